@@ -1,0 +1,32 @@
+"""A hermetic world for every test: no user's git configuration, no user's cache, no HEADGATE_* settings."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from factories import GitRepo
+
+
+@pytest.fixture(autouse=True)
+def hermetic_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the test its own home, cache and git configuration."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("GIT_", "HEADGATE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Ada Example")
+    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "ada@example.org")
+    monkeypatch.setenv("GIT_COMMITTER_NAME", "Ada Example")
+    monkeypatch.setenv("GIT_COMMITTER_EMAIL", "ada@example.org")
+    return home
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> GitRepo:
+    """Give an empty git repository with the branch main checked out."""
+    return GitRepo.create(tmp_path / "repo")
