@@ -1,0 +1,1 @@
+"""The eight state machines as pure data, and how a change in one propagates to another."""
