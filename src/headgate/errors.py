@@ -6,6 +6,9 @@ A message says what happened, to what, and what to do next.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+_SHOWN: Final = 6
 
 
 class HeadgateError(Exception):
@@ -68,6 +71,15 @@ class UnknownEntityError(UsageError):
         super().__init__(message or f"nothing here is called {identifier!r}; `headgate status` lists what there is")
 
 
+class AmbiguousNameError(UsageError):
+    """Several entities have that name; say which one."""
+
+    def __init__(self, name: str, candidates: Sequence[str]) -> None:
+        self.name, self.candidates = name, tuple(candidates)
+        shown = ", ".join(self.candidates[:_SHOWN]) + (", …" if len(self.candidates) > _SHOWN else "")
+        super().__init__(f"{name!r} may mean {len(self.candidates)} things; say which one: {shown}")
+
+
 class TransitionError(HeadgateError):
     """A change of state was not made; nothing was written."""
 
@@ -97,11 +109,33 @@ class OutsideFaultError(HeadgateError):
 
 
 class GitError(OutsideFaultError):
-    """A git command failed that should not have."""
+    """A git command failed that should not have.
+
+    Args:
+        message: What happened; the first line of this text when not given.
+        command: The arguments after ``git``, without the options every command gets.
+        exit_code: What git exited with; negative for a signal, None when it did not run to its end.
+        stderr: What git wrote on standard error.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        command: Sequence[str] = (),
+        exit_code: int | None = None,
+        stderr: str = "",
+    ) -> None:
+        self.command, self.exit_code, self.stderr = tuple(command), exit_code, stderr
+        super().__init__(message)
 
 
 class DatabaseError(OutsideFaultError):
     """The database could not be used."""
+
+
+class InvariantError(HeadgateError):
+    """The database refused what would break an invariant; nothing was written."""
 
 
 class TargetBusyError(OutsideFaultError):
@@ -110,6 +144,14 @@ class TargetBusyError(OutsideFaultError):
 
 class WorkerError(OutsideFaultError):
     """A worker process could not be used."""
+
+
+class WorkerProtocolError(WorkerError):
+    """A worker and its control process do not understand each other."""
+
+
+class WorktreeError(OutsideFaultError):
+    """A worktree could not be made ready; look at the disk, the rights on the cache folder, and the commit."""
 
 
 class InterruptedRunError(HeadgateError):

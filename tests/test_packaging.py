@@ -1,0 +1,42 @@
+"""What is installed: it starts light, and says who it is."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+HEAVY = {"alembic", "pydantic", "pygit2", "sqlalchemy", "structlog", "yaml"}
+"""What costs a noticeable part of a second to import, and is not needed to answer a small question."""
+
+LISTING = "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules}, sep='\\n', file=sys.stderr)"
+
+
+def loaded_by(code: str) -> set[str]:
+    """Run code in a fresh interpreter and return the top-level names of all modules it loaded."""
+    done = subprocess.run([sys.executable, "-c", code + LISTING], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version_answers_without_loading_anything_heavy(option: str) -> None:
+    """`headgate --version` prints name and version and imports neither database, git nor command tree."""
+    call = f"import sys; sys.argv = ['headgate', {option!r}]; from headgate.cli.app import main; main()"
+    assert loaded_by(call) & (HEAVY | {"typer", "rich"}) == set()
+    done = subprocess.run(
+        [sys.executable, "-m", "headgate", option], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"headgate {version('headgate')}\n"
+
+
+def test_a_gate_process_loads_the_standard_library_and_headgate_only() -> None:
+    """A worker process must start at once: of what was installed it imports Headgate and at most psutil."""
+    extra = loaded_by("import headgate.workers.uet_process") - loaded_by("") - sys.stdlib_module_names
+    assert extra <= {"headgate", "psutil"}
+
+
+def test_the_state_machines_load_nothing_that_was_installed() -> None:
+    """The machines are pure data: what builds on them decides what else is loaded."""
+    extra = loaded_by("import headgate.state.machines, headgate.state.propagation") - loaded_by("")
+    assert extra - sys.stdlib_module_names == {"headgate"}
