@@ -1,0 +1,1 @@
+"""One module per entity: read rows, insert rows, and name its transitions."""

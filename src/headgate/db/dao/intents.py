@@ -1,0 +1,95 @@
+"""Intents: refs that are about to move, written before git is told (design, Landing exactly once)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from headgate.db import tables
+from headgate.db.columns import to_micros
+from headgate.db.records import Records
+from headgate.db.statements import change
+from headgate.errors import UnknownEntityError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """One move of a ref.
+
+    Args:
+        id: Its identifier, ``intent_…``.
+        run_id: The run that lands.
+        workstream_id: The workstream that lands.
+        ref: Full name of the ref.
+        old: The commit that it must be at; None when it must not exist.
+        new: The commit that it goes to.
+        items: The patches that land with it.
+        state: ``pending``, ``landed`` or ``abandoned``.
+        created_at: When it was written.
+        completed_at: When it was settled; None while it is pending.
+    """
+
+    id: str
+    run_id: str
+    workstream_id: str
+    ref: str
+    old: str | None
+    new: str
+    items: Sequence[str] = ()
+    state: str = "pending"
+    created_at: datetime
+    completed_at: datetime | None = None
+
+
+_ROWS: Final = Records(tables.intents, Intent)
+
+
+def record(connection: Connection, intent: Intent) -> None:
+    """Write down that a ref is about to move.
+
+    Raises:
+        InvariantError: Its run or workstream does not exist.
+    """
+    _ROWS.insert(connection, [intent])
+
+
+def landed(connection: Connection, intent_id: str, at: datetime) -> None:
+    """Settle a pending intent: the ref has moved.
+
+    Raises:
+        UnknownEntityError: There is no such intent, or it is settled already.
+    """
+    _settle(connection, intent_id, "landed", at)
+
+
+def abandon(connection: Connection, intent_id: str, at: datetime) -> None:
+    """Settle a pending intent: the ref will not move, somebody else moved it.
+
+    Raises:
+        UnknownEntityError: There is no such intent, or it is settled already.
+    """
+    _settle(connection, intent_id, "abandoned", at)
+
+
+def pending(connection: Connection, run_id: str | None = None) -> list[Intent]:
+    """Read the intents that are not settled, oldest first; of one run or of all."""
+    if run_id is None:
+        return _ROWS.select(connection, "WHERE state = 'pending' ORDER BY created_at, id")
+    return _ROWS.select(
+        connection, "WHERE state = 'pending' AND run_id = ? ORDER BY created_at, id", (run_id,)
+    )
+
+
+def of_run(connection: Connection, run_id: str) -> list[Intent]:
+    """Read all of a run's intents, oldest first."""
+    return _ROWS.select(connection, "WHERE run_id = ? ORDER BY created_at, id", (run_id,))
+
+
+def _settle(connection: Connection, intent_id: str, state: str, at: datetime) -> None:
+    later = "max" if connection.dialect.name == "sqlite" else "greatest"
+    sets = f"state = ?, completed_at = {later}(?, created_at)"
+    sql = f"UPDATE intents SET {sets} WHERE id = ? AND state = 'pending'"
+    if change(connection, sql, (state, to_micros(at), intent_id)) != 1:
+        raise UnknownEntityError(intent_id, f"no intent {intent_id!r} is pending")

@@ -1,0 +1,46 @@
+"""The schema's history, packaged so that an installed Headgate can bring any database up to date.
+
+Alembic takes a while to import; it is only asked when there is something to do.
+"""
+
+from typing import Final
+
+from sqlalchemy import Connection, inspect
+
+from headgate.errors import DatabaseError
+
+HEAD: Final = "0001"
+"""The revision that this program wants."""
+
+_VERSION_TABLE: Final = "alembic_version"
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return the revision of a database's schema; None when it has none yet."""
+    if not inspect(connection).has_table(_VERSION_TABLE):
+        return None
+    found = connection.exec_driver_sql(f"SELECT version_num FROM {_VERSION_TABLE}").scalar()
+    return None if found is None else str(found)
+
+
+def upgrade(connection: Connection, where: str, *, to: str = HEAD) -> None:
+    """Run the missing migrations within the connection's transaction: all of them or none.
+
+    Args:
+        connection: A writing transaction.
+        where: Address of the database, for the error.
+        to: The revision to reach; tests stop before the newest one.
+
+    Raises:
+        DatabaseError: The schema is of a newer program.
+    """
+    from headgate.db.migrations import runner  # noqa: PLC0415 - keeps Alembic out of every start
+
+    found = revision_of(connection)  # asked again: another process may have been first
+    if found is not None and found not in runner.known_revisions():
+        raise DatabaseError(
+            f"the database {where} was written by a newer Headgate (its schema is {found}, this program "
+            f"knows up to {HEAD}); use that version or another database"
+        )
+    if found != to:
+        runner.run(connection, to)

@@ -1,0 +1,76 @@
+"""Run plain SQL, written once for both databases, without the cost of building it anew for every call.
+
+SQLAlchemy owns connections, transactions, types and the schema. The statements of the hot paths are text with
+``?`` for every value, because building a statement object per call costs many times what the database needs
+to run it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import Connection, CursorResult
+
+CHUNK: Final = 500
+"""How many values one ``IN`` takes; SQLite's limit was 999 for long."""
+
+
+@lru_cache(maxsize=4096)
+def _spelled(sql: str, paramstyle: str) -> str:
+    return sql if paramstyle == "qmark" else sql.replace("?", "%s")
+
+
+def rows_of(connection: Connection, sql: str, values: Sequence[Any] = ()) -> Sequence[Sequence[Any]]:
+    """Run a statement that answers with rows and return them; ``?`` stands for a value."""
+    return _run(connection, sql, tuple(values)).all()
+
+
+def row_of(connection: Connection, sql: str, values: Sequence[Any] = ()) -> Sequence[Any] | None:
+    """Run a statement that answers with one row at most; None when there is none."""
+    return _run(connection, sql, tuple(values)).first()
+
+
+def change(connection: Connection, sql: str, values: Sequence[Any] = ()) -> int:
+    """Run a statement that changes rows and return how many it touched."""
+    return _run(connection, sql, tuple(values)).rowcount
+
+
+def change_many(connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Run a statement once for each row of values and return how many rows it touched in all."""
+    if not rows:
+        return 0
+    return _run(connection, sql, rows[0] if len(rows) == 1 else list(rows)).rowcount
+
+
+def _run(connection: Connection, sql: str, values: Any) -> CursorResult[Any]:
+    return connection.exec_driver_sql(_spelled(sql, connection.dialect.paramstyle), values)
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Write column names for a statement; every one is quoted because some are words of SQL."""
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def marks(count: int) -> str:
+    """Write that many ``?``."""
+    return ", ".join("?" * count)
+
+
+def insertion(table: str, columns: Sequence[str], *, or_ignore: bool = False) -> str:
+    """Write an INSERT; with ``or_ignore`` a row whose key is there already is left as it is."""
+    tail = " ON CONFLICT DO NOTHING" if or_ignore else ""
+    return f'INSERT INTO "{table}" ({quoted(columns)}) VALUES ({marks(len(columns))}){tail}'
+
+
+def rows_in(connection: Connection, sql: str, values: Iterable[Any]) -> Iterator[Sequence[Any]]:
+    """Run a SELECT whose text ends with the column that is to be ``IN`` the values, and yield its rows.
+
+    Args:
+        connection: A transaction.
+        sql: The statement up to and with that column, such as ``SELECT id FROM tasks WHERE id``.
+        values: Any number of values; asked for in chunks.
+    """
+    wanted = list(values)
+    for start in range(0, len(wanted), CHUNK):
+        chunk = wanted[start : start + CHUNK]
+        yield from rows_of(connection, f"{sql} IN ({marks(len(chunk))})", chunk)

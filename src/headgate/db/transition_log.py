@@ -1,0 +1,161 @@
+"""The file ``transitions.jsonl``: every transition, appended after its commit (SSOT §1, rule 4; §7.2).
+
+The table is the truth and the file follows it. The file itself says how far it has got: its last whole line
+carries the number of its transition, so there is no second record of the position that a crash could leave
+behind. A torn last line is cut off and written again. Numbers are given out in the order of the commits, so
+nothing is ever left out.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from headgate.db.dao.events import transitions_after
+from headgate.db.engine import Database
+from headgate.db.statements import row_of
+from headgate.errors import DatabaseError
+
+_BATCH: Final = 1000
+_TAIL: Final = 1 << 16
+
+
+class TransitionLog:
+    """Writes the file of one database's transitions.
+
+    Several processes may do so at once: each appends under a lock on the file what the others have not.
+
+    Args:
+        path: The file; it and its folder are made when they are needed.
+        database: The database that it follows.
+    """
+
+    def __init__(self, path: Path, database: Database) -> None:
+        self.path: Final = path
+        self._database: Final = database
+        self._known: tuple[int, int, int] | None = (
+            None  # inode, size, and last number, as this object left them
+        )
+
+    def catch_up(self) -> int:
+        """Append every transition that the file lacks, and return how many those were.
+
+        Raises:
+            DatabaseError: The file cannot be written, or it is the file of another database.
+        """
+        try:
+            with _locked(self.path) as descriptor:
+                return self._append(descriptor)
+        except OSError as error:
+            raise DatabaseError(f"the file of transitions {self.path} cannot be written: {error}") from error
+
+    def _append(self, descriptor: int) -> int:
+        seq = self._position(descriptor)
+        written = 0
+        with self._database.read() as connection:
+            while batch := transitions_after(connection, seq, _BATCH):
+                lines = [
+                    json.dumps(event.as_json() | {"version": version, "hash": digest}, ensure_ascii=True)
+                    for event, version, digest in batch
+                ]
+                _write_all(descriptor, ("\n".join(lines) + "\n").encode("ascii"))
+                seq = batch[-1][0].seq or seq
+                written += len(batch)
+        found = os.fstat(descriptor)
+        self._known = (found.st_ino, found.st_size, seq)
+        return written
+
+    def _position(self, descriptor: int) -> int:
+        """Return the number of the last transition in the file, after cutting off what is torn."""
+        found = os.fstat(descriptor)
+        if self._known is not None and self._known[:2] == (found.st_ino, found.st_size):
+            return self._known[2]
+        end, last = _last_whole_line(descriptor, found.st_size)
+        if end != found.st_size:
+            os.ftruncate(descriptor, end)
+        if last is None:
+            return 0
+        self._refuse_foreign(last)
+        return int(last["seq"])
+
+    def _refuse_foreign(self, last: dict[str, Any]) -> None:
+        """Refuse a file whose last line is not a transition of this database.
+
+        Raises:
+            DatabaseError: It is not.
+        """
+        with self._database.read() as connection:
+            sql = "SELECT event_id FROM state_transitions WHERE seq = ?"
+            known = row_of(connection, sql, (last["seq"],))
+        if known is None or known[0] != last["event_id"]:
+            raise DatabaseError(
+                f"the file of transitions {self.path} belongs to another database: its last line, number "
+                f"{last['seq']}, is not there; move the file away and it is written anew"
+            )
+
+
+def logged_hashes(path: Path) -> dict[int, str]:
+    """Read from a file of transitions the hash of each, by its number; empty when there is no file.
+
+    Raises:
+        DatabaseError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as lines:
+            return {line["seq"]: line["hash"] for raw in lines if (line := _parsed(raw)) is not None}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise DatabaseError(f"the file of transitions {path} cannot be read: {error}") from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _last_whole_line(descriptor: int, size: int) -> tuple[int, dict[str, Any] | None]:
+    """Return where the last whole line ends and what it says; (0, None) when there is none.
+
+    The file is read backwards, in growing pieces, so that its length does not matter.
+    """
+    reach = _TAIL
+    while True:
+        start = max(0, size - reach)
+        tail = os.pread(descriptor, size - start, start)
+        end = tail.rfind(b"\n") + 1
+        while end:
+            begin = tail.rfind(b"\n", 0, end - 1) + 1
+            if begin == 0 and start > 0:
+                break  # the line begins before this piece
+            line = _parsed(tail[begin:end])
+            if line is not None:
+                return start + end, line
+            end = begin
+        if start == 0:
+            return 0, None
+        reach *= 4
+
+
+def _parsed(raw: bytes) -> dict[str, Any] | None:
+    """Return what a whole line says; None when it is torn or no line of such a file."""
+    try:
+        line = json.loads(raw) if raw.endswith(b"\n") else None
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and {"seq", "event_id", "hash"} <= line.keys() else None
