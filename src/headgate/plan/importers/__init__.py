@@ -1,0 +1,1 @@
+"""Importers: each turns another format into a plan file and its patches."""

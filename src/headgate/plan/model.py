@@ -1,0 +1,383 @@
+"""The plan as values: what a plan file says, once it has been read and found to be in order.
+
+The file format is described for people in ``docs/PLAN_FILE.md``. Models are frozen and know nothing of
+files; ``loader`` reads them, ``validation`` judges what a single field cannot show.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from headgate.plan.names import Name
+from headgate.plan.order import stable_order
+from headgate.settings.durations import Duration
+from headgate.settings.policy import PolicyLayer
+
+__all__ = [
+    "Capture",
+    "GateDefinition",
+    "GateType",
+    "Landing",
+    "Level",
+    "Plan",
+    "PolicyLayer",
+    "TaskKind",
+    "TaskPlan",
+    "ToolDefinition",
+    "WorkstreamPlan",
+]
+
+FORMAT_VERSION: Final = 1
+
+
+class Landing(StrEnum):
+    """How a workstream's commits come onto the target branch."""
+
+    MERGE = "merge"
+    SQUASH = "squash"
+    REBASE = "rebase"
+
+
+class GateType(StrEnum):
+    """What kind of proof a gate is (SSOT §2.3)."""
+
+    LINT = "LINT"
+    UNIT = "UNIT"
+    INTEGRATION = "INTEGRATION"
+    SECURITY = "SECURITY"
+
+
+class Level(StrEnum):
+    """Where a gate runs by default: on each task's patch, or on the merged result before it lands."""
+
+    TASK = "task"
+    LANDING = "landing"
+
+
+class Capture(StrEnum):
+    """Where a tool's result is taken from."""
+
+    WORKTREE = "worktree"
+    STDOUT = "stdout"
+
+
+class TaskKind(StrEnum):
+    """What a task's patch comes from."""
+
+    PATCH = "patch"
+    TOOL = "tool"
+
+
+Preset = Literal["claude", "codex", "aider", "gemini", "opencode"]
+
+
+def _fault(kind: str, message: str, hint: str) -> PydanticCustomError:
+    return PydanticCustomError(kind, "{message}", {"message": message, "hint": hint})
+
+
+def _command(value: object) -> str | tuple[str, ...]:
+    """Read a command: a string for ``sh -c``, or a list of program and arguments."""
+    hint = 'write a string (run by sh) or a list such as ["pytest", "-q"]'
+    if isinstance(value, str):
+        parts: tuple[object, ...] = (value,)
+    elif isinstance(value, list | tuple):
+        parts = tuple(value)
+    else:
+        raise _fault("command_invalid", f"{value!r} is not a command", hint)
+    for part in parts:
+        if not isinstance(part, str):
+            raise _fault(
+                "command_invalid", f"{part!r} in a command is not text", f'write it in quotes: "{part}"'
+            )
+        if "\0" in part:
+            raise _fault("command_invalid", "a command cannot contain a NUL character", "remove it")
+    if not parts or not str(parts[0]).strip():
+        raise _fault("command_invalid", "the command is empty", hint)
+    return value if isinstance(value, str) else tuple(str(part) for part in parts)
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise _fault("text_empty", "the text is empty", "write something, or remove the key")
+    if "\0" in value:
+        raise _fault("text_invalid", "text cannot contain a NUL character", "remove it")
+    return value
+
+
+_AUTHOR: Final = re.compile(r"[^<>\n\0]*[^<>\s\0][^<>\n\0]* <[^<>\n\0]*>")
+
+
+def _author(value: str) -> str:
+    if not _AUTHOR.fullmatch(value):
+        raise _fault("author_invalid", f"{value!r} is not an author", 'write "Ada Example <ada@example.org>"')
+    return value
+
+
+def _date(value: object) -> object:
+    if not isinstance(value, str | datetime):
+        raise _fault("date_invalid", f"{value!r} is not a date", 'write "2026-01-31T12:00:00+01:00"')
+    return value
+
+
+def _exit_code(value: int) -> int:
+    if not 0 <= value <= 255:  # noqa: PLR2004 - the range of exit codes on POSIX
+        raise _fault("exit_code_invalid", f"{value} is not an exit code", "exit codes go from 0 to 255")
+    return value
+
+
+Command = Annotated[
+    str | tuple[str, ...],
+    PlainValidator(_command),
+    PlainSerializer(lambda command: command if isinstance(command, str) else list(command), when_used="json"),
+    WithJsonSchema(
+        {
+            "description": "a string is run by sh; a list is program and arguments",
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ],
+        }
+    ),
+]
+Text = Annotated[str, AfterValidator(_text)]
+Author = Annotated[str, AfterValidator(_author)]
+Date = Annotated[AwareDatetime, BeforeValidator(_date)]
+ExitCodes = Annotated[tuple[Annotated[StrictInt, AfterValidator(_exit_code)], ...], Field(min_length=1)]
+Globs = tuple[str, ...]
+Environment = Mapping[
+    Annotated[str, Field(pattern=r"^[^=\x00]+$")], Annotated[str, Field(pattern=r"^[^\x00]*$")]
+]
+Count = Annotated[StrictInt, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GateDefinition(_Part):
+    """A command that must pass on a tree."""
+
+    type: GateType = Field(default=GateType.UNIT, description="What kind of proof it is.")
+    run: Command = Field(description="The command, run at the root of a worktree.")
+    needs: tuple[Name, ...] = Field(default=(), description="Gates that must have passed first.")
+    timeout: Duration | None = Field(
+        default=None,
+        description="Wall time after which it has failed. Defaults to the setting `gate_timeout`.",
+    )
+    idle_timeout: Duration | None = Field(
+        default=None, description="Time without output after which it has failed. Defaults to the setting."
+    )
+    retries: Count = Field(
+        default=0, description="How often a known-flaky gate is run again before it has failed."
+    )
+    expect: ExitCodes = Field(default=(0,), description="Exit codes that mean passed.")
+    env: Environment = Field(default={}, description="Environment variables set for it.")
+    inputs: Globs | None = Field(
+        default=None,
+        description="What its verdict depends on: unchanged inputs, reused verdict. Default: the whole tree.",
+    )
+    needs_commit: StrictBool = Field(
+        default=False,
+        description="It looks at the commit and not only at the files: verdicts are not reused by tree.",
+    )
+    exclusive: StrictBool = Field(default=False, description="Nothing else of Headgate runs beside it.")
+    on: tuple[Level, ...] = Field(
+        default=(Level.TASK, Level.LANDING),
+        description="Where it runs when a task or workstream does not list its gates.",
+    )
+
+
+class ToolDefinition(_Part):
+    """A command, or a preset, that makes patches."""
+
+    run: Command | None = Field(
+        default=None, description="The command; `{prompt}` and `{prompt_file}` are put in. Or say `preset`."
+    )
+    preset: Preset | None = Field(default=None, description="A well-known agent instead of `run`.")
+    timeout: Duration | None = Field(
+        default=None, description="Wall time. Defaults to the setting `tool_timeout`."
+    )
+    idle_timeout: Duration | None = Field(
+        default=None, description="Time without output after which it is ended."
+    )
+    capabilities: tuple[Text, ...] = Field(default=(), description="What a worker must have to run it.")
+    max_concurrent: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        default=None, description="How many may run at once. Default: as many as there are workers."
+    )
+    expect: ExitCodes = Field(default=(0,), description="Exit codes that mean it did its work.")
+    capture: Capture = Field(
+        default=Capture.WORKTREE, description="`worktree`, or `stdout` when it prints a diff."
+    )
+    env: Environment = Field(default={}, description="Environment variables set for it.")
+    max_cost_usd: Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        default=None, description="Budget per task in US dollars, where the tool reports its cost."
+    )
+
+
+class TaskPlan(_Part):
+    """One patch: a ready diff, or one that a tool makes. Exactly one of `patch` and `tool` is given."""
+
+    title: Text | None = Field(default=None, description="What people read.")
+    patch: Text | None = Field(default=None, description="A ready diff; path relative to the plan file.")
+    tool: Name | None = Field(default=None, description="The tool that makes the patch.")
+    prompt: Text | None = Field(default=None, description="What the tool is asked to do.")
+    prompt_file: Text | None = Field(
+        default=None, description="The same from a file; path relative to the plan file."
+    )
+    needs: tuple[Name, ...] = Field(default=(), description="Tasks of the same workstream that come first.")
+    scope: Globs | None = Field(
+        default=None,
+        description="Gitignore-style globs: all that its patch may touch. Default: what policy allows.",
+    )
+    gates: tuple[Name, ...] | None = Field(
+        default=None,
+        description="Gates on its patch; `[]` for none. Default: every gate whose `on` has task.",
+    )
+    timeout: Duration | None = Field(default=None, description="Wall time of its tool. Default: the tool's.")
+    max_retries: Count = Field(default=3, description="How often a tool's task is tried again.")
+    critical: StrictBool = Field(default=True, description="Its failure fails the workstream.")
+    message: Text | None = Field(
+        default=None, description="Commit message. Default: the patch's own, or the title, or the name."
+    )
+    author: Author | None = Field(
+        default=None, description="Author of the commit. Default: the patch's own, or the tool."
+    )
+    date: Date | None = Field(
+        default=None, description="Author date of the commit. Default: the patch's own, or now."
+    )
+    policy: PolicyLayer = Field(default=PolicyLayer(), description="May only tighten the policy around it.")
+
+    @property
+    def kind(self) -> TaskKind:
+        """Where the patch comes from."""
+        return TaskKind.TOOL if self.patch is None else TaskKind.PATCH
+
+
+class WorkstreamPlan(_Part):
+    """Tasks that land as a whole or not at all."""
+
+    title: Text | None = Field(default=None, description="What people read.")
+    needs: tuple[Name, ...] = Field(default=(), description="Workstreams that must be completed first.")
+    critical: StrictBool = Field(default=True, description="Its failure fails the run.")
+    priority: StrictInt = Field(default=0, description="Higher goes first.")
+    gates: tuple[Name, ...] | None = Field(
+        default=None,
+        description="Gates on the merged result; `[]` for none. Default: every gate whose `on` has landing.",
+    )
+    policy: PolicyLayer = Field(default=PolicyLayer(), description="May only tighten the policy around it.")
+    tasks: Annotated[Mapping[Name, TaskPlan], Field(min_length=1)] = Field(
+        description="Its tasks by name, in the order in which their patches are applied."
+    )
+
+    def task_order(self) -> list[str]:
+        """Return the tasks as their patches are applied: in the order listed, unless needs demand another."""
+        return stable_order({name: task.needs for name, task in self.tasks.items()})
+
+
+class Plan(_Part):
+    """What to land, where, and what must hold before it does."""
+
+    headgate: Literal[1] = Field(description="Version of this format.")
+    name: Text = Field(default="plan", description="What people read. Default: the plan file's name.")
+    repo: Text | None = Field(
+        default=None,
+        description="The repository; path relative to the plan file. "
+        "Default: the one around the plan file, else around the working directory.",
+    )
+    target: Text | None = Field(
+        default=None, description="The branch to land on. Default: the one checked out."
+    )
+    landing: Landing = Field(
+        default=Landing.MERGE, description="One merge commit, one squashed commit, or a linear history."
+    )
+    strict: StrictBool = Field(
+        default=True,
+        description="Every landed state was tested as it is; false lets a later one vouch for earlier ones.",
+    )
+    policy: PolicyLayer = Field(
+        default=PolicyLayer(), description="May only tighten what `headgate.toml` sets."
+    )
+    gates: Mapping[Name, GateDefinition] = Field(default={}, description="Gates by name.")
+    prepare: tuple[Command, ...] = Field(
+        default=(), description="Commands run once per worktree, and again when `prepare_inputs` change."
+    )
+    prepare_inputs: Globs = Field(default=(), description="What `prepare` depends on.")
+    keep: Globs = Field(default=(), description="Untracked paths that a worktree keeps between jobs.")
+    tools: Mapping[Name, ToolDefinition] = Field(default={}, description="Tools by name.")
+    workstreams: Annotated[Mapping[Name, WorkstreamPlan], Field(min_length=1)] = Field(
+        description="Workstreams by name."
+    )
+
+    def task_gates(self, workstream: str, task: str) -> list[str]:
+        """Return the gates that a task's patch must pass, each after those it needs.
+
+        What a listed gate needs is run too, whether listed or not: a gate whose need did not pass is blocked.
+        """
+        listed = self.workstreams[workstream].tasks[task].gates
+        return self._in_order(self.gates_on(Level.TASK) if listed is None else list(listed))
+
+    def landing_gates(self, workstream: str) -> list[str]:
+        """Return the gates that the merged result must pass, each after those it needs."""
+        listed = self.workstreams[workstream].gates
+        return self._in_order(self.gates_on(Level.LANDING) if listed is None else list(listed))
+
+    def gates_on(self, level: Level) -> list[str]:
+        """Return the gates whose `on` has the level, as listed."""
+        return [name for name, gate in self.gates.items() if level in gate.on]
+
+    def workstream_order(self) -> list[str]:
+        """Return the workstreams: each after those it needs, higher priority first, else as listed."""
+        needs = {name: workstream.needs for name, workstream in self.workstreams.items()}
+        return stable_order(needs, rank=lambda name: (-self.workstreams[name].priority,))
+
+    def policy_layers(self, workstream: str, task: str) -> tuple[PolicyLayer, PolicyLayer, PolicyLayer]:
+        """Return the plan's, the workstream's and the task's policy, outermost first."""
+        inner = self.workstreams[workstream]
+        return self.policy, inner.policy, inner.tasks[task].policy
+
+    def task_timeout(self, workstream: str, task: str) -> timedelta | None:
+        """Return the wall time of a task's tool; None leaves it to the settings."""
+        wanted = self.workstreams[workstream].tasks[task]
+        if wanted.timeout is not None or wanted.tool is None:
+            return wanted.timeout
+        return self.tools[wanted.tool].timeout
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON form, without what has its default; `from_json` gives the same plan back."""
+        return {
+            "headgate": FORMAT_VERSION,
+            **self.model_dump(mode="json", exclude_none=True, exclude_defaults=True),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Plan":
+        """Read the JSON form back, as stored with a run."""
+        return cls.model_validate(value)
+
+    def _in_order(self, wanted: list[str]) -> list[str]:
+        reached: set[str] = set()
+        while wanted:
+            name = wanted.pop()
+            if name not in reached:
+                reached.add(name)
+                wanted.extend(self.gates[name].needs)
+        order = stable_order({name: gate.needs for name, gate in self.gates.items()})
+        return [name for name in order if name in reached]

@@ -1,0 +1,59 @@
+"""The order that names depending on each other come in, and the circle that keeps them from having one."""
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+
+
+def stable_order(
+    needs: Mapping[str, Sequence[str]], *, rank: Callable[[str], tuple[int, ...]] | None = None
+) -> list[str]:
+    """Order names so that each comes after what it needs, else as listed.
+
+    Args:
+        needs: What each name needs, in the order listed. Needs that are no key are passed over.
+        rank: Among the names that could come next, the smallest rank goes first; ties as listed.
+
+    Returns:
+        All names that can be ordered; those on a circle, or behind one, are left out.
+    """
+    position = {name: index for index, name in enumerate(needs)}
+    open_needs = {name: {need for need in wanted if need in position} for name, wanted in needs.items()}
+    dependents: dict[str, list[str]] = {name: [] for name in needs}
+    for name, wanted in open_needs.items():
+        for need in wanted:
+            dependents[need].append(name)
+
+    def key(name: str) -> tuple[int, ...]:
+        return (*(rank(name) if rank else ()), position[name])
+
+    ready = [(key(name), name) for name, wanted in open_needs.items() if not wanted]
+    heapq.heapify(ready)
+    ordered: list[str] = []
+    while ready:
+        name = heapq.heappop(ready)[1]
+        ordered.append(name)
+        for dependent in dependents[name]:
+            open_needs[dependent].discard(name)
+            if not open_needs[dependent]:
+                heapq.heappush(ready, (key(dependent), dependent))
+    return ordered
+
+
+def circles(needs: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """Find circles of needs, each once, as ``[a, b, a]``; an empty list when there is an order.
+
+    Every name that cannot be ordered is on one of the circles found or only waits for one.
+    """
+    left = set(needs) - set(stable_order(needs))
+    found: list[list[str]] = []
+    seen: set[str] = set()
+    for start in needs:
+        trail: list[str] = []
+        name: str | None = start if start in left else None
+        while name is not None and name not in seen:
+            seen.add(name)
+            trail.append(name)
+            name = next((need for need in needs[name] if need in left), None)
+        if name in trail:
+            found.append([*trail[trail.index(name) :], name])
+    return found

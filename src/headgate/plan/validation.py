@@ -1,0 +1,271 @@
+"""What a single field cannot show: unknown names, circles, files that are not there, loosened policy.
+
+Each check yields its findings and goes on, so that a person sees all of them at once.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headgate.plan.files import fault_of_file, mentioned_in
+from headgate.plan.globs import IN_GIT, fault_of_glob, matches_nothing
+from headgate.plan.model import GateDefinition, Plan, PolicyLayer, TaskKind, TaskPlan, WorkstreamPlan
+from headgate.plan.order import circles
+from headgate.plan.programs import is_found, program_of
+from headgate.settings import Settings
+from headgate.settings.policy import loosenings
+from headgate.settings.problems import Finding, Location, did_you_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """The names that a plan file gives, also to what else is wrong with: who needs those is not to blame."""
+
+    gates: Collection[str]
+    tools: Collection[str]
+    tasks: Mapping[str, Collection[str]]
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Names":
+        """Take the names from a plan file's data, whatever its shape."""
+        return cls(
+            gates=_keys(data.get("gates")),
+            tools=_keys(data.get("tools")),
+            tasks={
+                name: _keys(workstream.get("tasks") if isinstance(workstream, dict) else None)
+                for name, workstream in _items(data.get("workstreams"))
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a plan is judged against.
+
+    Args:
+        folder: The plan file's folder; patches and prompts are relative to it.
+        root: The repository's root as far as folders tell; None when there is none.
+        environ: The environment, for PATH.
+        settings: The settings that the plan's policy may only tighten.
+        names: All names of the plan file.
+    """
+
+    folder: Path
+    root: Path | None
+    environ: Mapping[str, str]
+    settings: Settings
+    names: Names
+
+
+def validate(plan: Plan, around: Surroundings) -> Iterator[Finding]:
+    """Find all that is wrong with a plan beyond its single fields."""
+    yield from _repository(plan, around)
+    yield from _globs(plan.prepare_inputs, ("prepare_inputs",), around)
+    yield from _globs(plan.keep, ("keep",), around)
+    yield from _policy(plan.policy, ("policy",), [around.settings.policy], around)
+    yield from _gates(plan, around)
+    yield from _tools(plan)
+    yield from _workstreams(plan, around)
+
+
+def _repository(plan: Plan, around: Surroundings) -> Iterator[Finding]:
+    if plan.repo is not None and not (around.folder / Path(plan.repo).expanduser()).is_dir():
+        yield Finding(
+            location=("repo",),
+            message=f"{plan.repo!r} is not a folder",
+            hint="paths are relative to the plan",
+        )
+
+
+def _gates(plan: Plan, around: Surroundings) -> Iterator[Finding]:
+    for name, gate in plan.gates.items():
+        place = ("gates", name)
+        yield from _unknown(gate.needs, around.names.gates, (*place, "needs"), "gate")
+        yield from _globs(gate.inputs, (*place, "inputs"), around)
+        yield from _runnable(plan, gate, place, around)
+    yield from _circles({name: gate.needs for name, gate in plan.gates.items()}, ("gates",), "gates")
+
+
+def _runnable(plan: Plan, gate: GateDefinition, place: Location, around: Surroundings) -> Iterator[Finding]:
+    """Find a gate that nobody can run; `prepare` and patches may bring what is not there yet."""
+    program = program_of(gate.run)
+    environ = {**around.environ, **gate.env}
+    if program is None or plan.prepare or is_found(program, root=around.root, environ=environ):
+        return
+    tasks = [task for workstream in plan.workstreams.values() for task in workstream.tasks.values()]
+    patches = [around.folder / task.patch for task in tasks if task.patch is not None]
+    if "/" in program and (any(task.tool for task in tasks) or mentioned_in(program, patches)):
+        return
+    where = "is not in the repository" if "/" in program else "is not on PATH"
+    hint = "install it, name its path, or let `prepare` install it"
+    yield Finding(location=(*place, "run"), message=f"nobody can run it: {program!r} {where}", hint=hint)
+
+
+def _tools(plan: Plan) -> Iterator[Finding]:
+    for name, tool in plan.tools.items():
+        if (tool.run is None) == (tool.preset is None):
+            said = "neither 'run' nor 'preset'" if tool.run is None else "both 'run' and 'preset'"
+            yield Finding(
+                location=("tools", name), message=f"tool {name!r} has {said}", hint="give exactly one"
+            )
+
+
+def _workstreams(plan: Plan, around: Surroundings) -> Iterator[Finding]:
+    names = around.names
+    folded = Counter(name.lower() for name in plan.workstreams)
+    for name, workstream in plan.workstreams.items():
+        place = ("workstreams", name)
+        if folded[name.lower()] > 1:
+            hint = "their refs would be one on file systems that ignore case"
+            yield Finding(
+                location=place, message=f"{name!r} differs from another name in case only", hint=hint
+            )
+        yield from _unknown(workstream.needs, names.tasks, (*place, "needs"), "workstream")
+        yield from _unknown(workstream.gates or (), names.gates, (*place, "gates"), "gate")
+        yield from _policy(
+            workstream.policy, (*place, "policy"), [around.settings.policy, plan.policy], around
+        )
+        yield from _tasks(plan, name, workstream, around)
+    needs = {name: workstream.needs for name, workstream in plan.workstreams.items()}
+    yield from _circles(needs, ("workstreams",), "workstreams")
+
+
+def _tasks(plan: Plan, name: str, workstream: WorkstreamPlan, around: Surroundings) -> Iterator[Finding]:
+    place: Location = ("workstreams", name, "tasks")
+    outer = [around.settings.policy, plan.policy, workstream.policy]
+    for task_name, task in workstream.tasks.items():
+        here = (*place, task_name)
+        yield from _needs_of_task(task, name, (*here, "needs"), around.names)
+        yield from _unknown(task.gates or (), around.names.gates, (*here, "gates"), "gate")
+        yield from _source(plan, task, here, around)
+        yield from _policy(task.policy, (*here, "policy"), outer, around)
+        yield from _scope(task, (*here, "scope"), [*outer, task.policy], around)
+    yield from _circles({key: task.needs for key, task in workstream.tasks.items()}, place, "tasks")
+
+
+def _needs_of_task(task: TaskPlan, workstream: str, place: Location, names: Names) -> Iterator[Finding]:
+    known = names.tasks.get(workstream, ())
+    for index, need in enumerate(task.needs):
+        if need in known:
+            continue
+        owner = next((other for other, tasks in names.tasks.items() if need in tasks), None)
+        if owner is not None and owner != workstream:
+            hint = f"let the workstream {workstream!r} need {owner!r}"
+            message = f"the task {need!r} is in another workstream, {owner!r}"
+            yield Finding(location=(*place, index), message=message, hint=hint)
+        else:
+            yield _unknown_name(need, known, (*place, index), "task")
+
+
+def _source(plan: Plan, task: TaskPlan, place: Location, around: Surroundings) -> Iterator[Finding]:
+    """Check what the patch comes from: exactly one of a ready diff and a tool."""
+    if (task.patch is None) == (task.tool is None):
+        said = "neither 'patch' nor 'tool'" if task.patch is None else "both 'patch' and 'tool'"
+        yield Finding(location=place, message=f"task {place[-1]!r} has {said}", hint="give exactly one")
+        return
+    if task.kind is TaskKind.TOOL:
+        yield from _tool_of_task(plan, task, place, around)
+        return
+    if fault := fault_of_file(around.folder, str(task.patch)):
+        yield Finding(location=(*place, "patch"), message=fault[0], hint=fault[1])
+    for key in ("prompt", "prompt_file"):
+        if getattr(task, key) is not None:
+            yield Finding(
+                location=(*place, key),
+                message=f"{key!r} is for tools",
+                hint="a ready patch needs none: remove it",
+            )
+
+
+def _tool_of_task(plan: Plan, task: TaskPlan, place: Location, around: Surroundings) -> Iterator[Finding]:
+    name = str(task.tool)
+    if name not in around.names.tools:
+        yield _unknown_name(name, around.names.tools, (*place, "tool"), "tool")
+    if task.prompt is not None and task.prompt_file is not None:
+        yield Finding(location=place, message="both 'prompt' and 'prompt_file' are given", hint="give one")
+    if task.prompt_file is not None and (fault := fault_of_file(around.folder, task.prompt_file)):
+        yield Finding(location=(*place, "prompt_file"), message=fault[0], hint=fault[1])
+    tool = plan.tools.get(name)
+    asks = tool is not None and (tool.preset is not None or "{prompt" in " ".join(tool.run or ()))
+    if asks and task.prompt is None and task.prompt_file is None:
+        hint = "give 'prompt' or 'prompt_file'"
+        yield Finding(location=place, message=f"the tool {name!r} needs to be told what to do", hint=hint)
+
+
+def _scope(
+    task: TaskPlan, place: Location, layers: Sequence[PolicyLayer], around: Surroundings
+) -> Iterator[Finding]:
+    if task.scope is None:
+        return
+    faults = list(_globs(task.scope, place, around))
+    yield from faults
+    taken = [layer.forbid for layer in layers if layer.forbid is not None]
+    if faults or _faulty(taken):
+        return
+    if not task.scope:
+        yield Finding(
+            location=place, message="the scope is empty: no patch fits", hint="remove the key, or list globs"
+        )
+    elif matches_nothing(task.scope, taken=taken):
+        hint = "only what is forbidden, or nothing at all, matches it"
+        yield Finding(
+            location=place, message=f"the scope {list(task.scope)} leaves nothing to touch", hint=hint
+        )
+
+
+def _policy(
+    policy: PolicyLayer, place: Location, outer: Sequence[PolicyLayer], around: Surroundings
+) -> Iterator[Finding]:
+    for name in ("allow", "forbid", "protect", "require_tests", "test_paths"):
+        yield from _globs(getattr(policy, name), (*place, name), around)
+    if policy.allow is not None and not policy.allow:
+        message = "'allow' is empty: no patch fits"
+        yield Finding(location=(*place, "allow"), message=message, hint="remove the key, or list globs")
+    for name, hint in loosenings(outer, policy):
+        message = f"{name!r} would loosen the policy around it"
+        yield Finding(location=(*place, name), message=message, hint=hint)
+
+
+def _globs(globs: Sequence[str] | None, place: Location, around: Surroundings) -> Iterator[Finding]:
+    root = "" if around.root is None else str(around.root)
+    for index, glob in enumerate(globs or ()):
+        if fault := fault_of_glob(glob, root=root):
+            if place[-1] == "forbid" and fault == IN_GIT:
+                continue
+            hint = f"write {glob.removeprefix('./')!r}" if glob.startswith("./") else fault
+            yield Finding(location=(*place, index), message=f"the glob {glob!r} can match nothing", hint=hint)
+
+
+def _faulty(lists: Iterable[Sequence[str]]) -> bool:
+    return any(fault_of_glob(glob) not in (None, IN_GIT) for globs in lists for glob in globs)
+
+
+def _unknown(wanted: Sequence[str], known: Collection[str], place: Location, kind: str) -> Iterator[Finding]:
+    for index, name in enumerate(wanted):
+        if name not in known:
+            yield _unknown_name(name, known, (*place, index), kind)
+
+
+def _unknown_name(name: str, known: Collection[str], place: Location, kind: str) -> Finding:
+    hint = did_you_mean(name, known) or ("" if known else f"the plan has no {kind}s")
+    return Finding(location=place, message=f"there is no {kind} {name!r}", hint=hint)
+
+
+def _circles(needs: Mapping[str, Sequence[str]], place: Location, kind: str) -> Iterator[Finding]:
+    for circle in circles(needs):
+        message = f"{kind} need each other in a circle: {' → '.join(circle)}"
+        if len(circle) == 2:  # noqa: PLR2004 - a → a
+            message = f"{circle[0]!r} needs itself"
+        yield Finding(
+            location=(*place, circle[0], "needs"), message=message, hint="remove one of these needs"
+        )
+
+
+def _keys(value: object) -> list[str]:
+    return [name for name, _ in _items(value)]
+
+
+def _items(value: object) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []

@@ -1,0 +1,154 @@
+"""Everything that can be set, once, for a repository and a machine."""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, field_validator
+
+from headgate.settings.durations import Duration, Size
+from headgate.settings.policy import PolicyLayer
+
+MIB: Final = 1024 * 1024
+
+MACHINE_SIZED: Final = ("workers",)
+"""Settings whose default depends on the machine."""
+
+DEFAULT_FORBID: Final = ("secrets/**",)
+"""What no patch may touch unless `headgate.toml` says otherwise (SSOT, Patches)."""
+
+DEFAULT_ENVIRONMENT: Final = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR",
+)  # fmt: skip
+"""What gates and tools see of the environment: enough to find programs and reach a network."""
+
+
+def _usable_processors() -> int:
+    """Count the processors this process may run on; fewer than the machine has when it is confined."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _path(value: object) -> object:
+    return Path(value).expanduser() if isinstance(value, str) and value else value
+
+
+Positive = Annotated[StrictInt, Field(ge=1)]
+
+
+class GateLimits(BaseModel):
+    """Limits on what one gate or tool may use of the machine; none unless set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpu: Duration | None = Field(
+        default=None, examples=["10m"], description="Processor time of one process. Defaults to no limit."
+    )
+    memory: Size | None = Field(
+        default=None, examples=["4GiB"], description="Address space of one process. Defaults to no limit."
+    )
+    processes: Positive | None = Field(
+        default=None,
+        examples=[512],
+        description="Processes that the user may have at once. Defaults to no limit.",
+    )
+    file_size: Size | None = Field(
+        default=None, examples=["1GiB"], description="Size of one file written. Defaults to no limit."
+    )
+
+
+class Settings(BaseModel):
+    """What `headgate.toml` and `HEADGATE_*` say, with defaults for the rest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database_url: str | None = Field(
+        default=None,
+        examples=["postgresql+psycopg://headgate@db.example.org/headgate"],
+        min_length=1,
+        description="Where runs are recorded; PostgreSQL as `postgresql+psycopg://…`. "
+        "Defaults to SQLite in `.headgate/headgate.db` at the repository's root.",
+    )
+    workers: Positive = Field(
+        default_factory=_usable_processors,
+        examples=[4],
+        description="How many gates and tools run at once. Defaults to the number of processors.",
+    )
+    cache_dir: Annotated[Path, BeforeValidator(_path)] | None = Field(
+        default=None,
+        examples=["~/.cache/headgate"],
+        description="Where worktrees are kept. Defaults to the user's cache folder.",
+    )
+    gate_timeout: Duration = Field(
+        default=timedelta(minutes=30), description="Wall time of a gate that names none. Defaults to `30m`."
+    )
+    gate_idle_timeout: Duration | None = Field(
+        default=None,
+        examples=["5m"],
+        description="Time without output of a gate that names none. Defaults to no limit.",
+    )
+    tool_timeout: Duration = Field(
+        default=timedelta(minutes=30), description="Wall time of a tool that names none. Defaults to `30m`."
+    )
+    kill_grace: Duration = Field(
+        default=timedelta(seconds=5),
+        description="Time between asking a process tree to end and ending it. Defaults to `5s`.",
+    )
+    confirm_failures: StrictBool = Field(
+        default=True,
+        description="Whether a failed gate is run once more on the same tree before a patch is blamed. "
+        "Defaults to `true`.",
+    )
+    apply_attempts: Positive = Field(
+        default=3, description="How often a patch is tried before it is put in quarantine. Defaults to `3`."
+    )
+    max_patch_bytes: Size = Field(
+        default=64 * MIB, description="Largest patch that is read at all. Defaults to `64MiB`."
+    )
+    env_allow: tuple[str, ...] = Field(
+        default=DEFAULT_ENVIRONMENT,
+        description="Environment variables that gates and tools see, `*` for any letters. "
+        f"Defaults to {', '.join(f'`{name}`' for name in DEFAULT_ENVIRONMENT)}.",
+    )
+    log_head_bytes: Size = Field(
+        default=MIB, description="What is kept of the beginning of a gate's output. Defaults to `1MiB`."
+    )
+    log_tail_bytes: Size = Field(
+        default=MIB, description="What is kept of the end of a gate's output. Defaults to `1MiB`."
+    )
+    excerpt_bytes: Size = Field(
+        default=8 * 1024, description="What is kept of a gate's output in the database. Defaults to `8KiB`."
+    )
+    busy_timeout: Duration = Field(
+        default=timedelta(seconds=30),
+        description="How long to wait for a locked SQLite database. Defaults to `30s`.",
+    )
+    limits: GateLimits = Field(
+        default=GateLimits(), description="What one gate or tool may use of the machine."
+    )
+    policy: PolicyLayer = Field(
+        default=PolicyLayer(forbid=DEFAULT_FORBID),
+        description="What every patch must hold to; plans may only tighten it.",
+    )
+
+    @field_validator("policy")
+    @classmethod
+    def _forbid_secrets(cls, policy: PolicyLayer) -> PolicyLayer:
+        """Forbid secrets unless the policy says what to forbid."""
+        return policy if policy.forbid is not None else policy.model_copy(update={"forbid": DEFAULT_FORBID})
+
+    def with_flags(self, flags: Mapping[str, Any]) -> "Settings":
+        """Return the settings with command line flags over them; flags that are None say nothing.
+
+        Raises:
+            pydantic.ValidationError: A flag's value is not allowed; commands check theirs before.
+        """
+        given = {name: value for name, value in flags.items() if value is not None}
+        return Settings.model_validate(
+            {**{name: getattr(self, name) for name in self.model_fields_set}, **given}
+        )

@@ -1,0 +1,187 @@
+"""What a model refused, told to the person who wrote it: where, what, and what to do about it."""
+
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+Location = tuple[str | int, ...]
+
+IN_QUOTES: Final = "write it in quotes:"
+"""How the hint for a number where text is wanted begins; who knows how the number was spelt may go on."""
+
+_FEW: Final = 12
+"""Up to so many names are listed in a hint when none is close."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing a model refused.
+
+    Args:
+        location: Keys and list positions from the top to the value.
+        message: What is wrong.
+        hint: What to do about it; may be empty.
+        missing: Whether the thing at the location is not there at all.
+    """
+
+    location: Location
+    message: str
+    hint: str = ""
+    missing: bool = False
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Suggest the known word that is closest, or list the known ones when they are few; may be empty."""
+    options = list(known)
+    close = difflib.get_close_matches(word, options, n=1, cutoff=0.6) or difflib.get_close_matches(
+        word.lower(), [option for option in options if option == option.lower()], n=1, cutoff=0.6
+    )
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(options)}" if 0 < len(options) <= _FEW else ""
+
+
+def findings(error: ValidationError, model: type[BaseModel]) -> list[Finding]:
+    """Translate a model's refusal.
+
+    Args:
+        error: What pydantic raised.
+        model: The model that was validated; its fields make the suggestions for unknown keys.
+    """
+    return [_finding(detail, model) for detail in error.errors(include_url=False)]
+
+
+def keys_at(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+    """Return the keys that a model has at a location; empty where any key goes or none."""
+    annotation: Any = model
+    for part in location:
+        annotation = _inside(annotation, part)
+    found = _model_of(annotation)
+    return [] if found is None else list(found.model_fields)
+
+
+def _finding(detail: ErrorDetails, model: type[BaseModel]) -> Finding:
+    location = tuple(part for part in detail["loc"] if part != "[key]")
+    context = detail.get("ctx", {})
+    name = next((part for part in reversed(location) if isinstance(part, str)), "")
+    match detail["type"]:
+        case "extra_forbidden":
+            hint = did_you_mean(name, keys_at(model, location[:-1]))
+            return Finding(location=location, message=f"unknown key {name!r}", hint=hint)
+        case "missing":
+            return Finding(
+                location=location, message=f"{name!r} is missing", hint="it must be given", missing=True
+            )
+        case "enum" | "literal_error":
+            expected = str(context.get("expected", "")).replace("'", "")
+            shown = detail["input"]
+            hint = (
+                did_you_mean(str(shown), expected.replace(" or ", ", ").split(", ")) or f"one of {expected}"
+            )
+            return Finding(location=location, message=f"{shown!r} is not a value for {name!r}", hint=hint)
+        case _ if "hint" in context:
+            said = str(context["message"])
+            message = said if repr(name) in said else f"{name!r}: {said}"
+            return Finding(location=location, message=message, hint=context["hint"])
+    return Finding(location=location, message=_wrong(detail, name), hint=_remedy(detail))
+
+
+_WANTED: Final[Mapping[str, str]] = {
+    "string_type": "text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "keys with values",
+    "mapping_type": "keys with values",
+    "model_type": "keys with values",
+    "model_attributes_type": "keys with values",
+}
+
+
+_DATE: Final = 'write "2026-01-31T12:00:00+01:00"'
+
+
+def _wrong(detail: ErrorDetails, name: str) -> str:
+    kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind in _WANTED:
+        return f"{name!r} must be {_WANTED[kind]}, not {_shown(given)}"
+    if kind == "too_short":
+        return f"{name!r} is empty"
+    if kind in ("greater_than_equal", "greater_than"):
+        bound = f"at least {context['ge']}" if "ge" in context else f"above {context['gt']}"
+        return f"{name!r} must be {bound}, not {given!r}"
+    if kind == "timezone_aware":
+        return f"{name!r} has no time zone: {given!r}"
+    if kind.startswith("datetime"):
+        return f"{name!r} is not a date: {given!r}"
+    return f"{name!r}: {detail['msg']}"
+
+
+def _remedy(detail: ErrorDetails) -> str:
+    kind, given = detail["type"], detail["input"]
+    written = str(given).lower() if isinstance(given, bool) else str(given)
+    remedies = {
+        "string_type": f'{IN_QUOTES} "{written}"' if isinstance(given, bool | int | float) else "",
+        "bool_type": "write true or false without quotes",
+        "int_type": f"write {given} without quotes" if written.isdecimal() else "",
+        "tuple_type": f'write ["{given}"]' if isinstance(given, str) else "",
+        "too_short": "put something in, or remove the key",
+        "timezone_aware": _DATE,
+    }
+    if given is None:
+        return "give a value, or remove the key"
+    return remedies.get(kind, _DATE if kind.startswith("datetime") else "")
+
+
+def _shown(given: object) -> str:
+    match given:
+        case None:
+            return "nothing"
+        case Mapping():
+            return "keys with values"
+        case list() | tuple():
+            return "a list"
+        case bool():
+            return str(given).lower()
+        case int() | float():
+            return f"the number {given}"
+    text = repr(given)
+    return text if len(text) <= 60 else f"{text[:57]}…'"  # noqa: PLR2004 - as much as reads well in a line
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    for option in _options(annotation):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return option
+    return None
+
+
+def _options(annotation: Any) -> Iterable[Any]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _options(get_args(annotation)[0])
+    elif origin in (Union, types.UnionType):
+        for option in get_args(annotation):
+            yield from _options(option)
+    else:
+        yield annotation
+
+
+def _inside(annotation: Any, part: str | int) -> Any:
+    for option in _options(annotation):
+        if isinstance(option, type) and issubclass(option, BaseModel) and part in option.model_fields:
+            return option.model_fields[str(part)].annotation
+        if get_origin(option) in (typing.get_origin(Mapping[str, str]), dict):
+            return get_args(option)[1]
+        if get_origin(option) in (tuple, list):
+            return get_args(option)[0]
+    return None
