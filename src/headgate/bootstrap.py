@@ -1,0 +1,245 @@
+"""The only place where parts are chosen and put together: settings and a repository become a ``Headgate``."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from headgate.clock import Clock, SystemClock
+from headgate.db.dao import leases, runs
+from headgate.db.dao.leases import Lease
+from headgate.db.engine import Database, open_database
+from headgate.db.transition_log import TransitionLog
+from headgate.errors import OutsideFaultError, UsageError
+from headgate.ids import RunId
+from headgate.orchestrator import admission, tenure
+from headgate.orchestrator.progress import Listener, SilentListener
+from headgate.orchestrator.report import run_report
+from headgate.orchestrator.run_orchestrator import RunOrchestrator, Surroundings
+from headgate.plan.loader import LoadedPlan
+from headgate.settings import Settings, load_settings
+from headgate.state.run import RunState
+from headgate.uet.gate_runner import allowed_environment
+from headgate.uet.git import require_git
+from headgate.uet.repository import Repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatePaths:
+    """Where Headgate keeps what it knows about a repository.
+
+    Args:
+        root: ``.headgate`` at the root of the main work tree, or ``headgate`` in a bare repository.
+        slots: Worktrees, outside the repository, in the user's cache.
+    """
+
+    root: Path
+    slots: Path
+
+    @property
+    def database(self) -> Path:
+        """The embedded database."""
+        return self.root / "headgate.db"
+
+    @property
+    def transitions(self) -> Path:
+        """Every transition, a line each."""
+        return self.root / "transitions.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        """Gates' output."""
+        return self.root / "logs"
+
+    @property
+    def quarantine(self) -> Path:
+        """Refused patches."""
+        return self.root / "quarantine"
+
+
+class Headgate:
+    """Headgate on one repository: admit plans, run them, read what happened.
+
+    Use it as a context manager, or ``close`` it.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        repository: Repository,
+        database: Database,
+        paths: StatePaths,
+        clock: Clock,
+    ) -> None:
+        self.settings, self.repository, self.database = settings, repository, database
+        self.paths, self.clock = paths, clock
+        self._leases: dict[RunId, Lease] = {}
+
+    @classmethod
+    def open(cls, start: Path | None = None, *, create: bool = True) -> Self:
+        """Open Headgate on the repository around a path (default: the working directory).
+
+        Args:
+            start: Any path in the repository.
+            create: Make the state folder and its database where there is none yet.
+
+        Raises:
+            RepositoryError: There is no repository, or none that can be worked on.
+            UsageError: There is no state yet and none was to be made.
+            SettingsError: ``headgate.toml`` or ``HEADGATE_*`` has problems.
+        """
+        require_git()
+        repository = Repository.open(start or Path.cwd())
+        settings = load_settings(repository.root, os.environ)
+        paths = _paths(repository, settings)
+        url = settings.database_url or f"sqlite:///{paths.database}"
+        if not create and not (settings.database_url or paths.database.exists()):
+            raise UsageError(f"Headgate has not run in {repository.root} yet; `headgate run PLAN` begins")
+        if create:
+            _make_state(repository, paths)
+        database = open_database(url, busy_timeout=settings.busy_timeout)
+        database.upgrade()
+        return cls(
+            settings=settings, repository=repository, database=database, paths=paths, clock=SystemClock()
+        )
+
+    @classmethod
+    def for_plan(cls, loaded: LoadedPlan) -> Self:
+        """Open Headgate on the repository that a plan is for."""
+        return cls.open(loaded.root or loaded.repository_candidates(Path.cwd())[-1])
+
+    def examine(self, loaded: LoadedPlan) -> admission.Admission:
+        """Ask everything that could refuse the plan; write nothing."""
+        return admission.examine(self.repository, loaded)
+
+    def admit(self, loaded: LoadedPlan) -> RunId:
+        """Make a run of a plan and take hold of its target; all of it or nothing.
+
+        Raises:
+            PlanError: The plan asks for something that cannot be done.
+            RepositoryError: The target cannot be landed on as it is.
+            TargetBusyError: Another run holds the target.
+        """
+        admitted = self.examine(loaded)
+        now = self.clock.now()
+        with self.database.write() as conn:
+            run_id = admission.create(conn, self.repository, admitted, at=now)
+            key = tenure.key_of(str(self.repository.git_dir), admitted.target.ref)
+            self._leases[run_id] = tenure.hold(conn, key, holder=run_id, now=now)
+        return run_id
+
+    def execute(
+        self, run_id: RunId, *, workers: int | None = None, listener: Listener | None = None
+    ) -> RunState:
+        """Run an admitted run to its end.
+
+        Raises:
+            InterruptedRunError: It was interrupted.
+            OutsideFaultError: Something outside failed.
+        """
+        around = Surroundings(
+            repository=self.repository,
+            database=self.database,
+            settings=self.settings,
+            clock=self.clock,
+            log=TransitionLog(self.paths.transitions, self.database),
+            slots=self.paths.slots,
+            logs=self.paths.logs,
+            quarantine=self.paths.quarantine,
+            environment=allowed_environment(os.environ, self.settings.env_allow),
+            workers=workers or self.settings.workers,
+        )
+        orchestrator = RunOrchestrator(run_id, around, listener or SilentListener())
+        try:
+            return asyncio.run(self._held(run_id, orchestrator))
+        finally:
+            self._release(run_id)
+
+    def report(self, run_id: RunId | None = None) -> dict[str, Any]:
+        """Report a run (default: the newest) in the public JSON form."""
+        with self.database.read() as conn:
+            newest = runs.newest(conn) if run_id is None else runs.get(conn, run_id)
+            if newest is None:
+                raise UsageError("there is no run yet; `headgate run PLAN` begins one")
+            return run_report(conn, newest.id)
+
+    def close(self) -> None:
+        """Let go of the database and the repository."""
+        for run_id in tuple(self._leases):
+            self._release(run_id)
+        self.database.close()
+        self.repository.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    async def _held(self, run_id: RunId, orchestrator: RunOrchestrator) -> RunState:
+        """Run while renewing the hold on the target."""
+        renewing = asyncio.create_task(self._renew(run_id, orchestrator))
+        try:
+            return await orchestrator.run()
+        finally:
+            renewing.cancel()
+
+    async def _renew(self, run_id: RunId, orchestrator: RunOrchestrator) -> None:
+        while (lease := self._leases.get(run_id)) is not None:
+            await asyncio.sleep(tenure.LEASE_TIME.total_seconds() / 4)
+            renewed = await asyncio.to_thread(self._renewed, lease)
+            if renewed is None:
+                orchestrator.give_up(
+                    OutsideFaultError(f"the hold on the target was lost to another process: {lease.key}")
+                )
+                return
+            self._leases[run_id] = renewed
+
+    def _renewed(self, lease: Lease) -> Lease | None:
+        with self.database.write() as conn:
+            return leases.renew(conn, lease, now=self.clock.now(), ttl=tenure.LEASE_TIME)
+
+    def _release(self, run_id: RunId) -> None:
+        lease = self._leases.pop(run_id, None)
+        if lease is not None:
+            with self.database.write() as conn:
+                leases.release(conn, lease)
+
+
+def _paths(repository: Repository, settings: Settings) -> StatePaths:
+    root = repository.root / ("headgate" if repository.is_bare else ".headgate")
+    name = hashlib.sha256(str(repository.git_dir).encode(errors="surrogateescape")).hexdigest()[:16]
+    return StatePaths(root=root, slots=_cache(settings, os.environ) / "worktrees" / name)
+
+
+def _cache(settings: Settings, environ: Mapping[str, str]) -> Path:
+    if settings.cache_dir is not None:
+        return settings.cache_dir
+    base = environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "headgate"
+
+
+def _make_state(repository: Repository, paths: StatePaths) -> None:
+    """Make the state folder and keep git from seeing it."""
+    try:
+        paths.root.mkdir(parents=True, exist_ok=True)
+        paths.logs.mkdir(exist_ok=True)
+        if repository.is_bare:
+            return
+        exclude = repository.git_dir / "info" / "exclude"
+        lines = exclude.read_text(errors="surrogateescape").splitlines() if exclude.exists() else []
+        if "/.headgate/" not in lines:
+            exclude.parent.mkdir(exist_ok=True)
+            with exclude.open("a") as file:
+                file.write(("\n" if lines and lines[-1] else "") + "/.headgate/\n")
+    except OSError as error:
+        raise OutsideFaultError(f"the state folder {paths.root} cannot be made: {error}") from error

@@ -1,0 +1,148 @@
+"""Admitting a plan: all that could refuse it is asked first, then the run exists whole, or not at all."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from headgate.db.dao import runs, tasks, workstreams
+from headgate.db.dao.runs import RunRow
+from headgate.db.dao.tasks import TaskRow
+from headgate.db.dao.workstreams import WorkstreamRow
+from headgate.errors import PlanError, Problem, RepositoryError
+from headgate.ids import RunId, TaskId, WorkstreamId, new_id
+from headgate.plan.loader import LoadedPlan
+from headgate.plan.model import TaskKind
+from headgate.uet.checkout import checked_out_at, dirt
+from headgate.uet.repository import Repository, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """A plan that may run: where it will land, and on what it begins."""
+
+    loaded: LoadedPlan
+    target: Target
+
+
+def examine(repository: Repository, loaded: LoadedPlan) -> Admission:
+    """Ask everything that could refuse the plan; write nothing.
+
+    Raises:
+        PlanError: It asks for something that cannot be done yet.
+        RepositoryError: The target is missing, or is checked out with uncommitted changes.
+    """
+    problems = list(_not_yet(loaded))
+    if problems:
+        raise PlanError(problems)
+    target = repository.resolve_target(loaded.plan.target)
+    checkout = checked_out_at(repository, target.ref)
+    if checkout is not None and (what := dirt(checkout)):
+        raise RepositoryError(
+            f"{target.ref} is checked out in {checkout} with uncommitted changes ({'; '.join(what)}); "
+            "commit or stash them first, or let the plan land on another branch"
+        )
+    return Admission(loaded=loaded, target=target)
+
+
+def create(conn: Connection, repository: Repository, admission: Admission, *, at: datetime) -> RunId:
+    """Insert the run with its workstreams and tasks; the caller's transaction makes it all or nothing."""
+    plan, target = admission.loaded.plan, admission.target
+    run_id = RunId(new_id("run"))
+    run = RunRow(
+        id=run_id,
+        name=plan.name,
+        repository=str(repository.git_dir),
+        target_ref=target.ref,
+        landing=str(plan.landing),
+        strict=plan.strict,
+        plan=plan.as_json(),
+        plan_file=str(admission.loaded.path),
+        old_head=target.commit,
+    )
+    runs.insert_many(conn, [run], at=at)
+    ids = {name: WorkstreamId(new_id("ws")) for name in plan.workstreams}
+    workstreams.insert_many(conn, list(_workstream_rows(run_id, admission.loaded, ids)), at=at)
+    workstreams.add_needs(
+        conn,
+        [(ids[name], ids[need]) for name, ws in plan.workstreams.items() for need in dict.fromkeys(ws.needs)],
+    )
+    rows = list(_task_rows(run_id, admission.loaded, ids))
+    tasks.insert_many(conn, rows, at=at)
+    tasks.add_needs(
+        conn, _task_needs(admission.loaded, {(row.workstream_id, row.name): row.id for row in rows}, ids)
+    )
+    return run_id
+
+
+def _workstream_rows(
+    run_id: RunId, loaded: LoadedPlan, ids: dict[str, WorkstreamId]
+) -> Iterator[WorkstreamRow]:
+    for position, (name, workstream) in enumerate(loaded.plan.workstreams.items()):
+        yield WorkstreamRow(
+            id=ids[name],
+            run_id=run_id,
+            name=name,
+            title=workstream.title or "",
+            position=position,
+            priority=workstream.priority,
+            is_critical=workstream.critical,
+        )
+
+
+def _task_rows(run_id: RunId, loaded: LoadedPlan, ids: dict[str, WorkstreamId]) -> Iterator[TaskRow]:
+    for name, workstream in loaded.plan.workstreams.items():
+        for position, (task_name, task) in enumerate(workstream.tasks.items()):
+            yield TaskRow(
+                id=TaskId(new_id("task")),
+                run_id=run_id,
+                workstream_id=ids[name],
+                name=task_name,
+                position=position,
+                is_critical=task.critical,
+                kind=str(task.kind),
+                spec={"patch": str(loaded.patch_path(name, task_name).absolute())} if task.patch else {},
+                max_retries=task.max_retries,
+            )
+
+
+def _task_needs(
+    loaded: LoadedPlan, tasks_by_name: dict[tuple[str, str], str], ids: dict[str, WorkstreamId]
+) -> Iterable[tuple[str, str]]:
+    return [
+        (tasks_by_name[ids[name], task_name], tasks_by_name[ids[name], need])
+        for name, workstream in loaded.plan.workstreams.items()
+        for task_name, task in workstream.tasks.items()
+        for need in dict.fromkeys(task.needs)
+    ]
+
+
+def _not_yet(loaded: LoadedPlan) -> Iterator[Problem]:
+    """List what the format describes and this version cannot do."""
+    plan = loaded.plan
+    for name, workstream in plan.workstreams.items():
+        for task_name, task in workstream.tasks.items():
+            place = ("workstreams", name, "tasks", task_name)
+            if task.kind is not TaskKind.PATCH:
+                yield _problem(
+                    loaded, place, f"task {name}/{task_name} runs a tool, which this version cannot do yet"
+                )
+            if _reviewers(loaded, name, task_name):
+                yield _problem(
+                    loaded, place, f"task {name}/{task_name} waits for reviewers, which is not possible yet"
+                )
+
+
+def _reviewers(loaded: LoadedPlan, workstream: str, task: str) -> int:
+    layers = (loaded.settings.policy, *loaded.plan.policy_layers(workstream, task))
+    return max(layer.reviewers or 0 for layer in layers)
+
+
+def _problem(loaded: LoadedPlan, place: tuple[str, ...], message: str) -> Problem:
+    return Problem(
+        file=str(loaded.path),
+        line=loaded.line_of(*place),
+        message=message,
+        hint="give it a ready patch instead",
+    )

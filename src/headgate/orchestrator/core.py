@@ -1,0 +1,568 @@
+"""The pure core of a run: ``(picture, event) -> transitions + effects``.
+
+It knows no clock, no SQL, no process. It hears one event, changes its picture, and answers with what must be
+recorded and what must then be done. Whatever it does not recognise as an answer to its newest question is
+ignored, so events may come twice or late. The cost of an event is what it changes, never the size of the run.
+
+Three rules make the result independent of timing: the patches of a workstream are applied in the plan's
+order, workstreams land in the plan's order, and a workstream begins on the run's base or on the last of those
+it needs.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial, singledispatchmethod
+
+from headgate.db.dao import patches, runs, tasks, workstreams
+from headgate.db.transitions import Step
+from headgate.ids import PatchId, TaskId, WorkstreamId, new_id
+from headgate.orchestrator import messages as msg
+from headgate.orchestrator.lane import Car, Judgement, Lane, Opinion, Tip
+from headgate.orchestrator.picture import PatchNode, RunNode, TaskNode, WorkstreamNode
+from headgate.orchestrator.task_scheduler import TaskScheduler
+from headgate.reasons import Reason, ReasonCode
+from headgate.state.patch_ledger import PATCH_LEDGER, PatchState
+from headgate.state.propagation import WorkstreamFact, derive_run
+from headgate.state.run import RunState
+from headgate.state.task import TaskState
+from headgate.state.workstream import WorkstreamState
+
+LANDING_ATTEMPTS = 20
+"""How often a workstream is rebuilt because someone else moved the target, before the run gives up on it."""
+
+
+class Core:
+    """Decides what happens next in one run.
+
+    Args:
+        run: The picture, as the database has it.
+        worker_id: The orchestration worker on whose behalf tasks run.
+        capacity: How many tasks may be running (being produced) at once.
+        window: How many patches of a lane may wait for their gates at once.
+        lookahead: How far ahead of its lane a workstream's tasks may be produced.
+    """
+
+    def __init__(
+        self, run: RunNode, *, worker_id: str, capacity: int, window: int, lookahead: int = 16
+    ) -> None:
+        self.run = run
+        self._worker_id = worker_id
+        self._window = window
+        self._scheduler = TaskScheduler(capacity=capacity, lookahead=lookahead)
+        self._tasks = {task.id: task for ws in run.order for task in ws.tasks}
+        self._workstreams = {ws.id: ws for ws in run.order}
+        self._next_to_land = 0
+        self._landing: WorkstreamNode | None = None
+        self._landing_attempts = 0
+        self._out = msg.Decision()
+        self._agenda: deque[Callable[[], None]] = deque()
+        self._stirred: dict[WorkstreamId, WorkstreamNode] = {}
+        self.obstacle: str | None = None
+        self.is_draining = False
+        self.tasks_total = len(self._tasks)
+        self.tasks_ended = sum(task.has_left for task in self._tasks.values())
+
+    # -- what the shell calls --------------------------------------------------------------------------------
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the run has ended."""
+        return self.run.state is not RunState.PENDING and self.run.state is not RunState.RUNNING
+
+    def begin(self) -> msg.Decision:
+        """Start the run: every workstream becomes ready or blocked, and the first tasks begin."""
+        self._move_run(runs.start(self.run.head), RunState.RUNNING)
+        for workstream in self.run.workstreams.values():
+            if workstream.unmet:
+                self._move_workstream(
+                    workstream, workstreams.block(workstream.head, metadata={"needs": list(workstream.needs)})
+                )
+            else:
+                self._make_ready(workstream)
+        return self._decide()
+
+    def handle(self, event: msg.Event) -> msg.Decision:
+        """Decide what an event brings about."""
+        if not self.is_over:
+            self._hear(event)
+        return self._decide()
+
+    def task(self, task_id: TaskId) -> TaskNode:
+        """Look a task up."""
+        return self._tasks[task_id]
+
+    def workstream(self, workstream_id: WorkstreamId) -> WorkstreamNode:
+        """Look a workstream up."""
+        return self._workstreams[workstream_id]
+
+    @property
+    def tasks(self) -> Iterable[TaskNode]:
+        """Every task of the run."""
+        return self._tasks.values()
+
+    def waits_to_land_behind(self, workstream: WorkstreamNode) -> WorkstreamNode | None:
+        """Say which workstream must end before this one can land; None when it is its turn."""
+        ahead = next((ws for ws in self.run.order[self._next_to_land :] if not ws.has_ended), None)
+        return None if ahead is workstream else ahead
+
+    def _decide(self) -> msg.Decision:
+        """Follow up what was brought about, one by one: a long chain must not become a deep stack."""
+        while self._agenda:
+            self._agenda.popleft()()
+        stirred, self._stirred = self._stirred, {}
+        for workstream in stirred.values():
+            self._pump(workstream)
+        if not self.is_over and not self.is_draining:
+            for task in self._scheduler.start():
+                self._start(task)
+        decision, self._out = self._out, msg.Decision()
+        return decision
+
+    # -- events ----------------------------------------------------------------------------------------------
+
+    @singledispatchmethod
+    def _hear(self, event: object) -> None:
+        raise TypeError(f"not an event: {event!r}")
+
+    @_hear.register
+    def _(self, event: msg.PatchTaken) -> None:
+        task = self._tasks[event.task]
+        if task.state is not TaskState.RUNNING:
+            return
+        self._scheduler.finished()
+        row = event.patch
+        task.patch = PatchNode(id=PatchId(row.id), head=row.head, state=PatchState.CREATED)
+        self._out.patches.append((row, event.diff))
+        self._move_task(task, tasks.produced(task.head))
+        if event.refusal is None:
+            task.material = event.material
+            self._move_patch(task, patches.validate(task.patch.head))
+            self._move_patch(task, patches.enqueue(task.patch.head))
+            self._stir(task.workstream)
+            return
+        if event.is_policy:
+            self._move_patch(task, patches.validate(task.patch.head))
+        trigger: patches.Refusal = "policy_violation" if event.is_policy else "validation_failed"
+        self._quarantine(task, event.refusal, trigger)
+        self._fail_task(task, event.refusal)
+
+    @_hear.register
+    def _(self, event: msg.NothingTaken) -> None:
+        task = self._tasks[event.task]
+        if task.state is not TaskState.RUNNING:
+            return
+        self._scheduler.finished()
+        self._move_task(task, tasks.fail(task.head, event.reason, trigger="retries_exhausted"), event.reason)
+        self._agenda.append(partial(self._task_ended, task))
+
+    @_hear.register
+    def _(self, event: msg.PatchApplied) -> None:
+        task = self._tasks[event.task]
+        lane = task.workstream.lane
+        if lane is None or task.has_left:
+            return
+        car = lane.applied(task, event.onto, event.tip, event.method)
+        if car is not None and task.gates:
+            self._out.guesses.append(msg.JudgePatch(task=task.id, tip=car.tip, onto=car.onto))
+        if car is not None and car is lane.front:
+            self._arrive_at_front(car)
+        self._stir(task.workstream)
+
+    @_hear.register
+    def _(self, event: msg.PatchRefused) -> None:
+        task = self._tasks[event.task]
+        lane = task.workstream.lane
+        if lane is None or task.has_left:
+            return
+        if lane.refused(task, event.onto):
+            self._move_patch(task, patches.apply_failed(_patch(task).head, event.reason))
+            self._quarantine(task, event.reason, "apply_attempts_exhausted")
+            self._fail_task(task, event.reason)
+        self._stir(task.workstream)
+
+    @_hear.register
+    def _(self, event: msg.PatchJudged) -> None:
+        task = self._tasks[event.task]
+        lane = task.workstream.lane
+        car = lane.car_of(event.commit) if lane else None
+        if lane is None or car is None or task.has_left:
+            return
+        car.judgement = event.judgement
+        self._settle_what_is_decided(task.workstream, lane)
+        self._stir(task.workstream)
+
+    @_hear.register
+    def _(self, event: msg.WorkstreamMerged) -> None:
+        workstream = self._workstreams[event.workstream]
+        if workstream is not self._landing:
+            return
+        if event.candidate is None:
+            reason = event.conflict or _missing_reason(workstream.name)
+            self._fail_landing(workstream, reason, blames=True)
+            return
+        if workstream.gates:
+            self._out.guesses.append(msg.JudgeCandidate(workstream=workstream.id, candidate=event.candidate))
+            return
+        self._intend_to_land(workstream, event.candidate)
+
+    @_hear.register
+    def _(self, event: msg.CandidateJudged) -> None:
+        workstream = self._workstreams[event.workstream]
+        if workstream is not self._landing:
+            return
+        judgement = event.judgement
+        if judgement.opinion is Opinion.PASSED:
+            self._intend_to_land(workstream, event.candidate)
+            return
+        reason = judgement.reason or _missing_reason(workstream.name)
+        self._fail_landing(workstream, reason, blames=judgement.opinion is Opinion.FAILED)
+
+    @_hear.register
+    def _(self, event: msg.TargetLanded) -> None:
+        workstream = self._workstreams[event.workstream]
+        if workstream is not self._landing:
+            return
+        self._out.intents_landed.append(event.intent)
+        for task in workstream.landed_patches():
+            patch = _patch(task)
+            patch.commit = event.candidate.commits[patch.id]
+            self._move_patch(task, patches.commit(patch.head, commit=patch.commit))
+        self._complete_workstream(workstream, event.candidate.tip)
+
+    @_hear.register
+    def _(self, event: msg.TargetMoved) -> None:
+        workstream = self._workstreams[event.workstream]
+        if workstream is not self._landing:
+            return
+        self._out.intents_abandoned.append(event.intent)
+        self._landing_attempts += 1
+        if self._landing_attempts < LANDING_ATTEMPTS:
+            self._out.guesses.append(msg.MergeWorkstream(workstream=workstream.id))
+            return
+        reason = Reason(
+            code=ReasonCode.CONFLICT,
+            message=f"someone else moved {self.run.target} {LANDING_ATTEMPTS} times while {workstream.name} was "
+            "being landed; run it again when the branch is quieter",
+        )
+        self._fail_landing(workstream, reason, blames=False)
+
+    @_hear.register
+    def _(self, event: msg.LandingObstructed) -> None:
+        if self._workstreams[event.workstream] is self._landing:
+            self._out.intents_abandoned.append(event.intent)
+            self.obstacle = event.obstacle
+            self.is_draining = True
+
+    @_hear.register
+    def _(self, event: msg.CancelAsked) -> None:
+        for workstream in self.run.order:
+            if not workstream.has_ended:
+                self._close(workstream, event.reason)
+                self._move_workstream(workstream, workstreams.cancel(workstream.head, event.reason))
+        self._move_run(runs.cancel(self.run.head, event.reason), RunState.CANCELED)
+
+    # -- producing -------------------------------------------------------------------------------------------
+
+    def _make_ready(self, workstream: WorkstreamNode) -> None:
+        self._move_workstream(workstream, workstreams.ready(workstream.head))
+        landed = [self.run.workstreams[name] for name in workstream.needs]
+        newest = max((ws for ws in landed if ws.landed), key=lambda ws: ws.landing, default=None)
+        workstream.base = newest.landed if newest and newest.landed else self.run.base
+        workstream.lane = Lane(order=workstream.tasks, settled=workstream.base)
+        self._scheduler.admit(workstream)
+        for task in workstream.tasks:
+            if task.unmet:
+                self._move_task(task, tasks.block(task.head, metadata={"needs": list(task.needs)}))
+            else:
+                self._queue(task)
+
+    def _queue(self, task: TaskNode) -> None:
+        self._move_task(task, tasks.queue(task.head))
+        self._scheduler.queue(task)
+
+    def _start(self, task: TaskNode) -> None:
+        workstream = task.workstream
+        if workstream.state is WorkstreamState.READY and workstream.base is not None:
+            self._move_workstream(
+                workstream, workstreams.start(workstream.head, base_commit=workstream.base.commit)
+            )
+        task.attempt += 1
+        self._move_task(task, tasks.start(task.head, worker_id=self._worker_id, attempt=task.attempt))
+        self._out.effects.append(msg.TakePatch(task=task.id))
+
+    # -- the workstream's lane -------------------------------------------------------------------------------
+
+    def _stir(self, workstream: WorkstreamNode) -> None:
+        """Look at this lane again when everything that follows from the event is settled."""
+        self._stirred[workstream.id] = workstream
+
+    def _pump(self, workstream: WorkstreamNode) -> None:
+        """Apply the next patch of the lane, if one is there and there is room."""
+        if workstream.has_ended or workstream.lane is None or self.is_draining:
+            return
+        boarding = workstream.lane.board(window=self._window)
+        if boarding is not None:
+            task, onto = boarding
+            self._out.guesses.append(msg.ApplyPatch(task=task.id, onto=onto))
+
+    def _arrive_at_front(self, car: Car[TaskNode]) -> None:
+        """Record what is now true: the patch is applied on what is settled."""
+        task = car.passenger
+        patch = _patch(task)
+        patch.commit = car.tip.commit
+        step = patches.applied(patch.head, method=car.method, commit=car.tip.commit, tree=car.tip.tree)
+        self._move_patch(task, step)
+        if not task.gates:
+            car.judgement = Judgement(opinion=Opinion.PASSED)
+        lane = task.workstream.lane
+        if lane is not None:
+            self._settle_what_is_decided(task.workstream, lane)
+
+    def _settle_what_is_decided(self, workstream: WorkstreamNode, lane: Lane[TaskNode]) -> None:
+        """Move the front on while its verdict is known."""
+        front = lane.front
+        if front is None or front.judgement is None:
+            return
+        if front.judgement.opinion is Opinion.PASSED:
+            self._settle(workstream, lane)
+        else:
+            self._derail(lane, front.judgement)
+
+    def _settle(self, workstream: WorkstreamNode, lane: Lane[TaskNode]) -> None:
+        car = lane.settle()
+        task = car.passenger
+        task.material = None
+        gates = list(car.judgement.gates) if car.judgement else []
+        self._out.effects.append(msg.MoveWorkstreamRef(workstream=workstream.id, commit=car.tip.commit))
+        self._move_patch(task, patches.verify(_patch(task).head, metadata={"gates": gates}))
+        self._move_task(task, tasks.complete(task.head))
+        self._agenda.append(partial(self._task_ended, task))
+        if lane.front is not None and not workstream.has_ended:
+            self._arrive_at_front(lane.front)
+
+    def _derail(self, lane: Lane[TaskNode], judgement: Judgement) -> None:
+        front, behind = lane.derail()
+        for car in behind:
+            self._out.effects.append(msg.ForgetJudging(commit=car.tip.commit))
+        task = front.passenger
+        reason = judgement.reason or _missing_reason(task.label)
+        if judgement.opinion is Opinion.FAILED:
+            self._quarantine(task, reason, "gates_failed")
+        else:
+            self._move_patch(task, patches.drop(_patch(task).head, reason))
+        self._fail_task(task, reason)
+
+    # -- the end of a task -----------------------------------------------------------------------------------
+
+    def _fail_task(self, task: TaskNode, reason: Reason) -> None:
+        task.material = None
+        self._move_task(task, tasks.fail(task.head, reason, trigger="validation_failed"), reason)
+        self._agenda.append(partial(self._task_ended, task))
+
+    def _task_ended(self, task: TaskNode) -> None:
+        """Tell those who need it, then the workstream."""
+        workstream = task.workstream
+        if workstream.has_ended:
+            return
+        workstream.open_tasks -= 1
+        self._stir(workstream)
+        for name in workstream.dependents[task.name]:
+            dependent = workstream.by_name[name]
+            if task.state is TaskState.COMPLETED:
+                self._one_need_met(dependent)
+            elif not dependent.has_left:
+                reason = _dependency_failed("task", task.name)
+                self._move_task(dependent, tasks.cancel(dependent.head, reason), reason)
+                self._agenda.append(partial(self._task_ended, dependent))
+        if task.is_critical and task.state is not TaskState.COMPLETED:
+            self._fail_executing(workstream, task)
+        elif not workstream.open_tasks:
+            self._move_workstream(workstream, workstreams.validate(workstream.head))
+            self._land_next()
+
+    def _one_need_met(self, task: TaskNode) -> None:
+        task.unmet -= 1
+        if not task.unmet and task.state is TaskState.BLOCKED:
+            self._move_task(task, tasks.unblock(task.head))
+            self._queue(task)
+
+    def _fail_executing(self, workstream: WorkstreamNode, culprit: TaskNode) -> None:
+        cause = culprit.reason or _missing_reason(culprit.label)
+        reason = Reason(
+            code=cause.code,
+            message=f"its critical task {culprit.name} failed: {cause.message}",
+            detail={"task": culprit.name, **cause.detail},
+        )
+        bystander = Reason(
+            code=ReasonCode.CANCELLED,
+            message=f"{workstream.name} lands whole or not at all; its critical task {culprit.name} failed",
+            detail={"task": culprit.name},
+        )
+        self._close(workstream, bystander)
+        step = workstreams.fail(workstream.head, reason, trigger="critical_task_failed")
+        self._move_workstream(workstream, step, reason)
+        self._agenda.append(partial(self._workstream_ended, workstream))
+
+    def _close(self, workstream: WorkstreamNode, reason: Reason) -> None:
+        """End what is still open in a workstream: its patches are dropped, its tasks cancelled."""
+        if workstream.lane is not None:
+            for car in workstream.lane.chain:
+                self._out.effects.append(msg.ForgetJudging(commit=car.tip.commit))
+        for task in workstream.tasks:
+            if task.patch and task.patch.state is not PatchState.COMMITTED and not _is_final(task.patch):
+                self._move_patch(task, patches.drop(task.patch.head, reason))
+            if not task.has_left:
+                if task.state is TaskState.RUNNING:
+                    self._scheduler.finished()
+                task.material = None
+                self._move_task(task, tasks.cancel(task.head, reason), reason)
+        workstream.open_tasks = 0
+        workstream.queued.clear()
+
+    # -- landing ---------------------------------------------------------------------------------------------
+
+    def _land_next(self) -> None:
+        """Begin to land the first workstream, in landing order, that has not ended, once it is validating."""
+        if self._landing is not None or self.is_draining or self.is_over:
+            return
+        order = self.run.order
+        while self._next_to_land < len(order) and order[self._next_to_land].has_ended:
+            self._next_to_land += 1
+        if self._next_to_land == len(order):
+            return
+        workstream = order[self._next_to_land]
+        if workstream.state is not WorkstreamState.VALIDATING:
+            return
+        self._landing, self._landing_attempts = workstream, 0
+        if not workstream.landed_patches():
+            self._complete_workstream(workstream, None)
+        else:
+            self._out.effects.append(msg.MergeWorkstream(workstream=workstream.id))
+
+    def _intend_to_land(self, workstream: WorkstreamNode, candidate: msg.Candidate) -> None:
+        """Record what is about to be done to the target; only then do it."""
+        intent = msg.Intention(
+            id=new_id("intent"),
+            workstream=workstream.id,
+            old=candidate.onto.commit,
+            new=candidate.tip.commit,
+            patches=tuple(candidate.commits),
+        )
+        self._out.intents.append(intent)
+        effect = msg.LandCandidate(workstream=workstream.id, candidate=candidate, intent=intent.id)
+        self._out.effects.append(effect)
+
+    def _complete_workstream(self, workstream: WorkstreamNode, landed: Tip | None) -> None:
+        workstream.landed = landed
+        if landed is not None:
+            self.run.tip = landed
+        self._landing = None
+        step = workstreams.complete(workstream.head, landed_commit=landed.commit if landed else None)
+        self._move_workstream(workstream, step)
+        self._agenda.append(partial(self._workstream_ended, workstream))
+
+    def _fail_landing(self, workstream: WorkstreamNode, reason: Reason, *, blames: bool) -> None:
+        """End a workstream whose merged result is no good, and its patches with it."""
+        for task in workstream.landed_patches():
+            if blames:
+                self._quarantine(task, reason, "gates_failed")
+            else:
+                self._move_patch(task, patches.drop(_patch(task).head, reason))
+        self._landing = None
+        step = workstreams.fail(workstream.head, reason, trigger="validation_failed")
+        self._move_workstream(workstream, step, reason)
+        self._agenda.append(partial(self._workstream_ended, workstream))
+
+    def _workstream_ended(self, workstream: WorkstreamNode) -> None:
+        """Tell those who need it, then the target's lane, then the run."""
+        self.run.open_workstreams -= 1
+        for name in self.run.dependents[workstream.name]:
+            dependent = self.run.workstreams[name]
+            if workstream.state is WorkstreamState.COMPLETED:
+                dependent.unmet -= 1
+                if not dependent.unmet and dependent.state is WorkstreamState.BLOCKED:
+                    self._make_ready(dependent)
+            elif not dependent.has_ended:
+                self._skip(dependent, _dependency_failed("workstream", workstream.name))
+        if self.run.open_workstreams:
+            self._land_next()
+        elif not self.is_over:
+            self._end_run()
+
+    def _skip(self, workstream: WorkstreamNode, reason: Reason) -> None:
+        self._close(workstream, reason)
+        self._move_workstream(workstream, workstreams.skip(workstream.head, reason), reason)
+        self._agenda.append(partial(self._workstream_ended, workstream))
+
+    def _end_run(self) -> None:
+        facts = [
+            WorkstreamFact(
+                state=ws.state,
+                is_critical=ws.is_critical,
+                lost_dependency=ws.reason is not None and ws.reason.code is ReasonCode.DEPENDENCY_FAILED,
+            )
+            for ws in self.run.order
+        ]
+        if derive_run(facts) is RunState.SUCCEEDED:
+            self._move_run(runs.succeed(self.run.head, new_head=self.run.tip.commit), RunState.SUCCEEDED)
+            return
+        failed = [
+            ws.name
+            for ws, fact in zip(self.run.order, facts, strict=True)
+            if derive_run([fact]) is RunState.FAILED
+        ]
+        culprit = self.run.workstreams[failed[0]]
+        reason = Reason(
+            code=culprit.reason.code if culprit.reason else ReasonCode.DEPENDENCY_FAILED,
+            message=f"critical workstreams did not land: {', '.join(failed)}",
+            detail={"workstreams": failed},
+        )
+        self._move_run(runs.fail(self.run.head, reason), RunState.FAILED)
+
+    # -- moving ----------------------------------------------------------------------------------------------
+
+    def _move_run(self, step: Step, state: RunState) -> None:
+        self.run.state = state
+        self._out.steps.append(step)
+
+    def _move_workstream(self, workstream: WorkstreamNode, step: Step, reason: Reason | None = None) -> None:
+        workstream.state = WorkstreamState(step.to)
+        workstream.reason = reason or workstream.reason
+        self._out.steps.append(step)
+
+    def _move_task(self, task: TaskNode, step: Step, reason: Reason | None = None) -> None:
+        task.state = TaskState(step.to)
+        task.reason = reason or task.reason
+        self.tasks_ended += task.has_left
+        self._out.steps.append(step)
+
+    def _move_patch(self, task: TaskNode, step: Step) -> None:
+        _patch(task).state = PatchState(step.to)
+        self._out.steps.append(step)
+
+    def _quarantine(self, task: TaskNode, reason: Reason, trigger: patches.Refusal) -> None:
+        patch = _patch(task)
+        self._move_patch(task, patches.quarantine(patch.head, reason, trigger=trigger))
+        self._out.effects.append(msg.KeepEvidence(patch=patch.id, reason=reason))
+
+
+def _patch(task: TaskNode) -> PatchNode:
+    if task.patch is None:
+        raise RuntimeError(f"task {task.label} has no patch")
+    return task.patch
+
+
+def _is_final(patch: PatchNode) -> bool:
+    return PATCH_LEDGER.is_terminal(patch.state)
+
+
+def _dependency_failed(kind: str, name: str) -> Reason:
+    return Reason(
+        code=ReasonCode.DEPENDENCY_FAILED,
+        message=f"it needs the {kind} {name}, which did not complete",
+        detail={kind: name},
+    )
+
+
+def _missing_reason(name: str) -> Reason:
+    return Reason(code=ReasonCode.GATE_FAILED, message=f"{name} was refused without a reason given")

@@ -1,0 +1,257 @@
+"""Carrying out what the core asks for: each effect becomes one call to where the work is done, and one event.
+
+What is git's or the parser's work runs in a thread; gates run on the pool. An error here is an outside fault:
+it ends the process's part of the run and leaves the records as they are.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, singledispatchmethod
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from headgate.clock import Clock
+from headgate.db.dao import artifacts
+from headgate.db.dao.patches import PatchRow
+from headgate.db.engine import Database
+from headgate.errors import RepositoryError
+from headgate.ids import PatchId, new_id
+from headgate.orchestrator import landing
+from headgate.orchestrator import messages as msg
+from headgate.orchestrator.core import Core
+from headgate.orchestrator.gatekeeper import Gatekeeper, Subject
+from headgate.orchestrator.lane import Tip
+from headgate.orchestrator.picture import TaskNode, WorkstreamNode
+from headgate.reasons import Reason
+from headgate.settings import Settings
+from headgate.uet import quarantine
+from headgate.uet.checkout import checked_out_at, fast_forward_blockers, fast_forward_checkout
+from headgate.uet.executor import Executor, Order, Taken, summary_of
+from headgate.uet.policy import Policy
+from headgate.uet.repository import RefMoved, Repository
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
+
+class Effects:
+    """Carries effects out for one run.
+
+    Args:
+        core: Whose pictures are looked at; never changed here.
+        patch_path: Where a task's ready patch lies.
+        warn: Told of something that people should know although the run goes on.
+    """
+
+    def __init__(
+        self,
+        *,
+        core: Core,
+        repository: Repository,
+        executor: Executor,
+        gatekeeper: Gatekeeper,
+        database: Database,
+        settings: Settings,
+        clock: Clock,
+        quarantine_folder: Path,
+        patch_path: Callable[[TaskNode], Path],
+        warn: Callable[[str], None],
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        self._core, self._repository, self._executor = core, repository, executor
+        self._gatekeeper, self._database, self._settings, self._clock = gatekeeper, database, settings, clock
+        self._quarantine, self._patch_path, self._warn, self._threads = (
+            quarantine_folder,
+            patch_path,
+            warn,
+            threads,
+        )
+        self._layers = Policy().tightened(settings.policy).tightened(core.run.plan.policy)
+
+    async def carry_out(self, effect: msg.Effect) -> msg.Event | None:
+        """Do what is asked; return what came of it, or None where nothing is to be told."""
+        return await self._do(effect)
+
+    @singledispatchmethod
+    async def _do(self, effect: object) -> msg.Event | None:
+        raise TypeError(f"not an effect: {effect!r}")
+
+    @_do.register
+    async def _(self, effect: msg.TakePatch) -> msg.Event | None:
+        task = self._core.task(effect.task)
+        base = task.workstream.base or self._core.run.base
+        taken = await self._in_thread(
+            self._executor.take, self._patch_path(task), self._order(task), base_tree=base.tree
+        )
+        return msg.PatchTaken(
+            task=task.id,
+            patch=self._ledger_entry(task, taken, base),
+            diff=taken.diff,
+            material=taken.intake if taken.refusal is None else None,
+            refusal=taken.refusal,
+            is_policy=taken.violates,
+        )
+
+    @_do.register
+    async def _(self, effect: msg.ApplyPatch) -> msg.Event | None:
+        task = self._core.task(effect.task)
+        if task.material is None or task.patch is None:
+            return None
+        trailers = [
+            ("Headgate-Run", self._core.run.id),
+            ("Headgate-Task", task.id),
+            ("Headgate-Patch", task.patch.id),
+        ]
+        outcome = await self._in_thread(
+            self._executor.apply,
+            task.material,
+            self._order(task),
+            onto=effect.onto.commit,
+            tree=effect.onto.tree,
+            trailers=trailers,
+        )
+        if isinstance(outcome, Reason):
+            return msg.PatchRefused(task=task.id, onto=effect.onto, reason=outcome)
+        tip = Tip(commit=outcome.commit, tree=outcome.tree)
+        return msg.PatchApplied(
+            task=task.id, onto=effect.onto, tip=tip, method=outcome.method, notes=outcome.notes
+        )
+
+    @_do.register
+    async def _(self, effect: msg.JudgePatch) -> msg.Event | None:
+        task = self._core.task(effect.task)
+        subject = Subject(
+            label=task.label, workstream_id=task.workstream.id, patch_id=task.patch.id if task.patch else None
+        )
+        judgement = await self._gatekeeper.judge(subject, task.gates, tip=effect.tip, onto=effect.onto)
+        return msg.PatchJudged(task=task.id, commit=effect.tip.commit, judgement=judgement)
+
+    @_do.register
+    async def _(self, effect: msg.ForgetJudging) -> msg.Event | None:
+        self._gatekeeper.forget(effect.commit)
+        return None
+
+    @_do.register
+    async def _(self, effect: msg.MoveWorkstreamRef) -> msg.Event | None:
+        self._repository.keep(self._core.workstream(effect.workstream).ref, effect.commit)
+        return None
+
+    @_do.register
+    async def _(self, effect: msg.MergeWorkstream) -> msg.Event | None:
+        workstream = self._core.workstream(effect.workstream)
+        built = await self._in_thread(self._build, workstream)
+        if isinstance(built, Reason):
+            return msg.WorkstreamMerged(workstream=workstream.id, conflict=built)
+        return msg.WorkstreamMerged(workstream=workstream.id, candidate=built)
+
+    @_do.register
+    async def _(self, effect: msg.JudgeCandidate) -> msg.Event | None:
+        workstream = self._core.workstream(effect.workstream)
+        subject = Subject(label=f"the merged result of {workstream.name}", workstream_id=workstream.id)
+        candidate = effect.candidate
+        judgement = await self._gatekeeper.judge(
+            subject, workstream.gates, tip=candidate.tip, onto=candidate.onto
+        )
+        return msg.CandidateJudged(workstream=workstream.id, candidate=candidate, judgement=judgement)
+
+    @_do.register
+    async def _(self, effect: msg.LandCandidate) -> msg.Event | None:
+        return await self._in_thread(self._land, effect)
+
+    @_do.register
+    async def _(self, effect: msg.KeepEvidence) -> msg.Event | None:
+        await self._in_thread(self._keep_evidence, effect.patch, effect.reason)
+        return None
+
+    async def _in_thread(
+        self, call: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs
+    ) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(call, *args, **kwargs))
+
+    # -- in threads ------------------------------------------------------------------------------------------
+
+    def _build(self, workstream: WorkstreamNode) -> msg.Candidate | Reason:
+        run = self._core.run
+        head = self._repository.ref_value(run.target)
+        if head is None or workstream.base is None or workstream.lane is None:
+            raise RepositoryError(f"{run.target} is gone; nothing can land on it")
+        consist = landing.Consist(
+            run_id=run.id,
+            workstream_id=workstream.id,
+            name=workstream.name,
+            title=workstream.plan.title or "",
+            base=workstream.base,
+            settled=workstream.lane.settled,
+            commits=list(_commits(workstream.landed_patches())),
+        )
+        onto = Tip(commit=head, tree=self._repository.tree_of(head))
+        return landing.build(
+            self._repository,
+            consist,
+            style=run.plan.landing,
+            onto=onto,
+            target=run.target,
+            at=self._clock.now(),
+        )
+
+    def _land(self, effect: msg.LandCandidate) -> msg.Event:
+        """Move the target, and a checkout of it along; refuse where the checkout could not follow."""
+        target, old, new = self._core.run.target, effect.candidate.onto.commit, effect.candidate.tip.commit
+        checkout = checked_out_at(self._repository, target)
+        if checkout is not None:
+            blockers = fast_forward_blockers(self._repository, checkout, old, new)
+            if blockers and self._repository.ref_value(target) == old:
+                return msg.LandingObstructed(
+                    workstream=effect.workstream,
+                    intent=effect.intent,
+                    obstacle=f"the checkout of {target} in {checkout} cannot follow: {'; '.join(blockers)}",
+                )
+        name = self._core.workstream(effect.workstream).name
+        moved = self._repository.update_ref(target, new, old, message=f"headgate: land {name}")
+        if isinstance(moved, RefMoved):
+            return msg.TargetMoved(workstream=effect.workstream, intent=effect.intent)
+        if checkout is not None:
+            left = fast_forward_checkout(self._repository, checkout, old, new)
+            if left:
+                self._warn(
+                    f"{target} has landed {name}, but the checkout in {checkout} stays: {'; '.join(left)}"
+                )
+        return msg.TargetLanded(
+            workstream=effect.workstream, candidate=effect.candidate, intent=effect.intent
+        )
+
+    def _keep_evidence(self, patch_id: PatchId, reason: Reason) -> None:
+        with self._database.read() as conn:
+            diff = artifacts.diff_of(conn, patch_id)
+        about = {
+            "run": self._core.run.id,
+            "target": self._core.run.target,
+            "base": self._core.run.base.commit,
+        }
+        quarantine.keep(self._quarantine, patch_id, diff=diff, reason=reason, about=about)
+
+    # -- values ----------------------------------------------------------------------------------------------
+
+    def _order(self, task: TaskNode) -> Order:
+        policy = self._layers.tightened(task.workstream.plan.policy).tightened(task.plan.policy)
+        return Order(label=task.label, task=task.plan, policy=policy)
+
+    def _ledger_entry(self, task: TaskNode, taken: Taken, base: Tip) -> PatchRow:
+        run = self._core.run
+        patch_id = PatchId(new_id("patch"))
+        return PatchRow(
+            id=patch_id,
+            run_id=run.id,
+            workstream_id=task.workstream.id,
+            task_id=task.id,
+            base_ref=run.target,
+            base_commit=base.commit,
+            origin={"kind": "ready", "file": str(self._patch_path(task)), "task": task.label},
+            summary=summary_of(self._order(task), taken.intake),
+            **taken.facts(),
+        )
+
+
+def _commits(tasks: Sequence[TaskNode]) -> Sequence[tuple[PatchId, str]]:
+    return [(task.patch.id, task.patch.commit) for task in tasks if task.patch and task.patch.commit]

@@ -1,0 +1,177 @@
+"""A workstream's lane: the ordered way of its patches onto its ref, as pure values.
+
+Patches are applied in the plan's order, each on the result of the one before it. A patch may be applied and
+its gates started *ahead* of the verdict on those before it; what is ahead is a guess and leaves no trace in
+the ledger. Only the front of the chain is fact: once its gates passed it is settled and the next car becomes
+the front. When the front fails, everything behind it was built on something that will not be, and is built
+again from what is settled.
+
+    settled ── front ── car ── car            chain: applied, verdicts awaited
+                                  └─ applying  at most one patch is being applied, onto the last car
+
+A refusal to apply is final only on what is settled: onto a guess it merely waits until the guess is decided.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
+
+from headgate.reasons import Reason
+
+
+class Passenger(Protocol):
+    """What rides in a lane: a task whose patch may or may not be ready to be applied."""
+
+    @property
+    def is_boarding(self) -> bool:
+        """Tell whether its patch was taken in and waits to be applied."""
+        ...
+
+    @property
+    def has_left(self) -> bool:
+        """Tell whether it ended and takes no place in the lane any more."""
+        ...
+
+
+P = TypeVar("P", bound=Passenger)
+
+
+class Opinion(Enum):
+    """What gates came to about a tree."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNDECIDED = "undecided"
+    """Nobody's patch is to blame: the base is red, or a gate could not be run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The gates' opinion, the names of those asked, and the reason where it is not ``PASSED``."""
+
+    opinion: Opinion
+    gates: tuple[str, ...] = ()
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tip:
+    """A state of the workstream's ref: a commit and its tree, as hexadecimal object ids."""
+
+    commit: str
+    tree: str
+
+
+@dataclass(kw_only=True)
+class Car(Generic[P]):
+    """A patch applied on what was ahead of it.
+
+    Args:
+        passenger: Whose patch it is.
+        onto: What it was applied on.
+        tip: What came out of it.
+        method: How it applied: ``exact``, ``offset`` or ``three_way``.
+        judgement: What the gates came to; None while they run.
+    """
+
+    passenger: P
+    onto: Tip
+    tip: Tip
+    method: str
+    judgement: Judgement | None = None
+
+
+@dataclass(kw_only=True)
+class Lane(Generic[P]):
+    """The order of a workstream's patches and how far each one is.
+
+    Args:
+        order: Every task of the workstream, in the order in which patches are applied.
+        settled: The newest state whose gates passed.
+    """
+
+    order: Sequence[P]
+    settled: Tip
+    chain: list[Car[P]] = field(default_factory=list)
+    applying: tuple[P, Tip] | None = None
+    held: P | None = None
+    _next: int = 0
+
+    @property
+    def tip(self) -> Tip:
+        """What the next patch is applied on."""
+        return self.chain[-1].tip if self.chain else self.settled
+
+    @property
+    def boarding_place(self) -> int:
+        """The place of the next patch to be applied."""
+        return self._next
+
+    @property
+    def front(self) -> Car[P] | None:
+        """The car whose verdict decides next."""
+        return self.chain[0] if self.chain else None
+
+    def board(self, *, window: int) -> tuple[P, Tip] | None:
+        """Choose the next patch to apply and what to apply it on, or None while nothing can be.
+
+        Args:
+            window: How many cars may wait for verdicts at once.
+        """
+        if self.applying is not None or len(self.chain) >= window:
+            return None
+        while self._next < len(self.order) and self.order[self._next].has_left:
+            self._next += 1
+        if self._next == len(self.order):
+            return None
+        passenger = self.order[self._next]
+        if not passenger.is_boarding or (passenger is self.held and self.chain):
+            return None
+        self.held = None
+        self.applying = (passenger, self.tip)
+        return self.applying
+
+    def applied(self, passenger: P, onto: Tip, tip: Tip, method: str) -> Car[P] | None:
+        """Couple a patch that applied; None when what it was applied on is no longer the tip."""
+        if not self._arrives(passenger, onto):
+            return None
+        car = Car(passenger=passenger, onto=onto, tip=tip, method=method)
+        self.chain.append(car)
+        self._next += 1
+        return car
+
+    def refused(self, passenger: P, onto: Tip) -> bool:
+        """Hear that a patch did not apply; True when that is final: it was tried on what is settled."""
+        if not self._arrives(passenger, onto):
+            return False
+        if self.chain:
+            self.held = passenger
+            return False
+        return onto == self.settled
+
+    def settle(self) -> Car[P]:
+        """Make the front a fact and return it."""
+        car = self.chain.pop(0)
+        self.settled = car.tip
+        return car
+
+    def derail(self) -> tuple[Car[P], list[Car[P]]]:
+        """Take the failed front off, and everything behind it, which will be applied anew; return both."""
+        front, *behind = self.chain
+        self.chain.clear()
+        self.applying = None
+        self.held = None
+        self._next = self.order.index(front.passenger) + 1
+        return front, behind
+
+    def car_of(self, commit: str) -> Car[P] | None:
+        """Find the car that a verdict on this commit is about."""
+        return next((car for car in self.chain if car.tip.commit == commit), None)
+
+    def _arrives(self, passenger: P, onto: Tip) -> bool:
+        """Tell whether a result is the one that was asked for last, and still fits."""
+        if self.applying is None or self.applying[0] is not passenger or self.applying[1] != onto:
+            return False
+        self.applying = None
+        return onto == self.tip

@@ -1,0 +1,151 @@
+"""The run in memory: a cache of the database, rebuilt from it at start, that decisions are made on.
+
+Nodes are what the core looks at: states, who needs whom, how many are still open. Everything in them is
+either a copy of a row or can be derived from rows; nothing here is the truth.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from headgate.db.transitions import Head
+from headgate.ids import PatchId, RunId, TaskId, WorkstreamId
+from headgate.orchestrator.lane import Lane, Tip
+from headgate.orchestrator.task_scheduler import dependents_of
+from headgate.plan.model import Plan, TaskPlan, WorkstreamPlan
+from headgate.reasons import Reason
+from headgate.state.patch_ledger import PatchState
+from headgate.state.run import RunState
+from headgate.state.task import TASK, TaskState
+from headgate.state.workstream import WORKSTREAM, WorkstreamState
+
+
+@dataclass(kw_only=True, eq=False)
+class PatchNode:
+    """A patch of the run; ``commit`` is where it stands on its workstream's ref."""
+
+    id: PatchId
+    head: Head
+    state: PatchState
+    commit: str | None = None
+
+
+@dataclass(kw_only=True, eq=False)
+class TaskNode:
+    """A task of the run.
+
+    Args:
+        unmet: How many of the tasks it needs are not completed yet.
+        gates: The gates that must pass on its patch.
+        place: Its place in its workstream's lane.
+        material: What was taken in and waits to be applied; opaque to the core, dropped when settled.
+    """
+
+    id: TaskId
+    head: Head
+    name: str
+    label: str
+    plan: TaskPlan
+    workstream: "WorkstreamNode"
+    is_critical: bool
+    needs: Sequence[str]
+    gates: tuple[str, ...]
+    state: TaskState
+    unmet: int = 0
+    place: int = 0
+    attempt: int = 0
+    reason: Reason | None = None
+    patch: PatchNode | None = None
+    material: Any = None
+
+    @property
+    def is_boarding(self) -> bool:
+        """Tell whether its patch was accepted and waits to be applied (SSOT §2.2: queued)."""
+        return self.material is not None and self.state is TaskState.VALIDATING
+
+    @property
+    def has_left(self) -> bool:
+        """Tell whether it ended: completed, failed or cancelled."""
+        return TASK.is_terminal(self.state)
+
+
+@dataclass(kw_only=True, eq=False)
+class WorkstreamNode:
+    """A workstream of the run, with its tasks and its lane.
+
+    Args:
+        ref: Its own ref, ``refs/headgate/<run>/<workstream>``.
+        open_tasks: How many of its tasks have not ended.
+        queued: Tasks that may start, by place in the lane (a heap).
+        landing: Its place in the order in which workstreams land.
+    """
+
+    id: WorkstreamId
+    head: Head
+    name: str
+    plan: WorkstreamPlan
+    priority: int
+    is_critical: bool
+    needs: Sequence[str]
+    gates: tuple[str, ...]
+    ref: str
+    state: WorkstreamState
+    tasks: list[TaskNode] = field(default_factory=list)
+    by_name: dict[str, TaskNode] = field(default_factory=dict)
+    dependents: Mapping[str, list[str]] = field(default_factory=dict)
+    queued: list[tuple[int, TaskNode]] = field(default_factory=list)
+    unmet: int = 0
+    open_tasks: int = 0
+    landing: int = 0
+    lane: Lane[TaskNode] | None = None
+    base: Tip | None = None
+    landed: Tip | None = None
+    reason: Reason | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether its state is terminal."""
+        return WORKSTREAM.is_terminal(self.state)
+
+    def seat(self, tasks: Sequence[TaskNode]) -> None:
+        """Take the tasks in, in the order in which their patches will be applied."""
+        self.by_name = {task.name: task for task in tasks}
+        self.dependents = dependents_of(tasks)
+        self.tasks = [self.by_name[name] for name in self.plan.task_order()]
+        for place, task in enumerate(self.tasks):
+            task.place = place
+            task.unmet = sum(self.by_name[name].state is not TaskState.COMPLETED for name in set(task.needs))
+        self.open_tasks = sum(not task.has_left for task in tasks)
+
+    def landed_patches(self) -> list[TaskNode]:
+        """List the tasks whose patches are verified on its ref, in lane order."""
+        return [task for task in self.tasks if task.patch and task.patch.state is PatchState.VERIFIED]
+
+
+@dataclass(kw_only=True, eq=False)
+class RunNode:
+    """The run: its workstreams in the order in which they land, and the base it began on.
+
+    Args:
+        base: The target's head when the run was admitted.
+        workstreams: By name, in the plan's order.
+        order: The same, in landing order.
+    """
+
+    id: RunId
+    head: Head
+    name: str
+    plan: Plan
+    target: str
+    state: RunState
+    base: Tip
+    workstreams: Mapping[str, WorkstreamNode]
+    order: Sequence[WorkstreamNode]
+    dependents: Mapping[str, list[str]]
+    open_workstreams: int
+    tip: Tip
+
+    @property
+    def tasks_total(self) -> int:
+        """How many tasks the plan has."""
+        return sum(len(workstream.tasks) for workstream in self.order)

@@ -1,0 +1,128 @@
+"""Group commit: everything that waits to be recorded goes into one transaction.
+
+While one transaction is being written, others' entries gather; the next transaction takes them all, in the
+order in which they came. So a busy run writes few, large transactions, and an idle one writes at once. What
+an entry contains is written whole or not at all, and ``record`` returns only when it is durable.
+"""
+
+import asyncio
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from headgate.clock import Clock
+from headgate.db.engine import Database
+from headgate.db.transitions import Head, Step, write
+
+Write = Callable[[Connection], Sequence[Head]]
+"""Something to write besides transitions; returns the heads of entities it created."""
+
+Told = Callable[[Sequence[Step], Mapping[str, str]], None]
+"""Hears the steps of a committed transaction, with the state each entity was in before it."""
+
+
+@dataclass(kw_only=True)
+class _Entry:
+    writes: Sequence[Write]
+    steps: Sequence[Step]
+    done: "asyncio.Future[None] | None" = field(default=None)
+
+
+class Recorder:
+    """Writes transitions on behalf of one run; the only writer of its entities.
+
+    Args:
+        database: Where to.
+        clock: What time transitions are stamped with.
+        heads: What was last read of every entity that will change.
+        told: Called in the loop after every commit.
+        failed: Called in the loop, once, when something could not be written; nothing is written after that.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        heads: dict[str, Head],
+        told: Told,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._database, self._clock, self._heads = database, clock, heads
+        self._told, self._failed = told, failed
+        self._waiting: list[_Entry] = []
+        self._writer: asyncio.Task[None] | None = None
+        self.failure: Exception | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recorder")
+
+    async def record(self, steps: Sequence[Step] = (), *, writes: Sequence[Write] = ()) -> None:
+        """Write these together with whatever else waits; return when they are durable.
+
+        Raises:
+            StaleTransitionError: Somebody else changed one of the entities; nothing of the transaction was
+                written.
+            DatabaseError: The database could not be used; nothing of the transaction was written.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._enter(_Entry(writes=writes, steps=steps, done=done))
+        await done
+
+    def post(self, steps: Sequence[Step] = (), *, writes: Sequence[Write] = ()) -> None:
+        """Write these with the next transaction, in their turn, without waiting for it."""
+        self._enter(_Entry(writes=writes, steps=steps))
+
+    async def close(self) -> None:
+        """Wait until everything is written."""
+        while self._writer is not None:
+            await self._writer
+        self._thread.shutdown(wait=True)
+
+    def _enter(self, entry: _Entry) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self._waiting.append(entry)
+        if self._writer is None:
+            self._writer = asyncio.get_running_loop().create_task(self._write_all())
+
+    async def _write_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                try:
+                    before = await loop.run_in_executor(self._thread, self._write, batch)
+                except Exception as error:  # noqa: BLE001 - whatever it was, it is handed to everyone who waits
+                    self._refuse(batch, error)
+                    return
+                self._told([step for entry in batch for step in entry.steps], before)
+                for entry in batch:
+                    if entry.done is not None and not entry.done.done():
+                        entry.done.set_result(None)
+        finally:
+            self._writer = None
+
+    def _write(self, batch: Sequence[_Entry]) -> Mapping[str, str]:
+        created: dict[str, Head] = {}
+        with self._database.write() as conn:
+            for entry in batch:
+                for do in entry.writes:
+                    created.update((head.id, head) for head in do(conn))
+            heads = ChainMap(created, self._heads)
+            steps = [step for entry in batch for step in entry.steps]
+            before = {step.head_id: heads[step.head_id].state for step in steps}
+            changed = write(conn, heads, steps, at=self._clock.now()) if steps else {}
+        self._heads.update(created)
+        self._heads.update(changed)
+        return before
+
+    def _refuse(self, batch: Sequence[_Entry], error: Exception) -> None:
+        """Fail for good: nothing may be recorded on top of an entry that is not on record."""
+        self.failure = error
+        self._failed(error)
+        waiting, self._waiting = [*batch, *self._waiting], []
+        for entry in waiting:
+            if entry.done is not None and not entry.done.done():
+                entry.done.set_exception(error)

@@ -1,0 +1,142 @@
+"""What became of a run: the public JSON object of ``run --json``, ``status --json`` and the HTTP interface.
+
+Read from the database alone; where a run stands is derived here each time and stored nowhere.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from headgate.db.dao import gates, patches, runs, tasks, verdicts, workstreams
+from headgate.db.dao.gates import GateRow
+from headgate.db.dao.patches import PatchRow
+from headgate.db.dao.runs import RunRow
+from headgate.db.dao.tasks import TaskRow
+from headgate.db.dao.verdicts import Evidence
+from headgate.db.dao.workstreams import WorkstreamRow
+from headgate.events import iso_millis
+from headgate.ids import RunId
+from headgate.reasons import Reason
+from headgate.state.gate import GateState
+
+Json = dict[str, Any]
+
+
+def run_report(
+    conn: Connection,
+    run_id: RunId | str,
+    *,
+    tree_of: Callable[[str], str] | None = None,
+    now: datetime | None = None,
+) -> Json:
+    """Describe a run: its target, each workstream and task with its reason, and what the gates did.
+
+    Args:
+        conn: A reading connection; one consistent moment.
+        run_id: Which run.
+        tree_of: Gives the tree id of a commit; without it ``target.tree`` is null.
+        now: What time it is, for the seconds of a run that has not ended; without it they are null.
+
+    Returns:
+        The object of the public face, ready for ``json.dumps``.
+
+    Raises:
+        UnknownEntityError: There is no such run.
+    """
+    run = runs.get(conn, RunId(run_id))
+    streams = workstreams.of_run(conn, run.id)
+    ledger = patches.of_run(conn, run.id)
+    subjects = [*(patch.id for patch in ledger), *(stream.id for stream in streams)]
+    names = {stream.id: stream.name for stream in streams}
+    newest = _newest_patches(ledger)
+    return {
+        "run_id": run.id,
+        "name": run.name,
+        "state": str(run.state),
+        "reason": _reason(run.reason),
+        "repository": run.repository,
+        "target": _target(run, tree_of),
+        "workstreams": [_workstream(stream) for stream in streams],
+        "tasks": [
+            _task(task, names[task.workstream_id], newest.get(task.id)) for task in tasks.of_run(conn, run.id)
+        ],
+        "gates": _gates(gates.of_run(conn, run.id), verdicts.evidence(conn, subjects)),
+        "seconds": _seconds(run, now),
+        "created_at": _moment(run.created_at),
+        "started_at": _moment(run.started_at),
+        "completed_at": _moment(run.completed_at),
+    }
+
+
+def _target(run: RunRow, tree_of: Callable[[str], str] | None) -> Json:
+    new = run.new_head or run.old_head
+    tree = tree_of(new) if tree_of is not None and new is not None else None
+    return {"ref": run.target_ref, "old": run.old_head, "new": new, "tree": tree}
+
+
+def _workstream(stream: WorkstreamRow) -> Json:
+    return {
+        "id": stream.id,
+        "name": stream.name,
+        "title": stream.title,
+        "state": str(stream.state),
+        "critical": stream.is_critical,
+        "reason": _reason(stream.reason),
+        "landed": stream.landed_commit,
+    }
+
+
+def _task(task: TaskRow, workstream: str, patch: PatchRow | None) -> Json:
+    return {
+        "id": task.id,
+        "name": f"{workstream}/{task.name}",
+        "state": str(task.state),
+        "critical": task.is_critical,
+        "reason": _reason(task.reason),
+        "retry_count": task.retry_count,
+        "patch": None if patch is None else _patch(patch),
+    }
+
+
+def _patch(patch: PatchRow) -> Json:
+    return {
+        "id": patch.id,
+        "state": str(patch.state),
+        "reason": _reason(patch.quarantine_reason or patch.reason),
+        "commit": patch.commit,
+        "method": patch.method,
+        "repairs": list(patch.repairs),
+    }
+
+
+def _newest_patches(ledger: Sequence[PatchRow]) -> Mapping[str, PatchRow]:
+    """Keep the last patch of each task; identifiers sort by age."""
+    return {str(patch.task_id): patch for patch in sorted(ledger, key=lambda patch: patch.id)}
+
+
+def _gates(rows: Iterable[GateRow], evidence: Iterable[Evidence]) -> Json:
+    states = [(row.state, row.is_flaky) for row in rows if row.state in (GateState.PASSED, GateState.FAILED)]
+    return {
+        "run": len(states),
+        "reused": sum(one.reused for one in evidence),
+        "passed": sum(state == GateState.PASSED for state, _ in states),
+        "failed": sum(state == GateState.FAILED for state, _ in states),
+        "flaky": sum(is_flaky for _, is_flaky in states),
+    }
+
+
+def _seconds(run: RunRow, now: datetime | None) -> float | None:
+    end = run.completed_at or now
+    if end is None:
+        return None
+    return round(max(0.0, (end - (run.started_at or end)).total_seconds()), 3)
+
+
+def _reason(reason: Reason | None) -> Json | None:
+    return None if reason is None else reason.as_json()
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else iso_millis(at)
