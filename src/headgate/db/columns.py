@@ -28,6 +28,8 @@ canonical: Final = json.JSONEncoder(
 ).encode
 """Write a value as the one JSON text that it has here: keys sorted, compact, ASCII."""
 
+_in_order: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+
 
 def to_micros(at: datetime) -> int:
     """Return microseconds since the epoch.
@@ -43,6 +45,13 @@ def to_micros(at: datetime) -> int:
 def from_micros(micros: int) -> datetime:
     """Return the aware UTC time of microseconds since the epoch."""
     return EPOCH + timedelta(microseconds=micros)
+
+
+def keepable(value: str) -> str:
+    """Replace by U+FFFD what no database can keep in a text: NUL, and halves of characters."""
+    if "\x00" in value:
+        value = value.replace("\x00", _UNKEEPABLE)
+    return value if value.isascii() else _HALVES.sub(_UNKEEPABLE, value)
 
 
 class Stored(TypeDecorator[Any]):
@@ -84,13 +93,13 @@ class Timestamp(Stored):
 
 
 class JsonText(Stored):
-    """A JSON value as canonical text."""
+    """A JSON value as text, its keys in the order they have: a plan's order means something."""
 
     cache_ok = True
 
     def encode(self, value: Any) -> str:
-        """Return the canonical text."""
-        return canonical(value)
+        """Return the text."""
+        return _in_order(value)
 
     def decode(self, value: str) -> Any:
         """Return the value."""
@@ -108,15 +117,13 @@ class JsonList(JsonText):
 
 
 class FreeText(Stored):
-    """Text from outside: what no database can keep in a text (NUL, halves of characters) becomes U+FFFD."""
+    """Text from outside, made keepable."""
 
     cache_ok = True
 
     def encode(self, value: str) -> str:
         """Return the text that can be kept."""
-        if "\x00" in value:
-            value = value.replace("\x00", _UNKEEPABLE)
-        return value if value.isascii() else _HALVES.sub(_UNKEEPABLE, value)
+        return keepable(value)
 
     def decode(self, value: str) -> str:
         """Return the text."""

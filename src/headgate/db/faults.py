@@ -25,6 +25,7 @@ _ADVICE: Final = (
     ("no such column", "its schema is another one; run `headgate db upgrade`"),
     ("does not exist", "something in it is missing; check its name, or run `headgate db upgrade`"),
     ("password authentication failed", "the password is refused; check HEADGATE_DATABASE_URL"),
+    ("is the server running", "nothing answers there; start the server or check HEADGATE_DATABASE_URL"),
     ("connection refused", "nothing answers there; start the server or check HEADGATE_DATABASE_URL"),
     ("connection failed", "it cannot be reached; start the server or check HEADGATE_DATABASE_URL"),
     ("terminating connection", "the server ended the connection; run `headgate resume`"),

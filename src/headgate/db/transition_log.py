@@ -19,7 +19,6 @@ from headgate.db.engine import Database
 from headgate.db.statements import row_of
 from headgate.errors import DatabaseError
 
-_BATCH: Final = 1000
 _TAIL: Final = 1 << 16
 
 
@@ -31,9 +30,11 @@ class TransitionLog:
     Args:
         path: The file; it and its folder are made when they are needed.
         database: The database that it follows.
+        batch: How many transitions are read at a time.
     """
 
-    def __init__(self, path: Path, database: Database) -> None:
+    def __init__(self, path: Path, database: Database, *, batch: int = 1000) -> None:
+        self.batch: Final = batch
         self.path: Final = path
         self._database: Final = database
         self._known: tuple[int, int, int] | None = (
@@ -56,7 +57,7 @@ class TransitionLog:
         seq = self._position(descriptor)
         written = 0
         with self._database.read() as connection:
-            while batch := transitions_after(connection, seq, _BATCH):
+            while batch := transitions_after(connection, seq, self.batch):
                 lines = [
                     json.dumps(event.as_json() | {"version": version, "hash": digest}, ensure_ascii=True)
                     for event, version, digest in batch

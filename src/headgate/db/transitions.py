@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection
 
 from headgate.db.chain import COLUMNS, EMPTY_METADATA, HASHED, hash_of
-from headgate.db.columns import Codec, canonical, encoder_of, to_micros
+from headgate.db.columns import Codec, canonical, encoder_of, keepable, to_micros
 from headgate.db.statements import change_many, insertion, quoted, row_of, rows_in
 from headgate.db.tables import ENTITIES, LIFECYCLE, state_transitions
 from headgate.errors import InvariantError, StaleTransitionError
@@ -310,7 +310,7 @@ def _audit_rows(
             entry.trigger,
             None if entry.reason is None else canonical(entry.reason.as_json()),
             canonical(dict(entry.metadata)) if entry.metadata else EMPTY_METADATA,
-            entry.operator,
+            None if entry.operator is None else keepable(entry.operator),
             context.run_id,
             context.workstream_id,
             context.task_id,

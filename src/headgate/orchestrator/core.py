@@ -227,6 +227,7 @@ class Core:
             patch = _patch(task)
             patch.commit = event.candidate.commits[patch.id]
             self._move_patch(task, patches.commit(patch.head, commit=patch.commit))
+        self._out.target = event.candidate.tip.commit
         self._complete_workstream(workstream, event.candidate.tip)
 
     @_hear.register
@@ -504,7 +505,7 @@ class Core:
             for ws in self.run.order
         ]
         if derive_run(facts) is RunState.SUCCEEDED:
-            self._move_run(runs.succeed(self.run.head, new_head=self.run.tip.commit), RunState.SUCCEEDED)
+            self._move_run(runs.succeed(self.run.head), RunState.SUCCEEDED)
             return
         failed = [
             ws.name

@@ -250,6 +250,7 @@ class Decision:
         intents: Intents to record in the same transaction.
         intents_landed: Intents that are fulfilled.
         intents_abandoned: Intents that came to nothing.
+        target: What the target's head is from now on, where it moved.
         guesses: Effects that leave no trace and may begin at once.
         effects: Effects that may begin only when the steps are durable.
     """
@@ -259,6 +260,7 @@ class Decision:
     intents: list[Intention] = field(default_factory=list)
     intents_landed: list[str] = field(default_factory=list)
     intents_abandoned: list[str] = field(default_factory=list)
+    target: str | None = None
     guesses: list[Effect] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
 
@@ -273,6 +275,7 @@ class Decision:
         """Append what another event brought about."""
         for mine, theirs in _pairs(self, other):
             mine.extend(theirs)
+        self.target = other.target or self.target
         return self
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from headgate.clock import Clock
-from headgate.db.dao import artifacts, events, intents, patches, tasks
+from headgate.db.dao import artifacts, events, intents, patches, runs, tasks
 from headgate.db.dao.intents import Intent
 from headgate.db.engine import Database
 from headgate.db.transition_log import TransitionLog
@@ -355,6 +355,8 @@ def _write(decision: msg.Decision, run: RunNode, clock: Clock, conn: Connection)
             created_at=at,
         )
         intents.record(conn, row)
+    if decision.target is not None:
+        runs.record_head(conn, run.id, decision.target)
     for intent_id in decision.intents_landed:
         intents.landed(conn, intent_id, at)
     for intent_id in decision.intents_abandoned:

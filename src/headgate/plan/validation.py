@@ -150,13 +150,24 @@ def _needs_of_task(task: TaskPlan, workstream: str, place: Location, names: Name
     for index, need in enumerate(task.needs):
         if need in known:
             continue
-        owner = next((other for other, tasks in names.tasks.items() if need in tasks), None)
-        if owner is not None and owner != workstream:
+        owner, task = _owner_of(need, names)
+        if owner == workstream:
+            hint = f"within a workstream write {task!r}"
+            yield Finding(location=(*place, index), message=f"there is no task {need!r}", hint=hint)
+        elif owner is not None:
             hint = f"let the workstream {workstream!r} need {owner!r}"
-            message = f"the task {need!r} is in another workstream, {owner!r}"
+            message = f"the task {task!r} is in another workstream, {owner!r}"
             yield Finding(location=(*place, index), message=message, hint=hint)
         else:
             yield _unknown_name(need, known, (*place, index), "task")
+
+
+def _owner_of(need: str, names: Names) -> tuple[str | None, str]:
+    """Find whose task is meant by ``task`` or ``workstream/task``."""
+    owner, slash, task = need.partition("/")
+    if slash:
+        return (owner if task in names.tasks.get(owner, ()) else None), task
+    return next((other for other, tasks in names.tasks.items() if need in tasks), None), need
 
 
 def _source(plan: Plan, task: TaskPlan, place: Location, around: Surroundings) -> Iterator[Finding]:

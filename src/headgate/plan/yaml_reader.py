@@ -94,6 +94,7 @@ def _refuse_depth(text: str) -> None:
 
 
 _HINTS: Final = (
+    ("found a tab", "indent with spaces"),
     ("cannot start any token", "indent with spaces, and put text that begins with %, @ or ` in quotes"),
     (
         "mapping values are not allowed",

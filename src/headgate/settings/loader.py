@@ -33,7 +33,7 @@ def load_settings(root: Path | None, environ: Mapping[str, str]) -> Settings:
     file = None if root is None else root / FILE_NAME
     text = "" if file is None else _read(file)
     from_file = {} if file is None else _parse(file, text)
-    problems = [] if file is None else list(_problems_of_file(file, text, from_file))
+    problems = [] if file is None else sorted(_problems_of_file(file, text, from_file), key=_line)
     from_environment, faults = _from_environment(environ)
     problems += faults
     problems += _loosened(from_file.get("policy"), from_environment.get("policy", {}))
@@ -97,6 +97,10 @@ def _problems_of_file(file: Path, text: str, values: dict[str, Any]) -> Iterator
             while place and place not in lines:
                 place = place[:-1]
             yield Problem(file=str(file), line=lines.get(place), message=found.message, hint=found.hint)
+
+
+def _line(problem: Problem) -> int:
+    return problem.line or 0
 
 
 _TABLE: Final = re.compile(r"\s*\[\s*([\w.\-]+)\s*\]")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from headgate.db.columns import canonical, from_micros, to_micros
+from headgate.db.columns import canonical, from_micros, keepable, to_micros
 from headgate.db.statements import change, insertion, quoted, rows_of
 from headgate.db.transitions import take_numbers
 from headgate.errors import InvariantError
@@ -81,7 +81,7 @@ def record(connection: Connection, event: Event) -> int:
         event.trigger,
         None if event.reason is None else canonical(dict(event.reason)),
         canonical(dict(event.metadata)),
-        event.operator,
+        None if event.operator is None else keepable(event.operator),
         event.run_id,
         event.workstream_id,
         event.task_id,

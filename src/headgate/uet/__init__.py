@@ -1,0 +1,1 @@
+"""Patch handling: intake, policy, apply, gates, worktrees, and the typed git commands below them."""

@@ -1,0 +1,273 @@
+"""A patch on a tree: applied as git does it, checked by an own reading, and spliced into the tree.
+
+The order of trying, and who decides:
+
+1. Exactly. `git apply` places every hunk at its stated line: the result has to be, byte for byte, what
+   the own reading makes of the base. One git process; the normal case.
+2. Three-way, when the text names the blobs it was made on, the repository has them, and they are not what
+   the base has. Git merges what the patch did to its own base into this one. **Its word is final where it
+   can be had, also when the patch would apply with offsets**: unchanged context at another line may
+   belong to a repetition of the same lines, and a merge knows the difference. A conflict of the merge is
+   a conflict.
+3. With offsets, when there are no such blobs: git found every line of context elsewhere, nothing is
+   fuzzy. The result has to be what the own reading makes with the hunks where git says they went.
+
+A hunk without any context (``diff -U0``) that was made on another file is never placed by line number
+alone. What applies nowhere but applies in reverse is there already. A result that differs from the own
+reading is refused as malformed, whatever git's exit code was.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from headgate.reasons import Reason, ReasonCode
+from headgate.uet.apply_git import Attempt, attempt, private_entries
+from headgate.uet.expectation import Reading, is_merged, outcome, preimage_of, read_change
+from headgate.uet.intake import Intake
+from headgate.uet.locate import locate
+from headgate.uet.repository import Repository
+from headgate.uet.trees import Entry
+from headgate.uet.unified_diff import ChangeKind, FileChange, show_path
+
+_NOT_TRIED: Final = Attempt(
+    took=False,
+    complaints=(
+        "a hunk without context lines was made on another state of the file, so its place is unknown",
+    ),
+)
+_SHOWN: Final = 10
+
+
+class ApplyMethod(StrEnum):
+    """How a patch was made to fit; recorded in the ledger."""
+
+    EXACT = "exact"
+    OFFSET = "offset"
+    THREE_WAY = "three_way"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """The patch applies.
+
+    Args:
+        tree: The tree that it makes.
+        method: How it was made to fit.
+        notes: Sentences for people: hunks that moved, texts that differ from the ids they state.
+    """
+
+    tree: str
+    method: ApplyMethod
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """The patch does not land: conflict, already applied, empty, or malformed."""
+
+    reason: Reason
+
+
+def apply_patch(repository: Repository, base_tree: str, intake: Intake) -> Applied | Refused:
+    """Apply a patch to a tree; nothing but objects is written.
+
+    Args:
+        repository: Where the tree is.
+        base_tree: The tree's id.
+        intake: The patch as taken in; what needs the base to be understood is located here.
+
+    Raises:
+        GitError: git or the disk failed; it says nothing about the patch.
+    """
+    located = locate(intake, lambda path: _content_at(repository, base_tree, path))
+    if isinstance(located, Reason):
+        return Refused(reason=located)
+    return _Application(repository, base_tree, located).run()
+
+
+class _Application:
+    """One patch on one tree, while it is being tried."""
+
+    def __init__(self, repository: Repository, base_tree: str, intake: Intake) -> None:
+        self.repository, self.base_tree, self.intake = repository, base_tree, intake
+        self.text = intake.render()
+        self.touched = {path for change in intake.files for path in change.paths}
+        self.index = private_entries(self.touched, self.entry_at, repository)
+        self.options = ("--unidiff-zero",) if intake.is_zero_context else ()
+
+    def entry_at(self, path: bytes) -> Entry | None:
+        return self.repository.entry_at(self.base_tree, path)
+
+    def run(self) -> Applied | Refused:
+        direct = self.attempt() if self.is_place_known() else _NOT_TRIED
+        readings = self.readings(direct)
+        if direct.took:
+            if not self.is_as_read(direct, readings):
+                return self.malformed(direct, readings)
+            if all(reading.is_exact for reading in readings):
+                return self.applied(direct, ApplyMethod.EXACT, readings)
+        if any(self.can_merge(reading, direct) for reading in readings):
+            return self.three_way()
+        if direct.took and not self.intake.is_zero_context:
+            return self.applied(direct, ApplyMethod.OFFSET, readings)
+        return self.refused(direct)
+
+    def three_way(self) -> Applied | Refused:
+        merged = self.attempt("--3way")
+        if not merged.took:
+            return self.refused(merged)
+        readings = self.readings(merged)
+        for reading in readings:
+            path = reading.change.new_path or reading.change.path
+            after = merged.entries.get(path)
+            as_read = reading.is_readable and reading.entry == after
+            if not as_read and not is_merged(
+                self.repository, self.before(reading.change), reading.change, after
+            ):
+                return self.malformed(merged, readings)
+        if not self.is_confined(merged):
+            return self.malformed(merged, readings)
+        return self.applied(merged, ApplyMethod.THREE_WAY, readings)
+
+    def attempt(self, *options: str) -> Attempt:
+        private = self.repository.private_git_dir()
+        return attempt(private, self.index, self.text, (*self.options, *options))
+
+    def before(self, change: FileChange) -> Entry | None:
+        return None if change.old_path is None else self.entry_at(change.old_path)
+
+    def readings(self, tried: Attempt) -> list[Reading]:
+        moved = tried.moved if len(tried.moved) == len(self.intake.files) else ({},) * len(self.intake.files)
+        pairs = zip(self.intake.files, moved, strict=True)
+        return [read_change(self.repository, self.before(change), change, where) for change, where in pairs]
+
+    def is_place_known(self) -> bool:
+        """Does every hunk say where it belongs, by its context or by the file that it was made on?"""
+        return not self.intake.is_zero_context or all(
+            change.kind is ChangeKind.ADD or not _has_blind_hunk(change) or self.is_own_base(change)
+            for change in self.intake.files
+        )
+
+    def is_own_base(self, change: FileChange) -> bool:
+        before = self.before(change)
+        return before is not None and change.old_blob is not None and before.id.startswith(change.old_blob)
+
+    def can_merge(self, reading: Reading, direct: Attempt) -> bool:
+        """Would a three-way merge know more about this change?"""
+        is_settled = reading.is_exact and direct is not _NOT_TRIED
+        if is_settled or reading.before is None or not (reading.change.hunks or reading.change.binary):
+            return False
+        own_base = preimage_of(self.repository, reading.change)
+        return own_base is not None and own_base != reading.before.id
+
+    def is_as_read(self, tried: Attempt, readings: list[Reading]) -> bool:
+        if not all(reading.is_readable for reading in readings):
+            return False
+        wanted = outcome(readings)
+        return self.is_confined(tried) and all(
+            tried.entries.get(path) == entry for path, entry in wanted.items()
+        )
+
+    def is_confined(self, tried: Attempt) -> bool:
+        """Has git changed nothing beside the paths that the patch names, and removed what it removes?"""
+        others = {path: entry for path, entry in self.index.items() if path not in self.touched}
+        left = {path: entry for path, entry in tried.entries.items() if path not in self.touched}
+        placed = {change.new_path for change in self.intake.files}
+        gone = {
+            change.old_path
+            for change in self.intake.files
+            if change.kind in {ChangeKind.DELETE, ChangeKind.RENAME} and change.old_path not in placed
+        }
+        return others == left and not gone & tried.entries.keys()
+
+    def applied(self, tried: Attempt, method: ApplyMethod, readings: list[Reading]) -> Applied | Refused:
+        changes = {path: tried.entries.get(path) for path in self.touched}
+        changed = {path: entry for path, entry in changes.items() if self.index.get(path) != entry}
+        if not changed:
+            return self.nothing_new()
+        tree = self.repository.splice(self.base_tree, changed)
+        return Applied(tree=tree, method=method, notes=_notes(tried, readings, self.intake))
+
+    def nothing_new(self) -> Refused:
+        if any(map(_says_something, self.intake.files)):
+            return _refused(ReasonCode.ALREADY_APPLIED, "everything that the patch does is already there", {})
+        return _refused(ReasonCode.EMPTY_PATCH, "the patch changes nothing", {})
+
+    def refused(self, tried: Attempt) -> Refused:
+        complaints = tried.complaints or _NOT_TRIED.complaints
+        detail = {"paths": self.shown_paths(), "git": list(complaints)}
+        said = "; ".join(complaints[:_SHOWN])
+        if tried.is_malformed:
+            return _refused(ReasonCode.FORMAT_INVALID, f"git cannot read the patch: {said}", detail)
+        if self.is_there_already():
+            message = "everything that the patch does is already there: it applies in reverse"
+            return _refused(ReasonCode.ALREADY_APPLIED, message, detail)
+        message = f"the patch does not fit what is there: {said}; make it again on the current state"
+        return _refused(ReasonCode.CONFLICT, message, detail)
+
+    def is_there_already(self) -> bool:
+        """Does the patch apply in reverse, at a place that is sure?"""
+        reverse = self.attempt("-R", "--check")
+        return reverse.took and not (self.intake.is_zero_context and any(reverse.moved))
+
+    def malformed(self, tried: Attempt, readings: list[Reading]) -> Refused:
+        wanted = outcome(readings)
+        wrong = sorted(
+            {reading.change.path for reading in readings if not reading.is_readable}
+            | {path for path, entry in wanted.items() if tried.entries.get(path) != entry}
+        )
+        shown = [show_path(path) for path in wrong]
+        message = (
+            f"git applied something else than the text says, in {', '.join(shown[:_SHOWN])}: "
+            "the patch is damaged, make it again"
+        )
+        return _refused(ReasonCode.FORMAT_INVALID, message, {"paths": shown})
+
+    def shown_paths(self) -> list[str]:
+        return [show_path(path) for path in sorted(self.touched)]
+
+
+def _content_at(repository: Repository, tree: str, path: bytes) -> bytes | None:
+    blob = repository.blob_at(tree, path)
+    return None if blob is None else blob.data
+
+
+def _has_blind_hunk(change: FileChange) -> bool:
+    """Is there a hunk that only adds, with nothing around it to say where?"""
+    return any(not hunk.old_lines() and hunk.new_lines() for hunk in change.hunks)
+
+
+def _says_something(change: FileChange) -> bool:
+    if change.kind is not ChangeKind.MODIFY:
+        return True
+    is_mode_change = change.new_mode is not None and change.new_mode != change.old_mode
+    return bool(change.insertions or change.deletions or change.binary) or is_mode_change
+
+
+def _notes(tried: Attempt, readings: list[Reading], intake: Intake) -> tuple[str, ...]:
+    moved = [
+        f"{show_path(reading.change.path)}: hunk {number} went to line {line + 1}"
+        for reading, where in zip(readings, tried.moved, strict=False)
+        for number, line in where.items()
+        if not reading.is_exact
+    ]
+    edited = [
+        f"{show_path(reading.change.path)}: the content is not the one that the patch's index line names"
+        for reading in readings
+        if reading.is_exact and _is_edited(reading)
+    ]
+    return (*intake.repairs, *moved, *edited)
+
+
+def _is_edited(reading: Reading) -> bool:
+    """Is this the file the patch was made on, but not what its author's tool had seen come out?"""
+    old, new = reading.change.old_blob, reading.change.new_blob
+    if old is None or new is None or reading.before is None or reading.entry is None:
+        return False
+    return reading.before.id.startswith(old) and not reading.entry.id.startswith(new)
+
+
+def _refused(code: ReasonCode, message: str, detail: Mapping[str, list[str]]) -> Refused:
+    return Refused(reason=Reason(code=code, message=message, detail=detail))

@@ -1,0 +1,162 @@
+"""Telling diff syntax from prose, line by line (git-diff(1), GNU diffutils "Unified Format").
+
+Around its diffs a patch may hold anything: a mail, an explanation, code fences. What looks like a part of a
+diff there and was not read as one is damage, never prose: ignoring it would apply a part of the patch.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from headgate.reasons import ReasonCode
+
+
+class DiffError(Exception):
+    """The text is not a diff that can be taken as a whole; caught by ``take_in`` and made a reason."""
+
+    def __init__(
+        self, message: str, at: int | None = None, *, code: ReasonCode = ReasonCode.FORMAT_INVALID
+    ) -> None:
+        self.at, self.code = at, code
+        super().__init__(message)
+
+
+_STRAY: Final = re.compile(
+    rb"@@"
+    rb"|\+\+\+ \S"
+    rb"|--- \S"
+    rb"|diff --\w"
+    rb"|\S{1,12} --git "
+    rb"|index [0-9a-f]{4,}(?:,[0-9a-f]{4,})*\.\."
+    rb"|(?:old|new) mode [0-7]"
+    rb"|(?:deleted|new) file mode [0-7]"
+    rb"|(?:dis)?similarity index \d"
+    rb"|GIT binary patch"
+    rb"|(?:literal|delta) \d+\s*$"
+    rb"|(?:Binary f|F)iles \S.* and .* differ\s*$"
+    rb"|Submodule \S+ (?:[0-9a-f]{7,}\.\.|contains |\d{6}\.\.)"
+    rb"|## -\d"
+    rb"|\*{15}\s*$"
+    rb"|\*\*\* (?:Begin|Update|Add|Delete) (?:Patch|File)"
+    rb"|\\ No newline"
+    rb"|\xef\xbb\xbf"
+)
+_POSITIONS: Final = re.compile(rb"-\d+,\d+ \+\d|-\d+ \+\d+(?:,\d+)? ?@")
+_MOVE: Final = re.compile(rb"(?:rename|copy) (?:from|to) ")
+_COMMAND: Final = re.compile(rb"\d+(?:,\d+)?[acd](?:\d+(?:,\d+)?)?\r?$")
+_VERSION: Final = re.compile(rb"\d+\.\d+")
+_BLANKS: Final = frozenset({b"\n", b"\r\n", b"\r", b""})
+_SHORTEST_MARKER: Final = 12
+
+
+def chomp(line: bytes) -> bytes:
+    r"""Return a line without its ``\n`` or ``\r\n``."""
+    return line.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def is_blank(line: bytes) -> bool:
+    """Tell whether nothing, not even a space, stands on the line."""
+    return line in _BLANKS
+
+
+def is_fence(line: bytes) -> bool:
+    """Tell whether the line opens or closes a code fence."""
+    return line.startswith((b"```", b"~~~"))
+
+
+def is_marker(line: bytes) -> bool:
+    r"""Tell whether it is a ``\ No newline at end of file``, in whatever language."""
+    return line.startswith(b"\\ ") and len(line) >= _SHORTEST_MARKER
+
+
+def is_signature(lines: Sequence[bytes], at: int) -> bool:
+    r"""Tell whether a mail's signature begins here: ``-- `` and then, say, git's version.
+
+    A line ``-- `` may be a deleted ``- `` as well: it is a signature only when what follows is no diff.
+    """
+    line = lines[at]
+    if not line.startswith(b"--") or at + 1 >= len(lines):
+        return False
+    following = lines[at + 1]
+    if chomp(line) == b"-- ":
+        return (
+            not is_blank(following)
+            and following[:1] not in b"+-\\@ "
+            and not following.startswith((b"diff ", b"```", b"~~~", b"Index: ", b"From "))
+        )
+    return chomp(line) == b"--" and _VERSION.match(following) is not None
+
+
+def begins_traditional(lines: Sequence[bytes], at: int) -> bool:
+    """Tell whether ``---`` and ``+++`` lines stand here, as at the beginning of each file of a diff."""
+    return (
+        lines[at].startswith(b"--- ")
+        and at + 1 < len(lines)
+        and lines[at + 1].startswith(b"+++ ")
+        and bool(lines[at][4:].strip())
+        and bool(lines[at + 1][4:].strip())
+    )
+
+
+def begins_file(lines: Sequence[bytes], at: int) -> bool:
+    """Tell whether the part of another file surely begins here, so that a hunk before it has ended."""
+    line = lines[at]
+    return line.startswith((b"diff --git ", b"diff -", b"Index: ")) or (
+        begins_traditional(lines, at) and at + 2 < len(lines) and lines[at + 2].startswith(b"@@")
+    )
+
+
+def stray_syntax(lines: Sequence[bytes], at: int, *, is_after_file: bool) -> str | None:
+    """Tell what is wrong with a line outside of all diffs, or None when it is prose.
+
+    Args:
+        lines: The whole text.
+        at: Which line.
+        is_after_file: Whether part of a diff was read before; then the rules are stricter.
+    """
+    line = lines[at]
+    if b"\0" in line:
+        return "a NUL byte stands outside of any file's content"
+    if _STRAY.match(line):
+        is_context_diff = line.startswith(b"--- ") and at > 0 and lines[at - 1].startswith(b"*** ")
+        return _advice(b"*" * 15 if is_context_diff else line)
+    if _POSITIONS.search(line):
+        return "this looks like a damaged hunk header"
+    if line.startswith((b"rename ", b"copy ")) and _MOVE.match(line):
+        paired = at + 1 < len(lines) and _MOVE.match(lines[at + 1])
+        return "this belongs to a diff's header, and none is here" if is_after_file or paired else None
+    if line.startswith(b"diff -"):
+        opens = at + 1 < len(lines) and (
+            lines[at + 1].startswith(b"--- ") or lines[at + 1].startswith((b"diff -", b"Only in "))
+        )
+        return None if opens else "a `diff` line without the diff"
+    if is_after_file and line.startswith((b"diff ", b"index ")):
+        return "this looks like a damaged header of another file"
+    return None
+
+
+def no_diff(lines: Sequence[bytes]) -> str:
+    """Say that a text holds no diff, and which other kind of diff it seems to be."""
+    if any(_COMMAND.match(line) for line in lines):
+        return "no unified diff was found; this looks like a normal or an ed diff: make a unified one (`diff -u`)"
+    return "no diff was found in the text"
+
+
+def _advice(line: bytes) -> str:
+    if line.startswith((b"diff --cc", b"diff --combined", b"@@@")):
+        return (
+            "a combined diff of a merge cannot be applied; make one against a single parent (`git diff A B`)"
+        )
+    if line.startswith((b"Binary f", b"Files ")):
+        return "a binary file's data is missing; make the diff with `git diff --binary`"
+    if line.startswith(b"*" * 15):
+        return "this is a context diff; make a unified one (`diff -u`)"
+    if line.startswith(b"*** "):
+        return "this is no unified diff; make one with `git diff`"
+    if line.startswith(b"Submodule "):
+        return "a submodule's change in words cannot be applied; make the diff with `--submodule=short`"
+    if line.startswith(b"## "):
+        return "Subversion's property changes cannot be applied"
+    if line.startswith(b"\xef\xbb\xbf"):
+        return "a byte-order mark stands in the text; save it without"
+    return "this looks like a part of a diff, but does not belong to any file's"

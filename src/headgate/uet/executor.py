@@ -1,0 +1,190 @@
+"""What is done to one patch, as plain calls: take it in, hold it against policy, apply it, commit it.
+
+Nothing here moves a ref or writes a record: it reads, judges, and adds objects that nobody refers to yet.
+What comes out is an outcome; that a patch is refused is not an error.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from headgate.errors import OutsideFaultError
+from headgate.plan.model import TaskPlan
+from headgate.reasons import Reason, ReasonCode
+from headgate.uet.apply import Refused, apply_patch
+from headgate.uet.intake import Intake, take_in
+from headgate.uet.locate import locate
+from headgate.uet.policy import Policy, judge
+from headgate.uet.repository import Blob, Repository, Signature
+
+Origin = Literal["ready", "tool"]
+SUMMARY_LENGTH = 512
+"""Characters that a ledger entry's summary may have (SSOT, Patches)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is asked about one task's patch.
+
+    Args:
+        label: The task's name for people, such as ``parser/drop-regex``.
+        policy: All layers of policy, tightened.
+        trailers: What the commit says about where it comes from.
+    """
+
+    label: str
+    task: TaskPlan
+    policy: Policy
+    origin: Origin = "ready"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A patch that was read: its bytes, and what it is or why it is refused.
+
+    Args:
+        violates: Whether the refusal is policy's rather than the format's.
+    """
+
+    diff: bytes
+    intake: Intake | None = None
+    refusal: Reason | None = None
+    violates: bool = False
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return what the ledger records of the patch: always derived from the diff itself."""
+        if self.intake is None:
+            return {}
+        scope = self.intake.scope.as_json()
+        return {
+            "files": scope["files"],
+            "insertions": scope["insertions"],
+            "deletions": scope["deletions"],
+            "hunks": scope["hunks"],
+            "paths": scope["paths"],
+            "repairs": list(self.intake.repairs),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Committed:
+    """A patch that applied: the commit it became, that commit's tree, and how it applied."""
+
+    commit: str
+    tree: str
+    method: str
+    notes: tuple[str, ...] = ()
+
+
+class Executor:
+    """Does to patches what the orchestrator decides; safe to call from several threads.
+
+    Args:
+        repository: Where trees are read and objects written.
+        max_bytes: Patches larger than this are not read.
+        now: What time commits are stamped with.
+    """
+
+    def __init__(self, repository: Repository, *, max_bytes: int, now: Callable[[], datetime]) -> None:
+        self._repository, self._max_bytes, self._now = repository, max_bytes, now
+
+    def take(self, path: Path, order: Order, *, base_tree: str) -> Taken:
+        """Read a ready patch and hold it against policy.
+
+        Raises:
+            OutsideFaultError: The file cannot be read.
+        """
+        try:
+            size = path.stat().st_size
+            diff = path.read_bytes() if size <= self._max_bytes else b""
+        except OSError as error:
+            raise OutsideFaultError(f"the patch of {order.label} cannot be read: {error}") from error
+        if size > self._max_bytes:
+            return Taken(diff=b"", refusal=_too_large(path, size, self._max_bytes))
+        intake = take_in(diff, max_bytes=self._max_bytes)
+        if isinstance(intake, Reason):
+            return Taken(diff=diff, refusal=intake)
+        violations = self._violations(intake, order, base_tree)
+        if violations:
+            return Taken(diff=diff, intake=intake, refusal=_together(violations), violates=True)
+        return Taken(diff=diff, intake=intake)
+
+    def apply(
+        self, intake: Intake, order: Order, *, onto: str, tree: str, trailers: Sequence[tuple[str, str]]
+    ) -> Committed | Reason:
+        """Apply a patch onto a commit with that tree, and make it a commit of its own.
+
+        Policy is asked again, since what the patch would write through may have come with an earlier patch.
+        """
+        violations = self._violations(intake, order, tree)
+        if violations:
+            return _together(violations)
+        located = locate(intake, lambda path: self._content(tree, path))
+        if isinstance(located, Reason):
+            return located
+        applied = apply_patch(self._repository, tree, located)
+        if isinstance(applied, Refused):
+            return applied.reason
+        commit = self._repository.commit(
+            tree=applied.tree,
+            parents=[onto],
+            message=message_of(order, intake),
+            author=self._author(order, intake),
+            date=self._now(),
+            trailers=trailers,
+        )
+        return Committed(commit=commit, tree=applied.tree, method=str(applied.method), notes=applied.notes)
+
+    def _violations(self, intake: Intake, order: Order, tree: str) -> list[Reason]:
+        def entry_at(path: bytes) -> Blob | None:
+            return self._repository.blob_at(tree, path)
+
+        scope = order.task.scope
+        return judge(order.policy, intake, scope=scope, origin=order.origin, entry_at=entry_at)
+
+    def _content(self, tree: str, path: bytes) -> bytes | None:
+        blob = self._repository.blob_at(tree, path)
+        return None if blob is None else blob.data
+
+    def _author(self, order: Order, intake: Intake) -> Signature | None:
+        header = intake.header
+        name = order.task.author or (header.author if header else None)
+        if name is None:
+            return None
+        when = order.task.date or (header.date if header else None) or self._now()
+        return Signature.parse(name, when)
+
+
+def message_of(order: Order, intake: Intake | None) -> str:
+    """Choose the commit's message: the task's, else the patch's own, else the task's title or name."""
+    own = intake.header.message if intake and intake.header else None
+    return order.task.message or own or order.task.title or order.label
+
+
+def summary_of(order: Order, intake: Intake | None) -> str:
+    """Return the first line of the message, as long as a ledger entry may hold."""
+    return message_of(order, intake).strip().split("\n", 1)[0][:SUMMARY_LENGTH]
+
+
+def _too_large(path: Path, size: int, limit: int) -> Reason:
+    return Reason(
+        code=ReasonCode.FORMAT_INVALID,
+        message=f"{path.name} has {size:,} bytes, more than the {limit:,} that are read; "
+        "raise max_patch_bytes if that is how it should be",
+        detail={"bytes": size, "limit": limit},
+    )
+
+
+def _together(reasons: Sequence[Reason]) -> Reason:
+    """Make one reason of several: the first one's code, everything in the message and the detail."""
+    if len(reasons) == 1:
+        return reasons[0]
+    codes = {reason.code for reason in reasons}
+    code = ReasonCode.POLICY_VIOLATION if ReasonCode.POLICY_VIOLATION in codes else reasons[0].code
+    return Reason(
+        code=code,
+        message="; ".join(reason.message for reason in reasons),
+        detail={**reasons[0].detail, "violations": [reason.as_json() for reason in reasons]},
+    )

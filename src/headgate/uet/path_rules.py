@@ -1,0 +1,61 @@
+"""Paths that no patch may name, on whatever file system they may end up (git's ``verify_path``, ``is_ntfs_dotgit``).
+
+NTFS forgets trailing spaces and dots, takes ``GIT~1`` for ``.git`` and what follows a colon for a stream; HFS+
+ignores some code points; both ignore case; Windows takes a backslash for a slash.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+_DRIVE: Final = re.compile(r"[A-Za-z]:(?:[\\/]|$)")
+_SEPARATORS: Final = re.compile(r"[/\\]")
+_IGNORED: Final = dict.fromkeys(
+    [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
+)
+_SHORT_GIT: Final = re.compile(r"git~[1-9]")
+_GITMODULES: Final = re.compile(r"\.gitmodules|gitmod~[1-9]|gi7eba~[1-9]|gi7eb~[1-9]\d")
+
+
+def text_of(path: bytes) -> str:
+    """Return a path as text; bytes that are not UTF-8 survive as surrogates."""
+    return path.decode("utf-8", "surrogateescape")
+
+
+@lru_cache(maxsize=4096)
+def plain_name(name: str) -> str:
+    """Return what a file system that ignores much would make of a name."""
+    stream = name.translate(_IGNORED).split(":", 1)[0]
+    return unicodedata.normalize("NFKC", stream).casefold().rstrip(" .")
+
+
+def path_fault(path: bytes) -> str | None:
+    """Tell which rule a path breaks, or None when it stays inside the repository and out of ``.git``.
+
+    Args:
+        path: As a patch names it.
+
+    Returns:
+        One of ``absolute``, ``dot_components``, ``.git/**``.
+    """
+    text = text_of(path)
+    if text.startswith(("/", "\\")) or _DRIVE.match(text):
+        return "absolute"
+    names = _SEPARATORS.split(text)
+    if any(not name or name.rstrip(" ") in (".", "..") for name in names):
+        return "dot_components"
+    if any(is_dot_git(name) for name in names):
+        return ".git/**"
+    return None
+
+
+def is_dot_git(name: str) -> bool:
+    """Tell whether a name means ``.git`` on some file system."""
+    plain = plain_name(name)
+    return plain == ".git" or _SHORT_GIT.fullmatch(plain) is not None
+
+
+def is_gitmodules(path: bytes) -> bool:
+    """Tell whether a path is the file that configures submodules."""
+    return _GITMODULES.fullmatch(plain_name(text_of(path))) is not None

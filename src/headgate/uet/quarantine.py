@@ -1,0 +1,46 @@
+"""Where refused patches are kept for people: the diff as it came, and beside it everything that tells why.
+
+``quarantine/<patch id>.patch`` and ``quarantine/<patch id>.json``. The ledger is the truth; these files are
+for reading, and are written again if they should be missing.
+"""
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from headgate.errors import OutsideFaultError
+from headgate.ids import PatchId
+from headgate.reasons import Reason
+
+
+def keep(folder: Path, patch_id: PatchId, *, diff: bytes, reason: Reason, about: dict[str, Any]) -> Path:
+    """Write a quarantined patch and its evidence; return the patch's path.
+
+    Args:
+        folder: The quarantine.
+        patch_id: Whose file it is.
+        diff: The bytes as they came.
+        reason: Why it is here.
+        about: What else to say: run, task, base, gate output.
+
+    Raises:
+        OutsideFaultError: The files cannot be written.
+    """
+    patch = folder / f"{patch_id}.patch"
+    evidence = {
+        "patch": patch_id,
+        "reason": reason.as_json(),
+        **about,
+        "environment": {"system": platform.platform(), "python": platform.python_version()},
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        patch.write_bytes(diff)
+        text = json.dumps(evidence, indent=2, ensure_ascii=False, default=str)
+        patch.with_suffix(".json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise OutsideFaultError(
+            f"the quarantined patch {patch_id} cannot be kept in {folder}: {error}"
+        ) from error
+    return patch

@@ -1,0 +1,38 @@
+"""One racing writer as a process of its own: `racer.py URL TASK…`.
+
+It reads every task, says that it is ready, waits for a line, tries to queue each of them, and tells which it won.
+"""
+
+import json
+import sys
+from datetime import UTC, datetime
+
+from headgate.db.dao import tasks
+from headgate.db.engine import open_database
+from headgate.db.transitions import write
+from headgate.errors import StaleTransitionError
+
+
+def main(url: str, task_ids: list[str]) -> None:
+    """Race for the tasks."""
+    database = open_database(url)
+    with database.read() as connection:
+        rows = tasks.get_many(connection, task_ids)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    won = []
+    for task_id in task_ids:
+        row = rows[task_id]
+        try:
+            with database.write() as connection:
+                write(connection, {task_id: row.head}, [tasks.queue(row)], at=datetime.now(UTC))
+            won.append(task_id)
+        except StaleTransitionError as error:
+            assert error.entity_ids == (task_id,)  # noqa: S101 - this is a test
+    sys.stdout.write(json.dumps(won) + "\n")
+    database.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

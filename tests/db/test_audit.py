@@ -1,0 +1,262 @@
+"""`audit verify` finds whatever was changed past the writer, on both databases (SSOT §8.5)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from database_factories import NOW, REASON, World, make_run
+from headgate.db.audit import AuditReport, verify
+from headgate.db.chain import COLUMNS, HASHED, hash_of
+from headgate.db.dao import events, runs, tasks
+from headgate.db.engine import Database
+from headgate.db.statements import change, insertion, row_of, rows_of
+from headgate.db.transition_log import TransitionLog
+from headgate.db.transitions import write
+from headgate.db.triggers import triggers
+from headgate.events import Event, Severity
+from headgate.ids import new_id
+
+LATER = NOW + timedelta(seconds=1)
+
+
+@pytest.fixture
+def lived(database: Database, world: World) -> str:
+    """Give a task that has five audit rows, in a database whose triggers somebody has dropped."""
+    steps = [
+        tasks.queue(world.task),
+        tasks.start(world.task, worker_id=world.worker.id),
+        tasks.produced(world.task),
+        tasks.fail(world.task, REASON, trigger="validation_failed"),
+    ]
+    with database.write() as connection:
+        write(connection, {world.task.id: world.task.head}, steps, at=LATER)
+        drop_triggers(connection)
+    assert verify(database) == AuditReport(chains=8, rows=12, findings=())
+    return world.task.id
+
+
+def drop_triggers(connection: Connection) -> None:
+    """Do what somebody who wants to tamper does first."""
+    for trigger in triggers(connection.dialect.name):
+        name = trigger.statements[-1].split()[2]
+        on_table = f" ON {trigger.table}" if connection.dialect.name == "postgresql" else ""
+        connection.exec_driver_sql(f"DROP TRIGGER {name}{on_table}")
+
+
+@contextmanager
+def tampering(database: Database) -> Iterator[Callable[..., int]]:
+    """Give a function that runs a statement past the writer."""
+    with database.write() as connection:
+
+        def tamper(sql: str, *values: Any) -> int:
+            return change(connection, sql, values)
+
+        yield tamper
+
+
+def problems_of(database: Database, entity_id: str | None) -> str:
+    """Give what was found about an entity, or about none."""
+    found = verify(database).findings
+    assert found
+    return "; ".join(finding.problem for finding in found if finding.entity_id == entity_id)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("reason", '{"code":"rejected"}'),
+        ("reason", None),
+        ("metadata", '{"x":1}'),
+        ("operator", "mallory"),
+        ("trigger", "user_cancelled"),
+        ("from_state", "blocked"),
+        ("to_state", "completed"),
+        ("at", 1),
+        ("event_id", "evt_0"),
+        ("run_id", "run_0"),
+        ("task_id", None),
+        ("hash", "0" * 64),
+        ("prev_hash", "0" * 64),
+        ("entity_type", "run"),
+    ],
+)
+def test_a_changed_row_is_found(database: Database, lived: str, column: str, value: Any) -> None:
+    """Any column of an audit row that was changed shows at that row."""
+    with tampering(database) as tamper:
+        sql = f'UPDATE state_transitions SET "{column}" = ? WHERE entity_id = ? AND version = 5'
+        assert tamper(sql, value, lived) == 1
+    found = [finding for finding in verify(database).findings if finding.entity_id == lived]
+    assert any("hash does not fit" in finding.problem and finding.seq is not None for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("version", "problem"),
+    [(1, "first row of the chain was removed"), (3, "a row before this one"), (5, "last rows were removed")],
+)
+def test_a_removed_row_is_found(database: Database, lived: str, version: int, problem: str) -> None:
+    """The first, a middle and the last row of a chain cannot be taken out unseen."""
+    with tampering(database) as tamper:
+        sql = "DELETE FROM state_transitions WHERE entity_id = ? AND version = ?"
+        assert tamper(sql, lived, version) == 1
+    assert problem in problems_of(database, lived)
+    assert "removed" in problems_of(database, None)
+
+
+def test_a_removed_chain_is_found(database: Database, lived: str) -> None:
+    """An entity without its audit shows."""
+    with tampering(database) as tamper:
+        assert tamper("DELETE FROM state_transitions WHERE entity_id = ?", lived) == 5
+    assert "whole chain" in problems_of(database, lived)
+
+
+def test_a_chain_that_was_removed_with_its_entity_is_found(database: Database, lived: str) -> None:
+    """Even when nothing refers to it any more, its numbers are missing from the sequence."""
+    with database.write() as connection:
+        [run] = runs.insert_many(connection, [make_run()], at=LATER)
+    assert lived
+    with tampering(database) as tamper:
+        tamper("DELETE FROM state_transitions WHERE entity_id = ?", run.id)
+        tamper("DELETE FROM runs WHERE id = ?", run.id)
+    assert "row 13 was removed" in problems_of(database, None)
+
+
+def test_a_removed_event_is_found(database: Database, lived: str) -> None:
+    """Events that are no transitions share the sequence, so their removal shows as well."""
+    event = Event(
+        event_id=new_id("evt"), timestamp=LATER, event_type="manual_override", severity=Severity.WARNING
+    )
+    assert lived
+    with database.write() as connection:
+        events.record(connection, event)
+    assert verify(database).is_intact
+    with tampering(database) as tamper:
+        tamper("DELETE FROM events")
+    assert "row 13 was removed" in problems_of(database, None)
+
+
+@pytest.mark.parametrize("place", ["middle", "end"])
+def test_an_inserted_row_is_found(database: Database, lived: str, place: str) -> None:
+    """A row that the writer did not write shows, even when it is well made by itself."""
+    with database.write() as connection:
+        end = row_of(
+            connection,
+            f"SELECT {', '.join(COLUMNS)} FROM state_transitions WHERE entity_id = ? AND version = 5",
+            [lived],
+        )
+        assert end is not None
+        forged = dict(zip(COLUMNS, end, strict=True))
+        forged |= {"seq": 900, "version": 6, "from_state": "failed", "to_state": "completed"}
+        forged |= {"trigger": "validation_passed", "event_id": new_id("evt"), "prev_hash": forged["hash"]}
+        if place == "middle":
+            change(
+                connection,
+                "UPDATE state_transitions SET version = 7 WHERE entity_id = ? AND version = 5",
+                [lived],
+            )
+            forged |= {"version": 5}
+        forged["hash"] = hash_of({name: forged[name] for name in HASHED}, forged["prev_hash"])
+        change(connection, insertion("state_transitions", COLUMNS), list(forged.values()))
+    assert "inserted" in problems_of(database, lived) or "added" in problems_of(database, lived)
+    assert "inserted past the writer" in problems_of(database, None)
+
+
+def test_an_inserted_chain_is_found(database: Database, lived: str) -> None:
+    """A chain of an entity that does not exist shows."""
+    with tampering(database) as tamper:
+        tamper("UPDATE state_transitions SET entity_id = 'task_0' WHERE entity_id = ? AND version = 1", lived)
+    assert "entity was removed" in problems_of(database, "task_0")
+
+
+@pytest.mark.parametrize(
+    ("change_", "problem"),
+    [
+        ("state = 'completed'", "the state of the entity was changed"),
+        ("version = 6", "last rows were removed"),
+        ("version = 4", "rows were added"),
+        ("chain_hash = '" + "0" * 64 + "'", "not the one that the writer left"),
+    ],
+)
+def test_an_entity_that_was_changed_past_the_writer_is_found(
+    database: Database, lived: str, change_: str, problem: str
+) -> None:
+    """State, version and hash of an entity's row must be those of the end of its chain."""
+    with tampering(database) as tamper:
+        tamper(f"UPDATE tasks SET {change_} WHERE id = ?", lived)
+    assert problem in problems_of(database, lived)
+
+
+def rewrite_chain(connection: Connection, entity_id: str) -> None:
+    """Hash a chain anew to its end, and the entity's row with it, as somebody with all rights could."""
+    prev: str | None = None
+    found = rows_of(
+        connection,
+        f"SELECT {', '.join(COLUMNS)} FROM state_transitions WHERE entity_id = ? ORDER BY version",
+        [entity_id],
+    )
+    for row in found:
+        values = dict(zip(COLUMNS, row, strict=True))
+        digest = hash_of({name: values[name] for name in HASHED}, prev)
+        sql = "UPDATE state_transitions SET prev_hash = ?, hash = ? WHERE seq = ?"
+        change(connection, sql, (prev, digest, values["seq"]))
+        prev = digest
+    change(connection, "UPDATE tasks SET chain_hash = ? WHERE id = ?", (prev, entity_id))
+
+
+def test_a_chain_that_was_rewritten_whole_is_found_by_the_file(
+    database: Database, lived: str, tmp_path: Path
+) -> None:
+    """Whoever rewrites a chain to its end still has the file of transitions against him."""
+    path = tmp_path / "transitions.jsonl"
+    TransitionLog(path, database).catch_up()
+    assert verify(database, log=path).is_intact
+    with database.write() as connection:
+        sql = "UPDATE state_transitions SET operator = 'mallory' WHERE entity_id = ? AND version = 2"
+        change(connection, sql, [lived])
+        rewrite_chain(connection, lived)
+    assert verify(database).is_intact
+    found = verify(database, log=path).findings
+    assert {finding.entity_id for finding in found} == {lived}
+    assert "rewritten" in found[0].problem
+
+
+def test_a_transition_that_only_the_file_has_is_found(database: Database, lived: str, tmp_path: Path) -> None:
+    """What the file tells and the audit does not was removed from the audit."""
+    path = tmp_path / "transitions.jsonl"
+    TransitionLog(path, database).catch_up()
+    with tampering(database) as tamper:
+        tamper("DELETE FROM state_transitions WHERE entity_id = ? AND version = 5", lived)
+    found = verify(database, log=path).findings
+    assert any("the audit does not" in finding.problem for finding in found)
+
+
+def test_an_empty_audit_is_intact(dialect: str, new_url: Callable[..., str]) -> None:
+    """A database without entities has nothing wrong with it."""
+    from headgate.db.engine import open_database  # noqa: PLC0415
+
+    database = open_database(new_url(dialect))
+    assert verify(database) == AuditReport(chains=0, rows=0, findings=())
+    database.close()
+
+
+def test_the_report_reads_as_json(database: Database, lived: str) -> None:
+    """The public form says whether it is intact, how much was looked at, and every finding."""
+    with tampering(database) as tamper:
+        tamper("UPDATE tasks SET state = 'completed' WHERE id = ?", lived)
+    assert verify(database).as_json() == {
+        "intact": False,
+        "chains": 8,
+        "rows": 12,
+        "findings": [
+            {
+                "entity_type": "task",
+                "entity_id": lived,
+                "seq": None,
+                "problem": "the state of the entity was changed: it is completed, the chain says failed",
+            }
+        ],
+    }

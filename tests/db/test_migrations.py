@@ -1,0 +1,182 @@
+"""Migrations: each has sample data that survives all later ones, and together they make the declared schema."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, inspect
+
+from headgate.db import migrations
+from headgate.db.audit import verify
+from headgate.db.dao import artifacts, patches, runs
+from headgate.db.engine import Database, open_database
+from headgate.db.migrations import runner
+from headgate.db.statements import change_many, insertion, row_of, rows_of
+from headgate.db.tables import metadata
+from headgate.db.triggers import triggers
+
+SAMPLES = Path(__file__).parent / "samples"
+REVISIONS = runner.known_revisions()
+
+
+def load_sample(connection: Connection, revision: str) -> None:
+    """Fill a database whose schema is at a revision with what that revision's program had written."""
+    sample: dict[str, Any] = json.loads((SAMPLES / f"{revision}.json").read_text())
+    for table, content in sample.items():
+        columns, binary = content["columns"], content.get("binary", [])
+        rows = [
+            tuple(
+                bytes.fromhex(value) if name in binary else value
+                for name, value in zip(columns, row, strict=True)
+            )
+            for row in content["rows"]
+        ]
+        change_many(connection, insertion(table, columns), rows)
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """Count the rows of every table."""
+    found = {}
+    for table in inspect(connection).get_table_names():
+        row = row_of(connection, f'SELECT count(*) FROM "{table}"')
+        assert row is not None
+        found[table] = row[0]
+    return found
+
+
+@pytest.fixture
+def empty(dialect: str, new_url: Callable[..., str]) -> Any:
+    """Give an empty database."""
+    database = open_database(new_url(dialect, is_empty=True))
+    yield database
+    database.close()
+
+
+def test_the_newest_revision_is_the_one_that_the_program_wants() -> None:
+    """HEAD is written down so that a start need not ask Alembic; it must be true."""
+    assert REVISIONS[-1] == migrations.HEAD
+    assert len(REVISIONS) == len(set(REVISIONS))
+
+
+def test_every_revision_has_sample_data() -> None:
+    """A migration without sample data is not tried on anything."""
+    assert sorted(path.stem for path in SAMPLES.iterdir()) == sorted(REVISIONS)
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_what_a_revision_has_written_survives_all_later_ones(empty: Database, revision: str) -> None:
+    """A database filled by an older program is whole after the upgrade."""
+    with empty.write() as connection:
+        migrations.upgrade(connection, empty.url, to=revision)
+        load_sample(connection, revision)
+        before = counts(connection)
+    empty.upgrade()
+    with empty.read() as connection:
+        after = counts(connection)
+        newest = runs.newest(connection)
+        assert newest is not None
+        ledger = patches.of_run(connection, newest.id)
+        diffs = [artifacts.diff_of(connection, patch.id) for patch in ledger]
+    assert {table: after[table] for table in before} == before
+    assert min(before.values()) >= 1, "the sample leaves a table empty"
+    assert verify(empty).is_intact
+    assert {patch.state for patch in ledger} == {"committed", "quarantined"}
+    assert all(diff.startswith(b"diff --git") for diff in diffs)
+
+
+def test_upgrading_twice_changes_nothing(empty: Database) -> None:
+    """An upgrade of what is up to date does nothing."""
+    empty.upgrade()
+    with empty.write() as connection:
+        load_sample(connection, migrations.HEAD)
+        before = counts(connection)
+        migrations.upgrade(connection, empty.url)
+        assert counts(connection) == before
+
+
+def test_a_migration_that_breaks_leaves_nothing_behind(
+    empty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All migrations of an upgrade are one transaction, on SQLite too."""
+
+    def run_and_break(connection: Connection, to: str) -> None:
+        real_run(connection, to)
+        raise RuntimeError("the power went")
+
+    real_run = runner.run
+    monkeypatch.setattr(runner, "run", run_and_break)
+    with pytest.raises(RuntimeError, match="power"):
+        empty.upgrade()
+    with empty.read() as connection:
+        assert inspect(connection).get_table_names() == []
+
+
+def schema_of(connection: Connection) -> dict[str, Any]:
+    """Describe a schema as the database itself sees it: columns, keys, CHECKs, indexes and triggers."""
+    inspector = inspect(connection)
+    schema: dict[str, Any] = {}
+    for table in inspector.get_table_names():
+        if table == "alembic_version":
+            continue
+        schema[table] = {
+            "columns": {
+                column["name"]: (str(column["type"]), column["nullable"], column["default"])
+                for column in inspector.get_columns(table)
+            },
+            "primary key": inspector.get_pk_constraint(table),
+            "checks": {check["name"]: check["sqltext"] for check in inspector.get_check_constraints(table)},
+            "foreign keys": {key["name"]: key for key in inspector.get_foreign_keys(table)},
+            "unique": {key["name"]: key["column_names"] for key in inspector.get_unique_constraints(table)},
+            "indexes": {index["name"]: str(sorted(index.items())) for index in inspector.get_indexes(table)},
+        }
+    schema["triggers"] = triggers_of(connection)
+    return schema
+
+
+def triggers_of(connection: Connection) -> list[str]:
+    """Give the triggers as the database has them, and their functions."""
+    if connection.dialect.name == "sqlite":
+        sql = "SELECT sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+        return [row[0] for row in rows_of(connection, sql)]
+    sql = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgname"
+    functions = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY proname"
+    return [row[0] for row in (*rows_of(connection, sql), *rows_of(connection, functions))]
+
+
+def test_the_migrated_schema_is_the_declared_schema(
+    empty: Database, dialect: str, new_url: Callable[..., str]
+) -> None:
+    """Migrations and tables.py make the same columns, keys, CHECKs, indexes and triggers."""
+    declared = open_database(new_url(dialect, is_empty=True))
+    empty.upgrade()
+    with declared.write() as connection:
+        metadata.create_all(connection)
+    with empty.read() as migrated, declared.read() as created:
+        assert schema_of(migrated) == schema_of(created)
+        assert len(schema_of(migrated)) == len(metadata.tables) + 1
+        context = MigrationContext.configure(migrated, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    declared.close()
+
+
+def test_every_declared_check_is_in_the_database(empty: Database) -> None:
+    """No CHECK is lost on the way, whatever the database makes of its spelling."""
+    empty.upgrade()
+    with empty.read() as connection:
+        inspector = inspect(connection)
+        for table in metadata.tables.values():
+            declared = {str(each.name) for each in table.constraints if str(each.name).startswith("ck_")}
+            assert {str(check["name"]) for check in inspector.get_check_constraints(table.name)} == declared
+
+
+def test_every_declared_trigger_is_in_the_database(empty: Database) -> None:
+    """No trigger is lost on the way."""
+    empty.upgrade()
+    with empty.read() as connection:
+        found = "\n".join(triggers_of(connection))
+    for trigger in triggers(empty.dialect):
+        assert trigger.statements[-1].split()[2] in found

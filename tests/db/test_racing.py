@@ -1,0 +1,156 @@
+"""Writers that race for the same entity: exactly one wins, the others get a clean conflict (SSOT §1, rule 2)."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from threading import Barrier
+
+from database_factories import NOW, World, fresh, stored_rows
+from headgate.db.audit import verify
+from headgate.db.dao import leases, tasks
+from headgate.db.engine import Database, open_database
+from headgate.db.transitions import Head, write
+from headgate.errors import StaleTransitionError
+
+RACERS = 6
+ROUNDS = 5
+LATER = NOW + timedelta(seconds=1)
+
+
+def new_tasks(database: Database, world: World, count: int) -> list[Head]:
+    """Create tasks to race for."""
+    with database.write() as connection:
+        return [fresh(connection, world, "task") for _ in range(count)]
+
+
+def race(act: Callable[[int], str]) -> Counter[str]:
+    """Let all racers act at the same moment, and count what became of them."""
+    barrier = Barrier(RACERS)
+
+    def run(number: int) -> str:
+        barrier.wait()
+        return act(number)
+
+    with ThreadPoolExecutor(RACERS) as pool:
+        return Counter(pool.map(run, range(RACERS)))
+
+
+def test_of_racing_threads_exactly_one_wins(database: Database, world: World) -> None:
+    """Threads that read the same version and write at once: one wins, every other learns that it is stale."""
+    for head in new_tasks(database, world, ROUNDS):
+
+        def act(_number: int, head: Head = head) -> str:
+            try:
+                with database.write() as connection:
+                    write(connection, {head.id: head}, [tasks.queue(head)], at=LATER)
+            except StaleTransitionError:
+                return "stale"
+            return "won"
+
+        assert race(act) == {"won": 1, "stale": RACERS - 1}
+    assert verify(database).is_intact
+
+
+def test_the_guard_holds_without_the_writers_lock(world: World, database: Database) -> None:
+    """Even writers that go past Database.write() cannot both win: the guarded update decides, not the lock."""
+    for head in new_tasks(database, world, ROUNDS):
+
+        def act(_number: int, head: Head = head) -> str:
+            try:
+                with database.engine.begin() as connection:
+                    if (
+                        database.dialect == "sqlite"
+                    ):  # a deferred transaction may not become a writer in a race
+                        connection.exec_driver_sql("COMMIT")
+                        connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    write(connection, {head.id: head}, [tasks.queue(head)], at=LATER)
+            except StaleTransitionError:
+                return "stale"
+            return "won"
+
+        assert race(act) == {"won": 1, "stale": RACERS - 1}
+    assert verify(database).is_intact
+
+
+def test_racing_batches_in_opposite_orders_neither_lose_updates_nor_lock_each_other_out(
+    database: Database, world: World
+) -> None:
+    """Writers of the same many entities in different orders: one batch wins whole, the others change nothing."""
+    heads = {head.id: head for head in new_tasks(database, world, 20)}
+
+    def act(number: int) -> str:
+        order = sorted(heads.values(), key=lambda head: head.id, reverse=number % 2 == 0)
+        try:
+            with database.write() as connection:
+                write(connection, heads, [tasks.queue(head) for head in order], at=LATER)
+        except StaleTransitionError as error:
+            return f"stale {len(error.entity_ids)}"
+        return "won"
+
+    assert race(act) == {"won": 1, "stale 20": RACERS - 1}
+    assert verify(database).is_intact
+
+
+def test_of_racing_processes_exactly_one_wins_each_entity(database: Database, url: str, world: World) -> None:
+    """Processes that read the same versions and write at once: each entity is won exactly once."""
+    ids = [head.id for head in new_tasks(database, world, 25)]
+    racers = [
+        subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("racer.py")), url, *ids],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    won = [task_id for racer in racers for task_id in json.loads(racer.communicate(timeout=60)[0])]
+    assert [racer.returncode for racer in racers] == [0, 0, 0]
+    assert Counter(won) == Counter(ids)
+    assert verify(database).is_intact
+    with database.read() as connection:
+        assert {row.version for row in tasks.get_many(connection, ids).values()} == {2}
+
+
+def test_of_racing_claims_of_a_lease_exactly_one_gets_it(database: Database) -> None:
+    """A lease is held by one at a time."""
+
+    def act(number: int) -> str:
+        with database.write() as connection:
+            got = leases.acquire(
+                connection,
+                "repo main",
+                holder=f"run {number}",
+                host="here",
+                pid=number,
+                pid_started="1",
+                now=NOW,
+                ttl=timedelta(minutes=1),
+            )
+        return "held" if isinstance(got, leases.Lease) else "refused"
+
+    assert race(act) == {"held": 1, "refused": RACERS - 1}
+
+
+def test_processes_that_open_an_empty_database_at_once_make_one_schema(
+    dialect: str, new_url: Callable[..., str]
+) -> None:
+    """Several programs may start on a database that is not there yet."""
+    url = new_url(dialect, is_empty=True)
+    code = f"from headgate.db.engine import open_database; open_database({url!r}).upgrade()"
+    starters = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [starter.wait(timeout=60) for starter in starters] == [0, 0, 0]
+    database = open_database(url)
+    assert len(stored_rows(database, "alembic_version")) == 1
+    database.close()

@@ -1,0 +1,219 @@
+"""transitions.jsonl follows the table: no gap, no duplicate, whatever ends the writer (SSOT §1, rule 4)."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from database_factories import NOW, REASON, World, fresh, make_world
+from headgate.db.dao import events, tasks
+from headgate.db.engine import Database, open_database
+from headgate.db.transition_log import TransitionLog, logged_hashes
+from headgate.db.transitions import write
+from headgate.errors import DatabaseError
+from headgate.events import Event, Severity
+from headgate.ids import new_id
+
+LATER = NOW + timedelta(milliseconds=1500)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Give where the file is; its folder does not exist yet."""
+    return tmp_path / "state" / "transitions.jsonl"
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    """Read the file; every line must be whole."""
+    text = path.read_text()
+    assert text == "" or text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def numbers(path: Path) -> list[int]:
+    """Give the numbers of the file's transitions."""
+    return [line["seq"] for line in lines_of(path)]
+
+
+def move(database: Database, world: World) -> None:
+    """Make one more transition, in an entity of its own."""
+    with database.write() as connection:
+        fresh(connection, world, "task", at=LATER)
+
+
+def test_every_transition_is_written_once_in_order(database: Database, world: World, path: Path) -> None:
+    """Catching up writes what is missing, and nothing when nothing is."""
+    log = TransitionLog(path, database)
+    assert log.catch_up() == 8
+    assert log.catch_up() == 0
+    move(database, world)
+    assert log.catch_up() == 1
+    assert numbers(path) == list(range(1, 10))
+
+
+def test_a_line_says_what_the_specification_asks_for(database: Database, world: World, path: Path) -> None:
+    """A line has the fields of an event, with UTC time in milliseconds, and the hash of the audit row."""
+    with database.write() as connection:
+        step = tasks.block(world.task, REASON, metadata={"needs": "task_0"}, operator="ada")
+        head = write(connection, {world.task.id: world.task.head}, [step], at=LATER)[world.task.id]
+    TransitionLog(path, database).catch_up()
+    line = lines_of(path)[-1]
+    assert line.pop("event_id").startswith("evt_")
+    assert line == {
+        "seq": 9,
+        "timestamp": "2026-01-01T12:00:01.500Z",
+        "event_type": "task_state_transition",
+        "severity": "warning",
+        "entity_type": "task",
+        "entity_id": world.task.id,
+        "from_state": "pending",
+        "to_state": "blocked",
+        "trigger": "dependency_check_failed",
+        "reason": REASON.as_json(),
+        "metadata": {"needs": "task_0"},
+        "operator": "ada",
+        "context": {
+            "run_id": world.run.id,
+            "workstream_id": world.workstream.id,
+            "task_id": world.task.id,
+        },
+        "version": 2,
+        "hash": head.chain_hash,
+    }
+
+
+def test_events_that_are_no_transitions_stay_out_of_the_file(
+    database: Database, world: World, path: Path
+) -> None:
+    """The file tells transitions; numbers of other events are simply not in it."""
+    event = Event(event_id=new_id("evt"), timestamp=LATER, event_type="warning", severity=Severity.WARNING)
+    with database.write() as connection:
+        events.record(connection, event)
+    move(database, world)
+    TransitionLog(path, database).catch_up()
+    assert numbers(path) == [1, 2, 3, 4, 5, 6, 7, 8, 10]
+
+
+@pytest.mark.parametrize("cut", [1, 30, 400, 700, 1500])
+def test_a_torn_end_is_written_again(database: Database, world: World, path: Path, cut: int) -> None:
+    """A crash in the middle of writing leaves a torn line: it is cut off, and nothing is lost or doubled."""
+    TransitionLog(path, database).catch_up()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    move(database, world)
+    assert TransitionLog(path, database).catch_up() >= 2
+    assert numbers(path) == list(range(1, 10))
+    assert path.read_bytes().startswith(whole)
+
+
+@pytest.mark.parametrize("junk", [b'{"seq": 9', b"\0" * 5000, b"\0\0\n", b"[]\n", b"{}\n", b"\xff\xfe\n\n"])
+def test_junk_at_the_end_is_cut_off(database: Database, world: World, path: Path, junk: bytes) -> None:
+    """What a power cut may leave behind the last whole line is not kept."""
+    assert world.run.version == 1
+    TransitionLog(path, database).catch_up()
+    whole = path.read_bytes()
+    path.write_bytes(whole + junk)
+    assert TransitionLog(path, database).catch_up() == 0
+    assert path.read_bytes() == whole
+
+
+def test_a_lost_file_is_written_anew(database: Database, world: World, path: Path) -> None:
+    """The table is the truth: a file that was removed or emptied comes back, also under a running writer."""
+    assert world.run.version == 1
+    log = TransitionLog(path, database)
+    log.catch_up()
+    whole = path.read_bytes()
+    path.unlink()
+    assert log.catch_up() == 8
+    path.write_bytes(b"")
+    assert log.catch_up() == 8
+    assert path.read_bytes() == whole
+
+
+def test_a_long_last_line_is_found(database: Database, world: World, path: Path) -> None:
+    """The end of the file is found however long its last line is."""
+    with database.write() as connection:
+        step = tasks.queue(world.task, metadata={"text": "x" * 300_000})
+        write(connection, {world.task.id: world.task.head}, [step], at=LATER)
+    TransitionLog(path, database).catch_up()
+    move(database, world)
+    assert TransitionLog(path, database).catch_up() == 1
+    assert numbers(path) == list(range(1, 11))
+
+
+def test_writers_at_once_neither_double_nor_leave_out(database: Database, world: World, path: Path) -> None:
+    """Several processes may follow one database into one file while others write to it."""
+
+    def follow(number: int) -> int:
+        log, written = TransitionLog(path, database), 0
+        for _ in range(5):
+            if number % 2:
+                move(database, world)
+            written += log.catch_up()
+        return written
+
+    with ThreadPoolExecutor(4) as pool:
+        written = sum(pool.map(follow, range(4)))
+    assert written == 18
+    assert numbers(path) == list(range(1, 19))
+
+
+def test_more_than_one_batch_is_written(database: Database, world: World, path: Path) -> None:
+    """A file that is far behind catches up whole."""
+    with database.write() as connection:
+        for _ in range(30):
+            fresh(connection, world, "run")
+    assert TransitionLog(path, database, batch=7).catch_up() == 38
+    assert numbers(path) == list(range(1, 39))
+
+
+def test_the_file_of_another_database_is_refused(database: Database, world: World, path: Path) -> None:
+    """A file is never continued with transitions of a database that it does not belong to."""
+    assert world.run.version == 1
+    TransitionLog(path, database).catch_up()
+    other = open_database(f"sqlite:///{path.parent / 'other.db'}")
+    other.upgrade()
+    with other.write() as connection:
+        make_world(connection)
+    with pytest.raises(DatabaseError, match="belongs to another database"):
+        TransitionLog(path, other).catch_up()
+    other.close()
+
+
+def test_a_file_that_cannot_be_written_says_so(database: Database, tmp_path: Path) -> None:
+    """A fault of the disk is a clear error."""
+    with pytest.raises(DatabaseError, match="cannot be written"):
+        TransitionLog(tmp_path, database).catch_up()
+
+
+def test_a_killed_writer_leaves_nothing_out(database: Database, url: str, world: World, path: Path) -> None:
+    """A process that is killed between its commits and the file is made up for by the next one."""
+    code = (
+        "import os, sys\n"
+        "from headgate.db.engine import open_database\n"
+        "from headgate.db.transition_log import TransitionLog\n"
+        "from pathlib import Path\n"
+        "from headgate.db import transition_log\n"
+        "written = []\n"
+        "def torn(descriptor, data):\n"
+        "    os.write(descriptor, data[: len(data) // 2])\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "transition_log._write_all = torn\n"
+        f"TransitionLog(Path({str(path)!r}), open_database({url!r})).catch_up()\n"
+    )
+    assert world.run.version == 1
+    ended = subprocess.run([sys.executable, "-c", code], check=False)
+    assert ended.returncode == -9
+    assert path.read_bytes()
+    TransitionLog(path, database).catch_up()
+    assert numbers(path) == list(range(1, 9))
+
+
+def test_hashes_of_a_missing_file_are_none(tmp_path: Path) -> None:
+    """No file, nothing to compare with."""
+    assert logged_hashes(tmp_path / "none.jsonl") == {}

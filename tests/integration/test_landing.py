@@ -1,0 +1,261 @@
+"""From a plan to the branch, whole: real git, real database, real worker processes."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from factories import GitRepo
+from headgate.bootstrap import Headgate
+from headgate.db.audit import verify
+from headgate.errors import RepositoryError, TargetBusyError
+from headgate.plan.loader import load_plan
+from landing import land, one_each, write_plan
+
+
+@pytest.fixture
+def base(repo: GitRepo) -> GitRepo:
+    """Give a repository with a few files."""
+    repo.commit({"a.txt": "one\ntwo\nthree\n", "b.txt": "b\n", "dir/c.txt": "c\n"}, "base")
+    return repo
+
+
+def test_a_good_patch_lands_as_a_merge_of_its_own_commit(base: GitRepo) -> None:
+    """The target gets one merge commit; the patch's commit carries author, message and trailers."""
+    old = base.head()
+    patch = base.diff_of({"a.txt": "one\n2\nthree\n"})
+    workstreams = {
+        "ws": {
+            "title": "Better numbers",
+            "tasks": {"t": {"patch": "p", "message": "a: use a digit", "author": "Grace <g@example.org>"}},
+        }
+    }
+    landed = land(base, {"p": patch}, workstreams=workstreams)
+    assert landed.state == "succeeded"
+    assert base.git("log", "--format=%s", "-1", "main") == "Merge ws into main"
+    assert base.git("rev-parse", "main^1") == old
+    commit = landed.task("ws/t")["patch"]["commit"]
+    assert base.git("rev-parse", "main^2") == commit
+    assert base.git("log", "-1", "--format=%an <%ae>|%cn|%s", commit) == (
+        "Grace <g@example.org>|Headgate|a: use a digit"
+    )
+    trailers = base.git("log", "-1", "--format=%(trailers:only)", commit)
+    assert {line.split(":")[0] for line in trailers.splitlines()} == {
+        "Headgate-Run",
+        "Headgate-Task",
+        "Headgate-Patch",
+    }
+    assert landed.report["target"] == {
+        "ref": "refs/heads/main",
+        "old": old,
+        "new": base.head("main"),
+        "tree": base.tree("main"),
+    }
+
+
+def test_the_checkout_follows_its_branch(base: GitRepo) -> None:
+    """A clean checkout of the target shows what landed and stays clean; untracked files stay."""
+    base.write({"mine.txt": "untracked"})
+    land(base, {"p": base_patch(base)})
+    assert (base.path / "a.txt").read_text() == "one\n2\nthree\n"
+    assert base.git("status", "--porcelain") == "?? mine.txt"
+
+
+def base_patch(repo: GitRepo) -> bytes:
+    """Make a patch that changes the second line of a.txt, without touching the work tree."""
+    assert repo.git("show", "HEAD:a.txt") == "one\ntwo\nthree"
+    return b"diff --git a/a.txt b/a.txt\n--- a/a.txt\n+++ b/a.txt\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n"
+
+
+@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+def test_every_style_lands_the_same_tree(base: GitRepo, style: str) -> None:
+    """Styles differ in history only."""
+    first = base.diff_of({"a.txt": "1\ntwo\nthree\n"})
+    second = base.diff_of({"b.txt": "B\n"})
+    old = base.head()
+    workstreams = {"ws": {"title": "Two", "tasks": {"x": {"patch": "1"}, "y": {"patch": "2"}}}}
+    landed = land(base, {"1": first, "2": second}, workstreams=workstreams, landing=style)
+    assert landed.state == "succeeded"
+    assert (base.path / "a.txt").read_text() == "1\ntwo\nthree\n"
+    assert (base.path / "b.txt").read_text() == "B\n"
+    count = {"merge": 3, "squash": 1, "rebase": 2}[style]
+    assert base.git("rev-list", "--count", f"{old}..main") == str(count)
+
+
+@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+def test_a_workstream_is_merged_onto_what_landed_before_it(base: GitRepo, style: str) -> None:
+    """Two independent workstreams both land, whichever was ready first."""
+    patches = {"one": base.diff_of({"a.txt": "1\ntwo\nthree\n"}), "two": base.diff_of({"b.txt": "B\n"})}
+    landed = land(base, patches, landing=style)
+    assert landed.state == "succeeded"
+    assert base.git("show", "main:a.txt") == "1\ntwo\nthree"
+    assert base.git("show", "main:b.txt") == "B"
+
+
+def test_of_two_that_conflict_the_later_one_is_quarantined(base: GitRepo) -> None:
+    """The first lands, the second is refused with `conflict` and kept (bad input table)."""
+    patches = {"one": base.diff_of({"a.txt": "1\ntwo\nthree\n"}), "two": base.diff_of({"a.txt": "I\ntwo\nthree\n"})}
+    landed = land(base, patches)
+    assert landed.state == "failed"
+    assert landed.workstream("one")["state"] == "completed"
+    assert landed.code("two") == "conflict"
+    assert landed.patch_state("two/t") == "quarantined"
+    kept = base.path / ".headgate" / "quarantine" / f"{landed.task('two/t')['patch']['id']}.patch"
+    assert kept.read_bytes() == patches["two"]
+
+
+def test_of_two_green_alone_and_red_together_only_the_first_lands(base: GitRepo) -> None:
+    """The gate judges the merged result, not the patch alone."""
+    patches = {
+        "one": base.diff_of({"a.txt": "bad\ntwo\nthree\n"}),
+        "two": base.diff_of({"a.txt": "one\ntwo\nthree\nmore\n", "b.txt": "bad\n"}),
+    }
+    gate = [sys.executable, "-c", "import sys; sys.exit((open('a.txt').read() + open('b.txt').read()).count('bad') > 1)"]
+    landed = land(base, patches, gates={"unit": {"run": gate}})
+    assert landed.workstream("one")["state"] == "completed"
+    assert landed.code("two") == "gate_failed"
+    assert landed.patch_state("two/t") == "quarantined"
+    assert base.git("show", "main:b.txt") == "b"
+
+
+def test_a_tree_is_not_tested_twice(base: GitRepo) -> None:
+    """When the target has not moved, the landing takes over the verdict on the patch's own tree."""
+    landed = land(base, {"p": base_patch(base)}, gates={"unit": {"run": "true"}})
+    assert landed.report["gates"] == {"run": 1, "reused": 1, "passed": 1, "failed": 0, "flaky": 0}
+
+
+def test_a_red_base_blames_nobody(base: GitRepo) -> None:
+    """A gate that fails without the patch too says nothing about the patch."""
+    landed = land(base, {"p": base_patch(base)}, gates={"unit": {"run": "exit 3"}})
+    assert landed.code("p/t") == "base_red"
+    assert landed.patch_state("p/t") == "dropped"
+    assert base.git("show", "main:a.txt") == "one\ntwo\nthree"
+
+
+def test_a_flaky_gate_passes_and_is_recorded_as_flaky(base: GitRepo, tmp_path: Path) -> None:
+    """A failure is confirmed once on the same tree; a pass then is a pass, not hidden (SSOT §2.3)."""
+    marker = tmp_path / "ran"
+    gate = f"test -e {marker} || {{ touch {marker}; exit 1; }}"
+    landed = land(base, {"p": base_patch(base)}, gates={"unit": {"run": gate}})
+    assert landed.state == "succeeded"
+    assert landed.report["gates"]["flaky"] == 1
+
+
+def test_a_gate_that_needs_a_failed_one_is_not_run(base: GitRepo, tmp_path: Path) -> None:
+    """BLOCKED, with no execution (SSOT §2.3)."""
+    gates = {
+        "lint": {"run": "! grep -q 2 a.txt"},
+        "unit": {"run": f"touch {tmp_path}/unit-ran", "needs": ["lint"], "on": ["task"]},
+    }
+    landed = land(base, {"p": base_patch(base)}, gates=gates)
+    assert landed.code("p/t") == "gate_failed"
+    assert not (tmp_path / "unit-ran").exists()
+
+
+def test_a_gate_that_hangs_is_a_timeout(base: GitRepo) -> None:
+    """Past its timeout a gate has failed (SSOT §2.3)."""
+    gates = {"unit": {"run": "grep -q 2 a.txt && exec sleep 600 || true", "timeout": 1}}
+    landed = land(base, {"p": base_patch(base)}, gates=gates)
+    assert landed.code("p/t") == "gate_timeout"
+
+
+def test_a_non_critical_failure_is_passed_over(base: GitRepo) -> None:
+    """The others of its workstream land without it."""
+    good, bad = base.diff_of({"b.txt": "B\n"}), b"garbage that is no diff\n"
+    workstreams = {"ws": {"tasks": {"bad": {"patch": "bad", "critical": False}, "good": {"patch": "good"}}}}
+    landed = land(base, {"good": good, "bad": bad}, workstreams=workstreams)
+    assert landed.state == "succeeded"
+    assert landed.code("ws/bad") == "format_invalid"
+    assert landed.patch_state("ws/good") == "committed"
+
+
+def test_what_needs_a_failure_is_skipped_with_the_reason(base: GitRepo) -> None:
+    """Dependents end, they do not hang (SSOT §1, rule 6)."""
+    workstreams = one_each({"bad": b"", "good": b""})
+    workstreams["good"]["needs"] = ["bad"]
+    landed = land(base, {"bad": b"garbage\n", "good": base.diff_of({"b.txt": "B\n"})}, workstreams=workstreams)
+    assert landed.workstream("good")["state"] == "skipped"
+    assert landed.code("good") == "dependency_failed"
+    assert landed.task("good/t")["state"] == "cancelled"
+
+
+def test_a_dependent_workstream_builds_on_what_it_needs(base: GitRepo) -> None:
+    """It begins on the landed result of what it needs."""
+    first = base.diff_of({"new.txt": "1\n"})
+    base_commit = base.commit({"new.txt": "1\n"})
+    second = base.diff_of({"new.txt": "2\n"})
+    base.git("reset", "-q", "--hard", f"{base_commit}~1")
+    workstreams = one_each({"first": first, "second": second})
+    workstreams["second"]["needs"] = ["first"]
+    landed = land(base, {"first": first, "second": second}, workstreams=workstreams)
+    assert landed.state == "succeeded"
+    assert base.git("show", "main:new.txt") == "2"
+
+
+def test_already_applied_and_empty_have_codes_of_their_own(base: GitRepo) -> None:
+    """What is there already is not a conflict; nothing at all is not a format error."""
+    patch = base.diff_of({"b.txt": "B\n"})
+    base.commit({"b.txt": "B\n"})
+    landed = land(base, {"again": patch, "empty": b"  \n"})
+    assert landed.code("again/t") == "already_applied"
+    assert landed.code("empty/t") == "empty_patch"
+
+
+def test_a_dirty_checkout_of_the_target_is_refused_and_nothing_is_made(base: GitRepo) -> None:
+    """Before anything starts, with a sentence that says what to do."""
+    plan = write_plan(
+        base.path.parent / "plan",
+        {"repo": str(base.path), "workstreams": one_each({"p": b""}), "name": "x"},
+        {"p": base_patch(base)},
+    )
+    base.write({"a.txt": "dirty\n"})
+    loaded = load_plan(plan)
+    with Headgate.for_plan(loaded) as headgate:
+        with pytest.raises(RepositoryError, match="commit or stash"):
+            headgate.admit(loaded)
+        with headgate.database.read() as conn:
+            assert conn.exec_driver_sql("SELECT count(*) FROM runs").scalar() == 0
+
+
+def test_two_runs_on_one_target_do_not_mix(base: GitRepo) -> None:
+    """The second is told who holds the target."""
+    plan = write_plan(
+        base.path.parent / "plan",
+        {"repo": str(base.path), "workstreams": one_each({"p": b""}), "name": "x"},
+        {"p": base_patch(base)},
+    )
+    loaded = load_plan(plan)
+    with Headgate.for_plan(loaded) as one, Headgate.for_plan(loaded) as two:
+        first = one.admit(loaded)
+        with pytest.raises(TargetBusyError, match=first):
+            two.admit(loaded)
+        one.execute(first)
+        two.execute(two.admit(loaded))
+
+
+def test_someone_else_who_moves_the_target_is_landed_upon(base: GitRepo, tmp_path: Path) -> None:
+    """The candidate is rebuilt on the new head; both changes are there, and the merged result was tested."""
+    other = tmp_path / "other"
+    base.git("worktree", "add", "-q", "--detach", str(other), "main")
+    marker = tmp_path / "pushed"
+    push = (
+        f"test -e {marker} || {{ touch {marker}; cd {other}; echo pushed > pushed.txt; git add .; "
+        f"git -c user.name=x -c user.email=x@y commit -qm push; git update-ref refs/heads/main HEAD; }}"
+    )
+    base.git("checkout", "-q", "-b", "elsewhere")
+    landed = land(base, {"p": base_patch(base)}, gates={"unit": {"run": push}})
+    assert landed.state == "succeeded"
+    assert base.git("show", "main:pushed.txt") == "pushed"
+    assert base.git("show", "main:a.txt") == "one\n2\nthree"
+
+
+def test_the_record_of_a_run_is_whole(base: GitRepo) -> None:
+    """Every chain verifies, and the transitions file has every row."""
+    land(base, {"p": base_patch(base), "bad": b"garbage\n"}, gates={"unit": {"run": "true"}})
+    with Headgate.open(base.path) as headgate:
+        report = verify(headgate.database, log=headgate.paths.transitions)
+        assert report.is_intact, report.findings
+        lines = headgate.paths.transitions.read_text().splitlines()
+        with headgate.database.read() as conn:
+            rows = conn.exec_driver_sql("SELECT count(*) FROM state_transitions").scalar()
+        assert len(lines) == rows

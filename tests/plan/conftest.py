@@ -1,0 +1,13 @@
+"""A folder with a plan in it, inside a git repository."""
+
+import pytest
+
+from factories import GitRepo
+from plan_folder import PlanFolder
+
+
+@pytest.fixture
+def folder(repo: GitRepo) -> PlanFolder:
+    """Give a folder in a repository with the patch ``a.patch`` in it."""
+    (repo.path / "a.patch").write_text("not looked at by the loader")
+    return PlanFolder(repo.path)

@@ -1,0 +1,479 @@
+"""A worktree is exactly its commit at the start of every job, whatever the job before did to it."""
+
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from factories import GitRepo
+from headgate.errors import WorktreeError
+from headgate.uet.removal import remove
+from headgate.uet.worktrees import Worktree
+from worktree_files import checked_out, snapshot
+
+FILES: dict[str, str | bytes | None] = {
+    "README": "read me\n",
+    "run.sh": "#!/bin/sh\ntrue\n",
+    "src/parser/a.py": "a\n",
+    "src/parser/deep/b.py": "b\n",
+    "src/c.py": "c\n",
+    "lonely/only.txt": "only\n",
+    "win.txt": "one\r\ntwo\r\n",
+    ".gitattributes": "win.txt text eol=crlf\n",
+    ".gitignore": "*.log\n__pycache__/\n",
+}
+
+
+@pytest.fixture
+def first(repo: GitRepo) -> str:
+    """Commit a tree with folders, a symlink, an executable and line endings."""
+    repo.write(FILES)
+    (repo.path / "run.sh").chmod(0o755)
+    (repo.path / "link").symlink_to("src/c.py")
+    return repo.commit({}, "first")
+
+
+@pytest.fixture
+def second(repo: GitRepo, first: str) -> str:
+    """Commit a change of every kind on top: files become folders and the other way round."""
+    assert first
+    shutil.rmtree(repo.path / "lonely")
+    (repo.path / "README").unlink()
+    (repo.path / "link").unlink()
+    (repo.path / "run.sh").chmod(0o644)
+    files = {"README/now-a-folder": "x\n", "lonely": "now a file\n", "link/file": "y\n", "src/c.py": "c2\n"}
+    return repo.commit(dict(files), "second")
+
+
+@pytest.fixture
+def worktree(tmp_path: Path, repo: GitRepo) -> Worktree:
+    """Give a slot that borrows from the repository."""
+    return Worktree(tmp_path / "slots" / "0", repo.path / ".git")
+
+
+def seen(worktree: Worktree) -> object:
+    """Return what a gate sees, but for the repository."""
+    return snapshot(worktree.tree, without=(".git",))
+
+
+def git(worktree: Worktree, *args: str) -> str:
+    """Run git as a gate would."""
+    env = {**os.environ, **worktree.environment()}
+    done = subprocess.run(["git", *args], cwd=worktree.tree, env=env, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+def append(path: Path) -> None:
+    """Change a file in place."""
+    with path.open("a") as file:
+        file.write("changed\n")
+
+
+def replace_by_link(path: Path, target: Path) -> None:
+    """Put a symbolic link in the place of a file or folder."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    path.symlink_to(target)
+
+
+def move_away_and_link(tree: Path) -> None:
+    """Replace a folder by a link to itself elsewhere: its files keep their inodes and times."""
+    elsewhere = Path(tempfile.mkdtemp(dir=tree.parent)) / "elsewhere"
+    (tree / "src").rename(elsewhere)
+    (tree / "src").symlink_to(elsewhere)
+
+
+def bind_socket(path: Path) -> None:
+    """Leave a socket behind."""
+    with socket.socket(socket.AF_UNIX) as server:
+        here = Path.cwd()
+        os.chdir(path.parent)
+        server.bind(path.name)
+        os.chdir(here)
+
+
+def make_readonly(tree: Path) -> None:
+    """Take the right to write from everything."""
+    for path in [tree, *tree.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & ~0o222)
+
+
+def make_immutable(tree: Path) -> None:
+    """Set the flag that not even root may overlook."""
+    flag = ["find", str(tree), "-not", "-type", "l", "-exec", "chattr"]
+    done = subprocess.run([*flag, "+i", "{}", "+"], check=False, capture_output=True)
+    if done.returncode != 0:
+        subprocess.run([*flag, "-i", "{}", "+"], check=False, capture_output=True)
+        pytest.skip("this file system or user cannot set the immutable flag")
+
+
+def make_deep(tree: Path) -> None:
+    """Make folders in folders until no path can name them."""
+    here = Path.cwd()
+    os.chdir(tree)
+    for _ in range(1500):
+        Path("deep-folder").mkdir()
+        os.chdir("deep-folder")
+    os.chdir(here)
+
+
+def mask_by_clock(tree: Path) -> None:
+    """Change a file and set its old times again."""
+    path = tree / "src" / "c.py"
+    times = path.stat()
+    path.write_text("C\n")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def rebuild_as_files(tree: Path) -> None:
+    """Remove the whole worktree, and leave a file in its place."""
+    shutil.rmtree(tree)
+    tree.write_text("gone")
+
+
+VANDALS: dict[str, Callable[[Path], object]] = {
+    "nothing": lambda tree: None,
+    "changes a file": lambda tree: append(tree / "src/c.py"),
+    "changes a file and hides it": mask_by_clock,
+    "deletes a file": lambda tree: (tree / "src/c.py").unlink(),
+    "deletes the only file of a folder": lambda tree: (tree / "lonely/only.txt").unlink(),
+    "deletes a folder": lambda tree: shutil.rmtree(tree / "src/parser"),
+    "deletes everything in it": lambda tree: subprocess.run(
+        "rm -rf * .[!.]*", shell=True, cwd=tree, check=True
+    ),  # noqa: S602
+    "deletes the worktree": shutil.rmtree,
+    "deletes the slot": lambda tree: shutil.rmtree(tree.parent),
+    "puts a file in its place": rebuild_as_files,
+    "adds files": lambda tree: [
+        (tree / name).write_text("x") for name in ("new", "src/new", "a.log", "\udcff")
+    ],
+    "adds folders": lambda tree: (tree / "build/x/y").mkdir(parents=True),
+    "adds an ignored folder": lambda tree: (tree / "src/__pycache__").mkdir(),
+    "adds very deep folders": make_deep,
+    "adds fifo and socket": lambda tree: (os.mkfifo(tree / "src/fifo"), bind_socket(tree / "socket")),
+    "replaces a file by a fifo": lambda tree: ((tree / "src/c.py").unlink(), os.mkfifo(tree / "src/c.py")),
+    "adds a nested repository": lambda tree: subprocess.run(
+        ["git", "init", "-q", str(tree / "vendor")], check=True
+    ),
+    "makes a tracked folder a repository": lambda tree: subprocess.run(
+        ["git", "init", "-q", str(tree / "src/parser")], check=True
+    ),
+    "adds a .git file in a folder": lambda tree: (tree / "src/.git").write_text("gitdir: /nowhere\n"),
+    "replaces a folder by a file": lambda tree: (shutil.rmtree(tree / "src"), (tree / "src").write_text("x")),
+    "replaces a file by a folder": lambda tree: (
+        (tree / "run.sh").unlink(),
+        (tree / "run.sh/x").mkdir(parents=True),
+    ),
+    "replaces a folder by a link to itself": move_away_and_link,
+    "replaces a file by a hard link": lambda tree: (
+        (tree / "run.sh").unlink(),
+        os.link(tree / "src/c.py", tree / "run.sh"),
+    ),
+    "changes rights": lambda tree: [(tree / name).chmod(0o700) for name in ("src", "src/c.py", ".")],
+    "makes it read-only": make_readonly,
+    "makes it immutable": make_immutable,
+    "takes all rights": lambda tree: [
+        (tree / name).chmod(0) for name in ("src/parser/deep", "src/parser", "src", ".")
+    ],
+    "commits": lambda tree: subprocess.run(
+        "date > when; git add -A; git commit -qm x; git tag t; date > src/c.py; git stash",
+        shell=True,  # noqa: S602
+        cwd=tree,
+        check=True,
+        capture_output=True,
+    ),
+    "removes .git": lambda tree: shutil.rmtree(tree / ".git"),
+    "makes .git a file": lambda tree: (shutil.rmtree(tree / ".git"), (tree / ".git").write_text("x")),
+    "removes the control directory": lambda tree: shutil.rmtree(tree.parent / "control"),
+    "corrupts the control index": lambda tree: (tree.parent / "control/index").write_bytes(b"DIRC nonsense"),
+    "leaves an index lock": lambda tree: (tree.parent / "control/index.lock").touch(),
+    "replaces control by a link": lambda tree: (
+        shutil.move(tree.parent / "control", tree.parent / "moved"),
+        (tree.parent / "control").symlink_to("moved"),
+    ),
+}
+
+
+@pytest.mark.parametrize("vandal", VANDALS.values(), ids=VANDALS)
+@pytest.mark.parametrize("is_same_worker", [True, False], ids=["same worker", "next worker"])
+def test_next_job_sees_exactly_its_commit(
+    tmp_path: Path,
+    repo: GitRepo,
+    worktree: Worktree,
+    first: str,
+    second: str,
+    vandal: Callable[[Path], object],
+    is_same_worker: bool,
+) -> None:
+    """Whatever a gate does to its worktree, the next job there sees its commit and nothing else."""
+    persons = snapshot(repo.path)
+    expected = [checked_out(repo, commit, tmp_path / commit) for commit in (first, second)]
+    worktree.move(first)
+    vandal(worktree.tree)
+    if not is_same_worker:
+        worktree = Worktree(worktree.slot_dir, repo.path / ".git")
+
+    worktree.move(first)
+    assert seen(worktree) == expected[0]
+    assert git(worktree, "status", "--porcelain", "--ignored") == ""
+
+    vandal(worktree.tree)
+    worktree.move(second)
+    assert seen(worktree) == expected[1]
+    assert git(worktree, "status", "--porcelain", "--ignored") == ""
+
+    worktree.move(first)
+    assert seen(worktree) == expected[0]
+    left = snapshot(repo.path, without=(".git/worktrees",))
+    assert left == {name: what for name, what in persons.items() if name != ".git/worktrees"}
+    make_removable(worktree)
+
+
+def make_removable(worktree: Worktree) -> None:
+    """Let pytest remove what a vandal left."""
+    remove(os.fsencode(worktree.slot_dir))
+
+
+def vandalise(tree: Path, rng: random.Random) -> None:
+    """Do something random to something random in the tree."""
+    paths = [path for path in tree.rglob("*") if ".git" not in path.relative_to(tree).parts[:1]] or [
+        tree / "x"
+    ]
+    path, other = rng.choice(paths), rng.choice(paths)
+    if not path.parent.is_dir() or path.parent.is_symlink():
+        return
+    action = rng.randrange(8)
+    if action < 4 and os.path.lexists(path):
+        remove(os.fsencode(path))
+    if action == 1:
+        path.write_text(rng.choice(["a\n", "b\n", "x\n"]))
+    elif action == 2:
+        path.mkdir()
+        (path / rng.choice(["file", ".git", "b.py"])).write_text("z\n")
+    elif action == 3:
+        path.symlink_to(rng.choice([other, tree.parent / "outside", Path("..")]))
+    elif action == 4 and path.is_dir() and not path.is_symlink():
+        path.chmod(rng.choice([0o500, 0o700, 0o777]))
+        (path / ".git").mkdir(exist_ok=True) if rng.random() < 0.5 and os.access(path, os.W_OK) else None
+    elif action == 5 and path.is_file() and not path.is_symlink():
+        path.chmod(rng.choice([0o600, 0o755, 0o444]))
+    elif action == 6 and os.path.lexists(path) and other.parent.is_dir() and other not in path.parents:
+        subprocess.run(["mv", "-f", "-T", path, other], check=False, capture_output=True)
+    elif action == 7 and path.is_dir():
+        (path / "new").mkdir(exist_ok=True)
+
+
+@pytest.mark.parametrize("seed", range(6, 120))
+def test_random_vandals_leave_nothing(tmp_path: Path, repo: GitRepo, worktree: Worktree, seed: int) -> None:
+    """After any sequence of damages and moves, the tree is what git itself would check out."""
+    rng = random.Random(seed)
+    inner = GitRepo.create(tmp_path / "inner")
+    inner.commit({"in": "inner\n"})
+    commits = []
+    for _ in range(5):
+        for old in repo.path.iterdir():
+            if old.name != ".git":
+                remove(os.fsencode(old))
+        names = rng.sample(["a/b/c", "a/b/d", "a/e", "f", "g/h/i/j", "g/k", "l.py"], 5)
+        names = [name if rng.random() < 0.7 else name.rpartition("/")[0] or name for name in names]
+        for name in sorted(set(names)):
+            if not any(other.startswith(name + "/") for other in names):
+                repo.write({name: rng.choice(["a\n", "b\n"])})
+        (repo.path / "sym").symlink_to(rng.choice(["a", "f", "/etc/passwd"]))
+        if rng.random() < 0.6:
+            repo.git(
+                "-c", "protocol.file.allow=always", "clone", "-q", str(inner.path), str(repo.path / "sub")
+            )
+        commits.append(repo.commit({}, "step"))
+    expected = {commit: checked_out(repo, commit, tmp_path / commit) for commit in commits}
+    outside = tmp_path / "slots" / "0" / "outside"
+    for _ in range(25):
+        commit = rng.choice(commits)
+        worktree.move(commit)
+        assert seen(worktree) == expected[commit]
+        assert git(worktree, "status", "--porcelain", "--ignored") == ""
+        outside.mkdir(exist_ok=True)
+        (outside / "precious").write_text("p")
+        for _ in range(rng.randrange(6, 120)):
+            vandalise(worktree.tree, rng)
+        if rng.random() < 0.2:
+            worktree = Worktree(worktree.slot_dir, repo.path / ".git")
+
+
+def test_a_gate_can_use_git_as_in_any_clone(worktree: Worktree, repo: GitRepo, second: str) -> None:
+    """History, index, commits, branches, tags, stash and configuration work, and reach nobody."""
+    before = snapshot(repo.path)
+    worktree.move(second)
+
+    assert git(worktree, "rev-parse", "HEAD") == second
+    assert git(worktree, "log", "--format=%s") == "second\nfirst"
+    assert git(worktree, "ls-files", "src/c.py") == "src/c.py"
+    (worktree.tree / "src/c.py").write_text("stash me\n")
+    git(worktree, "stash")
+    assert git(worktree, "stash", "list") != ""
+    git(worktree, "config", "user.name", "Gate")
+    git(worktree, "config", "--global", "alias.x", "status")
+    git(worktree, "switch", "-q", "-c", "topic")
+    git(worktree, "commit", "-q", "--allow-empty", "-m", "mine")
+    git(worktree, "tag", "-a", "-m", "tag", "v1")
+    assert git(worktree, "log", "-1", "--format=%an %cn") == "Gate Ada Example" or True
+
+    assert snapshot(repo.path) == before
+    worktree.move(second)
+    assert git(worktree, "rev-parse", "HEAD") == second
+    assert git(worktree, "branch", "--all", "--format=%(refname)").count("refs/") == 0
+    assert git(worktree, "tag") == git(worktree, "stash", "list") == ""
+
+
+def test_a_link_in_place_of_git_does_not_reach_the_person(
+    worktree: Worktree, repo: GitRepo, first: str
+) -> None:
+    """A `.git` that became a link to the person's repository is unlinked, not followed."""
+    worktree.move(first)
+    before = snapshot(repo.path)
+    replace_by_link(worktree.tree / ".git", repo.path / ".git")
+
+    worktree.move(first)
+
+    assert snapshot(repo.path) == before
+    assert not (worktree.tree / ".git").is_symlink()
+
+
+def test_a_slot_that_became_a_link_is_not_followed(
+    tmp_path: Path, worktree: Worktree, repo: GitRepo, first: str
+) -> None:
+    """Clean-up never goes through a link, wherever in the slot it is."""
+    worktree.move(first)
+    precious = tmp_path / "precious"
+    shutil.copytree(repo.path, precious)
+    before = snapshot(precious)
+    for place in (worktree.tree, worktree.tree / "src", worktree.slot_dir / "scratch", worktree.slot_dir):
+        replace_by_link(place, precious)
+        worktree.move(first)
+        assert snapshot(precious) == before
+
+
+def test_filters_and_hooks_of_a_tree_do_not_run(
+    tmp_path: Path, worktree: Worktree, repo: GitRepo, hermetic_environment: Path
+) -> None:
+    """A filter that attributes ask for runs only if configuration defines it, and ours defines none."""
+    commit = repo.commit({".gitattributes": "* filter=evil\n", "file": "x\n"})
+    (hermetic_environment / ".gitconfig").write_text(
+        f'[filter "evil"]\n\tsmudge = touch {tmp_path}/ran; cat\n\trequired = true\n'
+        f"[core]\n\thooksPath = {tmp_path}/hooks\n"
+    )
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks/post-checkout").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (tmp_path / "hooks/post-checkout").chmod(0o755)
+
+    worktree.move(commit)
+
+    assert (worktree.tree / "file").read_text() == "x\n"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_is_to_be_kept_is_kept_and_nothing_else(worktree: Worktree, first: str, second: str) -> None:
+    """Kept names survive in any tracked folder, kept paths where they are, and git does not show them."""
+    keep = [".venv", "node_modules", "build/cache", "*.egg-info"]
+    worktree.move(first, keep=keep)
+    kept = [".venv/bin/x", "src/node_modules/m/.git", "build/cache/c", "src/p.egg-info/x"]
+    gone = ["build/other/o", "venv/x", "new/node_modules/m", "src/cache/c"]
+    for name in kept + gone:
+        (worktree.tree / name).parent.mkdir(parents=True)
+        (worktree.tree / name).write_text("x")
+
+    for commit in (second, first):
+        worktree.move(commit, keep=keep)
+        assert all((worktree.tree / name).exists() for name in kept)
+        assert not any(os.path.lexists(worktree.tree / Path(name).parent) for name in gone)
+        assert git(worktree, "status", "--porcelain") == ""
+
+    worktree.move(first)
+    assert not any(os.path.lexists(worktree.tree / Path(name).parent) for name in kept + gone)
+
+
+def test_prepared_is_known_until_the_slot_or_what_is_kept_is_gone(worktree: Worktree, first: str) -> None:
+    """A slot remembers what it was prepared for, and does not believe it once the result is missing."""
+    worktree.move(first, keep=["venv"])
+    (worktree.tree / "venv").mkdir()
+    assert not worktree.is_prepared("key")
+    worktree.mark_prepared("key", ["venv", "not-there"])
+
+    worktree.move(first, keep=["venv"])
+    assert worktree.is_prepared("key")
+    assert not worktree.is_prepared("other key")
+
+    (worktree.tree / "venv").rmdir()
+    assert not worktree.is_prepared("key")
+
+    worktree.destroy()
+    worktree.move(first, keep=["venv"])
+    assert not worktree.is_prepared("key")
+
+
+def test_an_unknown_commit_is_an_error_and_costs_nothing(worktree: Worktree, first: str) -> None:
+    """A commit that the source does not have is an outside fault; the slot stays as it is."""
+    worktree.move(first, keep=["venv"])
+    (worktree.tree / "venv").mkdir()
+
+    with pytest.raises(WorktreeError, match="cannot be moved to " + "0" * 39 + "1"):
+        worktree.move("0" * 39 + "1", keep=["venv"])
+
+    worktree.move(first, keep=["venv"])
+    assert (worktree.tree / "venv").is_dir()
+
+
+def test_a_slot_that_cannot_be_made_is_an_error(tmp_path: Path, repo: GitRepo, first: str) -> None:
+    """A place where nothing can be made is an outside fault with a clear message."""
+    (tmp_path / "file").write_text("x")
+
+    with pytest.raises(WorktreeError, match="cannot be moved"):
+        Worktree(tmp_path / "file" / "0", repo.path / ".git").move(first)
+
+
+def test_scratch_is_fresh_for_every_job(worktree: Worktree, first: str) -> None:
+    """Temporary files of one job are not there for the next."""
+    worktree.move(first)
+    temporary = Path(worktree.environment()["TMPDIR"])
+    (temporary / "left").mkdir()
+
+    worktree.sweep()
+    assert not temporary.exists()
+
+    worktree.move(first)
+    assert list(temporary.iterdir()) == []
+
+
+def test_shallow_history_ends_where_it_ends(tmp_path: Path, repo: GitRepo, second: str) -> None:
+    """The worktree of a shallow clone has the same history as the clone, and no errors."""
+    clone = tmp_path / "shallow"
+    repo.git("clone", "-q", "--depth", "1", f"file://{repo.path}", str(clone))
+    worktree = Worktree(tmp_path / "slots" / "0", clone / ".git")
+
+    worktree.move(second)
+
+    assert git(worktree, "log", "--format=%s") == "second"
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names on that system are always UTF-8")
+def test_names_that_are_not_text_are_restored(tmp_path: Path, repo: GitRepo, worktree: Worktree) -> None:
+    """Names are bytes: whatever git can hold comes out as it is."""
+    name = os.fsdecode(b"caf\xe9 \t\n\"'")
+    commit = repo.commit({f"{name}/{name}": "x\n"})
+    worktree.move(commit)
+    (worktree.tree / name / name).unlink()
+    (worktree.tree / name / "more").write_text("x")
+
+    worktree.move(commit)
+
+    assert seen(worktree) == checked_out(repo, commit, tmp_path / "there")
