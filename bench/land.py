@@ -4,6 +4,7 @@ Whole commands are timed, from a fresh clone to the last patch on the branch, st
 """
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -85,7 +86,7 @@ def _timed(stage: Stage, command: Sequence[str], *, plan: bool = False) -> float
             (clone.parent / "plan.yaml").write_text(stage.plan.replace("{clone}", str(clone)))
         words = [word.replace("{clone}", str(clone)) for word in command]
         began = time.perf_counter()
-        done = subprocess.run(words, cwd=clone, capture_output=True, check=False)  # noqa: S603
+        done = subprocess.run(words, cwd=clone, capture_output=True, check=False, env=_environment())  # noqa: S603
         took = time.perf_counter() - began
         if done.returncode:
             raise SystemExit(f"{words} failed:\n{done.stderr.decode(errors='replace')}")
@@ -93,6 +94,12 @@ def _timed(stage: Stage, command: Sequence[str], *, plan: bool = False) -> float
         if tree != stage.tree:
             raise SystemExit(f"{words[:4]} made the tree {tree}, not {stage.tree}")
         return took
+
+
+def _environment() -> dict[str, str]:
+    """Return a user's environment: programs may keep what they compiled, and nobody's settings interfere."""
+    unwanted = ("GIT_", "HEADGATE_", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
 
 
 def _stage(folder: Path, *, files: int, patches: int, gate: bool) -> Stage:

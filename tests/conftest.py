@@ -7,6 +7,8 @@ import pytest
 
 from factories import GitRepo
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # programs that tests start should start as fast as a user's
+
 
 @pytest.fixture(autouse=True)
 def hermetic_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:

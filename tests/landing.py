@@ -67,7 +67,12 @@ def land(
     **plan: Any,
 ) -> Landed:
     """Run a plan on a repository to its end and return what was reported."""
-    described = {"repo": str(repo.path), "target": "main", "workstreams": workstreams or one_each(patches), **plan}
+    described = {
+        "repo": str(repo.path),
+        "target": "main",
+        "workstreams": workstreams or one_each(patches),
+        **plan,
+    }
     path = write_plan(folder or repo.path.parent / "plan", described, patches)
     loaded = load_plan(path)
     with Headgate.for_plan(loaded) as headgate:

@@ -13,7 +13,7 @@ from database_factories import NOW, REASON, World, make_run
 from headgate.db.audit import AuditReport, verify
 from headgate.db.chain import COLUMNS, HASHED, hash_of
 from headgate.db.dao import events, runs, tasks
-from headgate.db.engine import Database
+from headgate.db.engine import Database, open_database
 from headgate.db.statements import change, insertion, row_of, rows_of
 from headgate.db.transition_log import TransitionLog
 from headgate.db.transitions import write
@@ -236,8 +236,6 @@ def test_a_transition_that_only_the_file_has_is_found(database: Database, lived:
 
 def test_an_empty_audit_is_intact(dialect: str, new_url: Callable[..., str]) -> None:
     """A database without entities has nothing wrong with it."""
-    from headgate.db.engine import open_database  # noqa: PLC0415
-
     database = open_database(new_url(dialect))
     assert verify(database) == AuditReport(chains=0, rows=0, findings=())
     database.close()

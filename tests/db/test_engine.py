@@ -31,9 +31,14 @@ def test_a_read_sees_one_consistent_state(database: Database, world: World) -> N
 
 def test_a_write_is_rolled_back_whole(database: Database) -> None:
     """Any exception undoes everything that the transaction did."""
-    with pytest.raises(RuntimeError, match="stop"), database.write() as connection:
-        runs.insert_many(connection, [make_run()], at=NOW)
-        raise RuntimeError("stop")
+
+    def stop() -> None:
+        with database.write() as connection:
+            runs.insert_many(connection, [make_run()], at=NOW)
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        stop()
     assert stored_rows(database, "runs") == []
 
 
@@ -144,9 +149,14 @@ def test_a_full_disk_is_reported_and_changes_nothing(new_url: Callable[..., str]
     """When there is no room for a commit nothing of it is kept."""
     database = open_database(new_url("sqlite"))
     before = stored_rows(database, "runs")
-    with pytest.raises(DatabaseError, match="disk is full"), database.write() as connection:
-        rows_of(connection, "PRAGMA max_page_count = 1")
-        runs.insert_many(connection, [make_run(plan={"text": "x" * 500_000})], at=NOW)
+
+    def fill() -> None:
+        with database.write() as connection:
+            rows_of(connection, "PRAGMA max_page_count = 1")
+            runs.insert_many(connection, [make_run(plan={"text": "x" * 500_000})], at=NOW)
+
+    with pytest.raises(DatabaseError, match="disk is full"):
+        fill()
     database.close()
     assert stored_rows(database, "runs") == before
 

@@ -1,4 +1,4 @@
-"""Migrations: each has sample data that survives all later ones, and together they make the declared schema."""
+"""Migrations: each has sample data that survives the later ones; together they make the declared schema."""
 
 import json
 from collections.abc import Callable
@@ -131,10 +131,16 @@ def schema_of(connection: Connection) -> dict[str, Any]:
             "checks": {check["name"]: check["sqltext"] for check in inspector.get_check_constraints(table)},
             "foreign keys": {key["name"]: key for key in inspector.get_foreign_keys(table)},
             "unique": {key["name"]: key["column_names"] for key in inspector.get_unique_constraints(table)},
-            "indexes": {index["name"]: str(sorted(index.items())) for index in inspector.get_indexes(table)},
+            "indexes": {index["name"]: index_of(index) for index in inspector.get_indexes(table)},
         }
     schema["triggers"] = triggers_of(connection)
     return schema
+
+
+def index_of(index: Any) -> tuple[Any, ...]:
+    """Describe an index: its columns, whether it is unique, and which rows it is about."""
+    where = {name: str(option) for name, option in index.get("dialect_options", {}).items()}
+    return index["column_names"], bool(index["unique"]), where
 
 
 def triggers_of(connection: Connection) -> list[str]:
@@ -143,7 +149,8 @@ def triggers_of(connection: Connection) -> list[str]:
         sql = "SELECT sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
         return [row[0] for row in rows_of(connection, sql)]
     sql = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgname"
-    functions = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY proname"
+    ours = "WHERE pronamespace = 'public'::regnamespace"
+    functions = f"SELECT pg_get_functiondef(oid) FROM pg_proc {ours} ORDER BY proname"
     return [row[0] for row in (*rows_of(connection, sql), *rows_of(connection, functions))]
 
 

@@ -1,4 +1,4 @@
-"""Writers that race for the same entity: exactly one wins, the others get a clean conflict (SSOT §1, rule 2)."""
+"""Of writers that race for an entity exactly one wins, the others get a clean conflict (SSOT §1, rule 2)."""
 
 import json
 import subprocess
@@ -57,7 +57,7 @@ def test_of_racing_threads_exactly_one_wins(database: Database, world: World) ->
 
 
 def test_the_guard_holds_without_the_writers_lock(world: World, database: Database) -> None:
-    """Even writers that go past Database.write() cannot both win: the guarded update decides, not the lock."""
+    """Writers that go past Database.write() cannot both win: the guarded update decides, not the lock."""
     for head in new_tasks(database, world, ROUNDS):
 
         def act(_number: int, head: Head = head) -> str:
@@ -80,7 +80,7 @@ def test_the_guard_holds_without_the_writers_lock(world: World, database: Databa
 def test_racing_batches_in_opposite_orders_neither_lose_updates_nor_lock_each_other_out(
     database: Database, world: World
 ) -> None:
-    """Writers of the same many entities in different orders: one batch wins whole, the others change nothing."""
+    """Writers of the same entities in different orders: one batch wins whole, the others change nothing."""
     heads = {head.id: head for head in new_tasks(database, world, 20)}
 
     def act(number: int) -> str:

@@ -1,4 +1,4 @@
-"""The database itself refuses what would break an invariant (SSOT §1, rules 3, 5 and 7), on both databases."""
+"""The database itself refuses what would break an invariant (SSOT §1, rules 3, 5 and 7), on both."""
 
 from dataclasses import fields
 from typing import Any
@@ -11,7 +11,7 @@ from headgate.db.columns import to_micros
 from headgate.db.dao import breakers, leases, patches, tasks, verdicts, workers, workstreams
 from headgate.db.dao.intents import Intent
 from headgate.db.engine import Database
-from headgate.db.statements import change
+from headgate.db.statements import change, insertion
 from headgate.db.tables import ENTITIES, LIFECYCLE, gate_evidence, intents, metadata
 from headgate.db.tables import leases as leases_table
 from headgate.db.tables import verdicts as verdicts_table
@@ -69,11 +69,12 @@ def refuse(database: Database, machine: str, entity_id: str, change_: str, value
         )
 
 
-@pytest.mark.parametrize(("machine", "state", "change_", "value"), FORBIDDEN)
+@pytest.mark.parametrize("forbidden", FORBIDDEN, ids=lambda each: f"{each[0]} {each[1]} {each[2]}")
 def test_each_invariant_is_enforced(
-    database: Database, world: World, machine: str, state: str, change_: str, value: Any
+    database: Database, world: World, forbidden: tuple[str, str, str, Any]
 ) -> None:
     """Each invariant of an entity's own columns is a constraint or a trigger."""
+    machine, state, change_, value = forbidden
     with database.write() as connection:
         head = bring_to(connection, fresh(connection, world, machine), state)
     refuse(database, machine, head.id, change_, world.worker.id if value == "a worker" else value)
@@ -83,7 +84,7 @@ def test_each_invariant_is_enforced(
 def test_every_entity_has_a_known_state_and_times_in_order(
     database: Database, world: World, machine: str
 ) -> None:
-    """States are the machine's, ended rows have their end time, others none, and times never run backwards."""
+    """States are the machine's, ended rows have their end time, others none; times never run backwards."""
     entity_id = world.of(machine).id
     refuse(database, machine, entity_id, "state = ?", "nonsense")
     refuse(database, machine, entity_id, "version = ?", 0)
@@ -106,7 +107,7 @@ def test_the_audit_is_append_only(database: Database, world: World, table: str, 
     with database.write() as connection:
         change(
             connection,
-            "INSERT INTO events (seq, event_id, event_type, severity, metadata, at) VALUES (?, ?, ?, ?, ?, ?)",
+            insertion("events", ("seq", "event_id", "event_type", "severity", "metadata", "at")),
             (10_000, new_id("evt"), "warning", "warning", "{}", AFTER),
         )
     assert world.run.version == 1

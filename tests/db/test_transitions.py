@@ -23,6 +23,7 @@ from headgate.db.transitions import FIXED, STARTING_STATE, Context, Head, Step, 
 from headgate.errors import InvalidTransitionError, InvariantError, StaleTransitionError
 from headgate.ids import new_id
 from headgate.state.machines import MACHINES
+from headgate.state.run import RunState
 
 LATER = NOW + timedelta(seconds=1)
 
@@ -81,7 +82,7 @@ def test_lifecycle_columns_follow_from_the_state(database: Database, world: Worl
 def test_a_transition_updates_the_row_and_adds_the_audit_row_that_continues_the_chain(
     database: Database, world: World
 ) -> None:
-    """State, version, hash and audit row are written together, and the hash covers the row and the one before."""
+    """State, version, hash and audit row are written together; the hash covers the row and the one before."""
     step = tasks.queue(world.task, metadata={"b": 1, "a": "ä"}, operator="ada", reason=REASON)
     with database.write() as connection:
         heads = write(connection, {world.task.id: world.task.head}, [step], at=LATER)
@@ -207,8 +208,8 @@ def test_times_never_run_backwards_even_if_the_clock_does(database: Database, wo
 
 def test_a_naive_time_is_refused(database: Database, world: World) -> None:
     """A time without a zone is refused at the edge."""
+    naive = NOW.replace(tzinfo=None)
     with database.write() as connection, pytest.raises(ValueError, match="without a zone"):
-        naive = NOW.replace(tzinfo=None)
         write(connection, {world.run.id: world.run.head}, [runs.start(world.run)], at=naive)
 
 
@@ -260,7 +261,7 @@ def test_creation_returns_the_rows_as_they_are_stored(database: Database, world:
 
 def test_an_entity_is_created_in_its_initial_state_only(database: Database) -> None:
     """No row skips its machine."""
-    run = make_run(state=runs.RunState.SUCCEEDED)
+    run = make_run(state=RunState.SUCCEEDED)
     with database.write() as connection, pytest.raises(InvariantError, match="succeeded"):
         runs.insert_many(connection, [run], at=NOW)
 
@@ -268,9 +269,14 @@ def test_an_entity_is_created_in_its_initial_state_only(database: Database) -> N
 def test_numbers_have_no_gap_after_a_rollback(database: Database, world: World) -> None:
     """A transaction that is rolled back gives its numbers back."""
     before = stored_rows(database, "counters")
-    with pytest.raises(RuntimeError, match="stop"), database.write() as connection:
-        write(connection, {world.run.id: world.run.head}, [runs.start(world.run)], at=LATER)
-        raise RuntimeError("stop")
+
+    def stop() -> None:
+        with database.write() as connection:
+            write(connection, {world.run.id: world.run.head}, [runs.start(world.run)], at=LATER)
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        stop()
     assert stored_rows(database, "counters") == before
 
 

@@ -94,7 +94,10 @@ def test_a_workstream_is_merged_onto_what_landed_before_it(base: GitRepo, style:
 
 def test_of_two_that_conflict_the_later_one_is_quarantined(base: GitRepo) -> None:
     """The first lands, the second is refused with `conflict` and kept (bad input table)."""
-    patches = {"one": base.diff_of({"a.txt": "1\ntwo\nthree\n"}), "two": base.diff_of({"a.txt": "I\ntwo\nthree\n"})}
+    patches = {
+        "one": base.diff_of({"a.txt": "1\ntwo\nthree\n"}),
+        "two": base.diff_of({"a.txt": "I\ntwo\nthree\n"}),
+    }
     landed = land(base, patches)
     assert landed.state == "failed"
     assert landed.workstream("one")["state"] == "completed"
@@ -110,7 +113,11 @@ def test_of_two_green_alone_and_red_together_only_the_first_lands(base: GitRepo)
         "one": base.diff_of({"a.txt": "bad\ntwo\nthree\n"}),
         "two": base.diff_of({"a.txt": "one\ntwo\nthree\nmore\n", "b.txt": "bad\n"}),
     }
-    gate = [sys.executable, "-c", "import sys; sys.exit((open('a.txt').read() + open('b.txt').read()).count('bad') > 1)"]
+    gate = [
+        sys.executable,
+        "-c",
+        "import sys; sys.exit((open('a.txt').read() + open('b.txt').read()).count('bad') > 1)",
+    ]
     landed = land(base, patches, gates={"unit": {"run": gate}})
     assert landed.workstream("one")["state"] == "completed"
     assert landed.code("two") == "gate_failed"
@@ -173,7 +180,9 @@ def test_what_needs_a_failure_is_skipped_with_the_reason(base: GitRepo) -> None:
     """Dependents end, they do not hang (SSOT §1, rule 6)."""
     workstreams = one_each({"bad": b"", "good": b""})
     workstreams["good"]["needs"] = ["bad"]
-    landed = land(base, {"bad": b"garbage\n", "good": base.diff_of({"b.txt": "B\n"})}, workstreams=workstreams)
+    landed = land(
+        base, {"bad": b"garbage\n", "good": base.diff_of({"b.txt": "B\n"})}, workstreams=workstreams
+    )
     assert landed.workstream("good")["state"] == "skipped"
     assert landed.code("good") == "dependency_failed"
     assert landed.task("good/t")["state"] == "cancelled"

@@ -91,7 +91,7 @@ def test_many_mistakes_are_all_told_with_their_lines(folder: PlanFolder) -> None
         "plan.yaml:20: workstreams.parser.tasks.two: the file 'missing.patch' does not exist "
         "(paths are relative to the plan: missing.patch was looked for)",
         "plan.yaml:20: workstreams.parser.tasks.two: the scope is empty: no patch fits (remove the key, or list globs)",
-        "plan.yaml:21: workstreams.parser.tasks.three: 'Ada' is not an author (write \"Ada Example <ada@example.org>\")",
+        "plan.yaml:21: workstreams.parser.tasks.three: 'author': 'Ada' is not an author (write \"Ada Example <ada@example.org>\")",
         "plan.yaml:21: workstreams.parser.tasks.three: 'folder' is a folder (name a file in it)",
         "plan.yaml:22: workstreams.parser.tasks.four: there is no tool 'fxer' (did you mean 'fixer'?)",
         "plan.yaml:23: workstreams.parser.tasks: task 'five' has neither 'patch' nor 'tool' (give exactly one)",
@@ -110,7 +110,7 @@ def test_json_problems_have_lines_too(folder: PlanFolder) -> None:
     text = '{\n"headgate": 1,\n"gatess": {},\n"workstreams": {"w": {"tasks": {\n"t": {"patch": 5}}}}\n}\n'
     assert folder.problems(text, name="plan.json") == [
         "plan.json:3: unknown key 'gatess' (did you mean 'gates'?)",
-        "plan.json:4: workstreams.w.tasks.t: 'patch' must be text, not the number 5 (write it in quotes: \"5\")",
+        "plan.json:5: workstreams.w.tasks.t: 'patch' must be text, not the number 5 (write it in quotes: \"5\")",
     ]
 
 

@@ -66,11 +66,17 @@ def test_a_task_of_another_workstream_cannot_be_needed(folder: PlanFolder) -> No
     headgate: 1
     workstreams:
       a: {tasks: {one: {patch: a.patch}}}
-      b: {tasks: {two: {patch: a.patch, needs: [a/one, one]}}}
+      b: {tasks: {two: {patch: a.patch, needs: [a/one]}}}
     """
     hint = "(let the workstream 'b' need 'a')"
     said = "the task 'one' is in another workstream, 'a'"
-    assert folder.problems(text) == [f"plan.yaml:4: workstreams.b.tasks.two.needs: {said} {hint}"] * 2
+    assert folder.problems(text) == [f"plan.yaml:4: workstreams.b.tasks.two.needs: {said} {hint}"]
+
+
+def test_a_task_is_needed_by_its_bare_name(folder: PlanFolder) -> None:
+    """Within a workstream the workstream's name is not written."""
+    (problem,) = folder.problems(folder.one_task("{patch: a.patch, needs: [w/t]}"))
+    assert "there is no task 'w/t' (within a workstream write 't')" in problem
 
 
 def test_workstreams_may_not_differ_in_case_only(folder: PlanFolder) -> None:

@@ -142,7 +142,7 @@ def rebuild_as_files(tree: Path) -> None:
 
 
 VANDALS: dict[str, Callable[[Path], object]] = {
-    "nothing": lambda tree: None,
+    "does nothing": lambda tree: tree,
     "changes a file": lambda tree: append(tree / "src/c.py"),
     "changes a file and hides it": mask_by_clock,
     "deletes a file": lambda tree: (tree / "src/c.py").unlink(),
@@ -264,16 +264,17 @@ def vandalise(tree: Path, rng: random.Random) -> None:
         path.symlink_to(rng.choice([other, tree.parent / "outside", Path("..")]))
     elif action == 4 and path.is_dir() and not path.is_symlink():
         path.chmod(rng.choice([0o500, 0o700, 0o777]))
-        (path / ".git").mkdir(exist_ok=True) if rng.random() < 0.5 and os.access(path, os.W_OK) else None
+        if rng.random() < 0.5 and os.access(path, os.W_OK) and not os.path.lexists(path / ".git"):
+            (path / ".git").mkdir()
     elif action == 5 and path.is_file() and not path.is_symlink():
         path.chmod(rng.choice([0o600, 0o755, 0o444]))
     elif action == 6 and os.path.lexists(path) and other.parent.is_dir() and other not in path.parents:
         subprocess.run(["mv", "-f", "-T", path, other], check=False, capture_output=True)
     elif action == 7 and path.is_dir():
-        (path / "new").mkdir(exist_ok=True)
+        (path / f"new{rng.random()}").mkdir()
 
 
-@pytest.mark.parametrize("seed", range(6, 120))
+@pytest.mark.parametrize("seed", range(6, 100))
 def test_random_vandals_leave_nothing(tmp_path: Path, repo: GitRepo, worktree: Worktree, seed: int) -> None:
     """After any sequence of damages and moves, the tree is what git itself would check out."""
     rng = random.Random(seed)
@@ -297,14 +298,14 @@ def test_random_vandals_leave_nothing(tmp_path: Path, repo: GitRepo, worktree: W
         commits.append(repo.commit({}, "step"))
     expected = {commit: checked_out(repo, commit, tmp_path / commit) for commit in commits}
     outside = tmp_path / "slots" / "0" / "outside"
-    for _ in range(25):
+    for _ in range(15):
         commit = rng.choice(commits)
         worktree.move(commit)
         assert seen(worktree) == expected[commit]
         assert git(worktree, "status", "--porcelain", "--ignored") == ""
         outside.mkdir(exist_ok=True)
         (outside / "precious").write_text("p")
-        for _ in range(rng.randrange(6, 120)):
+        for _ in range(rng.randrange(6, 100)):
             vandalise(worktree.tree, rng)
         if rng.random() < 0.2:
             worktree = Worktree(worktree.slot_dir, repo.path / ".git")
@@ -326,7 +327,6 @@ def test_a_gate_can_use_git_as_in_any_clone(worktree: Worktree, repo: GitRepo, s
     git(worktree, "switch", "-q", "-c", "topic")
     git(worktree, "commit", "-q", "--allow-empty", "-m", "mine")
     git(worktree, "tag", "-a", "-m", "tag", "v1")
-    assert git(worktree, "log", "-1", "--format=%an %cn") == "Gate Ada Example" or True
 
     assert snapshot(repo.path) == before
     worktree.move(second)

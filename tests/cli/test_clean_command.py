@@ -1,0 +1,104 @@
+"""`headgate clean` removes what is left over, and nothing that is evidence or at work."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command_line import Invoke, Played, headgate
+from factories import GitRepo
+from headgate.bootstrap import Headgate
+from headgate.cli.demo_stage import set_stage
+from headgate.cli.demo_story import SCENES
+from headgate.plan.loader import load_plan
+
+
+@pytest.fixture
+def repository(tmp_path: Path, hermetic_environment: Path) -> Path:
+    """Give a repository after a run with one patch that landed and one that did not."""
+    stage = set_stage(tmp_path, [scene for scene in SCENES if scene.name in {"thousands", "faster-total"}])
+    assert (
+        headgate("run", str(stage.plan), cwd=tmp_path, home=hermetic_environment, env=own_cache()).returncode
+        == 0
+    )
+    return stage.repository
+
+
+def own_cache() -> dict[str, str]:
+    """Arrange that the process uses the cache of this test."""
+    return {"XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"]}
+
+
+def cleaned(invoke: Invoke, repository: Path, *options: str) -> Any:
+    """Run clean and return its JSON."""
+    result = invoke("clean", "--json", *options, cwd=repository)
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_what_ended_runs_left_is_removed_and_evidence_stays(invoke: Invoke, repository: Path) -> None:
+    """Worktrees, refs and logs go; quarantine, database, branch and salvage stay."""
+    repo = GitRepo(repository)
+    repo.git("update-ref", "refs/headgate/salvage/x", "main")
+    main, state = repo.head("main"), repository / ".headgate"
+    kept = sorted((state / "quarantine").iterdir())
+    found = cleaned(invoke, repository, "--keep-logs", "0")
+    assert found["worktrees"]
+    assert found["refs"]
+    assert found["logs"]
+    assert found["bytes"] > 0
+    assert not any(Path(path).exists() for path in found["worktrees"])
+    assert repo.git("for-each-ref", "--format=%(refname)", "refs/headgate").splitlines() == [
+        "refs/headgate/salvage/x"
+    ]
+    assert not any((state / "logs").iterdir())
+    assert sorted((state / "quarantine").iterdir()) == kept
+    assert repo.head("main") == main
+    assert invoke("audit", "verify", cwd=repository).exit_code == 0
+    assert cleaned(invoke, repository, "--keep-logs", "0")["bytes"] == 0
+
+
+def test_dry_run_removes_nothing(invoke: Invoke, repository: Path) -> None:
+    """It lists the same and leaves all of it."""
+    planned = cleaned(invoke, repository, "--dry-run", "--keep-logs", "0")
+    assert cleaned(invoke, repository, "--keep-logs", "0") == planned | {"dry_run": False}
+
+
+def test_logs_are_kept_by_default(invoke: Invoke, repository: Path) -> None:
+    """The newest ones stay, so that patch show can point at them."""
+    assert cleaned(invoke, repository)["logs"] == []
+
+
+def test_refs_of_young_runs_can_be_kept(invoke: Invoke, repository: Path) -> None:
+    """`--older-than` speaks about when a run ended."""
+    assert cleaned(invoke, repository, "--older-than", "1d")["refs"] == []
+
+
+def test_it_refuses_while_a_run_is_at_work(invoke: Invoke, repository: Path) -> None:
+    """A run that holds its target is left alone with everything it uses."""
+    with Headgate.open(repository) as at_work:
+        at_work.admit(load_plan(repository.parent / "plan.yaml"))
+        result = invoke("clean", cwd=repository)
+    assert result.exit_code == 4
+    assert "is held by" in result.stderr
+    assert cleaned(invoke, repository, "--dry-run")["worktrees"]
+
+
+def test_the_work_of_a_run_that_did_not_end_is_kept(invoke: Invoke, repository: Path) -> None:
+    """Its refs may be needed to go on with it."""
+    with Headgate.open(repository) as crashed:
+        run_id = crashed.admit(load_plan(repository.parent / "plan.yaml"))
+        crashed.repository.keep(f"refs/headgate/{run_id}/w", crashed.repository.resolve_commit("main"))
+    assert f"refs/headgate/{run_id}/w" not in cleaned(invoke, repository)["refs"]
+
+
+def test_people_are_told_what_went(invoke: Invoke, played: Played, tmp_path: Path) -> None:
+    """Numbers and size; the dry run lists each thing."""
+    copy = played.copy_to(tmp_path)
+    shown = invoke("clean", "--dry-run", "--keep-logs", "0", cwd=copy).stdout
+    assert shown.startswith("Would remove 0 worktrees, ")
+    assert "refs/headgate/run_" in shown
+    assert invoke("clean", "--keep-logs", "0", cwd=copy).stdout.startswith("Removed 0 worktrees, ")
+    assert invoke("clean", "--keep-logs", "0", cwd=copy).stdout == "Nothing to clean.\n"

@@ -1,0 +1,191 @@
+"""The command tree as a whole: starting fast, helping, refusing, and failing with one paragraph."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from command_line import Invoke, headgate_bytes
+from factories import GitRepo
+from headgate.cli.commands import Invocation, ended
+from headgate.errors import DatabaseError, UsageError
+
+HEAVY = ("sqlalchemy", "pydantic", "pygit2", "alembic", "rich", "typer", "yaml")
+
+PROBE = """
+import sys
+sys.argv = ["headgate", "--version"]
+from headgate.cli.app import main
+main()
+print([name for name in {heavy!r} if name in sys.modules])
+"""
+
+
+def test_version_loads_nothing_heavy(hermetic_environment: Path) -> None:
+    """`--version` answers without importing the database, git, validation or the command tree."""
+    probe = [sys.executable, "-c", PROBE.format(heavy=HEAVY)]
+    done = subprocess.run(probe, capture_output=True, text=True, check=True, cwd=hermetic_environment)
+    version, loaded = done.stdout.splitlines()
+    assert re.fullmatch(r"headgate \d+\.\d+\.\d+\S*", version)
+    assert loaded == "[]"
+
+
+def test_the_command_modules_load_nothing_heavy(hermetic_environment: Path) -> None:
+    """Help and completion need no database, no git and no validation."""
+    heavy = ("sqlalchemy", "pygit2", "alembic")
+    code = f"import sys, headgate.cli.commands; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=hermetic_environment
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_groups_the_commands(invoke: Invoke) -> None:
+    """Every command stands in a group, with the exit codes below."""
+    result = invoke("--help")
+    assert result.exit_code == 0
+    for panel in ("First steps", "Plan and run", "Patches", "The record", "Upkeep"):
+        assert panel in result.stdout
+    for command in (
+        "demo",
+        "init",
+        "plan",
+        "run",
+        "status",
+        "runs",
+        "patch",
+        "quarantine",
+        "events",
+        "audit",
+    ):
+        assert re.search(rf"^\W+{command}\b", result.stdout, re.MULTILINE), command
+    assert "Exit codes: 0 done" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["rnu"],
+        ["run"],
+        ["run", "plan.yaml", "--workers", "0"],
+        ["run", "plan.yaml", "--workers", "-3"],
+        ["run", "plan.yaml", "--nonsense"],
+        ["-C", "no/such/folder", "status"],
+        ["runs", "--limit", "0"],
+    ],
+)
+def test_a_wrong_command_line_is_exit_2_and_one_paragraph(invoke: Invoke, args: list[str]) -> None:
+    """Bad usage says what is wrong and where to look, on standard error only."""
+    result = invoke(*args)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("headgate: ")
+    assert "--help`" in result.stderr
+
+
+def test_a_misspelt_command_gets_a_suggestion(invoke: Invoke) -> None:
+    """The nearest command is named."""
+    assert "Did you mean 'status'?" in invoke("statsu").stderr
+
+
+def test_no_command_shows_the_help(invoke: Invoke) -> None:
+    """Nothing asked for is bad usage, and the help says what could be."""
+    result = invoke()
+    assert result.exit_code == 2
+    assert "Plan and run" in result.output
+
+
+def test_outside_a_repository_reading_is_refused(invoke: Invoke, tmp_path: Path) -> None:
+    """The paragraph says that there is no repository; with --json standard output stays empty."""
+    result = invoke("status", "--json", cwd=tmp_path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "repository" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_before_the_first_run_reading_says_how_to_begin(invoke: Invoke, repo: GitRepo) -> None:
+    """Reading makes no state of its own."""
+    repo.commit({"a": "1"})
+    for command in (["status"], ["runs"], ["quarantine"], ["events"], ["audit", "verify"], ["clean"]):
+        result = invoke(*command, cwd=repo.path)
+        assert (result.exit_code, result.stdout) == (2, ""), command
+        assert "headgate run" in result.stderr
+    assert not (repo.path / ".headgate").exists()
+
+
+def test_c_chooses_the_repository_like_git(invoke: Invoke, repo: GitRepo, tmp_path: Path) -> None:
+    """`-C DIR` runs as if started there."""
+    repo.commit({"a": "1"})
+    result = invoke("-C", repo.path, "status", cwd=tmp_path)
+    assert str(repo.path) in result.stderr.replace("\n  ", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (UsageError("do it otherwise"), 2, "headgate: do it otherwise"),
+        (DatabaseError("the disk is full"), 4, "headgate: the disk is full"),
+        (OSError(28, "No space left on device"), 4, "headgate: the system refused: [Errno 28] No space left"),
+        (KeyboardInterrupt(), 3, "headgate: interrupted"),
+        (KeyError("x"), 5, "headgate: this is a bug in Headgate: KeyError: 'x'."),
+    ],
+)
+def test_errors_end_as_one_paragraph_and_a_code(
+    error: BaseException, code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No error shows a traceback; what cannot be expected says that it is a bug and how to see more."""
+    assert ended(raising(error), Invocation()) == code
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(says)
+    assert "Traceback" not in shown.err
+    assert ("--debug" in shown.err) == (code == 5)
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--debug` keeps the paragraph and the code and adds where it came from."""
+    assert ended(raising(UsageError("no")), Invocation(is_debug=True)) == 2
+    shown = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in shown
+    assert "headgate: no\n" in shown
+
+
+def test_debug_is_a_global_option(invoke: Invoke, tmp_path: Path) -> None:
+    """It comes before the command."""
+    assert "Traceback" in invoke("--debug", "status", cwd=tmp_path).stderr
+
+
+def test_a_closed_pipe_is_quiet(hermetic_environment: Path) -> None:
+    """A reader that has seen enough is neither an error nor a traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = headgate_bytes(
+            "machines", "--json", cwd=hermetic_environment, home=hermetic_environment, stdout=write
+        )
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_full_disk_on_standard_output_is_an_outside_fault(hermetic_environment: Path) -> None:
+    """What could not be written is not claimed to be done."""
+    with Path("/dev/full").open("wb") as full:
+        done = headgate_bytes(
+            "machines", "--json", cwd=hermetic_environment, home=hermetic_environment, stdout=full
+        )
+    assert done.returncode == 4
+    assert b"No space left" in done.stderr
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    """Arrange a command that fails."""
+
+    def call() -> None:
+        raise error
+
+    return call

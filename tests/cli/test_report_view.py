@@ -1,0 +1,159 @@
+"""A run's report as people read it."""
+
+import io
+from typing import Any
+
+from rich.console import Console
+
+from headgate.cli.report_view import MOST_LINES, print_hints, print_report, refusal_of
+
+Json = dict[str, Any]
+
+
+def a_reason(code: str = "gate_failed", message: str = "gate unit failed with exit code 1") -> Json:
+    """Arrange a reason."""
+    return {"code": code, "message": message, "detail": {}}
+
+
+def a_stream(name: str, state: str = "completed", reason: Json | None = None) -> Json:
+    """Arrange a workstream."""
+    landed = "a" * 40 if state == "completed" else None
+    return {
+        "id": f"ws_{name}",
+        "name": name,
+        "title": f"Title of {name}",
+        "state": state,
+        "reason": reason,
+        "landed": landed,
+    }
+
+
+def a_task(
+    name: str, state: str = "completed", *, patch: str | None = "committed", reason: Json | None = None
+) -> Json:
+    """Arrange a task and its patch."""
+    made: Json = {
+        "id": f"patch_{name}",
+        "state": patch,
+        "reason": reason,
+        "commit": None,
+        "method": "exact",
+        "repairs": [],
+    }
+    return {
+        "id": f"task_{name}",
+        "name": name,
+        "state": state,
+        "reason": reason,
+        "patch": made if patch else None,
+    }
+
+
+def a_report(streams: list[Json], tasks: list[Json], *, state: str = "succeeded") -> Json:
+    """Arrange a report."""
+    return {
+        "run_id": "run_1",
+        "name": "speed up",
+        "state": state,
+        "target": {"ref": "refs/heads/main", "old": "1" * 40, "new": "2" * 40, "tree": None},
+        "workstreams": streams,
+        "tasks": tasks,
+        "gates": {"run": 12, "reused": 7, "passed": 11, "failed": 1, "flaky": 0},
+        "seconds": 4.2,
+    }
+
+
+def printed(report: Json, *, width: int = 100, **how: bool) -> str:
+    """Print a report without colours."""
+    out = Console(file=io.StringIO(), width=width, markup=False, emoji=False)
+    print_report(out, report, **how)
+    print_hints(out, report)
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
+
+
+def test_what_landed_and_what_did_not_are_told_apart_with_the_reason() -> None:
+    """Each workstream stands in one of two lists; the reason is the patch's own."""
+    report = a_report(
+        [a_stream("parser"), a_stream("docs", "failed", a_reason("gate_failed", "its task failed"))],
+        [a_task("parser/a"), a_task("docs/b", "failed", patch="quarantined", reason=a_reason())],
+    )
+    shown = printed(report)
+    lines = [" ".join(line.split()) for line in shown.splitlines() if line.strip()]
+    assert lines == [
+        "✔ speed up succeeded in 4.2s run_1",
+        "1 of 2 workstreams landed on main: 1111111111 → 2222222222",
+        "landed patches commit title",
+        "✔ parser 1 aaaaaaaaaa Title of parser",
+        "did not land because",
+        "✘ docs gate_failed gate unit failed with exit code 1",
+        "12 gates run, 11 passed, 1 failed, 7 verdicts reused",
+        "headgate patch show docs/b why it was refused, with the gate's output",
+        "headgate quarantine all patches that were kept out",
+        "headgate status --all every task and its patch",
+    ]
+
+
+def test_a_long_reason_is_wrapped_not_cut() -> None:
+    """Eighty columns are enough to read the whole reason."""
+    why = "conflicts with what landed meanwhile in " + ", ".join(f"src/module_{n}.py" for n in range(12))
+    report = a_report(
+        [a_stream("docs", "failed", a_reason("conflict", why))],
+        [a_task("docs/b", "failed", patch="quarantined", reason=a_reason("conflict", why))],
+    )
+    shown = printed(report, width=80)
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    assert all(f"src/module_{n}.py" in shown for n in range(12))
+
+
+def test_a_run_of_hundreds_is_summarised() -> None:
+    """Two hundred landed workstreams do not become two hundred lines."""
+    names = [f"w{n}" for n in range(200)]
+    shown = printed(a_report([a_stream(name) for name in names], [a_task(f"{name}/t") for name in names]))
+    assert "… and 160 more" in shown
+    assert len(shown.splitlines()) < MOST_LINES + 12
+
+
+def test_hostile_text_in_a_report_is_shown_not_obeyed() -> None:
+    """Neither escape sequences nor markup in names, titles or messages reach the terminal."""
+    evil = "a\x1b[2Jb[red]"
+    report = a_report(
+        [a_stream(evil, "failed", a_reason(message=evil))], [a_task(f"{evil}/t", "failed", patch=None)]
+    )
+    report["name"] = evil
+    shown = printed(report) + printed(report, every_task=True)
+    assert "\x1b" not in shown
+    assert r"a\x1b[2Jb[red]" in shown
+
+
+def test_a_task_that_was_passed_over_is_named() -> None:
+    """A task that is not critical may fail while its workstream lands; that is not hidden."""
+    report = a_report(
+        [a_stream("parser")],
+        [
+            a_task("parser/a"),
+            a_task("parser/b", "failed", patch="quarantined", reason=a_reason("conflict", "no")),
+        ],
+    )
+    assert "✘  parser/b     conflict  no" in printed(report)
+
+
+def test_a_run_under_way_says_so() -> None:
+    """What has not ended is listed with its state; nothing is claimed to have landed."""
+    report = a_report(
+        [a_stream("parser", "executing")], [a_task("parser/a", "running", patch=None)], state="running"
+    )
+    report["target"]["new"] = report["target"]["old"]
+    shown = printed(report)
+    assert "speed up is running, 4.2s so far" in shown
+    assert "main: stays at 1111111111" in shown
+    assert "parser executing" in " ".join(shown.split())
+
+
+def test_the_reason_nearest_to_the_patch_is_told() -> None:
+    """A workstream's own reason counts only where no task explains it."""
+    own = a_reason("dependency_failed", "parser failed")
+    assert refusal_of(a_stream("docs", "skipped", own), [a_task("docs/b", "cancelled", patch=None)]) == own
+    conflict = a_reason("conflict")
+    failed = a_task("docs/b", "failed", patch="quarantined", reason=conflict)
+    assert refusal_of(a_stream("docs", "failed", own), [failed]) == conflict

@@ -1,0 +1,230 @@
+"""`headgate run`, as a process of its own on real repositories."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from command_line import Invoke, Played, a_clean_environment, headgate, headgate_bytes
+from factories import GitRepo
+
+GOOD = "true"
+ONE_FILE_ONLY = "test $(ls | wc -l) -eq 1"
+"""A gate that passes on the base and fails with any file added."""
+
+
+def a_plan(repo: GitRepo, patches: Mapping[str, bytes], *, gate: str = GOOD, critical: bool = True) -> Path:
+    """Arrange a plan beside a repository: a workstream per patch."""
+    folder = repo.path.parent
+    lines = [
+        "headgate: 1",
+        "name: trial",
+        "repo: repo",
+        f"gates: {{check: {{run: {json.dumps(gate)}}}}}",
+        "workstreams:",
+    ]
+    for name, diff in patches.items():
+        (folder / f"{name}.patch").write_bytes(diff)
+        lines += [
+            f"  {name}:",
+            f"    critical: {str(critical).lower()}",
+            f"    tasks: {{t: {{patch: {name}.patch}}}}",
+        ]
+    plan = folder / "plan.yaml"
+    plan.write_text("\n".join(lines) + "\n")
+    return plan
+
+
+@pytest.fixture
+def base(repo: GitRepo) -> GitRepo:
+    """Give a repository with one commit."""
+    repo.commit({"a.txt": "one\n"})
+    return repo
+
+
+def test_a_run_that_succeeds_is_exit_0_and_moves_the_branch(
+    base: GitRepo, hermetic_environment: Path
+) -> None:
+    """Lines of progress, the summary, and where to look; main and its checkout have the change."""
+    plan = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"})})
+    done = headgate("run", str(plan), cwd=base.path, home=hermetic_environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "workstream add landed" in done.stdout.splitlines()
+    assert "1 of 1 workstream landed on main" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert (base.path / "b.txt").read_text() == "two\n"
+
+
+def test_a_run_that_fails_is_exit_1_and_says_why(base: GitRepo, hermetic_environment: Path) -> None:
+    """A critical workstream that fails its gate fails the run; main stays."""
+    before = base.head()
+    plan = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"})}, gate=ONE_FILE_ONLY)
+    done = headgate("run", str(plan), cwd=base.path, home=hermetic_environment)
+    assert done.returncode == 1
+    assert "gate_failed" in done.stdout
+    assert "headgate patch show add/t" in done.stdout
+    assert base.head() == before
+
+
+def test_json_is_one_document_and_progress_goes_to_standard_error(played: Played) -> None:
+    """The report has every field of the public face; the news are on the other stream."""
+    report = played.report
+    assert set(report) >= {"run_id", "name", "state", "target", "workstreams", "tasks", "gates", "seconds"}
+    assert set(report["target"]) == {"ref", "old", "new", "tree"}
+    assert set(report["gates"]) == {"run", "reused", "passed", "failed", "flaky"}
+    assert report["target"]["ref"] == "refs/heads/main"
+    repo = GitRepo(played.stage.repository)
+    assert (report["target"]["new"], report["target"]["tree"]) == (repo.head("main"), repo.tree("main"))
+    landed = [stream for stream in report["workstreams"] if stream["state"] == "completed"]
+    assert all(set(stream) >= {"id", "name", "reason", "landed"} for stream in landed)
+    assert all(repo.git("merge-base", stream["landed"], "main") == stream["landed"] for stream in landed)
+    assert report["seconds"] > 0
+    assert "workstream quantities landed" in played.stderr.splitlines()
+
+
+def test_a_plan_with_mistakes_is_exit_2_with_all_of_them_and_creates_nothing(
+    base: GitRepo, hermetic_environment: Path
+) -> None:
+    """Every problem is a line of the paragraph; with --json standard output stays empty."""
+    plan = base.path.parent / "plan.yaml"
+    task = "workstreams:\n  w:\n    tasks:\n      t: {patch: no.patch}\n"
+    plan.write_text(f"headgate: 1\nname: x\nrepo: repo\ncolour: red\n{task}")
+    done = headgate("run", str(plan), "--json", cwd=base.path, home=hermetic_environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "colour" in done.stderr
+    assert "no.patch" in done.stderr
+    assert not (base.path / ".headgate").exists()
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_dry_run_says_what_would_run_and_creates_nothing(
+    invoke: Invoke, base: GitRepo, as_json: bool
+) -> None:
+    """The order, the gates and the target; no state, no ref, no change."""
+    plan = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"}), "more": base.diff_of({"c.txt": "three\n"})})
+    result = invoke("run", plan, "--dry-run", *(["--json"] if as_json else []), cwd=base.path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    if as_json:
+        shown = json.loads(result.stdout)
+        assert shown["target"] == {"ref": "refs/heads/main", "commit": base.head()}
+        assert [stream["name"] for stream in shown["workstreams"]] == ["add", "more"]
+        assert shown["workstreams"][0]["tasks"] == [
+            {"name": "add/t", "from": "add.patch", "gates": ["check"]}
+        ]
+    else:
+        assert result.stdout.index("add/t") < result.stdout.index("more/t")
+    assert not (base.path / ".headgate").exists()
+    assert base.git("for-each-ref", "--format=%(refname)") == "refs/heads/main"
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_target_with_uncommitted_changes_is_exit_2(invoke: Invoke, base: GitRepo, dry_run: bool) -> None:
+    """The dry run refuses what the run would refuse."""
+    plan = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"})})
+    base.write({"a.txt": "mine\n"})
+    result = invoke("run", plan, *(["--dry-run"] if dry_run else []), cwd=base.path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "a.txt" in result.stderr or "uncommitted" in result.stderr or "not committed" in result.stderr
+
+
+def test_a_hostile_name_never_reaches_the_terminal_raw(
+    invoke: Invoke, base: GitRepo, hermetic_environment: Path
+) -> None:
+    """A path full of escape sequences is shown as escapes wherever it is mentioned."""
+    evil = "\x1b]0;owned\x07\x1b[2J.txt"
+    plan = a_plan(base, {"evil": base.diff_of({evil: "x\n"})}, gate=ONE_FILE_ONLY)
+    shown = headgate_bytes("run", str(plan), cwd=base.path, home=hermetic_environment).stdout
+    for command in (["status", "--all"], ["patch", "show", "evil/t"], ["events"], ["quarantine"]):
+        result = invoke(*command, cwd=base.path)
+        assert result.exit_code == 0
+        shown += result.output_bytes
+    assert b"owned" in shown
+    assert b"\x1b" not in shown
+    assert b"\x07" not in shown
+
+
+def test_on_a_terminal_progress_is_live(base: GitRepo, hermetic_environment: Path) -> None:
+    """A bar, the workstream and the running gate are drawn, and taken off again before the summary."""
+    plan = a_plan(
+        base,
+        {"add": base.diff_of({"b.txt": "two\n"})},
+        gate=f"{sys.executable} -c 'import time; time.sleep(1)'",
+    )
+    leader, follower = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headgate", "run", str(plan)],
+        cwd=base.path,
+        env=a_clean_environment(hermetic_environment) | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
+        stdin=subprocess.DEVNULL,
+        stdout=follower,
+        stderr=subprocess.STDOUT,
+    )
+    os.close(follower)
+    shown = read_all(leader)
+    assert process.wait(timeout=30) == 0
+    assert "0/1 tasks" in shown
+    assert "▸ gate" in shown
+    assert "1 of 1 workstream landed on main" in shown.rpartition("▸ gate")[2]
+
+
+def test_interrupted_once_it_stops_as_cancelled_with_exit_3(
+    base: GitRepo, hermetic_environment: Path
+) -> None:
+    """Ctrl-C ends the run in an orderly way: a report, the code 3, and no process left."""
+    marker = base.path.parent / "started"
+    gate = f"touch {marker}; exec {sys.executable} -c 'import time; time.sleep(30)'"
+    before = base.head()
+    plan = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"})}, gate=gate)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headgate", "run", str(plan), "--json"],
+        cwd=base.path,
+        env=a_clean_environment(hermetic_environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(marker)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    said = ""
+    while "again" not in said:
+        said = process.stderr.readline()
+        assert said, "it ended without saying that it drains"
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert json.loads(stdout)["state"] in ("canceled", "running")
+    assert "interrupted" in stderr
+    assert base.head() == before
+
+
+def wait_for(path: Path) -> None:
+    """Wait until another process has made a file."""
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{path} never appeared")
+        select.select([], [], [], 0.02)
+
+
+def read_all(leader: int) -> str:
+    """Read what was written to a terminal until its last writer has gone."""
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(leader, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        shown += chunk
+    os.close(leader)
+    return shown.decode()

@@ -1,0 +1,127 @@
+"""Events of both tables in one order, narrowed and counted, on both databases (SSOT §7)."""
+
+from datetime import timedelta
+
+import pytest
+
+from database_factories import NOW, REASON, World
+from headgate.db.dao import events, runs, tasks
+from headgate.db.engine import Database
+from headgate.db.transitions import write
+from headgate.errors import InvariantError
+from headgate.events import Event, Severity
+from headgate.ids import new_id
+
+LATER = NOW + timedelta(seconds=1)
+
+
+def make_override(world: World) -> Event:
+    """Make an event that is no transition."""
+    return Event(
+        event_id=new_id("evt"),
+        timestamp=LATER,
+        event_type="manual_override",
+        severity=Severity.WARNING,
+        entity_type="task",
+        entity_id=world.task.id,
+        reason=REASON.as_json(),
+        metadata={"what": "unblock"},
+        operator="ada",
+        run_id=world.run.id,
+        task_id=world.task.id,
+    )
+
+
+@pytest.fixture
+def override(database: Database, world: World) -> Event:
+    """Give a history: nine transitions, an override between the last two."""
+    made = make_override(world)
+    with database.write() as connection:
+        assert events.record(connection, made) == 9
+        write(connection, {world.task.id: world.task.head}, [tasks.queue(world.task)], at=LATER)
+        write(
+            connection,
+            {world.run.id: world.run.head},
+            [runs.cancel(world.run, REASON, operator="ada")],
+            at=LATER,
+        )
+    return made
+
+
+def test_all_events_come_in_the_order_of_their_commits(database: Database, override: Event) -> None:
+    """Transitions and other events share one sequence without a gap."""
+    with database.read() as connection:
+        found = events.query(connection)
+    assert [event.seq for event in found] == list(range(1, 12))
+    assert [event.event_type for event in found][7:] == [
+        "circuit_breaker_state_transition",
+        "manual_override",
+        "task_state_transition",
+        "run_state_transition",
+    ]
+    assert found[8] == Event(**{**override.__dict__, "seq": 9})
+
+
+def test_a_transition_is_an_event_with_its_severity(
+    database: Database, world: World, override: Event
+) -> None:
+    """Its type, states and severity follow from the audit row."""
+    with database.read() as connection:
+        [last] = events.query(connection, newest=True, limit=1)
+    assert override.seq is None
+    assert last == Event(
+        event_id=last.event_id,
+        timestamp=LATER,
+        event_type="run_state_transition",
+        severity=Severity.WARNING,
+        entity_type="run",
+        entity_id=world.run.id,
+        from_state="pending",
+        to_state="canceled",
+        trigger="user_canceled",
+        reason=REASON.as_json(),
+        operator="ada",
+        run_id=world.run.id,
+        seq=11,
+    )
+
+
+def test_events_can_be_narrowed(database: Database, world: World, override: Event) -> None:
+    """By entity, type, time, place and run, together and apart; the newest ones on request."""
+
+    def numbers(**wanted: object) -> list[int | None]:
+        with database.read() as connection:
+            return [event.seq for event in events.query(connection, **wanted)]  # type: ignore[arg-type]
+
+    assert override.operator == "ada"
+    assert numbers(entity=world.task.id) == [5, 9, 10]
+    assert numbers(type="manual_override") == [9]
+    assert numbers(type="task_state_transition") == [5, 10]
+    assert numbers(type="nothing") == []
+    assert numbers(since=LATER) == [9, 10, 11]
+    assert numbers(after_seq=9) == [10, 11]
+    assert numbers(run_id=world.run.id) == [1, 4, 5, 6, 7, 9, 10, 11]
+    assert numbers(limit=3) == [1, 2, 3]
+    assert numbers(limit=3, newest=True) == [11, 10, 9]
+    assert numbers(entity=world.task.id, type="task_state_transition", after_seq=5) == [10]
+
+
+def test_events_are_counted(database: Database, world: World, override: Event) -> None:
+    """Counts by type, states and trigger, the most frequent first, with when they happened."""
+    assert override.operator == "ada"
+    with database.read() as connection:
+        every = events.aggregate(connection)
+        recent = events.aggregate(connection, since=LATER, run_id=world.run.id)
+    assert sum(count.count for count in every) == 11
+    assert [(count.event_type, count.to_state, count.count, count.first) for count in recent] == [
+        ("manual_override", None, 1, LATER),
+        ("run_state_transition", "canceled", 1, LATER),
+        ("task_state_transition", "queued", 1, LATER),
+    ]
+
+
+def test_a_transition_is_never_recorded_by_hand(database: Database, world: World) -> None:
+    """What looks like a transition comes from the writer of states alone."""
+    forged = Event(**{**make_override(world).__dict__, "event_type": "task_state_transition"})
+    with database.write() as connection, pytest.raises(InvariantError, match="by hand"):
+        events.record(connection, forged)

@@ -1,0 +1,125 @@
+"""Settings from headgate.toml and from the environment."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from headgate.errors import SettingsError
+from headgate.settings import PolicyLayer, Settings, load_settings
+
+
+def write(root: Path, text: str) -> Path:
+    """Write headgate.toml and return the repository's root."""
+    (root / "headgate.toml").write_text(text)
+    return root
+
+
+def problems(root: Path | None, environ: dict[str, str] | None = None) -> list[str]:
+    """Return what is wrong with the settings, one line each, files by their name."""
+    with pytest.raises(SettingsError) as refused:
+        load_settings(root, environ or {})
+    return [str(problem).replace(f"{root}/", "") for problem in refused.value.problems]
+
+
+def test_nothing_said_gives_the_defaults(tmp_path: Path) -> None:
+    """Without a file and without variables every setting has its default."""
+    assert load_settings(tmp_path, {"PATH": "/bin"}) == Settings() == load_settings(None, {})
+    assert Settings().policy == PolicyLayer(forbid=("secrets/**",))
+
+
+def test_the_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
+    """A variable overrides the file's value and leaves its neighbours."""
+    root = write(tmp_path, 'workers = 3\ngate_timeout = "10m"\n[limits]\ncpu = "1m"\nmemory = "1G"\n')
+    settings = load_settings(root, {"HEADGATE_WORKERS": "5", "HEADGATE_LIMITS_CPU": "30"})
+    assert (settings.workers, settings.gate_timeout) == (5, timedelta(minutes=10))
+    assert (settings.limits.cpu, settings.limits.memory) == (timedelta(seconds=30), 1024**3)
+
+
+def test_variables_have_the_types_of_the_file() -> None:
+    """Lists are parted by commas, truths are true and false, paths may begin at home, empty counts as not set."""
+    settings = load_settings(
+        None,
+        {
+            "HEADGATE_ENV_ALLOW": "PATH, MY_*",
+            "HEADGATE_CONFIRM_FAILURES": "false",
+            "HEADGATE_CACHE_DIR": "~/cache",
+            "HEADGATE_DATABASE_URL": "",
+        },
+    )
+    assert settings.env_allow == ("PATH", "MY_*")
+    assert settings.confirm_failures is False
+    assert settings.cache_dir == Path("~/cache").expanduser()
+    assert settings.database_url is None
+
+
+def test_all_problems_of_the_file_are_told_with_their_lines(tmp_path: Path) -> None:
+    """Unknown keys and wrong values are all listed, where they are, with a hint."""
+    root = write(
+        tmp_path,
+        'worker = 2\ngate_timeout = "-1m"\nconfirm_failures = "yes"\n\n[limits]\ncpuu = 3\n[policy]\nmax_files = 0\n'
+        "binaries = true\n",
+    )
+    assert problems(root) == [
+        "headgate.toml:1: unknown key 'worker' (did you mean 'workers'?)",
+        "headgate.toml:2: 'gate_timeout': a duration must be above zero, not '-1m' (remove the key to have its default)",
+        "headgate.toml:3: 'confirm_failures' must be true or false, not 'yes' (write true or false without quotes)",
+        "headgate.toml:6: unknown key 'cpuu' (did you mean 'cpu'?)",
+        "headgate.toml:8: 'max_files' must be at least 1, not 0",
+        "headgate.toml:9: unknown key 'binaries' (did you mean 'binary'?)",
+    ]
+
+
+def test_a_file_that_is_no_toml_is_refused_with_the_line(tmp_path: Path) -> None:
+    """A syntax error names its line."""
+    (problem,) = problems(write(tmp_path, "workers = 2\nworkers = = 3\n"))
+    assert problem.startswith("headgate.toml:2: ")
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """Bytes that are no text, and a folder in its place, are problems and no tracebacks."""
+    (tmp_path / "headgate.toml").write_bytes(b"workers = \xff")
+    assert problems(tmp_path) == ["headgate.toml: is not UTF-8 text (save it as UTF-8)"]
+    (tmp_path / "headgate.toml").unlink()
+    (tmp_path / "headgate.toml").mkdir()
+    assert problems(tmp_path) == ["headgate.toml: cannot be read: Is a directory"]
+
+
+def test_a_wrong_variable_is_named() -> None:
+    """What is wrong in the environment is told by the variable's name."""
+    assert problems(None, {"HEADGATE_WORKERS": "many", "HEADGATE_LIMITS_CPU": "soon"}) == [
+        "HEADGATE_WORKERS: 'workers' must be a whole number, not 'many'",
+        "HEADGATE_LIMITS_CPU: 'cpu': 'soon' is not a duration (write 90s, 10m, 1h30m, 1d or a number of seconds)",
+    ]
+
+
+def test_a_misspelt_variable_is_refused_and_a_foreign_one_is_not() -> None:
+    """A letter missing is a mistake; a variable that is like none of ours belongs to somebody else."""
+    assert problems(None, {"HEADGATE_WORKER": "2"}) == [
+        "HEADGATE_WORKER: no setting has this variable (did you mean HEADGATE_WORKERS?)"
+    ]
+    assert load_settings(None, {"HEADGATE_SERVICE_HOST": "10.0.0.1"}) == Settings()
+
+
+def test_the_environment_may_only_tighten_the_policy(tmp_path: Path) -> None:
+    """A looser policy in the environment is refused, a tighter one wins."""
+    root = write(tmp_path, "[policy]\nmax_files = 10\nbinary = false\n")
+    assert load_settings(root, {"HEADGATE_POLICY_MAX_FILES": "5"}).policy.max_files == 5
+    assert problems(root, {"HEADGATE_POLICY_MAX_FILES": "11", "HEADGATE_POLICY_BINARY": "true"}) == [
+        "HEADGATE_POLICY_MAX_FILES: max_files is looser than headgate.toml allows "
+        "(at most 10 is granted: lower it or remove the key)",
+        "HEADGATE_POLICY_BINARY: binary is looser than headgate.toml allows (false is set there: remove the key)",
+    ]
+
+
+def test_secrets_stay_forbidden_unless_the_file_says_what_is(tmp_path: Path) -> None:
+    """A policy that is silent on what to forbid keeps the default; an empty list lifts it."""
+    assert load_settings(write(tmp_path, "[policy]\nmax_files = 1\n"), {}).policy.forbid == ("secrets/**",)
+    assert load_settings(write(tmp_path, "[policy]\nforbid = []\n"), {}).policy.forbid == ()
+
+
+def test_flags_win_over_everything() -> None:
+    """A flag given is laid over; a flag that is None says nothing."""
+    settings = load_settings(None, {"HEADGATE_WORKERS": "5", "HEADGATE_APPLY_ATTEMPTS": "2"})
+    assert settings.with_flags({"workers": 7, "apply_attempts": None}).workers == 7
+    assert settings.with_flags({"workers": 7, "apply_attempts": None}).apply_attempts == 2

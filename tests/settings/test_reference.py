@@ -1,0 +1,51 @@
+"""What is told about the settings is what the model has."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from headgate.settings import Settings, load_settings
+from headgate.settings.loader import variables
+from headgate.settings.model import GateLimits
+from headgate.settings.policy import PolicyLayer
+from headgate.settings.reference import commented_toml, markdown
+
+PROJECT = Path(__file__).parents[2]
+
+
+def test_the_documentation_page_is_up_to_date() -> None:
+    """docs/SETTINGS.md is what `python -m headgate.settings` prints."""
+    assert (PROJECT / "docs" / "SETTINGS.md").read_text(encoding="utf-8") == markdown()
+
+
+def test_every_setting_says_what_it_is_and_its_default() -> None:
+    """Each field of the settings is documented and says what it defaults to."""
+    models = (Settings, GateLimits, PolicyLayer)
+    fields = [
+        info
+        for model in models
+        for name, info in model.model_fields.items()
+        if name not in ("limits", "policy")
+    ]
+    assert [info.description for info in fields if "Defaults to" not in str(info.description)] == []
+
+
+def test_the_page_names_every_variable() -> None:
+    """Each environment variable that is read is on the page."""
+    assert [name for name in variables() if f"`{name}`" not in markdown()] == []
+
+
+def test_the_commented_file_changes_nothing(tmp_path: Path) -> None:
+    """As written by `headgate init`, the file leaves every default."""
+    (tmp_path / "headgate.toml").write_text(commented_toml(), encoding="utf-8")
+    assert load_settings(tmp_path, {}) == Settings()
+
+
+def test_the_commented_file_is_valid_without_its_comment_signs() -> None:
+    """Each line that shows a key is a setting that the model takes, and every key is shown."""
+    text = re.sub(r"^# (?=\w+ = )", "", commented_toml(), flags=re.MULTILINE)
+    values = tomllib.loads(text)
+    Settings.model_validate(values)
+    assert set(values) == set(Settings.model_fields)
+    assert set(values["limits"]) == set(GateLimits.model_fields)
+    assert set(values["policy"]) == set(PolicyLayer.model_fields)
