@@ -1,1 +1,1 @@
-"""Benchmarks: ``python -m bench NAME [--json]``. Every figure stands beside a peer's or a floor's from the same run."""
+"""Benchmarks: ``python -m bench NAME [--json]``; every figure stands beside a peer's of the same run."""

@@ -22,7 +22,8 @@ def main() -> None:
     asked = parser.parse_args()
     figures = importlib.import_module(f"bench.{asked.name}").measure(rounds=asked.rounds)
     if asked.json:
-        machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+        system = f"{platform.system()} {platform.machine()}"
+        machine = f"{system}, {os.cpu_count()} cores, Python {platform.python_version()}"
         report = {"name": asked.name, "machine": machine, "figures": [figure.as_json() for figure in figures]}
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:

@@ -1,7 +1,7 @@
 """A figure: what Headgate and a peer did in the same run, and how they compare."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,11 +28,18 @@ class Figure:
 
     def as_json(self) -> dict[str, Any]:
         """Return the figure as a JSON object."""
-        return {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(self).items()}
+        values = asdict(self).items()
+        return {name: round(value, 3) if isinstance(value, float) else value for name, value in values}
 
 
 def rates(
-    case: str, *, count: int, unit: str, headgate: Callable[[], float], peers: dict[str, Callable[[], float]], rounds: int
+    case: str,
+    *,
+    count: int,
+    unit: str,
+    headgate: Callable[[], float],
+    peers: Mapping[str, Callable[[], float]],
+    rounds: int,
 ) -> Sequence[Figure]:
     """Run Headgate and its peers in turn, ``rounds`` times after one warm-up each, and compare their rates.
 

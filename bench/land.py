@@ -24,7 +24,10 @@ FILES_IN_A_DIRECTORY = 40
 LINES = 60
 SEED = 20260101
 GATE = "true"
-LOOP = f'for p in "$1"/*.patch; do git apply --index "$p" && sh -c {GATE} && git commit -qm "$(basename "$p")" || exit 1; done'
+LOOP = (
+    f'for p in "$1"/*.patch; do git apply --index "$p" && sh -c {GATE} && '
+    'git commit -qm "$(basename "$p")" || exit 1; done'
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +89,7 @@ def _timed(stage: Stage, command: Sequence[str], *, plan: bool = False) -> float
             (clone.parent / "plan.yaml").write_text(stage.plan.replace("{clone}", str(clone)))
         words = [word.replace("{clone}", str(clone)) for word in command]
         began = time.perf_counter()
-        done = subprocess.run(words, cwd=clone, capture_output=True, check=False, env=_environment())  # noqa: S603
+        done = subprocess.run(words, cwd=clone, capture_output=True, check=False, env=_environment())
         took = time.perf_counter() - began
         if done.returncode:
             raise SystemExit(f"{words} failed:\n{done.stderr.decode(errors='replace')}")
@@ -154,4 +157,5 @@ def _commit(folder: Path, message: str) -> None:
 
 def _git(folder: Path, *words: str) -> str:
     git = shutil.which("git") or "git"
-    return subprocess.run([git, *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+    done = subprocess.run([git, *words], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

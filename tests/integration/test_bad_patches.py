@@ -1,6 +1,5 @@
-"""Hostile and broken patches, each through a whole run: a clear code, the patch kept, nothing written anywhere."""
+"""Hostile and broken patches through whole runs: a clear code, the patch kept, nothing written."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,15 +15,15 @@ LINES = "".join(f"line {number}\n" for number in range(30))
 
 def edit(path: str, old: str = "one", new: str = "1") -> str:
     """Return a one-line edit of a file that has three lines."""
-    return f"diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n@@ -1,3 +1,3 @@\n-{old}\n+{new}\n two\n three\n"
+    header = f"diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n"
+    return f"{header}@@ -1,3 +1,3 @@\n-{old}\n+{new}\n two\n three\n"
 
 
 def create(path: str, content: str = "evil", mode: str = "100644") -> str:
     """Return the creation of a file of one line."""
-    newline = "" if mode == "120000" else "\n\\ No newline at end of file"
     return (
         f"diff --git a/{path} b/{path}\nnew file mode {mode}\n--- /dev/null\n+++ b/{path}\n"
-        f"@@ -0,0 +1 @@\n+{content}{newline if mode != '120000' else chr(10) + chr(92) + ' No newline at end of file'}\n"
+        f"@@ -0,0 +1 @@\n+{content}\n\\ No newline at end of file\n"
     )
 
 
@@ -58,7 +57,7 @@ REFUSED: Mapping[str, tuple[str | bytes, set[str]]] = {
     "UTF-16": (edit("a.txt").encode("utf-16"), FORMAT),
     "parent folder": (create("../escaped"), POLICY),
     "parent folder further in": (create("dir/../../escaped"), POLICY),
-    "absolute path": (f"--- /dev/null\n+++ /tmp/escaped\n@@ -0,0 +1 @@\n+evil\n", POLICY | FORMAT),
+    "absolute path": ("--- /dev/null\n+++ /escaped-by-headgate\n@@ -0,0 +1 @@\n+evil\n", POLICY | FORMAT),
     ".git/config": (create(".git/config"), POLICY),
     ".GIT in capitals": (create(".GIT/hooks/post-checkout"), POLICY),
     ".git in a folder": (create("dir/.git/config"), POLICY),
@@ -96,9 +95,9 @@ REFUSED: Mapping[str, tuple[str | bytes, set[str]]] = {
 @pytest.fixture
 def base(repo: GitRepo) -> GitRepo:
     """Give a repository with files, a folder and a symbolic link to it."""
-    repo.write({name: "one\ntwo\nthree\n" for name in ("a.txt", "b.txt", "dir/c.txt")})
+    repo.write(dict.fromkeys(("a.txt", "b.txt", "dir/c.txt"), "one\ntwo\nthree\n"))
     repo.commit({"long.txt": LINES})
-    os.symlink("dir", repo.path / "there")
+    (repo.path / "there").symlink_to("dir")
     repo.commit({}, "base")
     return repo
 
@@ -124,7 +123,7 @@ def test_every_bad_patch_is_refused_with_its_code_and_nothing_is_written(base: G
     }
     before, outside = snapshot(base.path), sorted(base.path.parent.iterdir())
     landed = land(base, patches)
-    wrong = {}
+    wrong: dict[str, object] = {}
     for at, (name, (_, codes)) in enumerate(REFUSED.items()):
         task = landed.task(f"p{at}/t")
         if task["reason"] is None or task["reason"]["code"] not in codes:
@@ -138,7 +137,7 @@ def test_every_bad_patch_is_refused_with_its_code_and_nothing_is_written(base: G
     assert wrong == {}
     assert snapshot(base.path) == before
     assert [path for path in sorted(base.path.parent.iterdir()) if path.name != "plan"] == outside
-    assert not Path("/tmp/escaped").exists()
+    assert not Path("/escaped-by-headgate").exists()
 
 
 def test_a_patch_over_the_limit_is_not_read(base: GitRepo) -> None:
@@ -214,7 +213,7 @@ def test_wrong_counts_are_repaired_or_refused_and_never_cut_a_file(
 
 
 def test_a_low_count_that_would_cut_the_file_lands_whole(base: GitRepo) -> None:
-    """git apply alone would take the counted part and silently drop the rest."""
+    """`git apply` alone would take the counted part and silently drop the rest."""
     diff = base.diff_of(
         {"long.txt": LINES.replace("line 3\n", "three\n").replace("line 8\n", "eight\n")}
     ).decode()
@@ -228,7 +227,7 @@ def test_a_low_count_that_would_cut_the_file_lands_whole(base: GitRepo) -> None:
 
 
 def test_a_damaged_binary_in_the_middle_lands_nothing(base: GitRepo) -> None:
-    """git apply exits 0 having dropped that file and all after it."""
+    """`git apply` exits 0 having dropped that file and all after it."""
     diff = base.diff_of({"a.txt": "1\n", "m.bin": bytes(range(256)) * 9, "z.txt": "z\n"})
     lines = diff.split(b"\n")
     at = lines.index(b"GIT binary patch") + 2

@@ -1,4 +1,4 @@
-"""Gates that misbehave: clear outcomes, nothing left running, nothing left dirty, the person's repository untouched.
+"""Gates that misbehave: clear outcomes, nothing left running or dirty, the person's repository untouched.
 
 Every row of the table is played on a real pool: the hostile gate, then a witness in the same slot that sees
 exactly its commit.
@@ -110,7 +110,7 @@ TABLE = {
     "collects garbage": Hostile(run="git gc -q --prune=now; git repack -adq", passed=True, exit_code=0),
     "deletes its worktree": Hostile(run='rm -rf "$PWD"', passed=True, exit_code=0),
     "deletes all files": Hostile(run="rm -rf * .[!.]*; exit 1", exit_code=1),
-    "deletes its slot": Hostile(run='rm -rf "$PWD/.."; exit 1', exit_code=1),
+    "deletes its slot": Hostile(run='rm -rf "$(dirname "$PWD")"; exit 1', exit_code=1),
     "makes it read-only": Hostile(run="chmod -R a-w . ; exit 1", exit_code=1),
     "takes all rights from it": Hostile(run="chmod 0 src README; exit 1", exit_code=1),
     "makes .git a link to the person's": Hostile(
@@ -130,7 +130,7 @@ TABLE = {
 
 @pytest.fixture
 def commits(repo: GitRepo) -> list[str]:
-    """Commit a small project twice, and leave the person's repository with a stash, a tag, hooks and staged work."""
+    """Commit twice, and leave the person's repository with a stash, a tag, hooks and staged work."""
     files = {"README": "r\n", "src/a.py": "a\n", "src/b.py": "b\n", ".gitignore": "*.log\n__pycache__/\n"}
     made = [repo.commit(dict(files), "one"), repo.commit({"src/a.py": "a2\n"}, "two")]
     repo.git("tag", "v1")
@@ -155,7 +155,7 @@ def _nothing_is_left(tmp_path: Path) -> Iterator[None]:
 def test_hostile_gate_has_a_clear_outcome_and_leaves_nothing(
     repo: GitRepo, tmp_path: Path, commits: list[str], name: str
 ) -> None:
-    """The outcome says what happened; the next gate of the slot and the person's repository see none of it."""
+    """The outcome says what happened; the slot's next gate and the person's repository see none of it."""
     hostile = TABLE[name]
     expected = checked_out(repo, commits[0], tmp_path / "expected")
     before = snapshot(repo.path)
@@ -185,6 +185,12 @@ async def _nothing_but_the_worker(pool: PoolManager, tmp_path: Path) -> None:
     assert len(processes_of(tmp_path / "slots")) == pool.workers
 
 
+def peak_memory(pid: int | None) -> int:
+    """Return the most memory a process ever had, in KiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
+
 def test_two_hundred_megabytes_of_output_are_flat(repo: GitRepo, tmp_path: Path, commits: list[str]) -> None:
     """Output of any size passes through a worker that stays small, into a log that stays small."""
     recorder = Recorder()
@@ -193,10 +199,7 @@ def test_two_hundred_megabytes_of_output_are_flat(repo: GitRepo, tmp_path: Path,
         async with pool_for(repo, tmp_path, observer=recorder) as pool:
             script = "yes 0123456789abcdef0123456789abcde | head -c 200000000; exit 1"
             outcome = await outcome_of(pool, gate_job(tmp_path, commits[0], script))
-            (pid,) = recorder.pids.values()
-            status = Path(f"/proc/{pid}/status").read_text()
-            peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-            return outcome, int(peak.split()[1])
+            return outcome, peak_memory(*recorder.pids.values())
 
     started = time.monotonic()
     outcome, peak_kib = asyncio.run(scenario())

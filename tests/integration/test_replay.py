@@ -1,4 +1,4 @@
-"""A history with every kind of change, exported and landed again: the final tree is the same, byte for byte."""
+"""A history with every kind of change, exported and landed again: the same final tree, byte for byte."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ def history(tmp_path: Path) -> GitRepo:
     return repo
 
 
-def _changes(text: str) -> Sequence[Callable[[GitRepo], object]]:
+def _changes(text: str) -> Sequence[Callable[[GitRepo], object]]:  # noqa: C901 - a list, not a logic
     """List the changes, a commit each."""
 
     def move(repo: GitRepo) -> None:
@@ -59,7 +59,7 @@ def _changes(text: str) -> Sequence[Callable[[GitRepo], object]]:
         repo.commit({}, "mode change alone")
 
     def link(repo: GitRepo) -> None:
-        os.symlink("moved.txt", repo.path / "link")
+        (repo.path / "link").symlink_to("moved.txt")
         repo.commit({}, "symbolic link inside the repository")
 
     def become_file(repo: GitRepo) -> None:
@@ -68,15 +68,14 @@ def _changes(text: str) -> Sequence[Callable[[GitRepo], object]]:
 
     def odd(repo: GitRepo) -> None:
         for name in ODD_NAMES:
-            path = os.fsencode(repo.path) + b"/" + name
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
-                file.write(b"odd " + name + b"\n")
+            path = repo.path / os.fsdecode(name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"odd " + name + b"\n")
         repo.commit({}, "odd names")
 
     def odd_again(repo: GitRepo) -> None:
         for name in ODD_NAMES:
-            with open(os.fsencode(repo.path) + b"/" + name, "ab") as file:
+            with (repo.path / os.fsdecode(name)).open("ab") as file:
                 file.write(b"again\n")
         repo.commit({}, "odd names, edited")
 

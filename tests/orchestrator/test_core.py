@@ -100,8 +100,8 @@ class World:
     """A stand-in for everything around the core: trees are the sets of patches in them.
 
     Args:
-        bad: What goes wrong with which task: ``refused``, ``conflict``, ``red``; for workstreams ``merge``, ``landing``.
-        seed: Decides in which order answers arrive.
+        bad: What goes wrong with which task: ``refused``, ``conflict``, ``red``; for workstreams ``merge``,
+        ``landing``. seed: Decides in which order answers arrive.
     """
 
     plan: Plan
@@ -116,18 +116,18 @@ class World:
         """Run the core to its end and return it."""
         chance = random.Random(self.seed)
         core = Core(picture_of(self.plan), worker_id="wrk_1", capacity=2, window=3, lookahead=4)
-        waiting = self.follow(core, core.begin())
+        waiting = self.follow(core.begin())
         while waiting:
             effect = waiting.pop(chance.randrange(len(waiting)))
             event = self.answer(core, effect)
             if event is None:
                 continue
-            waiting += self.follow(core, core.handle(event))
+            waiting += self.follow(core.handle(event))
             if self.duplicates and chance.random() < 0.3:
-                waiting += self.follow(core, core.handle(event))
+                waiting += self.follow(core.handle(event))
         return core
 
-    def follow(self, core: Core, decision: msg.Decision) -> list[msg.Effect]:
+    def follow(self, decision: msg.Decision) -> list[msg.Effect]:
         """Hold every step against its machine, as the writer would, and return what is to be done."""
         for row, _ in decision.patches:
             self.states[row.id] = "created"
@@ -139,7 +139,7 @@ class World:
             self.chains[step.head_id].append(step.to)
         return [*decision.guesses, *decision.effects]
 
-    def answer(self, core: Core, effect: msg.Effect) -> msg.Event | None:
+    def answer(self, core: Core, effect: msg.Effect) -> msg.Event | None:  # noqa: PLR0911 - a table
         """Do what an effect asks for, the way the plan of this world says it ends."""
         match effect:
             case msg.TakePatch(task=task_id):
@@ -365,12 +365,12 @@ def test_cancel_reaches_everything(late: int) -> None:
     plan = plan_of({name: {"tasks": {"t": {"patch": "x"}, "u": {"patch": "x"}}} for name in "ab"})
     world = World(plan, {}, seed=late)
     core = Core(picture_of(plan), worker_id="wrk_1", capacity=2, window=3)
-    waiting = world.follow(core, core.begin())
+    waiting = world.follow(core.begin())
     for _ in range(late * 2):
         event = world.answer(core, waiting.pop(0))
         if event is not None:
-            waiting += world.follow(core, core.handle(event))
-    world.follow(core, core.handle(msg.CancelAsked(reason=WHY)))
+            waiting += world.follow(core.handle(event))
+    world.follow(core.handle(msg.CancelAsked(reason=WHY)))
     assert core.run.state is RunState.CANCELED
     assert all(task.has_left for task in core.tasks)
     assert all(ws.has_ended for ws in core.run.order)

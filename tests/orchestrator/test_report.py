@@ -1,0 +1,161 @@
+"""The report of a run, derived from what the database says."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from headgate.db.dao import gates, patches, runs, tasks, verdicts, workstreams
+from headgate.db.dao.gates import GateRow
+from headgate.db.dao.patches import PatchRow
+from headgate.db.dao.runs import RunRow
+from headgate.db.dao.tasks import TaskRow
+from headgate.db.dao.verdicts import Evidence
+from headgate.db.dao.workstreams import WorkstreamRow
+from headgate.db.engine import open_database
+from headgate.db.transitions import Step, write
+from headgate.errors import UnknownEntityError
+from headgate.ids import GateId, PatchId, RunId, TaskId, WorkstreamId
+from headgate.orchestrator.report import run_report
+from headgate.reasons import Reason, ReasonCode
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+OLD, NEW = "1" * 40, "2" * 40
+RUN, STREAM, TASK = RunId("run_1"), WorkstreamId("ws_1"), TaskId("task_1")
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> Iterator[Connection]:
+    """Give a writing connection with a run of one workstream and one task."""
+    database = open_database(f"sqlite:///{tmp_path}/headgate.db")
+    database.upgrade()
+    with database.write() as connection:
+        row = RunRow(id=RUN, name="trial", repository="/r/.git", target_ref="refs/heads/main", old_head=OLD)
+        runs.insert_many(connection, [row], at=NOW)
+        workstreams.insert_many(
+            connection, [WorkstreamRow(id=STREAM, run_id=RUN, name="ws", title="T")], at=NOW
+        )
+        tasks.insert_many(connection, [TaskRow(id=TASK, run_id=RUN, workstream_id=STREAM, name="a")], at=NOW)
+        yield connection
+    database.close()
+
+
+def take(conn: Connection, *steps: Step, at: datetime = NOW) -> None:
+    """Make transitions of entities as they are now."""
+    for step in steps:
+        dao = {"run": runs, "patch_ledger": patches, "test_gate": gates}[step.machine]
+        write(conn, {step.head_id: dao.get(conn, step.head_id).head}, [step], at=at)
+
+
+def a_patch(conn: Connection, id_: str) -> PatchRow:
+    """Arrange a patch of the task."""
+    row = PatchRow(id=PatchId(id_), run_id=RUN, workstream_id=STREAM, task_id=TASK)
+    (made,) = patches.insert_many(conn, [row], at=NOW)
+    return made
+
+
+def a_gate(conn: Connection, id_: str, *, passes: bool, is_flaky: bool = False) -> None:
+    """Arrange a gate that ran on the workstream's merged result."""
+    row = GateRow(id=GateId(id_), run_id=RUN, workstream_id=STREAM, name="unit", tree=NEW)
+    gates.insert_many(conn, [row], at=NOW)
+    take(conn, gates.start(gates.get(conn, id_)))
+    head = gates.get(conn, id_)
+    how = {"output": "", "is_flaky": is_flaky}
+    take(conn, gates.pass_(head, exit_code=0, **how) if passes else gates.fail(head, exit_code=1, **how))  # type: ignore[arg-type]
+
+
+def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connection) -> None:
+    """Every field of the public face is there; the target stays where it is."""
+    report = run_report(conn, RUN, tree_of=lambda commit: f"tree of {commit}")
+    assert report == {
+        "run_id": "run_1",
+        "name": "trial",
+        "state": "pending",
+        "reason": None,
+        "repository": "/r/.git",
+        "target": {"ref": "refs/heads/main", "old": OLD, "new": OLD, "tree": f"tree of {OLD}"},
+        "workstreams": [
+            {
+                "id": "ws_1",
+                "name": "ws",
+                "title": "T",
+                "state": "planned",
+                "critical": True,
+                "reason": None,
+                "landed": None,
+            }
+        ],
+        "tasks": [
+            {
+                "id": "task_1",
+                "name": "ws/a",
+                "state": "pending",
+                "critical": True,
+                "reason": None,
+                "retry_count": 0,
+                "patch": None,
+            }
+        ],
+        "gates": {"run": 0, "reused": 0, "passed": 0, "failed": 0, "flaky": 0},
+        "seconds": None,
+        "created_at": "2026-01-01T12:00:00.000Z",
+        "started_at": None,
+        "completed_at": None,
+    }
+
+
+def test_seconds_are_measured_from_the_start_to_the_end_or_to_now(conn: Connection) -> None:
+    """A run under way is measured to now, one that ended to its end."""
+    take(conn, runs.start(runs.get(conn, RUN)))
+    assert run_report(conn, RUN, now=NOW + timedelta(seconds=90))["seconds"] == 90.0
+    take(
+        conn, runs.succeed(runs.get(conn, RUN), new_head=NEW), at=NOW + timedelta(seconds=4, milliseconds=250)
+    )
+    report = run_report(conn, RUN, now=NOW + timedelta(days=1))
+    assert (report["seconds"], report["target"]["new"], report["target"]["tree"]) == (4.25, NEW, None)
+
+
+def test_a_task_shows_its_newest_patch_with_the_reason_of_its_quarantine(conn: Connection) -> None:
+    """A patch that was made again replaces the one before in the report."""
+    a_patch(conn, "patch_1")
+    newest = a_patch(conn, "patch_2")
+    reason = Reason(code=ReasonCode.FORMAT_INVALID, message="cut off", detail={"line": 6})
+    take(conn, patches.quarantine(newest, reason, trigger="validation_failed"))
+    (task,) = run_report(conn, RUN)["tasks"]
+    assert task["patch"] == {
+        "id": "patch_2",
+        "state": "quarantined",
+        "reason": {"code": "format_invalid", "message": "cut off", "detail": {"line": 6}},
+        "commit": None,
+        "method": None,
+        "repairs": [],
+    }
+
+
+def test_gates_are_counted_by_what_they_said_and_verdicts_by_their_reuse(conn: Connection) -> None:
+    """A gate that has not ended is not counted; a flaky pass is counted as both."""
+    a_gate(conn, "gate_1", passes=True)
+    a_gate(conn, "gate_2", passes=False)
+    a_gate(conn, "gate_3", passes=True, is_flaky=True)
+    pending = GateRow(id=GateId("gate_4"), run_id=RUN, workstream_id=STREAM, name="unit", tree=NEW)
+    gates.insert_many(conn, [pending], at=NOW)
+    for gate, reused in (("gate_1", False), ("gate_3", True)):
+        evidence = Evidence(
+            subject_kind="workstream",
+            subject_id=STREAM,
+            gate_name=gate,
+            tree=NEW,
+            gate_id=GateId(gate),
+            reused=reused,
+            created_at=NOW,
+        )
+        verdicts.attach(conn, evidence)
+    assert run_report(conn, RUN)["gates"] == {"run": 3, "reused": 1, "passed": 2, "failed": 1, "flaky": 1}
+
+
+def test_an_unknown_run_is_refused(conn: Connection) -> None:
+    """There is no report of what never was."""
+    with pytest.raises(UnknownEntityError):
+        run_report(conn, "run_2")
