@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -71,3 +72,20 @@ def headgate_bytes(
         check=False,
         timeout=60,
     )
+
+
+def start_headgate(*args: str, cwd: Path, home: Path) -> subprocess.Popen[str]:
+    """Start the real command line as a process that can be interrupted, whatever started the tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "headgate", *args],
+            cwd=cwd,
+            env=a_clean_environment(home),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)

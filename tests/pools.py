@@ -1,6 +1,7 @@
-"""What tests of the worker pool arrange: jobs, an observer that remembers, and a signal between gate and test."""
+"""What tests of the worker pool arrange: jobs, an observer that remembers, a bell that gates ring."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Recorder:
     started: list[str] = field(default_factory=list)
     states: dict[UetWorkerId, str] = field(default_factory=dict)
     pids: dict[UetWorkerId, int | None] = field(default_factory=dict)
+    terminated: asyncio.Event = field(default_factory=asyncio.Event)
     on_started: Callable[[str, UetWorkerId], None] = lambda *_: None
 
     def uet_worker_changed(self, uet_id: UetWorkerId, state: str, trigger: str, pid: int | None) -> None:
@@ -48,6 +50,8 @@ class Recorder:
             UET_WORKER.check(entity_id=uet_id, state=before, to=UetWorkerState(state), trigger=trigger)
         self.states[uet_id], self.pids[uet_id] = state, pid
         self.changes.append((state, trigger))
+        if state in UET_WORKER.terminal:
+            self.terminated.set()
 
     def uet_job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
         """Remember that a job was handed out."""
@@ -80,16 +84,19 @@ class Bell:
         self.path = path
         self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
 
-    async def rung(self) -> str:
-        """Wait until a gate has written a line; returns it."""
+    async def rung(self, times: int = 1) -> None:
+        """Wait until gates have rung so many times."""
         loop = asyncio.get_running_loop()
         heard = asyncio.Event()
         loop.add_reader(self._fd, heard.set)
         try:
-            await asyncio.wait_for(heard.wait(), 30)
+            while times > 0:
+                await asyncio.wait_for(heard.wait(), 30)
+                heard.clear()
+                with contextlib.suppress(BlockingIOError):
+                    times -= os.read(self._fd, 4096).count(b"\n")
         finally:
             loop.remove_reader(self._fd)
-        return os.read(self._fd, 4096).decode().strip()
 
     def close(self) -> None:
         """Close the pipe."""

@@ -1,20 +1,23 @@
 """Headgate lands patches: nothing reaches your branch without passing the gate."""
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headgate.bootstrap import Headgate
 
-__all__ = ["Headgate", "__version__"]
+    __version__: str
 
-__version__ = version("headgate")
+__all__ = ["Headgate", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the Python interface when it is first asked for, so that ``headgate --version`` stays light."""
+    """Import what is asked for when it is asked for, so that commands and workers start light."""
     if name == "Headgate":
         from headgate.bootstrap import Headgate  # noqa: PLC0415 - the point of it
 
         return Headgate
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - it costs as much as all the rest
+
+        return version("headgate")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Invoke, headgate_bytes
+from command_line import Invoke, Played, headgate_bytes
 from factories import GitRepo
 from headgate.cli.commands import Invocation, ended
 from headgate.errors import DatabaseError, UsageError
@@ -157,6 +157,19 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
 def test_debug_is_a_global_option(invoke: Invoke, tmp_path: Path) -> None:
     """It comes before the command."""
     assert "Traceback" in invoke("--debug", "status", cwd=tmp_path).stderr
+
+
+def test_a_terminal_that_knows_only_ascii_is_no_error(played: Played, hermetic_environment: Path) -> None:
+    """What cannot be encoded is shown as an escape."""
+    done = headgate_bytes(
+        "audit",
+        "verify",
+        cwd=played.stage.repository,
+        home=hermetic_environment,
+        env={"PYTHONIOENCODING": "ascii"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"\\u2714 The record is whole")
 
 
 def test_a_closed_pipe_is_quiet(hermetic_environment: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from command_line import Invoke, Played, headgate
 from factories import GitRepo
 from headgate.cli import demo
+from headgate.cli.demo_check import differences, marks_left
 from headgate.cli.demo_stage import TESTS, plan_text, set_stage
 from headgate.cli.demo_story import SCENES
 from headgate.reasons import ReasonCode
@@ -59,7 +60,7 @@ def test_the_project_of_the_story_is_green(tmp_path: Path) -> None:
 
 def test_the_story_has_no_difference_from_what_happened(played: Played) -> None:
     """The expectations that the demo checks are those that came true."""
-    assert demo._differences(SCENES, played.report) == []
+    assert differences(SCENES, played.report) == []
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_the_story_has_no_difference_from_what_happened(played: Played) -> None:
 def test_another_end_than_the_story_s_is_noticed(played: Played, scene: str, change: dict[str, Any]) -> None:
     """A patch that lands, is kept out, or is kept out for another reason than told is a difference."""
     told = [replace(one, **change) if one.name == scene else one for one in SCENES]
-    (difference,) = demo._differences(told, played.report)
+    (difference,) = differences(told, played.report)
     assert difference.startswith(f"{scene}: expected")
 
 
@@ -83,11 +84,11 @@ def test_marks_on_the_disk_are_noticed(played: Played, tmp_path: Path) -> None:
     stage = replace(played.stage, root=tmp_path, repository=repository, outside=tmp_path / "outside")
     stage.outside.mkdir()
     config = (repository / ".git" / "config").read_bytes()
-    assert demo._marks_left(stage, config, played.report) == []
+    assert marks_left(stage, config, played.report) == []
     (stage.outside / "startup.py").touch()
     (repository / "tests" / "test_red.py").write_text("raise AssertionError\n")
     (repository / "README.md").write_text("# tally\n")
-    assert demo._marks_left(stage, b"", played.report) == [
+    assert marks_left(stage, b"", played.report) == [
         "something was written outside the repository",
         ".git/config was changed",
         "the tests fail on main",

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from headgate.cli.progress_view import LineWatcher, LiveWatcher, is_worth_telling, picture, watcher
+from headgate.cli.progress_picture import picture
+from headgate.cli.progress_view import LineWatcher, LiveWatcher, is_worth_telling, watcher
 from headgate.ids import RunId
 from headgate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
 from headgate.reasons import Reason, ReasonCode

@@ -5,15 +5,13 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from command_line import Invoke, Played, a_clean_environment, headgate, headgate_bytes
+from command_line import Invoke, Played, headgate, headgate_bytes, start_headgate
 from factories import GitRepo
 from headgate.cli.events import parse_moment
 from headgate.errors import UsageError
@@ -255,18 +253,14 @@ def test_aggregate_counts_every_event(invoke: Invoke, played: Played) -> None:
 
 def test_events_follow_gives_json_lines_until_interrupted(played: Played, hermetic_environment: Path) -> None:
     """Each line is a document; Ctrl-C is how following ends well."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "headgate", "events", "--follow", "--limit", "4", "--json"],
-        cwd=played.stage.repository,
-        env=a_clean_environment(hermetic_environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+    process = start_headgate(
+        "events", "--follow", "--limit", "4", "--json", cwd=played.stage.repository, home=hermetic_environment
     )
     assert process.stdout is not None
     lines = [json.loads(process.stdout.readline()) for _ in range(4)]
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=20)
-    assert (process.returncode, stderr) == (0, b"")
+    assert (process.returncode, stderr) == (0, "")
     assert [line["seq"] for line in lines] == sorted(line["seq"] for line in lines)
 
 

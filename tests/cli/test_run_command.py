@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Invoke, Played, a_clean_environment, headgate, headgate_bytes
+from command_line import Invoke, Played, a_clean_environment, headgate, headgate_bytes, start_headgate
 from factories import GitRepo
 
 GOOD = "true"
@@ -182,15 +182,7 @@ def test_interrupted_once_it_stops_as_cancelled_with_exit_3(
     gate = f"touch {marker}; exec {sys.executable} -c 'import time; time.sleep(30)'"
     before = base.head()
     plan = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"})}, gate=gate)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "headgate", "run", str(plan), "--json"],
-        cwd=base.path,
-        env=a_clean_environment(hermetic_environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start_headgate("run", str(plan), "--json", cwd=base.path, home=hermetic_environment)
     wait_for(marker)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None

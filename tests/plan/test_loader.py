@@ -74,33 +74,62 @@ def test_many_mistakes_are_all_told_with_their_lines(folder: PlanFolder) -> None
         "plan.yaml:3: unknown key 'strikt' (did you mean 'strict'?)",
         "plan.yaml:5: policy: 'max_files' must be at least 1, not 0",
         "plan.yaml:7: gates.lint: 'LINTT' is not a value for 'type' (did you mean 'LINT'?)",
-        "plan.yaml:7: gates.lint: nobody can run it: 'no-such-linter' is not on PATH "
-        "(install it, name its path, or let `prepare` install it)",
-        "plan.yaml:8: gates.unit: 'timeout': a duration must be above zero, not '-10m' "
-        "(remove the key to have its default)",
-        "plan.yaml:8: gates.unit.env: 'PYTHON' must be text, not the number 3.1 (write it in quotes: \"3.10\")",
+        (
+            "plan.yaml:7: gates.lint: nobody can run it: 'no-such-linter' is not on PATH "
+            "(install it, name its path, or let `prepare` install it)"
+        ),
+        (
+            "plan.yaml:8: gates.unit: 'timeout': a duration must be above zero, not '-10m' "
+            "(remove the key to have its default)"
+        ),
+        (
+            "plan.yaml:8: gates.unit.env: 'PYTHON' must be text, not the number 3.1 "
+            '(write it in quotes: "3.10")'
+        ),
         "plan.yaml:8: gates.unit.needs: there is no gate 'lnt' (did you mean 'lint'?)",
         "plan.yaml:9: gates.a: gates need each other in a circle: a → b → a (remove one of these needs)",
         "plan.yaml:12: tools: tool 'fixer' has both 'run' and 'preset' (give exactly one)",
-        "plan.yaml:15: workstreams.parser.needs: there is no workstream 'lexer' (known: parser, other, empty)",
+        (
+            "plan.yaml:15: workstreams.parser.needs: there is no workstream 'lexer' "
+            "(known: parser, other, empty)"
+        ),
         "plan.yaml:16: workstreams.parser.gates: there is no gate 'unti' (did you mean 'unit'?)",
         "plan.yaml:19: workstreams.parser.tasks: 'one' is given twice (first on line 18)",
         "plan.yaml:20: workstreams.parser.tasks.two.needs: there is no task 'on' (did you mean 'one'?)",
-        "plan.yaml:20: workstreams.parser.tasks.two.needs: the task 'far' is in another workstream, 'other' "
-        "(let the workstream 'parser' need 'other')",
-        "plan.yaml:20: workstreams.parser.tasks.two: the file 'missing.patch' does not exist "
-        "(paths are relative to the plan: missing.patch was looked for)",
-        "plan.yaml:20: workstreams.parser.tasks.two: the scope is empty: no patch fits (remove the key, or list globs)",
-        "plan.yaml:21: workstreams.parser.tasks.three: 'author': 'Ada' is not an author (write \"Ada Example <ada@example.org>\")",
+        (
+            "plan.yaml:20: workstreams.parser.tasks.two.needs: the task 'far' is in another workstream, "
+            "'other' (let the workstream 'parser' need 'other')"
+        ),
+        (
+            "plan.yaml:20: workstreams.parser.tasks.two: the file 'missing.patch' does not exist "
+            "(paths are relative to the plan: missing.patch was looked for)"
+        ),
+        (
+            "plan.yaml:20: workstreams.parser.tasks.two: the scope is empty: no patch fits "
+            "(remove the key, or list globs)"
+        ),
+        (
+            "plan.yaml:21: workstreams.parser.tasks.three: 'author': 'Ada' is not an author "
+            '(write "Ada Example <ada@example.org>")'
+        ),
         "plan.yaml:21: workstreams.parser.tasks.three: 'folder' is a folder (name a file in it)",
         "plan.yaml:22: workstreams.parser.tasks.four: there is no tool 'fxer' (did you mean 'fixer'?)",
-        "plan.yaml:23: workstreams.parser.tasks: task 'five' has neither 'patch' nor 'tool' (give exactly one)",
-        "plan.yaml:24: workstreams.parser.tasks: 's ix' cannot be used as a name "
-        "(a name starts with a letter or digit and goes on with letters, digits, '.', '_' and '-')",
-        "plan.yaml:25: workstreams.parser.tasks.seven: 'critical' must be true or false, not 'yes' "
-        "(write true or false without quotes)",
-        "plan.yaml:25: workstreams.parser.tasks.seven: the scope ['secrets/key'] leaves nothing to touch "
-        "(only what is forbidden, or nothing at all, matches it)",
+        (
+            "plan.yaml:23: workstreams.parser.tasks: task 'five' has neither 'patch' nor 'tool' "
+            "(give exactly one)"
+        ),
+        (
+            "plan.yaml:24: workstreams.parser.tasks: 's ix' cannot be used as a name "
+            "(a name starts with a letter or digit and goes on with letters, digits, '.', '_' and '-')"
+        ),
+        (
+            "plan.yaml:25: workstreams.parser.tasks.seven: 'critical' must be true or false, not 'yes' "
+            "(write true or false without quotes)"
+        ),
+        (
+            "plan.yaml:25: workstreams.parser.tasks.seven: the scope ['secrets/key'] leaves nothing to touch "
+            "(only what is forbidden, or nothing at all, matches it)"
+        ),
         "plan.yaml:27: workstreams.empty: 'tasks' is empty (put something in, or remove the key)",
     ]
 
@@ -110,7 +139,10 @@ def test_json_problems_have_lines_too(folder: PlanFolder) -> None:
     text = '{\n"headgate": 1,\n"gatess": {},\n"workstreams": {"w": {"tasks": {\n"t": {"patch": 5}}}}\n}\n'
     assert folder.problems(text, name="plan.json") == [
         "plan.json:3: unknown key 'gatess' (did you mean 'gates'?)",
-        "plan.json:5: workstreams.w.tasks.t: 'patch' must be text, not the number 5 (write it in quotes: \"5\")",
+        (
+            "plan.json:5: workstreams.w.tasks.t: 'patch' must be text, not the number 5 "
+            '(write it in quotes: "5")'
+        ),
     ]
 
 
@@ -147,7 +179,10 @@ def test_a_wrong_part_does_not_make_those_who_need_it_wrong(folder: PlanFolder) 
     """A gate with a mistake in it is known all the same: who lists it is not to blame."""
     text = folder.one_task("{patch: a.patch, gates: [g]}", head="gates: {g: {run: 5}}")
     assert folder.problems(text) == [
-        'plan.yaml:2: gates.g: \'run\': 5 is not a command (write a string (run by sh) or a list such as ["pytest", "-q"])'
+        (
+            "plan.yaml:2: gates.g: 'run': 5 is not a command (write a string "
+            '(run by sh) or a list such as ["pytest", "-q"])'
+        )
     ]
 
 
@@ -159,7 +194,7 @@ def test_a_file_that_cannot_be_read_is_told(folder: PlanFolder, name: str) -> No
 
 
 def test_faulty_settings_are_told_with_the_plan(folder: PlanFolder) -> None:
-    """What is wrong in headgate.toml comes with what is wrong in the plan, or alone when the plan is in order."""
+    """What is wrong in headgate.toml comes with what is wrong in the plan, or alone if the plan is right."""
     (folder.path / "headgate.toml").write_text("wrokers = 1\n")
     told = folder.problems(folder.one_task("{patch: none.patch}"))
     assert [line.split(":")[0] for line in told] == ["plan.yaml", "headgate.toml"]

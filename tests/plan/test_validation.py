@@ -50,14 +50,21 @@ def test_circles_of_tasks_and_workstreams_are_told(folder: PlanFolder) -> None:
     text = """\
     headgate: 1
     workstreams:
-      a: {needs: [b], tasks: {t: {patch: a.patch, needs: [u]}, u: {patch: a.patch, needs: [v]}, v: {patch: a.patch, needs: [t]}}}
+      a:
+        needs: [b]
+        tasks:
+          t: {patch: a.patch, needs: [u]}
+          u: {patch: a.patch, needs: [v]}
+          v: {patch: a.patch, needs: [t]}
       b: {needs: [a], tasks: {t: {patch: a.patch}}}
     """
-    assert folder.problems(text) == [
-        "plan.yaml:3: workstreams.a.tasks.t: tasks need each other in a circle: t → u → v → t "
-        "(remove one of these needs)",
-        "plan.yaml:3: workstreams.a: workstreams need each other in a circle: a → b → a (remove one of these needs)",
-    ]
+    first, second = folder.problems(text)
+    assert first.startswith(
+        "plan.yaml:4: workstreams.a: workstreams need each other in a circle: a → b → a ("
+    )
+    assert second.startswith(
+        "plan.yaml:6: workstreams.a.tasks.t: tasks need each other in a circle: t → u → v → t ("
+    )
 
 
 def test_a_task_of_another_workstream_cannot_be_needed(folder: PlanFolder) -> None:
@@ -160,12 +167,18 @@ def test_a_policy_may_only_tighten(folder: PlanFolder) -> None:
         tasks: {t: {patch: a.patch, policy: {max_lines: 60}}}
     """
     assert folder.problems(text) == [
-        "plan.yaml:2: policy: 'max_files' would loosen the policy around it "
-        "(at most 10 is granted: lower it or remove the key)",
-        "plan.yaml:5: workstreams.w.policy: 'binary' would loosen the policy around it "
-        "(false is set there: remove the key)",
-        "plan.yaml:6: workstreams.w.tasks.t.policy: 'max_lines' would loosen the policy around it "
-        "(at most 50 is granted: lower it or remove the key)",
+        (
+            "plan.yaml:2: policy: 'max_files' would loosen the policy around it "
+            "(at most 10 is granted: lower it or remove the key)"
+        ),
+        (
+            "plan.yaml:5: workstreams.w.policy: 'binary' would loosen the policy around it "
+            "(false is set there: remove the key)"
+        ),
+        (
+            "plan.yaml:6: workstreams.w.tasks.t.policy: 'max_lines' would loosen the policy around it "
+            "(at most 50 is granted: lower it or remove the key)"
+        ),
     ]
 
 

@@ -20,9 +20,27 @@ def test_any_text_survives(data: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["on", "1e5", "0o17", "3.10", "~", "<<", "a: b", "*.py", "- x", "---", "a\n---\nb", "x \ny", "\nx", " x\ny", "a\tb\n",
-     "diff --git a/x b/x\n", "\x85", "\u2028", "a\r\nb", "#x", "{", "2026-01-01", "1:30", "=", "x\n\n\n", "key:\n  - y"],
-)  # fmt: skip
+    [
+        *(
+            "on",
+            "1e5",
+            "0o17",
+            "3.10",
+            "~",
+            "<<",
+            "a: b",
+            "*.py",
+            "- x",
+            "---",
+            "a\n---\nb",
+            "x \ny",
+            "\nx",
+            " x\ny",
+        ),
+        *("a\tb\n", "diff --git a/x b/x\n", "\x85", "\u2028", "a\r\nb", "#x", "{", "2026-01-01", "1:30", "="),
+        *("x\n\n\n", "key:\n  - y"),
+    ],
+)
 def test_text_that_looks_like_something_else_survives(text: str) -> None:
     """Text that either version of YAML takes for more than text is quoted."""
     assert read_document(write_yaml({"a": text}).encode(), file="p.yaml").data == {"a": text}

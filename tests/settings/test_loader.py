@@ -37,7 +37,7 @@ def test_the_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
 
 
 def test_variables_have_the_types_of_the_file() -> None:
-    """Lists are parted by commas, truths are true and false, paths may begin at home, empty counts as not set."""
+    """Lists have commas, truths are true and false, paths may begin at home, empty counts as not set."""
     settings = load_settings(
         None,
         {
@@ -57,13 +57,20 @@ def test_all_problems_of_the_file_are_told_with_their_lines(tmp_path: Path) -> N
     """Unknown keys and wrong values are all listed, where they are, with a hint."""
     root = write(
         tmp_path,
-        'worker = 2\ngate_timeout = "-1m"\nconfirm_failures = "yes"\n\n[limits]\ncpuu = 3\n[policy]\nmax_files = 0\n'
+        'worker = 2\ngate_timeout = "-1m"\nconfirm_failures = "yes"\n\n[limits]\ncpuu = '
+        "3\n[policy]\nmax_files = 0\n"
         "binaries = true\n",
     )
     assert problems(root) == [
         "headgate.toml:1: unknown key 'worker' (did you mean 'workers'?)",
-        "headgate.toml:2: 'gate_timeout': a duration must be above zero, not '-1m' (remove the key to have its default)",
-        "headgate.toml:3: 'confirm_failures' must be true or false, not 'yes' (write true or false without quotes)",
+        (
+            "headgate.toml:2: 'gate_timeout': a duration must be above zero, not '-1m' "
+            "(remove the key to have its default)"
+        ),
+        (
+            "headgate.toml:3: 'confirm_failures' must be true or false, not 'yes' "
+            "(write true or false without quotes)"
+        ),
         "headgate.toml:6: unknown key 'cpuu' (did you mean 'cpu'?)",
         "headgate.toml:8: 'max_files' must be at least 1, not 0",
         "headgate.toml:9: unknown key 'binaries' (did you mean 'binary'?)",
@@ -89,7 +96,10 @@ def test_a_wrong_variable_is_named() -> None:
     """What is wrong in the environment is told by the variable's name."""
     assert problems(None, {"HEADGATE_WORKERS": "many", "HEADGATE_LIMITS_CPU": "soon"}) == [
         "HEADGATE_WORKERS: 'workers' must be a whole number, not 'many'",
-        "HEADGATE_LIMITS_CPU: 'cpu': 'soon' is not a duration (write 90s, 10m, 1h30m, 1d or a number of seconds)",
+        (
+            "HEADGATE_LIMITS_CPU: 'cpu': 'soon' is not a duration "
+            "(write 90s, 10m, 1h30m, 1d or a number of seconds)"
+        ),
     ]
 
 
@@ -106,9 +116,14 @@ def test_the_environment_may_only_tighten_the_policy(tmp_path: Path) -> None:
     root = write(tmp_path, "[policy]\nmax_files = 10\nbinary = false\n")
     assert load_settings(root, {"HEADGATE_POLICY_MAX_FILES": "5"}).policy.max_files == 5
     assert problems(root, {"HEADGATE_POLICY_MAX_FILES": "11", "HEADGATE_POLICY_BINARY": "true"}) == [
-        "HEADGATE_POLICY_MAX_FILES: max_files is looser than headgate.toml allows "
-        "(at most 10 is granted: lower it or remove the key)",
-        "HEADGATE_POLICY_BINARY: binary is looser than headgate.toml allows (false is set there: remove the key)",
+        (
+            "HEADGATE_POLICY_MAX_FILES: max_files is looser than headgate.toml allows "
+            "(at most 10 is granted: lower it or remove the key)"
+        ),
+        (
+            "HEADGATE_POLICY_BINARY: binary is looser than headgate.toml allows "
+            "(false is set there: remove the key)"
+        ),
     ]
 
 

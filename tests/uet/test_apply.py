@@ -242,6 +242,32 @@ def test_a_merge_knows_better_than_an_offset(repo: GitRepo, opened: Repository) 
     assert outcome == Applied(tree=repo.git("write-tree"), method=ApplyMethod.THREE_WAY)
 
 
+def test_a_stated_line_may_have_become_another(repo: GitRepo, opened: Repository) -> None:
+    """A stanza put in above moves its like to the stated line; the one that was meant is changed."""
+    stanza = "begin\n  a\n  b\n  c\nend\n"
+    repo.commit({"s": stanza * 6})
+    diff = repo.diff_of({"s": stanza * 3 + stanza.replace("  b\n", "  changed\n") + stanza * 2})
+    repo.commit({"s": "begin\n  a\n  new\n  c\nend\n" + stanza * 6})
+    meant = "begin\n  a\n  new\n  c\nend\n" + stanza * 3 + stanza.replace("  b\n", "  changed\n") + stanza * 2
+    repo.write({"s": meant})
+    repo.git("add", "-A")
+    outcome = apply(opened, repo.tree(), diff)
+    assert outcome == Applied(tree=repo.git("write-tree"), method=ApplyMethod.THREE_WAY)
+
+
+def test_repeated_lines_are_no_obstacle(repo: GitRepo, opened: Repository) -> None:
+    """When the merge agrees with the stated line, the patch applied exactly."""
+    stanza = "begin\n  a\n  b\n  c\nend\n"
+    repo.commit({"s": stanza * 6 + "end of file\n"})
+    new = stanza * 3 + stanza.replace("  b\n", "  changed\n") + stanza * 2
+    diff = repo.diff_of({"s": new + "end of file\n"})
+    repo.commit({"s": stanza * 6 + "another end\n"})
+    repo.write({"s": new + "another end\n"})
+    repo.git("add", "-A")
+    outcome = apply(opened, repo.tree(), diff)
+    assert outcome == Applied(tree=repo.git("write-tree"), method=ApplyMethod.EXACT)
+
+
 def test_a_conflict_of_the_merge_is_a_conflict(repo: GitRepo, opened: Repository) -> None:
     """Lines that were changed meanwhile conflict, though the same lines occur elsewhere too."""
     stanza = "begin\n  a\n  b\n  c\nend\n"

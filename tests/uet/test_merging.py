@@ -6,6 +6,7 @@ import pytest
 
 from factories import GitRepo
 from headgate.errors import RepositoryError
+from headgate.uet.git import require_git
 from headgate.uet.merging import (
     MergeConflict,
     RebaseConflict,
@@ -82,6 +83,26 @@ def test_what_does_not_go_together_is_a_conflict(
     """A conflict is an outcome which names the paths; nothing is chosen for anybody."""
     one, other = branch(repo, "ours", ours), branch(repo, "theirs", theirs)
     assert merge_commits(opened, ours=one, theirs=other) == MergeConflict(paths)
+
+
+@pytest.mark.skipif(require_git() < (2, 38), reason="this git merges in a working tree only")
+def test_git_has_the_last_word_on_a_conflict(repo: GitRepo, opened: Repository) -> None:
+    """Where the library sees a conflict and git does not, there is none: found in a real history."""
+    blank = "\n"
+    texts = {
+        "base": blank * 10 + "b\n" + blank * 2 + "c\n" + blank * 48,
+        "ours": blank * 13 + "c\n",
+        "theirs": blank * 10 + "b\n" + blank + "c\n" + blank * 48,
+    }
+    trees = {
+        side: repo.git("mktree", stdin=f"100644 blob {opened.write_blob(text.encode())}\tf\n".encode())
+        for side, text in texts.items()
+    }
+    merged = merge_trees(opened, **trees)
+    assert isinstance(merged, str)
+    blob = opened.blob_at(merged, b"f")
+    assert blob is not None
+    assert blob.data.count(b"b\n") == 0
 
 
 def test_one_sided_changes_are_taken_as_they_are(repo: GitRepo, opened: Repository) -> None:

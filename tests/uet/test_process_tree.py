@@ -111,8 +111,8 @@ def test_other_children_are_left_alone() -> None:
 def test_processes_that_fork_on_are_caught() -> None:
     """A tree that keeps making processes is stopped before it is killed, so none gets away."""
     before = bystanders()
-    process = start("(while :; do sleep 30 & done) & echo $!")
-    pids_said(process, 1)
+    process = start("(while :; do sleep 30 & echo $!; done) &")
+    pids_said(process, 3)
     process.wait()
 
     ended = ProcessTree(leader=process.pid, bystanders=before).end_leftovers(grace=-1.0)

@@ -1,5 +1,6 @@
 """A person's repository: objects, refs and history, and clear refusals of what cannot be worked on."""
 
+import shutil
 import subprocess
 import threading
 from datetime import UTC, datetime, timedelta, timezone
@@ -148,6 +149,17 @@ def test_revisions_mean_commits(repo: GitRepo, opened: Repository) -> None:
     assert opened.resolve_commit("v1") == repo.head("HEAD~1")
     with pytest.raises(RepositoryError, match="'nowhere' is not a commit"):
         opened.resolve_commit("nowhere")
+
+
+def test_a_partial_clone_says_what_it_lacks(repo: GitRepo, opened: Repository, tmp_path: Path) -> None:
+    """An object that was never fetched is not called damage; the message says how to get it."""
+    repo.git("config", "uploadpack.allowFilter", "true")
+    source = f"file://{repo.path}"
+    repo.git("clone", "-q", "--filter=blob:none", "--no-checkout", source, str(tmp_path / "partial"))
+    partial = Repository.open(tmp_path / "partial")
+    assert (partial.is_partial, opened.is_partial) == (True, False)
+    with pytest.raises(GitError, match="the clone is partial"):
+        partial.blob_at(repo.tree(), b"a.txt")
 
 
 # objects and trees
@@ -431,6 +443,9 @@ def test_the_private_directory_goes_away(opened: Repository) -> None:
         first = opened.private_git_dir().path
         assert first.is_dir()
     assert not first.exists()
+    second = opened.private_git_dir().path
+    assert second.is_dir()
+    shutil.rmtree(second)
     assert opened.private_git_dir().path.is_dir()
     opened.close()
     opened.close()

@@ -2,11 +2,10 @@
 
 import os
 import random
+import shlex
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,12 +69,6 @@ def git(worktree: Worktree, *args: str) -> str:
     return done.stdout.decode().strip()
 
 
-def append(path: Path) -> None:
-    """Change a file in place."""
-    with path.open("a") as file:
-        file.write("changed\n")
-
-
 def replace_by_link(path: Path, target: Path) -> None:
     """Put a symbolic link in the place of a file or folder."""
     if path.is_dir():
@@ -83,29 +76,6 @@ def replace_by_link(path: Path, target: Path) -> None:
     else:
         path.unlink()
     path.symlink_to(target)
-
-
-def move_away_and_link(tree: Path) -> None:
-    """Replace a folder by a link to itself elsewhere: its files keep their inodes and times."""
-    elsewhere = Path(tempfile.mkdtemp(dir=tree.parent)) / "elsewhere"
-    (tree / "src").rename(elsewhere)
-    (tree / "src").symlink_to(elsewhere)
-
-
-def bind_socket(path: Path) -> None:
-    """Leave a socket behind."""
-    with socket.socket(socket.AF_UNIX) as server:
-        here = Path.cwd()
-        os.chdir(path.parent)
-        server.bind(path.name)
-        os.chdir(here)
-
-
-def make_readonly(tree: Path) -> None:
-    """Take the right to write from everything."""
-    for path in [tree, *tree.rglob("*")]:
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode & ~0o222)
 
 
 def make_immutable(tree: Path) -> None:
@@ -127,99 +97,63 @@ def make_deep(tree: Path) -> None:
     os.chdir(here)
 
 
-def mask_by_clock(tree: Path) -> None:
-    """Change a file and set its old times again."""
-    path = tree / "src" / "c.py"
-    times = path.stat()
-    path.write_text("C\n")
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def rebuild_as_files(tree: Path) -> None:
-    """Remove the whole worktree, and leave a file in its place."""
-    shutil.rmtree(tree)
-    tree.write_text("gone")
-
-
-VANDALS: dict[str, Callable[[Path], object]] = {
-    "does nothing": lambda tree: tree,
-    "changes a file": lambda tree: append(tree / "src/c.py"),
-    "changes a file and hides it": mask_by_clock,
-    "deletes a file": lambda tree: (tree / "src/c.py").unlink(),
-    "deletes the only file of a folder": lambda tree: (tree / "lonely/only.txt").unlink(),
-    "deletes a folder": lambda tree: shutil.rmtree(tree / "src/parser"),
-    "deletes everything in it": lambda tree: subprocess.run(
-        "rm -rf * .[!.]*", shell=True, cwd=tree, check=True
-    ),  # noqa: S602
-    "deletes the worktree": shutil.rmtree,
-    "deletes the slot": lambda tree: shutil.rmtree(tree.parent),
-    "puts a file in its place": rebuild_as_files,
-    "adds files": lambda tree: [
-        (tree / name).write_text("x") for name in ("new", "src/new", "a.log", "\udcff")
-    ],
-    "adds folders": lambda tree: (tree / "build/x/y").mkdir(parents=True),
-    "adds an ignored folder": lambda tree: (tree / "src/__pycache__").mkdir(),
+VANDALS: dict[str, str | Callable[[Path], None]] = {
+    "does nothing": "true",
+    "changes a file": "echo changed >> src/c.py",
+    "changes a file and hides it": "touch -r src/c.py ../t; printf 'C\n' > src/c.py; touch -r ../t src/c.py",
+    "deletes a file": "rm src/c.py",
+    "deletes the only file of a folder": "rm lonely/*",
+    "deletes a folder": "rm -r src/parser",
+    "deletes everything in it": "rm -rf * .[!.]*",
+    "deletes the worktree": 'rm -rf "$PWD"',
+    "deletes the slot": 'rm -rf "$(dirname "$PWD")"',
+    "puts a file in its place": 'rm -rf "$PWD"; echo x > "$PWD"',
+    "adds files": "touch new src/new a.log \"$(printf '\\377')\"",
+    "adds folders": "mkdir -p build/x/y",
+    "adds an ignored folder": "mkdir -p src/__pycache__",
     "adds very deep folders": make_deep,
-    "adds fifo and socket": lambda tree: (os.mkfifo(tree / "src/fifo"), bind_socket(tree / "socket")),
-    "replaces a file by a fifo": lambda tree: ((tree / "src/c.py").unlink(), os.mkfifo(tree / "src/c.py")),
-    "adds a nested repository": lambda tree: subprocess.run(
-        ["git", "init", "-q", str(tree / "vendor")], check=True
-    ),
-    "makes a tracked folder a repository": lambda tree: subprocess.run(
-        ["git", "init", "-q", str(tree / "src/parser")], check=True
-    ),
-    "adds a .git file in a folder": lambda tree: (tree / "src/.git").write_text("gitdir: /nowhere\n"),
-    "replaces a folder by a file": lambda tree: (shutil.rmtree(tree / "src"), (tree / "src").write_text("x")),
-    "replaces a file by a folder": lambda tree: (
-        (tree / "run.sh").unlink(),
-        (tree / "run.sh/x").mkdir(parents=True),
-    ),
-    "replaces a folder by a link to itself": move_away_and_link,
-    "replaces a file by a hard link": lambda tree: (
-        (tree / "run.sh").unlink(),
-        os.link(tree / "src/c.py", tree / "run.sh"),
-    ),
-    "changes rights": lambda tree: [(tree / name).chmod(0o700) for name in ("src", "src/c.py", ".")],
-    "makes it read-only": make_readonly,
+    "adds a fifo": "mkfifo src/fifo",
+    "replaces a file by a fifo": "rm src/c.py; mkfifo src/c.py",
+    "adds a nested repository": "git init -q vendor",
+    "makes a tracked folder a repository": "git init -q src/parser",
+    "adds a .git file in a folder": "echo 'gitdir: /nowhere' > src/.git",
+    "replaces a folder by a file": "rm -r src; echo x > src",
+    "replaces a file by a folder": "rm -r run.sh; mkdir -p run.sh/x",
+    "replaces a folder by a link to itself": 'to=$(mktemp -d -p ..); mv src $to; ln -s "$PWD/$to/src" src',
+    "replaces a file by a hard link": "ln -f src/c.py run.sh",
+    "changes rights": "chmod 700 src src/c.py .",
+    "makes it read-only": "chmod -R a-w .",
     "makes it immutable": make_immutable,
-    "takes all rights": lambda tree: [
-        (tree / name).chmod(0) for name in ("src/parser/deep", "src/parser", "src", ".")
-    ],
-    "commits": lambda tree: subprocess.run(
-        "date > when; git add -A; git commit -qm x; git tag t; date > src/c.py; git stash",
-        shell=True,  # noqa: S602
-        cwd=tree,
-        check=True,
-        capture_output=True,
-    ),
-    "removes .git": lambda tree: shutil.rmtree(tree / ".git"),
-    "makes .git a file": lambda tree: (shutil.rmtree(tree / ".git"), (tree / ".git").write_text("x")),
-    "removes the control directory": lambda tree: shutil.rmtree(tree.parent / "control"),
-    "corrupts the control index": lambda tree: (tree.parent / "control/index").write_bytes(b"DIRC nonsense"),
-    "leaves an index lock": lambda tree: (tree.parent / "control/index.lock").touch(),
-    "replaces control by a link": lambda tree: (
-        shutil.move(tree.parent / "control", tree.parent / "moved"),
-        (tree.parent / "control").symlink_to("moved"),
-    ),
+    "takes all rights": "chmod 0 src/parser/deep src/parser src .",
+    "commits": "date > w; git add -A; git commit -qm x; git tag t; date > src/c.py; git stash -q",
+    "removes .git": "rm -rf .git",
+    "makes .git a file": "rm -rf .git; echo x > .git",
+    "removes the control directory": "rm -rf ../control",
+    "corrupts the control index": "echo DIRC nonsense > ../control/index",
+    "leaves an index lock": "touch ../control/index.lock",
+    "replaces control by a link": "to=$(mktemp -d -p ..); mv ../control $to; ln -s $to/control ../control",
 }
+
+
+def act(vandal: str | Callable[[Path], None], tree: Path) -> None:
+    """Let a vandal loose on a tree."""
+    if isinstance(vandal, str):
+        subprocess.run(["sh", "-c", vandal], cwd=tree, check=True, capture_output=True)
+    else:
+        vandal(tree)
 
 
 @pytest.mark.parametrize("vandal", VANDALS.values(), ids=VANDALS)
 @pytest.mark.parametrize("is_same_worker", [True, False], ids=["same worker", "next worker"])
 def test_next_job_sees_exactly_its_commit(
-    tmp_path: Path,
-    repo: GitRepo,
-    worktree: Worktree,
-    first: str,
-    second: str,
-    vandal: Callable[[Path], object],
-    is_same_worker: bool,
+    repo: GitRepo, worktree: Worktree, second: str, vandal: str | Callable[[Path], None], is_same_worker: bool
 ) -> None:
     """Whatever a gate does to its worktree, the next job there sees its commit and nothing else."""
     persons = snapshot(repo.path)
-    expected = [checked_out(repo, commit, tmp_path / commit) for commit in (first, second)]
+    first = repo.head(f"{second}^")
+    expected = [checked_out(repo, commit, repo.path.parent / commit) for commit in (first, second)]
     worktree.move(first)
-    vandal(worktree.tree)
+    act(vandal, worktree.tree)
     if not is_same_worker:
         worktree = Worktree(worktree.slot_dir, repo.path / ".git")
 
@@ -227,7 +161,7 @@ def test_next_job_sees_exactly_its_commit(
     assert seen(worktree) == expected[0]
     assert git(worktree, "status", "--porcelain", "--ignored") == ""
 
-    vandal(worktree.tree)
+    act(vandal, worktree.tree)
     worktree.move(second)
     assert seen(worktree) == expected[1]
     assert git(worktree, "status", "--porcelain", "--ignored") == ""
@@ -245,33 +179,26 @@ def make_removable(worktree: Worktree) -> None:
 
 
 def vandalise(tree: Path, rng: random.Random) -> None:
-    """Do something random to something random in the tree."""
-    paths = [path for path in tree.rglob("*") if ".git" not in path.relative_to(tree).parts[:1]] or [
-        tree / "x"
-    ]
-    path, other = rng.choice(paths), rng.choice(paths)
-    if not path.parent.is_dir() or path.parent.is_symlink():
-        return
-    action = rng.randrange(8)
-    if action < 4 and os.path.lexists(path):
-        remove(os.fsencode(path))
-    if action == 1:
-        path.write_text(rng.choice(["a\n", "b\n", "x\n"]))
-    elif action == 2:
-        path.mkdir()
-        (path / rng.choice(["file", ".git", "b.py"])).write_text("z\n")
-    elif action == 3:
-        path.symlink_to(rng.choice([other, tree.parent / "outside", Path("..")]))
-    elif action == 4 and path.is_dir() and not path.is_symlink():
-        path.chmod(rng.choice([0o500, 0o700, 0o777]))
-        if rng.random() < 0.5 and os.access(path, os.W_OK) and not os.path.lexists(path / ".git"):
-            (path / ".git").mkdir()
-    elif action == 5 and path.is_file() and not path.is_symlink():
-        path.chmod(rng.choice([0o600, 0o755, 0o444]))
-    elif action == 6 and os.path.lexists(path) and other.parent.is_dir() and other not in path.parents:
-        subprocess.run(["mv", "-f", "-T", path, other], check=False, capture_output=True)
-    elif action == 7 and path.is_dir():
-        (path / f"new{rng.random()}").mkdir()
+    """Do something random to something random in the tree, as far as it can be done."""
+    paths = [path for path in tree.rglob("*") if path.relative_to(tree).parts[0] != ".git"] or [tree / "x"]
+    names = [shlex.quote(str(path)) for path in rng.choices(paths, k=2)]
+    script = rng.choice(
+        [
+            "rm -rf {0}",
+            "rm -rf {0}; echo x > {0}",
+            "rm -rf {0}; printf 'a\\n' > {0}",
+            "rm -rf {0}; mkdir {0}; touch {0}/.git {0}/b",
+            "rm -rf {0}; ln -s {1} {0}",
+            "rm -rf {0}; ln -s ../outside {0}",
+            "test -L {0} || chmod 500 {0}",
+            "test -L {0} || chmod 777 {0}",
+            "mkdir {0}/.git {0}/new",
+            "mv -f -T {0} {1}",
+            "cp -a {0} {1}",
+            "ln -f {0} {1}",
+        ]
+    )
+    subprocess.run(["sh", "-c", script.format(*names)], cwd=tree, check=False, capture_output=True)
 
 
 @pytest.mark.parametrize("seed", range(4))

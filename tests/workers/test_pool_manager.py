@@ -78,9 +78,7 @@ def test_workers_are_as_many_as_jobs_need_and_no_more_than_allowed(
             ]
             both = asyncio.gather(*(pool.run(job) for job in jobs))
             third = asyncio.create_task(pool.run(gate_job(tmp_path, commit, job_id="c")))
-            heard = 0
-            while heard < 2:
-                heard += (await bell.rung()).count("") and 1
+            await bell.rung(times=2)
             assert (set(pool.running), pool.waiting, pool.workers) == ({"a", "b"}, 1, 2)
             pool.cancel("a")
             end = await third
@@ -213,8 +211,7 @@ def test_an_idle_worker_that_dies_is_replaced(repo: GitRepo, tmp_path: Path, com
             (pid,) = recorder.pids.values()
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
-            while pool.workers:
-                await asyncio.sleep(0)
+            await asyncio.wait_for(recorder.terminated.wait(), 30)
             assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
 
     asyncio.run(scenario())

@@ -145,7 +145,7 @@ def test_shutdown_lets_the_job_finish(worker: Worker, tmp_path: Path, commit: st
 def test_the_gate_ends_with_the_control_process(
     worker: Worker, tmp_path: Path, commit: str, end: str
 ) -> None:
-    """When the line is cut, or it is told to end, a worker ends its gate with all its processes, and itself."""
+    """When the line is cut, or it is told to end, a worker ends its gate with its tree, and itself."""
     job, fifo = ringing(tmp_path, commit, "setsid sleep 300 & sleep 300")
     worker.say(job)
     fifo.read_text()
@@ -161,13 +161,13 @@ def test_the_gate_ends_with_the_control_process(
 def test_a_control_process_that_is_killed_takes_its_worker_along(
     repo: GitRepo, commit: str, tmp_path: Path
 ) -> None:
-    """`kill -9` of the control process leaves no worker and no gate, though it held the line open elsewhere."""
+    """`kill -9` of the control process leaves no worker and no gate."""
     job, fifo = ringing(tmp_path, commit, "sleep 300")
+    options = ["-I", "-m", MODULE, "--slot", str(tmp_path / "slots/0"), "--source", str(repo.path / ".git")]
     script = (
         "import os, subprocess, sys\n"
-        f"worker = subprocess.Popen([sys.executable, '-I', '-m', {MODULE!r}, '--slot', {str(tmp_path / 'slots/0')!r},"
-        f" '--source', {str(repo.path / '.git')!r}, '--parent', str(os.getpid())],"
-        " stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)\n"
+        f"command = [sys.executable, *{options!r}, '--parent', str(os.getpid())]\n"
+        "worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)\n"
         f"worker.stdin.write({encode(job)!r})\n"
         "worker.stdin.flush()\n"
         "print(worker.pid, flush=True)\n"

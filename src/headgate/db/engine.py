@@ -19,7 +19,7 @@ from headgate.errors import DatabaseError
 
 _BEGIN: Final = "headgate_begin"
 _POSTGRESQL_WRITER_LOCK: Final = (
-    "SELECT pg_advisory_xact_lock(hashtextextended('headgate ' || current_schema(), 0))"
+    "SELECT pg_advisory_xact_lock(hashtextextended(concat('headgate ', current_schema()), 0))"
 )
 
 
@@ -35,13 +35,13 @@ class Database:
         self.url: Final = url.render_as_string(hide_password=True)
         self.engine: Final = engine
         self.dialect: Final = engine.dialect.name
-        begin = "BEGIN IMMEDIATE" if self.dialect == "sqlite" else _POSTGRESQL_WRITER_LOCK
-        self._writer = engine.execution_options(**{_BEGIN: begin})
-        self._reader = engine
-        if self.dialect == "postgresql":
-            self._reader = engine.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
+        if self.dialect == "sqlite":
+            self._reader, writing = engine, {_BEGIN: "BEGIN IMMEDIATE"}
+        else:  # isolation is said aloud, because a server may have other defaults
+            snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            self._reader = engine.execution_options(**snapshot)
+            writing = {_BEGIN: _POSTGRESQL_WRITER_LOCK, "isolation_level": "READ COMMITTED"}
+        self._writer = engine.execution_options(**writing)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

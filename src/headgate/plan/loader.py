@@ -100,7 +100,14 @@ def parse_plan(
     root = enclosing_root(candidates)
     settings, faults = _settings(root, environ)
     plan, refused = _understand({"name": path.stem or "plan", **document.data})
-    around = Surroundings(folder=path.parent, root=root, environ=environ, settings=settings, names=names)
+    around = Surroundings(
+        folder=path.parent,
+        root=root,
+        environ=environ,
+        settings=settings,
+        names=names,
+        refused=document.broken | {found.location for found in refused},
+    )
     problems = _listed(document, [*refused, *validate(plan, around)], file=str(path))
     if problems:
         raise PlanError([*problems, *(faults.problems if faults else ())])
@@ -117,19 +124,22 @@ def _settings(root: Path | None, environ: Mapping[str, str]) -> tuple[Settings, 
         return Settings(), error
 
 
-_STAND_IN: Final[Mapping[str, Any]] = {"-": {"tasks": {"-": {"patch": "-"}}}}
+_STAND_IN: Final[Mapping[str, Any]] = {"x": {"tasks": {"x": {"patch": "x"}}}}
 
 
 def _understand(data: dict[str, Any]) -> tuple[Plan, list[Finding]]:
     """Give the plan as far as the model accepts it, and what the model refused."""
     refused: list[Finding] = []
+    last: list[Finding] = []
     empty = False
     while True:
         try:
             plan = Plan.model_validate({**data, "workstreams": _STAND_IN} if empty else data)
         except ValidationError as error:
             found = findings(error, Plan)
-            refused = refused or found
+            if found == last:
+                raise RuntimeError(f"could not cut out {found[0]}") from error
+            last, refused = found, refused or found
             for finding in found:
                 _cut(data, finding)
             empty = "workstreams" not in data

@@ -177,7 +177,7 @@ class GateDefinition(_Part):
 
     type: GateType = Field(default=GateType.UNIT, description="What kind of proof it is.")
     run: Command = Field(description="The command, run at the root of a worktree.")
-    needs: tuple[Name, ...] = Field(default=(), description="Gates that must have passed first.")
+    needs: tuple[str, ...] = Field(default=(), description="Gates that must have passed first.")
     timeout: Duration | None = Field(
         default=None,
         description="Wall time after which it has failed. Defaults to the setting `gate_timeout`.",
@@ -237,17 +237,17 @@ class TaskPlan(_Part):
 
     title: Text | None = Field(default=None, description="What people read.")
     patch: Text | None = Field(default=None, description="A ready diff; path relative to the plan file.")
-    tool: Name | None = Field(default=None, description="The tool that makes the patch.")
+    tool: str | None = Field(default=None, description="The tool that makes the patch.")
     prompt: Text | None = Field(default=None, description="What the tool is asked to do.")
     prompt_file: Text | None = Field(
         default=None, description="The same from a file; path relative to the plan file."
     )
-    needs: tuple[Name, ...] = Field(default=(), description="Tasks of the same workstream that come first.")
+    needs: tuple[str, ...] = Field(default=(), description="Tasks of the same workstream that come first.")
     scope: Globs | None = Field(
         default=None,
         description="Gitignore-style globs: all that its patch may touch. Default: what policy allows.",
     )
-    gates: tuple[Name, ...] | None = Field(
+    gates: tuple[str, ...] | None = Field(
         default=None,
         description="Gates on its patch; `[]` for none. Default: every gate whose `on` has task.",
     )
@@ -275,10 +275,10 @@ class WorkstreamPlan(_Part):
     """Tasks that land as a whole or not at all."""
 
     title: Text | None = Field(default=None, description="What people read.")
-    needs: tuple[Name, ...] = Field(default=(), description="Workstreams that must be completed first.")
+    needs: tuple[str, ...] = Field(default=(), description="Workstreams that must be completed first.")
     critical: StrictBool = Field(default=True, description="Its failure fails the run.")
     priority: StrictInt = Field(default=0, description="Higher goes first.")
-    gates: tuple[Name, ...] | None = Field(
+    gates: tuple[str, ...] | None = Field(
         default=None,
         description="Gates on the merged result; `[]` for none. Default: every gate whose `on` has landing.",
     )

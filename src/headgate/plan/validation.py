@@ -50,6 +50,7 @@ class Surroundings:
         environ: The environment, for PATH.
         settings: The settings that the plan's policy may only tighten.
         names: All names of the plan file.
+        refused: Places that were refused already; what is missing there is no news.
     """
 
     folder: Path
@@ -57,6 +58,11 @@ class Surroundings:
     environ: Mapping[str, str]
     settings: Settings
     names: Names
+    refused: Collection[Location]
+
+    def has_refused(self, place: Location, *keys: str) -> bool:
+        """Tell whether something was written under one of these keys that the model did not take."""
+        return any((*place, key) in self.refused for key in keys)
 
 
 def validate(plan: Plan, around: Surroundings) -> Iterator[Finding]:
@@ -66,7 +72,7 @@ def validate(plan: Plan, around: Surroundings) -> Iterator[Finding]:
     yield from _globs(plan.keep, ("keep",), around)
     yield from _policy(plan.policy, ("policy",), [around.settings.policy], around)
     yield from _gates(plan, around)
-    yield from _tools(plan)
+    yield from _tools(plan, around)
     yield from _workstreams(plan, around)
 
 
@@ -103,8 +109,10 @@ def _runnable(plan: Plan, gate: GateDefinition, place: Location, around: Surroun
     yield Finding(location=(*place, "run"), message=f"nobody can run it: {program!r} {where}", hint=hint)
 
 
-def _tools(plan: Plan) -> Iterator[Finding]:
+def _tools(plan: Plan, around: Surroundings) -> Iterator[Finding]:
     for name, tool in plan.tools.items():
+        if around.has_refused(("tools", name), "run", "preset"):
+            continue
         if (tool.run is None) == (tool.preset is None):
             said = "neither 'run' nor 'preset'" if tool.run is None else "both 'run' and 'preset'"
             yield Finding(
@@ -150,13 +158,13 @@ def _needs_of_task(task: TaskPlan, workstream: str, place: Location, names: Name
     for index, need in enumerate(task.needs):
         if need in known:
             continue
-        owner, task = _owner_of(need, names)
+        owner, bare = _owner_of(need, names)
         if owner == workstream:
-            hint = f"within a workstream write {task!r}"
+            hint = f"within a workstream write {bare!r}"
             yield Finding(location=(*place, index), message=f"there is no task {need!r}", hint=hint)
         elif owner is not None:
             hint = f"let the workstream {workstream!r} need {owner!r}"
-            message = f"the task {task!r} is in another workstream, {owner!r}"
+            message = f"the task {bare!r} is in another workstream, {owner!r}"
             yield Finding(location=(*place, index), message=message, hint=hint)
         else:
             yield _unknown_name(need, known, (*place, index), "task")
@@ -172,6 +180,8 @@ def _owner_of(need: str, names: Names) -> tuple[str | None, str]:
 
 def _source(plan: Plan, task: TaskPlan, place: Location, around: Surroundings) -> Iterator[Finding]:
     """Check what the patch comes from: exactly one of a ready diff and a tool."""
+    if around.has_refused(place, "patch", "tool"):
+        return
     if (task.patch is None) == (task.tool is None):
         said = "neither 'patch' nor 'tool'" if task.patch is None else "both 'patch' and 'tool'"
         yield Finding(location=place, message=f"task {place[-1]!r} has {said}", hint="give exactly one")
@@ -200,7 +210,8 @@ def _tool_of_task(plan: Plan, task: TaskPlan, place: Location, around: Surroundi
         yield Finding(location=(*place, "prompt_file"), message=fault[0], hint=fault[1])
     tool = plan.tools.get(name)
     asks = tool is not None and (tool.preset is not None or "{prompt" in " ".join(tool.run or ()))
-    if asks and task.prompt is None and task.prompt_file is None:
+    is_asked = task.prompt is not None or task.prompt_file is not None
+    if asks and not is_asked and not around.has_refused(place, "prompt", "prompt_file"):
         hint = "give 'prompt' or 'prompt_file'"
         yield Finding(location=place, message=f"the tool {name!r} needs to be told what to do", hint=hint)
 

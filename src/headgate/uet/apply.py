@@ -3,7 +3,9 @@
 The order of trying, and who decides:
 
 1. Exactly. `git apply` places every hunk at its stated line: the result has to be, byte for byte, what
-   the own reading makes of the base. One git process; the normal case.
+   the own reading makes of the base. One git process; the normal case. Only when the lines of a hunk occur
+   more than once in a file that has changed since may the stated line be another one than was meant: then
+   the merge is asked too.
 2. Three-way, when the text names the blobs it was made on, the repository has them, and they are not what
    the base has. Git merges what the patch did to its own base into this one. **Its word is final where it
    can be had, also when the patch would apply with offsets**: unchanged context at another line may
@@ -12,32 +14,42 @@ The order of trying, and who decides:
 3. With offsets, when there are no such blobs: git found every line of context elsewhere, nothing is
    fuzzy. The result has to be what the own reading makes with the hunks where git says they went.
 
-A hunk without any context (``diff -U0``) that was made on another file is never placed by line number
-alone. What applies nowhere but applies in reverse is there already. A result that differs from the own
+A hunk without any context (``diff -U0``) that was made on another state of the file is never placed by
+line number alone: it gets its context from the file it was made on, if the repository has that, or is
+refused. What applies nowhere but applies in reverse is there already. A result that differs from the own
 reading is refused as malformed, whatever git's exit code was.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 from headgate.reasons import Reason, ReasonCode
 from headgate.uet.apply_git import Attempt, attempt, private_entries
-from headgate.uet.expectation import Reading, is_merged, outcome, preimage_of, read_change
+from headgate.uet.expectation import (
+    REMOVING,
+    Reading,
+    is_done,
+    is_merged,
+    is_repeated,
+    outcome,
+    preimage_of,
+    read_change,
+)
 from headgate.uet.intake import Intake
 from headgate.uet.locate import locate
 from headgate.uet.repository import Repository
 from headgate.uet.trees import Entry
 from headgate.uet.unified_diff import ChangeKind, FileChange, show_path
 
-_NOT_TRIED: Final = Attempt(
-    took=False,
-    complaints=(
-        "a hunk without context lines was made on another state of the file, so its place is unknown",
-    ),
-)
+_UNPLACED: Final = "a hunk without context lines was made on another state of the file: its place is unknown"
+_EMPTY_BLOB: Final = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 _SHOWN: Final = 10
+"""How many complaints or paths a message for people lists."""
+_KEPT: Final = 200
+"""How many of them are kept for programs."""
 
 
 class ApplyMethod(StrEnum):
@@ -81,10 +93,23 @@ def apply_patch(repository: Repository, base_tree: str, intake: Intake) -> Appli
     Raises:
         GitError: git or the disk failed; it says nothing about the patch.
     """
-    located = locate(intake, lambda path: _content_at(repository, base_tree, path))
+    blind = [change for change in intake.files if _is_blind(repository, base_tree, change)]
+    own_bases = {change.old_path: preimage_of(repository, change) for change in blind}
+    if any(own_bases[change.old_path] is None and _only_adds(change) for change in blind):
+        return _Application(repository, base_tree, intake).refused((_UNPLACED,))
+
+    def content_at(path: bytes) -> bytes | None:
+        own_base = own_bases.get(path)
+        if own_base is not None:
+            return repository.read_blob(own_base)
+        blob = repository.blob_at(base_tree, path)
+        return None if blob is None else blob.data
+
+    located = locate(intake, content_at)
     if isinstance(located, Reason):
         return Refused(reason=located)
-    return _Application(repository, base_tree, located).run()
+    application = _Application(repository, base_tree, located)
+    return application.refused((_UNPLACED,)) if located.is_zero_context else application.run()
 
 
 class _Application:
@@ -92,32 +117,42 @@ class _Application:
 
     def __init__(self, repository: Repository, base_tree: str, intake: Intake) -> None:
         self.repository, self.base_tree, self.intake = repository, base_tree, intake
-        self.text = intake.render()
         self.touched = {path for change in intake.files for path in change.paths}
         self.index = private_entries(self.touched, self.entry_at, repository)
-        self.options = ("--unidiff-zero",) if intake.is_zero_context else ()
+
+    @cached_property
+    def text(self) -> bytes:
+        return self.intake.render()
 
     def entry_at(self, path: bytes) -> Entry | None:
         return self.repository.entry_at(self.base_tree, path)
 
     def run(self) -> Applied | Refused:
-        direct = self.attempt() if self.is_place_known() else _NOT_TRIED
+        direct = self.attempt()
         readings = self.readings(direct)
         if direct.took:
             if not self.is_as_read(direct, readings):
                 return self.malformed(direct, readings)
             if all(reading.is_exact for reading in readings):
-                return self.applied(direct, ApplyMethod.EXACT, readings)
-        if any(self.can_merge(reading, direct) for reading in readings):
+                return self.exact(self.applied(direct, ApplyMethod.EXACT, readings), readings)
+        if any(self.can_merge(reading) for reading in readings if not reading.is_exact):
             return self.three_way()
-        if direct.took and not self.intake.is_zero_context:
+        if direct.took:
             return self.applied(direct, ApplyMethod.OFFSET, readings)
-        return self.refused(direct)
+        return self.refused(direct.complaints, is_malformed=direct.is_malformed)
+
+    def exact(self, exact: Applied | Refused, readings: list[Reading]) -> Applied | Refused:
+        """Return what came of applying exactly, unless a merge knows that its lines are meant elsewhere."""
+        if not any(self.can_merge(reading) and is_repeated(self.repository, reading) for reading in readings):
+            return exact
+        merged = self.three_way()
+        agree = isinstance(exact, Applied) and isinstance(merged, Applied) and exact.tree == merged.tree
+        return exact if agree else merged
 
     def three_way(self) -> Applied | Refused:
         merged = self.attempt("--3way")
         if not merged.took:
-            return self.refused(merged)
+            return self.refused(merged.complaints, is_malformed=merged.is_malformed)
         readings = self.readings(merged)
         for reading in readings:
             path = reading.change.new_path or reading.change.path
@@ -133,34 +168,25 @@ class _Application:
 
     def attempt(self, *options: str) -> Attempt:
         private = self.repository.private_git_dir()
-        return attempt(private, self.index, self.text, (*self.options, *options))
+        return attempt(private, self.index, self.text, options)
 
     def before(self, change: FileChange) -> Entry | None:
-        return None if change.old_path is None else self.entry_at(change.old_path)
+        """Return the file, link or submodule that the base has at a change's old path."""
+        return None if change.old_path is None else self.index.get(change.old_path)
 
     def readings(self, tried: Attempt) -> list[Reading]:
         moved = tried.moved if len(tried.moved) == len(self.intake.files) else ({},) * len(self.intake.files)
         pairs = zip(self.intake.files, moved, strict=True)
         return [read_change(self.repository, self.before(change), change, where) for change, where in pairs]
 
-    def is_place_known(self) -> bool:
-        """Does every hunk say where it belongs, by its context or by the file that it was made on?"""
-        return not self.intake.is_zero_context or all(
-            change.kind is ChangeKind.ADD or not _has_blind_hunk(change) or self.is_own_base(change)
-            for change in self.intake.files
-        )
-
-    def is_own_base(self, change: FileChange) -> bool:
-        before = self.before(change)
-        return before is not None and change.old_blob is not None and before.id.startswith(change.old_blob)
-
-    def can_merge(self, reading: Reading, direct: Attempt) -> bool:
+    def can_merge(self, reading: Reading) -> bool:
         """Would a three-way merge know more about this change?"""
-        is_settled = reading.is_exact and direct is not _NOT_TRIED
-        if is_settled or reading.before is None or not (reading.change.hunks or reading.change.binary):
+        is_content = bool(reading.change.hunks) or reading.change.binary is not None
+        if reading.before is None or not is_content:
             return False
-        own_base = preimage_of(self.repository, reading.change)
-        return own_base is not None and own_base != reading.before.id
+        if reading.change.old_blob is None or reading.before.id.startswith(reading.change.old_blob):
+            return False
+        return preimage_of(self.repository, reading.change) is not None
 
     def is_as_read(self, tried: Attempt, readings: list[Reading]) -> bool:
         if not all(reading.is_readable for reading in readings):
@@ -175,11 +201,7 @@ class _Application:
         others = {path: entry for path, entry in self.index.items() if path not in self.touched}
         left = {path: entry for path, entry in tried.entries.items() if path not in self.touched}
         placed = {change.new_path for change in self.intake.files}
-        gone = {
-            change.old_path
-            for change in self.intake.files
-            if change.kind in {ChangeKind.DELETE, ChangeKind.RENAME} and change.old_path not in placed
-        }
+        gone = {change.old_path for change in self.intake.files if change.kind in REMOVING} - placed
         return others == left and not gone & tried.entries.keys()
 
     def applied(self, tried: Attempt, method: ApplyMethod, readings: list[Reading]) -> Applied | Refused:
@@ -195,22 +217,24 @@ class _Application:
             return _refused(ReasonCode.ALREADY_APPLIED, "everything that the patch does is already there", {})
         return _refused(ReasonCode.EMPTY_PATCH, "the patch changes nothing", {})
 
-    def refused(self, tried: Attempt) -> Refused:
-        complaints = tried.complaints or _NOT_TRIED.complaints
-        detail = {"paths": self.shown_paths(), "git": list(complaints)}
+    def refused(self, complaints: tuple[str, ...], *, is_malformed: bool = False) -> Refused:
+        detail = {"paths": self.shown_paths(), "git": list(complaints[:_KEPT])}
         said = "; ".join(complaints[:_SHOWN])
-        if tried.is_malformed:
+        if is_malformed:
             return _refused(ReasonCode.FORMAT_INVALID, f"git cannot read the patch: {said}", detail)
-        if self.is_there_already():
-            message = "everything that the patch does is already there: it applies in reverse"
+        if self.is_done() or (not self.intake.needs_base and self.attempt("-R", "--check").took):
+            message = "everything that the patch does is already there"
             return _refused(ReasonCode.ALREADY_APPLIED, message, detail)
         message = f"the patch does not fit what is there: {said}; make it again on the current state"
         return _refused(ReasonCode.CONFLICT, message, detail)
 
-    def is_there_already(self) -> bool:
-        """Does the patch apply in reverse, at a place that is sure?"""
-        reverse = self.attempt("-R", "--check")
-        return reverse.took and not (self.intake.is_zero_context and any(reverse.moved))
+    def is_done(self) -> bool:
+        """Does everything stand as the patch states it, going by the ids in the text?"""
+        placed = {change.new_path for change in self.intake.files}
+        left = {change.old_path for change in self.intake.files if change.kind in REMOVING} - placed
+        return not left & self.index.keys() and all(
+            is_done(self.repository, change, self.index.get(change.path)) for change in self.intake.files
+        )
 
     def malformed(self, tried: Attempt, readings: list[Reading]) -> Refused:
         wanted = outcome(readings)
@@ -218,7 +242,7 @@ class _Application:
             {reading.change.path for reading in readings if not reading.is_readable}
             | {path for path, entry in wanted.items() if tried.entries.get(path) != entry}
         )
-        shown = [show_path(path) for path in wrong]
+        shown = [show_path(path) for path in wrong[:_KEPT]]
         message = (
             f"git applied something else than the text says, in {', '.join(shown[:_SHOWN])}: "
             "the patch is damaged, make it again"
@@ -226,15 +250,20 @@ class _Application:
         return _refused(ReasonCode.FORMAT_INVALID, message, {"paths": shown})
 
     def shown_paths(self) -> list[str]:
-        return [show_path(path) for path in sorted(self.touched)]
+        return [show_path(path) for path in sorted(self.touched)[:_KEPT]]
 
 
-def _content_at(repository: Repository, tree: str, path: bytes) -> bytes | None:
-    blob = repository.blob_at(tree, path)
-    return None if blob is None else blob.data
+def _is_blind(repository: Repository, tree: str, change: FileChange) -> bool:
+    """Is there a hunk with no context in a change that is not known to be made on this very file?"""
+    if change.old_path is None or all(hunk.leading or hunk.trailing for hunk in change.hunks):
+        return False
+    before = repository.entry_at(tree, change.old_path)
+    if before is None or before.id == _EMPTY_BLOB:
+        return False
+    return change.old_blob is None or not before.id.startswith(change.old_blob)
 
 
-def _has_blind_hunk(change: FileChange) -> bool:
+def _only_adds(change: FileChange) -> bool:
     """Is there a hunk that only adds, with nothing around it to say where?"""
     return any(not hunk.old_lines() and hunk.new_lines() for hunk in change.hunks)
 

@@ -29,9 +29,11 @@ _OUTSIDE: Final = re.compile(
     r"(loose )?object |inflate: |Unable to ))"
 )
 _BAD_FORMAT: Final = re.compile(
-    r"^error: (corrupt |No valid patches|unrecognized |invalid path|cannot apply binary patch|git diff |"
-    r"git apply: bad|patch with only garbage|.*lacks filename|incorrect binary|binary patch)"
+    r"^error: (unable to find filename|invalid path|cannot apply binary patch|missing binary patch data|"
+    r"new mode .* does not match old mode|binary patch to .* creates incorrect result)"
 )
+_UNREADABLE: Final = 128
+"""What `git apply` exits with when it cannot read a patch, but also when files and directories clash."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +128,13 @@ def _moved(stderr: str) -> tuple[Mapping[int, int], ...]:
 
 def _refusal(args: tuple[str, ...], result: GitResult) -> Attempt:
     lines = [line for line in result.stderr.splitlines() if line.startswith(("error: ", "fatal: ", "U "))]
-    blamed = [line for line in lines if not _REFUSALS.search(line)]
+    is_malformed = any(_BAD_FORMAT.search(line) for line in lines)
+    blamed = [line for line in lines if not _REFUSALS.search(line) and not _BAD_FORMAT.search(line)]
     if result.code < 0 or not lines or any(_OUTSIDE.search(line) for line in blamed):
         raise failure(args, result)
     complaints = (re.sub("^(error: |U )", "", line) for line in lines if not line.startswith("error: while "))
     return Attempt(
         took=False,
         complaints=tuple(text.encode(errors="backslashreplace").decode() for text in complaints),
-        is_malformed=any(_BAD_FORMAT.search(line) for line in blamed),
+        is_malformed=is_malformed or (result.code == _UNREADABLE and blamed == lines),
     )

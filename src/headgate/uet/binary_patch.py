@@ -157,11 +157,11 @@ def _bits(delta: bytes, at: int, flags: int, count: int) -> tuple[int, int]:
 
 
 def _varint(delta: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
+    value = 0
+    for shift in range(0, 70, 7):
         byte = delta[at]
-        value |= (byte & 0x7F) << shift
-        shift += 7
         at += 1
+        value |= (byte & 0x7F) << shift
         if not byte & 0x80:
-            return value, at
+            break
+    return value, at

@@ -59,6 +59,14 @@ def is_blank(line: bytes) -> bool:
     return line in _BLANKS
 
 
+def skip_blank(lines: Sequence[bytes], at: int) -> int:
+    """Return the first line from a place on that is not blank, or the end."""
+    end = len(lines)
+    while at < end and lines[at] in _BLANKS:
+        at += 1
+    return at
+
+
 def is_fence(line: bytes) -> bool:
     """Tell whether the line opens or closes a code fence."""
     return line.startswith((b"```", b"~~~"))
@@ -115,6 +123,8 @@ def stray_syntax(lines: Sequence[bytes], at: int, *, is_after_file: bool) -> str
         is_after_file: Whether part of a diff was read before; then the rules are stricter.
     """
     line = lines[at]
+    if line in _BLANKS:
+        return None
     if b"\0" in line:
         return "a NUL byte stands outside of any file's content"
     if _STRAY.match(line):
@@ -130,8 +140,8 @@ def stray_syntax(lines: Sequence[bytes], at: int, *, is_after_file: bool) -> str
             lines[at + 1].startswith(b"--- ") or lines[at + 1].startswith((b"diff -", b"Only in "))
         )
         return None if opens else "a `diff` line without the diff"
-    if is_after_file and line.startswith((b"diff ", b"index ")):
-        return "this looks like a damaged header of another file"
+    if is_after_file and (line.startswith((b"diff ", b"index ")) or b"diff --git ".startswith(line)):
+        return "this looks like a damaged or cut header of another file"
     return None
 
 

@@ -17,7 +17,9 @@ from headgate.uet.trees import FILE_MODE, SUBMODULE_MODE, Entry
 from headgate.uet.unified_diff import ChangeKind, FileChange, Hunk, lines_of, patched
 
 _SUBMODULE: Final = re.compile(rb"Subproject commit ([0-9a-f]{40})\n?")
-_REMOVING: Final = frozenset({ChangeKind.DELETE, ChangeKind.RENAME})
+REMOVING: Final = frozenset({ChangeKind.DELETE, ChangeKind.RENAME})
+"""The changes after which nothing is at the old path, unless another change puts it there."""
+
 _UNMOVED: Final[Mapping[int, int]] = {}
 
 
@@ -71,7 +73,7 @@ def outcome(readings: Sequence[Reading]) -> dict[bytes, Entry | None]:
     """Return what each touched path has to be: first all removals, then all that is put there, as in git."""
     found: dict[bytes, Entry | None] = {}
     for reading in readings:
-        if reading.change.kind in _REMOVING and reading.change.old_path is not None:
+        if reading.change.kind in REMOVING and reading.change.old_path is not None:
             found[reading.change.old_path] = None
     for reading in readings:
         if reading.change.new_path is not None:
@@ -99,6 +101,35 @@ def is_merged(repository: Repository, before: Entry | None, change: FileChange, 
     return all(
         b"\n" + run.removesuffix(b"\n") in merged for hunk in change.hunks for run in _added_runs(hunk)
     )
+
+
+def is_repeated(repository: Repository, reading: Reading) -> bool:
+    """Do the old lines of a hunk occur more than once in the base, and so not say where it belongs?"""
+    if reading.before is None or not reading.change.hunks:
+        return False
+    base = b"\n" + content_of(repository, reading.before)
+    blocks = (b"\n" + b"".join(hunk.old_lines()) for hunk in reading.change.hunks)
+    return any(base.find(block, base.find(block) + 1) != -1 for block in blocks)
+
+
+def is_done(repository: Repository, change: FileChange, after: Entry | None) -> bool:
+    """Is what a change wants at its new path there already, by the id or the whole content that it states?
+
+    Args:
+        repository: Where the base is.
+        change: The change; one without a new path is done when nothing is at its old one.
+        after: What the base has at its new path, else at its old one.
+    """
+    if change.kind is ChangeKind.DELETE or after is None:
+        return change.kind is ChangeKind.DELETE and after is None
+    if change.new_mode is not None and change.new_mode != after.mode:
+        return False
+    if change.new_blob is not None:
+        return after.id.startswith(change.new_blob)
+    if change.kind is ChangeKind.ADD:
+        return patched(b"", change) == content_of(repository, after)
+    is_mode_change = change.kind is ChangeKind.MODIFY and change.new_mode is not None
+    return is_mode_change and not change.hunks and change.binary is None
 
 
 def preimage_of(repository: Repository, change: FileChange) -> str | None:

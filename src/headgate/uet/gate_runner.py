@@ -400,7 +400,8 @@ def _not_started(spec: GateSpec, cwd: Path, error: Exception) -> GateOutcome:
     refused = GateOutcome(passed=False, fault="spawn_failed", message=f"{spec.name} did not start: {error}")
     if not isinstance(error, FileNotFoundError | PermissionError) or not cwd.is_dir():
         return refused
-    code = _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
+    is_path = "/" in spec.argv[0]
+    code = _NOT_EXECUTABLE if is_path and isinstance(error, PermissionError) else _NOT_FOUND
     message = f"{spec.name}: {spec.argv[0]} was not found or may not be run"
     return replace(refused, exit_code=code, fault="missing_program", message=message)
 

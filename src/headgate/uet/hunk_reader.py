@@ -18,6 +18,7 @@ from headgate.uet.diff_text import (
     is_fence,
     is_marker,
     is_signature,
+    skip_blank,
 )
 from headgate.uet.unified_diff import NO_NEWLINE, Hunk, HunkDoubt
 
@@ -134,9 +135,7 @@ def _goes_on(lines: Sequence[bytes], end: int) -> bool:
     Raises:
         DiffError: Changed lines follow behind a blank one: more of the hunk, or a list in prose?
     """
-    at = end
-    while at < len(lines) and is_blank(lines[at]):
-        at += 1
+    at = skip_blank(lines, end)
     if at == len(lines) or lines[at][0] not in b" +-\\" or begins_file(lines, at) or is_signature(lines, at):
         return False
     if at == end:
@@ -152,7 +151,7 @@ def _end_by_shape(lines: Sequence[bytes], start: int) -> int:
     while at < len(lines):
         line = lines[at]
         if is_blank(line):
-            at += 1
+            at = skip_blank(lines, at)
             continue
         if line[0] not in b" +-\\":
             break
@@ -175,9 +174,7 @@ def _recount(lines: Sequence[bytes], at: int, end: int) -> tuple[int, int]:
 def _refuse_cut(lines: Sequence[bytes], at: int, end: int, *, is_short: bool) -> None:
     if not is_short:
         return
-    behind = end
-    while behind < len(lines) and is_blank(lines[behind]):
-        behind += 1
+    behind = skip_blank(lines, end)
     if behind == len(lines):
         raise DiffError("the text ends before the hunk does: it was truncated", at)
     shows_end = (

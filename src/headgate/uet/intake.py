@@ -20,7 +20,7 @@ from headgate.uet.path_quoting import show_path
 from headgate.uet.render import render_change
 from headgate.uet.section_meaning import change_of, has_effect
 from headgate.uet.section_reader import read_section
-from headgate.uet.unified_diff import ChangeKind, FileChange
+from headgate.uet.unified_diff import ChangeKind, Doubt, FileChange
 
 __all__ = ["Intake", "MailHeader", "Scope", "take_in"]
 
@@ -105,13 +105,11 @@ class Intake:
 
     @cached_property
     def is_zero_context(self) -> bool:
-        """Whether some hunk has no context: then git needs ``--unidiff-zero`` and only the line number counts."""
-        return any(
-            hunk.leading == 0 and hunk.trailing == 0
-            for change in self.files
-            if change.kind not in (ChangeKind.ADD, ChangeKind.DELETE)
-            for hunk in change.hunks
-        )
+        """Whether only line numbers say where some hunk belongs, and the base did not confirm them.
+
+        Git needs ``--unidiff-zero`` for such a patch, and that it applies elsewhere proves nothing.
+        """
+        return any(change.is_loose or Doubt.CONTEXT in change.doubts for change in self.files)
 
     def render(self, changes: Sequence[FileChange] | None = None) -> bytes:
         """Write the text for git: of everything, or of some of its changes.
@@ -183,15 +181,12 @@ def _read_sections(lines: Sequence[bytes], at: int, binary_limit: int) -> list[S
 
 def _decide_lone_names(sections: Sequence[Section], changes: Sequence[FileChange]) -> list[FileChange]:
     """Decide whether names of files made or deleted have a prefix, by how the other files are named."""
-    has_prefix = [section.names[0] != section.names[1] for section in sections if _tells_prefix(section)]
+    pairs = [section.names for section in sections if section.names is not None]
+    has_prefix = [old != new for old, new in pairs if same_file(old, new) is not None]
     return [
         change if section.lone_name is None else _named(change, _lone_path(section.lone_name, has_prefix))
         for section, change in zip(sections, changes, strict=True)
     ]
-
-
-def _tells_prefix(section: Section) -> bool:
-    return section.names is not None and same_file(*section.names) is not None
 
 
 def _lone_path(name: bytes, has_prefix: Sequence[bool]) -> bytes:

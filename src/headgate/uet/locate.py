@@ -31,6 +31,8 @@ from headgate.uet.unified_diff import (
 ReadBlob = Callable[[bytes], bytes | None]
 
 _CONTEXT: Final = 3
+_MOST_SEARCH: Final = 20_000_000_000
+"""Bytes to search at most for hunks without line numbers: some seconds."""
 
 
 def locate(intake: Intake, read_blob: ReadBlob) -> Intake | Reason:
@@ -87,6 +89,8 @@ def _settle_existing(
 ) -> FileChange:
     path = change.old_path or b""
     base = read_blob(path)
+    if not change.doubts - {Doubt.CONTEXT} and not any(hunk.is_doubtful for hunk in change.hunks):
+        return _with_confirmed_context(change, base)
     if Doubt.EXISTENCE in change.doubts:
         if base is None:
             repairs.append(f"{show_path(path)}: it does not exist, so the patch makes it")
@@ -98,7 +102,7 @@ def _settle_existing(
         change = _settle_endings(change, base, endings, repairs)
     if any(hunk.is_doubtful for hunk in change.hunks):
         change = _placed(change, base, repairs)
-    return _check_open_end(change, base)
+    return _check_open_end(_with_confirmed_context(change, base), base)
 
 
 def _as_new(change: FileChange) -> FileChange:
@@ -177,6 +181,9 @@ class _Base:
 
 def _placed(change: FileChange, content: bytes, repairs: list[str]) -> FileChange:
     base = _Base.of(content)
+    unplaced = sum(hunk.old_start is None for hunk in change.hunks)
+    if unplaced * len(content) > _MOST_SEARCH:
+        raise DiffError(f"{show_path(change.path)}: too many hunks without line numbers for a file of its size")
     hunks: list[Hunk] = []
     for number, hunk in enumerate(change.hunks, 1):
         line = _place(base, hunk, f"{show_path(change.path)}: hunk {number}")
@@ -216,29 +223,51 @@ def _place(base: _Base, hunk: Hunk, name: str) -> int:
 
 
 def _with_context(hunks: Sequence[Hunk], lines: list[bytes]) -> list[Hunk]:
-    """Give hunks as much context as git would, taken from the base between them."""
-    edges = [0, *(edge for hunk in hunks for edge in old_span(hunk)), len(lines)]
+    """Give hunks as much context as git would, from the base, and make those one whose context would meet."""
     out: list[Hunk] = []
-    for index, hunk in enumerate(hunks):
-        start, end = old_span(hunk)
-        before = lines[max(edges[2 * index], start - max(0, _CONTEXT - hunk.leading)) : start]
-        after = lines[end : min(edges[2 * index + 3], end + max(0, _CONTEXT - hunk.trailing))]
-        if after and not hunk.lines[-1].endswith(b"\n"):
-            raise DiffError("lines go on after a line without newline")
-        out.append(_widened(hunk, before, after))
-    return out
+    for hunk in hunks:
+        if out and old_span(hunk)[0] - old_span(out[-1])[1] <= 2 * _CONTEXT:
+            out[-1] = _joined(out[-1], hunk, lines)
+        else:
+            out.append(hunk)
+    return [_widened(hunk, lines) for hunk in out]
 
 
-def _widened(hunk: Hunk, before: list[bytes], after: list[bytes]) -> Hunk:
-    start, _ = old_span(hunk)
-    count = len(before) + len(after)
-    if not count:
-        return hunk
-    lines = (*_as_context(before), *hunk.lines, *_as_context(after))
-    old_count, new_count = hunk.old_count + count, hunk.new_count + count
-    return replace(
-        hunk, old_start=start - len(before) + 1, old_count=old_count, new_count=new_count, lines=lines
+def _joined(before: Hunk, after: Hunk, lines: list[bytes]) -> Hunk:
+    (start, end), (resumed, _) = old_span(before), old_span(after)
+    return _spanning(
+        before,
+        start,
+        (*before.lines, *_as_context(lines[end:resumed]), *after.lines),
+        [before, after],
+        resumed - end,
     )
+
+
+def _widened(hunk: Hunk, lines: list[bytes]) -> Hunk:
+    start, end = old_span(hunk)
+    head = lines[max(0, start - max(0, _CONTEXT - hunk.leading)) : start]
+    tail = lines[end : end + max(0, _CONTEXT - hunk.trailing)]
+    body = (*_as_context(head), *hunk.lines, *_as_context(tail))
+    return _spanning(hunk, start - len(head), body, [hunk], len(head) + len(tail))
+
+
+def _spanning(hunk: Hunk, start: int, body: tuple[bytes, ...], parts: list[Hunk], context: int) -> Hunk:
+    old_count = sum(part.old_count for part in parts) + context
+    new_count = sum(part.new_count for part in parts) + context
+    return replace(
+        hunk, old_start=start + (old_count > 0), old_count=old_count, new_count=new_count, lines=body
+    )
+
+
+def _with_confirmed_context(change: FileChange, content: bytes | None) -> FileChange:
+    """Give hunks without context some, if they fit at the very lines they state; else leave it to git."""
+    if Doubt.CONTEXT not in change.doubts:
+        return change
+    settled = replace(change, doubts=change.doubts - {Doubt.CONTEXT})
+    if content is None or patched(content, settled) is None:
+        return replace(settled, is_loose=True)
+    return replace(settled, hunks=renumbered(_with_context(change.hunks, lines_of(content))))
 
 
 def _as_context(lines: list[bytes]) -> Iterator[bytes]:

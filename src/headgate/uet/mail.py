@@ -19,6 +19,9 @@ _FIELD: Final = re.compile(rb"([!-9;-~]+):[ \t]*(.*)")
 _TAGS: Final = re.compile(r"(?:\s*(?:re:|\[[^\]]*\]))*\s*", re.IGNORECASE)
 _CHARSET: Final = re.compile(r"charset\s*=\s*\"?([A-Za-z0-9._:-]+)", re.IGNORECASE)
 _IN_BODY: Final = re.compile(rb"(From|Date|Subject): ")
+_ADDRESS: Final = re.compile(r"([^<>]*)<([^<>\s]+)>")
+_BARE_ADDRESS: Final = re.compile(r"[^\s<>()]+@[^\s<>()]+")
+_LARGEST_HEADER: Final = 16 * 1024
 _SEPARATOR: Final = b"---"
 
 
@@ -75,11 +78,15 @@ def open_letter(raw: bytes) -> Letter:
 def _read_fields(lines: list[bytes]) -> tuple[dict[str, str], int]:
     """Read the header fields at the beginning, unfolded, each at its first place; none when it is no header."""
     fields: dict[str, str] = {}
+    size = 0
     at = 1 if lines and _ENVELOPE.match(lines[0]) else 0
     name = ""
     while at < len(lines) and chomp(lines[at]):
         line = chomp(lines[at])
         at += 1
+        size += len(line)
+        if size > _LARGEST_HEADER:
+            return {}, 0
         if line[:1] in b" \t" and name:
             fields[name] += " " + _text(line.strip(), "utf-8")
             continue
@@ -135,10 +142,11 @@ def _header(fields: dict[str, str], body: list[bytes], charset: str) -> MailHead
 
 
 def _author(field: str) -> str | None:
-    name, address = email.utils.parseaddr(field)
-    if not address:
-        return None
-    return f"{_unencoded(name).strip() or address} <{address}>"
+    found = _ADDRESS.fullmatch(field.strip())
+    if found is None:
+        return f"{field.strip()} <{field.strip()}>" if _BARE_ADDRESS.fullmatch(field.strip()) else None
+    name, address = _unencoded(found[1].strip().strip('"')).strip(), found[2].strip()
+    return f"{name or address} <{address}>"
 
 
 def _date(field: str | None) -> datetime | None:

@@ -3,6 +3,7 @@
 Every thread has library handles of its own, because libgit2's are not to be shared.
 """
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,10 +68,16 @@ class ObjectStore:
         """Does its history end early, so that old commits are missing?"""
         return (self.git_dir / "shallow").is_file()
 
+    @property
+    def is_partial(self) -> bool:
+        """Was it cloned with a filter, so that git fetches some objects only when it needs them?"""
+        with translated("read the configuration"):
+            return any(re.fullmatch(r"remote\..*\.promisor", entry.name) for entry in self.handle.config)
+
     def private_git_dir(self) -> PrivateGitDir:
         """Return Headgate's own git directory over the same objects; made when first needed."""
         with self._lock:
-            if self._private is None:
+            if self._private is None or not self._private.path.is_dir():
                 self._private = PrivateGitDir(self.git_dir / "objects")
             return self._private
 
@@ -183,7 +190,11 @@ class ObjectStore:
             return str(self.handle.write(kind, content))
 
     def _missing(self, object_id: str, kind: ObjectType) -> GitError:
-        why = "; the clone is shallow, `git fetch --unshallow` may bring it" if self.is_shallow else ""
+        why = ""
+        if self.is_shallow:
+            why = "; the clone is shallow, `git fetch --unshallow` may bring it"
+        elif self.is_partial:
+            why = "; the clone is partial, `git fetch --refetch --no-filter` brings everything"
         return GitError(
             f"{self.git_dir} has no {kind.name.lower()} {object_id}: it is missing or damaged{why}"
         )

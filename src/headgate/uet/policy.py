@@ -253,8 +253,8 @@ def _write_faults(
         )
     if origin == "tool":
         protect = policy.protect or (DEFAULT_PROTECT,)
-        if group := _matching(protect, path, is_folder=is_folder):
-            yield _violation(path, "protect", "a tool's patch may not touch it", list(group))
+        if guarding := _matching(protect, path, is_folder=is_folder):
+            yield _violation(path, "protect", "a tool's patch may not touch it", list(guarding))
 
 
 def _missing_tests(policy: Policy, written: Sequence[bytes]) -> Iterator[Reason]:
@@ -262,8 +262,10 @@ def _missing_tests(policy: Policy, written: Sequence[bytes]) -> Iterator[Reason]
     if not policy.require_tests or any(all(_matches(group, path) for group in tests) for path in written):
         return
     for path in written:
-        if group := _matching(policy.require_tests, path):
-            yield _violation(path, "require_tests", "who changes it must change a test as well", list(group))
+        if demanding := _matching(policy.require_tests, path):
+            yield _violation(
+                path, "require_tests", "who changes it must change a test as well", list(demanding)
+            )
 
 
 def _matching(groups: Groups, path: bytes, *, is_folder: bool = False) -> tuple[str, ...] | None:

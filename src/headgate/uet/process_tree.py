@@ -30,6 +30,10 @@ _KILL_PATIENCE: Final = 10.0
 """Seconds after which a process that survives SIGKILL (a dead file system, another user's) is given up."""
 
 
+_CALM_READINGS: Final = 2
+"""Readings of the process table without a stray after which there is none: one can miss a fork."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProcessInfo:
     """One line of the process table.
@@ -135,16 +139,21 @@ class ProcessTree:
         return len(ended | self._kill())
 
     def living(self) -> list[ProcessInfo]:
-        """List the tree's processes that run; what has ended is reaped on the way."""
-        alive = []
-        for info in descendants(os.getpid(), session=self.leader):
-            if info.pid in self.bystanders or info.pid == self.leader:
-                continue
-            if not info.is_zombie:
-                alive.append(info)
-            elif info.parent == os.getpid():
-                _reap(info.pid)
-        return alive
+        """List the tree's processes that run; what has ended is reaped on the way.
+
+        The process table cannot be read at one instant: a child may fork and end between two lines. But a
+        child of ours stays in the table until it is reaped here, so a reading without any is the truth, and
+        one that had to reap is done again.
+        """
+        while True:
+            found = [
+                info
+                for info in descendants(os.getpid(), session=self.leader)
+                if info.pid not in self.bystanders and info.pid != self.leader
+            ]
+            ended = [info for info in found if info.is_zombie and info.parent == os.getpid()]
+            if not [info for info in ended if _reap(info.pid)]:
+                return [info for info in found if not info.is_zombie]
 
     def _kill(self) -> set[int]:
         """Stop and kill until nothing runs: a stopped process cannot fork away from its KILL."""
@@ -186,13 +195,15 @@ def end_strays(slot: str) -> int:
     """
     killed: set[int] = set()
     deadline = time.monotonic() + _KILL_PATIENCE
-    while strays := [pid for pid in _working_in(slot) if pid != os.getpid()]:
+    calm = 0
+    while calm < _CALM_READINGS and time.monotonic() < deadline:
+        strays = [pid for pid in _working_in(slot) if pid != os.getpid()]
+        calm = 0 if strays else calm + 1
         for pid in strays:
             _send(pid, signal.SIGKILL)
         killed.update(strays)
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.005)
+        if strays:
+            time.sleep(0.005)
     return len(killed)
 
 
@@ -261,9 +272,11 @@ def _send(pid: int, sent: signal.Signals) -> None:
         os.kill(pid, sent)
 
 
-def _reap(pid: int) -> None:
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+def _reap(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return False
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> bool:

@@ -13,7 +13,15 @@ from headgate.uet.diff_text import DiffError
 from headgate.uet.header_names import NULL, same_file, same_file_or_backup, split_moved, split_pair
 from headgate.uet.path_quoting import show_path, unquote_path
 from headgate.uet.placing import settle
-from headgate.uet.unified_diff import KNOWN_MODES, REGULAR, ChangeKind, Doubt, FileChange, HunkDoubt
+from headgate.uet.unified_diff import (
+    KNOWN_MODES,
+    REGULAR,
+    SUBMODULE,
+    ChangeKind,
+    Doubt,
+    FileChange,
+    HunkDoubt,
+)
 
 _INDEX: Final = re.compile(rb"([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})(?: (\d{6}))?")
 _PERCENT: Final = re.compile(rb"(\d{1,3})%")
@@ -272,7 +280,8 @@ def _with_hunks(section: Section, change: FileChange) -> FileChange:
     hunks, disagrees = settle(change.hunks)
     if disagrees:
         section.repairs.append("line numbers of its hunks contradict each other")
-    return _at_open_end(section, replace(change, hunks=hunks, doubts=change.doubts | _existence(change)))
+    doubts = change.doubts | _existence(change) | _context(change)
+    return _at_open_end(section, replace(change, hunks=hunks, doubts=doubts))
 
 
 def _added(section: Section, change: FileChange) -> FileChange:
@@ -308,6 +317,13 @@ def _existence(change: FileChange) -> frozenset[Doubt]:
     is_whole = len(change.hunks) == 1 and hunk.old_count == 0 and (starts[0] in (0, None) or starts == (1, 1))
     is_unknown = change.old_blob is None and change.old_mode is None and change.kind is ChangeKind.MODIFY
     return frozenset({Doubt.EXISTENCE}) if is_whole and is_unknown else frozenset()
+
+
+def _context(change: FileChange) -> frozenset[Doubt]:
+    """Tell whether git would have to take a line number's word for a hunk: with -U0 it gets that wrong."""
+    is_bare = any(not hunk.leading and not hunk.trailing for hunk in change.hunks)
+    is_file = SUBMODULE not in (change.old_mode, change.new_mode)
+    return frozenset({Doubt.CONTEXT}) if is_bare and is_file else frozenset()
 
 
 def _at_open_end(section: Section, change: FileChange) -> FileChange:

@@ -17,6 +17,7 @@ from headgate.uet.diff_text import (
     is_blank,
     is_fence,
     is_signature,
+    skip_blank,
 )
 from headgate.uet.header_names import NULL, name_of
 from headgate.uet.hunk_reader import read_hunk
@@ -53,14 +54,8 @@ def read_section(lines: Sequence[bytes], at: int, *, binary_limit: int) -> Secti
     elif section.end < len(lines) and chomp(lines[section.end]) == b"GIT binary patch":
         section.binary, section.end = read_binary(lines, section.end + 1, limit=binary_limit)
     _check_end(section, lines)
-    section.is_last = _skip_blank(lines, section.end) >= len(lines)
+    section.is_last = skip_blank(lines, section.end) >= len(lines)
     return section
-
-
-def _skip_blank(lines: Sequence[bytes], at: int) -> int:
-    while at < len(lines) and is_blank(lines[at]):
-        at += 1
-    return at
 
 
 def _read_extended(section: Section, lines: Sequence[bytes]) -> None:
@@ -99,7 +94,7 @@ def _read_hunks(section: Section, lines: Sequence[bytes]) -> None:
             section.doubts.add(Doubt.OPEN_END)
         section.hunks.append(read.hunk)
         section.end = read.end
-        at = _skip_blank(lines, read.end)
+        at = skip_blank(lines, read.end)
     if not section.hunks:
         raise DiffError("a `---`/`+++` header has no hunks: the text was truncated", section.at)
 

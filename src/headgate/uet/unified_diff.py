@@ -70,6 +70,8 @@ class Doubt(StrEnum):
     """The text ends within a line: is the line whole?"""
     EXISTENCE = "existence"
     """The old side is empty: a new file or an empty one?"""
+    CONTEXT = "context"
+    """Hunks without context: do they fit at their lines, so that the base can give them some?"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +170,7 @@ class FileChange:
         similarity: Percent, as the text says.
         dissimilarity: Percent, as the text says.
         doubts: What only the base can decide.
+        is_loose: Whether hunks have no context, and the base does not confirm their lines.
     """
 
     kind: ChangeKind
@@ -182,6 +185,7 @@ class FileChange:
     similarity: int | None = None
     dissimilarity: int | None = None
     doubts: frozenset[Doubt] = frozenset()
+    is_loose: bool = False
 
     @property
     def path(self) -> bytes:

@@ -13,7 +13,6 @@ from headgate.db.transitions import WRITTEN_AT, Context, HasHead, Step
 from headgate.reasons import Reason
 from headgate.state.patch_ledger import PatchState
 
-
 Refusal = Literal["validation_failed", "policy_violation", "gates_failed", "apply_attempts_exhausted"]
 """What refuses a patch: its text, the policy, the gates, or git."""
 

@@ -1,0 +1,215 @@
+"""What commands print: text that outsiders' bytes cannot break, tables, JSON, and errors as one paragraph.
+
+Patches, file names, messages and gate output come from outside. Everything of that kind goes through
+:func:`safe` before it reaches a terminal: control characters, escape sequences and text-direction marks are
+shown as escapes instead of being obeyed. Consoles made here do not interpret markup.
+"""
+
+import json
+import os
+import sys
+import textwrap
+import unicodedata
+from datetime import datetime
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from headgate.events import iso_millis
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from headgate.reasons import Reason
+
+NARROW: Final = 110
+"""Below as many columns, lists leave out what their commands do not need: ids and years."""
+PIPE_WIDTH: Final = 160
+"""Columns assumed where no terminal says how wide it is; tables shrink to their content."""
+
+STATE_STYLES: Final[dict[str, str]] = {
+    "succeeded": "green",
+    "completed": "green",
+    "committed": "green",
+    "verified": "green",
+    "PASSED": "green",
+    "running": "cyan",
+    "executing": "cyan",
+    "validating": "cyan",
+    "applied": "cyan",
+    "RUNNING": "cyan",
+    "retrying": "yellow",
+    "skipped": "yellow",
+    "blocked": "yellow",
+    "dropped": "yellow",
+    "apply_failed": "yellow",
+    "rolled_back": "yellow",
+    "BLOCKED": "yellow",
+    "canceled": "yellow",
+    "cancelled": "yellow",
+    "failed": "red",
+    "quarantined": "red",
+    "FAILED": "red",
+}
+"""How a state is coloured where there are colours."""
+
+SYMBOLS: Final[dict[str, str]] = {
+    "completed": "✔",
+    "succeeded": "✔",
+    "committed": "✔",
+    "failed": "✘",
+    "quarantined": "✘",
+    "executing": "●",
+    "validating": "◆",
+    "running": "●",
+    "skipped": "○",
+    "cancelled": "○",
+    "canceled": "○",
+    "dropped": "○",
+    "retrying": "↻",
+}
+"""What stands for a state at the beginning of a line."""
+
+_WRAPPER: Final = textwrap.TextWrapper(
+    width=100, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
+)
+_FIRST_BYTE: Final = 0xDC80
+"""How Python writes the byte 0x80 of a name that is not UTF-8 (a lone surrogate)."""
+_HIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def safe(text: str | bytes, *, keep_newlines: bool = False) -> str:
+    r"""Make text from outside harmless to print.
+
+    Args:
+        text: Anything; bytes are read as UTF-8, and what is not UTF-8 is shown as ``\xNN``.
+        keep_newlines: Let line ends and tabs through, for text that is shown as lines.
+
+    Returns:
+        The text with every character that a terminal would obey or hide written as an escape.
+    """
+    shown = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
+    if shown.isascii() and shown.isprintable():
+        return shown
+    let_through = "\n\t" if keep_newlines else ""
+    return "".join(c if c in let_through or _is_harmless(c) else _escape(c) for c in shown)
+
+
+def _is_harmless(character: str) -> bool:
+    return unicodedata.category(character) not in _HIDDEN_CATEGORIES
+
+
+def _escape(character: str) -> str:
+    named = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    code = ord(character)
+    if _FIRST_BYTE <= code <= _FIRST_BYTE + 0x7F:
+        code -= _FIRST_BYTE - 0x80
+    return named.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}")  # noqa: PLR2004
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """Make a console for standard output (or error) that interprets no markup."""
+    from rich.console import Console
+
+    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = PIPE_WIDTH
+    return made
+
+
+def is_narrow(out: "Console") -> bool:
+    """Tell whether a list must do without its widest columns to stay readable."""
+    return out.width < NARROW
+
+
+def table(*columns: str, wide: str | None = None) -> "Table":
+    """Make an empty table with a plain header and no lines.
+
+    Args:
+        columns: The headings.
+        wide: The heading of the column whose text may wrap; the others keep to one line.
+    """
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in columns:
+        made.add_column(heading, overflow="fold", no_wrap=heading != wide)
+    return made
+
+
+def print_json(value: Any) -> None:
+    """Print exactly one JSON document; plain ASCII, so that any terminal and any pipe takes it."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_as_json) + "\n")
+    sys.stdout.flush()
+
+
+def print_json_line(value: Any) -> None:
+    """Print one JSON document on one line and hand it on at once."""
+    sys.stdout.write(json.dumps(value, separators=(",", ":"), default=_as_json) + "\n")
+    sys.stdout.flush()
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso_millis(value)
+    if isinstance(value, bytes):
+        return safe(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def local_time(at: datetime) -> str:
+    """Write a moment for people: local time, such as ``2026-01-31 13:00:00``."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def short_time(at: datetime) -> str:
+    """Write a moment for people who know which year it is: local time, such as ``01-31 13:00:00``."""
+    return f"{at.astimezone():%m-%d %H:%M:%S}"
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time for people: ``4.2s``, ``1m05s``, ``2h03m``."""
+    if seconds < 59.95:  # noqa: PLR2004
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s"
+
+
+def size(number: int) -> str:
+    """Write a number of bytes for people, in powers of 1024: ``512 B``, ``1.4 MiB``."""
+    if number < 1024:  # noqa: PLR2004
+        return f"{number} B"
+    amount = float(number)
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        amount /= 1024
+        if amount < 999.95 or unit == "TiB":  # noqa: PLR2004
+            break
+    return f"{amount:.1f} {unit}"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Write a number with its noun: ``1 patch``, ``2 patches``."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def reason_line(reason: "Reason | Mapping[str, Any] | None") -> str:
+    """Write a reason as ``code: message``, safe to print; empty when there is none."""
+    if reason is None:
+        return ""
+    value = reason if not hasattr(reason, "as_json") else reason.as_json()
+    return f"{value['code']}: {safe(value['message'])}"
+
+
+def fail(message: str, *, stream: IO[str] | None = None) -> None:
+    """Print one paragraph about what went wrong on standard error, wrapped where it is prose.
+
+    Args:
+        message: What happened; its own line ends are kept (a plan's problems are one per line).
+        stream: Where to, if not standard error.
+    """
+    lines = safe(message, keep_newlines=True).splitlines() or [""]
+    first, *others = lines
+    wrapped = _WRAPPER.wrap(f"headgate: {first}")
+    print("\n".join([*wrapped, *(f"  {line}" for line in others)]), file=stream or sys.stderr)

@@ -1,0 +1,210 @@
+"""A patch as programs and as people see it: its ledger entry, what the gates said, and its history."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headgate.cli.output import STATE_STYLES, count, duration, local_time, safe, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+    from sqlalchemy import Connection
+
+    from headgate.bootstrap import Headgate
+    from headgate.db.dao.gates import GateRow
+    from headgate.db.dao.patches import PatchRow
+    from headgate.events import Event
+
+
+def task_names(conn: "Connection", rows: Sequence["PatchRow"]) -> Mapping[str, str]:
+    """Give each patch's task its full name, by task id."""
+    from headgate.db.dao import tasks, workstreams
+
+    of_tasks = tasks.get_many(conn, {row.task_id for row in rows})
+    streams = workstreams.get_many(conn, {row.workstream_id for row in rows})
+    return {str(id_): f"{streams[task.workstream_id].name}/{task.name}" for id_, task in of_tasks.items()}
+
+
+def patch_json(row: "PatchRow", task: str) -> dict[str, Any]:
+    """Give a ledger entry in the public JSON form.
+
+    Args:
+        row: The entry.
+        task: The full name of its task.
+    """
+    reason = row.quarantine_reason or row.reason
+    return {
+        "id": row.id,
+        "run_id": row.run_id,
+        "task": task,
+        "task_id": row.task_id,
+        "state": str(row.state),
+        "reason": None if reason is None else reason.as_json(),
+        "summary": row.summary,
+        "scope": {
+            "files": row.files,
+            "insertions": row.insertions,
+            "deletions": row.deletions,
+            "hunks": row.hunks,
+        },
+        "paths": list(row.paths),
+        "repairs": list(row.repairs),
+        "method": row.method,
+        "base_ref": row.base_ref,
+        "base_commit": row.base_commit,
+        "commit": row.commit,
+        "tree": row.tree,
+        "origin": dict(row.origin),
+        "replaces": row.replaces,
+        "created_at": row.created_at,
+        "committed_at": row.committed_at,
+    }
+
+
+def described(conn: "Connection", headgate: "Headgate", row: "PatchRow") -> dict[str, Any]:
+    """Give all that is known of a patch: its entry, its gates with their output, and its history."""
+    from headgate.db.dao import events, gates
+
+    names = task_names(conn, [row])
+    kept = headgate.paths.quarantine / f"{row.id}.patch"
+    judged = [*gates.of_patch(conn, row.id), *gates.of_workstream(conn, row.workstream_id)]
+    mine = {gate.id: gate for gate in judged if gate.patch_id in (None, row.id)}
+    without = _trees_without(conn, headgate, row)
+    return {
+        **patch_json(row, names[row.task_id]),
+        "quarantine_file": str(kept) if row.state == "quarantined" and kept.exists() else None,
+        "gates": [_gate_json(gate, headgate.paths.logs, without) for gate in mine.values()],
+        "history": [_history_json(event) for event in events.query(conn, entity=row.id)],
+    }
+
+
+def _trees_without(conn: "Connection", headgate: "Headgate", row: "PatchRow") -> set[str | None]:
+    """Give the trees that a gate judged to see whether it fails without this patch too."""
+    from headgate.db.dao import patches, runs, workstreams
+
+    run, tree_of = runs.get(conn, row.run_id), headgate.repository.tree_of
+    others = [stream for stream in workstreams.of_run(conn, row.run_id) if stream.id != row.workstream_id]
+    before = [commit for commit in (run.old_head, *(other.landed_commit for other in others)) if commit]
+    ahead = [patch for patch in patches.of_run(conn, row.run_id) if patch.workstream_id == row.workstream_id]
+    return {tree_of(commit) for commit in before} | {patch.tree for patch in ahead if patch.id != row.id}
+
+
+def _gate_json(gate: "GateRow", logs: Path, without: set[str | None]) -> dict[str, Any]:
+    on_result = "base" if gate.tree in without else "merged result"
+    return {
+        "id": gate.id,
+        "name": gate.name,
+        "type": gate.type,
+        "judged": "patch" if gate.patch_id is not None else on_result,
+        "state": str(gate.state),
+        "exit_code": gate.exit_code,
+        "seconds": None if gate.duration_ms is None else gate.duration_ms / 1000,
+        "attempts": gate.attempts,
+        "is_flaky": gate.is_flaky,
+        "fault": gate.fault,
+        "tree": gate.tree,
+        "log": str(logs / gate.log_path) if gate.log_path else None,
+        "output": gate.output,
+    }
+
+
+def _history_json(event: "Event") -> dict[str, Any]:
+    return {
+        "at": event.timestamp,
+        "from": event.from_state,
+        "to": event.to_state,
+        "trigger": event.trigger,
+        "operator": event.operator,
+    }
+
+
+def print_patch(out: "Console", shown: Mapping[str, Any]) -> None:
+    """Print what :func:`described` gave."""
+    from rich.text import Text
+
+    out.print(
+        Text.assemble((shown["id"], "bold"), "  ", state_text(shown["state"]), f"  {safe(shown['task'])}")
+    )
+    if shown["summary"] not in ("", shown["task"]):
+        out.print(f"  {safe(shown['summary'])}")
+    if shown["reason"]:
+        out.print()
+        out.print(
+            Text(f"{shown['reason']['code']}: ", style="red").append(
+                safe(shown["reason"]["message"]), style="default"
+            )
+        )
+    out.print()
+    for name, value in _facts(shown).items():
+        for heading, line in zip(chain([name], repeat("")), value.splitlines(), strict=False):
+            out.print(f"  {heading:<10}{line}", soft_wrap=True)
+    _print_gates(out, shown["gates"])
+    _print_history(out, shown["history"])
+    out.print()
+    out.print(f"  headgate patch diff {shown['id']}   the diff itself")
+
+
+def _facts(shown: Mapping[str, Any]) -> dict[str, str]:
+    scope = shown["scope"]
+    lines = f"+{scope['insertions']} -{scope['deletions']}"
+    return {
+        "run": shown["run_id"],
+        "change": f"{count(scope['files'], 'file')}, {lines}, {count(scope['hunks'], 'hunk')}",
+        "paths": "\n".join(safe(path) for path in shown["paths"]),
+        "repaired": "\n".join(safe(repair) for repair in shown["repairs"]),
+        "applied": safe(shown["method"] or ""),
+        "base": shown["base_commit"],
+        "commit": shown["commit"] or "",
+        "kept in": safe(shown["quarantine_file"] or ""),
+    }
+
+
+def _print_gates(out: "Console", gates: Sequence[Mapping[str, Any]]) -> None:
+    if not gates:
+        return
+    out.print()
+    grid = table("  gate", "judged", "state", "exit", "took")
+    for gate in gates:
+        took = "-" if gate["seconds"] is None else duration(gate["seconds"])
+        state = state_text(gate["state"]).append(_tries(gate), style="yellow")
+        code = "-" if gate["exit_code"] is None else str(gate["exit_code"])
+        grid.add_row(f"  {safe(gate['name'])}", gate["judged"], state, code, took)
+    out.print(grid)
+    for gate in gates:
+        if gate["state"] == "FAILED" and gate["output"]:
+            out.print()
+            out.print(f"  output of gate {safe(gate['name'])} on the {gate['judged']}:", style="bold")
+            _print_excerpt(out, gate["output"])
+            if gate["log"]:
+                out.print(f"  all of it: {safe(gate['log'])}", soft_wrap=True)
+
+
+def _tries(gate: Mapping[str, Any]) -> str:
+    if gate["is_flaky"]:
+        return f" flaky, {gate['attempts']} tries"
+    return f" {gate['attempts']} times" if gate["attempts"] > 1 else ""
+
+
+def _print_excerpt(out: "Console", output: str) -> None:
+    for line in safe(output, keep_newlines=True).rstrip().splitlines():
+        out.print(f"  │ {line}", soft_wrap=True)
+
+
+def _print_history(out: "Console", history: Sequence[Mapping[str, Any]]) -> None:
+    out.print()
+    grid = table("  when", "state", "by")
+    for step in history:
+        who = f" ({safe(step['operator'])})" if step["operator"] else ""
+        grid.add_row(
+            f"  {local_time(step['at'])}", state_text(step["to"] or ""), f"{safe(step['trigger'] or '')}{who}"
+        )
+    out.print(grid)
+
+
+def state_text(state: str) -> "Text":
+    """Give a state in its colour."""
+    from rich.text import Text
+
+    return Text(str(state), style=STATE_STYLES.get(state, ""))

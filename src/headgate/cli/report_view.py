@@ -1,0 +1,214 @@
+"""A run's report for people: what landed, what did not and why, and how to look further."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from headgate.cli.output import STATE_STYLES, SYMBOLS, count, duration, is_narrow, reason_line, safe, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+Report = Mapping[str, Any]
+
+MOST_LINES: Final = 40
+"""Lines per part of a summary; a run of hundreds of workstreams is counted, not listed."""
+
+SHORT: Final = 10
+"""Characters of a commit id that people are shown."""
+
+
+def print_report(out: "Console", report: Report, *, every_task: bool = False) -> None:
+    """Print the summary of a run.
+
+    Args:
+        out: Where to.
+        report: What :func:`headgate.orchestrator.report.run_report` gave.
+        every_task: List each task, also of workstreams that landed.
+    """
+    out.print(_headline(report))
+    out.print(_target_line(report))
+    if every_task:
+        _print_tasks(out, report["tasks"])
+    else:
+        _print_landed(out, report)
+        _print_open(out, report["workstreams"])
+        _print_refused(out, report)
+    out.print(_gates_line(report["gates"]), style="dim")
+
+
+def print_hints(out: "Console", report: Report) -> None:
+    """Print which commands tell more about a run."""
+    refused = next((task for task in report["tasks"] if _is_refused(task)), None)
+    hints = [("headgate status --all", "every task and its patch")]
+    if refused is not None:
+        hints = [
+            (f"headgate patch show {safe(refused['name'])}", "why it was refused, with the gate's output"),
+            ("headgate quarantine", "all patches that were kept out"),
+            *hints,
+        ]
+    out.print()
+    grid = table("", "")
+    grid.show_header = False
+    for command, tells in hints:
+        grid.add_row(f"  {command}", tells)
+    out.print(grid)
+
+
+def refusal_of(workstream: Report, tasks: Sequence[Report]) -> Report | None:
+    """Find what tells most about why a workstream did not land: its patch's, its task's, or its own."""
+    for task in tasks:
+        if _is_refused(task):
+            patch = task["patch"]
+            return (patch and patch["reason"]) or task["reason"] or workstream["reason"]  # type: ignore[no-any-return]
+    return workstream["reason"]  # type: ignore[no-any-return]
+
+
+def short(commit: str | None) -> str:
+    """Shorten a commit id for people."""
+    return (commit or "-")[:SHORT]
+
+
+def _headline(report: Report) -> "Text":
+    from rich.text import Text
+
+    state = str(report["state"])
+    took = "" if report["seconds"] is None else f" in {duration(report['seconds'])}"
+    verb = {"running": "is running", "pending": "has not started", "canceled": "was cancelled"}.get(
+        state, state
+    )
+    return Text.assemble(
+        (f"{SYMBOLS.get(state, '·')} ", STATE_STYLES.get(state, "")),
+        (safe(report["name"]), "bold"),
+        " ",
+        (verb, STATE_STYLES.get(state, "")),
+        took if state not in {"running", "pending"} else f", {duration(report['seconds'] or 0.0)} so far",
+        (f"   {report['run_id']}", "dim"),
+    )
+
+
+def _target_line(report: Report) -> str:
+    target, streams = report["target"], report["workstreams"]
+    landed = sum(stream["state"] == "completed" for stream in streams)
+    branch = safe(target["ref"].removeprefix("refs/heads/"))
+    moved = (
+        f"{short(target['old'])} → {short(target['new'])}"
+        if target["new"] != target["old"]
+        else f"stays at {short(target['old'])}"
+    )
+    return f"  {landed} of {count(len(streams), 'workstream')} landed on {branch}: {moved}"
+
+
+def _print_landed(out: "Console", report: Report) -> None:
+    landed = [stream for stream in report["workstreams"] if stream["state"] == "completed"]
+    if not landed:
+        return
+    grid = table("", "landed", "patches", "commit", "title", wide="title")
+    by_stream = _by_workstream(report["tasks"])
+    for stream in landed[:MOST_LINES]:
+        tasks = by_stream.get(stream["name"], [])
+        done = sum(task["state"] == "completed" for task in tasks)
+        title = stream["title"] if stream["title"] != stream["name"] else ""
+        grid.add_row(
+            _symbol("completed"), safe(stream["name"]), str(done), short(stream["landed"]), safe(title)
+        )
+    _print_grid(out, grid, more=len(landed) - MOST_LINES)
+
+
+def _print_open(out: "Console", streams: Sequence[Report]) -> None:
+    ended = {"completed", "failed", "skipped", "cancelled"}
+    still = [stream for stream in streams if stream["state"] not in ended]
+    if not still:
+        return
+    grid = table("", "under way", "state", "why", wide="why")
+    for stream in still[:MOST_LINES]:
+        grid.add_row(
+            _symbol(stream["state"]), safe(stream["name"]), stream["state"], reason_line(stream["reason"])
+        )
+    _print_grid(out, grid, more=len(still) - MOST_LINES)
+
+
+def _print_refused(out: "Console", report: Report) -> None:
+    refused = [one for one in report["workstreams"] if one["state"] in {"failed", "skipped", "cancelled"}]
+    by_stream = _by_workstream(report["tasks"])
+    if refused:
+        grid = table("", "did not land", "because", "", wide="")
+        for stream in refused[:MOST_LINES]:
+            reason = refusal_of(stream, by_stream.get(stream["name"], []))
+            code = reason["code"] if reason else stream["state"]
+            grid.add_row(
+                _symbol(stream["state"]),
+                safe(stream["name"]),
+                code,
+                safe(reason["message"]) if reason else "",
+            )
+        _print_grid(out, grid, more=len(refused) - MOST_LINES)
+    _print_passed_over(out, report, {stream["name"] for stream in refused})
+
+
+def _print_passed_over(out: "Console", report: Report, refused: set[str]) -> None:
+    """List tasks that failed without holding their workstream back."""
+    passed_over = [
+        task
+        for task in report["tasks"]
+        if task["state"] in {"failed", "cancelled"} and task["name"].partition("/")[0] not in refused
+    ]
+    if not passed_over:
+        return
+    grid = table("", "passed over", "because", "", wide="")
+    for task in passed_over[:MOST_LINES]:
+        reason = (task["patch"] and task["patch"]["reason"]) or task["reason"]
+        code, message = (reason["code"], safe(reason["message"])) if reason else (task["state"], "")
+        grid.add_row(_symbol(task["state"]), safe(task["name"]), code, message)
+    _print_grid(out, grid, more=len(passed_over) - MOST_LINES)
+
+
+def _print_tasks(out: "Console", tasks: Sequence[Report]) -> None:
+    narrow = is_narrow(out)
+    grid = table("", "task", "state", *([] if narrow else ["patch"]), "ledger", "why", wide="why")
+    for task in tasks:
+        patch = task["patch"]
+        ledger = patch["state"] if patch else "-"
+        grid.add_row(
+            _symbol("quarantined" if ledger == "quarantined" else task["state"]),
+            safe(task["name"]),
+            task["state"],
+            *([] if narrow else [patch["id"] if patch else "-"]),
+            ledger,
+            reason_line((patch and patch["reason"]) or task["reason"]),
+        )
+    _print_grid(out, grid, more=0)
+
+
+def _print_grid(out: "Console", grid: Any, *, more: int) -> None:
+    out.print()
+    out.print(grid)
+    if more > 0:
+        out.print(f"  … and {more} more; `headgate status --all` lists every task", style="dim")
+
+
+def _gates_line(gates: Mapping[str, int]) -> str:
+    parts = [f"{count(gates['run'], 'gate')} run", f"{gates['passed']} passed", f"{gates['failed']} failed"]
+    if gates["flaky"]:
+        parts.append(f"{gates['flaky']} flaky")
+    if gates["reused"]:
+        parts.append(f"{count(gates['reused'], 'verdict')} reused")
+    return "\n  " + ", ".join(parts)
+
+
+def _by_workstream(tasks: Sequence[Report]) -> dict[str, list[Report]]:
+    grouped: dict[str, list[Report]] = {}
+    for task in tasks:
+        grouped.setdefault(task["name"].partition("/")[0], []).append(task)
+    return grouped
+
+
+def _is_refused(task: Report) -> bool:
+    patch = task["patch"]
+    return task["state"] == "failed" or bool(patch and patch["state"] == "quarantined")
+
+
+def _symbol(state: str) -> "Text":
+    from rich.text import Text
+
+    return Text(SYMBOLS.get(state, "·"), style=STATE_STYLES.get(state, "dim"))

@@ -1,0 +1,170 @@
+"""``headgate run``: take a plan to its end, and say what landed, what did not, and why."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headgate.cli.exit_codes import code_of_run
+from headgate.cli.output import console, print_json, safe, table
+from headgate.cli.progress_view import watcher
+from headgate.errors import InterruptedRunError
+
+if TYPE_CHECKING:
+    from headgate.bootstrap import Headgate
+    from headgate.plan.loader import LoadedPlan
+
+
+def run(
+    plan_file: Annotated[Path, typer.Argument(metavar="FILE", help="The plan, YAML or JSON.")],
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", "-w", min=1, metavar="N", help="Gates that run at once. [default: one per CPU]"
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Check everything, say what would run in which order; create nothing."
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the result as one JSON object; progress goes to standard error."),
+    ] = False,
+) -> None:
+    """Run a plan to its end. Ctrl-C once lets what is running finish; twice cancels.
+
+    Exit codes: 0 the run succeeded, 1 it failed, 2 the plan or the repository is not in order (nothing was
+    started), 3 cancelled or interrupted, 4 git, the database or the disk failed.
+    """
+    from headgate.plan.loader import load_plan
+
+    loaded = load_plan(plan_file)
+    if dry_run:
+        _print_preview(preview(loaded), as_json=as_json)
+        return
+    from headgate.bootstrap import Headgate
+
+    with Headgate.for_plan(loaded) as headgate:
+        outcome = run_plan(headgate, loaded, workers=workers, progress_on_stderr=as_json)
+    if as_json:
+        print_json(outcome.report)
+    else:
+        from headgate.cli.report_view import print_hints, print_report
+
+        out = console()
+        print_report(out, outcome.report)
+        print_hints(out, outcome.report)
+    if outcome.interruption is not None:
+        raise outcome.interruption
+    raise typer.Exit(code_of_run(outcome.report["state"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a run was left.
+
+    Args:
+        report: The public JSON form.
+        interruption: Why it stopped short, when it did.
+    """
+
+    report: dict[str, Any]
+    interruption: InterruptedRunError | None
+
+
+def run_plan(
+    headgate: "Headgate", loaded: "LoadedPlan", *, workers: int | None, progress_on_stderr: bool
+) -> Outcome:
+    """Admit a plan and run it while showing its progress; an interrupted run is reported like any other."""
+    run_id = headgate.admit(loaded)
+    interruption = None
+    with watcher(stderr=progress_on_stderr) as watching:
+        try:
+            headgate.execute(run_id, workers=workers, listener=watching)
+        except InterruptedRunError as error:
+            interruption = error
+    return Outcome(report=report_of(headgate, run_id), interruption=interruption)
+
+
+def report_of(headgate: "Headgate", run_id: str) -> dict[str, Any]:
+    """Read the report of a run as it stands now."""
+    from headgate.orchestrator.report import run_report
+
+    with headgate.database.read() as conn:
+        return run_report(conn, run_id, tree_of=headgate.repository.tree_of, now=headgate.clock.now())
+
+
+def repository_of(loaded: "LoadedPlan") -> Path:
+    """Return where to look for the repository that a plan is for."""
+    return loaded.root or loaded.repository_candidates(Path.cwd())[-1]
+
+
+def preview(loaded: "LoadedPlan") -> dict[str, Any]:
+    """Say what a run of the plan would do, having asked everything that could refuse it.
+
+    Raises:
+        PlanError: It asks for something that cannot be done.
+        RepositoryError: There is no repository, or its target is missing or checked out with changes.
+    """
+    from headgate.orchestrator.admission import examine
+    from headgate.uet.repository import Repository
+
+    plan = loaded.plan
+    with Repository.open(repository_of(loaded)) as repository:
+        target = examine(repository, loaded).target
+    return {
+        "name": plan.name,
+        "repository": os.fspath(repository.root),
+        "target": {"ref": target.ref, "commit": target.commit},
+        "landing": str(plan.landing),
+        "workstreams": [_preview_workstream(loaded, name) for name in plan.workstream_order()],
+        "gates": {
+            name: {"type": str(gate.type), "run": gate.run if isinstance(gate.run, str) else list(gate.run)}
+            for name, gate in plan.gates.items()
+        },
+    }
+
+
+def _preview_workstream(loaded: "LoadedPlan", name: str) -> dict[str, Any]:
+    plan = loaded.plan
+    stream = plan.workstreams[name]
+    return {
+        "name": name,
+        "title": stream.title,
+        "needs": list(stream.needs),
+        "gates": plan.landing_gates(name),
+        "tasks": [
+            {
+                "name": f"{name}/{task}",
+                "from": os.fspath(stream.tasks[task].patch or stream.tasks[task].tool or ""),
+                "gates": plan.task_gates(name, task),
+            }
+            for task in stream.task_order()
+        ],
+    }
+
+
+def _print_preview(shown: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(shown)
+        return
+    out = console()
+    branch = shown["target"]["ref"].removeprefix("refs/heads/")
+    at = shown["target"]["commit"][:10]
+    out.print(f"{safe(shown['name'])}: would land on {safe(branch)} at {at}, in this order:")
+    out.print()
+    grid = table("", "task", "from", "gates", wide="gates")
+    for position, stream in enumerate(shown["workstreams"], start=1):
+        after = f"   after {', '.join(stream['needs'])}" if stream["needs"] else ""
+        grid.add_row(f"{position}.", safe(stream["name"]), after, "")
+        for task in stream["tasks"]:
+            grid.add_row("", f"  {safe(task['name'])}", safe(task["from"]), ", ".join(task["gates"]) or "-")
+        grid.add_row("", "  the merged result", "", ", ".join(stream["gates"]) or "-")
+    out.print(grid)
+    out.print()
+    out.print("Nothing was created. Run it without --dry-run to start.")

@@ -1,0 +1,162 @@
+"""``headgate status`` and ``headgate runs``: where it stands."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from headgate.cli.output import (
+    STATE_STYLES,
+    console,
+    duration,
+    is_narrow,
+    local_time,
+    print_json,
+    safe,
+    table,
+)
+from headgate.errors import UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from headgate.bootstrap import Headgate
+    from headgate.db.dao.runs import RunRow
+
+WATCH_SECONDS: Final = 1.0
+_ENDED: Final = frozenset({"succeeded", "failed", "canceled"})
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def status(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="A run's id or its beginning. [default: the newest run]"),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every second until the run has ended.")
+    ] = False,
+    every_task: Annotated[bool, typer.Option("--all", "-a", help="List every task and its patch.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show where a run stands: what landed, what did not and why, what is under way."""
+    from headgate.bootstrap import Headgate
+
+    if watch and as_json:
+        raise UsageError("--watch draws for people; a program follows with `headgate events --follow --json`")
+    with Headgate.open(create=False) as headgate:
+        run_id = find_run(headgate, run)
+        if watch:
+            _watch(headgate, run_id, every_task=every_task)
+            return
+        report = _report(headgate, run_id)
+    if as_json:
+        print_json(report)
+        return
+    from headgate.cli.report_view import print_hints, print_report
+
+    out = console()
+    print_report(out, report, every_task=every_task)
+    if not every_task:
+        print_hints(out, report)
+
+
+def runs(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="How many to list.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of this repository, newest first."""
+    from headgate.bootstrap import Headgate
+    from headgate.db.dao import runs as ledger
+
+    with Headgate.open(create=False) as headgate, headgate.database.read() as conn:
+        rows = ledger.recent(conn, limit=limit)
+    if as_json:
+        print_json([_run_json(row) for row in rows])
+        return
+    out = console()
+    if not rows:
+        out.print("No runs yet. `headgate run FILE` starts one.")
+        return
+    narrow = is_narrow(out)
+    grid = table("run", "name", "state", *([] if narrow else ["target", "started", "took"]), wide="name")
+    for row in rows:
+        grid.add_row(*_run_cells(row)[: 3 if narrow else 6])
+    out.print(grid)
+
+
+def find_run(headgate: "Headgate", text: str | None) -> str:
+    """Find a run by its id or the beginning of it; the newest one if nothing was said.
+
+    Raises:
+        UsageError: There is no run at all.
+        UnknownEntityError: No run is called so.
+    """
+    with headgate.database.read() as conn:
+        return run_named(conn, text)
+
+
+def run_named(conn: "Connection", text: str | None) -> str:
+    """Find a run as :func:`find_run` does, on a connection that is open already."""
+    from headgate.db.dao import lookup
+    from headgate.db.dao import runs as ledger
+
+    if text is not None:
+        return lookup.find(conn, text, kinds=["run"]).id
+    newest = ledger.newest(conn)
+    if newest is None:
+        raise UsageError("there is no run yet in this repository; `headgate run FILE` starts one")
+    return newest.id
+
+
+def _report(headgate: "Headgate", run_id: str) -> dict[str, Any]:
+    from headgate.cli.run import report_of
+
+    return report_of(headgate, run_id)
+
+
+def _watch(headgate: "Headgate", run_id: str, *, every_task: bool) -> None:
+    """Show the report again and again until the run has ended."""
+    from headgate.cli.report_view import print_report
+
+    out = console()
+    while True:
+        report = _report(headgate, run_id)
+        if out.is_terminal:
+            out.clear()
+        print_report(out, report, every_task=every_task)
+        if report["state"] in _ENDED:
+            return
+        time.sleep(WATCH_SECONDS)
+
+
+def _run_json(row: "RunRow") -> dict[str, Any]:
+    return {
+        "run_id": row.id,
+        "name": row.name,
+        "state": str(row.state),
+        "reason": None if row.reason is None else row.reason.as_json(),
+        "target": {"ref": row.target_ref, "old": row.old_head, "new": row.new_head or row.old_head},
+        "plan_file": row.plan_file,
+        "retry_of": row.retry_of,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "completed_at": row.completed_at,
+    }
+
+
+def _run_cells(row: "RunRow") -> tuple[Any, ...]:
+    from rich.text import Text
+
+    took = "-"
+    if row.started_at is not None and row.completed_at is not None:
+        took = duration((row.completed_at - row.started_at).total_seconds())
+    return (
+        row.id,
+        safe(row.name),
+        Text(str(row.state), style=STATE_STYLES.get(row.state, "")),
+        safe(row.target_ref.removeprefix("refs/heads/")),
+        local_time(row.started_at or row.created_at),
+        took,
+    )

@@ -1,0 +1,74 @@
+"""``headgate init``: files to begin with, and nothing written over."""
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from factories import GitRepo
+from headgate.cli.init import init
+from headgate.errors import UsageError
+from headgate.plan.loader import load_plan
+from headgate.settings import Settings, load_settings
+from headgate.uet.intake import Intake, take_in
+
+WRITTEN = ("headgate.toml", "headgate-plan.yaml", "headgate-plan.patches/0001-hello.patch")
+
+
+def run_init() -> Result:
+    """Run the command in the working directory; errors go on to the caller."""
+    app = typer.Typer()
+    app.command()(init)
+    return CliRunner().invoke(app, [], catch_exceptions=False)
+
+
+def test_what_is_written_is_in_order(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings leave every default, and the example plan has no problems."""
+    monkeypatch.chdir(repo.path)
+    told = run_init().stdout.splitlines()
+    assert told == [
+        *(f"wrote {repo.path / name}" for name in WRITTEN),
+        "next: headgate plan check headgate-plan.yaml",
+    ]
+    assert load_settings(repo.path, {}) == Settings()
+    assert load_plan(repo.path / "headgate-plan.yaml").plan.name == "say hello"
+
+
+def test_the_example_patch_applies_and_passes_its_gate(
+    repo: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The example runs as it is: git takes the patch, intake needs no repairs, the gate finds its word."""
+    monkeypatch.chdir(repo.path)
+    run_init()
+    taken = take_in((repo.path / WRITTEN[2]).read_bytes(), max_bytes=1000)
+    assert isinstance(taken, Intake)
+    assert taken.repairs == ()
+    repo.git("apply", "--index", WRITTEN[2])
+    assert "Hello" in (repo.path / "headgate-hello.txt").read_text()
+
+
+def test_it_writes_at_the_root_from_anywhere(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside a folder of the repository, the files still go to its root."""
+    (repo.path / "src").mkdir()
+    monkeypatch.chdir(repo.path / "src")
+    assert "next: headgate plan check ../headgate-plan.yaml" in run_init().stdout
+    assert (repo.path / "headgate.toml").is_file()
+
+
+def test_what_is_there_is_left_as_it_is(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is there already is kept, the others are written; when all are there, that is an error."""
+    monkeypatch.chdir(repo.path)
+    (repo.path / "headgate.toml").write_text("workers = 3\n")
+    assert f"left as it is: {repo.path / 'headgate.toml'}" in run_init().stdout
+    assert (repo.path / "headgate.toml").read_text() == "workers = 3\n"
+    with pytest.raises(UsageError, match="files are never overwritten"):
+        run_init()
+
+
+def test_outside_a_repository_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There must be a work tree to write into."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="git init"):
+        run_init()
+    assert list(tmp_path.iterdir()) == []

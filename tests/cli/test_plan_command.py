@@ -1,0 +1,158 @@
+"""``headgate plan``: check, schema and import, as a person and as a program call them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from factories import GitRepo
+from headgate.cli.plan import app
+from headgate.errors import PlanError, UsageError
+from headgate.plan.loader import load_plan
+
+Plan = Callable[..., Result]
+
+
+@pytest.fixture
+def plan(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """Give a function that runs ``headgate plan …`` in a repository; errors go on to the caller."""
+    repo.commit({"a": "1\n"}, "base")
+    monkeypatch.chdir(repo.path)
+
+    def run(*args: str) -> Result:
+        return CliRunner().invoke(app, args, catch_exceptions=False)
+
+    return run
+
+
+GOOD = """\
+headgate: 1
+name: two steps
+target: dev
+gates: {lint: {run: "true", on: [task]}, unit: {run: "true", needs: [lint]}}
+workstreams:
+  second: {needs: [first], tasks: {c: {patch: a.patch}}}
+  first: {gates: [], tasks: {b: {patch: a.patch, needs: [a]}, a: {patch: a.patch, gates: []}}}
+"""
+
+
+def write(repo: GitRepo, text: str) -> None:
+    """Write plan.yaml and the patch it mentions."""
+    repo.write({"plan.yaml": text, "a.patch": "x"})
+
+
+def test_check_tells_what_a_plan_will_do(plan: Plan, repo: GitRepo) -> None:
+    """A plan in order is summed up: how much, where to, in which order, with which gates."""
+    write(repo, GOOD)
+    assert plan("check", "plan.yaml").stdout.splitlines() == [
+        "ok: plan.yaml: two steps",
+        "  2 workstreams, 3 tasks, 2 gates, 0 tools; lands on dev (merge)",
+        "  1. first: 2 tasks; gates to land: none",
+        "  2. second: 1 task, after first; gates to land: lint, unit",
+    ]
+
+
+def test_check_as_json_has_the_order_and_the_gates(plan: Plan, repo: GitRepo) -> None:
+    """Programs get the same as one object: workstreams and tasks in order, each with its gates."""
+    write(repo, GOOD)
+    told: dict[str, Any] = json.loads(plan("check", "plan.yaml", "--json").stdout)
+    assert (told["ok"], told["problems"], told["plan"]["target"]) == (True, [], "dev")
+    assert told["plan"]["workstreams"] == [
+        {
+            "name": "first",
+            "needs": [],
+            "gates": [],
+            "tasks": [
+                {"name": "a", "kind": "patch", "gates": []},
+                {"name": "b", "kind": "patch", "gates": ["lint", "unit"]},
+            ],
+        },
+        {
+            "name": "second",
+            "needs": ["first"],
+            "gates": ["lint", "unit"],
+            "tasks": [{"name": "c", "kind": "patch", "gates": ["lint", "unit"]}],
+        },
+    ]
+
+
+def test_check_refuses_with_all_problems(plan: Plan, repo: GitRepo) -> None:
+    """Problems are one error for the outermost edge to tell; as JSON they are listed with exit code 2."""
+    write(repo, "headgate: 1\nnaem: x\nworkstreams: {w: {tasks: {t: {patch: none}}}}\n")
+    with pytest.raises(PlanError) as refused:
+        plan("check", "plan.yaml")
+    assert len(refused.value.problems) == 2
+    told = plan("check", "plan.yaml", "--json")
+    assert told.exit_code == 2
+    assert json.loads(told.stdout) == {
+        "ok": False,
+        "file": "plan.yaml",
+        "problems": [
+            {"file": "plan.yaml", "line": 2, "message": "unknown key 'naem'", "hint": "did you mean 'name'?"},
+            {
+                "file": "plan.yaml",
+                "line": 3,
+                "message": "workstreams.w.tasks.t: the file 'none' does not exist",
+                "hint": "paths are relative to the plan: none was looked for",
+            },
+        ],
+    }
+
+
+def test_schema_is_json(plan: Plan) -> None:
+    """The schema is one JSON document that names its dialect."""
+    assert json.loads(plan("schema").stdout)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_import_writes_a_plan_that_is_in_order(plan: Plan, repo: GitRepo) -> None:
+    """A range becomes a plan with its gates, and what was left out is told."""
+    repo.commit({"a": "2\n"}, "two")
+    repo.commit({}, "nothing")
+    repo.commit({"a": "3\n"}, "three")
+    told = plan(
+        *("import", "series", "HEAD~3..HEAD", "-o", "replay.yaml", "--name", "replay", "--landing", "rebase"),
+        *("--gate", "unit=test -e a", "--gate", "lint=true", "--gate-last", "1", "--workstream-size", "1"),
+    )
+    assert told.stdout.splitlines() == [
+        "wrote replay.yaml: 2 workstreams, 2 tasks",
+        f"  left out, it changes nothing: {repo.head('HEAD~1')}: nothing",
+        "next: headgate plan check replay.yaml",
+    ]
+    made = load_plan(repo.path / "replay.yaml").plan
+    assert [made.task_gates(name, next(iter(made.workstreams[name].tasks))) for name in made.workstreams] == [
+        [],
+        ["unit", "lint"],
+    ]
+
+
+def test_import_as_json_tells_the_same(plan: Plan, repo: GitRepo) -> None:
+    """Programs get what was written and what was left out."""
+    repo.commit({"a": "2\n"}, "two")
+    assert json.loads(plan("import", "series", "HEAD~1..HEAD", "--json").stdout) == {
+        "file": "plan.yaml",
+        "patches": "plan.patches",
+        "tasks": 1,
+        "workstreams": 1,
+        "skipped": [],
+        "notes": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--gate", "unit"), "write --gate NAME=COMMAND"),
+        (("--gate", "=true"), "write --gate NAME=COMMAND"),
+        (("--gate", "a=true", "--gate", "a=false"), "the gate 'a' is given twice"),
+        (("--landing", "fast"), "--landing is merge, squash or rebase"),
+        (("--repo", "nowhere"), "nowhere is not a folder"),
+    ],
+)
+def test_import_refuses_wrong_options(plan: Plan, args: tuple[str, ...], said: str) -> None:
+    """Each wrong option says what to give instead, and nothing is written."""
+    with pytest.raises(UsageError, match=said):
+        plan("import", "series", "HEAD~0..HEAD", *args)
+    assert not Path("plan.yaml").exists()

@@ -1,0 +1,45 @@
+"""Imported plans as tests look at them, and what they do when git applies them."""
+
+import os
+import subprocess
+
+from factories import GitRepo
+from headgate.plan.importers.series import ImportedPlan
+from headgate.plan.loader import load_plan
+from headgate.plan.model import TaskPlan
+
+
+def tasks_of(made: ImportedPlan) -> list[tuple[str, TaskPlan]]:
+    """Return the tasks of an imported plan, which must be in order, by name."""
+    plan = load_plan(made.path).plan
+    return [
+        (name, workstream.tasks[name])
+        for workstream in (plan.workstreams[key] for key in plan.workstream_order())
+        for name in workstream.task_order()
+    ]
+
+
+def diffs_of(made: ImportedPlan) -> list[bytes]:
+    """Return the patches of an imported plan, in order."""
+    loaded = load_plan(made.path)
+    return [
+        loaded.patch_path(key, name).read_bytes()
+        for key in loaded.plan.workstream_order()
+        for name in loaded.plan.workstreams[key].task_order()
+    ]
+
+
+def tree_after(repo: GitRepo, base: str | None, diffs: list[bytes]) -> str:
+    """Apply diffs with git, one after another, to a private index and return the tree id."""
+    env = {**os.environ, "GIT_INDEX_FILE": str(repo.path / ".git" / "import-test-index")}
+
+    def git(*args: str, stdin: bytes = b"") -> str:
+        done = subprocess.run(
+            ["git", *args], cwd=repo.path, env=env, input=stdin, capture_output=True, check=True
+        )
+        return done.stdout.decode().strip()
+
+    git("read-tree", base or "--empty")
+    for diff in diffs:
+        git("apply", "--cached", "--whitespace=nowarn", "-", stdin=diff)
+    return git("write-tree")

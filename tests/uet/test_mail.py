@@ -1,0 +1,136 @@
+"""The mail around a patch: author, date and message, as `git am` reads them."""
+
+import base64
+import quopri
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from diff_world import refusal, taken
+from factories import GitRepo
+from headgate.reasons import ReasonCode
+
+DIFF = b"diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n"
+WHEN = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=2)))
+
+
+def mail(headers: bytes, body: bytes = b"---\n f | 2 +-\n\n" + DIFF + b"-- \n2.39.5\n\n") -> bytes:
+    """Return a mail with those headers."""
+    return (
+        b"From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\n" + headers + b"\n" + body
+    )
+
+
+PLAIN = b"From: Ada Example <ada@example.org>\nDate: Mon, 6 May 2024 07:08:09 +0200\nSubject: [PATCH 1/3] topic: do it\n"
+
+
+def test_author_date_and_message_are_read() -> None:
+    """Subject tags go, the body up to the separator is the message."""
+    header = taken(mail(PLAIN, b"Because it\nis right.\n\n---\n f | 2 +-\n\n" + DIFF)).header
+    assert header is not None
+    assert header.author == "Ada Example <ada@example.org>"
+    assert header.date == WHEN
+    assert header.message == "topic: do it\n\nBecause it\nis right.\n"
+
+
+def test_folded_and_encoded_headers_are_undone() -> None:
+    """Continuation lines and RFC 2047 words give the text that was meant."""
+    headers = (
+        b"From: =?UTF-8?q?J=C3=B6rg?= <j@example.org>\nDate: Mon, 6 May 2024 05:08:09 -0000\n"
+        b"Subject: [PATCH] =?UTF-8?q?a=20long=20s=C3=BCbject?=\n =?UTF-8?q?=20goes=20on?=\n and on\n"
+    )
+    header = taken(mail(headers)).header
+    assert header is not None
+    assert header.author == "Jörg <j@example.org>"
+    assert header.date == datetime(2024, 5, 6, 5, 8, 9, tzinfo=UTC)
+    assert header.message == "a long sübject goes on and on\n"
+
+
+def test_what_git_format_patch_writes_is_read_back(repo: GitRepo) -> None:
+    """A real mail of git, with a non-ASCII author and a long subject, gives the commit's own data."""
+    repo.commit({"f": "a\n"}, "start")
+    message = "ünusual: " + "long subject " * 12 + "end\n\nBody — with dashes\n\nTrailer: x"
+    repo.write({"f": "b\n"})
+    repo.git(
+        "commit",
+        "-qam",
+        message,
+        "--author",
+        "Jörg, the 2nd <j@example.org>",
+        "--date",
+        "2024-05-06T07:08:09+0200",
+    )
+    intake = taken(repo.git_bytes("format-patch", "-1", "--stdout"))
+    assert intake.header is not None
+    assert intake.header.author == "Jörg, the 2nd <j@example.org>"
+    assert intake.header.date == WHEN
+    assert intake.header.message == message + "\n"
+
+
+@pytest.mark.parametrize(
+    "raw", [DIFF, b"Note: this is\nSubject: matter\n\n" + DIFF, b"From: me\nno header\n\n" + DIFF]
+)
+def test_a_text_that_is_no_mail_has_no_header(raw: bytes) -> None:
+    """Prose with a colon is not a mail."""
+    assert taken(raw).header is None
+
+
+def test_a_message_may_quote_what_looks_like_a_diff() -> None:
+    """In front of the separator everything is message; without one it could be a damaged diff."""
+    quote = b"It failed with\n--- FAIL: TestX (0.00s)\n@@ boom\n+++ y\nindex 1234567..89abcde\n"
+    assert taken(mail(PLAIN, quote + b"---\n" + DIFF)).scope.paths == (b"f",)
+    assert refusal(mail(PLAIN, quote + DIFF)).code is ReasonCode.FORMAT_INVALID
+
+
+@pytest.mark.parametrize("charset", [b"iso-8859-1", b"no-such-charset"])
+def test_a_body_in_another_encoding_becomes_text(charset: bytes) -> None:
+    """The stated encoding counts; what fits none is read as Latin-1. The diff stays bytes."""
+    headers = PLAIN + b"Content-Type: text/plain; charset=%s\n" % charset
+    intake = taken(mail(headers, b"gr\xfc\xdfe\n---\n" + DIFF.replace(b"+b", b"+\xfc")))
+    assert intake.header is not None
+    assert intake.header.message == "topic: do it\n\ngrüße\n"
+    assert intake.files[0].hunks[0].lines[1] == b"+\xfc\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "encode"),
+    [(b"base64", base64.encodebytes), (b"quoted-printable", quopri.encodestring), (b"8bit", bytes)],
+)
+def test_transfer_encodings_are_undone(encoding: bytes, encode: object) -> None:
+    """A mail program may have wrapped the text."""
+    assert callable(encode)
+    body = b"---\n" + DIFF.replace(b"+b", b"+b = \xc3\xa4")
+    intake = taken(mail(PLAIN + b"Content-Transfer-Encoding: %s\n" % encoding, encode(body)))
+    assert intake.files[0].hunks[0].lines[1] == b"+b = \xc3\xa4\n"
+
+
+def test_mails_with_parts_or_damage_are_refused() -> None:
+    """What cannot be unwrapped for sure is not guessed."""
+    parts = PLAIN + b'Content-Type: multipart/mixed; boundary="x"\n'
+    assert refusal(mail(parts)).code is ReasonCode.FORMAT_INVALID
+    wrapped = base64.encodebytes(b"---\n" + DIFF)[:-3]
+    damaged = mail(PLAIN + b"Content-Transfer-Encoding: base64\n", wrapped)
+    assert refusal(damaged).code is ReasonCode.FORMAT_INVALID
+
+
+def test_the_body_may_name_another_author() -> None:
+    """As with `git am`, a `From:` line that begins the body is the real author's."""
+    header = taken(mail(PLAIN, b"From: Bob <bob@example.org>\n\nText\n---\n" + DIFF)).header
+    assert header is not None
+    assert header.author == "Bob <bob@example.org>"
+    assert header.message == "topic: do it\n\nText\n"
+
+
+@pytest.mark.parametrize("field", [b"", b"nonsense", b"Mon, 99 Foo 2024"])
+def test_a_date_that_is_none_is_left_out(field: bytes) -> None:
+    """A damaged date does not keep a patch from landing."""
+    header = taken(mail(b"From: a@b.org\nSubject: x\nDate: %s\n" % field)).header
+    assert header is not None
+    assert header.date is None
+    assert header.author == "a@b.org <a@b.org>"
+
+
+def test_hostile_headers_cost_little() -> None:
+    """A header without end or depth is no header; the diff is read all the same."""
+    assert taken(b"From: " + b"(" * 100_000 + b"\nSubject: x\n\n---\n" + DIFF).header is None
+    assert taken(b"From: a@b.org\nSubject: x\n" + b" more\n" * 100_000 + b"\n---\n" + DIFF).header is None
