@@ -20,7 +20,7 @@ _numbers = count()
 
 
 def start_patiently(server: Any, *, attempts: int = 6) -> None:
-    """Start a server on a machine that may be busy: the package gives up in ten seconds, the server goes on."""
+    """Start a server on a busy machine: the package gives up in ten seconds, the server goes on."""
     for attempt in range(1, attempts + 1):
         try:
             server.start()
@@ -35,8 +35,8 @@ def start_patiently(server: Any, *, attempts: int = 6) -> None:
 def postgresql_server() -> Iterator[Any]:
     """Give a running PostgreSQL server that ends with the session.
 
-    Run as root it gives its folder to another user, who must be able to reach it; pytest makes its own folders
-    unreachable for others whenever a session starts, so this one is elsewhere.
+    Run as root it gives its folder to another user, who must be able to reach it; pytest makes its own
+    folders unreachable for others whenever a session starts, so this one is elsewhere.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR when it is imported

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,22 @@ def empty(dialect: str, new_url: Callable[..., str]) -> Any:
     database.close()
 
 
+def test_an_empty_database_is_made_as_all_migrations_together_make_it(
+    dialect: str, new_url: Callable[..., str], empty: Database
+) -> None:
+    """The short way for a new database says the same revision and lets Alembic go on from there."""
+    made = open_database(new_url(dialect, is_empty=True))
+    made.upgrade()
+    with empty.write() as connection:
+        runner.run(connection, migrations.HEAD)
+    assert made.revision() == empty.revision() == migrations.HEAD
+    with made.write() as connection, empty.read() as migrated:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert counts(connection) == counts(migrated)
+        runner.run(connection, migrations.HEAD)
+    made.close()
+
+
 def test_the_newest_revision_is_the_one_that_the_program_wants() -> None:
     """HEAD is written down so that a start need not ask Alembic; it must be true."""
     assert REVISIONS[-1] == migrations.HEAD
@@ -98,19 +115,19 @@ def test_upgrading_twice_changes_nothing(empty: Database) -> None:
         assert counts(connection) == before
 
 
-def test_a_migration_that_breaks_leaves_nothing_behind(
-    empty: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("make", [migrations._create, partial(runner.run, to=migrations.HEAD)])
+def test_a_schema_that_is_not_finished_leaves_nothing_behind(
+    empty: Database, make: Callable[[Connection], None]
 ) -> None:
-    """All migrations of an upgrade are one transaction, on SQLite too."""
+    """Making a schema, at once or migration by migration, is one transaction, on SQLite too."""
 
-    def run_and_break(connection: Connection, to: str) -> None:
-        real_run(connection, to)
-        raise RuntimeError("the power went")
+    def break_half_way() -> None:
+        with empty.write() as connection:
+            make(connection)
+            raise RuntimeError("the power went")
 
-    real_run = runner.run
-    monkeypatch.setattr(runner, "run", run_and_break)
     with pytest.raises(RuntimeError, match="power"):
-        empty.upgrade()
+        break_half_way()
     with empty.read() as connection:
         assert inspect(connection).get_table_names() == []
 

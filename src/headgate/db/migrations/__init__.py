@@ -5,8 +5,9 @@ Alembic takes a while to import; it is only asked when there is something to do.
 
 from typing import Final
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect
 
+from headgate.db import triggers
 from headgate.errors import DatabaseError
 
 HEAD: Final = "0001"
@@ -24,7 +25,10 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def upgrade(connection: Connection, where: str, *, to: str = HEAD) -> None:
-    """Run the missing migrations within the connection's transaction: all of them or none.
+    """Bring a schema up to date within the connection's transaction: wholly or not at all.
+
+    An empty database gets the declared schema as it is; that this is what all migrations together make is
+    tested.
 
     Args:
         connection: A writing transaction.
@@ -34,9 +38,12 @@ def upgrade(connection: Connection, where: str, *, to: str = HEAD) -> None:
     Raises:
         DatabaseError: The schema is of a newer program.
     """
+    found = revision_of(connection)  # asked again: another process may have been first
+    if found is None and to == HEAD:
+        _create(connection)
+        return
     from headgate.db.migrations import runner  # noqa: PLC0415 - keeps Alembic out of every start
 
-    found = revision_of(connection)  # asked again: another process may have been first
     if found is not None and found not in runner.known_revisions():
         raise DatabaseError(
             f"the database {where} was written by a newer Headgate (its schema is {found}, this program "
@@ -44,3 +51,11 @@ def upgrade(connection: Connection, where: str, *, to: str = HEAD) -> None:
         )
     if found != to:
         runner.run(connection, to)
+
+
+def _create(connection: Connection) -> None:
+    """Make the declared schema, and say of which revision it is as Alembic would."""
+    triggers.metadata.create_all(connection, checkfirst=False)
+    version = Table(_VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
+    version.create(connection)
+    connection.execute(version.insert().values(version_num=HEAD))
