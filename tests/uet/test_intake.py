@@ -23,6 +23,11 @@ def traditional(old: bytes, new: bytes, body: bytes = BODY) -> bytes:
     return b"--- %s\n+++ %s\n%s" % (old, new, body)
 
 
+def renamed(old: bytes, new: bytes) -> bytes:
+    """Return the part of a diff that renames a file."""
+    return b"diff --git a/%s b/%s\nrename from %s\nrename to %s\n" % (old, new, old, new)
+
+
 # What surrounds a diff
 
 
@@ -242,7 +247,7 @@ def test_headers_that_are_cut_or_contradict_themselves_are_refused(header: bytes
 
 
 def test_a_new_empty_file_needs_proof_at_the_end_of_the_text() -> None:
-    """Behind a bare `new file mode` the content may have been cut off; something that follows proves it was not."""
+    """Behind a bare `new file mode` the content may have been cut off, unless something follows."""
     bare = b"diff --git a/e b/e\nnew file mode 100644\n"
     assert refusal(bare).code is ReasonCode.FORMAT_INVALID
     assert [change.path for change in taken(bare + PATCH).files] == [b"e", b"f.py"]
@@ -275,11 +280,9 @@ def test_a_change_of_type_is_a_deletion_and_a_creation() -> None:
     [
         NEW + NEW,
         NEW + NEW.replace(b"new file", b"deleted file"),
-        PATCH + b"diff --git a/f.py b/n\nsimilarity index 100%\nrename from f.py\nrename to n\n",
-        b"diff --git a/a b/n\nsimilarity index 100%\nrename from a\nrename to n\n"
-        b"diff --git a/b b/n\nsimilarity index 100%\nrename from b\nrename to n\n",
-        b"diff --git a/a b/n\nsimilarity index 100%\nrename from a\nrename to n\n"
-        b"diff --git a/a b/m\nsimilarity index 100%\nrename from a\nrename to m\n",
+        PATCH + renamed(b"f.py", b"n"),
+        renamed(b"a", b"n") + renamed(b"b", b"n"),
+        renamed(b"a", b"n") + renamed(b"a", b"m"),
     ],
 )
 def test_parts_that_claim_one_file_in_two_ways_are_refused(raw: bytes) -> None:
@@ -484,7 +487,7 @@ def test_damaged_hunks_are_refused(body: bytes) -> None:
 
 
 def test_a_missing_last_newline_is_proved_or_recorded() -> None:
-    """Context is proved by the base, a new file by its object id; an addition without ids is taken as whole."""
+    """The base proves context, an object id a new file; an addition without ids is taken as whole."""
     context = taken(PATCH[:-1])
     assert context.needs_base
     assert taken(NEW[:-1]).render() == NEW
@@ -516,7 +519,7 @@ def test_binary_data_is_read_to_its_end(binary: bytes) -> None:
 
 
 def test_damage_anywhere_in_binary_data_is_found(binary: bytes) -> None:
-    """Any changed letter and any missing line makes the whole patch invalid; git would take what is before it."""
+    """A changed letter or a missing line makes the whole patch invalid; git would take what is before."""
     lines = binary.splitlines(keepends=True)
     for index, line in enumerate(lines):
         if line[:1] == b"z" or line.startswith((b"literal", b"GIT binary")):
@@ -562,8 +565,8 @@ def test_names_with_everything_round_trip(tmp_path: Path) -> None:
         b"x b/x",
         b"-- ",
     ]
-    base = world.tree({name: ("100644", b"a\nb\nc\n") for name in names})
-    new = world.tree({name: ("100755", b"a\nB\nc\n") for name in names})
+    base = world.tree(dict.fromkeys(names, ("100644", b"a\nb\nc\n")))
+    new = world.tree(dict.fromkeys(names, ("100755", b"a\nB\nc\n")))
     raw = world.diff(base, new)
     assert sorted(taken(raw).scope.paths) == sorted(names)
     assert taken(raw).render() == raw

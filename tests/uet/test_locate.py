@@ -187,7 +187,7 @@ def test_a_text_sent_with_crlf_fits_the_base_it_was_made_for(world: DiffWorld, e
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
 def test_new_files_of_a_crlf_text_follow_the_others(ending: bytes) -> None:
-    """A new file has no base: what the changed files show counts; with nothing to show it is the transport's."""
+    """A new file has no base: what the changed files show counts; else they are the transport's."""
     new = b"diff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n"
     change = HEAD + b"@@ -1,2 +1,3 @@\n line 1\n+new\n line 2\n"
     intake = located(BASE.replace(b"\n", ending), (change + new).replace(b"\n", b"\r\n"))

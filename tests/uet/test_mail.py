@@ -21,7 +21,10 @@ def mail(headers: bytes, body: bytes = b"---\n f | 2 +-\n\n" + DIFF + b"-- \n2.3
     )
 
 
-PLAIN = b"From: Ada Example <ada@example.org>\nDate: Mon, 6 May 2024 07:08:09 +0200\nSubject: [PATCH 1/3] topic: do it\n"
+PLAIN = (
+    b"From: Ada Example <ada@example.org>\nDate: Mon, 6 May 2024 07:08:09 +0200\n"
+    b"Subject: [PATCH 1/3] topic: do it\n"
+)
 
 
 def test_author_date_and_message_are_read() -> None:

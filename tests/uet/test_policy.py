@@ -118,7 +118,8 @@ def test_paths_that_leave_the_repository_are_forbidden(path: bytes, rule: str) -
 
 
 @pytest.mark.parametrize(
-    "path", [b".github/x", b".gitignore", b"a.git/x", b"x~1", b"..x", b"...", b"a b", b"q\\n", b"\xff", b"c:x"]
+    "path",
+    [b".github/x", b".gitignore", b"a.git/x", b"x~1", b"..x", b"...", b"a b", b"q\\n", b"\xff", b"c:x"],
 )
 def test_ordinary_names_are_fine(path: bytes) -> None:
     """Names that only resemble forbidden ones are allowed."""
@@ -127,7 +128,9 @@ def test_ordinary_names_are_fine(path: bytes) -> None:
 
 def test_traditional_diffs_of_absolute_paths_are_judged() -> None:
     """A path without prefix is taken as it stands."""
-    assert rules(b"--- /etc/passwd\n+++ /etc/passwd\n@@ -1,2 +1,2 @@\n-a\n+b\n c\n") == [("/etc/passwd", "absolute")]
+    assert rules(b"--- /etc/passwd\n+++ /etc/passwd\n@@ -1,2 +1,2 @@\n-a\n+b\n c\n") == [
+        ("/etc/passwd", "absolute")
+    ]
 
 
 def test_globs_are_those_of_gitignore() -> None:
@@ -166,7 +169,10 @@ def test_protected_paths_bind_tools_only() -> None:
     """By default a tool's patch may not change the tests and CI files that judge it."""
     raw = change(b"tests/test_x.py") + change(b".github/workflows/ci.yml") + change(b"src/x.py")
     assert rules(raw) == []
-    assert rules(raw, origin="tool") == [(".github/workflows/ci.yml", "protect"), ("tests/test_x.py", "protect")]
+    assert rules(raw, origin="tool") == [
+        (".github/workflows/ci.yml", "protect"),
+        ("tests/test_x.py", "protect"),
+    ]
     assert rules(raw, Policy(protect=(("src/**",),)), origin="tool") == [("src/x.py", "protect")]
     assert rules(raw, Policy(protect=((),)), origin="tool") == []
 
@@ -200,13 +206,24 @@ def test_tests_may_be_required() -> None:
 )
 def test_links_out_of_the_repository_are_forbidden(path: bytes, target: bytes) -> None:
     """A link must stay inside, also when it goes on through another link, and never reach .git."""
-    base = {b"out": Stored(mode=0o120000, data=b"/usr"), b"inner": Stored(mode=0o120000, data=b"."), b"f": Stored(mode=0o100644)}
+    base = {
+        b"out": Stored(mode=0o120000, data=b"/usr"),
+        b"inner": Stored(mode=0o120000, data=b"."),
+        b"f": Stored(mode=0o100644),
+    }
     assert [rule for _, rule in rules(link(path, target), base=base)] == ["symlink"]
 
 
 @pytest.mark.parametrize(
     ("path", "target"),
-    [(b"l", b"x"), (b"d/l", b"../x"), (b"d/e/l", b"../../x/y"), (b"l", b"l"), (b"l", b"./d//x"), (b"l", b".gitignore")],
+    [
+        (b"l", b"x"),
+        (b"d/l", b"../x"),
+        (b"d/e/l", b"../../x/y"),
+        (b"l", b"l"),
+        (b"l", b"./d//x"),
+        (b"l", b".gitignore"),
+    ],
 )
 def test_links_inside_are_fine(path: bytes, target: bytes) -> None:
     """Relative links that stay inside are ordinary files of a repository."""
@@ -218,7 +235,11 @@ def test_a_link_that_changes_or_moves_is_judged_again(tmp_path: Path) -> None:
     world = DiffWorld.create(tmp_path / "w")
     old = world.tree({b"d/l": ("120000", b"../x"), b"m": ("120000", b"x"), b"f": ("100644", b"text\n")})
     new = world.tree({b"l": ("120000", b"../x"), b"m": ("120000", b"/x"), b"f": ("120000", b"/y")})
-    base = {b"d/l": Stored(mode=0o120000, data=b"../x"), b"m": Stored(mode=0o120000, data=b"x"), b"f": Stored(mode=0o100644)}
+    base = {
+        b"d/l": Stored(mode=0o120000, data=b"../x"),
+        b"m": Stored(mode=0o120000, data=b"x"),
+        b"f": Stored(mode=0o100644),
+    }
     raw = world.diff(old, new, "-M")
     assert b"rename from d/l" in raw
     assert sorted(rules(raw, base=base), key=str) == [("f", "symlink"), ("l", "symlink"), ("m", "symlink")]
@@ -226,7 +247,8 @@ def test_a_link_that_changes_or_moves_is_judged_again(tmp_path: Path) -> None:
 
 def test_a_link_changed_by_a_diff_without_modes_is_judged() -> None:
     """The base knows that it is a link where the text does not say."""
-    raw = b"--- a/l\n+++ b/l\n@@ -1 +1 @@\n-x\n\\ No newline at end of file\n+/etc/passwd\n\\ No newline at end of file\n"
+    marker = b"\\ No newline at end of file\n"
+    raw = b"--- a/l\n+++ b/l\n@@ -1 +1 @@\n-x\n" + marker + b"+/etc/passwd\n" + marker
     assert rules(raw, base={b"l": Stored(mode=0o120000, data=b"x")}) == [("l", "symlink")]
     assert rules(raw, base={b"l": Stored(mode=0o100644)}) == []
 

@@ -109,7 +109,7 @@ def test_quoting_is_gits_own(tmp_path: Path) -> None:
         b"\xff",
         "ä".encode(),
     ]
-    tree = world.tree({name: ("100644", b"x") for name in names})
+    tree = world.tree(dict.fromkeys(names, ("100644", b"x")))
     listed = world.git("ls-tree", "--name-only", tree).splitlines()
     assert sorted(listed) == sorted(map(quote_path, names))
 

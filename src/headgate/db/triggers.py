@@ -7,7 +7,7 @@ They guard against mistakes, not against somebody who may drop them; the hash ch
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import DDL, event
+from sqlalchemy import DDL, Connection, event
 
 from headgate.db.tables import events, metadata, state_transitions, tasks, workers, workstreams
 
@@ -90,3 +90,8 @@ def _attach() -> None:
 
 
 _attach()
+
+
+def create_schema(connection: Connection) -> None:
+    """Make every declared table with its triggers in an empty database."""
+    metadata.create_all(connection, checkfirst=False)

@@ -67,7 +67,8 @@ class Applied:
     Args:
         tree: The tree that it makes.
         method: How it was made to fit.
-        notes: Sentences for people: hunks that moved, texts that differ from the ids they state.
+        notes: Sentences for people: what had to be repaired with the base at hand, hunks that moved, texts
+            that differ from the ids they state. What the intake repaired it says itself.
     """
 
     tree: str
@@ -88,7 +89,8 @@ def apply_patch(repository: Repository, base_tree: str, intake: Intake) -> Appli
     Args:
         repository: Where the tree is.
         base_tree: The tree's id.
-        intake: The patch as taken in; what needs the base to be understood is located here.
+        intake: The patch as taken in and **not** located: that is done here, because a hunk without context
+            may only be given some from the file that it was made on.
 
     Raises:
         GitError: git or the disk failed; it says nothing about the patch.
@@ -108,15 +110,19 @@ def apply_patch(repository: Repository, base_tree: str, intake: Intake) -> Appli
     located = locate(intake, content_at)
     if isinstance(located, Reason):
         return Refused(reason=located)
-    application = _Application(repository, base_tree, located)
+    repairs = tuple(repair for repair in located.repairs if repair not in intake.repairs)
+    application = _Application(repository, base_tree, located, repairs)
     return application.refused((_UNPLACED,)) if located.is_zero_context else application.run()
 
 
 class _Application:
     """One patch on one tree, while it is being tried."""
 
-    def __init__(self, repository: Repository, base_tree: str, intake: Intake) -> None:
+    def __init__(
+        self, repository: Repository, base_tree: str, intake: Intake, repairs: tuple[str, ...] = ()
+    ) -> None:
         self.repository, self.base_tree, self.intake = repository, base_tree, intake
+        self.repairs = repairs
         self.touched = {path for change in intake.files for path in change.paths}
         self.index = private_entries(self.touched, self.entry_at, repository)
 
@@ -210,7 +216,7 @@ class _Application:
         if not changed:
             return self.nothing_new()
         tree = self.repository.splice(self.base_tree, changed)
-        return Applied(tree=tree, method=method, notes=_notes(tried, readings, self.intake))
+        return Applied(tree=tree, method=method, notes=(*self.repairs, *_notes(tried, readings)))
 
     def nothing_new(self) -> Refused:
         if any(map(_says_something, self.intake.files)):
@@ -275,7 +281,7 @@ def _says_something(change: FileChange) -> bool:
     return bool(change.insertions or change.deletions or change.binary) or is_mode_change
 
 
-def _notes(tried: Attempt, readings: list[Reading], intake: Intake) -> tuple[str, ...]:
+def _notes(tried: Attempt, readings: list[Reading]) -> tuple[str, ...]:
     moved = [
         f"{show_path(reading.change.path)}: hunk {number} went to line {line + 1}"
         for reading, where in zip(readings, tried.moved, strict=False)
@@ -287,7 +293,7 @@ def _notes(tried: Attempt, readings: list[Reading], intake: Intake) -> tuple[str
         for reading in readings
         if reading.is_exact and _is_edited(reading)
     ]
-    return (*intake.repairs, *moved, *edited)
+    return (*moved, *edited)
 
 
 def _is_edited(reading: Reading) -> bool:

@@ -1,4 +1,4 @@
-"""Git's binary patches: base 85 lines that hold a deflated literal or a delta (git's ``Documentation/gitformat-pack``).
+"""Git's binary patches: base 85 lines that hold a deflated literal or a delta (gitformat-pack(5)).
 
 Git itself never reads the data when the result is in its object store already, and takes what stands before a
 damaged hunk as the whole. So every hunk is read to its end here, forward and reverse.

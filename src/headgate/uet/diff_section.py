@@ -14,7 +14,7 @@ class Section:
         at: Its first line.
         title: What stood behind ``diff --git``; None for a traditional part.
         fields: Git's extended header lines, by their words.
-        old_name: Name on the ``---`` line, with prefix; ``/dev/null`` when there is no old file; None without line.
+        old_name: Name on the ``---`` line, with prefix; ``/dev/null`` for no old file; None for no line.
         new_name: The same of ``+++``.
         names: Both names with their prefixes, once they are known.
         lone_name: A name that may have a prefix or not: only other parts of the text can tell.

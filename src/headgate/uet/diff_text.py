@@ -132,13 +132,15 @@ def stray_syntax(lines: Sequence[bytes], at: int, *, is_after_file: bool) -> str
         return _advice(b"*" * 15 if is_context_diff else line)
     if _POSITIONS.search(line):
         return "this looks like a damaged hunk header"
-    if line.startswith((b"rename ", b"copy ")) and _MOVE.match(line):
-        paired = at + 1 < len(lines) and _MOVE.match(lines[at + 1])
-        return "this belongs to a diff's header, and none is here" if is_after_file or paired else None
+    return _stray_words(line, lines[at + 1] if at + 1 < len(lines) else b"", is_after_file=is_after_file)
+
+
+def _stray_words(line: bytes, following: bytes, *, is_after_file: bool) -> str | None:
+    """Judge a line whose first word may as well begin a sentence."""
+    if _MOVE.match(line) and (is_after_file or _MOVE.match(following)):
+        return "this belongs to a diff's header, and none is here"
     if line.startswith(b"diff -"):
-        opens = at + 1 < len(lines) and (
-            lines[at + 1].startswith(b"--- ") or lines[at + 1].startswith((b"diff -", b"Only in "))
-        )
+        opens = following.startswith((b"--- ", b"diff -", b"Only in "))
         return None if opens else "a `diff` line without the diff"
     if is_after_file and (line.startswith((b"diff ", b"index ")) or b"diff --git ".startswith(line)):
         return "this looks like a damaged or cut header of another file"
@@ -148,25 +150,30 @@ def stray_syntax(lines: Sequence[bytes], at: int, *, is_after_file: bool) -> str
 def no_diff(lines: Sequence[bytes]) -> str:
     """Say that a text holds no diff, and which other kind of diff it seems to be."""
     if any(_COMMAND.match(line) for line in lines):
-        return "no unified diff was found; this looks like a normal or an ed diff: make a unified one (`diff -u`)"
+        return "no unified diff was found; this looks like a normal or ed diff: make one by `diff -u`"
     return "no diff was found in the text"
 
 
+_ADVICE: Final = (
+    (
+        (b"diff --cc", b"diff --combined", b"@@@"),
+        "a combined diff of a merge cannot be applied; make one against a single parent (`git diff A B`)",
+    ),
+    (
+        (b"Binary f", b"Files "),
+        "a binary file's data is missing; make the diff with `git diff --binary`",
+    ),
+    ((b"*" * 15,), "this is a context diff; make a unified one (`diff -u`)"),
+    ((b"*** ",), "this is no unified diff; make one with `git diff`"),
+    (
+        (b"Submodule ",),
+        "a submodule's change in words cannot be applied; make the diff with `--submodule=short`",
+    ),
+    ((b"## ",), "Subversion's property changes cannot be applied"),
+    ((b"\xef\xbb\xbf",), "a byte-order mark stands in the text; save it without"),
+    ((b"",), "this looks like a part of a diff, but does not belong to any file's"),
+)
+
+
 def _advice(line: bytes) -> str:
-    if line.startswith((b"diff --cc", b"diff --combined", b"@@@")):
-        return (
-            "a combined diff of a merge cannot be applied; make one against a single parent (`git diff A B`)"
-        )
-    if line.startswith((b"Binary f", b"Files ")):
-        return "a binary file's data is missing; make the diff with `git diff --binary`"
-    if line.startswith(b"*" * 15):
-        return "this is a context diff; make a unified one (`diff -u`)"
-    if line.startswith(b"*** "):
-        return "this is no unified diff; make one with `git diff`"
-    if line.startswith(b"Submodule "):
-        return "a submodule's change in words cannot be applied; make the diff with `--submodule=short`"
-    if line.startswith(b"## "):
-        return "Subversion's property changes cannot be applied"
-    if line.startswith(b"\xef\xbb\xbf"):
-        return "a byte-order mark stands in the text; save it without"
-    return "this looks like a part of a diff, but does not belong to any file's"
+    return next(advice for beginnings, advice in _ADVICE if line.startswith(beginnings))

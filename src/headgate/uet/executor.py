@@ -15,7 +15,6 @@ from headgate.plan.model import TaskPlan
 from headgate.reasons import Reason, ReasonCode
 from headgate.uet.apply import Refused, apply_patch
 from headgate.uet.intake import Intake, take_in
-from headgate.uet.locate import locate
 from headgate.uet.policy import Policy, judge
 from headgate.uet.repository import Blob, Repository, Signature
 
@@ -121,10 +120,7 @@ class Executor:
         violations = self._violations(intake, order, tree)
         if violations:
             return _together(violations)
-        located = locate(intake, lambda path: self._content(tree, path))
-        if isinstance(located, Reason):
-            return located
-        applied = apply_patch(self._repository, tree, located)
+        applied = apply_patch(self._repository, tree, intake)
         if isinstance(applied, Refused):
             return applied.reason
         commit = self._repository.commit(
@@ -143,10 +139,6 @@ class Executor:
 
         scope = order.task.scope
         return judge(order.policy, intake, scope=scope, origin=order.origin, entry_at=entry_at)
-
-    def _content(self, tree: str, path: bytes) -> bytes | None:
-        blob = self._repository.blob_at(tree, path)
-        return None if blob is None else blob.data
 
     def _author(self, order: Order, intake: Intake) -> Signature | None:
         header = intake.header

@@ -1,4 +1,4 @@
-"""One change per file: several parts of a text about one file are merged where that is certain, else refused."""
+"""One change per file: several parts about one file are merged where that is certain, else refused."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def _merged(changes: Sequence[FileChange], paths: set[bytes]) -> list[FileChange
 
 
 def _merge(parts: Sequence[FileChange]) -> FileChange:
-    """Merge parts that only change lines: are later ones meant for the base, or for the file as changed before?
+    """Merge parts that only change lines: do later ones mean the base, or the file as changed before?
 
     Where the parts before move no lines, both mean the same. Else the base must say where each hunk belongs.
     """

@@ -125,7 +125,7 @@ class GateOutcome:
         seconds: Wall time it took.
         output_bytes: How much it printed; the log may hold less.
         excerpt: The last 4 KiB of it as text.
-        leftovers_killed: How many processes it left behind, all ended.
+        leftovers_killed: How many processes it left behind when it ended by itself; all were ended.
     """
 
     passed: bool
@@ -325,13 +325,14 @@ class _Attempt:
         tree.tell(signal.SIGCONT)
 
     def _finish(self, process: "subprocess.Popen[bytes]", tree: ProcessTree) -> int:
-        """End the leader if it still runs, then everything else of the tree."""
+        """End the leader if it still runs, then everything else; returns how much a finished gate left."""
         if process.poll() is None:
             tree.tell(signal.SIGKILL)
         process.wait()
         if self._kill_at is None:
             return tree.end_leftovers(grace=self._spec.grace)
-        return tree.end_leftovers(grace=max(0.0, self._kill_at - time.monotonic()) or -1.0)
+        tree.end_leftovers(grace=max(0.0, self._kill_at - time.monotonic()) or -1.0)
+        return 0
 
     def _read(self, output: int) -> bool:
         """Take some output; returns False at its end."""

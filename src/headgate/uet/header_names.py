@@ -1,6 +1,7 @@
-"""Which file a diff's header names mean: prefixes, quotes, time stamps (git-diff(1), ``diff.mnemonicPrefix``).
+"""Which file a diff's header names mean: prefixes, quotes, time stamps (git-diff(1), git-config(1)).
 
-``a/x b/x`` is the file ``x`` with a prefix, ``x x`` the file ``x`` without one. What cannot be told is refused.
+``a/x b/x`` is the file ``x`` with a prefix, ``x x`` the file ``x`` without one. What cannot be told is
+refused.
 """
 
 import re
@@ -29,7 +30,8 @@ def name_of(text: bytes) -> tuple[bytes, bool] | None:
         text: What stands behind the marker, without line ending.
 
     Returns:
-        The name with its prefix, and whether its time stamp says that the file does not exist; None when damaged.
+        The name with its prefix, and whether its time stamp says that the file does not exist; None when
+        damaged.
     """
     if len(text) > _LONGEST:
         return None
@@ -75,6 +77,10 @@ def split_pair(text: bytes, old: bytes | None, new: bytes | None) -> tuple[bytes
         return _split_quoted(text)
     if old is not None and new is not None:
         return (old, new) if text == old + b" " + new else None
+    return _split_plain(text, old, new)
+
+
+def _split_plain(text: bytes, old: bytes | None, new: bytes | None) -> tuple[bytes, bytes] | None:
     middle = len(text) // 2
     if text[middle : middle + 1] == b" " and same_file(text[:middle], text[middle + 1 :]) is not None:
         return text[:middle], text[middle + 1 :]
@@ -108,9 +114,10 @@ def split_moved(text: bytes, source: bytes, target: bytes) -> tuple[bytes, bytes
         pair = _split_quoted(text)
         return pair if pair and _is_prefixed(pair[0], source) and _is_prefixed(pair[1], target) else None
     for old in (source, text[: text.find(b"/") + 1] + source):
-        if text.startswith(old + b" ") and _is_prefixed(new := text[len(old) + 1 :], target):
-            if (old == source) == (new == target):
-                return old, new
+        new = text[len(old) + 1 :]
+        is_pair = text.startswith(old + b" ") and _is_prefixed(new, target)
+        if is_pair and (old == source) == (new == target):
+            return old, new
     return None
 
 

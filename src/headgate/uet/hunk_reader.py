@@ -1,8 +1,8 @@
 """Reading hunks whose counts may lie.
 
-``git apply`` believes the counts: where they are too low it drops the rest of the hunk without a word. So each
-hunk is read to where its lines really end. Right counts are taken as they are; wrong ones are corrected only
-where the text shows its own end, and the base must confirm the result (``headgate.uet.locate``).
+``git apply`` believes the counts: where they are too low it drops the rest of the hunk without a word. So
+each hunk is read to where its lines really end. Right counts are taken as they are; wrong ones are corrected
+only where the text shows its own end, and the base must confirm the result (``headgate.uet.locate``).
 """
 
 import re
@@ -166,8 +166,8 @@ def _recount(lines: Sequence[bytes], at: int, end: int) -> tuple[int, int]:
     old = new = 0
     for line in lines[at:end]:
         first = line[0]
-        old += first != _PLUS and first != _BACKSLASH
-        new += first != _MINUS and first != _BACKSLASH
+        old += first not in (_PLUS, _BACKSLASH)
+        new += first not in (_MINUS, _BACKSLASH)
     return old, new
 
 

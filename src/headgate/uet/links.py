@@ -31,7 +31,7 @@ EntryAt = Callable[[bytes], TreeEntry | None]
 
 
 class Links:
-    """The symbolic links of the tree that a patch makes: those of the base, and what the patch does to them."""
+    """The symbolic links of the tree that a patch makes: the base's, and what the patch does to them."""
 
     def __init__(self, changes: Sequence[FileChange], entry_at: EntryAt) -> None:
         self._entry_at = entry_at
@@ -68,7 +68,7 @@ class Links:
         return next((prefix for prefix in _prefixes(path) if target_of(prefix) is not None), None)
 
     def fault_of(self, link: bytes) -> str | None:
-        """Tell why a link that the patch makes may not be there, or None when it stays inside the repository."""
+        """Tell why a link that the patch makes may not be there; None when it stays in the repository."""
         target = self.made[link]
         if target is None:
             return "its target cannot be told from the patch"

@@ -44,7 +44,8 @@ def locate(intake: Intake, read_blob: ReadBlob) -> Intake | Reason:
 
     Returns:
         The same object when nothing is open (then nothing is read); else the patch with every hunk placed, or
-        why it is refused: ``conflict`` when a file or place is not there, ``format_invalid`` when it is ambiguous.
+        why it is refused: ``conflict`` when a file or place is not there, ``format_invalid`` when it is
+        ambiguous.
     """
     if not intake.needs_base:
         return intake
@@ -67,7 +68,7 @@ class _Endings:
         """Tell whether a new file keeps them; without any evidence they are the transport's."""
         if self.kept and self.stripped:
             raise DiffError(
-                f"{show_path(path)}: cannot tell whether its CRLF line endings are its own: existing files of the patch differ"
+                f"{show_path(path)}: cannot tell whose its CRLF line endings are: existing files differ"
             )
         return bool(self.kept)
 
@@ -131,7 +132,7 @@ def _settle_endings(change: FileChange, base: bytes, endings: _Endings, repairs:
 
 
 def _keeps_endings(change: FileChange, base: bytes) -> bool:
-    """Tell whether the old sides stand in the base with their CR; a file without any old side asks its own lines."""
+    """Tell whether the old sides stand in the base with their CR; without any, the base's own lines tell."""
     blocks = [b"".join(hunk.old_lines()) for hunk in change.hunks]
     if any(blocks):
         return all(block in base for block in blocks)
@@ -183,7 +184,9 @@ def _placed(change: FileChange, content: bytes, repairs: list[str]) -> FileChang
     base = _Base.of(content)
     unplaced = sum(hunk.old_start is None for hunk in change.hunks)
     if unplaced * len(content) > _MOST_SEARCH:
-        raise DiffError(f"{show_path(change.path)}: too many hunks without line numbers for a file of its size")
+        raise DiffError(
+            f"{show_path(change.path)}: too many hunks without line numbers for a file of its size"
+        )
     hunks: list[Hunk] = []
     for number, hunk in enumerate(change.hunks, 1):
         line = _place(base, hunk, f"{show_path(change.path)}: hunk {number}")
@@ -286,7 +289,7 @@ def _check_open_end(change: FileChange, base: bytes) -> FileChange:
     result = patched(base, settled)
     if result is None or change.new_blob is None or not is_blob(result, change.new_blob):
         raise DiffError(
-            f"{show_path(change.path)}: the text ends within a line, and the result is not what its `index` line says;"
-            " it was truncated (if it is whole, end it with a newline)"
+            f"{show_path(change.path)}: the text ends within a line, and gives not what its `index` line"
+            " says; it was truncated (if it is whole, end it with a newline)"
         )
     return settled

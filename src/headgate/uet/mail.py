@@ -1,4 +1,4 @@
-"""The mail around a patch: who wrote it, when, and what they said (git-am(1), git-mailinfo(1), RFC 5322, RFC 2047)."""
+"""The mail around a patch: who wrote it, when, and what they said (git-am(1), RFC 5322, RFC 2047)."""
 
 import base64
 import binascii
@@ -76,7 +76,7 @@ def open_letter(raw: bytes) -> Letter:
 
 
 def _read_fields(lines: list[bytes]) -> tuple[dict[str, str], int]:
-    """Read the header fields at the beginning, unfolded, each at its first place; none when it is no header."""
+    """Read the header fields at the beginning, unfolded, the first of each; none when it is no header."""
     fields: dict[str, str] = {}
     size = 0
     at = 1 if lines and _ENVELOPE.match(lines[0]) else 0

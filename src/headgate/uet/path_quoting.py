@@ -14,7 +14,7 @@ _QUOTED: Final = re.compile(rb'"((?:[^"\\\n]|\\.)*)"')
 
 
 def quote_path(path: bytes) -> bytes:
-    r"""Write a path as git does in headers: ``a\303\244`` in quotes when it holds special bytes, else as it is."""
+    r"""Write a path as git does in headers: ``"a\303\244"`` when it holds special bytes, else as it is."""
     if _SPECIAL.search(path) is None:
         return path
     return b'"' + _SPECIAL.sub(lambda found: _escaped(found[0][0]), path) + b'"'
@@ -47,7 +47,7 @@ def _meant(name: bytes) -> bytes:
 
 
 def show_path(path: bytes) -> str:
-    """Write a path for people and for JSON: as text where it is UTF-8 and printable, else C-quoted as git does."""
+    """Write a path for people and JSON: as text where it is printable UTF-8, else C-quoted as git does."""
     try:
         text = path.decode()
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
-"""Paths that no patch may name, on whatever file system they may end up (git's ``verify_path``, ``is_ntfs_dotgit``).
+"""Paths that no patch may name, on whatever file system they may end up (git's ``is_ntfs_dotgit``).
 
-NTFS forgets trailing spaces and dots, takes ``GIT~1`` for ``.git`` and what follows a colon for a stream; HFS+
-ignores some code points; both ignore case; Windows takes a backslash for a slash.
+NTFS forgets trailing spaces and dots, takes ``GIT~1`` for ``.git`` and what follows a colon for a stream;
+HFS+ ignores some code points; both ignore case; Windows takes a backslash for a slash.
 """
 
 import re

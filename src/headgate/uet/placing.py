@@ -53,7 +53,7 @@ def _agree(hunks: Sequence[Hunk]) -> bool:
 
 
 def renumbered(hunks: Sequence[Hunk]) -> tuple[Hunk, ...]:
-    """Give placed hunks, in order, the new line numbers that follow from the old ones; nothing stays doubtful."""
+    """Give placed hunks, in order, the new line numbers that follow from the old ones, and trust them."""
     out: list[Hunk] = []
     shift = 0
     for hunk in hunks:

@@ -1,7 +1,7 @@
 """What a patch may touch, as a pure judgement over values (SSOT, Patches).
 
-Git refuses ``../x`` and ``.git/config``, but neither a link to ``/etc/passwd`` nor ``.git ``, which Windows takes
-for ``.git``. Layers of policy are stacked from the settings down to the task; each can only tighten.
+Git refuses ``../x`` and ``.git/config``, but neither a link to ``/etc/passwd`` nor ``.git ``, which Windows
+takes for ``.git``. Layers of policy are stacked from the settings down to the task; each can only tighten.
 """
 
 import re
@@ -112,8 +112,8 @@ class PolicyLayer(Protocol):
 class Policy:
     """All layers together.
 
-    Each list of globs holds one group per layer that states it, and each group is a ``.gitignore`` of its own,
-    so that no layer's ``!`` takes back what another forbids.
+    Each list of globs holds one group per layer that states it, and each group is a ``.gitignore`` of its
+    own, so that no layer's ``!`` takes back what another forbids.
 
     Args:
         allow: A path must match every group. Defaults to every path.

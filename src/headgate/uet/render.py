@@ -1,4 +1,4 @@
-"""The canonical text of a change: as git itself writes it, so that git reads exactly what was understood here."""
+"""The canonical text of a change: as git writes it, so that git reads exactly what was understood."""
 
 from collections.abc import Iterator
 

@@ -1,6 +1,7 @@
 """What one file's part of a diff means: which file, what becomes of it, and whether the part is whole.
 
-A header that promises a content which does not follow was cut; one that contradicts itself is not interpreted.
+A header that promises a content which does not follow was cut; one that contradicts itself is not
+interpreted.
 """
 
 import hashlib
@@ -132,7 +133,7 @@ def _traditional_paths(section: Section, old: bytes | None, new: bytes | None) -
 def _one_path(section: Section, old: bytes, new: bytes, *, path: bytes | None) -> tuple[bytes, bytes]:
     if path is None:
         raise DiffError(
-            f"a header names two files, {show_path(old)} and {show_path(new)}, and says neither rename nor copy",
+            f"a header names two files, {show_path(old)} and {show_path(new)}, but neither rename nor copy",
             section.at,
         )
     return path, path

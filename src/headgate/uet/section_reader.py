@@ -1,4 +1,4 @@
-"""Reading the lines of one file's part of a diff: git's extended headers, ``---``/``+++``, hunks, binary data.
+"""Reading the lines of one file's part of a diff: extended headers, ``---``/``+++``, hunks, binary data.
 
 Every line of a part must be understood. What follows it directly must be another part or clearly prose.
 """

@@ -1,4 +1,4 @@
-"""What a patch says, as values: files that change, their hunks, their binary data (git-diff(1), SSOT, Patches).
+"""What a patch says, as values: files that change, their hunks and binary data (git-diff(1), SSOT, Patches).
 
 Everything is bytes: neither names nor contents need be text in any encoding. An old side always means the
 tree the patch was made on, also when one patch renames ``a`` to ``b`` and ``b`` to ``a``.
@@ -79,8 +79,8 @@ class Hunk:
     r"""One run of changed lines with its context.
 
     Args:
-        old_start: First line in the old file, from 1 (the line before, when ``old_count`` is 0); None when the
-            text does not say and the base was not asked yet.
+        old_start: First line in the old file, from 1 (the line before, when ``old_count`` is 0); None while
+            neither text nor base said.
         old_count: Lines of the old file it covers.
         new_start: As ``old_start``, in the new file.
         new_count: Lines of the new file it covers.
@@ -226,7 +226,8 @@ def patched(base: bytes, change: FileChange) -> bytes | None:
         change: A change that nothing is doubtful about.
 
     Returns:
-        The new content, empty for DELETE; None when it does not fit exactly, or when a deletion leaves something.
+        The new content, empty for DELETE; None when it does not fit exactly, or when a deletion leaves
+        something.
     """
     if change.binary is not None:
         result = change.binary.forward.content(base)

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, inspect
 
-from headgate.db import triggers
+from headgate.db.triggers import create_schema
 from headgate.errors import DatabaseError
 
 HEAD: Final = "0001"
@@ -55,7 +55,7 @@ def upgrade(connection: Connection, where: str, *, to: str = HEAD) -> None:
 
 def _create(connection: Connection) -> None:
     """Make the declared schema, and say of which revision it is as Alembic would."""
-    triggers.metadata.create_all(connection, checkfirst=False)
+    create_schema(connection)
     version = Table(_VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
     version.create(connection)
     connection.execute(version.insert().values(version_num=HEAD))
