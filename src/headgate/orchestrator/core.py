@@ -378,6 +378,7 @@ class Core:
         if task.is_critical and task.state is not TaskState.COMPLETED:
             self._fail_executing(workstream, task)
         elif not workstream.open_tasks:
+            self._keep_settled(workstream)
             self._move_workstream(workstream, workstreams.validate(workstream.head))
             self._land_next()
 
@@ -417,10 +418,19 @@ class Core:
                     self._scheduler.finished()
                 task.material = None
                 self._move_task(task, tasks.cancel(task.head, reason), reason)
+        self._keep_settled(workstream)
         workstream.open_tasks = 0
         workstream.queued.clear()
 
     # -- landing ---------------------------------------------------------------------------------------------
+
+    def _keep_settled(self, workstream: WorkstreamNode) -> None:
+        """Let the workstream's ref hold all that was settled, now that nothing will be added."""
+        lane = workstream.lane
+        if lane is not None and lane.settled != workstream.base:
+            commit = lane.settled.commit
+            effect = msg.MoveWorkstreamRef(workstream=workstream.id, commit=commit, is_last=True)
+            self._out.effects.append(effect)
 
     def _land_next(self) -> None:
         """Begin to land the first workstream, in landing order, that has not ended, once it is validating."""

@@ -16,7 +16,7 @@ from headgate.db.dao import artifacts
 from headgate.db.dao.patches import PatchRow
 from headgate.db.engine import Database
 from headgate.errors import RepositoryError
-from headgate.ids import PatchId, new_id
+from headgate.ids import PatchId, WorkstreamId, new_id
 from headgate.orchestrator import landing
 from headgate.orchestrator import messages as msg
 from headgate.orchestrator.core import Core
@@ -33,6 +33,10 @@ from headgate.uet.repository import RefMoved, Repository
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
+
+
+REF_INTERVAL = 1.0
+"""Seconds between two moves of a workstream's ref; what the ledger says does not depend on it."""
 
 
 class Effects:
@@ -67,6 +71,7 @@ class Effects:
             warn,
             threads,
         )
+        self._moved: dict[WorkstreamId, float] = {}
         self._layers = Policy().tightened(settings.policy).tightened(core.run.plan.policy)
 
     async def carry_out(self, effect: msg.Effect) -> msg.Event | None:
@@ -134,7 +139,10 @@ class Effects:
 
     @_do.register
     async def _(self, effect: msg.MoveWorkstreamRef) -> msg.Event | None:
-        self._repository.keep(self._core.workstream(effect.workstream).ref, effect.commit)
+        now = self._clock.monotonic()
+        if effect.is_last or now - self._moved.get(effect.workstream, -REF_INTERVAL) >= REF_INTERVAL:
+            self._moved[effect.workstream] = now
+            self._repository.keep(self._core.workstream(effect.workstream).ref, effect.commit)
         return None
 
     @_do.register

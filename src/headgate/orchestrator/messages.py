@@ -202,10 +202,11 @@ class LandCandidate:
 
 @dataclass(frozen=True, kw_only=True)
 class MoveWorkstreamRef:
-    """Point the workstream's own ref at what is settled."""
+    """Point the workstream's own ref at what is settled; all but the last move may be left out."""
 
     workstream: WorkstreamId
     commit: str
+    is_last: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

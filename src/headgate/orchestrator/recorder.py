@@ -71,8 +71,12 @@ class Recorder:
         await done
 
     def post(self, steps: Sequence[Step] = (), *, writes: Sequence[Write] = ()) -> None:
-        """Write these with the next transaction, in their turn, without waiting for it."""
-        self._enter(_Entry(writes=writes, steps=steps))
+        """Write these with the next transaction, in their turn, without waiting for it.
+
+        After a failure, which everybody has been told of, nothing more is taken.
+        """
+        if self.failure is None:
+            self._enter(_Entry(writes=writes, steps=steps))
 
     async def close(self) -> None:
         """Wait until everything is written."""

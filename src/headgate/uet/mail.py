@@ -21,6 +21,7 @@ _CHARSET: Final = re.compile(r"charset\s*=\s*\"?([A-Za-z0-9._:-]+)", re.IGNORECA
 _IN_BODY: Final = re.compile(rb"(From|Date|Subject): ")
 _ADDRESS: Final = re.compile(r"([^<>]*)<([^<>\s]+)>")
 _BARE_ADDRESS: Final = re.compile(r"[^\s<>()]+@[^\s<>()]+")
+_UNFIT: Final = re.compile(r"[\x00-\x1f\x7f<>]")
 _LARGEST_HEADER: Final = 16 * 1024
 _SEPARATOR: Final = b"---"
 
@@ -145,7 +146,7 @@ def _author(field: str) -> str | None:
     found = _ADDRESS.fullmatch(field.strip())
     if found is None:
         return f"{field.strip()} <{field.strip()}>" if _BARE_ADDRESS.fullmatch(field.strip()) else None
-    name, address = _unencoded(found[1].strip().strip('"')).strip(), found[2].strip()
+    name, address = _UNFIT.sub("", _unencoded(found[1].strip().strip('"'))).strip(), found[2].strip()
     return f"{name or address} <{address}>"
 
 
@@ -154,7 +155,7 @@ def _date(field: str | None) -> datetime | None:
         return None
     try:
         date = email.utils.parsedate_to_datetime(field)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
@@ -164,7 +165,7 @@ def _unencoded(field: str) -> str:
     if "=?" not in field:
         return field
     try:
-        return str(email.header.make_header(email.header.decode_header(field)))
+        return _clean(str(email.header.make_header(email.header.decode_header(field))))
     except (email.errors.HeaderParseError, LookupError, ValueError):
         return field
 
@@ -173,7 +174,12 @@ def _text(raw: bytes, charset: str) -> str:
     """Decode; what is neither in the stated encoding nor UTF-8 is read as Latin-1, which always works."""
     for encoding in (charset, "utf-8"):
         try:
-            return raw.decode(encoding).replace("\0", "")
+            return _clean(raw.decode(encoding))
         except (LookupError, ValueError):
             continue
-    return raw.decode("latin-1").replace("\0", "")
+    return _clean(raw.decode("latin-1"))
+
+
+def _clean(text: str) -> str:
+    """Return text that UTF-8 can hold: some encodings give half a surrogate pair, and git takes no NUL."""
+    return text.encode(errors="replace").decode().replace("\0", "")
