@@ -1,4 +1,4 @@
-"""What tests of patches need of git: trees of bytes, diffs between them, and git's own word on what a text does."""
+"""What tests of patches need of git: trees of bytes, diffs between them, and what a text does to them."""
 
 import os
 import subprocess
@@ -82,7 +82,7 @@ class DiffWorld:
         return self.git("write-tree").decode().strip() if done.returncode == 0 else None
 
     def landed(self, base: str, raw: bytes) -> str | Reason | None:
-        """Take a text in, locate it on a base and let git apply it: the tree, the reason, or None for git's refusal."""
+        """Take a text in, locate it, let git apply it: the tree, the reason, or None for git's refusal."""
         intake = take_in(raw, max_bytes=MAX_BYTES)
         located = intake if isinstance(intake, Reason) else locate(intake, self.reader(base))
         if isinstance(located, Reason):

@@ -5,6 +5,8 @@ import quopri
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from diff_world import refusal, taken
 from factories import GitRepo
@@ -137,3 +139,39 @@ def test_hostile_headers_cost_little() -> None:
     """A header without end or depth is no header; the diff is read all the same."""
     assert taken(b"From: " + b"(" * 100_000 + b"\nSubject: x\n\n---\n" + DIFF).header is None
     assert taken(b"From: a@b.org\nSubject: x\n" + b" more\n" * 100_000 + b"\n---\n" + DIFF).header is None
+
+
+HEADER_PIECES = [
+    b"=?utf-8?q?=00<x>?=",
+    b"=?utf-7?q?+2AA-?=",
+    b"=?x?b?!?=",
+    b"<a@b.c>",
+    b"Ada",
+    b"\xff",
+    b",",
+    b'"',
+]
+DATE_PIECES = [b"Mon, 6 May", b" 99999999999999999999 ", b"2024", b" 25:61:61", b" +9999", b" -0000", b"(x"]
+
+
+@given(
+    name=st.lists(st.sampled_from(HEADER_PIECES)),
+    date=st.lists(st.sampled_from(DATE_PIECES)),
+    charset=st.sampled_from([b"utf-7", b"unicode_escape", b"hex", b"idna", b"utf-16", b"\xff"]),
+    body=st.binary(max_size=20),
+)
+def test_any_mail_gives_text_that_can_be_stored(
+    name: list[bytes], date: list[bytes], charset: bytes, body: bytes
+) -> None:
+    """Whatever a mail says about itself, what is made of it can be stored, and git accepts the author."""
+    headers = b"From: %s\nSubject: %s\nDate: %s\nContent-Type: text/plain; charset=%s\n" % (
+        *(b" ".join(name), b" ".join(name)),
+        *(b"".join(date), charset),
+    )
+    header = taken(mail(headers, body.replace(b"\0", b"") + b"\\ud800 +2AA-\n---\n" + DIFF)).header
+    assert header is not None
+    for text in (header.author or "", header.message or ""):
+        assert "\0" not in text
+        assert text.encode().decode() == text
+    assert header.author is None or (header.author.count("<") == 1 and "\n" not in header.author)
+    assert header.date is None or header.date.tzinfo is not None

@@ -17,6 +17,7 @@ from headgate.uet.apply import Refused, apply_patch
 from headgate.uet.intake import Intake, take_in
 from headgate.uet.policy import Policy, judge
 from headgate.uet.repository import Blob, Repository, Signature
+from headgate.uet.trees import SYMLINK_MODE
 
 Origin = Literal["ready", "tool"]
 SUMMARY_LENGTH = 512
@@ -135,7 +136,11 @@ class Executor:
 
     def _violations(self, intake: Intake, order: Order, tree: str) -> list[Reason]:
         def entry_at(path: bytes) -> Blob | None:
-            return self._repository.blob_at(tree, path)
+            entry = self._repository.entry_at(tree, path)
+            if entry is None or entry.is_tree:
+                return None
+            data = self._repository.read_blob(entry.id) if entry.mode == SYMLINK_MODE else b""
+            return Blob(mode=entry.mode, id=entry.id, data=data)
 
         scope = order.task.scope
         return judge(order.policy, intake, scope=scope, origin=order.origin, entry_at=entry_at)
