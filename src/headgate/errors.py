@@ -68,7 +68,9 @@ class UnknownEntityError(UsageError):
 
     def __init__(self, identifier: str, message: str | None = None) -> None:
         self.identifier = identifier
-        super().__init__(message or f"nothing here is called {identifier!r}; `headgate status` lists what there is")
+        super().__init__(
+            message or f"nothing here is called {identifier!r}; `headgate status` lists what there is"
+        )
 
 
 class AmbiguousNameError(UsageError):
@@ -87,7 +89,9 @@ class TransitionError(HeadgateError):
 class InvalidTransitionError(TransitionError):
     """The machine's table does not allow this change of state."""
 
-    def __init__(self, *, machine: str, entity_id: str, state: str, to: str, trigger: str, allowed: Sequence[str]) -> None:
+    def __init__(
+        self, *, machine: str, entity_id: str, state: str, to: str, trigger: str, allowed: Sequence[str]
+    ) -> None:
         self.machine, self.entity_id, self.state = machine, entity_id, state
         self.to, self.trigger, self.allowed = to, trigger, tuple(allowed)
         ways = ", ".join(self.allowed) or "nothing: the state is terminal"

@@ -158,12 +158,8 @@ class World:
                     material=None if refused else task.name,
                     refusal=WHY if refused else None,
                 )
-            case msg.ApplyPatch(task=task_id, onto=onto):
-                task = core.task(task_id)
-                if self.bad.get(task.label) == "conflict":
-                    return msg.PatchRefused(task=task.id, onto=onto, reason=WHY)
-                tip = Tip(commit=f"{onto.commit}+{task.name}", tree=f"{onto.tree}+{task.name}")
-                return msg.PatchApplied(task=task.id, onto=onto, tip=tip, method="exact")
+            case msg.ApplyPatches(tasks=task_ids, onto=onto):
+                return self.applied(core, task_ids, onto)
             case msg.JudgePatch(task=task_id, tip=tip):
                 task = core.task(task_id)
                 red = any(
@@ -186,6 +182,17 @@ class World:
                 return msg.TargetLanded(workstream=ws_id, candidate=candidate, intent=intent)
             case _:
                 return None
+
+    def applied(self, core: Core, task_ids: tuple[TaskId, ...], onto: Tip) -> msg.Event:
+        """Apply by adding the name to the tree, up to the first patch that conflicts."""
+        fits: list[msg.Fit] = []
+        tip = onto
+        for task in map(core.task, task_ids):
+            if self.bad.get(task.label) == "conflict":
+                return msg.PatchesApplied(tasks=task_ids, onto=onto, fits=tuple(fits), refusal=WHY)
+            tip = Tip(commit=f"{tip.commit}+{task.name}", tree=f"{tip.tree}+{task.name}")
+            fits.append(msg.Fit(tip=tip, method="exact"))
+        return msg.PatchesApplied(tasks=task_ids, onto=onto, fits=tuple(fits))
 
     def merged(self, core: Core, workstream: WorkstreamNode) -> msg.Event:
         """Merge by joining trees, or conflict."""

@@ -175,3 +175,15 @@ def test_any_mail_gives_text_that_can_be_stored(
         assert text.encode().decode() == text
     assert header.author is None or (header.author.count("<") == 1 and "\n" not in header.author)
     assert header.date is None or header.date.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    "charset", ["unicode_escape", "Unicode-Escape", "raw_unicode_escape", "undefined", "x-none"]
+)
+def test_a_charset_that_is_none_is_not_interpreted(charset: str) -> None:
+    """Python has codecs that are no mail's charset; escapes in a message stay what they are."""
+    headers = PLAIN + f"Content-Type: text/plain; charset={charset}\n".encode()
+    header = taken(mail(headers, b"body \\x41\n---\n\n" + DIFF)).header
+    assert header is not None
+    assert header.message is not None
+    assert "\\x41" in header.message

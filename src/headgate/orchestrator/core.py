@@ -27,6 +27,9 @@ from headgate.state.run import RunState
 from headgate.state.task import TaskState
 from headgate.state.workstream import WorkstreamState
 
+BATCH = 16
+"""How many patches without gates are applied in one go, and recorded in one transaction."""
+
 LANDING_ATTEMPTS = 20
 """How often a workstream is rebuilt because someone else moved the target, before the run gives up on it."""
 
@@ -156,29 +159,23 @@ class Core:
         self._agenda.append(partial(self._task_ended, task))
 
     @_hear.register
-    def _(self, event: msg.PatchApplied) -> None:
-        task = self._tasks[event.task]
-        lane = task.workstream.lane
-        if lane is None or task.has_left:
+    def _(self, event: msg.PatchesApplied) -> None:
+        asked = [self._tasks[task_id] for task_id in event.tasks]
+        workstream = asked[0].workstream
+        lane = workstream.lane
+        if workstream.has_ended or lane is None or not lane.arrived(asked, event.onto):
             return
-        car = lane.applied(task, event.onto, event.tip, event.method)
-        if car is not None and task.gates:
-            self._out.guesses.append(msg.JudgePatch(task=task.id, tip=car.tip, onto=car.onto))
-        if car is not None and car is lane.front:
-            self._arrive_at_front(car)
-        self._stir(task.workstream)
-
-    @_hear.register
-    def _(self, event: msg.PatchRefused) -> None:
-        task = self._tasks[event.task]
-        lane = task.workstream.lane
-        if lane is None or task.has_left:
-            return
-        if lane.refused(task, event.onto):
-            self._move_patch(task, patches.apply_failed(_patch(task).head, event.reason))
-            self._quarantine(task, event.reason, "apply_attempts_exhausted")
-            self._fail_task(task, event.reason)
-        self._stir(task.workstream)
+        for task, fit in zip(asked, event.fits, strict=False):
+            car = lane.couple(task, fit.tip, fit.method)
+            if task.gates:
+                self._out.guesses.append(msg.JudgePatch(task=task.id, tip=car.tip, onto=car.onto))
+            if car is lane.front:
+                self._arrive_at_front(car)
+        if event.refusal is not None and lane.refuse(refused := asked[len(event.fits)]):
+            self._move_patch(refused, patches.apply_failed(_patch(refused).head, event.refusal))
+            self._quarantine(refused, event.refusal, "apply_attempts_exhausted")
+            self._fail_task(refused, event.refusal)
+        self._stir(workstream)
 
     @_hear.register
     def _(self, event: msg.PatchJudged) -> None:
@@ -242,8 +239,8 @@ class Core:
             return
         reason = Reason(
             code=ReasonCode.CONFLICT,
-            message=f"someone else moved {self.run.target} {LANDING_ATTEMPTS} times while {workstream.name} was "
-            "being landed; run it again when the branch is quieter",
+            message=f"someone else moved {self.run.target} {LANDING_ATTEMPTS} times while {workstream.name} "
+            "was being landed; run it again when the branch is quieter",
         )
         self._fail_landing(workstream, reason, blames=False)
 
@@ -298,13 +295,13 @@ class Core:
         self._stirred[workstream.id] = workstream
 
     def _pump(self, workstream: WorkstreamNode) -> None:
-        """Apply the next patch of the lane, if one is there and there is room."""
+        """Apply the next patches of the lane, if some are there and there is room."""
         if workstream.has_ended or workstream.lane is None or self.is_draining:
             return
-        boarding = workstream.lane.board(window=self._window)
+        boarding = workstream.lane.board(window=self._window, batch=BATCH)
         if boarding is not None:
-            task, onto = boarding
-            self._out.guesses.append(msg.ApplyPatch(task=task.id, onto=onto))
+            asked, onto = boarding
+            self._out.guesses.append(msg.ApplyPatches(tasks=tuple(task.id for task in asked), onto=onto))
 
     def _arrive_at_front(self, car: Car[TaskNode]) -> None:
         """Record what is now true: the patch is applied on what is settled."""

@@ -27,7 +27,7 @@ from headgate.reasons import Reason
 from headgate.settings import Settings
 from headgate.uet import quarantine
 from headgate.uet.checkout import checked_out_at, fast_forward_blockers, fast_forward_checkout
-from headgate.uet.executor import Executor, Order, Taken, summary_of
+from headgate.uet.executor import Executor, Order, Piece, Taken, summary_of
 from headgate.uet.policy import Policy
 from headgate.uet.repository import RefMoved, Repository
 
@@ -82,46 +82,13 @@ class Effects:
     async def _do(self, effect: object) -> msg.Event | None:
         raise TypeError(f"not an effect: {effect!r}")
 
-    @_do.register
-    async def _(self, effect: msg.TakePatch) -> msg.Event | None:
-        task = self._core.task(effect.task)
-        base = task.workstream.base or self._core.run.base
-        taken = await self._in_thread(
-            self._executor.take, self._patch_path(task), self._order(task), base_tree=base.tree
-        )
-        return msg.PatchTaken(
-            task=task.id,
-            patch=self._ledger_entry(task, taken, base),
-            diff=taken.diff,
-            material=taken.intake if taken.refusal is None else None,
-            refusal=taken.refusal,
-            is_policy=taken.violates,
-        )
+    async def take_patches(self, effects: Sequence[msg.TakePatch]) -> list[msg.Event]:
+        """Take several patches in one go."""
+        return await self._in_thread(lambda: [self._take(self._core.task(effect.task)) for effect in effects])
 
     @_do.register
-    async def _(self, effect: msg.ApplyPatch) -> msg.Event | None:
-        task = self._core.task(effect.task)
-        if task.material is None or task.patch is None:
-            return None
-        trailers = [
-            ("Headgate-Run", self._core.run.id),
-            ("Headgate-Task", task.id),
-            ("Headgate-Patch", task.patch.id),
-        ]
-        outcome = await self._in_thread(
-            self._executor.apply,
-            task.material,
-            self._order(task),
-            onto=effect.onto.commit,
-            tree=effect.onto.tree,
-            trailers=trailers,
-        )
-        if isinstance(outcome, Reason):
-            return msg.PatchRefused(task=task.id, onto=effect.onto, reason=outcome)
-        tip = Tip(commit=outcome.commit, tree=outcome.tree)
-        return msg.PatchApplied(
-            task=task.id, onto=effect.onto, tip=tip, method=outcome.method, notes=outcome.notes
-        )
+    async def _(self, effect: msg.ApplyPatches) -> msg.Event | None:
+        return await self._in_thread(self._apply, effect)
 
     @_do.register
     async def _(self, effect: msg.JudgePatch) -> msg.Event | None:
@@ -178,6 +145,41 @@ class Effects:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(call, *args, **kwargs))
 
     # -- in threads ------------------------------------------------------------------------------------------
+
+    def _take(self, task: TaskNode) -> msg.PatchTaken:
+        base = task.workstream.base or self._core.run.base
+        taken = self._executor.take(self._patch_path(task), self._order(task), base_tree=base.tree)
+        return msg.PatchTaken(
+            task=task.id,
+            patch=self._ledger_entry(task, taken, base),
+            diff=taken.diff,
+            material=taken.intake if taken.refusal is None else None,
+            refusal=taken.refusal,
+            is_policy=taken.violates,
+        )
+
+    def _apply(self, effect: msg.ApplyPatches) -> msg.PatchesApplied | None:
+        pieces = [self._piece(self._core.task(task_id)) for task_id in effect.tasks]
+        wanted = [piece for piece in pieces if piece is not None]
+        if len(wanted) < len(pieces):
+            return None  # the workstream ended meanwhile
+        made, refusal = self._executor.apply(wanted, onto=effect.onto.commit, tree=effect.onto.tree)
+        fits = [
+            msg.Fit(tip=Tip(commit=fit.commit, tree=fit.tree), method=fit.method, notes=fit.notes)
+            for fit in made
+        ]
+        return msg.PatchesApplied(tasks=effect.tasks, onto=effect.onto, fits=tuple(fits), refusal=refusal)
+
+    def _piece(self, task: TaskNode) -> Piece | None:
+        material, patch = task.material, task.patch
+        if material is None or patch is None:
+            return None
+        trailers = [
+            ("Headgate-Run", self._core.run.id),
+            ("Headgate-Task", task.id),
+            ("Headgate-Patch", patch.id),
+        ]
+        return Piece(intake=material, order=self._order(task), trailers=trailers)
 
     def _build(self, workstream: WorkstreamNode) -> msg.Candidate | Reason:
         run = self._core.run

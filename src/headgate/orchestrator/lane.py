@@ -7,7 +7,7 @@ the front. When the front fails, everything behind it was built on something tha
 again from what is settled.
 
     settled ── front ── car ── car            chain: applied, verdicts awaited
-                                  └─ applying  at most one patch is being applied, onto the last car
+                                  └─ applying  the next ones are being applied, onto the last car
 
 A refusal to apply is final only on what is settled: onto a guess it merely waits until the guess is decided.
 """
@@ -26,6 +26,11 @@ class Passenger(Protocol):
     @property
     def is_boarding(self) -> bool:
         """Tell whether its patch was taken in and waits to be applied."""
+        ...
+
+    @property
+    def is_judged(self) -> bool:
+        """Tell whether gates must pass on its patch before it is settled."""
         ...
 
     @property
@@ -94,7 +99,7 @@ class Lane(Generic[P]):
     order: Sequence[P]
     settled: Tip
     chain: list[Car[P]] = field(default_factory=list)
-    applying: tuple[P, Tip] | None = None
+    applying: tuple[Sequence[P], Tip] | None = None
     held: P | None = None
     _next: int = 0
 
@@ -105,7 +110,9 @@ class Lane(Generic[P]):
 
     @property
     def boarding_place(self) -> int:
-        """The place of the next patch to be applied."""
+        """The place of the next patch to be applied; those that ended have none any more."""
+        while self._next < len(self.order) and self.order[self._next].has_left:
+            self._next += 1
         return self._next
 
     @property
@@ -113,42 +120,52 @@ class Lane(Generic[P]):
         """The car whose verdict decides next."""
         return self.chain[0] if self.chain else None
 
-    def board(self, *, window: int) -> tuple[P, Tip] | None:
-        """Choose the next patch to apply and what to apply it on, or None while nothing can be.
+    def board(self, *, window: int, batch: int) -> tuple[Sequence[P], Tip] | None:
+        """Choose the next patches to apply and what to apply the first on, or None while nothing can be.
 
         Args:
             window: How many cars may wait for verdicts at once.
+            batch: How many patches that wait for no verdict may be applied in one go.
         """
         if self.applying is not None or len(self.chain) >= window:
             return None
-        while self._next < len(self.order) and self.order[self._next].has_left:
-            self._next += 1
-        if self._next == len(self.order):
-            return None
-        passenger = self.order[self._next]
-        if not passenger.is_boarding or (passenger is self.held and self.chain):
+        boarding: list[P] = []
+        place = self.boarding_place
+        while place < len(self.order) and len(boarding) < batch:
+            passenger = self.order[place]
+            if not passenger.has_left:
+                if not passenger.is_boarding or (boarding and passenger.is_judged):
+                    break
+                boarding.append(passenger)
+                if passenger.is_judged:
+                    break
+            place += 1
+        if not boarding or (boarding[0] is self.held and self.chain):
             return None
         self.held = None
-        self.applying = (passenger, self.tip)
+        self.applying = (boarding, self.tip)
         return self.applying
 
-    def applied(self, passenger: P, onto: Tip, tip: Tip, method: str) -> Car[P] | None:
-        """Couple a patch that applied; None when what it was applied on is no longer the tip."""
-        if not self._arrives(passenger, onto):
-            return None
-        car = Car(passenger=passenger, onto=onto, tip=tip, method=method)
+    def arrived(self, passengers: Sequence[P], onto: Tip) -> bool:
+        """Take an answer to what was asked for last; False for any other, which is to be ignored."""
+        if self.applying is None or self.applying[1] != onto or list(self.applying[0]) != list(passengers):
+            return False
+        self.applying = None
+        return onto == self.tip
+
+    def couple(self, passenger: P, tip: Tip, method: str) -> Car[P]:
+        """Couple a patch that was applied on the tip."""
+        car = Car(passenger=passenger, onto=self.tip, tip=tip, method=method)
         self.chain.append(car)
-        self._next += 1
+        self._next = self.order.index(passenger, self._next) + 1
         return car
 
-    def refused(self, passenger: P, onto: Tip) -> bool:
-        """Hear that a patch did not apply; True when that is final: it was tried on what is settled."""
-        if not self._arrives(passenger, onto):
-            return False
+    def refuse(self, passenger: P) -> bool:
+        """Hear that a patch does not apply on the tip; True when that is final: the tip is settled."""
         if self.chain:
             self.held = passenger
             return False
-        return onto == self.settled
+        return True
 
     def settle(self) -> Car[P]:
         """Make the front a fact and return it."""
@@ -168,10 +185,3 @@ class Lane(Generic[P]):
     def car_of(self, commit: str) -> Car[P] | None:
         """Find the car that a verdict on this commit is about."""
         return next((car for car in self.chain if car.tip.commit == commit), None)
-
-    def _arrives(self, passenger: P, onto: Tip) -> bool:
-        """Tell whether a result is the one that was asked for last, and still fits."""
-        if self.applying is None or self.applying[0] is not passenger or self.applying[1] != onto:
-            return False
-        self.applying = None
-        return onto == self.tip

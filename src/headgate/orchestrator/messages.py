@@ -49,23 +49,29 @@ class NothingTaken:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatchApplied:
-    """A patch applied onto a tip and became a commit."""
+class Fit:
+    """How a patch applied, and the commit and tree that came out of it."""
 
-    task: TaskId
-    onto: Tip
     tip: Tip
     method: str
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatchRefused:
-    """A patch did not apply onto a tip."""
+class PatchesApplied:
+    """Patches of one lane were applied, each on the one before it, up to the first that did not apply.
 
-    task: TaskId
+    Args:
+        tasks: Those that were asked for.
+        onto: What the first was applied on.
+        fits: How those that applied did, in order.
+        refusal: Why the next one did not; None when all did.
+    """
+
+    tasks: tuple[TaskId, ...]
     onto: Tip
-    reason: Reason
+    fits: tuple[Fit, ...]
+    refusal: Reason | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +137,7 @@ class CancelAsked:
 Event = (
     PatchTaken
     | NothingTaken
-    | PatchApplied
-    | PatchRefused
+    | PatchesApplied
     | PatchJudged
     | WorkstreamMerged
     | CandidateJudged
@@ -153,10 +158,10 @@ class TakePatch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApplyPatch:
-    """Apply the task's patch onto a tip and make it a commit; moves no ref."""
+class ApplyPatches:
+    """Apply the tasks' patches in order, the first onto a tip, and make each a commit; moves no ref."""
 
-    task: TaskId
+    tasks: tuple[TaskId, ...]
     onto: Tip
 
 
@@ -219,7 +224,7 @@ class KeepEvidence:
 
 Effect = (
     TakePatch
-    | ApplyPatch
+    | ApplyPatches
     | JudgePatch
     | ForgetJudging
     | MergeWorkstream

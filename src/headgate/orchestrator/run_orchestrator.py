@@ -45,6 +45,9 @@ from headgate.uet.executor import Executor
 from headgate.uet.repository import Repository
 from headgate.workers.pool_manager import PoolManager
 
+LOOKAHEAD = 16
+"""How many ready patches may be read at once; that takes no worker."""
+
 LOG_INTERVAL = timedelta(seconds=1)
 """How often ``transitions.jsonl`` is brought up to date while a run goes on."""
 
@@ -171,8 +174,16 @@ class RunOrchestrator:
             await self._recorder.record(
                 decision.steps, writes=[partial(_write, decision, self._run, self._around.clock)]
             )
+        taking = [effect for effect in decision.effects if isinstance(effect, msg.TakePatch)]
+        if taking:
+            self._begin(self._take(taking))
         for effect in decision.effects:
-            self._begin(self._carry_out(effect))
+            if not isinstance(effect, msg.TakePatch):
+                self._begin(self._carry_out(effect))
+
+    async def _take(self, effects: Sequence[msg.TakePatch]) -> None:
+        for event in await self._effects.take_patches(effects):
+            self._events.put_nowait(event)
 
     async def _record(self, decision: msg.Decision) -> None:
         write = partial(_write, decision, self._run, self._around.clock)
@@ -250,7 +261,7 @@ class RunOrchestrator:
             confirm=around.settings.confirm_failures,
         )
         self._core = Core(
-            run, worker_id=self._roster.worker_id, capacity=around.workers, window=around.workers + 1
+            run, worker_id=self._roster.worker_id, capacity=LOOKAHEAD, window=around.workers + 1
         )
         self._threads = ThreadPoolExecutor(max_workers=around.workers + 1, thread_name_prefix="patches")
         self._effects = Effects(

@@ -20,7 +20,7 @@ refused. What applies nowhere but applies in reverse is there already. A result 
 reading is refused as malformed, whatever git's exit code was.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -141,7 +141,7 @@ class _Application:
                 return self.malformed(direct, readings)
             if all(reading.is_exact for reading in readings):
                 return self.exact(self.applied(direct, ApplyMethod.EXACT, readings), readings)
-        if any(self.can_merge(reading) for reading in readings if not reading.is_exact):
+        if any(can_merge(self.repository, reading) for reading in readings if not reading.is_exact):
             return self.three_way()
         if direct.took:
             return self.applied(direct, ApplyMethod.OFFSET, readings)
@@ -149,7 +149,7 @@ class _Application:
 
     def exact(self, exact: Applied | Refused, readings: list[Reading]) -> Applied | Refused:
         """Return what came of applying exactly, unless a merge knows that its lines are meant elsewhere."""
-        if not any(self.can_merge(reading) and is_repeated(self.repository, reading) for reading in readings):
+        if not any(is_ambiguous(self.repository, reading) for reading in readings):
             return exact
         merged = self.three_way()
         agree = isinstance(exact, Applied) and isinstance(merged, Applied) and exact.tree == merged.tree
@@ -184,15 +184,6 @@ class _Application:
         moved = tried.moved if len(tried.moved) == len(self.intake.files) else ({},) * len(self.intake.files)
         pairs = zip(self.intake.files, moved, strict=True)
         return [read_change(self.repository, self.before(change), change, where) for change, where in pairs]
-
-    def can_merge(self, reading: Reading) -> bool:
-        """Would a three-way merge know more about this change?"""
-        is_content = bool(reading.change.hunks) or reading.change.binary is not None
-        if reading.before is None or not is_content:
-            return False
-        if reading.change.old_blob is None or reading.before.id.startswith(reading.change.old_blob):
-            return False
-        return preimage_of(self.repository, reading.change) is not None
 
     def is_as_read(self, tried: Attempt, readings: list[Reading]) -> bool:
         if not all(reading.is_readable for reading in readings):
@@ -259,6 +250,30 @@ class _Application:
         return [show_path(path) for path in sorted(self.touched)[:_KEPT]]
 
 
+def can_merge(repository: Repository, reading: Reading) -> bool:
+    """Would a three-way merge know more about this change?"""
+    is_content = bool(reading.change.hunks) or reading.change.binary is not None
+    if reading.before is None or not is_content:
+        return False
+    if reading.change.old_blob is None or reading.before.id.startswith(reading.change.old_blob):
+        return False
+    return preimage_of(repository, reading.change) is not None
+
+
+def is_ambiguous(repository: Repository, reading: Reading) -> bool:
+    """May a hunk be meant at another place than where its lines stand, and would a merge know?"""
+    return can_merge(repository, reading) and is_repeated(repository, reading)
+
+
+def notes_of(readings: Iterable[Reading]) -> tuple[str, ...]:
+    """Say which exact results differ from what the patch's own index lines name."""
+    return tuple(
+        f"{show_path(reading.change.path)}: the content is not the one that the patch's index line names"
+        for reading in readings
+        if reading.is_exact and _is_edited(reading)
+    )
+
+
 def _is_blind(repository: Repository, tree: str, change: FileChange) -> bool:
     """Is there a hunk with no context in a change that is not known to be made on this very file?"""
     if change.old_path is None or all(hunk.leading or hunk.trailing for hunk in change.hunks):
@@ -288,12 +303,7 @@ def _notes(tried: Attempt, readings: list[Reading]) -> tuple[str, ...]:
         for number, line in where.items()
         if not reading.is_exact
     ]
-    edited = [
-        f"{show_path(reading.change.path)}: the content is not the one that the patch's index line names"
-        for reading in readings
-        if reading.is_exact and _is_edited(reading)
-    ]
-    return (*moved, *edited)
+    return (*moved, *notes_of(readings))
 
 
 def _is_edited(reading: Reading) -> bool:

@@ -7,7 +7,7 @@ them.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -94,6 +94,32 @@ def attempt(
         if result.code != 0:
             return _refusal(args, result)
         return Attempt(took=True, entries=read_index(index), moved=_moved(result.stderr))
+
+
+def judge_series(
+    private: PrivateGitDir, entries: Mapping[bytes, Entry], texts: Sequence[bytes]
+) -> Mapping[bytes, Entry] | None:
+    """Let git apply patches one on the other to an index with these entries.
+
+    Returns:
+        The index afterwards; None when git refused one, or placed a hunk elsewhere than stated.
+
+    Raises:
+        GitError: The temporary files cannot be written or read.
+    """
+    with private.index_file() as index:
+        write_index(index, entries)
+        files = [index.with_name(f"{index.name}.{number}") for number in range(len(texts))]
+        try:
+            for file, text in zip(files, texts, strict=True):
+                file.write_bytes(text)
+            env = {"GIT_INDEX_FILE": str(index)}
+            result = run_git(*_OPTIONS, *files, git_dir=private.path, cwd=private.path, env=env, check=False)
+            is_exact = result.code == 0 and not any(_moved(result.stderr))
+            return read_index(index) if is_exact else None
+        finally:
+            for file in files:
+                file.unlink(missing_ok=True)
 
 
 def _file_above(path: bytes, entry_at: Callable[[bytes], Entry | None]) -> dict[bytes, Entry]:

@@ -4,7 +4,7 @@ Nothing here moves a ref or writes a record: it reads, judges, and adds objects 
 What comes out is an outcome; that a patch is refused is not an error.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any, Literal
 from headgate.errors import OutsideFaultError
 from headgate.plan.model import TaskPlan
 from headgate.reasons import Reason, ReasonCode
-from headgate.uet.apply import Refused, apply_patch
+from headgate.uet.apply import Applied, Refused, apply_patch
+from headgate.uet.apply_series import apply_series
 from headgate.uet.intake import Intake, take_in
 from headgate.uet.policy import Policy, judge
 from headgate.uet.repository import Blob, Repository, Signature
@@ -31,7 +32,6 @@ class Order:
     Args:
         label: The task's name for people, such as ``parser/drop-regex``.
         policy: All layers of policy, tightened.
-        trailers: What the commit says about where it comes from.
     """
 
     label: str
@@ -78,6 +78,15 @@ class Committed:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A patch that is to be applied, and what its commit says about where it comes from."""
+
+    intake: Intake
+    order: Order
+    trailers: Sequence[tuple[str, str]]
+
+
 class Executor:
     """Does to patches what the orchestrator decides; safe to call from several threads.
 
@@ -112,27 +121,55 @@ class Executor:
         return Taken(diff=diff, intake=intake)
 
     def apply(
-        self, intake: Intake, order: Order, *, onto: str, tree: str, trailers: Sequence[tuple[str, str]]
-    ) -> Committed | Reason:
-        """Apply a patch onto a commit with that tree, and make it a commit of its own.
+        self, patches: Sequence[Piece], *, onto: str, tree: str
+    ) -> tuple[list[Committed], Reason | None]:
+        """Apply patches, each on the one before it, and make each a commit, up to the first that is refused.
 
-        Policy is asked again, since what the patch would write through may have come with an earlier patch.
+        Policy is asked again, since what a patch would write through may have come with an earlier one.
+
+        Args:
+            patches: The patches, in order.
+            onto: The commit to put the first on.
+            tree: That commit's tree.
+
+        Returns:
+            What those that applied became, and why the next one is refused; None when none is.
         """
-        violations = self._violations(intake, order, tree)
-        if violations:
-            return _together(violations)
-        applied = apply_patch(self._repository, tree, intake)
-        if isinstance(applied, Refused):
-            return applied.reason
-        commit = self._repository.commit(
-            tree=applied.tree,
+        made: list[Committed] = []
+        for patch, applied in self._applied(patches, tree):
+            if isinstance(applied, Reason):
+                return made, applied
+            onto = self._commit(patch, applied.tree, onto)
+            made.append(
+                Committed(commit=onto, tree=applied.tree, method=str(applied.method), notes=applied.notes)
+            )
+        return made, None
+
+    def _applied(self, patches: Sequence[Piece], tree: str) -> Iterator[tuple[Piece, Applied | Reason]]:
+        """Apply all in one go where that can be done, else one by one."""
+        intakes = [patch.intake for patch in patches]
+        series = apply_series(self._repository, tree, intakes) if len(patches) > 1 else None
+        for number, patch in enumerate(patches):
+            violations = self._violations(patch.intake, patch.order, tree)
+            if violations:
+                yield patch, _together(violations)
+                return
+            outcome = series[number] if series else apply_patch(self._repository, tree, patch.intake)
+            if isinstance(outcome, Refused):
+                yield patch, outcome.reason
+                return
+            yield patch, outcome
+            tree = outcome.tree
+
+    def _commit(self, patch: Piece, tree: str, onto: str) -> str:
+        return self._repository.commit(
+            tree=tree,
             parents=[onto],
-            message=message_of(order, intake),
-            author=self._author(order, intake),
+            message=message_of(patch.order, patch.intake),
+            author=self._author(patch.order, patch.intake),
             date=self._now(),
-            trailers=trailers,
+            trailers=patch.trailers,
         )
-        return Committed(commit=commit, tree=applied.tree, method=str(applied.method), notes=applied.notes)
 
     def _violations(self, intake: Intake, order: Order, tree: str) -> list[Reason]:
         def entry_at(path: bytes) -> Blob | None:

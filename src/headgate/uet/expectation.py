@@ -33,6 +33,7 @@ class Reading:
         is_readable: Could it be applied by the own reading at all?
         is_exact: Does it fit at the very lines that it states?
         entry: What has to be at the new path; None after a deletion.
+        content: The same as bytes; None after a deletion, and for a submodule.
     """
 
     change: FileChange
@@ -40,6 +41,7 @@ class Reading:
     is_readable: bool
     is_exact: bool = False
     entry: Entry | None = None
+    content: bytes | None = None
 
 
 def read_change(
@@ -65,8 +67,15 @@ def read_change(
     if change.kind is ChangeKind.DELETE:
         return Reading(change=change, before=before, is_readable=True, is_exact=is_exact)
     entry = _entry_for(content, _mode_after(before, change))
-    is_readable = entry is not None
-    return Reading(change=change, before=before, is_readable=is_readable, is_exact=is_exact, entry=entry)
+    is_blob = entry is not None and entry.is_blob
+    return Reading(
+        change=change,
+        before=before,
+        is_readable=entry is not None,
+        is_exact=is_exact,
+        entry=entry,
+        content=content if is_blob else None,
+    )
 
 
 def outcome(readings: Sequence[Reading]) -> dict[bytes, Entry | None]:

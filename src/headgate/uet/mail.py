@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import codecs
 import email.errors
 import email.header
 import email.utils
@@ -24,6 +25,9 @@ _BARE_ADDRESS: Final = re.compile(r"[^\s<>()]+@[^\s<>()]+")
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f<>]")
 _LARGEST_HEADER: Final = 16 * 1024
 _SEPARATOR: Final = b"---"
+_ENCODED_WORD: Final = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?[BbQq]\?")
+_NO_CHARSETS: Final = frozenset({"unicode_escape", "raw_unicode_escape", "idna", "punycode", "undefined"})
+"""Python codecs for text that no mail is in: they interpret what they read, or refuse all of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +168,8 @@ def _unencoded(field: str) -> str:
     """Undo RFC 2047; what is damaged stays as it is."""
     if "=?" not in field:
         return field
+    if not all(_is_charset(word) for word in _ENCODED_WORD.findall(field)):
+        return field
     try:
         return _clean(str(email.header.make_header(email.header.decode_header(field))))
     except (email.errors.HeaderParseError, LookupError, ValueError):
@@ -172,12 +178,20 @@ def _unencoded(field: str) -> str:
 
 def _text(raw: bytes, charset: str) -> str:
     """Decode; what is neither in the stated encoding nor UTF-8 is read as Latin-1, which always works."""
-    for encoding in (charset, "utf-8"):
+    for encoding in (charset if _is_charset(charset) else "utf-8", "utf-8"):
         try:
             return _clean(raw.decode(encoding))
         except (LookupError, ValueError):
             continue
     return _clean(raw.decode("latin-1"))
+
+
+def _is_charset(name: str) -> bool:
+    """Tell whether Python's codec of that name is a mail's charset, and not one that interprets escapes."""
+    try:
+        return codecs.lookup(name).name.replace("-", "_") not in _NO_CHARSETS
+    except (LookupError, ValueError):
+        return False
 
 
 def _clean(text: str) -> str:
