@@ -18,8 +18,8 @@ from pathlib import Path
 
 from bench.figures import Figure, rates
 
-PATCHES = 200
-GATED_PATCHES = 100
+PATCHES = 500
+GATED_PATCHES = 300
 FILES_IN_A_DIRECTORY = 40
 LINES = 60
 SEED = 20260101

@@ -155,7 +155,7 @@ class WorkerProtocolError(WorkerError):
 
 
 class WorktreeError(OutsideFaultError):
-    """A worktree could not be made ready; look at the disk, the rights on the cache folder, and the commit."""
+    """A worktree could not be made ready; look at the disk, the rights on the cache, and the commit."""
 
 
 class InterruptedRunError(HeadgateError):

@@ -27,9 +27,6 @@ from headgate.state.run import RunState
 from headgate.state.task import TaskState
 from headgate.state.workstream import WorkstreamState
 
-BATCH = 16
-"""How many patches without gates are applied in one go, and recorded in one transaction."""
-
 LANDING_ATTEMPTS = 20
 """How often a workstream is rebuilt because someone else moved the target, before the run gives up on it."""
 
@@ -41,7 +38,7 @@ class Core:
         run: The picture, as the database has it.
         worker_id: The orchestration worker on whose behalf tasks run.
         capacity: How many tasks may be running (being produced) at once.
-        window: How many patches of a lane may wait for their gates at once.
+        window: How many patches of a lane may be applied and wait for their gates.
         lookahead: How far ahead of its lane a workstream's tasks may be produced.
     """
 
@@ -298,7 +295,7 @@ class Core:
         """Apply the next patches of the lane, if some are there and there is room."""
         if workstream.has_ended or workstream.lane is None or self.is_draining:
             return
-        boarding = workstream.lane.board(window=self._window, batch=BATCH)
+        boarding = workstream.lane.board(window=self._window)
         if boarding is not None:
             asked, onto = boarding
             self._out.guesses.append(msg.ApplyPatches(tasks=tuple(task.id for task in asked), onto=onto))

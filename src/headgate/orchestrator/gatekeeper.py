@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -33,8 +34,14 @@ from headgate.workers.protocol import GateJob
 
 Outcome = GateOutcome | WorkerLost
 
-MakeJob = Callable[[str, Tip, str, int, Path], GateJob]
-"""Makes a job of a gate's name, the tip to judge, a job id, an attempt and a log file."""
+
+class MakeJob(Protocol):
+    """Makes a job of a gate's name, the tip to judge, a job id, an attempt and a log file."""
+
+    def __call__(self, gate: str, tip: Tip, job_id: str, attempt: int, log: Path, *, urgent: bool) -> GateJob:
+        """Make it; what is urgent goes before what is tested ahead."""
+        ...
+
 
 LOST_ATTEMPTS = 3
 """How often a gate is started again because its worker was lost (counted apart from real failures)."""
@@ -230,8 +237,9 @@ class Gatekeeper:
 
     async def _run_once(self, subject: Subject, row: GateRow, tip: Tip, attempt: int) -> Outcome:
         job_id = f"{row.id}.{attempt}"
+        urgent = attempt > 1 or subject.patch_id is None
         log = self._logs / (f"{row.id}.log" if attempt == 1 else f"{row.id}.{attempt}.log")
-        job = self._make_job(row.name, tip, job_id, attempt, log)
+        job = self._make_job(row.name, tip, job_id, attempt, log, urgent=urgent)
         jobs = self._jobs_on.setdefault(tip.commit, set())
         jobs.add(job_id)
         if row.id not in self.running:

@@ -39,7 +39,7 @@ class JobMaker:
         )
         self._specs = {name: self._spec(name, gate) for name, gate in plan.gates.items()}
 
-    def make(self, gate: str, tip: Tip, job_id: str, attempt: int, log: Path) -> GateJob:
+    def make(self, gate: str, tip: Tip, job_id: str, attempt: int, log: Path, *, urgent: bool) -> GateJob:
         """Make the job of running a gate on a commit."""
         return GateJob(
             job_id=job_id,
@@ -47,6 +47,7 @@ class JobMaker:
             gate=self._specs[gate],
             log_path=log,
             attempt=attempt,
+            priority=int(urgent),
             exclusive=self._plan.gates[gate].exclusive,
             keep=self._plan.keep,
             prepare=self._plan.prepare,

@@ -29,11 +29,6 @@ class Passenger(Protocol):
         ...
 
     @property
-    def is_judged(self) -> bool:
-        """Tell whether gates must pass on its patch before it is settled."""
-        ...
-
-    @property
     def has_left(self) -> bool:
         """Tell whether it ended and takes no place in the lane any more."""
         ...
@@ -120,26 +115,26 @@ class Lane(Generic[P]):
         """The car whose verdict decides next."""
         return self.chain[0] if self.chain else None
 
-    def board(self, *, window: int, batch: int) -> tuple[Sequence[P], Tip] | None:
+    def board(self, *, window: int) -> tuple[Sequence[P], Tip] | None:
         """Choose the next patches to apply and what to apply the first on, or None while nothing can be.
 
+        While cars wait, boarding waits until half the window is free: several patches applied in one go
+        cost little more than one.
+
         Args:
-            window: How many cars may wait for verdicts at once.
-            batch: How many patches that wait for no verdict may be applied in one go.
+            window: How many cars there may be.
         """
-        if self.applying is not None or len(self.chain) >= window:
+        room = window - len(self.chain)
+        if self.applying is not None or (self.chain and 2 * room < window):
             return None
         boarding: list[P] = []
-        place = self.boarding_place
-        while place < len(self.order) and len(boarding) < batch:
+        for place in range(self.boarding_place, len(self.order)):
             passenger = self.order[place]
-            if not passenger.has_left:
-                if not passenger.is_boarding or (boarding and passenger.is_judged):
-                    break
-                boarding.append(passenger)
-                if passenger.is_judged:
-                    break
-            place += 1
+            if passenger.has_left:
+                continue
+            if not passenger.is_boarding or len(boarding) == room:
+                break
+            boarding.append(passenger)
         if not boarding or (boarding[0] is self.held and self.chain):
             return None
         self.held = None

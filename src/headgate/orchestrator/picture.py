@@ -64,11 +64,6 @@ class TaskNode:
         return self.material is not None and self.state is TaskState.VALIDATING
 
     @property
-    def is_judged(self) -> bool:
-        """Tell whether gates must pass on its patch."""
-        return bool(self.gates)
-
-    @property
     def has_left(self) -> bool:
         """Tell whether it ended: completed, failed or cancelled."""
         return TASK.is_terminal(self.state)

@@ -46,7 +46,7 @@ from headgate.uet.repository import Repository
 from headgate.workers.pool_manager import PoolManager
 
 LOOKAHEAD = 16
-"""How many ready patches may be read at once; that takes no worker."""
+"""How many ready patches may be read at once, and applied ahead of their gates; that takes no worker."""
 
 LOG_INTERVAL = timedelta(seconds=1)
 """How often ``transitions.jsonl`` is brought up to date while a run goes on."""
@@ -261,7 +261,10 @@ class RunOrchestrator:
             confirm=around.settings.confirm_failures,
         )
         self._core = Core(
-            run, worker_id=self._roster.worker_id, capacity=LOOKAHEAD, window=around.workers + 1
+            run,
+            worker_id=self._roster.worker_id,
+            capacity=LOOKAHEAD,
+            window=max(LOOKAHEAD, 4 * around.workers),
         )
         self._threads = ThreadPoolExecutor(max_workers=around.workers + 1, thread_name_prefix="patches")
         self._effects = Effects(

@@ -18,7 +18,7 @@ import fnmatch
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from headgate.uet.removal import kind_of, remove, unlock
@@ -177,10 +177,11 @@ class TreeManifest:
     def _weed(self, folder: Folder, relative: bytes, path: bytes) -> None:
         """Remove from one folder what does not belong there."""
         count = 0
-        for name, is_folder in _entries(path):
+        for entry in _entries(path):
+            name, is_folder = entry.name, entry.is_dir(follow_symlinks=False)
             if name in folder.files or name in folder.folders:
                 count += 1
-                if is_folder is not (name in folder.folders) or _was_touched(folder, name, path):
+                if is_folder is not (name in folder.folders) or _was_touched(folder, entry):
                     remove(os.path.join(path, name))
             elif not self._is_ours(where := _join(relative, name)):
                 self._discard(where, os.path.join(path, name), is_folder=is_folder)
@@ -191,22 +192,22 @@ class TreeManifest:
         if not is_folder or not self.keep.keeps_below(where):
             remove(here)
             return
-        for name, is_inner_folder in _entries(here):
-            inner = _join(where, name)
+        for entry in _entries(here):
+            inner = _join(where, entry.name)
             if not self.keep.keeps(inner):
-                self._discard(inner, os.path.join(here, name), is_folder=is_inner_folder)
+                self._discard(inner, entry.path, is_folder=entry.is_dir(follow_symlinks=False))
         _remove_if_empty(here)
 
     def _read(self, folder: Folder, relative: bytes, path: bytes) -> None:
         """Take the names of a folder as those that belong there."""
         before, folder.files, folder.folders = folder.folders, {}, {}
-        for name, is_folder in _entries(path):
-            if self._is_ours(_join(relative, name)):
+        for entry in _entries(path):
+            if self._is_ours(_join(relative, entry.name)):
                 continue
-            if is_folder:
-                folder.folders[name] = before.get(name) or Folder()
+            if entry.is_dir(follow_symlinks=False):
+                folder.folders[entry.name] = before.get(entry.name) or Folder()
             else:
-                folder.files[name] = _file_stamp(os.path.join(path, name))
+                folder.files[entry.name] = _file_stamp(entry)
 
     def _is_ours(self, relative: bytes) -> bool:
         """Whether a path is none of the checkout's: kept, or the repository that the gate sees."""
@@ -236,25 +237,24 @@ def _stamp(path: bytes) -> Stamp | None:
     )
 
 
-def _file_stamp(path: bytes) -> FileStamp:
-    info = os.lstat(path)
+def _file_stamp(entry: os.DirEntry[bytes]) -> FileStamp:
+    info = entry.stat(follow_symlinks=False)
     return (info.st_mode, info.st_ctime_ns, info.st_mtime_ns, info.st_ino)
 
 
-def _was_touched(folder: Folder, name: bytes, path: bytes) -> bool:
+def _was_touched(folder: Folder, entry: os.DirEntry[bytes]) -> bool:
     """Tell whether a file of a fresh folder was touched: within the second of its checkout, git cannot."""
-    stamp = folder.files.get(name)
+    stamp = folder.files.get(entry.name)
     if stamp is None or not folder.is_fresh:
         return False
-    now = _file_stamp(os.path.join(path, name))
+    now = _file_stamp(entry)
     return now is None or stamp != now[: len(stamp)]
 
 
-def _entries(path: bytes) -> Iterator[tuple[bytes, bool]]:
+def _entries(path: bytes) -> list[os.DirEntry[bytes]]:
     """List a folder completely before anything in it is changed."""
     with os.scandir(path) as entries:
-        listed = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    return iter(listed)
+        return list(entries)
 
 
 def _restore_rights(folder: Folder, path: bytes, now: Stamp, *, usual: int) -> None:
