@@ -121,6 +121,8 @@ class Gatekeeper:
         self._run_id, self._definitions, self._keys, self._make_job = run_id, definitions, keys, make_job
         self._pool, self._recorder, self._database, self._clock = pool, recorder, database, clock
         self._logs, self._confirm = logs, confirm
+        with database.read() as conn:
+            self._has_past = verdicts.are_there(conn)
         self._answers: dict[str, asyncio.Task[Answer]] = {}
         self._starting: dict[str, tuple[GateRow, str]] = {}
         self._jobs_on: dict[str, set[str]] = {}
@@ -199,8 +201,7 @@ class Gatekeeper:
         return answer
 
     async def _find_out(self, subject: Subject, name: str, tip: Tip, key: str) -> Answer:
-        with self._database.read() as conn:
-            known = verdicts.known(conn, [key]).get(key)
+        known = self._known(key)
         if known is not None and known.state == "PASSED":
             return Answer(
                 gate=name, passed=True, gate_id=known.gate_id, is_known=True, is_flaky=known.is_flaky
@@ -215,6 +216,13 @@ class Gatekeeper:
             [_ending(row, outcome, answer, attempts)], writes=self._verdict(answer, tip, key)
         )
         return answer
+
+    def _known(self, key: str) -> Verdict | None:
+        """Look up what earlier runs found out; what this run did is in memory."""
+        if not self._has_past:
+            return None
+        with self._database.read() as conn:
+            return verdicts.known(conn, [key]).get(key)
 
     async def _run_until_sure(self, subject: Subject, row: GateRow, tip: Tip) -> tuple[Outcome, int]:
         """Run a gate until it passes or has failed as often as it may; return how often it ran."""

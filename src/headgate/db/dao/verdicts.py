@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from headgate.db import tables
 from headgate.db.records import Records
+from headgate.db.statements import row_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,11 @@ class Evidence:
 
 _VERDICTS: Final = Records(tables.verdicts, Verdict)
 _EVIDENCE: Final = Records(tables.gate_evidence, Evidence)
+
+
+def are_there(connection: Connection) -> bool:
+    """Tell whether anything is known at all, so that a first run need not ask about every tree."""
+    return row_of(connection, "SELECT 1 FROM verdicts LIMIT 1") is not None
 
 
 def known(connection: Connection, keys: Iterable[str]) -> dict[str, Verdict]:
