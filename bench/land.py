@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.figures import Figure, rates
 
 PATCHES = 500
-GATED_PATCHES = 300
+GATED_PATCHES = 600
 FILES_IN_A_DIRECTORY = 40
 LINES = 60
 SEED = 20260101

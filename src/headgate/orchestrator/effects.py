@@ -7,7 +7,7 @@ it ends the process's part of the run and leaves the records as they are.
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial, singledispatchmethod
+from functools import lru_cache, partial, singledispatchmethod
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -72,7 +72,10 @@ class Effects:
             threads,
         )
         self._moved: dict[WorkstreamId, float] = {}
-        self._layers = Policy().tightened(settings.policy).tightened(core.run.plan.policy)
+        layers = Policy().tightened(settings.policy).tightened(core.run.plan.policy)
+        self._policy_of = lru_cache(maxsize=256)(
+            lambda workstream, task: layers.tightened(workstream).tightened(task)
+        )
 
     async def carry_out(self, effect: msg.Effect) -> msg.Event | None:
         """Do what is asked; return what came of it, or None where nothing is to be told."""
@@ -244,7 +247,7 @@ class Effects:
     # -- values ----------------------------------------------------------------------------------------------
 
     def _order(self, task: TaskNode) -> Order:
-        policy = self._layers.tightened(task.workstream.plan.policy).tightened(task.plan.policy)
+        policy = self._policy_of(task.workstream.plan.policy, task.plan.policy)
         return Order(label=task.label, task=task.plan, policy=policy)
 
     def _ledger_entry(self, task: TaskNode, taken: Taken, base: Tip) -> PatchRow:

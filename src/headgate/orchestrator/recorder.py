@@ -10,12 +10,16 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy import Connection
 
 from headgate.clock import Clock
 from headgate.db.engine import Database
 from headgate.db.transitions import Head, Step, write
+
+PATIENCE = timedelta(milliseconds=20)
+"""How long an entry that nobody waits for may wait for company."""
 
 Write = Callable[[Connection], Sequence[Head]]
 """Something to write besides transitions; returns the heads of entities it created."""
@@ -55,6 +59,7 @@ class Recorder:
         self._told, self._failed = told, failed
         self._waiting: list[_Entry] = []
         self._writer: asyncio.Task[None] | None = None
+        self._later: asyncio.TimerHandle | None = None
         self.failure: Exception | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recorder")
 
@@ -71,15 +76,19 @@ class Recorder:
         await done
 
     def post(self, steps: Sequence[Step] = (), *, writes: Sequence[Write] = ()) -> None:
-        """Write these with the next transaction, in their turn, without waiting for it.
+        """Write these with the next transaction, in their turn and before long, without waiting for it.
 
         After a failure, which everybody has been told of, nothing more is taken.
         """
-        if self.failure is None:
-            self._enter(_Entry(writes=writes, steps=steps))
+        if self.failure is not None:
+            return
+        self._waiting.append(_Entry(writes=writes, steps=steps))
+        if self._writer is None and self._later is None:
+            self._later = asyncio.get_running_loop().call_later(PATIENCE.total_seconds(), self._begin)
 
     async def close(self) -> None:
         """Wait until everything is written."""
+        self._begin()
         while self._writer is not None:
             await self._writer
         self._thread.shutdown(wait=True)
@@ -88,7 +97,14 @@ class Recorder:
         if self.failure is not None:
             raise self.failure
         self._waiting.append(entry)
-        if self._writer is None:
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin to write, unless that is under way."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        if self._writer is None and self._waiting:
             self._writer = asyncio.get_running_loop().create_task(self._write_all())
 
     async def _write_all(self) -> None:
