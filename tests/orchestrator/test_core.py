@@ -22,6 +22,17 @@ from headgate.plan.model import Plan
 from headgate.reasons import Reason, ReasonCode
 from headgate.state.machines import MACHINES
 from headgate.state.patch_ledger import PatchState
+from headgate.state.propagation import (
+    TaskFact,
+    WorkstreamFact,
+    are_needs_broken,
+    are_needs_met,
+    derive_workstream,
+    run_after_workstreams,
+    task_after_needs,
+    task_after_patch,
+    workstream_moves,
+)
 from headgate.state.run import RunState
 from headgate.state.task import TaskState
 from headgate.state.workstream import WorkstreamState
@@ -123,6 +134,7 @@ class World:
             if event is None:
                 continue
             waiting += self.follow(core.handle(event))
+            _nothing_is_owed(core)
             if self.duplicates and chance.random() < 0.3:
                 waiting += self.follow(core.handle(event))
         return core
@@ -347,6 +359,35 @@ def test_every_run_ends_and_its_end_does_not_depend_on_timing(
         _nothing_lands_in_part(core)
         ends.append(_without_bystanders(core))
     assert ends[0] == ends[1]
+
+
+def _nothing_is_owed(core: Core) -> None:
+    """After every event each entity is where the rules of propagation want it (SSOT, Derivation)."""
+    workstreams = core.run.workstreams
+    for workstream in core.run.order:
+        needs = [workstreams[name].state for name in workstream.needs]
+        for task in workstream.tasks:
+            assert task.patch is None or task_after_patch(task.state, task.patch.state) is None
+            if workstream.state in {WorkstreamState.READY, WorkstreamState.EXECUTING}:
+                owed = task_after_needs(task.state, [workstream.by_name[name].state for name in task.needs])
+                assert owed is None, (task.label, owed)
+        facts = [
+            TaskFact(state=task.state, is_critical=task.is_critical, has_started=task.attempt > 0)
+            for task in workstream.tasks
+        ]
+        derived = derive_workstream(
+            facts, needs_met=are_needs_met(needs), needs_broken=are_needs_broken(needs)
+        )
+        assert workstream_moves(workstream.state, derived) == (), (workstream.name, workstream.state, derived)
+    ends = [
+        WorkstreamFact(
+            state=ws.state,
+            is_critical=ws.is_critical,
+            lost_dependency=ws.reason is not None and ws.reason.code is ReasonCode.DEPENDENCY_FAILED,
+        )
+        for ws in core.run.order
+    ]
+    assert run_after_workstreams(core.run.state, ends) is None
 
 
 def _nothing_lands_in_part(core: Core) -> None:

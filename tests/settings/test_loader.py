@@ -131,10 +131,3 @@ def test_secrets_stay_forbidden_unless_the_file_says_what_is(tmp_path: Path) -> 
     """A policy that is silent on what to forbid keeps the default; an empty list lifts it."""
     assert load_settings(write(tmp_path, "[policy]\nmax_files = 1\n"), {}).policy.forbid == ("secrets/**",)
     assert load_settings(write(tmp_path, "[policy]\nforbid = []\n"), {}).policy.forbid == ()
-
-
-def test_flags_win_over_everything() -> None:
-    """A flag given is laid over; a flag that is None says nothing."""
-    settings = load_settings(None, {"HEADGATE_WORKERS": "5", "HEADGATE_APPLY_ATTEMPTS": "2"})
-    assert settings.with_flags({"workers": 7, "apply_attempts": None}).workers == 7
-    assert settings.with_flags({"workers": 7, "apply_attempts": None}).apply_attempts == 2

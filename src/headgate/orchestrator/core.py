@@ -372,8 +372,8 @@ class Core:
         if task.is_critical and task.state is not TaskState.COMPLETED:
             self._fail_executing(workstream, task)
         elif not workstream.open_tasks:
-            self._keep_settled(workstream)
-            self._move_workstream(workstream, workstreams.validate(workstream.head))
+            head = self._keep_settled(workstream)
+            self._move_workstream(workstream, workstreams.validate(workstream.head, head_commit=head))
             self._land_next()
 
     def _one_need_met(self, task: TaskNode) -> None:
@@ -418,13 +418,15 @@ class Core:
 
     # -- landing ---------------------------------------------------------------------------------------------
 
-    def _keep_settled(self, workstream: WorkstreamNode) -> None:
-        """Let the workstream's ref hold all that was settled, now that nothing will be added."""
+    def _keep_settled(self, workstream: WorkstreamNode) -> str | None:
+        """Let the workstream's ref hold all that was settled, for good; return its head."""
         lane = workstream.lane
-        if lane is not None and lane.settled != workstream.base:
-            commit = lane.settled.commit
-            effect = msg.MoveWorkstreamRef(workstream=workstream.id, commit=commit, is_last=True)
-            self._out.effects.append(effect)
+        if lane is None or lane.settled == workstream.base:
+            return None
+        commit = lane.settled.commit
+        effect = msg.MoveWorkstreamRef(workstream=workstream.id, commit=commit, is_last=True)
+        self._out.effects.append(effect)
+        return commit
 
     def _land_next(self) -> None:
         """Begin to land the first workstream, in landing order, that has not ended, once it is validating."""

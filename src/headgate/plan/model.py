@@ -213,7 +213,7 @@ class ToolDefinition(_Part):
     )
     preset: Preset | None = Field(default=None, description="A well-known agent instead of `run`.")
     timeout: Duration | None = Field(
-        default=None, description="Wall time. Defaults to the setting `tool_timeout`."
+        default=None, description="Wall time. Defaults to no limit but the task's."
     )
     idle_timeout: Duration | None = Field(
         default=None, description="Time without output after which it is ended."

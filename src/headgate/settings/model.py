@@ -1,10 +1,9 @@
 """Everything that can be set, once, for a repository and a machine."""
 
 import os
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, field_validator
 
@@ -92,9 +91,6 @@ class Settings(BaseModel):
         examples=["5m"],
         description="Time without output of a gate that names none. Defaults to no limit.",
     )
-    tool_timeout: Duration = Field(
-        default=timedelta(minutes=30), description="Wall time of a tool that names none. Defaults to `30m`."
-    )
     kill_grace: Duration = Field(
         default=timedelta(seconds=5),
         description="Time between asking a process tree to end and ending it. Defaults to `5s`.",
@@ -103,9 +99,6 @@ class Settings(BaseModel):
         default=True,
         description="Whether a failed gate is run once more on the same tree before a patch is blamed. "
         "Defaults to `true`.",
-    )
-    apply_attempts: Positive = Field(
-        default=3, description="How often a patch is tried before it is put in quarantine. Defaults to `3`."
     )
     max_patch_bytes: Size = Field(
         default=64 * MIB, description="Largest patch that is read at all. Defaults to `64MiB`."
@@ -120,9 +113,6 @@ class Settings(BaseModel):
     )
     log_tail_bytes: Size = Field(
         default=MIB, description="What is kept of the end of a gate's output. Defaults to `1MiB`."
-    )
-    excerpt_bytes: Size = Field(
-        default=8 * 1024, description="What is kept of a gate's output in the database. Defaults to `8KiB`."
     )
     busy_timeout: Duration = Field(
         default=timedelta(seconds=30),
@@ -141,14 +131,3 @@ class Settings(BaseModel):
     def _forbid_secrets(cls, policy: PolicyLayer) -> PolicyLayer:
         """Forbid secrets unless the policy says what to forbid."""
         return policy if policy.forbid is not None else policy.model_copy(update={"forbid": DEFAULT_FORBID})
-
-    def with_flags(self, flags: Mapping[str, Any]) -> "Settings":
-        """Return the settings with command line flags over them; flags that are None say nothing.
-
-        Raises:
-            pydantic.ValidationError: A flag's value is not allowed; commands check theirs before.
-        """
-        given = {name: value for name, value in flags.items() if value is not None}
-        return Settings.model_validate(
-            {**{name: getattr(self, name) for name in self.model_fields_set}, **given}
-        )

@@ -181,7 +181,6 @@ def test_notes_that_are_no_transitions_leave_version_and_audit_alone(
     """Heads, heartbeats, loads and failure counts are facts beside the state."""
     notes: list[Any] = [
         lambda connection: runs.record_head(connection, world.run.id, "c" * 40),
-        lambda connection: workstreams.record_head(connection, world.workstream.id, "d" * 40),
         lambda connection: workers.heartbeat(connection, world.worker.id, LATER),
         lambda connection: workers.set_load(connection, world.worker.id, 1),
         lambda connection: breakers.count_failures(connection, world.breaker.id, 3),
@@ -194,7 +193,7 @@ def test_notes_that_are_no_transitions_leave_version_and_audit_alone(
         worker = workers.get(connection, world.worker.id)
         breaker = breakers.of_tool(connection, world.breaker.tool)
     assert breaker is not None
-    assert (run.new_head, workstream.head_commit) == ("c" * 40, "d" * 40)
+    assert run.new_head == "c" * 40
     assert (worker.heartbeat_at, worker.current_load, breaker.failures) == (LATER, 1, 3)
     assert {run.version, workstream.version, worker.version, breaker.version} == {1}
 

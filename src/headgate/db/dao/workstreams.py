@@ -72,15 +72,6 @@ def needs(connection: Connection, run_id: str) -> dict[str, tuple[str, ...]]:
     return dependency.of_run(connection, tables.workstream_needs, tables.workstreams, run_id)
 
 
-def record_head(connection: Connection, workstream_id: str, head_commit: str) -> None:
-    """Note where the workstream's ref is; no transition.
-
-    Raises:
-        UnknownEntityError: There is no such workstream.
-    """
-    ROWS.set_column(connection, workstream_id, "head_commit", head_commit)
-
-
 def ready(workstream: HasHead, **note: Unpack[Note]) -> Step:
     """Let it begin: every workstream that it needs is completed."""
     return step(workstream, WorkstreamState.READY, "dependencies_met", {"reason": None}, **note)
@@ -99,9 +90,16 @@ def start(workstream: HasHead, *, base_commit: str | None = None, **note: Unpack
     return step(workstream, WorkstreamState.EXECUTING, "first_task_started", sets, **note)
 
 
-def validate(workstream: HasHead, **note: Unpack[Note]) -> Step:
-    """Go to the target's lane: all its tasks ended without a critical failure."""
-    return step(workstream, WorkstreamState.VALIDATING, "all_tasks_done", **note)
+def validate(workstream: HasHead, *, head_commit: str | None = None, **note: Unpack[Note]) -> Step:
+    """Go to the target's lane: all its tasks ended without a critical failure.
+
+    Args:
+        workstream: The workstream.
+        head_commit: What its ref ends with; None when nothing was settled on it.
+        **note: What else to say.
+    """
+    sets = {} if head_commit is None else {"head_commit": head_commit}
+    return step(workstream, WorkstreamState.VALIDATING, "all_tasks_done", sets, **note)
 
 
 def complete(workstream: HasHead, landed_commit: str | None = None, **note: Unpack[Note]) -> Step:
