@@ -328,7 +328,7 @@ class Core:
         task = car.passenger
         task.material = None
         gates = list(car.judgement.gates) if car.judgement else []
-        self._out.effects.append(msg.MoveWorkstreamRef(workstream=workstream.id, commit=car.tip.commit))
+        self._out.guesses.append(msg.MoveWorkstreamRef(workstream=workstream.id, commit=car.tip.commit))
         self._move_patch(task, patches.verify(_patch(task).head, metadata={"gates": gates}))
         self._move_task(task, tasks.complete(task.head))
         self._agenda.append(partial(self._task_ended, task))

@@ -212,9 +212,8 @@ class Gatekeeper:
         answer = _answer_of(row, outcome, is_flaky=attempts > 1)
         if attempts == 0:
             return replace(answer, gate_id=None)
-        await self._recorder.record(
-            [_ending(row, outcome, answer, attempts)], writes=self._verdict(answer, tip, key)
-        )
+        # What follows from the answer is recorded after it, in the same order, so nobody need wait here.
+        self._recorder.post([_ending(row, outcome, answer, attempts)], writes=self._verdict(answer, tip, key))
         return answer
 
     def _known(self, key: str) -> Verdict | None:

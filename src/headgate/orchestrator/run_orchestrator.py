@@ -35,7 +35,7 @@ from headgate.orchestrator.gatekeeper import Gatekeeper
 from headgate.orchestrator.jobs import JobMaker
 from headgate.orchestrator.picture import RunNode, TaskNode
 from headgate.orchestrator.progress import Listener
-from headgate.orchestrator.recorder import Recorder
+from headgate.orchestrator.recorder import Recorder, Write
 from headgate.orchestrator.roster import Roster
 from headgate.orchestrator.view import RunView
 from headgate.reasons import Reason, ReasonCode
@@ -117,6 +117,8 @@ class RunOrchestrator:
             finally:
                 keeping.cancel()
                 await self._dismantle()
+        if self._recorder.failure is not None:
+            raise self._recorder.failure
         return self._core.run.state
 
     def interrupt(self) -> None:
@@ -166,8 +168,10 @@ class RunOrchestrator:
         """Begin the guesses, record the decision, and begin its effects when it is durable."""
         for effect in decision.guesses:
             self._begin(self._carry_out(effect))
-        if decision.writes or decision.effects:
+        if decision.effects:
             self._begin(self._record_then_carry_out(decision))
+        elif decision.writes:
+            self._recorder.post(decision.steps, writes=[self._rows_of(decision)])
 
     async def _record_then_carry_out(self, decision: msg.Decision) -> None:
         if decision.writes:
@@ -186,8 +190,10 @@ class RunOrchestrator:
             self._events.put_nowait(event)
 
     async def _record(self, decision: msg.Decision) -> None:
-        write = partial(_write, decision, self._run, self._around.clock)
-        await self._recorder.record(decision.steps, writes=[write])
+        await self._recorder.record(decision.steps, writes=[self._rows_of(decision)])
+
+    def _rows_of(self, decision: msg.Decision) -> Write:
+        return partial(_write, decision, self._run, self._around.clock)
 
     async def _carry_out(self, effect: msg.Effect) -> None:
         event = await self._effects.carry_out(effect)
