@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from headgate.clock import Clock, SystemClock
-from headgate.db.dao import leases, runs
+from headgate.db.dao import intents, leases, runs
 from headgate.db.dao.leases import Lease
 from headgate.db.engine import Database, open_database
 from headgate.db.transition_log import TransitionLog
@@ -114,8 +114,18 @@ class Headgate:
         return cls.open(loaded.root or loaded.repository_candidates(Path.cwd())[-1])
 
     def examine(self, loaded: LoadedPlan) -> admission.Admission:
-        """Ask everything that could refuse the plan; write nothing."""
-        return admission.examine(self.repository, loaded)
+        """Ask everything that could refuse the plan; write nothing but what an earlier run owes."""
+        return admission.examine(self.repository, loaded, self._left_behind(loaded))
+
+    def _left_behind(self, loaded: LoadedPlan) -> admission.Landing | None:
+        """Find the newest landing on the plan's target that no process saw to its end."""
+        ref = self.repository.resolve_target(loaded.plan.target).ref
+        with self.database.read() as conn:
+            open_ones = [intent for intent in intents.pending(conn) if intent.ref == ref and intent.old]
+        if not open_ones:
+            return None
+        newest = max(open_ones, key=lambda intent: intent.created_at)
+        return admission.Landing(old=newest.old or "", new=newest.new)
 
     def admit(self, loaded: LoadedPlan) -> RunId:
         """Make a run of a plan and take hold of its target; all of it or nothing.
@@ -125,6 +135,7 @@ class Headgate:
             RepositoryError: The target cannot be landed on as it is.
             TargetBusyError: Another run holds the target.
         """
+        TransitionLog(self.paths.transitions, self.database).check()
         admitted = self.examine(loaded)
         now = self.clock.now()
         with self.database.write() as conn:

@@ -1,6 +1,9 @@
 """From a plan to the branch, whole: real git, real database, real worker processes."""
 
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from factories import GitRepo
 from headgate.bootstrap import Headgate
 from headgate.db.audit import verify
-from headgate.errors import RepositoryError, TargetBusyError
+from headgate.errors import InterruptedRunError, RepositoryError, TargetBusyError
 from headgate.plan.loader import load_plan
 from landing import land, one_each, write_plan
 
@@ -268,3 +271,48 @@ def test_the_record_of_a_run_is_whole(base: GitRepo) -> None:
         with headgate.database.read() as conn:
             rows = conn.exec_driver_sql("SELECT count(*) FROM state_transitions").scalar()
         assert len(lines) == rows
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_gate_whose_worker_is_ended_has_not_passed(base: GitRepo, tmp_path: Path, number: int) -> None:
+    """Somebody ends the worker under a red gate, every time: nobody is to blame, and nothing lands."""
+    gate = f"echo x >> {tmp_path}/ran; kill -{int(number)} $PPID; sleep 30; exit 1"
+    old = base.head("main")
+    landed = land(base, {"p": base_patch(base)}, gates={"unit": {"run": gate}})
+    assert base.head("main") == old
+    assert landed.code("p/t") == "worker_lost"
+    assert landed.patch_state("p/t") == "dropped"
+    assert landed.report["gates"]["passed"] == 0
+    assert len((tmp_path / "ran").read_text().splitlines()) >= 2
+
+
+def test_a_gate_whose_worker_is_ended_once_is_run_again(base: GitRepo, tmp_path: Path) -> None:
+    """The second worker finds the gate green; the loss is no flake and blames nobody."""
+    gate = f"test -e {tmp_path}/ran || {{ touch {tmp_path}/ran; kill -TERM $PPID; sleep 30; }}"
+    landed = land(base, {"p": base_patch(base)}, gates={"unit": {"run": gate}})
+    assert landed.state == "succeeded"
+    assert landed.report["gates"]["flaky"] == 0
+
+
+def test_a_run_that_is_interrupted_finishes_running_gates_and_starts_none(
+    base: GitRepo, tmp_path: Path
+) -> None:
+    """Once drains: the gates under way end, no other begins, nothing lands in part, the run is cancelled."""
+    patches = {f"p{at}": base.diff_of({f"new{at}.txt": "x\n"}) for at in range(6)}
+    started, go_on = tmp_path / "started", tmp_path / "go-on"
+    os.mkfifo(go_on)
+    gate = f"echo x >> {started}; kill -INT {os.getpid()}; read x < {go_on}"
+    plan = {"repo": str(base.path), "name": "x", "workstreams": one_each(patches)}
+    plan["gates"] = {"unit": {"run": gate}}
+    loaded = load_plan(write_plan(tmp_path / "plan", plan, patches))
+    feeder = threading.Thread(target=lambda: go_on.write_text("x\nx\n"))
+    old = base.head("main")
+    with Headgate.for_plan(loaded) as headgate:
+        run_id = headgate.admit(loaded)
+        feeder.start()
+        with pytest.raises(InterruptedRunError):
+            headgate.execute(run_id, workers=1)
+        feeder.join()
+        assert headgate.report(run_id)["state"] == "canceled"
+    assert started.read_text() == "x\n"
+    assert base.head("main") == old

@@ -14,8 +14,16 @@ from headgate.errors import PlanError, Problem, RepositoryError
 from headgate.ids import RunId, TaskId, WorkstreamId, new_id
 from headgate.plan.loader import LoadedPlan
 from headgate.plan.model import TaskKind
-from headgate.uet.checkout import checked_out_at, dirt
+from headgate.uet.checkout import checked_out_at, dirt, fast_forward_checkout
 from headgate.uet.repository import Repository, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landing:
+    """A move of the target, from one commit to another."""
+
+    old: str
+    new: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +34,14 @@ class Admission:
     target: Target
 
 
-def examine(repository: Repository, loaded: LoadedPlan) -> Admission:
-    """Ask everything that could refuse the plan; write nothing.
+def examine(repository: Repository, loaded: LoadedPlan, left_behind: Landing | None = None) -> Admission:
+    """Ask everything that could refuse the plan; write nothing but what an earlier run owes.
+
+    Args:
+        repository: The plan's repository.
+        loaded: The plan.
+        left_behind: A landing whose process ended before it could move the target's checkout along: that is
+            made good, or what has landed would look like a change of the person's that takes it back.
 
     Raises:
         PlanError: It asks for something that cannot be done yet.
@@ -38,6 +52,8 @@ def examine(repository: Repository, loaded: LoadedPlan) -> Admission:
         raise PlanError(problems)
     target = repository.resolve_target(loaded.plan.target)
     checkout = checked_out_at(repository, target.ref)
+    if checkout is not None and left_behind is not None and left_behind.new == target.commit:
+        fast_forward_checkout(repository, checkout, left_behind.old, left_behind.new)
     if checkout is not None and (what := dirt(checkout)):
         raise RepositoryError(
             f"{target.ref} is checked out in {checkout} with uncommitted changes ({'; '.join(what)}); "

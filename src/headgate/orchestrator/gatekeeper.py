@@ -8,7 +8,7 @@ put on: where that fails too, nobody is blamed.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +22,7 @@ from headgate.db.dao.gates import GateRow
 from headgate.db.dao.verdicts import Evidence, Verdict
 from headgate.db.engine import Database
 from headgate.db.transitions import Head, Step
+from headgate.errors import InterruptedRunError
 from headgate.ids import GateId, PatchId, RunId, UetWorkerId, WorkstreamId, new_id
 from headgate.orchestrator.lane import Judgement, Opinion, Tip
 from headgate.orchestrator.recorder import Recorder
@@ -70,6 +71,7 @@ class Answer:
         gate_id: The execution that found it out; None when it was blocked and never ran.
         fault: What kept the gate from giving a verdict about the tree; None when it gave one.
         is_known: Whether it was taken over from an earlier execution.
+        is_blocked: Whether it was not run because a gate that it needs did not pass.
     """
 
     gate: str
@@ -77,12 +79,17 @@ class Answer:
     gate_id: str | None = None
     fault: str | None = None
     is_known: bool = False
+    is_blocked: bool = False
     is_flaky: bool = False
     exit_code: int | None = None
     code: ReasonCode = ReasonCode.GATE_FAILED
     message: str = ""
     excerpt: str = ""
     log_path: str | None = None
+
+
+class DrainedError(InterruptedRunError):
+    """The run is stopping and starts no more gates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +133,8 @@ class Gatekeeper:
         self._answers: dict[str, asyncio.Task[Answer]] = {}
         self._starting: dict[str, tuple[GateRow, str]] = {}
         self._jobs_on: dict[str, set[str]] = {}
+        self._unwanted: set[str] = set()
+        self._is_draining = False
         self.running: dict[str, Running] = {}
 
     async def judge(self, subject: Subject, gates: Sequence[str], *, tip: Tip, onto: Tip) -> Judgement:
@@ -141,10 +150,10 @@ class Gatekeeper:
         for name in gates:
             needs = [asked[need] for need in self._definitions[name].needs if need in asked]
             asked[name] = asyncio.create_task(self._ask(subject, name, tip, needs))
-        answers = await asyncio.gather(*asked.values())
-        failed = [answer for answer in answers if not answer.passed and answer.gate_id is not None]
-        if not failed:
+        answers = await _all_of(asked.values())
+        if all(answer.passed for answer in answers):
             return Judgement(opinion=Opinion.PASSED, gates=tuple(gates))
+        failed = [answer for answer in answers if not answer.passed and not answer.is_blocked]
         for answer in failed:
             excuse = await self._excuse(subject, answer, onto)
             if excuse is not None:
@@ -154,6 +163,13 @@ class Gatekeeper:
     def forget(self, commit: str) -> None:
         """Cancel what runs on a commit that nobody wants any more."""
         for job_id in tuple(self._jobs_on.get(commit, ())):
+            self._unwanted.add(job_id)
+            self._pool.cancel(job_id)
+
+    def drain(self) -> None:
+        """Let the gates that run finish, and start none any more; what waits for one is given up."""
+        self._is_draining = True
+        for job_id in tuple(self._starting):
             self._pool.cancel(job_id)
 
     def job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
@@ -182,7 +198,7 @@ class Gatekeeper:
         row = self._row(subject, name, tip)
         reason = Reason(code=ReasonCode.GATE_FAILED, message=f"not run, because it needs {', '.join(failed)}")
         self._recorder.post([gate_rows.block(row.head, reason)], writes=[self._insert(row)])
-        return Answer(gate=name, passed=False)
+        return Answer(gate=name, passed=False, is_blocked=True)
 
     async def _answer(self, subject: Subject, name: str, tip: Tip) -> Answer:
         """Take a known answer over, join one that is being found out, or find it out."""
@@ -230,7 +246,7 @@ class Gatekeeper:
         while True:
             outcome = await self._run_once(subject, row, tip, attempts + 1)
             if isinstance(outcome, GateOutcome) and outcome.cancelled:
-                return outcome, attempts if row.id in self.running else 0
+                return outcome, attempts + 1 if row.id in self.running else attempts
             attempts += 1
             if isinstance(outcome, WorkerLost):
                 lost += 1
@@ -252,12 +268,25 @@ class Gatekeeper:
         if row.id not in self.running:
             self._starting[job_id] = (row, subject.label)
         try:
-            return await self._pool.run(job)
+            if self._is_draining:
+                raise DrainedError
+            outcome = await self._pool.run(job)
+            return self._understood(outcome, job)
         finally:
+            self._unwanted.discard(job_id)
             self._starting.pop(job_id, None)
             jobs.discard(job_id)
             if not jobs:
                 self._jobs_on.pop(tip.commit, None)
+
+    def _understood(self, outcome: Outcome, job: GateJob) -> Outcome:
+        """Tell a gate that nobody wanted any more from one whose worker was ended by somebody else."""
+        if isinstance(outcome, WorkerLost) or not outcome.cancelled or job.job_id in self._unwanted:
+            return outcome
+        if self._is_draining:
+            raise DrainedError
+        message = "its worker was told to stop by somebody else"
+        return WorkerLost(job_id=job.job_id, attempt=job.attempt, uet_id=None, message=message)
 
     # -- blame -----------------------------------------------------------------------------------------------
 
@@ -344,6 +373,15 @@ class Gatekeeper:
             return ()
 
         self._recorder.post(writes=[attach])
+
+
+async def _all_of(asked: Iterable["asyncio.Task[Answer]"]) -> list[Answer]:
+    """Wait for every answer, also when one of them never comes; then say so."""
+    ended = await asyncio.gather(*asked, return_exceptions=True)
+    for end in ended:
+        if isinstance(end, BaseException):
+            raise end
+    return [end for end in ended if isinstance(end, Answer)]
 
 
 def _answer_of(row: GateRow, outcome: Outcome, *, is_flaky: bool) -> Answer:

@@ -53,24 +53,45 @@ def build(
     Returns:
         The candidate, or the reason why the workstream conflicts with the target.
     """
-    if style is Landing.REBASE:
-        return _rebased(repository, consist, onto, at)
-    tree = consist.settled.tree
-    if onto.commit != consist.base.commit:
-        merged = merge_commits(repository, ours=onto.commit, theirs=consist.settled.commit)
-        if isinstance(merged, MergeConflict):
-            return _conflict(consist, merged.paths, onto)
-        tree = merged
+    if style is Landing.REBASE or _is_rewritten(repository, consist, onto):
+        replayed = _rebased(repository, consist, onto, at)
+        if isinstance(replayed, Reason) or style is Landing.REBASE:
+            return replayed
+        tree, settled, commits = replayed.tip.tree, replayed.tip.commit, replayed.commits
+    else:
+        tree, settled, commits = consist.settled.tree, consist.settled.commit, dict(consist.commits)
+        if onto.commit != consist.base.commit:
+            merged = merge_commits(repository, ours=onto.commit, theirs=settled)
+            if isinstance(merged, MergeConflict):
+                return _conflict(consist, merged.paths, onto)
+            if strayed := _strayed(repository, consist, onto, merged):
+                return _conflict(consist, strayed, onto)
+            tree = merged
     if style is Landing.SQUASH:
         return _squashed(repository, consist, onto, tree, at)
     head = repository.commit(
         tree=tree,
-        parents=[onto.commit, consist.settled.commit],
+        parents=[onto.commit, settled],
         message=f"Merge {consist.name} into {target.removeprefix('refs/heads/')}\n\n{consist.title}",
         date=at,
         trailers=_trailers(consist),
     )
-    return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=dict(consist.commits))
+    return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
+
+
+def _is_rewritten(repository: Repository, consist: Consist, onto: Tip) -> bool:
+    """Tell whether the target lost what the workstream began on: a merge would bring it back."""
+    return onto.commit != consist.base.commit and not repository.is_ancestor(consist.base.commit, onto.commit)
+
+
+def _strayed(repository: Repository, consist: Consist, onto: Tip, tree: str) -> Sequence[bytes]:
+    """List what would change on the target beside the paths that the workstream's own patches changed.
+
+    A merge follows renames: what a patch was allowed to do to one path it would do to another, which no
+    policy has looked at.
+    """
+    own = repository.changed_paths(consist.base.tree, consist.settled.tree)
+    return sorted(path for path in repository.changed_paths(onto.tree, tree) if path not in own)
 
 
 def _squashed(repository: Repository, consist: Consist, onto: Tip, tree: str, at: datetime) -> Candidate:

@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -31,7 +31,7 @@ from headgate.orchestrator import loading
 from headgate.orchestrator import messages as msg
 from headgate.orchestrator.core import Core
 from headgate.orchestrator.effects import Effects
-from headgate.orchestrator.gatekeeper import Gatekeeper
+from headgate.orchestrator.gatekeeper import DrainedError, Gatekeeper
 from headgate.orchestrator.jobs import JobMaker
 from headgate.orchestrator.picture import RunNode, TaskNode
 from headgate.orchestrator.progress import Listener
@@ -108,10 +108,10 @@ class RunOrchestrator:
         """
         self._assemble(self._run)
         with self._signals():
-            await self._pool.start()
             keeping = asyncio.create_task(self._keep_log())
             try:
                 self._roster.sign_on()
+                await self._start_pool()
                 self._listener.started(self._view)
                 await self._loop()
             finally:
@@ -126,6 +126,7 @@ class RunOrchestrator:
         self._interrupts += 1
         if self._interrupts == 1:
             self._core.is_draining = True
+            self._gatekeeper.drain()
             self._listener.notice(
                 "stopping: gates that run are finished first; interrupt again to stop at once"
             )
@@ -196,9 +197,10 @@ class RunOrchestrator:
         return partial(_write, decision, self._run, self._around.clock)
 
     async def _carry_out(self, effect: msg.Effect) -> None:
-        event = await self._effects.carry_out(effect)
-        if event is not None:
-            self._events.put_nowait(event)
+        with suppress(DrainedError):  # the run is stopping: what was asked for is not done any more
+            event = await self._effects.carry_out(effect)
+            if event is not None:
+                self._events.put_nowait(event)
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -218,14 +220,25 @@ class RunOrchestrator:
             self._fault = error
         self._events.put_nowait(None)
 
+    async def _start_pool(self) -> None:
+        """Make ready for gates; a run that cannot even begin is cancelled, since it has nothing to resume."""
+        try:
+            await self._pool.start()
+        except OutsideFaultError as error:
+            await self._cancel(Reason(code=ReasonCode.CANCELLED, message=f"it could not begin: {error}"))
+            raise
+
+    async def _cancel(self, reason: Reason) -> None:
+        decision = self._core.handle(msg.CancelAsked(reason=reason))
+        await self._record(decision)
+
     async def _stop_short(self) -> None:
         """End a run that was asked to stop, or that cannot go on without a person."""
         if self._core.obstacle is not None:
             reason = Reason(code=ReasonCode.CANCELLED, message=self._core.obstacle)
         else:
             reason = Reason(code=ReasonCode.CANCELLED, message="it was interrupted")
-        decision = self._core.handle(msg.CancelAsked(reason=reason))
-        await self._record(decision)
+        await self._cancel(reason)
         if self._core.obstacle is not None:
             raise OutsideFaultError(self._core.obstacle)
         raise InterruptedRunError(
@@ -347,7 +360,9 @@ class RunOrchestrator:
         """Let the person's interrupt, and a service manager's request, stop the run in an orderly way."""
         loop = asyncio.get_running_loop()
         numbers = (
-            (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+            (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if threading.current_thread() is threading.main_thread()
+            else ()
         )
         for number in numbers:
             loop.add_signal_handler(number, self.interrupt)

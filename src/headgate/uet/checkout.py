@@ -77,7 +77,11 @@ def fast_forward_blockers(repository: Repository, worktree: Path, old: str, new:
 
     Tried on a copy of the index: the person's own is neither locked nor changed.
     """
-    index = _git_dir_of(worktree) / "index"
+    git_dir = _git_dir_of(worktree)
+    busy = [said for name, said in _IN_PROGRESS.items() if (git_dir / name).exists()]
+    if busy:
+        return tuple(busy)
+    index = git_dir / "index"
     with tempfile.TemporaryDirectory(prefix="headgate-") as directory:
         copy = Path(directory) / "index"
         if index.exists():

@@ -183,8 +183,20 @@ def _refuse_cut(lines: Sequence[bytes], at: int, end: int, *, is_short: bool) ->
         or is_fence(lines[behind])
         or lines[behind].startswith((b"@@", b"From "))
     )
-    if not shows_end:
+    if not shows_end or _resumes(lines, behind):
         raise DiffError("a hunk has fewer lines than its header counts", at)
+
+
+def _resumes(lines: Sequence[bytes], at: int) -> bool:
+    """Tell whether changed lines go on behind a fence or signature that seems to end a short hunk."""
+    if not (is_fence(lines[at]) or is_signature(lines, at)):
+        return False
+    for place in range(at + 1, len(lines)):
+        if begins_file(lines, place) or lines[place].startswith((b"From ", b"@@")):
+            return False
+        if lines[place][0] in b"+-" and not is_signature(lines, place):
+            return True
+    return False
 
 
 def _body(lines: Sequence[bytes], at: int, end: int) -> tuple[bytes, ...]:

@@ -4,6 +4,7 @@ Git keeps a link as a blob that holds its target and looks no further: it accept
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final, Protocol
 
 from headgate.uet.path_rules import is_dot_git, path_fault, text_of
@@ -74,6 +75,10 @@ class Links:
             return "its target cannot be told from the patch"
         if not target or b"\0" in target:
             return "its target is empty or damaged"
+        if _climbs_late(target):
+            return (
+                "it goes down and up again, so that where it leads depends on other paths; write it plainly"
+            )
         stack = link.split(b"/")[:-1]
         return self._walk(stack, target)
 
@@ -128,6 +133,12 @@ def _prefixes(path: bytes) -> Iterator[bytes]:
     while at >= 0:
         yield path[:at]
         at = path.find(b"/", at + 1)
+
+
+def _climbs_late(target: bytes) -> bool:
+    """Tell whether a name comes before a ``..``: a link made of that name later would lead elsewhere."""
+    steps = _steps(target) or []
+    return any(step == b".." and name != b".." for step, name in pairwise(steps))
 
 
 def _steps(target: bytes) -> list[bytes] | None:

@@ -83,6 +83,7 @@ def _settle_existing(
 ) -> FileChange:
     path = change.old_path or b""
     base = read_blob(path)
+    stated = change
     if not change.doubts - {Doubt.CONTEXT} and not any(hunk.is_doubtful for hunk in change.hunks):
         return _with_confirmed_context(change, base)
     if Doubt.EXISTENCE in change.doubts:
@@ -96,7 +97,20 @@ def _settle_existing(
         change = _settle_endings(change, base, endings, repairs)
     if any(hunk.is_doubtful for hunk in change.hunks):
         change = placed(change, base, repairs)
-    return _check_open_end(_with_confirmed_context(change, base), base)
+    return _check_ids(stated, _check_open_end(_with_confirmed_context(change, base), base), base)
+
+
+def _check_ids(stated: FileChange, settled: FileChange, base: bytes) -> FileChange:
+    """Refuse a repair that makes something else of the stated base than the `index` line names."""
+    if stated.old_blob is None or stated.new_blob is None or not is_blob(base, stated.old_blob):
+        return settled
+    result = patched(base, settled)
+    if result is not None and not is_blob(result, stated.new_blob):
+        raise DiffError(
+            f"{show_path(stated.path)}: its text is damaged, and what can be read of it gives not what its"
+            " `index` line says (if it was edited by hand, correct the counts or remove that line)"
+        )
+    return settled
 
 
 def _as_new(change: FileChange) -> FileChange:
@@ -109,8 +123,15 @@ def _settle_new(change: FileChange, endings: _Endings, repairs: list[str]) -> Fi
     if Doubt.LINE_ENDINGS not in change.doubts:
         return change
     if endings.of_new_file(change.path):
-        return replace(change, doubts=change.doubts - {Doubt.LINE_ENDINGS})
-    return _without_carriage_returns(change, repairs)
+        made = replace(change, doubts=change.doubts - {Doubt.LINE_ENDINGS})
+    else:
+        made = _without_carriage_returns(change, repairs)
+    content = patched(b"", made) if made.kind is ChangeKind.ADD else None
+    if content is not None and made.new_blob is not None and not is_blob(content, made.new_blob):
+        raise DiffError(
+            f"{show_path(made.path)}: its line endings are damaged: not what its `index` line says"
+        )
+    return made
 
 
 # Line endings

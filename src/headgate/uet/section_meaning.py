@@ -22,7 +22,7 @@ from headgate.uet.unified_diff import (
     FileChange,
     HunkDoubt,
 )
-from headgate.uet.wholeness import at_open_end, check_bare_header, check_binary
+from headgate.uet.wholeness import at_open_end, check_bare_header, check_binary, check_recounted
 
 _INDEX: Final = re.compile(rb"([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})(?: (\d{6}))?")
 _PERCENT: Final = re.compile(rb"(\d{1,3})%")
@@ -232,6 +232,8 @@ def _added(section: Section, change: FileChange) -> FileChange:
     hunk = change.hunks[0]
     if len(change.hunks) > 1 or hunk.old_count or hunk.deletions:
         raise DiffError("a new file has context or deleted lines", section.at)
+    if hunk.is_doubtful:
+        check_recounted(section, change)
     settled = replace(hunk, old_start=0, new_start=1, doubt=HunkDoubt.NONE)
     return at_open_end(section, replace(change, hunks=(settled,)))
 

@@ -17,7 +17,7 @@ from headgate.plan.model import GateDefinition, Plan
 from headgate.uet.gate_runner import Limits
 from headgate.uet.repository import Entry, Repository
 
-KEY_VERSION = 1
+KEY_VERSION = 2
 """Counts up whenever what a verdict means changes, so that old ones are not taken over."""
 
 
@@ -45,7 +45,7 @@ class VerdictKeys:
             "keep": plan.keep,
         }
         self._gates = {
-            name: _digest({"gate": _question(definition), **surroundings})
+            name: _digest({"name": name, "gate": _question(definition), **surroundings})
             for name, definition in plan.gates.items()
         }
         self._inputs = {
@@ -110,7 +110,7 @@ class InputDigests:
 
 
 def _question(definition: GateDefinition) -> object:
-    """Say what the gate is, without what does not change its verdict (name, place, retries)."""
+    """Say what the gate runs, without what does not change its verdict (place, retries)."""
     return definition.model_dump(
         mode="json", include={"run", "env", "expect", "timeout", "idle_timeout", "inputs"}
     )

@@ -93,6 +93,15 @@ def at_open_end(section: Section, change: FileChange) -> FileChange:
     return settled
 
 
+def check_recounted(section: Section, change: FileChange) -> None:
+    """Refuse a new file whose lines had to be counted again and are not what its `index` line says."""
+    content = b"".join(change.hunks[0].new_lines())
+    if change.new_blob is not None and not any(
+        is_blob(text, change.new_blob) for text in _line_ending_variants(change, content)
+    ):
+        raise DiffError("a new file's counts are wrong and it is not what its `index` line says", section.at)
+
+
 def _line_ending_variants(change: FileChange, content: bytes) -> tuple[bytes, ...]:
     if Doubt.LINE_ENDINGS not in change.doubts:
         return (content,)

@@ -11,6 +11,7 @@ git restores what changed. If anything about the slot is off, the slot is destro
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import stat
@@ -35,6 +36,10 @@ _GATES_CONFIG: Final = (
 """The git configuration of gates in place of the person's: theirs to write to, no signing, no background."""
 
 
+_NOT_OURS: Final = ("info", "hooks", "packed-refs", "config.worktree", "commondir", "refs/replace")
+"""What the control directory never has, and git would go by."""
+
+
 class Worktree:
     """One slot. Not for two processes at once: whoever made it holds its lock.
 
@@ -50,6 +55,7 @@ class Worktree:
         self._scratch = self.slot_dir / "scratch"
         self._prepared = self.slot_dir / "prepared"
         self._manifest: TreeManifest | None = None
+        self._index_digest: bytes | None = None
 
     def move(self, commit: str, *, keep: Sequence[str] = ()) -> None:
         """Make the tree exactly that commit, with a fresh ``.git`` and a fresh scratch folder.
@@ -132,6 +138,7 @@ class Worktree:
     def _move(self, commit: str, rules: KeepRules) -> None:
         if not self._is_sound():
             self._build()
+        self._renew_control()
         manifest = self._manifest
         if manifest is None or manifest.keep.patterns != rules.patterns:
             self._manifest, manifest = None, TreeManifest(os.fsencode(self.tree), rules)
@@ -142,6 +149,15 @@ class Worktree:
         self._manifest = manifest
         self._show_repository(commit, rules)
         self._renew_scratch()
+
+    def _renew_control(self) -> None:
+        """Restore what git goes by in the control directory: a gate may have found and changed it."""
+        for name in _NOT_OURS:
+            remove(os.fsencode(self._control / name))
+        _make_repository(self._control, self._source, config=_CONTROL_CONFIG, head="ref: refs/heads/unborn")
+        index = self._control / "index"
+        if self._index_digest is None or not index.is_file() or _digest(index) != self._index_digest:
+            remove(os.fsencode(index))
 
     def _see_commit(self, commit: str) -> None:
         """Raise GitError when the source does not have the commit: no slot could be moved there."""
@@ -171,7 +187,9 @@ class Worktree:
         visible = self.tree / ".git"
         remove(os.fsencode(visible))
         _make_repository(visible, self._source, config=_VISIBLE_CONFIG, head=commit)
-        (visible / "index").write_bytes((self._control / "index").read_bytes())
+        index = (self._control / "index").read_bytes()
+        self._index_digest = hashlib.sha256(index).digest()
+        (visible / "index").write_bytes(index)
         if rules.patterns:
             (visible / "info").mkdir()
             (visible / "info" / "exclude").write_bytes(b"".join(_excluded(rules)))
@@ -182,16 +200,28 @@ class Worktree:
         (self._scratch / "gitconfig").write_text(_GATES_CONFIG)
 
 
+def _put(file: Path, content: bytes) -> None:
+    """Let a file have a content, without writing what is there; a link in its place is removed."""
+    if file.is_file() and not file.is_symlink() and file.read_bytes() == content:
+        return
+    remove(os.fsencode(file))
+    file.write_bytes(content)
+
+
+def _digest(file: Path) -> bytes:
+    return hashlib.sha256(file.read_bytes()).digest()
+
+
 def _excluded(rules: KeepRules) -> list[bytes]:
     return [(b"/" if b"/" in pattern else b"") + pattern + b"\n" for pattern in rules.patterns]
 
 
 def _make_repository(git_dir: Path, source: Path, *, config: str, head: str) -> None:
     """Make a git directory by plain files, a tenth of the cost of ``git init``."""
-    (git_dir / "objects" / "info").mkdir(parents=True)
-    (git_dir / "refs" / "heads").mkdir(parents=True)
-    (git_dir / "objects" / "info" / "alternates").write_bytes(os.fsencode(source / "objects") + b"\n")
-    (git_dir / "config").write_text(config)
-    (git_dir / "HEAD").write_text(head + "\n")
+    (git_dir / "objects" / "info").mkdir(parents=True, exist_ok=True)
+    (git_dir / "refs" / "heads").mkdir(parents=True, exist_ok=True)
+    _put(git_dir / "objects" / "info" / "alternates", os.fsencode(source / "objects") + b"\n")
+    _put(git_dir / "config", config.encode())
+    _put(git_dir / "HEAD", f"{head}\n".encode())
     with contextlib.suppress(FileNotFoundError):
         (git_dir / "shallow").write_bytes((source / "shallow").read_bytes())
