@@ -244,3 +244,17 @@ def test_a_damaged_binary_in_the_middle_lands_nothing(base: GitRepo) -> None:
     landed = land(base, patches, policy={"binary": True})
     assert {name: landed.code(f"{name}/t") for name in patches} == dict.fromkeys(patches, "format_invalid")
     assert base.git("show", "main:a.txt") == "one\ntwo\nthree"
+
+
+@pytest.mark.parametrize("ending", ["```\n", "-- \n2.30.1\n"])
+def test_a_fence_or_a_signature_inside_a_hunk_does_not_end_it_early(base: GitRepo, ending: str) -> None:
+    """What follows still belongs to the file: a cut file never lands."""
+    head = "diff --git a/R.md b/R.md\nnew file mode 100644\n--- /dev/null\n+++ b/R.md\n@@ -0,0 +1,6 @@\n"
+    landed = land(base, {"p": (head + "+# Title\n+\n" + ending + "+code\n+```\n+more\n").encode()})
+    assert landed.code("p/t") == "format_invalid"
+
+
+def test_a_link_that_goes_down_and_up_again_is_refused(base: GitRepo) -> None:
+    """Where it leads depends on other paths, which a later patch may change."""
+    landed = land(base, {"p": create("x", "dir/../a.txt", "120000").encode()})
+    assert landed.code("p/t") == "policy_violation"

@@ -316,3 +316,65 @@ def test_a_run_that_is_interrupted_finishes_running_gates_and_starts_none(
         assert headgate.report(run_id)["state"] == "canceled"
     assert started.read_text() == "x\n"
     assert base.head("main") == old
+
+
+@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+def test_what_the_person_takes_off_the_target_meanwhile_stays_off(base: GitRepo, style: str) -> None:
+    """A target that is rewritten during the run gets the patch alone, not what it had before."""
+    kept = base.head()
+    base.commit({"secret.txt": "s\n"}, "a mistake")
+    base.git("checkout", "-q", "-b", "elsewhere")
+    gate = f"git --git-dir={base.path}/.git update-ref refs/heads/main {kept}"
+    landed = land(base, {"p": base_patch(base)}, gates={"unit": {"run": gate}}, landing=style)
+    assert landed.state == "succeeded"
+    assert base.git("show", "main:a.txt") == "one\n2\nthree"
+    assert "secret.txt" not in base.git("log", "--name-only", "--format=", "main")
+
+
+def test_a_rename_on_the_target_does_not_lead_a_patch_to_another_path(base: GitRepo) -> None:
+    """Policy judged the patch's own paths; a merge that follows a rename elsewhere is a conflict."""
+    moved = base.diff_of({"a.txt": None, "elsewhere.txt": "one\ntwo\nthree\n"}, "-M")
+    workstreams = one_each({"move": b"", "edit": b""})
+    workstreams["edit"]["tasks"]["t"]["scope"] = ["a.txt"]
+    landed = land(base, {"move": moved, "edit": base_patch(base)}, workstreams=workstreams)
+    assert landed.code("edit") == "conflict"
+    assert base.git("show", "main:elsewhere.txt") == "one\ntwo\nthree"
+
+
+def test_two_gates_with_one_command_are_both_asked(base: GitRepo) -> None:
+    """The command may tell them apart by the name that it is given."""
+    command = 'test "$HEADGATE_GATE" = lint || ! grep -q 2 a.txt'
+    gates = {"lint": {"run": command}, "unit": {"run": command}}
+    landed = land(base, {"p": base_patch(base)}, gates=gates)
+    assert landed.code("p/t") == "gate_failed"
+
+
+def test_a_gate_cannot_hide_files_from_later_gates(base: GitRepo) -> None:
+    """What it writes beside its worktree is not what the next checkout goes by."""
+    spoil = (
+        "cd ../control && git config core.sparseCheckout true && mkdir -p info && "
+        "printf '/*\\n!/red.txt\\n' > info/sparse-checkout && echo '*.txt export-ignore' > info/attributes"
+    )
+    patches = {"one": base_patch(base), "two": base.diff_of({"red.txt": "x\n"})}
+    landed = land(
+        base, patches, gates={"unit": {"run": f"({spoil}); test ! -e red.txt", "on": ["task"]}}, workers=1
+    )
+    assert landed.workstream("one")["state"] == "completed"
+    assert landed.code("two/t") == "gate_failed"
+
+
+def test_a_checkout_that_a_killed_process_left_behind_is_brought_along(base: GitRepo) -> None:
+    """The branch had landed, the checkout not yet: the next run finishes that instead of calling it dirt."""
+    plan = {"repo": str(base.path), "name": "x", "workstreams": one_each({"p": b""})}
+    loaded = load_plan(write_plan(base.path.parent / "plan", plan, {"p": base_patch(base)}))
+    old = base.head()
+    with Headgate.for_plan(loaded) as headgate:
+        run_id = headgate.admit(loaded)
+        headgate.execute(run_id)
+        with headgate.database.write() as conn:
+            conn.exec_driver_sql("UPDATE intents SET state = 'pending', completed_at = NULL")
+        base.git("read-tree", "-m", "-u", "HEAD", old)
+        assert base.git("status", "--porcelain") == "M  a.txt"
+        headgate.examine(loaded)
+    assert base.git("status", "--porcelain") == ""
+    assert (base.path / "a.txt").read_text() == "one\n2\nthree\n"

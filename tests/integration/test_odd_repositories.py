@@ -9,7 +9,7 @@ import pytest
 
 from factories import GitRepo
 from headgate.bootstrap import Headgate
-from headgate.errors import HeadgateError, OutsideFaultError, RepositoryError
+from headgate.errors import HeadgateError, OutsideFaultError, PlanError, RepositoryError
 from headgate.plan.loader import load_plan
 from landing import land, one_each, write_plan
 
@@ -35,9 +35,11 @@ def refusal(folder: Path, repo: Path, **plan: object) -> str:
 
 
 def test_not_a_repository(tmp_path: Path) -> None:
-    """The message says where, and how to make one."""
+    """The plan's problem, with its line and the folder that it names."""
     (tmp_path / "plain").mkdir()
-    assert "git init" in refusal(tmp_path, tmp_path / "plain")
+    described = {"repo": str(tmp_path / "plain"), "name": "x", "workstreams": one_each({"p": b""})}
+    with pytest.raises(PlanError, match="plain"):
+        load_plan(write_plan(tmp_path / "plan", described, {"p": PATCH}))
 
 
 def test_an_empty_repository(repo: GitRepo, tmp_path: Path) -> None:
