@@ -14,7 +14,7 @@ from headgate.db.dao import intents, leases, runs
 from headgate.db.dao.leases import Lease
 from headgate.db.engine import Database, open_database
 from headgate.db.transition_log import TransitionLog
-from headgate.errors import OutsideFaultError, UsageError
+from headgate.errors import HeadgateError, OutsideFaultError, UsageError
 from headgate.ids import RunId
 from headgate.orchestrator import admission, tenure
 from headgate.orchestrator.progress import Listener, SilentListener

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from database_factories import NOW, REASON, World, make_run
+from database_factories import NOW, REASON, World, make_run, make_world
 from headgate.db.audit import AuditReport, verify
 from headgate.db.chain import COLUMNS, HASHED, hash_of
 from headgate.db.dao import events, runs, tasks
@@ -18,6 +18,7 @@ from headgate.db.statements import change, insertion, row_of, rows_of
 from headgate.db.transition_log import TransitionLog
 from headgate.db.transitions import write
 from headgate.db.triggers import triggers
+from headgate.errors import DatabaseError
 from headgate.events import Event, Severity
 from headgate.ids import new_id
 
@@ -232,6 +233,125 @@ def test_a_transition_that_only_the_file_has_is_found(database: Database, lived:
         tamper("DELETE FROM state_transitions WHERE entity_id = ? AND version = 5", lived)
     found = verify(database, log=path).findings
     assert any("the audit does not" in finding.problem for finding in found)
+
+
+@pytest.fixture
+def path(database: Database, lived: str, tmp_path: Path) -> Path:
+    """Give the file of twelve transitions."""
+    assert lived
+    path = tmp_path / "transitions.jsonl"
+    TransitionLog(path, database).catch_up()
+    assert verify(database, log=path).is_intact
+    return path
+
+
+def in_file(database: Database, path: Path) -> list[tuple[int | None, str]]:
+    """Give what the file is found to have, which the audit alone has not."""
+    assert verify(database).is_intact
+    return [(finding.seq, finding.problem) for finding in verify(database, log=path).findings]
+
+
+OF_FILE = "of the file of transitions"
+
+
+@pytest.mark.parametrize(
+    ("edit", "found"),
+    [
+        (lambda lines: lines[:2] + lines[3:], [(3, "the file of transitions lacks the line of row 3")]),
+        (lambda lines: lines[4:], [(1, "the file of transitions lacks lines of rows 1 to 4")]),
+        (
+            lambda lines: [*lines[:8], lines[8].replace(b'"pending"', b'"PENDING"'), *lines[9:]],
+            [(9, f"line 9 {OF_FILE} does not say what the row says")],
+        ),
+        (
+            lambda lines: [*lines[:-1], lines[-1].replace(b'"version": 5', b'"version": 6')],
+            [(12, f"line 12 {OF_FILE} does not say what the row says")],
+        ),
+        (
+            lambda lines: [*lines[:-1], lines[-1].replace(b'"hash": "', b'"hash": "0')],
+            [(12, f"the row is not line 12 {OF_FILE}: one was rewritten")],
+        ),
+        (lambda lines: [*lines, b"junk\n"], [(None, f"line 13 {OF_FILE} cannot be read")]),
+        (
+            lambda lines: [*lines, b"\xff\n", b"[]\n", b'{"seq": "x"}\n', b"[" * 100_000 + b"\n"],
+            [(None, f"lines 13 to 16 {OF_FILE} cannot be read")],
+        ),
+        (
+            lambda lines: [*lines[:2], b"\n", *lines[3:]],
+            [
+                (None, f"line 3 {OF_FILE} cannot be read"),
+                (3, "the file of transitions lacks the line of row 3"),
+            ],
+        ),
+        (lambda lines: [*lines, lines[-1]], [(12, f"line 13 {OF_FILE} is there twice")]),
+        (
+            lambda lines: [lines[1], lines[0], *lines[2:]],
+            [(1, f"line 2 {OF_FILE} is out of order")],
+        ),
+        (
+            lambda lines: [*lines, *(lines[-1].replace(b'"seq": 12', b'"seq": %d' % n) for n in (13, 14))],
+            [(13, "the file of transitions has rows 13 to 14, the audit does not")],
+        ),
+    ],
+)
+def test_what_was_changed_in_the_file_is_found(
+    database: Database,
+    path: Path,
+    edit: Callable[[list[bytes]], list[bytes]],
+    found: list[tuple[int | None, str]],
+) -> None:
+    """Every line must say what its row says, none may be missing before the last, none be too many."""
+    path.write_bytes(b"".join(edit(path.read_bytes().splitlines(keepends=True))))
+    assert in_file(database, path) == found
+
+
+@pytest.mark.parametrize("kept", [0, 1, 700, 3000])
+def test_a_file_that_lags_is_whole(database: Database, path: Path, kept: int) -> None:
+    """Lines that are not written yet, and a torn last one, are nothing that somebody did."""
+    path.write_bytes(path.read_bytes()[:kept])
+    assert in_file(database, path) == []
+
+
+def test_a_missing_file_is_one_that_lags(database: Database, path: Path) -> None:
+    """No file, nothing to compare with."""
+    path.unlink()
+    assert in_file(database, path) == []
+
+
+def test_a_file_that_says_the_same_in_other_spelling_is_whole(database: Database, path: Path) -> None:
+    """What a line says counts, not how it is spaced."""
+    path.write_bytes(path.read_bytes().replace(b'": ', b'" :  '))
+    assert in_file(database, path) == []
+
+
+def test_a_row_that_can_no_longer_be_read_is_found(database: Database, path: Path, lived: str) -> None:
+    """A row that was made unreadable is a finding, not a crash."""
+    with tampering(database) as tamper:
+        tamper("UPDATE state_transitions SET metadata = 'no JSON' WHERE entity_id = ? AND version = 2", lived)
+    found = [finding.problem for finding in verify(database, log=path).findings]
+    assert f"line 9 {OF_FILE} does not say what the row says" in found
+
+
+def test_the_file_of_another_database_is_one_finding(
+    dialect: str, new_url: Callable[..., str], path: Path
+) -> None:
+    """Somebody who changes databases and leaves the file is told so once."""
+    other = open_database(new_url(dialect))
+    for others_rows in (0, 8):
+        if others_rows:
+            with other.write() as connection:
+                make_world(connection)
+        [(seq, problem)] = in_file(other, path)
+        assert seq is None
+        assert "belongs to another database" in problem
+        assert "move the file away" in problem
+    other.close()
+
+
+def test_a_file_that_cannot_be_read_says_so(database: Database, tmp_path: Path) -> None:
+    """A fault of the disk is a clear error."""
+    with pytest.raises(DatabaseError, match="cannot be read"):
+        verify(database, log=tmp_path)
 
 
 def test_an_empty_audit_is_intact(dialect: str, new_url: Callable[..., str]) -> None:

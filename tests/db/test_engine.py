@@ -145,6 +145,27 @@ def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
     database.close()
 
 
+def test_a_connection_that_cannot_be_prepared_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the pool never gets is closed all the same."""
+    made: list[sqlite3.Connection] = []
+    connect = sqlite3.dbapi2.connect
+
+    def remember(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        made.append(connect(*args, **kwargs))
+        return made[-1]
+
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", remember)
+    (tmp_path / "headgate.db").write_text("This is a letter to a friend. " * 100)
+    database = open_database(f"sqlite:///{tmp_path / 'headgate.db'}")
+    with pytest.raises(DatabaseError):
+        database.revision()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        made[-1].execute("SELECT 1")
+    database.close()
+
+
 def test_a_full_disk_is_reported_and_changes_nothing(new_url: Callable[..., str]) -> None:
     """When there is no room for a commit nothing of it is kept."""
     database = open_database(new_url("sqlite"))
@@ -157,8 +178,8 @@ def test_a_full_disk_is_reported_and_changes_nothing(new_url: Callable[..., str]
 
     with pytest.raises(DatabaseError, match="disk is full"):
         fill()
-    database.close()
     assert stored_rows(database, "runs") == before
+    database.close()
 
 
 def test_a_read_only_database_can_be_read_and_says_so_when_written(new_url: Callable[..., str]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from database_factories import NOW, REASON, World, fresh, make_world
 from headgate.db.dao import events, tasks
 from headgate.db.engine import Database, open_database
-from headgate.db.transition_log import TransitionLog, logged_hashes
+from headgate.db.transition_log import TransitionLog
 from headgate.db.transitions import write
 from headgate.errors import DatabaseError
 from headgate.events import Event, Severity
@@ -180,15 +180,32 @@ def test_the_file_of_another_database_is_refused(database: Database, world: Worl
     other.upgrade()
     with other.write() as connection:
         make_world(connection)
-    with pytest.raises(DatabaseError, match="belongs to another database"):
-        TransitionLog(path, other).catch_up()
+    log = TransitionLog(path, other)
+    for refuses in (log.check, log.catch_up):
+        with pytest.raises(DatabaseError, match=r"belongs to another database: .* move the file away"):
+            refuses()
     other.close()
+
+
+def test_a_file_that_can_be_continued_is_not_touched_by_the_check(
+    database: Database, world: World, path: Path
+) -> None:
+    """The check writes nothing: no file, no line, and a torn end stays for the writer."""
+    log = TransitionLog(path, database)
+    log.check()
+    assert not path.parent.exists()
+    log.catch_up()
+    move(database, world)
+    path.write_bytes(torn := path.read_bytes()[:-7])
+    log.check()
+    assert path.read_bytes() == torn
 
 
 def test_a_file_that_cannot_be_written_says_so(database: Database, tmp_path: Path) -> None:
     """A fault of the disk is a clear error."""
-    with pytest.raises(DatabaseError, match="cannot be written"):
-        TransitionLog(tmp_path, database).catch_up()
+    for refuses in (TransitionLog(tmp_path, database).check, TransitionLog(tmp_path, database).catch_up):
+        with pytest.raises(DatabaseError, match="cannot be written"):
+            refuses()
 
 
 def test_a_killed_writer_leaves_nothing_out(database: Database, url: str, world: World, path: Path) -> None:
@@ -212,8 +229,3 @@ def test_a_killed_writer_leaves_nothing_out(database: Database, url: str, world:
     assert path.read_bytes()
     TransitionLog(path, database).catch_up()
     assert numbers(path) == list(range(1, 9))
-
-
-def test_hashes_of_a_missing_file_are_none(tmp_path: Path) -> None:
-    """No file, nothing to compare with."""
-    assert logged_hashes(tmp_path / "none.jsonl") == {}

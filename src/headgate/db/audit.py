@@ -3,7 +3,7 @@
 What shows: a row that was changed, removed (the first, one in the middle, the last, a whole chain, even with
 its entity) or inserted, and an entity whose state was changed past the writer. The chains have no secret in
 them: whoever can rewrite a chain to its end and its entity's row too leaves only the file
-``transitions.jsonl`` to tell, so that is compared as well where it is given.
+``transitions.jsonl`` to tell, so that is compared as well, line by line, where it is given.
 """
 
 from collections.abc import Iterator
@@ -15,39 +15,14 @@ from sqlalchemy import Connection
 
 from headgate.db.chain import COLUMNS, HASHED, hash_of
 from headgate.db.engine import Database
+from headgate.db.findings import Finding
+from headgate.db.log_check import LogCheck
 from headgate.db.statements import quoted, row_of, rows_of
 from headgate.db.tables import ENTITIES
-from headgate.db.transition_log import logged_hashes
 from headgate.db.transitions import CREATED
 from headgate.state.machines import MACHINES
 
 _PAGE: Final = 2000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that is not as the writer left it.
-
-    Args:
-        entity_type: Name of the entity's machine; None when no entity can be named.
-        entity_id: The entity; None when none can be named.
-        seq: The audit row, by its place; None when it is about no single row.
-        problem: What is wrong, for people.
-    """
-
-    entity_type: str | None
-    entity_id: str | None
-    seq: int | None
-    problem: str
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the public JSON form."""
-        return {
-            "entity_type": self.entity_type,
-            "entity_id": self.entity_id,
-            "seq": self.seq,
-            "problem": self.problem,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +77,7 @@ def verify(database: Database, *, log: Path | None = None) -> AuditReport:
     findings: list[Finding] = []
     ends: dict[str, _End] = {}
     rows = 0
-    logged = {} if log is None else logged_hashes(log)
+    compared = None if log is None else LogCheck(log)
     with database.read() as connection:
         before: dict[str, Any] | None = None
         for row in _audit(connection):
@@ -110,10 +85,8 @@ def verify(database: Database, *, log: Path | None = None) -> AuditReport:
             if before is not None and before["entity_id"] != row["entity_id"]:
                 before = None
             findings += _check_row(row, before)
-            if logged.pop(row["seq"], row["hash"]) != row["hash"]:
-                findings.append(
-                    _finding(row, "the row is not the one in the file of transitions: it was rewritten")
-                )
+            if compared is not None:
+                compared.see(row)
             before = row
             ends[row["entity_id"]] = _End(
                 entity_type=row["entity_type"],
@@ -123,15 +96,8 @@ def verify(database: Database, *, log: Path | None = None) -> AuditReport:
             )
         findings += _check_entities(connection, ends)
         findings += _check_sequence(connection)
-    findings += [
-        Finding(
-            entity_type=None,
-            entity_id=None,
-            seq=seq,
-            problem="the file of transitions has it, the audit does not",
-        )
-        for seq in sorted(logged)
-    ]
+    if compared is not None:
+        findings += compared.findings()
     return AuditReport(chains=len(ends), rows=rows, findings=tuple(findings))
 
 

@@ -18,7 +18,9 @@ from headgate.db.dao.events import transitions_after
 from headgate.db.engine import Database
 from headgate.db.statements import row_of
 from headgate.errors import DatabaseError
+from headgate.events import Event
 
+_NUMBERS: Final = 1 << 63  # a number of a transition is below
 _TAIL: Final = 1 << 16
 
 
@@ -41,6 +43,22 @@ class TransitionLog:
             None  # inode, size, and last number, as this object left them
         )
 
+    def check(self) -> None:
+        """Make sure that the file, if there is one, can be continued; nothing is written.
+
+        Raises:
+            DatabaseError: The file cannot be written, or it is the file of another database.
+        """
+        try:
+            with _locked(self.path, create=False) as descriptor:
+                _, last = _last_whole_line(descriptor, os.fstat(descriptor).st_size)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise DatabaseError(f"the file of transitions {self.path} cannot be written: {error}") from error
+        if last is not None:
+            self._refuse_foreign(last)
+
     def catch_up(self) -> int:
         """Append every transition that the file lacks, and return how many those were.
 
@@ -59,7 +77,7 @@ class TransitionLog:
         with self._database.read() as connection:
             while batch := transitions_after(connection, seq, self.batch):
                 lines = [
-                    json.dumps(event.as_json() | {"version": version, "hash": digest}, ensure_ascii=True)
+                    json.dumps(line_of(event, version, digest), ensure_ascii=True)
                     for event, version, digest in batch
                 ]
                 _write_all(descriptor, ("\n".join(lines) + "\n").encode("ascii"))
@@ -92,31 +110,55 @@ class TransitionLog:
             sql = "SELECT event_id FROM state_transitions WHERE seq = ?"
             known = row_of(connection, sql, (last["seq"],))
         if known is None or known[0] != last["event_id"]:
-            raise DatabaseError(
-                f"the file of transitions {self.path} belongs to another database: its last line, number "
-                f"{last['seq']}, is not there; move the file away and it is written anew"
-            )
+            raise DatabaseError(foreign_file(self.path, f"its last line, number {last['seq']}, is not there"))
 
 
-def logged_hashes(path: Path) -> dict[int, str]:
-    """Read from a file of transitions the hash of each, by its number; empty when there is no file.
+def line_of(event: Event, version: int, digest: str) -> dict[str, Any]:
+    """Return what the line of a transition says.
 
-    Raises:
-        DatabaseError: The file cannot be read.
+    Args:
+        event: The transition.
+        version: Its entity's version.
+        digest: The hash of its row.
     """
+    return event.as_json() | {"version": version, "hash": digest}
+
+
+def foreign_file(path: Path, why: str) -> str:
+    """Say that a file of transitions is not this database's, and what to do.
+
+    Args:
+        path: The file.
+        why: What tells so.
+    """
+    return (
+        f"the file of transitions {path} belongs to another database: {why}; move the file away and it is "
+        "written anew"
+    )
+
+
+def parsed_line(raw: bytes) -> dict[str, Any] | None:
+    """Return what a whole line says; None when it is torn or no line of such a file."""
     try:
-        with path.open("rb") as lines:
-            return {line["seq"]: line["hash"] for raw in lines if (line := _parsed(raw)) is not None}
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise DatabaseError(f"the file of transitions {path} cannot be read: {error}") from error
+        line = json.loads(raw) if raw.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(line, dict):
+        return None
+    seq = line.get("seq")
+    is_whole = type(seq) is int and 0 < seq < _NUMBERS
+    return (
+        line if is_whole and all(isinstance(line.get(name), str) for name in ("event_id", "hash")) else None
+    )
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+def _locked(path: Path, *, create: bool = True) -> Iterator[int]:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+    if create:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags |= os.O_CREAT
+    descriptor = os.open(path, flags, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor
@@ -144,19 +186,10 @@ def _last_whole_line(descriptor: int, size: int) -> tuple[int, dict[str, Any] | 
             begin = tail.rfind(b"\n", 0, end - 1) + 1
             if begin == 0 and start > 0:
                 break  # the line begins before this piece
-            line = _parsed(tail[begin:end])
+            line = parsed_line(tail[begin:end])
             if line is not None:
                 return start + end, line
             end = begin
         if start == 0:
             return 0, None
         reach *= 4
-
-
-def _parsed(raw: bytes) -> dict[str, Any] | None:
-    """Return what a whole line says; None when it is torn or no line of such a file."""
-    try:
-        line = json.loads(raw) if raw.endswith(b"\n") else None
-    except ValueError:
-        return None
-    return line if isinstance(line, dict) and {"seq", "event_id", "hash"} <= line.keys() else None

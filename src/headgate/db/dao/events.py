@@ -1,7 +1,7 @@
 """Events: transitions from the audit and everything else that was recorded, in one order (SSOT §7)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -209,6 +209,11 @@ def event_of(row: Sequence[Any]) -> Event:
         task_id=values["task_id"],
         seq=values["seq"],
     )
+
+
+def transition_of(row: Mapping[str, Any]) -> Event:
+    """Make an event of a row of the audit, by the names of its columns."""
+    return event_of((*(row[name] for name in _SHARED), None, None))
 
 
 def transitions_after(connection: Connection, seq: int, limit: int) -> list[tuple[Event, int, str]]:
