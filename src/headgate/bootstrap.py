@@ -14,7 +14,7 @@ from headgate.db.dao import intents, leases, runs
 from headgate.db.dao.leases import Lease
 from headgate.db.engine import Database, open_database
 from headgate.db.transition_log import TransitionLog
-from headgate.errors import HeadgateError, OutsideFaultError, UsageError
+from headgate.errors import HeadgateError, NoStateError, OutsideFaultError, UsageError
 from headgate.ids import RunId
 from headgate.orchestrator import admission, tenure
 from headgate.orchestrator.progress import Listener, SilentListener
@@ -99,11 +99,16 @@ class Headgate:
         paths = _paths(repository, settings)
         url = settings.database_url or f"sqlite:///{paths.database}"
         if not create and not (settings.database_url or paths.database.exists()):
-            raise UsageError(f"Headgate has not run in {repository.root} yet; `headgate run PLAN` begins")
+            raise NoStateError(f"Headgate has not run in {repository.root} yet; `headgate run PLAN` begins")
         if create:
             _make_state(repository, paths)
         database = open_database(url, busy_timeout=settings.busy_timeout)
-        database.upgrade()
+        try:
+            database.upgrade()
+        except HeadgateError:
+            database.close()
+            repository.close()
+            raise
         return cls(
             settings=settings, repository=repository, database=database, paths=paths, clock=SystemClock()
         )

@@ -63,6 +63,10 @@ class RepositoryError(UsageError):
     """The repository or its target branch is not in a state to work on."""
 
 
+class NoStateError(UsageError):
+    """Headgate has not run here yet, so there is nothing to read."""
+
+
 class UnknownEntityError(UsageError):
     """No entity has that identifier."""
 

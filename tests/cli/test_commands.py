@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Invoke, Played, headgate_bytes
+from command_line import Invoke, Played, a_clean_environment, headgate_bytes
 from factories import GitRepo
 from headgate.cli.commands import Invocation, ended
 from headgate.errors import DatabaseError, UsageError
@@ -108,12 +108,26 @@ def test_outside_a_repository_reading_is_refused(invoke: Invoke, tmp_path: Path)
 
 
 def test_before_the_first_run_reading_says_how_to_begin(invoke: Invoke, repo: GitRepo) -> None:
-    """Reading makes no state of its own."""
+    """Reading makes no state of its own; what is about a run says that there is none."""
     repo.commit({"a": "1"})
-    for command in (["status"], ["runs"], ["quarantine"], ["events"], ["audit", "verify"], ["clean"]):
+    for command in (["status"], ["audit", "verify"], ["clean"]):
         result = invoke(*command, cwd=repo.path)
         assert (result.exit_code, result.stdout) == (2, ""), command
         assert "headgate run" in result.stderr
+    assert not (repo.path / ".headgate").exists()
+
+
+@pytest.mark.parametrize("command", ["runs", "patch list", "quarantine", "events"])
+def test_before_the_first_run_a_list_is_empty_and_no_error(
+    invoke: Invoke, repo: GitRepo, command: str
+) -> None:
+    """An empty list is no bad usage; nothing is created by looking."""
+    repo.commit({"a": "1"})
+    as_json = invoke(*command.split(), "--json", cwd=repo.path)
+    assert (as_json.exit_code, as_json.stdout, as_json.stderr) == (0, "[]\n", "")
+    text = invoke(*command.split(), cwd=repo.path)
+    assert text.exit_code == 0
+    assert text.stdout.startswith("No runs yet.")
     assert not (repo.path / ".headgate").exists()
 
 
@@ -185,6 +199,49 @@ def test_a_closed_pipe_is_quiet(hermetic_environment: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["status", "--all"]], ids=" ".join)
+def test_a_reader_that_left_is_no_refusal(
+    played: Played, hermetic_environment: Path, command: list[str]
+) -> None:
+    """Exit code 1 would say that something was refused."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = headgate_bytes(*command, cwd=played.stage.repository, home=hermetic_environment, stdout=write)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_closed_standard_output_is_no_bug(played: Played, hermetic_environment: Path) -> None:
+    """Nobody wants to read it, which is no error; no file takes the place of what is closed."""
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -m headgate status --all >&-', sys.executable],
+        cwd=played.stage.repository,
+        env=a_clean_environment(hermetic_environment),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_an_interrupt_before_the_commands_are_loaded_is_one_line(hermetic_environment: Path) -> None:
+    """Ctrl-C during start-up is an interruption like any other: no traceback, exit code 3."""
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *others):\n"
+        "        if name == 'headgate.cli.commands': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from headgate.cli.app import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=hermetic_environment
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "headgate: interrupted\n")
+
+
 def test_a_full_disk_on_standard_output_is_an_outside_fault(hermetic_environment: Path) -> None:
     """What could not be written is not claimed to be done."""
     with Path("/dev/full").open("wb") as full:
@@ -192,7 +249,7 @@ def test_a_full_disk_on_standard_output_is_an_outside_fault(hermetic_environment
             "machines", "--json", cwd=hermetic_environment, home=hermetic_environment, stdout=full
         )
     assert done.returncode == 4
-    assert b"No space left" in done.stderr
+    assert b"standard output could not be written: No space left" in done.stderr
 
 
 def raising(error: BaseException) -> Callable[[], None]:

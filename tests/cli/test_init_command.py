@@ -72,3 +72,13 @@ def test_outside_a_repository_nothing_is_written(tmp_path: Path, monkeypatch: py
     with pytest.raises(UsageError, match="git init"):
         run_init()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_files_speak_of_nothing_that_is_not_there(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the user's repository there is no documentation of ours, and no command that came later."""
+    monkeypatch.chdir(repo.path)
+    run_init()
+    written = "".join((repo.path / name).read_text() for name in WRITTEN)
+    assert "docs/" not in written
+    assert "patch approve" not in written
+    assert "headgate plan schema" in written

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from factories import GitRepo
 from headgate.cli.plan import app
+from headgate.cli.run import _in_bounds
 from headgate.errors import PlanError, UsageError
 from headgate.plan.loader import load_plan
+from headgate.settings.model import MOST_WORKERS
 
 Plan = Callable[..., Result]
 
@@ -102,9 +105,17 @@ def test_check_refuses_with_all_problems(plan: Plan, repo: GitRepo) -> None:
     }
 
 
+@pytest.mark.parametrize("workers", ["0", str(MOST_WORKERS + 1), "1" + "0" * 23])
+def test_the_flag_for_workers_has_the_bounds_of_the_setting(workers: str) -> None:
+    """A number that the settings would refuse is refused on the command line before the plan is read."""
+    with pytest.raises(typer.BadParameter, match=f"from 1 to {MOST_WORKERS}, not {workers}"):
+        _in_bounds(int(workers))
+
+
 def test_schema_is_json(plan: Plan) -> None:
     """The schema is one JSON document that names its dialect."""
     assert json.loads(plan("schema").stdout)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert plan("schema", "--json").stdout == plan("schema").stdout
 
 
 def test_import_writes_a_plan_that_is_in_order(plan: Plan, repo: GitRepo) -> None:
@@ -155,4 +166,23 @@ def test_import_refuses_wrong_options(plan: Plan, args: tuple[str, ...], said: s
     """Each wrong option says what to give instead, and nothing is written."""
     with pytest.raises(UsageError, match=said):
         plan("import", "series", "HEAD~0..HEAD", *args)
+    assert not Path("plan.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("notes.txt",), "no diff found in notes.txt"),
+        (("main...feature",), "use two dots: main..feature"),
+        (("a..b", "--repo", ".."), "is not in a git repository; name the one that the range is of: --repo"),
+    ],
+)
+def test_import_refuses_what_is_no_series(
+    plan: Plan, repo: GitRepo, args: tuple[str, ...], said: str
+) -> None:
+    """What has no patches in it is told with what to give instead, and nothing is written."""
+    repo.write({"notes.txt": "Nothing but words.\n"})
+    with pytest.raises(UsageError) as refused:
+        plan("import", "series", *args)
+    assert said in str(refused.value)
     assert not Path("plan.yaml").exists()

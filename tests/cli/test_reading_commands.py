@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from command_line import Invoke, Played, headgate, headgate_bytes, start_headgate
 from factories import GitRepo
 from headgate.cli.events import parse_moment
+from headgate.cli.patch import _diff_json
 from headgate.errors import UsageError
 
 READING: list[list[str]] = [
@@ -239,6 +241,76 @@ def test_events_of_one_type(invoke: Invoke, played: Played) -> None:
     )
 
 
+def test_a_type_of_events_that_does_not_exist_is_refused(invoke: Invoke, played: Played) -> None:
+    """The types that there are, are named."""
+    result = invoke("events", "--type", "nope", cwd=played.stage.repository)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "manual_override" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["patch list", "events"])
+def test_a_list_that_is_cut_says_so(invoke: Invoke, played: Played, command: str) -> None:
+    """How many more there are, and which option lists them; nothing when all are listed."""
+    every = len(reading(invoke, played, *command.split(), "--limit", "5000"))
+    cut = invoke(*command.split(), "--limit", "3", cwd=played.stage.repository).stdout
+    assert f"… {every - 3} more, --limit" in cut
+    assert (
+        "more, --limit"
+        not in invoke(*command.split(), "--limit", str(every), cwd=played.stage.repository).stdout
+    )
+
+
+def test_patch_diff_as_json_is_text_or_base64(invoke: Invoke, played: Played) -> None:
+    """The object gives back the very bytes."""
+    shown = reading(invoke, played, "patch", "diff", "readme/usage")
+    raw = (played.stage.root / "patches" / "readme-usage.patch").read_bytes()
+    assert set(shown) == {"patch", "diff", "encoding"}
+    assert (shown["encoding"], shown["diff"].encode()) == ("utf-8", raw)
+    assert _diff_json(b"\xff") == {"encoding": "base64", "diff": "/w=="}
+
+
+def abandoned(played: Played, tmp_path: Path) -> Path:
+    """Arrange a copy in which the run is recorded as running, by nobody."""
+    repository = played.copy_to(tmp_path)
+    with sqlite3.connect(repository / ".headgate" / "headgate.db") as raw:
+        raw.execute("UPDATE runs SET state = 'running', completed_at = NULL")
+    raw.close()
+    return repository
+
+
+def test_watching_a_run_whose_process_is_gone_ends(invoke: Invoke, played: Played, tmp_path: Path) -> None:
+    """Nothing would ever change; the report says so, and so does its JSON."""
+    repository = abandoned(played, tmp_path)
+    shown = invoke("status", "--watch", cwd=repository)
+    assert shown.exit_code == 0
+    assert "its process is gone; nothing is under way" in shown.stdout
+    assert json.loads(invoke("status", "--json", cwd=repository).stdout)["alive"] is False
+
+
+def test_a_patch_of_an_older_run_is_found_by_its_name(
+    invoke: Invoke, repo: GitRepo, hermetic_environment: Path
+) -> None:
+    """What the list shows can be shown; the newest run that has the name counts, and is named."""
+    repo.commit({"a.txt": "1\n"})
+    folder = repo.path.parent
+    for number, name in enumerate(["old", "new"]):
+        (folder / "p.patch").write_bytes(repo.diff_of({f"{name}.txt": f"{number}\n"}))
+        (folder / "plan.yaml").write_text(
+            f"headgate: 1\nname: x\nrepo: repo\nworkstreams:\n  {name}:\n    tasks:\n"
+            "      t: {patch: p.patch}\n"
+        )
+        assert headgate("run", "plan.yaml", cwd=folder, home=hermetic_environment).returncode == 0
+    newest, oldest = json.loads(invoke("runs", "--json", cwd=repo.path).stdout)
+    shown = invoke("patch", "show", "old/t", cwd=repo.path)
+    assert f"of an older run: {oldest['run_id']}" in shown.stdout
+    assert (
+        json.loads(invoke("patch", "show", "t", "--json", cwd=repo.path).stdout)["run_id"] == newest["run_id"]
+    )
+    narrow = invoke("patch", "list", cwd=repo.path, env={"COLUMNS": "60"}).stdout
+    assert json.loads(shown_json := invoke("patch", "show", "old/t", "--json", cwd=repo.path).stdout)
+    assert json.loads(shown_json)["id"] in narrow
+
+
 def test_events_since_a_moment(invoke: Invoke, played: Played) -> None:
     """Only what happened from then on."""
     assert reading(invoke, played, "events", "--since", "2999-01-01T00:00:00Z") == []
@@ -301,3 +373,31 @@ def test_audit_verify_finds_what_was_changed(invoke: Invoke, played: Played, tmp
     text = invoke("audit", "verify", cwd=repository)
     assert text.exit_code == 1
     assert "The record is damaged" in text.stdout
+
+
+@pytest.mark.parametrize(
+    ("edit", "found"),
+    [
+        (lambda lines: lines[:2] + lines[3:], "lacks the line of row 3"),
+        (
+            lambda lines: [*lines[:2], lines[2].replace('"trigger"', '"TRIGGER"'), *lines[3:]],
+            "line 3 of the file",
+        ),
+        (lambda lines: [*lines, "junk\n"], "cannot be read"),
+    ],
+)
+def test_audit_verify_finds_what_was_changed_in_the_file(
+    invoke: Invoke,
+    played: Played,
+    tmp_path: Path,
+    edit: Callable[[list[str]], list[str]],
+    found: str,
+) -> None:
+    """A line of transitions.jsonl that was removed, changed or added is a finding too."""
+    repository = played.copy_to(tmp_path)
+    file = repository / ".headgate" / "transitions.jsonl"
+    file.write_text("".join(edit(file.read_text().splitlines(keepends=True))))
+    result = invoke("audit", "verify", "--json", cwd=repository)
+    assert result.exit_code == 1
+    [finding] = json.loads(result.stdout)["findings"]
+    assert found in finding["problem"]

@@ -157,3 +157,33 @@ def test_the_reason_nearest_to_the_patch_is_told() -> None:
     conflict = a_reason("conflict")
     failed = a_task("docs/b", "failed", patch="quarantined", reason=conflict)
     assert refusal_of(a_stream("docs", "failed", own), [failed]) == conflict
+
+
+def test_commands_are_never_cropped() -> None:
+    """On any terminal the closing hints are the whole commands; what they tell stands below them there."""
+    name = "a-workstream-with-a-long-name/and-a-task-with-one-too"
+    reason = a_reason(message="why it was refused " * 6)
+    report = a_report(
+        [a_stream(name.partition("/")[0], "failed", reason)],
+        [a_task(name, "failed", patch="quarantined", reason=reason)],
+    )
+    for width in (40, 59, 60, 80, 200):
+        lines = [line.strip() for line in printed(report, width=width).splitlines()]
+        assert any(line.startswith(f"headgate patch show {name}") for line in lines), width
+
+
+def test_on_a_narrow_terminal_titles_and_reasons_have_lines_of_their_own() -> None:
+    """Below sixty columns nothing is squeezed into a column of some letters."""
+    report = a_report([a_stream("parser")], [a_task("parser/a")])
+    report["workstreams"][0]["title"] = "Make the parser faster by far"
+    shown = printed(report, width=40)
+    assert "✔  parser  1  aaaaaaaaaa\n    Make the parser faster by far" in shown
+
+
+def test_a_run_whose_process_is_gone_says_that_nothing_is_under_way() -> None:
+    """A state that nobody will ever change is not shown as progress."""
+    report = a_report([a_stream("parser", "executing")], [a_task("parser/a", "running")], state="running")
+    shown = printed({**report, "alive": False})
+    assert "its process is gone; nothing is under way; start the plan again" in shown
+    assert "so far" not in shown
+    assert "its process is gone" not in printed({**report, "alive": True})

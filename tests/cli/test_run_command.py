@@ -73,6 +73,21 @@ def test_a_run_that_fails_is_exit_1_and_says_why(base: GitRepo, hermetic_environ
     assert base.head() == before
 
 
+@pytest.mark.parametrize(("gate", "code"), [(GOOD, 0), (ONE_FILE_ONLY, 1)])
+def test_a_run_keeps_its_exit_code_when_its_reader_left(
+    base: GitRepo, hermetic_environment: Path, gate: str, code: int
+) -> None:
+    """`headgate run … | head -1` goes on to its end and tells how that was."""
+    plan = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"})}, gate=gate)
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = headgate_bytes("run", str(plan), cwd=base.path, home=hermetic_environment, stdout=write)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
 def test_json_is_one_document_and_progress_goes_to_standard_error(played: Played) -> None:
     """The report has every field of the public face; the news are on the other stream."""
     report = played.report

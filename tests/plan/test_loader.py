@@ -9,7 +9,9 @@ import pytest
 
 from factories import GitRepo
 from headgate.errors import PlanError, SettingsError
-from headgate.plan.loader import load_plan, parse_plan
+from headgate.plan.loader import LoadedPlan, load_plan, parse_plan
+from headgate.plan.model import Plan
+from headgate.settings import Settings
 from plan_folder import PlanFolder
 
 
@@ -72,7 +74,7 @@ def test_many_mistakes_are_all_told_with_their_lines(folder: PlanFolder) -> None
     assert folder.problems(text) == [
         "plan.yaml:2: 'merg' is not a value for 'landing' (did you mean 'merge'?)",
         "plan.yaml:3: unknown key 'strikt' (did you mean 'strict'?)",
-        "plan.yaml:5: policy: 'max_files' must be at least 1, not 0",
+        "plan.yaml:5: policy: 'max_files' must be at least 1, not 0 (remove the key to have its default)",
         "plan.yaml:7: gates.lint: 'LINTT' is not a value for 'type' (did you mean 'LINT'?)",
         (
             "plan.yaml:7: gates.lint: nobody can run it: 'no-such-linter' is not on PATH "
@@ -115,6 +117,10 @@ def test_many_mistakes_are_all_told_with_their_lines(folder: PlanFolder) -> None
         "plan.yaml:21: workstreams.parser.tasks.three: 'folder' is a folder (name a file in it)",
         "plan.yaml:22: workstreams.parser.tasks.four: there is no tool 'fxer' (did you mean 'fixer'?)",
         (
+            "plan.yaml:22: workstreams.parser.tasks.four: task 'four' runs a tool: not available yet "
+            "(this version lands ready patches; tools come later)"
+        ),
+        (
             "plan.yaml:23: workstreams.parser.tasks: task 'five' has neither 'patch' nor 'tool' "
             "(give exactly one)"
         ),
@@ -127,7 +133,7 @@ def test_many_mistakes_are_all_told_with_their_lines(folder: PlanFolder) -> None
             "(write true or false without quotes)"
         ),
         (
-            "plan.yaml:25: workstreams.parser.tasks.seven: the scope ['secrets/key'] leaves nothing to touch "
+            "plan.yaml:25: workstreams.parser.tasks.seven: the scope 'secrets/key' leaves nothing to touch "
             "(only what is forbidden, or nothing at all, matches it)"
         ),
         "plan.yaml:27: workstreams.empty: 'tasks' is empty (put something in, or remove the key)",
@@ -218,19 +224,60 @@ def test_the_repository_is_looked_for_around_the_plan_then_here(folder: PlanFold
 def test_a_repository_that_is_no_folder_is_told(folder: PlanFolder) -> None:
     """`repo` must lead somewhere."""
     assert folder.problems(folder.one_task("{patch: a.patch}", head="repo: nowhere")) == [
-        "plan.yaml:2: 'nowhere' is not a folder (paths are relative to the plan)"
+        "plan.yaml:2: 'repo': 'nowhere' is not a folder (paths are relative to the plan)"
     ]
+
+
+def test_a_repository_that_is_no_repository_is_told(folder: PlanFolder, tmp_path: Path) -> None:
+    """A folder without a repository around it is told with the line of `repo`."""
+    (tmp_path / "bare").mkdir()
+    problem = folder.problems(folder.one_task("{patch: a.patch}", head=f"repo: {tmp_path / 'bare'}"))[0]
+    assert problem.startswith("plan.yaml:2: 'repo': ")
+    assert "is not in a git repository (name a repository, or run `git init` there)" in problem
+
+
+def test_a_wrong_name_does_not_hide_what_is_under_it(folder: PlanFolder) -> None:
+    """Names that were refused, missing commands and empty workstreams leave their other keys to be judged."""
+    text = """\
+    headgate: 1
+    gates:
+      unit: {run: "true", needs: [lnt], bogus: 1}
+      bare: {needs: [unt]}
+    workstreams:
+      bad name:
+        tasks: {t: {patch: none.patch}}
+      empty:
+        needs: [nobody]
+        gates: [unti]
+        tasks: {}
+    """
+    told = "\n".join(folder.problems(text))
+    for said in (
+        "3: gates.unit: unknown key 'bogus'",
+        "3: gates.unit.needs: there is no gate 'lnt'",
+        "4: gates.bare: 'run' is missing",
+        "4: gates.bare.needs: there is no gate 'unt' (did you mean 'unit'?)",
+        "6: workstreams: 'bad name' cannot be used as a name",
+        "7: workstreams.bad name.tasks.t: the file 'none.patch' does not exist",
+        "9: workstreams.empty.needs: there is no workstream 'nobody'",
+        "10: workstreams.empty.gates: there is no gate 'unti'",
+        "11: workstreams.empty: 'tasks' is empty",
+    ):
+        assert said in told
+    assert len(told.splitlines()) == 9
 
 
 def test_a_prompt_comes_from_the_plan_or_a_file(folder: PlanFolder) -> None:
     """A prompt can stand in the plan or in a file beside it."""
     (folder.path / "ask.md").write_text("Änder es")
-    head = "tools: {x: {run: [x, '{prompt}']}}"
-    assert folder.load(folder.one_task("{tool: x, prompt: Do}", head=head)).prompt_text("w", "t") == "Do"
-    assert (
-        folder.load(folder.one_task("{tool: x, prompt_file: ask.md}", head=head)).prompt_text("w", "t")
-        == "Änder es"
-    )
+
+    def prompt_of(**task: str) -> str:
+        plan = Plan.model_validate({"headgate": 1, "workstreams": {"w": {"tasks": {"t": task}}}})
+        loaded = LoadedPlan(plan=plan, path=folder.path / "p", lines={}, root=None, settings=Settings())
+        return loaded.prompt_text("w", "t")
+
+    assert prompt_of(tool="x", prompt="Do") == "Do"
+    assert prompt_of(tool="x", prompt_file="ask.md") == "Änder es"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -196,6 +196,7 @@ def test_a_policy_that_allows_nothing_is_told(folder: PlanFolder) -> None:
 @pytest.mark.parametrize(
     "run",
     [
+        "no-such-program && true",
         "no-such-program --x",
         "[no-such-program]",
         "[./no-such-script]",
@@ -216,6 +217,8 @@ def test_a_gate_that_nobody_can_run_is_told(folder: PlanFolder, run: str) -> Non
         "gates: {g: {run: [git, status]}}",
         "gates: {g: {run: 'cd x && no-such-program'}}",
         "gates: {g: {run: 'X=1 no-such-program'}}",
+        "gates: {g: {run: 'no-such-program || true'}}",
+        "gates: {g: {run: 'no-such-program; true'}}",
         "gates: {g: {run: '$PYTHON -m pytest'}}",
         "gates: {g: {run: [./script]}}",
         "gates: {g: {run: script-on-path, env: {PATH: tools}}}",
@@ -274,6 +277,32 @@ def test_gates_lists_may_name_known_gates_only(folder: PlanFolder) -> None:
 def test_a_wrong_head_is_told(folder: PlanFolder, head: str, said: str) -> None:
     """Mistakes in gates, tools and the plan's own keys each have their words."""
     assert said in "\n".join(folder.problems(folder.one_task(GOOD, head=head)))
+
+
+def test_tools_cannot_be_run_yet(folder: PlanFolder) -> None:
+    """A task with a tool is in order but for that: it is told where the tool is named."""
+    head = "tools: {x: {run: [x, '{prompt}']}}"
+    assert folder.problems(folder.one_task("{tool: x, prompt: Do}", head=head)) == [
+        (
+            "plan.yaml:3: workstreams.w.tasks.t: task 't' runs a tool: not available yet "
+            "(this version lands ready patches; tools come later)"
+        )
+    ]
+
+
+def test_reviewers_cannot_be_asked_for_yet(folder: PlanFolder) -> None:
+    """Whoever asks for reviewers is told where: the plan, the task, or the settings."""
+    text = folder.one_task("{patch: a.patch, policy: {reviewers: 2}}", head="policy: {reviewers: 1}")
+    assert folder.problems(text) == [
+        "plan.yaml:2: policy: 'reviewers' is 1: reviews are not available yet (set reviewers: 0)",
+        (
+            "plan.yaml:3: workstreams.w.tasks.t.policy: 'reviewers' is 2: reviews are not available yet "
+            "(set reviewers: 0)"
+        ),
+    ]
+    (problem,) = folder.problems(folder.one_task(GOOD), environ={"HEADGATE_POLICY_REVIEWERS": "1"})
+    assert "the settings ask for 1 reviewers" in problem
+    assert "headgate.toml" in problem
 
 
 def test_protection_of_git_may_be_spelt_out(folder: PlanFolder) -> None:

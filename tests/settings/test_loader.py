@@ -72,7 +72,7 @@ def test_all_problems_of_the_file_are_told_with_their_lines(tmp_path: Path) -> N
             "(write true or false without quotes)"
         ),
         "headgate.toml:6: unknown key 'cpuu' (did you mean 'cpu'?)",
-        "headgate.toml:8: 'max_files' must be at least 1, not 0",
+        "headgate.toml:8: 'max_files' must be at least 1, not 0 (remove the key to have its default)",
         "headgate.toml:9: unknown key 'binaries' (did you mean 'binary'?)",
     ]
 
@@ -95,12 +95,62 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_a_wrong_variable_is_named() -> None:
     """What is wrong in the environment is told by the variable's name."""
     assert problems(None, {"HEADGATE_WORKERS": "many", "HEADGATE_LIMITS_CPU": "soon"}) == [
-        "HEADGATE_WORKERS: 'workers' must be a whole number, not 'many'",
+        "HEADGATE_WORKERS: 'workers' must be a whole number, not 'many' (write digits only)",
         (
             "HEADGATE_LIMITS_CPU: 'cpu': 'soon' is not a duration "
             "(write 90s, 10m, 1h30m, 1d or a number of seconds)"
         ),
     ]
+
+
+@pytest.mark.parametrize("number", ["0", "1025", "99999999999999999999999"])
+def test_workers_have_bounds(number: str) -> None:
+    """No machine runs that many gates at once, and none at all is no use."""
+    (problem,) = problems(None, {"HEADGATE_WORKERS": number})
+    bound = "at least 1" if number == "0" else "at most 1024"
+    said = f"'workers' must be {bound}, not {number} (unset the variable to have its default)"
+    assert problem == f"HEADGATE_WORKERS: {said}"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://u:secret@h/x", "databases of the kind 'mysql' cannot be used"),
+        ("garbage", "is not the address of a database"),
+        ("sqlite://", "a database in memory would lose the record"),
+        ("sqlite:///:memory:", "a database in memory would lose the record"),
+        ("sqlite:///rel.db", "the path of the database is relative: 'rel.db'"),
+        ("postgresql://u:secret@h:port/x", "is not an address of PostgreSQL"),
+    ],
+)
+def test_an_address_that_leads_to_no_database_is_told(url: str, said: str) -> None:
+    """What the address alone shows is told when it is read, without the password in it."""
+    (problem,) = problems(None, {"HEADGATE_DATABASE_URL": url})
+    assert problem.startswith("HEADGATE_DATABASE_URL: 'database_url': ")
+    assert said in problem
+    assert "secret" not in problem
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////var/lib/headgate.db",
+        "sqlite:///file:/var/lib/headgate.db?uri=true",
+        "postgresql+psycopg://headgate@db.example.org/headgate",
+        "postgresql://u:p:w@[::1]:5432/x?sslmode=require",
+        "postgresql+psycopg://postgres:@/x?host=/run/postgresql",
+    ],
+)
+def test_addresses_of_databases_are_taken(url: str) -> None:
+    """Files by absolute paths, and servers by name, address or socket."""
+    assert load_settings(None, {"HEADGATE_DATABASE_URL": url}).database_url == url
+
+
+def test_the_cache_has_an_absolute_path(tmp_path: Path) -> None:
+    """A relative path would be another folder wherever a command is called from."""
+    assert "'cache' is a relative path" in problems(None, {"HEADGATE_CACHE_DIR": "cache"})[0]
+    (problem,) = problems(write(tmp_path, 'cache_dir = "a/b"\n'))
+    assert problem.startswith("headgate.toml:1: 'cache_dir': 'a/b' is a relative path (write an absolute")
 
 
 def test_a_misspelt_variable_is_refused_and_a_foreign_one_is_not() -> None:

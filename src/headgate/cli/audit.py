@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from headgate.cli.exit_codes import ExitCode
-from headgate.cli.output import console, count, print_json, safe, table
+from headgate.cli.output import console, count, print_json, print_table, safe, table
 from headgate.cli.status import AsJson
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def audit() -> None:
 
 @app.command()
 def verify(as_json: AsJson = False) -> None:
-    """Check every entity's chain of hashes; exit code 1 if a row was changed, removed or inserted."""
+    """Check every chain of hashes and transitions.jsonl; exit code 1 if a row or line is not as written."""
     from headgate.bootstrap import Headgate
     from headgate.db import audit as chains
 
@@ -54,4 +54,4 @@ def _print(report: "AuditReport") -> None:
     for finding in report.findings:
         row = "-" if finding.seq is None else str(finding.seq)
         grid.add_row(safe(finding.entity_id or "-"), row, safe(finding.problem))
-    out.print(grid)
+    print_table(out, grid)

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from headgate.cli import audit, clean, demo, events, init, machines, patch, plan, run, status
 from headgate.cli.exit_codes import ExitCode, code_of_error, is_expected
 from headgate.cli.output import fail
+from headgate.cli.standard_streams import NAME, discard_output, is_reader_gone
 
 CommandLineError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
 """What the parser raises for a wrong command line; the parser does not export its name."""
@@ -79,13 +80,9 @@ class Commands(TyperGroup):
         return sorted(super().list_commands(ctx), key=ORDER.index)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; a reader who has seen enough and closed the pipe is no error."""
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            _discard_output()
-            raise typer.Exit(ExitCode.DONE) from None
+        """Run the command, and have what it printed out before it is said to be done."""
+        result = super().invoke(ctx)
+        sys.stdout.flush()
         return result
 
 
@@ -96,12 +93,20 @@ def ended(call: Callable[[], Any], invocation: Invocation) -> int:
     except CommandLineError as error:
         _fail_usage(error)
         return ExitCode.USAGE
+    except (SystemExit, BrokenPipeError) as leaving:
+        if not is_reader_gone(leaving):
+            raise
+        discard_output()  # a reader who has seen enough is no error
+        return ExitCode.DONE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the outermost edge: everything ends here
         if invocation.is_debug:
             traceback.print_exception(error)
+        if isinstance(error, OSError) and error.filename == NAME:
+            discard_output()
         fail(_paragraph(error))
         return code_of_error(error)
     if returned == KEYBOARD_INTERRUPT:
+        fail("interrupted")
         return ExitCode.INTERRUPTED
     return returned if isinstance(returned, int) else ExitCode.DONE
 
@@ -111,6 +116,8 @@ def _paragraph(error: BaseException) -> str:
         return "interrupted"
     if is_expected(error):
         return str(error)
+    if isinstance(error, OSError) and error.filename == NAME:
+        return f"{NAME} could not be written: {error.strerror}"
     if isinstance(error, OSError):
         return f"the system refused: {error}"
     return (
@@ -125,12 +132,6 @@ def _fail_usage(error: Any) -> None:
         return
     path = error.ctx.command_path if error.ctx is not None else "headgate"
     fail(f"{error.format_message()} Try `{path} --help`.")
-
-
-def _discard_output() -> None:
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    os.close(devnull)
 
 
 def _print_version(asked: bool) -> None:

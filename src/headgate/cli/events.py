@@ -14,11 +14,14 @@ from headgate.cli.output import (
     local_time,
     print_json,
     print_json_line,
+    print_more,
+    print_table,
     reason_line,
     safe,
     short_time,
     table,
 )
+from headgate.cli.status import opened_for_reading, print_no_runs
 from headgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,6 +51,10 @@ _TRANSITION_OF: Final = {
     "worker": "worker_state_transition",
 }
 """Short words for the types that people ask for most."""
+
+
+_OTHER_TYPES: Final = ("error", "manual_override", "warning")
+"""Types that are no change of state."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,25 +131,33 @@ def events(
     moment = None if since is None else parse_moment(since, now=datetime.now(UTC))
     if aggregate and (follow or entity is not None or type_ is not None):
         raise UsageError("--aggregate counts everything; of the other filters it takes --since only")
-    with Headgate.open(create=False) as headgate:
+    kind = None if type_ is None else _checked(type_)
+    headgate = Headgate.open(create=False) if follow else opened_for_reading()
+    if headgate is None:
+        print_no_runs(as_json=as_json)
+        return
+    with headgate:
         if aggregate:
             _print_counts(headgate, moment, as_json=as_json)
             return
         chosen = Choice(
             database=headgate.database,
             entity=None if entity is None else _entity_id(headgate.database, entity),
-            type=_TRANSITION_OF.get(type_ or "", type_),
+            type=kind,
             since=moment,
         )
         if follow:
             _follow(chosen, limit=SHOWN_BEFORE_FOLLOWING if limit is None else limit, as_json=as_json)
             return
-        found = chosen.newest(LISTED if limit is None else limit)
+        most = LISTED if limit is None else limit
+        found = chosen.newest(most)
+        is_cut = most and len(found) == most and not as_json
+        more = len(chosen.newest(0)) - most if is_cut else 0
         names = {} if as_json else _names(headgate.database, found)
     if as_json:
         print_json([event.as_json() for event in found])
     else:
-        _print_events(found, names)
+        _print_events(found, names, more)
 
 
 def parse_moment(text: str, *, now: datetime) -> datetime:
@@ -167,6 +182,23 @@ def parse_moment(text: str, *, now: datetime) -> datetime:
         ) from None
 
 
+def _checked(type_: str) -> str:
+    """Give the full name of a type of events.
+
+    Raises:
+        UsageError: There is no such type.
+    """
+    from headgate.events import TRANSITION_SUFFIX
+    from headgate.state.machines import MACHINES
+
+    full = {*_OTHER_TYPES, *(f"{machine}{TRANSITION_SUFFIX}" for machine in MACHINES)}
+    chosen = _TRANSITION_OF.get(type_, type_)
+    if chosen not in full:
+        known = ", ".join([*_TRANSITION_OF, *sorted(full)])
+        raise UsageError(f"there is no type of events {safe(type_)!r}; the types are {known}")
+    return chosen
+
+
 def _entity_id(database: "Database", text: str) -> str:
     from headgate.db.dao import lookup
 
@@ -188,7 +220,7 @@ def _print_counts(headgate: "Headgate", since: datetime | None, *, as_json: bool
         change = f"{one.from_state or '·'} → {one.to_state}" if one.to_state else ""
         kind = _KINDS.get(one.entity_type or "", one.entity_type) or one.event_type
         grid.add_row(str(one.count), safe(kind), change, safe(one.trigger or ""), local_time(one.last))
-    out.print(grid)
+    print_table(out, grid)
 
 
 def _follow(chosen: Choice, *, limit: int, as_json: bool) -> None:
@@ -214,7 +246,7 @@ def _print_following(database: "Database", shown: "Sequence[Event]", *, as_json:
             print("  ".join(str(cell) for cell in _cells(event, names) if cell), flush=True)
 
 
-def _print_events(shown: "Sequence[Event]", names: "Mapping[str, str]") -> None:
+def _print_events(shown: "Sequence[Event]", names: "Mapping[str, str]", more: int) -> None:
     out = console()
     if not shown:
         out.print("Nothing of that kind has happened.")
@@ -225,7 +257,8 @@ def _print_events(shown: "Sequence[Event]", names: "Mapping[str, str]") -> None:
         when, what, change, by, why = _cells(event, names)
         state = change if not narrow or event.to_state is None else event.to_state
         grid.add_row(when, what, state, *([] if narrow else [by]), why)
-    out.print(grid)
+    print_table(out, grid)
+    print_more(out, more, limit="--limit (0 for all)")
 
 
 def _names(database: "Database", shown: "Sequence[Event]") -> dict[str, str]:

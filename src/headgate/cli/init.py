@@ -11,7 +11,7 @@ PLAN_NAME: Final = "headgate-plan.yaml"
 
 PLAN: Final = """\
 # An example plan: it lands one small file. Check it with `headgate plan check headgate-plan.yaml`,
-# run it with `headgate run headgate-plan.yaml`. The whole format: docs/PLAN_FILE.md, `headgate plan schema`.
+# run it with `headgate run headgate-plan.yaml`. The whole format: `headgate plan schema`.
 headgate: 1
 name: say hello
 # target: main               # the branch to land on; default: the one checked out

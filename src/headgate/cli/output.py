@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from headgate.events import iso_millis
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
     from rich.table import Table
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 NARROW: Final = 110
 """Below as many columns, lists leave out what their commands do not need: ids and years."""
+STACKED: Final = 60
+"""Below as many columns, a table that does not fit gives each row lines of its own."""
+LEAST_ROOM: Final = 24
+"""Columns that text needs at least to be readable in a table."""
 PIPE_WIDTH: Final = 160
 """Columns assumed where no terminal says how wide it is; tables shrink to their content."""
 
@@ -136,6 +140,57 @@ def table(*columns: str, wide: str | None = None) -> "Table":
     for heading in columns:
         made.add_column(heading, overflow="fold", no_wrap=heading != wide)
     return made
+
+
+def print_table(out: "Console", grid: "Table") -> None:
+    """Print a table; where its lines do not fit, each row as lines of its own, so that nothing is cropped.
+
+    What keeps to one line (commands, ids, times) then stands on a line that the terminal may continue, and
+    the column that may wrap on indented lines below it.
+    """
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    columns = [[column.header, *column.cells] for column in grid.columns]
+    needs = [max(cell_len(str(cell)) for cell in cells) for cells in columns]
+    wide = max((n for n, column in enumerate(grid.columns) if not column.no_wrap), default=None)
+    whole = sum(needs) + 2 * (len(needs) - 1)
+    room = out.width if wide is None else out.width - whole + needs[wide]
+    if whole <= out.width or (wide is not None and out.width >= STACKED and room >= LEAST_ROOM):
+        out.print(grid)
+        return
+    rows = list(zip(*columns, strict=True))
+    for cells in rows if grid.show_header else rows[1:]:
+        kept = [cell for n, cell in enumerate(cells) if n != wide and str(cell).strip()]
+        line = Text("  ").join(cell if isinstance(cell, Text) else Text(str(cell)) for cell in kept)
+        if cells is rows[0]:
+            line.stylize("bold")
+        out.print(line, soft_wrap=True)
+        if wide is not None and str(cells[wide]) and cells is not rows[0]:
+            _print_indented(out, str(cells[wide]))
+
+
+def _print_indented(out: "Console", text: str) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    out.print(Padding(Text(text, overflow="fold"), (0, 0, 0, 4)))
+
+
+def print_commands(out: "Console", hints: "Sequence[tuple[str, str]]") -> None:
+    """Print commands, never cropped, each with what it tells: beside it where there is room, else below."""
+    longest = max(len(command) for command, _ in hints)
+    fits = 2 + longest + 2 + max(len(tells) for _, tells in hints) <= out.width
+    for command, tells in hints:
+        out.print(f"  {command:<{longest}}  {tells}" if fits else f"  {command}", soft_wrap=True)
+        if not fits:
+            _print_indented(out, tells)
+
+
+def print_more(out: "Console", more: int, *, limit: str = "--limit") -> None:
+    """Say that a list was cut, by how much, and which option lists more; nothing when it was not."""
+    if more > 0:
+        out.print(f"… {more} more, {limit}", style="dim")
 
 
 def print_json(value: Any) -> None:

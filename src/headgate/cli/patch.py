@@ -1,19 +1,36 @@
 """``headgate patch`` and ``headgate quarantine``: the ledger of patches, and each patch's diff."""
 
+import base64
 import sys
-from typing import TYPE_CHECKING, Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from headgate.cli.output import console, count, is_narrow, print_json, reason_line, safe, table
+from headgate.cli.output import (
+    console,
+    count,
+    is_narrow,
+    print_json,
+    print_more,
+    print_table,
+    reason_line,
+    safe,
+    table,
+)
 from headgate.cli.patch_view import described, patch_json, print_patch, state_text, task_names
-from headgate.cli.status import AsJson
+from headgate.cli.standard_streams import naming_standard_output
+from headgate.cli.status import EVERY, AsJson, opened_for_reading, print_no_runs, run_named
 from headgate.errors import UnknownEntityError, UsageError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from headgate.db.dao.lookup import Found
     from headgate.db.dao.patches import PatchRow
+
+OLDER_RUNS: Final = 1000
+"""How many runs back a name is looked for."""
 
 app = typer.Typer(help="Look into the ledger of patches.", no_args_is_help=True)
 
@@ -51,41 +68,73 @@ def show(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -
     from headgate.bootstrap import Headgate
 
     with Headgate.open(create=False) as headgate, headgate.database.read() as conn:
-        shown = described(conn, headgate, find_patch(conn, patch, run=run))
+        row = find_patch(conn, patch, run=run)
+        older = _older_run(conn, row)
+        shown = described(conn, headgate, row)
     if as_json:
         print_json(shown)
-    else:
-        print_patch(console(), shown)
+        return
+    out = console()
+    if older and run is None:
+        out.print(f"of an older run: {older}", style="yellow", soft_wrap=True)
+    print_patch(out, shown)
 
 
 @app.command()
-def diff(patch: PatchArgument, run: RunOption = None) -> None:
+def diff(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -> None:
     """Print a patch as it came in, byte for byte (on a terminal, control characters are shown as escapes)."""
     from headgate.bootstrap import Headgate
     from headgate.db.dao import artifacts
 
     with Headgate.open(create=False) as headgate, headgate.database.read() as conn:
-        raw = artifacts.diff_of(conn, find_patch(conn, patch, run=run).id)
+        row = find_patch(conn, patch, run=run)
+        older = _older_run(conn, row)
+        raw = artifacts.diff_of(conn, row.id)
+    if as_json:
+        print_json({"patch": row.id, **_diff_json(raw)})
+        return
+    if older and run is None:
+        print(f"of an older run: {older}", file=sys.stderr)
     if sys.stdout.isatty():
         print(safe(raw, keep_newlines=True), end="")
         return
-    sys.stdout.flush()
-    sys.stdout.buffer.write(raw)
-    sys.stdout.buffer.flush()
+    with naming_standard_output():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(raw)
+        sys.stdout.buffer.flush()
+
+
+def _diff_json(raw: bytes) -> dict[str, str]:
+    try:
+        return {"encoding": "utf-8", "diff": raw.decode()}
+    except UnicodeDecodeError:
+        return {"encoding": "base64", "diff": base64.b64encode(raw).decode()}
+
+
+def _older_run(conn: "Connection", row: "PatchRow") -> str | None:
+    """Name the patch's run when it is not the newest one."""
+    from headgate.db.dao import runs
+
+    newest = runs.newest(conn)
+    return None if newest is None or newest.id == row.run_id else row.run_id
 
 
 def find_patch(conn: "Connection", text: str, *, run: str | None = None) -> "PatchRow":
     """Find a patch by its id, the beginning of it, or the name of its task (the newest patch counts).
 
+    A name is looked for in one run if that is said; else in the newest run that has it.
+
     Raises:
         UnknownEntityError: Nothing is called so, or the task has no patch.
         AmbiguousNameError: Several are.
     """
-    from headgate.cli.status import run_named
     from headgate.db.dao import lookup, patches
 
-    run_id = run_named(conn, run) if run is not None else None
-    found = lookup.find(conn, text, kinds=["patch_ledger", "task"], run_id=run_id)
+    kinds = ["patch_ledger", "task"]
+    if run is not None:
+        found = lookup.find(conn, text, kinds=kinds, run_id=run_named(conn, run))
+    else:
+        found = _find_in_newest(conn, text, kinds)
     if found.machine == "patch_ledger":
         return patches.get(conn, found.id)
     of_task = patches.of_task(conn, found.id)
@@ -94,6 +143,19 @@ def find_patch(conn: "Connection", text: str, *, run: str | None = None) -> "Pat
             text, f"task {safe(found.name)} has no patch yet; `headgate status --all` shows where it is"
         )
     return max(of_task, key=lambda row: row.id)
+
+
+def _find_in_newest(conn: "Connection", text: str, kinds: list[str]) -> "Found":
+    """Find what is called so in the newest run where anything is."""
+    from headgate.db.dao import lookup, runs
+
+    try:
+        return lookup.find(conn, text, kinds=kinds)
+    except UnknownEntityError:
+        for older in runs.recent(conn, limit=OLDER_RUNS)[1:]:
+            with suppress(UnknownEntityError):
+                return lookup.find(conn, text, kinds=kinds, run_id=older.id)
+        raise
 
 
 def _checked(state: str | None) -> str | None:
@@ -107,13 +169,17 @@ def _checked(state: str | None) -> str | None:
 
 
 def _list(*, state: str | None, run: str | None, limit: int, as_json: bool) -> None:
-    from headgate.bootstrap import Headgate
-    from headgate.cli.status import run_named
     from headgate.db.dao import patches
 
-    with Headgate.open(create=False) as headgate, headgate.database.read() as conn:
+    headgate = opened_for_reading()
+    if headgate is None:
+        print_no_runs(as_json=as_json)
+        return
+    with headgate, headgate.database.read() as conn:
         run_id = run_named(conn, run) if run is not None else None
         rows = patches.listed(conn, run_id=run_id, state=state, limit=limit)
+        is_cut = len(rows) == limit and not as_json
+        more = len(patches.listed(conn, run_id=run_id, state=state, limit=EVERY)) - limit if is_cut else 0
         names = task_names(conn, rows)
     if as_json:
         print_json([patch_json(row, names[row.task_id]) for row in rows])
@@ -123,15 +189,14 @@ def _list(*, state: str | None, run: str | None, limit: int, as_json: bool) -> N
         out.print(f"No patches{f' in state {state}' if state else ''}.")
         return
     narrow = is_narrow(out)
-    grid = table(
-        *([] if narrow else ["patch"]), "task", "state", *([] if narrow else ["change"]), "", wide=""
-    )
+    grid = table("patch", "task", "state", *([] if narrow else ["change"]), "", wide="")
     for row in rows:
         grid.add_row(
-            *([] if narrow else [row.id]),
+            row.id,
             safe(names[row.task_id]),
             state_text(row.state),
             *([] if narrow else [f"{count(row.files, 'file')} +{row.insertions} -{row.deletions}"]),
             reason_line(row.quarantine_reason or row.reason) or safe(row.summary),
         )
-    out.print(grid)
+    print_table(out, grid)
+    print_more(out, more)

@@ -5,7 +5,16 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.cli.output import STATE_STYLES, count, duration, local_time, safe, table
+from headgate.cli.output import (
+    STATE_STYLES,
+    count,
+    duration,
+    local_time,
+    print_commands,
+    print_table,
+    safe,
+    table,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -125,7 +134,8 @@ def print_patch(out: "Console", shown: Mapping[str, Any]) -> None:
     from rich.text import Text
 
     out.print(
-        Text.assemble((shown["id"], "bold"), "  ", state_text(shown["state"]), f"  {safe(shown['task'])}")
+        Text.assemble((shown["id"], "bold"), "  ", state_text(shown["state"]), f"  {safe(shown['task'])}"),
+        soft_wrap=True,
     )
     if shown["summary"] not in ("", shown["task"]):
         out.print(f"  {safe(shown['summary'])}")
@@ -143,7 +153,7 @@ def print_patch(out: "Console", shown: Mapping[str, Any]) -> None:
     _print_gates(out, shown["gates"])
     _print_history(out, shown["history"])
     out.print()
-    out.print(f"  headgate patch diff {shown['id']}   the diff itself")
+    print_commands(out, [(f"headgate patch diff {shown['id']}", "the diff itself")])
 
 
 def _facts(shown: Mapping[str, Any]) -> dict[str, str]:
@@ -171,7 +181,7 @@ def _print_gates(out: "Console", gates: Sequence[Mapping[str, Any]]) -> None:
         state = state_text(gate["state"]).append(_tries(gate), style="yellow")
         code = "-" if gate["exit_code"] is None else str(gate["exit_code"])
         grid.add_row(f"  {safe(gate['name'])}", gate["judged"], state, code, took)
-    out.print(grid)
+    print_table(out, grid)
     for gate in gates:
         if gate["state"] == "FAILED" and gate["output"]:
             out.print()
@@ -200,7 +210,7 @@ def _print_history(out: "Console", history: Sequence[Mapping[str, Any]]) -> None
         grid.add_row(
             f"  {local_time(step['at'])}", state_text(step["to"] or ""), f"{safe(step['trigger'] or '')}{who}"
         )
-    out.print(grid)
+    print_table(out, grid)
 
 
 def state_text(state: str) -> "Text":

@@ -42,7 +42,9 @@ def check(
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    *, _as_json: Annotated[bool, typer.Option("--json", help="The same: a schema is JSON anyway.")] = False
+) -> None:
     """Print the JSON Schema of plan files."""
     from headgate.plan.schema import plan_schema
 
@@ -178,6 +180,8 @@ def _lines(loaded: "LoadedPlan") -> list[str]:
         f"ok: {loaded.path}: {safe(plan.name)}",
         f"  {', '.join(counts)}; lands on {safe(where)} ({plan.landing})",
     ]
+    if loaded.root is None:
+        lines.append("  no repository is around the plan or here: name it with `repo`, or go there to run it")
     for number, (name, workstream) in enumerate(_in_order(loaded), start=1):
         needs = f", after {', '.join(workstream.needs)}" if workstream.needs else ""
         gates = ", ".join(plan.landing_gates(name)) or "none"

@@ -3,7 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from headgate.cli.output import STATE_STYLES, SYMBOLS, count, duration, is_narrow, reason_line, safe, table
+from headgate.cli.output import (
+    STATE_STYLES,
+    SYMBOLS,
+    count,
+    duration,
+    is_narrow,
+    print_commands,
+    print_table,
+    reason_line,
+    safe,
+    table,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -13,6 +24,8 @@ Report = Mapping[str, Any]
 
 MOST_LINES: Final = 40
 """Lines per part of a summary; a run of hundreds of workstreams is counted, not listed."""
+
+ABANDONED: Final = "its process is gone; nothing is under way; start the plan again"
 
 SHORT: Final = 10
 """Characters of a commit id that people are shown."""
@@ -28,6 +41,8 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
     """
     out.print(_headline(report))
     out.print(_target_line(report))
+    if _is_abandoned(report):
+        out.print(f"  {ABANDONED}", style="yellow")
     if every_task:
         _print_tasks(out, report["tasks"])
     else:
@@ -48,11 +63,7 @@ def print_hints(out: "Console", report: Report) -> None:
             *hints,
         ]
     out.print()
-    grid = table("", "")
-    grid.show_header = False
-    for command, tells in hints:
-        grid.add_row(f"  {command}", tells)
-    out.print(grid)
+    print_commands(out, hints)
 
 
 def refusal_of(workstream: Report, tasks: Sequence[Report]) -> Report | None:
@@ -73,18 +84,26 @@ def _headline(report: Report) -> "Text":
     from rich.text import Text
 
     state = str(report["state"])
+    so_far = "" if _is_abandoned(report) else f", {duration(report['seconds'] or 0.0)} so far"
     took = "" if report["seconds"] is None else f" in {duration(report['seconds'])}"
     verb = {"running": "is running", "pending": "has not started", "canceled": "was cancelled"}.get(
         state, state
     )
+    if state == "running" and _is_abandoned(report):
+        verb = "did not end"
     return Text.assemble(
         (f"{SYMBOLS.get(state, '·')} ", STATE_STYLES.get(state, "")),
         (safe(report["name"]), "bold"),
         " ",
         (verb, STATE_STYLES.get(state, "")),
-        took if state not in {"running", "pending"} else f", {duration(report['seconds'] or 0.0)} so far",
+        took if state not in {"running", "pending"} else so_far,
         (f"   {report['run_id']}", "dim"),
     )
+
+
+def _is_abandoned(report: Report) -> bool:
+    """Tell whether a run has not ended and never will: nobody is at work on it."""
+    return report["state"] in {"running", "pending"} and not report.get("alive", True)
 
 
 def _target_line(report: Report) -> str:
@@ -182,7 +201,7 @@ def _print_tasks(out: "Console", tasks: Sequence[Report]) -> None:
 
 def _print_grid(out: "Console", grid: Any, *, more: int) -> None:
     out.print()
-    out.print(grid)
+    print_table(out, grid)
     if more > 0:
         out.print(f"  … and {more} more; `headgate status --all` lists every task", style="dim")
 

@@ -2,19 +2,33 @@
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from headgate.cli.exit_codes import code_of_run
-from headgate.cli.output import console, print_json, safe, table
+from headgate.cli.output import console, print_json, print_table, safe, table
 from headgate.cli.progress_view import watcher
+from headgate.cli.standard_streams import reader_may_leave
 from headgate.errors import InterruptedRunError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from headgate.bootstrap import Headgate
     from headgate.plan.loader import LoadedPlan
+
+
+_MOST_WORKERS: Final = 1024
+"""As in the settings, which are not loaded before they are needed."""
+
+
+def _in_bounds(workers: int | None) -> int | None:
+    if workers is not None and not 1 <= workers <= _MOST_WORKERS:
+        raise typer.BadParameter(f"--workers is a number from 1 to {_MOST_WORKERS}, not {workers}.")
+    return workers
 
 
 def run(
@@ -22,7 +36,11 @@ def run(
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", "-w", min=1, metavar="N", help="Gates that run at once. [default: one per CPU]"
+            "--workers",
+            "-w",
+            callback=_in_bounds,
+            metavar="N",
+            help="Gates that run at once. [default: one per CPU]",
         ),
     ] = None,
     dry_run: Annotated[
@@ -51,17 +69,22 @@ def run(
 
     with Headgate.for_plan(loaded) as headgate:
         outcome = run_plan(headgate, loaded, workers=workers, progress_on_stderr=as_json)
-    if as_json:
-        print_json(outcome.report)
-    else:
-        from headgate.cli.report_view import print_hints, print_report
-
-        out = console()
-        print_report(out, outcome.report)
-        print_hints(out, outcome.report)
+    with reader_may_leave():
+        _print_report(outcome.report, as_json=as_json)
     if outcome.interruption is not None:
         raise outcome.interruption
     raise typer.Exit(code_of_run(outcome.report["state"]))
+
+
+def _print_report(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+        return
+    from headgate.cli.report_view import print_hints, print_report
+
+    out = console()
+    print_report(out, report)
+    print_hints(out, report)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +115,24 @@ def run_plan(
 
 
 def report_of(headgate: "Headgate", run_id: str) -> dict[str, Any]:
-    """Read the report of a run as it stands now."""
+    """Read the report of a run as it stands now, and whether a living process is at work on it."""
     from headgate.orchestrator.report import run_report
 
+    now = headgate.clock.now()
     with headgate.database.read() as conn:
-        return run_report(conn, run_id, tree_of=headgate.repository.tree_of, now=headgate.clock.now())
+        report = run_report(conn, run_id, tree_of=headgate.repository.tree_of, now=now)
+        has_ended = report["state"] not in {"pending", "running"}
+        return {**report, "alive": not has_ended and _is_held(conn, report, now)}
+
+
+def _is_held(conn: "Connection", report: dict[str, Any], now: datetime) -> bool:
+    """Tell whether the run holds its target, by a process that is not known to be gone."""
+    from headgate.db.dao import leases
+    from headgate.orchestrator.tenure import is_gone, key_of
+
+    lease = leases.of_key(conn, key_of(report["repository"], report["target"]["ref"]))
+    is_its_own = lease is not None and lease.holder == report["run_id"]
+    return lease is not None and is_its_own and lease.expires_at > now and not is_gone(lease)
 
 
 def repository_of(loaded: "LoadedPlan") -> Path:
@@ -165,6 +201,6 @@ def _print_preview(shown: dict[str, Any], *, as_json: bool) -> None:
         for task in stream["tasks"]:
             grid.add_row("", f"  {safe(task['name'])}", safe(task["from"]), ", ".join(task["gates"]) or "-")
         grid.add_row("", "  the merged result", "", ", ".join(stream["gates"]) or "-")
-    out.print(grid)
+    print_table(out, grid)
     out.print()
     out.print("Nothing was created. Run it without --dry-run to start.")

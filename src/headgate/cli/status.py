@@ -12,10 +12,12 @@ from headgate.cli.output import (
     is_narrow,
     local_time,
     print_json,
+    print_more,
+    print_table,
     safe,
     table,
 )
-from headgate.errors import UsageError
+from headgate.errors import NoStateError, UsageError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from headgate.db.dao.runs import RunRow
 
 WATCH_SECONDS: Final = 1.0
+EVERY: Final = 1_000_000_000
+"""A limit that cuts nothing."""
 _ENDED: Final = frozenset({"succeeded", "failed", "canceled"})
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -35,7 +39,7 @@ def status(
         typer.Argument(metavar="[RUN]", help="A run's id or its beginning. [default: the newest run]"),
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Look again every second until the run has ended.")
+        bool, typer.Option("--watch", help="Look again every second until nothing is under way.")
     ] = False,
     every_task: Annotated[bool, typer.Option("--all", "-a", help="List every task and its patch.")] = False,
     as_json: AsJson = False,
@@ -67,23 +71,44 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List the runs of this repository, newest first."""
-    from headgate.bootstrap import Headgate
     from headgate.db.dao import runs as ledger
 
-    with Headgate.open(create=False) as headgate, headgate.database.read() as conn:
+    headgate = opened_for_reading()
+    if headgate is None:
+        print_no_runs(as_json=as_json)
+        return
+    with headgate, headgate.database.read() as conn:
         rows = ledger.recent(conn, limit=limit)
-    if as_json:
-        print_json([_run_json(row) for row in rows])
+        is_cut = len(rows) == limit and not as_json
+        more = len(ledger.recent(conn, limit=EVERY)) - limit if is_cut else 0
+    if as_json or not rows:
+        print_no_runs(as_json=as_json) if not rows else print_json([_run_json(row) for row in rows])
         return
     out = console()
-    if not rows:
-        out.print("No runs yet. `headgate run FILE` starts one.")
-        return
     narrow = is_narrow(out)
     grid = table("run", "name", "state", *([] if narrow else ["target", "started", "took"]), wide="name")
     for row in rows:
         grid.add_row(*_run_cells(row)[: 3 if narrow else 6])
-    out.print(grid)
+    print_table(out, grid)
+    print_more(out, more)
+
+
+def opened_for_reading() -> "Headgate | None":
+    """Open Headgate to list what is there; None when it has not run in this repository."""
+    from headgate.bootstrap import Headgate
+
+    try:
+        return Headgate.open(create=False)
+    except NoStateError:
+        return None
+
+
+def print_no_runs(*, as_json: bool) -> None:
+    """Print the list of what is there before the first run: nothing, which is no error."""
+    if as_json:
+        print_json([])
+    else:
+        console().print("No runs yet. `headgate run PLAN` begins one.")
 
 
 def find_run(headgate: "Headgate", text: str | None) -> str:
@@ -93,21 +118,23 @@ def find_run(headgate: "Headgate", text: str | None) -> str:
         UsageError: There is no run at all.
         UnknownEntityError: No run is called so.
     """
-    with headgate.database.read() as conn:
-        return run_named(conn, text)
-
-
-def run_named(conn: "Connection", text: str | None) -> str:
-    """Find a run as :func:`find_run` does, on a connection that is open already."""
-    from headgate.db.dao import lookup
     from headgate.db.dao import runs as ledger
 
-    if text is not None:
-        return lookup.find(conn, text, kinds=["run"]).id
-    newest = ledger.newest(conn)
+    with headgate.database.read() as conn:
+        if text is not None:
+            return run_named(conn, text)
+        newest = ledger.newest(conn)
     if newest is None:
-        raise UsageError("there is no run yet in this repository; `headgate run FILE` starts one")
+        root = headgate.repository.root
+        raise UsageError(f"Headgate has not run in {root} yet; `headgate run PLAN` begins")
     return newest.id
+
+
+def run_named(conn: "Connection", text: str) -> str:
+    """Find a run by its id or the beginning of it, on a connection that is open already."""
+    from headgate.db.dao import lookup
+
+    return lookup.find(conn, text, kinds=["run"]).id
 
 
 def _report(headgate: "Headgate", run_id: str) -> dict[str, Any]:
@@ -117,7 +144,7 @@ def _report(headgate: "Headgate", run_id: str) -> dict[str, Any]:
 
 
 def _watch(headgate: "Headgate", run_id: str, *, every_task: bool) -> None:
-    """Show the report again and again until the run has ended."""
+    """Show the report again and again until the run has ended, or nobody is at work on it any more."""
     from headgate.cli.report_view import print_report
 
     out = console()
@@ -126,7 +153,7 @@ def _watch(headgate: "Headgate", run_id: str, *, every_task: bool) -> None:
         if out.is_terminal:
             out.clear()
         print_report(out, report, every_task=every_task)
-        if report["state"] in _ENDED:
+        if report["state"] in _ENDED or not report["alive"]:
             return
         time.sleep(WATCH_SECONDS)
 

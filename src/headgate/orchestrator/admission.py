@@ -10,10 +10,9 @@ from headgate.db.dao import runs, tasks, workstreams
 from headgate.db.dao.runs import RunRow
 from headgate.db.dao.tasks import TaskRow
 from headgate.db.dao.workstreams import WorkstreamRow
-from headgate.errors import PlanError, Problem, RepositoryError
+from headgate.errors import RepositoryError
 from headgate.ids import RunId, TaskId, WorkstreamId, new_id
 from headgate.plan.loader import LoadedPlan
-from headgate.plan.model import TaskKind
 from headgate.uet.checkout import checked_out_at, dirt, fast_forward_checkout
 from headgate.uet.repository import Repository, Target
 
@@ -44,12 +43,8 @@ def examine(repository: Repository, loaded: LoadedPlan, left_behind: Landing | N
             made good, or what has landed would look like a change of the person's that takes it back.
 
     Raises:
-        PlanError: It asks for something that cannot be done yet.
         RepositoryError: The target is missing, or is checked out with uncommitted changes.
     """
-    problems = list(_not_yet(loaded))
-    if problems:
-        raise PlanError(problems)
     target = repository.resolve_target(loaded.plan.target)
     checkout = checked_out_at(repository, target.ref)
     if checkout is not None and left_behind is not None and left_behind.new == target.commit:
@@ -132,33 +127,3 @@ def _task_needs(
         for task_name, task in workstream.tasks.items()
         for need in dict.fromkeys(task.needs)
     ]
-
-
-def _not_yet(loaded: LoadedPlan) -> Iterator[Problem]:
-    """List what the format describes and this version cannot do."""
-    plan = loaded.plan
-    for name, workstream in plan.workstreams.items():
-        for task_name, task in workstream.tasks.items():
-            place = ("workstreams", name, "tasks", task_name)
-            if task.kind is not TaskKind.PATCH:
-                yield _problem(
-                    loaded, place, f"task {name}/{task_name} runs a tool, which this version cannot do yet"
-                )
-            if _reviewers(loaded, name, task_name):
-                yield _problem(
-                    loaded, place, f"task {name}/{task_name} waits for reviewers, which is not possible yet"
-                )
-
-
-def _reviewers(loaded: LoadedPlan, workstream: str, task: str) -> int:
-    layers = (loaded.settings.policy, *loaded.plan.policy_layers(workstream, task))
-    return max(layer.reviewers or 0 for layer in layers)
-
-
-def _problem(loaded: LoadedPlan, place: tuple[str, ...], message: str) -> Problem:
-    return Problem(
-        file=str(loaded.path),
-        line=loaded.line_of(*place),
-        message=message,
-        hint="give it a ready patch instead",
-    )

@@ -43,7 +43,7 @@ def hold(conn: Connection, key: str, *, holder: str, now: datetime) -> Lease:
         ttl=LEASE_TIME,
     )
     held = take()
-    if isinstance(held, HeldBy) and _is_gone(held.lease):
+    if isinstance(held, HeldBy) and is_gone(held.lease):
         held = take(instead_of=held.lease)
     if isinstance(held, HeldBy):
         lease = held.lease
@@ -54,7 +54,7 @@ def hold(conn: Connection, key: str, *, holder: str, now: datetime) -> Lease:
     return held
 
 
-def _is_gone(lease: Lease) -> bool:
+def is_gone(lease: Lease) -> bool:
     """Tell whether the holder is a process of this machine that does not exist any more."""
     return lease.host == socket.gethostname() and _started(lease.pid) != lease.pid_started
 

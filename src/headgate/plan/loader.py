@@ -17,6 +17,7 @@ from headgate.errors import PlanError, Problem, SettingsError
 from headgate.plan.document import Document
 from headgate.plan.location import enclosing_root, repository_candidates
 from headgate.plan.model import FORMAT_VERSION, Plan
+from headgate.plan.names import ANY_NAME
 from headgate.plan.reader import read_document
 from headgate.plan.validation import Names, Surroundings, validate
 from headgate.settings import Settings, load_settings
@@ -124,17 +125,20 @@ def _settings(root: Path | None, environ: Mapping[str, str]) -> tuple[Settings, 
         return Settings(), error
 
 
-_STAND_IN: Final[Mapping[str, Any]] = {"x": {"tasks": {"x": {"patch": "x"}}}}
+_NOBODY: Final = "\0"
+"""The name of what stands in for tasks that were refused; no name of a plan can be the same."""
+_NO_TASKS: Final[Mapping[str, Any]] = {_NOBODY: {"patch": "x"}}
+_NO_WORKSTREAMS: Final[Mapping[str, Any]] = {_NOBODY: {"tasks": _NO_TASKS}}
+_NO_COMMAND: Final = ":"
 
 
 def _understand(data: dict[str, Any]) -> tuple[Plan, list[Finding]]:
     """Give the plan as far as the model accepts it, and what the model refused."""
     refused: list[Finding] = []
     last: list[Finding] = []
-    empty = False
     while True:
         try:
-            plan = Plan.model_validate({**data, "workstreams": _STAND_IN} if empty else data)
+            plan = Plan.model_validate(data, context={ANY_NAME: bool(refused)})
         except ValidationError as error:
             found = findings(error, Plan)
             if found == last:
@@ -142,23 +146,44 @@ def _understand(data: dict[str, Any]) -> tuple[Plan, list[Finding]]:
             last, refused = found, refused or found
             for finding in found:
                 _cut(data, finding)
-            empty = "workstreams" not in data
+            if not data.get("workstreams"):
+                data["workstreams"] = _NO_WORKSTREAMS
         else:
-            return (plan.model_copy(update={"workstreams": {}}) if empty else plan), refused
+            return (_without_stand_ins(plan) if refused else plan), refused
+
+
+def _without_stand_ins(plan: Plan) -> Plan:
+    workstreams = {
+        name: workstream.model_copy(
+            update={"tasks": {key: task for key, task in workstream.tasks.items() if key != _NOBODY}}
+        )
+        for name, workstream in plan.workstreams.items()
+        if name != _NOBODY
+    }
+    return plan.model_copy(update={"workstreams": workstreams})
 
 
 def _cut(data: dict[str, Any], finding: Finding) -> None:
-    """Take what was refused out of the data; what lacks a key goes as a whole, and so does a list."""
+    """Take what was refused out of the data; a list goes as a whole.
+
+    What cannot be without a key gets a stand-in, so that its other keys are judged too.
+    """
+    if finding.is_name:
+        return
     place = [*itertools.takewhile(lambda part: not isinstance(part, int), finding.location)]
-    if finding.missing:
-        place = place[:-1]
-    if place in ([], ["headgate"]):
+    if place == ["headgate"]:
         data["headgate"] = FORMAT_VERSION
         return
     inside: Any = data
     for part in place[:-1]:
         inside = inside.get(part, {})
-    inside.pop(place[-1], None)
+    match place:
+        case ["workstreams", _, "tasks"]:
+            inside["tasks"] = _NO_TASKS
+        case ["gates", _, "run"]:
+            inside["run"] = _NO_COMMAND
+        case _:
+            inside.pop(place[-1], None)
 
 
 def _listed(document: Document, found: Iterable[Finding], *, file: str) -> list[Problem]:

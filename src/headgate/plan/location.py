@@ -13,7 +13,15 @@ def repository_candidates(repo: str | None, plan_file: Path, cwd: Path) -> list[
         cwd: The working directory.
     """
     folder = (cwd / plan_file).parent
-    return [folder / Path(repo).expanduser()] if repo is not None else [folder, cwd]
+    return [folder / expanded(repo)] if repo is not None else [folder, cwd]
+
+
+def expanded(path: str) -> Path:
+    """Return a path with `~` made a home; as it is when there is no such home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def enclosing_root(folders: Iterable[Path]) -> Path | None:

@@ -30,6 +30,7 @@ from headgate.plan.names import Name
 from headgate.plan.order import stable_order
 from headgate.settings.durations import Duration
 from headgate.settings.policy import PolicyLayer
+from headgate.settings.problems import as_written
 
 __all__ = [
     "Capture",
@@ -101,11 +102,13 @@ def _command(value: object) -> str | tuple[str, ...]:
     elif isinstance(value, list | tuple):
         parts = tuple(value)
     else:
-        raise _fault("command_invalid", f"{value!r} is not a command", hint)
+        raise _fault("command_invalid", f"{as_written(value)} is not a command", hint)
     for part in parts:
         if not isinstance(part, str):
             raise _fault(
-                "command_invalid", f"{part!r} in a command is not text", f'write it in quotes: "{part}"'
+                "command_invalid",
+                f"{as_written(part)} in a command is not text",
+                f'write it in quotes: "{part}"',
             )
         if "\0" in part:
             raise _fault("command_invalid", "a command cannot contain a NUL character", "remove it")
@@ -133,7 +136,9 @@ def _author(value: str) -> str:
 
 def _date(value: object) -> object:
     if not isinstance(value, str | datetime):
-        raise _fault("date_invalid", f"{value!r} is not a date", 'write "2026-01-31T12:00:00+01:00"')
+        raise _fault(
+            "date_invalid", f"{as_written(value)} is not a date", 'write "2026-01-31T12:00:00+01:00"'
+        )
     return value
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import AfterValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 LONGEST_NAME: Final = 100
@@ -37,9 +37,17 @@ def check_name(name: str) -> str:
     return name
 
 
+ANY_NAME: Final = "any name"
+"""With this in the context of a validation, names are not judged: they were already."""
+
+
+def _check(name: str, info: ValidationInfo) -> str:
+    return name if info.context and info.context.get(ANY_NAME) else check_name(name)
+
+
 Name = Annotated[
     str,
-    AfterValidator(check_name),
+    AfterValidator(_check),
     WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$", "maxLength": LONGEST_NAME}),
 ]
 """A name of the plan: a letter or digit, then letters, digits, ``.``, ``_`` and ``-``."""

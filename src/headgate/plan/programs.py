@@ -9,6 +9,8 @@ from typing import Final
 
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_./+-]+")
 
+_GOES_ON: Final = re.compile(r"[|;\n]|(?<!&)&(?!&)")
+
 _SHELL_WORDS: Final = frozenset(
     (
         *(
@@ -77,11 +79,14 @@ _SHELL_WORDS: Final = frozenset(
 
 
 def program_of(command: str | tuple[str, ...]) -> str | None:
-    """Return the program that a command starts with; None when only a shell could tell."""
+    """Return the program that a command starts with; None when only a shell could tell.
+
+    Where a command goes on after it fails (``||``, ``;``, a pipe), its absence may well be meant.
+    """
     if not isinstance(command, str):
         return command[0]
     word = command.split(maxsplit=1)[0]
-    if not _PLAIN_WORD.fullmatch(word) or word in _SHELL_WORDS:
+    if not _PLAIN_WORD.fullmatch(word) or word in _SHELL_WORDS or _GOES_ON.search(command):
         return None
     return word
 

@@ -7,16 +7,19 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from headgate.plan.files import fault_of_file, mentioned_in
 from headgate.plan.globs import IN_GIT, fault_of_glob, matches_nothing
+from headgate.plan.location import expanded
 from headgate.plan.model import GateDefinition, Plan, PolicyLayer, TaskKind, TaskPlan, WorkstreamPlan
 from headgate.plan.order import circles
 from headgate.plan.programs import is_found, program_of
 from headgate.settings import Settings
 from headgate.settings.policy import loosenings
 from headgate.settings.problems import Finding, Location, did_you_mean
+
+_NO_REVIEWS: Final = "reviews are not available yet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,7 @@ def validate(plan: Plan, around: Surroundings) -> Iterator[Finding]:
     yield from _repository(plan, around)
     yield from _globs(plan.prepare_inputs, ("prepare_inputs",), around)
     yield from _globs(plan.keep, ("keep",), around)
+    yield from _reviewers_of_settings(around)
     yield from _policy(plan.policy, ("policy",), [around.settings.policy], around)
     yield from _gates(plan, around)
     yield from _tools(plan, around)
@@ -77,12 +81,24 @@ def validate(plan: Plan, around: Surroundings) -> Iterator[Finding]:
 
 
 def _repository(plan: Plan, around: Surroundings) -> Iterator[Finding]:
-    if plan.repo is not None and not (around.folder / Path(plan.repo).expanduser()).is_dir():
-        yield Finding(
-            location=("repo",),
-            message=f"{plan.repo!r} is not a folder",
-            hint="paths are relative to the plan",
-        )
+    """Find a `repo` that is none; whether the target is there, only git can tell."""
+    if plan.repo is None:
+        return
+    if not (around.folder / expanded(plan.repo)).is_dir():
+        message, hint = f"{plan.repo!r} is not a folder", "paths are relative to the plan"
+    elif around.root is None:
+        message = f"{plan.repo!r} is not in a git repository"
+        hint = "name a repository, or run `git init` there"
+    else:
+        return
+    yield Finding(location=("repo",), message=f"'repo': {message}", hint=hint)
+
+
+def _reviewers_of_settings(around: Surroundings) -> Iterator[Finding]:
+    if around.settings.policy.reviewers:
+        message = f"the settings ask for {around.settings.policy.reviewers} reviewers: {_NO_REVIEWS}"
+        hint = "set reviewers = 0 under [policy] in headgate.toml, and unset HEADGATE_POLICY_REVIEWERS"
+        yield Finding(location=(), message=message, hint=hint)
 
 
 def _gates(plan: Plan, around: Surroundings) -> Iterator[Finding]:
@@ -214,6 +230,10 @@ def _tool_of_task(plan: Plan, task: TaskPlan, place: Location, around: Surroundi
     if asks and not is_asked and not around.has_refused(place, "prompt", "prompt_file"):
         hint = "give 'prompt' or 'prompt_file'"
         yield Finding(location=place, message=f"the tool {name!r} needs to be told what to do", hint=hint)
+    hint = "this version lands ready patches; tools come later"
+    yield Finding(
+        location=(*place, "tool"), message=f"task {place[-1]!r} runs a tool: not available yet", hint=hint
+    )
 
 
 def _scope(
@@ -232,9 +252,8 @@ def _scope(
         )
     elif matches_nothing(task.scope, taken=taken):
         hint = "only what is forbidden, or nothing at all, matches it"
-        yield Finding(
-            location=place, message=f"the scope {list(task.scope)} leaves nothing to touch", hint=hint
-        )
+        shown = ", ".join(repr(glob) for glob in task.scope)
+        yield Finding(location=place, message=f"the scope {shown} leaves nothing to touch", hint=hint)
 
 
 def _policy(
@@ -245,6 +264,9 @@ def _policy(
     if policy.allow is not None and not policy.allow:
         message = "'allow' is empty: no patch fits"
         yield Finding(location=(*place, "allow"), message=message, hint="remove the key, or list globs")
+    if policy.reviewers:
+        message = f"'reviewers' is {policy.reviewers}: {_NO_REVIEWS}"
+        yield Finding(location=(*place, "reviewers"), message=message, hint="set reviewers: 0")
     for name, hint in loosenings(outer, policy):
         message = f"{name!r} would loosen the policy around it"
         yield Finding(location=(*place, name), message=message, hint=hint)

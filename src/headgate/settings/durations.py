@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from headgate.settings.problems import as_written
+
 LONGEST: Final = timedelta(days=365)
 """No wait in a plan or in the settings may be longer than this."""
 
@@ -32,14 +34,18 @@ def parse_duration(value: object) -> timedelta:
     seconds = _seconds(value)
     if seconds is None or math.isnan(seconds):
         raise _amount_error(
-            "duration", f"{value!r} is not a duration", "write 90s, 10m, 1h30m, 1d or a number of seconds"
+            "duration",
+            f"{as_written(value)} is not a duration",
+            "write 90s, 10m, 1h30m, 1d or a number of seconds",
         )
     if seconds <= 0:
         raise _amount_error(
-            "duration", f"a duration must be above zero, not {value!r}", "remove the key to have its default"
+            "duration",
+            f"a duration must be above zero, not {as_written(value)}",
+            "remove the key to have its default",
         )
     if seconds > LONGEST.total_seconds():
-        raise _amount_error("duration", f"{value!r} is longer than a year", "write at most 365d")
+        raise _amount_error("duration", f"{as_written(value)} is longer than a year", "write at most 365d")
     return timedelta(seconds=seconds)
 
 
@@ -67,10 +73,14 @@ def parse_size(value: object) -> int:
     elif isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
         size = int(match[1]) * 1024 ** _POWER[match[2].upper()]
     if size is None:
-        raise _amount_error("size", f"{value!r} is not a size", "write a number of bytes, or 512K, 64MiB, 2G")
+        raise _amount_error(
+            "size", f"{as_written(value)} is not a size", "write a number of bytes, or 512K, 64MiB, 2G"
+        )
     if size <= 0:
         raise _amount_error(
-            "size", f"a size must be above zero, not {value!r}", "remove the key to have its default"
+            "size",
+            f"a size must be above zero, not {as_written(value)}",
+            "remove the key to have its default",
         )
     return size
 

@@ -44,7 +44,12 @@ def load_settings(root: Path | None, environ: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         raise SettingsError(
             [
-                Problem(file=variable_of(found.location), line=None, message=found.message, hint=found.hint)
+                Problem(
+                    file=variable_of(found.location),
+                    line=None,
+                    message=found.message,
+                    hint=found.hint.replace("remove the key", "unset the variable"),
+                )
                 for found in findings(error, Settings)
             ]
         ) from error
@@ -119,7 +124,7 @@ def _lines(text: str) -> Iterator[tuple[Location, int]]:
             yield (*table, key[2], *rest), number
 
 
-_NUMBER: Final = re.compile(r"-?\d+", re.ASCII)
+_NUMBER: Final = re.compile(r"-?\d{1,1000}", re.ASCII)
 _MISSPELT: Final = 0.93
 """How alike a variable must be to a known one to be taken for it: a letter or two in twenty."""
 

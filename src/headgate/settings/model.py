@@ -5,12 +5,25 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    field_validator,
+)
 
+from headgate.settings.addresses import absolute_folder, check_database_url
 from headgate.settings.durations import Duration, Size
 from headgate.settings.policy import PolicyLayer
 
 MIB: Final = 1024 * 1024
+
+MOST_WORKERS: Final = 1024
+"""More gates at once than any one machine runs; above it, a number is a slip of the keyboard."""
 
 MACHINE_SIZED: Final = ("workers",)
 """Settings whose default depends on the machine."""
@@ -23,7 +36,7 @@ DEFAULT_ENVIRONMENT: Final = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
     "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
-"""What gates and tools see of the environment: enough to find programs and reach a network."""
+"""What gates see of the environment: enough to find programs and reach a network."""
 
 
 def _usable_processors() -> int:
@@ -33,15 +46,11 @@ def _usable_processors() -> int:
     return os.cpu_count() or 1
 
 
-def _path(value: object) -> object:
-    return Path(value).expanduser() if isinstance(value, str) and value else value
-
-
 Positive = Annotated[StrictInt, Field(ge=1)]
 
 
 class GateLimits(BaseModel):
-    """Limits on what one gate or tool may use of the machine; none unless set."""
+    """Limits on what one gate may use of the machine; none unless set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,22 +75,22 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    database_url: str | None = Field(
+    database_url: Annotated[str, AfterValidator(check_database_url)] | None = Field(
         default=None,
         examples=["postgresql+psycopg://headgate@db.example.org/headgate"],
-        min_length=1,
-        description="Where runs are recorded; PostgreSQL as `postgresql+psycopg://…`. "
+        description="Where runs are recorded: `postgresql+psycopg://…`, or `sqlite:////absolute/path.db`. "
         "Defaults to SQLite in `.headgate/headgate.db` at the repository's root.",
     )
-    workers: Positive = Field(
+    workers: Annotated[StrictInt, Field(ge=1, le=MOST_WORKERS)] = Field(
         default_factory=_usable_processors,
         examples=[4],
-        description="How many gates and tools run at once. Defaults to the number of processors.",
+        description=f"How many gates run at once, at most {MOST_WORKERS}. "
+        "Defaults to the number of processors.",
     )
-    cache_dir: Annotated[Path, BeforeValidator(_path)] | None = Field(
+    cache_dir: Annotated[Path, BeforeValidator(absolute_folder)] | None = Field(
         default=None,
         examples=["~/.cache/headgate"],
-        description="Where worktrees are kept. Defaults to the user's cache folder.",
+        description="Where worktrees are kept; an absolute path. Defaults to the user's cache folder.",
     )
     gate_timeout: Duration = Field(
         default=timedelta(minutes=30), description="Wall time of a gate that names none. Defaults to `30m`."
@@ -105,7 +114,7 @@ class Settings(BaseModel):
     )
     env_allow: tuple[str, ...] = Field(
         default=DEFAULT_ENVIRONMENT,
-        description="Environment variables that gates and tools see, `*` for any letters. "
+        description="Environment variables that gates see, `*` for any letters. "
         f"Defaults to {', '.join(f'`{name}`' for name in DEFAULT_ENVIRONMENT)}.",
     )
     log_head_bytes: Size = Field(
@@ -118,9 +127,7 @@ class Settings(BaseModel):
         default=timedelta(seconds=30),
         description="How long to wait for a locked SQLite database. Defaults to `30s`.",
     )
-    limits: GateLimits = Field(
-        default=GateLimits(), description="What one gate or tool may use of the machine."
-    )
+    limits: GateLimits = Field(default=GateLimits(), description="What one gate may use of the machine.")
     policy: PolicyLayer = Field(
         default=PolicyLayer(forbid=DEFAULT_FORBID),
         description="What every patch must hold to; plans may only tighten it.",

@@ -36,6 +36,7 @@ class PolicyLayer(BaseModel):
         default=None,
         examples=[["tests/**", ".github/**"]],
         description="Globs that a tool's patch may not touch, while a ready patch may. "
+        "No tool runs in this version, so it has no effect yet. "
         "Defaults to the usual places of tests and CI files.",
     )
     max_files: Limit | None = Field(
@@ -73,7 +74,8 @@ class PolicyLayer(BaseModel):
     reviewers: Count | None = Field(
         default=None,
         examples=[0],
-        description="Approvals a patch needs; above 0 it waits for `headgate patch approve`. Defaults to 0.",
+        description="Approvals a patch needs. Reviews are not available in this version: only 0 can be run. "
+        "Defaults to 0.",
     )
 
     @property

@@ -28,12 +28,14 @@ class Finding:
         message: What is wrong.
         hint: What to do about it; may be empty.
         missing: Whether the thing at the location is not there at all.
+        is_name: Whether only the name was refused: what stands under it can be judged all the same.
     """
 
     location: Location
     message: str
     hint: str = ""
     missing: bool = False
+    is_name: bool = False
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -84,11 +86,14 @@ def _finding(detail: ErrorDetails, model: type[BaseModel]) -> Finding:
             hint = (
                 did_you_mean(str(shown), expected.replace(" or ", ", ").split(", ")) or f"one of {expected}"
             )
-            return Finding(location=location, message=f"{shown!r} is not a value for {name!r}", hint=hint)
+            return Finding(
+                location=location, message=f"{as_written(shown)} is not a value for {name!r}", hint=hint
+            )
         case _ if "hint" in context:
             said = str(context["message"])
             message = said if repr(name) in said else f"{name!r}: {said}"
-            return Finding(location=location, message=message, hint=context["hint"])
+            is_name = detail["type"] == "name_invalid"
+            return Finding(location=location, message=message, hint=context["hint"], is_name=is_name)
     return Finding(location=location, message=_wrong(detail, name), hint=_remedy(detail))
 
 
@@ -97,7 +102,10 @@ _WANTED: Final[Mapping[str, str]] = {
     "bool_type": "true or false",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
+    "int_parsing_size": "a whole number of fewer digits",
     "float_type": "a number",
+    "finite_number": "a number",
+    "path_type": "text",
     "tuple_type": "a list",
     "list_type": "a list",
     "dict_type": "keys with values",
@@ -107,6 +115,9 @@ _WANTED: Final[Mapping[str, str]] = {
 }
 
 
+_BOUNDS: Final = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+_SAID: Final = {"too_short": "is empty", "string_pattern_mismatch": "has characters that cannot be there"}
+_DEFAULT: Final = "remove the key to have its default"
 _DATE: Final = 'write "2026-01-31T12:00:00+01:00"'
 
 
@@ -114,16 +125,14 @@ def _wrong(detail: ErrorDetails, name: str) -> str:
     kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind in _WANTED:
         return f"{name!r} must be {_WANTED[kind]}, not {_shown(given)}"
-    if kind == "too_short":
-        return f"{name!r} is empty"
-    if kind in ("greater_than_equal", "greater_than"):
-        bound = f"at least {context['ge']}" if "ge" in context else f"above {context['gt']}"
-        return f"{name!r} must be {bound}, not {given!r}"
-    if kind == "timezone_aware":
-        return f"{name!r} has no time zone: {given!r}"
-    if kind.startswith("datetime"):
-        return f"{name!r} is not a date: {given!r}"
-    return f"{name!r}: {detail['msg']}"
+    for key, words in _BOUNDS.items():
+        if key in context:
+            return f"{name!r} must be {words} {context[key]}, not {_short(str(given))}"
+    if kind == "timezone_aware" or kind.startswith("datetime"):
+        said = "has no time zone" if kind == "timezone_aware" else "is not a date"
+        return f"{name!r} {said}: {as_written(given)}"
+    refused = f"is refused: {detail['msg']}"
+    return f"{name!r} {_SAID.get(kind, refused)}"
 
 
 def _remedy(detail: ErrorDetails) -> str:
@@ -132,7 +141,12 @@ def _remedy(detail: ErrorDetails) -> str:
     remedies = {
         "string_type": f'{IN_QUOTES} "{written}"' if isinstance(given, bool | int | float) else "",
         "bool_type": "write true or false without quotes",
-        "int_type": f"write {given} without quotes" if written.isdecimal() else "",
+        "int_type": f"write {given} without quotes" if written.isdecimal() else "write digits only",
+        "greater_than_equal": _DEFAULT,
+        "greater_than": _DEFAULT,
+        "less_than_equal": _DEFAULT,
+        "less_than": _DEFAULT,
+        "string_pattern_mismatch": "a variable's name has no '=' in it, and nothing has a NUL character",
         "tuple_type": f'write ["{given}"]' if isinstance(given, str) else "",
         "too_short": "put something in, or remove the key",
         "timezone_aware": _DATE,
@@ -154,8 +168,23 @@ def _shown(given: object) -> str:
             return str(given).lower()
         case int() | float():
             return f"the number {given}"
-    text = repr(given)
-    return text if len(text) <= 60 else f"{text[:57]}…'"  # noqa: PLR2004 - as much as reads well in a line
+    return as_written(given)
+
+
+def as_written(given: object) -> str:
+    """Return a value as a person wrote it, text in quotes, cut to what reads well in a line."""
+    match given:
+        case str():
+            return _short(repr(given))
+        case bool():
+            return str(given).lower()
+        case int() | float():
+            return _short(str(given))
+    return _shown(given) if given is None or isinstance(given, Mapping | list | tuple) else repr(given)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004 - as much as reads well in a line
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:

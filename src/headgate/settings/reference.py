@@ -22,14 +22,19 @@ _INTRODUCTION: Final = """\
 Made by `python -m headgate.settings` from the settings' model; do not edit.
 
 Settings are read from `headgate.toml` at the repository's root, then from the environment, then from flags of
-the command line: later wins. An unknown key is refused, with everything else that is wrong.
+the command line: later wins. An unknown key of the file is refused, with everything else that is wrong. A
+variable that begins with `HEADGATE_` and is no setting is refused when it looks like a misspelt one; any
+other is passed over, since other programs may use the prefix.
 `headgate init` writes a `headgate.toml` with every setting commented out.
 
 Durations are `90s`, `10m`, `1h30m`, `1d` or a number of seconds; sizes are bytes or `512K`, `64MiB`, `2G`
 (powers of 1024). In the environment a list is written with commas and an empty variable counts as not set.
+Paths are absolute (`cache_dir` may begin with `~`), whatever folder a command is called from.
 """
 
 _POLICY: Final = """\
+This version lands ready patches: tools and reviewers are not available yet.
+
 What every patch must hold to. A plan, a workstream and a task can state a policy of their own, which may only
 tighten this one: a path must match `allow` of every layer that states it and `forbid` of none, the smallest
 limit counts, and what is `false` here stays false. What no layer states has its default.

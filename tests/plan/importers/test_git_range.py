@@ -176,7 +176,7 @@ def test_other_words_are_no_range(source: str) -> None:
     [
         ("nowhere..HEAD", "'nowhere' is not a commit of the repository"),
         ("HEAD..--all", "'--all' is not a commit"),
-        ("HEAD..HEAD", "has no patches to import"),
+        ("HEAD..HEAD", "no diff found in HEAD..HEAD"),
         ("nothing-like-that", "is no file, no folder and no git range"),
     ],
 )
@@ -189,7 +189,7 @@ def test_a_range_that_leads_nowhere_is_told(repo: GitRepo, do_import: Import, so
 
 def test_a_folder_that_is_no_repository_is_told(tmp_path: Path) -> None:
     """Git's own words say that there is no repository."""
-    with pytest.raises(UsageError, match="not a git repository"):
+    with pytest.raises(UsageError, match="is not in a git repository"):
         import_series("a..b", out=tmp_path / "plan.yaml", repo=tmp_path)
     assert list(tmp_path.glob("*plan*")) == []
 

@@ -94,12 +94,14 @@ def test_a_single_patch_is_a_series_of_one(patches: Path, do_import: Import) -> 
 
 
 def test_bytes_are_kept(tmp_path: Path, do_import: Import) -> None:
-    """A bare diff is copied byte for byte, whatever is in it; so is what is no diff: the run will say so."""
+    """A bare diff is copied byte for byte; so is what is no diff in a folder: the run will say so."""
     diff = b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-caf\xe9\r\n+th\xe9\x00\n\\ No newline at end of file\n"
     (tmp_path / "x.patch").write_bytes(diff)
     assert diffs_of(do_import(tmp_path / "x.patch")) == [diff]
-    (tmp_path / "y.patch").write_bytes(b"garbage\xff\n")
-    assert diffs_of(do_import(tmp_path / "y.patch", "y.yaml")) == [b"garbage\xff\n"]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "y.patch").write_bytes(b"garbage\xff\n")
+    assert diffs_of(do_import(folder, "y.yaml")) == [b"garbage\xff\n"]
 
 
 def test_an_empty_file_is_left_out_and_told(patches: Path, do_import: Import) -> None:

@@ -59,7 +59,9 @@ def resolve_range(source: str, *, repo: Path) -> GitRange:
     if match is None:
         raise UsageError(f"{source!r} is not a range of commits; write A..B")
     if not repo.is_dir():
-        raise UsageError(f"{repo} is not a folder; --repo names the repository that the range is of")
+        raise UsageError(
+            f"{repo} is not a folder; name the repository that {source} is a range of: --repo PATH"
+        )
     old, new = match["old"] or "HEAD", match["new"] or "HEAD"
     start = None if old in EMPTY_TREES else _commit(old, repo)
     return GitRange(repo=repo, text=source, old=start, new=_commit(new, repo))
@@ -101,8 +103,20 @@ def _commit(name: str, repo: Path) -> str:
     try:
         return ask_git(["rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"], cwd=repo).decode().strip()
     except UsageError as error:
-        ask_git(["rev-parse", "--git-dir"], cwd=repo)
+        if not _is_repository(repo):
+            raise UsageError(
+                f"{repo.absolute()} is not in a git repository; "
+                "name the one that the range is of: --repo PATH"
+            ) from error
         raise UsageError(f"{name!r} is not a commit of the repository in {repo}; a range is A..B") from error
+
+
+def _is_repository(folder: Path) -> bool:
+    try:
+        ask_git(["rev-parse", "--git-dir"], cwd=folder)
+    except UsageError:
+        return False
+    return True
 
 
 def _parted(pieces: Iterator[bytes], mark: bytes) -> Iterator[bytes]:

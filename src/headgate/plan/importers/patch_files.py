@@ -12,6 +12,7 @@ from headgate.plan.importers.mail import entries_of_mailbox, is_mail
 
 SUFFIXES: Final = (".patch", ".diff")
 _MERCURIAL_USER: Final = re.compile(r"^# User (?P<name>[^<\n]*?)\s*<(?P<mail>[^>\n]*)>", re.MULTILINE)
+_HUNK: Final = re.compile(rb"^@@", re.MULTILINE)
 _STRIP: Final = re.compile(r"-p\s*(\S+)")
 
 
@@ -35,6 +36,18 @@ def entries_of_file(path: Path, *, origin: str) -> Iterator[Entry]:
         yield from entries_of_mailbox(raw, origin=origin)
     else:
         yield _bare(raw, origin=origin)
+
+
+def entries_of_only_file(path: Path) -> Iterator[Entry]:
+    """Yield the patches of a file that is the whole series; one without a diff is a slip.
+
+    Raises:
+        UsageError: It is neither a mailbox nor a diff, not even a broken one.
+    """
+    raw = _read(path)
+    if not is_mail(raw) and not parted(raw)[1] and not _HUNK.search(raw):
+        raise UsageError(f"no diff found in {path}; a series is a mailbox or files of diffs")
+    return entries_of_file(path, origin=path.name)
 
 
 def entries_of_quilt(series: Path) -> Iterator[Entry]:

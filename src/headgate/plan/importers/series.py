@@ -4,6 +4,7 @@ The patches are written as bare diffs, byte for byte; message, author and date o
 nothing that a message says can be mistaken for a part of the diff.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from headgate.errors import UsageError
 from headgate.plan.importers.entries import Entry
 from headgate.plan.importers.git_range import base_of, entries_of_range, is_range, resolve_range
-from headgate.plan.importers.patch_files import entries_of_file, entries_of_folder, entries_of_quilt
+from headgate.plan.importers.patch_files import entries_of_folder, entries_of_only_file, entries_of_quilt
 from headgate.plan.importers.writing import ImportedPlan, ImportOptions, write_plan
 
 __all__ = ["ImportOptions", "ImportedPlan", "import_series"]
@@ -67,10 +68,13 @@ def _open(source: str, repo: Path) -> _Series:
     if path.is_file():
         if path.name == "series":
             return _from_quilt(path)
-        entries = entries_of_file(path, origin=path.name)
+        entries = entries_of_only_file(path)
         return _Series(name=path.stem, entries=entries, comments=[f"Imported from {source}."])
     if is_range(source):
         return _from_range(source, repo)
+    if "..." in source:
+        two = re.sub(r"\.{3,}", "..", source)
+        raise UsageError(f"{source!r} is no range of commits that follow each other; use two dots: {two}")
     raise UsageError(
         f"{source!r} is no file, no folder and no git range; a series is a mailbox, a folder of patches, "
         "a quilt series or a range A..B"

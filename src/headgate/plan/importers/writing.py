@@ -97,7 +97,7 @@ def write_plan(
         for entry in entries:
             written.take(entry)
         if not written.tasks:
-            raise UsageError(f"{source} has no patches to import")
+            raise UsageError(f"no diff found in {source}: there are no patches to import")
         data = _plan(written, source, options)
         text = "".join(f"# {line}\n" for line in comments) + write_yaml(_checked(data))
         half_done.rename(patches)

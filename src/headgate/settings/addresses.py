@@ -1,0 +1,69 @@
+"""Addresses of databases and folders in the settings: checked when they are read, not when they are used.
+
+Only absolute paths are taken: settings hold for a repository, whatever folder a command is called from.
+"""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from pydantic_core import PydanticCustomError
+
+_POSTGRESQL: Final = re.compile(
+    r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?]*)(?::\d*)?(?:[/?].*)?", re.ASCII | re.DOTALL
+)
+"""User and password, a host or an address in brackets, a port, and what follows them."""
+
+_EXAMPLES: Final = "write postgresql+psycopg://user@host/name or sqlite:////absolute/path.db"
+
+
+def check_database_url(url: str) -> str:
+    """Return the address of a database that can be used, as far as the address tells.
+
+    Messages show no more of it than its kind, since it may have a password in it.
+
+    Raises:
+        PydanticCustomError: It is no address, of another kind of database, in memory, or a relative path.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or not scheme:
+        raise _refused("is not the address of a database", _EXAMPLES)
+    if scheme == "sqlite":
+        _check_sqlite(rest)
+    elif scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise _refused(f"databases of the kind {scheme!r} cannot be used", _EXAMPLES)
+    elif not _POSTGRESQL.fullmatch(rest):
+        raise _refused("is not an address of PostgreSQL", "write postgresql+psycopg://user@host:5432/name")
+    return url
+
+
+def absolute_folder(value: object) -> object:
+    """Return a folder as a path, `~` being the user's home.
+
+    Raises:
+        PydanticCustomError: It is a relative path.
+    """
+    if not isinstance(value, str | Path):
+        return value
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError as error:
+        raise _refused(f"there is no such home: {str(value)!r}", "write an absolute path") from error
+    if not path.is_absolute():
+        raise _refused(
+            f"{str(value)!r} is a relative path", f"write an absolute path, such as {str(path.absolute())!r}"
+        )
+    return path
+
+
+def _check_sqlite(rest: str) -> None:
+    hint = "write sqlite:////absolute/path.db, with four slashes"
+    path = rest.partition("?")[0].removeprefix("/")
+    if path in ("", ":memory:") or "mode=memory" in rest:
+        raise _refused("a database in memory would lose the record", hint)
+    if not path.removeprefix("file:").startswith("/"):
+        raise _refused(f"the path of the database is relative: {path!r}", hint)
+
+
+def _refused(message: str, hint: str) -> PydanticCustomError:
+    return PydanticCustomError("address_invalid", "{message}", {"message": message, "hint": hint})
