@@ -40,6 +40,9 @@ _NOT_OURS: Final = ("info", "hooks", "packed-refs", "config.worktree", "commondi
 """What the control directory never has, and git would go by."""
 
 
+_SCRATCH: Final = {"tmp", "gitconfig"}
+
+
 class Worktree:
     """One slot. Not for two processes at once: whoever made it holds its lock.
 
@@ -107,7 +110,8 @@ class Worktree:
             WorktreeError: Something in it cannot be removed.
         """
         try:
-            remove(os.fsencode(self._scratch))
+            if not self._is_scratch_fresh():
+                remove(os.fsencode(self._scratch))
         except OSError as error:
             raise WorktreeError(f"{self._scratch} cannot be removed: {error}") from error
 
@@ -194,7 +198,22 @@ class Worktree:
             (visible / "info").mkdir()
             (visible / "info" / "exclude").write_bytes(b"".join(_excluded(rules)))
 
+    def _is_scratch_fresh(self) -> bool:
+        """Whether the scratch folder is as a job finds it: then it need not be made anew."""
+        temporary, config = self._scratch / "tmp", self._scratch / "gitconfig"
+        kinds = [kind_of(os.fsencode(path)) for path in (self._scratch, temporary, config)]
+        if (
+            kinds[0] is None
+            or not stat.S_ISDIR(kinds[0])
+            or {path.name for path in self._scratch.iterdir()} != _SCRATCH
+        ):
+            return False
+        is_kind = kinds[1] == stat.S_IFDIR | stat.S_IRWXU and stat.S_ISREG(kinds[2] or 0)
+        return is_kind and not any(temporary.iterdir()) and config.read_bytes() == _GATES_CONFIG.encode()
+
     def _renew_scratch(self) -> None:
+        if self._is_scratch_fresh():
+            return
         remove(os.fsencode(self._scratch))
         (self._scratch / "tmp").mkdir(parents=True, mode=0o700)
         (self._scratch / "gitconfig").write_text(_GATES_CONFIG)
