@@ -60,7 +60,6 @@ def picture_of(plan: Plan) -> RunNode:
             ),
             name=name,
             plan=ws,
-            priority=ws.priority,
             is_critical=ws.critical,
             needs=ws.needs,
             gates=tuple(plan.landing_gates(name)),

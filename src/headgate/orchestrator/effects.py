@@ -64,7 +64,7 @@ class Effects:
         threads: ThreadPoolExecutor,
     ) -> None:
         self._core, self._repository, self._executor = core, repository, executor
-        self._gatekeeper, self._database, self._settings, self._clock = gatekeeper, database, settings, clock
+        self._gatekeeper, self._database, self._clock = gatekeeper, database, clock
         self._quarantine, self._patch_path, self._warn, self._threads = (
             quarantine_folder,
             patch_path,

@@ -67,7 +67,6 @@ def _workstream(plan: Plan, run: RunRow, row: WorkstreamRow) -> WorkstreamNode:
         head=row.head,
         name=row.name,
         plan=described,
-        priority=row.priority,
         is_critical=row.is_critical,
         needs=described.needs,
         gates=tuple(plan.landing_gates(row.name)),

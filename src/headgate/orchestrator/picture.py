@@ -84,7 +84,6 @@ class WorkstreamNode:
     head: Head
     name: str
     plan: WorkstreamPlan
-    priority: int
     is_critical: bool
     needs: Sequence[str]
     gates: tuple[str, ...]
@@ -144,8 +143,3 @@ class RunNode:
     dependents: Mapping[str, list[str]]
     open_workstreams: int
     tip: Tip
-
-    @property
-    def tasks_total(self) -> int:
-        """How many tasks the plan has."""
-        return sum(len(workstream.tasks) for workstream in self.order)

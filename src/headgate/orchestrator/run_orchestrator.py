@@ -176,9 +176,7 @@ class RunOrchestrator:
 
     async def _record_then_carry_out(self, decision: msg.Decision) -> None:
         if decision.writes:
-            await self._recorder.record(
-                decision.steps, writes=[partial(_write, decision, self._run, self._around.clock)]
-            )
+            await self._record(decision)
         taking = [effect for effect in decision.effects if isinstance(effect, msg.TakePatch)]
         if taking:
             self._begin(self._take(taking))
