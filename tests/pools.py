@@ -3,20 +3,37 @@
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from factories import GitRepo
+from headgate.db.dao.uet_workers import UetWorkerRow
+from headgate.db.dao.workers import WorkerRow
 from headgate.ids import UetWorkerId
-from headgate.state.uet_worker import UET_WORKER, UetWorkerState
+from headgate.orchestrator.roster import Pair
+from headgate.state.machines import MACHINES
+from headgate.state.uet_worker import UET_WORKER
 from headgate.uet.gate_runner import GateOutcome, GateSpec
 from headgate.uet.process_tree import process_table
-from headgate.workers.pool_manager import PoolManager, WorkerLost
+from headgate.workers.pool_manager import Change, PoolManager, Registration, WorkerLost
 from headgate.workers.protocol import GateJob
 
-_JOB_FIELDS = {"attempt", "priority", "exclusive", "keep", "prepare", "prepare_digest", "prepare_timeout"}
+_JOB_FIELDS = {
+    "attempt",
+    "requires",
+    "affinity",
+    "priority",
+    "exclusive",
+    "keep",
+    "prepare",
+    "prepare_digest",
+    "prepare_timeout",
+}
 
 
 def gate_job(folder: Path, commit: str, run: str | tuple[str, ...] = "true", **options: Any) -> GateJob:
@@ -30,6 +47,11 @@ def gate_job(folder: Path, commit: str, run: str | tuple[str, ...] = "true", **o
     )
 
 
+def _new_pair(uet_id: UetWorkerId) -> Pair:
+    worker = WorkerRow(id=f"worker of {uet_id}", name="a worker")
+    return Pair(worker=worker.head, uet=UetWorkerRow(id=uet_id, worker_id=worker.id).head)
+
+
 @dataclass
 class Recorder:
     """An observer that remembers, and that refuses what the machine does not allow."""
@@ -37,21 +59,43 @@ class Recorder:
     changes: list[tuple[str, str]] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     states: dict[UetWorkerId, str] = field(default_factory=dict)
+    pairs: dict[UetWorkerId, Pair] = field(default_factory=dict)
     pids: dict[UetWorkerId, int | None] = field(default_factory=dict)
+    told: list[Change] = field(default_factory=list)
+    heard: set[UetWorkerId] = field(default_factory=set)
+    silent: asyncio.Event = field(default_factory=asyncio.Event)
+    recovered: asyncio.Event = field(default_factory=asyncio.Event)
     terminated: asyncio.Event = field(default_factory=asyncio.Event)
     on_started: Callable[[str, UetWorkerId], None] = lambda *_: None
 
-    def uet_worker_changed(self, uet_id: UetWorkerId, state: str, trigger: str, pid: int | None) -> None:
-        """Check the change against the machine and remember it."""
-        if uet_id not in self.states:
-            assert (state, trigger) == (UET_WORKER.initial, "created")
-        else:
-            before = UetWorkerState(self.states[uet_id])
-            UET_WORKER.check(entity_id=uet_id, state=before, to=UetWorkerState(state), trigger=trigger)
-        self.states[uet_id], self.pids[uet_id] = state, pid
-        self.changes.append((state, trigger))
-        if state in UET_WORKER.terminal:
+    def worker_changed(self, worker: Registration, change: Change, message: str) -> None:
+        """Check the change against both machines, as the roster moves them, and remember it."""
+        uet_id = worker.uet_id
+        self.told.append(change)
+        if change is Change.SPAWNED:
+            self.pairs[uet_id], self.pids[uet_id] = _new_pair(uet_id), worker.pid
+            self.states[uet_id] = UET_WORKER.initial
+            self.changes.append((UET_WORKER.initial, "created"))
+            return
+        states = {head.id: head.state for head in (self.pairs[uet_id].worker, self.pairs[uet_id].uet)}
+        for step in self.pairs[uet_id].follow(change, message):
+            machine = MACHINES[step.machine]
+            assert machine.allows(states[step.head_id], step.to, step.trigger), (change, states, step)
+            states[step.head_id] = step.to
+            if step.machine == "uet_worker":
+                self.states[uet_id] = step.to
+                self.changes.append((step.to, step.trigger))
+        if change in (Change.ENDED, Change.LOST):
+            assert sorted(states.values()) == ["TERMINATED", "shutdown"]
             self.terminated.set()
+        if change is Change.FELL_SILENT:
+            self.silent.set()
+        if change is Change.RECOVERED:
+            self.recovered.set()
+
+    def worker_heard(self, uet_id: UetWorkerId) -> None:
+        """Remember who gave a sign of life."""
+        self.heard.add(uet_id)
 
     def uet_job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
         """Remember that a job was handed out."""
@@ -120,3 +164,19 @@ def processes_of(folder: Path) -> list[int]:
         if needle in text:
             found.append(info.pid)
     return found
+
+
+def talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: bytes) -> None:
+    """Put a worker in place that says lines when it is given its first job, then waits."""
+    script = tmp_path / "fake_worker"
+    script.write_text(
+        f"#!{sys.executable} -I\n"
+        "import os, sys\n"
+        'os.write(1, b\'{"type":"ready","pid":%d}\\n\' % os.getpid())\n'
+        "sys.stdin.readline()\n"
+        f"os.write(1, {b''.join(lines)!r})\n"
+        "os.write(2, b'last words')\n"
+        "sys.stdin.read()\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))

@@ -3,29 +3,50 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Mapping
+import socket
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
+
+from sqlalchemy import Connection
 
 from headgate.clock import Clock, SystemClock
-from headgate.db.dao import intents, leases, runs
+from headgate.db.dao import intents, leases, lookup, requests, runs, tasks, workstreams
 from headgate.db.dao.leases import Lease
+from headgate.db.dao.requests import Request
+from headgate.db.dao.runs import RunRow
 from headgate.db.engine import Database, open_database
 from headgate.db.transition_log import TransitionLog
-from headgate.errors import HeadgateError, NoStateError, OutsideFaultError, UsageError
-from headgate.ids import RunId
+from headgate.errors import (
+    DatabaseError,
+    HeadgateError,
+    LeaseLostError,
+    NoStateError,
+    OutsideFaultError,
+    TargetBusyError,
+    UsageError,
+)
+from headgate.ids import RunId, new_id
 from headgate.orchestrator import admission, tenure
+from headgate.orchestrator.parts import Surroundings
 from headgate.orchestrator.progress import Listener, SilentListener
 from headgate.orchestrator.report import run_report
-from headgate.orchestrator.run_orchestrator import RunOrchestrator, Surroundings
+from headgate.orchestrator.run_orchestrator import RunOrchestrator
 from headgate.plan.loader import LoadedPlan
+from headgate.recovery.rescuer import rescue
 from headgate.settings import Settings, load_settings
+from headgate.state.machines import MACHINES
 from headgate.state.run import RunState
 from headgate.uet.gate_runner import allowed_environment
 from headgate.uet.git import require_git
 from headgate.uet.repository import Repository
+
+ANSWER_PATIENCE: Final = timedelta(seconds=10)
+"""How long a process that controls a run may take to answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,19 +166,90 @@ class Headgate:
         now = self.clock.now()
         with self.database.write() as conn:
             run_id = admission.create(conn, self.repository, admitted, at=now)
-            key = tenure.key_of(str(self.repository.git_dir), admitted.target.ref)
-            self._leases[run_id] = tenure.hold(conn, key, holder=run_id, now=now)
+            git_dir, ref = str(self.repository.git_dir), admitted.target.ref
+            self._leases[run_id] = self._hold(conn, git_dir, ref, run_id)
         return run_id
+
+    def take_hold(self, run_id: RunId, *, wait: Callable[[TargetBusyError], None] | None = None) -> None:
+        """Take hold of the target of a run that has not ended, so that `execute` may go on with it.
+
+        Args:
+            run_id: The run.
+            wait: Told, again and again, that a living process holds the target; it sleeps, or gives up by
+                raising. None gives up at once.
+
+        Raises:
+            UsageError: The run has ended.
+            TargetBusyError: A living process holds the target.
+        """
+        while True:
+            try:
+                with self.database.write() as conn:
+                    row = runs.get(conn, run_id)
+                    if row.state not in {RunState.PENDING, RunState.RUNNING}:
+                        raise UsageError(f"run {run_id} is {row.state}; there is nothing left to do")
+                    self._leases[run_id] = self._hold(conn, row.repository, row.target_ref, run_id)
+            except TargetBusyError as error:
+                if wait is None:
+                    raise
+                wait(error)
+            else:
+                return
+
+    def interrupted(self) -> list[RunRow]:
+        """List the runs of this repository that have not ended and that no living process is at work on."""
+        with self.database.read() as conn:
+            open_runs = runs.unfinished(conn)
+            mine = [run for run in open_runs if run.repository == str(self.repository.git_dir)]
+            return [run for run in mine if not self._is_at_work(conn, run)]
+
+    def is_alive(self, run_id: str) -> bool:
+        """Tell whether a living process is at work on a run."""
+        with self.database.read() as conn:
+            return self._is_at_work(conn, runs.get(conn, run_id))
+
+    def cancel(self, entity_id: str, *, message: str, operator: str) -> str:
+        """Cancel a run, or a workstream or task of one, and say what became of it.
+
+        The process that controls the run is asked to; where there is none, a run is cancelled from here, and
+        the wish to cancel a part of it waits for the process that resumes it.
+
+        Args:
+            entity_id: Its full identifier.
+            message: Why.
+            operator: Who wants it.
+
+        Raises:
+            UsageError: It has ended already, or the process at work does not answer.
+            UnknownEntityError: There is no such entity.
+        """
+        request = self._ask_to_cancel(entity_id, message=message, operator=operator)
+        if self.is_alive(request.run_id):
+            return self._await_answer(request)
+        if request.entity_id != request.run_id:
+            return (
+                f"nobody is at work on run {request.run_id}; "
+                f"`headgate resume {request.run_id}` will cancel {entity_id} and go on with the rest"
+            )
+        self.take_hold(RunId(request.run_id))
+        self.execute(RunId(request.run_id))
+        with self.database.read() as conn:
+            return requests.find(conn, request.id).answer or f"run {entity_id} could not be cancelled"
 
     def execute(
         self, run_id: RunId, *, workers: int | None = None, listener: Listener | None = None
     ) -> RunState:
-        """Run an admitted run to its end.
+        """Run an admitted run to its end, from wherever it stands.
 
         Raises:
-            InterruptedRunError: It was interrupted.
-            OutsideFaultError: Something outside failed.
+            UsageError: The run has ended.
+            TargetBusyError: A living process holds the target.
+            InterruptedRunError: It was interrupted and can be resumed.
+            OutsideFaultError: Something outside failed; it can be resumed.
         """
+        if run_id not in self._leases:
+            self.take_hold(run_id)
+        self._clear_up()
         around = Surroundings(
             repository=self.repository,
             database=self.database,
@@ -169,9 +261,10 @@ class Headgate:
             quarantine=self.paths.quarantine,
             environment=allowed_environment(os.environ, self.settings.env_allow),
             workers=workers or self.settings.workers,
+            fence=lambda conn: tenure.keep_out(conn, self._leases[run_id]),
         )
-        orchestrator = RunOrchestrator(run_id, around, listener or SilentListener())
         try:
+            orchestrator = RunOrchestrator(run_id, around, listener or SilentListener())
             return asyncio.run(self._held(run_id, orchestrator))
         finally:
             self._release(run_id)
@@ -210,25 +303,90 @@ class Headgate:
             renewing.cancel()
 
     async def _renew(self, run_id: RunId, orchestrator: RunOrchestrator) -> None:
+        """Renew the lease again and again; a database that is busy is given as long as the lease lasts."""
+        renewed_at = self.clock.monotonic()
         while (lease := self._leases.get(run_id)) is not None:
             await asyncio.sleep(tenure.LEASE_TIME.total_seconds() / 4)
-            renewed = await asyncio.to_thread(self._renewed, lease)
+            try:
+                renewed = await asyncio.to_thread(self._renewed, lease)
+            except DatabaseError as error:
+                if self.clock.monotonic() - renewed_at > tenure.LEASE_TIME.total_seconds():
+                    orchestrator.give_up(error)
+                    return
+                continue
             if renewed is None:
                 orchestrator.give_up(
-                    OutsideFaultError(f"the hold on the target was lost to another process: {lease.key}")
+                    LeaseLostError(f"the hold on the target was lost to another process: {lease.key}")
                 )
                 return
-            self._leases[run_id] = renewed
+            self._leases[run_id], renewed_at = renewed, self.clock.monotonic()
 
     def _renewed(self, lease: Lease) -> Lease | None:
         with self.database.write() as conn:
             return leases.renew(conn, lease, now=self.clock.now(), ttl=tenure.LEASE_TIME)
+
+    def _hold(self, conn: Connection, git_dir: str, ref: str, run_id: RunId) -> Lease:
+        return tenure.hold(conn, tenure.key_of(git_dir, ref), holder=run_id, now=self.clock.now())
+
+    def _is_at_work(self, conn: Connection, run: RunRow) -> bool:
+        lease = leases.of_key(conn, tenure.key_of(run.repository, run.target_ref))
+        return lease is not None and lease.holder == run.id and tenure.is_held(lease, self.clock.now())
+
+    def _clear_up(self) -> None:
+        """Put on record, and end, what processes have left behind that were killed."""
+        rescue(
+            self.database,
+            clock=self.clock,
+            host=socket.gethostname(),
+            recovery_window=self.settings.recovery_window,
+        )
+
+    def _ask_to_cancel(self, entity_id: str, *, message: str, operator: str) -> Request:
+        with self.database.write() as conn:
+            run_id, state, is_over = _where(conn, entity_id)
+            if is_over:
+                raise UsageError(f"{entity_id} is {state} already; there is nothing to cancel")
+            request = Request(
+                id=new_id("req"),
+                run_id=run_id,
+                kind="cancel",
+                entity_id=entity_id,
+                message=message,
+                operator=operator,
+                created_at=self.clock.now(),
+            )
+            requests.ask(conn, request)
+        return request
+
+    def _await_answer(self, request: Request) -> str:
+        deadline = self.clock.monotonic() + ANSWER_PATIENCE.total_seconds()
+        while True:
+            with self.database.read() as conn:
+                answer = requests.find(conn, request.id).answer
+            if answer is not None:
+                return answer
+            if not self.is_alive(request.run_id):
+                return f"its process ended before it answered; `headgate status {request.run_id}` says more"
+            if self.clock.monotonic() > deadline:
+                raise UsageError(
+                    f"the process at work on run {request.run_id} has not answered yet; "
+                    "the wish stays, it is heard when that process, or the next one, looks"
+                )
+            time.sleep(0.05)
 
     def _release(self, run_id: RunId) -> None:
         lease = self._leases.pop(run_id, None)
         if lease is not None:
             with self.database.write() as conn:
                 leases.release(conn, lease)
+
+
+def _where(conn: Connection, entity_id: str) -> tuple[str, str, bool]:
+    """Find the run that an entity belongs to, its state, and whether that is terminal."""
+    found = lookup.find(conn, entity_id, kinds=["run", "workstream", "task"])
+    read = {"run": runs.get, "workstream": workstreams.get, "task": tasks.get}[found.machine]
+    row = read(conn, found.id)
+    return row.context.run_id or found.id, str(row.state), MACHINES[found.machine].is_terminal(row.state)
 
 
 def _paths(repository: Repository, settings: Settings) -> StatePaths:

@@ -150,6 +150,10 @@ class TargetBusyError(OutsideFaultError):
     """Another run holds the target branch."""
 
 
+class LeaseLostError(OutsideFaultError):
+    """Another process took the target over."""
+
+
 class WorkerError(OutsideFaultError):
     """A worker process could not be used."""
 

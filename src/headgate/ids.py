@@ -16,7 +16,7 @@ PatchId = NewType("PatchId", str)
 GateId = NewType("GateId", str)
 EventId = NewType("EventId", str)
 
-Prefix = Literal["run", "ws", "task", "wrk", "uet", "patch", "gate", "brk", "evt", "intent"]
+Prefix = Literal["run", "ws", "task", "wrk", "uet", "patch", "gate", "brk", "evt", "intent", "req"]
 
 ENTITY_OF_PREFIX: Final[dict[str, str]] = {
     "run": "run",

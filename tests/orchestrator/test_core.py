@@ -18,7 +18,7 @@ from headgate.orchestrator.core import Core
 from headgate.orchestrator.lane import Judgement, Opinion, Tip
 from headgate.orchestrator.picture import RunNode, TaskNode, WorkstreamNode
 from headgate.orchestrator.task_scheduler import dependents_of
-from headgate.plan.model import Plan
+from headgate.plan.model import Plan, TaskKind
 from headgate.reasons import Reason, ReasonCode
 from headgate.state.machines import MACHINES
 from headgate.state.patch_ledger import PatchState
@@ -38,6 +38,7 @@ from headgate.state.task import TaskState
 from headgate.state.workstream import WorkstreamState
 
 BASE = Tip(commit="base", tree="base")
+ROOM = dict.fromkeys(TaskKind, 2)
 WHY = Reason(code=ReasonCode.GATE_FAILED, message="because")
 
 
@@ -125,7 +126,7 @@ class World:
     def run(self) -> Core:
         """Run the core to its end and return it."""
         chance = random.Random(self.seed)
-        core = Core(picture_of(self.plan), worker_id="wrk_1", capacity=2, window=3, lookahead=4)
+        core = Core(picture_of(self.plan), worker_id="wrk_1", capacity=ROOM, window=3, lookahead=4)
         waiting = self.follow(core.begin())
         while waiting:
             effect = waiting.pop(chance.randrange(len(waiting)))
@@ -411,7 +412,7 @@ def test_cancel_reaches_everything(late: int) -> None:
     """Cancelling ends every task and workstream at once, however far the run is."""
     plan = plan_of({name: {"tasks": {"t": {"patch": "x"}, "u": {"patch": "x"}}} for name in "ab"})
     world = World(plan, {}, seed=late)
-    core = Core(picture_of(plan), worker_id="wrk_1", capacity=2, window=3)
+    core = Core(picture_of(plan), worker_id="wrk_1", capacity=ROOM, window=3)
     waiting = world.follow(core.begin())
     for _ in range(late * 2):
         event = world.answer(core, waiting.pop(0))

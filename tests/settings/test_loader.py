@@ -181,3 +181,27 @@ def test_secrets_stay_forbidden_unless_the_file_says_what_is(tmp_path: Path) -> 
     """A policy that is silent on what to forbid keeps the default; an empty list lifts it."""
     assert load_settings(write(tmp_path, "[policy]\nmax_files = 1\n"), {}).policy.forbid == ("secrets/**",)
     assert load_settings(write(tmp_path, "[policy]\nforbid = []\n"), {}).policy.forbid == ()
+
+
+def test_bounds_that_cross_are_refused() -> None:
+    """The pool's least is not above its most, and waits do not begin above their ceiling."""
+    environ = {"HEADGATE_WORKERS": "2", "HEADGATE_WORKERS_MIN": "3", "HEADGATE_RETRY_DELAY": "10m"}
+    assert problems(None, environ) == [
+        (
+            "HEADGATE_WORKERS_MIN: 'workers_min' must be at most 'workers', which is 2, not 3 "
+            "(lower it, or raise workers)"
+        ),
+        (
+            "HEADGATE_RETRY_DELAY_MAX: 'retry_delay_max' must be at least 'retry_delay', which is 10m, "
+            "not 5m (raise it, or lower retry_delay)"
+        ),
+    ]
+
+
+def test_bounds_that_meet_are_taken() -> None:
+    """A pool may be of one size, and all waits of one length."""
+    settings = load_settings(
+        None, {"HEADGATE_WORKERS": "2", "HEADGATE_WORKERS_MIN": "2", "HEADGATE_RETRY_DELAY": "5m"}
+    )
+    assert settings.workers_min == settings.workers
+    assert settings.retry_delay == settings.retry_delay_max

@@ -16,6 +16,7 @@ from headgate.uet.process_tree import (
     descendants,
     end_strays,
     process_table,
+    started,
 )
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs PR_SET_CHILD_SUBREAPER")
@@ -141,6 +142,21 @@ def test_strays_of_a_slot_are_found_by_their_environment(tmp_path: Path) -> None
             os.waitpid(pid, 0)
     close(mine)
     close(other)
+
+
+def test_a_process_is_known_by_its_number_and_its_start() -> None:
+    """The same process has the same identity, another has another, a zombie and nobody have none."""
+    process = start("echo $$; exec sleep 300")
+    pids_said(process, 1)
+    identity = started(process.pid)
+
+    assert identity == started(process.pid) != started(os.getpid())
+    assert identity
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert started(process.pid) == ""
+    close(process)
+    assert started(process.pid) == ""
 
 
 def test_descendants_are_all_generations() -> None:

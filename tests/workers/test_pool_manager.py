@@ -18,7 +18,7 @@ from headgate.ids import UetWorkerId
 from headgate.uet.gate_runner import GateOutcome
 from headgate.workers.pool_manager import PoolManager, WorkerLost
 from headgate.workers.protocol import Result, encode
-from pools import Bell, Recorder, gate_job, outcome_of, pool_for, processes_of, run_all
+from pools import Bell, Recorder, gate_job, outcome_of, pool_for, processes_of, run_all, talking
 
 
 @pytest.fixture
@@ -215,22 +215,6 @@ def test_an_idle_worker_that_dies_is_replaced(repo: GitRepo, tmp_path: Path, com
             assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
 
     asyncio.run(scenario())
-
-
-def talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: bytes) -> None:
-    """Put a worker in place that says lines when it is given its first job, then waits."""
-    script = tmp_path / "fake_worker"
-    script.write_text(
-        f"#!{sys.executable} -I\n"
-        "import os, sys\n"
-        'os.write(1, b\'{"type":"ready","pid":%d}\\n\' % os.getpid())\n'
-        "sys.stdin.readline()\n"
-        f"os.write(1, {b''.join(lines)!r})\n"
-        "os.write(2, b'last words')\n"
-        "sys.stdin.read()\n"
-    )
-    script.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(script))
 
 
 GOOD = GateOutcome(passed=True)

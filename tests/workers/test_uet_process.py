@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,33 @@ def test_cancel_reaches_a_running_gate(worker: Worker, tmp_path: Path, commit: s
     assert result.outcome.cancelled
 
 
+def test_a_gate_that_is_deaf_to_a_cancel_is_killed_soon(worker: Worker, tmp_path: Path, commit: str) -> None:
+    """Nobody waits for what nobody wants: a grace of minutes is for gates that took too long."""
+    fifo = tmp_path / "bell"
+    os.mkfifo(fifo)
+    script = f"trap '' TERM; echo > {fifo}; while :; do sleep 1; done"
+    worker.say(gate_job(tmp_path, commit, script, grace=600.0))
+    fifo.read_text()
+
+    worker.say(Cancel(job_id="job"))
+    result = worker.hear()
+
+    assert isinstance(result, Result)
+    assert result.outcome.cancelled
+
+
+def test_a_job_cancelled_before_it_began_is_not_begun(worker: Worker, tmp_path: Path, commit: str) -> None:
+    """The worktree is not even moved."""
+    job = gate_job(tmp_path, commit)
+    worker.say_raw(encode(job) + encode(Cancel(job_id="job")))
+
+    result = worker.hear()
+
+    assert isinstance(result, Result)
+    assert result.outcome.cancelled
+    assert not (tmp_path / "slots" / "0" / "tree").exists()
+
+
 def test_cancel_of_another_job_changes_nothing(worker: Worker, tmp_path: Path, commit: str) -> None:
     """Only the job that is named is ended."""
     worker.say(Cancel(job_id="other"))
@@ -208,6 +236,24 @@ def test_it_gives_signs_of_life(repo: GitRepo, commit: str, tmp_path: Path) -> N
     worker.say(Cancel(job_id="job"))
     while not isinstance(worker.hear(), Result):
         pass
+    assert worker.end() == 0
+
+
+def test_it_gives_signs_of_life_in_the_middle_of_a_call(repo: GitRepo, commit: str, tmp_path: Path) -> None:
+    """An alarm interrupts whatever the worker is at, here the opening of a log that nobody reads."""
+    fifo = tmp_path / "never"
+    os.mkfifo(fifo)
+    worker = Worker(repo, tmp_path / "slots" / "0", heartbeat=0.05)
+    job = replace(gate_job(tmp_path, commit), log_path=fifo)
+    assert isinstance(worker.hear(), Ready)
+    worker.say(job)
+    for _ in range(100):
+        if worker.hear() == Heartbeat(job_id="job"):
+            break
+    assert [worker.hear() for _ in range(3)] == [Heartbeat(job_id="job")] * 3
+    with fifo.open("rb"):
+        while not isinstance(worker.hear(), Result):
+            pass
     assert worker.end() == 0
 
 

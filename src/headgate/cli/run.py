@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,8 +14,6 @@ from headgate.cli.standard_streams import reader_may_leave
 from headgate.errors import InterruptedRunError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from headgate.bootstrap import Headgate
     from headgate.plan.loader import LoadedPlan
 
@@ -121,18 +118,8 @@ def report_of(headgate: "Headgate", run_id: str) -> dict[str, Any]:
     now = headgate.clock.now()
     with headgate.database.read() as conn:
         report = run_report(conn, run_id, tree_of=headgate.repository.tree_of, now=now)
-        has_ended = report["state"] not in {"pending", "running"}
-        return {**report, "alive": not has_ended and _is_held(conn, report, now)}
-
-
-def _is_held(conn: "Connection", report: dict[str, Any], now: datetime) -> bool:
-    """Tell whether the run holds its target, by a process that is not known to be gone."""
-    from headgate.db.dao import leases
-    from headgate.orchestrator.tenure import is_gone, key_of
-
-    lease = leases.of_key(conn, key_of(report["repository"], report["target"]["ref"]))
-    is_its_own = lease is not None and lease.holder == report["run_id"]
-    return lease is not None and is_its_own and lease.expires_at > now and not is_gone(lease)
+    has_ended = report["state"] not in {"pending", "running"}
+    return {**report, "alive": not has_ended and headgate.is_alive(run_id)}
 
 
 def repository_of(loaded: "LoadedPlan") -> Path:

@@ -155,9 +155,11 @@ workstreams = _entity(
 workers = _entity(
     "workers",
     "worker",
+    _child_of("parent_id", "workers.id", nullable=True),
     _required("name", FreeText),
     _required("host", FreeText),
     Column("pid", Integer),
+    _required("pid_started"),
     _required("capabilities", JsonList),
     _required("affinity", JsonText),
     _required("max_concurrent_tasks", Integer),
@@ -167,6 +169,12 @@ workers = _entity(
     CheckConstraint(
         "current_load >= 0 AND current_load <= max_concurrent_tasks", name="load_within_capacity"
     ),
+    Index(
+        "ix_workers_alive",
+        "created_at",
+        sqlite_where=text("completed_at IS NULL"),
+        postgresql_where=text("completed_at IS NULL"),
+    ),
 )
 
 uet_workers = _entity(
@@ -175,6 +183,7 @@ uet_workers = _entity(
     _child_of("worker_id", "workers.id"),
     _required("slot", Integer),
     Column("pid", Integer),
+    _required("pid_started"),
     Column("reason", ReasonText),
     CheckConstraint("slot >= 0", name="slot"),
     Index(None, "worker_id"),
@@ -198,7 +207,7 @@ tasks = _entity(
     Column("not_before", Timestamp),
     _child_of("retry_of", "tasks.id", nullable=True),
     Column("reason", ReasonText),
-    _one_of("kind", "patch", "tool", "noop"),
+    _one_of("kind", "patch", "tool", "command", "noop"),
     CheckConstraint("worker_id IS NULL OR state = 'running'", name="only_running_has_worker"),
     CheckConstraint("retry_count >= 0 AND retry_count <= max_retries", name="retries_within_limit"),
     CheckConstraint("lost_count >= 0 AND attempt >= 0", name="counts"),
@@ -278,6 +287,12 @@ gates = _entity(
     CheckConstraint(
         "state NOT IN ('PASSED', 'FAILED') OR (exit_code IS NOT NULL AND output IS NOT NULL)",
         name="verdict_has_evidence",
+    ),
+    Index(
+        "ix_gates_running",
+        "uet_worker_id",
+        sqlite_where=text("state = 'RUNNING'"),
+        postgresql_where=text("state = 'RUNNING'"),
     ),
     Index(None, "run_id"),
     Index(None, "workstream_id"),
@@ -433,7 +448,7 @@ intents = Table(
     _required("ref"),
     Column("old", Text),
     _required("new"),
-    _required("items", JsonList),
+    _required("commits", JsonText),
     _required("state"),
     _required("created_at", Timestamp),
     Column("completed_at", Timestamp),
@@ -443,6 +458,25 @@ intents = Table(
     Index(None, "state"),
 )
 """Refs that are about to move; written before git is told, so that a crash in between can be finished."""
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _child_of("run_id", "runs.id"),
+    _required("kind"),
+    _required("entity_id"),
+    _required("message", FreeText),
+    _required("operator", FreeText),
+    _required("created_at", Timestamp),
+    Column("handled_at", Timestamp),
+    Column("answer", FreeText),
+    _one_of("kind", "cancel"),
+    CheckConstraint("(handled_at IS NULL) = (answer IS NULL)", name="handled_has_answer"),
+    CheckConstraint("handled_at IS NULL OR handled_at >= created_at", name="times_in_order"),
+    Index(None, "run_id", "handled_at"),
+)
+"""What people ask of a run that another process controls; that process looks here and answers."""
 
 leases = Table(
     "leases",

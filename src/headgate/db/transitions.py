@@ -8,7 +8,7 @@ cheap.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -28,11 +28,14 @@ CREATED: Final = "created"
 """The trigger of an entity's first audit row, which comes from no state."""
 
 
-class _WrittenAt:
-    """Stands for the time of the transition among the values of a `Step`."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WrittenAt:
+    """Stands for the time at which a `Step` is written, or for one that much later, among its values."""
+
+    after: timedelta = timedelta()
 
 
-WRITTEN_AT: Final = _WrittenAt()
+WRITTEN_AT: Final = WrittenAt()
 """A value of `Step.sets` that becomes the time at which the step is written."""
 
 
@@ -149,7 +152,17 @@ STARTING_STATE: Final[Mapping[str, str]] = MappingProxyType(
 FIXED: Final = frozenset(
     {
         *LIFECYCLE,
-        *("id", "name", "run_id", "workstream_id", "task_id", "patch_id", "retry_of", "replaces"),
+        *(
+            "id",
+            "name",
+            "run_id",
+            "workstream_id",
+            "task_id",
+            "patch_id",
+            "parent_id",
+            "retry_of",
+            "replaces",
+        ),
         *("is_critical", "affinity"),
     }
 )
@@ -351,8 +364,8 @@ def _update(connection: Connection, moves: Mapping[str, _Move], at: datetime) ->
 
 
 def _stored(encode: Codec | None, value: Any, at: datetime) -> Any:
-    if value is WRITTEN_AT:
-        value = at
+    if isinstance(value, WrittenAt):
+        value = at + value.after
     return value if encode is None else encode(value)
 
 

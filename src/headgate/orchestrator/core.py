@@ -10,7 +10,7 @@ it needs.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial, singledispatchmethod
 
 from headgate.db.dao import patches, runs, tasks, workstreams
@@ -20,7 +20,9 @@ from headgate.orchestrator import messages as msg
 from headgate.orchestrator.lane import Car, Judgement, Lane, Opinion, Tip
 from headgate.orchestrator.picture import PatchNode, RunNode, TaskNode, WorkstreamNode
 from headgate.orchestrator.task_scheduler import TaskScheduler
+from headgate.plan.model import TaskKind
 from headgate.reasons import Reason, ReasonCode
+from headgate.recovery.retry_handler import RetryPolicy
 from headgate.state.patch_ledger import PATCH_LEDGER, PatchState
 from headgate.state.propagation import WorkstreamFact, derive_run
 from headgate.state.run import RunState
@@ -35,19 +37,28 @@ class Core:
     """Decides what happens next in one run.
 
     Args:
-        run: The picture, as the database has it.
+        run: The picture, as the database has it: a new run, or one that was interrupted anywhere.
         worker_id: The orchestration worker on whose behalf tasks run.
-        capacity: How many tasks may be running (being produced) at once.
+        capacity: How many tasks of each kind may be running at once.
         window: How many patches of a lane may be applied and wait for their gates.
-        lookahead: How far ahead of its lane a workstream's tasks may be produced.
+        lookahead: How far ahead of its lane a workstream's patches may be produced.
+        retries: When a task without a patch is tried again.
     """
 
     def __init__(
-        self, run: RunNode, *, worker_id: str, capacity: int, window: int, lookahead: int = 16
+        self,
+        run: RunNode,
+        *,
+        worker_id: str,
+        capacity: Mapping[TaskKind, int],
+        window: int,
+        lookahead: int = 16,
+        retries: RetryPolicy | None = None,
     ) -> None:
         self.run = run
         self._worker_id = worker_id
         self._window = window
+        self._retries = retries or RetryPolicy()
         self._scheduler = TaskScheduler(capacity=capacity, lookahead=lookahead)
         self._tasks = {task.id: task for ws in run.order for task in ws.tasks}
         self._workstreams = {ws.id: ws for ws in run.order}
@@ -57,6 +68,7 @@ class Core:
         self._out = msg.Decision()
         self._agenda: deque[Callable[[], None]] = deque()
         self._stirred: dict[WorkstreamId, WorkstreamNode] = {}
+        self._cancelled: dict[str, Reason] = {}
         self.obstacle: str | None = None
         self.is_draining = False
         self.tasks_total = len(self._tasks)
@@ -70,21 +82,27 @@ class Core:
         return self.run.state is not RunState.PENDING and self.run.state is not RunState.RUNNING
 
     def begin(self) -> msg.Decision:
-        """Start the run: every workstream becomes ready or blocked, and the first tasks begin."""
-        self._move_run(runs.start(self.run.head), RunState.RUNNING)
+        """Bring about all that is owed, wherever the run stands: it is new, or its process was killed.
+
+        What is on record is always the whole of a decision. So nothing but the effects of the last ones can
+        be missing, and these are asked for again here: in one place, from the states alone.
+        """
+        if self.run.state is RunState.PENDING:
+            self._move_run(runs.start(self.run.head), RunState.RUNNING)
         for workstream in self.run.workstreams.values():
-            if workstream.unmet:
-                self._move_workstream(
-                    workstream, workstreams.block(workstream.head, metadata={"needs": list(workstream.needs)})
-                )
-            else:
-                self._make_ready(workstream)
+            self._take_up(workstream)
+        if self.run.open_workstreams:
+            self._land_next()
+        else:
+            self._end_run()
         return self._decide()
 
     def handle(self, event: msg.Event) -> msg.Decision:
         """Decide what an event brings about."""
         if not self.is_over:
             self._hear(event)
+        elif isinstance(event, msg.CancelAsked) and event.request is not None:
+            self._out.answers.append((event.request, f"run {self.run.name} is {self.run.state} already"))
         return self._decide()
 
     def task(self, task_id: TaskId) -> TaskNode:
@@ -129,7 +147,7 @@ class Core:
         task = self._tasks[event.task]
         if task.state is not TaskState.RUNNING:
             return
-        self._scheduler.finished()
+        self._scheduler.finished(task)
         row = event.patch
         task.patch = PatchNode(id=PatchId(row.id), head=row.head, state=PatchState.CREATED)
         self._out.patches.append((row, event.diff))
@@ -151,9 +169,45 @@ class Core:
         task = self._tasks[event.task]
         if task.state is not TaskState.RUNNING:
             return
-        self._scheduler.finished()
-        self._move_task(task, tasks.fail(task.head, event.reason, trigger="retries_exhausted"), event.reason)
-        self._agenda.append(partial(self._task_ended, task))
+        self._scheduler.finished(task)
+        self._give_task_up(task, event.reason)
+
+    @_hear.register
+    def _(self, event: msg.PatchRestored) -> None:
+        task = self._tasks[event.task]
+        if task.has_left or task.material is not None or task.state is not TaskState.VALIDATING:
+            return
+        if event.refusal is None:
+            task.material = event.material
+            self._stir(task.workstream)
+            return
+        self._move_patch(task, patches.apply_failed(_patch(task).head, event.refusal))
+        self._quarantine(task, event.refusal, "apply_attempts_exhausted")
+        self._fail_task(task, event.refusal)
+
+    @_hear.register
+    def _(self, event: msg.StepEnded) -> None:
+        task = self._tasks[event.task]
+        if task.state is not TaskState.RUNNING or task.attempt != event.attempt:
+            return
+        self._scheduler.finished(task)
+        reason = event.reason or _missing_reason(task.label)
+        if event.end is msg.StepEnd.DONE:
+            self._move_task(task, tasks.produced(task.head))
+            self._move_task(task, tasks.complete(task.head))
+            self._agenda.append(partial(self._task_ended, task))
+        elif event.end is msg.StepEnd.LOST:
+            self._lose(task, reason)
+        elif task.retries < task.plan.max_retries:
+            self._try_again(task, reason)
+        else:
+            self._give_task_up(task, reason)
+
+    @_hear.register
+    def _(self, event: msg.RetryDue) -> None:
+        task = self._tasks[event.task]
+        if task.state is TaskState.RETRYING and task.attempt == event.attempt:
+            self._requeue(task)
 
     @_hear.register
     def _(self, event: msg.PatchesApplied) -> None:
@@ -188,22 +242,25 @@ class Core:
     @_hear.register
     def _(self, event: msg.WorkstreamMerged) -> None:
         workstream = self._workstreams[event.workstream]
-        if workstream is not self._landing:
+        if workstream is not self._landing or self._obey_late(workstream):
             return
+        self._give_intent_up(workstream)
         if event.candidate is None:
             reason = event.conflict or _missing_reason(workstream.name)
             self._fail_landing(workstream, reason, blames=True)
             return
-        if workstream.gates:
-            self._out.guesses.append(msg.JudgeCandidate(workstream=workstream.id, candidate=event.candidate))
+        if not workstream.gates:
+            self._intend_to_land(workstream, event.candidate)
             return
-        self._intend_to_land(workstream, event.candidate)
+        workstream.candidate = event.candidate
+        self._out.guesses.append(msg.JudgeCandidate(workstream=workstream.id, candidate=event.candidate))
 
     @_hear.register
     def _(self, event: msg.CandidateJudged) -> None:
         workstream = self._workstreams[event.workstream]
-        if workstream is not self._landing:
+        if workstream is not self._landing or workstream.candidate is not event.candidate:
             return
+        workstream.candidate = None
         judgement = event.judgement
         if judgement.opinion is Opinion.PASSED:
             self._intend_to_land(workstream, event.candidate)
@@ -214,22 +271,30 @@ class Core:
     @_hear.register
     def _(self, event: msg.TargetLanded) -> None:
         workstream = self._workstreams[event.workstream]
-        if workstream is not self._landing:
+        if workstream is self._landing and workstream.open_intent == event.intent:
+            self._landed(workstream, event.intent, event.candidate.tip, event.candidate.commits)
+
+    @_hear.register
+    def _(self, event: msg.LandingFound) -> None:
+        workstream = self._workstreams[event.workstream]
+        meant = next((intent for intent in workstream.intents if intent.id == event.intent), None)
+        if workstream is self._landing and meant is not None:
+            self._landed(workstream, meant.id, event.tip, meant.commits)
+
+    @_hear.register
+    def _(self, event: msg.LandingOwed) -> None:
+        workstream = self._workstreams[event.workstream]
+        if workstream is not self._landing or self._obey_late(workstream):
             return
-        self._out.intents_landed.append(event.intent)
-        for task in workstream.landed_patches():
-            patch = _patch(task)
-            patch.commit = event.candidate.commits[patch.id]
-            self._move_patch(task, patches.commit(patch.head, commit=patch.commit))
-        self._out.target = event.candidate.tip.commit
-        self._complete_workstream(workstream, event.candidate.tip)
+        self._out.effects.append(
+            msg.LandCandidate(workstream=workstream.id, candidate=event.candidate, intent=event.intent)
+        )
 
     @_hear.register
     def _(self, event: msg.TargetMoved) -> None:
         workstream = self._workstreams[event.workstream]
-        if workstream is not self._landing:
+        if workstream is not self._landing or workstream.open_intent != event.intent:
             return
-        self._out.intents_abandoned.append(event.intent)
         self._landing_attempts += 1
         if self._landing_attempts < LANDING_ATTEMPTS:
             self._out.guesses.append(msg.MergeWorkstream(workstream=workstream.id))
@@ -243,33 +308,134 @@ class Core:
 
     @_hear.register
     def _(self, event: msg.LandingObstructed) -> None:
-        if self._workstreams[event.workstream] is self._landing:
-            self._out.intents_abandoned.append(event.intent)
+        workstream = self._workstreams[event.workstream]
+        if workstream is self._landing and not self._obey_late(workstream):
             self.obstacle = event.obstacle
             self.is_draining = True
 
     @_hear.register
     def _(self, event: msg.CancelAsked) -> None:
-        for workstream in self.run.order:
-            if not workstream.has_ended:
-                self._close(workstream, event.reason)
-                self._move_workstream(workstream, workstreams.cancel(workstream.head, event.reason))
-        self._move_run(runs.cancel(self.run.head, event.reason), RunState.CANCELED)
+        said = self._cancel(event.entity, event.reason)
+        if event.request is not None:
+            self._out.answers.append((event.request, said))
+
+    # -- cancelling ------------------------------------------------------------------------------------------
+
+    def _cancel(self, entity: str | None, reason: Reason) -> str:
+        """End what is asked to end, and say what became of it."""
+        if entity is None or entity == self.run.id:
+            return self._cancel_run(reason)
+        if (workstream := self._workstreams.get(WorkstreamId(entity))) is not None:
+            return self._cancel_workstream(workstream, reason)
+        if (task := self._tasks.get(TaskId(entity))) is not None:
+            return self._cancel_task(task, reason)
+        return f"{entity} is not part of run {self.run.id}"
+
+    def _cancel_run(self, reason: Reason) -> str:
+        self._cancelled[self.run.id] = reason
+        late = [
+            workstream.name
+            for workstream in self.run.order
+            if not workstream.has_ended and not self._stop_workstream(workstream, reason)
+        ]
+        return f"run {self.run.name} is cancelled" + (f"; {late[0]} is just landing" if late else "")
+
+    def _cancel_workstream(self, workstream: WorkstreamNode, reason: Reason) -> str:
+        if workstream.has_ended:
+            return f"workstream {workstream.name} is {workstream.state} already"
+        if self._stop_workstream(workstream, reason):
+            return f"workstream {workstream.name} is cancelled"
+        return f"workstream {workstream.name} is just landing: it is cancelled unless it has landed"
+
+    def _stop_workstream(self, workstream: WorkstreamNode, reason: Reason) -> bool:
+        """Cancel a workstream; False when that must wait, because the target may have moved already."""
+        if workstream.open_intent is not None:
+            self._cancelled[workstream.id] = reason
+            return False
+        self._close(workstream, reason)
+        if workstream is self._landing:
+            self._landing = None
+        self._move_workstream(workstream, workstreams.cancel(workstream.head, reason), reason)
+        self._agenda.append(partial(self._workstream_ended, workstream))
+        return True
+
+    def _obey_late(self, workstream: WorkstreamNode) -> bool:
+        """Cancel a workstream that was to be cancelled while it may have been landing, and has not landed."""
+        reason = self._cancelled.pop(workstream.id, None)
+        if reason is None:
+            return False
+        self._give_intent_up(workstream)
+        return self._stop_workstream(workstream, reason)
+
+    def _cancel_task(self, task: TaskNode, reason: Reason) -> str:
+        if task.has_left:
+            return f"task {task.label} is {task.state} already"
+        lane = task.workstream.lane
+        if lane is not None:
+            for car in lane.remove(task):
+                self._out.effects.append(msg.ForgetJudging(commit=car.tip.commit))
+        self._end_open_task(task, reason)
+        self._agenda.append(partial(self._task_ended, task))
+        return f"task {task.label} is cancelled"
 
     # -- producing -------------------------------------------------------------------------------------------
 
+    def _take_up(self, workstream: WorkstreamNode) -> None:
+        """Ask for all that is owed to a workstream in its state."""
+        for task in workstream.tasks:
+            if task.patch is not None and task.patch.quarantine_reason is not None:
+                effect = msg.KeepEvidence(patch=task.patch.id, reason=task.patch.quarantine_reason)
+                self._out.effects.append(effect)
+        match workstream.state:
+            case WorkstreamState.PLANNED if workstream.unmet:
+                step = workstreams.block(workstream.head, metadata={"needs": list(workstream.needs)})
+                self._move_workstream(workstream, step)
+            case WorkstreamState.PLANNED:
+                self._make_ready(workstream)
+            case WorkstreamState.READY | WorkstreamState.EXECUTING | WorkstreamState.VALIDATING:
+                self._lay_lane(workstream)
+                self._keep_settled(workstream)
+                for task in workstream.tasks:
+                    self._take_up_task(task)
+
+    def _take_up_task(self, task: TaskNode) -> None:
+        match task.state:
+            case TaskState.QUEUED:
+                self._scheduler.queue(task)
+            case TaskState.RUNNING:
+                self._lose(task, _lost_with_its_process(task))
+            case TaskState.RETRYING:
+                self._out.effects.append(
+                    msg.WaitForRetry(task=task.id, attempt=task.attempt, seconds=task.delay)
+                )
+            case TaskState.VALIDATING:
+                self._take_up_patch(task, _patch(task))
+
+    def _take_up_patch(self, task: TaskNode, patch: PatchNode) -> None:
+        lane = task.workstream.lane
+        if patch.state is not PatchState.APPLIED or lane is None:
+            self._out.guesses.append(msg.RestorePatch(task=task.id))
+        elif patch.commit and patch.tree:
+            car = lane.couple(task, Tip(commit=patch.commit, tree=patch.tree), patch.method)
+            self._out.guesses.append(msg.JudgePatch(task=task.id, tip=car.tip, onto=car.onto))
+
     def _make_ready(self, workstream: WorkstreamNode) -> None:
         self._move_workstream(workstream, workstreams.ready(workstream.head))
-        landed = [self.run.workstreams[name] for name in workstream.needs]
-        newest = max((ws for ws in landed if ws.landed), key=lambda ws: ws.landing, default=None)
-        workstream.base = newest.landed if newest and newest.landed else self.run.base
-        workstream.lane = Lane(order=workstream.tasks, settled=workstream.base)
-        self._scheduler.admit(workstream)
+        self._lay_lane(workstream)
         for task in workstream.tasks:
             if task.unmet:
                 self._move_task(task, tasks.block(task.head, metadata={"needs": list(task.needs)}))
             else:
                 self._queue(task)
+
+    def _lay_lane(self, workstream: WorkstreamNode) -> None:
+        """Begin the lane on the run's base or on the last of the needed workstreams, or where it was."""
+        if workstream.base is None:
+            landed = [self.run.workstreams[name] for name in workstream.needs]
+            newest = max((ws for ws in landed if ws.landed), key=lambda ws: ws.landing, default=None)
+            workstream.base = newest.landed if newest and newest.landed else self.run.base
+        settled = workstream.settled or workstream.base
+        workstream.lane = Lane(order=workstream.patch_tasks(), settled=settled)
 
     def _queue(self, task: TaskNode) -> None:
         self._move_task(task, tasks.queue(task.head))
@@ -283,7 +449,47 @@ class Core:
             )
         task.attempt += 1
         self._move_task(task, tasks.start(task.head, worker_id=self._worker_id, attempt=task.attempt))
-        self._out.effects.append(msg.TakePatch(task=task.id))
+        self._out.effects.append(self._work_of(task))
+
+    def _work_of(self, task: TaskNode) -> msg.Effect:
+        match task.kind:
+            case TaskKind.NOOP:
+                return msg.DoNothing(task=task.id, attempt=task.attempt)
+            case TaskKind.COMMAND if task.workstream.base is not None:
+                return msg.RunCommand(task=task.id, attempt=task.attempt, tip=task.workstream.base)
+            case _:
+                return msg.TakePatch(task=task.id)
+
+    # -- another attempt -------------------------------------------------------------------------------------
+
+    def _try_again(self, task: TaskNode, reason: Reason) -> None:
+        """Let a failed attempt be followed by another, after a while."""
+        task.retries += 1
+        wait = self._retries.wait(task.id, task.retries)
+        step = tasks.retry(
+            task.head, reason, trigger="execution_failed", after=wait, retry_count=task.retries
+        )
+        self._move_task(task, step, reason)
+        effect = msg.WaitForRetry(task=task.id, attempt=task.attempt, seconds=wait.total_seconds())
+        self._out.effects.append(effect)
+
+    def _lose(self, task: TaskNode, reason: Reason) -> None:
+        """Begin a lost attempt again; losses are not the task's fault, but they are not endless either."""
+        task.losses += 1
+        if task.losses > self._retries.losses:
+            self._give_task_up(task, reason)
+            return
+        step = tasks.retry(task.head, reason, trigger="worker_lost", lost_count=task.losses)
+        self._move_task(task, step, reason)
+        self._requeue(task)
+
+    def _requeue(self, task: TaskNode) -> None:
+        self._move_task(task, tasks.requeue(task.head))
+        self._scheduler.queue(task)
+
+    def _give_task_up(self, task: TaskNode, reason: Reason) -> None:
+        self._move_task(task, tasks.fail(task.head, reason, trigger="retries_exhausted"), reason)
+        self._agenda.append(partial(self._task_ended, task))
 
     # -- the workstream's lane -------------------------------------------------------------------------------
 
@@ -293,6 +499,7 @@ class Core:
 
     def _pump(self, workstream: WorkstreamNode) -> None:
         """Apply the next patches of the lane, if some are there and there is room."""
+        self._scheduler.advance(workstream)
         if workstream.has_ended or workstream.lane is None or self.is_draining:
             return
         boarding = workstream.lane.board(window=self._window)
@@ -404,17 +611,26 @@ class Core:
         if workstream.lane is not None:
             for car in workstream.lane.chain:
                 self._out.effects.append(msg.ForgetJudging(commit=car.tip.commit))
+        if workstream.candidate is not None:
+            self._out.effects.append(msg.ForgetJudging(commit=workstream.candidate.tip.commit))
         for task in workstream.tasks:
-            if task.patch and task.patch.state is not PatchState.COMMITTED and not _is_final(task.patch):
-                self._move_patch(task, patches.drop(task.patch.head, reason))
-            if not task.has_left:
-                if task.state is TaskState.RUNNING:
-                    self._scheduler.finished()
-                task.material = None
-                self._move_task(task, tasks.cancel(task.head, reason), reason)
+            self._end_open_task(task, reason)
         self._keep_settled(workstream)
         workstream.open_tasks = 0
-        workstream.queued.clear()
+        self._scheduler.advance(workstream)
+
+    def _end_open_task(self, task: TaskNode, reason: Reason) -> None:
+        """Drop a task's patch and cancel the task, whichever of them has not ended."""
+        if task.patch and task.patch.state is not PatchState.COMMITTED and not _is_final(task.patch):
+            self._move_patch(task, patches.drop(task.patch.head, reason))
+        if task.has_left:
+            return
+        if task.state is TaskState.RUNNING:
+            self._scheduler.finished(task)
+            if task.kind is TaskKind.COMMAND:
+                self._out.effects.append(msg.StopCommand(task=task.id))
+        task.material = None
+        self._move_task(task, tasks.cancel(task.head, reason), reason)
 
     # -- landing ---------------------------------------------------------------------------------------------
 
@@ -446,15 +662,39 @@ class Core:
         else:
             self._out.effects.append(msg.MergeWorkstream(workstream=workstream.id))
 
+    def _landed(
+        self, workstream: WorkstreamNode, intent: str, tip: Tip, commits: Mapping[PatchId, str]
+    ) -> None:
+        """Finish the bookkeeping of a workstream that is on the target."""
+        if workstream.open_intent == intent:
+            self._out.intents_landed.append(intent)
+            workstream.open_intent = None
+        self._give_intent_up(workstream)
+        for task in workstream.landed_patches():
+            patch = _patch(task)
+            patch.commit = commits[patch.id]
+            self._move_patch(task, patches.commit(patch.head, commit=patch.commit))
+        self._cancelled.pop(workstream.id, None)
+        self._out.target = tip.commit
+        self._complete_workstream(workstream, tip)
+
+    def _give_intent_up(self, workstream: WorkstreamNode) -> None:
+        if workstream.open_intent is not None:
+            self._out.intents_abandoned.append(workstream.open_intent)
+            workstream.open_intent = None
+
     def _intend_to_land(self, workstream: WorkstreamNode, candidate: msg.Candidate) -> None:
         """Record what is about to be done to the target; only then do it."""
+        self._give_intent_up(workstream)
         intent = msg.Intention(
             id=new_id("intent"),
             workstream=workstream.id,
             old=candidate.onto.commit,
             new=candidate.tip.commit,
-            patches=tuple(candidate.commits),
+            commits=candidate.commits,
         )
+        workstream.intents.append(intent)
+        workstream.open_intent = intent.id
         self._out.intents.append(intent)
         effect = msg.LandCandidate(workstream=workstream.id, candidate=candidate, intent=intent.id)
         self._out.effects.append(effect)
@@ -470,6 +710,7 @@ class Core:
 
     def _fail_landing(self, workstream: WorkstreamNode, reason: Reason, *, blames: bool) -> None:
         """End a workstream whose merged result is no good, and its patches with it."""
+        self._give_intent_up(workstream)
         for task in workstream.landed_patches():
             if blames:
                 self._quarantine(task, reason, "gates_failed")
@@ -502,6 +743,9 @@ class Core:
         self._agenda.append(partial(self._workstream_ended, workstream))
 
     def _end_run(self) -> None:
+        if (asked := self._cancelled.get(self.run.id)) is not None:
+            self._move_run(runs.cancel(self.run.head, asked), RunState.CANCELED)
+            return
         facts = [
             WorkstreamFact(
                 state=ws.state,
@@ -568,6 +812,14 @@ def _dependency_failed(kind: str, name: str) -> Reason:
         code=ReasonCode.DEPENDENCY_FAILED,
         message=f"it needs the {kind} {name}, which did not complete",
         detail={kind: name},
+    )
+
+
+def _lost_with_its_process(task: TaskNode) -> Reason:
+    return Reason(
+        code=ReasonCode.WORKER_LOST,
+        message=f"the process that worked on {task.label} was ended while it did",
+        detail={"attempt": task.attempt},
     )
 
 

@@ -6,19 +6,23 @@ it ends the process's part of the run and leaves the records as they are.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor as Threads
 from functools import lru_cache, partial, singledispatchmethod
 from pathlib import Path
 from typing import ParamSpec, TypeVar
+
+from sqlalchemy import Connection
 
 from headgate.clock import Clock
 from headgate.db.dao import artifacts
 from headgate.db.dao.patches import PatchRow
 from headgate.db.engine import Database
 from headgate.errors import RepositoryError
+from headgate.faultpoints import reach
 from headgate.ids import PatchId, WorkstreamId, new_id
 from headgate.orchestrator import landing
 from headgate.orchestrator import messages as msg
+from headgate.orchestrator.command_runner import CommandRunner
 from headgate.orchestrator.core import Core
 from headgate.orchestrator.gatekeeper import Gatekeeper, Subject
 from headgate.orchestrator.lane import Tip
@@ -44,7 +48,9 @@ class Effects:
 
     Args:
         core: Whose pictures are looked at; never changed here.
+        commands: Runs the tasks that are commands.
         patch_path: Where a task's ready patch lies.
+        fence: Raises when this process must not touch the target any more.
         warn: Told of something that people should know although the run goes on.
     """
 
@@ -55,15 +61,18 @@ class Effects:
         repository: Repository,
         executor: Executor,
         gatekeeper: Gatekeeper,
+        commands: CommandRunner,
         database: Database,
         settings: Settings,
         clock: Clock,
         quarantine_folder: Path,
         patch_path: Callable[[TaskNode], Path],
+        fence: Callable[[Connection], None],
         warn: Callable[[str], None],
-        threads: ThreadPoolExecutor,
+        threads: Threads,
     ) -> None:
         self._core, self._repository, self._executor = core, repository, executor
+        self._commands, self._fence = commands, fence
         self._gatekeeper, self._database, self._clock = gatekeeper, database, clock
         self._quarantine, self._patch_path, self._warn, self._threads = (
             quarantine_folder,
@@ -88,6 +97,19 @@ class Effects:
     async def take_patches(self, effects: Sequence[msg.TakePatch]) -> list[msg.Event]:
         """Take several patches in one go."""
         return await self._in_thread(lambda: [self._take(self._core.task(effect.task)) for effect in effects])
+
+    @_do.register
+    async def _(self, effect: msg.RestorePatch) -> msg.Event | None:
+        return await self._in_thread(self._take_again, self._core.task(effect.task))
+
+    @_do.register
+    async def _(self, effect: msg.RunCommand) -> msg.Event | None:
+        return await self._commands.run(self._core.task(effect.task), effect.attempt, effect.tip)
+
+    @_do.register
+    async def _(self, effect: msg.StopCommand) -> msg.Event | None:
+        self._commands.stop(effect.task)
+        return None
 
     @_do.register
     async def _(self, effect: msg.ApplyPatches) -> msg.Event | None:
@@ -117,11 +139,7 @@ class Effects:
 
     @_do.register
     async def _(self, effect: msg.MergeWorkstream) -> msg.Event | None:
-        workstream = self._core.workstream(effect.workstream)
-        built = await self._in_thread(self._build, workstream)
-        if isinstance(built, Reason):
-            return msg.WorkstreamMerged(workstream=workstream.id, conflict=built)
-        return msg.WorkstreamMerged(workstream=workstream.id, candidate=built)
+        return await self._in_thread(self._merge, self._core.workstream(effect.workstream))
 
     @_do.register
     async def _(self, effect: msg.JudgeCandidate) -> msg.Event | None:
@@ -161,6 +179,17 @@ class Effects:
             is_policy=taken.violates,
         )
 
+    def _take_again(self, task: TaskNode) -> msg.PatchRestored | None:
+        """Read a patch from the ledger, as it was taken in."""
+        patch, base = task.patch, task.workstream.base
+        if patch is None or base is None:
+            return None
+        with self._database.read() as conn:
+            diff = artifacts.diff_of(conn, patch.id)
+        taken = self._executor.take_again(diff, self._order(task), base_tree=base.tree)
+        material = taken.intake if taken.refusal is None else None
+        return msg.PatchRestored(task=task.id, material=material, refusal=taken.refusal)
+
     def _apply(self, effect: msg.ApplyPatches) -> msg.PatchesApplied | None:
         pieces = [self._piece(self._core.task(task_id)) for task_id in effect.tasks]
         wanted = [piece for piece in pieces if piece is not None]
@@ -184,11 +213,29 @@ class Effects:
         ]
         return Piece(intake=material, order=self._order(task), trailers=trailers)
 
-    def _build(self, workstream: WorkstreamNode) -> msg.Candidate | Reason:
+    def _merge(self, workstream: WorkstreamNode) -> msg.Event:
+        """See what has become of earlier attempts to land it; only then make another candidate."""
+        target = self._core.run.target
+        head = self._repository.ref_value(target)
+        if head is None:
+            raise RepositoryError(f"{target} is gone; nothing can land on it")
+        for intent in reversed(workstream.intents):
+            if self._holds(head, intent.new):
+                self._follow(workstream, intent.old, head)
+                return msg.LandingFound(workstream=workstream.id, intent=intent.id, tip=self._tip(intent.new))
+        last = workstream.intents[-1] if workstream.intents else None
+        if last and last.id == workstream.open_intent and last.old == head and self._has(last.new):
+            candidate = msg.Candidate(onto=self._tip(head), tip=self._tip(last.new), commits=last.commits)
+            return msg.LandingOwed(workstream=workstream.id, candidate=candidate, intent=last.id)
+        built = self._build(workstream, self._tip(head))
+        if isinstance(built, Reason):
+            return msg.WorkstreamMerged(workstream=workstream.id, conflict=built)
+        return msg.WorkstreamMerged(workstream=workstream.id, candidate=built)
+
+    def _build(self, workstream: WorkstreamNode, onto: Tip) -> msg.Candidate | Reason:
         run = self._core.run
-        head = self._repository.ref_value(run.target)
-        if head is None or workstream.base is None or workstream.lane is None:
-            raise RepositoryError(f"{run.target} is gone; nothing can land on it")
+        if workstream.base is None or workstream.lane is None:
+            raise RuntimeError(f"{workstream.name} has no lane")
         consist = landing.Consist(
             run_id=run.id,
             workstream_id=workstream.id,
@@ -198,7 +245,6 @@ class Effects:
             settled=workstream.lane.settled,
             commits=list(_commits(workstream.landed_patches())),
         )
-        onto = Tip(commit=head, tree=self._repository.tree_of(head))
         return landing.build(
             self._repository,
             consist,
@@ -211,30 +257,50 @@ class Effects:
     def _land(self, effect: msg.LandCandidate) -> msg.Event:
         """Move the target, and a checkout of it along; refuse where the checkout could not follow."""
         target, old, new = self._core.run.target, effect.candidate.onto.commit, effect.candidate.tip.commit
+        workstream = self._core.workstream(effect.workstream)
         checkout = checked_out_at(self._repository, target)
         if checkout is not None:
             blockers = fast_forward_blockers(self._repository, checkout, old, new)
             if blockers and self._repository.ref_value(target) == old:
                 return msg.LandingObstructed(
-                    workstream=effect.workstream,
+                    workstream=workstream.id,
                     intent=effect.intent,
                     obstacle=f"the checkout of {target} in {checkout} cannot follow: {'; '.join(blockers)}",
                 )
-        name = self._core.workstream(effect.workstream).name
-        moved = self._repository.update_ref(target, new, old, message=f"headgate: land {name}")
+        with self._database.read() as conn:
+            self._fence(conn)
+        reach("update-ref.before")
+        moved = self._repository.update_ref(target, new, old, message=f"headgate: land {workstream.name}")
+        reach("update-ref.after")
         if isinstance(moved, RefMoved):
-            return msg.TargetMoved(workstream=effect.workstream, intent=effect.intent)
-        if checkout is not None:
-            left = fast_forward_checkout(self._repository, checkout, old, new)
-            if left:
-                self._warn(
-                    f"{target} has landed {name}, but the checkout in {checkout} stays: {'; '.join(left)}"
-                )
-        return msg.TargetLanded(
-            workstream=effect.workstream, candidate=effect.candidate, intent=effect.intent
-        )
+            return msg.TargetMoved(workstream=workstream.id, intent=effect.intent)
+        self._follow(workstream, old, new)
+        reach("checkout.after")
+        return msg.TargetLanded(workstream=workstream.id, candidate=effect.candidate, intent=effect.intent)
+
+    def _follow(self, workstream: WorkstreamNode, old: str, new: str) -> None:
+        """Bring a checkout of the target along with it."""
+        target = self._core.run.target
+        checkout = checked_out_at(self._repository, target)
+        if checkout is None:
+            return
+        if left := fast_forward_checkout(self._repository, checkout, old, new):
+            name = workstream.name
+            self._warn(f"{target} has landed {name}, but the checkout in {checkout} stays: {'; '.join(left)}")
+
+    def _holds(self, head: str, commit: str) -> bool:
+        """Tell whether a commit is part of the target's history."""
+        return self._has(commit) and (head == commit or self._repository.is_ancestor(commit, head))
+
+    def _has(self, commit: str) -> bool:
+        return self._repository.has_object(commit)
+
+    def _tip(self, commit: str) -> Tip:
+        return Tip(commit=commit, tree=self._repository.tree_of(commit))
 
     def _keep_evidence(self, patch_id: PatchId, reason: Reason) -> None:
+        if quarantine.is_kept(self._quarantine, patch_id):
+            return
         with self._database.read() as conn:
             diff = artifacts.diff_of(conn, patch_id)
         about = {

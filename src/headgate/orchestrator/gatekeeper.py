@@ -23,6 +23,7 @@ from headgate.db.dao.verdicts import Evidence, Verdict
 from headgate.db.engine import Database
 from headgate.db.transitions import Head, Step
 from headgate.errors import InterruptedRunError
+from headgate.faultpoints import reach
 from headgate.ids import GateId, PatchId, RunId, UetWorkerId, WorkstreamId, new_id
 from headgate.orchestrator.lane import Judgement, Opinion, Tip
 from headgate.orchestrator.recorder import Recorder
@@ -166,6 +167,11 @@ class Gatekeeper:
             self._unwanted.add(job_id)
             self._pool.cancel(job_id)
 
+    def forget_all(self) -> None:
+        """Cancel everything that runs: nobody wants any verdict any more."""
+        for commit in tuple(self._jobs_on):
+            self.forget(commit)
+
     def drain(self) -> None:
         """Let the gates that run finish, and start none any more; what waits for one is given up."""
         self._is_draining = True
@@ -178,6 +184,7 @@ class Gatekeeper:
         if starting is None:
             return
         row, label = starting
+        reach("gate.started")
         self.running[row.id] = Running(gate=row.name, label=label, since=self._clock.monotonic())
         self._recorder.post([gate_rows.start(row.head, uet_worker_id=uet_id)], writes=[self._insert(row)])
 

@@ -1,10 +1,11 @@
 """Turning a plan's gate and a commit into a job for the pool."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headgate.orchestrator.lane import Tip
+from headgate.orchestrator.picture import TaskNode
 from headgate.plan.model import GateDefinition, Plan
 from headgate.settings import Settings
 from headgate.uet.gate_runner import GateSpec, Limits
@@ -21,12 +22,18 @@ class JobMaker:
         settings: Limits, timeouts and bounds where the plan names none.
         repository: Where the trees are.
         environment: What gates get of the environment.
+        logs: Where their output is kept.
     """
 
     def __init__(
-        self, plan: Plan, settings: Settings, repository: Repository, environment: Mapping[str, str]
+        self,
+        plan: Plan,
+        settings: Settings,
+        repository: Repository,
+        environment: Mapping[str, str],
+        logs: Path,
     ) -> None:
-        self._plan, self._settings = plan, settings
+        self._plan, self._settings, self._logs = plan, settings, logs
         limits = settings.limits
         self._limits = Limits(
             cpu_seconds=round(limits.cpu.total_seconds()) if limits.cpu else None,
@@ -54,12 +61,43 @@ class JobMaker:
             prepare_digest=self.keys.prepare_digest(tip.tree),
         )
 
+    def command(self, task: TaskNode, attempt: int, tip: Tip) -> GateJob:
+        """Make the job of running a task's command on a commit.
+
+        Raises:
+            ValueError: The task has none.
+        """
+        command = task.plan.command
+        if command is None:
+            raise ValueError(f"{task.label} has no command")
+        settings = self._settings
+        spec = GateSpec(
+            name=task.label,
+            run=_words(command),
+            timeout=(task.plan.timeout or settings.command_timeout).total_seconds(),
+            grace=settings.kill_grace.total_seconds(),
+            limits=self._limits,
+            log_head=settings.log_head_bytes,
+            log_tail=settings.log_tail_bytes,
+        )
+        job_id = f"{task.id}.{attempt}"
+        return GateJob(
+            job_id=job_id,
+            commit=tip.commit,
+            gate=spec,
+            log_path=self._logs / f"{job_id}.log",
+            attempt=attempt,
+            keep=self._plan.keep,
+            prepare=self._plan.prepare,
+            prepare_digest=self.keys.prepare_digest(tip.tree),
+        )
+
     def _spec(self, name: str, gate: GateDefinition) -> GateSpec:
         settings = self._settings
         idle = gate.idle_timeout or settings.gate_idle_timeout
         return GateSpec(
             name=name,
-            run=gate.run if isinstance(gate.run, str) else tuple(os.fspath(word) for word in gate.run),
+            run=_words(gate.run),
             timeout=(gate.timeout or settings.gate_timeout).total_seconds(),
             idle_timeout=idle.total_seconds() if idle else None,
             expect=gate.expect,
@@ -69,3 +107,7 @@ class JobMaker:
             log_head=settings.log_head_bytes,
             log_tail=settings.log_tail_bytes,
         )
+
+
+def _words(command: str | Sequence[str]) -> str | tuple[str, ...]:
+    return command if isinstance(command, str) else tuple(os.fspath(word) for word in command)

@@ -177,6 +177,21 @@ class Lane(Generic[P]):
         self._next = self.order.index(front.passenger) + 1
         return front, behind
 
+    def remove(self, passenger: P) -> list[Car[P]]:
+        """Take a passenger out wherever it is; return the cars built on it, and its own, to be made anew."""
+        if self.applying is not None and passenger in self.applying[0]:
+            self.applying = None
+        if self.held is passenger:
+            self.held = None
+        place = next((at for at, car in enumerate(self.chain) if car.passenger is passenger), None)
+        if place is None:
+            return []
+        removed = self.chain[place:]
+        del self.chain[place:]
+        self.applying = None
+        self._next = self.order.index(passenger)
+        return removed
+
     def car_of(self, commit: str) -> Car[P] | None:
         """Find the car that a verdict on this commit is about."""
         return next((car for car in self.chain if car.tip.commit == commit), None)

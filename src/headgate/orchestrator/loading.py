@@ -1,8 +1,12 @@
 """Rebuilding the picture of a run from the database."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from sqlalchemy import Connection
 
-from headgate.db.dao import patches, runs, tasks, workstreams
+from headgate.db.dao import intents, patches, runs, tasks, workstreams
+from headgate.db.dao.intents import Intent
 from headgate.db.dao.patches import PatchRow
 from headgate.db.dao.runs import RunRow
 from headgate.db.dao.tasks import TaskRow
@@ -10,36 +14,52 @@ from headgate.db.dao.workstreams import WorkstreamRow
 from headgate.db.transitions import Head
 from headgate.ids import PatchId, RunId, TaskId, WorkstreamId
 from headgate.orchestrator.lane import Tip
+from headgate.orchestrator.messages import Intention
 from headgate.orchestrator.picture import PatchNode, RunNode, TaskNode, WorkstreamNode
 from headgate.orchestrator.task_scheduler import dependents_of
 from headgate.plan.model import Plan
+from headgate.state.patch_ledger import PatchState
 from headgate.state.workstream import WORKSTREAM, WorkstreamState
 from headgate.uet.repository import Repository
 
 
-def load(conn: Connection, repository: Repository, run_id: RunId) -> tuple[RunNode, dict[str, Head]]:
-    """Read a run with everything in it.
+def load(
+    conn: Connection, repository: Repository, run_id: RunId, *, now: datetime
+) -> tuple[RunNode, dict[str, Head]]:
+    """Read a run with everything in it, wherever it stands.
+
+    Args:
+        conn: A reading connection; one consistent moment.
+        repository: Where its commits are.
+        run_id: Which run.
+        now: The time, for what waits for one.
 
     Returns:
         The picture, and what was read of every entity for the guarded updates to come.
     """
     row = runs.get(conn, run_id)
     plan = Plan.from_json(row.plan)
-    patch_of = {patch.task_id: patch for patch in patches.of_run(conn, run_id)}
-    task_rows = tasks.of_run(conn, run_id)
-    workstream_rows = workstreams.of_run(conn, run_id)
-    nodes = {ws.name: _workstream(plan, row, ws) for ws in workstream_rows}
-    for ws in workstream_rows:
-        mine = [task for task in task_rows if task.workstream_id == ws.id]
-        nodes[ws.name].seat([_task(plan, nodes[ws.name], task, patch_of.get(task.id)) for task in mine])
-    run = _run(row, plan, nodes, repository)
-    heads = {entity.id: entity.head for entity in (row, *workstream_rows, *task_rows, *patch_of.values())}
-    return run, heads
+    newest = {patch.task_id: patch for patch in patches.of_run(conn, run_id)}
+    rows_of: dict[str, list[TaskRow]] = {}
+    for task in tasks.of_run(conn, run_id):
+        rows_of.setdefault(task.workstream_id, []).append(task)
+    meant: dict[str, list[Intent]] = {}
+    for intent in intents.of_run(conn, run_id):
+        meant.setdefault(intent.workstream_id, []).append(intent)
+    heads = {row.id: row.head}
+    nodes = {}
+    for ws in workstreams.of_run(conn, run_id):
+        node = nodes[ws.name] = _workstream(plan, row, ws)
+        mine = rows_of.get(ws.id, [])
+        node.seat([_task(plan, node, task, newest.get(task.id), now) for task in mine])
+        _restore(node, ws, meant.get(ws.id, []), repository)
+        heads.update((entity.id, entity.head) for entity in (ws, *mine))
+    heads.update((patch.id, patch.head) for patch in newest.values())
+    return _run(row, plan, nodes, repository), heads
 
 
 def _run(row: RunRow, plan: Plan, nodes: dict[str, WorkstreamNode], repository: Repository) -> RunNode:
-    base_commit = row.old_head or ""
-    base = Tip(commit=base_commit, tree=repository.tree_of(base_commit))
+    base = _tip(repository, row.old_head or "")
     order = [nodes[name] for name in plan.workstream_order()]
     for place, node in enumerate(order):
         node.landing = place
@@ -56,7 +76,7 @@ def _run(row: RunRow, plan: Plan, nodes: dict[str, WorkstreamNode], repository: 
         order=order,
         dependents=dependents_of(list(nodes.values())),
         open_workstreams=sum(not WORKSTREAM.is_terminal(node.state) for node in order),
-        tip=base,
+        tip=_tip(repository, row.new_head) if row.new_head else base,
     )
 
 
@@ -76,7 +96,42 @@ def _workstream(plan: Plan, run: RunRow, row: WorkstreamRow) -> WorkstreamNode:
     )
 
 
-def _task(plan: Plan, workstream: WorkstreamNode, row: TaskRow, patch: PatchRow | None) -> TaskNode:
+def _restore(
+    node: WorkstreamNode, row: WorkstreamRow, meant: Sequence[Intent], repository: Repository
+) -> None:
+    """Fill in how far a workstream had come."""
+    if row.landed_commit is not None:
+        node.landed = _tip(repository, row.landed_commit)
+    if node.has_ended:
+        return
+    if row.base_commit is not None:
+        node.base = _tip(repository, row.base_commit)
+    last = next(
+        (
+            task.patch
+            for task in reversed(node.tasks)
+            if task.patch and task.patch.state is PatchState.VERIFIED
+        ),
+        None,
+    )
+    if last is not None and last.commit and last.tree:
+        node.settled = Tip(commit=last.commit, tree=last.tree)
+    node.intents = [
+        Intention(
+            id=intent.id,
+            workstream=node.id,
+            old=intent.old or "",
+            new=intent.new,
+            commits={PatchId(patch): commit for patch, commit in intent.commits.items()},
+        )
+        for intent in meant
+    ]
+    node.open_intent = next((intent.id for intent in meant if intent.state == "pending"), None)
+
+
+def _task(
+    plan: Plan, workstream: WorkstreamNode, row: TaskRow, patch: PatchRow | None, now: datetime
+) -> TaskNode:
     described = workstream.plan.tasks[row.name]
     return TaskNode(
         id=TaskId(row.id),
@@ -90,10 +145,25 @@ def _task(plan: Plan, workstream: WorkstreamNode, row: TaskRow, patch: PatchRow 
         gates=tuple(plan.task_gates(workstream.name, row.name)),
         state=row.state,
         attempt=row.attempt,
+        retries=row.retry_count,
+        losses=row.lost_count,
+        delay=max(0.0, (row.not_before - now).total_seconds()) if row.not_before else 0.0,
         reason=row.reason,
         patch=_patch(patch) if patch else None,
     )
 
 
 def _patch(row: PatchRow) -> PatchNode:
-    return PatchNode(id=PatchId(row.id), head=row.head, state=row.state, commit=row.commit)
+    return PatchNode(
+        id=PatchId(row.id),
+        head=row.head,
+        state=row.state,
+        commit=row.commit,
+        tree=row.tree,
+        method=row.method or "exact",
+        quarantine_reason=row.quarantine_reason,
+    )
+
+
+def _tip(repository: Repository, commit: str) -> Tip:
+    return Tip(commit=commit, tree=repository.tree_of(commit))

@@ -7,6 +7,7 @@ ignored.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Self
 
 from headgate.db.dao.patches import PatchRow
@@ -46,6 +47,42 @@ class NothingTaken:
 
     task: TaskId
     reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchRestored:
+    """A patch on record was read again: what was made of it, or why it is refused now."""
+
+    task: TaskId
+    material: Any = None
+    refusal: Reason | None = None
+
+
+class StepEnd(Enum):
+    """How a task without a patch ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    LOST = "lost"
+    """Its worker was lost; it is not known how far it came."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepEnded:
+    """An attempt of a task without a patch ended; the reason says why where it is not ``DONE``."""
+
+    task: TaskId
+    attempt: int
+    end: StepEnd
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryDue:
+    """A task has waited long enough for its next attempt."""
+
+    task: TaskId
+    attempt: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,15 +165,44 @@ class LandingObstructed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LandingFound:
+    """The target holds what an earlier intent of the workstream meant to land: it has landed."""
+
+    workstream: WorkstreamId
+    intent: str
+    tip: Tip
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingOwed:
+    """An earlier intent was not carried out, and the target is where it was: it still can be."""
+
+    workstream: WorkstreamId
+    candidate: Candidate
+    intent: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CancelAsked:
-    """Somebody wants the run to end now."""
+    """Somebody wants the run, or a workstream or task of it, to end now.
+
+    Args:
+        reason: Why.
+        entity: The workstream or task; None for the run.
+        request: What is to be answered, where it was asked through the database.
+    """
 
     reason: Reason
+    entity: str | None = None
+    request: str | None = None
 
 
 Event = (
     PatchTaken
     | NothingTaken
+    | PatchRestored
+    | StepEnded
+    | RetryDue
     | PatchesApplied
     | PatchJudged
     | WorkstreamMerged
@@ -144,6 +210,8 @@ Event = (
     | TargetLanded
     | TargetMoved
     | LandingObstructed
+    | LandingFound
+    | LandingOwed
     | CancelAsked
 )
 
@@ -155,6 +223,46 @@ class TakePatch:
     """Get the task's patch, parse it and hold it against policy."""
 
     task: TaskId
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestorePatch:
+    """Read a patch again that was taken in by a process that is gone."""
+
+    task: TaskId
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoNothing:
+    """Carry a task out that is only a point for others to need."""
+
+    task: TaskId
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCommand:
+    """Run the task's command on a worker, on a commit."""
+
+    task: TaskId
+    attempt: int
+    tip: Tip
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopCommand:
+    """End the task's command; nobody wants to know what comes of it."""
+
+    task: TaskId
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitForRetry:
+    """Let so many seconds pass before the task's next attempt."""
+
+    task: TaskId
+    attempt: int
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +291,7 @@ class ForgetJudging:
 
 @dataclass(frozen=True, kw_only=True)
 class MergeWorkstream:
-    """Merge the workstream onto the target's head as it is now; moves no ref."""
+    """See whether the workstream has landed; if not, merge it onto the target's head. Moves no ref."""
 
     workstream: WorkstreamId
 
@@ -224,6 +332,11 @@ class KeepEvidence:
 
 Effect = (
     TakePatch
+    | RestorePatch
+    | DoNothing
+    | RunCommand
+    | StopCommand
+    | WaitForRetry
     | ApplyPatches
     | JudgePatch
     | ForgetJudging
@@ -237,13 +350,17 @@ Effect = (
 
 @dataclass(frozen=True, kw_only=True)
 class Intention:
-    """What is about to be done to the target, for the record: from ``old`` to ``new``, with these patches."""
+    """What is about to be done to the target, for the record: from ``old`` to ``new``.
+
+    Args:
+        commits: The commit of each patch that lands with it.
+    """
 
     id: str
     workstream: WorkstreamId
     old: str
     new: str
-    patches: tuple[PatchId, ...]
+    commits: Mapping[PatchId, str]
 
 
 @dataclass(kw_only=True)
@@ -256,6 +373,7 @@ class Decision:
         intents: Intents to record in the same transaction.
         intents_landed: Intents that are fulfilled.
         intents_abandoned: Intents that came to nothing.
+        answers: What came of requests: their id and a sentence.
         target: What the target's head is from now on, where it moved.
         guesses: Effects that leave no trace and may begin at once.
         effects: Effects that may begin only when the steps are durable.
@@ -266,6 +384,7 @@ class Decision:
     intents: list[Intention] = field(default_factory=list)
     intents_landed: list[str] = field(default_factory=list)
     intents_abandoned: list[str] = field(default_factory=list)
+    answers: list[tuple[str, str]] = field(default_factory=list)
     target: str | None = None
     guesses: list[Effect] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
@@ -274,7 +393,12 @@ class Decision:
     def writes(self) -> bool:
         """Tell whether anything is to be recorded."""
         return bool(
-            self.patches or self.steps or self.intents or self.intents_landed or self.intents_abandoned
+            self.patches
+            or self.steps
+            or self.intents
+            or self.intents_landed
+            or self.intents_abandoned
+            or self.answers
         )
 
     def __iadd__(self, other: "Decision") -> Self:
@@ -292,6 +416,7 @@ def _pairs(one: Decision, other: Decision) -> Sequence[tuple[list[Any], list[Any
         (one.intents, other.intents),
         (one.intents_landed, other.intents_landed),
         (one.intents_abandoned, other.intents_abandoned),
+        (one.answers, other.answers),
         (one.guesses, other.guesses),
         (one.effects, other.effects),
     ]

@@ -11,8 +11,9 @@ from typing import Any
 from headgate.db.transitions import Head
 from headgate.ids import PatchId, RunId, TaskId, WorkstreamId
 from headgate.orchestrator.lane import Lane, Tip
+from headgate.orchestrator.messages import Candidate, Intention
 from headgate.orchestrator.task_scheduler import dependents_of
-from headgate.plan.model import Plan, TaskPlan, WorkstreamPlan
+from headgate.plan.model import Plan, TaskKind, TaskPlan, WorkstreamPlan
 from headgate.reasons import Reason
 from headgate.state.patch_ledger import PatchState
 from headgate.state.run import RunState
@@ -22,12 +23,15 @@ from headgate.state.workstream import WORKSTREAM, WorkstreamState
 
 @dataclass(kw_only=True, eq=False)
 class PatchNode:
-    """A patch of the run; ``commit`` is where it stands on its workstream's ref."""
+    """A patch of the run; ``commit`` and ``tree`` are where it stands on its workstream's ref."""
 
     id: PatchId
     head: Head
     state: PatchState
     commit: str | None = None
+    tree: str | None = None
+    method: str = "exact"
+    quarantine_reason: Reason | None = None
 
 
 @dataclass(kw_only=True, eq=False)
@@ -37,7 +41,11 @@ class TaskNode:
     Args:
         unmet: How many of the tasks it needs are not completed yet.
         gates: The gates that must pass on its patch.
-        place: Its place in its workstream's lane.
+        place: Its place in its workstream's lane; of a task without a patch, among the workstream's tasks.
+        attempt: The number of the present attempt; an answer to an older one is ignored.
+        retries: How many attempts failed and were followed by another.
+        losses: How many attempts were lost with their worker.
+        delay: Seconds until its next attempt is due, when it was loaded.
         material: What was taken in and waits to be applied; opaque to the core, dropped when settled.
     """
 
@@ -54,9 +62,17 @@ class TaskNode:
     unmet: int = 0
     place: int = 0
     attempt: int = 0
+    retries: int = 0
+    losses: int = 0
+    delay: float = 0.0
     reason: Reason | None = None
     patch: PatchNode | None = None
     material: Any = None
+
+    @property
+    def kind(self) -> TaskKind:
+        """What its patch comes from, or what it does instead."""
+        return self.plan.kind
 
     @property
     def is_boarding(self) -> bool:
@@ -76,8 +92,13 @@ class WorkstreamNode:
     Args:
         ref: Its own ref, ``refs/headgate/<run>/<workstream>``.
         open_tasks: How many of its tasks have not ended.
-        queued: Tasks that may start, by place in the lane (a heap).
         landing: Its place in the order in which workstreams land.
+        base: What it begins on.
+        settled: When it was loaded: the last of its commits whose gates have passed.
+        landed: What the target became when it landed.
+        intents: All that was ever meant to be done to the target for it, oldest first.
+        open_intent: The one that may be carried out at any moment, or may have been.
+        candidate: What is being judged, to be landed.
     """
 
     id: WorkstreamId
@@ -92,13 +113,16 @@ class WorkstreamNode:
     tasks: list[TaskNode] = field(default_factory=list)
     by_name: dict[str, TaskNode] = field(default_factory=dict)
     dependents: Mapping[str, list[str]] = field(default_factory=dict)
-    queued: list[tuple[int, TaskNode]] = field(default_factory=list)
     unmet: int = 0
     open_tasks: int = 0
     landing: int = 0
     lane: Lane[TaskNode] | None = None
     base: Tip | None = None
+    settled: Tip | None = None
     landed: Tip | None = None
+    intents: list[Intention] = field(default_factory=list)
+    open_intent: str | None = None
+    candidate: Candidate | None = None
     reason: Reason | None = None
 
     @property
@@ -113,8 +137,15 @@ class WorkstreamNode:
         self.tasks = [self.by_name[name] for name in self.plan.task_order()]
         for place, task in enumerate(self.tasks):
             task.place = place
+        for place, task in enumerate(self.patch_tasks()):
+            task.place = place
+        for task in tasks:
             task.unmet = sum(self.by_name[name].state is not TaskState.COMPLETED for name in set(task.needs))
         self.open_tasks = sum(not task.has_left for task in tasks)
+
+    def patch_tasks(self) -> list[TaskNode]:
+        """List the tasks that have a place in the lane, in its order."""
+        return [task for task in self.tasks if task.kind.gives_a_patch]
 
     def landed_patches(self) -> list[TaskNode]:
         """List the tasks whose patches are verified on its ref, in lane order."""

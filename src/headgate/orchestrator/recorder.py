@@ -8,7 +8,7 @@ an entry contains is written whole or not at all, and ``record`` returns only wh
 import asyncio
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from headgate.clock import Clock
 from headgate.db.engine import Database
 from headgate.db.transitions import Head, Step, write
+from headgate.faultpoints import reach
 
 PATIENCE = timedelta(milliseconds=20)
 """How long an entry that nobody waits for may wait for company."""
@@ -44,6 +45,8 @@ class Recorder:
         heads: What was last read of every entity that will change.
         told: Called in the loop after every commit.
         failed: Called in the loop, once, when something could not be written; nothing is written after that.
+        fence: Asked within every transaction; raises when this process must not write any more.
+        thread: What the transactions are written in, one at a time.
     """
 
     def __init__(
@@ -54,14 +57,16 @@ class Recorder:
         heads: dict[str, Head],
         told: Told,
         failed: Callable[[Exception], None],
+        fence: Callable[[Connection], None],
+        thread: Executor,
     ) -> None:
+        self._fence, self._thread = fence, thread
         self._database, self._clock, self._heads = database, clock, heads
         self._told, self._failed = told, failed
         self._waiting: list[_Entry] = []
         self._writer: asyncio.Task[None] | None = None
         self._later: asyncio.TimerHandle | None = None
         self.failure: Exception | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recorder")
 
     async def record(self, steps: Sequence[Step] = (), *, writes: Sequence[Write] = ()) -> None:
         """Write these together with whatever else waits; return when they are durable.
@@ -91,7 +96,6 @@ class Recorder:
         self._begin()
         while self._writer is not None:
             await self._writer
-        self._thread.shutdown(wait=True)
 
     def _enter(self, entry: _Entry) -> None:
         if self.failure is not None:
@@ -126,7 +130,9 @@ class Recorder:
 
     def _write(self, batch: Sequence[_Entry]) -> Mapping[str, str]:
         created: dict[str, Head] = {}
+        reach("transaction.before")
         with self._database.write() as conn:
+            self._fence(conn)
             for entry in batch:
                 for do in entry.writes:
                     created.update((head.id, head) for head in do(conn))
@@ -134,6 +140,8 @@ class Recorder:
             steps = [step for entry in batch for step in entry.steps]
             before = {step.head_id: heads[step.head_id].state for step in steps}
             changed = write(conn, heads, steps, at=self._clock.now()) if steps else {}
+            reach("transaction.inside")
+        reach("transaction.after")
         self._heads.update(created)
         self._heads.update(changed)
         return before

@@ -1,10 +1,18 @@
-"""The workers of a run on record: the worker it runs as, and its execution slots (SSOT §1.5, §2.1)."""
+"""The workers of a run on record: the process it runs in, and the workers of its pool (SSOT §1.5, §2.1).
+
+Each process of the pool is a worker with one execution slot. What happens to it moves both on their machines,
+in one entry of the record.
+"""
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
+
+from sqlalchemy import Connection
 
 from headgate.clock import Clock
 from headgate.db.dao import uet_workers, workers
@@ -14,26 +22,56 @@ from headgate.db.transitions import Head, Step
 from headgate.ids import UetWorkerId, WorkerId, new_id
 from headgate.orchestrator.recorder import Recorder
 from headgate.reasons import Reason, ReasonCode
+from headgate.state.uet_worker import UetWorkerState
+from headgate.uet.process_tree import started
+from headgate.workers.pool_manager import Change, Registration
 
-_Verb = Callable[[Head, int | None], Step]
+_Heard = dict[str, datetime]
 
 
-def _lost(what: str) -> Reason:
-    return Reason(code=ReasonCode.WORKER_LOST, message=f"the worker process {what}")
+@dataclass(kw_only=True)
+class Pair:
+    """A worker and its slot, where they are once everything posted is written."""
+
+    worker: Head
+    uet: Head
+
+    def follow(self, change: Change, message: str = "") -> Sequence[Step]:
+        """Move on with what happened, and return the steps."""
+        steps = _STEPS[change](self, message)
+        for step in steps:
+            if step.head_id == self.worker.id:
+                self.worker = replace(self.worker, state=str(step.to))
+            else:
+                self.uet = replace(self.uet, state=str(step.to))
+        return steps
 
 
-_VERBS: Final[Mapping[tuple[str, str], _Verb]] = MappingProxyType(
+def _end(pair: Pair, _message: str) -> list[Step]:
+    is_draining = pair.uet.state == UetWorkerState.DRAINING
+    end = uet_workers.drained if is_draining else uet_workers.shut_down
+    return [end(pair.uet), workers.shut_down(pair.worker)]
+
+
+def _lose(pair: Pair, message: str) -> list[Step]:
+    reason = _lost(message)
+    return [uet_workers.lose(pair.uet, reason), *workers.lose(pair.worker, reason)]
+
+
+def _lost(message: str) -> Reason:
+    return Reason(code=ReasonCode.WORKER_LOST, message=message)
+
+
+_STEPS: Final[Mapping[Change, Callable[[Pair, str], list[Step]]]] = MappingProxyType(
     {
-        ("IDLE", "initialized"): lambda head, pid: uet_workers.ready(head, pid=pid or 0),
-        ("BUSY", "task_assigned"): lambda head, _: uet_workers.assign(head),
-        ("IDLE", "task_finished"): lambda head, _: uet_workers.finish(head),
-        ("DRAINING", "shutdown_requested"): lambda head, _: uet_workers.drain(head),
-        ("TERMINATED", "shutdown_requested"): lambda head, _: uet_workers.shut_down(head),
-        ("TERMINATED", "task_finished"): lambda head, _: uet_workers.drained(head),
-        ("TERMINATED", "crashed"): lambda head, _: uet_workers.crash(head, _lost("died while it worked")),
-        ("TERMINATED", "spawn_failed"): lambda head, _: uet_workers.spawn_failed(
-            head, _lost("could not be started")
-        ),
+        Change.READY: lambda pair, _: [workers.register(pair.worker), uet_workers.ready(pair.uet)],
+        Change.ASSIGNED: lambda pair, _: [workers.assign(pair.worker, load=1), uet_workers.assign(pair.uet)],
+        Change.FINISHED: lambda pair, _: [uet_workers.finish(pair.uet), workers.finish(pair.worker, load=0)],
+        Change.FELL_SILENT: lambda pair, message: [workers.miss_heartbeat(pair.worker, _lost(message))],
+        Change.RECOVERED: lambda pair, _: [uet_workers.finish(pair.uet), workers.recover(pair.worker)],
+        Change.DRAINING: lambda pair, _: [uet_workers.drain(pair.uet)],
+        Change.ENDED: _end,
+        Change.LOST: _lose,
     }
 )
 
@@ -42,6 +80,7 @@ class Roster:
     """Records who works for a run, and hears from the pool what its processes do.
 
     Args:
+        capacity: How many tasks the run works on at once.
         job_started: Told when a worker takes a job on.
     """
 
@@ -59,9 +98,12 @@ class Roster:
             name=f"{socket.gethostname()}:{os.getpid()}",
             host=socket.gethostname(),
             pid=os.getpid(),
+            pid_started=started(os.getpid()),
             max_concurrent_tasks=capacity,
+            heartbeat_at=clock.now(),
         )
-        self._slots: dict[UetWorkerId, Head] = {}
+        self._pairs: dict[UetWorkerId, Pair] = {}
+        self._heard: _Heard = {}
 
     @property
     def worker_id(self) -> WorkerId:
@@ -72,27 +114,65 @@ class Roster:
         """Register this process and let it be busy with the run."""
         self._recorder.post(
             [workers.register(self._me.head), workers.assign(self._me.head, load=1)],
-            writes=[
-                lambda conn: [row.head for row in workers.insert_many(conn, [self._me], at=self._clock.now())]
-            ],
+            writes=[lambda conn: self._insert(conn, self._me, None)],
         )
 
     def sign_off(self) -> None:
         """Let this process be done."""
         self._recorder.post([workers.finish(self._me.head, load=0), workers.shut_down(self._me.head)])
 
-    def uet_worker_changed(self, uet_id: UetWorkerId, state: str, trigger: str, pid: int | None) -> None:
-        """Record a change of one of the pool's processes."""
-        if state == "SPAWNING":
-            row = UetWorkerRow(id=uet_id, worker_id=self._me.id, slot=len(self._slots), pid=pid)
-            self._slots[uet_id] = row.head
-            now = self._clock.now()
-            self._recorder.post(
-                writes=[lambda conn: [made.head for made in uet_workers.insert_many(conn, [row], at=now)]]
-            )
+    def beat(self) -> None:
+        """Put on record that this process lives, and whom of the pool it has heard of since the last time."""
+        heard, self._heard = {**self._heard, self._me.id: self._clock.now()}, {}
+
+        def note(conn: Connection) -> Sequence[Head]:
+            workers.heartbeat(conn, heard)
+            return ()
+
+        self._recorder.post(writes=[note])
+
+    def worker_changed(self, worker: Registration, change: Change, message: str) -> None:
+        """Record what happened to one of the pool's processes."""
+        if change is Change.SPAWNED:
+            self._register(worker)
             return
-        self._recorder.post([_VERBS[state, trigger](self._slots[uet_id], pid)])
+        pair = self._pairs[worker.uet_id]
+        self._recorder.post(pair.follow(change, message))
+        if change in (Change.ENDED, Change.LOST):
+            del self._pairs[worker.uet_id]
+
+    def worker_heard(self, uet_id: UetWorkerId) -> None:
+        """Remember a sign of life until the next `beat`."""
+        self._heard[self._pairs[uet_id].worker.id] = self._clock.now()
 
     def uet_job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
         """Pass on that a job is being worked on."""
         self._job_started(job_id, uet_id)
+
+    def _register(self, member: Registration) -> None:
+        worker = WorkerRow(
+            id=WorkerId(new_id("wrk")),
+            parent_id=self._me.id,
+            name=f"{self._me.host}/{member.slot}",
+            host=self._me.host,
+            pid=member.pid,
+            pid_started=member.pid_started,
+            capabilities=sorted(member.capabilities),
+            affinity=member.affinity,
+            heartbeat_at=self._clock.now(),
+        )
+        uet = UetWorkerRow(
+            id=member.uet_id,
+            worker_id=worker.id,
+            slot=member.slot,
+            pid=member.pid,
+            pid_started=member.pid_started,
+        )
+        self._pairs[member.uet_id] = Pair(worker=worker.head, uet=uet.head)
+        self._recorder.post(writes=[lambda conn: self._insert(conn, worker, uet)])
+
+    def _insert(self, conn: Connection, worker: WorkerRow, uet: UetWorkerRow | None) -> Sequence[Head]:
+        at = self._clock.now()
+        made = workers.insert_many(conn, [worker], at=at)
+        slots = [] if uet is None else uet_workers.insert_many(conn, [uet], at=at)
+        return [*(row.head for row in made), *(row.head for row in slots)]

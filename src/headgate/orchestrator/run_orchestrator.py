@@ -8,79 +8,64 @@ the records stay as they are: what is on record is true, and nothing else has be
 import asyncio
 import signal
 import threading
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from headgate.clock import Clock
-from headgate.db.dao import artifacts, events, intents, patches, runs, tasks
+from headgate.db.dao import artifacts, events, intents, patches, requests, runs, tasks
 from headgate.db.dao.intents import Intent
-from headgate.db.engine import Database
-from headgate.db.transition_log import TransitionLog
+from headgate.db.dao.requests import Request
 from headgate.db.transitions import Head, Step
 from headgate.errors import HeadgateError, InterruptedRunError, OutsideFaultError
 from headgate.events import Event, Severity
 from headgate.ids import EventId, RunId, UetWorkerId, new_id
 from headgate.orchestrator import loading
 from headgate.orchestrator import messages as msg
+from headgate.orchestrator.command_runner import CommandRunner
 from headgate.orchestrator.core import Core
-from headgate.orchestrator.effects import Effects
 from headgate.orchestrator.gatekeeper import DrainedError, Gatekeeper
-from headgate.orchestrator.jobs import JobMaker
+from headgate.orchestrator.parts import Surroundings
 from headgate.orchestrator.picture import RunNode, TaskNode
 from headgate.orchestrator.progress import Listener
 from headgate.orchestrator.recorder import Recorder, Write
 from headgate.orchestrator.roster import Roster
+from headgate.orchestrator.stuck import Patience, StuckWatch, event_of
 from headgate.orchestrator.view import RunView
+from headgate.plan.model import TaskKind
 from headgate.reasons import Reason, ReasonCode
-from headgate.settings import Settings
+from headgate.recovery.retry_handler import RetryPolicy
 from headgate.state.run import RunState
-from headgate.uet.executor import Executor
-from headgate.uet.repository import Repository
-from headgate.workers.pool_manager import PoolManager
+from headgate.state.task import TaskState
+
+Result = TypeVar("Result")
 
 LOOKAHEAD = 16
 """How many ready patches may be read at once, and applied ahead of their gates; that takes no worker."""
 
+POINTS = 256
+"""How many tasks that do nothing may be under way at once."""
+
 LOG_INTERVAL = timedelta(seconds=1)
 """How often ``transitions.jsonl`` is brought up to date while a run goes on."""
 
+LOOKS = 10
+"""How often it is looked, within the time that something may stay as it is, whether it is stuck."""
 
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What a run works with, handed in by ``bootstrap``.
-
-    Args:
-        slots: Where worktrees are kept.
-        logs: Where gates' output is kept.
-        quarantine: Where refused patches are kept for people.
-        environment: What gates see of the environment.
-        workers: How many gates run at once.
-    """
-
-    repository: Repository
-    database: Database
-    settings: Settings
-    clock: Clock
-    log: TransitionLog
-    slots: Path
-    logs: Path
-    quarantine: Path
-    environment: Mapping[str, str]
-    workers: int
+ASK_INTERVAL = timedelta(milliseconds=200)
+"""How often it is looked whether somebody asks something of the run."""
 
 
 class RunOrchestrator:
-    """Runs one run to its end.
+    """Runs one run to its end, from wherever it stands.
 
     Args:
-        run_id: An admitted run that has not begun.
+        run_id: An admitted run that has not begun, or one whose process was interrupted or killed.
         around: What it works with.
         listener: Who watches.
     """
@@ -88,7 +73,7 @@ class RunOrchestrator:
     def __init__(self, run_id: RunId, around: Surroundings, listener: Listener) -> None:
         self._around, self._listener = around, listener
         with around.database.read() as conn:
-            run, heads = loading.load(conn, around.repository, run_id)
+            run, heads = loading.load(conn, around.repository, run_id, now=around.clock.now())
             self._patch_files = {
                 row.id: Path(row.spec["patch"]) for row in tasks.of_run(conn, run_id) if row.spec
             }
@@ -96,6 +81,8 @@ class RunOrchestrator:
         self._run = run
         self._events: asyncio.Queue[msg.Event | None] = asyncio.Queue()
         self._under_way: set[asyncio.Task[None]] = set()
+        self._alarms: set[asyncio.TimerHandle] = set()
+        self._asked: set[str] = set()
         self._fault: BaseException | None = None
         self._interrupts = 0
 
@@ -106,34 +93,53 @@ class RunOrchestrator:
             InterruptedRunError: It was asked to stop, and has.
             OutsideFaultError: Something outside failed; the records say how far it came.
         """
+        self._loop_running = asyncio.get_running_loop()
         self._assemble(self._run)
         with self._signals():
-            keeping = asyncio.create_task(self._keep_log())
+            patience, settings = self._watch.patience, self._around.settings
+            keeping = [
+                asyncio.create_task(self._every(interval, do))
+                for interval, do in (
+                    (LOG_INTERVAL, partial(self._in_thread, self._around.log.catch_up)),
+                    (ASK_INTERVAL, partial(self._in_thread, self._look_for_requests)),
+                    (settings.heartbeat_interval, self._beat),
+                    (min(patience.task, patience.workstream) / LOOKS, self._look_for_stuck),
+                )
+            ]
             try:
                 self._roster.sign_on()
                 await self._start_pool()
                 self._listener.started(self._view)
                 await self._loop()
             finally:
-                keeping.cancel()
+                for task in keeping:
+                    task.cancel()
                 await self._dismantle()
         if self._recorder.failure is not None:
             raise self._recorder.failure
         return self._core.run.state
 
-    def interrupt(self) -> None:
-        """Ask the run to stop: once, what runs is finished first; twice, at once."""
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        """Ask the run to stop: once, what runs is finished first; twice, at once.
+
+        A person who asks twice (Ctrl-C) wants the run cancelled; anybody else has only no time to wait.
+        """
         self._interrupts += 1
         if self._interrupts == 1:
             self._core.is_draining = True
             self._gatekeeper.drain()
             self._listener.notice(
-                "stopping: gates that run are finished first; interrupt again to stop at once"
+                "stopping: what runs is finished first, `headgate resume` goes on from there; "
+                "interrupt again to cancel the run"
             )
+            self._events.put_nowait(None)
+        elif number == signal.SIGINT:
+            self._listener.notice("cancelling")
+            reason = Reason(code=ReasonCode.CANCELLED, message="it was interrupted twice")
+            self._events.put_nowait(msg.CancelAsked(reason=reason))
         else:
             self._listener.notice("stopping at once")
-            self._cancel_all()
-        self._events.put_nowait(None)
+            self._fail(InterruptedRunError(self._how_to_go_on()))
 
     def give_up(self, error: OutsideFaultError) -> None:
         """Stop at once, because something outside makes it wrong to go on."""
@@ -142,7 +148,10 @@ class RunOrchestrator:
     # -- the loop --------------------------------------------------------------------------------------------
 
     async def _loop(self) -> None:
-        self._follow(self._core.begin())
+        decision = self._core.begin()
+        for request in await self._in_thread(self._requests):
+            decision += self._core.handle(_cancelling(request))
+        self._follow(decision)
         while not self._is_done():
             decision = msg.Decision()
             for event in await self._heard():
@@ -151,7 +160,7 @@ class RunOrchestrator:
         if self._fault is not None:
             raise self._fault
         if not self._core.is_over:
-            await self._stop_short()
+            self._stop_short()
 
     def _is_done(self) -> bool:
         if self._fault is not None:
@@ -169,6 +178,8 @@ class RunOrchestrator:
         """Begin the guesses, record the decision, and begin its effects when it is durable."""
         for effect in decision.guesses:
             self._begin(self._carry_out(effect))
+        if self._core.run.state is RunState.CANCELED:
+            self._gatekeeper.forget_all()
         if decision.effects:
             self._begin(self._record_then_carry_out(decision))
         elif decision.writes:
@@ -177,12 +188,32 @@ class RunOrchestrator:
     async def _record_then_carry_out(self, decision: msg.Decision) -> None:
         if decision.writes:
             await self._record(decision)
-        taking = [effect for effect in decision.effects if isinstance(effect, msg.TakePatch)]
+        self._begin_all(decision.effects)
+
+    def _begin_all(self, effects: Sequence[msg.Effect]) -> None:
+        taking = []
+        for effect in effects:
+            match effect:
+                case msg.TakePatch(task=task_id):
+                    if self._core.task(task_id).state is TaskState.RUNNING:
+                        taking.append(effect)
+                case msg.DoNothing(task=task_id, attempt=attempt):
+                    done = msg.StepEnded(task=task_id, attempt=attempt, end=msg.StepEnd.DONE)
+                    self._events.put_nowait(done)
+                case msg.WaitForRetry():
+                    self._set_alarm(effect)
+                case _:
+                    self._begin(self._carry_out(effect))
         if taking:
             self._begin(self._take(taking))
-        for effect in decision.effects:
-            if not isinstance(effect, msg.TakePatch):
-                self._begin(self._carry_out(effect))
+
+    def _set_alarm(self, effect: msg.WaitForRetry) -> None:
+        def ring() -> None:
+            self._alarms.discard(alarm)
+            self._events.put_nowait(msg.RetryDue(task=effect.task, attempt=effect.attempt))
+
+        alarm = asyncio.get_running_loop().call_later(effect.seconds, ring)
+        self._alarms.add(alarm)
 
     async def _take(self, effects: Sequence[msg.TakePatch]) -> None:
         for event in await self._effects.take_patches(effects):
@@ -230,26 +261,42 @@ class RunOrchestrator:
         decision = self._core.handle(msg.CancelAsked(reason=reason))
         await self._record(decision)
 
-    async def _stop_short(self) -> None:
-        """End a run that was asked to stop, or that cannot go on without a person."""
+    def _stop_short(self) -> None:
+        """Leave a run that was asked to stop, or that cannot go on without a person, to be resumed.
+
+        Raises:
+            InterruptedRunError: It was asked to.
+            OutsideFaultError: The target's checkout cannot follow.
+        """
         if self._core.obstacle is not None:
-            reason = Reason(code=ReasonCode.CANCELLED, message=self._core.obstacle)
-        else:
-            reason = Reason(code=ReasonCode.CANCELLED, message="it was interrupted")
-        await self._cancel(reason)
-        if self._core.obstacle is not None:
-            raise OutsideFaultError(self._core.obstacle)
+            raise OutsideFaultError(f"{self._core.obstacle}; then {self._how_to_go_on()}")
         raise InterruptedRunError(
-            f"run {self._run.id} was interrupted and is cancelled; "
-            "what had landed stays, nothing has landed in part"
+            f"run {self._run.id} was interrupted; what has landed stays, nothing has landed in part; "
+            + self._how_to_go_on()
         )
+
+    def _how_to_go_on(self) -> str:
+        return f"`headgate resume {self._run.id}` goes on from here"
 
     # -- putting together, taking apart ----------------------------------------------------------------------
 
     def _assemble(self, run: RunNode) -> None:
-        around, clock = self._around, self._around.clock
+        around, clock, parts, settings = (
+            self._around,
+            self._around.clock,
+            self._around.parts,
+            self._around.settings,
+        )
+        self._writer = parts.threads(1, "recorder")
+        self._threads = parts.threads(around.workers + 1, "patches")
         self._recorder = Recorder(
-            database=around.database, clock=clock, heads=self._heads, told=self._told, failed=self._fail
+            database=around.database,
+            clock=clock,
+            heads=self._heads,
+            told=self._told,
+            failed=self._fail,
+            fence=around.fence,
+            thread=self._writer,
         )
         self._roster = Roster(
             recorder=self._recorder,
@@ -257,14 +304,8 @@ class RunOrchestrator:
             capacity=around.workers,
             job_started=self._job_started,
         )
-        self._pool = PoolManager(
-            size=around.workers,
-            slots_dir=around.slots,
-            source_git_dir=around.repository.git_dir,
-            observer=self._roster,
-            environment=around.environment,
-        )
-        jobs = JobMaker(run.plan, around.settings, around.repository, around.environment)
+        self._pool = parts.pool(around, self._roster)
+        jobs = parts.jobs(around, run.plan)
         self._gatekeeper = Gatekeeper(
             run_id=run.id,
             definitions=run.plan.gates,
@@ -275,41 +316,54 @@ class RunOrchestrator:
             database=around.database,
             clock=clock,
             logs=around.logs,
-            confirm=around.settings.confirm_failures,
+            confirm=settings.confirm_failures,
         )
+        self._commands = CommandRunner(self._pool, jobs)
         self._core = Core(
             run,
             worker_id=self._roster.worker_id,
-            capacity=LOOKAHEAD,
+            capacity={
+                TaskKind.PATCH: LOOKAHEAD,
+                TaskKind.COMMAND: around.workers,
+                TaskKind.NOOP: POINTS,
+            },
             window=max(LOOKAHEAD, 4 * around.workers),
+            retries=RetryPolicy(
+                delay=settings.retry_delay,
+                ceiling=settings.retry_delay_max,
+                losses=settings.lost_attempts,
+            ),
         )
-        self._threads = ThreadPoolExecutor(max_workers=around.workers + 1, thread_name_prefix="patches")
-        self._effects = Effects(
+        self._effects = parts.effects(
+            around,
             core=self._core,
-            repository=around.repository,
-            executor=Executor(around.repository, max_bytes=around.settings.max_patch_bytes, now=clock.now),
             gatekeeper=self._gatekeeper,
-            database=around.database,
-            settings=around.settings,
-            clock=clock,
-            quarantine_folder=around.quarantine,
+            commands=self._commands,
             patch_path=self._patch_file,
             warn=self._warn,
             threads=self._threads,
         )
         self._view = RunView(self._core, self._gatekeeper, clock)
+        self._watch = StuckWatch(
+            patience=Patience.of(settings), context_of=lambda entity_id: self._heads[entity_id].context
+        )
+        self._watch.found(self._heads.values(), clock.now())
 
     async def _dismantle(self) -> None:
         """End everything that runs; write down what is still to be written."""
+        for alarm in self._alarms:
+            alarm.cancel()
         self._cancel_all()
         await asyncio.gather(*self._under_way, return_exceptions=True)
         await self._gatekeeper.close()
         await self._pool.stop(cancel_running=True)
         if self._recorder.failure is None:
+            self._answer_the_rest(await self._in_thread(self._requests))
             self._roster.sign_off()
         await self._recorder.close()
+        await self._in_thread(self._around.log.catch_up)
         self._threads.shutdown(wait=True)
-        await asyncio.to_thread(self._around.log.catch_up)
+        self._writer.shutdown(wait=True)
 
     def _cancel_all(self) -> None:
         for task in tuple(self._under_way):
@@ -324,6 +378,7 @@ class RunOrchestrator:
     # -- telling ---------------------------------------------------------------------------------------------
 
     def _told(self, steps: Sequence[Step], before: Mapping[str, str]) -> None:
+        self._watch.told(steps, self._around.clock.now())
         news = self._view.news_of(steps, before)
         if news:
             self._listener.happened(news)
@@ -344,14 +399,50 @@ class RunOrchestrator:
             events.record(conn, event)
         self._listener.notice(text)
 
-    async def _keep_log(self) -> None:
+    # -- looking around --------------------------------------------------------------------------------------
+
+    async def _every(self, interval: timedelta, do: Callable[[], Awaitable[object]]) -> None:
+        """Do something again and again; what goes wrong with it ends the run."""
         while True:
-            await asyncio.sleep(LOG_INTERVAL.total_seconds())
+            await asyncio.sleep(interval.total_seconds())
             try:
-                await asyncio.to_thread(self._around.log.catch_up)
+                await do()
             except HeadgateError as error:
                 self._fail(error)
                 return
+
+    async def _beat(self) -> None:
+        self._roster.beat()
+
+    async def _look_for_stuck(self) -> None:
+        """Report what has not moved for too long, once."""
+        now = self._around.clock.now()
+        reports = [event_of(stuck, now) for stuck in self._watch.due(now)]
+        if reports:
+            self._recorder.post(writes=[partial(_report, reports)])
+        for report in reports:
+            self._listener.notice(f"{self._view.name_of(report.entity_id or '')} has not moved for too long")
+
+    def _look_for_requests(self) -> None:
+        """Hear what people ask through the database; called from threads."""
+        for request in self._requests():
+            self._loop_running.call_soon_threadsafe(self._events.put_nowait, _cancelling(request))
+
+    def _requests(self) -> Sequence[Request]:
+        """Read what is asked of the run and was not heard yet."""
+        with self._around.database.read() as conn:
+            asked = requests.waiting(conn, self._run.id)
+        fresh = [request for request in asked if request.id not in self._asked]
+        self._asked.update(request.id for request in fresh)
+        return fresh
+
+    def _answer_the_rest(self, asked: Sequence[Request]) -> None:
+        """Answer what came too late, if the run is over; else it is heard by the process that resumes it."""
+        for request in asked if self._core.is_over else ():
+            self._follow(self._core.handle(_cancelling(request)))
+
+    async def _in_thread(self, call: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -363,7 +454,7 @@ class RunOrchestrator:
             else ()
         )
         for number in numbers:
-            loop.add_signal_handler(number, self.interrupt)
+            loop.add_signal_handler(number, self.interrupt, number)
         try:
             yield
         finally:
@@ -384,7 +475,7 @@ def _write(decision: msg.Decision, run: RunNode, clock: Clock, conn: Connection)
             ref=run.target,
             old=intent.old,
             new=intent.new,
-            items=list(intent.patches),
+            commits={str(patch): commit for patch, commit in intent.commits.items()},
             created_at=at,
         )
         intents.record(conn, row)
@@ -394,4 +485,18 @@ def _write(decision: msg.Decision, run: RunNode, clock: Clock, conn: Connection)
         intents.landed(conn, intent_id, at)
     for intent_id in decision.intents_abandoned:
         intents.abandon(conn, intent_id, at)
+    for request_id, answer in decision.answers:
+        requests.answer(conn, request_id, answer, at)
     return [row.head for row in rows]
+
+
+def _report(reports: Sequence[Event], conn: Connection) -> Sequence[Head]:
+    for report in reports:
+        events.record(conn, report)
+    return ()
+
+
+def _cancelling(request: Request) -> msg.CancelAsked:
+    said = f"{request.operator} cancelled it" + (f": {request.message}" if request.message else "")
+    reason = Reason(code=ReasonCode.CANCELLED, message=said, detail={"operator": request.operator})
+    return msg.CancelAsked(reason=reason, entity=request.entity_id, request=request.id)

@@ -1,13 +1,16 @@
 """Which queued task starts next: pure, deterministic, and never ahead of what its lane can use soon.
 
-Tasks of earlier workstreams start first, within a workstream those that come first in its lane. A task far
-ahead of its lane's next patch waits, so that what is in memory is bounded by the look-ahead and not by the
-plan; the task at the lane's very next place may always start, so waiting can't become a deadlock.
+Tasks of earlier workstreams start first, within a workstream those that come first in its order. A patch far
+ahead of its lane's next one waits, so that what is in memory is bounded by the look-ahead and not by the
+plan; the patch at the lane's very next place may always start, so waiting can't become a deadlock.
 """
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
+
+from headgate.plan.model import TaskKind
+from headgate.state.task import TaskState
 
 if TYPE_CHECKING:
     from headgate.orchestrator.picture import TaskNode, WorkstreamNode
@@ -40,39 +43,48 @@ class TaskScheduler:
     """Hands out queued tasks while there is room.
 
     Args:
-        capacity: How many tasks may be running (being produced) at once.
-        lookahead: How far ahead of its lane's next patch a task may be produced.
+        capacity: How many tasks of each kind may be running at once; a kind that is not named never starts.
+        lookahead: How far ahead of its lane's next patch a patch may be produced.
     """
 
-    def __init__(self, *, capacity: int, lookahead: int = 16) -> None:
-        self._capacity = capacity
+    def __init__(self, *, capacity: Mapping[TaskKind, int], lookahead: int = 16) -> None:
+        self._room = dict(capacity)
         self._lookahead = lookahead
-        self._running = 0
-        self._active: list[WorkstreamNode] = []
-
-    def admit(self, workstream: "WorkstreamNode") -> None:
-        """Take a workstream that has become ready, behind those that are there."""
-        self._active.append(workstream)
+        self._queues: dict[TaskKind, list[tuple[int, int, TaskNode]]] = {kind: [] for kind in capacity}
+        self._far: dict[WorkstreamNode, list[tuple[int, TaskNode]]] = {}
 
     def queue(self, task: "TaskNode") -> None:
         """Take a task whose needs are met."""
-        heapq.heappush(task.workstream.queued, (task.place, task))
+        if self._is_far(task):
+            heapq.heappush(self._far.setdefault(task.workstream, []), (task.place, task))
+        else:
+            heapq.heappush(self._queues[task.kind], (task.workstream.landing, task.place, task))
+
+    def advance(self, workstream: "WorkstreamNode") -> None:
+        """Hear that the workstream's lane has moved on: what was too far ahead may be near now."""
+        far = self._far.get(workstream)
+        while far and not self._is_far(far[0][1]):
+            self.queue(heapq.heappop(far)[1])
+        if not far or workstream.has_ended:
+            self._far.pop(workstream, None)
 
     def start(self) -> "Iterator[TaskNode]":
         """Yield the tasks that start now; each counts as running until it is ``finished``."""
-        self._active = [workstream for workstream in self._active if workstream.open_tasks]
-        for workstream in self._active:
-            while self._running < self._capacity and (task := self._next(workstream)):
-                heapq.heappop(workstream.queued)
-                self._running += 1
-                yield task
+        for kind, queue in self._queues.items():
+            while queue and self._room[kind] > 0:
+                task = heapq.heappop(queue)[2]
+                if task.state is TaskState.QUEUED:
+                    self._room[kind] -= 1
+                    yield task
 
-    def finished(self) -> None:
+    def finished(self, task: "TaskNode") -> None:
         """Hear that a running task is no longer being produced."""
-        self._running -= 1
+        self._room[task.kind] += 1
 
-    def _next(self, workstream: "WorkstreamNode") -> "TaskNode | None":
-        if workstream.lane is None or not workstream.queued:
-            return None
-        place, task = workstream.queued[0]
-        return task if place < workstream.lane.boarding_place + self._lookahead else None
+    def _is_far(self, task: "TaskNode") -> bool:
+        lane = task.workstream.lane
+        return (
+            task.kind.gives_a_patch
+            and lane is not None
+            and task.place >= lane.boarding_place + self._lookahead
+        )

@@ -66,10 +66,14 @@ class RunView:
             at[step.head_id] = step.to
         return news
 
+    def name_of(self, entity_id: str) -> str:
+        """Say what people call an entity of the run; its id where it has no name."""
+        return self._names.get(entity_id, entity_id)
+
     def _name(self, step: Step) -> str:
-        if step.head_id not in self._names:
+        if step.head_id not in self._names and step.machine == "patch_ledger":
             self._names.update((task.patch.id, task.label) for task in self._core.tasks if task.patch)
-        return self._names.get(step.head_id, step.head_id)
+        return self.name_of(step.head_id)
 
     def _workstream(self, workstream: WorkstreamNode) -> WorkstreamProgress:
         return WorkstreamProgress(

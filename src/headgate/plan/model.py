@@ -85,6 +85,15 @@ class TaskKind(StrEnum):
 
     PATCH = "patch"
     TOOL = "tool"
+    COMMAND = "command"
+    """Nothing: a command is run, and has to end well."""
+    NOOP = "noop"
+    """Nothing at all: a point that others need."""
+
+    @property
+    def gives_a_patch(self) -> bool:
+        """Tell whether there is something to apply, judge and land."""
+        return self in {TaskKind.PATCH, TaskKind.TOOL}
 
 
 Preset = Literal["claude", "codex", "aider", "gemini", "opencode"]
@@ -238,11 +247,21 @@ class ToolDefinition(_Part):
 
 
 class TaskPlan(_Part):
-    """One patch: a ready diff, or one that a tool makes. Exactly one of `patch` and `tool` is given."""
+    """One patch: a ready diff, or one that a tool makes; or a step without one: a command, or nothing.
+
+    Exactly one of `patch`, `tool`, `command` and `noop` is given.
+    """
 
     title: Text | None = Field(default=None, description="What people read.")
     patch: Text | None = Field(default=None, description="A ready diff; path relative to the plan file.")
     tool: str | None = Field(default=None, description="The tool that makes the patch.")
+    command: Command | None = Field(
+        default=None,
+        description="A command that has to end well before what needs this task goes on; it makes no patch.",
+    )
+    noop: StrictBool = Field(
+        default=False, description="Nothing is done: a point that several tasks need, or are needed by."
+    )
     prompt: Text | None = Field(default=None, description="What the tool is asked to do.")
     prompt_file: Text | None = Field(
         default=None, description="The same from a file; path relative to the plan file."
@@ -256,8 +275,11 @@ class TaskPlan(_Part):
         default=None,
         description="Gates on its patch; `[]` for none. Default: every gate whose `on` has task.",
     )
-    timeout: Duration | None = Field(default=None, description="Wall time of its tool. Default: the tool's.")
-    max_retries: Count = Field(default=3, description="How often a tool's task is tried again.")
+    timeout: Duration | None = Field(
+        default=None,
+        description="Wall time of its tool or command. Default: the tool's, or the setting `command_timeout`.",
+    )
+    max_retries: Count = Field(default=3, description="How often a tool or command is tried again.")
     critical: StrictBool = Field(default=True, description="Its failure fails the workstream.")
     message: Text | None = Field(
         default=None, description="Commit message. Default: the patch's own, or the title, or the name."
@@ -273,7 +295,11 @@ class TaskPlan(_Part):
     @property
     def kind(self) -> TaskKind:
         """Where the patch comes from."""
-        return TaskKind.TOOL if self.patch is None else TaskKind.PATCH
+        if self.patch is not None:
+            return TaskKind.PATCH
+        if self.tool is not None:
+            return TaskKind.TOOL
+        return TaskKind.NOOP if self.command is None else TaskKind.COMMAND
 
 
 class WorkstreamPlan(_Part):
@@ -336,7 +362,10 @@ class Plan(_Part):
 
         What a listed gate needs is run too, whether listed or not: a gate whose need did not pass is blocked.
         """
-        listed = self.workstreams[workstream].tasks[task].gates
+        described = self.workstreams[workstream].tasks[task]
+        if not described.kind.gives_a_patch:
+            return []
+        listed = described.gates
         return self._in_order(self.gates_on(Level.TASK) if listed is None else list(listed))
 
     def landing_gates(self, workstream: str) -> list[str]:

@@ -195,15 +195,19 @@ def _owner_of(need: str, names: Names) -> tuple[str | None, str]:
 
 
 def _source(plan: Plan, task: TaskPlan, place: Location, around: Surroundings) -> Iterator[Finding]:
-    """Check what the patch comes from: exactly one of a ready diff and a tool."""
-    if around.has_refused(place, "patch", "tool"):
+    """Check what the task does: exactly one of a ready diff, a tool, a command and nothing."""
+    if around.has_refused(place, *_SOURCES):
         return
-    if (task.patch is None) == (task.tool is None):
-        said = "neither 'patch' nor 'tool'" if task.patch is None else "both 'patch' and 'tool'"
+    given = [f"'{key}'" for key in _SOURCES if getattr(task, key) not in (None, False)]
+    if len(given) != 1:
+        said = "both " + " and ".join(given) if given else "neither 'patch' nor 'tool'"
         yield Finding(location=place, message=f"task {place[-1]!r} has {said}", hint="give exactly one")
         return
     if task.kind is TaskKind.TOOL:
         yield from _tool_of_task(plan, task, place, around)
+        return
+    if not task.kind.gives_a_patch:
+        yield from _step_without_patch(task, place)
         return
     if fault := fault_of_file(around.folder, str(task.patch)):
         yield Finding(location=(*place, "patch"), message=fault[0], hint=fault[1])
@@ -213,6 +217,20 @@ def _source(plan: Plan, task: TaskPlan, place: Location, around: Surroundings) -
                 location=(*place, key),
                 message=f"{key!r} is for tools",
                 hint="a ready patch needs none: remove it",
+            )
+
+
+_SOURCES: Final = ("patch", "tool", "command", "noop")
+_OF_PATCHES: Final = ("prompt", "prompt_file", "scope", "gates", "message", "author", "date")
+
+
+def _step_without_patch(task: TaskPlan, place: Location) -> Iterator[Finding]:
+    for key in _OF_PATCHES:
+        if getattr(task, key) is not None:
+            yield Finding(
+                location=(*place, key),
+                message=f"{key!r} is for patches",
+                hint="a task without a patch has none: remove it",
             )
 
 

@@ -13,11 +13,13 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
+    ValidationInfo,
     field_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from headgate.settings.addresses import absolute_folder, check_database_url
-from headgate.settings.durations import Duration, Size
+from headgate.settings.durations import Duration, Size, format_duration
 from headgate.settings.policy import PolicyLayer
 
 MIB: Final = 1024 * 1024
@@ -84,8 +86,36 @@ class Settings(BaseModel):
     workers: Annotated[StrictInt, Field(ge=1, le=MOST_WORKERS)] = Field(
         default_factory=_usable_processors,
         examples=[4],
-        description=f"How many gates run at once, at most {MOST_WORKERS}. "
+        description=f"How many gates and commands run at once, at most {MOST_WORKERS}. "
         "Defaults to the number of processors.",
+    )
+    workers_min: Annotated[StrictInt, Field(ge=0, le=MOST_WORKERS)] = Field(
+        default=0,
+        description="How many workers are kept while nothing waits for them, at most `workers`. "
+        "Defaults to `0`.",
+    )
+    worker_idle_time: Duration = Field(
+        default=timedelta(seconds=60),
+        description="How long a worker beyond `workers_min` idles before it is ended. Defaults to `1m`.",
+    )
+    heartbeat_interval: Duration = Field(
+        default=timedelta(seconds=60),
+        description="How often workers and the control process give a sign of life. Defaults to `1m`.",
+    )
+    heartbeat_misses: Positive = Field(
+        default=2,
+        description="Signs of life that a busy worker may miss before it counts as unresponsive. "
+        "Defaults to `2`.",
+    )
+    recovery_window: Duration = Field(
+        default=timedelta(seconds=300),
+        description="How long an unresponsive worker has to come back before it is ended and its work is "
+        "given to another. Defaults to `5m`.",
+    )
+    lost_attempts: Positive = Field(
+        default=3,
+        description="How many workers a task may lose before it fails; counted apart from its own failures. "
+        "Defaults to `3`.",
     )
     cache_dir: Annotated[Path, BeforeValidator(absolute_folder)] | None = Field(
         default=None,
@@ -99,6 +129,34 @@ class Settings(BaseModel):
         default=None,
         examples=["5m"],
         description="Time without output of a gate that names none. Defaults to no limit.",
+    )
+    command_timeout: Duration = Field(
+        default=timedelta(minutes=30),
+        description="Wall time of a task's command that names none. Defaults to `30m`.",
+    )
+    retry_delay: Duration = Field(
+        default=timedelta(seconds=1),
+        description="Longest wait before a task's first retry; it doubles with each further one. "
+        "Defaults to `1s`.",
+    )
+    retry_delay_max: Duration = Field(
+        default=timedelta(minutes=5),
+        validate_default=True,
+        description="Longest wait before any retry, at least `retry_delay`. Defaults to `5m`.",
+    )
+    stuck_task: Duration = Field(
+        default=timedelta(minutes=30),
+        description="How long a task may run without any change before it is reported as stuck. "
+        "Defaults to `30m`.",
+    )
+    stuck_workstream: Duration = Field(
+        default=timedelta(hours=1),
+        description="How long a workstream may execute without any change of it, its tasks or its patches "
+        "before it is reported as stuck. Defaults to `1h`.",
+    )
+    stuck_worker: Duration = Field(
+        default=timedelta(minutes=2),
+        description="How long a worker may be silent before it is reported as stuck. Defaults to `2m`.",
     )
     kill_grace: Duration = Field(
         default=timedelta(seconds=5),
@@ -133,8 +191,37 @@ class Settings(BaseModel):
         description="What every patch must hold to; plans may only tighten it.",
     )
 
+    @field_validator("workers_min")
+    @classmethod
+    def _at_most_workers(cls, least: int, info: ValidationInfo) -> int:
+        """Refuse a pool that would be kept larger than it may grow."""
+        most = info.data.get("workers", least)
+        if least > most:
+            raise _bound_error(
+                f"'workers_min' must be at most 'workers', which is {most}, not {least}",
+                "lower it, or raise workers",
+            )
+        return least
+
+    @field_validator("retry_delay_max")
+    @classmethod
+    def _at_least_retry_delay(cls, longest: timedelta, info: ValidationInfo) -> timedelta:
+        """Refuse a ceiling that lies below where the waits begin."""
+        first = info.data.get("retry_delay", longest)
+        if longest < first:
+            raise _bound_error(
+                f"'retry_delay_max' must be at least 'retry_delay', which is {format_duration(first)}, "
+                f"not {format_duration(longest)}",
+                "raise it, or lower retry_delay",
+            )
+        return longest
+
     @field_validator("policy")
     @classmethod
     def _forbid_secrets(cls, policy: PolicyLayer) -> PolicyLayer:
         """Forbid secrets unless the policy says what to forbid."""
         return policy if policy.forbid is not None else policy.model_copy(update={"forbid": DEFAULT_FORBID})
+
+
+def _bound_error(message: str, hint: str) -> PydanticCustomError:
+    return PydanticCustomError("bound_invalid", "{message}", {"message": message, "hint": hint})

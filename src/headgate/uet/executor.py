@@ -112,6 +112,10 @@ class Executor:
             raise OutsideFaultError(f"the patch of {order.label} cannot be read: {error}") from error
         if size > self._max_bytes:
             return Taken(diff=b"", refusal=_too_large(path, size, self._max_bytes))
+        return self.take_again(diff, order, base_tree=base_tree)
+
+    def take_again(self, diff: bytes, order: Order, *, base_tree: str) -> Taken:
+        """Hold the bytes of a patch that was read before against policy."""
         intake = take_in(diff, max_bytes=self._max_bytes)
         if isinstance(intake, Reason):
             return Taken(diff=diff, refusal=intake)

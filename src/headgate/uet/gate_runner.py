@@ -55,6 +55,8 @@ DEFAULT_ALLOWED_ENVIRONMENT: Final[tuple[str, ...]] = (
 _BUFFER_BYTES: Final = 256 * 1024
 _PIPE_BYTES: Final = 1024 * 1024
 _NO_PIDFD_POLL: Final = 0.02
+_CANCEL_GRACE: Final = 0.5
+"""Seconds at most between TERM and KILL for what nobody wants any more: a cancellation is not waited for."""
 _NOT_EXECUTABLE, _NOT_FOUND, _SIGNAL_BASE = 126, 127, 128
 
 
@@ -217,6 +219,7 @@ class _Attempt:
         self._spec, self._log, self._watch = spec, log, watch
         self._buffer = bytearray(_BUFFER_BYTES)
         self._cause: str | None = None
+        self._is_unwanted = False
         self._stop_at = time.monotonic() + spec.timeout
         self._kill_at: float | None = None
         self._heard_at = time.monotonic()
@@ -279,7 +282,7 @@ class _Attempt:
                         selector.unregister(output)
                     if self._is_to_ask(ready.intersection(asked)):
                         self._ask(tree)
-                    if self._cause == "cancelled":
+                    if self._is_unwanted:
                         asked = _unregister(selector, asked)
             finally:
                 if exit_fd is not None:
@@ -314,13 +317,19 @@ class _Attempt:
         if self._watch is None:
             return
         self._ask_at = time.monotonic() + self._watch.interval
-        if self._watch.should_stop() and self._kill_at is None:
+        if not self._watch.should_stop():
+            return
+        self._is_unwanted = True
+        if self._kill_at is None:
             self._stop(tree, "cancelled")
+        else:
+            self._kill_at = min(self._kill_at, time.monotonic() + _CANCEL_GRACE)
 
     def _stop(self, tree: ProcessTree, cause: str) -> None:
         """Ask the whole tree to end, and say until when. What it exits with no longer counts."""
         self._cause = cause
-        self._kill_at = time.monotonic() + self._spec.grace
+        grace = min(self._spec.grace, _CANCEL_GRACE) if self._is_unwanted else self._spec.grace
+        self._kill_at = time.monotonic() + grace
         tree.tell(signal.SIGTERM)
         tree.tell(signal.SIGCONT)
 

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 SLOT_VARIABLE: Final = "HEADGATE_SLOT"
@@ -32,6 +33,10 @@ _KILL_PATIENCE: Final = 10.0
 
 _CALM_READINGS: Final = 2
 """Readings of the process table without a stray after which there is none: one can miss a fork."""
+_STATE, _PARENT, _SESSION, _START_TICKS = 0, 1, 3, 19
+"""Where things are in ``/proc/<pid>/stat``, counted from the field behind the name (proc(5))."""
+_DEAD: Final = (b"Z", b"X", b"x")
+_BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +182,27 @@ class ProcessTree:
         return _until(lambda: not self.living(), seconds)
 
 
+def started(pid: int) -> str:
+    """Say when a process began, to tell it from a later one of its number, whatever the wall clock does.
+
+    Returns:
+        The boot and the tick of its start, in this host's own words; empty when there is no such process, or
+        only its zombie.
+    """
+    if not sys.platform.startswith("linux"):
+        return _portable_started(pid)
+    fields = _stat_fields(str(pid))
+    if fields is None or fields[_STATE] in _DEAD:
+        return ""
+    return f"{_boot_id()}:{fields[_START_TICKS].decode()}"
+
+
+@lru_cache(maxsize=1)
+def _boot_id() -> str:
+    with open(_BOOT_ID, encoding="ascii") as file:  # noqa: PTH123 - pathlib costs a worker its quick start
+        return file.read().strip()
+
+
 def bystanders() -> frozenset[int]:
     """Return the children that this process has already, before a gate is started."""
     if sys.platform.startswith("linux") and not has_children():
@@ -184,20 +210,29 @@ def bystanders() -> frozenset[int]:
     return frozenset(info.pid for info in descendants(os.getpid()))
 
 
-def end_strays(slot: str) -> int:
-    """Kill every process that was started in a slot, whoever its parent is now.
+def end_tree(pid: int) -> None:
+    """Kill a process and all that is below it, without waiting for their end."""
+    below = descendants(pid)
+    _send(pid, signal.SIGKILL)
+    for info in below:
+        _send(info.pid, signal.SIGKILL)
+
+
+def end_strays(*slots: str) -> int:
+    """Kill every process that was started in one of these slots, whoever its parent is now.
 
     Args:
-        slot: The slot's directory as the gates were told it.
+        *slots: The slots' directories as the gates were told them.
 
     Returns:
         How many were killed.
     """
     killed: set[int] = set()
+    markers = {os.fsencode(f"{SLOT_VARIABLE}={slot}") for slot in slots}
     deadline = time.monotonic() + _KILL_PATIENCE
-    calm = 0
+    calm = 0 if markers else _CALM_READINGS
     while calm < _CALM_READINGS and time.monotonic() < deadline:
-        strays = [pid for pid in _working_in(slot) if pid != os.getpid()]
+        strays = [pid for pid in _marked(markers) if pid != os.getpid()]
         calm = 0 if strays else calm + 1
         for pid in strays:
             _send(pid, signal.SIGKILL)
@@ -207,9 +242,11 @@ def end_strays(slot: str) -> int:
     return len(killed)
 
 
-def _working_in(slot: str) -> Iterator[int]:
-    marker = os.fsencode(f"{SLOT_VARIABLE}={slot}")
-    return (info.pid for info in process_table() if not info.is_zombie and marker in _environment(info.pid))
+def _marked(markers: set[bytes]) -> Iterator[int]:
+    """List the processes that have one of these lines in their environment."""
+    for info in process_table():
+        if not info.is_zombie and not markers.isdisjoint(_environment(info.pid)):
+            yield info.pid
 
 
 def _environment(pid: int) -> list[bytes]:
@@ -223,15 +260,25 @@ def _environment(pid: int) -> list[bytes]:
         return []
 
 
-def _read_stat(name: str) -> ProcessInfo | None:
+def _stat_fields(name: str) -> list[bytes] | None:
+    """Return what the system tells of a process after its name, which may contain anything."""
     try:
         with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 - pathlib doubles the cost per process
             text = file.read()
     except OSError:
         return None
-    state, parent, _group, session = text[text.rindex(b")") + 2 :].split(b" ", 4)[:4]
+    return text[text.rindex(b")") + 2 :].split(b" ", _START_TICKS + 1)
+
+
+def _read_stat(name: str) -> ProcessInfo | None:
+    fields = _stat_fields(name)
+    if fields is None:
+        return None
     return ProcessInfo(
-        pid=int(name), parent=int(parent), session=int(session), is_zombie=state in (b"Z", b"X", b"x")
+        pid=int(name),
+        parent=int(fields[_PARENT]),
+        session=int(fields[_SESSION]),
+        is_zombie=fields[_STATE] in _DEAD,
     )
 
 
@@ -249,6 +296,16 @@ def _portable_table() -> Iterator[ProcessInfo]:
             session=session,
             is_zombie=process.info["status"] == psutil.STATUS_ZOMBIE,
         )
+
+
+def _portable_started(pid: int) -> str:
+    import psutil  # noqa: PLC0415 - see above
+
+    try:
+        process = psutil.Process(pid)
+        return "" if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _portable_environment(pid: int) -> list[bytes]:

@@ -14,6 +14,11 @@ from headgate.ids import PatchId
 from headgate.reasons import Reason
 
 
+def is_kept(folder: Path, patch_id: PatchId) -> bool:
+    """Tell whether a patch and its evidence are there, whole."""
+    return _evidence(folder, patch_id).exists()
+
+
 def keep(folder: Path, patch_id: PatchId, *, diff: bytes, reason: Reason, about: dict[str, Any]) -> Path:
     """Write a quarantined patch and its evidence; return the patch's path.
 
@@ -38,9 +43,16 @@ def keep(folder: Path, patch_id: PatchId, *, diff: bytes, reason: Reason, about:
         folder.mkdir(parents=True, exist_ok=True)
         patch.write_bytes(diff)
         text = json.dumps(evidence, indent=2, ensure_ascii=False, default=str)
-        patch.with_suffix(".json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        unfinished = patch.with_suffix(".json.part")
+        unfinished.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        unfinished.replace(_evidence(folder, patch_id))
     except OSError as error:
         raise OutsideFaultError(
             f"the quarantined patch {patch_id} cannot be kept in {folder}: {error}"
         ) from error
     return patch
+
+
+def _evidence(folder: Path, patch_id: PatchId) -> Path:
+    """Return where the evidence is; it is written last, and at once."""
+    return folder / f"{patch_id}.json"

@@ -23,6 +23,8 @@ def execute(job: GateJob, *, worktree: Worktree, watch: Watch | None = None) -> 
         worktree: The slot to run it in. This process's environment is what its gates see.
         watch: Whom to ask whether the job is still wanted.
     """
+    if watch is not None and watch.should_stop():
+        return _cancelled(job)
     try:
         outcome = _execute(job, worktree, watch)
     except WorktreeError as error:
@@ -40,8 +42,12 @@ def _execute(job: GateJob, worktree: Worktree, watch: Watch | None) -> GateOutco
     if refusal is not None:
         return refusal
     if watch is not None and watch.should_stop():
-        return GateOutcome(passed=False, cancelled=True, message=f"{job.gate.name} was cancelled")
+        return _cancelled(job)
     return _run(job.gate, job, worktree, watch)
+
+
+def _cancelled(job: GateJob) -> GateOutcome:
+    return GateOutcome(passed=False, cancelled=True, message=f"{job.gate.name} was cancelled before it began")
 
 
 def _run(spec: GateSpec, job: GateJob, worktree: Worktree, watch: Watch | None) -> GateOutcome:

@@ -8,7 +8,7 @@ answered too late, or to another question, is recognised. What is no message of 
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,8 @@ class GateJob:
         attempt: Number of the attempt, told back with the result.
         priority: Higher ones go first; equal ones in the order of asking.
         exclusive: No other job of the pool may run meanwhile.
+        requires: Capabilities that a worker must have to take it.
+        affinity: What a worker must be bound to, to take it.
         keep: Untracked paths that the worktree keeps between jobs.
         prepare: Commands to run once per worktree, and again when ``prepare_digest`` is another. Only what
             ``keep`` names outlasts them.
@@ -47,10 +49,19 @@ class GateJob:
     attempt: int = 1
     priority: int = 0
     exclusive: bool = False
+    requires: tuple[str, ...] = ()
+    affinity: Mapping[str, str] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
     prepare: tuple[Command, ...] = ()
     prepare_digest: str = ""
     prepare_timeout: float = 1800.0
+
+    @property
+    def longest(self) -> float:
+        """Seconds that its commands may take, all of them, and until they are ended when they take longer."""
+        return (
+            self.gate.timeout + self.gate.grace + len(self.prepare) * (self.prepare_timeout + self.gate.grace)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +149,7 @@ def _job(value: dict[str, Any]) -> GateJob:
             **value,
             "gate": spec,
             "log_path": Path(value["log_path"]),
+            "requires": tuple(value["requires"]),
             "keep": tuple(value["keep"]),
             "prepare": tuple(map(_command, value["prepare"])),
         }

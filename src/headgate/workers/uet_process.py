@@ -14,8 +14,7 @@ import resource
 import select
 import signal
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -46,13 +45,13 @@ class ControlLine:
     Args:
         incoming: Descriptor the control process writes to.
         outgoing: Descriptor it reads from.
-        wakeup: Descriptor that becomes readable when a signal asks this process to end.
+        wakeup: Descriptor from which the numbers of signals can be read; all but the alarm ask to end.
         heartbeat: Seconds between signs of life.
     """
 
     def __init__(self, *, incoming: int, outgoing: int, wakeup: int, heartbeat: float) -> None:
         self._incoming, self._outgoing, self._wakeup = incoming, outgoing, wakeup
-        self._heartbeat, self._beat_at = heartbeat, time.monotonic() + heartbeat
+        self._heartbeat, self._is_sending = heartbeat, False
         self._rest = b""
         self._jobs: list[GateJob] = []
         self._current: str | None = None
@@ -63,8 +62,8 @@ class ControlLine:
 
     @property
     def interval(self) -> float:
-        """Seconds until the next sign of life is due."""
-        return max(0.0, self._beat_at - time.monotonic())
+        """Seconds after which a running gate's attendant looks here by itself."""
+        return self._heartbeat
 
     def filenos(self) -> Sequence[int]:
         """Return what becomes readable when the control process or a signal says something."""
@@ -73,9 +72,6 @@ class ControlLine:
     def should_stop(self) -> bool:
         """Hear what there is to hear, and tell whether the current job is to be ended."""
         self._hear()
-        if self.interval == 0.0:
-            self.send(Heartbeat(job_id=self._current))
-            self._beat_at = time.monotonic() + self._heartbeat
         return self.is_cut or self._current in self._cancelled
 
     def next_job(self) -> GateJob | None:
@@ -88,22 +84,42 @@ class ControlLine:
                 return job
             if self.is_closing:
                 return None
-            select.select(self.filenos(), (), (), self.interval)
+            select.select(self.filenos(), (), ())
         return None
+
+    @contextlib.contextmanager
+    def beating(self) -> Iterator[None]:
+        """Give signs of life meanwhile, whatever this process is at: an alarm interrupts everything.
+
+        The alarm is off again before the interpreter ends, which would let it kill the process.
+        """
+        signal.signal(signal.SIGALRM, lambda *_: self._give_sign())
+        signal.setitimer(signal.ITIMER_REAL, self._heartbeat, self._heartbeat)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _give_sign(self) -> None:
+        """Say that this worker lives, unless it is speaking anyway or the line is full: never wait here."""
+        if not self._is_sending and select.select((), (self._outgoing,), (), 0)[1]:
+            self.send(Heartbeat(job_id=self._current))
 
     def send(self, message: Message) -> None:
         """Say something; a control process that is gone hears nothing, and the line is cut."""
         data = memoryview(encode(message))
+        self._is_sending = True
         try:
             while data:
                 data = data[os.write(self._outgoing, data) :]
         except OSError:
             self.is_cut = True
+        finally:
+            self._is_sending = False
 
     def _hear(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            os.read(self._wakeup, _CHUNK)
-            self.is_cut = True
+            self.is_cut |= not {signal.SIGALRM}.issuperset(os.read(self._wakeup, _CHUNK))
         while not self.is_cut:
             try:
                 data = os.read(self._incoming, _CHUNK)
@@ -147,9 +163,10 @@ def main(arguments: Sequence[str]) -> int:
     worktree = Worktree(slot, source)
     end_strays(str(worktree.slot_dir))
     line.send(Ready(pid=os.getpid()))
-    while (job := line.next_job()) is not None:
-        outcome = execute(job, worktree=worktree, watch=line)
-        line.send(Result(job_id=job.job_id, attempt=job.attempt, outcome=outcome))
+    with line.beating():
+        while (job := line.next_job()) is not None:
+            outcome = execute(job, worktree=worktree, watch=line)
+            line.send(Result(job_id=job.job_id, attempt=job.attempt, outcome=outcome))
     return 0
 
 

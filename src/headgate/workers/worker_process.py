@@ -7,7 +7,6 @@ subprocess streams, and the end of the process is seen even when something else 
 import asyncio
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from headgate.errors import WorkerProtocolError
-from headgate.uet.process_tree import descendants, end_strays
+from headgate.uet.process_tree import end_strays, end_tree
 from headgate.workers.protocol import LONGEST_LINE, Message, decode, encode
 
 _CHUNK: Final = 65536
@@ -101,11 +100,7 @@ class WorkerProcess:
         """
         self._complaint = self._complaint or complaint
         if self._process.returncode is None:
-            below = descendants(self.pid)
-            self._process.kill()
-            for info in below:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(info.pid, signal.SIGKILL)
+            end_tree(self.pid)
 
     async def ended(self) -> None:
         """Wait until it has ended and ``on_end`` was called."""

@@ -181,7 +181,7 @@ def test_notes_that_are_no_transitions_leave_version_and_audit_alone(
     """Heads, heartbeats, loads and failure counts are facts beside the state."""
     notes: list[Any] = [
         lambda connection: runs.record_head(connection, world.run.id, "c" * 40),
-        lambda connection: workers.heartbeat(connection, world.worker.id, LATER),
+        lambda connection: workers.heartbeat(connection, {world.worker.id: LATER}),
         lambda connection: workers.set_load(connection, world.worker.id, 1),
         lambda connection: breakers.count_failures(connection, world.breaker.id, 3),
     ]
@@ -241,7 +241,7 @@ def steps_of(world: World) -> dict[str, list[Step]]:
             tasks.unblock(task),
             tasks.start(task, worker_id=worker.id),
             tasks.produced(task),
-            tasks.retry(task, REASON, trigger="execution_failed", retry_count=1, not_before=LATER),
+            tasks.retry(task, REASON, trigger="execution_failed", retry_count=1, after=timedelta(seconds=1)),
             tasks.retry(task, REASON, trigger="worker_lost", lost_count=1),
             tasks.retry(task, REASON, trigger="validation_failed"),
             tasks.fail(task, REASON, trigger="retries_exhausted"),

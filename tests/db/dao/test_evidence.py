@@ -112,7 +112,7 @@ def make_intent(world: World, **fields: object) -> intents.Intent:
         "ref": "refs/heads/main",
         "old": "a" * 40,
         "new": "b" * 40,
-        "items": (world.patch.id,),
+        "commits": {world.patch.id: "c" * 40},
         "created_at": NOW,
     }
     return intents.Intent(**(plain | fields))  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """Intents: refs that are about to move, written before git is told (design, Landing exactly once)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -25,7 +25,7 @@ class Intent:
         ref: Full name of the ref.
         old: The commit that it must be at; None when it must not exist.
         new: The commit that it goes to.
-        items: The patches that land with it.
+        commits: The commit that each patch has on the ref once it has moved, by patch id.
         state: ``pending``, ``landed`` or ``abandoned``.
         created_at: When it was written.
         completed_at: When it was settled; None while it is pending.
@@ -37,7 +37,7 @@ class Intent:
     ref: str
     old: str | None
     new: str
-    items: Sequence[str] = ()
+    commits: Mapping[str, str] = field(default_factory=dict)
     state: str = "pending"
     created_at: datetime
     completed_at: datetime | None = None

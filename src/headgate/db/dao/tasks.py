@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Literal, Unpack
 
 from sqlalchemy import Connection
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from headgate.db import tables
 from headgate.db.dao import needs as dependency
 from headgate.db.dao.entity import Entities, EntityRow, Note, Remark, step
-from headgate.db.transitions import Context, HasHead, Step
+from headgate.db.transitions import Context, HasHead, Step, WrittenAt
 from headgate.reasons import Reason
 from headgate.state.task import TaskState
 
@@ -136,7 +136,7 @@ def retry(
     reason: Reason,
     *,
     trigger: Literal["execution_failed", "worker_lost", "validation_failed"],
-    not_before: datetime | None = None,
+    after: timedelta = timedelta(),
     retry_count: int | None = None,
     lost_count: int | None = None,
     **remark: Unpack[Remark],
@@ -147,12 +147,12 @@ def retry(
         task: The task.
         reason: Why the attempt was not good.
         trigger: What ended it: itself, the loss of its worker, or the refusal of its patch.
-        not_before: When the next attempt may begin.
+        after: How long to wait before the next attempt may begin.
         retry_count: The new count of failed attempts; None keeps it.
         lost_count: The new count of lost attempts; None keeps it.
         **remark: What else to say.
     """
-    sets: dict[str, Any] = {"reason": reason, "not_before": not_before}
+    sets: dict[str, Any] = {"reason": reason, "not_before": WrittenAt(after=after)}
     sets |= {} if retry_count is None else {"retry_count": retry_count}
     sets |= {} if lost_count is None else {"lost_count": lost_count}
     return step(task, TaskState.RETRYING, trigger, sets, reason=reason, **remark)

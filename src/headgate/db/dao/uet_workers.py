@@ -20,6 +20,7 @@ class UetWorkerRow(EntityRow):
         worker_id: The worker that it belongs to.
         slot: Its number there, from 0.
         pid: Its process.
+        pid_started: When that process began, in its host's own words; empty until it has begun.
         reason: Why it is in its state.
     """
 
@@ -28,6 +29,7 @@ class UetWorkerRow(EntityRow):
     worker_id: str
     slot: int = 0
     pid: int | None = None
+    pid_started: str = ""
     reason: Reason | None = None
     state: UetWorkerState = UetWorkerState.SPAWNING
 
@@ -41,9 +43,9 @@ def of_worker(connection: Connection, worker_id: str) -> list[UetWorkerRow]:
     return ROWS.select(connection, "WHERE worker_id = ? ORDER BY created_at, slot, id", (worker_id,))
 
 
-def ready(uet_worker: HasHead, *, pid: int | None = None, **note: Unpack[Note]) -> Step:
+def ready(uet_worker: HasHead, **note: Unpack[Note]) -> Step:
     """Let it take jobs: its process is there."""
-    return step(uet_worker, UetWorkerState.IDLE, "initialized", {"pid": pid}, **note)
+    return step(uet_worker, UetWorkerState.IDLE, "initialized", **note)
 
 
 def assign(uet_worker: HasHead, **note: Unpack[Note]) -> Step:
@@ -74,6 +76,19 @@ def shut_down(uet_worker: HasHead, **note: Unpack[Note]) -> Step:
 def crash(uet_worker: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
     """Record that its process ended in the middle of a job."""
     return step(uet_worker, UetWorkerState.TERMINATED, "crashed", {"reason": reason}, reason=reason, **remark)
+
+
+def lose(uet_worker: HasHead, reason: Reason) -> Step:
+    """End it because its process is gone, whatever it was at."""
+    match uet_worker.head.state:
+        case UetWorkerState.SPAWNING:
+            return spawn_failed(uet_worker, reason)
+        case UetWorkerState.BUSY:
+            return crash(uet_worker, reason)
+        case UetWorkerState.DRAINING:
+            return drained(uet_worker, reason=reason)
+        case _:
+            return shut_down(uet_worker, reason=reason)
 
 
 def spawn_failed(uet_worker: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:

@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 from headgate.db import tables
 from headgate.db.columns import to_micros
 from headgate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from headgate.db.statements import change_many
 from headgate.db.transitions import HasHead, Step
+from headgate.errors import UnknownEntityError
 from headgate.reasons import Reason
 from headgate.state.worker import WorkerState
 
@@ -20,9 +22,11 @@ class WorkerRow(EntityRow):
     """One worker.
 
     Args:
+        parent_id: The worker that started it and ends with it; None when nobody did.
         name: What people call it.
         host: The host that it runs on.
         pid: Its process there.
+        pid_started: When that process began, in its host's own words: a reused pid is not taken for it.
         capabilities: What it can do.
         affinity: What it prefers or is bound to; never changes.
         max_concurrent_tasks: How many tasks it takes at once.
@@ -33,9 +37,11 @@ class WorkerRow(EntityRow):
 
     machine: ClassVar[str] = "worker"
 
+    parent_id: str | None = None
     name: str
     host: str = ""
     pid: int | None = None
+    pid_started: str = ""
     capabilities: Sequence[str] = ()
     affinity: Mapping[str, Any] = field(default_factory=dict)
     max_concurrent_tasks: int = 1
@@ -47,6 +53,7 @@ class WorkerRow(EntityRow):
 
 ROWS: Final = Entities(tables.workers, WorkerRow)
 get, get_many, insert_many = ROWS.get, ROWS.get_many, ROWS.insert_many
+_HEARTBEAT: Final = f'UPDATE "{tables.workers.name}" SET heartbeat_at = ? WHERE id = ?'
 
 
 def alive(connection: Connection) -> list[WorkerRow]:
@@ -54,13 +61,16 @@ def alive(connection: Connection) -> list[WorkerRow]:
     return ROWS.select(connection, "WHERE completed_at IS NULL ORDER BY created_at, id")
 
 
-def heartbeat(connection: Connection, worker_id: str, at: datetime) -> None:
-    """Note that a worker was heard of; no transition.
+def heartbeat(connection: Connection, heard_at: Mapping[str, datetime]) -> None:
+    """Note when workers were last heard of, by id; no transition.
 
     Raises:
-        UnknownEntityError: There is no such worker.
+        UnknownEntityError: One of them does not exist.
     """
-    ROWS.set_column(connection, worker_id, "heartbeat_at", to_micros(at))
+    rows = [(to_micros(at), worker_id) for worker_id, at in heard_at.items()]
+    if change_many(connection, _HEARTBEAT, rows) != len(rows):
+        known = ROWS.get_many(connection, heard_at)
+        raise UnknownEntityError(next(worker_id for worker_id in heard_at if worker_id not in known))
 
 
 def set_load(connection: Connection, worker_id: str, load: int) -> None:
@@ -88,14 +98,16 @@ def finish(worker: HasHead, *, load: int = 0, **note: Unpack[Note]) -> Step:
     return step(worker, WorkerState.IDLE, "task_finished", {"current_load": load}, **note)
 
 
-def miss_heartbeat(worker: HasHead, **note: Unpack[Note]) -> Step:
+def miss_heartbeat(worker: HasHead, reason: Reason | None = None, **remark: Unpack[Remark]) -> Step:
     """Record that a busy worker was not heard of for too long."""
-    return step(worker, WorkerState.UNRESPONSIVE, "heartbeat_missed", **note)
+    sets = {"reason": reason}
+    return step(worker, WorkerState.UNRESPONSIVE, "heartbeat_missed", sets, reason=reason, **remark)
 
 
 def recover(worker: HasHead, **note: Unpack[Note]) -> Step:
     """Record that it was heard of again; what it had is no longer its own."""
-    return step(worker, WorkerState.IDLE, "heartbeat_recovered", {"current_load": 0}, **note)
+    sets = {"current_load": 0, "reason": None}
+    return step(worker, WorkerState.IDLE, "heartbeat_recovered", sets, **note)
 
 
 def give_up(worker: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
@@ -116,6 +128,19 @@ def reject_registration(worker: HasHead, reason: Reason, **remark: Unpack[Remark
 def vanish(worker: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
     """End an idle worker that was not heard of for too long: it has nothing to recover."""
     return _end(worker, "heartbeat_missed", reason, **remark)
+
+
+def lose(worker: HasHead, reason: Reason) -> Sequence[Step]:
+    """End it because its process is gone, whatever it was at."""
+    match worker.head.state:
+        case WorkerState.INITIALIZING:
+            return [reject_registration(worker, reason)]
+        case WorkerState.BUSY:
+            return [miss_heartbeat(worker, reason), give_up(worker, reason)]
+        case WorkerState.UNRESPONSIVE:
+            return [give_up(worker, reason)]
+        case _:
+            return [vanish(worker, reason)]
 
 
 def _end(worker: HasHead, trigger: str, reason: Reason | None, **remark: Unpack[Remark]) -> Step:

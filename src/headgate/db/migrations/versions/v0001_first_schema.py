@@ -219,9 +219,11 @@ def _create_tables() -> None:
     op.create_table(
         "workers",
         sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("parent_id", sa.Text(), nullable=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=True),
+        sa.Column("pid_started", sa.Text(), nullable=False),
         sa.Column("capabilities", sa.Text(), nullable=False),
         sa.Column("affinity", sa.Text(), nullable=False),
         sa.Column("max_concurrent_tasks", sa.Integer(), nullable=False),
@@ -252,7 +254,16 @@ def _create_tables() -> None:
         ),
         sa.CheckConstraint("length(chain_hash) = 64", name=op.f("ck_workers_chain_hash")),
         sa.CheckConstraint("version >= 1", name=op.f("ck_workers_version")),
+        sa.ForeignKeyConstraint(["parent_id"], ["workers.id"], name=op.f("fk_workers_parent_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
+    )
+    op.create_index(
+        "ix_workers_alive",
+        "workers",
+        ["created_at"],
+        unique=False,
+        sqlite_where=sa.text("completed_at IS NULL"),
+        postgresql_where=sa.text("completed_at IS NULL"),
     )
     op.create_table(
         "uet_workers",
@@ -260,6 +271,7 @@ def _create_tables() -> None:
         sa.Column("worker_id", sa.Text(), nullable=False),
         sa.Column("slot", sa.Integer(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=True),
+        sa.Column("pid_started", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -345,7 +357,7 @@ def _create_tables() -> None:
         sa.Column("ref", sa.Text(), nullable=False),
         sa.Column("old", sa.Text(), nullable=True),
         sa.Column("new", sa.Text(), nullable=False),
-        sa.Column("items", sa.Text(), nullable=False),
+        sa.Column("commits", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("completed_at", sa.BigInteger(), nullable=True),
@@ -390,7 +402,7 @@ def _create_tables() -> None:
             "(state IN ('completed', 'failed', 'cancelled')) = (completed_at IS NOT NULL)",
             name=op.f("ck_tasks_ended_has_end"),
         ),
-        sa.CheckConstraint("kind IN ('patch', 'tool', 'noop')", name=op.f("ck_tasks_kind")),
+        sa.CheckConstraint("kind IN ('patch', 'tool', 'command', 'noop')", name=op.f("ck_tasks_kind")),
         sa.CheckConstraint(
             "state IN ('pending', 'queued', 'blocked', 'running', 'validating', 'completed', 'failed', 'retrying', 'cancelled')",
             name=op.f("ck_tasks_state"),
@@ -573,8 +585,38 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gates")),
     )
     op.create_index(op.f("ix_gates_patch_id"), "gates", ["patch_id"], unique=False)
+    op.create_index(
+        "ix_gates_running",
+        "gates",
+        ["uet_worker_id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'RUNNING'"),
+        postgresql_where=sa.text("state = 'RUNNING'"),
+    )
     op.create_index(op.f("ix_gates_run_id"), "gates", ["run_id"], unique=False)
     op.create_index(op.f("ix_gates_workstream_id"), "gates", ["workstream_id"], unique=False)
+    op.create_table(
+        "requests",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("entity_id", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("operator", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("handled_at", sa.BigInteger(), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "(handled_at IS NULL) = (answer IS NULL)", name=op.f("ck_requests_handled_has_answer")
+        ),
+        sa.CheckConstraint(
+            "handled_at IS NULL OR handled_at >= created_at", name=op.f("ck_requests_times_in_order")
+        ),
+        sa.CheckConstraint("kind IN ('cancel')", name=op.f("ck_requests_kind")),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_requests_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
+    )
+    op.create_index(op.f("ix_requests_run_id_handled_at"), "requests", ["run_id", "handled_at"], unique=False)
     op.create_table(
         "patch_artifacts",
         sa.Column("patch_id", sa.Text(), nullable=False),

@@ -1,0 +1,1 @@
+"""What puts right that something went wrong: lost workers, and later retries, breakers and rollback."""
