@@ -6,37 +6,46 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+import tempfile
 from pathlib import Path
 
-from bench.figures import Figure
+import psutil
+
+BENCHMARKS = ("engine", "land")
 
 
 def main() -> None:
     """Run the benchmark named on the command line."""
-    names = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
     parser = argparse.ArgumentParser(prog="python -m bench")
-    parser.add_argument("name", choices=[name for name in names if name != "figures"])
+    parser.add_argument("name", choices=BENCHMARKS)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--rounds", type=int, default=5, help="alternating runs per case (default 5)")
+    parser.add_argument("--only", metavar="CASE", action="append", help="only this case (may be repeated)")
+    parser.add_argument("--folder", type=Path, help="where to work, on a disk (default: for temporary files)")
     asked = parser.parse_args()
-    figures = importlib.import_module(f"bench.{asked.name}").measure(rounds=asked.rounds)
+    benchmark = importlib.import_module(f"bench.{asked.name}")
+    cases = asked.only or benchmark.CASES
+    if unknown := set(cases) - set(benchmark.CASES):
+        parser.error(f"{', '.join(sorted(unknown))}: the cases are {', '.join(benchmark.CASES)}")
+    with tempfile.TemporaryDirectory(prefix="headgate-bench-", dir=asked.folder) as name:
+        folder = Path(name).resolve()
+        if _file_system(folder) in {"tmpfs", "ramfs"}:
+            parser.error(f"{folder.parent} is memory, not a disk; name a folder with --folder")
+        figures = benchmark.measure(cases, folder=folder, rounds=asked.rounds)
     if asked.json:
         system = f"{platform.system()} {platform.machine()}"
         machine = f"{system}, {os.cpu_count()} cores, Python {platform.python_version()}"
         report = {"name": asked.name, "machine": machine, "figures": [figure.as_json() for figure in figures]}
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:
-        _print(figures)
+        width = max(len(figure.case) for figure in figures)
+        sys.stdout.write("".join(figure.line(width) + "\n" for figure in figures))
 
 
-def _print(figures: Sequence[Figure]) -> None:
-    width = max(len(figure.case) for figure in figures)
-    for figure in figures:
-        sys.stdout.write(
-            f"{figure.case:<{width}}  headgate {figure.headgate:8.1f}  {figure.peer} {figure.other:8.1f} "
-            f"{figure.unit}  ratio {figure.ratio:.2f}\n"
-        )
+def _file_system(folder: Path) -> str:
+    """Return the kind of file system that a folder is on."""
+    mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
+    return next((mounts[place] for place in (folder, *folder.parents) if place in mounts), "")
 
 
 if __name__ == "__main__":

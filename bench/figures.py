@@ -1,4 +1,4 @@
-"""A figure: what Headgate and a peer did in the same run, and how they compare."""
+"""Figures: how Headgate and a peer compare in the same run, or what Headgate should need at most."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +16,7 @@ class Figure:
         peer: Who it is compared with.
         other: The peer's median, in ``unit``.
         ratio: The median of the ratios run by run, Headgate to peer: above 1, Headgate did more per second.
+        asked: What the ratio should be at least; None when nobody asked.
         unit: Such as ``patches/s``.
     """
 
@@ -24,12 +25,48 @@ class Figure:
     peer: str
     other: float
     ratio: float
+    asked: float | None
     unit: str
 
     def as_json(self) -> dict[str, Any]:
         """Return the figure as a JSON object."""
-        values = asdict(self).items()
-        return {name: round(value, 3) if isinstance(value, float) else value for name, value in values}
+        return _rounded(self)
+
+    def line(self, width: int) -> str:
+        """Return a line for people, the case padded to a width."""
+        asked = "" if self.asked is None else f"  asked {self.asked:.2f} {_verdict(self.ratio >= self.asked)}"
+        return (
+            f"{self.case:<{width}}  headgate {self.headgate:8.1f}  {self.peer} {self.other:8.1f} "
+            f"{self.unit}  ratio {self.ratio:.2f}{asked}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """Something that should stay small.
+
+    Args:
+        case: What was measured.
+        headgate: The median.
+        asked: What it should be at most.
+        unit: Such as ``s``.
+    """
+
+    case: str
+    headgate: float
+    asked: float
+    unit: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the limit as a JSON object."""
+        return _rounded(self)
+
+    def line(self, width: int) -> str:
+        """Return a line for people, the case padded to a width."""
+        verdict = _verdict(self.headgate <= self.asked)
+        return (
+            f"{self.case:<{width}}  headgate {self.headgate:8.2f} {self.unit}  asked {self.asked:g} {verdict}"
+        )
 
 
 def rates(
@@ -40,6 +77,7 @@ def rates(
     headgate: Callable[[], float],
     peers: Mapping[str, Callable[[], float]],
     rounds: int,
+    asked: Mapping[str, float] | None = None,
 ) -> Sequence[Figure]:
     """Run Headgate and its peers in turn, ``rounds`` times after one warm-up each, and compare their rates.
 
@@ -50,6 +88,7 @@ def rates(
         headgate: Does it once and returns the seconds that took.
         peers: By name, the same for each peer.
         rounds: How many times each runs.
+        asked: What the ratio to a peer should be at least, by the peer's name.
     """
     contenders = {"headgate": headgate, **peers}
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
@@ -67,7 +106,17 @@ def rates(
             ratio=statistics.median(
                 theirs / ours for ours, theirs in zip(seconds["headgate"], seconds[name], strict=True)
             ),
+            asked=(asked or {}).get(name),
             unit=unit,
         )
         for name in peers
     ]
+
+
+def _rounded(figure: Figure | Limit) -> dict[str, Any]:
+    values = asdict(figure).items()
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in values}
+
+
+def _verdict(is_reached: bool) -> str:
+    return "reached" if is_reached else "MISSED"

@@ -4,18 +4,17 @@ Whole commands are timed, from a fresh clone to the last patch on the branch, st
 """
 
 import json
-import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench import repository
 from bench.figures import Figure, rates
 
 PATCHES = 500
@@ -24,6 +23,8 @@ FILES_IN_A_DIRECTORY = 40
 LINES = 60
 SEED = 20260101
 GATE = "true"
+SIZES = {"small": 300, "large": 5500}
+CASES = (*SIZES, "gated")
 LOOP = (
     f'for p in "$1"/*.patch; do git apply --index "$p" && sh -c {GATE} && '
     'git commit -qm "$(basename "$p")" || exit 1; done'
@@ -41,12 +42,12 @@ class Stage:
     tree: str
 
 
-def measure(*, rounds: int) -> Sequence[Figure]:
+def measure(cases: Collection[str], *, folder: Path, rounds: int) -> Sequence[Figure]:
     """Measure landing without gates on two sizes of repository, and with a gate that does nothing."""
     figures: list[Figure] = []
-    with tempfile.TemporaryDirectory(prefix="headgate-bench-") as folder:
-        for files in (300, 5500):
-            stage = _stage(Path(folder) / f"plain-{files}", files=files, patches=PATCHES, gate=False)
+    for size, files in SIZES.items():
+        if size in cases:
+            stage = _stage(folder / size, files=files, patches=PATCHES, gate=False)
             figures += rates(
                 f"{PATCHES} patches, {files} files, no gate",
                 count=PATCHES,
@@ -55,7 +56,8 @@ def measure(*, rounds: int) -> Sequence[Figure]:
                 peers={"git am": partial(_git_am, stage)},
                 rounds=rounds,
             )
-        stage = _stage(Path(folder) / "gated", files=300, patches=GATED_PATCHES, gate=True)
+    if "gated" in cases:
+        stage = _stage(folder / "gated", files=300, patches=GATED_PATCHES, gate=True)
         figures += rates(
             f"{GATED_PATCHES} patches, 300 files, no-op gate, 2 workers",
             count=GATED_PATCHES,
@@ -84,55 +86,47 @@ def _timed(stage: Stage, command: Sequence[str], *, plan: bool = False) -> float
     """Run a command in a fresh clone; make sure that it did the work; return the seconds it took."""
     with tempfile.TemporaryDirectory(prefix="round-", dir=stage.origin.parent) as folder:
         clone = Path(folder) / "clone"
-        _git(stage.origin, "clone", "-q", str(stage.origin), str(clone))
+        repository.git(stage.origin, "clone", "-q", str(stage.origin), str(clone))
         if plan:
             (clone.parent / "plan.yaml").write_text(stage.plan.replace("{clone}", str(clone)))
         words = [word.replace("{clone}", str(clone)) for word in command]
         began = time.perf_counter()
-        done = subprocess.run(words, cwd=clone, capture_output=True, check=False, env=_environment())
+        done = subprocess.run(
+            words, cwd=clone, capture_output=True, check=False, env=repository.environment()
+        )
         took = time.perf_counter() - began
         if done.returncode:
             raise SystemExit(f"{words} failed:\n{done.stderr.decode(errors='replace')}")
-        tree = _git(clone, "rev-parse", "HEAD^{tree}")
+        tree = repository.git(clone, "rev-parse", "HEAD^{tree}")
         if tree != stage.tree:
             raise SystemExit(f"{words[:4]} made the tree {tree}, not {stage.tree}")
         return took
 
 
-def _environment() -> dict[str, str]:
-    """Return a user's environment: programs may keep what they compiled, and nobody's settings interfere."""
-    unwanted = ("GIT_", "HEADGATE_", "PYTHONDONTWRITEBYTECODE")
-    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-
-
 def _stage(folder: Path, *, files: int, patches: int, gate: bool) -> Stage:
     """Make a repository of text files and a series of edits to one or two of them each."""
     chance = random.Random(SEED)  # noqa: S311 - the same repository every time
-    origin = folder / "origin"
-    origin.mkdir(parents=True)
-    _git(origin, "init", "-q", "-b", "main")
-    _git(origin, "config", "user.name", "Bench")
-    _git(origin, "config", "user.email", "bench@example.org")
+    origin = repository.make(folder / "origin")
     names = [f"d{at // FILES_IN_A_DIRECTORY}/f{at}.txt" for at in range(files)]
     for name in names:
         path = origin / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("".join(f"line {line} {chance.random()}\n" for line in range(LINES)))
-    _commit(origin, "base")
-    base = _git(origin, "rev-parse", "HEAD")
+    repository.commit(origin, "base")
+    base = repository.git(origin, "rev-parse", "HEAD")
     for number in range(patches):
         for name in chance.sample(names, chance.choice((1, 1, 2))):
             lines = (origin / name).read_text().splitlines(keepends=True)
             lines[chance.randrange(len(lines))] = f"patch {number} {chance.random()}\n"
             (origin / name).write_text("".join(lines))
-        _commit(origin, f"patch {number}")
-    tree = _git(origin, "rev-parse", "HEAD^{tree}")
+        repository.commit(origin, f"patch {number}")
+    tree = repository.git(origin, "rev-parse", "HEAD^{tree}")
     out = folder / "patches"
-    _git(origin, "format-patch", "-q", "--full-index", "-o", str(out), f"{base}..HEAD")
+    repository.git(origin, "format-patch", "-q", "--full-index", "-o", str(out), f"{base}..HEAD")
     mailbox = folder / "series.mbox"
     mailbox.write_bytes(b"".join(path.read_bytes() for path in sorted(out.iterdir())))
-    _git(origin, "reset", "-q", "--hard", base)
-    _git(origin, "gc", "-q")
+    repository.git(origin, "reset", "-q", "--hard", base)
+    repository.git(origin, "gc", "-q")
     return Stage(origin=origin, patches=out, mailbox=mailbox, plan=_plan(out, gate=gate), tree=tree)
 
 
@@ -148,14 +142,3 @@ def _plan(patches: Path, *, gate: bool) -> str:
         "workstreams": {"series": {"tasks": tasks}},
     }
     return json.dumps(plan, indent=1)
-
-
-def _commit(folder: Path, message: str) -> None:
-    _git(folder, "add", "-A")
-    _git(folder, "commit", "-q", "-m", message)
-
-
-def _git(folder: Path, *words: str) -> str:
-    git = shutil.which("git") or "git"
-    done = subprocess.run([git, *words], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()

@@ -275,7 +275,13 @@ class Headgate:
             newest = runs.newest(conn) if run_id is None else runs.get(conn, run_id)
             if newest is None:
                 raise UsageError("there is no run yet; `headgate run PLAN` begins one")
-            return run_report(conn, newest.id, tree_of=self.repository.tree_of, now=self.clock.now())
+            return run_report(
+                conn,
+                newest.id,
+                tree_of=self.repository.tree_of,
+                now=self.clock.now(),
+                is_alive=self._is_at_work(conn, newest),
+            )
 
     def close(self) -> None:
         """Let go of the database and the repository."""

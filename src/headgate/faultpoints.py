@@ -6,12 +6,21 @@ crashes (tests/integration/test_crash.py) set that variable; nothing else does.
 
 import os
 import signal
+from collections.abc import Callable, Mapping
 from typing import Final
 
 VARIABLE: Final = "HEADGATE_FAULTPOINT"
-"""``name`` or ``name@3``: which place ends the process, and at which passing of it (default: the first)."""
+"""``name``, ``name@3`` or ``name@3:control``: a place, which passing of it (default: the first), and who is
+killed there: the process that passes it, the control process that started this worker, or both."""
 
-_name, _, _count = os.environ.get(VARIABLE, "").partition("@")
+_VICTIMS: Final[Mapping[str, Callable[[], tuple[int, ...]]]] = {
+    "": lambda: (os.getpid(),),
+    "control": lambda: (os.getppid(),),
+    "both": lambda: (os.getppid(), os.getpid()),
+}
+
+_place, _, _victim = os.environ.get(VARIABLE, "").partition(":")
+_name, _, _count = _place.partition("@")
 _left = int(_count or "1")
 
 
@@ -25,4 +34,5 @@ def _meet() -> None:
     global _left  # noqa: PLW0603 - how often the one place that is asked for was passed
     _left -= 1
     if _left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+        for pid in _VICTIMS[_victim]():
+            os.kill(pid, signal.SIGKILL)

@@ -184,6 +184,6 @@ def test_a_run_whose_process_is_gone_says_that_nothing_is_under_way() -> None:
     """A state that nobody will ever change is not shown as progress."""
     report = a_report([a_stream("parser", "executing")], [a_task("parser/a", "running")], state="running")
     shown = printed({**report, "alive": False})
-    assert "its process is gone; nothing is under way; start the plan again" in shown
+    assert "its process is gone; nothing is under way; `headgate resume run_1` goes on" in shown
     assert "so far" not in shown
     assert "its process is gone" not in printed({**report, "alive": True})

@@ -68,12 +68,19 @@ def a_gate(conn: Connection, id_: str, *, passes: bool, is_flaky: bool = False) 
 
 def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connection) -> None:
     """Every field of the public face is there; the target stays where it is."""
-    report = run_report(conn, RUN, tree_of=lambda commit: f"tree of {commit}")
+    report = run_report(conn, RUN, tree_of=lambda commit: f"tree of {commit}", is_alive=False)
+    waiting = {
+        "for": "a process to go on with the run: its own is gone",
+        "since": "2026-01-01T12:00:00.000Z",
+        "until": "`headgate resume run_1`",
+        "moving": False,
+    }
     assert report == {
         "run_id": "run_1",
         "name": "trial",
         "state": "pending",
         "reason": None,
+        "waiting": waiting,
         "repository": "/r/.git",
         "target": {"ref": "refs/heads/main", "old": OLD, "new": OLD, "tree": f"tree of {OLD}"},
         "workstreams": [
@@ -85,6 +92,7 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
                 "critical": True,
                 "reason": None,
                 "landed": None,
+                "waiting": waiting,
             }
         ],
         "tasks": [
@@ -96,6 +104,7 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
                 "reason": None,
                 "retry_count": 0,
                 "patch": None,
+                "waiting": waiting,
             }
         ],
         "gates": {"run": 0, "reused": 0, "passed": 0, "failed": 0, "flaky": 0},

@@ -11,7 +11,21 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from headgate.cli import audit, clean, demo, events, init, machines, patch, plan, run, status
+from headgate.cli import (
+    audit,
+    cancel,
+    clean,
+    demo,
+    events,
+    init,
+    machines,
+    patch,
+    plan,
+    resume,
+    run,
+    status,
+    workers,
+)
 from headgate.cli.exit_codes import ExitCode, code_of_error, is_expected
 from headgate.cli.output import fail
 from headgate.cli.standard_streams import NAME, discard_output, is_reader_gone
@@ -35,12 +49,15 @@ ORDER: Final = (
     "init",
     "plan",
     "run",
+    "resume",
+    "cancel",
     "status",
     "runs",
     "patch",
     "quarantine",
     "events",
     "audit",
+    "workers",
     "machines",
     "clean",
 )
@@ -186,11 +203,14 @@ app.command("demo", rich_help_panel=FIRST_STEPS)(demo.demo)
 app.command("init", rich_help_panel=FIRST_STEPS)(init.init)
 app.add_typer(plan.app, name="plan", rich_help_panel=RUNNING)
 app.command("run", rich_help_panel=RUNNING)(run.run)
+app.command("resume", rich_help_panel=RUNNING)(resume.resume)
+app.command("cancel", rich_help_panel=RUNNING)(cancel.cancel)
 app.command("status", rich_help_panel=RUNNING)(status.status)
 app.command("runs", rich_help_panel=RUNNING)(status.runs)
 app.add_typer(patch.app, name="patch", rich_help_panel=LEDGER)
 app.command("quarantine", rich_help_panel=LEDGER)(patch.quarantine)
 app.command("events", rich_help_panel=RECORD)(events.events)
 app.add_typer(audit.app, name="audit", rich_help_panel=RECORD)
+app.command("workers", rich_help_panel=UPKEEP)(workers.workers)
 app.command("machines", rich_help_panel=UPKEEP)(machines.machines)
 app.command("clean", rich_help_panel=UPKEEP)(clean.clean)

@@ -25,7 +25,7 @@ Report = Mapping[str, Any]
 MOST_LINES: Final = 40
 """Lines per part of a summary; a run of hundreds of workstreams is counted, not listed."""
 
-ABANDONED: Final = "its process is gone; nothing is under way; start the plan again"
+ABANDONED: Final = "its process is gone; nothing is under way; `headgate resume {}` goes on"
 
 SHORT: Final = 10
 """Characters of a commit id that people are shown."""
@@ -42,7 +42,7 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
     out.print(_headline(report))
     out.print(_target_line(report))
     if _is_abandoned(report):
-        out.print(f"  {ABANDONED}", style="yellow")
+        out.print(f"  {ABANDONED.format(report['run_id'])}", style="yellow")
     if every_task:
         _print_tasks(out, report["tasks"])
     else:
@@ -141,10 +141,17 @@ def _print_open(out: "Console", streams: Sequence[Report]) -> None:
         return
     grid = table("", "under way", "state", "why", wide="why")
     for stream in still[:MOST_LINES]:
-        grid.add_row(
-            _symbol(stream["state"]), safe(stream["name"]), stream["state"], reason_line(stream["reason"])
-        )
+        grid.add_row(_symbol(stream["state"]), safe(stream["name"]), stream["state"], _why(stream))
     _print_grid(out, grid, more=len(still) - MOST_LINES)
+
+
+def _why(entity: Report, reason: Report | None = None) -> str:
+    """Say why an entity is where it is: what it waits for, or why it ended."""
+    waiting = entity.get("waiting")
+    if waiting is None:
+        return reason_line(reason or entity["reason"])
+    verb = "works:" if waiting["moving"] else "waits for"
+    return f"{verb} {safe(waiting['for'])}; until {safe(waiting['until'])}"
 
 
 def _print_refused(out: "Console", report: Report) -> None:
@@ -194,7 +201,7 @@ def _print_tasks(out: "Console", tasks: Sequence[Report]) -> None:
             task["state"],
             *([] if narrow else [patch["id"] if patch else "-"]),
             ledger,
-            reason_line((patch and patch["reason"]) or task["reason"]),
+            _why(task, (patch and patch["reason"]) or task["reason"]),
         )
     _print_grid(out, grid, more=0)
 

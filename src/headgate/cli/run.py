@@ -1,9 +1,13 @@
 """``headgate run``: take a plan to its end, and say what landed, what did not, and why."""
 
+import getpass
 import os
+import sys
+import time
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -11,12 +15,16 @@ from headgate.cli.exit_codes import code_of_run
 from headgate.cli.output import console, print_json, print_table, safe, table
 from headgate.cli.progress_view import watcher
 from headgate.cli.standard_streams import reader_may_leave
-from headgate.errors import InterruptedRunError
+from headgate.errors import InterruptedRunError, TargetBusyError, UsageError
+from headgate.ids import RunId
 
 if TYPE_CHECKING:
     from headgate.bootstrap import Headgate
     from headgate.plan.loader import LoadedPlan
 
+
+POLL_SECONDS: Final = 0.5
+"""How often it is looked whether a target that is held has become free."""
 
 _MOST_WORKERS: Final = 1024
 """As in the settings, which are not loaded before they are needed."""
@@ -28,30 +36,45 @@ def _in_bounds(workers: int | None) -> int | None:
     return workers
 
 
-def run(
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        "-w",
+        callback=_in_bounds,
+        metavar="N",
+        help="Gates that run at once. [default: one per CPU]",
+    ),
+]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print the result as one JSON object; progress goes to standard error."),
+]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Wait while another run holds the target, instead of failing.")
+]
+
+
+def run(  # noqa: PLR0917 - the options of a command line
     plan_file: Annotated[Path, typer.Argument(metavar="FILE", help="The plan, YAML or JSON.")],
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            "-w",
-            callback=_in_bounds,
-            metavar="N",
-            help="Gates that run at once. [default: one per CPU]",
-        ),
-    ] = None,
+    workers: Workers = None,
     dry_run: Annotated[
         bool,
         typer.Option(
             "--dry-run", help="Check everything, say what would run in which order; create nothing."
         ),
     ] = False,
-    as_json: Annotated[
+    as_json: AsJson = False,
+    wait: Wait = False,
+    resume: Annotated[
         bool,
-        typer.Option("--json", help="Print the result as one JSON object; progress goes to standard error."),
+        typer.Option("--resume", help="Go on with a run of this plan that was interrupted, if there is one."),
+    ] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Cancel a run of this plan that was interrupted, and begin anew.")
     ] = False,
 ) -> None:
-    """Run a plan to its end. Ctrl-C once lets what is running finish; twice cancels.
+    """Run a plan to its end. Ctrl-C once lets what runs finish, and `headgate resume` goes on; twice cancels.
 
     Exit codes: 0 the run succeeded, 1 it failed, 2 the plan or the repository is not in order (nothing was
     started), 3 cancelled or interrupted, 4 git, the database or the disk failed.
@@ -64,13 +87,67 @@ def run(
         return
     from headgate.bootstrap import Headgate
 
+    if resume and anew:
+        raise UsageError("--resume goes on with what was interrupted, --anew cancels it; say one of them")
     with Headgate.for_plan(loaded) as headgate:
-        outcome = run_plan(headgate, loaded, workers=workers, progress_on_stderr=as_json)
+        earlier = _interrupted_before(headgate, loaded)
+        choice = Choice.RESUME if resume else Choice.ANEW if anew else None
+        if earlier is not None and (choice or _ask(earlier)) is Choice.RESUME:
+            outcome = go_on(headgate, earlier, workers=workers, wait=wait, progress_on_stderr=as_json)
+        else:
+            if earlier is not None:
+                message = "the plan was begun anew"
+                headgate.cancel(earlier, message=message, operator=operator_name())
+            outcome = run_plan(headgate, loaded, workers=workers, wait=wait, progress_on_stderr=as_json)
+    finish(outcome, as_json=as_json)
+
+
+class Choice(Enum):
+    """What to do about a run of the same plan that was interrupted."""
+
+    RESUME = "r"
+    ANEW = "a"
+
+
+def _interrupted_before(headgate: "Headgate", loaded: "LoadedPlan") -> RunId | None:
+    """Find the newest run of the same plan file that was interrupted."""
+    file = str(loaded.path)
+    same = [row for row in headgate.interrupted() if row.plan_file == file]
+    return RunId(same[-1].id) if same else None
+
+
+def _ask(earlier: RunId) -> Choice:
+    """Ask what to do about an interrupted run.
+
+    Raises:
+        UsageError: There is nobody to ask, or no answer.
+    """
+    question = f"run {earlier} of this plan was interrupted"
+    refusal = UsageError(
+        f"{question}; `headgate resume {earlier}` (or --resume) goes on with it, "
+        "--anew cancels it and begins anew. Nothing was started."
+    )
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise refusal
+    answer = typer.prompt(f"{question}. [r]esume it, begin [a]new, or [l]eave it?", default="r", err=True)
+    try:
+        return Choice(answer.strip().lower()[:1])
+    except ValueError as error:
+        raise refusal from error
+
+
+def finish(outcome: "Outcome", *, as_json: bool) -> NoReturn:
+    """Print what became of a run, and leave with its exit code."""
     with reader_may_leave():
         _print_report(outcome.report, as_json=as_json)
     if outcome.interruption is not None:
         raise outcome.interruption
     raise typer.Exit(code_of_run(outcome.report["state"]))
+
+
+def operator_name() -> str:
+    """Say who sits here: ``HEADGATE_OPERATOR``, or the login name."""
+    return os.environ.get("HEADGATE_OPERATOR") or getpass.getuser()
 
 
 def _print_report(report: dict[str, Any], *, as_json: bool) -> None:
@@ -98,10 +175,50 @@ class Outcome:
 
 
 def run_plan(
-    headgate: "Headgate", loaded: "LoadedPlan", *, workers: int | None, progress_on_stderr: bool
+    headgate: "Headgate",
+    loaded: "LoadedPlan",
+    *,
+    workers: int | None,
+    progress_on_stderr: bool,
+    wait: bool = False,
 ) -> Outcome:
     """Admit a plan and run it while showing its progress; an interrupted run is reported like any other."""
-    run_id = headgate.admit(loaded)
+    patience = Patience() if wait else None
+    while True:
+        try:
+            run_id = headgate.admit(loaded)
+            break
+        except TargetBusyError as error:
+            if patience is None:
+                raise
+            patience(error)
+    return execute(headgate, run_id, workers=workers, progress_on_stderr=progress_on_stderr)
+
+
+def go_on(
+    headgate: "Headgate", run_id: RunId, *, workers: int | None, wait: bool, progress_on_stderr: bool
+) -> Outcome:
+    """Go on with a run that was interrupted, while showing its progress."""
+    headgate.take_hold(run_id, wait=Patience() if wait else None)
+    return execute(headgate, run_id, workers=workers, progress_on_stderr=progress_on_stderr)
+
+
+class Patience:
+    """Waits for whoever holds the target, saying once who that is."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def __call__(self, error: TargetBusyError) -> None:
+        """Wait a little."""
+        if str(error) != self._said:
+            console(stderr=True).print(f"waiting: {safe(str(error))}")
+            self._said = str(error)
+        time.sleep(POLL_SECONDS)
+
+
+def execute(headgate: "Headgate", run_id: RunId, *, workers: int | None, progress_on_stderr: bool) -> Outcome:
+    """Run a run whose target is held, while showing its progress."""
     interruption = None
     with watcher(stderr=progress_on_stderr) as watching:
         try:
@@ -113,11 +230,7 @@ def run_plan(
 
 def report_of(headgate: "Headgate", run_id: str) -> dict[str, Any]:
     """Read the report of a run as it stands now, and whether a living process is at work on it."""
-    from headgate.orchestrator.report import run_report
-
-    now = headgate.clock.now()
-    with headgate.database.read() as conn:
-        report = run_report(conn, run_id, tree_of=headgate.repository.tree_of, now=now)
+    report = headgate.report(RunId(run_id))
     has_ended = report["state"] not in {"pending", "running"}
     return {**report, "alive": not has_ended and headgate.is_alive(run_id)}
 

@@ -69,7 +69,7 @@ def create(conn: Connection, repository: Repository, admission: Admission, *, at
         landing=str(plan.landing),
         strict=plan.strict,
         plan=plan.as_json(),
-        plan_file=str(admission.loaded.path),
+        plan_file=str(admission.loaded.path.absolute()),
         old_head=target.commit,
     )
     runs.insert_many(conn, [run], at=at)

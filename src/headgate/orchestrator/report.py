@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from headgate.db.dao import gates, patches, runs, tasks, verdicts, workstreams
+from headgate.db.dao import gates, intents, patches, runs, tasks, verdicts, workstreams
 from headgate.db.dao.gates import GateRow
 from headgate.db.dao.patches import PatchRow
 from headgate.db.dao.runs import RunRow
@@ -18,6 +18,7 @@ from headgate.db.dao.verdicts import Evidence
 from headgate.db.dao.workstreams import WorkstreamRow
 from headgate.events import iso_millis
 from headgate.ids import RunId
+from headgate.orchestrator.waiting import RunRows, why_waiting
 from headgate.reasons import Reason
 from headgate.state.gate import GateState
 
@@ -30,6 +31,7 @@ def run_report(
     *,
     tree_of: Callable[[str], str] | None = None,
     now: datetime | None = None,
+    is_alive: bool = True,
 ) -> Json:
     """Describe a run: its target, each workstream and task with its reason, and what the gates did.
 
@@ -38,6 +40,7 @@ def run_report(
         run_id: Which run.
         tree_of: Gives the tree id of a commit; without it ``target.tree`` is null.
         now: What time it is, for the seconds of a run that has not ended; without it they are null.
+        is_alive: Whether a living process is at work on it.
 
     Returns:
         The object of the public face, ready for ``json.dumps``.
@@ -47,7 +50,19 @@ def run_report(
     """
     run = runs.get(conn, RunId(run_id))
     streams = workstreams.of_run(conn, run.id)
+    rows = tasks.of_run(conn, run.id)
     ledger = patches.of_run(conn, run.id)
+    judged = gates.of_run(conn, run.id)
+    every = RunRows(
+        run=run,
+        workstreams=streams,
+        tasks=rows,
+        patches=ledger,
+        gates=judged,
+        landing={intent.workstream_id for intent in intents.pending(conn, run.id)},
+        needs={**workstreams.needs(conn, run.id), **tasks.needs(conn, run.id)},
+    )
+    waits = {key: why.as_json() for key, why in why_waiting(every, is_alive=is_alive).items()}
     subjects = [*(patch.id for patch in ledger), *(stream.id for stream in streams)]
     names = {stream.id: stream.name for stream in streams}
     newest = _newest_patches(ledger)
@@ -56,13 +71,18 @@ def run_report(
         "name": run.name,
         "state": str(run.state),
         "reason": _reason(run.reason),
+        "waiting": waits.get(run.id),
         "repository": run.repository,
         "target": _target(run, tree_of),
-        "workstreams": [_workstream(stream) for stream in streams],
+        "workstreams": [{**_workstream(stream), "waiting": waits.get(stream.id)} for stream in streams],
         "tasks": [
-            _task(task, names[task.workstream_id], newest.get(task.id)) for task in tasks.of_run(conn, run.id)
+            {
+                **_task(task, names[task.workstream_id], newest.get(task.id)),
+                "waiting": waits.get(task.id),
+            }
+            for task in rows
         ],
-        "gates": _gates(gates.of_run(conn, run.id), verdicts.evidence(conn, subjects)),
+        "gates": _gates(judged, verdicts.evidence(conn, subjects)),
         "seconds": _seconds(run, now),
         "created_at": _moment(run.created_at),
         "started_at": _moment(run.started_at),

@@ -277,7 +277,7 @@ class TaskPlan(_Part):
     )
     timeout: Duration | None = Field(
         default=None,
-        description="Wall time of its tool or command. Default: the tool's, or the setting `command_timeout`.",
+        description="Wall time of its tool or command. Default: the tool's, or `command_timeout`.",
     )
     max_retries: Count = Field(default=3, description="How often a tool or command is tried again.")
     critical: StrictBool = Field(default=True, description="Its failure fails the workstream.")

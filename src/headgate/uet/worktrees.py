@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from headgate.errors import GitError, WorktreeError
+from headgate.faultpoints import reach
 from headgate.uet.git import run_git
 from headgate.uet.removal import kind_of, remove
 from headgate.uet.tree_manifest import KeepRules, OwnerChangedError, TreeManifest
@@ -149,6 +150,7 @@ class Worktree:
             manifest.expect(self._listed())
         manifest.clean()
         self._git("checkout", "--quiet", "--force", "--detach", "--no-recurse-submodules", commit)
+        reach("worktree.setup")
         manifest.survey()
         self._manifest = manifest
         self._show_repository(commit, rules)

@@ -1,0 +1,41 @@
+"""``headgate cancel``: end a run, or a workstream or task of one."""
+
+from typing import Annotated
+
+import typer
+
+from headgate.cli.output import console, print_json, safe
+
+
+def cancel(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|WORKSTREAM|TASK", help="Its id, the beginning of one, or the plan's name of it."
+        ),
+    ],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")] = "",
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="RUN", help="Where to look for names."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """End a run, a workstream or a task now, wherever it is being worked on.
+
+    What has landed stays. What is just landing ends only if it has not landed.
+    """
+    from headgate.bootstrap import Headgate
+    from headgate.cli.run import operator_name
+    from headgate.cli.status import run_named
+    from headgate.db.dao import lookup
+
+    with Headgate.open(create=False) as headgate:
+        with headgate.database.read() as conn:
+            within = None if run is None else run_named(conn, run)
+            found = lookup.find(conn, what, kinds=["run", "workstream", "task"], run_id=within)
+        said = headgate.cancel(found.id, message=reason, operator=operator_name())
+    if as_json:
+        print_json({"id": found.id, "name": found.name, "answer": said})
+    else:
+        console().print(safe(said))

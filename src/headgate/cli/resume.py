@@ -1,0 +1,56 @@
+"""``headgate resume``: go on with a run after a crash or an interruption."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headgate.cli.run import AsJson, Wait, Workers, finish, go_on
+from headgate.errors import UsageError
+from headgate.ids import RunId
+
+if TYPE_CHECKING:
+    from headgate.bootstrap import Headgate
+
+
+def resume(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="A run's id or its beginning. [default: the one that was interrupted]"
+        ),
+    ] = None,
+    workers: Workers = None,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a run whose process was interrupted, ended or killed: nothing is lost, nothing lands twice.
+
+    Exit codes are those of `run`.
+    """
+    from headgate.bootstrap import Headgate
+
+    with Headgate.open(create=False) as headgate:
+        run_id = _named(headgate, run) if run is not None else _interrupted(headgate)
+        outcome = go_on(headgate, run_id, workers=workers, wait=wait, progress_on_stderr=as_json)
+    finish(outcome, as_json=as_json)
+
+
+def _named(headgate: "Headgate", text: str) -> RunId:
+    from headgate.cli.status import find_run
+
+    return RunId(find_run(headgate, text))
+
+
+def _interrupted(headgate: "Headgate") -> RunId:
+    """Find the one run that was interrupted.
+
+    Raises:
+        UsageError: There is none, or there are several.
+    """
+    found = headgate.interrupted()
+    if not found:
+        raise UsageError("no run was interrupted; `headgate runs` lists them all")
+    if len(found) > 1:
+        listed = ", ".join(f"{row.id} ({row.name})" for row in found)
+        raise UsageError(f"{len(found)} runs were interrupted; say which one: {listed}")
+    return RunId(found[0].id)
