@@ -6,26 +6,28 @@ crashes (tests/integration/test_crash.py) set that variable; nothing else does.
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 VARIABLE: Final = "HEADGATE_FAULTPOINT"
-"""``name``, ``name@3`` or ``name@3:control``: a place, which passing of it (default: the first), and who is
-killed there: the process that passes it, the control process that started this worker, or both."""
+"""``name``, ``name@3`` or ``name@3:control``: a place, which passing of it (default: the first), and what
+happens there: the process that passes it is killed (default) or stopped (``stop``), or the control process that
+started this worker is killed (``control``), or both of them (``both``)."""
 
-_VICTIMS: Final[Mapping[str, Callable[[], tuple[int, ...]]]] = {
-    "": lambda: (os.getpid(),),
-    "control": lambda: (os.getppid(),),
-    "both": lambda: (os.getppid(), os.getpid()),
+_ACTS: Final[Mapping[str, Callable[[], Sequence[tuple[int, signal.Signals]]]]] = {
+    "": lambda: [(os.getpid(), signal.SIGKILL)],
+    "stop": lambda: [(os.getpid(), signal.SIGSTOP)],
+    "control": lambda: [(os.getppid(), signal.SIGKILL)],
+    "both": lambda: [(os.getppid(), signal.SIGKILL), (os.getpid(), signal.SIGKILL)],
 }
 
-_place, _, _victim = os.environ.get(VARIABLE, "").partition(":")
+_place, _, _act = os.environ.get(VARIABLE, "").partition(":")
 _name, _, _count = _place.partition("@")
 _left = int(_count or "1")
 
 
 def reach(name: str) -> None:
-    """Pass a place; the process is killed here if a test wants it."""
+    """Pass a place; the process ends here if a test wants it."""
     if name == _name:
         _meet()
 
@@ -34,5 +36,5 @@ def _meet() -> None:
     global _left  # noqa: PLW0603 - how often the one place that is asked for was passed
     _left -= 1
     if _left == 0:
-        for pid in _VICTIMS[_victim]():
-            os.kill(pid, signal.SIGKILL)
+        for pid, sent in _ACTS[_act]():
+            os.kill(pid, sent)

@@ -135,7 +135,8 @@ def test_a_second_run_is_told_who_holds_the_target(trial: Trial) -> None:
     assert second.returncode == 4, second.stderr
     assert f"process {process.pid} on" in " ".join(second.stderr.split())
     trial.let_go_on()
-    assert process.wait(timeout=30) == 0
+    process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 def test_an_interrupt_lets_running_gates_finish_and_the_run_goes_on_later(trial: Trial) -> None:
@@ -155,8 +156,8 @@ def test_two_interrupts_cancel(trial: Trial) -> None:
     before = trial.repo.head("main")
     process = trial.start()
     process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
-    while "stopping" not in process.stderr.readline():
+    assert process.stdout is not None
+    while "stopping" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)

@@ -297,7 +297,7 @@ def test_a_gate_whose_worker_is_ended_once_is_run_again(base: GitRepo, tmp_path:
 def test_a_run_that_is_interrupted_finishes_running_gates_and_starts_none(
     base: GitRepo, tmp_path: Path
 ) -> None:
-    """Once drains: the gates under way end, no other begins, nothing lands in part, the run can be resumed."""
+    """Once drains: the gates under way end, no other begins, nothing lands in part, it can be resumed."""
     patches = {f"p{at}": base.diff_of({f"new{at}.txt": "x\n"}) for at in range(6)}
     started, go_on = tmp_path / "started", tmp_path / "go-on"
     os.mkfifo(go_on)

@@ -111,8 +111,8 @@ class Choice(Enum):
 
 def _interrupted_before(headgate: "Headgate", loaded: "LoadedPlan") -> RunId | None:
     """Find the newest run of the same plan file that was interrupted."""
-    file = str(loaded.path)
-    same = [row for row in headgate.interrupted() if row.plan_file == file]
+    file = loaded.path.resolve()
+    same = [row for row in headgate.interrupted() if row.plan_file and Path(row.plan_file).resolve() == file]
     return RunId(same[-1].id) if same else None
 
 

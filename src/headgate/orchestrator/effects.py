@@ -49,7 +49,6 @@ class Effects:
     Args:
         core: Whose pictures are looked at; never changed here.
         commands: Runs the tasks that are commands.
-        patch_path: Where a task's ready patch lies.
         fence: Raises when this process must not touch the target any more.
         warn: Told of something that people should know although the run goes on.
     """
@@ -66,7 +65,6 @@ class Effects:
         settings: Settings,
         clock: Clock,
         quarantine_folder: Path,
-        patch_path: Callable[[TaskNode], Path],
         fence: Callable[[Connection], None],
         warn: Callable[[str], None],
         threads: Threads,
@@ -74,12 +72,7 @@ class Effects:
         self._core, self._repository, self._executor = core, repository, executor
         self._commands, self._fence = commands, fence
         self._gatekeeper, self._database, self._clock = gatekeeper, database, clock
-        self._quarantine, self._patch_path, self._warn, self._threads = (
-            quarantine_folder,
-            patch_path,
-            warn,
-            threads,
-        )
+        self._quarantine, self._warn, self._threads = quarantine_folder, warn, threads
         self._moved: dict[WorkstreamId, float] = {}
         layers = Policy().tightened(settings.policy).tightened(core.run.plan.policy)
         self._policy_of = lru_cache(maxsize=256)(
@@ -169,7 +162,7 @@ class Effects:
 
     def _take(self, task: TaskNode) -> msg.PatchTaken:
         base = task.workstream.base or self._core.run.base
-        taken = self._executor.take(self._patch_path(task), self._order(task), base_tree=base.tree)
+        taken = self._executor.take(Path(task.file or ""), self._order(task), base_tree=base.tree)
         return msg.PatchTaken(
             task=task.id,
             patch=self._ledger_entry(task, taken, base),
@@ -326,7 +319,7 @@ class Effects:
             task_id=task.id,
             base_ref=run.target,
             base_commit=base.commit,
-            origin={"kind": "ready", "file": str(self._patch_path(task)), "task": task.label},
+            origin={"kind": "ready", "file": task.file, "task": task.label},
             summary=summary_of(self._order(task), taken.intake),
             **taken.facts(),
         )

@@ -147,6 +147,7 @@ def _task(
         attempt=row.attempt,
         retries=row.retry_count,
         losses=row.lost_count,
+        file=row.spec.get("patch"),
         delay=max(0.0, (row.not_before - now).total_seconds()) if row.not_before else 0.0,
         reason=row.reason,
         patch=_patch(patch) if patch else None,

@@ -81,7 +81,7 @@ class Parts:
 
         Args:
             around: What the run works with.
-            **rest: What the shell knows: core, gatekeeper, commands, patch_path, warn and threads.
+            **rest: What the shell knows: core, gatekeeper, commands, warn and threads.
         """
         return Effects(
             repository=around.repository,

@@ -45,6 +45,7 @@ class TaskNode:
         attempt: The number of the present attempt; an answer to an older one is ignored.
         retries: How many attempts failed and were followed by another.
         losses: How many attempts were lost with their worker.
+        file: Where its ready patch lies.
         delay: Seconds until its next attempt is due, when it was loaded.
         material: What was taken in and waits to be applied; opaque to the core, dropped when settled.
     """
@@ -64,6 +65,7 @@ class TaskNode:
     attempt: int = 0
     retries: int = 0
     losses: int = 0
+    file: str | None = None
     delay: float = 0.0
     reason: Reason | None = None
     patch: PatchNode | None = None

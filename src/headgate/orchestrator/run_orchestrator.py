@@ -12,13 +12,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from headgate.clock import Clock
-from headgate.db.dao import artifacts, events, intents, patches, requests, runs, tasks
+from headgate.db.dao import artifacts, events, intents, patches, requests, runs
 from headgate.db.dao.intents import Intent
 from headgate.db.dao.requests import Request
 from headgate.db.transitions import Head, Step
@@ -31,7 +30,7 @@ from headgate.orchestrator.command_runner import CommandRunner
 from headgate.orchestrator.core import Core
 from headgate.orchestrator.gatekeeper import DrainedError, Gatekeeper
 from headgate.orchestrator.parts import Surroundings
-from headgate.orchestrator.picture import RunNode, TaskNode
+from headgate.orchestrator.picture import RunNode
 from headgate.orchestrator.progress import Listener
 from headgate.orchestrator.recorder import Recorder, Write
 from headgate.orchestrator.roster import Roster
@@ -74,9 +73,6 @@ class RunOrchestrator:
         self._around, self._listener = around, listener
         with around.database.read() as conn:
             run, heads = loading.load(conn, around.repository, run_id, now=around.clock.now())
-            self._patch_files = {
-                row.id: Path(row.spec["patch"]) for row in tasks.of_run(conn, run_id) if row.spec
-            }
         self._heads = heads
         self._run = run
         self._events: asyncio.Queue[msg.Event | None] = asyncio.Queue()
@@ -339,7 +335,6 @@ class RunOrchestrator:
             core=self._core,
             gatekeeper=self._gatekeeper,
             commands=self._commands,
-            patch_path=self._patch_file,
             warn=self._warn,
             threads=self._threads,
         )
@@ -368,9 +363,6 @@ class RunOrchestrator:
     def _cancel_all(self) -> None:
         for task in tuple(self._under_way):
             task.cancel()
-
-    def _patch_file(self, task: TaskNode) -> Path:
-        return self._patch_files[task.id]
 
     def _job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
         self._gatekeeper.job_started(job_id, uet_id)

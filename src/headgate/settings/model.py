@@ -113,9 +113,9 @@ class Settings(BaseModel):
         "given to another. Defaults to `5m`.",
     )
     lost_attempts: Positive = Field(
-        default=3,
-        description="How many workers a task may lose before it fails; counted apart from its own failures. "
-        "Defaults to `3`.",
+        default=5,
+        description="How many attempts of a task may be lost with their process before it fails; "
+        "counted apart from its own failures. Defaults to `5`.",
     )
     cache_dir: Annotated[Path, BeforeValidator(absolute_folder)] | None = Field(
         default=None,
