@@ -1,6 +1,7 @@
 """`headgate resume`, `cancel` and `workers`, and `run` on an interrupted plan, as processes of their own."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -108,7 +109,7 @@ def test_there_is_nothing_to_resume(trial: Trial) -> None:
 def test_run_offers_to_resume_what_was_interrupted(trial: Trial) -> None:
     """Without a terminal nothing is guessed; both ways on are named, and both work."""
     killed(trial)
-    refused = trial.call("run", str(trial.plan))
+    refused = trial.call("run", os.path.relpath(trial.plan, trial.repo.path))
     assert refused.returncode == 2
     assert "--resume" in refused.stderr
     assert "--anew" in refused.stderr

@@ -38,4 +38,4 @@ def cancel(
     if as_json:
         print_json({"id": found.id, "name": found.name, "answer": said})
     else:
-        console().print(safe(said))
+        console().print(safe(said), soft_wrap=True)

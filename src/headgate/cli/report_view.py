@@ -42,7 +42,7 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
     out.print(_headline(report))
     out.print(_target_line(report))
     if _is_abandoned(report):
-        out.print(f"  {ABANDONED.format(report['run_id'])}", style="yellow")
+        out.print(f"  {ABANDONED.format(report['run_id'])}", style="yellow", soft_wrap=True)
     if every_task:
         _print_tasks(out, report["tasks"])
     else:

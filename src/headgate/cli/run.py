@@ -212,7 +212,7 @@ class Patience:
     def __call__(self, error: TargetBusyError) -> None:
         """Wait a little."""
         if str(error) != self._said:
-            console(stderr=True).print(f"waiting: {safe(str(error))}")
+            console(stderr=True).print(f"waiting: {safe(str(error))}", soft_wrap=True)
             self._said = str(error)
         time.sleep(POLL_SECONDS)
 

@@ -57,6 +57,8 @@ def _print(shown: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print_json(shown)
         return
+    from rich.text import Text
+
     out = console()
     if not shown:
         out.print("Nobody is at work.")
@@ -67,7 +69,7 @@ def _print(shown: list[dict[str, Any]], *, as_json: bool) -> None:
         slots = ", ".join(f"{slot['slot']} {slot['state']}" for slot in one["slots"])
         grid.add_row(
             safe(one["name"]),
-            f"[{STATE_STYLES.get(one['state'], 'default')}]{one['state']}[/]",
+            Text(one["state"], style=STATE_STYLES.get(one["state"], "")),
             str(one["pid"] or "-"),
             f"{one['load']}/{one['capacity']}",
             heard,

@@ -65,6 +65,7 @@ class Core:
         self._next_to_land = 0
         self._landing: WorkstreamNode | None = None
         self._landing_attempts = 0
+        self._is_merging = False
         self._out = msg.Decision()
         self._agenda: deque[Callable[[], None]] = deque()
         self._stirred: dict[WorkstreamId, WorkstreamNode] = {}
@@ -242,7 +243,7 @@ class Core:
     @_hear.register
     def _(self, event: msg.WorkstreamMerged) -> None:
         workstream = self._workstreams[event.workstream]
-        if workstream is not self._landing or self._obey_late(workstream):
+        if not self._is_answer_to_merge(workstream) or self._obey_late(workstream):
             return
         self._give_intent_up(workstream)
         if event.candidate is None:
@@ -278,13 +279,13 @@ class Core:
     def _(self, event: msg.LandingFound) -> None:
         workstream = self._workstreams[event.workstream]
         meant = next((intent for intent in workstream.intents if intent.id == event.intent), None)
-        if workstream is self._landing and meant is not None:
+        if meant is not None and self._is_answer_to_merge(workstream):
             self._landed(workstream, meant.id, event.tip, meant.commits)
 
     @_hear.register
     def _(self, event: msg.LandingOwed) -> None:
         workstream = self._workstreams[event.workstream]
-        if workstream is not self._landing or self._obey_late(workstream):
+        if not self._is_answer_to_merge(workstream) or self._obey_late(workstream):
             return
         self._out.effects.append(
             msg.LandCandidate(workstream=workstream.id, candidate=event.candidate, intent=event.intent)
@@ -293,10 +294,11 @@ class Core:
     @_hear.register
     def _(self, event: msg.TargetMoved) -> None:
         workstream = self._workstreams[event.workstream]
-        if workstream is not self._landing or workstream.open_intent != event.intent:
+        if workstream is not self._landing or workstream.open_intent != event.intent or self._is_merging:
             return
         self._landing_attempts += 1
         if self._landing_attempts < LANDING_ATTEMPTS:
+            self._is_merging = True
             self._out.guesses.append(msg.MergeWorkstream(workstream=workstream.id))
             return
         reason = Reason(
@@ -423,6 +425,8 @@ class Core:
         self._move_workstream(workstream, workstreams.ready(workstream.head))
         self._lay_lane(workstream)
         for task in workstream.tasks:
+            if task.has_left:
+                continue
             if task.unmet:
                 self._move_task(task, tasks.block(task.head, metadata={"needs": list(task.needs)}))
             else:
@@ -576,7 +580,11 @@ class Core:
                 reason = _dependency_failed("task", task.name)
                 self._move_task(dependent, tasks.cancel(dependent.head, reason), reason)
                 self._agenda.append(partial(self._task_ended, dependent))
-        if task.is_critical and task.state is not TaskState.COMPLETED:
+        is_lost = task.is_critical and task.state is not TaskState.COMPLETED
+        if workstream.state is not WorkstreamState.EXECUTING:
+            if is_lost or not workstream.open_tasks:
+                self._stop_workstream(workstream, task.reason or _missing_reason(task.label))
+        elif is_lost:
             self._fail_executing(workstream, task)
         elif not workstream.open_tasks:
             head = self._keep_settled(workstream)
@@ -656,11 +664,18 @@ class Core:
         workstream = order[self._next_to_land]
         if workstream.state is not WorkstreamState.VALIDATING:
             return
-        self._landing, self._landing_attempts = workstream, 0
+        self._landing, self._landing_attempts, self._is_merging = workstream, 0, False
         if not workstream.landed_patches():
             self._complete_workstream(workstream, None)
         else:
+            self._is_merging = True
             self._out.effects.append(msg.MergeWorkstream(workstream=workstream.id))
+
+    def _is_answer_to_merge(self, workstream: WorkstreamNode) -> bool:
+        """Take an answer to what was asked about the workstream that is to land; True for the first only."""
+        is_awaited = workstream is self._landing and self._is_merging
+        self._is_merging = self._is_merging and not is_awaited
+        return is_awaited
 
     def _landed(
         self, workstream: WorkstreamNode, intent: str, tip: Tip, commits: Mapping[PatchId, str]

@@ -17,7 +17,7 @@ from headgate.clock import Clock
 from headgate.db.dao import artifacts
 from headgate.db.dao.patches import PatchRow
 from headgate.db.engine import Database
-from headgate.errors import RepositoryError
+from headgate.errors import OutsideFaultError
 from headgate.faultpoints import reach
 from headgate.ids import PatchId, WorkstreamId, new_id
 from headgate.orchestrator import landing
@@ -211,7 +211,7 @@ class Effects:
         target = self._core.run.target
         head = self._repository.ref_value(target)
         if head is None:
-            raise RepositoryError(f"{target} is gone; nothing can land on it")
+            raise OutsideFaultError(f"{target} is gone; make it again, then `headgate resume` goes on")
         for intent in reversed(workstream.intents):
             if self._holds(head, intent.new):
                 self._follow(workstream, intent.old, head)

@@ -230,8 +230,14 @@ class Gatekeeper:
                 gate=name, passed=True, gate_id=known.gate_id, is_known=True, is_flaky=known.is_flaky
             )
         row = self._row(subject, name, tip, key)
-        outcome, attempts = await self._run_until_sure(subject, row, tip)
-        self.running.pop(row.id, None)
+        try:
+            outcome, attempts = await self._run_until_sure(subject, row, tip)
+        except asyncio.CancelledError:
+            if row.id in self.running:
+                self._recorder.post([_abandoned(row)])
+            raise
+        finally:
+            self.running.pop(row.id, None)
         answer = _answer_of(row, outcome, is_flaky=attempts > 1)
         if attempts == 0:
             return replace(answer, gate_id=None)
@@ -439,6 +445,11 @@ def _ending(row: GateRow, outcome: Outcome, answer: Answer, attempts: int) -> St
         log_path=log,
         attempts=attempts,
     )
+
+
+def _abandoned(row: GateRow) -> Step:
+    message = "it was ended because its run stopped at once"
+    return gate_rows.fail(row.head, exit_code=-1, output=message, fault="cancelled", attempts=1)
 
 
 def _blame(subject: Subject, failed: Sequence[Answer]) -> Reason:

@@ -18,7 +18,7 @@ from headgate.db.dao.verdicts import Evidence
 from headgate.db.dao.workstreams import WorkstreamRow
 from headgate.events import iso_millis
 from headgate.ids import RunId
-from headgate.orchestrator.waiting import RunRows, why_waiting
+from headgate.orchestrator.waiting import RunRows, has_ended, why_waiting
 from headgate.reasons import Reason
 from headgate.state.gate import GateState
 
@@ -53,16 +53,7 @@ def run_report(
     rows = tasks.of_run(conn, run.id)
     ledger = patches.of_run(conn, run.id)
     judged = gates.of_run(conn, run.id)
-    every = RunRows(
-        run=run,
-        workstreams=streams,
-        tasks=rows,
-        patches=ledger,
-        gates=judged,
-        landing={intent.workstream_id for intent in intents.pending(conn, run.id)},
-        needs={**workstreams.needs(conn, run.id), **tasks.needs(conn, run.id)},
-    )
-    waits = {key: why.as_json() for key, why in why_waiting(every, is_alive=is_alive).items()}
+    waits = {} if has_ended(run) else _waits(conn, run, streams, rows, ledger, judged, is_alive=is_alive)
     subjects = [*(patch.id for patch in ledger), *(stream.id for stream in streams)]
     names = {stream.id: stream.name for stream in streams}
     newest = _newest_patches(ledger)
@@ -88,6 +79,29 @@ def run_report(
         "started_at": _moment(run.started_at),
         "completed_at": _moment(run.completed_at),
     }
+
+
+def _waits(
+    conn: Connection,
+    run: RunRow,
+    streams: Sequence[WorkstreamRow],
+    rows: Sequence[TaskRow],
+    ledger: Sequence[PatchRow],
+    judged: Sequence[GateRow],
+    *,
+    is_alive: bool,
+) -> dict[str, Json]:
+    """Say why each entity that has not ended is where it is."""
+    every = RunRows(
+        run=run,
+        workstreams=streams,
+        tasks=rows,
+        patches=ledger,
+        gates=judged,
+        landing={intent.workstream_id for intent in intents.pending(conn, run.id)},
+        needs={**workstreams.needs(conn, run.id), **tasks.needs(conn, run.id)},
+    )
+    return {key: why.as_json() for key, why in why_waiting(every, is_alive=is_alive).items()}
 
 
 def _target(run: RunRow, tree_of: Callable[[str], str] | None) -> Json:
