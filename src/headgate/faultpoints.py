@@ -11,8 +11,8 @@ from typing import Final
 
 VARIABLE: Final = "HEADGATE_FAULTPOINT"
 """``name``, ``name@3`` or ``name@3:control``: a place, which passing of it (default: the first), and what
-happens there: the process that passes it is killed (default) or stopped (``stop``), or the control process that
-started this worker is killed (``control``), or both of them (``both``)."""
+happens there: the process that passes it is killed (default) or stopped (``stop``), or the control process
+that started this worker is killed (``control``), or both of them (``both``)."""
 
 _ACTS: Final[Mapping[str, Callable[[], Sequence[tuple[int, signal.Signals]]]]] = {
     "": lambda: [(os.getpid(), signal.SIGKILL)],

@@ -53,7 +53,13 @@ def run_report(
     rows = tasks.of_run(conn, run.id)
     ledger = patches.of_run(conn, run.id)
     judged = gates.of_run(conn, run.id)
-    waits = {} if has_ended(run) else _waits(conn, run, streams, rows, ledger, judged, is_alive=is_alive)
+    waits = (
+        {}
+        if has_ended(run)
+        else _waits(
+            conn, run=run, streams=streams, rows=rows, ledger=ledger, judged=judged, is_alive=is_alive
+        )
+    )
     subjects = [*(patch.id for patch in ledger), *(stream.id for stream in streams)]
     names = {stream.id: stream.name for stream in streams}
     newest = _newest_patches(ledger)
@@ -83,12 +89,12 @@ def run_report(
 
 def _waits(
     conn: Connection,
+    *,
     run: RunRow,
     streams: Sequence[WorkstreamRow],
     rows: Sequence[TaskRow],
     ledger: Sequence[PatchRow],
     judged: Sequence[GateRow],
-    *,
     is_alive: bool,
 ) -> dict[str, Json]:
     """Say why each entity that has not ended is where it is."""
