@@ -1,0 +1,373 @@
+"""Runs that are ended from outside, and what must be true when they were resumed: as if nothing had been.
+
+A world is a small repository with a plan for it. The command line works on it as a process of its own, that
+can be killed and continued. It is forked from a server which has imported Headgate already: what a test is
+about is not the start of an interpreter.
+"""
+
+import contextlib
+import importlib
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any, Final
+
+from factories import GitRepo
+from headgate import faultpoints
+from headgate.bootstrap import Headgate
+from headgate.cli.app import main
+from headgate.db.audit import verify
+from headgate.db.dao import leases, runs
+from headgate.db.transition_log import TransitionLog
+from headgate.orchestrator import tenure
+from headgate.recovery.rescuer import rescue
+from landing import write_plan
+from pools import processes_of
+
+KILLED: Final = -signal.SIGKILL
+"""The exit code of a process that was killed."""
+
+PATIENCE: Final = 30.0
+"""Seconds that anything here may take; it takes a fraction of one."""
+
+_FORKING: Final = multiprocessing.get_context("forkserver")
+_FORKING.set_forkserver_preload(["headgate.bootstrap", "headgate.cli.commands", "headgate.cli.run"])
+
+_ID: Final = re.compile(r"\b(run|ws|task|patch|gate|intent|uet|worker)_[0-9A-Z]{26}\b")
+_COMMIT: Final = re.compile(r"\b[0-9a-f]{40}\b")
+_TIMING: Final = ("seconds", "created_at", "started_at", "completed_at", "repository", "gates")
+"""What of a report may differ: times, the place, and how often gates ran, which a crash may repeat."""
+
+_LEFT_OPEN: Final = {
+    "intents": "state = 'pending'",
+    "gates": "state IN ('PENDING', 'RUNNING')",
+    "workers": "state <> 'shutdown'",
+    "uet_workers": "state <> 'TERMINATED'",
+    "requests": "answer IS NULL",
+}
+"""What of each table nobody sees to any more when no process is at work."""
+
+
+@dataclass(kw_only=True)
+class Command:
+    """One command line, as a process."""
+
+    process: ForkServerProcess
+    out: Path
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        if self.process.pid is None:
+            raise AssertionError("the process was not started")
+        return self.process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether it has not ended."""
+        return self.process.is_alive()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.process.is_alive():
+            os.kill(self.pid, number)
+
+    def ended(self) -> int:
+        """Wait for its end; return its exit code, negative for the signal that ended it."""
+        self.process.join(2 * PATIENCE)
+        if self.process.exitcode is None:
+            os.kill(self.pid, signal.SIGKILL)
+            raise AssertionError(f"it did not end; it said: {self.said}")
+        return self.process.exitcode
+
+    @property
+    def is_stopped(self) -> bool:
+        """Tell whether it was stopped, and not continued."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2][0] == "T"
+
+    @property
+    def said(self) -> str:
+        """What it printed, on standard output and standard error, as one line."""
+        return " ".join(self.out.read_text(errors="replace").split())
+
+
+@dataclass(kw_only=True)
+class World:
+    """A repository, a plan for it, and all that the command line needs, in one folder.
+
+    Args:
+        folder: Where everything is; processes that belong here can be told by it.
+        environment: Variables for every command.
+    """
+
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    commands: list[Command] = field(default_factory=list)
+
+    @cached_property
+    def repo(self) -> GitRepo:
+        """The repository."""
+        return GitRepo(self.folder / "repo")
+
+    @property
+    def plan(self) -> Path:
+        """The plan's file."""
+        return self.folder / "plan" / "plan.yaml"
+
+    @classmethod
+    def create(cls, folder: Path, files: Mapping[str, str | bytes | None]) -> "World":
+        """Make a world with a repository of one commit."""
+        GitRepo.create(folder / "repo").commit(files, "base")
+        return cls(folder=folder)
+
+    def copy(self, folder: Path) -> "World":
+        """Copy a world that nothing has run in yet."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return World(folder=folder, environment=dict(self.environment))
+
+    def write_plan(self, patches: Mapping[str, bytes], **plan: Any) -> None:
+        """Write the plan and its patches."""
+        write_plan(self.plan.parent, {"repo": "../repo", "target": "main", **plan}, patches)
+
+    def rewrite(self, commands: Mapping[str, str]) -> None:
+        """Put other commands in place of some of the plan's."""
+        text = self.plan.read_text()
+        for old, new in commands.items():
+            assert json.dumps(old) in text
+            text = text.replace(json.dumps(old), json.dumps(new))
+        self.plan.write_text(text)
+
+    # -- commands --------------------------------------------------------------------------------------------
+
+    def start(self, *words: str, fault: str = "", **environment: str) -> Command:
+        """Start a command line.
+
+        Args:
+            *words: The command.
+            fault: The place at which it is killed.
+            **environment: More variables.
+        """
+        out = self.folder / f"said.{len(self.commands)}"
+        own = {**os.environ, **self.environment, "XDG_CACHE_HOME": str(self.folder / "cache"), **environment}
+        if fault:
+            own[faultpoints.VARIABLE] = fault
+        process = _FORKING.Process(target=_be_headgate, args=(words, self.repo.path, own, out))
+        process.start()
+        self.commands.append(Command(process=process, out=out))
+        return self.commands[-1]
+
+    def run(self, *options: str, fault: str = "", **environment: str) -> Command:
+        """Start ``headgate run``."""
+        return self.start("run", str(self.plan), "--workers", "2", *options, fault=fault, **environment)
+
+    def resume(self, *options: str, fault: str = "", **environment: str) -> Command:
+        """Start ``headgate resume``."""
+        return self.start("resume", "--workers", "2", *options, fault=fault, **environment)
+
+    def go_on(self, fault: str = "", **environment: str) -> Command:
+        """Start whatever a person would after a crash: resume the run, or begin it when there is none."""
+        return (self.resume if self.has_begun else self.run)(fault=fault, **environment)
+
+    @property
+    def has_begun(self) -> bool:
+        """Tell whether there is a run."""
+        return self._count("runs", "1 = 1") > 0
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether there is a run, and it has ended."""
+        return self._count("runs", "state NOT IN ('pending', 'running')") > 0
+
+    @property
+    def is_locked(self) -> bool:
+        """Tell whether somebody is writing to the database."""
+        path = self.repo.path / ".headgate" / "headgate.db"
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as conn:
+            try:
+                conn.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+            return False
+
+    def finish(self) -> int:
+        """Let the run come to its end without any more faults; return the last exit code."""
+        return self.go_on().ended()
+
+    # -- what is there ---------------------------------------------------------------------------------------
+
+    def open(self) -> Headgate:
+        """Open Headgate on it in this process."""
+        return Headgate.open(self.repo.path, create=False)
+
+    def open_new(self) -> Headgate:
+        """Open Headgate on it in this process, whether it was there before or not."""
+        return Headgate.open(self.repo.path)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the database."""
+        with self.open() as headgate, headgate.database.read() as conn:
+            return [tuple(row) for row in conn.exec_driver_sql(sql)]
+
+    def report(self) -> dict[str, Any]:
+        """Read the newest run's report."""
+        with self.open() as headgate:
+            return headgate.report()
+
+    def processes(self) -> list[int]:
+        """List the workers and gates that are running here."""
+        return processes_of(self.folder)
+
+    def _count(self, table: str, condition: str) -> int:
+        if not (self.repo.path / ".headgate" / "headgate.db").exists():
+            return 0
+        return int(self.rows(f"SELECT count(*) FROM {table} WHERE {condition}")[0][0])
+
+
+def _be_headgate(words: tuple[str, ...], folder: Path, environment: Mapping[str, str], out: Path) -> None:
+    """Become the command line, in a fresh process: its own session, its own environment and streams."""
+    os.setsid()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
+    os.dup2(1, 2)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115 - they stay
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    importlib.reload(faultpoints)
+    sys.argv = ["headgate", *words]
+    main()
+
+
+def wait_until(holds: Callable[[], object], what: str) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"never came: {what}")
+        time.sleep(0.005)
+
+
+def tidy(world: World) -> None:
+    """Do what the next start does first: after a kill past the end of a run there is nothing to resume."""
+    with world.open() as headgate:
+        window = headgate.settings.recovery_window
+        rescue(headgate.database, clock=headgate.clock, host=socket.gethostname(), recovery_window=window)
+        TransitionLog(headgate.paths.transitions, headgate.database).catch_up()
+
+
+# -- what must be true ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """All that a finished run has left, without what tells one run from another: identifiers and times."""
+
+    report: Mapping[str, Any]
+    history: tuple[str, ...]
+    files: Mapping[str, str]
+    code: int
+
+
+def end_of(world: World, code: int) -> End:
+    """Describe how a run has ended, having checked that nothing is left half done."""
+    check_nothing_is_left(world)
+    check_the_record(world)
+    check_the_checkout(world)
+    return End(
+        report=anonymous({key: value for key, value in world.report().items() if key not in _TIMING}),
+        history=history(world.repo),
+        files=dict(line.split("\t")[::-1] for line in world.repo.git("ls-tree", "-r", "main").splitlines()),
+        code=code,
+    )
+
+
+def check_nothing_is_left(world: World) -> None:
+    """No process, no lock, no row that waits for somebody."""
+    wait_until(lambda: not world.processes(), f"the end of {world.processes()}")
+    git_dir = world.repo.path / ".git"
+    assert [str(path) for path in git_dir.rglob("*.lock")] == []
+    with world.open() as headgate, headgate.database.read() as conn:
+        left = {
+            table: conn.exec_driver_sql(f"SELECT * FROM {table} WHERE {condition}").mappings().all()
+            for table, condition in _LEFT_OPEN.items()
+        }
+        row = runs.newest(conn)
+        held = [] if row is None else [leases.of_key(conn, tenure.key_of(row.repository, row.target_ref))]
+        assert not [lease for lease in held if lease and tenure.is_held(lease, headgate.clock.now())]
+    assert [f"{table}: {dict(row)}" for table, rows in left.items() for row in rows] == []
+
+
+def check_the_record(world: World) -> None:
+    """The audit is whole, and every row of it is in the file, once and in order."""
+    with world.open() as headgate:
+        assert verify(headgate.database, log=headgate.paths.transitions).findings == ()
+        lines = headgate.paths.transitions.read_bytes().splitlines()
+    rows = world.rows("SELECT event_id FROM state_transitions ORDER BY seq")
+    assert [json.loads(line)["event_id"] for line in lines] == [row[0] for row in rows]
+
+
+def check_the_checkout(world: World) -> None:
+    """The person's checkout is clean and at the target; the repository is sound."""
+    assert world.repo.git("symbolic-ref", "HEAD") == "refs/heads/main"
+    assert world.repo.git("status", "--porcelain") == ""
+    world.repo.git("fsck", "--strict", "--no-dangling")
+
+
+def check_each_landed_once(world: World) -> None:
+    """Of every workstream that completed with patches, exactly one landing is on the target."""
+    landed = [ws["id"] for ws in world.report()["workstreams"] if ws["landed"] is not None]
+    assert sorted(landings(world.repo)) == sorted(landed)
+
+
+def landings(repo: GitRepo) -> list[str]:
+    """List the workstreams that landed, by their trailers, oldest first; not for the style rebase."""
+    said = repo.git(
+        "log", "--first-parent", "--reverse", "--format=%(trailers:key=Headgate-Workstream,valueonly)", "main"
+    )
+    return said.split()
+
+
+def history(repo: GitRepo, ref: str = "main") -> tuple[str, ...]:
+    """Describe every commit of a branch, parents before children: tree, message, author, whose child."""
+    said = repo.git("log", "--topo-order", "--reverse", "--format=%H%x00%P%x00%T%x00%an%x00%B%x01", ref)
+    digests: dict[str, str] = {}
+    lines = []
+    for entry in said.split("\x01"):
+        if entry.strip():
+            commit, parents, tree, author, message = entry.strip("\n").split("\0")
+            above = " ".join(digests[parent] for parent in parents.split())
+            lines.append(f"{tree} {author} [{above}] {_ID.sub('<id>', message.strip())}")
+            digests[commit] = sha256(lines[-1].encode()).hexdigest()[:8]
+    return tuple(sorted(lines))
+
+
+def anonymous(value: Any) -> Any:
+    """Take identifiers and commits out of a report; that there is one stays."""
+    if isinstance(value, Mapping):
+        return {key: anonymous(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [anonymous(inner) for inner in value]
+    return _COMMIT.sub("<commit>", _ID.sub("<id>", value)) if isinstance(value, str) else value
+
+
+def kill_all(commands: Iterable[Command]) -> None:
+    """End what is still running of a test."""
+    for command in commands:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(command.pid, signal.SIGKILL)
+        command.process.join()

@@ -1,0 +1,389 @@
+"""Kill it anywhere: nothing is lost, nothing lands twice, and the end is that of a run nobody touched."""
+
+import random
+import signal
+from typing import Any
+
+import pytest
+
+from crashing import (
+    KILLED,
+    Command,
+    World,
+    check_each_landed_once,
+    check_nothing_is_left,
+    check_the_checkout,
+    check_the_record,
+    end_of,
+    landings,
+    tidy,
+    wait_until,
+)
+from stories import PREPARE, READY, STYLES, UNIT, Telling
+
+
+def test_the_story_ends_as_it_is_told(tell: Telling) -> None:
+    """What every crash below is compared with; a comparison with nothing would prove nothing."""
+    end = tell.story().end
+    assert end.code == 0
+    assert {ws["name"]: ws["state"] for ws in end.report["workstreams"]} == {
+        "first": "completed",
+        "clash": "failed",
+        "refused": "failed",
+        "second": "completed",
+        "third": "completed",
+    }
+    assert {task["name"]: (task["patch"] or {}).get("state") for task in end.report["tasks"]} == {
+        "first/ready": None,
+        "first/a": "committed",
+        "first/point": None,
+        "first/red": "quarantined",
+        "first/b": "committed",
+        "clash/t": "quarantined",
+        "refused/t": "quarantined",
+        "second/c": "committed",
+        "second/check": None,
+        "third/d": "committed",
+    }
+    assert len(end.history) == 1 + 3 + 4
+
+
+# -- at named places -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("passing", [1, 2, 5, 9])
+@pytest.mark.parametrize("place", ["transaction.before", "transaction.inside", "transaction.after"])
+def test_killed_around_a_transaction_it_ends_the_same(tell: Telling, place: str, passing: int) -> None:
+    """What is on record is whole decisions; the rest is asked for again."""
+    crash_and_compare(tell, f"{place}@{passing}")
+
+
+@pytest.mark.parametrize("passing", [1, 2, 3])
+@pytest.mark.parametrize("place", ["update-ref.before", "update-ref.after", "checkout.after"])
+@pytest.mark.parametrize("style", STYLES)
+def test_killed_while_it_lands_it_lands_exactly_once(
+    tell: Telling, style: str, place: str, passing: int
+) -> None:
+    """`INTENT -> update-ref -> LANDED`: on the target or not, the resumed run finds out which."""
+    crash_and_compare(tell, f"{place}@{passing}", style)
+
+
+@pytest.mark.parametrize("passing", [1, 2, 5])
+def test_killed_as_a_gate_begins_it_ends_the_same(tell: Telling, passing: int) -> None:
+    """A worker has the job, nothing of it is on record."""
+    crash_and_compare(tell, f"gate.started@{passing}")
+
+
+def crash_and_compare(tell: Telling, fault: str, style: str = "merge") -> None:
+    """Kill a run at a place, resume it, and find everything as without the crash."""
+    world = tell.world(style)
+    assert world.run(fault=fault).ended() == KILLED
+    assert end_of(world, world.finish()) == tell.story(style).end
+    if style != "rebase":
+        check_each_landed_once(world)
+
+
+# -- while workers work --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("victims", ["$control", "$control $PPID", "-$control"])
+@pytest.mark.parametrize("command", [UNIT, READY, PREPARE])
+def test_killed_during_a_command_it_ends_the_same(tell: Telling, command: str, victims: str) -> None:
+    """In a gate, a task's command, a preparation; its worker with it, or its whole process group."""
+    world = tell.world()
+    deadly = (
+        f"if mkdir {world.folder}/once 2>/dev/null; "
+        f"then read -r _ _ _ control _ < /proc/$PPID/stat; kill -9 {victims}; sleep 60; fi; {command}"
+    )
+    world.rewrite({command: deadly})
+    assert world.run().ended() == KILLED
+    assert end_of(world, world.finish()) == tell.story().end
+
+
+@pytest.mark.parametrize("victims", ["control", "both"])
+@pytest.mark.parametrize("passing", [1, 3])
+def test_killed_during_the_set_up_of_a_worktree_it_ends_the_same(
+    tell: Telling, passing: int, victims: str
+) -> None:
+    """A worktree that is half a commit and half another is made anew."""
+    world = tell.world()
+    killed = world.run(
+        fault=f"worktree.setup@{passing}:{victims}", HEADGATE_ENV_ALLOW="PATH,HOME,HEADGATE_FAULTPOINT"
+    )
+    assert killed.ended() == KILLED
+    assert end_of(world, world.finish()) == tell.story().end
+
+
+def test_without_its_control_process_a_worker_ends_by_itself(tell: Telling) -> None:
+    """Also when nobody resumes: the gate that hangs is ended with its worker."""
+    world = tell.held_up()
+    run = world.run()
+    wait_until((world.folder / "begun").exists, "a gate")
+    run.send(signal.SIGKILL)
+    assert run.ended() == KILLED
+    wait_until(lambda: not world.processes(), "the end of all workers")
+
+
+# -- again and again -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        ("transaction.after@3", "transaction.before@1"),
+        ("update-ref.after@1", "transaction.before@1", "transaction.inside@1"),
+        ("update-ref.before@1", "update-ref.before@1", "update-ref.after@1"),
+        ("update-ref.after@1", "update-ref.after@1", "update-ref.after@1"),
+        ("gate.started@1", "gate.started@1", "checkout.after@2"),
+        ("transaction.before@2", "transaction.before@2", "transaction.before@2"),
+    ],
+    ids=" ".join,
+)
+def test_killed_again_while_it_is_resumed_it_ends_the_same(tell: Telling, faults: tuple[str, ...]) -> None:
+    """A resumed run may be killed like any other."""
+    world = tell.world()
+    for fault in faults:
+        assert world.go_on(fault).ended() == KILLED
+    assert end_of(world, world.finish()) == tell.story().end
+    check_each_landed_once(world)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_killed_at_any_time_it_ends_the_same(tell: Telling, seed: int) -> None:
+    """Up to three kills, whenever; the places are those that nobody thought of."""
+    style = STYLES[seed % len(STYLES)]
+    world, story = tell.world(style), tell.story(style)
+    chance = random.Random(seed)
+    for _ in range(chance.randint(1, 3)):
+        command = world.go_on()
+        command.process.join(chance.uniform(0, story.seconds))
+        command.send(signal.SIGKILL)
+        if command.ended() != KILLED or world.is_over:
+            break
+    if world.is_over:
+        wait_until(lambda: not world.processes(), "the end of all workers")
+        tidy(world)
+    else:
+        assert world.finish() == story.end.code
+    assert end_of(world, story.end.code) == story.end
+
+
+# -- others at work ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["update-ref.before", "update-ref.after"])
+def test_a_push_on_top_before_it_is_resumed_is_kept(tell: Telling, place: str) -> None:
+    """Landed or not, what somebody else pushed meanwhile stays, and everything is there once."""
+    world = tell.world()
+    assert world.run(fault=place).ended() == KILLED
+    if place == "update-ref.before":
+        pushed = world.repo.commit({"pushed.txt": "p\n"}, "pushed")
+    else:
+        pushed = push(world, {"pushed.txt": "p\n"})
+    assert world.finish() == 0
+    check_all(world)
+    assert world.repo.git("merge-base", pushed, "main") == pushed
+    assert world.repo.git("show", "main:pushed.txt") == "p"
+    assert world.repo.git("show", "main:b.txt") == "b"
+
+
+def test_a_landing_that_somebody_rewrote_away_lands_again(tell: Telling) -> None:
+    """What was on the target and is not any more has not landed; it lands on what is there now."""
+    world = tell.world()
+    base = world.repo.head("main")
+    assert world.run(fault="update-ref.after").ended() == KILLED
+    world.repo.git("reset", "-q", "--hard", base)
+    pushed = world.repo.commit({"pushed.txt": "p\n"}, "pushed")
+    assert world.finish() == 0
+    check_all(world)
+    assert world.repo.git("rev-list", "--first-parent", "main").split()[-2:] == [pushed, base]
+
+
+def push(world: World, files: dict[str, str]) -> str:
+    """Put a commit on the target from elsewhere: the checkout is not touched."""
+    clone = world.folder / "clone"
+    world.repo.git("clone", "-q", str(world.repo.path), str(clone))
+    other = type(world.repo)(clone)
+    pushed = other.commit(files, "pushed")
+    world.repo.git("fetch", "-q", str(clone), "main")
+    world.repo.git("update-ref", "refs/heads/main", pushed)
+    return pushed
+
+
+def check_all(world: World) -> None:
+    """Nothing is left half done, whatever else is on the target, and each workstream is there once."""
+    check_nothing_is_left(world)
+    check_the_record(world)
+    check_the_checkout(world)
+    check_each_landed_once(world)
+    assert len(landings(world.repo)) == 3
+
+
+@pytest.mark.parametrize("place", ["transaction.before@6", "update-ref.before", "update-ref.after"])
+def test_a_holder_that_was_thought_dead_writes_nothing_any_more(tell: Telling, place: str) -> None:
+    """It slept, its lease ran out, another one finished; it wakes, is refused, and says so."""
+    world, sleeper = put_to_sleep(tell, place)
+    move_lease_away(world)
+    assert world.finish() == 0
+    history = world.repo.git("rev-list", "main")
+    sleeper.send(signal.SIGCONT)
+    assert sleeper.ended() == 4
+    assert "lost to another process" in sleeper.said
+    assert world.repo.git("rev-list", "main") == history
+    tidy(world)
+    assert end_of(world, 0) == tell.story().end
+
+
+def put_to_sleep(tell: Telling, place: str) -> tuple[World, Command]:
+    """Stop a run at a place; one that was just writing is no use, because nobody else could write then."""
+    for _ in range(10):
+        world = tell.world()
+        sleeper = world.run(fault=f"{place}:stop")
+        wait_until(lambda sleeper=sleeper: sleeper.is_stopped, "its sleep")  # type: ignore[misc]
+        if not world.is_locked:
+            return world, sleeper
+        sleeper.send(signal.SIGKILL)
+    raise AssertionError("it was always writing")
+
+
+def move_lease_away(world: World) -> None:
+    """Let the lease be one of another machine, and over: it was not renewed there."""
+    with world.open() as headgate, headgate.database.write() as conn:
+        conn.exec_driver_sql("UPDATE leases SET host = 'elsewhere', expires_at = acquired_at + 1")
+
+
+# -- interrupted by people -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_once_it_finishes_what_runs_and_can_be_resumed(
+    tell: Telling, number: signal.Signals
+) -> None:
+    """The gates that run come to their ends, no further one begins; the rest is for later."""
+    world = tell.held_up()
+    run = world.run()
+    wait_until((world.folder / "begun").exists, "a gate")
+    run.send(number)
+    wait_until(lambda: "stopping" in run.said, "that it stops")
+    (world.folder / "go").touch()
+    assert run.ended() == 3
+    assert not world.is_over
+    check_stopped(world)
+    assert end_of(world, world.finish()) == tell.story().end
+
+
+def test_interrupted_twice_it_is_cancelled(tell: Telling) -> None:
+    """Ctrl-C and Ctrl-C again: everything ends at once and the run is over."""
+    world = tell.held_up()
+    run = world.run()
+    wait_until((world.folder / "begun").exists, "a gate")
+    run.send(signal.SIGINT)
+    wait_until(lambda: "stopping" in run.said, "that it stops")
+    run.send(signal.SIGINT)
+    assert run.ended() == 3
+    assert world.report()["state"] == "canceled"
+    check_stopped(world)
+    assert landings(world.repo) == []
+
+
+def test_terminated_twice_it_stops_at_once_and_can_be_resumed(tell: Telling) -> None:
+    """A service manager that cannot wait cancels nothing."""
+    world = tell.held_up()
+    run = world.run()
+    wait_until((world.folder / "begun").exists, "a gate")
+    run.send(signal.SIGTERM)
+    wait_until(lambda: "stopping" in run.said, "that it stops")
+    run.send(signal.SIGTERM)
+    assert run.ended() == 3
+    assert not world.is_over
+    check_stopped(world)
+    (world.folder / "go").touch()
+    assert end_of(world, world.finish()) == tell.story().end
+
+
+def check_stopped(world: World) -> None:
+    """No process, no lock file, no half state; the record and the checkout are whole."""
+    check_nothing_is_left(world)
+    check_the_record(world)
+    check_the_checkout(world)
+
+
+# -- cancelled from elsewhere --------------------------------------------------------------------------------
+
+
+def test_a_cancelled_run_ends_with_all_that_runs_for_it(tell: Telling) -> None:
+    """The gates that hang are ended, though nobody lets them go on."""
+    world = tell.held_up()
+    run = world.run()
+    wait_until((world.folder / "begun").exists, "a gate")
+    assert cancel(world, world.report()["run_id"]).ended() == 0
+    assert run.ended() == 3
+    report = world.report()
+    assert report["state"] == "canceled"
+    assert report["reason"]["code"] == "cancelled"
+    check_stopped(world)
+    assert landings(world.repo) == []
+
+
+def test_a_cancelled_workstream_ends_and_the_others_go_on(tell: Telling) -> None:
+    """What needs it is skipped; its gates are ended at once, those of the others are not."""
+    world = tell.held_up()
+    run = world.run("--workers", "5")
+    wait_until(lambda: gates_at_work(world, "first"), "a gate of it")
+    assert cancel(world, id_of(world, "workstreams", "first")).ended() == 0
+    wait_until(lambda: not gates_at_work(world, "first"), "the end of its gates")
+    assert run.is_running
+    (world.folder / "go").touch()
+    assert run.ended() == 1
+    states = {ws["name"]: ws["state"] for ws in world.report()["workstreams"]}
+    assert states["first"] == "cancelled"
+    assert states["second"] == "skipped"
+    assert states["third"] == "completed"
+    check_stopped(world)
+
+
+def test_a_cancelled_task_ends_and_its_workstream_with_it_if_it_is_critical(tell: Telling) -> None:
+    """Only a task that is not critical can be missing from what lands."""
+    world = tell.held_up()
+    run = world.run("--workers", "5")
+    wait_until(lambda: gates_at_work(world, "first"), "a gate of it")
+    assert cancel(world, id_of(world, "tasks", "first/a")).ended() == 0
+    wait_until(lambda: not gates_at_work(world, "first"), "the end of its gates")
+    (world.folder / "go").touch()
+    assert run.ended() == 1
+    report = world.report()
+    assert next(task["state"] for task in report["tasks"] if task["name"] == "first/a") == "cancelled"
+    assert {ws["name"]: ws["state"] for ws in report["workstreams"]}["first"] == "failed"
+    check_stopped(world)
+
+
+def test_the_run_of_a_dead_process_is_cancelled_from_elsewhere(tell: Telling) -> None:
+    """What has landed is found out and stays; all the rest is cancelled."""
+    world = tell.world()
+    assert world.run(fault="update-ref.after").ended() == KILLED
+    assert cancel(world, world.report()["run_id"]).ended() == 0
+    report = world.report()
+    assert report["state"] == "canceled"
+    assert {ws["name"]: ws["state"] for ws in report["workstreams"]}["first"] == "completed"
+    check_stopped(world)
+    check_each_landed_once(world)
+
+
+def cancel(world: World, entity: str) -> Command:
+    """Start ``headgate cancel``."""
+    return world.start("cancel", entity, "--reason", "enough")
+
+
+def id_of(world: World, kind: str, name: str) -> str:
+    """Return the identifier of a workstream or task."""
+    return next(str(row["id"]) for row in world.report()[kind] if row["name"] == name)
+
+
+def gates_at_work(world: World, workstream: str) -> list[tuple[Any, ...]]:
+    """List a workstream's gates that are running, as the record has it."""
+    if not world.has_begun:
+        return []
+    return world.rows(
+        "SELECT g.id FROM gates g JOIN workstreams w ON w.id = g.workstream_id "
+        f"WHERE g.state = 'RUNNING' AND g.name = 'unit' AND w.name = '{workstream}'"
+    )
