@@ -249,7 +249,7 @@ class Headgate:
         """
         if run_id not in self._leases:
             self.take_hold(run_id)
-        self._clear_up()
+        self.clear_up()
         around = Surroundings(
             repository=self.repository,
             database=self.database,
@@ -338,14 +338,15 @@ class Headgate:
         lease = leases.of_key(conn, tenure.key_of(run.repository, run.target_ref))
         return lease is not None and lease.holder == run.id and tenure.is_held(lease, self.clock.now())
 
-    def _clear_up(self) -> None:
-        """Put on record, and end, what processes have left behind that were killed."""
+    def clear_up(self) -> None:
+        """End what killed processes have left, and put on record and in the log what they could not."""
         rescue(
             self.database,
             clock=self.clock,
             host=socket.gethostname(),
             recovery_window=self.settings.recovery_window,
         )
+        TransitionLog(self.paths.transitions, self.database).catch_up()
 
     def _ask_to_cancel(self, entity_id: str, *, message: str, operator: str) -> Request:
         with self.database.write() as conn:

@@ -12,6 +12,7 @@ from factories import GitRepo
 from headgate.bootstrap import Headgate
 from headgate.db.audit import verify
 from headgate.errors import InterruptedRunError, RepositoryError, TargetBusyError
+from headgate.orchestrator.progress import SilentListener
 from headgate.plan.loader import load_plan
 from landing import land, one_each, write_plan
 
@@ -306,12 +307,16 @@ def test_a_run_that_is_interrupted_finishes_running_gates_and_starts_none(
     plan["gates"] = {"unit": {"run": gate}}
     loaded = load_plan(write_plan(tmp_path / "plan", plan, patches))
     feeder = threading.Thread(target=lambda: go_on.write_text("x\nx\n"))
+
+    class Feeding(SilentListener):
+        def notice(self, text: str) -> None:  # noqa: ARG002 - that it stops is enough
+            feeder.start()
+
     old = base.head("main")
     with Headgate.for_plan(loaded) as headgate:
         run_id = headgate.admit(loaded)
-        feeder.start()
         with pytest.raises(InterruptedRunError):
-            headgate.execute(run_id, workers=1)
+            headgate.execute(run_id, workers=1, listener=Feeding())
         feeder.join()
         assert headgate.report(run_id)["state"] == "running"
     assert started.read_text() == "x\n"

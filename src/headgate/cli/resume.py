@@ -49,6 +49,7 @@ def _interrupted(headgate: "Headgate") -> RunId:
     """
     found = headgate.interrupted()
     if not found:
+        headgate.clear_up()
         raise UsageError("no run was interrupted; `headgate runs` lists them all")
     if len(found) > 1:
         listed = ", ".join(f"{row.id} ({row.name})" for row in found)
