@@ -15,12 +15,24 @@ from typing import Any, Final, Self
 from sqlalchemy import Connection
 
 from headgate.clock import Clock, SystemClock
-from headgate.db.dao import intents, leases, lookup, requests, runs, tasks, workstreams
+from headgate.db.dao import (
+    artifacts,
+    gates,
+    intents,
+    leases,
+    lookup,
+    patches,
+    requests,
+    runs,
+    tasks,
+    workstreams,
+)
 from headgate.db.dao.leases import Lease
 from headgate.db.dao.requests import Request
 from headgate.db.dao.runs import RunRow
 from headgate.db.engine import Database, open_database
 from headgate.db.transition_log import TransitionLog
+from headgate.db.transitions import write
 from headgate.errors import (
     DatabaseError,
     HeadgateError,
@@ -30,7 +42,7 @@ from headgate.errors import (
     TargetBusyError,
     UsageError,
 )
-from headgate.ids import RunId, new_id
+from headgate.ids import PatchId, RunId, new_id
 from headgate.orchestrator import admission, tenure
 from headgate.orchestrator.parts import Surroundings
 from headgate.orchestrator.progress import Listener, SilentListener
@@ -41,9 +53,13 @@ from headgate.recovery.rescuer import rescue
 from headgate.settings import Settings, load_settings
 from headgate.state.machines import MACHINES
 from headgate.state.run import RunState
+from headgate.uet import quarantine
 from headgate.uet.gate_runner import allowed_environment
 from headgate.uet.git import require_git
 from headgate.uet.repository import Repository
+
+EVERY: Final = 1_000_000_000
+"""A limit that cuts nothing."""
 
 ANSWER_PATIENCE: Final = timedelta(seconds=10)
 """How long a process that controls a run may take to answer."""
@@ -249,7 +265,7 @@ class Headgate:
         """
         if run_id not in self._leases:
             self.take_hold(run_id)
-        self.clear_up()
+        self.clear_up(run_id)
         around = Surroundings(
             repository=self.repository,
             database=self.database,
@@ -338,15 +354,44 @@ class Headgate:
         lease = leases.of_key(conn, tenure.key_of(run.repository, run.target_ref))
         return lease is not None and lease.holder == run.id and tenure.is_held(lease, self.clock.now())
 
-    def clear_up(self) -> None:
-        """End what killed processes have left, and put on record and in the log what they could not."""
+    def clear_up(self, run_id: RunId | None = None) -> None:
+        """End what killed processes have left, and put on record and in the log what they could not.
+
+        Args:
+            run_id: A run that this process has just taken hold of: nothing of it can be under way.
+        """
         rescue(
             self.database,
             clock=self.clock,
             host=socket.gethostname(),
             recovery_window=self.settings.recovery_window,
         )
+        self._end_gates_of_nobody(run_id)
         TransitionLog(self.paths.transitions, self.database).catch_up()
+        self._keep_missing_evidence()
+
+    def _end_gates_of_nobody(self, mine: RunId | None) -> None:
+        """End the gates on record as running in runs that no process is at work on, or this one only now."""
+        with self.database.write() as conn:
+            running = gates.running(conn)
+            held = {
+                run: self._is_at_work(conn, runs.get(conn, run)) for run in {row.run_id for row in running}
+            }
+            left = [row for row in running if row.run_id == mine or not held[row.run_id]]
+            lost = "nobody saw it end: the process that ran it was ended"
+            steps = [gates.fail(row.head, exit_code=-1, output=lost, fault="worker_lost") for row in left]
+            write(conn, {row.id: row.head for row in left}, steps, at=self.clock.now())
+
+    def _keep_missing_evidence(self) -> None:
+        """Write what people read about quarantined patches, where a process was killed before it could."""
+        with self.database.read() as conn:
+            for patch in patches.listed(conn, state="quarantined", limit=EVERY):
+                patch_id, reason = PatchId(patch.id), patch.quarantine_reason
+                if reason is None or quarantine.is_kept(self.paths.quarantine, patch_id):
+                    continue
+                run, diff = runs.get(conn, patch.run_id), artifacts.diff_of(conn, patch.id)
+                about = {"run": run.id, "target": run.target_ref, "base": run.old_head}
+                quarantine.keep(self.paths.quarantine, patch_id, diff=diff, reason=reason, about=about)
 
     def _ask_to_cancel(self, entity_id: str, *, message: str, operator: str) -> Request:
         with self.database.write() as conn:

@@ -232,7 +232,7 @@ class Gatekeeper:
         row = self._row(subject, name, tip, key)
         try:
             outcome, attempts = await self._run_until_sure(subject, row, tip)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, DrainedError):
             if row.id in self.running:
                 self._recorder.post([_abandoned(row)])
             raise

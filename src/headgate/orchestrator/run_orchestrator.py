@@ -250,6 +250,8 @@ class RunOrchestrator:
         try:
             await self._pool.start()
         except OutsideFaultError as error:
+            if self._core.run.state is not RunState.PENDING:
+                raise
             await self._cancel(Reason(code=ReasonCode.CANCELLED, message=f"it could not begin: {error}"))
             raise
 

@@ -80,6 +80,11 @@ def of_patch(connection: Connection, patch_id: str) -> list[GateRow]:
     return ROWS.select(connection, "WHERE patch_id = ? ORDER BY created_at, id", (patch_id,))
 
 
+def running(connection: Connection) -> list[GateRow]:
+    """Read the gates that are on record as running."""
+    return ROWS.select(connection, "WHERE state = 'RUNNING'")
+
+
 def running_on(connection: Connection, uet_worker_id: str) -> list[GateRow]:
     """Read the gates that run on a slot."""
     return ROWS.select(connection, "WHERE state = 'RUNNING' AND uet_worker_id = ?", (uet_worker_id,))

@@ -1,0 +1,10 @@
+"""Replay one seed, and print what happens: ``PYTHONPATH=tests python -m simulation SEED``."""
+
+import sys
+
+from simulation.examine import examine
+
+if __name__ == "__main__":
+    for problem in (problems := examine(int(sys.argv[1]), traces=True)):
+        print(f"WRONG: {problem}")  # noqa: T201
+    sys.exit(bool(problems))

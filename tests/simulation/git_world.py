@@ -1,0 +1,251 @@
+"""A repository in memory that outlives crashes, patches that are JSON, and a person's checkout.
+
+Commits and trees are git's own but for their names, so that trees, merges and landings are Headgate's real
+code; only where they are kept, and libgit2's merge of one file, are simulated.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from pygit2.enums import ObjectType
+
+from headgate.errors import GitError
+from headgate.reasons import Reason, ReasonCode
+from headgate.uet.executor import Committed, Order, Piece, Taken, message_of
+from headgate.uet.merging import MergeConflict
+from headgate.uet.refs import RefMoved
+from headgate.uet.repository import Repository
+from headgate.uet.targets import Target
+from headgate.uet.trees import Entry
+from simulation.virtual_world import BEGINNING, World
+
+TARGET = "refs/heads/main"
+FILE = 0o100644
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One move of the target: by whom, and from where to where."""
+
+    by: str
+    old: str
+    new: str
+
+
+class SimulatedRepository(Repository):
+    """Objects and refs in memory; whoever asks may be killed at any question."""
+
+    def __init__(self, world: World, files: dict[str, str]) -> None:
+        git_dir = world.folder / "repository"
+        super().__init__(opened_at=git_dir, git_dir=git_dir, root=git_dir, is_bare=True)
+        self._world = world
+        self._objects: dict[str, bytes] = {}
+        self._ancestors: dict[str, frozenset[str]] = {}
+        self.refs: dict[str, str] = {}
+        self.moves: list[Move] = []
+        tree = self.splice(
+            self.write_tree(b""), {path.encode(): self._blob(text) for path, text in files.items()}
+        )
+        self.refs[TARGET] = self.commit(tree=tree, parents=[], message="the beginning", date=BEGINNING)
+
+    # -- what the code asks ----------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _read(self, object_id: str, kind: ObjectType) -> bytes:
+        if object_id not in self._objects:
+            raise GitError(f"there is no {kind.name} {object_id}")
+        return self._objects[object_id]
+
+    def _write(self, kind: ObjectType, content: bytes) -> str:
+        self._world.reach(f"git: write a {kind.name.lower()}")
+        name = hashlib.sha256(b"%d " % kind + content).hexdigest()[:40]
+        self._objects[name] = content
+        return name
+
+    def has_object(self, object_id: str) -> bool:
+        """Tell whether an object is there."""
+        self._world.reach("git: look for an object")
+        return object_id in self._objects
+
+    def resolve_target(self, name: str | None = None) -> Target:
+        """Find the branch."""
+        assert name in {None, "main"}
+        return Target(ref=TARGET, commit=self.refs[TARGET])
+
+    def ref_value(self, ref: str) -> str | None:
+        """Read a ref."""
+        self._world.reach("git: read a ref")
+        return self.refs.get(ref)
+
+    def update_ref(self, ref: str, new: str | None, old: str | None, *, message: str) -> RefMoved | None:
+        """Move the target by compare-and-swap."""
+        self._world.reach("git: before update-ref")
+        assert ref == TARGET
+        assert new is not None
+        assert old is not None
+        if self.refs[ref] != old:
+            return RefMoved(ref=ref, expected=old, found=self.refs[ref])
+        self._world.trace(f"update-ref {old[:8]} → {new[:8]}: {message}")
+        self.moves.append(Move(by=message, old=old, new=new))
+        self.refs[ref] = new
+        self._world.reach("git: after update-ref")
+        return None
+
+    def keep(self, ref: str, commit: str) -> None:
+        """Write one of Headgate's own refs."""
+        self._world.reach("git: keep")
+        assert commit in self._objects
+        self.refs[ref] = commit
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Tell whether a commit is in the history of another."""
+        self._world.reach("git: is it an ancestor")
+        return ancestor in self.history(descendant)
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """Find the best common ancestor: the one with the longest history."""
+        common = self.history(one) & self.history(other)
+        return max(common, key=lambda commit: (len(self.history(commit)), commit), default=None)
+
+    # -- what others do, and what is looked at afterwards ----------------------------------------------------
+
+    def history(self, commit: str) -> frozenset[str]:
+        """Return a commit and all before it."""
+        if commit not in self._ancestors:
+            parents = self.read_commit(commit).parents
+            self._ancestors[commit] = frozenset({commit}).union(*(self.history(each) for each in parents))
+        return self._ancestors[commit]
+
+    def files(self, commit: str) -> dict[str, str]:
+        """Return the files of a commit."""
+        tree = self.tree_of(commit)
+        return {path.decode(): self.read_blob(entry.id).decode() for path, entry in self.list_files(tree)}
+
+    def push(self, onto: str, path: str, text: str, *, by: str) -> None:
+        """Let somebody else put a commit on the target."""
+        tree = self.splice(self.tree_of(onto), {path.encode(): self._blob(text)})
+        new = self.commit(tree=tree, parents=[onto], message=by, date=BEGINNING)
+        self._world.trace(f"{by} {self.refs[TARGET][:8]} → {new[:8]}")
+        self.moves.append(Move(by=by, old=self.refs[TARGET], new=new))
+        self.refs[TARGET] = new
+
+    def _blob(self, text: str) -> Entry:
+        return Entry(mode=FILE, id=self.write_blob(text.encode()))
+
+
+def merge_small(repository: Repository, base: str, ours: str, theirs: str) -> str | MergeConflict:
+    """Merge trees: a file that both sides changed in different ways is a conflict."""
+    by_us, by_them = repository.changed_paths(base, ours), repository.changed_paths(base, theirs)
+    both = [path for path in by_us.keys() & by_them.keys() if by_us[path][1] != by_them[path][1]]
+    if both:
+        return MergeConflict(tuple(sorted(both)))
+    return repository.splice(ours, {path: now for path, (_, now) in by_them.items()})
+
+
+@dataclass(frozen=True)
+class SimulatedIntake:
+    """A patch that was understood: what it wants a file to be, and to have been."""
+
+    path: str
+    old: str | None
+    new: str
+    header: None = None
+    repairs: tuple[str, ...] = ()
+
+    @property
+    def scope(self) -> Any:
+        """What it touches."""
+        facts = {"files": 1, "insertions": 1, "deletions": 0, "hunks": 1, "paths": [self.path]}
+        return SimpleNamespace(as_json=lambda: facts)
+
+
+class SimulatedExecutor:
+    """Does to patches what the real one does, with patches that are JSON."""
+
+    def __init__(self, world: World, repository: SimulatedRepository, patches: dict[str, bytes]) -> None:
+        self._world, self._repository, self._patches = world, repository, patches
+
+    def take(self, path: Path, order: Order, *, base_tree: str) -> Taken:
+        """Read a patch."""
+        self._world.reach("git: take a patch")
+        return self.take_again(self._patches[path.name], order, base_tree=base_tree)
+
+    def take_again(self, diff: bytes, order: Order, *, base_tree: str) -> Taken:
+        """Understand a patch."""
+        self._world.reach("git: understand a patch")
+        assert order.label
+        assert base_tree
+        try:
+            intake: Any = SimulatedIntake(**json.loads(diff))
+        except ValueError:
+            reason = Reason(code=ReasonCode.FORMAT_INVALID, message="garbage")
+            return Taken(diff=diff, refusal=reason)
+        if intake.path.startswith("secrets/"):
+            reason = Reason(code=ReasonCode.POLICY_VIOLATION, message=f"{intake.path} is forbidden")
+            return Taken(diff=diff, intake=intake, refusal=reason, violates=True)
+        return Taken(diff=diff, intake=intake)
+
+    def apply(
+        self, patches: Sequence[Piece], *, onto: str, tree: str
+    ) -> tuple[list[Committed], Reason | None]:
+        """Apply patches, each on the one before, up to the first that does not apply."""
+        made: list[Committed] = []
+        for piece in patches:
+            intake: Any = piece.intake
+            self._world.reach("git: apply a patch")
+            path = intake.path.encode()
+            there = self._repository.blob_at(tree, path)
+            if (None if there is None else there.data.decode()) != intake.old:
+                message = f"{intake.path} is not as it should be"
+                return made, Reason(code=ReasonCode.CONFLICT, message=message)
+            blob = self._repository.write_blob(intake.new.encode())
+            tree = self._repository.splice(tree, {path: Entry(mode=FILE, id=blob)})
+            onto = self._repository.commit(
+                tree=tree,
+                parents=[onto],
+                message=message_of(piece.order, None),
+                date=self._world.now(),
+                trailers=piece.trailers,
+            )
+            made.append(Committed(commit=onto, tree=tree, method="exact"))
+        return made, None
+
+
+class Checkout:
+    """A person's working tree with the target checked out; at times, what is in it is in the way.
+
+    Args:
+        exists: Whether there is one.
+    """
+
+    def __init__(self, world: World, repository: SimulatedRepository, *, exists: bool) -> None:
+        self._world = world
+        self.path = Path("/checkout") if exists else None
+        self.commit = repository.refs[TARGET]
+        self.is_in_the_way = False
+
+    def checked_out_at(self, _repository: Repository, _target: str) -> Path | None:
+        """Say where it is."""
+        self._world.reach("git: look for a checkout")
+        return self.path
+
+    def blockers(self, _repository: Repository, _path: Path, _old: str, _new: str) -> tuple[str, ...]:
+        """Say what is in the way."""
+        self._world.reach("git: look at the checkout")
+        return ("notes.txt would be overwritten",) if self.is_in_the_way else ()
+
+    def follow(self, _repository: Repository, _path: Path, old: str, new: str) -> tuple[str, ...]:
+        """Move along with the target."""
+        self._world.reach("git: before the checkout")
+        if self.commit not in {old, new}:
+            return (f"it is neither at {old} nor at {new}",)
+        self.commit = new
+        self._world.reach("git: after the checkout")
+        return ()

@@ -1,0 +1,160 @@
+"""What must be true of a run that has ended, whatever happened to its processes."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from headgate.db.audit import verify
+from headgate.db.dao import intents, leases, patches, requests, runs, tasks, workstreams
+from headgate.db.dao.workstreams import WorkstreamRow
+from headgate.db.tables import ENTITIES
+from headgate.orchestrator import tenure
+from headgate.state.machines import MACHINES
+from headgate.state.patch_ledger import PatchState
+from headgate.state.task import TaskState
+from headgate.state.workstream import WorkstreamState
+from simulation.git_world import TARGET
+from simulation.simulation import Ended
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run came to, in words that do not depend on when anything happened."""
+
+    run: str
+    workstreams: Mapping[str, str]
+    tasks: Mapping[str, str]
+    files: Mapping[str, str]
+
+
+def outcome_of(ended: Ended) -> Outcome:
+    """Say what came out: of completed workstreams also what became of each task."""
+    with ended.scene.open() as headgate, headgate.database.read() as conn:
+        streams = {row.id: row for row in workstreams.of_run(conn, ended.run_id)}
+        done = {row.id for row in streams.values() if row.state is WorkstreamState.COMPLETED}
+        repository = ended.scene.repository
+        return Outcome(
+            run=runs.get(conn, ended.run_id).state,
+            workstreams={row.name: str(row.state) for row in streams.values()},
+            tasks={
+                f"{streams[row.workstream_id].name}/{row.name}": str(row.state)
+                for row in tasks.of_run(conn, ended.run_id)
+                if row.workstream_id in done
+            },
+            files={
+                path: text
+                for path, text in repository.files(repository.refs[TARGET]).items()
+                if not path.startswith("others/")
+            },
+        )
+
+
+def violations(ended: Ended) -> list[str]:
+    """List what is not as it must be."""
+    found = list(ended.wrong)
+    with ended.scene.open() as headgate:
+        with headgate.database.read() as conn:
+            found += _ends(ended, conn)
+            found += _agreement(ended, conn)
+            found += _landings(ended, conn)
+            found += _leftovers(ended, conn)
+        report = verify(headgate.database, log=headgate.paths.transitions)
+        found += [f"audit: {finding}" for finding in report.findings]
+        lines = headgate.paths.transitions.read_text().count("\n")
+        if lines != report.rows:
+            found.append(f"transitions.jsonl has {lines} lines, the table {report.rows} rows")
+    return found
+
+
+def _ends(ended: Ended, conn: Connection) -> Iterator[str]:
+    """Everything has come to its end."""
+    rows: list[tuple[str, str, str]] = [
+        (machine, row.id, str(row.state))
+        for machine, found in (
+            ("run", [runs.get(conn, ended.run_id)]),
+            ("workstream", workstreams.of_run(conn, ended.run_id)),
+            ("task", tasks.of_run(conn, ended.run_id)),
+            ("patch_ledger", patches.of_run(conn, ended.run_id)),
+        )
+        for row in found
+    ]
+    for machine in ("test_gate", "worker", "uet_worker"):
+        select = f"SELECT id, state FROM {ENTITIES[machine].name}"
+        rows += [(machine, row[0], row[1]) for row in conn.exec_driver_sql(select)]
+    for machine, entity, state in rows:
+        if state not in {*MACHINES[machine].terminal, "committed", "BLOCKED"}:
+            yield f"{entity} is {state}"
+
+
+def _agreement(ended: Ended, conn: Connection) -> Iterator[str]:
+    """The ends of what belongs together go together."""
+    streams = {row.id: row for row in workstreams.of_run(conn, ended.run_id)}
+    steps = {row.id: row for row in tasks.of_run(conn, ended.run_id)}
+    ledger = patches.of_run(conn, ended.run_id)
+    for step in steps.values():
+        stream = streams[step.workstream_id]
+        is_owed = step.is_critical and stream.state is WorkstreamState.COMPLETED
+        if is_owed and step.state is not TaskState.COMPLETED:
+            yield f"{stream.name} is completed, its critical task {step.name} is {step.state}"
+    for patch in ledger:
+        stream, task = streams[patch.workstream_id], steps[patch.task_id or ""]
+        lands = stream.state is WorkstreamState.COMPLETED and task.state is TaskState.COMPLETED
+        if lands is not (patch.state is PatchState.COMMITTED):
+            what = f"the patch of {stream.name}/{task.name}"
+            yield f"{what} is {patch.state}, they are {stream.state} and {task.state}"
+        evidence = ended.scene.paths.quarantine / f"{patch.id}.json"
+        if patch.state is PatchState.QUARANTINED and not evidence.exists():
+            yield f"there is no evidence of {patch.id}"
+    for task_id, count in Counter(patch.task_id for patch in ledger).items():
+        if count > 1:
+            yield f"{task_id} has {count} patches"
+
+
+def _landings(ended: Ended, conn: Connection) -> Iterator[str]:
+    """What is completed landed once, what is not landed never, and the target says the same."""
+    repository = ended.scene.repository
+    landed = Counter(move.by for move in repository.moves)
+    is_rewritten = bool(landed["rewrite"])
+    head = repository.refs[TARGET]
+    history, files = repository.history(head), repository.files(head)
+    ledger = patches.of_run(conn, ended.run_id)
+    for stream in workstreams.of_run(conn, ended.run_id):
+        mine = [row for row in ledger if row.workstream_id == stream.id and row.state is PatchState.COMMITTED]
+        count, due = landed[f"headgate: land {stream.name}"], int(bool(mine))
+        if count != due and not (is_rewritten and count > due > 0):
+            yield f"{stream.name} is {stream.state} and landed {count} times"
+        yield from _seen_on(stream, files, is_completed=stream.state is WorkstreamState.COMPLETED)
+        for patch in mine if not is_rewritten else ():
+            if patch.commit not in history:
+                yield f"the commit of {patch.id} is not on the target"
+    commits = Counter(
+        line
+        for commit in history
+        for line in repository.read_commit(commit).message.decode().splitlines()
+        if line.startswith("Headgate-Workstream: ")
+    )
+    yield from (f"{line} is on the target {count} times" for line, count in commits.items() if count > 1)
+    checkout = ended.scene.checkout
+    if checkout.path and not landed["push"] and not is_rewritten and checkout.commit != head:
+        yield "the checkout has not followed the target"
+
+
+def _seen_on(stream: WorkstreamRow, files: Mapping[str, str], *, is_completed: bool) -> Iterator[str]:
+    if not is_completed and any(f"<{stream.name}/" in text for text in files.values()):
+        yield f"{stream.name} is {stream.state}, and something of it is on the target"
+
+
+def _leftovers(ended: Ended, conn: Connection) -> Iterator[str]:
+    for intent in intents.pending(conn):
+        yield f"{intent.id} is pending"
+    key = tenure.key_of(str(ended.scene.repository.git_dir), TARGET)
+    lease = leases.of_key(conn, key)
+    if lease is not None and lease.expires_at > lease.acquired_at and not ended.troubles.has_crash:
+        yield f"the lease is still held: {lease}"
+    for request in requests.waiting(conn, ended.run_id):
+        if not ended.troubles.has_crash:
+            yield f"{request.id} was never answered"
+    if left := ended.scene.world.living.keys():
+        yield f"processes are left: {sorted(left)}"

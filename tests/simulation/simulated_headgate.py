@@ -1,0 +1,305 @@
+"""Headgate itself, put into the simulated world: only the edges of the process are replaced."""
+
+import asyncio
+import functools
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from sqlalchemy import Connection
+
+from headgate import bootstrap, ids
+from headgate.bootstrap import Headgate, StatePaths
+from headgate.db.engine import Database, open_database
+from headgate.db.transition_log import TransitionLog
+from headgate.errors import TargetBusyError
+from headgate.ids import RunId
+from headgate.orchestrator import admission, effects, roster, tenure
+from headgate.orchestrator.effects import Effects
+from headgate.orchestrator.messages import CancelAsked
+from headgate.orchestrator.parts import Parts, Surroundings
+from headgate.orchestrator.progress import SilentListener
+from headgate.orchestrator.run_orchestrator import RunOrchestrator
+from headgate.recovery import rescuer
+from headgate.settings import Settings
+from headgate.state.run import RunState
+from headgate.uet import merging
+from headgate.workers import pool_manager
+from headgate.workers.pool_manager import PoolManager
+from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepository, merge_small
+from simulation.plans import PlanWorld
+from simulation.virtual_loop import OWNER, InlineThreads
+from simulation.virtual_world import Process, World
+from simulation.worker_world import Bench, SimulatedSlots, SimulatedWorker
+
+SETTINGS = Settings.model_validate(
+    {
+        "workers": 3,
+        "worker_idle_time": "1s",
+        "heartbeat_interval": timedelta(milliseconds=500),
+        "recovery_window": "2s",
+        "retry_delay": timedelta(milliseconds=100),
+        "retry_delay_max": "1s",
+    }
+)
+
+
+class SimulatedDatabase(Database):
+    """A real database; a process may be killed before, inside and after every transaction."""
+
+    world: World
+
+    @classmethod
+    def at(cls, path: Path, world: World) -> "SimulatedDatabase":
+        """Open it."""
+        opened = open_database(f"sqlite:///{path}", synchronous="OFF")
+        database = cls(url=opened.engine.url, engine=opened.engine)
+        database.world = world
+        return database
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give the writing transaction."""
+        self.world.reach("db: before a transaction")
+        process = OWNER.get()
+        with super().write() as conn, _in_transaction(process):
+            yield conn
+            self.world.reach("db: inside a transaction")
+        self.world.reach("db: after a transaction")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give the reading transaction."""
+        self.world.reach("db: read")
+        with super().read() as conn, _in_transaction(OWNER.get()):
+            yield conn
+
+
+@contextmanager
+def _in_transaction(process: object) -> Iterator[None]:
+    """Remember that a process holds the database, so that it is not stopped meanwhile."""
+    if not isinstance(process, Process):
+        yield
+        return
+    process.transactions += 1
+    try:
+        yield
+    finally:
+        process.transactions -= 1
+
+
+class NoisyEvents(asyncio.Queue[Any]):
+    """The core's events: answers come late at times, or come again; what people ask is heard once."""
+
+    def __init__(self, world: World, random: Random, likely: float) -> None:
+        super().__init__()
+        self._world, self._random, self._likely = world, random, likely
+
+    def put_nowait(self, item: Any) -> None:
+        """Put an event in, now or later, once or twice."""
+        self._world.trace(f"heard: {_brief(item)}")
+        is_answer = item is not None and not isinstance(item, CancelAsked)
+        if is_answer and self._random.random() < self._likely:
+            later = self._random.random() * 0.3
+            self._world.loop.call_later(later, super().put_nowait, item)
+            if self._random.random() < 0.5:
+                return
+        super().put_nowait(item)
+
+
+class TracedEffects(Effects):
+    """The real effects, which say what they do."""
+
+    world: World
+
+    async def carry_out(self, effect: Any) -> Any:
+        """Do it, and say so."""
+        self.world.trace(f"to do: {_brief(effect)}")
+        return await super().carry_out(effect)
+
+
+class SimulatedParts(Parts):
+    """Makes the parts: the real ones, but for threads, worker processes and what reads patches.
+
+    Args:
+        effects: Which effects; tests that break something on purpose have their own.
+    """
+
+    def __init__(self, scene: "Scene", kind: type[TracedEffects]) -> None:
+        self._scene, self._kind = scene, kind
+
+    def threads(self, count: int, name: str) -> Any:
+        """Make threads that are none."""
+        assert count
+        assert name
+        return InlineThreads()
+
+    def pool(self, around: Surroundings, observer: Any) -> PoolManager:
+        """Make the real pool, with a clock that is not."""
+        settings = around.settings
+        return PoolManager(
+            size=around.workers,
+            idle_time=settings.worker_idle_time.total_seconds(),
+            heartbeat=settings.heartbeat_interval.total_seconds(),
+            misses=settings.heartbeat_misses,
+            recovery_window=settings.recovery_window.total_seconds(),
+            slots_dir=around.slots,
+            source_git_dir=around.repository.git_dir,
+            observer=observer,
+            environment={},
+            clock=around.clock.monotonic,
+        )
+
+    def effects(self, around: Surroundings, **rest: Any) -> Effects:
+        """Make the real effects, with patches that are JSON."""
+        scene = self._scene
+        executor: Any = SimulatedExecutor(scene.world, scene.repository, scene.plan.patches)
+        made = self._kind(
+            repository=around.repository,
+            executor=executor,
+            database=around.database,
+            settings=around.settings,
+            clock=around.clock,
+            quarantine_folder=around.quarantine,
+            fence=around.fence,
+            **rest,
+        )
+        made.world = scene.world
+        return made
+
+
+class SimulatedHeadgate(Headgate):
+    """The real thing, whose run is part of the simulation's loop instead of having one of its own."""
+
+    orchestrator: RunOrchestrator
+
+    async def go_on(self, run_id: RunId, scene: "Scene", process: Process) -> RunState:
+        """Do what ``take_hold`` and ``execute`` do."""
+        while True:
+            try:
+                self.take_hold(run_id)
+                break
+            except TargetBusyError:
+                await asyncio.sleep(5)
+        try:
+            self.clear_up()
+            fence = scene.fence or (lambda conn: tenure.keep_out(conn, self._leases[run_id]))
+            around = Surroundings(
+                repository=self.repository,
+                database=self.database,
+                settings=self.settings,
+                clock=self.clock,
+                log=TransitionLog(self.paths.transitions, self.database),
+                slots=self.paths.slots,
+                logs=self.paths.logs,
+                quarantine=self.paths.quarantine,
+                environment={},
+                workers=self.settings.workers,
+                fence=fence,
+                parts=SimulatedParts(scene, scene.effects),
+            )
+            self.orchestrator = RunOrchestrator(run_id, around, SilentListener())
+            noise = Random(f"{scene.world.random.random()}")
+            self.orchestrator._events = NoisyEvents(scene.world, noise, scene.noise)
+            process.orchestrator = self.orchestrator
+            return await self._held(run_id, self.orchestrator)
+        finally:
+            self._release(run_id)
+
+
+class Scene:
+    """One simulated world with a plan in it.
+
+    Args:
+        plan: What is to be done.
+        template: An empty database that is up to date.
+        noise: How many of the core's events come late or twice.
+    """
+
+    def __init__(
+        self, world: World, plan: PlanWorld, template: Path, bench: Any, *, noise: float = 0.0
+    ) -> None:
+        self.world, self.plan, self.noise = world, plan, noise
+        self.effects: type[TracedEffects] = TracedEffects
+        self.fence: Any = None
+        self.repository = SimulatedRepository(world, plan.files)
+        self.checkout = Checkout(world, self.repository, exists=world.random.random() < 0.3)
+        self.bench = Bench(world=world, repository=self.repository, manners=bench, failures=plan.failures)
+        self.paths = StatePaths(root=world.folder, slots=world.folder / "slots")
+        world.folder.mkdir(parents=True)
+        shutil.copyfile(template, self.paths.database)
+
+    def open(self) -> SimulatedHeadgate:
+        """Open Headgate, as a process does that begins."""
+        clock: Any = self.world
+        return SimulatedHeadgate(
+            settings=SETTINGS,
+            repository=self.repository,
+            database=SimulatedDatabase.at(self.paths.database, self.world),
+            paths=self.paths,
+            clock=clock,
+        )
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Let Headgate's edges be this world's."""
+        world, checkout = self.world, self.checkout
+        system: Any = SimpleNamespace(getpid=world.getpid, gethostname=world.host)
+        worker = functools.partial(SimulatedWorker, self.bench)
+        slots = functools.partial(SimulatedSlots, world)
+        edges: list[tuple[Any, dict[str, Any]]] = [
+            (ids, {"ULID": world.ulid}),
+            (roster, {"os": system, "socket": system, "started": world.started}),
+            (tenure, {"os": system, "socket": system, "started": world.started}),
+            (rescuer, {"started": world.started, "end_tree": world.end_tree}),
+            (bootstrap, {"socket": system}),
+            (admission, {"checked_out_at": lambda *_: None}),
+            (pool_manager, {"WorkerProcess": worker, "Slots": slots, "started": world.started}),
+            (merging, {"_merge_small": merge_small}),
+            (
+                effects,
+                {
+                    "checked_out_at": checkout.checked_out_at,
+                    "fast_forward_blockers": checkout.blockers,
+                    "fast_forward_checkout": checkout.follow,
+                },
+            ),
+        ]
+        with ExitStack() as stack:
+            for module, names in edges:
+                stack.enter_context(mock.patch.multiple(module, **names))
+            yield
+
+
+def _brief(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    names = (
+        "task",
+        "tasks",
+        "workstream",
+        "intent",
+        "attempt",
+        "end",
+        "refusal",
+        "conflict",
+        "judgement",
+        "commit",
+    )
+    said = [
+        f"{name}={_short(getattr(value, name))}" for name in names if getattr(value, name, None) is not None
+    ]
+    return f"{type(value).__name__} {' '.join(said)}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_short(each) for each in value)
+    text = str(getattr(value, "opinion", getattr(value, "message", value)))
+    return f"…{text[-5:]}" if text.startswith(("task_", "ws_", "intent_")) else text[:60]

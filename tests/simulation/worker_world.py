@@ -1,0 +1,235 @@
+"""Worker processes for the real pool: they answer, hang, die, answer late or twice, or speak nonsense."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headgate.errors import WorkerProtocolError
+from headgate.uet.gate_runner import GateOutcome
+from headgate.workers.protocol import Cancel, GateJob, Heartbeat, Message, Ready, Result, Shutdown
+from headgate.workers.slots import Slot
+from simulation.git_world import SimulatedRepository
+from simulation.virtual_loop import OWNER
+from simulation.virtual_world import Process, World
+
+
+@dataclass(kw_only=True)
+class Manners:
+    """How often workers misbehave, from 0 to 1, and within which bounds.
+
+    Args:
+        losses: How many jobs may be lost of each task or gate.
+        flaky: How often a gate fails the first time it is asked although it would pass.
+        timeouts: How often a job takes too long.
+    """
+
+    dies: float = 0.0
+    hangs: float = 0.0
+    twice: float = 0.0
+    nonsense: float = 0.0
+    flaky: float = 0.0
+    timeouts: float = 0.0
+    losses: int = 2
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """What workers know: how gates judge, how commands end, and how well the workers behave.
+
+    Args:
+        failures: How often each command fails before it ends well.
+    """
+
+    world: World
+    repository: SimulatedRepository
+    manners: Manners
+    failures: Mapping[str, int]
+    runs: dict[str, int] = field(default_factory=dict)
+    losses: dict[str, int] = field(default_factory=dict)
+
+    def outcome(self, job: GateJob) -> GateOutcome:
+        """Judge a tree, or run a command."""
+        seconds = self.world.random.random()
+        if self._is(self.manners.timeouts):
+            return GateOutcome(passed=False, timed_out="wall", message="it took too long", exit_code=137)
+        if job.job_id.startswith("task_"):
+            count = self.runs[job.gate.name] = self.runs.get(job.gate.name, 0) + 1
+            passed = count > self.failures[job.gate.name]
+        else:
+            passed = _passes(job.gate.name, self.repository.files(job.commit))
+            first = job.job_id.endswith(".1")
+            passed = passed and not (first and self._is(self.manners.flaky))
+        return GateOutcome(
+            passed=passed, exit_code=int(not passed), seconds=seconds, message="" if passed else "it is red"
+        )
+
+    def fate(self, job: GateJob) -> str:
+        """Decide what becomes of a worker that is given a job."""
+        subject = job.job_id.rpartition(".")[0]
+        if self.losses.get(subject, 0) < self.manners.losses:
+            for fate in ("dies", "hangs", "nonsense"):
+                if self._is(getattr(self.manners, fate)):
+                    self.losses[subject] = self.losses.get(subject, 0) + 1
+                    return fate
+        return "twice" if self._is(self.manners.twice) else "answers"
+
+    def _is(self, likely: float) -> bool:
+        return likely > 0 and self.world.random.random() < likely
+
+
+def _passes(gate: str, files: Mapping[str, str]) -> bool:
+    """A tree is red when a file says so, or when two files that do not go together meet."""
+    said = " ".join(files.values())
+    return f"red:{gate}" not in said and not (f"left:{gate}" in said and f"right:{gate}" in said)
+
+
+class SimulatedWorker:
+    """Takes the place of ``WorkerProcess``."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        *,
+        slot_dir: Path,
+        source_git_dir: Path,
+        environment: Mapping[str, str],
+        heartbeat: float,
+        lock: int,
+        on_message: Callable[[Message], None],
+        on_end: Callable[[str], None],
+    ) -> None:
+        del slot_dir, source_git_dir, environment, lock
+        self._bench, self._world = bench, bench.world
+        self._on_message, self._on_end, self._heartbeat = on_message, on_end, heartbeat
+        self._world.reach("worker: start")
+        process = OWNER.get()
+        assert isinstance(process, Process)
+        self.pid = self._world.new_pid(process.host)
+        self._world.parents[self.pid] = process.pid
+        self._loop = asyncio.get_running_loop()
+        self._job: GateJob | None = None
+        self._is_hanging = False
+        self._is_leaving = False
+        self._has_ended: asyncio.Future[None] = self._loop.create_future()
+        self._after(0.02, self._say, Ready(pid=self.pid))
+        self._after(self._heartbeat, self._beat)
+
+    def send(self, message: Message) -> None:
+        """Hear something."""
+        self._world.reach("worker: hear")
+        match message:
+            case GateJob():
+                self._take_on(message)
+            case Cancel(job_id=job_id):
+                self._after(0.01, self._give_up, job_id)
+            case Shutdown():
+                self._is_leaving = True
+                self._after(0.01, self._leave)
+
+    def end(self, complaint: str = "") -> None:
+        """Be killed."""
+        self._world.end_tree(self.pid)
+        self._after(0.005, self._be_gone, complaint or "it was killed")
+
+    async def ended(self) -> None:
+        """Wait until it is gone."""
+        await asyncio.shield(self._has_ended)
+
+    def _after(self, about: float, do: Callable[..., None], *args: Any) -> None:
+        self._loop.call_later(about * (0.5 + self._world.random.random()), do, *args)
+
+    def _take_on(self, job: GateJob) -> None:
+        self._job = job
+        fate = self._bench.fate(job)
+        self._world.trace(f"{job.gate.name} ({job.job_id}): the worker {fate}")
+        match fate:
+            case "dies":
+                self._after(0.1, self._be_gone, "it died")
+            case "hangs":
+                self._is_hanging = True
+                self._after(3.0, self._wake, job)
+            case "nonsense":
+                self._after(0.1, self._say, Result(job_id="?", attempt=9, outcome=GateOutcome(passed=True)))
+            case "twice":
+                self._after(0.15, self._answer, job)
+                self._after(0.3, self._repeat, job)
+            case _:
+                self._after(0.15, self._answer, job)
+
+    def _answer(self, job: GateJob) -> None:
+        if self._job is job:
+            self._job = None
+            self._say(Result(job_id=job.job_id, attempt=job.attempt, outcome=self._bench.outcome(job)))
+            self._leave()
+
+    def _repeat(self, job: GateJob) -> None:
+        if self._job is None:
+            self._say(Result(job_id=job.job_id, attempt=job.attempt, outcome=self._bench.outcome(job)))
+
+    def _wake(self, job: GateJob) -> None:
+        self._is_hanging = False
+        self._answer(job)
+
+    def _give_up(self, job_id: str) -> None:
+        job = self._job
+        if job is not None and job.job_id == job_id and not self._is_hanging:
+            self._job = None
+            outcome = GateOutcome(passed=False, cancelled=True, message="it was cancelled")
+            self._say(Result(job_id=job.job_id, attempt=job.attempt, outcome=outcome))
+            self._leave()
+
+    def _beat(self) -> None:
+        if not self._has_ended.done():
+            if not self._is_hanging:
+                self._say(Heartbeat(job_id=self._job.job_id if self._job else None))
+            self._after(self._heartbeat, self._beat)
+
+    def _leave(self) -> None:
+        if self._is_leaving and self._job is None:
+            self._be_gone("")
+
+    def _say(self, message: Message) -> None:
+        if self._has_ended.done():
+            return
+        try:
+            self._on_message(message)
+        except WorkerProtocolError as error:
+            self.end(str(error))
+
+    def _be_gone(self, message: str) -> None:
+        if not self._has_ended.done():
+            self._world.end_tree(self.pid)
+            self._has_ended.set_result(None)
+            self._on_end(message)
+
+
+class SimulatedSlots:
+    """Takes the place of ``Slots``: folders that nobody looks into and whose locks tell orphans."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self._world, self._folder = world, folder
+        self._free: list[Slot] = []
+        self._taken = 0
+
+    def make(self) -> None:
+        """Nothing has to be made."""
+
+    def take(self) -> Slot:
+        """Take a slot."""
+        if self._free:
+            return self._free.pop()
+        self._taken += 1
+        return Slot(number=self._taken, path=self._folder / str(self._taken), lock=-1)
+
+    def put_back(self, slot: Slot) -> None:
+        """Give it back."""
+        self._free.append(slot)
+
+    def release(self) -> None:
+        """Nothing is locked."""
+
+    def end_orphans(self) -> int:
+        """End the workers whose process is gone."""
+        return self._world.end_orphans()
