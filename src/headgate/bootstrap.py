@@ -372,15 +372,14 @@ class Headgate:
 
     def _end_gates_of_nobody(self, mine: RunId | None) -> None:
         """End the gates on record as running in runs that no process is at work on, or this one only now."""
-        with self.database.write() as conn:
-            running = gates.running(conn)
-            held = {
-                run: self._is_at_work(conn, runs.get(conn, run)) for run in {row.run_id for row in running}
-            }
-            left = [row for row in running if row.run_id == mine or not held[row.run_id]]
-            lost = "nobody saw it end: the process that ran it was ended"
-            steps = [gates.fail(row.head, exit_code=-1, output=lost, fault="worker_lost") for row in left]
-            write(conn, {row.id: row.head for row in left}, steps, at=self.clock.now())
+        with self.database.read() as conn:
+            busy = {run.id for run in runs.unfinished(conn) if self._is_at_work(conn, run)} - {mine}
+            left = [row for row in gates.running(conn) if row.run_id not in busy]
+        lost = "nobody saw it end: the process that ran it was ended"
+        steps = [gates.fail(row.head, exit_code=-1, output=lost, fault="worker_lost") for row in left]
+        if steps:
+            with self.database.write() as conn:
+                write(conn, {row.id: row.head for row in left}, steps, at=self.clock.now())
 
     def _keep_missing_evidence(self) -> None:
         """Write what people read about quarantined patches, where a process was killed before it could."""
