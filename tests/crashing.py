@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import sys
 import time
@@ -32,9 +31,7 @@ from headgate.bootstrap import Headgate
 from headgate.cli.app import main
 from headgate.db.audit import verify
 from headgate.db.dao import leases, runs
-from headgate.db.transition_log import TransitionLog
 from headgate.orchestrator import tenure
-from headgate.recovery.rescuer import rescue
 from landing import write_plan
 from pools import processes_of
 
@@ -265,9 +262,7 @@ def wait_until(holds: Callable[[], object], what: str) -> None:
 def tidy(world: World) -> None:
     """Do what the next start does first: after a kill past the end of a run there is nothing to resume."""
     with world.open() as headgate:
-        window = headgate.settings.recovery_window
-        rescue(headgate.database, clock=headgate.clock, host=socket.gethostname(), recovery_window=window)
-        TransitionLog(headgate.paths.transitions, headgate.database).catch_up()
+        headgate.clear_up()
 
 
 # -- what must be true ---------------------------------------------------------------------------------------

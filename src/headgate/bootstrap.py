@@ -15,24 +15,12 @@ from typing import Any, Final, Self
 from sqlalchemy import Connection
 
 from headgate.clock import Clock, SystemClock
-from headgate.db.dao import (
-    artifacts,
-    gates,
-    intents,
-    leases,
-    lookup,
-    patches,
-    requests,
-    runs,
-    tasks,
-    workstreams,
-)
+from headgate.db.dao import intents, leases, lookup, requests, runs, tasks, workstreams
 from headgate.db.dao.leases import Lease
 from headgate.db.dao.requests import Request
 from headgate.db.dao.runs import RunRow
 from headgate.db.engine import Database, open_database
 from headgate.db.transition_log import TransitionLog
-from headgate.db.transitions import write
 from headgate.errors import (
     DatabaseError,
     HeadgateError,
@@ -42,8 +30,8 @@ from headgate.errors import (
     TargetBusyError,
     UsageError,
 )
-from headgate.ids import PatchId, RunId, new_id
-from headgate.orchestrator import admission, tenure
+from headgate.ids import RunId, new_id
+from headgate.orchestrator import admission, evidence, tenure
 from headgate.orchestrator.parts import Surroundings
 from headgate.orchestrator.progress import Listener, SilentListener
 from headgate.orchestrator.report import run_report
@@ -53,13 +41,9 @@ from headgate.recovery.rescuer import rescue
 from headgate.settings import Settings, load_settings
 from headgate.state.machines import MACHINES
 from headgate.state.run import RunState
-from headgate.uet import quarantine
 from headgate.uet.gate_runner import allowed_environment
 from headgate.uet.git import require_git
 from headgate.uet.repository import Repository
-
-EVERY: Final = 1_000_000_000
-"""A limit that cuts nothing."""
 
 ANSWER_PATIENCE: Final = timedelta(seconds=10)
 """How long a process that controls a run may take to answer."""
@@ -360,37 +344,19 @@ class Headgate:
         Args:
             run_id: A run that this process has just taken hold of: nothing of it can be under way.
         """
+
+        def is_abandoned(conn: Connection, run: str) -> bool:
+            return run == run_id or not self._is_at_work(conn, runs.get(conn, run))
+
         rescue(
             self.database,
             clock=self.clock,
             host=socket.gethostname(),
             recovery_window=self.settings.recovery_window,
+            is_abandoned=is_abandoned,
         )
-        self._end_gates_of_nobody(run_id)
         TransitionLog(self.paths.transitions, self.database).catch_up()
-        self._keep_missing_evidence()
-
-    def _end_gates_of_nobody(self, mine: RunId | None) -> None:
-        """End the gates on record as running in runs that no process is at work on, or this one only now."""
-        with self.database.read() as conn:
-            busy = {run.id for run in runs.unfinished(conn) if self._is_at_work(conn, run)} - {mine}
-            left = [row for row in gates.running(conn) if row.run_id not in busy]
-        lost = "nobody saw it end: the process that ran it was ended"
-        steps = [gates.fail(row.head, exit_code=-1, output=lost, fault="worker_lost") for row in left]
-        if steps:
-            with self.database.write() as conn:
-                write(conn, {row.id: row.head for row in left}, steps, at=self.clock.now())
-
-    def _keep_missing_evidence(self) -> None:
-        """Write what people read about quarantined patches, where a process was killed before it could."""
-        with self.database.read() as conn:
-            for patch in patches.listed(conn, state="quarantined", limit=EVERY):
-                patch_id, reason = PatchId(patch.id), patch.quarantine_reason
-                if reason is None or quarantine.is_kept(self.paths.quarantine, patch_id):
-                    continue
-                run, diff = runs.get(conn, patch.run_id), artifacts.diff_of(conn, patch.id)
-                about = {"run": run.id, "target": run.target_ref, "base": run.old_head}
-                quarantine.keep(self.paths.quarantine, patch_id, diff=diff, reason=reason, about=about)
+        evidence.keep_missing(self.database, self.paths.quarantine, repository=str(self.repository.git_dir))
 
     def _ask_to_cancel(self, entity_id: str, *, message: str, operator: str) -> Request:
         with self.database.write() as conn:

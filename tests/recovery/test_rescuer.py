@@ -66,7 +66,9 @@ def add_slot(database: Database, worker: WorkerRow, state: str) -> UetWorkerRow:
 
 def run_rescue(database: Database) -> Rescued:
     """Rescue, on the host that all workers here are on."""
-    return rescue(database, clock=CLOCK, host="here", recovery_window=WINDOW)
+    return rescue(
+        database, clock=CLOCK, host="here", recovery_window=WINDOW, is_abandoned=lambda _conn, _run: False
+    )
 
 
 @pytest.mark.parametrize("slot_state", [each for each in UetWorkerState if each != "TERMINATED"])

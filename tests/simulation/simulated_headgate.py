@@ -188,7 +188,7 @@ class SimulatedHeadgate(Headgate):
             except TargetBusyError:
                 await asyncio.sleep(5)
         try:
-            self.clear_up()
+            self.clear_up(run_id)
             fence = scene.fence or (lambda conn: tenure.keep_out(conn, self._leases[run_id]))
             around = Surroundings(
                 repository=self.repository,

@@ -384,10 +384,6 @@ class Core:
 
     def _take_up(self, workstream: WorkstreamNode) -> None:
         """Ask for all that is owed to a workstream in its state."""
-        for task in workstream.tasks:
-            if task.patch is not None and task.patch.quarantine_reason is not None:
-                effect = msg.KeepEvidence(patch=task.patch.id, reason=task.patch.quarantine_reason)
-                self._out.effects.append(effect)
         match workstream.state:
             case WorkstreamState.PLANNED if workstream.unmet:
                 step = workstreams.block(workstream.head, metadata={"needs": list(workstream.needs)})

@@ -20,7 +20,7 @@ from headgate.db.engine import Database
 from headgate.errors import OutsideFaultError
 from headgate.faultpoints import reach
 from headgate.ids import PatchId, WorkstreamId, new_id
-from headgate.orchestrator import landing
+from headgate.orchestrator import evidence, landing
 from headgate.orchestrator import messages as msg
 from headgate.orchestrator.command_runner import CommandRunner
 from headgate.orchestrator.core import Core
@@ -29,7 +29,6 @@ from headgate.orchestrator.lane import Tip
 from headgate.orchestrator.picture import TaskNode, WorkstreamNode
 from headgate.reasons import Reason
 from headgate.settings import Settings
-from headgate.uet import quarantine
 from headgate.uet.checkout import checked_out_at, fast_forward_blockers, fast_forward_checkout
 from headgate.uet.executor import Executor, Order, Piece, Taken, summary_of
 from headgate.uet.policy import Policy
@@ -283,7 +282,7 @@ class Effects:
 
     def _holds(self, head: str, commit: str) -> bool:
         """Tell whether a commit is part of the target's history."""
-        return self._has(commit) and (head == commit or self._repository.is_ancestor(commit, head))
+        return self._has(commit) and self._repository.is_ancestor(commit, head)
 
     def _has(self, commit: str) -> bool:
         return self._repository.has_object(commit)
@@ -292,16 +291,11 @@ class Effects:
         return Tip(commit=commit, tree=self._repository.tree_of(commit))
 
     def _keep_evidence(self, patch_id: PatchId, reason: Reason) -> None:
-        if quarantine.is_kept(self._quarantine, patch_id):
-            return
+        run = self._core.run
         with self._database.read() as conn:
-            diff = artifacts.diff_of(conn, patch_id)
-        about = {
-            "run": self._core.run.id,
-            "target": self._core.run.target,
-            "base": self._core.run.base.commit,
-        }
-        quarantine.keep(self._quarantine, patch_id, diff=diff, reason=reason, about=about)
+            evidence.keep(
+                conn, self._quarantine, patch_id, reason, run=run.id, target=run.target, base=run.base.commit
+            )
 
     # -- values ----------------------------------------------------------------------------------------------
 

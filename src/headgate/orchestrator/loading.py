@@ -162,7 +162,6 @@ def _patch(row: PatchRow) -> PatchNode:
         commit=row.commit,
         tree=row.tree,
         method=row.method or "exact",
-        quarantine_reason=row.quarantine_reason,
     )
 
 

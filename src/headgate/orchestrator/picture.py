@@ -31,7 +31,6 @@ class PatchNode:
     commit: str | None = None
     tree: str | None = None
     method: str = "exact"
-    quarantine_reason: Reason | None = None
 
 
 @dataclass(kw_only=True, eq=False)

@@ -4,7 +4,7 @@ A worker is dead when its process is, or when the process is that it worked for:
 worker is ended first. On another machine only its silence tells. Whose control process lives is left alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from headgate.clock import Clock
 from headgate.db.dao import gates, uet_workers, workers
+from headgate.db.dao.gates import GateRow
 from headgate.db.dao.workers import WorkerRow
 from headgate.db.engine import Database
 from headgate.db.transitions import HasHead, Step, write
@@ -38,7 +39,14 @@ class Rescued:
     killed: tuple[int, ...] = ()
 
 
-def rescue(database: Database, *, clock: Clock, host: str, recovery_window: timedelta) -> Rescued:
+def rescue(
+    database: Database,
+    *,
+    clock: Clock,
+    host: str,
+    recovery_window: timedelta,
+    is_abandoned: Callable[[Connection, str], bool],
+) -> Rescued:
     """End what dead control processes have left, in the system and on record; again changes nothing.
 
     Args:
@@ -46,13 +54,25 @@ def rescue(database: Database, *, clock: Clock, host: str, recovery_window: time
         clock: What time it is.
         host: This machine's name on record.
         recovery_window: How long a worker of another machine may be silent.
+        is_abandoned: Tells of a run whether nothing of it can be under way.
     """
     with database.read() as conn:
-        killed = _end_survivors(_dead(conn, clock.now(), host, recovery_window), host)
+        dead = _dead(conn, clock.now(), host, recovery_window)
+        killed = _end_survivors(dead, host)
+        is_anything_left = bool(dead) or any(_abandoned_gates(conn, is_abandoned))
+    if not is_anything_left:
+        return Rescued()
     with database.write() as conn:
         dead = _dead(conn, clock.now(), host, recovery_window)
-        ended = _bury(conn, dead, at=clock.now())
+        ended = _bury(conn, dead, _abandoned_gates(conn, is_abandoned), at=clock.now())
     return Rescued(workers=tuple(row.id for row in dead), gates=ended, killed=killed)
+
+
+def _abandoned_gates(conn: Connection, is_abandoned: Callable[[Connection, str], bool]) -> list[GateRow]:
+    """Read the gates on record as running in runs that nobody works on any more."""
+    running = gates.running(conn)
+    abandoned = {run_id for run_id in {row.run_id for row in running} if is_abandoned(conn, run_id)}
+    return [row for row in running if row.run_id in abandoned]
 
 
 def _dead(conn: Connection, now: datetime, host: str, recovery_window: timedelta) -> list[WorkerRow]:
@@ -82,28 +102,32 @@ def _end_survivors(dead: Iterable[WorkerRow], host: str) -> tuple[int, ...]:
     return tuple(killed)
 
 
-def _bury(conn: Connection, dead: Iterable[WorkerRow], *, at: datetime) -> tuple[str, ...]:
+def _bury(
+    conn: Connection, dead: Iterable[WorkerRow], abandoned: Iterable[GateRow], *, at: datetime
+) -> tuple[str, ...]:
     """Lead dead workers, their slots and what ran there to their ends; return the gates."""
     heads: list[HasHead] = []
     steps: list[Step] = []
-    ended: list[str] = []
+    why = {gate.id: _lost("the process that ran it was ended; nobody saw it end") for gate in abandoned}
+    running = gates.running(conn)
     for row in dead:
-        reason = Reason(
-            code=ReasonCode.WORKER_LOST, message=f"worker {row.name} (process {row.pid}) was found dead"
-        )
+        reason = _lost(f"worker {row.name} (process {row.pid}) was found dead")
         for slot in uet_workers.of_worker(conn, row.id):
             if slot.state is UetWorkerState.TERMINATED:
                 continue
-            for gate in gates.running_on(conn, slot.id):
-                steps.append(_fail(gate, reason))
-                heads.append(gate)
-                ended.append(gate.id)
+            why |= {gate.id: reason for gate in running if gate.uet_worker_id == slot.id}
             steps.append(uet_workers.lose(slot, reason))
             heads.append(slot)
         steps += workers.lose(row, reason)
         heads.append(row)
-    write(conn, {each.head.id: each.head for each in heads}, steps, at=at)
-    return tuple(ended)
+    lost = [gate for gate in running if gate.id in why]
+    steps = [*(_fail(gate, why[gate.id]) for gate in lost), *steps]
+    write(conn, {each.head.id: each.head for each in [*lost, *heads]}, steps, at=at)
+    return tuple(gate.id for gate in lost)
+
+
+def _lost(message: str) -> Reason:
+    return Reason(code=ReasonCode.WORKER_LOST, message=message)
 
 
 def _fail(gate: HasHead, reason: Reason) -> Step:

@@ -6,6 +6,7 @@ for reading, and are written again if they should be missing.
 
 import json
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from headgate.ids import PatchId
 from headgate.reasons import Reason
 
 
-def is_kept(folder: Path, patch_id: PatchId) -> bool:
-    """Tell whether a patch and its evidence are there, whole."""
-    return _evidence(folder, patch_id).exists()
+def missing(folder: Path, patch_ids: Iterable[str]) -> list[str]:
+    """List the patches whose evidence is not there; it is written last, and at once."""
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return [patch_id for patch_id in patch_ids if _evidence(folder, patch_id).name not in there]
 
 
 def keep(folder: Path, patch_id: PatchId, *, diff: bytes, reason: Reason, about: dict[str, Any]) -> Path:
@@ -53,6 +55,5 @@ def keep(folder: Path, patch_id: PatchId, *, diff: bytes, reason: Reason, about:
     return patch
 
 
-def _evidence(folder: Path, patch_id: PatchId) -> Path:
-    """Return where the evidence is; it is written last, and at once."""
+def _evidence(folder: Path, patch_id: str) -> Path:
     return folder / f"{patch_id}.json"

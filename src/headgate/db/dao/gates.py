@@ -85,11 +85,6 @@ def running(connection: Connection) -> list[GateRow]:
     return ROWS.select(connection, "WHERE state = 'RUNNING'")
 
 
-def running_on(connection: Connection, uet_worker_id: str) -> list[GateRow]:
-    """Read the gates that run on a slot."""
-    return ROWS.select(connection, "WHERE state = 'RUNNING' AND uet_worker_id = ?", (uet_worker_id,))
-
-
 def start(gate: HasHead, *, uet_worker_id: str | None = None, **note: Unpack[Note]) -> Step:
     """Begin on a slot."""
     return step(gate, GateState.RUNNING, "gate_started", {"uet_worker_id": uet_worker_id}, **note)

@@ -8,7 +8,9 @@ from typing import Any, ClassVar, Final, Literal, Unpack
 from sqlalchemy import Connection
 
 from headgate.db import tables
+from headgate.db.columns import PathText
 from headgate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from headgate.db.statements import rows_of
 from headgate.db.transitions import WRITTEN_AT, Context, HasHead, Step
 from headgate.reasons import Reason
 from headgate.state.patch_ledger import PatchState
@@ -88,6 +90,15 @@ def of_run(connection: Connection, run_id: str) -> list[PatchRow]:
 def of_task(connection: Connection, task_id: str) -> list[PatchRow]:
     """Read a task's patches, oldest first; the last is the present one."""
     return ROWS.select(connection, "WHERE task_id = ? ORDER BY created_at, id", (task_id,))
+
+
+def quarantined_in(connection: Connection, repository: str) -> list[str]:
+    """List the ids of the patches that are quarantined in the runs of a repository."""
+    sql = (
+        "SELECT p.id FROM patches p JOIN runs r ON r.id = p.run_id"
+        " WHERE p.state = 'quarantined' AND r.repository = ?"
+    )
+    return [row[0] for row in rows_of(connection, sql, (PathText().encode(repository),))]
 
 
 def listed(
