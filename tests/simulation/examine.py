@@ -1,5 +1,6 @@
 """Run a seed with troubles, and say what is wrong: in itself, or against the same plan without troubles."""
 
+import atexit
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -34,6 +35,7 @@ def _workshop() -> tuple["tempfile.TemporaryDirectory[str]", Path]:
     folder = tempfile.TemporaryDirectory(
         prefix="headgate-simulation-", dir=MEMORY if MEMORY.is_dir() else None
     )
+    atexit.register(folder.cleanup)
     return folder, make_template(Path(folder.name) / "template.db")
 
 

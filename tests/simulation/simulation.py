@@ -19,7 +19,6 @@ from headgate.state.run import RunState
 from simulation.git_world import TARGET
 from simulation.plans import make_plan
 from simulation.simulated_headgate import SETTINGS, Scene
-from simulation.virtual_loop import bury
 from simulation.virtual_world import Fault, Process, World
 from simulation.worker_world import Manners
 
@@ -109,9 +108,10 @@ class Simulation:
         """Run it."""
         with self.scene.in_place():
             driving = Context().run(self.world.loop.create_task, self._drive())
-            self.world.loop.run_until(driving.done)
-            for process in self.processes:
-                bury(process)
+            try:
+                self.world.loop.run_until(driving.done)
+            finally:
+                self.world.loop.bury(self.processes)
         driving.result()
         first = self.processes[0]
         self.wrong += [f"nobody waited for {error!r}" for error in self.world.loop.complaints]

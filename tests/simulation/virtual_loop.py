@@ -8,9 +8,9 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Executor
-from contextvars import Context, ContextVar, copy_context
+from contextvars import Context, ContextVar
 from random import Random
 from typing import Any, Protocol
 
@@ -66,6 +66,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._count = itertools.count()
         self._steps = 0
+        self._unowned: list[asyncio.Task[Any]] = []
         self.complaints: list[BaseException] = []
 
     def time(self) -> float:
@@ -117,7 +118,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """Begin a coroutine; it belongs to the process of its context."""
         task = asyncio.Task(coro, loop=self, name=name, context=context)
         owner = OWNER.get() if context is None else context.get(OWNER)
-        if owner is not None:
+        if owner is None:
+            self._unowned.append(task)
+        else:
             owner.tasks.append(task)
         return task
 
@@ -179,6 +182,24 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         finally:
             asyncio._set_running_loop(before)
 
+    def bury(self, owners: Iterable[Owner]) -> None:
+        """Take apart what is left, so that nothing of it runs when memory is cleaned up.
+
+        Args:
+            owners: All the processes there have been; those that still live are killed.
+        """
+        before = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
+        try:
+            for owner in owners:
+                owner.is_dead = True
+                context = Context()
+                context.run(OWNER.set, owner)
+                _close(owner.tasks, context)
+            _close(self._unowned, Context())
+        finally:
+            asyncio._set_running_loop(before)
+
     def _step(self) -> None:
         if not self._ready:
             self._advance()
@@ -204,22 +225,15 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             self._ready.append(heapq.heappop(self._timers)[2])
 
 
-def bury(owner: Owner) -> None:
-    """Take apart what is left of a dead process, so that nothing of it runs when memory is cleaned up."""
-    context = copy_context()
-    context.run(OWNER.set, owner)
-    for task in owner.tasks:
-        if not task.done():
-            context.run(_close, task)
-    owner.tasks.clear()
-
-
-def _close(task: "asyncio.Task[Any]") -> None:
-    task._log_destroy_pending = False  # type: ignore[attr-defined]
-    coroutine: Any = task.get_coro()
-    for _ in range(50):
-        try:
-            coroutine.close()
-        except (Killed, Exception):  # noqa: BLE001, S112 - what it says on its way to the grave is not heard
-            continue
-        return
+def _close(tasks: "list[asyncio.Task[Any]]", context: Context) -> None:
+    """Close coroutines, also those that begin others on their way to the grave."""
+    while tasks:
+        task = tasks.pop()
+        coroutine: Any = task.get_coro()
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        for _ in range(50):
+            try:
+                context.run(coroutine.close)
+            except (Killed, Exception):  # noqa: BLE001, S112 - what it says then is not heard
+                continue
+            break
