@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 
@@ -145,16 +146,22 @@ def severity_of(
     ``critical``) is critical, any other failure an error, a retry or recovery a warning, as is what somebody
     did by hand; the rest is progress.
     """
+    is_critical, is_by_hand = metadata.get("critical") is True, operator is not None
+    return _severity_of(
+        machine, from_state, to_state, trigger, is_critical=is_critical, is_by_hand=is_by_hand
+    )
+
+
+@lru_cache(maxsize=1024)
+def _severity_of(
+    machine: str, from_state: str | None, to_state: str, trigger: str, *, is_critical: bool, is_by_hand: bool
+) -> Severity:
     failed = to_state in _FAILURES or trigger in _FAULTS
-    if (
-        to_state in _ROLLBACKS
-        or trigger in _CRITICAL_TRIGGERS
-        or (failed and metadata.get("critical") is True)
-    ):
+    if to_state in _ROLLBACKS or trigger in _CRITICAL_TRIGGERS or (failed and is_critical):
         return Severity.CRITICAL
     if failed and not (machine == "worker" and to_state == "unresponsive"):
         return Severity.ERROR
     retried = to_state == "retrying" or (from_state is not None and trigger in _RECOVERIES)
-    if failed or retried or operator is not None:
+    if failed or retried or is_by_hand:
         return Severity.WARNING
     return Severity.INFO

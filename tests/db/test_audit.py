@@ -160,7 +160,7 @@ def test_an_inserted_row_is_found(database: Database, lived: str, place: str) ->
                 [lived],
             )
             forged |= {"version": 5}
-        forged["hash"] = hash_of({name: forged[name] for name in HASHED}, forged["prev_hash"])
+        forged["hash"] = hash_of([forged[name] for name in HASHED], forged["prev_hash"])
         change(connection, insertion("state_transitions", COLUMNS), list(forged.values()))
     assert "inserted" in problems_of(database, lived) or "added" in problems_of(database, lived)
     assert "inserted past the writer" in problems_of(database, None)
@@ -201,7 +201,7 @@ def rewrite_chain(connection: Connection, entity_id: str) -> None:
     )
     for row in found:
         values = dict(zip(COLUMNS, row, strict=True))
-        digest = hash_of({name: values[name] for name in HASHED}, prev)
+        digest = hash_of([values[name] for name in HASHED], prev)
         sql = "UPDATE state_transitions SET prev_hash = ?, hash = ? WHERE seq = ?"
         change(connection, sql, (prev, digest, values["seq"]))
         prev = digest
@@ -264,11 +264,11 @@ OF_FILE = "of the file of transitions"
             [(9, f"line 9 {OF_FILE} does not say what the row says")],
         ),
         (
-            lambda lines: [*lines[:-1], lines[-1].replace(b'"version": 5', b'"version": 6')],
+            lambda lines: [*lines[:-1], lines[-1].replace(b'"version":5', b'"version":6')],
             [(12, f"line 12 {OF_FILE} does not say what the row says")],
         ),
         (
-            lambda lines: [*lines[:-1], lines[-1].replace(b'"hash": "', b'"hash": "0')],
+            lambda lines: [*lines[:-1], lines[-1].replace(b'"hash":"', b'"hash":"0')],
             [(12, f"the row is not line 12 {OF_FILE}: one was rewritten")],
         ),
         (lambda lines: [*lines, b"junk\n"], [(None, f"line 13 {OF_FILE} cannot be read")]),
@@ -289,7 +289,7 @@ OF_FILE = "of the file of transitions"
             [(1, f"line 2 {OF_FILE} is out of order")],
         ),
         (
-            lambda lines: [*lines, *(lines[-1].replace(b'"seq": 12', b'"seq": %d' % n) for n in (13, 14))],
+            lambda lines: [*lines, *(lines[-1].replace(b'"seq":12', b'"seq":%d' % n) for n in (13, 14))],
             [(13, "the file of transitions has rows 13 to 14, the audit does not")],
         ),
     ],

@@ -126,7 +126,7 @@ def _finding(row: dict[str, Any], problem: str) -> Finding:
 
 def _check_row(row: dict[str, Any], before: dict[str, Any] | None) -> Iterator[Finding]:
     """Check one row against itself, the row before it in its chain, and its machine."""
-    if hash_of({name: row[name] for name in HASHED}, row["prev_hash"]) != row["hash"]:
+    if hash_of([row[name] for name in HASHED], row["prev_hash"]) != row["hash"]:
         yield _finding(row, "the row was changed: its hash does not fit its content")
     if row["version"] != (1 if before is None else before["version"] + 1):
         missing = "the first row" if before is None else "a row before this one"

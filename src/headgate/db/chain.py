@@ -6,11 +6,11 @@ the epoch, reason and metadata are the very texts that are stored. Whoever has t
 this program.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, Final
 
-from headgate.db.columns import canonical
+from headgate.db.columns import canonical, text_of
 from headgate.db.tables import state_transitions
 
 COLUMNS: Final = tuple(column.name for column in state_transitions.columns)
@@ -21,11 +21,15 @@ HASHED: Final = COLUMNS[:-2]
 EMPTY_METADATA: Final = canonical({})
 
 
-def hash_of(values: Mapping[str, Any], prev_hash: str | None) -> str:
+_PLACES: Final = tuple((f'"{name}":', HASHED.index(name)) for name in sorted(HASHED))
+
+
+def hash_of(stored: Sequence[Any], prev_hash: str | None) -> str:
     """Return the hash of an audit row.
 
     Args:
-        values: The row's `HASHED` columns as they are stored.
+        stored: The row's `HASHED` columns as they are stored, in that order.
         prev_hash: Hash of the entity's row before; None for its first.
     """
-    return sha256(f"{prev_hash or ''}\n{canonical(values)}".encode("ascii")).hexdigest()
+    pairs = [key + text_of(stored[place]) for key, place in _PLACES]
+    return sha256(f"{prev_hash or ''}\n{{{','.join(pairs)}}}".encode("ascii")).hexdigest()

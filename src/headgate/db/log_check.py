@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from headgate.db.dao.events import transition_of
 from headgate.db.findings import Finding
-from headgate.db.transition_log import foreign_file, line_of, parsed_line
+from headgate.db.transition_log import foreign_file, parsed_line
 from headgate.errors import DatabaseError
 
 
@@ -135,7 +135,7 @@ def _content(line: dict[str, Any]) -> bytes:
 def _content_of_row(row: Mapping[str, Any]) -> bytes | None:
     """Digest the line that the row should have; None when somebody changed it into what cannot be read."""
     try:
-        return _content(line_of(transition_of(row), row["version"], row["hash"]))
+        return _content(transition_of(row).as_json() | {"version": row["version"], "hash": row["hash"]})
     except (ValueError, TypeError, OverflowError, AttributeError):
         return None
 

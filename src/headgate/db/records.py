@@ -1,6 +1,7 @@
 """Rows of a table as frozen dataclasses whose fields are the table's columns."""
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Table
@@ -26,7 +27,12 @@ class Records(Generic[R]):
         self._decoders = [
             (column.name, decode) for column in table.columns if (decode := decoder_of(column.type))
         ]
-        self._encoders = [(column.name, encoder_of(column.type)) for column in table.columns]
+        self._all_of = attrgetter(*self.names)
+        self._encoders = [
+            (place, encode)
+            for place, column in enumerate(table.columns)
+            if (encode := encoder_of(column.type))
+        ]
         self._select = f'SELECT {quoted(self.names)} FROM "{table.name}"'
         self._insert = insertion(table.name, self.names)
         self._insert_new = insertion(table.name, self.names, or_ignore=True)
@@ -56,13 +62,15 @@ class Records(Generic[R]):
         change_many(connection, statement, [self._values(row) for row in rows])
 
     def _values(self, row: R) -> tuple[Any, ...]:
-        return tuple(
-            getattr(row, name) if encode is None else encode(getattr(row, name))
-            for name, encode in self._encoders
-        )
+        values = list(self._all_of(row))
+        for place, encode in self._encoders:
+            if (value := values[place]) is not None:
+                values[place] = encode(value)
+        return tuple(values)
 
     def _row(self, found: Iterable[Any]) -> R:
         values = dict(zip(self.names, found, strict=True))
         for name, decode in self._decoders:
-            values[name] = decode(values[name])
+            if (value := values[name]) is not None:
+                values[name] = decode(value)
         return self.row_type(**values)

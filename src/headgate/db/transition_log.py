@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from headgate.db.dao.events import transitions_after
+from headgate.db.dao.events import lines_after
 from headgate.db.engine import Database
 from headgate.db.statements import row_of
 from headgate.errors import DatabaseError
-from headgate.events import Event
 
 _NUMBERS: Final = 1 << 63  # a number of a transition is below
 _TAIL: Final = 1 << 16
@@ -75,14 +74,12 @@ class TransitionLog:
         seq = self._position(descriptor)
         written = 0
         with self._database.read() as connection:
-            while batch := transitions_after(connection, seq, self.batch):
-                lines = [
-                    json.dumps(line_of(event, version, digest), ensure_ascii=True)
-                    for event, version, digest in batch
-                ]
-                _write_all(descriptor, ("\n".join(lines) + "\n").encode("ascii"))
-                seq = batch[-1][0].seq or seq
-                written += len(batch)
+            while True:
+                lines, seq = lines_after(connection, seq, self.batch)
+                if not lines:
+                    break
+                _write_all(descriptor, ("\n".join(lines) + "\n").encode())
+                written += len(lines)
         found = os.fstat(descriptor)
         self._known = (found.st_ino, found.st_size, seq)
         return written
@@ -111,17 +108,6 @@ class TransitionLog:
             known = row_of(connection, sql, (last["seq"],))
         if known is None or known[0] != last["event_id"]:
             raise DatabaseError(foreign_file(self.path, f"its last line, number {last['seq']}, is not there"))
-
-
-def line_of(event: Event, version: int, digest: str) -> dict[str, Any]:
-    """Return what the line of a transition says.
-
-    Args:
-        event: The transition.
-        version: Its entity's version.
-        digest: The hash of its row.
-    """
-    return event.as_json() | {"version": version, "hash": digest}
 
 
 def foreign_file(path: Path, why: str) -> str:

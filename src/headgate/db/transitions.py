@@ -6,7 +6,7 @@ written in one call: the statements are compiled once and sent in bulk, which is
 cheap.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -15,12 +15,12 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection
 
-from headgate.db.chain import COLUMNS, EMPTY_METADATA, HASHED, hash_of
+from headgate.db.chain import COLUMNS, EMPTY_METADATA, hash_of
 from headgate.db.columns import Codec, canonical, encoder_of, keepable, to_micros
 from headgate.db.statements import change_many, insertion, quoted, row_of, rows_in
 from headgate.db.tables import ENTITIES, LIFECYCLE, state_transitions
 from headgate.errors import InvariantError, StaleTransitionError
-from headgate.ids import new_id
+from headgate.ids import new_ids
 from headgate.reasons import Reason
 from headgate.state.machines import MACHINES
 
@@ -120,20 +120,8 @@ class _Move:
     sets: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AuditEntry:
-    """What one audit row says, before it has its number and its hashes."""
-
-    machine: str
-    entity_id: str
-    version: int
-    from_state: str | None
-    to_state: str
-    trigger: str
-    reason: Reason | None
-    metadata: Mapping[str, Any]
-    operator: str | None
-    context: Context
+_Entry = tuple[Any, ...]
+"""The columns of one audit row from its machine to its task, as they are stored."""
 
 
 STARTING_STATE: Final[Mapping[str, str]] = MappingProxyType(
@@ -233,18 +221,19 @@ def record_creation(
         at: When they are created.
         operator: Who creates them by hand.
     """
+    by = None if operator is None else keepable(operator)
     entries = [
-        AuditEntry(
-            machine=head.machine,
-            entity_id=head.id,
-            version=1,
-            from_state=None,
-            to_state=head.state,
-            trigger=CREATED,
-            reason=None,
-            metadata={},
-            operator=operator,
-            context=head.context,
+        (
+            head.machine,
+            head.id,
+            1,
+            None,
+            str(head.state),
+            CREATED,
+            None,
+            EMPTY_METADATA,
+            by,
+            *_of(head.context),
         )
         for head in heads
     ]
@@ -263,7 +252,11 @@ def take_numbers(connection: Connection, count: int) -> int:
     return int(last[0]) - count + 1 if last is not None else count
 
 
-def _follow(moves: dict[str, _Move], heads: Mapping[str, Head], step: Step) -> AuditEntry:
+def _of(context: Context) -> tuple[str | None, str | None, str | None]:
+    return context.run_id, context.workstream_id, context.task_id
+
+
+def _follow(moves: dict[str, _Move], heads: Mapping[str, Head], step: Step) -> _Entry:
     """Add a step to what its entity does, and say what its audit row says."""
     move = moves.get(step.head_id)
     if move is None:
@@ -272,23 +265,24 @@ def _follow(moves: dict[str, _Move], heads: Mapping[str, Head], step: Step) -> A
             seen=seen, state=seen.state, version=seen.version, chain_hash=seen.chain_hash
         )
     _check(move, step)
-    entry = AuditEntry(
-        machine=step.machine,
-        entity_id=step.head_id,
-        version=move.version + 1,
-        from_state=move.state,
-        to_state=step.to,
-        trigger=step.trigger,
-        reason=step.reason,
-        metadata=step.metadata,
-        operator=step.operator,
-        context=move.seen.context,
+    state = str(step.to)
+    entry = (
+        step.machine,
+        step.head_id,
+        move.version + 1,
+        move.state,
+        state,
+        step.trigger,
+        None if step.reason is None else canonical(step.reason.as_json()),
+        canonical(dict(step.metadata)) if step.metadata else EMPTY_METADATA,
+        None if step.operator is None else keepable(step.operator),
+        *_of(move.seen.context),
     )
     if step.sets:
         move.sets.update(step.sets)
     if step.machine == "task" and move.state == "running":
         move.sets["worker_id"] = None
-    move.state = str(step.to)
+    move.state = state
     move.version += 1
     move.starts = move.starts or STARTING_STATE.get(step.machine) == move.state
     return entry
@@ -306,31 +300,16 @@ def _check(move: _Move, step: Step) -> None:
 
 
 def _audit_rows(
-    entries: Iterable[AuditEntry], chains: dict[str, str | None], *, first: int, micros: int
+    entries: Sequence[_Entry], chains: dict[str, str | None], *, first: int, micros: int
 ) -> list[tuple[Any, ...]]:
     """Number and hash audit rows, moving each entity's chain on."""
     rows = []
-    for seq, entry in enumerate(entries, first):
-        context = entry.context
-        stored = (
-            seq,
-            new_id("evt"),
-            entry.machine,
-            entry.entity_id,
-            entry.version,
-            entry.from_state,
-            str(entry.to_state),
-            entry.trigger,
-            None if entry.reason is None else canonical(entry.reason.as_json()),
-            canonical(dict(entry.metadata)) if entry.metadata else EMPTY_METADATA,
-            None if entry.operator is None else keepable(entry.operator),
-            context.run_id,
-            context.workstream_id,
-            context.task_id,
-            micros,
-        )
-        before = chains.get(entry.entity_id)
-        chains[entry.entity_id] = after = hash_of(dict(zip(HASHED, stored, strict=True)), before)
+    names = new_ids("evt", len(entries))
+    for seq, (name, entry) in enumerate(zip(names, entries, strict=True), first):
+        stored = (seq, name, *entry, micros)
+        entity_id = entry[1]
+        before = chains.get(entity_id)
+        chains[entity_id] = after = hash_of(stored, before)
         rows.append((*stored, before, after))
     return rows
 

@@ -4,15 +4,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from headgate.db.columns import canonical, from_micros, keepable, to_micros
+from headgate.db.chain import EMPTY_METADATA
+from headgate.db.columns import canonical, from_micros, keepable, text_of, to_micros
 from headgate.db.statements import change, insertion, quoted, rows_of
 from headgate.db.transitions import take_numbers
 from headgate.errors import InvariantError
-from headgate.events import TRANSITION_SUFFIX, Event, Severity, severity_of
+from headgate.events import TRANSITION_SUFFIX, Event, Severity, iso_millis, severity_of
 from headgate.state.machines import MACHINES
 
 _SHARED: Final = (
@@ -34,6 +36,9 @@ _SHARED: Final = (
 _STORED: Final = (*_SHARED, "event_type", "severity")
 _INSERT: Final = insertion("events", _STORED)
 _TRANSITIONS: Final = f"SELECT {quoted(_SHARED)}, NULL AS event_type, NULL AS severity FROM state_transitions"
+_AFTER: Final = (
+    f"SELECT {quoted(_SHARED)}, version, hash FROM state_transitions WHERE seq > ? ORDER BY seq LIMIT ?"
+)
 _OTHERS: Final = f"SELECT {quoted(_STORED)} FROM events"
 
 
@@ -216,17 +221,38 @@ def transition_of(row: Mapping[str, Any]) -> Event:
     return event_of((*(row[name] for name in _SHARED), None, None))
 
 
-def transitions_after(connection: Connection, seq: int, limit: int) -> list[tuple[Event, int, str]]:
-    """Read transitions after a place, each with its entity's version and its hash.
+def lines_after(connection: Connection, seq: int, limit: int) -> tuple[list[str], int]:
+    """Write transitions after a place as lines of JSON, and return them and the place of the last.
+
+    A line is the public form of the event, and besides it the ``version`` and the ``hash`` of its row. Its
+    parts are stored as JSON or as plain text, so it is put together from them as it is.
 
     Args:
         connection: A transaction.
         seq: Only those after this place.
         limit: How many at most.
     """
-    sql = f"SELECT {quoted(_SHARED)}, version, hash FROM state_transitions WHERE seq > ? ORDER BY seq LIMIT ?"
-    found = rows_of(connection, sql, (seq, limit))
-    return [(event_of((*row[:-2], None, None)), row[-2], row[-1]) for row in found]
+    found = rows_of(connection, _AFTER, (seq, limit))
+    return [_line(row) for row in found], found[-1][0] if found else seq
+
+
+def _line(row: Sequence[Any]) -> str:
+    seq, name, machine, entity, left, reached, trigger, reason, metadata, by, run, ws, task, at = row[:-2]
+    facts = {} if metadata == EMPTY_METADATA else json.loads(metadata)
+    severity = severity_of(machine, left, reached, trigger, facts, operator=by)
+    return (
+        f'{{"seq":{seq},"event_id":{text_of(name)},"timestamp":"{_timestamp(at)}",'
+        f'"event_type":"{machine}{TRANSITION_SUFFIX}","severity":"{severity}","entity_type":"{machine}",'
+        f'"entity_id":{text_of(entity)},"from_state":{text_of(left)},"to_state":{text_of(reached)},'
+        f'"trigger":{text_of(trigger)},"reason":{reason or "null"},"metadata":{metadata},'
+        f'"operator":{text_of(by)},"context":{{"run_id":{text_of(run)},"workstream_id":{text_of(ws)},'
+        f'"task_id":{text_of(task)}}},"version":{row[-2]},"hash":{text_of(row[-1])}}}'
+    )
+
+
+@lru_cache(maxsize=64)
+def _timestamp(micros: int) -> str:
+    return iso_millis(from_micros(micros))
 
 
 def _sources(type_: str | None, wanted: Sequence[tuple[str, Any]]) -> list[tuple[str, tuple[Any, ...]]]:
