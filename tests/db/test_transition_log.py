@@ -1,5 +1,6 @@
 """transitions.jsonl follows the table: no gap, no duplicate, whatever ends the writer (SSOT §1, rule 4)."""
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from database_factories import NOW, REASON, World, fresh, make_world
+from headgate.db import transition_log
 from headgate.db.dao import events, tasks
 from headgate.db.engine import Database, open_database
 from headgate.db.transition_log import TransitionLog
@@ -229,3 +231,19 @@ def test_a_killed_writer_leaves_nothing_out(database: Database, url: str, world:
     assert path.read_bytes()
     TransitionLog(path, database).catch_up()
     assert numbers(path) == list(range(1, 9))
+
+
+def test_a_writer_that_does_not_let_go_holds_up_nobody_for_ever(
+    database: Database, world: World, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be written is written the next time; nothing is written beside the one who holds it."""
+    monkeypatch.setattr(transition_log, "PATIENCE", timedelta(milliseconds=30))
+    log = TransitionLog(path, database)
+    log.catch_up()
+    move(database, world)
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert log.catch_up() == 0
+        log.check()
+    assert numbers(path) == list(range(1, 9))
+    assert log.catch_up() == 1

@@ -9,8 +9,10 @@ nothing is ever left out.
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,14 @@ from headgate.errors import DatabaseError
 
 _NUMBERS: Final = 1 << 63  # a number of a transition is below
 _TAIL: Final = 1 << 16
+
+
+PATIENCE: Final = timedelta(seconds=10)
+"""How long to wait for a process that is writing the file; what is not written now is written next time."""
+
+
+class _HeldError(Exception):
+    """Another process holds the file and does not let go of it."""
 
 
 class TransitionLog:
@@ -51,7 +61,7 @@ class TransitionLog:
         try:
             with _locked(self.path, create=False) as descriptor:
                 _, last = _last_whole_line(descriptor, os.fstat(descriptor).st_size)
-        except FileNotFoundError:
+        except (FileNotFoundError, _HeldError):
             return
         except OSError as error:
             raise DatabaseError(f"the file of transitions {self.path} cannot be written: {error}") from error
@@ -61,12 +71,16 @@ class TransitionLog:
     def catch_up(self) -> int:
         """Append every transition that the file lacks, and return how many those were.
 
+        Where another process does not let go of the file, nothing is written; the next call makes up for it.
+
         Raises:
             DatabaseError: The file cannot be written, or it is the file of another database.
         """
         try:
             with _locked(self.path) as descriptor:
                 return self._append(descriptor)
+        except _HeldError:
+            return 0
         except OSError as error:
             raise DatabaseError(f"the file of transitions {self.path} cannot be written: {error}") from error
 
@@ -146,10 +160,28 @@ def _locked(path: Path, *, create: bool = True) -> Iterator[int]:
         flags |= os.O_CREAT
     descriptor = os.open(path, flags, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Wait for the lock, but not for ever: who holds it may have been stopped.
+
+    Raises:
+        _HeldError: Another process has held it for long.
+    """
+    until = time.monotonic() + PATIENCE.total_seconds()
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > until:
+                raise _HeldError from error
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
 
 from sqlalchemy import Connection
@@ -48,7 +49,7 @@ class EntityRow:
         """What the entity belongs to."""
         return Context()
 
-    @property
+    @cached_property
     def head(self) -> Head:
         """Where the entity is, for the writer of states."""
         return Head(
