@@ -46,3 +46,12 @@ def checked_out(repo: GitRepo, commit: str, at: Path) -> Snapshot:
         return snapshot(at, without=(".git",))
     finally:
         repo.git("worktree", "remove", "--force", str(at))
+
+
+def let_the_clock_tick(place: Path) -> None:
+    """Return when the file system gives another time than to what has been changed so far."""
+    probe = place / "probe"
+    probe.touch()
+    first = probe.stat().st_ctime_ns
+    while probe.stat().st_ctime_ns == first:
+        os.utime(probe)

@@ -13,9 +13,10 @@ import pytest
 
 from factories import GitRepo
 from headgate.errors import WorktreeError
+from headgate.uet import stillness, worktrees
 from headgate.uet.removal import remove
 from headgate.uet.worktrees import Worktree
-from worktree_files import checked_out, snapshot
+from worktree_files import checked_out, let_the_clock_tick, snapshot
 
 FILES: dict[str, str | bytes | None] = {
     "README": "read me\n",
@@ -176,6 +177,127 @@ def test_next_job_sees_exactly_its_commit(
 def make_removable(worktree: Worktree) -> None:
     """Let pytest remove what a vandal left."""
     remove(os.fsencode(worktree.slot_dir))
+
+
+INTRUDERS: dict[str, str] = {
+    "changes a byte and hides it": (
+        "touch -r src/c.py $TMPDIR/t; printf 'C\\n' > src/c.py; touch -r $TMPDIR/t src/c.py; rm $TMPDIR/t"
+    ),
+    "puts another file in the place of one": "echo C > new; touch -r src/c.py new; mv new src/c.py",
+    "puts a link in the place of a folder": 'mv src/parser "$OUT"; ln -s "$OUT/parser" src/parser',
+    "lets a script run no more": "chmod -x run.sh",
+    "gives a file to everybody": "chmod 666 src/c.py",
+    "links a file to another": "ln -f README run.sh",
+    "keeps a link to a file, to write to it later": 'ln src/c.py "$OUT/c"; echo more >> "$OUT/c"',
+    "has an empty folder": "mkdir src/empty",
+    "touches the index": "git update-index --assume-unchanged src/c.py; echo C > src/c.py",
+    "adds a hook": "mkdir .git/hooks; printf '#!/bin/sh\\n' > .git/hooks/post-checkout",
+    "adds configuration": "git config core.fileMode false",
+    "moves HEAD": "git commit -q --allow-empty -m mine",
+    "excludes": "mkdir .git/info; echo '*' > .git/info/exclude",
+    "borrows more objects": "echo /nowhere >> .git/objects/info/alternates",
+    "opens .git": "chmod 777 .git/objects",
+    "configures git for everybody": "git config --global alias.x status",
+    "leaves something in scratch": "touch $TMPDIR/left",
+    "opens scratch": "chmod 777 $TMPDIR",
+    "opens the configuration in scratch": "chmod 666 $TMPDIR/../gitconfig",
+    "configures the control directory": "printf '[core]\\n\\tfileMode = false\\n' >> ../control/config",
+    "adds a hook to the control directory": (
+        "mkdir ../control/hooks; printf '#!/bin/sh\\nexit 1\\n' > ../control/hooks/post-checkout"
+    ),
+    "moves the control directory's HEAD": "git commit-tree -m x HEAD^{tree} > ../control/HEAD",
+}
+
+
+@pytest.mark.parametrize("intruder", INTRUDERS.values(), ids=INTRUDERS)
+@pytest.mark.parametrize("is_old", [True, False], ids=["old", "young"])
+def test_what_touches_a_slot_that_was_proven_is_noticed(  # noqa: PLR0917 - fixtures and cases
+    tmp_path: Path,
+    worktree: Worktree,
+    first: str,
+    intruder: str,
+    is_old: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The next job finds tree, repository, control directory and scratch as the first job did."""
+    (tmp_path / "out").mkdir()
+    worktree.move(first)
+    expected = whole(worktree)
+    worktree.move(first)
+    assert whole(worktree) == expected
+    if is_old:
+        monkeypatch.setattr(stillness, "_youth", lambda _: lambda _: False)
+        worktree.move(first)
+    let_the_clock_tick(tmp_path)
+
+    env = {**os.environ, **worktree.environment(), "OUT": str(tmp_path / "out")}
+    subprocess.run(["sh", "-ec", intruder], cwd=worktree.tree, env=env, check=True, capture_output=True)
+    assert whole(worktree) != expected
+    worktree.move(first)
+
+    assert whole(worktree) == expected
+    assert git(worktree, "ls-files", "-v", "src/c.py") == "H src/c.py"
+    assert git(worktree, "status", "--porcelain", "--ignored") == ""
+
+
+def whole(worktree: Worktree) -> object:
+    """Return what is in the slot, but for the indexes, which hold times."""
+    return snapshot(worktree.slot_dir, without=("tree/.git/index", "control/index"))
+
+
+@pytest.mark.parametrize("files", [1, 300])
+def test_a_slot_that_nobody_touched_costs_no_process(
+    worktree: Worktree, repo: GitRepo, files: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gates that change nothing but what is kept follow each other without git being asked."""
+    commit = repo.commit({f"src/{number}": "x\n" for number in range(files)})
+    worktree.move(commit, keep=["cache"])
+    (worktree.tree / "cache").mkdir()
+    monkeypatch.setattr(stillness, "_YOUNG_NS", 0)
+    for _ in range(3):
+        let_the_clock_tick(worktree.slot_dir)
+        worktree.move(commit, keep=["cache"])
+    monkeypatch.setattr(worktrees, "run_git", lambda *_, **__: pytest.fail("git was asked"))
+
+    for _ in range(3):
+        (worktree.tree / "cache" / "more").write_text("x")
+        worktree.sweep()
+        worktree.move(commit, keep=["cache"])
+
+
+def test_a_large_tree_that_gates_touch_is_not_surveyed(
+    worktree: Worktree, repo: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where every gate leaves something, git would be asked anyway, and a survey would come on top."""
+    commit = repo.commit({f"src/{number}": "x\n" for number in range(300)})
+    monkeypatch.setattr(worktrees, "Stillness", lambda *_, **__: pytest.fail("it was surveyed"))
+
+    for _ in range(3):
+        worktree.move(commit)
+        (worktree.tree / "left").touch()
+
+
+def test_what_is_tracked_among_what_is_kept_is_restored(worktree: Worktree, repo: GitRepo) -> None:
+    """Only what git does not track is kept, so what it tracks there is seen to before each job."""
+    commit = repo.commit({"cache/seed": "seed\n", "a": "a\n"})
+    for keep in (["cache"], ["*eed"]):
+        for _ in range(3):
+            worktree.move(commit, keep=keep)
+            assert (worktree.tree / "cache/seed").read_text() == "seed\n"
+            (worktree.tree / "cache/seed").write_text("tampered\n")
+
+
+def test_history_that_was_deepened_is_seen(tmp_path: Path, repo: GitRepo, second: str) -> None:
+    """Where the person's history ends is asked before every job."""
+    clone = tmp_path / "shallow"
+    repo.git("clone", "-q", "--depth", "1", f"file://{repo.path}", str(clone))
+    worktree = Worktree(tmp_path / "slots" / "0", clone / ".git")
+    worktree.move(second)
+    GitRepo(clone).git("fetch", "-q", "--unshallow")
+
+    worktree.move(second)
+
+    assert git(worktree, "log", "--format=%s") == "second\nfirst"
 
 
 def vandalise(tree: Path, rng: random.Random) -> None:

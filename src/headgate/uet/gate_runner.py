@@ -244,8 +244,7 @@ class _Attempt:
             self._drain(output)
         finally:
             os.close(output)
-        has_memory_ended = _memory_kills() > memory_kills
-        outcome = _judge(self._spec, process.returncode, self._cause, has_memory_ended=has_memory_ended)
+        outcome = _judge(self._spec, process.returncode, self._cause, memory_kills=memory_kills)
         return replace(
             outcome,
             output_bytes=self._log.total,
@@ -364,7 +363,7 @@ class _Attempt:
                 return
 
 
-def _judge(spec: GateSpec, code: int, cause: str | None, *, has_memory_ended: bool) -> GateOutcome:
+def _judge(spec: GateSpec, code: int, cause: str | None, *, memory_kills: int) -> GateOutcome:
     """Say what an end means. What we did to the gate comes first: its exit code then says nothing."""
     exit_code = _SIGNAL_BASE - code if code < 0 else code
     number = -code if code < 0 else None
@@ -380,7 +379,7 @@ def _judge(spec: GateSpec, code: int, cause: str | None, *, has_memory_ended: bo
     if number is None and isinstance(spec.run, str) and _is_signal(code - _SIGNAL_BASE):
         number = code - _SIGNAL_BASE
     if number is not None:
-        return _by_signal(spec, number, has_memory_ended=has_memory_ended)
+        return _by_signal(spec, number, memory_kills=memory_kills)
     is_missing = code in (_NOT_EXECUTABLE, _NOT_FOUND)
     return GateOutcome(
         passed=False,
@@ -390,12 +389,12 @@ def _judge(spec: GateSpec, code: int, cause: str | None, *, has_memory_ended: bo
     )
 
 
-def _by_signal(spec: GateSpec, number: int, *, has_memory_ended: bool) -> GateOutcome:
+def _by_signal(spec: GateSpec, number: int, *, memory_kills: int) -> GateOutcome:
     ended = GateOutcome(passed=False, exit_code=_SIGNAL_BASE + number, signal=number, fault="signal")
     if number == signal.SIGXCPU and spec.limits.cpu_seconds is not None:
         what = f"{spec.name} used more than {spec.limits.cpu_seconds} s of CPU time"
         return _timed_out(replace(ended, fault=None), "cpu", what)
-    if number == signal.SIGKILL and has_memory_ended:
+    if number == signal.SIGKILL and _memory_kills() > memory_kills:
         message = f"{spec.name} was killed: the machine is out of memory"
         return replace(ended, fault="out_of_memory", message=message)
     name = signal.Signals(number).name if _is_signal(number) else f"signal {number}"
@@ -467,7 +466,8 @@ def _memory_kills() -> int:
     if not sys.platform.startswith("linux"):
         return 0
     try:
-        text = Path("/proc/vmstat").read_bytes()
+        with open("/proc/vmstat", "rb", buffering=0) as file:  # noqa: PTH123 - pathlib doubles the cost
+            text = file.read()
     except OSError:
         return 0
     _, found, rest = text.partition(b"\noom_kill ")

@@ -110,21 +110,26 @@ class TreeManifest:
             entry, _, path = line.partition(b"\t")
             self._expect(path, entry[:6], rights=0o777 & ~umask)
 
-    def clean(self) -> None:
+    def clean(self) -> bool:
         """Remove what does not belong into the tree, and give folders their rights back.
 
         What is missing or changed is left to git. Call it before the checkout.
+
+        Returns:
+            Whether every folder is as it was surveyed.
 
         Raises:
             OwnerChangedError: A folder changed its owner.
             OSError: Something cannot be removed.
         """
         usual = 0o777 & ~_umask()
+        is_untouched = True
         seen: list[_Place] = []
         waiting: list[_Place] = [(self._root, None, b"", self._tree)]
         while waiting:
             folder, parent, relative, path = place = waiting.pop()
             now = _stamp(path)
+            is_untouched &= now == folder.stamp
             if now is None:
                 _forget(parent, relative)
                 continue
@@ -139,6 +144,7 @@ class TreeManifest:
         for folder, parent, relative, path in reversed(seen):
             if folder.has_lost and parent is not None and _remove_if_empty(path):
                 _forget(parent, relative)
+        return is_untouched
 
     def survey(self) -> None:
         """Remember the tree as it is now: clean, just checked out. Only changed folders are read."""
@@ -157,6 +163,19 @@ class TreeManifest:
                 (child, _join(relative, name), os.path.join(path, name))
                 for name, child in folder.folders.items()
             ]
+
+    def paths(self) -> tuple[list[bytes], list[bytes]]:
+        """Return the folders and the files that belong into the tree, and are not kept."""
+        folders: list[bytes] = [self._tree]
+        files: list[bytes] = []
+        waiting: list[tuple[Folder, bytes]] = [(self._root, self._tree)]
+        while waiting:
+            folder, path = waiting.pop()
+            inner = [(child, os.path.join(path, name)) for name, child in folder.folders.items()]
+            folders += [below for _, below in inner]
+            files += [os.path.join(path, name) for name in folder.files]
+            waiting += inner
+        return folders, files
 
     def _expect(self, path: bytes, kind: bytes, *, rights: int) -> None:
         folder, relative = self._root, b""

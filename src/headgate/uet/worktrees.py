@@ -7,11 +7,14 @@ objects are borrowed through alternates from the person's repository, nothing el
 configure what it likes; nobody reads it afterwards.
 
 A move restores exactly the commit, whatever the gate before did: ``TreeManifest`` finds what does not belong,
-git restores what changed. If anything about the slot is off, the slot is destroyed and built again.
+git restores what changed. Where ``Stillness`` proves that a slot at the commit was not touched, there is
+nothing to restore. If anything about the slot is off, the slot is destroyed and built again.
 """
 
+# This runs before every job, and pathlib costs more than what is asked of the system.
+# ruff: noqa: PTH208
+
 import contextlib
-import hashlib
 import json
 import os
 import stat
@@ -23,6 +26,7 @@ from headgate.errors import GitError, WorktreeError
 from headgate.faultpoints import reach
 from headgate.uet.git import run_git
 from headgate.uet.removal import kind_of, remove
+from headgate.uet.stillness import FEW, Stillness, content_of
 from headgate.uet.tree_manifest import KeepRules, OwnerChangedError, TreeManifest
 
 _OFF: Final = (GitError, OSError, OwnerChangedError)
@@ -41,7 +45,8 @@ _NOT_OURS: Final = ("info", "hooks", "packed-refs", "config.worktree", "commondi
 """What the control directory never has, and git would go by."""
 
 
-_SCRATCH: Final = {"tmp", "gitconfig"}
+_Place = tuple[str, tuple[bytes, ...], bytes | None]
+"""A commit, what is kept beside it, and where the source's history ends."""
 
 
 class Worktree:
@@ -59,7 +64,9 @@ class Worktree:
         self._scratch = self.slot_dir / "scratch"
         self._prepared = self.slot_dir / "prepared"
         self._manifest: TreeManifest | None = None
-        self._index_digest: bytes | None = None
+        self._index: bytes | None = None
+        self._place: _Place | None = None
+        self._stillness: Stillness | None = None
 
     def move(self, commit: str, *, keep: Sequence[str] = ()) -> None:
         """Make the tree exactly that commit, with a fresh ``.git`` and a fresh scratch folder.
@@ -76,12 +83,12 @@ class Worktree:
             try:
                 self._move(commit, rules)
             except _OFF:
-                self._manifest = None
+                self._forget()
                 self._see_commit(commit)
                 self.destroy()
                 self._move(commit, rules)
         except _OFF as error:
-            self._manifest = None
+            self._forget()
             raise WorktreeError(f"the worktree {self.tree} cannot be moved to {commit}: {error}") from error
 
     def destroy(self) -> None:
@@ -90,7 +97,7 @@ class Worktree:
         Raises:
             OSError: Something in it cannot be removed.
         """
-        self._manifest = None
+        self._forget()
         remove(os.fsencode(self.slot_dir))
 
     def environment(self) -> dict[str, str]:
@@ -141,6 +148,20 @@ class Worktree:
             raise WorktreeError(f"{self._prepared} cannot be written: {error}") from error
 
     def _move(self, commit: str, rules: KeepRules) -> None:
+        place = (commit, rules.patterns, _shallow(self._source))
+        if not self._stands_untouched_at(place):
+            was_there, self._place = place == self._place, None
+            self._restore(commit, rules, was_there=was_there)
+            self._place = place
+        self._renew_scratch()
+
+    def _stands_untouched_at(self, place: _Place) -> bool:
+        if place != self._place or self._stillness is None:
+            return False
+        return self._is_sound() and self._stillness.holds()
+
+    def _restore(self, commit: str, rules: KeepRules, *, was_there: bool) -> None:
+        """Make the tree that commit and give it a fresh ``.git``, whatever was done to the slot."""
         if not self._is_sound():
             self._build()
         self._renew_control()
@@ -148,13 +169,33 @@ class Worktree:
         if manifest is None or manifest.keep.patterns != rules.patterns:
             self._manifest, manifest = None, TreeManifest(os.fsencode(self.tree), rules)
             manifest.expect(self._listed())
-        manifest.clean()
+        is_untouched = manifest.clean()
         self._git("checkout", "--quiet", "--force", "--detach", "--no-recurse-submodules", commit)
         reach("worktree.setup")
+        before, self._index = self._index, content_of(os.fsencode(self._control / "index"))
+        self._show_repository(commit, rules, self._index)
         manifest.survey()
         self._manifest = manifest
-        self._show_repository(commit, rules)
-        self._renew_scratch()
+        is_untouched = is_untouched and was_there and before == self._index
+        self._stillness = self._survey(manifest, self._index, is_untouched=is_untouched)
+
+    def _survey(self, manifest: TreeManifest, index: bytes, *, is_untouched: bool) -> Stillness | None:
+        """Remember the slot as it is now, where that pays and covers all that git would look at.
+
+        A large tree is surveyed once a gate has left it untouched: most gates of it may be of the other kind.
+        What is kept is not surveyed; git restores what is tracked there.
+        """
+        folders, files = manifest.paths()
+        is_dear = len(folders) + len(files) > FEW
+        is_kept = bool(manifest.keep.patterns) and len(files) < _entries_of(index)
+        if is_kept or (is_dear and not is_untouched):
+            return None
+        repositories = _all_of(os.fsencode(self.tree / ".git")) + _all_of(os.fsencode(self._control))
+        return Stillness([*folders, *repositories, *files], clock=os.fsencode(self.slot_dir))
+
+    def _forget(self) -> None:
+        """Believe nothing about the slot any more."""
+        self._manifest = self._place = self._stillness = None
 
     def _renew_control(self) -> None:
         """Restore what git goes by in the control directory: a gate may have found and changed it."""
@@ -162,7 +203,7 @@ class Worktree:
             remove(os.fsencode(self._control / name))
         _make_repository(self._control, self._source, config=_CONTROL_CONFIG, head="ref: refs/heads/unborn")
         index = self._control / "index"
-        if self._index_digest is None or not index.is_file() or _digest(index) != self._index_digest:
+        if self._index is None or not index.is_file() or index.read_bytes() != self._index:
             remove(os.fsencode(index))
 
     def _see_commit(self, commit: str) -> None:
@@ -188,13 +229,11 @@ class Worktree:
         env = {"GIT_WORK_TREE": str(self.tree), "GIT_INDEX_FILE": str(self._control / "index")}
         return run_git(*args, git_dir=self._control, cwd=self.tree, env=env).stdout
 
-    def _show_repository(self, commit: str, rules: KeepRules) -> None:
+    def _show_repository(self, commit: str, rules: KeepRules, index: bytes) -> None:
         """Write the repository that the gate sees, as it is after a checkout: nothing is changed."""
         visible = self.tree / ".git"
         remove(os.fsencode(visible))
         _make_repository(visible, self._source, config=_VISIBLE_CONFIG, head=commit)
-        index = (self._control / "index").read_bytes()
-        self._index_digest = hashlib.sha256(index).digest()
         (visible / "index").write_bytes(index)
         if rules.patterns:
             (visible / "info").mkdir()
@@ -202,22 +241,23 @@ class Worktree:
 
     def _is_scratch_fresh(self) -> bool:
         """Whether the scratch folder is as a job finds it: then it need not be made anew."""
-        temporary, config = self._scratch / "tmp", self._scratch / "gitconfig"
-        kinds = [kind_of(os.fsencode(path)) for path in (self._scratch, temporary, config)]
-        if (
-            kinds[0] is None
-            or not stat.S_ISDIR(kinds[0])
-            or {path.name for path in self._scratch.iterdir()} != _SCRATCH
-        ):
-            return False
-        is_kind = kinds[1] == stat.S_IFDIR | stat.S_IRWXU and stat.S_ISREG(kinds[2] or 0)
-        return is_kind and not any(temporary.iterdir()) and config.read_bytes() == _GATES_CONFIG.encode()
+        scratch = os.fsencode(self._scratch)
+        temporary, config = scratch + b"/tmp", scratch + b"/gitconfig"
+        return (
+            stat.S_ISDIR(kind_of(scratch) or 0)
+            and sorted(os.listdir(scratch)) == [b"gitconfig", b"tmp"]
+            and kind_of(temporary) == stat.S_IFDIR | stat.S_IRWXU
+            and not os.listdir(temporary)
+            and kind_of(config) == stat.S_IFREG | stat.S_IRUSR | stat.S_IWUSR
+            and content_of(config) == _GATES_CONFIG.encode()
+        )
 
     def _renew_scratch(self) -> None:
         if self._is_scratch_fresh():
             return
         remove(os.fsencode(self._scratch))
         (self._scratch / "tmp").mkdir(parents=True, mode=0o700)
+        (self._scratch / "gitconfig").touch(mode=0o600)
         (self._scratch / "gitconfig").write_text(_GATES_CONFIG)
 
 
@@ -229,8 +269,25 @@ def _put(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 
 
-def _digest(file: Path) -> bytes:
-    return hashlib.sha256(file.read_bytes()).digest()
+def _shallow(source: Path) -> bytes | None:
+    """Return where the history of a shallow clone ends."""
+    with contextlib.suppress(FileNotFoundError):
+        return (source / "shallow").read_bytes()
+    return None
+
+
+def _entries_of(index: bytes) -> int:
+    """Return how many entries an index has, as its head tells (gitformat-index)."""
+    return int.from_bytes(index[8:12], "big")
+
+
+def _all_of(folder: bytes) -> list[bytes]:
+    """List a folder and all below it."""
+    paths = [folder]
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            paths += _all_of(entry.path) if entry.is_dir(follow_symlinks=False) else [entry.path]
+    return paths
 
 
 def _excluded(rules: KeepRules) -> list[bytes]:
@@ -244,5 +301,5 @@ def _make_repository(git_dir: Path, source: Path, *, config: str, head: str) -> 
     _put(git_dir / "objects" / "info" / "alternates", os.fsencode(source / "objects") + b"\n")
     _put(git_dir / "config", config.encode())
     _put(git_dir / "HEAD", f"{head}\n".encode())
-    with contextlib.suppress(FileNotFoundError):
-        (git_dir / "shallow").write_bytes((source / "shallow").read_bytes())
+    if (shallow := _shallow(source)) is not None:
+        (git_dir / "shallow").write_bytes(shallow)
