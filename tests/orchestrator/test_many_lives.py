@@ -1,4 +1,4 @@
-"""Thousands of seeded runs through crashes, stale processes, lost workers, pushes and cancels.
+"""Hundreds of seeded runs through crashes, stale processes, lost workers, pushes and cancels.
 
 A seed that fails is replayed, with all that happens told, by
 ``HEADGATE_LIVES_SEED=SEED pytest tests/orchestrator -n 0 -s``.
@@ -16,8 +16,8 @@ import pytest
 from headgate.db.engine import Database, open_database
 from orchestrator.many_lives import Trouble, World, plan_of
 
-BLOCKS, SEEDS_PER_BLOCK = 40, 55
-"""Seeds are run in blocks, so that the test runner can share them out: 2,200 in all."""
+BLOCKS, SEEDS_PER_BLOCK = 16, 50
+"""Seeds are run in blocks, so that the test runner can share them out: 800 in all."""
 
 SEED = "HEADGATE_LIVES_SEED"
 """The environment variable that names a seed to replay."""
