@@ -4,20 +4,17 @@ import asyncio
 import hashlib
 import os
 import socket
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection
 
 from headgate.clock import Clock, SystemClock
-from headgate.db.dao import intents, leases, lookup, requests, runs, tasks, workstreams
+from headgate.db.dao import intents, leases, runs
 from headgate.db.dao.leases import Lease
-from headgate.db.dao.requests import Request
 from headgate.db.dao.runs import RunRow
 from headgate.db.engine import Database, open_database
 from headgate.db.transition_log import TransitionLog
@@ -30,23 +27,26 @@ from headgate.errors import (
     TargetBusyError,
     UsageError,
 )
-from headgate.ids import RunId, new_id
-from headgate.orchestrator import admission, evidence, tenure
+from headgate.ids import RunId
+from headgate.orchestrator import admission, cancelling, evidence, tenure
 from headgate.orchestrator.parts import Surroundings
 from headgate.orchestrator.progress import Listener, SilentListener
 from headgate.orchestrator.report import run_report
 from headgate.orchestrator.run_orchestrator import RunOrchestrator
+from headgate.orchestrator.stuck import Patience
 from headgate.plan.loader import LoadedPlan
 from headgate.recovery.rescuer import rescue
 from headgate.settings import Settings, load_settings
-from headgate.state.machines import MACHINES
 from headgate.state.run import RunState
 from headgate.uet.gate_runner import allowed_environment
 from headgate.uet.git import require_git
+from headgate.uet.private_git import remove_abandoned
 from headgate.uet.repository import Repository
 
-ANSWER_PATIENCE: Final = timedelta(seconds=10)
-"""How long a process that controls a run may take to answer."""
+Taken = TypeVar("Taken")
+
+Wait = Callable[[TargetBusyError], None]
+"""Told, again and again, that a living process holds the target; it sleeps, or gives up by raising."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,14 +153,21 @@ class Headgate:
         newest = max(open_ones, key=lambda intent: intent.created_at)
         return admission.Landing(old=newest.old or "", new=newest.new)
 
-    def admit(self, loaded: LoadedPlan) -> RunId:
+    def admit(self, loaded: LoadedPlan, *, wait: Wait | None = None) -> RunId:
         """Make a run of a plan and take hold of its target; all of it or nothing.
+
+        Args:
+            loaded: The plan.
+            wait: What to do while a living process holds the target. None gives up at once.
 
         Raises:
             PlanError: The plan asks for something that cannot be done.
             RepositoryError: The target cannot be landed on as it is.
             TargetBusyError: Another run holds the target.
         """
+        return _when_free(lambda: self._admit(loaded), wait)
+
+    def _admit(self, loaded: LoadedPlan) -> RunId:
         TransitionLog(self.paths.transitions, self.database).check()
         admitted = self.examine(loaded)
         now = self.clock.now()
@@ -170,31 +177,25 @@ class Headgate:
             self._leases[run_id] = self._hold(conn, git_dir, ref, run_id)
         return run_id
 
-    def take_hold(self, run_id: RunId, *, wait: Callable[[TargetBusyError], None] | None = None) -> None:
+    def take_hold(self, run_id: RunId, *, wait: Wait | None = None) -> None:
         """Take hold of the target of a run that has not ended, so that `execute` may go on with it.
 
         Args:
             run_id: The run.
-            wait: Told, again and again, that a living process holds the target; it sleeps, or gives up by
-                raising. None gives up at once.
+            wait: What to do while a living process holds the target. None gives up at once.
 
         Raises:
             UsageError: The run has ended.
             TargetBusyError: A living process holds the target.
         """
-        while True:
-            try:
-                with self.database.write() as conn:
-                    row = runs.get(conn, run_id)
-                    if row.state not in {RunState.PENDING, RunState.RUNNING}:
-                        raise UsageError(f"run {run_id} is {row.state}; there is nothing left to do")
-                    self._leases[run_id] = self._hold(conn, row.repository, row.target_ref, run_id)
-            except TargetBusyError as error:
-                if wait is None:
-                    raise
-                wait(error)
-            else:
-                return
+        _when_free(lambda: self._take_hold(run_id), wait)
+
+    def _take_hold(self, run_id: RunId) -> None:
+        with self.database.write() as conn:
+            row = runs.get(conn, run_id)
+            if row.state not in {RunState.PENDING, RunState.RUNNING}:
+                raise UsageError(f"run {run_id} is {row.state}; there is nothing left to do")
+            self._leases[run_id] = self._hold(conn, row.repository, row.target_ref, run_id)
 
     def interrupted(self) -> list[RunRow]:
         """List the runs of this repository that have not ended and that no living process is at work on."""
@@ -211,8 +212,9 @@ class Headgate:
     def cancel(self, entity_id: str, *, message: str, operator: str) -> str:
         """Cancel a run, or a workstream or task of one, and say what became of it.
 
-        The process that controls the run is asked to; where there is none, a run is cancelled from here, and
-        the wish to cancel a part of it waits for the process that resumes it.
+        The process that controls the run is asked to; where there is none, it is done from here. A part is
+        cancelled without going on with the rest of its run. What may have landed already when its process
+        was ended is left to the process that resumes the run, which asks git.
 
         Args:
             entity_id: Its full identifier.
@@ -221,25 +223,41 @@ class Headgate:
 
         Raises:
             UsageError: It has ended already, or the process at work does not answer.
+            TargetBusyError: A living process of another run holds the target of the run.
             UnknownEntityError: There is no such entity.
         """
-        request = self._ask_to_cancel(entity_id, message=message, operator=operator)
-        if self.is_alive(request.run_id):
-            return self._await_answer(request)
-        if request.entity_id != request.run_id:
-            return (
-                f"nobody is at work on run {request.run_id}; "
-                f"`headgate resume {request.run_id}` will cancel {entity_id} and go on with the rest"
-            )
-        self.take_hold(RunId(request.run_id))
-        self.execute(RunId(request.run_id))
-        with self.database.read() as conn:
-            return requests.find(conn, request.id).answer or f"run {entity_id} could not be cancelled"
+        database, clock = self.database, self.clock
+        request = cancelling.ask(database, clock, entity_id, message=message, operator=operator)
+        run_id = RunId(request.run_id)
+        answer = cancelling.await_answer(database, clock, request, is_alive=lambda: self.is_alive(run_id))
+        if answer is not None:
+            return answer
+        try:
+            self.take_hold(run_id)
+        except TargetBusyError as error:
+            raise TargetBusyError(f"{error}; the wish stays for whoever goes on with {run_id}") from error
+        self.execute(run_id, is_only_asked=entity_id != run_id)
+        return cancelling.answer_to(database, request) or (
+            f"{entity_id} was just landing when its process was ended; `headgate resume {run_id}` asks git, "
+            "cancels it unless it has landed, and goes on with the rest"
+        )
 
     def execute(
-        self, run_id: RunId, *, workers: int | None = None, listener: Listener | None = None
+        self,
+        run_id: RunId,
+        *,
+        workers: int | None = None,
+        listener: Listener | None = None,
+        is_only_asked: bool = False,
     ) -> RunState:
         """Run an admitted run to its end, from wherever it stands.
+
+        Args:
+            run_id: The run.
+            workers: How many gates run at once. Defaults to the setting.
+            listener: Who watches.
+            is_only_asked: Whether only to do what is asked of the run, such as cancelling a part of it, and
+                to leave all the rest to be resumed.
 
         Raises:
             UsageError: The run has ended.
@@ -264,13 +282,15 @@ class Headgate:
             fence=lambda conn: tenure.keep_out(conn, self._leases[run_id]),
         )
         try:
-            orchestrator = RunOrchestrator(run_id, around, listener or SilentListener())
+            orchestrator = RunOrchestrator(
+                run_id, around, listener or SilentListener(), is_only_asked=is_only_asked
+            )
             return asyncio.run(self._held(run_id, orchestrator))
         finally:
             self._release(run_id)
 
     def report(self, run_id: RunId | None = None) -> dict[str, Any]:
-        """Report a run (default: the newest) in the public JSON form."""
+        """Report a run (default: the newest) in the public JSON form, and whether its process is alive."""
         with self.database.read() as conn:
             newest = runs.newest(conn) if run_id is None else runs.get(conn, run_id)
             if newest is None:
@@ -281,6 +301,7 @@ class Headgate:
                 tree_of=self.repository.tree_of,
                 now=self.clock.now(),
                 is_alive=self._is_at_work(conn, newest),
+                patience=Patience.of(self.settings),
             )
 
     def close(self) -> None:
@@ -355,41 +376,9 @@ class Headgate:
             recovery_window=self.settings.recovery_window,
             is_abandoned=is_abandoned,
         )
+        remove_abandoned()
         TransitionLog(self.paths.transitions, self.database).catch_up()
         evidence.keep_missing(self.database, self.paths.quarantine, repository=str(self.repository.git_dir))
-
-    def _ask_to_cancel(self, entity_id: str, *, message: str, operator: str) -> Request:
-        with self.database.write() as conn:
-            run_id, state, is_over = _where(conn, entity_id)
-            if is_over:
-                raise UsageError(f"{entity_id} is {state} already; there is nothing to cancel")
-            request = Request(
-                id=new_id("req"),
-                run_id=run_id,
-                kind="cancel",
-                entity_id=entity_id,
-                message=message,
-                operator=operator,
-                created_at=self.clock.now(),
-            )
-            requests.ask(conn, request)
-        return request
-
-    def _await_answer(self, request: Request) -> str:
-        deadline = self.clock.monotonic() + ANSWER_PATIENCE.total_seconds()
-        while True:
-            with self.database.read() as conn:
-                answer = requests.find(conn, request.id).answer
-            if answer is not None:
-                return answer
-            if not self.is_alive(request.run_id):
-                return f"its process ended before it answered; `headgate status {request.run_id}` says more"
-            if self.clock.monotonic() > deadline:
-                raise UsageError(
-                    f"the process at work on run {request.run_id} has not answered yet; "
-                    "the wish stays, it is heard when that process, or the next one, looks"
-                )
-            time.sleep(0.05)
 
     def _release(self, run_id: RunId) -> None:
         lease = self._leases.pop(run_id, None)
@@ -398,12 +387,15 @@ class Headgate:
                 leases.release(conn, lease)
 
 
-def _where(conn: Connection, entity_id: str) -> tuple[str, str, bool]:
-    """Find the run that an entity belongs to, its state, and whether that is terminal."""
-    found = lookup.find(conn, entity_id, kinds=["run", "workstream", "task"])
-    read = {"run": runs.get, "workstream": workstreams.get, "task": tasks.get}[found.machine]
-    row = read(conn, found.id)
-    return row.context.run_id or found.id, str(row.state), MACHINES[found.machine].is_terminal(row.state)
+def _when_free(take: Callable[[], Taken], wait: Wait | None) -> Taken:
+    """Take something that needs a target, as soon as no living process holds it any more."""
+    while True:
+        try:
+            return take()
+        except TargetBusyError as error:
+            if wait is None:
+                raise
+            wait(error)
 
 
 def _paths(repository: Repository, settings: Settings) -> StatePaths:

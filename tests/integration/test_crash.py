@@ -5,6 +5,7 @@ import signal
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from crashing import (
     KILLED,
@@ -19,6 +20,7 @@ from crashing import (
     tidy,
     wait_until,
 )
+from headgate.db.dao import artifacts
 from stories import PREPARE, READY, STYLES, UNIT, Telling
 
 
@@ -252,6 +254,70 @@ def move_lease_away(world: World) -> None:
         conn.exec_driver_sql("UPDATE leases SET host = 'elsewhere', expires_at = acquired_at + 1")
 
 
+# -- collected by git ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("place", ["transaction.after@14", "gate.started@5", "update-ref.before@1"])
+def test_commits_that_git_collected_meanwhile_are_made_again(tell: Telling, place: str, style: str) -> None:
+    """They were on record and on no ref; the recorded patches give the very same ones."""
+    world = tell.world(style)
+    assert world.run(fault=place).ended() == KILLED
+    wait_until(lambda: not world.processes(), "the end of all workers")
+    on_record = [row[0] for row in world.rows(STANDING)]
+    collect(world)
+    gone = [commit for commit in on_record if not has(world, commit)]
+    assert gone or "update-ref" not in place
+    assert end_of(world, world.finish()) == tell.story(style).end
+    assert all(has(world, commit) for commit in gone)
+    warned = world.rows("SELECT reason FROM events WHERE event_type = 'warning'")
+    assert any("made again from the recorded patches" in row[0] for row in warned) == bool(gone)
+
+
+STANDING = """SELECT "commit" FROM patches WHERE state IN ('verified', 'applied')"""
+
+
+def collect(world: World) -> None:
+    """Do by hand what loses every object that no branch holds."""
+    for ref in world.repo.git("for-each-ref", "--format=%(refname)", "refs/headgate").split():
+        world.repo.git("update-ref", "-d", ref)
+    world.repo.git("reflog", "expire", "--expire=now", "--all")
+    world.repo.git("gc", "-q", "--prune=now")
+
+
+def has(world: World, commit: str) -> bool:
+    """Tell whether the repository has a commit."""
+    said = world.repo.git("cat-file", "--batch-check", stdin=f"{commit}\n".encode())
+    return not said.endswith("missing")
+
+
+def test_what_cannot_be_made_again_is_said_and_can_be_cancelled(tell: Telling) -> None:
+    """The diff on record is another by now: nothing is landed that no gate has seen."""
+    world = tell.world()
+    assert world.run(fault="gate.started@5").ended() == KILLED
+    wait_until(lambda: not world.processes(), "the end of all workers")
+    collect(world)
+    with world.open() as headgate, headgate.database.write() as conn:
+        forge(conn, world.repo.diff_of({"e.txt": "e\n"}))
+    failed = world.resume()
+    assert failed.ended() == 4
+    assert "is gone from the repository" in failed.said
+    assert "does not give it again: it gives the tree" in failed.said
+    run_id = world.report()["run_id"]
+    assert f"headgate cancel {run_id}" in failed.said
+    assert landings(world.repo) == []
+    assert cancel(world, run_id).ended() == 0
+    assert world.report()["state"] == "canceled"
+    check_nothing_is_left(world)
+    check_the_checkout(world)
+
+
+def forge(conn: Connection, diff: bytes) -> None:
+    """Put another diff in the place of each one on record."""
+    conn.exec_driver_sql("DELETE FROM patch_artifacts")
+    artifacts.store_many(conn, {row[0]: diff for row in conn.exec_driver_sql("SELECT id FROM patches").all()})
+
+
 # -- interrupted by people -----------------------------------------------------------------------------------
 
 
@@ -367,6 +433,87 @@ def test_the_run_of_a_dead_process_is_cancelled_from_elsewhere(tell: Telling) ->
     assert {ws["name"]: ws["state"] for ws in report["workstreams"]}["first"] == "completed"
     check_stopped(world)
     check_each_landed_once(world)
+
+
+@pytest.mark.parametrize("place", ["transaction.after@1", "transaction.after@6", "gate.started@2"])
+def test_a_workstream_of_a_dead_process_is_cancelled_now_and_the_rest_waits(
+    tell: Telling, place: str
+) -> None:
+    """It is on record at once, also for those that need it; no gate runs, nothing lands before a resume."""
+    world = tell.world()
+    assert world.run(fault=place).ended() == KILLED
+    tidy(world)
+    gates = world.rows("SELECT count(*) FROM gates")
+    said = cancel(world, id_of(world, "workstreams", "first"))
+    assert (said.ended(), said.said) == (0, "workstream first is cancelled")
+    report = world.report()
+    assert (report["state"], report["alive"]) == ("running", False)
+    states = {ws["name"]: ws["state"] for ws in report["workstreams"]}
+    assert (states["first"], states["second"]) == ("cancelled", "skipped")
+    assert states["third"] in {"ready", "executing"}
+    assert world.rows("SELECT count(*) FROM gates") == gates
+    check_stopped(world)
+    assert landings(world.repo) == []
+    assert world.finish() == 1
+    states = {ws["name"]: ws["state"] for ws in world.report()["workstreams"]}
+    assert (states["first"], states["second"], states["third"]) == ("cancelled", "skipped", "completed")
+    check_stopped(world)
+    check_each_landed_once(world)
+
+
+def test_a_task_of_a_dead_process_is_cancelled_now_and_its_workstream_fails(tell: Telling) -> None:
+    """A second wish finds that there is nothing left to cancel."""
+    world = tell.world()
+    assert world.run(fault="gate.started@1").ended() == KILLED
+    tidy(world)
+    task = id_of(world, "tasks", "first/a")
+    said = cancel(world, task)
+    assert (said.ended(), said.said) == (0, "task first/a is cancelled")
+    report = world.report()
+    assert next(task["state"] for task in report["tasks"] if task["name"] == "first/a") == "cancelled"
+    assert {ws["name"]: ws["state"] for ws in report["workstreams"]}["first"] == "failed"
+    check_stopped(world)
+    again = cancel(world, task)
+    assert again.ended() == 2
+    assert "nothing to cancel" in again.said
+    assert world.finish() == 1
+    check_stopped(world)
+
+
+@pytest.mark.parametrize(
+    ("place", "state"), [("update-ref.before", "cancelled"), ("update-ref.after", "completed")]
+)
+def test_what_may_have_landed_is_cancelled_by_whoever_resumes_unless_it_has(
+    tell: Telling, place: str, state: str
+) -> None:
+    """The wish stays and says so; git knows, and is asked with the resume."""
+    world = tell.world()
+    assert world.run(fault=place).ended() == KILLED
+    tidy(world)
+    said = cancel(world, id_of(world, "workstreams", "first"))
+    assert said.ended() == 0
+    assert "was just landing when its process was ended" in said.said
+    assert f"headgate resume {world.report()['run_id']}" in said.said
+    assert {ws["name"]: ws["state"] for ws in world.report()["workstreams"]}["first"] == "validating"
+    assert world.rows("SELECT count(*) FROM requests WHERE answer IS NULL") == [(1,)]
+    assert world.finish() == (1 if state == "cancelled" else 0)
+    assert {ws["name"]: ws["state"] for ws in world.report()["workstreams"]}["first"] == state
+    check_stopped(world)
+    check_each_landed_once(world)
+
+
+@pytest.mark.parametrize("place", ["transaction.before", "transaction.inside", "transaction.after"])
+def test_killed_while_it_cancels_for_a_dead_process_the_wish_is_not_lost(tell: Telling, place: str) -> None:
+    """It is carried out by then, or whoever resumes carries it out."""
+    world = tell.world()
+    assert world.run(fault="gate.started@1").ended() == KILLED
+    tidy(world)
+    first = id_of(world, "workstreams", "first")
+    assert world.start("cancel", first, fault=place).ended() == KILLED
+    assert world.rows("SELECT count(*) FROM requests") == [(1,)]
+    assert world.finish() == 1
+    assert {ws["name"]: ws["state"] for ws in world.report()["workstreams"]}["first"] == "cancelled"
+    check_stopped(world)
 
 
 def cancel(world: World, entity: str) -> Command:

@@ -27,10 +27,11 @@ from headgate.errors import LeaseLostError
 from headgate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
 from headgate.orchestrator import admission, loading, tenure
 from headgate.orchestrator import messages as msg
+from headgate.orchestrator.cancelling import heard
 from headgate.orchestrator.core import Core
 from headgate.orchestrator.lane import Judgement, Opinion, Tip
 from headgate.orchestrator.picture import TaskNode, WorkstreamNode
-from headgate.orchestrator.run_orchestrator import _cancelling, _write
+from headgate.orchestrator.run_orchestrator import _write
 from headgate.plan.model import Plan, TaskKind
 from headgate.reasons import Reason, ReasonCode
 from headgate.recovery.retry_handler import RetryPolicy
@@ -152,7 +153,7 @@ class Life:
         decision = self.core.begin()
         self.heard: set[str] = set()
         for request in world.asked(self):
-            decision += self.core.handle(_cancelling(request))
+            decision += self.core.handle(heard(request))
         self.follow(decision)
 
     # -- what happens ----------------------------------------------------------------------------------------
@@ -385,7 +386,7 @@ class World:
         if self.chance.random() < self.trouble.cancel:
             self.ask(life)
             for request in self.asked(life):
-                life.due.append((0.0, _cancelling(request)))
+                life.due.append((0.0, heard(request)))
 
     def ask(self, life: Life) -> None:
         """Ask to cancel something."""

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from headgate import bootstrap, ids
 from headgate.bootstrap import Headgate, StatePaths
+from headgate.db import transition_log
 from headgate.db.engine import Database, open_database
 from headgate.db.transition_log import TransitionLog
 from headgate.errors import TargetBusyError
@@ -92,6 +93,16 @@ def _in_transaction(process: object) -> Iterator[None]:
         yield
     finally:
         process.transactions -= 1
+
+
+_locked = transition_log._locked
+
+
+@contextmanager
+def _locked_without_a_stop(path: Path, *, create: bool = True) -> Iterator[int]:
+    """Hold the file of transitions; others wait for it in real time, so its holder is not stopped."""
+    with _in_transaction(OWNER.get()), _locked(path, create=create) as descriptor:
+        yield descriptor
 
 
 class NoisyEvents(asyncio.Queue[Any]):
@@ -179,7 +190,9 @@ class SimulatedHeadgate(Headgate):
 
     orchestrator: RunOrchestrator
 
-    async def go_on(self, run_id: RunId, scene: "Scene", process: Process) -> RunState:
+    async def go_on(
+        self, run_id: RunId, scene: "Scene", process: Process, *, is_only_asked: bool = False
+    ) -> RunState:
         """Do what ``take_hold`` and ``execute`` do."""
         while True:
             try:
@@ -204,7 +217,7 @@ class SimulatedHeadgate(Headgate):
                 fence=fence,
                 parts=SimulatedParts(scene, scene.effects),
             )
-            self.orchestrator = RunOrchestrator(run_id, around, SilentListener())
+            self.orchestrator = RunOrchestrator(run_id, around, SilentListener(), is_only_asked=is_only_asked)
             noise = Random(f"{scene.world.random.random()}")
             self.orchestrator._events = NoisyEvents(scene.world, noise, scene.noise)
             process.orchestrator = self.orchestrator
@@ -258,6 +271,7 @@ class Scene:
             (roster, {"os": system, "socket": system, "started": world.started}),
             (tenure, {"os": system, "socket": system, "started": world.started}),
             (rescuer, {"started": world.started, "end_tree": world.end_tree}),
+            (transition_log, {"_locked": _locked_without_a_stop}),
             (bootstrap, {"socket": system}),
             (admission, {"checked_out_at": lambda *_: None}),
             (pool_manager, {"WorkerProcess": worker, "Slots": slots, "started": world.started}),

@@ -10,10 +10,12 @@ from pathlib import Path
 from random import Random
 from signal import SIGINT, SIGTERM
 
-from headgate.db.dao import runs, tasks, workstreams
+from headgate.bootstrap import Headgate
+from headgate.db.dao import requests, runs, tasks, workstreams
 from headgate.db.engine import open_database
 from headgate.errors import HeadgateError, InterruptedRunError, LeaseLostError, OutsideFaultError, UsageError
 from headgate.ids import RunId
+from headgate.orchestrator import cancelling
 from headgate.plan.loader import LoadedPlan
 from headgate.state.run import RunState
 from simulation.git_world import TARGET
@@ -65,6 +67,7 @@ class Ended:
     Args:
         places: How many places the first process passed.
         seconds: How long it took, in virtual time.
+        only_asked: How many processes did only what was asked of the run, and left the rest.
         wrong: What went wrong that must not.
     """
 
@@ -73,6 +76,7 @@ class Ended:
     run_id: RunId
     places: int
     seconds: float
+    only_asked: int
     wrong: list[str]
 
 
@@ -101,6 +105,7 @@ class Simulation:
         self.scene = Scene(self.world, make_plan(plan), template, troubles.manners, noise=troubles.noise)
         prepare(self.scene)
         self.wrong: list[str] = []
+        self.only_asked = 0
         self.processes: list[Process] = []
         self.under_way: dict[int, asyncio.Task[None]] = {}
 
@@ -121,6 +126,7 @@ class Simulation:
             run_id=self.run_id,
             places=first.passed,
             seconds=self.seconds,
+            only_asked=self.only_asked,
             wrong=self.wrong,
         )
 
@@ -162,8 +168,10 @@ class Simulation:
         headgate = None
         try:
             headgate = self.scene.open()
-            state = await headgate.go_on(self.run_id, self.scene, process)
-            self.world.trace(f"has ended the run: {state}")
+            is_only_asked = process.number % 2 == 1 and self._is_asked(headgate)
+            state = await headgate.go_on(self.run_id, self.scene, process, is_only_asked=is_only_asked)
+            self.only_asked += is_only_asked
+            self.world.trace("has done what was asked" if is_only_asked else f"has ended the run: {state}")
         except HeadgateError as error:
             self.world.trace(f"gives up: {type(error).__name__}: {error}")
             if not self._may_end_with(process, error):
@@ -178,6 +186,12 @@ class Simulation:
                 self.world.living.pop(process.pid, None)
                 process.is_dead = True
                 process.tell()
+
+    def _is_asked(self, headgate: Headgate) -> bool:
+        """Tell whether somebody wants a part of the run cancelled, so that a process might do only that."""
+        with headgate.database.read() as conn:
+            waiting = requests.waiting(conn, self.run_id)
+        return any(request.entity_id != self.run_id for request in waiting)
 
     def _may_end_with(self, process: Process, error: HeadgateError) -> bool:
         match error:
@@ -208,7 +222,9 @@ class Simulation:
             if kind > 0.85:
                 entity = self.run_id
             try:
-                headgate._ask_to_cancel(entity, message="no longer wanted", operator="ada")
+                cancelling.ask(
+                    headgate.database, headgate.clock, entity, message="no longer wanted", operator="ada"
+                )
                 self.world.trace(f"asked to cancel {entity}")
             except UsageError:
                 self.world.trace(f"{entity} has ended already")

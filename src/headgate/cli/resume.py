@@ -28,17 +28,12 @@ def resume(
     Exit codes are those of `run`.
     """
     from headgate.bootstrap import Headgate
-
-    with Headgate.open(create=False) as headgate:
-        run_id = _named(headgate, run) if run is not None else _interrupted(headgate)
-        outcome = go_on(headgate, run_id, workers=workers, wait=wait, progress_on_stderr=as_json)
-    finish(outcome, as_json=as_json)
-
-
-def _named(headgate: "Headgate", text: str) -> RunId:
     from headgate.cli.status import find_run
 
-    return RunId(find_run(headgate, text))
+    with Headgate.open(create=False) as headgate:
+        run_id = find_run(headgate, run) if run is not None else _interrupted(headgate)
+        outcome = go_on(headgate, run_id, workers=workers, wait=wait, progress_on_stderr=as_json)
+    finish(outcome, as_json=as_json)
 
 
 def _interrupted(headgate: "Headgate") -> RunId:

@@ -183,15 +183,7 @@ def run_plan(
     wait: bool = False,
 ) -> Outcome:
     """Admit a plan and run it while showing its progress; an interrupted run is reported like any other."""
-    patience = Patience() if wait else None
-    while True:
-        try:
-            run_id = headgate.admit(loaded)
-            break
-        except TargetBusyError as error:
-            if patience is None:
-                raise
-            patience(error)
+    run_id = headgate.admit(loaded, wait=Patience() if wait else None)
     return execute(headgate, run_id, workers=workers, progress_on_stderr=progress_on_stderr)
 
 
@@ -225,14 +217,7 @@ def execute(headgate: "Headgate", run_id: RunId, *, workers: int | None, progres
             headgate.execute(run_id, workers=workers, listener=watching)
         except InterruptedRunError as error:
             interruption = error
-    return Outcome(report=report_of(headgate, run_id), interruption=interruption)
-
-
-def report_of(headgate: "Headgate", run_id: str) -> dict[str, Any]:
-    """Read the report of a run as it stands now, and whether a living process is at work on it."""
-    report = headgate.report(RunId(run_id))
-    has_ended = report["state"] not in {"pending", "running"}
-    return {**report, "alive": not has_ended and headgate.is_alive(run_id)}
+    return Outcome(report=headgate.report(run_id), interruption=interruption)
 
 
 def repository_of(loaded: "LoadedPlan") -> Path:

@@ -44,11 +44,6 @@ class CommandRunner:
         if job_id is not None:
             self._pool.cancel(job_id)
 
-    def stop_all(self) -> None:
-        """End every command that runs."""
-        for task_id in tuple(self._running):
-            self.stop(task_id)
-
 
 def _end_of(outcome: GateOutcome | WorkerLost) -> msg.StepEnd:
     if isinstance(outcome, WorkerLost):

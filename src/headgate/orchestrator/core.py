@@ -119,6 +119,11 @@ class Core:
         """Every task of the run."""
         return self._tasks.values()
 
+    def may_have_landed(self, entity: str) -> bool:
+        """Tell whether the target may have moved to a workstream, or to one of the run, without a record."""
+        concerned = self.run.order if entity == self.run.id else [self._workstreams.get(WorkstreamId(entity))]
+        return any(ws is not None and ws.open_intent is not None for ws in concerned)
+
     def waits_to_land_behind(self, workstream: WorkstreamNode) -> WorkstreamNode | None:
         """Say which workstream must end before this one can land; None when it is its turn."""
         ahead = next((ws for ws in self.run.order[self._next_to_land :] if not ws.has_ended), None)
@@ -243,7 +248,7 @@ class Core:
     @_hear.register
     def _(self, event: msg.WorkstreamMerged) -> None:
         workstream = self._workstreams[event.workstream]
-        if not self._is_answer_to_merge(workstream) or self._obey_late(workstream):
+        if not self._take_answer_to_merge(workstream) or self._obey_late(workstream):
             return
         self._give_intent_up(workstream)
         if event.candidate is None:
@@ -279,13 +284,13 @@ class Core:
     def _(self, event: msg.LandingFound) -> None:
         workstream = self._workstreams[event.workstream]
         meant = next((intent for intent in workstream.intents if intent.id == event.intent), None)
-        if meant is not None and self._is_answer_to_merge(workstream):
+        if meant is not None and self._take_answer_to_merge(workstream):
             self._landed(workstream, meant.id, event.tip, meant.commits)
 
     @_hear.register
     def _(self, event: msg.LandingOwed) -> None:
         workstream = self._workstreams[event.workstream]
-        if not self._is_answer_to_merge(workstream) or self._obey_late(workstream):
+        if not self._take_answer_to_merge(workstream) or self._obey_late(workstream):
             return
         self._out.effects.append(
             msg.LandCandidate(workstream=workstream.id, candidate=event.candidate, intent=event.intent)
@@ -403,9 +408,10 @@ class Core:
             case TaskState.RUNNING:
                 self._lose(task, _lost_with_its_process(task))
             case TaskState.RETRYING:
-                self._out.effects.append(
-                    msg.WaitForRetry(task=task.id, attempt=task.attempt, seconds=task.delay)
-                )
+                longest = self._retries.wait(task.id, task.retries).total_seconds()  # the clock may jump back
+                seconds = min(task.delay, longest)
+                effect = msg.WaitForRetry(task=task.id, attempt=task.attempt, seconds=seconds)
+                self._out.effects.append(effect)
             case TaskState.VALIDATING:
                 self._take_up_patch(task, _patch(task))
 
@@ -449,16 +455,14 @@ class Core:
             )
         task.attempt += 1
         self._move_task(task, tasks.start(task.head, worker_id=self._worker_id, attempt=task.attempt))
-        self._out.effects.append(self._work_of(task))
-
-    def _work_of(self, task: TaskNode) -> msg.Effect:
         match task.kind:
             case TaskKind.NOOP:
-                return msg.DoNothing(task=task.id, attempt=task.attempt)
-            case TaskKind.COMMAND if task.workstream.base is not None:
-                return msg.RunCommand(task=task.id, attempt=task.attempt, tip=task.workstream.base)
+                self._out.guesses.append(msg.DoNothing(task=task.id, attempt=task.attempt))
+            case TaskKind.COMMAND if workstream.base is not None:
+                work = msg.RunCommand(task=task.id, attempt=task.attempt, tip=workstream.base)
+                self._out.effects.append(work)
             case _:
-                return msg.TakePatch(task=task.id)
+                self._out.effects.append(msg.TakePatch(task=task.id))
 
     # -- another attempt -------------------------------------------------------------------------------------
 
@@ -667,7 +671,7 @@ class Core:
             self._is_merging = True
             self._out.effects.append(msg.MergeWorkstream(workstream=workstream.id))
 
-    def _is_answer_to_merge(self, workstream: WorkstreamNode) -> bool:
+    def _take_answer_to_merge(self, workstream: WorkstreamNode) -> bool:
         """Take an answer to what was asked about the workstream that is to land; True for the first only."""
         is_awaited = workstream is self._landing and self._is_merging
         self._is_merging = self._is_merging and not is_awaited

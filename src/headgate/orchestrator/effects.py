@@ -14,23 +14,24 @@ from typing import ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from headgate.clock import Clock
-from headgate.db.dao import artifacts
+from headgate.db.dao import artifacts, patches
 from headgate.db.dao.patches import PatchRow
 from headgate.db.engine import Database
 from headgate.errors import OutsideFaultError
 from headgate.faultpoints import reach
 from headgate.ids import PatchId, WorkstreamId, new_id
-from headgate.orchestrator import evidence, landing
+from headgate.orchestrator import evidence, healing, landing
 from headgate.orchestrator import messages as msg
 from headgate.orchestrator.command_runner import CommandRunner
 from headgate.orchestrator.core import Core
 from headgate.orchestrator.gatekeeper import Gatekeeper, Subject
 from headgate.orchestrator.lane import Tip
-from headgate.orchestrator.picture import TaskNode, WorkstreamNode
-from headgate.reasons import Reason
+from headgate.orchestrator.picture import PatchNode, TaskNode, WorkstreamNode
+from headgate.reasons import Reason, ReasonCode
 from headgate.settings import Settings
 from headgate.uet.checkout import checked_out_at, fast_forward_blockers, fast_forward_checkout
-from headgate.uet.executor import Executor, Order, Piece, Taken, summary_of
+from headgate.uet.executor import Committed, Executor, Order, Piece, Taken, summary_of
+from headgate.uet.intake import Intake
 from headgate.uet.policy import Policy
 from headgate.uet.repository import RefMoved, Repository
 
@@ -89,6 +90,30 @@ class Effects:
     async def take_patches(self, effects: Sequence[msg.TakePatch]) -> list[msg.Event]:
         """Take several patches in one go."""
         return await self._in_thread(lambda: [self._take(self._core.task(effect.task)) for effect in effects])
+
+    def heal(self, *, is_ending: bool) -> None:
+        """Make commits again that are on record and that git has collected meanwhile; blocks.
+
+        Args:
+            is_ending: Whether the run is only to be cancelled, so that what cannot be made again may go.
+        """
+        for workstream in self._core.run.order:
+            try:
+                made = self._healed(workstream)
+            except OutsideFaultError:
+                if not is_ending:
+                    raise
+                healing.let_go(workstream)
+                continue
+            if made:
+                self._warn(
+                    f"git had removed commits of workstream {workstream.name}; they were made again from the "
+                    f"recorded patches: {', '.join(made)}"
+                )
+
+    def _healed(self, workstream: WorkstreamNode) -> Sequence[str]:
+        run_id = self._core.run.id
+        return healing.heal(workstream, run_id=run_id, is_there=self._has, apply_again=self._apply_recorded)
 
     @_do.register
     async def _(self, effect: msg.RestorePatch) -> msg.Event | None:
@@ -194,10 +219,29 @@ class Effects:
         ]
         return msg.PatchesApplied(tasks=effect.tasks, onto=effect.onto, fits=tuple(fits), refusal=refusal)
 
+    def _apply_recorded(self, task: TaskNode, patch: PatchNode, onto: Tip) -> Committed | Reason:
+        with self._database.read() as conn:
+            diff, row = artifacts.diff_of(conn, patch.id), patches.get(conn, patch.id)
+        base = task.workstream.base or self._core.run.base
+        taken = self._executor.take_again(diff, self._order(task), base_tree=base.tree)
+        if taken.refusal is not None or taken.intake is None:
+            return taken.refusal or Reason(code=ReasonCode.FORMAT_INVALID, message="it cannot be read")
+        return self._executor.apply_again(
+            self._piece_of(task, patch, taken.intake),
+            onto=onto.commit,
+            tree=onto.tree,
+            commit=patch.commit or "",
+            since=row.created_at,
+            until=row.changed_at,
+        )
+
     def _piece(self, task: TaskNode) -> Piece | None:
         material, patch = task.material, task.patch
         if material is None or patch is None:
             return None
+        return self._piece_of(task, patch, material)
+
+    def _piece_of(self, task: TaskNode, patch: PatchNode, material: Intake) -> Piece:
         trailers = [
             ("Headgate-Run", self._core.run.id),
             ("Headgate-Task", task.id),

@@ -19,6 +19,9 @@ from headgate.db.engine import Database
 from headgate.db.transitions import Head, Step, write
 from headgate.faultpoints import reach
 
+BEHIND = 2_000
+"""How many steps may wait to be written before nothing more is decided."""
+
 PATIENCE = timedelta(milliseconds=20)
 """How long an entry that nobody waits for may wait for company."""
 
@@ -64,6 +67,8 @@ class Recorder:
         self._database, self._clock, self._heads = database, clock, heads
         self._told, self._failed = told, failed
         self._waiting: list[_Entry] = []
+        self._behind = 0
+        self._writing: asyncio.Future[Mapping[str, str]] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._later: asyncio.TimerHandle | None = None
         self.failure: Exception | None = None
@@ -76,9 +81,17 @@ class Recorder:
                 written.
             DatabaseError: The database could not be used; nothing of the transaction was written.
         """
+        await self.enter(steps, writes=writes)
+
+    def enter(self, steps: Sequence[Step] = (), *, writes: Sequence[Write] = ()) -> "asyncio.Future[None]":
+        """Take these in their turn, at once; what is returned is done when they are durable, or fails."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._enter(_Entry(writes=writes, steps=steps, done=done))
-        await done
+        if self.failure is not None:
+            done.set_exception(self.failure)
+            return done
+        self._add(_Entry(writes=writes, steps=steps, done=done))
+        self._begin()
+        return done
 
     def post(self, steps: Sequence[Step] = (), *, writes: Sequence[Write] = ()) -> None:
         """Write these with the next transaction, in their turn and before long, without waiting for it.
@@ -87,9 +100,18 @@ class Recorder:
         """
         if self.failure is not None:
             return
-        self._waiting.append(_Entry(writes=writes, steps=steps))
+        self._add(_Entry(writes=writes, steps=steps))
         if self._writer is None and self._later is None:
             self._later = asyncio.get_running_loop().call_later(PATIENCE.total_seconds(), self._begin)
+
+    async def keep_up(self) -> None:
+        """Let others have their turn, and wait while far more is decided than is written."""
+        while self._behind > BEHIND and self.failure is None:
+            self._begin()
+            if self._writing is not None:
+                await asyncio.wait((self._writing,))
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Wait until everything is written."""
@@ -97,11 +119,9 @@ class Recorder:
         while self._writer is not None:
             await self._writer
 
-    def _enter(self, entry: _Entry) -> None:
-        if self.failure is not None:
-            raise self.failure
+    def _add(self, entry: _Entry) -> None:
         self._waiting.append(entry)
-        self._begin()
+        self._behind += len(entry.steps)
 
     def _begin(self) -> None:
         """Begin to write, unless that is under way."""
@@ -115,9 +135,10 @@ class Recorder:
         loop = asyncio.get_running_loop()
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting, []
+                batch, self._waiting, self._behind = self._waiting, [], 0
+                self._writing = loop.run_in_executor(self._thread, self._write, batch)
                 try:
-                    before = await loop.run_in_executor(self._thread, self._write, batch)
+                    before = await self._writing
                 except Exception as error:  # noqa: BLE001 - whatever it was, it is handed to everyone who waits
                     self._refuse(batch, error)
                     return

@@ -24,7 +24,7 @@ from headgate.db.transitions import Head, Step
 from headgate.errors import HeadgateError, InterruptedRunError, OutsideFaultError
 from headgate.events import Event, Severity
 from headgate.ids import EventId, RunId, UetWorkerId, new_id
-from headgate.orchestrator import loading
+from headgate.orchestrator import cancelling, loading
 from headgate.orchestrator import messages as msg
 from headgate.orchestrator.command_runner import CommandRunner
 from headgate.orchestrator.core import Core
@@ -67,10 +67,14 @@ class RunOrchestrator:
         run_id: An admitted run that has not begun, or one whose process was interrupted or killed.
         around: What it works with.
         listener: Who watches.
+        is_only_asked: Whether it is only to do what is asked of it, and to go no further: whatever else is
+            owed stays for the process that resumes the run.
     """
 
-    def __init__(self, run_id: RunId, around: Surroundings, listener: Listener) -> None:
-        self._around, self._listener = around, listener
+    def __init__(
+        self, run_id: RunId, around: Surroundings, listener: Listener, *, is_only_asked: bool = False
+    ) -> None:
+        self._around, self._listener, self._is_only_asked = around, listener, is_only_asked
         with around.database.read() as conn:
             run, heads = loading.load(conn, around.repository, run_id, now=around.clock.now())
         self._heads = heads
@@ -104,7 +108,8 @@ class RunOrchestrator:
             ]
             try:
                 self._roster.sign_on()
-                await self._start_pool()
+                if not self._is_only_asked:
+                    await self._start_pool()
                 self._listener.started(self._view)
                 await self._loop()
             finally:
@@ -144,18 +149,25 @@ class RunOrchestrator:
     # -- the loop --------------------------------------------------------------------------------------------
 
     async def _loop(self) -> None:
+        if self._is_only_asked:
+            self._core.is_draining = True
+            self._gatekeeper.drain()
+        asked = await self._in_thread(self._requests)
+        is_ending = any(request.entity_id == self._run.id for request in asked)
+        await self._in_thread(partial(self._effects.heal, is_ending=is_ending))
         decision = self._core.begin()
-        for request in await self._in_thread(self._requests):
-            decision += self._core.handle(_cancelling(request))
+        for request in asked:
+            decision += self._core.handle(cancelling.heard(request))
         self._follow(decision)
         while not self._is_done():
             decision = msg.Decision()
             for event in await self._heard():
                 decision += self._core.handle(event)
             self._follow(decision)
+            await self._recorder.keep_up()
         if self._fault is not None:
             raise self._fault
-        if not self._core.is_over:
+        if not self._core.is_over and not self._is_only_asked:
             self._stop_short()
 
     def _is_done(self) -> bool:
@@ -172,19 +184,27 @@ class RunOrchestrator:
 
     def _follow(self, decision: msg.Decision) -> None:
         """Begin the guesses, record the decision, and begin its effects when it is durable."""
-        for effect in decision.guesses:
-            self._begin(self._carry_out(effect))
+        for effect in () if self._is_only_asked else decision.guesses:
+            match effect:
+                case msg.DoNothing(task=task_id, attempt=attempt):
+                    done = msg.StepEnded(task=task_id, attempt=attempt, end=msg.StepEnd.DONE)
+                    self._events.put_nowait(done)
+                case _:
+                    self._begin(self._carry_out(effect))
         if self._core.run.state is RunState.CANCELED:
             self._gatekeeper.forget_all()
         if decision.effects:
-            self._begin(self._record_then_carry_out(decision))
+            durable = self._enter(decision) if decision.writes else None
+            self._begin(self._carry_out_when(durable, decision.effects))
         elif decision.writes:
             self._recorder.post(decision.steps, writes=[self._rows_of(decision)])
 
-    async def _record_then_carry_out(self, decision: msg.Decision) -> None:
-        if decision.writes:
-            await self._record(decision)
-        self._begin_all(decision.effects)
+    async def _carry_out_when(
+        self, durable: "asyncio.Future[None] | None", effects: Sequence[msg.Effect]
+    ) -> None:
+        if durable is not None:
+            await durable
+        self._begin_all(effects)
 
     def _begin_all(self, effects: Sequence[msg.Effect]) -> None:
         taking = []
@@ -193,9 +213,6 @@ class RunOrchestrator:
                 case msg.TakePatch(task=task_id):
                     if self._core.task(task_id).state is TaskState.RUNNING:
                         taking.append(effect)
-                case msg.DoNothing(task=task_id, attempt=attempt):
-                    done = msg.StepEnded(task=task_id, attempt=attempt, end=msg.StepEnd.DONE)
-                    self._events.put_nowait(done)
                 case msg.WaitForRetry():
                     self._set_alarm(effect)
                 case _:
@@ -215,8 +232,8 @@ class RunOrchestrator:
         for event in await self._effects.take_patches(effects):
             self._events.put_nowait(event)
 
-    async def _record(self, decision: msg.Decision) -> None:
-        await self._recorder.record(decision.steps, writes=[self._rows_of(decision)])
+    def _enter(self, decision: msg.Decision) -> "asyncio.Future[None]":
+        return self._recorder.enter(decision.steps, writes=[self._rows_of(decision)])
 
     def _rows_of(self, decision: msg.Decision) -> Write:
         return partial(_write, decision, self._run, self._around.clock)
@@ -257,7 +274,7 @@ class RunOrchestrator:
 
     async def _cancel(self, reason: Reason) -> None:
         decision = self._core.handle(msg.CancelAsked(reason=reason))
-        await self._record(decision)
+        await self._enter(decision)
 
     def _stop_short(self) -> None:
         """Leave a run that was asked to stop, or that cannot go on without a person, to be resumed.
@@ -420,12 +437,14 @@ class RunOrchestrator:
     def _look_for_requests(self) -> None:
         """Hear what people ask through the database; called from threads."""
         for request in self._requests():
-            self._loop_running.call_soon_threadsafe(self._events.put_nowait, _cancelling(request))
+            self._loop_running.call_soon_threadsafe(self._events.put_nowait, cancelling.heard(request))
 
     def _requests(self) -> Sequence[Request]:
         """Read what is asked of the run and was not heard yet."""
         with self._around.database.read() as conn:
             asked = requests.waiting(conn, self._run.id)
+        if self._is_only_asked:  # git is asked by the process that goes on with the run
+            asked = [request for request in asked if not self._core.may_have_landed(request.entity_id)]
         fresh = [request for request in asked if request.id not in self._asked]
         self._asked.update(request.id for request in fresh)
         return fresh
@@ -433,7 +452,7 @@ class RunOrchestrator:
     def _answer_the_rest(self, asked: Sequence[Request]) -> None:
         """Answer what came too late, if the run is over; else it is heard by the process that resumes it."""
         for request in asked if self._core.is_over else ():
-            self._follow(self._core.handle(_cancelling(request)))
+            self._follow(self._core.handle(cancelling.heard(request)))
 
     async def _in_thread(self, call: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
@@ -488,9 +507,3 @@ def _report(reports: Sequence[Event], conn: Connection) -> Sequence[Head]:
     for report in reports:
         events.record(conn, report)
     return ()
-
-
-def _cancelling(request: Request) -> msg.CancelAsked:
-    said = f"{request.operator} cancelled it" + (f": {request.message}" if request.message else "")
-    reason = Reason(code=ReasonCode.CANCELLED, message=said, detail={"operator": request.operator})
-    return msg.CancelAsked(reason=reason, entity=request.entity_id, request=request.id)

@@ -78,11 +78,12 @@ def _abandoned_gates(conn: Connection, is_abandoned: Callable[[Connection, str],
 def _dead(conn: Connection, now: datetime, host: str, recovery_window: timedelta) -> list[WorkerRow]:
     """Read the workers on record as alive which are not, or which work for nobody any more."""
     rows = workers.alive(conn)
-    living = {row.id for row in rows if _lives(row, now, host, recovery_window)}
+    living = {row.id for row in rows if lives(row, now, host, recovery_window)}
     return [row for row in rows if not {row.id, row.parent_id or row.id} <= living]
 
 
-def _lives(row: WorkerRow, now: datetime, host: str, recovery_window: timedelta) -> bool:
+def lives(row: WorkerRow, now: datetime, host: str, recovery_window: timedelta) -> bool:
+    """Tell whether a worker's process is there; of one on another machine, whether it was heard of lately."""
     if row.host == host:
         return _has_process(row)
     return now - (row.heartbeat_at or row.created_at) <= recovery_window

@@ -5,7 +5,7 @@ What comes out is an outcome; that a patch is refused is not an error.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from headgate.plan.model import TaskPlan
 from headgate.reasons import Reason, ReasonCode
 from headgate.uet.apply import Applied, Refused, apply_patch
 from headgate.uet.apply_series import apply_series
+from headgate.uet.commit_again import commit_again
 from headgate.uet.intake import Intake, take_in
 from headgate.uet.policy import Policy, judge
 from headgate.uet.repository import Blob, Repository, Signature
@@ -149,6 +150,39 @@ class Executor:
             )
         return made, None
 
+    def apply_again(
+        self, patch: Piece, *, onto: str, tree: str, commit: str, since: datetime, until: datetime
+    ) -> Committed | Reason:
+        """Apply a patch as it was applied before, and make the commit that it was then.
+
+        Args:
+            patch: The patch.
+            onto: The commit that it was put on.
+            tree: That commit's tree.
+            commit: What it became.
+            since: When that was made at the earliest.
+            until: When that was made at the latest.
+
+        Returns:
+            What it became; another commit where the very same could not be made. Or why it does not apply.
+        """
+        made, refusal = self.apply([patch], onto=onto, tree=tree)
+        if refusal is not None:
+            return refusal
+        (anew,) = made
+        is_the_same = commit_again(
+            self._repository,
+            commit=commit,
+            tree=anew.tree,
+            parents=[onto],
+            message=message_of(patch.order, patch.intake),
+            trailers=patch.trailers,
+            author_at=lambda at: self._author(patch.order, patch.intake, at),
+            since=since,
+            until=until,
+        )
+        return replace(anew, commit=commit) if is_the_same else anew
+
     def _applied(self, patches: Sequence[Piece], tree: str) -> Iterator[tuple[Piece, Applied | Reason]]:
         """Apply all in one go where that can be done, else one by one."""
         intakes = [patch.intake for patch in patches]
@@ -170,7 +204,7 @@ class Executor:
             tree=tree,
             parents=[onto],
             message=message_of(patch.order, patch.intake),
-            author=self._author(patch.order, patch.intake),
+            author=self._author(patch.order, patch.intake, self._now()),
             date=self._now(),
             trailers=patch.trailers,
         )
@@ -186,12 +220,12 @@ class Executor:
         scope = order.task.scope
         return judge(order.policy, intake, scope=scope, origin=order.origin, entry_at=entry_at)
 
-    def _author(self, order: Order, intake: Intake) -> Signature | None:
+    def _author(self, order: Order, intake: Intake, now: datetime) -> Signature | None:
         header = intake.header
         name = order.task.author or (header.author if header else None)
         if name is None:
             return None
-        when = order.task.date or (header.date if header else None) or self._now()
+        when = order.task.date or (header.date if header else None) or now
         return Signature.parse(name, when)
 
 

@@ -9,7 +9,10 @@ there. Objects they write are in the repository, nothing else is.
 
 import itertools
 import os
+import re
 import shutil
+import stat
+import sys
 import tempfile
 import weakref
 from collections.abc import Iterator
@@ -18,9 +21,13 @@ from pathlib import Path
 from typing import Final
 
 from headgate.errors import GitError
+from headgate.uet.process_tree import started
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only a private directory made by mkdtemp is used in it
 _CONFIG: Final = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
+_NAME: Final = re.compile(r"headgate-(?P<processes>\d+)-(?P<pid>\d+)-(?P<tick>\d+)-\w+")
+"""Whose a directory is: which processes its maker's number is among (a container has its own), that number,
+and the tick at which it began."""
 
 
 class PrivateGitDir:
@@ -28,7 +35,7 @@ class PrivateGitDir:
 
     def __init__(self, objects: Path) -> None:
         try:
-            self.path = Path(tempfile.mkdtemp(prefix="headgate-", dir=_fast_directory()))
+            self.path = Path(tempfile.mkdtemp(prefix=_own_prefix(), dir=_fast_directory()))
             (self.path / "HEAD").write_text("ref: refs/heads/none\n")
             (self.path / "config").write_text(_CONFIG)
             (self.path / "refs").mkdir()
@@ -57,3 +64,45 @@ class PrivateGitDir:
 
 def _fast_directory() -> str | None:
     return str(_MEMORY) if os.access(_MEMORY, os.W_OK | os.X_OK) else None
+
+
+def remove_abandoned() -> list[Path]:
+    """Remove the directories that killed processes of this user have left, and return them.
+
+    One whose name does not say whose it is, or whose maker may live, in whatever container, stays.
+    """
+    if not sys.platform.startswith("linux"):
+        return []
+    found = Path(_fast_directory() or tempfile.gettempdir()).glob("headgate-*")
+    abandoned = [path for path in found if _is_abandoned(path)]
+    for path in abandoned:
+        shutil.rmtree(path, ignore_errors=True)
+    return abandoned
+
+
+def _is_abandoned(path: Path) -> bool:
+    made = _NAME.fullmatch(path.name)
+    if made is None or made["processes"] != _processes():
+        return False
+    try:
+        there = path.lstat()
+    except OSError:  # somebody else has just removed it
+        return False
+    is_own = stat.S_ISDIR(there.st_mode) and there.st_uid == os.geteuid()
+    return is_own and _tick_of(int(made["pid"])) != made["tick"]
+
+
+def _own_prefix() -> str:
+    if not sys.platform.startswith("linux"):
+        return "headgate-"
+    return f"headgate-{_processes()}-{os.getpid()}-{_tick_of(os.getpid())}-"
+
+
+def _processes() -> str:
+    """Say among which processes numbers are given: containers that share the memory have their own."""
+    return str(Path("/proc/self/ns/pid").stat().st_ino)
+
+
+def _tick_of(pid: int) -> str:
+    """Return the tick at which a process began; empty when there is none."""
+    return started(pid).rpartition(":")[2]

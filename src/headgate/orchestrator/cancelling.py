@@ -1,0 +1,94 @@
+"""Asking a run to cancel itself or a part of it: through the database, whichever process controls it.
+
+The wish is written down first. A process at work hears it within a moment and answers; where there is none,
+whoever takes hold of the run next hears it as the first thing. So a wish is never lost between two processes.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+
+from headgate.clock import Clock
+from headgate.db.dao import lookup, requests, runs, tasks, workstreams
+from headgate.db.dao.requests import Request
+from headgate.db.engine import Database
+from headgate.errors import UsageError
+from headgate.ids import new_id
+from headgate.orchestrator.messages import CancelAsked
+from headgate.reasons import Reason, ReasonCode
+from headgate.state.machines import MACHINES
+
+ANSWER_PATIENCE: Final = timedelta(seconds=10)
+"""How long a process that controls a run may take to answer."""
+
+LOOK_SECONDS: Final = 0.05
+"""How often it is looked whether it has."""
+
+
+def ask(database: Database, clock: Clock, entity_id: str, *, message: str, operator: str) -> Request:
+    """Write down that a run, workstream or task is to be cancelled.
+
+    Raises:
+        UsageError: It has ended already.
+        UnknownEntityError: There is no such entity.
+    """
+    with database.write() as conn:
+        run_id, state, is_over = _where(conn, entity_id)
+        if is_over:
+            raise UsageError(f"{entity_id} is {state} already; there is nothing to cancel")
+        request = Request(
+            id=new_id("req"),
+            run_id=run_id,
+            kind="cancel",
+            entity_id=entity_id,
+            message=message,
+            operator=operator,
+            created_at=clock.now(),
+        )
+        requests.ask(conn, request)
+    return request
+
+
+def heard(request: Request) -> CancelAsked:
+    """Make the event that the core hears of a request."""
+    said = f"{request.operator} cancelled it" + (f": {request.message}" if request.message else "")
+    reason = Reason(code=ReasonCode.CANCELLED, message=said, detail={"operator": request.operator})
+    return CancelAsked(reason=reason, entity=request.entity_id, request=request.id)
+
+
+def answer_to(database: Database, request: Request) -> str | None:
+    """Read what came of a request; None while nobody has answered."""
+    with database.read() as conn:
+        return requests.find(conn, request.id).answer
+
+
+def await_answer(
+    database: Database, clock: Clock, request: Request, *, is_alive: Callable[[], bool]
+) -> str | None:
+    """Wait for the process at work on the run to answer; None when there is none, or it ended before.
+
+    Raises:
+        UsageError: It does not answer.
+    """
+    deadline = clock.monotonic() + ANSWER_PATIENCE.total_seconds()
+    while True:
+        is_answerable = is_alive()
+        if (answer := answer_to(database, request)) is not None or not is_answerable:
+            return answer
+        if clock.monotonic() > deadline:
+            raise UsageError(
+                f"the process at work on run {request.run_id} has not answered yet; "
+                "the wish stays, it is heard when that process, or the next one, looks"
+            )
+        time.sleep(LOOK_SECONDS)
+
+
+def _where(conn: Connection, entity_id: str) -> tuple[str, str, bool]:
+    """Find the run that an entity belongs to, its state, and whether that is terminal."""
+    found = lookup.find(conn, entity_id, kinds=["run", "workstream", "task"])
+    read = {"run": runs.get, "workstream": workstreams.get, "task": tasks.get}[found.machine]
+    row = read(conn, found.id)
+    return row.context.run_id or found.id, str(row.state), MACHINES[found.machine].is_terminal(row.state)

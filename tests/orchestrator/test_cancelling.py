@@ -1,0 +1,115 @@
+"""Asking for something to be cancelled, and waiting for what comes of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from database_factories import World, bring_to, make_world
+from headgate.clock import SystemClock
+from headgate.db.dao import requests
+from headgate.db.engine import Database, open_database
+from headgate.errors import UnknownEntityError, UsageError
+from headgate.orchestrator import cancelling
+from headgate.orchestrator.messages import CancelAsked
+from headgate.reasons import Reason, ReasonCode
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class HastyClock(SystemClock):
+    """A clock by which seconds pass whenever somebody looks at it."""
+
+    seconds: float = 0.0
+
+    def now(self) -> datetime:
+        """Return always the same."""
+        return NOW
+
+    def monotonic(self) -> float:
+        """Let four seconds pass."""
+        self.seconds += 4
+        return self.seconds
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Give an empty database."""
+    made = open_database(f"sqlite:///{tmp_path}/headgate.db")
+    made.upgrade()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    """Give one of every entity."""
+    with database.write() as conn:
+        return make_world(conn)
+
+
+def ask(database: Database, entity_id: str) -> requests.Request:
+    """Ask for something to be cancelled."""
+    return cancelling.ask(database, HastyClock(), entity_id, message="enough", operator="ada")
+
+
+@pytest.mark.parametrize("machine", ["run", "workstream", "task"])
+def test_a_wish_is_on_record_for_the_run_that_it_is_about(
+    database: Database, world: World, machine: str
+) -> None:
+    """Whichever process controls the run finds it there, and knows who wants what and why."""
+    request = ask(database, world.of(machine).id)
+    with database.read() as conn:
+        assert requests.waiting(conn, world.run.id) == [request]
+    assert cancelling.heard(request) == CancelAsked(
+        reason=Reason(
+            code=ReasonCode.CANCELLED, message="ada cancelled it: enough", detail={"operator": "ada"}
+        ),
+        entity=world.of(machine).id,
+        request=request.id,
+    )
+
+
+def test_what_has_ended_or_does_not_exist_is_refused(database: Database, world: World) -> None:
+    """Nothing is written down then."""
+    with database.write() as conn:
+        bring_to(conn, world.task.head, "completed")
+    with pytest.raises(UsageError, match="is completed already; there is nothing to cancel"):
+        ask(database, world.task.id)
+    with pytest.raises(UnknownEntityError):
+        ask(database, "task_nobody")
+    with database.read() as conn:
+        assert requests.waiting(conn, world.run.id) == []
+
+
+def test_without_a_process_nobody_answers(database: Database, world: World) -> None:
+    """It is not waited for."""
+    request = ask(database, world.task.id)
+    clock = HastyClock()
+    assert cancelling.await_answer(database, clock, request, is_alive=lambda: False) is None
+    assert clock.seconds == 4
+
+
+def test_an_answer_is_heard_though_its_process_has_ended_since(database: Database, world: World) -> None:
+    """It answers, and ends: whoever looks only then still learns it."""
+    request = ask(database, world.task.id)
+
+    def answers_and_ends() -> bool:
+        with database.write() as conn:
+            requests.answer(conn, request.id, "it is cancelled", NOW)
+        return False
+
+    said = cancelling.await_answer(database, HastyClock(), request, is_alive=answers_and_ends)
+    assert said == "it is cancelled"
+
+
+def test_a_process_that_does_not_answer_is_not_waited_for_endlessly(database: Database, world: World) -> None:
+    """The wish stays on record."""
+    request = ask(database, world.task.id)
+    with pytest.raises(UsageError, match="has not answered yet; the wish stays"):
+        cancelling.await_answer(database, HastyClock(), request, is_alive=lambda: True)
+    with database.read() as conn:
+        assert requests.waiting(conn, world.run.id) == [request]
