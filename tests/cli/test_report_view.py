@@ -1,10 +1,12 @@
 """A run's report as people read it."""
 
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
 
+from headgate.cli.output import local_time
 from headgate.cli.report_view import MOST_LINES, print_hints, print_report, refusal_of
 
 Json = dict[str, Any]
@@ -187,3 +189,88 @@ def test_a_run_whose_process_is_gone_says_that_nothing_is_under_way() -> None:
     assert "its process is gone; nothing is under way; `headgate resume run_1` goes on" in shown
     assert "so far" not in shown
     assert "its process is gone" not in printed({**report, "alive": True})
+
+
+# -- what waits, and what is stuck ---------------------------------------------------------------------------
+
+
+def waiting(what: str, *, kind: str = "", is_moving: bool = False) -> Json:
+    """Arrange why something is where it is."""
+    moment = "2026-01-01T12:00:00.000Z"
+    return {"for": what, "since": moment, "until": "it ends", "moving": is_moving, "kind": kind or what}
+
+
+def a_waiting_task(name: str, what: str, *, kind: str = "", state: str = "queued", **fields: Any) -> Json:
+    """Arrange a task that waits."""
+    return {**a_task(name, state, patch=None), "waiting": waiting(what, kind=kind), "stuck": None, **fields}
+
+
+def a_report_of_waiting_tasks() -> Json:
+    """Arrange many that wait alike, some that do not, and two in trouble that wait for the same, too."""
+    alike = [
+        a_waiting_task(f"w{n}/t", f"a free worker, behind w{n}/s at place 1", kind="a free worker")
+        for n in range(37)
+    ]
+    tried_again = a_waiting_task(
+        "again/t", "a free worker", reason=a_reason("tool_failed", "it exited with 1"), state="retrying"
+    )
+    refused = a_waiting_task("refused/t", "a free worker")
+    refused["patch"] = {
+        "id": "p",
+        "state": "apply_failed",
+        "reason": a_reason("conflict", "no"),
+        "commit": None,
+    }
+    needing = [a_waiting_task(f"n/{n}", f"the task m{n}", kind="tasks that they need") for n in range(3)]
+    tasks = [*alike, tried_again, refused, *needing]
+    return a_report([a_stream("w0", "executing")], tasks, state="running")
+
+
+def test_many_tasks_that_wait_for_the_same_thing_are_one_line_and_all_are_named() -> None:
+    """Thirty-seven lines that say the same become one; three keep theirs, and trouble always does."""
+    shown = printed(a_report_of_waiting_tasks(), width=120, every_task=True)
+    assert "37 tasks wait for a free worker:" in shown
+    assert " ".join(f"w{n}/t," for n in range(36)) + " w36/t" in " ".join(shown.split())
+    assert "behind w5/s" not in shown
+    lines = [line.split()[1] for line in shown.splitlines() if "; until it ends" in line]
+    assert lines == ["again/t", "refused/t", "n/0", "n/1", "n/2"]
+
+
+def test_the_summary_counts_what_waits_and_leaves_out_where_nobody_is_at_work() -> None:
+    """Without `--all` the counts are enough; in an abandoned run everything waits for the one thing told."""
+    report = a_report_of_waiting_tasks()
+    lines = [line.strip() for line in printed(report).splitlines()]
+    assert [line for line in lines if "wait for" in line] == [
+        "37 tasks wait for a free worker",
+        "3 tasks wait for tasks that they need",
+    ]
+    assert "wait for" not in printed({**report, "alive": False})
+
+
+def test_workstreams_that_wait_alike_are_counted_and_the_others_listed() -> None:
+    """The one that works keeps its line."""
+    streams = [
+        {**a_stream(f"w{n}", "validating"), "waiting": waiting(f"w{n - 1}", kind="those that land before")}
+        for n in range(1, 9)
+    ]
+    working = {**a_stream("w0", "validating"), "waiting": waiting("gates unit", is_moving=True)}
+    shown = " ".join(printed(a_report([working, *streams], [], state="running")).split())
+    assert "w0 validating works: gates unit; until it ends" in shown
+    assert "8 workstreams wait for those that land before w1, w2, w3 and 5 more" in shown
+    assert "waits for" not in shown
+
+
+def test_what_is_stuck_is_marked_with_since_when_and_its_limit() -> None:
+    """In the summary and in the list of all tasks, though many others wait for the same."""
+    report = a_report_of_waiting_tasks()
+    stuck = {"since": "2026-01-01T12:00:00.000Z", "seconds": 2712.0, "threshold": 1800.0}
+    report["tasks"][5]["stuck"] = stuck
+    report["workstreams"][0] |= {"waiting": waiting("its tasks", is_moving=True), "stuck": stuck}
+    since = local_time(datetime(2026, 1, 1, 12, tzinfo=UTC))
+    said = f"stuck: has not moved for 45m12s, since {since}; 30m00s is its limit; "
+    summary = " ".join(printed(report, width=300).split())
+    assert f"⚠ w0 executing {said}works: its tasks" in summary
+    assert f"⚠ w5/t queued {said}waits for a free worker, behind w5/s" in summary
+    assert "36 tasks wait for a free worker" in summary
+    everything = " ".join(printed(report, width=300, every_task=True).split())
+    assert f"⚠ w5/t queued - - {said}" in everything

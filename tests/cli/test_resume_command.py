@@ -192,12 +192,40 @@ def test_a_run_that_nobody_controls_is_cancelled_from_outside(trial: Trial) -> N
     assert trial.report()["state"] == "canceled"
 
 
-def test_workers_are_listed_while_they_work(trial: Trial) -> None:
-    """The controlling process and the worker that runs the gate are there; afterwards nobody is."""
+def test_workers_say_what_they_do_while_they_do_it(trial: Trial) -> None:
+    """The controlling process and the worker that runs the gate are there; afterwards only with `--all`."""
     process = trial.start()
-    shown = json.loads(trial.call("workers", "--json").stdout)
-    assert {one["state"] for one in shown} == {"busy"}
-    assert sorted(len(one["slots"]) for one in shown) == [0, 1]
+    control, worker = json.loads(trial.call("workers", "--json").stdout)
+    assert {(one["state"], one["alive"], one["stuck"]) for one in (control, worker)} == {("busy", True, None)}
+    assert (len(control["slots"]), len(worker["slots"])) == (0, 1)
+    run_id = trial.report()["run_id"]
+    assert [control["job"][key] for key in ("kind", "id", "name", "attempt")] == [
+        "run",
+        run_id,
+        "trial",
+        None,
+    ]
+    wanted = ("kind", "name", "of", "run_id", "attempt")
+    assert [worker["job"][key] for key in wanted] == ["gate", "wait", "first", run_id, 1]
+    said = " ".join(trial.call("workers").stdout.split())
+    assert "run trial, for" in said
+    assert "gate wait of first, attempt 1, for" in said
     trial.let_go_on()
     process.communicate(timeout=30)
     assert "Nobody is at work" in trial.call("workers").stdout
+    ended = json.loads(trial.call("workers", "--all", "--json").stdout)
+    assert {control["id"], worker["id"]} <= {one["id"] for one in ended}
+    assert {(one["state"], one["alive"], one["job"]) for one in ended} == {("shutdown", False, None)}
+    assert all(one["ended_at"] for one in ended)
+    cut = trial.call("workers", "--all", "--limit", "1").stdout
+    assert len(ended) > 1
+    assert f"… {len(ended) - 1} more, --limit" in cut
+
+
+def test_a_worker_whose_process_was_killed_is_not_said_to_work(trial: Trial) -> None:
+    """The record still has it as busy; nothing is claimed about what it does."""
+    killed(trial)
+    control = json.loads(trial.call("workers", "--json").stdout)[0]
+    assert (control["state"], control["alive"], control["job"]) == ("busy", False, None)
+    said = " ".join(trial.call("workers").stdout.split())
+    assert "its process is gone; `headgate resume` clears up after it" in said

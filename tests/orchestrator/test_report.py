@@ -3,22 +3,25 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
-from headgate.db.dao import gates, patches, runs, tasks, verdicts, workstreams
+from headgate.db.dao import gates, patches, runs, tasks, verdicts, workers, workstreams
 from headgate.db.dao.gates import GateRow
 from headgate.db.dao.patches import PatchRow
 from headgate.db.dao.runs import RunRow
 from headgate.db.dao.tasks import TaskRow
 from headgate.db.dao.verdicts import Evidence
+from headgate.db.dao.workers import WorkerRow
 from headgate.db.dao.workstreams import WorkstreamRow
 from headgate.db.engine import open_database
 from headgate.db.transitions import Step, write
 from headgate.errors import UnknownEntityError
-from headgate.ids import GateId, PatchId, RunId, TaskId, WorkstreamId
+from headgate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
 from headgate.orchestrator.report import run_report
+from headgate.orchestrator.stuck import Patience
 from headgate.reasons import Reason, ReasonCode
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -45,7 +48,7 @@ def conn(tmp_path: Path) -> Iterator[Connection]:
 def take(conn: Connection, *steps: Step, at: datetime = NOW) -> None:
     """Make transitions of entities as they are now."""
     for step in steps:
-        dao = {"run": runs, "patch_ledger": patches, "test_gate": gates}[step.machine]
+        dao: Any = {"run": runs, "task": tasks, "patch_ledger": patches, "test_gate": gates}[step.machine]
         write(conn, {step.head_id: dao.get(conn, step.head_id).head}, [step], at=at)
 
 
@@ -74,12 +77,14 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
         "since": "2026-01-01T12:00:00.000Z",
         "until": "`headgate resume run_1`",
         "moving": False,
+        "kind": "a process to go on with the run",
     }
     assert report == {
         "run_id": "run_1",
         "name": "trial",
         "state": "pending",
         "reason": None,
+        "alive": False,
         "waiting": waiting,
         "repository": "/r/.git",
         "target": {"ref": "refs/heads/main", "old": OLD, "new": OLD, "tree": f"tree of {OLD}"},
@@ -93,6 +98,7 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
                 "reason": None,
                 "landed": None,
                 "waiting": waiting,
+                "stuck": None,
             }
         ],
         "tasks": [
@@ -105,6 +111,7 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
                 "retry_count": 0,
                 "patch": None,
                 "waiting": waiting,
+                "stuck": None,
             }
         ],
         "gates": {"run": 0, "reused": 0, "passed": 0, "failed": 0, "flaky": 0},
@@ -113,6 +120,34 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
         "started_at": None,
         "completed_at": None,
     }
+
+
+def test_what_has_not_moved_for_too_long_says_since_when_and_what_its_limit_is(conn: Connection) -> None:
+    """Past its threshold and not at it; never where nobody is at work, which is said otherwise."""
+    patience = Patience(
+        task=timedelta(minutes=30), workstream=timedelta(hours=1), worker=timedelta(minutes=2)
+    )
+    take(conn, tasks.queue(tasks.get(conn, TASK)))
+    worker = WorkerRow(id=WorkerId("wrk_1"), name="w")
+    workers.insert_many(conn, [worker], at=NOW)
+    take(conn, tasks.start(tasks.get(conn, TASK), worker_id="wrk_1", attempt=1))
+
+    def stuck(minutes: int, *, is_alive: bool = True) -> object:
+        now = NOW + timedelta(minutes=minutes)
+        (task,) = run_report(conn, RUN, now=now, is_alive=is_alive, patience=patience)["tasks"]
+        return task["stuck"]
+
+    assert stuck(30) is None
+    assert stuck(31) == {"since": "2026-01-01T12:00:00.000Z", "seconds": 1860.0, "threshold": 1800.0}
+    assert stuck(31, is_alive=False) is None
+
+
+def test_a_run_says_whether_its_process_is_alive(conn: Connection) -> None:
+    """A run that has ended has none, whoever holds its target by now."""
+    assert run_report(conn, RUN, is_alive=True)["alive"] is True
+    assert run_report(conn, RUN, is_alive=False)["alive"] is False
+    take(conn, runs.cancel(runs.get(conn, RUN), Reason(code=ReasonCode.CANCELLED, message="enough")))
+    assert run_report(conn, RUN, is_alive=True)["alive"] is False
 
 
 def test_seconds_are_measured_from_the_start_to_the_end_or_to_now(conn: Connection) -> None:

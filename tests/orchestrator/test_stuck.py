@@ -110,7 +110,16 @@ def test_rows_alone_tell_what_is_stuck() -> None:
     task = make_task(moving, state=TaskState.RUNNING, changed_at=NOW)
     patch = make_patch(task, state=PatchState.APPLIED, changed_at=minutes(60))
     rows = [patch, task, moving, still]
-    assert overdue(rows, PATIENCE, now=minutes(61)) == {still.id, task.id}
+    found = overdue(rows, PATIENCE, now=minutes(61))
+    assert {name: (stuck.since, stuck.threshold) for name, stuck in found.items()} == {
+        still.id: (NOW, PATIENCE.workstream),
+        task.id: (NOW, PATIENCE.task),
+    }
+    assert found[task.id].as_json(minutes(61)) == {
+        "since": "2026-01-01T12:00:00.000Z",
+        "seconds": 3660.0,
+        "threshold": 1800.0,
+    }
 
 
 def test_the_event_says_since_when_and_how_long_it_may() -> None:

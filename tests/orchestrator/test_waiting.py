@@ -142,6 +142,7 @@ def test_a_queued_task_tells_who_is_ahead_in_its_lane() -> None:
     third = a_task(stream, "c", TaskState.QUEUED)
     answers = of(stream, first, second, third, needs={first.id: [second.id]})
     assert answers[third.id].what == "a free worker, behind parser/b (running) at place 1 of its lane"
+    assert answers[third.id].kind == "a free worker"
     assert answers[third.id].until == "one of the running tasks ends"
     alone = of(stream, third)
     assert alone[third.id].what == "a free worker (0 tasks run)"
@@ -255,4 +256,5 @@ def test_the_json_form_is_the_public_one() -> None:
         "since": "2026-01-01T12:00:00.000Z",
         "until": "a worker is free",
         "moving": False,
+        "kind": "a free worker",
     }

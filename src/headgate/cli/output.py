@@ -44,6 +44,7 @@ STATE_STYLES: Final[dict[str, str]] = {
     "applied": "cyan",
     "RUNNING": "cyan",
     "retrying": "yellow",
+    "stuck": "yellow",
     "skipped": "yellow",
     "blocked": "yellow",
     "dropped": "yellow",
@@ -72,6 +73,7 @@ SYMBOLS: Final[dict[str, str]] = {
     "canceled": "○",
     "dropped": "○",
     "retrying": "↻",
+    "stuck": "⚠",
 }
 """What stands for a state at the beginning of a line."""
 
@@ -167,10 +169,11 @@ def print_table(out: "Console", grid: "Table") -> None:
             line.stylize("bold")
         out.print(line, soft_wrap=True)
         if wide is not None and str(cells[wide]) and cells is not rows[0]:
-            _print_indented(out, str(cells[wide]))
+            print_indented(out, str(cells[wide]))
 
 
-def _print_indented(out: "Console", text: str) -> None:
+def print_indented(out: "Console", text: str) -> None:
+    """Print text that may wrap, a little further right than what it belongs to."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -184,7 +187,7 @@ def print_commands(out: "Console", hints: "Sequence[tuple[str, str]]") -> None:
     for command, tells in hints:
         out.print(f"  {command:<{longest}}  {tells}" if fits else f"  {command}", soft_wrap=True)
         if not fits:
-            _print_indented(out, tells)
+            print_indented(out, tells)
 
 
 def print_more(out: "Console", more: int, *, limit: str = "--limit") -> None:

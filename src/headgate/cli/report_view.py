@@ -10,11 +10,13 @@ from headgate.cli.output import (
     duration,
     is_narrow,
     print_commands,
+    print_indented,
     print_table,
     reason_line,
     safe,
     table,
 )
+from headgate.cli.waiting_view import FEW, gathered, waiting_alike, why_stuck
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,6 +50,9 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
     else:
         _print_landed(out, report)
         _print_open(out, report["workstreams"])
+        _print_stuck(out, report["tasks"])
+        if not _is_abandoned(report):
+            _print_waiting(out, report["tasks"])
         _print_refused(out, report)
     out.print(_gates_line(report["gates"]), style="dim")
 
@@ -139,19 +144,44 @@ def _print_open(out: "Console", streams: Sequence[Report]) -> None:
     still = [stream for stream in streams if stream["state"] not in ended]
     if not still:
         return
+    listed, groups = gathered(still, "workstream")
     grid = table("", "under way", "state", "why", wide="why")
-    for stream in still[:MOST_LINES]:
-        grid.add_row(_symbol(stream["state"]), safe(stream["name"]), stream["state"], _why(stream))
-    _print_grid(out, grid, more=len(still) - MOST_LINES)
+    for stream in listed[:MOST_LINES]:
+        grid.add_row(_mark(stream), safe(stream["name"]), stream["state"], _why(stream))
+    for group in groups:
+        grid.add_row(_symbol("waiting"), group.headline, "", group.listed(FEW))
+    _print_grid(out, grid, more=len(listed) - MOST_LINES)
+
+
+def _print_stuck(out: "Console", tasks: Sequence[Report]) -> None:
+    """Name the tasks that have not moved for longer than they may; workstreams are listed anyway."""
+    stuck = [task for task in tasks if task.get("stuck")]
+    if not stuck:
+        return
+    grid = table("", "stuck", "state", "why", wide="why")
+    for task in stuck[:MOST_LINES]:
+        grid.add_row(_mark(task), safe(task["name"]), task["state"], _why(task))
+    _print_grid(out, grid, more=len(stuck) - MOST_LINES)
+
+
+def _print_waiting(out: "Console", tasks: Sequence[Report]) -> None:
+    """Count the tasks that merely wait, by what they wait for."""
+    groups = waiting_alike(tasks, "task")
+    if not groups:
+        return
+    out.print()
+    for group in groups:
+        out.print(f"  {group.headline}", soft_wrap=True)
 
 
 def _why(entity: Report, reason: Report | None = None) -> str:
-    """Say why an entity is where it is: what it waits for, or why it ended."""
-    waiting = entity.get("waiting")
+    """Say why an entity is where it is: what it waits for, whether it is stuck, or why it ended."""
+    waiting, stuck = entity.get("waiting"), entity.get("stuck")
     if waiting is None:
         return reason_line(reason or entity["reason"])
     verb = "works:" if waiting["moving"] else "waits for"
-    return f"{verb} {safe(waiting['for'])}; until {safe(waiting['until'])}"
+    said = f"{verb} {safe(waiting['for'])}; until {safe(waiting['until'])}"
+    return f"{why_stuck(stuck)}; {said}" if stuck else said
 
 
 def _print_refused(out: "Console", report: Report) -> None:
@@ -192,18 +222,24 @@ def _print_passed_over(out: "Console", report: Report, refused: set[str]) -> Non
 def _print_tasks(out: "Console", tasks: Sequence[Report]) -> None:
     narrow = is_narrow(out)
     grid = table("", "task", "state", *([] if narrow else ["patch"]), "ledger", "why", wide="why")
-    for task in tasks:
+    listed, groups = gathered(tasks, "task")
+    for task in listed:
         patch = task["patch"]
         ledger = patch["state"] if patch else "-"
         grid.add_row(
-            _symbol("quarantined" if ledger == "quarantined" else task["state"]),
+            _symbol("quarantined") if ledger == "quarantined" else _mark(task),
             safe(task["name"]),
             task["state"],
             *([] if narrow else [patch["id"] if patch else "-"]),
             ledger,
             _why(task, (patch and patch["reason"]) or task["reason"]),
         )
-    _print_grid(out, grid, more=0)
+    if listed:
+        _print_grid(out, grid, more=0)
+    for group in groups:
+        out.print()
+        out.print(f"  {group.headline}:", soft_wrap=True)
+        print_indented(out, group.listed())
 
 
 def _print_grid(out: "Console", grid: Any, *, more: int) -> None:
@@ -232,6 +268,11 @@ def _by_workstream(tasks: Sequence[Report]) -> dict[str, list[Report]]:
 def _is_refused(task: Report) -> bool:
     patch = task["patch"]
     return task["state"] == "failed" or bool(patch and patch["state"] == "quarantined")
+
+
+def _mark(entity: Report) -> "Text":
+    """Give the symbol of an entity's state, or the one for what is stuck."""
+    return _symbol("stuck" if entity.get("stuck") else entity["state"])
 
 
 def _symbol(state: str) -> "Text":

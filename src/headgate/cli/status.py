@@ -18,6 +18,7 @@ from headgate.cli.output import (
     table,
 )
 from headgate.errors import NoStateError, UsageError
+from headgate.ids import RunId
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -54,7 +55,7 @@ def status(
         if watch:
             _watch(headgate, run_id, every_task=every_task)
             return
-        report = _report(headgate, run_id)
+        report = headgate.report(run_id)
     if as_json:
         print_json(report)
         return
@@ -111,7 +112,7 @@ def print_no_runs(*, as_json: bool) -> None:
         console().print("No runs yet. `headgate run PLAN` begins one.")
 
 
-def find_run(headgate: "Headgate", text: str | None) -> str:
+def find_run(headgate: "Headgate", text: str | None) -> RunId:
     """Find a run by its id or the beginning of it; the newest one if nothing was said.
 
     Raises:
@@ -122,12 +123,12 @@ def find_run(headgate: "Headgate", text: str | None) -> str:
 
     with headgate.database.read() as conn:
         if text is not None:
-            return run_named(conn, text)
+            return RunId(run_named(conn, text))
         newest = ledger.newest(conn)
     if newest is None:
         root = headgate.repository.root
         raise UsageError(f"Headgate has not run in {root} yet; `headgate run PLAN` begins")
-    return newest.id
+    return RunId(newest.id)
 
 
 def run_named(conn: "Connection", text: str) -> str:
@@ -137,19 +138,13 @@ def run_named(conn: "Connection", text: str) -> str:
     return lookup.find(conn, text, kinds=["run"]).id
 
 
-def _report(headgate: "Headgate", run_id: str) -> dict[str, Any]:
-    from headgate.cli.run import report_of
-
-    return report_of(headgate, run_id)
-
-
-def _watch(headgate: "Headgate", run_id: str, *, every_task: bool) -> None:
+def _watch(headgate: "Headgate", run_id: RunId, *, every_task: bool) -> None:
     """Show the report again and again until the run has ended, or nobody is at work on it any more."""
     from headgate.cli.report_view import print_report
 
     out = console()
     while True:
-        report = _report(headgate, run_id)
+        report = headgate.report(run_id)
         if out.is_terminal:
             out.clear()
         print_report(out, report, every_task=every_task)

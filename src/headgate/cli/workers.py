@@ -1,78 +1,90 @@
 """``headgate workers``: who works, on what, and when each was last heard of."""
 
+import socket
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headgate.cli.output import STATE_STYLES, console, duration, print_json, print_table, safe, table
-from headgate.cli.status import opened_for_reading
+from headgate.cli.output import (
+    STATE_STYLES,
+    console,
+    duration,
+    local_time,
+    print_json,
+    print_more,
+    print_table,
+    reason_line,
+    safe,
+    table,
+)
+from headgate.cli.status import EVERY, opened_for_reading
+from headgate.cli.waiting_view import why_stuck
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from headgate.db.dao.uet_workers import UetWorkerRow
-    from headgate.db.dao.workers import WorkerRow
+    from rich.text import Text
 
 
 def workers(
+    every: Annotated[
+        bool, typer.Option("--all", "-a", help="List those that have shut down, too, the last first.")
+    ] = False,
+    limit: Annotated[
+        int,
+        typer.Option("--limit", "-n", min=1, metavar="N", help="How many of those that have shut down."),
+    ] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """List the workers that have not shut down: the processes that control runs, and those of their pools."""
+    """List who works and on what: the processes that control runs, and the workers of their pools."""
     headgate = opened_for_reading()
     if headgate is None:
         _print([], as_json=as_json)
         return
-    from headgate.db.dao import uet_workers
-    from headgate.db.dao import workers as register
+    from headgate.orchestrator.workforce import Viewpoint, workforce
 
     with headgate, headgate.database.read() as conn:
-        rows = register.alive(conn)
-        slots = {row.id: uet_workers.of_worker(conn, row.id) for row in rows}
-        now = headgate.clock.now()
-        shown = [_worker(row, slots[row.id], now) for row in rows]
+        seen = Viewpoint.of(headgate.settings, host=socket.gethostname(), now=headgate.clock.now())
+        shown = workforce(conn, seen, ended=limit if every else 0)
+        is_cut = sum(one["ended_at"] is not None for one in shown) == limit and not as_json
+        more = len(workforce(conn, seen, ended=EVERY)) - len(shown) if is_cut else 0
     _print(shown, as_json=as_json)
-
-
-def _worker(row: "WorkerRow", slots: "list[UetWorkerRow]", now: "datetime") -> dict[str, Any]:
-    silent = None if row.heartbeat_at is None else max(0.0, (now - row.heartbeat_at).total_seconds())
-    return {
-        "id": row.id,
-        "name": row.name,
-        "state": str(row.state),
-        "host": row.host,
-        "pid": row.pid,
-        "capabilities": list(row.capabilities),
-        "affinity": dict(row.affinity),
-        "load": row.current_load,
-        "capacity": row.max_concurrent_tasks,
-        "heartbeat_at": row.heartbeat_at,
-        "silent_seconds": silent,
-        "slots": [
-            {"id": slot.id, "slot": slot.slot, "state": str(slot.state), "pid": slot.pid} for slot in slots
-        ],
-    }
+    print_more(console(), more)
 
 
 def _print(shown: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print_json(shown)
         return
-    from rich.text import Text
-
     out = console()
     if not shown:
         out.print("Nobody is at work.")
         return
-    grid = table("worker", "state", "process", "load", "last heard of", "slots", wide="slots")
+    grid = table("worker", "state", "process", "last heard of", "doing", wide="doing")
     for one in shown:
         heard = "-" if one["silent_seconds"] is None else f"{duration(one['silent_seconds'])} ago"
-        slots = ", ".join(f"{slot['slot']} {slot['state']}" for slot in one["slots"])
-        grid.add_row(
-            safe(one["name"]),
-            Text(one["state"], style=STATE_STYLES.get(one["state"], "")),
-            str(one["pid"] or "-"),
-            f"{one['load']}/{one['capacity']}",
-            heard,
-            slots,
-        )
+        grid.add_row(safe(one["name"]), _state(one), str(one["pid"] or "-"), heard, _doing(one))
     print_table(out, grid)
+
+
+def _state(one: dict[str, Any]) -> "Text":
+    from rich.text import Text
+
+    return Text(one["state"], style=STATE_STYLES.get(one["state"], ""))
+
+
+def _doing(one: dict[str, Any]) -> str:
+    """Say what a worker is at, or why it is at nothing."""
+    if one["ended_at"] is not None:
+        why = reason_line(one["reason"])
+        return f"ended {local_time(one['ended_at'])}" + (f", {why}" if why else "")
+    if not one["alive"]:
+        return "its process is gone; `headgate resume` clears up after it"
+    said = _job(one["job"]) if one["job"] else "nothing"
+    return f"{why_stuck(one['stuck'])}; {said}" if one["stuck"] else said
+
+
+def _job(job: dict[str, Any]) -> str:
+    name, so_long = safe(job["name"]), f"for {duration(job['seconds'])}"
+    if job["kind"] == "run":
+        return f"run {name}, {so_long}"
+    what = f"gate {name} of {safe(job['of'] or '-')}" if job["kind"] == "gate" else f"command of {name}"
+    return f"{what}, attempt {job['attempt']}, {so_long}"

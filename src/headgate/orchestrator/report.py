@@ -18,6 +18,7 @@ from headgate.db.dao.verdicts import Evidence
 from headgate.db.dao.workstreams import WorkstreamRow
 from headgate.events import iso_millis
 from headgate.ids import RunId
+from headgate.orchestrator.stuck import Patience, overdue
 from headgate.orchestrator.waiting import RunRows, has_ended, why_waiting
 from headgate.reasons import Reason
 from headgate.state.gate import GateState
@@ -32,6 +33,7 @@ def run_report(
     tree_of: Callable[[str], str] | None = None,
     now: datetime | None = None,
     is_alive: bool = True,
+    patience: Patience | None = None,
 ) -> Json:
     """Describe a run: its target, each workstream and task with its reason, and what the gates did.
 
@@ -41,6 +43,8 @@ def run_report(
         tree_of: Gives the tree id of a commit; without it ``target.tree`` is null.
         now: What time it is, for the seconds of a run that has not ended; without it they are null.
         is_alive: Whether a living process is at work on it.
+        patience: How long what is under way may stay as it is; without it, or without ``now``, nothing
+            is called stuck.
 
     Returns:
         The object of the public face, ready for ``json.dumps``.
@@ -53,12 +57,18 @@ def run_report(
     rows = tasks.of_run(conn, run.id)
     ledger = patches.of_run(conn, run.id)
     judged = gates.of_run(conn, run.id)
+    is_at_work = is_alive and not has_ended(run)
     waits = (
         {}
         if has_ended(run)
         else _waits(
             conn, run=run, streams=streams, rows=rows, ledger=ledger, judged=judged, is_alive=is_alive
         )
+    )
+    stuck = (
+        {key: one.as_json(now) for key, one in overdue([*streams, *rows, *ledger], patience, now=now).items()}
+        if is_at_work and patience is not None and now is not None
+        else {}
     )
     subjects = [*(patch.id for patch in ledger), *(stream.id for stream in streams)]
     names = {stream.id: stream.name for stream in streams}
@@ -68,14 +78,19 @@ def run_report(
         "name": run.name,
         "state": str(run.state),
         "reason": _reason(run.reason),
+        "alive": is_at_work,
         "waiting": waits.get(run.id),
         "repository": run.repository,
         "target": _target(run, tree_of),
-        "workstreams": [{**_workstream(stream), "waiting": waits.get(stream.id)} for stream in streams],
+        "workstreams": [
+            {**_workstream(stream), "waiting": waits.get(stream.id), "stuck": stuck.get(stream.id)}
+            for stream in streams
+        ],
         "tasks": [
             {
                 **_task(task, names[task.workstream_id], newest.get(task.id)),
                 "waiting": waits.get(task.id),
+                "stuck": stuck.get(task.id),
             }
             for task in rows
         ],

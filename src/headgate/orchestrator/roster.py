@@ -28,6 +28,9 @@ from headgate.workers.pool_manager import Change, Registration
 
 _Heard = dict[str, datetime]
 
+JOB: Final = "job"
+"""Where the record of a slot that was given a job names it."""
+
 
 @dataclass(kw_only=True)
 class Pair:
@@ -36,9 +39,9 @@ class Pair:
     worker: Head
     uet: Head
 
-    def follow(self, change: Change, message: str = "") -> Sequence[Step]:
-        """Move on with what happened, and return the steps."""
-        steps = _STEPS[change](self, message)
+    def follow(self, change: Change, said: str = "") -> Sequence[Step]:
+        """Move on with what happened, and return the steps; what is said is the job, or what went wrong."""
+        steps = _STEPS[change](self, said)
         for step in steps:
             if step.head_id == self.worker.id:
                 self.worker = replace(self.worker, state=str(step.to))
@@ -65,7 +68,10 @@ def _lost(message: str) -> Reason:
 _STEPS: Final[Mapping[Change, Callable[[Pair, str], list[Step]]]] = MappingProxyType(
     {
         Change.READY: lambda pair, _: [workers.register(pair.worker), uet_workers.ready(pair.uet)],
-        Change.ASSIGNED: lambda pair, _: [workers.assign(pair.worker, load=1), uet_workers.assign(pair.uet)],
+        Change.ASSIGNED: lambda pair, job: [
+            workers.assign(pair.worker, load=1),
+            uet_workers.assign(pair.uet, metadata={JOB: job}),
+        ],
         Change.FINISHED: lambda pair, _: [uet_workers.finish(pair.uet), workers.finish(pair.worker, load=0)],
         Change.FELL_SILENT: lambda pair, message: [workers.miss_heartbeat(pair.worker, _lost(message))],
         Change.RECOVERED: lambda pair, _: [uet_workers.finish(pair.uet), workers.recover(pair.worker)],
@@ -136,6 +142,8 @@ class Roster:
         if change is Change.SPAWNED:
             self._register(worker)
             return
+        if change is Change.ASSIGNED:
+            return  # `uet_job_started` follows, and knows the job
         pair = self._pairs[worker.uet_id]
         self._recorder.post(pair.follow(change, message))
         if change in (Change.ENDED, Change.LOST):
@@ -146,7 +154,8 @@ class Roster:
         self._heard[self._pairs[uet_id].worker.id] = self._clock.now()
 
     def uet_job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
-        """Pass on that a job is being worked on."""
+        """Record which job a worker took on, and pass it on."""
+        self._recorder.post(self._pairs[uet_id].follow(Change.ASSIGNED, job_id))
         self._job_started(job_id, uet_id)
 
     def _register(self, member: Registration) -> None:

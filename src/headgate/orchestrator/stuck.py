@@ -7,9 +7,10 @@ keeps no more than what is under way now, so asking costs in proportion to that 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from headgate.db.dao.entity import EntityRow
+from headgate.db.dao.workers import WorkerRow
 from headgate.db.transitions import Context, Head, Step
 from headgate.events import Event, Severity, iso_millis
 from headgate.ids import new_id
@@ -62,6 +63,14 @@ class Stuck:
     since: datetime
     threshold: timedelta
     context: Context
+
+    def as_json(self, now: datetime) -> dict[str, Any]:
+        """Return the public JSON form: since when, how many seconds that is, and how many it may be."""
+        return {
+            "since": iso_millis(self.since),
+            "seconds": round((now - self.since).total_seconds(), 3),
+            "threshold": self.threshold.total_seconds(),
+        }
 
 
 @dataclass(kw_only=True)
@@ -148,13 +157,23 @@ class StuckWatch:
             self._quiet.pop(entity_id, None)
 
 
-def overdue(rows: Iterable[EntityRow], patience: Patience, *, now: datetime) -> frozenset[str]:
-    """Say which of a run's entities are stuck, from their rows alone."""
+def overdue(rows: Iterable[EntityRow], patience: Patience, *, now: datetime) -> dict[str, Stuck]:
+    """Say which of a run's entities are stuck, by their ids, from their rows alone."""
     watch = StuckWatch(patience=patience, context_of=lambda _: Context())
     ranked = sorted(rows, key=lambda row: (row.changed_at, row.machine != "workstream"))
     for row in ranked:
         watch.found([row.head], row.changed_at)
-    return frozenset(stuck.entity_id for stuck in watch.due(now))
+    return {stuck.entity_id: stuck for stuck in watch.due(now)}
+
+
+def silent(worker: WorkerRow, patience: Patience, *, now: datetime) -> Stuck | None:
+    """Say whether a worker has been silent for too long, from its row alone."""
+    since = worker.heartbeat_at or worker.created_at
+    if now - since <= patience.worker:
+        return None
+    return Stuck(
+        machine="worker", entity_id=worker.id, since=since, threshold=patience.worker, context=Context()
+    )
 
 
 def event_of(stuck: Stuck, at: datetime) -> Event:

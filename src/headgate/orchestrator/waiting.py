@@ -28,6 +28,9 @@ from headgate.state.workstream import WorkstreamState
 SOME: Final = 3
 """How many names are listed before the rest is counted."""
 
+FREE_WORKER: Final = "a free worker"
+AHEAD: Final = "patches ahead in the lane"
+
 NEXT_STEP: Final = "the run takes its next step"
 
 _WORK: Final[Mapping[str, str]] = {
@@ -48,12 +51,15 @@ class Waiting:
         since: When it got there.
         until: What will move it.
         is_moving: Whether something works on it now.
+        kind: What it waits for without particulars, the same for all that wait for the same thing; empty
+            where that is ``what``.
     """
 
     what: str
     since: datetime
     until: str
     is_moving: bool = False
+    kind: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the public JSON form."""
@@ -62,6 +68,7 @@ class Waiting:
             "since": iso_millis(self.since),
             "until": self.until,
             "moving": self.is_moving,
+            "kind": self.kind or self.what,
         }
 
 
@@ -120,6 +127,7 @@ def why_waiting(rows: RunRows, *, is_alive: bool) -> dict[str, Waiting]:
 def _abandoned(row: EntityRow, run: RunRow) -> Waiting:
     return Waiting(
         what="a process to go on with the run: its own is gone",
+        kind="a process to go on with the run",
         since=row.changed_at,
         until=f"`headgate resume {run.id}`",
     )
@@ -195,9 +203,8 @@ class _Scene:
         if stream.id in self._rows.landing:
             return _waits(stream, f"{branch} to be moved to it", "git has moved the branch", is_moving=True)
         if first is not None and first is not stream:
-            return _waits(
-                stream, f"{first.name} ({first.state}), which lands before it", f"{first.name} ends"
-            )
+            what = f"{first.name} ({first.state}), which lands before it"
+            return _waits(stream, what, f"{first.name} ends", kind="those that land before")
         if gates := self._gates[stream.id]:
             return _gated(stream, gates, "gates on the merged result")
         return _waits(stream, "its merged result and a free worker for its gates", "a worker is free")
@@ -218,15 +225,17 @@ class _Scene:
             case TaskState.VALIDATING:
                 return self._validating(task)
         stream = self._streams[task.workstream_id]
-        return _waits(task, f"its workstream {stream.name} ({stream.state})", f"{stream.name} is ready")
+        what = f"its workstream {stream.name} ({stream.state})"
+        return _waits(task, what, f"{stream.name} is ready", kind="a workstream to be ready")
 
     def _queued(self, task: TaskRow) -> Waiting:
         until = "one of the running tasks ends" if self._running_tasks else NEXT_STEP
         place, front = self._fronts[task.workstream_id]
         if front is None or front is task:
-            return _waits(task, f"a free worker ({self._running_tasks} tasks run)", until)
+            what = f"a free worker ({self._running_tasks} tasks run)"
+            return _waits(task, what, until, kind=FREE_WORKER)
         behind = f"behind {self._label(front)} ({front.state}) at place {place} of its lane"
-        return _waits(task, f"a free worker, {behind}", until)
+        return _waits(task, f"a free worker, {behind}", until, kind=FREE_WORKER)
 
     def _validating(self, task: TaskRow) -> Waiting:
         patch = self._patch_of.get(task.id)
@@ -246,7 +255,8 @@ class _Scene:
             case PatchState.APPLY_FAILED:
                 return _waits(patch, "another attempt to apply", NEXT_STEP, is_moving=True)
             case PatchState.VERIFIED:
-                return _waits(patch, f"its workstream {stream.name} ({stream.state})", f"{stream.name} lands")
+                what = f"its workstream {stream.name} ({stream.state})"
+                return _waits(patch, what, f"{stream.name} lands", kind="a workstream to land")
         return _waits(patch, "its text and the policy to be looked at", NEXT_STEP, is_moving=True)
 
     def _judged(self, patch: PatchRow) -> Waiting:
@@ -263,10 +273,13 @@ class _Scene:
             return _waits(patch, "its turn to be applied", NEXT_STEP, is_moving=True)
         ahead, name = self._patch_of.get(front.id), self._label(front)
         if ahead is None or ahead.state is not PatchState.APPLIED:
-            return _waits(patch, f"{name} ({front.state}) at place {place} of its lane", f"{name} moves on")
+            what = f"{name} ({front.state}) at place {place} of its lane"
+            return _waits(patch, what, f"{name} moves on", kind=AHEAD)
         what = f"the patch of {name}, which is ahead of it in its lane"
         gates = self._gates[ahead.id]
-        return _gated(patch, gates, f"{what}: gates") if gates else _waits(patch, what, f"{name} is verified")
+        if gates:
+            return _gated(patch, gates, f"{what}: gates")
+        return _waits(patch, what, f"{name} is verified", kind=AHEAD)
 
     def _gate(self, gate: GateRow) -> Waiting:
         match gate.state:
@@ -289,7 +302,8 @@ class _Scene:
         if not still:
             return _waits(row, f"the end of each {kind} it needs to be looked at", NEXT_STEP, is_moving=True)
         plural = "it completes" if len(still) == 1 else "they complete"
-        return _waits(row, f"the {kind}{'s' if len(still) > 1 else ''} {_states(still)}", plural)
+        what = f"the {kind}{'s' if len(still) > 1 else ''} {_states(still)}"
+        return _waits(row, what, plural, kind=f"{kind}s that they need")
 
     def _lanes_of_tasks(self) -> dict[str, list[TaskRow]]:
         """Give each workstream's tasks in the order in which their patches are applied."""
@@ -312,8 +326,8 @@ def _front_of(lane: Sequence[TaskRow]) -> tuple[int, TaskRow | None]:
     return next(((place, task) for place, task in enumerate(lane, start=1) if not has_ended(task)), (0, None))
 
 
-def _waits(row: EntityRow, what: str, until: str, *, is_moving: bool = False) -> Waiting:
-    return Waiting(what=what, since=row.changed_at, until=until, is_moving=is_moving)
+def _waits(row: EntityRow, what: str, until: str, *, is_moving: bool = False, kind: str = "") -> Waiting:
+    return Waiting(what=what, since=row.changed_at, until=until, is_moving=is_moving, kind=kind)
 
 
 def _gated(row: EntityRow, gates: Sequence[GateRow], what: str) -> Waiting:

@@ -61,6 +61,12 @@ def alive(connection: Connection) -> list[WorkerRow]:
     return ROWS.select(connection, "WHERE completed_at IS NULL ORDER BY created_at, id")
 
 
+def ended(connection: Connection, *, limit: int) -> list[WorkerRow]:
+    """Read the workers that have shut down, the last of them first."""
+    rest = "WHERE completed_at IS NOT NULL ORDER BY completed_at DESC, id DESC LIMIT ?"
+    return ROWS.select(connection, rest, (limit,))
+
+
 def heartbeat(connection: Connection, heard_at: Mapping[str, datetime]) -> None:
     """Note when workers were last heard of, by id; no transition.
 
