@@ -96,6 +96,13 @@ def test_what_landed_and_what_did_not_are_told_apart_with_the_reason() -> None:
     ]
 
 
+def test_a_task_without_a_patch_is_not_looked_for_among_patches() -> None:
+    """A command that failed has no patch that could be shown."""
+    report = a_report([a_stream("parser", "failed")], [a_task("parser/a", "failed", reason=a_reason())])
+    report["tasks"][0]["patch"] = None
+    assert "patch show" not in printed(report)
+
+
 def test_a_long_reason_is_wrapped_not_cut() -> None:
     """Eighty columns are enough to read the whole reason."""
     why = "conflicts with what landed meanwhile in " + ", ".join(f"src/module_{n}.py" for n in range(12))

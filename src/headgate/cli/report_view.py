@@ -59,7 +59,7 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
 
 def print_hints(out: "Console", report: Report) -> None:
     """Print which commands tell more about a run."""
-    refused = next((task for task in report["tasks"] if _is_refused(task)), None)
+    refused = next((task for task in report["tasks"] if task["patch"] and _is_refused(task)), None)
     hints = [("headgate status --all", "every task and its patch")]
     if refused is not None:
         hints = [
