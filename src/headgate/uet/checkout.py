@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from headgate.uet.git import GitResult, run_git
+from headgate.uet.git import GitResult, failure, run_git
 from headgate.uet.repository import Repository
 from headgate.uet.targets import BRANCHES, read_head
 
@@ -31,6 +31,8 @@ _BRANCH_FILES: Final = ("rebase-merge/head-name", "rebase-apply/head-name", "BIS
 _SHOWN: Final = 20
 _LOCK_WAIT: Final = timedelta(seconds=5)
 _LOCK_POLL: Final = timedelta(milliseconds=50)
+_HAS_CHANGES: Final = 1
+"""What `git update-index --refresh` exits with where files differ from the index."""
 _STATUS: Final = (
     "status",
     "--porcelain=v1",
@@ -89,7 +91,10 @@ def fast_forward_blockers(repository: Repository, worktree: Path, old: str, new:
         env = {"GIT_INDEX_FILE": str(copy)}
         if _is_there_already(worktree, new, env):
             return ()
-        _git(worktree, "update-index", "-q", "--refresh", env=env, check=False)
+        refreshing = ("update-index", "-q", "--refresh")
+        refreshed = _git(worktree, *refreshing, env=env, check=False)
+        if refreshed.code not in {0, _HAS_CHANGES}:
+            raise failure(refreshing, refreshed)
         tried = _read_tree(worktree, old, new, "-n", env=env)
     return tuple(dict.fromkeys([*_complaints(tried), *_in_the_way(repository, worktree, old, new)]))
 
