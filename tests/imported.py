@@ -2,11 +2,16 @@
 
 import os
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from factories import GitRepo
+from headgate.errors import PlanError
 from headgate.plan.importers.series import ImportedPlan
 from headgate.plan.loader import load_plan
-from headgate.plan.model import TaskPlan
+from headgate.plan.model import Plan, TaskPlan
 
 
 def tasks_of(made: ImportedPlan) -> list[tuple[str, TaskPlan]]:
@@ -43,3 +48,26 @@ def tree_after(repo: GitRepo, base: str | None, diffs: list[bytes]) -> str:
     for diff in diffs:
         git("apply", "--cached", "--whitespace=nowarn", "-", stdin=diff)
     return git("write-tree")
+
+
+def sound_plan(path: Path) -> Plan:
+    """Return a plan that was written, which must be in order."""
+    return load_plan(path).plan
+
+
+def order_of(plan: Plan) -> dict[str, list[str]]:
+    """Return what each task waits for: tasks of its workstream, and then the workstreams that come first."""
+    return {
+        f"{name}/{task}": [*workstream.tasks[task].needs, *workstream.needs]
+        for name, workstream in plan.workstreams.items()
+        for task in workstream.tasks
+    }
+
+
+def problems_of(run: Callable[[], object]) -> list[str]:
+    """Return what is wrong with an input that is refused, one line each, files without their folders."""
+    with pytest.raises(PlanError) as refused:
+        run()
+    return [
+        str(problem).replace(problem.file, Path(problem.file).name, 1) for problem in refused.value.problems
+    ]

@@ -1,6 +1,7 @@
 """Just enough about diffs to part one from the words around it, and to see what a policy must allow."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,3 +42,54 @@ def without_surroundings(raw: bytes) -> bytes:
 def contents_of(diff: bytes) -> Contents:
     """See what is in a diff. A file's own text cannot look like it: in a diff it is indented by a sign."""
     return Contents(binary=_BINARY.search(diff) is not None, submodules=_SUBMODULE.search(diff) is not None)
+
+
+_HUNK: Final = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_PATH: Final = re.compile(rb"(?:(?:---|\+\+\+) (?P<side>.+)|(?:rename|copy) (?:from|to) (?P<moved>.+))")
+_BOTH: Final = re.compile(rb'diff --git (?:a/(?P<old>.+) b/(?P<new>.+)|"a/(?P<quoted>.+)" "b/(?P<other>.+)")')
+_ESCAPED: Final = re.compile(rb'\\([0-7]{3}|[abfnrtv"\\])')
+_ESCAPES: Final = {b"a": 7, b"b": 8, b"f": 12, b"n": 10, b"r": 13, b"t": 9, b"v": 11, b'"': 34, b"\\": 92}
+
+
+def paths_of(diff: bytes) -> list[str]:
+    """Return the paths that a git diff touches, under old names and new, in the order they are met.
+
+    A hunk's lines are counted, so that no file's own text is taken for a header.
+    """
+    found: dict[str, None] = {}
+    left = [0, 0]
+    for line in diff.split(b"\n"):
+        if max(left) > 0:
+            left[0] -= line[:1] != b"+" and line[:1] != b"\\"
+            left[1] -= line[:1] != b"-" and line[:1] != b"\\"
+        elif hunk := _HUNK.match(line):
+            left = [int(hunk[1] or 1), int(hunk[2] or 1)]
+        else:
+            for path in _paths_in(line.rstrip(b"\r")):
+                found.setdefault(path.decode(errors="surrogateescape"))
+    return list(found)
+
+
+def _paths_in(line: bytes) -> Iterator[bytes]:
+    if both := _BOTH.fullmatch(line):
+        if both["quoted"] is not None:
+            yield from (_unescaped(both["quoted"]), _unescaped(both["other"]))
+        elif both["old"] == both["new"]:
+            yield both["new"]
+    elif (named := _PATH.fullmatch(line)) and (path := _named(named)) is not None:
+        yield path
+
+
+def _named(found: re.Match[bytes]) -> bytes | None:
+    name = (found["moved"] or found["side"]).split(b"\t")[0]
+    if name.startswith(b'"') and name.endswith(b'"'):
+        name = _unescaped(name[1:-1])
+    if found["moved"] is not None:
+        return name
+    return None if name == b"/dev/null" else name.partition(b"/")[2] or name
+
+
+def _unescaped(name: bytes) -> bytes:
+    return _ESCAPED.sub(
+        lambda found: bytes([_ESCAPES[found[1]] if found[1] in _ESCAPES else int(found[1], 8) & 255]), name
+    )

@@ -48,7 +48,7 @@ class ImportedPlan:
 
     Args:
         path: The plan file.
-        patches: The folder of its patches.
+        patches: The folder of its patches; None when it has none of its own.
         tasks: How many tasks it has.
         workstreams: How many workstreams.
         skipped: What was left out, and why.
@@ -56,7 +56,7 @@ class ImportedPlan:
     """
 
     path: Path
-    patches: Path
+    patches: Path | None
     tasks: int
     workstreams: int
     skipped: tuple[str, ...]
@@ -86,7 +86,7 @@ def write_plan(
         OutsideFaultError: The disk refused.
     """
     patches = out.with_name(f"{out.stem}.patches")
-    _refuse_existing(out, patches)
+    refuse_existing(out, patches)
     _check(options)
     half_done = out.with_name(f".{out.stem}.patches.importing")
     try:
@@ -99,7 +99,7 @@ def write_plan(
         if not written.tasks:
             raise UsageError(f"no diff found in {source}: there are no patches to import")
         data = _plan(written, source, options)
-        text = "".join(f"# {line}\n" for line in comments) + write_yaml(_checked(data))
+        text = "".join(map(comment, comments)) + write_yaml(checked(data))
         half_done.rename(patches)
         out.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
@@ -194,7 +194,7 @@ def _workstreams(tasks: Sequence[_Task], options: ImportOptions) -> dict[str, An
     return made
 
 
-def _checked(data: dict[str, Any]) -> dict[str, Any]:
+def checked(data: dict[str, Any]) -> dict[str, Any]:
     """Return the data if the model takes it; a gate's or plan's name from the command line may be none."""
     try:
         Plan.model_validate(data)
@@ -213,7 +213,13 @@ def _check(options: ImportOptions) -> None:
         raise UsageError("--gate-last says where gates run, but there are none; add --gate NAME=COMMAND")
 
 
-def _refuse_existing(*paths: Path) -> None:
+def comment(line: str) -> str:
+    """Return a line of the plan's head; what would end the comment is shown as `?`."""
+    return f"# {''.join(letter if letter.isprintable() else '?' for letter in line)}\n"
+
+
+def refuse_existing(*paths: Path) -> None:
+    """Raise if something is there already: an import writes over nothing."""
     for path in paths:
         if path.exists() or path.is_symlink():
             raise UsageError(
