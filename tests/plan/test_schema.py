@@ -10,7 +10,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from headgate.plan.loader import load_plan
-from headgate.plan.model import GateDefinition, Plan, PolicyLayer, TaskPlan, ToolDefinition, WorkstreamPlan
+from headgate.plan.model import (
+    GateDefinition,
+    Plan,
+    PolicyLayer,
+    TaskPlan,
+    ToolDefinition,
+    ToolLimits,
+    WorkstreamPlan,
+)
 from headgate.plan.schema import plan_schema
 
 PAGE = (Path(__file__).parents[2] / "docs" / "PLAN_FILE.md").read_text(encoding="utf-8")
@@ -20,6 +28,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "Tasks": TaskPlan,
     "Gates": GateDefinition,
     "Tools": ToolDefinition,
+    "Limits": ToolLimits,
     "Policy": PolicyLayer,
 }
 

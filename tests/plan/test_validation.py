@@ -261,6 +261,20 @@ def test_gates_lists_may_name_known_gates_only(folder: PlanFolder) -> None:
         ("tools: {x: {preset: cloude}}", "did you mean 'claude'?"),
         ("tools: {x: {run: x, max_concurrent: 0}}", "'max_concurrent' must be at least 1, not 0"),
         ("tools: {x: {run: x, capture: std}}", "'std' is not a value for 'capture'"),
+        ("tools: {x: {run: x, model: m}}", "'model' is for presets (write it into 'run')"),
+        ("tools: {x: {run: x, args: [a]}}", "'args' is for presets (write it into 'run')"),
+        ("tools: {x: {run: x, prompt_by: argument}}", "'run' has no place for it (write {prompt}"),
+        ("tools: {x: {run: x, prompt_by: mail}}", "'mail' is not a value for 'prompt_by'"),
+        ("tools: {x: {preset: claude, prompt_by: file}}", "'prompt_by' is for 'run'"),
+        ("tools: {x: {preset: claude, capture: stdout}}", "a preset prints no diff"),
+        ("tools: {x: {run: x, secrets: ['sk-123']}}", "a secret is not the name of an environment variable"),
+        ("tools: {x: {run: x, secrets: [KEY], env: {KEY: v}}}", "'KEY' is a secret, and 'env' sets it"),
+        ("tools: {x: {run: x, rate_limit: ['(']}}", "'(' is not a regular expression"),
+        ("tools: {x: {run: x, limits: {memory: lots}}}", "'lots' is not a size"),
+        ("tools: {x: {run: x, limits: {cpus: 3}}}", "did you mean 'cpu'?"),
+        ("tools: {x: {run: x, max_cost_usd: 0}}", "'max_cost_usd' must be above 0, not 0"),
+        ("budget_usd: -1", "'budget_usd' must be above 0, not -1"),
+        ("overlap: maybe", "'maybe' is not a value for 'overlap'"),
         ("gates: {g: {run: ''}}", "the command is empty"),
         ("gates: {g: {run: []}}", "the command is empty"),
         ("gates: {g: {run: [pytest, 5]}}", "5 in a command is not text"),
@@ -279,30 +293,24 @@ def test_a_wrong_head_is_told(folder: PlanFolder, head: str, said: str) -> None:
     assert said in "\n".join(folder.problems(folder.one_task(GOOD, head=head)))
 
 
-def test_tools_cannot_be_run_yet(folder: PlanFolder) -> None:
-    """A task with a tool is in order but for that: it is told where the tool is named."""
-    head = "tools: {x: {run: [x, '{prompt}']}}"
-    assert folder.problems(folder.one_task("{tool: x, prompt: Do}", head=head)) == [
-        (
-            "plan.yaml:3: workstreams.w.tasks.t: task 't' runs a tool: not available yet "
-            "(this version lands ready patches; tools come later)"
-        )
-    ]
+def test_a_secret_that_is_not_set_is_told_where_the_tool_is_used(folder: PlanFolder) -> None:
+    """A tool that nobody uses needs none; its value is told nowhere."""
+    head = "tools: {x: {run: [x, '{prompt}'], secrets: [KEY, OTHER]}}"
+    task = folder.one_task("{tool: x, prompt: Do}", head=head)
+    (said,) = folder.problems(task, environ={"KEY": "v"})
+    assert said.startswith("plan.yaml:2: tools.x.secrets: the secret 'OTHER' is not set in the environment")
+    assert folder.load(task, environ={"KEY": "v", "OTHER": "w"}).plan.tools["x"].secrets == ("KEY", "OTHER")
+    assert folder.load(folder.one_task(GOOD, head=head), environ={}).plan.tools["x"].asks
 
 
-def test_reviewers_cannot_be_asked_for_yet(folder: PlanFolder) -> None:
-    """Whoever asks for reviewers is told where: the plan, the task, or the settings."""
-    text = folder.one_task("{patch: a.patch, policy: {reviewers: 2}}", head="policy: {reviewers: 1}")
-    assert folder.problems(text) == [
-        "plan.yaml:2: policy: 'reviewers' is 1: reviews are not available yet (set reviewers: 0)",
-        (
-            "plan.yaml:3: workstreams.w.tasks.t.policy: 'reviewers' is 2: reviews are not available yet "
-            "(set reviewers: 0)"
-        ),
-    ]
-    (problem,) = folder.problems(folder.one_task(GOOD), environ={"HEADGATE_POLICY_REVIEWERS": "1"})
-    assert "the settings ask for 1 reviewers" in problem
-    assert "headgate.toml" in problem
+@pytest.mark.parametrize("run", ["fix {prompt}", "[fix, '{prompt_file}']"])
+def test_a_tool_with_a_placeholder_has_to_be_told_what_to_do(folder: PlanFolder, run: str) -> None:
+    """Also when its command is a string."""
+    task = folder.one_task(
+        "{tool: x}",
+        head=f"tools: {{x: {{run: {run!r}}}}}" if run[0] != "[" else f"tools: {{x: {{run: {run}}}}}",
+    )
+    assert "needs to be told what to do" in "\n".join(folder.problems(task))
 
 
 def test_protection_of_git_may_be_spelt_out(folder: PlanFolder) -> None:

@@ -1,11 +1,13 @@
 """What is said between a control process and its workers survives the way, and nonsense is recognised."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from headgate.errors import WorkerProtocolError
 from headgate.uet.gate_runner import GateOutcome, GateSpec, Limits
+from headgate.uet.tool_capture import Capture, Captured
 from headgate.workers.protocol import (
     Cancel,
     GateJob,
@@ -37,6 +39,12 @@ JOB = GateJob(
     "message",
     [
         JOB,
+        replace(
+            JOB, capture=Capture(mode="worktree", diff_path=Path("/p"), prompt="ü", stdin=True, task="a/b")
+        ),
+        Result(
+            job_id="t", attempt=1, outcome=replace(OUTCOME, captured=Captured(bytes=3, problem="too big"))
+        ),
         Ready(pid=7),
         Result(job_id="gate_1", attempt=2, outcome=OUTCOME),
         Heartbeat(job_id=None),
@@ -72,6 +80,10 @@ def test_messages_survive(message: Message) -> None:
         b'{"type":"result","job_id":"a","attempt":1,"outcome":{"passed":"yes"}}',
         b'{"type":"result","job_id":"a","attempt":"1","outcome":{"passed":true}}',
         b'{"type":"job","job_id":"a"}',
+        encode(Result(job_id="a", attempt=1, outcome=OUTCOME)).replace(b'"captured":null', b'"captured":3'),
+        encode(Result(job_id="a", attempt=1, outcome=replace(OUTCOME, captured=Captured(bytes=3)))).replace(
+            b'"bytes":3', b'"bytes":"3"'
+        ),
         b"\xff\xfe",
         b"[" * 100_000,
     ],

@@ -13,6 +13,7 @@ import pytest
 
 from factories import GitRepo
 from headgate.uet.gate_runner import Limits
+from headgate.uet.tool_capture import Capture, Captured
 from headgate.workers.protocol import (
     Cancel,
     GateJob,
@@ -101,6 +102,18 @@ def test_a_job_is_answered_with_its_attempt(worker: Worker, tmp_path: Path, comm
     assert isinstance(result, Result)
     assert (result.job_id, result.attempt) == ("job", 7)
     assert (result.outcome.passed, result.outcome.excerpt) == (True, "x\n")
+
+
+def test_a_tools_patch_is_taken(worker: Worker, tmp_path: Path, commit: str) -> None:
+    """What to take travels to the worker, and what was taken back."""
+    wanted = Capture(mode="worktree", diff_path=tmp_path / "diff", prompt="y\n", stdin=True, task="w/t")
+    worker.say(replace(gate_job(tmp_path, commit, "cat > file"), capture=wanted))
+
+    result = worker.hear()
+
+    assert isinstance(result, Result)
+    assert result.outcome.captured == Captured(bytes=(tmp_path / "diff").stat().st_size)
+    assert "-x\n+y\n" in (tmp_path / "diff").read_text()
 
 
 def test_cancel_reaches_a_running_gate(worker: Worker, tmp_path: Path, commit: str) -> None:

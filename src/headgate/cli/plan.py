@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headgate.cli.output import count, print_json, safe
-from headgate.errors import ProblemsError, UsageError
+from headgate.cli.plan_import import app as import_app
+from headgate.errors import ProblemsError
 
 if TYPE_CHECKING:
-    from headgate.plan.importers.series import ImportedPlan
     from headgate.plan.loader import LoadedPlan
-    from headgate.plan.model import WorkstreamPlan
+    from headgate.plan.model import Plan, WorkstreamPlan
 
 app = typer.Typer(help="Check, describe and import plans.", no_args_is_help=True)
-import_app = typer.Typer(help="Make a plan from other tools' files.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
+
+_SHOWN = 10
+"""How many pairs of tasks are listed that will not work side by side."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -51,88 +53,6 @@ def schema(
     print_json(plan_schema())
 
 
-@import_app.command()
-def series(
-    source: Annotated[
-        str, typer.Argument(help="A mailbox, a folder of patches, a quilt series, or a git range A..B.")
-    ],
-    *,
-    out: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="The plan to write; patches go beside it.")
-    ] = Path("plan.yaml"),
-    repo: Annotated[
-        Path, typer.Option(metavar="PATH", help="The repository that a git range is of.")
-    ] = Path(),
-    name: Annotated[str | None, typer.Option(help="The plan's name.", show_default="the source's")] = None,
-    target: Annotated[str | None, typer.Option(help="The branch to land on.")] = None,
-    landing: Annotated[
-        str | None, typer.Option(metavar="merge|squash|rebase", help="The landing style.")
-    ] = None,
-    gate: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=COMMAND", help="A gate; can be given several times.")
-    ] = None,
-    gate_last: Annotated[
-        int | None, typer.Option(metavar="N", help="Run the gates on the last N tasks only.")
-    ] = None,
-    workstream_size: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Tasks per workstream; each workstream needs the one before."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make a plan from a series of patches, in its order.
-
-    Of a git range, first parents are taken, oldest first; a merge is what it changed on its branch.
-    """
-    from headgate.plan.importers.series import ImportOptions, import_series
-    from headgate.plan.model import Landing
-
-    if landing is not None and landing not in list(Landing):
-        raise UsageError(f"{landing!r} is no landing style; --landing is merge, squash or rebase")
-    options = ImportOptions(
-        name=name,
-        target=target,
-        landing=None if landing is None else Landing(landing),
-        gates=_gates(gate or []),
-        gate_last=gate_last,
-        workstream_size=workstream_size,
-    )
-    _tell(import_series(source, out=out, repo=repo, options=options), as_json=as_json)
-
-
-def _gates(given: list[str]) -> dict[str, str]:
-    gates: dict[str, str] = {}
-    for text in given:
-        name, equals, command = text.partition("=")
-        if not name or not equals or not command.strip():
-            raise UsageError(f"{text!r} is no gate; write --gate NAME=COMMAND")
-        if name in gates:
-            raise UsageError(f"the gate {name!r} is given twice")
-        gates[name] = command
-    return gates
-
-
-def _tell(made: "ImportedPlan", *, as_json: bool) -> None:
-    if as_json:
-        print_json(
-            {
-                "file": str(made.path),
-                "patches": str(made.patches),
-                "tasks": made.tasks,
-                "workstreams": made.workstreams,
-                "skipped": list(made.skipped),
-                "notes": list(made.notes),
-            }
-        )
-        return
-    print(f"wrote {made.path}: {count(made.workstreams, 'workstream')}, {count(made.tasks, 'task')}")
-    for line in made.skipped:
-        print(f"  left out, it changes nothing: {safe(line)}")
-    for line in made.notes:
-        print(f"  note: {line}")
-    print(f"next: headgate plan check {made.path}")
-
-
 def _problems(error: ProblemsError) -> list[dict[str, Any]]:
     return [
         {"file": problem.file, "line": problem.line, "message": problem.message, "hint": problem.hint}
@@ -141,6 +61,8 @@ def _problems(error: ProblemsError) -> list[dict[str, Any]]:
 
 
 def _summary(loaded: "LoadedPlan") -> dict[str, Any]:
+    from headgate.plan.scopes import overlapping
+
     plan = loaded.plan
     return {
         "name": plan.name,
@@ -163,6 +85,7 @@ def _summary(loaded: "LoadedPlan") -> dict[str, Any]:
             }
             for name, workstream in _in_order(loaded)
         ],
+        "serial": [["/".join(task) for task in pair] for pair in overlapping(plan)],
     }
 
 
@@ -188,7 +111,23 @@ def _lines(loaded: "LoadedPlan") -> list[str]:
         lines.append(
             f"  {number}. {name}: {count(len(workstream.tasks), 'task')}{needs}; gates to land: {gates}"
         )
-    return lines
+    return [*lines, *_serial(plan)]
+
+
+def _serial(plan: "Plan") -> list[str]:
+    """Say which tasks will wait for each other because their tools may write the same paths."""
+    from headgate.plan.scopes import overlapping
+
+    pairs = overlapping(plan)
+    if not pairs:
+        return []
+    shown = [f"    {'/'.join(one)} and {'/'.join(other)}" for one, other in pairs[:_SHOWN]]
+    if len(pairs) > _SHOWN:
+        shown.append(f"    and {len(pairs) - _SHOWN} more")
+    return [
+        "  not side by side, as their tools may write the same paths (`scope`, `overlap: allow`):",
+        *shown,
+    ]
 
 
 def _in_order(loaded: "LoadedPlan") -> list[tuple[str, "WorkstreamPlan"]]:

@@ -28,7 +28,7 @@ from pydantic_core import PydanticCustomError
 
 from headgate.plan.names import Name
 from headgate.plan.order import stable_order
-from headgate.settings.durations import Duration
+from headgate.settings.durations import Duration, Size
 from headgate.settings.policy import PolicyLayer
 from headgate.settings.problems import as_written
 
@@ -38,11 +38,14 @@ __all__ = [
     "GateType",
     "Landing",
     "Level",
+    "Overlap",
     "Plan",
     "PolicyLayer",
+    "PromptBy",
     "TaskKind",
     "TaskPlan",
     "ToolDefinition",
+    "ToolLimits",
     "WorkstreamPlan",
 ]
 
@@ -78,6 +81,26 @@ class Capture(StrEnum):
 
     WORKTREE = "worktree"
     STDOUT = "stdout"
+
+
+class PromptBy(StrEnum):
+    """How a tool is told what to do."""
+
+    FILE = "file"
+    """A file outside the worktree; `{prompt_file}` in the command, and HEADGATE_PROMPT_FILE, name it."""
+    ARGUMENT = "argument"
+    """`{prompt}` in the command."""
+    STDIN = "stdin"
+    """Standard input."""
+
+
+class Overlap(StrEnum):
+    """What becomes of tasks whose tools may write the same paths."""
+
+    SERIAL = "serial"
+    """One after the other."""
+    ALLOW = "allow"
+    """Side by side; what conflicts is made again."""
 
 
 class TaskKind(StrEnum):
@@ -151,6 +174,21 @@ def _date(value: object) -> object:
     return value
 
 
+def _variable(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value, re.ASCII):
+        hint = "write the name of the variable, such as ANTHROPIC_API_KEY, never its value"
+        raise _fault("variable_invalid", "a secret is not the name of an environment variable", hint)
+    return value
+
+
+def _regex(value: str) -> str:
+    try:
+        re.compile(value.encode())
+    except re.error as error:
+        raise _fault("regex_invalid", f"{value!r} is not a regular expression: {error}", "") from error
+    return value
+
+
 def _exit_code(value: int) -> int:
     if not 0 <= value <= 255:  # noqa: PLR2004 - the range of exit codes on POSIX
         raise _fault("exit_code_invalid", f"{value} is not an exit code", "exit codes go from 0 to 255")
@@ -180,6 +218,9 @@ Environment = Mapping[
     Annotated[str, Field(pattern=r"^[^=\x00]+$")], Annotated[str, Field(pattern=r"^[^\x00]*$")]
 ]
 Count = Annotated[StrictInt, Field(ge=0)]
+Dollars = Annotated[StrictFloat | StrictInt, Field(gt=0, allow_inf_nan=False)]
+VariableName = Annotated[str, AfterValidator(_variable)]
+Regex = Annotated[str, AfterValidator(_regex)]
 
 
 class _Part(BaseModel):
@@ -219,6 +260,17 @@ class GateDefinition(_Part):
     )
 
 
+class ToolLimits(_Part):
+    """What each process of a tool may use; what is not given is not limited."""
+
+    cpu: Duration | None = Field(default=None, description="CPU time of one process.")
+    memory: Size | None = Field(default=None, description="Address space of one process.")
+    processes: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        default=None, description="Processes of the user; the system counts all of them."
+    )
+    file_size: Size | None = Field(default=None, description="Size of one file that it writes.")
+
+
 class ToolDefinition(_Part):
     """A command, or a preset, that makes patches."""
 
@@ -226,6 +278,12 @@ class ToolDefinition(_Part):
         default=None, description="The command; `{prompt}` and `{prompt_file}` are put in. Or say `preset`."
     )
     preset: Preset | None = Field(default=None, description="A well-known agent instead of `run`.")
+    prompt_by: PromptBy | None = Field(
+        default=None,
+        description="How `run` is told what to do. Default: by the placeholders in it, else `stdin`.",
+    )
+    model: Text | None = Field(default=None, description="The model that a preset is to use.")
+    args: tuple[Text, ...] = Field(default=(), description="More arguments for a preset.")
     timeout: Duration | None = Field(
         default=None, description="Wall time. Defaults to no limit but the task's."
     )
@@ -241,9 +299,35 @@ class ToolDefinition(_Part):
         default=Capture.WORKTREE, description="`worktree`, or `stdout` when it prints a diff."
     )
     env: Environment = Field(default={}, description="Environment variables set for it.")
-    max_cost_usd: Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)] | None = Field(
+    secrets: tuple[VariableName, ...] = Field(
+        default=(),
+        description="Names of environment variables that only this tool sees, redacted in all that is kept.",
+    )
+    limits: ToolLimits = Field(default=ToolLimits(), description="What each of its processes may use.")
+    rate_limit: tuple[Regex, ...] = Field(
+        default=(),
+        description="Regular expressions; a failed tool that printed a match was refused by its provider.",
+    )
+    max_cost_usd: Dollars | None = Field(
         default=None, description="Budget per task in US dollars, where the tool reports its cost."
     )
+
+    @property
+    def tells_by(self) -> PromptBy:
+        """How `run` is told what to do: as the plan says, or as its placeholders do."""
+        if self.prompt_by is not None:
+            return self.prompt_by
+        words = (self.run,) if isinstance(self.run, str) else self.run or ()
+        if any("{prompt}" in word for word in words):
+            return PromptBy.ARGUMENT
+        return PromptBy.FILE if any("{prompt_file}" in word for word in words) else PromptBy.STDIN
+
+    @property
+    def asks(self) -> bool:
+        """Whether it has to be told what to do."""
+        words = (self.run,) if isinstance(self.run, str) else self.run or ()
+        is_told = self.prompt_by is not None or any("{prompt" in word for word in words)
+        return self.preset is not None or is_told
 
 
 class TaskPlan(_Part):
@@ -280,6 +364,10 @@ class TaskPlan(_Part):
         description="Wall time of its tool or command. Default: the tool's, or `command_timeout`.",
     )
     max_retries: Count = Field(default=3, description="How often a tool or command is tried again.")
+    budget_usd: Dollars | None = Field(
+        default=None,
+        description="What all attempts of its tool may cost in US dollars, where the tool reports its cost.",
+    )
     critical: StrictBool = Field(default=True, description="Its failure fails the workstream.")
     message: Text | None = Field(
         default=None, description="Commit message. Default: the patch's own, or the title, or the name."
@@ -314,6 +402,9 @@ class WorkstreamPlan(_Part):
         description="Gates on the merged result; `[]` for none. Default: every gate whose `on` has landing.",
     )
     policy: PolicyLayer = Field(default=PolicyLayer(), description="May only tighten the policy around it.")
+    overlap: Overlap | None = Field(
+        default=None, description="As the plan's `overlap`, for tasks of this workstream."
+    )
     tasks: Annotated[Mapping[Name, TaskPlan], Field(min_length=1)] = Field(
         description="Its tasks by name, in the order in which their patches are applied."
     )
@@ -353,6 +444,14 @@ class Plan(_Part):
     prepare_inputs: Globs = Field(default=(), description="What `prepare` depends on.")
     keep: Globs = Field(default=(), description="Untracked paths that a worktree keeps between jobs.")
     tools: Mapping[Name, ToolDefinition] = Field(default={}, description="Tools by name.")
+    budget_usd: Dollars | None = Field(
+        default=None,
+        description="What all tools of the run may cost in US dollars, where they report their cost.",
+    )
+    overlap: Overlap = Field(
+        default=Overlap.SERIAL,
+        description="Whether tools may work side by side whose scopes may touch the same paths.",
+    )
     workstreams: Annotated[Mapping[Name, WorkstreamPlan], Field(min_length=1)] = Field(
         description="Workstreams by name."
     )

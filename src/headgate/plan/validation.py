@@ -12,14 +12,22 @@ from typing import Any, Final
 from headgate.plan.files import fault_of_file, mentioned_in
 from headgate.plan.globs import IN_GIT, fault_of_glob, matches_nothing
 from headgate.plan.location import expanded
-from headgate.plan.model import GateDefinition, Plan, PolicyLayer, TaskKind, TaskPlan, WorkstreamPlan
+from headgate.plan.model import (
+    Capture,
+    GateDefinition,
+    Plan,
+    PolicyLayer,
+    PromptBy,
+    TaskKind,
+    TaskPlan,
+    ToolDefinition,
+    WorkstreamPlan,
+)
 from headgate.plan.order import circles
 from headgate.plan.programs import is_found, program_of
 from headgate.settings import Settings
 from headgate.settings.policy import loosenings
 from headgate.settings.problems import Finding, Location, did_you_mean
-
-_NO_REVIEWS: Final = "reviews are not available yet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +81,6 @@ def validate(plan: Plan, around: Surroundings) -> Iterator[Finding]:
     yield from _repository(plan, around)
     yield from _globs(plan.prepare_inputs, ("prepare_inputs",), around)
     yield from _globs(plan.keep, ("keep",), around)
-    yield from _reviewers_of_settings(around)
     yield from _policy(plan.policy, ("policy",), [around.settings.policy], around)
     yield from _gates(plan, around)
     yield from _tools(plan, around)
@@ -92,13 +99,6 @@ def _repository(plan: Plan, around: Surroundings) -> Iterator[Finding]:
     else:
         return
     yield Finding(location=("repo",), message=f"'repo': {message}", hint=hint)
-
-
-def _reviewers_of_settings(around: Surroundings) -> Iterator[Finding]:
-    if around.settings.policy.reviewers:
-        message = f"the settings ask for {around.settings.policy.reviewers} reviewers: {_NO_REVIEWS}"
-        hint = "set reviewers = 0 under [policy] in headgate.toml, and unset HEADGATE_POLICY_REVIEWERS"
-        yield Finding(location=(), message=message, hint=hint)
 
 
 def _gates(plan: Plan, around: Surroundings) -> Iterator[Finding]:
@@ -126,7 +126,9 @@ def _runnable(plan: Plan, gate: GateDefinition, place: Location, around: Surroun
 
 
 def _tools(plan: Plan, around: Surroundings) -> Iterator[Finding]:
+    used = {task.tool for workstream in plan.workstreams.values() for task in workstream.tasks.values()}
     for name, tool in plan.tools.items():
+        yield from _secrets(tool, ("tools", name), around, is_used=name in used)
         if around.has_refused(("tools", name), "run", "preset"):
             continue
         if (tool.run is None) == (tool.preset is None):
@@ -134,6 +136,47 @@ def _tools(plan: Plan, around: Surroundings) -> Iterator[Finding]:
             yield Finding(
                 location=("tools", name), message=f"tool {name!r} has {said}", hint="give exactly one"
             )
+        elif tool.run is None:
+            yield from _preset(tool, ("tools", name))
+        else:
+            yield from _command_of_tool(tool, ("tools", name))
+
+
+def _secrets(
+    tool: ToolDefinition, place: Location, around: Surroundings, *, is_used: bool
+) -> Iterator[Finding]:
+    for at, secret in enumerate(tool.secrets):
+        if secret in tool.env:
+            message = f"{secret!r} is a secret, and 'env' sets it"
+            hint = "keep it out of the plan: set it in the environment of `headgate run`"
+            yield Finding(location=(*place, "env"), message=message, hint=hint)
+        elif is_used and secret not in around.environ:
+            message = f"the secret {secret!r} is not set in the environment"
+            yield Finding(
+                location=(*place, "secrets", at), message=message, hint=f"set {secret}, or remove it"
+            )
+
+
+def _preset(tool: ToolDefinition, place: Location) -> Iterator[Finding]:
+    if tool.prompt_by is not None:
+        message = "'prompt_by' is for 'run'"
+        hint = "remove the key: a preset knows how it is told"
+        yield Finding(location=(*place, "prompt_by"), message=message, hint=hint)
+    if tool.capture is Capture.STDOUT:
+        hint = "remove the key: what it leaves in the worktree is taken"
+        yield Finding(location=(*place, "capture"), message="a preset prints no diff", hint=hint)
+
+
+def _command_of_tool(tool: ToolDefinition, place: Location) -> Iterator[Finding]:
+    for key, is_given in (("model", tool.model is not None), ("args", bool(tool.args))):
+        if is_given:
+            hint = "write it into 'run'"
+            yield Finding(location=(*place, key), message=f"{key!r} is for presets", hint=hint)
+    words = (tool.run,) if isinstance(tool.run, str) else tool.run or ()
+    if tool.prompt_by is PromptBy.ARGUMENT and not any("{prompt}" in word for word in words):
+        message = "the prompt is to be an argument, and 'run' has no place for it"
+        hint = "write {prompt} where it goes"
+        yield Finding(location=(*place, "prompt_by"), message=message, hint=hint)
 
 
 def _workstreams(plan: Plan, around: Surroundings) -> Iterator[Finding]:
@@ -243,15 +286,11 @@ def _tool_of_task(plan: Plan, task: TaskPlan, place: Location, around: Surroundi
     if task.prompt_file is not None and (fault := fault_of_file(around.folder, task.prompt_file)):
         yield Finding(location=(*place, "prompt_file"), message=fault[0], hint=fault[1])
     tool = plan.tools.get(name)
-    asks = tool is not None and (tool.preset is not None or "{prompt" in " ".join(tool.run or ()))
+    asks = tool is not None and tool.asks
     is_asked = task.prompt is not None or task.prompt_file is not None
     if asks and not is_asked and not around.has_refused(place, "prompt", "prompt_file"):
         hint = "give 'prompt' or 'prompt_file'"
         yield Finding(location=place, message=f"the tool {name!r} needs to be told what to do", hint=hint)
-    hint = "this version lands ready patches; tools come later"
-    yield Finding(
-        location=(*place, "tool"), message=f"task {place[-1]!r} runs a tool: not available yet", hint=hint
-    )
 
 
 def _scope(
@@ -282,9 +321,6 @@ def _policy(
     if policy.allow is not None and not policy.allow:
         message = "'allow' is empty: no patch fits"
         yield Finding(location=(*place, "allow"), message=message, hint="remove the key, or list globs")
-    if policy.reviewers:
-        message = f"'reviewers' is {policy.reviewers}: {_NO_REVIEWS}"
-        yield Finding(location=(*place, "reviewers"), message=message, hint="set reviewers: 0")
     for name, hint in loosenings(outer, policy):
         message = f"{name!r} would loosen the policy around it"
         yield Finding(location=(*place, name), message=message, hint=hint)

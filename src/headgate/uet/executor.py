@@ -222,7 +222,8 @@ class Executor:
 
     def _author(self, order: Order, intake: Intake, now: datetime) -> Signature | None:
         header = intake.header
-        name = order.task.author or (header.author if header else None)
+        made_by = f"{order.task.tool} <{order.task.tool}@localhost>" if order.origin == "tool" else None
+        name = order.task.author or (header.author if header else None) or made_by
         if name is None:
             return None
         when = order.task.date or (header.date if header else None) or now

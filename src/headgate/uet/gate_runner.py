@@ -25,6 +25,8 @@ from typing import Final, Protocol
 
 from headgate.uet.output_log import OutputLog
 from headgate.uet.process_tree import ProcessTree, bystanders
+from headgate.uet.redaction import Redactor, redact
+from headgate.uet.tool_capture import Captured, OutputCopy
 
 DEFAULT_ALLOWED_ENVIRONMENT: Final[tuple[str, ...]] = (
     "PATH",
@@ -88,6 +90,7 @@ class GateSpec:
         idle_timeout: Seconds it may be silent; None lets it be silent up to ``timeout``.
         expect: Exit codes that mean passed.
         env: Variables on top of the allowed environment.
+        secret_env: More of them, whose values are blotted out of all that is written down.
         grace: Seconds between asking it to end and killing it.
         limits: What its processes may use.
         log_head: Bytes of the beginning of its output that the log keeps.
@@ -100,6 +103,7 @@ class GateSpec:
     idle_timeout: float | None = None
     expect: tuple[int, ...] = (0,)
     env: Mapping[str, str] = field(default_factory=dict)
+    secret_env: Mapping[str, str] = field(default_factory=dict, repr=False)
     grace: float = 2.0
     limits: Limits = field(default_factory=Limits)
     log_head: int = 256 * 1024
@@ -109,6 +113,11 @@ class GateSpec:
     def argv(self) -> list[str]:
         """Program and arguments."""
         return ["/bin/sh", "-c", self.run] if isinstance(self.run, str) else list(self.run)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that are not to be written down."""
+        return tuple(self.secret_env.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +137,7 @@ class GateOutcome:
         output_bytes: How much it printed; the log may hold less.
         excerpt: The last 4 KiB of it as text.
         leftovers_killed: How many processes it left behind when it ended by itself; all were ended.
+        captured: The patch that was taken from what it left; None when none was asked for.
     """
 
     passed: bool
@@ -141,6 +151,7 @@ class GateOutcome:
     output_bytes: int = 0
     excerpt: str = ""
     leftovers_killed: int = 0
+    captured: Captured | None = None
 
     @property
     def settled(self) -> bool:
@@ -186,6 +197,8 @@ def run_gate(
     log_path: Path,
     environment: Mapping[str, str],
     watch: Watch | None = None,
+    stdin: Path | None = None,
+    copy: OutputCopy | None = None,
 ) -> GateOutcome:
     """Run a gate to its end, and end everything that it started.
 
@@ -195,6 +208,8 @@ def run_gate(
         log_path: Where its output goes, head and tail.
         environment: All of its environment but for ``spec.env`` and ``HEADGATE_GATE``.
         watch: Whom to ask whether it is still wanted.
+        stdin: A file to read as standard input, which is ``/dev/null`` otherwise.
+        copy: What takes its standard output, and nothing else, apart from the log; it is closed here.
     """
     started = time.monotonic()
     try:
@@ -202,21 +217,63 @@ def run_gate(
     except OSError as error:
         return GateOutcome(passed=False, fault="spawn_failed", message=f"the log could not be made: {error}")
     with log:
-        attempt = _Attempt(spec=spec, log=log, watch=watch)
+        attempt = _Attempt(spec=spec, log=log, watch=watch, stdin=stdin, copy=copy)
         outcome = attempt.carry_out(cwd, _environment(spec, cwd, environment))
-    message = "; ".join(filter(None, (outcome.message, log.trouble)))
+    message = redact("; ".join(filter(None, (outcome.message, log.trouble))), spec.secrets)
     return replace(outcome, message=message, seconds=time.monotonic() - started)
 
 
 def _environment(spec: GateSpec, cwd: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    return {"PATH": os.defpath, **environment, "PWD": str(cwd), "HEADGATE_GATE": spec.name, **spec.env}
+    own = {"PWD": str(cwd), "HEADGATE_GATE": spec.name}
+    return {"PATH": os.defpath, **environment, **own, **spec.env, **spec.secret_env}
+
+
+class _Stream:
+    """One of the pipes that a gate writes into, without its secrets."""
+
+    def __init__(self, spec: GateSpec, log: OutputLog, copy: OutputCopy | None) -> None:
+        self.source, self.end = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
+        self._log, self._copy = log, copy
+        self._redactor = Redactor(spec.secrets) if spec.secrets else None
+
+    def take(self, data: memoryview) -> None:
+        """Write down what was read."""
+        if self._redactor is not None:
+            data = memoryview(self._redactor.feed(bytes(data)))
+        self._log.write(data)
+        if self._copy is not None:
+            self._copy.write(bytes(data))
+
+    def finish(self) -> Captured | None:
+        """Write down what is left, and say what was copied."""
+        os.close(self.source)
+        if self._redactor is not None:
+            rest = self._redactor.flush()
+            self._log.write(memoryview(rest))
+            if self._copy is not None:
+                self._copy.write(rest)
+        has_secret = self._redactor is not None and self._redactor.has_found
+        return None if self._copy is None else self._copy.close(has_secret=has_secret)
 
 
 class _Attempt:
     """One execution: start, attend, end, judge."""
 
-    def __init__(self, *, spec: GateSpec, log: OutputLog, watch: Watch | None) -> None:
-        self._spec, self._log, self._watch = spec, log, watch
+    def __init__(
+        self,
+        *,
+        spec: GateSpec,
+        log: OutputLog,
+        watch: Watch | None,
+        stdin: Path | None,
+        copy: OutputCopy | None,
+    ) -> None:
+        self._spec, self._log, self._watch, self._stdin = spec, log, watch, stdin
+        self._streams = [_Stream(spec, log, copy)]
+        if copy is not None:
+            self._streams.append(_Stream(spec, log, None))
+        self._sources = {stream.source: stream for stream in self._streams}
+        self._read_bytes = 0
         self._buffer = bytearray(_BUFFER_BYTES)
         self._cause: str | None = None
         self._is_unwanted = False
@@ -228,57 +285,62 @@ class _Attempt:
     def carry_out(self, cwd: Path, environment: dict[str, str]) -> GateOutcome:
         """Do it all."""
         others, memory_kills = bystanders(), _memory_kills()
-        output, their_end = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
+        captured = None
         try:
             try:
-                process = self._start(cwd, environment, their_end)
+                process = self._start(cwd, environment)
             except (OSError, ValueError, subprocess.SubprocessError) as error:
                 return _not_started(self._spec, cwd, error)
             finally:
-                os.close(their_end)
+                for stream in self._streams:
+                    os.close(stream.end)
             tree = ProcessTree(leader=process.pid, bystanders=others)
             try:
-                self._attend(process, tree, output)
+                self._attend(process, tree)
             finally:
                 leftovers = self._finish(process, tree)
-            self._drain(output)
+            self._drain()
         finally:
-            os.close(output)
+            captured, *_ = [stream.finish() for stream in self._streams]
         outcome = _judge(self._spec, process.returncode, self._cause, memory_kills=memory_kills)
         return replace(
             outcome,
             output_bytes=self._log.total,
             excerpt=self._log.excerpt(),
             leftovers_killed=leftovers,
+            captured=captured,
         )
 
-    def _start(self, cwd: Path, environment: dict[str, str], output: int) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            self._spec.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            cwd=cwd,
-            env=environment,
-            start_new_session=True,
-            preexec_fn=_limiter(self._spec.limits),  # noqa: PLW1509 - a worker has one thread
-        )
+    def _start(self, cwd: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+        with open(self._stdin or os.devnull, "rb", buffering=0) as given:  # noqa: PTH123 - may be no path
+            return subprocess.Popen(
+                self._spec.argv,
+                stdin=given,
+                stdout=self._streams[0].end,
+                stderr=self._streams[-1].end,
+                cwd=cwd,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=_limiter(self._spec.limits),  # noqa: PLW1509 - a worker has one thread
+            )
 
-    def _attend(self, process: "subprocess.Popen[bytes]", tree: ProcessTree, output: int) -> None:
+    def _attend(self, process: "subprocess.Popen[bytes]", tree: ProcessTree) -> None:
         """Read, watch and wait until the leader has ended or has to be killed."""
-        os.set_blocking(output, False)
-        _widen(output)
+        for output in self._sources:
+            os.set_blocking(output, False)
+            _widen(output)
         exit_fd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
         at_most = _NO_PIDFD_POLL if exit_fd is None else None
         asked = tuple(self._watch.filenos()) if self._watch else ()
         with selectors.DefaultSelector() as selector:
-            for fd in (output, *asked, *(() if exit_fd is None else (exit_fd,))):
+            for fd in (*self._sources, *asked, *(() if exit_fd is None else (exit_fd,))):
                 selector.register(fd, selectors.EVENT_READ)
             try:
                 while process.poll() is None and not self._is_over(tree):
                     ready = {key.fd for key, _ in selector.select(self._pause(at_most=at_most))}
-                    if output in ready and not self._read(output):
-                        selector.unregister(output)
+                    for output in ready.intersection(self._sources):
+                        if not self._read(output):
+                            selector.unregister(output)
                     if self._is_to_ask(ready.intersection(asked)):
                         self._ask(tree)
                     if self._is_unwanted:
@@ -349,18 +411,20 @@ class _Attempt:
         except BlockingIOError:
             return True
         if count:
-            self._log.write(memoryview(self._buffer)[:count])
+            self._read_bytes += count
+            self._sources[output].take(memoryview(self._buffer)[:count])
             self._heard_at = time.monotonic()
         return count > 0
 
-    def _drain(self, output: int) -> None:
-        """Take what is still in the pipe; never more than it holds, whoever keeps writing."""
-        budget = self._log.total + 2 * _PIPE_BYTES
-        before = -1
-        while before < self._log.total < budget:
-            before = self._log.total
-            if not self._read(output):
-                return
+    def _drain(self) -> None:
+        """Take what is still in the pipes; never more than they hold, whoever keeps writing."""
+        for output in self._sources:
+            budget = self._read_bytes + 2 * _PIPE_BYTES
+            before = -1
+            while before < self._read_bytes < budget:
+                before = self._read_bytes
+                if not self._read(output):
+                    break
 
 
 def _judge(spec: GateSpec, code: int, cause: str | None, *, memory_kills: int) -> GateOutcome:

@@ -18,7 +18,7 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ from headgate.faultpoints import reach
 from headgate.uet.git import run_git
 from headgate.uet.removal import kind_of, remove
 from headgate.uet.stillness import FEW, Stillness, content_of
+from headgate.uet.tool_capture import Capture, Captured, Ground, capture_tree
 from headgate.uet.tree_manifest import KeepRules, OwnerChangedError, TreeManifest
 
 _OFF: Final = (GitError, OSError, OwnerChangedError)
@@ -123,6 +124,60 @@ class Worktree:
         except OSError as error:
             raise WorktreeError(f"{self._scratch} cannot be removed: {error}") from error
 
+    def begin(self, prompt: str) -> tuple[Path, int]:
+        """Get ready for a tool: write down its prompt, where its edits cannot reach it by accident.
+
+        Returns:
+            The prompt's file, and the time of the file system now, in nanoseconds.
+
+        Raises:
+            WorktreeError: It cannot be written.
+        """
+        path = self._scratch / "prompt.md"
+        try:
+            path.write_text(prompt, encoding="utf-8", errors="surrogateescape")
+            os.utime(self.slot_dir)
+            return path, self.slot_dir.lstat().st_ctime_ns
+        except OSError as error:
+            raise WorktreeError(f"{path} cannot be written: {error}") from error
+
+    def capture(
+        self,
+        wanted: Capture,
+        *,
+        commit: str,
+        keep: Sequence[str] = (),
+        since: int = 0,
+        secrets: Collection[str] = (),
+    ) -> Captured:
+        """Take what a tool left in the tree, see ``tool_capture``. Nothing may run in the slot meanwhile.
+
+        Args:
+            wanted: Where the patch goes.
+            commit: What the tree was moved to before.
+            keep: What was kept then; it is no part of the patch.
+            since: When the tool began, as ``begin`` told.
+            secrets: Values that no patch may have in it.
+        """
+        self._stillness = None
+        git_dir = self.slot_dir / "capture"
+        try:
+            if self._index is None or not _are_folders(self.slot_dir, self.tree):
+                return Captured(problem="the tool removed or replaced the worktree itself")
+            rules = KeepRules(keep)
+            remove(os.fsencode(git_dir))
+            _make_repository(git_dir, self._source, config=_CONTROL_CONFIG, head="ref: refs/heads/unborn")
+            _exclude(git_dir, rules, *wanted.exclude)
+            ground = Ground(
+                tree=self.tree, git_dir=git_dir, commit=commit, index=self._index, keep=rules, since=since
+            )
+            return capture_tree(ground, wanted, secrets=secrets)
+        except OSError as error:
+            return Captured(problem=f"what the tool left could not be taken: {error}")
+        finally:
+            with contextlib.suppress(OSError):
+                remove(os.fsencode(git_dir))
+
     def is_prepared(self, key: str) -> bool:
         """Tell whether the slot was prepared for this key, and what was kept then is still there."""
         try:
@@ -202,6 +257,8 @@ class Worktree:
         for name in _NOT_OURS:
             remove(os.fsencode(self._control / name))
         _make_repository(self._control, self._source, config=_CONTROL_CONFIG, head="ref: refs/heads/unborn")
+        _leave_only(self._control / "objects", "info")
+        _leave_only(self._control / "objects" / "info", "alternates")
         index = self._control / "index"
         if self._index is None or not index.is_file() or index.read_bytes() != self._index:
             remove(os.fsencode(index))
@@ -212,8 +269,7 @@ class Worktree:
 
     def _is_sound(self) -> bool:
         """Whether the slot has its parts, each a folder of its own and not a link to somewhere."""
-        kinds = [kind_of(os.fsencode(part)) for part in (self.slot_dir, self._control, self.tree)]
-        return all(kind is not None and stat.S_ISDIR(kind) for kind in kinds)
+        return _are_folders(self.slot_dir, self._control, self.tree)
 
     def _build(self) -> None:
         """Make an empty slot in place of whatever is there."""
@@ -235,9 +291,7 @@ class Worktree:
         remove(os.fsencode(visible))
         _make_repository(visible, self._source, config=_VISIBLE_CONFIG, head=commit)
         (visible / "index").write_bytes(index)
-        if rules.patterns:
-            (visible / "info").mkdir()
-            (visible / "info" / "exclude").write_bytes(b"".join(_excluded(rules)))
+        _exclude(visible, rules)
 
     def _is_scratch_fresh(self) -> bool:
         """Whether the scratch folder is as a job finds it: then it need not be made anew."""
@@ -261,12 +315,28 @@ class Worktree:
         (self._scratch / "gitconfig").write_text(_GATES_CONFIG)
 
 
+def _are_folders(*paths: Path) -> bool:
+    """Tell whether all of them are folders, and none a link to one."""
+    kinds = [kind_of(os.fsencode(path)) for path in paths]
+    return all(kind is not None and stat.S_ISDIR(kind) for kind in kinds)
+
+
 def _put(file: Path, content: bytes) -> None:
     """Let a file have a content, without writing what is there; a link in its place is removed."""
     if file.is_file() and not file.is_symlink() and file.read_bytes() == content:
         return
     remove(os.fsencode(file))
     file.write_bytes(content)
+
+
+def _leave_only(folder: Path, name: str) -> None:
+    """Remove all else from a folder of objects: they would stand for those of the source."""
+    if folder.is_symlink() or not folder.is_dir():
+        remove(os.fsencode(folder))
+        return
+    for there in os.listdir(folder):
+        if there != name:
+            remove(os.fsencode(folder / there))
 
 
 def _shallow(source: Path) -> bytes | None:
@@ -290,8 +360,13 @@ def _all_of(folder: bytes) -> list[bytes]:
     return paths
 
 
-def _excluded(rules: KeepRules) -> list[bytes]:
-    return [(b"/" if b"/" in pattern else b"") + pattern + b"\n" for pattern in rules.patterns]
+def _exclude(git_dir: Path, rules: KeepRules, *more: str) -> None:
+    """Let a git directory ignore what is kept, and more."""
+    if rules.patterns or more:
+        lines = [(b"/" if b"/" in pattern else b"") + pattern + b"\n" for pattern in rules.patterns]
+        lines += [os.fsencode(pattern) + b"\n" for pattern in more]
+        (git_dir / "info").mkdir()
+        (git_dir / "info" / "exclude").write_bytes(b"".join(lines))
 
 
 def _make_repository(git_dir: Path, source: Path, *, config: str, head: str) -> None:

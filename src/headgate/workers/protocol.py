@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from headgate.errors import WorkerProtocolError
 from headgate.uet.gate_runner import GateOutcome, GateSpec, Limits
+from headgate.uet.tool_capture import PATIENCE, Capture, Captured
 
 LONGEST_LINE: Final = 4 * 1024 * 1024
 """Bytes of a line above which it is no message of ours."""
@@ -40,6 +41,7 @@ class GateJob:
             ``keep`` names outlasts them.
         prepare_digest: Digest of the content of the plan's ``prepare_inputs`` at the commit.
         prepare_timeout: Seconds for each of these commands.
+        capture: What is taken from what the command leaves, which is a tool then; None for a gate.
     """
 
     job_id: str
@@ -55,13 +57,13 @@ class GateJob:
     prepare: tuple[Command, ...] = ()
     prepare_digest: str = ""
     prepare_timeout: float = 1800.0
+    capture: Capture | None = None
 
     @property
     def longest(self) -> float:
         """Seconds that its commands may take, all of them, and until they are ended when they take longer."""
-        return (
-            self.gate.timeout + self.gate.grace + len(self.prepare) * (self.prepare_timeout + self.gate.grace)
-        )
+        preparing = len(self.prepare) * (self.prepare_timeout + self.gate.grace)
+        return self.gate.timeout + self.gate.grace + preparing + (PATIENCE if self.capture else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,12 +154,30 @@ def _job(value: dict[str, Any]) -> GateJob:
             "requires": tuple(value["requires"]),
             "keep": tuple(value["keep"]),
             "prepare": tuple(map(_command, value["prepare"])),
+            "capture": _capture(value["capture"]),
         }
     )
 
 
+def _capture(value: dict[str, Any] | None) -> Capture | None:
+    if value is None:
+        return None
+    return Capture(
+        **{**value, "diff_path": Path(value["diff_path"]), "exclude": tuple(value.get("exclude", ()))}
+    )
+
+
+def _captured(value: dict[str, Any] | None) -> Captured | None:
+    if value is None:
+        return None
+    captured = Captured(**value)
+    _check(vars(captured), {"bytes": int, "problem": str})
+    return captured
+
+
 def _result(value: dict[str, Any]) -> Result:
-    outcome = GateOutcome(**value.pop("outcome"))
+    given = value.pop("outcome")
+    outcome = GateOutcome(**{**given, "captured": _captured(given.get("captured"))})
     _check(vars(outcome), _OUTCOME_TYPES)
     _check(value, {"job_id": str, "attempt": int})
     return Result(**value, outcome=outcome)

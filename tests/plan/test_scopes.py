@@ -1,0 +1,152 @@
+"""Tasks whose tools may write the same paths are found, and none that can is passed over."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.base import GitIgnorePatternError
+
+from headgate.plan.model import Plan
+from headgate.plan.scopes import may_overlap, overlapping
+
+NAMES = ["a", "b", "ab", "ba", ".a", "a.b"]
+PATHS = ["/".join(parts) for depth in (1, 2, 3) for parts in product(NAMES, repeat=depth)]
+PARTS = st.sampled_from(
+    ["a", "b", "ab", "*", "**", "?", "a*", "*b", "?b", "a**", "[ab]", "[!a]*", "\\a", "*.b", "a.b"]
+)
+
+
+@st.composite
+def globs(draw: st.DrawFn) -> str:
+    """Draw a gitignore-style glob over few letters."""
+    body = "/".join(draw(st.lists(PARTS, min_size=1, max_size=3)))
+    glob = draw(st.sampled_from(["", "", "/", "!"])) + body + draw(st.sampled_from(["", "", "/", "/**"]))
+    try:
+        GitIgnoreSpec.from_lines([glob])
+    except (GitIgnorePatternError, ValueError):
+        return "a"
+    return glob
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(globs(), min_size=1, max_size=3), st.lists(globs(), min_size=1, max_size=3))
+def test_no_path_that_matches_both_is_passed_over(one: list[str], other: list[str]) -> None:
+    """Held against all paths over a few names: whoever shares one is said to overlap."""
+    first, second = GitIgnoreSpec.from_lines(one), GitIgnoreSpec.from_lines(other)
+    shared = [path for path in first.match_files(PATHS) if second.match_file(path)]
+    assert may_overlap(one, other) or not shared
+    assert may_overlap(one, other) == may_overlap(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["src/parser/**"], ["src/lexer/**"]),
+        (["src/*.py"], ["src/*.c"]),
+        (["/docs/"], ["/src/"]),
+        (["/a"], ["/b"]),
+        (["src/a?.py"], ["src/b?.py"]),
+        (["!src/**"], ["src/**"]),
+    ],
+)
+def test_scopes_that_cannot_meet_are_told_apart(one: list[str], other: list[str]) -> None:
+    """Tasks that keep to different folders, or kinds of files, run side by side."""
+    assert not may_overlap(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["src/**"], ["src/parser/**"]),
+        (["*.py"], ["src/"]),
+        (["**"], ["x"]),
+        (["src"], ["src/a/b"]),
+        (["src/*.py"], ["**/test_*"]),
+        (["a/b"], ["a/b"]),
+        (["[ab]/x"], ["c/x"]),
+        (["docs/"], ["src/"]),
+        (["*.py"], ["*.md"]),
+    ],
+)
+def test_scopes_that_can_meet_overlap(one: list[str], other: list[str]) -> None:
+    """One path is enough, such as `docs/src/x`; where it is hard to tell, they are said to."""
+    assert may_overlap(one, other)
+
+
+def plan_of(workstreams: dict[str, Any], **keys: Any) -> Plan:
+    """Make a plan with one tool."""
+    return Plan.model_validate(
+        {"headgate": 1, "tools": {"x": {"run": "x"}}, "workstreams": workstreams, **keys}
+    )
+
+
+def tool(*scope: str, **keys: Any) -> dict[str, Any]:
+    """Make a task with a tool; without globs it has no scope."""
+    return {"tool": "x", **({"scope": list(scope)} if scope else {}), **keys}
+
+
+def test_pairs_are_told_in_the_order_of_the_plan() -> None:
+    """Tasks of other workstreams count, ready patches do not, and no scope means everything."""
+    plan = plan_of(
+        {
+            "v": {"tasks": {"a": tool("src/**"), "b": tool("docs/**"), "c": {"patch": "p"}}},
+            "w": {"tasks": {"d": tool("src/a/**"), "e": tool()}},
+        }
+    )
+    assert overlapping(plan) == [
+        (("v", "a"), ("w", "d")),
+        (("v", "a"), ("w", "e")),
+        (("v", "b"), ("w", "e")),
+        (("w", "d"), ("w", "e")),
+    ]
+
+
+def test_tasks_that_wait_for_each_other_anyway_are_passed_over() -> None:
+    """Needs of tasks and of workstreams, also by way of others."""
+    plan = plan_of(
+        {
+            "v": {"tasks": {"a": tool(), "b": {"noop": True, "needs": ["a"]}, "c": tool(needs=["b"])}},
+            "w": {"needs": ["v"], "tasks": {"d": tool()}},
+        }
+    )
+    assert overlapping(plan) == []
+
+
+def test_what_the_policy_allows_limits_a_scope() -> None:
+    """Two tasks without scopes whose workstreams allow different folders cannot meet."""
+    plan = plan_of(
+        {
+            "v": {"policy": {"allow": ["src/**"]}, "tasks": {"a": tool()}},
+            "w": {"policy": {"allow": ["docs/**"]}, "tasks": {"b": tool()}},
+        }
+    )
+    assert overlapping(plan) == []
+
+
+@pytest.mark.parametrize(
+    ("of_plan", "of_v", "pairs"),
+    [
+        ("allow", None, []),
+        ("allow", "serial", ["a b", "a c", "b c"]),
+        ("serial", "allow", ["a c", "b c"]),
+        ("serial", None, ["a b", "a c", "b c"]),
+    ],
+)
+def test_the_plan_may_let_scopes_overlap(of_plan: str, of_v: str | None, pairs: list[str]) -> None:
+    """A workstream's word counts for its tasks; between workstreams both have to allow it."""
+    plan = plan_of(
+        {"v": {"overlap": of_v, "tasks": {"a": tool(), "b": tool()}}, "w": {"tasks": {"c": tool("b")}}},
+        overlap=of_plan,
+    )
+    assert [f"{one[1]} {other[1]}" for one, other in overlapping(plan)] == pairs
+
+
+def test_many_tasks_are_told_apart_in_time() -> None:
+    """Tasks with a folder each share nothing, and ready patches are no tools."""
+    tasks = {f"t{number}": tool(f"/src/{number}/**") for number in range(300)}
+    assert overlapping(plan_of({"w": {"tasks": tasks}})) == []
+    chain = {f"t{n}": {"patch": "p", "needs": [f"t{n - 1}"] if n else []} for n in range(3000)}
+    assert overlapping(plan_of({"w": {"tasks": chain}})) == []
