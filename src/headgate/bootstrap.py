@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import socket
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -13,7 +15,9 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection
 
 from headgate.clock import Clock, SystemClock
-from headgate.db.dao import intents, leases, runs
+from headgate.db.dao import breakers, intents, leases, patches, runs, tasks, workstreams
+from headgate.db.dao.breakers import BreakerRow
+from headgate.db.dao.intents import Intent
 from headgate.db.dao.leases import Lease
 from headgate.db.dao.runs import RunRow
 from headgate.db.engine import Database, open_database
@@ -25,23 +29,37 @@ from headgate.errors import (
     NoStateError,
     OutsideFaultError,
     TargetBusyError,
+    UnknownEntityError,
     UsageError,
 )
-from headgate.ids import RunId
+from headgate.ids import RunId, WorkstreamId, new_id
 from headgate.orchestrator import admission, cancelling, evidence, tenure
+from headgate.orchestrator.examination import Examination, Stoppable
+from headgate.orchestrator.gatekeeper import Subject
+from headgate.orchestrator.lane import Opinion, Tip
 from headgate.orchestrator.parts import Surroundings
 from headgate.orchestrator.progress import Listener, SilentListener
 from headgate.orchestrator.report import run_report
 from headgate.orchestrator.run_orchestrator import RunOrchestrator
+from headgate.orchestrator.searching import Search, search
 from headgate.orchestrator.stuck import Patience
 from headgate.plan.loader import LoadedPlan
+from headgate.plan.model import Landing, Plan
+from headgate.reasons import Reason
+from headgate.recovery import bisection, overrides, rollback_manager
+from headgate.recovery.bisection import Point
+from headgate.recovery.circuit_breaker import Guard
 from headgate.recovery.rescuer import rescue
+from headgate.recovery.reverts import Reverted
+from headgate.recovery.rollback_manager import End, Order, Outcome, RollbackManager
 from headgate.settings import Settings, load_settings
+from headgate.state.patch_ledger import PatchState
 from headgate.state.run import RunState
+from headgate.tools.prompts import fault_of_template
 from headgate.uet.gate_runner import allowed_environment
 from headgate.uet.git import require_git
 from headgate.uet.private_git import remove_abandoned
-from headgate.uet.repository import Repository
+from headgate.uet.repository import Repository, Target
 
 Taken = TypeVar("Taken")
 
@@ -141,11 +159,11 @@ class Headgate:
 
     def examine(self, loaded: LoadedPlan) -> admission.Admission:
         """Ask everything that could refuse the plan; write nothing but what an earlier run owes."""
-        return admission.examine(self.repository, loaded, self._left_behind(loaded))
-
-    def _left_behind(self, loaded: LoadedPlan) -> admission.Landing | None:
-        """Find the newest landing on the plan's target that no process saw to its end."""
         ref = self.repository.resolve_target(loaded.plan.target).ref
+        return admission.examine(self.repository, loaded, self._left_behind(ref))
+
+    def _left_behind(self, ref: str) -> admission.Landing | None:
+        """Find the newest move of a target that no process saw to its end."""
         with self.database.read() as conn:
             open_ones = [intent for intent in intents.pending(conn) if intent.ref == ref and intent.old]
         if not open_ones:
@@ -153,26 +171,35 @@ class Headgate:
         newest = max(open_ones, key=lambda intent: intent.created_at)
         return admission.Landing(old=newest.old or "", new=newest.new)
 
-    def admit(self, loaded: LoadedPlan, *, wait: Wait | None = None) -> RunId:
+    def admit(self, loaded: LoadedPlan, *, wait: Wait | None = None, replaces: str | None = None) -> RunId:
         """Make a run of a plan and take hold of its target; all of it or nothing.
 
         Args:
             loaded: The plan.
             wait: What to do while a living process holds the target. None gives up at once.
+            replaces: A patch that the plan's only task makes anew; the run and the task record it.
 
         Raises:
             PlanError: The plan asks for something that cannot be done.
             RepositoryError: The target cannot be landed on as it is.
             TargetBusyError: Another run holds the target.
         """
-        return _when_free(lambda: self._admit(loaded), wait)
+        return _when_free(lambda: self._admit(loaded, replaces), wait)
 
-    def _admit(self, loaded: LoadedPlan) -> RunId:
+    def _admit(self, loaded: LoadedPlan, replaces: str | None) -> RunId:
         TransitionLog(self.paths.transitions, self.database).check()
         admitted = self.examine(loaded)
         now = self.clock.now()
         with self.database.write() as conn:
             run_id = admission.create(conn, self.repository, admitted, at=now)
+            if replaces is not None:
+                repeat = patches.get(conn, replaces)
+                runs.ROWS.set_column(conn, run_id, "retry_of", repeat.run_id)
+                for task in tasks.of_run(conn, run_id):
+                    tasks.ROWS.set_column(conn, task.id, "retry_of", repeat.task_id)
+                    tasks.ROWS.set_column(
+                        conn, task.id, "spec", json.dumps({**task.spec, "replaces": replaces})
+                    )
             git_dir, ref = str(self.repository.git_dir), admitted.target.ref
             self._leases[run_id] = self._hold(conn, git_dir, ref, run_id)
         return run_id
@@ -248,6 +275,7 @@ class Headgate:
         *,
         workers: int | None = None,
         listener: Listener | None = None,
+        budget_usd: float | None = None,
         is_only_asked: bool = False,
     ) -> RunState:
         """Run an admitted run to its end, from wherever it stands.
@@ -256,6 +284,7 @@ class Headgate:
             run_id: The run.
             workers: How many gates run at once. Defaults to the setting.
             listener: Who watches.
+            budget_usd: What its tools may cost, all together, instead of what its plan says.
             is_only_asked: Whether only to do what is asked of the run, such as cancelling a part of it, and
                 to leave all the rest to be resumed.
 
@@ -268,19 +297,7 @@ class Headgate:
         if run_id not in self._leases:
             self.take_hold(run_id)
         self.clear_up(run_id)
-        around = Surroundings(
-            repository=self.repository,
-            database=self.database,
-            settings=self.settings,
-            clock=self.clock,
-            log=TransitionLog(self.paths.transitions, self.database),
-            slots=self.paths.slots,
-            logs=self.paths.logs,
-            quarantine=self.paths.quarantine,
-            environment=allowed_environment(os.environ, self.settings.env_allow),
-            workers=workers or self.settings.workers,
-            fence=lambda conn: tenure.keep_out(conn, self._leases[run_id]),
-        )
+        around = replace(self._around(run_id, workers), budget_usd=budget_usd)
         try:
             orchestrator = RunOrchestrator(
                 run_id, around, listener or SilentListener(), is_only_asked=is_only_asked
@@ -288,6 +305,191 @@ class Headgate:
             return asyncio.run(self._held(run_id, orchestrator))
         finally:
             self._release(run_id)
+
+    def roll_back(
+        self,
+        patch_ids: Sequence[str],
+        *,
+        label: str,
+        reason: str,
+        operator: str,
+        workers: int | None = None,
+    ) -> Outcome:
+        """Take landed patches of one run back: reverts, gates, landing and ledger; all of it or nothing.
+
+        Args:
+            patch_ids: The patches, by their full ids.
+            label: What is rolled back, for people.
+            reason: Why.
+            operator: Who wants it.
+            workers: How many gates run at once. Defaults to the setting.
+
+        Raises:
+            UsageError: One of them is not on the target, or they belong to several runs or elsewhere.
+            RepositoryError: The target cannot be landed on as it is, or a commit that is needed is gone.
+            TargetBusyError: A living process holds the target.
+            OutsideFaultError: Something outside failed.
+        """
+        run = self._run_of(patch_ids)
+        rollback_id = new_id("rollback")
+        with self._at_target(rollback_id, run) as around_of:
+            target = Target(ref=run.target_ref, commit=self.repository.ref_value(run.target_ref) or "")
+            admission.see_to_checkout(self.repository, target, self._left_behind(run.target_ref))
+            self.clear_up()
+            order = Order(
+                id=rollback_id,
+                run_id=run.id,
+                label=label,
+                patches=self._still_there(patch_ids),
+                reason=reason,
+                operator=operator,
+            )
+            if not order.patches:  # a rollback that was killed has just been finished
+                return self._finished(run, patch_ids)
+            manager = RollbackManager(
+                repository=self.repository,
+                database=self.database,
+                clock=self.clock,
+                fence=around_of(workers).fence,
+                judge=lambda gates, result: self._judged(rollback_id, run, gates, result, around_of(workers)),
+            )
+            try:
+                return manager.roll_back(order)
+            finally:
+                TransitionLog(self.paths.transitions, self.database).catch_up()
+
+    def bisect(self, run_id: RunId, old: str, new: str, *, gate: str, workers: int | None = None) -> Search:
+        """Find the patch with which a gate of a run's plan began to fail on the target.
+
+        Args:
+            run_id: The run whose plan has the gate.
+            old: A commit on the target at which it passed.
+            new: A later one at which it fails.
+            gate: Its name.
+            workers: How many gates run at once. Defaults to the setting.
+
+        Raises:
+            UsageError: The plan has no such gate.
+            TargetBusyError: A living process holds the target.
+            OutsideFaultError: Something outside failed.
+        """
+        with self.database.read() as conn:
+            run = runs.get(conn, run_id)
+            streams = workstreams.of_run(conn, run_id)
+        plan = Plan.from_json(run.plan)
+        if gate not in plan.gates:
+            raise UsageError(
+                f"the plan of {run_id} has no gate {gate!r}; it has {', '.join(plan.gates) or 'none'}"
+            )
+        points = bisection.history(self.repository, old, new)
+        holder = f"bisect {new_id('req')}"
+        with self._at_target(holder, run) as around_of:
+            self.clear_up()
+            around = around_of(workers)
+            examination = Examination(run_id, plan, around)
+            work = search(
+                plan,
+                around,
+                examination,
+                gate=gate,
+                points=points,
+                workstream_id=WorkstreamId(streams[0].id),
+                look_into=self._look_into,
+            )
+            return asyncio.run(self._while_renewing(RunId(holder), examination, work))
+
+    def _look_into(self, state: Point) -> list[Point]:
+        """List the states within the landing that made a state of the target; none when it is no landing."""
+        with self.database.read() as conn:
+            mine = workstreams.landed_as(conn, state.commit)
+            if mine is not None:
+                stream = rollback_manager.landed_stream(conn, mine.id)
+                at = self.clock.now()
+                if stream.landing is not Landing.REBASE:
+                    return bisection.inside(self.repository, stream, state.commit, at=at)
+            by_commit = patches.of_commit(conn, state.commit)
+        if len(by_commit) != 1:
+            return []
+        parent = self.repository.read_commit(state.commit).parents[0]
+        before = Point(commit=parent, tree=self.repository.tree_of(parent))
+        return [before, Point(commit=state.commit, tree=state.tree, patch=by_commit[0].id)]
+
+    def drop_patch(self, patch_id: str, *, reason: str, operator: str) -> None:
+        """Give a quarantined patch up.
+
+        Raises:
+            UsageError: It is not in quarantine.
+        """
+        with self.database.write() as conn:
+            row = patches.get(conn, patch_id)
+            overrides.drop_patch(conn, row, message=reason, operator=operator, at=self.clock.now())
+        TransitionLog(self.paths.transitions, self.database).catch_up()
+
+    def approve_patch(self, patch_id: str, *, message: str, operator: str) -> bool:
+        """Note that somebody approves a patch; False when that person had done so before.
+
+        Raises:
+            UsageError: It is decided already what becomes of it.
+        """
+        with self.database.write() as conn:
+            return overrides.approve_patch(
+                conn, patches.get(conn, patch_id), message=message, operator=operator, at=self.clock.now()
+            )
+
+    def override_breaker(self, action: str, tool: str, *, reason: str, operator: str) -> BreakerRow:
+        """Reset (``reset``) or trip (``trip``) the breaker of a tool by hand.
+
+        Raises:
+            UsageError: It is there already.
+        """
+        at, settings = self.clock.now(), self.settings
+        new = Guard(tool=tool, threshold=settings.breaker_threshold, cooldown=settings.breaker_cooldown)
+        with self.database.write() as conn:
+            if action == "reset":
+                overrides.reset_breaker(conn, tool, message=reason, operator=operator, at=at)
+            else:
+                overrides.trip_breaker(conn, tool, new, message=reason, operator=operator, at=at)
+        TransitionLog(self.paths.transitions, self.database).catch_up()
+        with self.database.read() as conn:
+            row = breakers.of_tool(conn, tool)
+        if row is None:
+            raise UnknownEntityError(tool)
+        return row
+
+    def override(self, action: str, entity_id: str, *, reason: str, operator: str) -> None:
+        """Decide about a task or a workstream by hand; see `headgate.recovery.overrides`.
+
+        Args:
+            action: ``force-complete``, ``force-fail``, ``reset`` or ``unblock`` for a task, ``fail`` for a
+                workstream.
+            entity_id: The task or workstream, by its full id.
+            reason: Why.
+            operator: Who wants it.
+
+        Raises:
+            UsageError: The state that it is in does not allow it.
+            TargetBusyError: A living process controls the run.
+        """
+        verb = {
+            "force-complete": overrides.force_complete,
+            "force-fail": overrides.force_fail,
+            "reset": overrides.reset_task,
+            "unblock": overrides.unblock,
+        }.get(action)
+        with self.database.read() as conn:
+            row = (tasks if verb else workstreams).get(conn, entity_id)
+            run = runs.get(conn, row.run_id)
+        with self._at_target(f"override {new_id('req')}", run):
+            self.clear_up(RunId(run.id))
+            at = self.clock.now()
+            with self.database.write() as conn:
+                if verb is not None:
+                    task = tasks.get(conn, entity_id)
+                    verb(conn, task, message=reason, operator=operator, at=at)
+                else:
+                    stream = workstreams.get(conn, entity_id)
+                    overrides.fail_workstream(conn, stream, message=reason, operator=operator, at=at)
+            TransitionLog(self.paths.transitions, self.database).catch_up()
 
     def report(self, run_id: RunId | None = None) -> dict[str, Any]:
         """Report a run (default: the newest) in the public JSON form, and whether its process is alive."""
@@ -321,15 +523,114 @@ class Headgate:
         """Close it."""
         self.close()
 
+    def _around(self, holder: RunId, workers: int | None) -> Surroundings:
+        return Surroundings(
+            repository=self.repository,
+            database=self.database,
+            settings=self.settings,
+            clock=self.clock,
+            log=TransitionLog(self.paths.transitions, self.database),
+            slots=self.paths.slots,
+            logs=self.paths.logs,
+            quarantine=self.paths.quarantine,
+            environment=allowed_environment(os.environ, self.settings.env_allow),
+            workers=workers or self.settings.workers,
+            template=_template(self.settings),
+            fence=lambda conn: tenure.keep_out(conn, self._leases[holder]),
+        )
+
     async def _held(self, run_id: RunId, orchestrator: RunOrchestrator) -> RunState:
         """Run while renewing the hold on the target."""
-        renewing = asyncio.create_task(self._renew(run_id, orchestrator))
+        return await self._while_renewing(run_id, orchestrator, orchestrator.run())
+
+    async def _while_renewing(self, holder: RunId, worker: Stoppable, work: Awaitable[Taken]) -> Taken:
+        renewing = asyncio.create_task(self._renew(holder, worker))
         try:
-            return await orchestrator.run()
+            return await work
         finally:
             renewing.cancel()
 
-    async def _renew(self, run_id: RunId, orchestrator: RunOrchestrator) -> None:
+    # -- rolling back ----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _at_target(self, holder: str, run: RunRow) -> Iterator[Callable[[int | None], Surroundings]]:
+        """Hold a run's target for something else than the run; give what makes the surroundings for it."""
+        mine = RunId(holder)
+        with self.database.write() as conn:
+            key = tenure.key_of(run.repository, run.target_ref)
+            self._leases[mine] = tenure.hold(conn, key, holder=holder, now=self.clock.now())
+        try:
+            yield lambda workers: self._around(mine, workers)
+        finally:
+            self._release(mine)
+
+    def _run_of(self, patch_ids: Sequence[str]) -> RunRow:
+        with self.database.read() as conn:
+            found = {row.run_id for row in patches.get_many(conn, patch_ids).values()}
+            if len(found) != 1:
+                raise UsageError("patches of one run are rolled back at a time, and at least one of them")
+            run = runs.get(conn, found.pop())
+        if run.repository != str(self.repository.git_dir):
+            raise UsageError(f"{run.id} is a run on {run.repository}; run this command there")
+        return run
+
+    def _still_there(self, patch_ids: Sequence[str]) -> list[str]:
+        with self.database.read() as conn:
+            rows = patches.get_many(conn, patch_ids)
+        return [each for each in patch_ids if rows[each].state is not PatchState.ROLLED_BACK]
+
+    def _finished(self, run: RunRow, patch_ids: Sequence[str]) -> Outcome:
+        """Describe the rollback that was finished on behalf of a process that was killed."""
+        with self.database.read() as conn:
+            done = [each for each in intents.rollbacks(conn, run.id) if set(patch_ids) & each.commits.keys()]
+        last = done[-1]
+        commits = {each: last.commits.get(each, "") for each in patch_ids}
+        note = f"rollback {last.id}, whose process had been ended, was finished"
+        return Outcome(
+            end=End.ROLLED_BACK,
+            ref=last.ref,
+            old=last.old or "",
+            new=last.new,
+            commits=commits,
+            notes=(note,),
+        )
+
+    def _judged(
+        self, holder: str, run: RunRow, gates: Sequence[str], result: Reverted, around: Surroundings
+    ) -> Reason | None:
+        """Let gates judge a rollback's result; None when they pass."""
+        if not gates:
+            return None
+        with self.database.read() as conn:
+            streams = workstreams.of_run(conn, run.id)
+        subject = Subject(label="the rolled back result", workstream_id=WorkstreamId(streams[0].id))
+        tip = Tip(commit=result.new, tree=result.tree)
+        onto = Tip(commit=result.old, tree=self.repository.tree_of(result.old))
+        examination = Examination(RunId(run.id), Plan.from_json(run.plan), around)
+        work = examination.judge(subject, gates, tip=tip, onto=onto)
+        judgement = asyncio.run(self._while_renewing(RunId(holder), examination, work))
+        return None if judgement.opinion is Opinion.PASSED else judgement.reason
+
+    def _settle_rollbacks(self) -> None:
+        """Finish, or give up, the rollbacks whose processes were ended, where nobody holds the target."""
+        with self.database.read() as conn:
+            here = {run.id for run in self._mine(conn, intents.pending_rollbacks(conn))}
+            waiting = [each for each in intents.pending_rollbacks(conn) if each.run_id in here]
+        for intent in waiting:
+            key = tenure.key_of(str(self.repository.git_dir), intent.ref)
+            with self.database.write() as conn:
+                is_mine = any(lease.key == key for lease in self._leases.values())
+                present = leases.of_key(conn, key)
+                if not is_mine and present is not None and tenure.is_held(present, self.clock.now()):
+                    continue
+                if any(each.id == intent.id for each in intents.pending_rollbacks(conn)):
+                    rollback_manager.settle(conn, self.repository, intent, self.clock)
+
+    def _mine(self, conn: Connection, waiting: Sequence[Intent]) -> list[RunRow]:
+        found = runs.get_many(conn, [each.run_id for each in waiting]).values()
+        return [run for run in found if run.repository == str(self.repository.git_dir)]
+
+    async def _renew(self, run_id: RunId, orchestrator: Stoppable) -> None:
         """Renew the lease again and again; a database that is busy is given as long as the lease lasts."""
         renewed_at = self.clock.monotonic()
         while (lease := self._leases.get(run_id)) is not None:
@@ -359,6 +660,12 @@ class Headgate:
         lease = leases.of_key(conn, tenure.key_of(run.repository, run.target_ref))
         return lease is not None and lease.holder == run.id and tenure.is_held(lease, self.clock.now())
 
+    def _is_examined(self, conn: Connection, run: RunRow) -> bool:
+        """Tell whether something else than a run holds a run's target, which may run gates of it."""
+        lease = leases.of_key(conn, tenure.key_of(run.repository, run.target_ref))
+        is_run = lease is None or lease.holder.startswith("run_")
+        return lease is not None and not is_run and tenure.is_held(lease, self.clock.now())
+
     def clear_up(self, run_id: RunId | None = None) -> None:
         """End what killed processes have left, and put on record and in the log what they could not.
 
@@ -367,7 +674,8 @@ class Headgate:
         """
 
         def is_abandoned(conn: Connection, run: str) -> bool:
-            return run == run_id or not self._is_at_work(conn, runs.get(conn, run))
+            row = runs.get(conn, run)
+            return run == run_id or not (self._is_at_work(conn, row) or self._is_examined(conn, row))
 
         rescue(
             self.database,
@@ -376,6 +684,7 @@ class Headgate:
             recovery_window=self.settings.recovery_window,
             is_abandoned=is_abandoned,
         )
+        self._settle_rollbacks()
         remove_abandoned()
         TransitionLog(self.paths.transitions, self.database).catch_up()
         evidence.keep_missing(self.database, self.paths.quarantine, repository=str(self.repository.git_dir))
@@ -402,6 +711,23 @@ def _paths(repository: Repository, settings: Settings) -> StatePaths:
     root = repository.root / ("headgate" if repository.is_bare else ".headgate")
     name = hashlib.sha256(str(repository.git_dir).encode(errors="surrogateescape")).hexdigest()[:16]
     return StatePaths(root=root, slots=_cache(settings, os.environ) / "worktrees" / name)
+
+
+def _template(settings: Settings) -> str | None:
+    """Read how tools are told what was wrong.
+
+    Raises:
+        UsageError: There is no such file, or it is no template.
+    """
+    if settings.prompt_template is None:
+        return None
+    try:
+        text = settings.prompt_template.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"prompt_template: {settings.prompt_template} cannot be read: {error}") from error
+    if (fault := fault_of_template(text)) is not None:
+        raise UsageError(f"prompt_template: {settings.prompt_template}: {fault}")
+    return text
 
 
 def _cache(settings: Settings, environ: Mapping[str, str]) -> Path:

@@ -18,7 +18,9 @@ PatchId = NewType("PatchId", str)
 GateId = NewType("GateId", str)
 EventId = NewType("EventId", str)
 
-Prefix = Literal["run", "ws", "task", "wrk", "uet", "patch", "gate", "brk", "evt", "intent", "req"]
+Prefix = Literal[
+    "run", "ws", "task", "wrk", "uet", "patch", "gate", "brk", "evt", "intent", "req", "rollback"
+]
 
 ENTITY_OF_PREFIX: Final[dict[str, str]] = {
     "run": "run",

@@ -25,6 +25,7 @@ class ReasonCode(StrEnum):
     CANCELLED = "cancelled"
     BUDGET_EXCEEDED = "budget_exceeded"
     REJECTED = "rejected"
+    ROLLED_BACK = "rolled_back"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,17 +13,23 @@ from typer.core import TyperGroup
 
 from headgate.cli import (
     audit,
+    bisect,
+    breaker,
     cancel,
     clean,
     demo,
     events,
     init,
     machines,
+    override,
     patch,
+    patch_actions,
     plan,
     resume,
+    rollback,
     run,
     status,
+    tools,
     workers,
 )
 from headgate.cli.exit_codes import ExitCode, code_of_error, is_expected
@@ -55,9 +61,14 @@ ORDER: Final = (
     "runs",
     "patch",
     "quarantine",
+    "rollback",
+    "bisect",
     "events",
     "audit",
     "workers",
+    "tools",
+    "breaker",
+    "override",
     "machines",
     "clean",
 )
@@ -207,10 +218,18 @@ app.command("resume", rich_help_panel=RUNNING)(resume.resume)
 app.command("cancel", rich_help_panel=RUNNING)(cancel.cancel)
 app.command("status", rich_help_panel=RUNNING)(status.status)
 app.command("runs", rich_help_panel=RUNNING)(status.runs)
+patch.app.command("drop")(patch_actions.drop)
+patch.app.command("approve")(patch_actions.approve)
+patch.app.command("recover")(patch_actions.recover)
 app.add_typer(patch.app, name="patch", rich_help_panel=LEDGER)
 app.command("quarantine", rich_help_panel=LEDGER)(patch.quarantine)
+app.command("rollback", rich_help_panel=LEDGER)(rollback.rollback)
+app.command("bisect", rich_help_panel=LEDGER)(bisect.bisect)
 app.command("events", rich_help_panel=RECORD)(events.events)
 app.add_typer(audit.app, name="audit", rich_help_panel=RECORD)
 app.command("workers", rich_help_panel=UPKEEP)(workers.workers)
+app.add_typer(tools.app, name="tools", rich_help_panel=UPKEEP)
+app.add_typer(breaker.app, name="breaker", rich_help_panel=UPKEEP)
+app.add_typer(override.app, name="override", rich_help_panel=UPKEEP)
 app.command("machines", rich_help_panel=UPKEEP)(machines.machines)
 app.command("clean", rich_help_panel=UPKEEP)(clean.clean)

@@ -134,7 +134,7 @@ def find_patch(conn: "Connection", text: str, *, run: str | None = None) -> "Pat
     if run is not None:
         found = lookup.find(conn, text, kinds=kinds, run_id=run_named(conn, run))
     else:
-        found = _find_in_newest(conn, text, kinds)
+        found = find_in_newest(conn, text, kinds)
     if found.machine == "patch_ledger":
         return patches.get(conn, found.id)
     of_task = patches.of_task(conn, found.id)
@@ -142,10 +142,10 @@ def find_patch(conn: "Connection", text: str, *, run: str | None = None) -> "Pat
         raise UnknownEntityError(
             text, f"task {safe(found.name)} has no patch yet; `headgate status --all` shows where it is"
         )
-    return max(of_task, key=lambda row: row.id)
+    return patches.present(of_task)[found.id]
 
 
-def _find_in_newest(conn: "Connection", text: str, kinds: list[str]) -> "Found":
+def find_in_newest(conn: "Connection", text: str, kinds: list[str]) -> "Found":
     """Find what is called so in the newest run where anything is."""
     from headgate.db.dao import lookup, runs
 

@@ -21,6 +21,15 @@ def resume(
     ] = None,
     workers: Workers = None,
     wait: Wait = False,
+    budget_usd: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-usd",
+            min=0.01,
+            metavar="DOLLARS",
+            help="What its tools may cost, all together, instead of what its plan says.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Go on with a run whose process was interrupted, ended or killed: nothing is lost, nothing lands twice.
@@ -32,7 +41,9 @@ def resume(
 
     with Headgate.open(create=False) as headgate:
         run_id = find_run(headgate, run) if run is not None else _interrupted(headgate)
-        outcome = go_on(headgate, run_id, workers=workers, wait=wait, progress_on_stderr=as_json)
+        outcome = go_on(
+            headgate, run_id, workers=workers, wait=wait, budget_usd=budget_usd, progress_on_stderr=as_json
+        )
     finish(outcome, as_json=as_json)
 
 

@@ -188,11 +188,19 @@ def run_plan(
 
 
 def go_on(
-    headgate: "Headgate", run_id: RunId, *, workers: int | None, wait: bool, progress_on_stderr: bool
+    headgate: "Headgate",
+    run_id: RunId,
+    *,
+    workers: int | None,
+    wait: bool,
+    progress_on_stderr: bool,
+    budget_usd: float | None = None,
 ) -> Outcome:
     """Go on with a run that was interrupted, while showing its progress."""
     headgate.take_hold(run_id, wait=Patience() if wait else None)
-    return execute(headgate, run_id, workers=workers, progress_on_stderr=progress_on_stderr)
+    return execute(
+        headgate, run_id, workers=workers, progress_on_stderr=progress_on_stderr, budget_usd=budget_usd
+    )
 
 
 class Patience:
@@ -209,12 +217,19 @@ class Patience:
         time.sleep(POLL_SECONDS)
 
 
-def execute(headgate: "Headgate", run_id: RunId, *, workers: int | None, progress_on_stderr: bool) -> Outcome:
+def execute(
+    headgate: "Headgate",
+    run_id: RunId,
+    *,
+    workers: int | None,
+    progress_on_stderr: bool,
+    budget_usd: float | None = None,
+) -> Outcome:
     """Run a run whose target is held, while showing its progress."""
     interruption = None
     with watcher(stderr=progress_on_stderr) as watching:
         try:
-            headgate.execute(run_id, workers=workers, listener=watching)
+            headgate.execute(run_id, workers=workers, listener=watching, budget_usd=budget_usd)
         except InterruptedRunError as error:
             interruption = error
     return Outcome(report=headgate.report(run_id), interruption=interruption)

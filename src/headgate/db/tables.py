@@ -307,9 +307,15 @@ breakers = _entity(
     _required("threshold", Integer),
     _required("cooldown_ms", BigInteger),
     Column("opened_at", Timestamp),
+    Column("probe_task", Text),
+    Column("probe_attempt", Integer),
     Column("reason", ReasonText),
     CheckConstraint("failures >= 0 AND threshold >= 1 AND cooldown_ms >= 0", name="counts"),
     CheckConstraint("(state = 'CLOSED') = (opened_at IS NULL)", name="open_since"),
+    CheckConstraint(
+        "(probe_task IS NULL) = (probe_attempt IS NULL) AND (probe_task IS NULL OR state = 'HALF_OPEN')",
+        name="probe_is_held",
+    ),
     UniqueConstraint("tool"),
 )
 
@@ -449,15 +455,57 @@ intents = Table(
     Column("old", Text),
     _required("new"),
     _required("commits", JsonText),
+    _required("kind"),
+    Column("reason", ReasonText),
+    Column("operator", FreeText),
     _required("state"),
     _required("created_at", Timestamp),
     Column("completed_at", Timestamp),
+    _one_of("kind", "landing", "rollback"),
     _one_of("state", "pending", "landed", "abandoned"),
+    CheckConstraint("kind <> 'rollback' OR reason IS NOT NULL", name="rollback_has_reason"),
     CheckConstraint("(state = 'pending') = (completed_at IS NULL)", name="ended_has_end"),
     CheckConstraint("completed_at IS NULL OR completed_at >= created_at", name="times_in_order"),
     Index(None, "state"),
 )
 """Refs that are about to move; written before git is told, so that a crash in between can be finished."""
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("patch_id", Text, ForeignKey("patches.id"), primary_key=True),
+    Column("operator", FreeText, primary_key=True),
+    _required("message", FreeText),
+    _required("created_at", Timestamp),
+)
+"""Who approved which patch; a person counts once."""
+
+tool_runs = Table(
+    "tool_runs",
+    metadata,
+    Column("task_id", Text, ForeignKey("tasks.id"), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    _required("tool", FreeText),
+    _required("outcome"),
+    Column("exit_code", Integer),
+    Column("cost_micros", BigInteger),
+    Column("tokens_in", BigInteger),
+    Column("tokens_out", BigInteger),
+    _required("duration_ms", BigInteger),
+    _required("message", FreeText),
+    Column("log_path", PathText),
+    Column("diff_path", PathText),
+    _required("ended_at", Timestamp),
+    _one_of("outcome", "patch", "failed", "timed_out", "rate_limited", "lost"),
+    CheckConstraint("attempt >= 1 AND duration_ms >= 0", name="counts"),
+    CheckConstraint(
+        "coalesce(cost_micros, 0) >= 0 AND coalesce(tokens_in, 0) >= 0 AND coalesce(tokens_out, 0) >= 0",
+        name="usage",
+    ),
+    Index(None, "run_id"),
+)
+"""How tools ended, one row for each attempt; what they cost is summed up from here."""
 
 requests = Table(
     "requests",

@@ -144,6 +144,25 @@ class Settings(BaseModel):
         validate_default=True,
         description="Longest wait before any retry, at least `retry_delay`. Defaults to `5m`.",
     )
+    breaker_threshold: Positive = Field(
+        default=5,
+        description="How often in a row a tool may fail before it is left alone. Defaults to `5`.",
+    )
+    breaker_cooldown: Duration = Field(
+        default=timedelta(seconds=60),
+        description="How long a tool is left alone before a single task tries it out. Defaults to `1m`.",
+    )
+    rate_limit_rest: Duration = Field(
+        default=timedelta(seconds=60),
+        description="How long a tool is left alone whose provider refuses it and does not say for how long. "
+        "Defaults to `1m`.",
+    )
+    prompt_template: Path | None = Field(
+        default=None,
+        examples=["/etc/headgate/retry.txt"],
+        description="A file that says how a tool is told what was wrong with its last patch; see TOOLS.md. "
+        "Defaults to a template of Headgate's own.",
+    )
     stuck_task: Duration = Field(
         default=timedelta(minutes=30),
         description="How long a task may run without any change before it is reported as stuck. "

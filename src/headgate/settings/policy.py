@@ -74,8 +74,7 @@ class PolicyLayer(BaseModel):
     reviewers: Count | None = Field(
         default=None,
         examples=[0],
-        description="Approvals a patch needs. Reviews are not available in this version: only 0 can be run. "
-        "Defaults to 0.",
+        description="How many people have to approve a patch before it is applied. Defaults to `0`.",
     )
 
     @property

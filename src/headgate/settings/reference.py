@@ -33,8 +33,6 @@ Paths are absolute (`cache_dir` may begin with `~`), whatever folder a command i
 """
 
 _POLICY: Final = """\
-This version lands ready patches: tools and reviewers are not available yet.
-
 What every patch must hold to. A plan, a workstream and a task can state a policy of their own, which may only
 tighten this one: a path must match `allow` of every layer that states it and `forbid` of none, the smallest
 limit counts, and what is `false` here stays false. What no layer states has its default.

@@ -1,13 +1,15 @@
 """Circuit breakers: one per tool, so that a tool that is down is left alone for a while (SSOT §2.4)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Final, Unpack
 
 from sqlalchemy import Connection
 
 from headgate.db import tables
+from headgate.db.columns import FreeText
 from headgate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from headgate.db.statements import change
 from headgate.db.transitions import WRITTEN_AT, HasHead, Step
 from headgate.reasons import Reason
 from headgate.state.circuit_breaker import BreakerState
@@ -23,6 +25,8 @@ class BreakerRow(EntityRow):
         threshold: How many of those open it.
         cooldown_ms: How long it stays open before a probe, in milliseconds.
         opened_at: When it opened; None while it is closed.
+        probe_task: The task that is its one probe while it is half open; None while there is none.
+        probe_attempt: The attempt of that task.
         reason: Why it is in its state.
     """
 
@@ -33,6 +37,8 @@ class BreakerRow(EntityRow):
     threshold: int = 5
     cooldown_ms: int = 60_000
     opened_at: datetime | None = None
+    probe_task: str | None = None
+    probe_attempt: int | None = None
     reason: Reason | None = None
     state: BreakerState = BreakerState.CLOSED
 
@@ -44,6 +50,13 @@ get, get_many, insert_many = ROWS.get, ROWS.get_many, ROWS.insert_many
 def of_tool(connection: Connection, tool: str) -> BreakerRow | None:
     """Read a tool's breaker; None when it has none yet."""
     return ROWS.one(connection, "tool", tool)
+
+
+def locked(connection: Connection, tool: str) -> BreakerRow | None:
+    """Read a tool's breaker, and keep others from changing it until the transaction ends."""
+    hold = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
+    found = ROWS.select(connection, f"WHERE tool = ?{hold}", (FreeText().encode(tool),))
+    return found[0] if found else None
 
 
 def all_of(connection: Connection) -> list[BreakerRow]:
@@ -60,14 +73,54 @@ def count_failures(connection: Connection, breaker_id: str, failures: int) -> No
     ROWS.set_column(connection, breaker_id, "failures", failures)
 
 
-def trip_open(breaker: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    """Leave the tool alone: it failed too often in a row."""
-    return _open(breaker, "failure_threshold_reached", reason, **remark)
+def trip_open(
+    breaker: HasHead, reason: Reason, *, failures: int | None = None, **remark: Unpack[Remark]
+) -> Step:
+    """Leave the tool alone: it failed too often in a row, namely ``failures`` times."""
+    made = _open(breaker, "failure_threshold_reached", reason, **remark)
+    return made if failures is None else replace(made, sets={**made.sets, "failures": failures})
 
 
-def half_open(breaker: HasHead, **note: Unpack[Note]) -> Step:
-    """Allow a single probe: the cooldown is over."""
-    return step(breaker, BreakerState.HALF_OPEN, "cooldown_elapsed", **note)
+def half_open(
+    breaker: HasHead, *, task_id: str | None = None, attempt: int | None = None, **note: Unpack[Note]
+) -> Step:
+    """Allow a single probe: the cooldown is over.
+
+    Args:
+        breaker: The breaker.
+        task_id: The task that is the probe.
+        attempt: Which attempt of it.
+        **note: What else to say.
+    """
+    sets = {"probe_task": task_id, "probe_attempt": attempt}
+    return step(breaker, BreakerState.HALF_OPEN, "cooldown_elapsed", sets, **note)
+
+
+def give_probe(
+    connection: Connection,
+    breaker_id: str,
+    *,
+    instead_of: str | None,
+    task_id: str | None,
+    attempt: int | None,
+) -> bool:
+    """Let a half-open breaker's one probe be another task, or nobody; no transition.
+
+    Args:
+        connection: A writing transaction.
+        breaker_id: The breaker.
+        instead_of: The task that was on record as the probe; None when there was none.
+        task_id: The task that is the probe now; None for nobody.
+        attempt: Which attempt of it.
+
+    Returns:
+        False when somebody else has changed it meanwhile; nothing was written.
+    """
+    sql = (
+        "UPDATE breakers SET probe_task = ?, probe_attempt = ?"
+        " WHERE id = ? AND state = 'HALF_OPEN' AND coalesce(probe_task, '') = ?"
+    )
+    return change(connection, sql, (task_id, attempt, breaker_id, instead_of or "")) == 1
 
 
 def close(breaker: HasHead, **note: Unpack[Note]) -> Step:
@@ -90,9 +143,10 @@ def trip(breaker: HasHead, reason: Reason, *, operator: str) -> Step:
     return _open(breaker, "manual_trip", reason, operator=operator)
 
 
-_CLOSED: Final = {"opened_at": None, "failures": 0, "reason": None}
+_NO_PROBE: Final = {"probe_task": None, "probe_attempt": None}
+_CLOSED: Final = {"opened_at": None, "failures": 0, "reason": None, **_NO_PROBE}
 
 
 def _open(breaker: HasHead, trigger: str, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    sets = {"opened_at": WRITTEN_AT, "reason": reason}
+    sets = {"opened_at": WRITTEN_AT, "reason": reason, **_NO_PROBE}
     return step(breaker, BreakerState.OPEN, trigger, sets, reason=reason, **remark)

@@ -12,6 +12,7 @@ from headgate.db.columns import to_micros
 from headgate.db.records import Records
 from headgate.db.statements import change
 from headgate.errors import UnknownEntityError
+from headgate.reasons import Reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,12 +21,16 @@ class Intent:
 
     Args:
         id: Its identifier, ``intent_…``.
-        run_id: The run that lands.
-        workstream_id: The workstream that lands.
+        run_id: The run that lands, or that is rolled back.
+        workstream_id: The workstream that lands; of several that are rolled back, the first.
         ref: Full name of the ref.
         old: The commit that it must be at; None when it must not exist.
         new: The commit that it goes to.
-        commits: The commit that each patch has on the ref once it has moved, by patch id.
+        commits: The commit that each patch has on the ref once it has moved, by patch id; of a rollback, the
+            commit that takes it back, empty where it is gone already.
+        kind: ``landing`` or ``rollback``.
+        reason: Why it is rolled back; None for a landing.
+        operator: Who rolls it back; None for a landing.
         state: ``pending``, ``landed`` or ``abandoned``.
         created_at: When it was written.
         completed_at: When it was settled; None while it is pending.
@@ -38,6 +43,9 @@ class Intent:
     old: str | None
     new: str
     commits: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "landing"
+    reason: Reason | None = None
+    operator: str | None = None
     state: str = "pending"
     created_at: datetime
     completed_at: datetime | None = None
@@ -83,8 +91,22 @@ def pending(connection: Connection, run_id: str | None = None) -> list[Intent]:
 
 
 def of_run(connection: Connection, run_id: str) -> list[Intent]:
-    """Read all of a run's intents, oldest first."""
-    return _ROWS.select(connection, "WHERE run_id = ? ORDER BY created_at, id", (run_id,))
+    """Read all that a run meant to land, oldest first."""
+    return _ROWS.select(
+        connection, "WHERE run_id = ? AND kind = 'landing' ORDER BY created_at, id", (run_id,)
+    )
+
+
+def pending_rollbacks(connection: Connection) -> list[Intent]:
+    """Read the rollbacks that are not settled, oldest first."""
+    return _ROWS.select(connection, "WHERE state = 'pending' AND kind = 'rollback' ORDER BY created_at, id")
+
+
+def rollbacks(connection: Connection, run_id: str) -> list[Intent]:
+    """Read all rollbacks of a run, oldest first."""
+    return _ROWS.select(
+        connection, "WHERE run_id = ? AND kind = 'rollback' ORDER BY created_at, id", (run_id,)
+    )
 
 
 def _settle(connection: Connection, intent_id: str, state: str, at: datetime) -> None:

@@ -88,8 +88,23 @@ def of_run(connection: Connection, run_id: str) -> list[PatchRow]:
 
 
 def of_task(connection: Connection, task_id: str) -> list[PatchRow]:
-    """Read a task's patches, oldest first; the last is the present one."""
+    """Read a task's patches, oldest first as the clock had it; `present` tells the present one."""
     return ROWS.select(connection, "WHERE task_id = ? ORDER BY created_at, id", (task_id,))
+
+
+def present(ledger: Sequence[PatchRow]) -> dict[str, PatchRow]:
+    """Choose the present patch of each task, by the task: the one that no other is made in place of.
+
+    When each was made does not tell, since a clock may jump back.
+    """
+    replaced = {patch.replaces for patch in ledger}
+    return {patch.task_id: patch for patch in ledger if patch.id not in replaced}
+
+
+def of_commit(connection: Connection, commit: str) -> list[PatchRow]:
+    """Read the patches that landed with a commit, oldest first."""
+    where = 'WHERE "commit" = ? AND committed_at IS NOT NULL ORDER BY created_at, id'
+    return ROWS.select(connection, where, (commit,))
 
 
 def quarantined_in(connection: Connection, repository: str) -> list[str]:

@@ -62,6 +62,12 @@ def of_run(connection: Connection, run_id: str) -> list[WorkstreamRow]:
     return ROWS.select(connection, "WHERE run_id = ? ORDER BY position, id", (run_id,))
 
 
+def landed_as(connection: Connection, commit: str) -> WorkstreamRow | None:
+    """Read the workstream whose landing made a commit of the target; None when none did."""
+    found = ROWS.select(connection, "WHERE landed_commit = ? ORDER BY created_at, id", (commit,))
+    return found[0] if found else None
+
+
 def add_needs(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
     """Record which workstream (first) needs which (second)."""
     dependency.add(connection, tables.workstream_needs, pairs)

@@ -71,6 +71,8 @@ def _create_tables() -> None:
         sa.Column("threshold", sa.Integer(), nullable=False),
         sa.Column("cooldown_ms", sa.BigInteger(), nullable=False),
         sa.Column("opened_at", sa.BigInteger(), nullable=True),
+        sa.Column("probe_task", sa.Text(), nullable=True),
+        sa.Column("probe_attempt", sa.Integer(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -80,6 +82,10 @@ def _create_tables() -> None:
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("completed_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("(state = 'CLOSED') = (opened_at IS NULL)", name=op.f("ck_breakers_open_since")),
+        sa.CheckConstraint(
+            "(probe_task IS NULL) = (probe_attempt IS NULL) AND (probe_task IS NULL OR state = 'HALF_OPEN')",
+            name=op.f("ck_breakers_probe_is_held"),
+        ),
         sa.CheckConstraint("state IN ('CLOSED', 'OPEN', 'HALF_OPEN')", name=op.f("ck_breakers_state")),
         sa.CheckConstraint(
             "changed_at >= created_at AND (started_at IS NULL OR started_at >= created_at) AND (completed_at IS NULL OR completed_at >= coalesce(started_at, created_at))",
@@ -358,6 +364,9 @@ def _create_tables() -> None:
         sa.Column("old", sa.Text(), nullable=True),
         sa.Column("new", sa.Text(), nullable=False),
         sa.Column("commits", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("operator", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("completed_at", sa.BigInteger(), nullable=True),
@@ -365,6 +374,10 @@ def _create_tables() -> None:
             "(state = 'pending') = (completed_at IS NULL)", name=op.f("ck_intents_ended_has_end")
         ),
         sa.CheckConstraint("state IN ('pending', 'landed', 'abandoned')", name=op.f("ck_intents_state")),
+        sa.CheckConstraint("kind IN ('landing', 'rollback')", name=op.f("ck_intents_kind")),
+        sa.CheckConstraint(
+            "kind <> 'rollback' OR reason IS NOT NULL", name=op.f("ck_intents_rollback_has_reason")
+        ),
         sa.CheckConstraint(
             "completed_at IS NULL OR completed_at >= created_at", name=op.f("ck_intents_times_in_order")
         ),
@@ -617,6 +630,45 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
     )
     op.create_index(op.f("ix_requests_run_id_handled_at"), "requests", ["run_id", "handled_at"], unique=False)
+    op.create_table(
+        "tool_runs",
+        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("tool", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("exit_code", sa.Integer(), nullable=True),
+        sa.Column("cost_micros", sa.BigInteger(), nullable=True),
+        sa.Column("tokens_in", sa.BigInteger(), nullable=True),
+        sa.Column("tokens_out", sa.BigInteger(), nullable=True),
+        sa.Column("duration_ms", sa.BigInteger(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("log_path", sa.Text(), nullable=True),
+        sa.Column("diff_path", sa.Text(), nullable=True),
+        sa.Column("ended_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("attempt >= 1 AND duration_ms >= 0", name=op.f("ck_tool_runs_counts")),
+        sa.CheckConstraint(
+            "coalesce(cost_micros, 0) >= 0 AND coalesce(tokens_in, 0) >= 0 AND coalesce(tokens_out, 0) >= 0",
+            name=op.f("ck_tool_runs_usage"),
+        ),
+        sa.CheckConstraint(
+            "outcome IN ('patch', 'failed', 'timed_out', 'rate_limited', 'lost')",
+            name=op.f("ck_tool_runs_outcome"),
+        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_tool_runs_run_id")),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_tool_runs_task_id")),
+        sa.PrimaryKeyConstraint("task_id", "attempt", name=op.f("pk_tool_runs")),
+    )
+    op.create_index(op.f("ix_tool_runs_run_id"), "tool_runs", ["run_id"], unique=False)
+    op.create_table(
+        "approvals",
+        sa.Column("patch_id", sa.Text(), nullable=False),
+        sa.Column("operator", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["patch_id"], ["patches.id"], name=op.f("fk_approvals_patch_id")),
+        sa.PrimaryKeyConstraint("patch_id", "operator", name=op.f("pk_approvals")),
+    )
     op.create_table(
         "patch_artifacts",
         sa.Column("patch_id", sa.Text(), nullable=False),

@@ -1,0 +1,95 @@
+"""``headgate override``: decide about a task or a workstream by hand."""
+
+from typing import Annotated
+
+import typer
+
+from headgate.cli.output import console, print_json, safe
+from headgate.cli.run import operator_name
+from headgate.cli.status import AsJson
+from headgate.errors import UsageError
+
+app = typer.Typer(
+    help="Decide about a task or a workstream by hand, while no process is at work on its run.",
+    no_args_is_help=True,
+)
+
+Task = Annotated[str, typer.Argument(metavar="TASK", help="Its id, the beginning of one, or ws/task.")]
+Stream = Annotated[
+    str, typer.Argument(metavar="WORKSTREAM", help="Its id, the beginning of one, or the plan's name of it.")
+]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")]
+By = Annotated[
+    str | None, typer.Option("--operator", metavar="NAME", help="Who wants it. [default: your login]")
+]
+Run = Annotated[str | None, typer.Option("--run", metavar="RUN", help="Where to look for names.")]
+
+
+@app.command("force-complete")
+def force_complete(
+    task: Task, reason: Why, operator: By = None, run: Run = None, as_json: AsJson = False
+) -> None:
+    """Take a step without a patch (a command, or nothing) as done."""
+    _override("force-complete", "task", task, reason, operator, run, as_json=as_json)
+
+
+@app.command("force-fail")
+def force_fail(
+    task: Task, reason: Why, operator: By = None, run: Run = None, as_json: AsJson = False
+) -> None:
+    """Let a task fail, and drop its patch."""
+    _override("force-fail", "task", task, reason, operator, run, as_json=as_json)
+
+
+@app.command()
+def reset(task: Task, reason: Why, operator: By = None, run: Run = None, as_json: AsJson = False) -> None:
+    """Let a task that waits for its next attempt begin at once, with all its retries before it."""
+    _override("reset", "task", task, reason, operator, run, as_json=as_json)
+
+
+@app.command()
+def unblock(task: Task, reason: Why, operator: By = None, run: Run = None, as_json: AsJson = False) -> None:
+    """Look at a blocked task anew whose needs are all completed."""
+    _override("unblock", "task", task, reason, operator, run, as_json=as_json)
+
+
+@app.command("fail")
+def fail_workstream(
+    workstream: Stream, reason: Why, operator: By = None, run: Run = None, as_json: AsJson = False
+) -> None:
+    """Let a workstream fail that is under way; nothing of it lands."""
+    _override("fail", "workstream", workstream, reason, operator, run, as_json=as_json)
+
+
+def _override(  # noqa: PLR0917 - the options of a command line
+    action: str,
+    kind: str,
+    what: str,
+    reason: str,
+    operator: str | None,
+    run: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    from headgate.bootstrap import Headgate
+    from headgate.cli.status import run_named
+    from headgate.db.dao import lookup, tasks, workstreams
+
+    if not reason.strip():
+        raise UsageError("--reason says why; it must not be empty")
+    by = operator or operator_name()
+    with Headgate.open(create=False) as headgate:
+        with headgate.database.read() as conn:
+            within = None if run is None else run_named(conn, run)
+            found = lookup.find(conn, what, kinds=[kind], run_id=within)
+        headgate.override(action, found.id, reason=reason, operator=by)
+        with headgate.database.read() as conn:
+            row = (tasks if kind == "task" else workstreams).get(conn, found.id)
+    if as_json:
+        why = None if row.reason is None else row.reason.as_json()
+        told = {"id": row.id, "name": found.name, "action": action, "state": str(row.state), "reason": why}
+        print_json(told | {"operator": by, "run_id": row.run_id})
+        return
+    out = console()
+    out.print(f"{safe(found.name)} is {row.state}; {safe(by)} decided it.", soft_wrap=True)
+    out.print(f"`headgate resume {row.run_id}` goes on with the rest.", soft_wrap=True)

@@ -1,0 +1,180 @@
+"""Asking gates about commits outside a run's own course: for a rollback, or to find which patch broke one.
+
+The same gatekeeper, workers and record as in a run, without its core: verdicts that are known are taken over,
+failures are confirmed, and what is found out is on record under the run whose plan has the gates.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any, Final, Protocol, TypeVar
+
+from headgate.errors import InterruptedRunError, OutsideFaultError
+from headgate.faultpoints import reach
+from headgate.ids import RunId
+from headgate.orchestrator.gatekeeper import Gatekeeper, Subject
+from headgate.orchestrator.lane import Judgement, Opinion, Tip
+from headgate.orchestrator.parts import Surroundings
+from headgate.orchestrator.recorder import Recorder
+from headgate.orchestrator.roster import Roster
+from headgate.plan.model import Plan
+from headgate.reasons import Reason, ReasonCode
+
+Result = TypeVar("Result")
+
+LOG_INTERVAL: Final = timedelta(seconds=1)
+"""How often ``transitions.jsonl`` is brought up to date meanwhile."""
+
+
+class Stoppable(Protocol):
+    """Something at work that can be told that it must not go on."""
+
+    def give_up(self, error: OutsideFaultError) -> None:
+        """Stop at once."""
+        ...
+
+
+class Examination:
+    """Judges commits by a plan's gates.
+
+    Args:
+        run_id: The run that the gates' executions are recorded under.
+        plan: Whose gates they are.
+        around: What it works with.
+    """
+
+    def __init__(self, run_id: RunId, plan: Plan, around: Surroundings) -> None:
+        self._run_id, self._plan, self._around = run_id, plan, around
+        self._fault: asyncio.Future[None] | None = None
+
+    def give_up(self, error: Exception) -> None:
+        """Stop at once, because something outside makes it wrong to go on."""
+        if self._fault is not None and not self._fault.done():
+            self._fault.set_exception(error)
+
+    async def judge(self, subject: Subject, gates: Sequence[str], *, tip: Tip, onto: Tip) -> Judgement:
+        """Ask gates about a commit; see ``Gatekeeper.judge``.
+
+        Raises:
+            InterruptedRunError: A person or the system asked this process to end.
+            OutsideFaultError: Something outside failed.
+        """
+        asked: list[Judgement] = []
+
+        async def ask(gatekeeper: Gatekeeper) -> None:
+            asked.append(await gatekeeper.judge(subject, gates, tip=tip, onto=onto))
+
+        await self.work(ask)
+        return asked[0]
+
+    async def passes(self, gatekeeper: Gatekeeper, subject: Subject, gate: str, tip: Tip) -> Reason | None:
+        """Ask one gate about one commit, whoever is to blame; None when it passes, else what it said.
+
+        Raises:
+            OutsideFaultError: It could not be run.
+        """
+        judgement = await gatekeeper.judge(subject, [gate], tip=tip, onto=tip)
+        if judgement.opinion is Opinion.PASSED:
+            return None
+        reason = judgement.reason
+        if reason is None or reason.code is ReasonCode.WORKER_LOST:
+            raise OutsideFaultError(f"gate {gate} could not be run on {tip.commit}")
+        return reason
+
+    async def work(self, ask: Callable[[Gatekeeper], Coroutine[Any, Any, None]]) -> None:
+        """Open shop, let gates be asked, and close it again, whatever happens."""
+        self._fault = asyncio.get_running_loop().create_future()
+        async with self._open() as gatekeeper:
+            work = asyncio.create_task(ask(gatekeeper))
+            with self._signals():
+                try:
+                    await asyncio.wait({work, self._fault}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    work.cancel()
+                    await asyncio.gather(work, return_exceptions=True)
+            if not self._fault.done():
+                work.result()
+        if self._fault.done():  # also what came up only while the shop was closed
+            self._fault.result()
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[Gatekeeper]:
+        around, parts = self._around, self._around.parts
+        writer = parts.threads(1, "recorder")
+        recorder = Recorder(
+            database=around.database,
+            clock=around.clock,
+            heads={},
+            told=lambda _steps, _before: None,
+            failed=self.give_up,
+            fence=around.fence,
+            thread=writer,
+        )
+        roster = Roster(
+            recorder=recorder,
+            clock=around.clock,
+            capacity=around.workers,
+            job_started=lambda job_id, uet_id: gatekeeper.job_started(job_id, uet_id),  # noqa: PLW0108
+        )
+        pool = parts.pool(around, roster)
+        jobs = parts.jobs(around, self._plan)
+        gatekeeper = Gatekeeper(
+            run_id=self._run_id,
+            definitions=self._plan.gates,
+            keys=jobs.keys,
+            make_job=jobs.make,
+            pool=pool,
+            recorder=recorder,
+            database=around.database,
+            clock=around.clock,
+            logs=around.logs,
+            confirm=around.settings.confirm_failures,
+        )
+        keeping = [
+            asyncio.create_task(_every(around.settings.heartbeat_interval, roster.beat)),
+            asyncio.create_task(_every(LOG_INTERVAL, around.log.catch_up, in_thread=True)),
+        ]
+        try:
+            roster.sign_on()
+            await pool.start()
+            reach("examination.started")
+            yield gatekeeper
+        finally:
+            for task in keeping:
+                task.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
+            await gatekeeper.close()
+            await pool.stop(cancel_running=True)
+            if recorder.failure is None:
+                roster.sign_off()
+            await recorder.close()
+            await asyncio.to_thread(around.log.catch_up)
+            writer.shutdown(wait=True)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Let a person's interrupt, and a service manager's request, end it in an orderly way."""
+        loop = asyncio.get_running_loop()
+        is_main = threading.current_thread() is threading.main_thread()
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if is_main else ()
+        for number in numbers:
+            loop.add_signal_handler(
+                number, self.give_up, InterruptedRunError("it was interrupted; nothing was changed")
+            )
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+async def _every(interval: timedelta, do: Callable[[], object], *, in_thread: bool = False) -> None:
+    while True:
+        await asyncio.sleep(interval.total_seconds())
+        if in_thread:
+            await asyncio.to_thread(do)
+        else:
+            do()

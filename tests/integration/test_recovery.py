@@ -1,0 +1,582 @@
+"""What has landed can be taken back as carefully: real git, real gates, real processes (SSOT §2.5)."""
+
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crashing import KILLED, World
+from headgate.db.audit import verify
+
+COUNT = (sys.executable, "-c", "import sys; sys.exit('bad' in open('a.txt').read())")
+"""A gate that fails where a.txt says `bad`."""
+
+PAIR = (
+    sys.executable,
+    "-c",
+    """import os
+a = 'use' in open('a.txt').read()
+print('a needs d')
+raise SystemExit(a and not os.path.exists('d.txt'))""",
+)
+"""A gate that fails where a.txt uses d.txt and d.txt is not there."""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Give a repository with a few files."""
+    files = {"a.txt": "one\ntwo\nthree\n", "b.txt": "b\n", "c.txt": "c\n"}
+    return World.create(tmp_path, files)
+
+
+def gates(*run: str) -> dict[str, Any]:
+    """Describe the one gate of a plan."""
+    return {"unit": {"type": "UNIT", "run": list(run)}}
+
+
+def land(
+    world: World,
+    streams: Mapping[str, Mapping[str, Mapping[str, str | None]]],
+    *,
+    run: tuple[str, ...] = COUNT,
+    **plan: Any,
+) -> None:
+    """Land workstreams, each with tasks that change files one after the other, and check that they did."""
+    patches, described = {}, {}
+    for name, tasks in streams.items():
+        base = world.repo.head()
+        for task, files in tasks.items():
+            before = world.repo.head()
+            world.repo.commit(files)
+            patches[f"{name}-{task}"] = world.repo.git_bytes(
+                "diff", "--binary", "--full-index", before, "HEAD"
+            )
+        world.repo.git("reset", "-q", "--hard", base)
+        described[name] = {"tasks": {task: {"patch": f"{name}-{task}"} for task in tasks}}
+    world.write_plan(patches, workstreams=described, gates=gates(*run), **plan)
+    command = world.run()
+    assert command.ended() == 0, command.said
+
+
+def roll_back(world: World, what: str, *more: str, code: int = 0, fault: str = "") -> dict[str, Any]:
+    """Roll something back and return what was printed; only what was said when it failed to start."""
+    command = world.start("rollback", what, "--reason", "it was wrong", "--json", *more, fault=fault)
+    assert command.ended() == code, command.said
+    text = command.out.read_text()
+    told: dict[str, Any] = json.loads(text[text.index("{") :]) if "{" in text else {"said": command.said}
+    return told
+
+
+def states(world: World) -> dict[str, str]:
+    """Give the state of each task's patch."""
+    sql = "SELECT t.name, p.state FROM patches p JOIN tasks t ON t.id = p.task_id ORDER BY p.created_at"
+    return dict(world.rows(sql))
+
+
+def assert_sound(world: World) -> None:
+    """Nothing is left open, every chain holds, the checkout is clean and no process is left."""
+    assert world.rows("SELECT id FROM intents WHERE state = 'pending'") == []
+    assert world.rows("SELECT id FROM gates WHERE state IN ('PENDING', 'RUNNING')") == []
+    assert world.rows("SELECT id FROM workers WHERE state <> 'shutdown'") == []
+    assert world.repo.git("status", "--porcelain") == ""
+    assert world.processes() == []
+    with world.open() as headgate:
+        assert verify(headgate.database).is_intact
+
+
+ONE = {"ws": {"x": {"a.txt": "1\ntwo\nthree\n"}, "y": {"b.txt": "B\n"}}}
+
+
+@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+def test_a_workstream_is_rolled_back_whole(world: World, style: str) -> None:
+    """The target has the tree it had before, as new commits that say why; the ledger says `rolled_back`."""
+    before, tree = world.repo.head("main"), world.repo.tree("main")
+    land(world, ONE, landing=style)
+    landed = world.repo.head("main")
+    told = roll_back(world, "ws", "--operator", "ada")
+    assert told["state"] == "rolled_back"
+    assert told["target"] == {"ref": "refs/heads/main", "old": landed, "new": world.repo.head("main")}
+    assert told["gates"] == ["unit"]
+    assert world.repo.tree("main") == tree
+    assert world.repo.git("rev-list", "--count", f"{landed}..main") == ("2" if style == "rebase" else "1")
+    message = world.repo.git("log", "-1", "--format=%B", "main")
+    assert "it was wrong" in message
+    assert "Headgate-Rollback: rollback_" in message
+    assert states(world) == {"x": "rolled_back", "y": "rolled_back"}
+    assert {each["commit"] is not None for each in told["patches"]} == {True}
+    assert before != landed
+    assert (world.repo.path / "a.txt").read_text() == "one\ntwo\nthree\n"
+    assert_sound(world)
+    [said] = world.rows("SELECT severity, operator, reason FROM events WHERE event_type = 'rollback'")
+    assert said[:2] == ("critical", "ada")
+    assert "it was wrong" in said[2]
+
+
+@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+def test_one_patch_of_several_is_rolled_back_alone(world: World, style: str) -> None:
+    """Whatever the style of the landing, the other patch stays on the target."""
+    land(world, ONE, landing=style)
+    roll_back(world, "ws/x")
+    assert world.repo.git("show", "main:a.txt") == "one\ntwo\nthree"
+    assert world.repo.git("show", "main:b.txt") == "B"
+    assert states(world) == {"x": "rolled_back", "y": "committed"}
+    roll_back(world, "ws")
+    assert world.repo.git("show", "main:b.txt") == "b"
+    assert states(world) == {"x": "rolled_back", "y": "rolled_back"}
+    assert_sound(world)
+
+
+@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+def test_a_run_is_rolled_back_newest_first_as_one_step(world: World, style: str) -> None:
+    """Changes that build on each other come off in the other order; nobody sees a state between."""
+    tree = world.repo.tree("main")
+    first = {
+        "one": {"x": {"a.txt": "1\ntwo\nthree\n"}},
+        "two": {"y": {"b.txt": "B\n"}, "z": {"b.txt": "BB\n"}},
+    }
+    land(world, first, landing=style)
+    landed = world.repo.head("main")
+    run_id = world.report()["run_id"]
+    roll_back(world, run_id)
+    assert world.repo.tree("main") == tree
+    assert set(states(world).values()) == {"rolled_back"}
+    steps = world.repo.git("rev-list", "--count", "--first-parent", f"{landed}..main")
+    assert steps == ("3" if style == "rebase" else "1")
+    assert_sound(world)
+
+
+def test_what_others_changed_meanwhile_stays(world: World) -> None:
+    """A rollback takes back its patch, not the history since."""
+    land(world, ONE)
+    world.repo.commit({"c.txt": "C\n", "a.txt": "1\ntwo\nIII\n"}, "by hand")
+    roll_back(world, "ws")
+    assert world.repo.git("show", "main:a.txt") == "one\ntwo\nIII"
+    assert world.repo.git("show", "main:c.txt") == "C"
+    assert_sound(world)
+
+
+def test_a_conflict_changes_nothing_and_says_so(world: World) -> None:
+    """Later changes of the same lines keep a revert from being made; exit code 1, branch and ledger stay."""
+    land(world, ONE)
+    head = world.repo.commit({"a.txt": "uno\ntwo\nthree\n"}, "by hand")
+    told = roll_back(world, "ws", code=1)
+    assert told["reason"]["code"] == "conflict"
+    assert "a.txt" in told["reason"]["message"]
+    assert world.repo.head("main") == head
+    assert states(world) == {"x": "committed", "y": "committed"}
+    assert_sound(world)
+
+
+def test_a_dependent_patch_shows_as_a_red_gate_with_its_output(world: World) -> None:
+    """What later patches need is not taken away from under them."""
+    streams = {"base": {"d": {"d.txt": "d\n"}}, "user": {"u": {"a.txt": "use\ntwo\nthree\n"}}}
+    land_in_order(world, streams)
+    head = world.repo.head("main")
+    told = roll_back(world, "base", code=1)
+    assert told["reason"]["code"] == "gate_failed"
+    assert "a needs d" in told["reason"]["detail"]["output"]
+    assert world.repo.head("main") == head
+    assert states(world) == {"d": "committed", "u": "committed"}
+    assert world.rows("SELECT count(*) FROM events WHERE event_type = 'rollback_refused'") == [(1,)]
+    assert_sound(world)
+    told = roll_back(world, world.report()["run_id"])
+    assert told["state"] == "rolled_back"
+
+
+def land_in_order(world: World, streams: Mapping[str, Mapping[str, Mapping[str, str | None]]]) -> None:
+    """Land workstreams of which the second needs the first."""
+    patches = {}
+    for tasks in streams.values():
+        for task, files in tasks.items():
+            patches[task] = world.repo.diff_of(files)
+    described: dict[str, Any] = {
+        name: {"tasks": {task: {"patch": task, "gates": []} for task in tasks}}
+        for name, tasks in streams.items()
+    }
+    described["user"]["needs"] = ["base"]
+    world.write_plan(patches, workstreams=described, gates=gates(*PAIR))
+    command = world.run()
+    assert command.ended() == 0, command.said
+
+
+def test_a_red_target_may_be_made_green_by_a_rollback(world: World) -> None:
+    """Only the result must pass; where it fails without the rollback too, that is said."""
+    land(world, ONE)
+    world.repo.commit({"a.txt": "1\ntwo\nthree\nbad\n"}, "somebody broke it")
+    told = roll_back(world, "ws/y", code=1)
+    assert told["reason"]["code"] == "base_red"
+    assert states(world) == {"x": "committed", "y": "committed"}
+
+
+@pytest.mark.parametrize("later", [{}, {"a.txt": "one\nzwei\nthree\n"}])
+def test_what_was_reverted_by_hand_only_moves_the_ledger(world: World, later: dict[str, str | None]) -> None:
+    """A revert by hand is recognised, also when the lines were changed again since."""
+    land(world, ONE)
+    world.repo.git("revert", "-m", "1", "--no-edit", "main")
+    if later:
+        world.repo.commit({"a.txt": "1st\ntwo\nthree\n"}, "since")
+    head = world.repo.head("main")
+    told = roll_back(world, "ws")
+    assert world.repo.head("main") == head
+    assert [each["by_hand"] for each in told["patches"]] == [True, True]
+    assert states(world) == {"x": "rolled_back", "y": "rolled_back"}
+    assert_sound(world)
+
+
+def test_a_dirty_checkout_is_refused_before_anything_starts(world: World) -> None:
+    """A person's changes are never touched; exit code 2."""
+    land(world, ONE)
+    head, ran = world.repo.head("main"), world.rows("SELECT count(*) FROM gates")
+    world.repo.write({"c.txt": "mine\n"})
+    told = roll_back(world, "ws", code=2)
+    assert "uncommitted changes" in told["said"]
+    assert world.repo.head("main") == head
+    assert world.rows("SELECT count(*) FROM gates") == ran
+
+
+def test_only_what_is_on_the_target_can_be_rolled_back(world: World) -> None:
+    """Again is refused with a sentence, and so is what is not known."""
+    land(world, ONE)
+    roll_back(world, "ws/x")
+    assert "rolled back already" in roll_back(world, "ws/x", code=2)["said"]
+    assert "nothing here is called" in roll_back(world, "nonsense", code=2)["said"]
+
+
+def test_it_does_not_run_beside_a_run_on_the_same_target(world: World) -> None:
+    """A living process holds the target; a rollback is refused with who does."""
+    land(world, ONE)
+    waiting = world.folder / "go"
+    wait = f"import os, time\nwhile not os.path.exists({str(waiting)!r}): time.sleep(0.02)"
+    diff = world.repo.diff_of({"c.txt": "C\n"})
+    world.write_plan(
+        {"p": diff},
+        workstreams={"w": {"tasks": {"t": {"patch": "p"}}}},
+        gates=gates(sys.executable, "-c", wait),
+    )
+    command = world.run()
+    while not world.rows("SELECT id FROM gates WHERE state = 'RUNNING'"):
+        assert command.is_running
+    assert "is held by" in roll_back(world, "ws/x", "--run", oldest_run(world), code=4)["said"]
+    waiting.touch()
+    assert command.ended() == 0, command.said
+    roll_back(world, "ws/x")
+    assert_sound(world)
+
+
+def oldest_run(world: World) -> str:
+    """Give the id of the first run."""
+    [(run_id,)] = world.rows("SELECT id FROM runs ORDER BY created_at LIMIT 1")
+    return str(run_id)
+
+
+@pytest.mark.parametrize(
+    ("place", "is_moved"),
+    [
+        ("transaction.inside", False),
+        ("rollback.intent", False),
+        ("rollback.before-ref", False),
+        ("rollback.after-ref", True),
+        ("rollback.after-checkout", True),
+        ("rollback.recorded", True),
+    ],
+)
+def test_a_rollback_that_is_killed_is_finished_or_forgotten(world: World, place: str, is_moved: bool) -> None:
+    """Killed anywhere, the branch says whether it happened, and the next command makes the ledger agree."""
+    tree = world.repo.tree("main")
+    land(world, ONE)
+    landed = world.repo.head("main")
+    roll_back(world, "ws", code=KILLED, fault=place)
+    assert (world.repo.head("main") != landed) is is_moved
+    if place == "rollback.recorded":
+        assert "already" in roll_back(world, "ws", code=2)["said"]
+    else:
+        told = roll_back(world, "ws")
+        assert told["state"] == "rolled_back"
+        assert all(each["commit"] for each in told["patches"])
+    assert world.repo.tree("main") == tree
+    assert world.repo.git("rev-list", "--count", f"{landed}..main") == "1"
+    assert states(world) == {"x": "rolled_back", "y": "rolled_back"}
+    assert world.rows("SELECT count(*) FROM events WHERE event_type = 'rollback'") == [(1,)]
+    assert world.start("resume").ended() == 2, "there is no run to resume; it only clears up"
+    assert_sound(world)
+
+
+def test_another_plan_on_the_target_finishes_a_killed_rollback(world: World) -> None:
+    """Whoever takes the target next settles it; nobody has to know that there was one."""
+    land(world, ONE)
+    roll_back(world, "ws", code=KILLED, fault="rollback.after-ref")
+    assert states(world) == {"x": "committed", "y": "committed"}
+    world.repo.git("reset", "-q", "--hard")
+    diff = world.repo.diff_of({"c.txt": "C\n"})
+    world.write_plan({"p": diff}, workstreams={"w": {"tasks": {"t": {"patch": "p"}}}}, gates={})
+    command = world.run()
+    assert command.ended() == 0, command.said
+    assert states(world) == {"x": "rolled_back", "y": "rolled_back", "t": "committed"}
+    assert world.repo.git("show", "main:a.txt") == "one\ntwo\nthree"
+    assert_sound(world)
+
+
+def test_a_target_that_moves_meanwhile_is_judged_anew(world: World) -> None:
+    """What somebody pushes while the gates run is kept, and the rollback is proved on top of it."""
+    land(world, ONE)
+    flag = world.folder / "push"
+    push = (
+        f"cd {world.repo.path} && echo C > c.txt && git -c user.name=A -c user.email=a@b commit -qam pushed"
+    )
+    with world.open() as headgate, headgate.database.write() as conn:
+        [(stored,)] = conn.exec_driver_sql("SELECT plan FROM runs").fetchall()
+        plan = json.loads(stored)
+        plan["gates"]["unit"]["run"] = f"if [ -e {flag} ]; then rm {flag}; {push}; fi"
+        conn.exec_driver_sql("UPDATE runs SET plan = ?", (json.dumps(plan),))
+    flag.touch()
+    told = roll_back(world, "ws")
+    assert told["state"] == "rolled_back"
+    assert world.repo.git("show", "main:c.txt") == "C"
+    assert world.repo.git("show", "main:a.txt") == "one\ntwo\nthree"
+    assert world.repo.git("log", "-1", "--format=%s", "main^") == "pushed"
+    assert_sound(world)
+
+
+def test_a_person_may_interrupt_it_and_nothing_has_changed(world: World) -> None:
+    """Exit code 3; neither branch nor ledger moved, and nothing of it is left."""
+    land(world, ONE)
+    head = world.repo.head("main")
+    with world.open() as headgate, headgate.database.write() as conn:
+        [(stored,)] = conn.exec_driver_sql("SELECT plan FROM runs").fetchall()
+        plan = json.loads(stored)
+        plan["gates"]["unit"]["run"] = "sleep 600"
+        conn.exec_driver_sql("UPDATE runs SET plan = ?", (json.dumps(plan),))
+    command = world.start("rollback", "ws", "--reason", "r")
+    while not world.rows("SELECT id FROM gates WHERE state = 'RUNNING'"):
+        assert command.is_running, command.said
+    command.send(signal.SIGINT)
+    assert command.ended() == 3, command.said
+    assert "nothing was changed" in command.said
+    assert world.repo.head("main") == head
+    assert states(world) == {"x": "committed", "y": "committed"}
+    assert_sound(world)
+
+
+def test_a_part_of_an_interrupted_run_is_rolled_back_and_the_rest_goes_on(world: World) -> None:
+    """What landed before the interruption may go; what has not landed yet lands without it."""
+    flag = world.folder / "go"
+    patches = {
+        "p": world.repo.diff_of({"a.txt": "1\ntwo\nthree\n"}),
+        "q": world.repo.diff_of({"c.txt": "C\n"}),
+    }
+    wait = f"while [ ! -e {flag} ]; do sleep 0.02; done"
+    streams: dict[str, Any] = {
+        "one": {"tasks": {"t": {"patch": "p"}}},
+        "two": {"needs": ["one"], "tasks": {"wait": {"command": wait}, "t": {"patch": "q"}}},
+    }
+    world.write_plan(patches, workstreams=streams, gates=gates(*COUNT))
+    command = world.run()
+    while not world.has_begun or not world.rows(
+        "SELECT 1 FROM tasks WHERE name = 'wait' AND state = 'running'"
+    ):
+        assert command.is_running, command.said
+    command.send(signal.SIGKILL)
+    command.ended()
+    assert roll_back(world, "one")["state"] == "rolled_back"
+    flag.touch()
+    resumed = world.resume()
+    assert resumed.ended() == 0, resumed.said
+    assert world.repo.git("show", "main:a.txt") == "one\ntwo\nthree"
+    assert world.repo.git("show", "main:c.txt") == "C"
+    assert world.rows("SELECT state FROM patches ORDER BY state") == [("committed",), ("rolled_back",)]
+    assert_sound(world)
+
+
+# -- refused patches -----------------------------------------------------------------------------------------
+
+
+def tell(world: World, *words: str, code: int = 0) -> Any:
+    """Run a command line and return its JSON, or what it said when it printed none."""
+    command = world.start(*words)
+    assert command.ended() == code, command.said
+    text = command.out.read_text()
+    starts = [place for place in (text.find("{"), text.find("[")) if place >= 0]
+    return json.loads(text[min(starts) :]) if "--json" in words and starts else command.said
+
+
+def refuse_one(world: World) -> str:
+    """Have a patch refused by its gate; return its id."""
+    diff = world.repo.diff_of({"a.txt": "bad\ntwo\nthree\n"})
+    world.write_plan({"p": diff}, workstreams={"ws": {"tasks": {"t": {"patch": "p"}}}}, gates=gates(*COUNT))
+    assert world.run().ended() == 1
+    [(patch_id,)] = world.rows("SELECT id FROM patches WHERE state = 'quarantined'")
+    return str(patch_id)
+
+
+def test_a_refused_patch_is_recovered_by_a_better_one(world: World) -> None:
+    """A new run of one task with the same gates; run, task and patch say what they repeat."""
+    old = refuse_one(world)
+    better = world.folder / "better.patch"
+    better.write_bytes(world.repo.diff_of({"a.txt": "good\ntwo\nthree\n"}))
+    told = tell(world, "patch", "recover", old, "--patch", str(better), "--json")
+    assert told["state"] == "succeeded"
+    assert world.repo.git("show", "main:a.txt") == "good\ntwo\nthree"
+    assert world.rows("SELECT state, replaces FROM patches ORDER BY created_at") == [
+        ("quarantined", None),
+        ("committed", old),
+    ]
+    [(repeats, task)] = world.rows(
+        "SELECT r.retry_of, t.retry_of FROM runs r JOIN tasks t ON t.run_id = r.id"
+        " WHERE r.retry_of IS NOT NULL"
+    )
+    assert repeats.startswith("run_")
+    assert task.startswith("task_")
+    assert_sound(world)
+
+
+def test_the_same_patch_is_tried_again_and_refused_again(world: World) -> None:
+    """Without a better diff the same one meets the target of today; what has not changed fails again."""
+    old = refuse_one(world)
+    told = tell(world, "patch", "recover", old, "--json", code=1)
+    assert told["state"] == "failed"
+    assert told["tasks"][0]["patch"]["state"] == "quarantined"
+    assert "claude" in tell(world, "patch", "recover", old, "--tool", "claude", code=2)
+
+
+def test_a_quarantined_patch_can_be_dropped_and_no_other(world: World) -> None:
+    """The reason and the operator are on record; again is refused."""
+    old = refuse_one(world)
+    told = tell(world, "patch", "drop", old, "--reason", "not worth it", "--operator", "ada", "--json")
+    assert told["state"] == "dropped"
+    assert "not worth it" in told["reason"]["message"]
+    assert "dropped" in tell(world, "patch", "drop", old, "--reason", "again", code=2)
+    said = "SELECT operator FROM events WHERE event_type = 'manual_override' AND trigger = 'drop'"
+    assert world.rows(said) == [("ada",)]
+    assert "changes nothing any more" in tell(world, "patch", "approve", old, code=2)
+
+
+# -- hands on the controls -----------------------------------------------------------------------------------
+
+
+def test_breakers_by_hand(world: World) -> None:
+    """A tool can be left alone and used again by a person, with a reason, and the list says so."""
+    land(world, ONE)
+    told = tell(world, "breaker", "trip", "claude", "--reason", "too dear", "--operator", "ada", "--json")
+    assert (told["tool"], told["state"], told["cooldown_seconds"]) == ("claude", "OPEN", 60.0)
+    [listed] = tell(world, "breaker", "list", "--json")
+    assert "ada: too dear" in listed["reason"]["message"]
+    assert "already" in tell(world, "breaker", "trip", "claude", "--reason", "x", code=2)
+    assert "claude" in tell(world, "breaker", "list")
+    told = tell(world, "breaker", "reset", "claude", "--reason", "paid", "--json")
+    assert (told["state"], told["failures"]) == ("CLOSED", 0)
+    assert_sound(world)
+
+
+def interrupted(world: World, command: str) -> None:
+    """Leave a run behind whose process was killed while a command of it ran."""
+    diff = world.repo.diff_of({"c.txt": "C\n"})
+    streams: dict[str, Any] = {
+        "ws": {"tasks": {"wait": {"command": command}, "t": {"patch": "p", "needs": ["wait"]}}},
+        "after": {"needs": ["ws"], "tasks": {"nothing": {"noop": True}}},
+    }
+    world.write_plan({"p": diff}, workstreams=streams)
+    command_line = world.run()
+    while not world.has_begun or not world.rows("SELECT id FROM uet_workers WHERE state = 'BUSY'"):
+        assert command_line.is_running, command_line.said
+    command_line.send(signal.SIGKILL)
+    assert command_line.ended() == KILLED
+
+
+def test_a_step_is_taken_as_done_by_hand_and_the_run_goes_on(world: World) -> None:
+    """While no process is at work on the run; the event says who and why."""
+    interrupted(world, "sleep 600")
+    told = tell(
+        world, "override", "force-complete", "ws/wait", "--reason", "did it", "--operator", "ada", "--json"
+    )
+    assert told["state"] == "completed"
+    resumed = world.resume()
+    assert resumed.ended() == 0, resumed.said
+    assert world.repo.git("show", "main:c.txt") == "C"
+    assert world.rows("SELECT operator FROM events WHERE event_type = 'manual_override'") == [("ada",)]
+    assert_sound(world)
+
+
+@pytest.mark.parametrize("words", [("force-fail", "ws/wait"), ("fail", "ws")])
+def test_a_failure_by_hand_goes_as_far_as_one_of_its_own(world: World, words: tuple[str, str]) -> None:
+    """What needs it ends too, nothing lands, and the run ends when it is resumed."""
+    head = world.repo.head("main")
+    interrupted(world, "sleep 600")
+    told = tell(world, "override", *words, "--reason", "never ends", "--json")
+    assert told["state"] == "failed"
+    resumed = world.resume()
+    assert resumed.ended() == 1, resumed.said
+    assert world.report()["state"] == "failed"
+    assert world.repo.head("main") == head
+    assert_sound(world)
+
+
+def test_overrides_obey_the_tables_and_the_living(world: World) -> None:
+    """What has ended stays ended, and what a process is at work on is its own."""
+    land(world, ONE)
+    assert "makes a patch" in tell(world, "override", "force-complete", "ws/x", "--reason", "r", code=2)
+    assert "stays ended" in tell(world, "override", "force-fail", "ws/x", "--reason", "r", code=2)
+    assert "stays ended" in tell(world, "override", "fail", "ws", "--reason", "r", code=2)
+    assert "stays ended" in tell(world, "override", "reset", "ws/x", "--reason", "r", code=2)
+    assert "not blocked" in tell(world, "override", "unblock", "ws/x", "--reason", "r", code=2)
+    interrupted(world, "sleep 600")
+    running = world.resume()
+    while (running.pid,) not in world.rows("SELECT pid FROM leases"):
+        assert running.is_running, running.said
+    assert "is held by" in tell(world, "override", "force-fail", "ws/wait", "--reason", "r", code=4)
+    running.send(signal.SIGKILL)
+    running.ended()
+
+
+# -- which patch was it? -------------------------------------------------------------------------------------
+
+
+def land_unseen(world: World, style: str) -> None:
+    """Land three patches, the second of which breaks a gate that nobody had asked."""
+    patches, base = {}, world.repo.head()
+    changes = {"x": {"b.txt": "B\n"}, "y": {"a.txt": "bad\ntwo\nthree\n"}, "z": {"c.txt": "C\n"}}
+    for name, files in changes.items():
+        before = world.repo.head()
+        world.repo.commit(files)
+        patches[name] = world.repo.git_bytes("diff", "--binary", "--full-index", before, "HEAD")
+    world.repo.git("reset", "-q", "--hard", base)
+    tasks = {name: {"patch": name, "gates": []} for name in changes}
+    world.write_plan(
+        patches, workstreams={"ws": {"gates": [], "tasks": tasks}}, gates=gates(*COUNT), landing=style
+    )
+    command = world.run()
+    assert command.ended() == 0, command.said
+
+
+@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+def test_the_patch_that_broke_a_gate_is_found(world: World, style: str) -> None:
+    """Whatever the style of the landing; the second time every verdict is known."""
+    land_unseen(world, style)
+    head = world.repo.head("main")
+    told = tell(world, "bisect", "ws", "--gate", "unit", "--json")
+    assert (told["state"], told["patch"]["task"]) == ("found", "ws/y")
+    assert told["reason"]["detail"]["gate"] == "unit"
+    again = tell(world, "bisect", "ws", "--gate", "unit", "--json")
+    assert again["patch"] == told["patch"]
+    assert again["asked"] == 0
+    assert world.repo.head("main") == head
+    assert_sound(world)
+
+
+def test_a_range_is_searched_as_well_and_green_or_always_red_is_said(world: World) -> None:
+    """Commits of people are found by their ids; exit code 1 when it fails from the beginning."""
+    start = world.repo.head("main")
+    land(world, ONE)
+    for number in range(4):
+        world.repo.commit({"n.txt": f"{number}\n"})
+    bad = world.repo.commit({"a.txt": "bad\n"}, "by hand")
+    world.repo.commit({"n.txt": "last\n"})
+    told = tell(world, "bisect", f"{start}..", "--gate", "unit", "--json")
+    assert (told["state"], told["commit"], told["patch"]) == ("found", bad, None)
+    assert tell(world, "bisect", "ws", "--gate", "unit", "--json")["state"] == "green"
+    assert "already" in tell(world, "bisect", f"{bad}..", "--gate", "unit", code=1)
+    assert "has no gate" in tell(world, "bisect", "ws", "--gate", "lint", code=2)
+    assert_sound(world)
