@@ -82,6 +82,27 @@ def test_check_as_json_has_the_order_and_the_gates(plan: Plan, repo: GitRepo) ->
     ]
 
 
+def test_check_tells_which_tasks_will_not_work_side_by_side(plan: Plan, repo: GitRepo) -> None:
+    """Those whose tools may write the same paths, unless one needs the other."""
+    (repo.path / "plan.yaml").write_text(
+        """\
+headgate: 1
+tools: {x: {run: [x, "{prompt}"]}}
+workstreams:
+  w:
+    tasks:
+      a: {tool: x, prompt: p, scope: ["src/**"]}
+      b: {tool: x, prompt: p, scope: ["src/b/**"]}
+      c: {tool: x, prompt: p, scope: ["/docs/**"]}
+      d: {tool: x, prompt: p, scope: ["/docs/d"], needs: [c]}
+"""
+    )
+    said = plan("check", "plan.yaml").output
+    assert "not side by side, as their tools may write the same paths" in said
+    assert [line.strip() for line in said.splitlines() if " and " in line] == ["w/a and w/b"]
+    assert json.loads(plan("check", "plan.yaml", "--json").output)["plan"]["serial"] == [["w/a", "w/b"]]
+
+
 def test_check_refuses_with_all_problems(plan: Plan, repo: GitRepo) -> None:
     """Problems are one error for the outermost edge to tell; as JSON they are listed with exit code 2."""
     write(repo, "headgate: 1\nnaem: x\nworkstreams: {w: {tasks: {t: {patch: none}}}}\n")

@@ -98,8 +98,13 @@ def _agreement(ended: Ended, conn: Connection) -> Iterator[str]:
         is_owed = step.is_critical and stream.state is WorkstreamState.COMPLETED
         if is_owed and step.state is not TaskState.COMPLETED:
             yield f"{stream.name} is completed, its critical task {step.name} is {step.state}"
+    newest = patches.present(ledger)
     for patch in ledger:
         stream, task = streams[patch.workstream_id], steps[patch.task_id or ""]
+        if patch is not newest[patch.task_id]:
+            if patch.state not in {PatchState.QUARANTINED, PatchState.DROPPED}:
+                yield f"{patch.id} is {patch.state}, and another patch of its task came after it"
+            continue
         lands = stream.state is WorkstreamState.COMPLETED and task.state is TaskState.COMPLETED
         if lands is not (patch.state is PatchState.COMMITTED):
             what = f"the patch of {stream.name}/{task.name}"
@@ -108,7 +113,7 @@ def _agreement(ended: Ended, conn: Connection) -> Iterator[str]:
         if patch.state is PatchState.QUARANTINED and not evidence.exists():
             yield f"there is no evidence of {patch.id}"
     for task_id, count in Counter(patch.task_id for patch in ledger).items():
-        if count > 1:
+        if count > 1 and steps[task_id].kind != "tool":
             yield f"{task_id} has {count} patches"
 
 

@@ -11,6 +11,45 @@ ALWAYS = 99
 BASE = {"shared": "base", "readme": "hello"}
 
 
+LIMIT = "refused by the provider"
+TOOL = {"run": ["agent", "{prompt_file}"], "rate_limit": [LIMIT]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plays:
+    """What comes of a tool, attempt by attempt.
+
+    Args:
+        bad: How it fails at first.
+        is_hopeless: Whether it fails like the last time ever after.
+        path: The file that it makes in the end.
+        text: What is in it.
+    """
+
+    bad: tuple[str, ...]
+    is_hopeless: bool
+    path: str
+    text: str
+
+    def play(self, number: int) -> str:
+        """Say how an attempt ends, from 0."""
+        if number < len(self.bad):
+            return self.bad[number]
+        return self.bad[-1] if self.is_hopeless else "good"
+
+    def left(self, play: str) -> bytes:
+        """Return the diff that the tool leaves."""
+        match play:
+            case "failed" | "nothing" | "limited":
+                return b""
+            case "garbage":
+                return b"garbage"
+            case _:
+                path = "secrets/key" if play == "forbidden" else self.path
+                text = f"{self.text} {play}" if play.startswith("red:") else self.text
+                return json.dumps({"path": path, "old": None, "new": text}).encode()
+
+
 @dataclass(kw_only=True)
 class PlanWorld:
     """A plan and what it is about.
@@ -20,12 +59,14 @@ class PlanWorld:
         files: What is on the target at first.
         patches: The patch files by name.
         failures: How often each command fails before it ends well.
+        plays: What each tool task's tool does.
     """
 
     plan: Plan
     files: dict[str, str]
     patches: dict[str, bytes]
     failures: dict[str, int]
+    plays: dict[str, Plays]
 
 
 @dataclass
@@ -34,6 +75,8 @@ class _Maker:
     patches: dict[str, bytes] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=lambda: dict(BASE))
+    plays: dict[str, Plays] = field(default_factory=dict)
+    on_tasks: list[str] = field(default_factory=list)
 
     def chance(self, likely: float) -> bool:
         return self.random.random() < likely
@@ -50,6 +93,7 @@ class _Maker:
             gates["unit"]["needs"] = ["lint"]
         for gate in gates.values():
             gate.update({"exclusive": self.chance(0.1), "retries": int(self.chance(0.2))})
+        self.on_tasks = [name for name, gate in gates.items() if "task" in gate["on"]]
         if gates and self.chance(0.03):
             self.files["readme"] = "red:lint"
         names = [f"w{number}" for number in range(self.random.choice((1, 2, 2, 3, 3, 4, 5)))]
@@ -60,10 +104,16 @@ class _Maker:
             "target": "main",
             "landing": self.random.choice(("merge", "squash", "rebase")),
             "gates": gates,
+            "tools": {"one": TOOL, "two": TOOL | {"max_concurrent": 1}},
+            "overlap": self.random.choice(("serial", "serial", "allow")),
             "workstreams": streams,
         }
         return PlanWorld(
-            plan=Plan.model_validate(plan), files=self.files, patches=self.patches, failures=self.failures
+            plan=Plan.model_validate(plan),
+            files=self.files,
+            patches=self.patches,
+            failures=self.failures,
+            plays=self.plays,
         )
 
     def workstream(self, name: str, before: list[str], gates: list[str]) -> dict[str, Any]:
@@ -89,9 +139,24 @@ class _Maker:
         if kind < 0.25:
             self.failures[label] = self.random.choice((0, 0, 0, 1, 2, ALWAYS))
             return {"command": "true", "max_retries": 2}
+        if kind < 0.4:
+            return self.tool(stream, number, [name for name in gates if name in self.on_tasks])
         name = f"{stream}-t{number}.patch"
         self.patches[name] = self.patch(stream, number, gates)
         return {"patch": name}
+
+    def tool(self, stream: str, number: int, gates: list[str]) -> dict[str, Any]:
+        label = f"{stream}/t{number}"
+        bad = ["failed", "nothing", "garbage", "forbidden", *(f"red:{gate}" for gate in gates)]
+        count = self.random.choice((0, 0, 1, 1, 2, ALWAYS))
+        plays = [self.random.choice(bad) for _ in range(min(count, 2))]
+        if self.chance(0.2):
+            plays.insert(0, "limited")
+        self.plays[label] = Plays(
+            bad=tuple(plays), is_hopeless=count == ALWAYS, path=f"{stream}/{number}", text=f"<{label}>"
+        )
+        task: dict[str, Any] = {"tool": self.random.choice(("one", "two")), "max_retries": 2}
+        return task | {"scope": [f"{stream}/{number}"] if self.chance(0.6) else None}
 
     def patch(self, stream: str, number: int, gates: list[str]) -> bytes:
         kind = self.random.random()

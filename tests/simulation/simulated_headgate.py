@@ -47,6 +47,9 @@ SETTINGS = Settings.model_validate(
         "recovery_window": "2s",
         "retry_delay": timedelta(milliseconds=100),
         "retry_delay_max": "1s",
+        "rate_limit_rest": timedelta(milliseconds=300),
+        "breaker_threshold": 3,
+        "breaker_cooldown": timedelta(milliseconds=500),
     }
 )
 
@@ -243,7 +246,9 @@ class Scene:
         self.fence: Any = None
         self.repository = SimulatedRepository(world, plan.files)
         self.checkout = Checkout(world, self.repository, exists=world.random.random() < 0.3)
-        self.bench = Bench(world=world, repository=self.repository, manners=bench, failures=plan.failures)
+        self.bench = Bench(
+            world=world, repository=self.repository, manners=bench, failures=plan.failures, plays=plan.plays
+        )
         self.paths = StatePaths(root=world.folder, slots=world.folder / "slots")
         world.folder.mkdir(parents=True)
         shutil.copyfile(template, self.paths.database)

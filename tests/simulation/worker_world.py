@@ -8,9 +8,11 @@ from typing import Any
 
 from headgate.errors import WorkerProtocolError
 from headgate.uet.gate_runner import GateOutcome
+from headgate.uet.tool_capture import Capture, Captured
 from headgate.workers.protocol import Cancel, GateJob, Heartbeat, Message, Ready, Result, Shutdown
 from headgate.workers.slots import Slot
 from simulation.git_world import SimulatedRepository
+from simulation.plans import LIMIT, Plays
 from simulation.virtual_loop import OWNER
 from simulation.virtual_world import Process, World
 
@@ -40,12 +42,14 @@ class Bench:
 
     Args:
         failures: How often each command fails before it ends well.
+        plays: What each tool task's tool does.
     """
 
     world: World
     repository: SimulatedRepository
     manners: Manners
     failures: Mapping[str, int]
+    plays: Mapping[str, Plays]
     runs: dict[str, int] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)
 
@@ -54,6 +58,8 @@ class Bench:
         seconds = self.world.random.random()
         if self._is(self.manners.timeouts):
             return GateOutcome(passed=False, timed_out="wall", message="it took too long", exit_code=137)
+        if job.capture is not None:
+            return self._of_tool(job, job.capture)
         if job.job_id.startswith("task_"):
             count = self.runs[job.gate.name] = self.runs.get(job.gate.name, 0) + 1
             passed = count > self.failures[job.gate.name]
@@ -63,6 +69,25 @@ class Bench:
             passed = passed and not (first and self._is(self.manners.flaky))
         return GateOutcome(
             passed=passed, exit_code=int(not passed), seconds=seconds, message="" if passed else "it is red"
+        )
+
+    def _of_tool(self, job: GateJob, capture: Capture) -> GateOutcome:
+        """Let a tool end, and take what it left."""
+        plays = self.plays[job.gate.name]
+        number = self.runs[job.gate.name] = self.runs.get(job.gate.name, -1) + 1
+        play = plays.play(number)
+        left = plays.left(play)
+        capture.diff_path.parent.mkdir(parents=True, exist_ok=True)
+        capture.diff_path.write_bytes(left)
+        job.log_path.write_text(LIMIT if play == "limited" else "")
+        passed = play not in {"failed", "limited"}
+        self.world.trace(f"{job.gate.name}: the tool has {play}")
+        return GateOutcome(
+            passed=passed,
+            exit_code=int(not passed),
+            seconds=0.1,
+            message="" if passed else "it failed",
+            captured=Captured(bytes=len(left)),
         )
 
     def fate(self, job: GateJob) -> str:

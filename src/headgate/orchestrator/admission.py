@@ -46,6 +46,21 @@ def examine(repository: Repository, loaded: LoadedPlan, left_behind: Landing | N
         RepositoryError: The target is missing, or is checked out with uncommitted changes.
     """
     target = repository.resolve_target(loaded.plan.target)
+    see_to_checkout(repository, target, left_behind)
+    return Admission(loaded=loaded, target=target)
+
+
+def see_to_checkout(repository: Repository, target: Target, left_behind: Landing | None) -> None:
+    """Make sure that a checkout of the target can follow it; write nothing but what an earlier process owes.
+
+    Args:
+        repository: Where the target is.
+        target: The branch.
+        left_behind: A move of it whose process ended before it could move the checkout along.
+
+    Raises:
+        RepositoryError: The target is checked out with uncommitted changes.
+    """
     checkout = checked_out_at(repository, target.ref)
     if checkout is not None and left_behind is not None and left_behind.new == target.commit:
         fast_forward_checkout(repository, checkout, left_behind.old, left_behind.new)
@@ -54,7 +69,6 @@ def examine(repository: Repository, loaded: LoadedPlan, left_behind: Landing | N
             f"{target.ref} is checked out in {checkout} with uncommitted changes ({'; '.join(what)}); "
             "commit or stash them first, or let the plan land on another branch"
         )
-    return Admission(loaded=loaded, target=target)
 
 
 def create(conn: Connection, repository: Repository, admission: Admission, *, at: datetime) -> RunId:
@@ -113,9 +127,17 @@ def _task_rows(run_id: RunId, loaded: LoadedPlan, ids: dict[str, WorkstreamId]) 
                 position=position,
                 is_critical=task.critical,
                 kind=str(task.kind),
-                spec={"patch": str(loaded.patch_path(name, task_name).absolute())} if task.patch else {},
+                spec=_spec(loaded, name, task_name),
                 max_retries=task.max_retries,
             )
+
+
+def _spec(loaded: LoadedPlan, workstream: str, task: str) -> dict[str, str]:
+    """Say what a task needs that lies beside the plan: its patch, or what its tool is asked."""
+    planned = loaded.plan.workstreams[workstream].tasks[task]
+    if planned.patch:
+        return {"patch": str(loaded.patch_path(workstream, task).absolute())}
+    return {"prompt": loaded.prompt_text(workstream, task)} if planned.tool else {}
 
 
 def _task_needs(

@@ -10,18 +10,24 @@ it needs.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial, singledispatchmethod
+from typing import Literal
 
+from headgate.db.columns import EPOCH
 from headgate.db.dao import patches, runs, tasks, workstreams
+from headgate.db.dao.tool_runs import ToolRun
 from headgate.db.transitions import Step
 from headgate.ids import PatchId, TaskId, WorkstreamId, new_id
 from headgate.orchestrator import messages as msg
 from headgate.orchestrator.lane import Car, Judgement, Lane, Opinion, Tip
 from headgate.orchestrator.picture import PatchNode, RunNode, TaskNode, WorkstreamNode
 from headgate.orchestrator.task_scheduler import TaskScheduler
+from headgate.orchestrator.tool_desk import ToolDesk, key_of
 from headgate.plan.model import TaskKind
 from headgate.reasons import Reason, ReasonCode
+from headgate.recovery.circuit_breaker import COOLDOWN, THRESHOLD, Breakers, Change, Probe
 from headgate.recovery.retry_handler import RetryPolicy
 from headgate.state.patch_ledger import PATCH_LEDGER, PatchState
 from headgate.state.propagation import WorkstreamFact, derive_run
@@ -42,7 +48,12 @@ class Core:
         capacity: How many tasks of each kind may be running at once.
         window: How many patches of a lane may be applied and wait for their gates.
         lookahead: How far ahead of its lane a workstream's patches may be produced.
-        retries: When a task without a patch is tried again.
+        retries: When a task is tried again.
+        breaker_threshold: How many failures of a tool in a row open its breaker.
+        breaker_cooldown: How long a breaker stays open.
+        budget_usd: What the tools may cost, all together, instead of what the plan says.
+        reviewers: How many people the settings want to approve each patch; the plan may want more.
+        now: The time; set anew by the shell before whatever it calls.
     """
 
     def __init__(
@@ -54,13 +65,29 @@ class Core:
         window: int,
         lookahead: int = 16,
         retries: RetryPolicy | None = None,
+        breaker_threshold: int = THRESHOLD,
+        breaker_cooldown: timedelta = COOLDOWN,
+        budget_usd: float | None = None,
+        reviewers: int = 0,
+        now: datetime = EPOCH,
     ) -> None:
+        self.now = now
         self.run = run
         self._worker_id = worker_id
         self._window = window
         self._retries = retries or RetryPolicy()
-        self._scheduler = TaskScheduler(capacity=capacity, lookahead=lookahead)
         self._tasks = {task.id: task for ws in run.order for task in ws.tasks}
+        self._reviewers = reviewers
+        self._unapproved: dict[PatchId, TaskNode] = {}
+        self._given_up: frozenset[Probe] = frozenset()
+        breakers = Breakers(
+            run.breakers,
+            is_running=self._is_probing,
+            threshold=breaker_threshold,
+            cooldown=breaker_cooldown,
+        )
+        self._desk = ToolDesk(run.plan, run.spent, breakers, budget_usd=budget_usd or run.plan.budget_usd)
+        self._scheduler = TaskScheduler(capacity=capacity, lookahead=lookahead, hold=self._held_by)
         self._workstreams = {ws.id: ws for ws in run.order}
         self._next_to_land = 0
         self._landing: WorkstreamNode | None = None
@@ -71,7 +98,8 @@ class Core:
         self._stirred: dict[WorkstreamId, WorkstreamNode] = {}
         self._cancelled: dict[str, Reason] = {}
         self.obstacle: str | None = None
-        self.is_draining = False
+        self.exhausted = self._desk.run_exhausted()
+        self.is_draining = self.exhausted is not None
         self.tasks_total = len(self._tasks)
         self.tasks_ended = sum(task.has_left for task in self._tasks.values())
 
@@ -151,9 +179,12 @@ class Core:
     @_hear.register
     def _(self, event: msg.PatchTaken) -> None:
         task = self._tasks[event.task]
-        if task.state is not TaskState.RUNNING:
+        if task.state is not TaskState.RUNNING or _is_of_another_attempt(event.tool_run, task):
             return
-        self._scheduler.finished(task)
+        self._finished(task)
+        self._paid(event.tool_run)
+        if task.kind is TaskKind.TOOL:
+            self._note(self._desk.breakers.succeeded(str(task.plan.tool), task.id, task.attempt))
         row = event.patch
         task.patch = PatchNode(id=PatchId(row.id), head=row.head, state=PatchState.CREATED)
         self._out.patches.append((row, event.diff))
@@ -161,8 +192,7 @@ class Core:
         if event.refusal is None:
             task.material = event.material
             self._move_patch(task, patches.validate(task.patch.head))
-            self._move_patch(task, patches.enqueue(task.patch.head))
-            self._stir(task.workstream)
+            self._accept(task)
             return
         if event.is_policy:
             self._move_patch(task, patches.validate(task.patch.head))
@@ -175,7 +205,7 @@ class Core:
         task = self._tasks[event.task]
         if task.state is not TaskState.RUNNING:
             return
-        self._scheduler.finished(task)
+        self._finished(task)
         self._give_task_up(task, event.reason)
 
     @_hear.register
@@ -185,7 +215,7 @@ class Core:
             return
         if event.refusal is None:
             task.material = event.material
-            self._stir(task.workstream)
+            self._accept(task)
             return
         self._move_patch(task, patches.apply_failed(_patch(task).head, event.refusal))
         self._quarantine(task, event.refusal, "apply_attempts_exhausted")
@@ -196,7 +226,7 @@ class Core:
         task = self._tasks[event.task]
         if task.state is not TaskState.RUNNING or task.attempt != event.attempt:
             return
-        self._scheduler.finished(task)
+        self._finished(task)
         reason = event.reason or _missing_reason(task.label)
         if event.end is msg.StepEnd.DONE:
             self._move_task(task, tasks.produced(task.head))
@@ -208,6 +238,45 @@ class Core:
             self._try_again(task, reason)
         else:
             self._give_task_up(task, reason)
+
+    @_hear.register
+    def _(self, event: msg.ToolEnded) -> None:
+        task = self._tasks[event.task]
+        if task.state is not TaskState.RUNNING or task.attempt != event.attempt:
+            return
+        self._finished(task)
+        self._paid(event.tool_run)
+        breakers, tool = self._desk.breakers, str(task.plan.tool)
+        match event.end:
+            case msg.ToolEnd.LOST:
+                self._note(breakers.released(tool, task.id, task.attempt))
+                self._lose(task, event.reason)
+            case msg.ToolEnd.LIMITED:
+                self._note(breakers.released(tool, task.id, task.attempt))
+                self._rest(str(task.plan.tool), event.seconds)
+                self._put_off(task, event.reason, event.seconds)
+            case msg.ToolEnd.FAILED:
+                self._note(breakers.failed(tool, task.id, task.attempt, event.reason, self.now))
+                self._try_tool_again(task, event.reason, trigger="execution_failed")
+
+    @_hear.register
+    def _(self, event: msg.ToolDue) -> None:
+        self._scheduler.release(self._desk.rest_over(event.tool))
+
+    @_hear.register
+    def _(self, event: msg.BreakersRead) -> None:
+        self._given_up = event.given_up
+        self._desk.breakers.refresh(event.rows)
+        for tool in self.run.plan.tools:
+            self._scheduler.release(key_of(tool))
+
+    @_hear.register
+    def _(self, event: msg.ApprovalsRead) -> None:
+        for patch_id, count in event.counts.items():
+            task = self._unapproved.get(patch_id)
+            if task is not None:
+                _patch(task).approvals = count
+                self._accept(task)
 
     @_hear.register
     def _(self, event: msg.RetryDue) -> None:
@@ -406,12 +475,13 @@ class Core:
             case TaskState.QUEUED:
                 self._scheduler.queue(task)
             case TaskState.RUNNING:
+                if task.kind is TaskKind.TOOL:
+                    self._note(self._desk.breakers.released(str(task.plan.tool), task.id, task.attempt))
                 self._lose(task, _lost_with_its_process(task))
             case TaskState.RETRYING:
-                longest = self._retries.wait(task.id, task.retries).total_seconds()  # the clock may jump back
-                seconds = min(task.delay, longest)
-                effect = msg.WaitForRetry(task=task.id, attempt=task.attempt, seconds=seconds)
-                self._out.effects.append(effect)
+                self._out.effects.append(
+                    msg.WaitForRetry(task=task.id, attempt=task.attempt, seconds=task.delay)
+                )
             case TaskState.VALIDATING:
                 self._take_up_patch(task, _patch(task))
 
@@ -458,21 +528,93 @@ class Core:
         match task.kind:
             case TaskKind.NOOP:
                 self._out.guesses.append(msg.DoNothing(task=task.id, attempt=task.attempt))
+            case TaskKind.TOOL if workstream.lane is not None:
+                self._desk.began(task)
+                self._note(self._desk.breakers.started(str(task.plan.tool), task.id, task.attempt, self.now))
+                self._out.effects.append(
+                    msg.RunTool(
+                        task=task.id,
+                        attempt=task.attempt,
+                        tip=workstream.lane.settled,
+                        budget_usd=self._desk.left_for(task),
+                    )
+                )
             case TaskKind.COMMAND if workstream.base is not None:
                 work = msg.RunCommand(task=task.id, attempt=task.attempt, tip=workstream.base)
                 self._out.effects.append(work)
             case _:
                 self._out.effects.append(msg.TakePatch(task=task.id))
 
+    def _held_by(self, task: TaskNode) -> str | None:
+        """Say what a queued task has to wait for besides a worker."""
+        hold = self._desk.hold(task, self.now) if task.kind is TaskKind.TOOL else None
+        if hold is not None and hold.seconds is not None:
+            effect = msg.WaitForTool(tool=str(task.plan.tool), seconds=hold.seconds)
+            self._out.effects.append(effect)
+        return hold.until_released if hold is not None else None
+
+    def _is_probing(self, probe: Probe) -> bool:
+        """Tell whether the attempt that tries a tool out is still worked on."""
+        task = self._tasks.get(TaskId(probe.task))
+        if task is None:
+            return probe not in self._given_up
+        return task.state is TaskState.RUNNING and task.attempt == probe.attempt
+
+    def _note(self, change: Change | None) -> None:
+        """Record what something says about a tool's breaker."""
+        if change is not None:
+            self._out.breakers.append(change)
+
+    def _finished(self, task: TaskNode) -> None:
+        """Let others have the room, and the tool, of a task that is not being produced any more."""
+        self._scheduler.finished(task)
+        if task.kind is TaskKind.TOOL:
+            for held_by in self._desk.ended(task):
+                self._scheduler.release(held_by)
+
+    def _paid(self, tool_run: ToolRun | None) -> None:
+        """Note what an attempt has cost; a run that has cost what it may cost stops, to be resumed."""
+        if tool_run is None:
+            return
+        self._out.tool_runs.append(tool_run)
+        self._desk.paid(tool_run)
+        self.exhausted = self._desk.run_exhausted()
+        self.is_draining = self.is_draining or self.exhausted is not None
+
+    def _rest(self, tool: str, seconds: float) -> None:
+        """Leave a tool alone for a while."""
+        if self._desk.rest(tool):
+            self._out.effects.append(msg.WaitForTool(tool=tool, seconds=seconds))
+
+    @property
+    def unapproved(self) -> Sequence[PatchId]:
+        """The patches that wait to be approved; may be asked for from any thread."""
+        return tuple(self._unapproved)
+
+    def _accept(self, task: TaskNode) -> None:
+        """Let a patch that is in order into its lane, once as many people want it as have to."""
+        patch = _patch(task)
+        if patch.state is PatchState.VALIDATED and not task.has_left:
+            if patch.approvals < max(task.reviewers, self._reviewers):
+                self._unapproved[patch.id] = task
+                return
+            self._move_patch(task, patches.enqueue(patch.head))
+        self._unapproved.pop(patch.id, None)
+        self._stir(task.workstream)
+
     # -- another attempt -------------------------------------------------------------------------------------
 
-    def _try_again(self, task: TaskNode, reason: Reason) -> None:
+    def _try_again(
+        self,
+        task: TaskNode,
+        reason: Reason,
+        *,
+        trigger: Literal["execution_failed", "validation_failed"] = "execution_failed",
+    ) -> None:
         """Let a failed attempt be followed by another, after a while."""
         task.retries += 1
         wait = self._retries.wait(task.id, task.retries)
-        step = tasks.retry(
-            task.head, reason, trigger="execution_failed", after=wait, retry_count=task.retries
-        )
+        step = tasks.retry(task.head, reason, trigger=trigger, after=wait, retry_count=task.retries)
         self._move_task(task, step, reason)
         effect = msg.WaitForRetry(task=task.id, attempt=task.attempt, seconds=wait.total_seconds())
         self._out.effects.append(effect)
@@ -486,6 +628,29 @@ class Core:
         step = tasks.retry(task.head, reason, trigger="worker_lost", lost_count=task.losses)
         self._move_task(task, step, reason)
         self._requeue(task)
+
+    def _try_tool_again(
+        self, task: TaskNode, reason: Reason, *, trigger: Literal["execution_failed", "validation_failed"]
+    ) -> None:
+        """Let a tool make another patch, told what was wrong, or give the task up."""
+        is_of_the_patch = trigger == "validation_failed"
+        too_much = self._desk.exhausted(task)
+        if too_much is None and task.retries < task.plan.max_retries:
+            self._try_again(task, reason, trigger=trigger)
+            return
+        step = tasks.fail(
+            task.head,
+            too_much or reason,
+            trigger="validation_failed" if is_of_the_patch else "retries_exhausted",
+        )
+        self._move_task(task, step, too_much or reason)
+        self._agenda.append(partial(self._task_ended, task))
+
+    def _put_off(self, task: TaskNode, reason: Reason, seconds: float) -> None:
+        """Try again when the tool's provider lets it; that is no failure of the task."""
+        step = tasks.retry(task.head, reason, trigger="execution_failed", after=timedelta(seconds=seconds))
+        self._move_task(task, step, reason)
+        self._out.effects.append(msg.WaitForRetry(task=task.id, attempt=task.attempt, seconds=seconds))
 
     def _requeue(self, task: TaskNode) -> None:
         self._move_task(task, tasks.requeue(task.head))
@@ -561,7 +726,14 @@ class Core:
     # -- the end of a task -----------------------------------------------------------------------------------
 
     def _fail_task(self, task: TaskNode, reason: Reason) -> None:
+        """End a task whose patch was refused, or let its tool make another one.
+
+        Also where the base is as red and nobody is to blame: the tool may have been asked to mend just that.
+        """
         task.material = None
+        if task.kind is TaskKind.TOOL:
+            self._try_tool_again(task, reason, trigger="validation_failed")
+            return
         self._move_task(task, tasks.fail(task.head, reason, trigger="validation_failed"), reason)
         self._agenda.append(partial(self._task_ended, task))
 
@@ -571,6 +743,7 @@ class Core:
         if workstream.has_ended:
             return
         workstream.open_tasks -= 1
+        self._scheduler.release(task.id)
         self._stir(workstream)
         for name in workstream.dependents[task.name]:
             dependent = workstream.by_name[name]
@@ -634,8 +807,10 @@ class Core:
         if task.has_left:
             return
         if task.state is TaskState.RUNNING:
-            self._scheduler.finished(task)
-            if task.kind is TaskKind.COMMAND:
+            self._finished(task)
+            if task.kind is TaskKind.TOOL:
+                self._note(self._desk.breakers.released(str(task.plan.tool), task.id, task.attempt))
+            if task.kind in {TaskKind.COMMAND, TaskKind.TOOL}:
                 self._out.effects.append(msg.StopCommand(task=task.id))
         task.material = None
         self._move_task(task, tasks.cancel(task.head, reason), reason)
@@ -816,6 +991,10 @@ def _patch(task: TaskNode) -> PatchNode:
     if task.patch is None:
         raise RuntimeError(f"task {task.label} has no patch")
     return task.patch
+
+
+def _is_of_another_attempt(tool_run: ToolRun | None, task: TaskNode) -> bool:
+    return tool_run is not None and tool_run.attempt != task.attempt
 
 
 def _is_final(patch: PatchNode) -> bool:

@@ -5,11 +5,11 @@ it ends the process's part of the run and leaves the records as they are.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor as Threads
 from functools import lru_cache, partial, singledispatchmethod
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
@@ -27,10 +27,12 @@ from headgate.orchestrator.core import Core
 from headgate.orchestrator.gatekeeper import Gatekeeper, Subject
 from headgate.orchestrator.lane import Tip
 from headgate.orchestrator.picture import PatchNode, TaskNode, WorkstreamNode
+from headgate.orchestrator.tool_runner import Made, ToolRunner
+from headgate.plan.model import TaskKind
 from headgate.reasons import Reason, ReasonCode
 from headgate.settings import Settings
 from headgate.uet.checkout import checked_out_at, fast_forward_blockers, fast_forward_checkout
-from headgate.uet.executor import Committed, Executor, Order, Piece, Taken, summary_of
+from headgate.uet.executor import Committed, Executor, Order, Origin, Piece, Taken, summary_of
 from headgate.uet.intake import Intake
 from headgate.uet.policy import Policy
 from headgate.uet.repository import RefMoved, Repository
@@ -49,6 +51,7 @@ class Effects:
     Args:
         core: Whose pictures are looked at; never changed here.
         commands: Runs the tasks that are commands.
+        tools: Has tools make patches.
         fence: Raises when this process must not touch the target any more.
         warn: Told of something that people should know although the run goes on.
     """
@@ -61,6 +64,7 @@ class Effects:
         executor: Executor,
         gatekeeper: Gatekeeper,
         commands: CommandRunner,
+        tools: ToolRunner,
         database: Database,
         settings: Settings,
         clock: Clock,
@@ -70,7 +74,7 @@ class Effects:
         threads: Threads,
     ) -> None:
         self._core, self._repository, self._executor = core, repository, executor
-        self._commands, self._fence = commands, fence
+        self._commands, self._tools, self._fence = commands, tools, fence
         self._gatekeeper, self._database, self._clock = gatekeeper, database, clock
         self._quarantine, self._warn, self._threads = quarantine_folder, warn, threads
         self._moved: dict[WorkstreamId, float] = {}
@@ -124,8 +128,20 @@ class Effects:
         return await self._commands.run(self._core.task(effect.task), effect.attempt, effect.tip)
 
     @_do.register
+    async def _(self, effect: msg.RunTool) -> msg.Event | None:
+        task = self._core.task(effect.task)
+        prompt = await self._in_thread(self._tools.prompt_of, task)
+        made = await self._tools.run(
+            task, effect.attempt, effect.tip, prompt=prompt, budget_usd=effect.budget_usd
+        )
+        if made is None or isinstance(made, msg.ToolEnded):
+            return made
+        return await self._in_thread(self._take_made, task, made, effect.tip)
+
+    @_do.register
     async def _(self, effect: msg.StopCommand) -> msg.Event | None:
         self._commands.stop(effect.task)
+        self._tools.stop(effect.task)
         return None
 
     @_do.register
@@ -189,11 +205,31 @@ class Effects:
         taken = self._executor.take(Path(task.file or ""), self._order(task), base_tree=base.tree)
         return msg.PatchTaken(
             task=task.id,
-            patch=self._ledger_entry(task, taken, base),
+            patch=self._ledger_entry(
+                task, taken, base, origin={"kind": "ready", "file": task.file, "task": task.label}
+            ),
             diff=taken.diff,
             material=taken.intake if taken.refusal is None else None,
             refusal=taken.refusal,
             is_policy=taken.violates,
+        )
+
+    def _take_made(self, task: TaskNode, made: Made, base: Tip) -> msg.PatchTaken:
+        taken = self._executor.take_again(made.diff, self._order(task), base_tree=base.tree)
+        origin = {
+            "kind": "tool",
+            "tool": made.tool_run.tool,
+            "attempt": made.tool_run.attempt,
+            "task": task.label,
+        }
+        return msg.PatchTaken(
+            task=task.id,
+            patch=self._ledger_entry(task, taken, base, origin=origin, replaces=made.replaces),
+            diff=taken.diff,
+            material=taken.intake if taken.refusal is None else None,
+            refusal=taken.refusal,
+            is_policy=taken.violates,
+            tool_run=made.tool_run,
         )
 
     def _take_again(self, task: TaskNode) -> msg.PatchRestored | None:
@@ -345,9 +381,18 @@ class Effects:
 
     def _order(self, task: TaskNode) -> Order:
         policy = self._policy_of(task.workstream.plan.policy, task.plan.policy)
-        return Order(label=task.label, task=task.plan, policy=policy)
+        origin: Origin = "tool" if task.kind is TaskKind.TOOL else "ready"
+        return Order(label=task.label, task=task.plan, policy=policy, origin=origin)
 
-    def _ledger_entry(self, task: TaskNode, taken: Taken, base: Tip) -> PatchRow:
+    def _ledger_entry(
+        self,
+        task: TaskNode,
+        taken: Taken,
+        base: Tip,
+        *,
+        origin: Mapping[str, Any],
+        replaces: str | None = None,
+    ) -> PatchRow:
         run = self._core.run
         patch_id = PatchId(new_id("patch"))
         return PatchRow(
@@ -357,7 +402,8 @@ class Effects:
             task_id=task.id,
             base_ref=run.target,
             base_commit=base.commit,
-            origin={"kind": "ready", "file": task.file, "task": task.label},
+            origin=origin,
+            replaces=replaces or task.replaces,
             summary=summary_of(self._order(task), taken.intake),
             **taken.facts(),
         )

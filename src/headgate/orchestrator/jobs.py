@@ -1,15 +1,17 @@
 """Turning a plan's gate and a commit into a job for the pool."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from headgate.orchestrator.lane import Tip
 from headgate.orchestrator.picture import TaskNode
-from headgate.plan.model import GateDefinition, Plan
+from headgate.plan.model import GateDefinition, Plan, ToolDefinition
 from headgate.settings import Settings
+from headgate.tools.adapters import command_of
 from headgate.uet.gate_runner import GateSpec, Limits
 from headgate.uet.repository import Repository
+from headgate.uet.tool_capture import Capture
 from headgate.uet.verdict_keys import VerdictKeys
 from headgate.workers.protocol import GateJob
 
@@ -23,6 +25,7 @@ class JobMaker:
         repository: Where the trees are.
         environment: What gates get of the environment.
         logs: Where their output is kept.
+        secret_of: Gives the value of an environment variable that only the tools which name it may see.
     """
 
     def __init__(
@@ -32,7 +35,10 @@ class JobMaker:
         repository: Repository,
         environment: Mapping[str, str],
         logs: Path,
+        *,
+        secret_of: Callable[[str], str | None] = os.environ.get,
     ) -> None:
+        self._secret_of = secret_of
         self._plan, self._settings, self._logs = plan, settings, logs
         limits = settings.limits
         self._limits = Limits(
@@ -90,6 +96,57 @@ class JobMaker:
             keep=self._plan.keep,
             prepare=self._plan.prepare,
             prepare_digest=self.keys.prepare_digest(tip.tree),
+        )
+
+    def tool_of(self, task: TaskNode) -> ToolDefinition:
+        """Return the tool of a task that has one."""
+        return self._plan.tools[str(task.plan.tool)]
+
+    def tool(
+        self, task: TaskNode, attempt: int, tip: Tip, *, prompt: str, budget_usd: float | None
+    ) -> GateJob:
+        """Make the job of having a task's tool make a patch on a commit."""
+        tool, settings = self.tool_of(task), self._settings
+        command = command_of(tool, prompt=prompt, budget_usd=budget_usd)
+        timeout = task.plan.timeout or tool.timeout or settings.command_timeout
+        limits = tool.limits
+        spec = GateSpec(
+            name=task.label,
+            run=_words(command.run),
+            timeout=timeout.total_seconds(),
+            idle_timeout=tool.idle_timeout.total_seconds() if tool.idle_timeout else None,
+            expect=tool.expect,
+            env={**command.env, "HEADGATE_ATTEMPT": str(attempt)},
+            secret_env={name: value for name in tool.secrets if (value := self._secret_of(name)) is not None},
+            grace=settings.kill_grace.total_seconds(),
+            limits=Limits(
+                cpu_seconds=round(limits.cpu.total_seconds()) if limits.cpu else self._limits.cpu_seconds,
+                memory_bytes=limits.memory or self._limits.memory_bytes,
+                processes=limits.processes or self._limits.processes,
+                file_bytes=limits.file_size or self._limits.file_bytes,
+            ),
+            log_head=settings.log_head_bytes,
+            log_tail=settings.log_tail_bytes,
+        )
+        job_id = f"{task.id}.{attempt}"
+        return GateJob(
+            job_id=job_id,
+            commit=tip.commit,
+            gate=spec,
+            log_path=self._logs / f"{job_id}.log",
+            attempt=attempt,
+            keep=self._plan.keep,
+            prepare=self._plan.prepare,
+            prepare_digest=self.keys.prepare_digest(tip.tree),
+            capture=Capture(
+                mode=str(command.capture),
+                diff_path=self._logs / f"{job_id}.diff",
+                prompt=prompt,
+                stdin=command.stdin,
+                max_bytes=settings.max_patch_bytes,
+                task=task.label,
+                exclude=command.exclude,
+            ),
         )
 
     def _spec(self, name: str, gate: GateDefinition) -> GateSpec:

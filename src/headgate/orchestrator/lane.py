@@ -169,12 +169,15 @@ class Lane(Generic[P]):
         return car
 
     def derail(self) -> tuple[Car[P], list[Car[P]]]:
-        """Take the failed front off, and everything behind it, which will be applied anew; return both."""
+        """Take the failed front off, and everything behind it, which will be applied anew; return both.
+
+        The front's passenger keeps its place for as long as it has not ended: it may come with another patch.
+        """
         front, *behind = self.chain
         self.chain.clear()
         self.applying = None
         self.held = None
-        self._next = self.order.index(front.passenger) + 1
+        self._next = self.order.index(front.passenger)
         return front, behind
 
     def remove(self, passenger: P) -> list[Car[P]]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from headgate.db.dao import intents, patches, runs, tasks, workstreams
+from headgate.db.dao import breakers, intents, patches, runs, tasks, tool_runs, workstreams
 from headgate.db.dao.intents import Intent
 from headgate.db.dao.patches import PatchRow
 from headgate.db.dao.runs import RunRow
@@ -39,7 +39,7 @@ def load(
     """
     row = runs.get(conn, run_id)
     plan = Plan.from_json(row.plan)
-    newest = {patch.task_id: patch for patch in patches.of_run(conn, run_id)}
+    newest = patches.present(patches.of_run(conn, run_id))
     rows_of: dict[str, list[TaskRow]] = {}
     for task in tasks.of_run(conn, run_id):
         rows_of.setdefault(task.workstream_id, []).append(task)
@@ -55,7 +55,10 @@ def load(
         _restore(node, ws, meant.get(ws.id, []), repository)
         heads.update((entity.id, entity.head) for entity in (ws, *mine))
     heads.update((patch.id, patch.head) for patch in newest.values())
-    return _run(row, plan, nodes, repository), heads
+    run = _run(row, plan, nodes, repository)
+    run.breakers = breakers.all_of(conn)
+    run.spent = tool_runs.spent_by_task(conn, run_id)
+    return run, heads
 
 
 def _run(row: RunRow, plan: Plan, nodes: dict[str, WorkstreamNode], repository: Repository) -> RunNode:
@@ -148,10 +151,26 @@ def _task(
         retries=row.retry_count,
         losses=row.lost_count,
         file=row.spec.get("patch"),
-        delay=max(0.0, (row.not_before - now).total_seconds()) if row.not_before else 0.0,
+        request=row.spec.get("prompt", ""),
+        reviewers=reviewers_of(plan, workstream.name, row.name),
+        replaces=row.spec.get("replaces"),
+        delay=_delay(row, now),
         reason=row.reason,
         patch=_patch(patch) if patch else None,
     )
+
+
+def reviewers_of(plan: Plan, workstream: str, task: str) -> int:
+    """Say how many people the plan wants to approve a task's patch: the strictest layer decides."""
+    return max((layer.reviewers or 0 for layer in plan.policy_layers(workstream, task)), default=0)
+
+
+def _delay(row: TaskRow, now: datetime) -> float:
+    """Return the seconds until its next attempt, though the clock jumped back: never more than was meant."""
+    if row.not_before is None:
+        return 0.0
+    left, wanted = row.not_before - now, row.not_before - row.changed_at
+    return max(0.0, min(left, wanted).total_seconds())
 
 
 def _patch(row: PatchRow) -> PatchNode:

@@ -10,11 +10,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Self
 
+from headgate.db.dao.breakers import BreakerRow
 from headgate.db.dao.patches import PatchRow
+from headgate.db.dao.tool_runs import ToolRun
 from headgate.db.transitions import Step
 from headgate.ids import PatchId, TaskId, WorkstreamId
 from headgate.orchestrator.lane import Judgement, Tip
 from headgate.reasons import Reason
+from headgate.recovery.circuit_breaker import Change as BreakerChange
+from headgate.recovery.circuit_breaker import Probe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +35,11 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class PatchTaken:
-    """A task gave a patch: its row, its bytes, and either what was made of it or why it is refused."""
+    """A task gave a patch: its row, its bytes, and either what was made of it or why it is refused.
+
+    Args:
+        tool_run: How the tool that made it ended; None for a ready patch.
+    """
 
     task: TaskId
     patch: PatchRow
@@ -39,6 +47,7 @@ class PatchTaken:
     material: Any = None
     refusal: Reason | None = None
     is_policy: bool = False
+    tool_run: ToolRun | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +84,60 @@ class StepEnded:
     attempt: int
     end: StepEnd
     reason: Reason | None = None
+
+
+class ToolEnd(Enum):
+    """How a tool ended that gave no patch."""
+
+    FAILED = "failed"
+    LOST = "lost"
+    """Its worker was lost, or could not make ready for it; it says nothing about the tool."""
+    LIMITED = "limited"
+    """Its provider refuses for a while, or is down; it says nothing about the task."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolEnded:
+    """A tool ended without a patch.
+
+    Args:
+        seconds: How long its provider wants to be left alone, where it is `ToolEnd.LIMITED`.
+        tool_run: How it ended; None where it is not known to have begun.
+    """
+
+    task: TaskId
+    attempt: int
+    end: ToolEnd
+    reason: Reason
+    seconds: float = 0.0
+    tool_run: ToolRun | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolDue:
+    """A tool was left alone for as long as it was to be."""
+
+    tool: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BreakersRead:
+    """What is on record of all breakers: others use tools too, and people reset and trip breakers.
+
+    Args:
+        rows: The breakers.
+        given_up: Those of their probes that belong to other runs and that no living process works on.
+    """
+
+    rows: tuple[BreakerRow, ...]
+    given_up: frozenset[Probe] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalsRead:
+    """How many people have approved the patches that wait for it."""
+
+    counts: Mapping[PatchId, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +265,10 @@ Event = (
     | NothingTaken
     | PatchRestored
     | StepEnded
+    | ToolEnded
+    | ToolDue
+    | BreakersRead
+    | ApprovalsRead
     | RetryDue
     | PatchesApplied
     | PatchJudged
@@ -250,8 +317,30 @@ class RunCommand:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunTool:
+    """Have the task's tool make a patch on a commit.
+
+    Args:
+        budget_usd: What it may cost; None for any amount.
+    """
+
+    task: TaskId
+    attempt: int
+    tip: Tip
+    budget_usd: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitForTool:
+    """Let so many seconds pass before the tool is used again."""
+
+    tool: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class StopCommand:
-    """End the task's command; nobody wants to know what comes of it."""
+    """End the task's command or tool; nobody wants to know what comes of it."""
 
     task: TaskId
 
@@ -335,6 +424,8 @@ Effect = (
     | RestorePatch
     | DoNothing
     | RunCommand
+    | RunTool
+    | WaitForTool
     | StopCommand
     | WaitForRetry
     | ApplyPatches
@@ -374,6 +465,8 @@ class Decision:
         intents_landed: Intents that are fulfilled.
         intents_abandoned: Intents that came to nothing.
         answers: What came of requests: their id and a sentence.
+        tool_runs: How tools ended.
+        breakers: What that says about the tools' breakers.
         target: What the target's head is from now on, where it moved.
         guesses: Effects that leave no trace and may begin at once.
         effects: Effects that may begin only when the steps are durable.
@@ -385,6 +478,8 @@ class Decision:
     intents_landed: list[str] = field(default_factory=list)
     intents_abandoned: list[str] = field(default_factory=list)
     answers: list[tuple[str, str]] = field(default_factory=list)
+    tool_runs: list[ToolRun] = field(default_factory=list)
+    breakers: list[BreakerChange] = field(default_factory=list)
     target: str | None = None
     guesses: list[Effect] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
@@ -392,13 +487,19 @@ class Decision:
     @property
     def writes(self) -> bool:
         """Tell whether anything is to be recorded."""
-        return bool(
+        return bool(self.steps) or self.has_rows
+
+    @property
+    def has_rows(self) -> bool:
+        """Tell whether anything but transitions is to be recorded."""
+        return self.target is not None or bool(
             self.patches
-            or self.steps
             or self.intents
             or self.intents_landed
             or self.intents_abandoned
             or self.answers
+            or self.tool_runs
+            or self.breakers
         )
 
     def __iadd__(self, other: "Decision") -> Self:
@@ -417,6 +518,8 @@ def _pairs(one: Decision, other: Decision) -> Sequence[tuple[list[Any], list[Any
         (one.intents_landed, other.intents_landed),
         (one.intents_abandoned, other.intents_abandoned),
         (one.answers, other.answers),
+        (one.tool_runs, other.tool_runs),
+        (one.breakers, other.breakers),
         (one.guesses, other.guesses),
         (one.effects, other.effects),
     ]

@@ -32,6 +32,8 @@ class Surroundings:
         environment: What gates see of the environment.
         workers: How many jobs run at once.
         fence: Raises when this process does not hold the run's target any more.
+        template: How a tool is told what was wrong with its last patch; None for Headgate's own way.
+        budget_usd: What the run's tools may cost instead of what its plan says.
         parts: Makes the parts.
     """
 
@@ -46,6 +48,8 @@ class Surroundings:
     environment: Mapping[str, str]
     workers: int
     fence: Callable[[Connection], None]
+    template: str | None = None
+    budget_usd: float | None = None
     parts: "Parts" = field(default_factory=lambda: Parts())  # noqa: PLW0108 - the class comes later
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from headgate.db.dao.breakers import BreakerRow
 from headgate.db.transitions import Head
 from headgate.ids import PatchId, RunId, TaskId, WorkstreamId
 from headgate.orchestrator.lane import Lane, Tip
@@ -23,7 +24,11 @@ from headgate.state.workstream import WORKSTREAM, WorkstreamState
 
 @dataclass(kw_only=True, eq=False)
 class PatchNode:
-    """A patch of the run; ``commit`` and ``tree`` are where it stands on its workstream's ref."""
+    """A patch of the run; ``commit`` and ``tree`` are where it stands on its workstream's ref.
+
+    Args:
+        approvals: How many people have approved it, as far as that was heard.
+    """
 
     id: PatchId
     head: Head
@@ -31,6 +36,7 @@ class PatchNode:
     commit: str | None = None
     tree: str | None = None
     method: str = "exact"
+    approvals: int = 0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -45,6 +51,9 @@ class TaskNode:
         retries: How many attempts failed and were followed by another.
         losses: How many attempts were lost with their worker.
         file: Where its ready patch lies.
+        request: What its tool is asked.
+        reviewers: How many people have to approve its patch.
+        replaces: The patch of another run that its first one stands for.
         delay: Seconds until its next attempt is due, when it was loaded.
         material: What was taken in and waits to be applied; opaque to the core, dropped when settled.
     """
@@ -65,6 +74,9 @@ class TaskNode:
     retries: int = 0
     losses: int = 0
     file: str | None = None
+    request: str = ""
+    reviewers: int = 0
+    replaces: str | None = None
     delay: float = 0.0
     reason: Reason | None = None
     patch: PatchNode | None = None
@@ -78,7 +90,8 @@ class TaskNode:
     @property
     def is_boarding(self) -> bool:
         """Tell whether its patch was accepted and waits to be applied (SSOT §2.2: queued)."""
-        return self.material is not None and self.state is TaskState.VALIDATING
+        is_accepted = self.patch is not None and self.patch.state is PatchState.QUEUED
+        return is_accepted and self.material is not None and self.state is TaskState.VALIDATING
 
     @property
     def has_left(self) -> bool:
@@ -161,6 +174,8 @@ class RunNode:
         base: The target's head when the run was admitted.
         workstreams: By name, in the plan's order.
         order: The same, in landing order.
+        spent: What the tools of each task have cost so far, in micro-dollars.
+        breakers: The breakers of all tools, as they were when it was loaded.
     """
 
     id: RunId
@@ -175,3 +190,5 @@ class RunNode:
     dependents: Mapping[str, list[str]]
     open_workstreams: int
     tip: Tip
+    spent: Mapping[str, int] = field(default_factory=dict)
+    breakers: Sequence[BreakerRow] = ()

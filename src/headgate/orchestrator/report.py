@@ -3,13 +3,13 @@
 Read from the database alone; where a run stands is derived here each time and stored nowhere.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from headgate.db.dao import gates, intents, patches, runs, tasks, verdicts, workstreams
+from headgate.db.dao import breakers, gates, intents, patches, runs, tasks, verdicts, workstreams
 from headgate.db.dao.gates import GateRow
 from headgate.db.dao.patches import PatchRow
 from headgate.db.dao.runs import RunRow
@@ -72,7 +72,7 @@ def run_report(
     )
     subjects = [*(patch.id for patch in ledger), *(stream.id for stream in streams)]
     names = {stream.id: stream.name for stream in streams}
-    newest = _newest_patches(ledger)
+    newest = patches.present(ledger)
     return {
         "run_id": run.id,
         "name": run.name,
@@ -119,6 +119,7 @@ def _waits(
         tasks=rows,
         patches=ledger,
         gates=judged,
+        breakers=breakers.all_of(conn),
         landing={intent.workstream_id for intent in intents.pending(conn, run.id)},
         needs={**workstreams.needs(conn, run.id), **tasks.needs(conn, run.id)},
     )
@@ -164,11 +165,6 @@ def _patch(patch: PatchRow) -> Json:
         "method": patch.method,
         "repairs": list(patch.repairs),
     }
-
-
-def _newest_patches(ledger: Sequence[PatchRow]) -> Mapping[str, PatchRow]:
-    """Keep the last patch of each task; identifiers sort by age."""
-    return {str(patch.task_id): patch for patch in sorted(ledger, key=lambda patch: patch.id)}
 
 
 def _gates(rows: Iterable[GateRow], evidence: Iterable[Evidence]) -> Json:

@@ -17,15 +17,16 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from headgate.clock import Clock
-from headgate.db.dao import artifacts, events, intents, patches, requests, runs
+from headgate.db.dao import approvals, artifacts, events, intents, patches, requests, runs, tool_runs
 from headgate.db.dao.intents import Intent
 from headgate.db.dao.requests import Request
 from headgate.db.transitions import Head, Step
 from headgate.errors import HeadgateError, InterruptedRunError, OutsideFaultError
 from headgate.events import Event, Severity
-from headgate.ids import EventId, RunId, UetWorkerId, new_id
+from headgate.ids import EventId, PatchId, RunId, UetWorkerId, new_id
 from headgate.orchestrator import cancelling, loading
 from headgate.orchestrator import messages as msg
+from headgate.orchestrator.breaker_watch import BreakerWatch
 from headgate.orchestrator.command_runner import CommandRunner
 from headgate.orchestrator.core import Core
 from headgate.orchestrator.gatekeeper import DrainedError, Gatekeeper
@@ -35,6 +36,7 @@ from headgate.orchestrator.progress import Listener
 from headgate.orchestrator.recorder import Recorder, Write
 from headgate.orchestrator.roster import Roster
 from headgate.orchestrator.stuck import Patience, StuckWatch, event_of
+from headgate.orchestrator.tool_runner import ToolRunner
 from headgate.orchestrator.view import RunView
 from headgate.plan.model import TaskKind
 from headgate.reasons import Reason, ReasonCode
@@ -161,7 +163,9 @@ class RunOrchestrator:
         self._follow(decision)
         while not self._is_done():
             decision = msg.Decision()
-            for event in await self._heard():
+            heard = await self._heard()
+            self._core.now = self._around.clock.now()
+            for event in heard:
                 decision += self._core.handle(event)
             self._follow(decision)
             await self._recorder.keep_up()
@@ -197,7 +201,7 @@ class RunOrchestrator:
             durable = self._enter(decision) if decision.writes else None
             self._begin(self._carry_out_when(durable, decision.effects))
         elif decision.writes:
-            self._recorder.post(decision.steps, writes=[self._rows_of(decision)])
+            self._recorder.post(decision.steps, writes=self._rows_of(decision))
 
     async def _carry_out_when(
         self, durable: "asyncio.Future[None] | None", effects: Sequence[msg.Effect]
@@ -213,19 +217,21 @@ class RunOrchestrator:
                 case msg.TakePatch(task=task_id):
                     if self._core.task(task_id).state is TaskState.RUNNING:
                         taking.append(effect)
-                case msg.WaitForRetry():
-                    self._set_alarm(effect)
+                case msg.WaitForRetry(task=task_id, attempt=attempt, seconds=seconds):
+                    self._set_alarm(seconds, msg.RetryDue(task=task_id, attempt=attempt))
+                case msg.WaitForTool(tool=tool, seconds=seconds):
+                    self._set_alarm(seconds, msg.ToolDue(tool=tool))
                 case _:
                     self._begin(self._carry_out(effect))
         if taking:
             self._begin(self._take(taking))
 
-    def _set_alarm(self, effect: msg.WaitForRetry) -> None:
+    def _set_alarm(self, seconds: float, event: msg.Event) -> None:
         def ring() -> None:
             self._alarms.discard(alarm)
-            self._events.put_nowait(msg.RetryDue(task=effect.task, attempt=effect.attempt))
+            self._events.put_nowait(event)
 
-        alarm = asyncio.get_running_loop().call_later(effect.seconds, ring)
+        alarm = asyncio.get_running_loop().call_later(seconds, ring)
         self._alarms.add(alarm)
 
     async def _take(self, effects: Sequence[msg.TakePatch]) -> None:
@@ -233,10 +239,10 @@ class RunOrchestrator:
             self._events.put_nowait(event)
 
     def _enter(self, decision: msg.Decision) -> "asyncio.Future[None]":
-        return self._recorder.enter(decision.steps, writes=[self._rows_of(decision)])
+        return self._recorder.enter(decision.steps, writes=self._rows_of(decision))
 
-    def _rows_of(self, decision: msg.Decision) -> Write:
-        return partial(_write, decision, self._run, self._around.clock)
+    def _rows_of(self, decision: msg.Decision) -> Sequence[Write]:
+        return [partial(_write, decision, self._run, self._around.clock)] if decision.has_rows else []
 
     async def _carry_out(self, effect: msg.Effect) -> None:
         with suppress(DrainedError):  # the run is stopping: what was asked for is not done any more
@@ -285,6 +291,11 @@ class RunOrchestrator:
         """
         if self._core.obstacle is not None:
             raise OutsideFaultError(f"{self._core.obstacle}; then {self._how_to_go_on()}")
+        if self._core.exhausted is not None:
+            raise InterruptedRunError(
+                f"{self._core.exhausted}: it was stopped; what has landed stays, nothing has landed in part; "
+                f"`headgate resume {self._run.id} --budget-usd N` goes on from here"
+            )
         raise InterruptedRunError(
             f"run {self._run.id} was interrupted; what has landed stays, nothing has landed in part; "
             + self._how_to_go_on()
@@ -334,12 +345,22 @@ class RunOrchestrator:
             confirm=settings.confirm_failures,
         )
         self._commands = CommandRunner(self._pool, jobs)
+        self._tools = ToolRunner(
+            run.id,
+            self._pool,
+            jobs,
+            database=around.database,
+            clock=clock,
+            template=around.template,
+            rest=settings.rate_limit_rest.total_seconds(),
+        )
         self._core = Core(
             run,
             worker_id=self._roster.worker_id,
             capacity={
                 TaskKind.PATCH: LOOKAHEAD,
                 TaskKind.COMMAND: around.workers,
+                TaskKind.TOOL: around.workers,
                 TaskKind.NOOP: POINTS,
             },
             window=max(LOOKAHEAD, 4 * around.workers),
@@ -348,16 +369,23 @@ class RunOrchestrator:
                 ceiling=settings.retry_delay_max,
                 losses=settings.lost_attempts,
             ),
+            breaker_threshold=settings.breaker_threshold,
+            breaker_cooldown=settings.breaker_cooldown,
+            budget_usd=around.budget_usd,
+            reviewers=settings.policy.reviewers or 0,
+            now=clock.now(),
         )
         self._effects = parts.effects(
             around,
             core=self._core,
             gatekeeper=self._gatekeeper,
             commands=self._commands,
+            tools=self._tools,
             warn=self._warn,
             threads=self._threads,
         )
         self._view = RunView(self._core, self._gatekeeper, clock)
+        self._breaker_watch = BreakerWatch(around.database, clock, own=frozenset(self._heads))
         self._watch = StuckWatch(
             patience=Patience.of(settings), context_of=lambda entity_id: self._heads[entity_id].context
         )
@@ -435,9 +463,20 @@ class RunOrchestrator:
             self._listener.notice(f"{self._view.name_of(report.entity_id or '')} has not moved for too long")
 
     def _look_for_requests(self) -> None:
-        """Hear what people ask through the database; called from threads."""
-        for request in self._requests():
-            self._loop_running.call_soon_threadsafe(self._events.put_nowait, cancelling.heard(request))
+        """Hear what people ask through the database, and what became of breakers; called from threads."""
+        heard: list[msg.Event] = [cancelling.heard(request) for request in self._requests()]
+        if self._run.plan.tools and (news := self._breaker_watch.news()) is not None:
+            heard.append(news)
+        if (waiting := self._core.unapproved) and (counts := self._approvals(waiting)):
+            heard.append(msg.ApprovalsRead(counts=counts))
+        for event in heard:
+            self._loop_running.call_soon_threadsafe(self._events.put_nowait, event)
+
+    def _approvals(self, patch_ids: Sequence[PatchId]) -> Mapping[PatchId, int]:
+        """Count who has approved patches, of those that anybody has."""
+        with self._around.database.read() as conn:
+            counts = {patch_id: approvals.count(conn, patch_id) for patch_id in patch_ids}
+        return {patch_id: count for patch_id, count in counts.items() if count}
 
     def _requests(self) -> Sequence[Request]:
         """Read what is asked of the run and was not heard yet."""
@@ -500,6 +539,9 @@ def _write(decision: msg.Decision, run: RunNode, clock: Clock, conn: Connection)
         intents.abandon(conn, intent_id, at)
     for request_id, answer in decision.answers:
         requests.answer(conn, request_id, answer, at)
+    tool_runs.record(conn, decision.tool_runs)
+    for change in decision.breakers:
+        change.write(conn, at)
     return [row.head for row in rows]
 
 

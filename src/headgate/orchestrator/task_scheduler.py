@@ -6,7 +6,7 @@ plan; the patch at the lane's very next place may always start, so waiting can't
 """
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from headgate.plan.model import TaskKind
@@ -45,12 +45,21 @@ class TaskScheduler:
     Args:
         capacity: How many tasks of each kind may be running at once; a kind that is not named never starts.
         lookahead: How far ahead of its lane's next patch a patch may be produced.
+        hold: Names what a task has to wait for besides room; None when it may start.
     """
 
-    def __init__(self, *, capacity: Mapping[TaskKind, int], lookahead: int = 16) -> None:
+    def __init__(
+        self,
+        *,
+        capacity: Mapping[TaskKind, int],
+        lookahead: int = 16,
+        hold: "Callable[[TaskNode], str | None]" = lambda _: None,
+    ) -> None:
         self._room = dict(capacity)
         self._lookahead = lookahead
         self._queues: dict[TaskKind, list[tuple[int, int, TaskNode]]] = {kind: [] for kind in capacity}
+        self._hold = hold
+        self._held: dict[str, list[TaskNode]] = {}
         self._far: dict[WorkstreamNode, list[tuple[int, TaskNode]]] = {}
 
     def queue(self, task: "TaskNode") -> None:
@@ -73,13 +82,23 @@ class TaskScheduler:
         for kind, queue in self._queues.items():
             while queue and self._room[kind] > 0:
                 task = heapq.heappop(queue)[2]
-                if task.state is TaskState.QUEUED:
-                    self._room[kind] -= 1
-                    yield task
+                if task.state is not TaskState.QUEUED:
+                    continue
+                if (held_by := self._hold(task)) is not None:
+                    self._held.setdefault(held_by, []).append(task)
+                    continue
+                self._room[kind] -= 1
+                yield task
 
     def finished(self, task: "TaskNode") -> None:
         """Hear that a running task is no longer being produced."""
         self._room[task.kind] += 1
+
+    def release(self, held_by: str) -> None:
+        """Look again at the tasks that waited for something besides room."""
+        for task in self._held.pop(held_by, ()):
+            if task.state is TaskState.QUEUED:
+                self.queue(task)
 
     def _is_far(self, task: "TaskNode") -> bool:
         lane = task.workstream.lane

@@ -8,16 +8,21 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final
 
+from headgate.db.dao.breakers import BreakerRow
 from headgate.db.dao.entity import EntityRow
 from headgate.db.dao.gates import GateRow
-from headgate.db.dao.patches import PatchRow
+from headgate.db.dao.patches import PatchRow, present
 from headgate.db.dao.runs import RunRow
 from headgate.db.dao.tasks import TaskRow
 from headgate.db.dao.workstreams import WorkstreamRow
 from headgate.events import iso_millis
+from headgate.plan.model import Plan, TaskKind
 from headgate.plan.order import stable_order
+from headgate.plan.scopes import Scopes
+from headgate.state.circuit_breaker import BreakerState
 from headgate.state.gate import GateState
 from headgate.state.machines import MACHINES
 from headgate.state.patch_ledger import PatchState
@@ -84,6 +89,7 @@ class RunRows:
         gates: Its gates.
         landing: The workstreams whose landing was begun and is not settled: their intents are pending.
         needs: For each workstream and each task, those of its kind that it needs.
+        breakers: The breakers of all tools.
     """
 
     run: RunRow
@@ -93,6 +99,7 @@ class RunRows:
     gates: Sequence[GateRow]
     landing: Collection[str]
     needs: Mapping[str, Sequence[str]]
+    breakers: Sequence[BreakerRow] = ()
 
     def open_ones(self) -> Iterator[EntityRow]:
         """Yield every entity that has not ended; what landed has, though it may be rolled back."""
@@ -140,7 +147,7 @@ class _Scene:
         self._rows = rows
         self._streams = {stream.id: stream for stream in rows.workstreams}
         self._tasks = {task.id: task for task in rows.tasks}
-        self._patch_of = {patch.task_id: patch for patch in sorted(rows.patches, key=lambda patch: patch.id)}
+        self._patch_of = present(rows.patches)
         self._lanes = self._lanes_of_tasks()
         self._fronts = {owner: _front_of(lane) for owner, lane in self._lanes.items()}
         self._next_to_land = next((one for one in self._in_landing_order() if not has_ended(one)), None)
@@ -229,6 +236,8 @@ class _Scene:
         return _waits(task, what, f"{stream.name} is ready", kind="a workstream to be ready")
 
     def _queued(self, task: TaskRow) -> Waiting:
+        if task.kind == TaskKind.TOOL and (held := self._held(task)) is not None:
+            return held
         until = "one of the running tasks ends" if self._running_tasks else NEXT_STEP
         place, front = self._fronts[task.workstream_id]
         if front is None or front is task:
@@ -236,6 +245,41 @@ class _Scene:
             return _waits(task, what, until, kind=FREE_WORKER)
         behind = f"behind {self._label(front)} ({front.state}) at place {place} of its lane"
         return _waits(task, f"a free worker, {behind}", until, kind=FREE_WORKER)
+
+    def _held(self, task: TaskRow) -> Waiting | None:
+        """Say what a tool task waits for besides a worker: its tool, or who may write what it may write."""
+        tool = self._tool_of(task)
+        breaker = next((one for one in self._rows.breakers if one.tool == tool), None)
+        if breaker is not None and breaker.state is not BreakerState.CLOSED:
+            what = f"the tool {tool}, which is left alone: its breaker is {breaker.state}"
+            return _waits(task, what, "a task that tries it out ends well", kind=f"the tool {tool}")
+        lane = self._lanes[task.workstream_id]
+        before = lane[: lane.index(task)]
+        others = [one for one in self._rows.tasks if one.state is TaskState.RUNNING and one not in lane]
+        for other in (*reversed(before), *others):
+            if (
+                other.kind == TaskKind.TOOL
+                and not has_ended(other)
+                and self._scopes.keep_apart(self._named(other), self._named(task))
+            ):
+                what = f"{self._label(other)} ({other.state}), which may write the same paths"
+                return _waits(task, what, "it ends", kind="tasks that may write the same paths")
+        return None
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return Plan.from_json(self._rows.run.plan)
+
+    @cached_property
+    def _scopes(self) -> Scopes:
+        return Scopes(self._plan)
+
+    def _tool_of(self, task: TaskRow) -> str | None:
+        workstream, name = self._named(task)
+        return self._plan.workstreams[workstream].tasks[name].tool
+
+    def _named(self, task: TaskRow) -> tuple[str, str]:
+        return self._streams[task.workstream_id].name, task.name
 
     def _validating(self, task: TaskRow) -> Waiting:
         patch = self._patch_of.get(task.id)
@@ -257,6 +301,9 @@ class _Scene:
             case PatchState.VERIFIED:
                 what = f"its workstream {stream.name} ({stream.state})"
                 return _waits(patch, what, f"{stream.name} lands", kind="a workstream to land")
+        if patch.state is PatchState.VALIDATED:
+            what = "as many people to approve it as the policy wants"
+            return _waits(patch, what, f"`headgate patch approve {self._label(self._tasks[patch.task_id])}`")
         return _waits(patch, "its text and the policy to be looked at", NEXT_STEP, is_moving=True)
 
     def _judged(self, patch: PatchRow) -> Waiting:

@@ -1,0 +1,400 @@
+"""Patches made by tools, end to end: real processes that behave well, badly, or not at all."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factories import GitRepo
+from headgate.bootstrap import Headgate
+from headgate.db import audit
+from headgate.db.dao import breakers, events, patches, runs, tasks, tool_runs
+from headgate.errors import InterruptedRunError
+from headgate.ids import RunId
+from headgate.plan.loader import load_plan
+from headgate.reasons import ReasonCode
+from headgate.state.machines import MACHINES
+from headgate.state.task import TaskState
+from landing import Landed, land, write_plan
+from pools import processes_of
+
+TRUE = ["true"]
+
+
+@pytest.fixture
+def base(repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitRepo]:
+    """Give a repository; what is tried again is tried again soon, and nothing is left when the test ends."""
+    for name, value in {
+        "HEADGATE_RETRY_DELAY": "0.01",
+        "HEADGATE_RETRY_DELAY_MAX": "0.05",
+        "HEADGATE_BREAKER_COOLDOWN": "0.3",
+        "HEADGATE_RATE_LIMIT_REST": "0.1",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    repo.commit({"readme": "base\n"}, "base")
+    yield repo
+    assert processes_of(tmp_path) == []
+
+
+def a_tool(folder: Path, code: str) -> list[str]:
+    """Write a tool; it has ``task``, ``attempt``, ``prompt`` and ``memory``, a folder that outlasts it."""
+    script = folder / f"tool-{len(list(folder.glob('tool-*')))}.py"
+    head = f"""
+        import os, pathlib, random, signal, subprocess, sys, time
+        task, attempt = os.environ["HEADGATE_TASK"], int(os.environ["HEADGATE_ATTEMPT"])
+        prompt = pathlib.Path(sys.argv[1]).read_text()
+        memory = pathlib.Path({str(folder)!r})
+    """
+    script.write_text(textwrap.dedent(head) + textwrap.dedent(code))
+    return ["python3", str(script), "{prompt_file}"]
+
+
+def run(base: GitRepo, tools: Mapping[str, Any], asked: Mapping[str, Any], **plan: Any) -> Landed:
+    """Run a plan of one workstream ``w`` with tool tasks."""
+    streams = plan.pop("workstreams", {"w": {"tasks": asked}})
+    return land(base, {}, workstreams=streams, tools=tools, gates=plan.pop("gates", {}), **plan)
+
+
+def history(base: GitRepo) -> list[str]:
+    """List the subjects and authors on the target, newest first."""
+    return base.git("log", "--format=%an: %s", "main").splitlines()
+
+
+def content(base: GitRepo, path: str) -> str:
+    """Read a file on the target."""
+    return base.git("show", f"main:{path}")
+
+
+def test_what_a_tool_leaves_is_landed_as_its_own(base: GitRepo, tmp_path: Path) -> None:
+    """Edits, new files, modes, binary files, and the commits that it made itself: all are one patch."""
+    code = """
+        pathlib.Path("readme").write_text("changed\\n")
+        pathlib.Path("new").mkdir()
+        pathlib.Path("new/run.sh").write_text("#!/bin/sh\\n")
+        os.chmod("new/run.sh", 0o755)
+        subprocess.run(["git", "add", "-A"], check=True)
+        subprocess.run(["git", "commit", "-qm", "mine"], check=True)
+        subprocess.run(["git", "checkout", "-qb", "elsewhere"], check=True)
+        subprocess.run(["git", "config", "core.hooksPath", "/nowhere"], check=True)
+        pathlib.Path("new/later").write_text("not committed\\n")
+        subprocess.Popen(["sleep", "600"])
+    """
+    landed = run(base, {"agent": {"run": a_tool(tmp_path, code)}}, {"t": {"tool": "agent", "prompt": "do"}})
+    assert landed.state == "succeeded"
+    assert content(base, "new/later") == "not committed"
+    assert base.git("ls-tree", "main", "new/run.sh").startswith("100755")
+    assert history(base)[1] == "agent: w/t"
+    assert base.git("branch", "--list", "elsewhere") == ""
+
+
+def test_a_tool_is_told_what_was_wrong_with_its_patch(base: GitRepo, tmp_path: Path) -> None:
+    """A retry has the gate's output and the refused diff in its prompt; the first attempt has neither."""
+    code = """
+        (memory / f"prompt-{attempt}").write_text(prompt)
+        pathlib.Path("answer").write_text("42\\n" if "expected 42" in prompt else "41\\n")
+    """
+    gate = {"run": 'test ! -e answer || test "$(cat answer)" = 42 || { echo expected 42; exit 1; }'}
+    landed = run(
+        base,
+        {"agent": {"run": a_tool(tmp_path, code)}},
+        {"t": {"tool": "agent", "prompt": "give the answer"}},
+        gates={"answer": gate},
+    )
+    assert landed.state == "succeeded"
+    first, second = ((tmp_path / f"prompt-{number}").read_text() for number in (1, 2))
+    assert first.strip() == "give the answer"
+    assert "give the answer" in second
+    assert "expected 42" in second
+    assert "+41" in second
+    with Headgate.open(base.path) as headgate, headgate.database.read() as conn:
+        ledger = patches.of_run(conn, str(landed.report["run_id"]))
+    assert [str(patch.state) for patch in ledger] == ["quarantined", "committed"]
+    assert ledger[1].replaces == ledger[0].id
+
+
+def test_a_tool_may_mend_what_is_red_already(base: GitRepo, tmp_path: Path) -> None:
+    """That the gate fails on the base too blames nobody, but does not keep the tool from another attempt."""
+    code = "pathlib.Path('answer').write_text('42' if 'expected 42' in prompt else '41')"
+    gate = {"run": 'test "$(cat answer)" = 42 || { echo expected 42; exit 1; }'}
+    tools = {"agent": {"run": a_tool(tmp_path, code)}}
+    landed = run(base, tools, {"t": {"tool": "agent", "prompt": "x"}}, gates={"answer": gate})
+    assert landed.state == "succeeded"
+    assert landed.task("w/t")["retry_count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("sys.exit(3)", ReasonCode.TOOL_FAILED),
+        ("pass", ReasonCode.TOOL_FAILED),
+        ("pathlib.Path('secrets').mkdir(); pathlib.Path('secrets/key').write_text('x')", "policy_violation"),
+        ("pathlib.Path('other').write_text('x')", ReasonCode.SCOPE_VIOLATION),
+        ("pathlib.Path('tests').mkdir(); pathlib.Path('tests/t').write_text('x')", "policy_violation"),
+        (
+            "pathlib.Path('src').mkdir(); open('src/x', 'w').write('x'); time.sleep(60)",
+            ReasonCode.TOOL_TIMEOUT,
+        ),
+        ("subprocess.run(['git', 'init', '-q', 'src/nested']); open('src/nested/f', 'w')", "tool_failed"),
+    ],
+)
+def test_what_a_tool_must_not_do_fails_its_task(
+    base: GitRepo, tmp_path: Path, code: str, reason: str
+) -> None:
+    """Nothing of it lands, and the reason says what it was."""
+    tool = {"run": a_tool(tmp_path, code), "timeout": "1s"}
+    asked = {
+        "t": {
+            "tool": "agent",
+            "prompt": "do",
+            "scope": ["src/**", "tests/**", "secrets/**"],
+            "max_retries": 0,
+        }
+    }
+    before = base.git("rev-parse", "main")
+    landed = run(base, {"agent": tool}, asked, policy={"protect": ["tests/**"]})
+    assert landed.state == "failed"
+    assert landed.code("w/t") == reason
+    assert base.git("rev-parse", "main") == before
+
+
+def test_what_a_tool_left_that_was_ended_is_saved(base: GitRepo, tmp_path: Path) -> None:
+    """Its work up to then is a file beside its log."""
+    code = "pathlib.Path('half').write_text('done\\n'); sys.stdout.flush(); time.sleep(60)"
+    tool = {"run": a_tool(tmp_path, code), "timeout": "1s"}
+    landed = run(base, {"agent": tool}, {"t": {"tool": "agent", "prompt": "do", "max_retries": 0}})
+    with Headgate.open(base.path) as headgate, headgate.database.read() as conn:
+        (ended,) = tool_runs.of_run(conn, str(landed.report["run_id"]))
+    assert ended.outcome == "timed_out"
+    assert "+done" in Path(ended.diff_path or "").read_text()
+
+
+def test_a_secret_reaches_only_the_tool_that_names_it(
+    base: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its value is nowhere in what is kept: neither in logs nor in the record."""
+    value = "hunter2-hunter2-hunter2"
+    monkeypatch.setenv("API_KEY", value)
+    code = """
+        pathlib.Path(task.split("/")[1]).write_text(f"{'API_KEY' in os.environ}\\n")
+        print("the key is", os.environ.get("API_KEY"))
+    """
+    tools = {
+        "one": {"run": a_tool(tmp_path, code), "secrets": ["API_KEY"]},
+        "two": {"run": a_tool(tmp_path, code)},
+    }
+    asked = {"a": {"tool": "one", "prompt": "x"}, "b": {"tool": "two", "prompt": "x"}}
+    landed = run(base, tools, asked, overlap="allow")
+    assert landed.state == "succeeded"
+    assert (content(base, "a"), content(base, "b")) == ("True", "False")
+    kept = [path for path in (base.path / ".headgate").rglob("*") if path.is_file()]
+    assert kept
+    assert not [path for path in kept if value.encode() in path.read_bytes()]
+
+
+def test_a_run_that_has_cost_enough_is_resumed_with_more(base: GitRepo, tmp_path: Path) -> None:
+    """It stops where it is; nothing has failed."""
+    said = {"type": "result", "subtype": "success", "is_error": False, "total_cost_usd": 0.6, "result": "ok"}
+    (tmp_path / "bin").mkdir()
+    claude = tmp_path / "bin" / "claude"
+    claude.write_text(f"#!/bin/sh\ntouch \"${{HEADGATE_TASK#*/}}\"\necho '{json.dumps(said)}'\n")
+    claude.chmod(0o755)
+    plan = {
+        "repo": str(base.path),
+        "target": "main",
+        "tools": {"claude": {"preset": "claude", "env": {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}}},
+        "budget_usd": 1.0,
+        "workstreams": {"w": {"tasks": {name: {"tool": "claude", "prompt": "x"} for name in "abc"}}},
+    }
+    loaded = load_plan(write_plan(tmp_path / "plan", plan, {}))
+    with Headgate.for_plan(loaded) as headgate:
+        run_id = headgate.admit(loaded)
+        with pytest.raises(InterruptedRunError, match=r"cost \$1\.20 of the \$1\.00"):
+            headgate.execute(run_id, workers=2)
+        with headgate.database.read() as conn:
+            first, second, third = (task.state for task in tasks.of_run(conn, run_id))
+        assert (first, third) == (TaskState.COMPLETED, TaskState.QUEUED)
+        assert second in {TaskState.COMPLETED, TaskState.VALIDATING}
+        assert str(headgate.execute(run_id, workers=2, budget_usd=5.0)) == "succeeded"
+
+
+def begun(base: GitRepo, folder: Path, plan: Mapping[str, Any], marker: Path) -> "subprocess.Popen[bytes]":
+    """Begin a run in a process of its own, and wait until a tool is at work."""
+    path = write_plan(folder / "plan", {"repo": str(base.path), "target": "main", **plan}, {})
+    words = [sys.executable, "-m", "headgate", "run", str(path)]
+    process = subprocess.Popen(words, cwd=base.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 30
+    while not marker.exists():
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    return process
+
+
+def test_a_tool_whose_control_process_is_killed_begins_again(base: GitRepo, tmp_path: Path) -> None:
+    """What it had done by then is no part of the patch; its process ends; the attempt is not counted."""
+    code = """
+        pathlib.Path(f"from-{attempt}").write_text("x")
+        if attempt == 1:
+            (memory / "began").write_text("x")
+            subprocess.Popen(["sleep", "600"])
+            time.sleep(600)
+    """
+    plan = {
+        "tools": {"agent": {"run": a_tool(tmp_path, code)}},
+        "workstreams": {"w": {"tasks": {"t": {"tool": "agent", "prompt": "x", "max_retries": 0}}}},
+    }
+    process = begun(base, tmp_path, plan, tmp_path / "began")
+    process.kill()
+    process.wait()
+    with Headgate.open(base.path) as headgate:
+        (row,) = headgate.interrupted()
+        assert str(headgate.execute(RunId(row.id), workers=2)) == "succeeded"
+        with headgate.database.read() as conn:
+            (task,) = tasks.of_run(conn, row.id)
+    assert (task.attempt, task.retry_count, task.lost_count) == (2, 0, 1)
+    assert base.git("ls-tree", "--name-only", "main").splitlines() == ["from-2", "readme"]
+
+
+def test_a_task_that_is_cancelled_ends_its_tool(base: GitRepo, tmp_path: Path) -> None:
+    """With all that it has started; the run goes on with the rest."""
+    code = """
+        if task == "w/slow":
+            (memory / "began").write_text("x")
+            subprocess.Popen(["sleep", "600"])
+            time.sleep(600)
+        pathlib.Path("done").write_text("x")
+    """
+    plan = {
+        "tools": {"agent": {"run": a_tool(tmp_path, code)}},
+        "workstreams": {
+            "w": {"tasks": {"slow": {"tool": "agent", "prompt": "x", "critical": False}}},
+            "v": {"tasks": {"quick": {"tool": "agent", "prompt": "x"}}},
+        },
+        "overlap": "allow",
+    }
+    process = begun(base, tmp_path, plan, tmp_path / "began")
+    with Headgate.open(base.path) as headgate:
+        with headgate.database.read() as conn:
+            newest = runs.newest(conn)
+            assert newest is not None
+            (slow,) = (task for task in tasks.of_run(conn, newest.id) if task.name == "slow")
+        assert "cancelled" in headgate.cancel(slow.id, message="too slow", operator="ada")
+    assert process.wait(timeout=30) == 0
+    assert content(base, "done") == "x"
+
+
+def test_a_patch_is_applied_when_it_is_approved(base: GitRepo, tmp_path: Path) -> None:
+    """The run waits for it; one person counts once."""
+    code = "pathlib.Path('made').write_text('x'); (memory / 'began').write_text('x')"
+    plan = {
+        "tools": {"agent": {"run": a_tool(tmp_path, code)}},
+        "policy": {"reviewers": 2},
+        "workstreams": {"w": {"tasks": {"t": {"tool": "agent", "prompt": "x"}}}},
+    }
+    process = begun(base, tmp_path, plan, tmp_path / "began")
+    headgate = [sys.executable, "-m", "headgate", "patch", "approve", "w/t", "--operator"]
+    until = time.monotonic() + 30
+    while subprocess.run([*headgate, "ada"], cwd=base.path, capture_output=True, check=False).returncode:
+        assert time.monotonic() < until
+    subprocess.run([*headgate, "ada"], cwd=base.path, capture_output=True, check=False)
+    time.sleep(1)
+    assert process.poll() is None
+    subprocess.run([*headgate, "bob"], cwd=base.path, capture_output=True, check=True)
+    assert process.wait(timeout=30) == 0
+    assert content(base, "made") == "x"
+
+
+def many_tasks() -> dict[str, Any]:
+    """Plan sixty tasks of three tools, each with a file of its own."""
+    tools = ["steady", "steady", "shaky", "shaky", "shaky", "broken"]
+    return {
+        f"t{number}": {
+            "tool": tools[number % len(tools)],
+            "prompt": f"write {number}",
+            "scope": [f"out/{number}"],
+            "critical": False,
+            "max_retries": 8,
+        }
+        for number in range(60)
+    }
+
+
+def test_sixty_tasks_with_everything_going_wrong(base: GitRepo, tmp_path: Path) -> None:
+    """Failures, hangs, rate limits and a tool that is down: all is explained at the end, nothing is left."""
+    code = """
+        dice = random.Random(f"{task} {attempt}").random()
+        out = pathlib.Path("out"); out.mkdir(exist_ok=True)
+        if dice < 0.3:
+            (out / "half").write_text("x"); print("boom"); sys.exit(1)
+        if dice < 0.4:
+            subprocess.Popen(["sleep", "600"]); time.sleep(600)
+        if dice < 0.5:
+            print("HTTP 429 too many requests"); sys.exit(1)
+        (out / prompt.split()[1]).write_text(task)
+    """
+    down = """
+        calls = memory / "calls"
+        with calls.open("a") as file:
+            file.write("x")
+        if len(calls.read_text()) <= 7:
+            sys.exit(1)
+        out = pathlib.Path("out"); out.mkdir(exist_ok=True)
+        (out / prompt.split()[1]).write_text(task)
+    """
+    good = """
+        out = pathlib.Path("out"); out.mkdir(exist_ok=True)
+        (out / prompt.split()[1]).write_text(task)
+    """
+    tools = {
+        "steady": {"run": a_tool(tmp_path, good)},
+        "shaky": {"run": a_tool(tmp_path, code), "timeout": "1s", "rate_limit": ["HTTP 429"]},
+        "broken": {"run": a_tool(tmp_path, down)},
+    }
+    landed = run(base, tools, many_tasks(), workers=4)
+    with Headgate.open(base.path) as headgate:
+        run_id = str(landed.report["run_id"])
+        with headgate.database.read() as conn:
+            ended = tasks.of_run(conn, run_id)
+            attempts = tool_runs.of_run(conn, run_id)
+            opened = events.query(conn, type="circuit_breaker_state_transition", limit=1000)
+            standing = {row.tool: str(row.state) for row in breakers.all_of(conn)}
+        assert audit.verify(headgate.database, log=headgate.paths.transitions).is_intact
+    assert landed.state == "succeeded"
+    assert all(MACHINES["task"].is_terminal(task.state) for task in ended)
+    assert all(task.reason is not None for task in ended if task.state is not TaskState.COMPLETED)
+    done = {task.name for task in ended if task.state is TaskState.COMPLETED}
+    assert len(done) > 50
+    assert set(base.git("ls-tree", "--name-only", "main", "out/").splitlines()) == {
+        f"out/{name[1:]}" for name in done
+    }
+    outcomes = Counter(attempt.outcome for attempt in attempts)
+    assert all(outcomes[kind] for kind in ("patch", "failed", "timed_out", "rate_limited"))
+    trips = [event.entity_id for event in opened if event.to_state == "OPEN"]
+    assert len(trips) >= 2
+    assert standing["broken"] == "CLOSED"
+    check_nothing_is_left(base, tmp_path)
+
+
+def check_nothing_is_left(base: GitRepo, folder: Path) -> None:
+    """Neither work in slots nor open rows outlast a run."""
+    slots = folder / "cache" / "headgate" / "worktrees"
+    assert not list(slots.rglob("scratch/tmp/*"))
+    queries = {
+        "workers": "state <> 'shutdown'",
+        "uet_workers": "state <> 'TERMINATED'",
+        "gates": "state IN ('PENDING', 'RUNNING')",
+        "intents": "state = 'pending'",
+    }
+    with closing(sqlite3.connect(base.path / ".headgate" / "headgate.db")) as database:
+        for table, is_open in queries.items():
+            assert database.execute(f"SELECT count(*) FROM {table} WHERE {is_open}").fetchone() == (0,), table
