@@ -132,6 +132,18 @@ def test_a_tool_may_mend_what_is_red_already(base: GitRepo, tmp_path: Path) -> N
     assert landed.task("w/t")["retry_count"] == 1
 
 
+def test_a_tool_that_goes_round_in_circles_is_stopped(base: GitRepo, tmp_path: Path) -> None:
+    """The third time that it gives the same answer among five, whatever it gave in between."""
+    code = "pathlib.Path('answer').write_text('left' if attempt % 2 else 'right')"
+    gate = {"run": "! grep -qE 'left|right' answer 2>/dev/null"}
+    asked = {"t": {"tool": "agent", "prompt": "x", "max_retries": 9}}
+    landed = run(base, {"agent": {"run": a_tool(tmp_path, code)}}, asked, gates={"answer": gate})
+    reason = landed.task("w/t")["reason"]
+    assert (reason["code"], reason["detail"]) == ("policy_violation", {"rule": "oscillation"})
+    assert landed.task("w/t")["retry_count"] == 4
+    assert landed.patch_state("w/t") == "quarantined"
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [

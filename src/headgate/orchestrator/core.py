@@ -198,7 +198,7 @@ class Core:
             self._move_patch(task, patches.validate(task.patch.head))
         trigger: patches.Refusal = "policy_violation" if event.is_policy else "validation_failed"
         self._quarantine(task, event.refusal, trigger)
-        self._fail_task(task, event.refusal)
+        self._fail_task(task, event.refusal, is_final=event.is_final)
 
     @_hear.register
     def _(self, event: msg.NothingTaken) -> None:
@@ -725,13 +725,13 @@ class Core:
 
     # -- the end of a task -----------------------------------------------------------------------------------
 
-    def _fail_task(self, task: TaskNode, reason: Reason) -> None:
+    def _fail_task(self, task: TaskNode, reason: Reason, *, is_final: bool = False) -> None:
         """End a task whose patch was refused, or let its tool make another one.
 
         Also where the base is as red and nobody is to blame: the tool may have been asked to mend just that.
         """
         task.material = None
-        if task.kind is TaskKind.TOOL:
+        if task.kind is TaskKind.TOOL and not is_final:
             self._try_tool_again(task, reason, trigger="validation_failed")
             return
         self._move_task(task, tasks.fail(task.head, reason, trigger="validation_failed"), reason)

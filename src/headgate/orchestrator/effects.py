@@ -30,6 +30,7 @@ from headgate.orchestrator.picture import PatchNode, TaskNode, WorkstreamNode
 from headgate.orchestrator.tool_runner import Made, ToolRunner
 from headgate.plan.model import TaskKind
 from headgate.reasons import Reason, ReasonCode
+from headgate.recovery import oscillation
 from headgate.settings import Settings
 from headgate.uet.checkout import checked_out_at, fast_forward_blockers, fast_forward_checkout
 from headgate.uet.executor import Committed, Executor, Order, Origin, Piece, Taken, summary_of
@@ -216,6 +217,9 @@ class Effects:
 
     def _take_made(self, task: TaskNode, made: Made, base: Tip) -> msg.PatchTaken:
         taken = self._executor.take_again(made.diff, self._order(task), base_tree=base.tree)
+        refusal, is_policy = taken.refusal, taken.violates
+        if is_circular := self._goes_round(task, made.diff):
+            refusal, is_policy = _circular(task), True
         origin = {
             "kind": "tool",
             "tool": made.tool_run.tool,
@@ -226,11 +230,18 @@ class Effects:
             task=task.id,
             patch=self._ledger_entry(task, taken, base, origin=origin, replaces=made.replaces),
             diff=taken.diff,
-            material=taken.intake if taken.refusal is None else None,
-            refusal=taken.refusal,
-            is_policy=taken.violates,
+            material=taken.intake if refusal is None else None,
+            refusal=refusal,
+            is_policy=is_policy,
+            is_final=is_circular,
             tool_run=made.tool_run,
         )
+
+    def _goes_round(self, task: TaskNode, diff: bytes) -> bool:
+        with self._database.read() as conn:
+            earlier = patches.of_task(conn, task.id)[1 - oscillation.WINDOW :]
+            diffs = [artifacts.diff_of(conn, patch.id) for patch in earlier]
+        return oscillation.goes_round(diffs, diff)
 
     def _take_again(self, task: TaskNode) -> msg.PatchRestored | None:
         """Read a patch from the ledger, as it was taken in."""
@@ -407,6 +418,15 @@ class Effects:
             summary=summary_of(self._order(task), taken.intake),
             **taken.facts(),
         )
+
+
+def _circular(task: TaskNode) -> Reason:
+    return Reason(
+        code=ReasonCode.POLICY_VIOLATION,
+        message=f"{task.label}: the tool goes round in circles: {oscillation.THRESHOLD} of its last "
+        f"{oscillation.WINDOW} patches do the same to the same lines",
+        detail={"rule": "oscillation"},
+    )
 
 
 def _commits(tasks: Sequence[TaskNode]) -> Sequence[tuple[PatchId, str]]:

@@ -38,6 +38,7 @@ class PatchTaken:
     """A task gave a patch: its row, its bytes, and either what was made of it or why it is refused.
 
     Args:
+        is_final: Whether it is of no use to let its tool make another.
         tool_run: How the tool that made it ended; None for a ready patch.
     """
 
@@ -47,6 +48,7 @@ class PatchTaken:
     material: Any = None
     refusal: Reason | None = None
     is_policy: bool = False
+    is_final: bool = False
     tool_run: ToolRun | None = None
 
 

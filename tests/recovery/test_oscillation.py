@@ -1,0 +1,35 @@
+"""When a tool goes round in circles."""
+
+import pytest
+
+from headgate.recovery.oscillation import answer_of, goes_round
+
+
+def diff(text: str, *, at: int = 1) -> bytes:
+    """Make a diff that writes a text."""
+    return f"--- a/f\n+++ b/f\n@@ -{at} +{at} @@\n-old\n+{text}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_circle"),
+    [
+        ("a", False),
+        ("aa", False),
+        ("aaa", True),
+        ("abab", False),
+        ("ababa", True),
+        ("aabbca", False),
+        ("abcde", False),
+    ],
+)
+def test_three_of_five_are_a_circle(answers: str, is_circle: bool) -> None:
+    """Older attempts do not count any more."""
+    *earlier, newest = map(diff, answers)
+    assert goes_round(earlier, newest) is is_circle
+
+
+def test_where_the_lines_are_does_not_matter() -> None:
+    """What is done to them does."""
+    assert answer_of(diff("x", at=1)) == answer_of(diff("x", at=9))
+    assert answer_of(diff("x")) != answer_of(diff("y"))
+    assert answer_of(diff("x")) != answer_of(diff("x").replace(b"b/f", b"b/g"))
