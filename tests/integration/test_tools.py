@@ -179,6 +179,14 @@ def test_what_a_tool_must_not_do_fails_its_task(
     assert base.git("rev-parse", "main") == before
 
 
+def test_a_prompt_that_no_argument_can_hold_is_told(base: GitRepo) -> None:
+    """It fails for that reason and not for a lost worker."""
+    asked = {"t": {"tool": "agent", "prompt": "x" * 200_000, "max_retries": 0}}
+    landed = run(base, {"agent": {"run": ["echo", "{prompt}"]}}, asked)
+    assert landed.code("w/t") == "tool_failed"
+    assert "too long" in landed.task("w/t")["reason"]["message"]
+
+
 def test_what_a_tool_left_that_was_ended_is_saved(base: GitRepo, tmp_path: Path) -> None:
     """Its work up to then is a file beside its log."""
     code = "pathlib.Path('half').write_text('done\\n'); sys.stdout.flush(); time.sleep(60)"

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from headgate.orchestrator.lane import Tip
@@ -76,17 +77,38 @@ class JobMaker:
         command = task.plan.command
         if command is None:
             raise ValueError(f"{task.label} has no command")
+        timeout = task.plan.timeout or self._settings.command_timeout
+        return self._plain(f"{task.id}.{attempt}", task.label, command, tip, timeout=timeout, attempt=attempt)
+
+    def compensation(
+        self, job_id: str, label: str, command: str | Sequence[str], tip: Tip, *, env: Mapping[str, str]
+    ) -> GateJob:
+        """Make the job of running a command of a workstream's `on_rollback` on a commit."""
+        return self._plain(job_id, label, command, tip, timeout=self._settings.command_timeout, env=env)
+
+    def _plain(
+        self,
+        job_id: str,
+        label: str,
+        command: str | Sequence[str],
+        tip: Tip,
+        *,
+        timeout: timedelta,
+        attempt: int = 1,
+        env: Mapping[str, str] | None = None,
+    ) -> GateJob:
+        """Make the job of a command that gives neither a verdict nor a patch."""
         settings = self._settings
         spec = GateSpec(
-            name=task.label,
+            name=label,
             run=_words(command),
-            timeout=(task.plan.timeout or settings.command_timeout).total_seconds(),
+            timeout=timeout.total_seconds(),
+            env=env or {},
             grace=settings.kill_grace.total_seconds(),
             limits=self._limits,
             log_head=settings.log_head_bytes,
             log_tail=settings.log_tail_bytes,
         )
-        job_id = f"{task.id}.{attempt}"
         return GateJob(
             job_id=job_id,
             commit=tip.commit,
@@ -101,6 +123,10 @@ class JobMaker:
     def tool_of(self, task: TaskNode) -> ToolDefinition:
         """Return the tool of a task that has one."""
         return self._plan.tools[str(task.plan.tool)]
+
+    def fault_of(self, task: TaskNode, prompt: str) -> str:
+        """Say why a task's tool cannot be told this; empty when it can."""
+        return command_of(self.tool_of(task), prompt=prompt).problem
 
     def tool(
         self, task: TaskNode, attempt: int, tip: Tip, *, prompt: str, budget_usd: float | None

@@ -87,6 +87,8 @@ class ToolRunner:
         self, task: TaskNode, attempt: int, tip: Tip, *, prompt: str, budget_usd: float | None
     ) -> Made | msg.ToolEnded | None:
         """Run a task's tool; None when it was stopped, so that nobody wants to know."""
+        if fault := self._jobs.fault_of(task, prompt):
+            return _ended(task, attempt, msg.ToolEnd.FAILED, ReasonCode.TOOL_FAILED, fault)
         job = self._jobs.tool(task, attempt, tip, prompt=prompt, budget_usd=budget_usd)
         self._running[task.id] = job.job_id
         try:

@@ -15,6 +15,9 @@ from headgate.plan.model import Preset
 _TRIES: Final = 64
 """How many beginnings of an object are tried: an output may be made of nothing else."""
 
+_LINE: Final = 300
+"""Characters of a line that are looked at where expressions would take too long on an endless one."""
+
 _WORDS: Final = 4000
 """Characters of the end of an output in which the words of a failure are looked for."""
 
@@ -106,6 +109,7 @@ _AIDER_ERROR: Final = re.compile(
 
 def read_aider(text: str) -> Reading:
     """Read what Aider prints: an error that no answer follows is its end, whatever it exits with."""
+    text = "\n".join(line[:_LINE] for line in text.splitlines())
     costs = _AIDER_COST.findall(text)
     answers = list(_AIDER_TOKENS.finditer(text))
     errors = list(_AIDER_ERROR.finditer(text))
