@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection
 
 from headgate.clock import Clock, SystemClock
-from headgate.db.dao import breakers, intents, leases, patches, runs, tasks, workstreams
+from headgate.db.dao import breakers, events, intents, leases, patches, runs, tasks, workstreams
 from headgate.db.dao.breakers import BreakerRow
 from headgate.db.dao.intents import Intent
 from headgate.db.dao.leases import Lease
@@ -25,6 +25,7 @@ from headgate.db.transition_log import TransitionLog
 from headgate.errors import (
     DatabaseError,
     HeadgateError,
+    InterruptedRunError,
     LeaseLostError,
     NoStateError,
     OutsideFaultError,
@@ -32,11 +33,13 @@ from headgate.errors import (
     UnknownEntityError,
     UsageError,
 )
-from headgate.ids import RunId, WorkstreamId, new_id
-from headgate.orchestrator import admission, cancelling, evidence, tenure
+from headgate.events import Event, Severity
+from headgate.ids import EventId, RunId, WorkstreamId, new_id
+from headgate.orchestrator import admission, cancelling, compensation, evidence, tenure
 from headgate.orchestrator.examination import Examination, Stoppable
 from headgate.orchestrator.gatekeeper import Subject
 from headgate.orchestrator.lane import Opinion, Tip
+from headgate.orchestrator.notifying import Message, notify, trouble
 from headgate.orchestrator.parts import Surroundings
 from headgate.orchestrator.progress import Listener, SilentListener
 from headgate.orchestrator.report import run_report
@@ -302,9 +305,12 @@ class Headgate:
             orchestrator = RunOrchestrator(
                 run_id, around, listener or SilentListener(), is_only_asked=is_only_asked
             )
-            return asyncio.run(self._held(run_id, orchestrator))
+            state = asyncio.run(self._held(run_id, orchestrator))
         finally:
             self._release(run_id)
+        for warning in self._notify_of_end(run_id):
+            (listener or SilentListener()).notice(warning)
+        return state
 
     def roll_back(
         self,
@@ -332,6 +338,7 @@ class Headgate:
         """
         run = self._run_of(patch_ids)
         rollback_id = new_id("rollback")
+        interruption = None
         with self._at_target(rollback_id, run) as around_of:
             target = Target(ref=run.target_ref, commit=self.repository.ref_value(run.target_ref) or "")
             admission.see_to_checkout(self.repository, target, self._left_behind(run.target_ref))
@@ -344,19 +351,19 @@ class Headgate:
                 reason=reason,
                 operator=operator,
             )
-            if not order.patches:  # a rollback that was killed has just been finished
-                return self._finished(run, patch_ids)
-            manager = RollbackManager(
-                repository=self.repository,
-                database=self.database,
-                clock=self.clock,
-                fence=around_of(workers).fence,
-                judge=lambda gates, result: self._judged(rollback_id, run, gates, result, around_of(workers)),
-            )
-            try:
-                return manager.roll_back(order)
-            finally:
-                TransitionLog(self.paths.transitions, self.database).catch_up()
+            around = around_of(workers)
+            if order.patches:
+                outcome = self._rolled_back(order, run, around)
+            else:  # a rollback that was killed has just been finished
+                outcome = self._finished(run, patch_ids)
+            if outcome.end is End.ROLLED_BACK:
+                outcome, interruption = self._compensated(rollback_id, run, outcome, around)
+        said = outcome.reason.message if outcome.reason is not None else reason
+        message = Message(event="rollback", run_id=run.id, state=str(outcome.end), message=f"{label}: {said}")
+        warnings = self._notify(run, message)
+        if interruption is not None:
+            raise interruption
+        return replace(outcome, notes=(*outcome.notes, *warnings))
 
     def bisect(self, run_id: RunId, old: str, new: str, *, gate: str, workers: int | None = None) -> Search:
         """Find the patch with which a gate of a run's plan began to fail on the target.
@@ -594,6 +601,90 @@ class Headgate:
             commits=commits,
             notes=(note,),
         )
+
+    def _rolled_back(self, order: Order, run: RunRow, around: Surroundings) -> Outcome:
+        """Carry a rollback out."""
+        manager = RollbackManager(
+            repository=self.repository,
+            database=self.database,
+            clock=self.clock,
+            fence=around.fence,
+            judge=lambda gates, result: self._judged(order.id, run, gates, result, around),
+        )
+        try:
+            return manager.roll_back(order)
+        finally:
+            TransitionLog(self.paths.transitions, self.database).catch_up()
+
+    def _compensated(
+        self, holder: str, run: RunRow, outcome: Outcome, around: Surroundings
+    ) -> tuple[Outcome, InterruptedRunError | None]:
+        """Run the `on_rollback` commands that are owed; whatever comes of them, the rollback stands."""
+        with self.database.read() as conn:
+            wanted = compensation.owed(conn, run)
+        if not wanted:
+            return outcome, None
+        head = self.repository.ref_value(run.target_ref) or outcome.new
+        tip = Tip(commit=head, tree=self.repository.tree_of(head))
+        again = "the same `headgate rollback` again runs those that are not on record"
+        examination = Examination(
+            RunId(run.id),
+            Plan.from_json(run.plan),
+            around,
+            interrupted=f"the rollback stands, its on_rollback commands were interrupted; {again}",
+        )
+        work = compensation.compensate(wanted, examination=examination, around=around, tip=tip)
+        interruption, failures = None, []
+        try:
+            failures = asyncio.run(self._while_renewing(RunId(holder), examination, work))
+        except InterruptedRunError as error:
+            interruption = error
+        except OutsideFaultError as error:
+            failures = [f"not every on_rollback command could be run: {error}; {again}"]
+        told = replace(outcome, failures=tuple(failures), notes=(*outcome.notes, *failures))
+        return told, interruption
+
+    # -- telling ---------------------------------------------------------------------------------------------
+
+    def _notify_of_end(self, run_id: RunId) -> list[str]:
+        """Have it told that a run ended in trouble; says what failed with that."""
+        try:
+            with self.database.read() as conn:
+                run = runs.get(conn, run_id)
+                message = trouble(conn, run_id) if run.plan.get("notify") else None
+        except DatabaseError as error:
+            return [f"whether anybody is to be notified could not be read: {error}"]
+        return [] if message is None else self._notify(run, message)
+
+    def _notify(self, run: RunRow, message: Message) -> list[str]:
+        """Run a plan's `notify` commands; what fails is on record as a warning, and returned."""
+        commands = Plan.from_json(run.plan).notify
+        if not commands:
+            return []
+        environment = allowed_environment(os.environ, self.settings.env_allow)
+        try:
+            said = notify(commands, message, root=self.repository.root, environment=environment)
+            warnings = [f"{each}; that changes nothing else" for each in said]
+            with self.database.write() as conn:
+                for text in warnings:
+                    events.record(conn, self._warning(run, text))
+        except (OSError, OutsideFaultError) as error:
+            warnings = [f"the notify commands could not be run or recorded: {error}"]
+        return warnings
+
+    def _warning(self, run: RunRow, text: str) -> Event:
+        return Event(
+            event_id=EventId(new_id("evt")),
+            timestamp=self.clock.now(),
+            event_type="warning",
+            severity=Severity.WARNING,
+            entity_type="run",
+            entity_id=run.id,
+            reason={"message": text},
+            run_id=run.id,
+        )
+
+    # -- judging and settling --------------------------------------------------------------------------------
 
     def _judged(
         self, holder: str, run: RunRow, gates: Sequence[str], result: Reverted, around: Surroundings

@@ -454,6 +454,246 @@ def test_a_quarantined_patch_can_be_dropped_and_no_other(world: World) -> None:
     assert "changes nothing any more" in tell(world, "patch", "approve", old, code=2)
 
 
+# -- what a rollback brings about ----------------------------------------------------------------------------
+
+TOLD = 'printf "%s|" "$HEADGATE_WORKSTREAM" "$HEADGATE_ROLLBACK" "$HEADGATE_REASON" "$HEADGATE_PATCHES"'
+"""A shell command that prints what an `on_rollback` command is told, in one line."""
+
+
+def land_with(world: World, streams: Mapping[str, Any], on_rollback: Mapping[str, Any], **plan: Any) -> None:
+    """Land workstreams that have `on_rollback` commands."""
+    patches, described = {}, {}
+    for name, tasks in streams.items():
+        for task, files in tasks.items():
+            patches[f"{name}-{task}"] = world.repo.diff_of(files)
+        described[name] = {
+            "tasks": {task: {"patch": f"{name}-{task}"} for task in tasks},
+            "on_rollback": on_rollback[name],
+        }
+    world.write_plan(patches, workstreams=described, gates=gates(*COUNT), **plan)
+    command = world.run()
+    assert command.ended() == 0, command.said
+
+
+def compensations(world: World) -> list[tuple[str, str, int]]:
+    """Give what is on record of `on_rollback` commands: type, severity and number, in their order."""
+    sql = (
+        "SELECT event_type, severity, metadata FROM events WHERE event_type LIKE 'on_rollback%' ORDER BY seq"
+    )
+    return [(kind, severity, json.loads(facts)["number"]) for kind, severity, facts in world.rows(sql)]
+
+
+def test_what_a_workstream_brought_about_is_undone_once_nothing_of_it_is_left(world: World) -> None:
+    """After its last patch, on the target's new head, with all that its commands need to know."""
+    said = world.folder / "undone"
+    command = f"{TOLD} >> {said}; git rev-parse HEAD >> {said}; cat b.txt >> {said}"
+    land_with(world, ONE, {"ws": [command, ["touch", str(world.folder / "second")]]})
+    roll_back(world, "ws/x")
+    assert not said.exists(), "one of its patches is still there"
+    assert compensations(world) == []
+    told = roll_back(world, "ws/y")
+    assert told["notes"] == []
+    line, content = said.read_text().splitlines()
+    name, rollback, reason, ids, head = line.split("|")
+    assert (name, reason, head) == ("ws", "it was wrong", world.repo.head("main"))
+    assert world.rows(f"SELECT state FROM intents WHERE id = '{rollback}'") == [("landed",)]
+    assert ids.split() == [row[0] for row in world.rows("SELECT id FROM patches ORDER BY created_at, id")]
+    assert content == "b", "it runs on what the rollback made"
+    assert (world.folder / "second").exists()
+    assert compensations(world) == [("on_rollback", "info", 1), ("on_rollback", "info", 2)]
+    assert_sound(world)
+    assert "already" in roll_back(world, "ws", code=2)["said"], "nothing is owed any more"
+    assert len(said.read_text().splitlines()) == 2
+
+
+def test_the_newest_landed_workstream_is_undone_first(world: World) -> None:
+    """A run is undone in the other order; what was undone before is left alone."""
+    said = world.folder / "order"
+    streams = {
+        "one": {"x": {"a.txt": "1\ntwo\nthree\n"}},
+        "two": {"y": {"b.txt": "B\n"}},
+        "three": {"z": {"c.txt": "C\n"}},
+    }
+    land_with(world, streams, {name: [f"echo $HEADGATE_WORKSTREAM >> {said}"] for name in streams})
+    landed = world.rows(
+        "SELECT w.name FROM intents i JOIN workstreams w ON w.id = i.workstream_id ORDER BY i.created_at"
+    )
+    roll_back(world, "two")
+    assert said.read_text().split() == ["two"]
+    roll_back(world, oldest_run(world))
+    assert said.read_text().split() == ["two", *(name for (name,) in landed[::-1] if name != "two")]
+    assert_sound(world)
+
+
+def test_a_command_that_fails_undoes_nothing_and_is_told(world: World) -> None:
+    """The rollback stands, the other commands run, and the exit code and the record say what went wrong."""
+    second = world.folder / "second"
+    land_with(world, ONE, {"ws": ["echo no such deployment; exit 3", f"touch {second}"]})
+    tree = world.repo.tree("main~1")
+    command = world.start("rollback", "ws", "--reason", "r")
+    assert command.ended() == 1
+    assert "the rollback itself stands" in command.said
+    assert "on_rollback 1 of ws exited with 3: no such deployment" in command.said
+    assert states(world) == {"x": "rolled_back", "y": "rolled_back"}
+    assert world.repo.tree("main") == tree
+    assert second.exists()
+    assert compensations(world) == [("on_rollback_failed", "error", 1), ("on_rollback", "info", 2)]
+    [event] = tell(world, "events", "--type", "on_rollback_failed", "--json")
+    assert (event["metadata"]["exit_code"], event["metadata"]["output"]) == (3, "no such deployment\n")
+    assert_sound(world)
+
+
+def test_a_rollback_that_is_refused_undoes_nothing_outside(world: World) -> None:
+    """Nor does one whose gates fail; what is still on the target keeps its effects."""
+    said = world.folder / "undone"
+    land_with(world, ONE, {"ws": [f"touch {said}"]})
+    world.repo.commit({"a.txt": "uno\ntwo\nthree\n"}, "by hand")
+    roll_back(world, "ws", code=1)
+    assert not said.exists()
+    assert compensations(world) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "ran"),
+    [
+        ("rollback.after-ref", ["1", "2"]),
+        ("rollback.recorded", ["1", "2"]),
+        ("compensation.before@2", ["1", "2"]),
+        ("compensation.recorded", ["1", "2"]),
+        ("compensation.recorded@2", ["1", "2"]),
+    ],
+)
+def test_what_a_killed_rollback_still_owed_is_run_by_the_next(
+    world: World, place: str, ran: list[str]
+) -> None:
+    """The record says which commands ran; the same command again runs the rest."""
+    said = world.folder / "undone"
+    land_with(world, ONE, {"ws": [f"echo 1 >> {said}", f"echo 2 >> {said}"]})
+    roll_back(world, "ws", code=KILLED, fault=place)
+    if place == "compensation.recorded@2":
+        assert "already" in roll_back(world, "ws", code=2)["said"]
+    else:
+        assert roll_back(world, "ws")["state"] == "rolled_back"
+    assert said.read_text().split() == ran
+    assert [number for _, _, number in compensations(world)] == [1, 2]
+    assert world.start("resume").ended() == 2, "there is no run to resume; it only clears up"
+    assert_sound(world)
+
+
+def test_a_command_that_a_person_interrupts_is_run_by_the_next(world: World) -> None:
+    """Exit code 3; the rollback stands, nothing of the command is left, and again runs it."""
+    flag, said = world.folder / "go", world.folder / "undone"
+    wait = f"touch {said}.began; [ -e {flag} ] || sleep 600; echo done >> {said}"
+    land_with(world, ONE, {"ws": [wait]})
+    command = world.start("rollback", "ws", "--reason", "r")
+    while not Path(f"{said}.began").exists():
+        assert command.is_running, command.said
+    command.send(signal.SIGINT)
+    assert command.ended() == 3, command.said
+    assert "the rollback stands" in command.said
+    assert states(world) == {"x": "rolled_back", "y": "rolled_back"}
+    assert compensations(world) == []
+    assert_sound(world)
+    flag.touch()
+    roll_back(world, "ws")
+    assert said.read_text() == "done\n"
+
+
+# -- who wants to be told ------------------------------------------------------------------------------------
+
+VARIABLES = ("EVENT", "RUN", "STATE", "MESSAGE")
+
+
+def notifying(file: Path) -> str:
+    """Give a command that writes down where it runs and what it is told."""
+    told = " ".join(f'"$HEADGATE_{name}"' for name in VARIABLES)
+    return f'printf "%s|" "$PWD" {told} "$NOT_ALLOWED" >> {file}; echo >> {file}'
+
+
+def told_in(file: Path) -> list[list[str]]:
+    """Read what such a command wrote: place, event, run, state, message, and what it must not see."""
+    return [line.split("|")[:-1] for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def test_rollbacks_are_told_of_done_or_refused(world: World) -> None:
+    """In the repository's root, with the environment that gates have."""
+    file = world.folder / "told"
+    land_with(world, ONE, {"ws": []}, notify=[notifying(file)])
+    assert told_in(file) == [], "the run went well"
+    head = world.repo.head("main")
+    world.repo.commit({"a.txt": "uno\ntwo\nthree\n"}, "by hand")
+    command = world.start("rollback", "ws", "--reason", "r", NOT_ALLOWED="secret")
+    assert command.ended() == 1
+    world.repo.git("reset", "-q", "--hard", head)
+    roll_back(world, "ws")
+    run_id, place = oldest_run(world), str(world.repo.path)
+    refused, done = told_in(file)
+    assert refused[:4] == [place, "rollback", run_id, "refused"]
+    assert "a.txt" in refused[4]
+    assert refused[5] == ""
+    assert done == [place, "rollback", run_id, "rolled_back", "workstream ws: it was wrong", ""]
+
+
+def test_the_end_of_a_run_is_told_of_when_something_went_wrong(world: World) -> None:
+    """A patch in quarantine is enough, though the run succeeded; one that is resumed is told of once."""
+    file = world.folder / "told"
+    patches = {"good": world.repo.diff_of({"c.txt": "C\n"}), "bad": world.repo.diff_of({"a.txt": "bad\n"})}
+    streams: dict[str, Any] = {
+        "ws": {"tasks": {"good": {"patch": "good"}}},
+        "other": {"critical": False, "tasks": {"bad": {"patch": "bad"}}},
+    }
+    world.write_plan(patches, workstreams=streams, gates=gates(*COUNT), notify=[notifying(file)])
+    assert world.run(fault="update-ref.after").ended() == KILLED
+    assert told_in(file) == [], "it has not ended"
+    command = world.resume()
+    assert command.ended() == 0, command.said
+    [(place, event, run_id, state, message, _)] = told_in(file)
+    assert (place, event, state) == (str(world.repo.path), "run_ended", "succeeded")
+    assert run_id == oldest_run(world)
+    assert "in quarantine: other/bad" in message
+
+
+def test_a_run_that_failed_is_told_of_and_what_fails_with_that_is_a_warning(world: World) -> None:
+    """The exit code is the run's; a command that does not end is ended with all that it started."""
+    file = world.folder / "told"
+    bad = world.repo.diff_of({"a.txt": "bad\n"})
+    hanging = f"sh -c 'cd {world.folder}; exec setsid sleep 600' & echo out of order; exit 7"
+    world.write_plan(
+        {"p": bad},
+        workstreams={"ws": {"tasks": {"t": {"patch": "p"}}}},
+        gates=gates(*COUNT),
+        notify=[hanging, notifying(file)],
+    )
+    command = world.run()
+    assert command.ended() == 1, command.said
+    [(_, _, _, state, _, _)] = told_in(file)
+    assert state == "failed"
+    [(reason,)] = world.rows("SELECT reason FROM events WHERE event_type = 'warning'")
+    assert "notify 1 exited with 7: out of order" in json.loads(reason)["message"]
+    assert_sound(world)
+
+
+def test_a_breaker_that_opened_is_told_of(world: World) -> None:
+    """Also when the run went well in the end, without the tool."""
+    file = world.folder / "told"
+    (world.repo.path / "headgate.toml").write_text("breaker_threshold = 1\nbreaker_cooldown = '0.1s'\n")
+    world.repo.git("add", "headgate.toml")
+    world.repo.git("commit", "-qm", "settings")
+    flag = world.folder / "up"
+    tool = f"if [ -e {flag} ]; then echo C > c.txt; else touch {flag}; exit 9; fi"
+    world.write_plan(
+        {},
+        tools={"robot": {"run": tool}},
+        workstreams={"ws": {"tasks": {"t": {"tool": "robot", "prompt": "do it", "max_retries": 2}}}},
+        notify=[notifying(file)],
+    )
+    command = world.run()
+    assert command.ended() == 0, command.said
+    [(_, _, _, state, message, _)] = told_in(file)
+    assert state == "succeeded"
+    assert "robot" in message
+
+
 # -- hands on the controls -----------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from headgate.plan.model import Plan
 from plan_folder import PlanFolder
 
 GOOD = "{patch: a.patch}"
@@ -284,6 +285,10 @@ def test_gates_lists_may_name_known_gates_only(folder: PlanFolder) -> None:
         ("gates: {g: {}}", "'run' is missing"),
         ("prepare: [5]", "5 is not a command"),
         ("keep: ['/../x']", "can match nothing"),
+        ("notify: [5]", "5 is not a command"),
+        ("notify: ls", "'notify' must be a list"),
+        ("notify: [no-such-program]", "notify: nobody can run it: 'no-such-program' is not on PATH"),
+        ("prepare: ['true']\nnotify: [[no-such-program]]", "notify: nobody can run it"),
         ("strict: maybe", "'strict' must be true or false"),
         ("target: 1e5", 'write it in quotes: "1e5"'),
     ],
@@ -316,3 +321,41 @@ def test_a_tool_with_a_placeholder_has_to_be_told_what_to_do(folder: PlanFolder,
 def test_protection_of_git_may_be_spelt_out(folder: PlanFolder) -> None:
     """To forbid what is forbidden anyway is no mistake."""
     folder.load(folder.one_task(GOOD, head="policy: {forbid: ['.git/**', 'x']}"))
+
+
+@pytest.mark.parametrize(
+    ("workstream", "said"),
+    [
+        (
+            "{on_rollback: [no-such-program, 'true'], tasks: {t: {patch: a.patch}}}",
+            "workstreams.w.on_rollback: nobody can run it: 'no-such-program' is not on PATH",
+        ),
+        ("{on_rollback: ['true', 5], tasks: {t: {patch: a.patch}}}", "5 is not a command"),
+        ("{on_rollback: ['true', {}], tasks: {t: {patch: a.patch}}}", "is not a command"),
+        ("{on_rollback: ls, tasks: {t: {patch: a.patch}}}", "'on_rollback' must be a list"),
+        (
+            "{on_rollback: ['true'], tasks: {t: {command: ls}, u: {noop: true}}}",
+            "workstreams.w: 'on_rollback' would never run",
+        ),
+    ],
+)
+def test_a_wrong_on_rollback_is_told(folder: PlanFolder, workstream: str, said: str) -> None:
+    """Its commands are judged as gates are; where nothing lands, nothing is rolled back."""
+    (folder.path / "a.patch").write_text("")
+    text = f"headgate: 1\nworkstreams: {{w: {workstream}}}\n"
+    (problem,) = folder.problems(text)
+    assert said in problem
+
+
+def test_a_good_on_rollback_and_notify_are_taken(folder: PlanFolder) -> None:
+    """Strings and lists; what the repository has, and what `prepare` may bring to a worktree."""
+    (folder.path / "a.patch").write_text("")
+    (folder.path / "tell").write_text("#!/bin/sh\n")
+    text = (
+        "headgate: 1\nprepare: [make]\nnotify: [./tell, [git, status]]\n"
+        "workstreams: {w: {on_rollback: [brought --by it, [git, status]], tasks: {t: {patch: a.patch}}}}\n"
+    )
+    plan = folder.load(text).plan
+    assert plan.notify == ("./tell", ("git", "status"))
+    assert plan.workstreams["w"].on_rollback == ("brought --by it", ("git", "status"))
+    assert Plan.from_json(plan.as_json()) == plan

@@ -53,7 +53,15 @@ _TRANSITION_OF: Final = {
 """Short words for the types that people ask for most."""
 
 
-_OTHER_TYPES: Final = ("error", "manual_override", "warning")
+_OTHER_TYPES: Final = (
+    "error",
+    "manual_override",
+    "on_rollback",
+    "on_rollback_failed",
+    "rollback",
+    "rollback_refused",
+    "warning",
+)
 """Types that are no change of state."""
 
 

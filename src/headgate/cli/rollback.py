@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headgate.cli.exit_codes import ExitCode
-from headgate.cli.output import console, count, print_json, safe
+from headgate.cli.output import console, count, fail, print_json, safe
 from headgate.cli.run import Workers, operator_name
 from headgate.errors import UsageError
 
@@ -35,9 +35,11 @@ def rollback(  # noqa: PLR0917 - the options of a command line
 ) -> None:
     """Take what has landed back: reverts, newest first, that land only when the gates pass on the result.
 
-    All of it or nothing. What was reverted by hand already is recognised. Exit codes: 0 rolled back, 1
-    refused by a conflict or a gate (nothing was changed), 2 it is not on the target or the target is not in
-    order, 4 git, the database or the disk failed, or somebody else holds the target.
+    All of it or nothing. What was reverted by hand already is recognised. Then the plan's `on_rollback`
+    commands run for every workstream of which nothing is left. Exit codes: 0 rolled back, 1 refused by a
+    conflict or a gate (nothing was changed), or such a command failed (the rollback stands), 2 it is not on
+    the target or the target is not in order, 4 git, the database or the disk failed, or somebody else holds
+    the target.
     """
     from headgate.bootstrap import Headgate
 
@@ -56,7 +58,10 @@ def rollback(  # noqa: PLR0917 - the options of a command line
         print_json(told)
     else:
         _print(told, outcome)
-    if outcome.reason is not None:
+    if outcome.failures:
+        said = "the rollback itself stands; `headgate events --type on_rollback_failed` has what they printed"
+        fail(f"on_rollback commands failed; {said}")
+    if outcome.reason is not None or outcome.failures:
         raise typer.Exit(ExitCode.REFUSED)
 
 
@@ -68,7 +73,8 @@ def _chosen(conn: "Connection", what: str, run: str | None) -> "tuple[Found, lis
     """
     from headgate.cli.patch import find_in_newest
     from headgate.cli.status import run_named
-    from headgate.db.dao import lookup
+    from headgate.db.dao import lookup, runs
+    from headgate.orchestrator.compensation import owed
     from headgate.state.patch_ledger import PatchState
 
     kinds = ["patch_ledger", "task", "workstream", "run"]
@@ -82,7 +88,10 @@ def _chosen(conn: "Connection", what: str, run: str | None) -> "tuple[Found, lis
     label = f"{names.get(found.machine, found.machine)} {safe(found.name)}"
     if there:
         return found, there, label
-    if any(row.state is PatchState.ROLLED_BACK for row in rows):
+    gone = [row for row in rows if row.state is PatchState.ROLLED_BACK]
+    if gone and owed(conn, runs.get(conn, gone[0].run_id)):  # a process was ended that had to see to it
+        return found, gone, label
+    if gone:
         raise UsageError(f"{label} is rolled back already; there is nothing to do")
     states = ", ".join(sorted({str(row.state) for row in rows})) or "it has no patches"
     raise UsageError(f"nothing of {label} is on the target, so nothing can be rolled back ({states})")

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Protocol, TypeVar
 
@@ -16,17 +17,36 @@ from headgate.errors import InterruptedRunError, OutsideFaultError
 from headgate.faultpoints import reach
 from headgate.ids import RunId
 from headgate.orchestrator.gatekeeper import Gatekeeper, Subject
+from headgate.orchestrator.jobs import JobMaker
 from headgate.orchestrator.lane import Judgement, Opinion, Tip
 from headgate.orchestrator.parts import Surroundings
 from headgate.orchestrator.recorder import Recorder
 from headgate.orchestrator.roster import Roster
 from headgate.plan.model import Plan
 from headgate.reasons import Reason, ReasonCode
+from headgate.workers.pool_manager import PoolManager
 
 Result = TypeVar("Result")
 
 LOG_INTERVAL: Final = timedelta(seconds=1)
 """How often ``transitions.jsonl`` is brought up to date meanwhile."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """What works for an examination while it is under way.
+
+    Args:
+        gatekeeper: Asks gates.
+        pool: Runs jobs.
+        jobs: Makes them.
+        recorder: Writes down what came of them.
+    """
+
+    gatekeeper: Gatekeeper
+    pool: PoolManager
+    jobs: JobMaker
+    recorder: Recorder
 
 
 class Stoppable(Protocol):
@@ -44,10 +64,19 @@ class Examination:
         run_id: The run that the gates' executions are recorded under.
         plan: Whose gates they are.
         around: What it works with.
+        interrupted: What a person is told who interrupts it.
     """
 
-    def __init__(self, run_id: RunId, plan: Plan, around: Surroundings) -> None:
+    def __init__(
+        self,
+        run_id: RunId,
+        plan: Plan,
+        around: Surroundings,
+        *,
+        interrupted: str = "it was interrupted; nothing was changed",
+    ) -> None:
         self._run_id, self._plan, self._around = run_id, plan, around
+        self._interrupted = interrupted
         self._fault: asyncio.Future[None] | None = None
 
     def give_up(self, error: Exception) -> None:
@@ -86,9 +115,13 @@ class Examination:
 
     async def work(self, ask: Callable[[Gatekeeper], Coroutine[Any, Any, None]]) -> None:
         """Open shop, let gates be asked, and close it again, whatever happens."""
+        await self.work_in(lambda shop: ask(shop.gatekeeper))
+
+    async def work_in(self, do: Callable[[Shop], Coroutine[Any, Any, None]]) -> None:
+        """Open shop, let something be done in it, and close it again, whatever happens."""
         self._fault = asyncio.get_running_loop().create_future()
-        async with self._open() as gatekeeper:
-            work = asyncio.create_task(ask(gatekeeper))
+        async with self._open() as shop:
+            work = asyncio.create_task(do(shop))
             with self._signals():
                 try:
                     await asyncio.wait({work, self._fault}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,7 +134,7 @@ class Examination:
             self._fault.result()
 
     @asynccontextmanager
-    async def _open(self) -> AsyncIterator[Gatekeeper]:
+    async def _open(self) -> AsyncIterator[Shop]:
         around, parts = self._around, self._around.parts
         writer = parts.threads(1, "recorder")
         recorder = Recorder(
@@ -141,7 +174,7 @@ class Examination:
             roster.sign_on()
             await pool.start()
             reach("examination.started")
-            yield gatekeeper
+            yield Shop(gatekeeper=gatekeeper, pool=pool, jobs=jobs, recorder=recorder)
         finally:
             for task in keeping:
                 task.cancel()
@@ -161,9 +194,7 @@ class Examination:
         is_main = threading.current_thread() is threading.main_thread()
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if is_main else ()
         for number in numbers:
-            loop.add_signal_handler(
-                number, self.give_up, InterruptedRunError("it was interrupted; nothing was changed")
-            )
+            loop.add_signal_handler(number, self.give_up, InterruptedRunError(self._interrupted))
         try:
             yield
         finally:

@@ -405,6 +405,10 @@ class WorkstreamPlan(_Part):
     overlap: Overlap | None = Field(
         default=None, description="As the plan's `overlap`, for tasks of this workstream."
     )
+    on_rollback: tuple[Command, ...] = Field(
+        default=(),
+        description="Commands run on the target, in turn, once all that landed of it is rolled back.",
+    )
     tasks: Annotated[Mapping[Name, TaskPlan], Field(min_length=1)] = Field(
         description="Its tasks by name, in the order in which their patches are applied."
     )
@@ -451,6 +455,10 @@ class Plan(_Part):
     overlap: Overlap = Field(
         default=Overlap.SERIAL,
         description="Whether tools may work side by side whose scopes may touch the same paths.",
+    )
+    notify: tuple[Command, ...] = Field(
+        default=(),
+        description="Commands run at the repository's root after a rollback, or a run with trouble.",
     )
     workstreams: Annotated[Mapping[Name, WorkstreamPlan], Field(min_length=1)] = Field(
         description="Workstreams by name."

@@ -14,7 +14,6 @@ from headgate.plan.globs import IN_GIT, fault_of_glob, matches_nothing
 from headgate.plan.location import expanded
 from headgate.plan.model import (
     Capture,
-    GateDefinition,
     Plan,
     PolicyLayer,
     PromptBy,
@@ -85,6 +84,7 @@ def validate(plan: Plan, around: Surroundings) -> Iterator[Finding]:
     yield from _gates(plan, around)
     yield from _tools(plan, around)
     yield from _workstreams(plan, around)
+    yield from _notifiable(plan, around)
 
 
 def _repository(plan: Plan, around: Surroundings) -> Iterator[Finding]:
@@ -106,23 +106,56 @@ def _gates(plan: Plan, around: Surroundings) -> Iterator[Finding]:
         place = ("gates", name)
         yield from _unknown(gate.needs, around.names.gates, (*place, "needs"), "gate")
         yield from _globs(gate.inputs, (*place, "inputs"), around)
-        yield from _runnable(plan, gate, place, around)
+        yield from _runnable(plan, gate.run, (*place, "run"), around, env=gate.env)
     yield from _circles({name: gate.needs for name, gate in plan.gates.items()}, ("gates",), "gates")
 
 
-def _runnable(plan: Plan, gate: GateDefinition, place: Location, around: Surroundings) -> Iterator[Finding]:
-    """Find a gate that nobody can run; `prepare` and patches may bring what is not there yet."""
-    program = program_of(gate.run)
-    environ = {**around.environ, **gate.env}
+def _runnable(
+    plan: Plan,
+    command: str | tuple[str, ...],
+    place: Location,
+    around: Surroundings,
+    *,
+    env: Mapping[str, str],
+) -> Iterator[Finding]:
+    """Find a command that nobody can run; `prepare` and patches may bring what is not there yet."""
+    program = program_of(command)
+    environ = {**around.environ, **env}
     if program is None or plan.prepare or is_found(program, root=around.root, environ=environ):
         return
     tasks = [task for workstream in plan.workstreams.values() for task in workstream.tasks.values()]
     patches = [around.folder / task.patch for task in tasks if task.patch is not None]
     if "/" in program and (any(task.tool for task in tasks) or mentioned_in(program, patches)):
         return
-    where = "is not in the repository" if "/" in program else "is not on PATH"
     hint = "install it, name its path, or let `prepare` install it"
-    yield Finding(location=(*place, "run"), message=f"nobody can run it: {program!r} {where}", hint=hint)
+    yield Finding(location=place, message=f"nobody can run it: {_missing(program)}", hint=hint)
+
+
+def _missing(program: str) -> str:
+    where = "is not in the repository" if "/" in program else "is not on PATH"
+    return f"{program!r} {where}"
+
+
+def _notifiable(plan: Plan, around: Surroundings) -> Iterator[Finding]:
+    """Find what cannot be told to anybody: it runs at the repository's root, where nothing is prepared."""
+    for at, command in enumerate(plan.notify):
+        program = program_of(command)
+        if program is not None and not is_found(program, root=around.root, environ=around.environ):
+            message = f"nobody can run it: {_missing(program)}"
+            yield Finding(location=("notify", at), message=message, hint="install it, or name its path")
+
+
+def _on_rollback(
+    plan: Plan, workstream: WorkstreamPlan, place: Location, around: Surroundings
+) -> Iterator[Finding]:
+    """Find commands that nobody can run, or that nothing would ever call for."""
+    for at, command in enumerate(workstream.on_rollback):
+        yield from _runnable(plan, command, (*place, at), around, env={})
+    tasks = workstream.tasks.values()
+    if workstream.on_rollback and tasks and all(task.command or task.noop for task in tasks):
+        hint = "give it a task with a patch, or remove the key"
+        message = "'on_rollback' would never run: none of its tasks makes a patch that could be rolled back"
+        yield Finding(location=place, message=message, hint=hint)
 
 
 def _tools(plan: Plan, around: Surroundings) -> Iterator[Finding]:
@@ -195,6 +228,7 @@ def _workstreams(plan: Plan, around: Surroundings) -> Iterator[Finding]:
             workstream.policy, (*place, "policy"), [around.settings.policy, plan.policy], around
         )
         yield from _tasks(plan, name, workstream, around)
+        yield from _on_rollback(plan, workstream, (*place, "on_rollback"), around)
     needs = {name: workstream.needs for name, workstream in plan.workstreams.items()}
     yield from _circles(needs, ("workstreams",), "workstreams")
 

@@ -87,6 +87,7 @@ class Outcome:
         gates: The gates that judged the result.
         reason: Why it was refused; None when it was not.
         notes: What people should know besides.
+        failures: What failed after it; it stands nevertheless.
     """
 
     end: End
@@ -97,6 +98,7 @@ class Outcome:
     gates: tuple[str, ...] = ()
     reason: Reason | None = None
     notes: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
 
 
 class RollbackManager:
