@@ -16,8 +16,8 @@ import pytest
 from headgate.db.engine import Database, open_database
 from orchestrator.many_lives import Trouble, World, plan_of
 
-BLOCKS, SEEDS_PER_BLOCK = 16, 50
-"""Seeds are run in blocks, so that the test runner can share them out: 800 in all."""
+BLOCKS, SEEDS_PER_BLOCK = 20, 50
+"""Seeds are run in blocks, so that the test runner can share them out: 1,000 in all."""
 
 SEED = "HEADGATE_LIVES_SEED"
 """The environment variable that names a seed to replay."""

@@ -33,3 +33,10 @@ def test_where_the_lines_are_does_not_matter() -> None:
     assert answer_of(diff("x", at=1)) == answer_of(diff("x", at=9))
     assert answer_of(diff("x")) != answer_of(diff("y"))
     assert answer_of(diff("x")) != answer_of(diff("x").replace(b"b/f", b"b/g"))
+
+
+def test_what_has_no_lines_is_told_apart_too() -> None:
+    """Renames, modes, and what is no diff at all."""
+    renames = [f"diff --git a/f b/{name}\nrename from f\nrename to {name}\n".encode() for name in "ghijk"]
+    assert not goes_round(renames[:4], renames[4])
+    assert goes_round([b"garbage", b"garbage"], b"garbage")

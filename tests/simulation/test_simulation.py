@@ -12,7 +12,7 @@ from headgate.orchestrator.core import Core
 from simulation.examine import examine
 from simulation.simulated_headgate import Scene, TracedEffects
 
-SEEDS = int(os.environ.get("HEADGATE_SIMULATION_SEEDS", "1200"))
+SEEDS = int(os.environ.get("HEADGATE_SIMULATION_SEEDS", "1000"))
 BLOCK = 50
 
 

@@ -11,13 +11,15 @@ from typing import Final
 WINDOW: Final = 5
 """How many attempts are looked at, the newest included."""
 
+_WHERE: Final = (b" ", b"@@", b"index ")
+
 THRESHOLD: Final = 3
 """How often one answer may not be among them."""
 
 
 def answer_of(diff: bytes) -> str:
-    """Digest what a diff does to which lines."""
-    return sha256(b"\n".join(line for line in diff.splitlines() if line[:1] in {b"+", b"-"})).hexdigest()
+    """Digest what a diff does to which lines: all of it but what only says where they are."""
+    return sha256(b"\n".join(line for line in diff.splitlines() if not line.startswith(_WHERE))).hexdigest()
 
 
 def goes_round(earlier: Sequence[bytes], newest: bytes) -> bool:
