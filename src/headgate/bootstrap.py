@@ -1,6 +1,7 @@
 """The only place where parts are chosen and put together: settings and a repository become a ``Headgate``."""
 
 import asyncio
+import gc
 import hashlib
 import json
 import os
@@ -305,8 +306,10 @@ class Headgate:
             orchestrator = RunOrchestrator(
                 run_id, around, listener or SilentListener(), is_only_asked=is_only_asked
             )
+            gc.freeze()  # the picture lives as long as the run; looking through it for garbage is of no use
             state = asyncio.run(self._held(run_id, orchestrator))
         finally:
+            gc.unfreeze()
             self._release(run_id)
         for warning in self._notify_of_end(run_id):
             (listener or SilentListener()).notice(warning)

@@ -32,7 +32,7 @@ from headgate.orchestrator.core import Core
 from headgate.orchestrator.gatekeeper import DrainedError, Gatekeeper
 from headgate.orchestrator.parts import Surroundings
 from headgate.orchestrator.picture import RunNode
-from headgate.orchestrator.progress import Listener
+from headgate.orchestrator.progress import Listener, SilentListener
 from headgate.orchestrator.recorder import Recorder, Write
 from headgate.orchestrator.roster import Roster
 from headgate.orchestrator.stuck import Patience, StuckWatch, event_of
@@ -418,8 +418,9 @@ class RunOrchestrator:
 
     def _told(self, steps: Sequence[Step], before: Mapping[str, str]) -> None:
         self._watch.told(steps, self._around.clock.now())
-        news = self._view.news_of(steps, before)
-        if news:
+        if isinstance(self._listener, SilentListener):
+            return
+        if news := self._view.news_of(steps, before):
             self._listener.happened(news)
 
     def _warn(self, text: str) -> None:

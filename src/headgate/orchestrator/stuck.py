@@ -107,8 +107,8 @@ class StuckWatch:
             self._moved(head.machine, head.id, head.state, head.context, at)
 
     def told(self, steps: Iterable[Step], at: datetime) -> None:
-        """Hear what was committed."""
-        for step in steps:
+        """Hear what was committed together: of each entity where it is now."""
+        for step in {step.head_id: step for step in steps}.values():
             self._moved(step.machine, step.head_id, step.to, self.context_of(step.head_id), at)
 
     def due(self, now: datetime, silences: Mapping[str, timedelta] | None = None) -> Sequence[Stuck]:
