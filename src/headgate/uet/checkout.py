@@ -31,6 +31,7 @@ _BRANCH_FILES: Final = ("rebase-merge/head-name", "rebase-apply/head-name", "BIS
 _SHOWN: Final = 20
 _LOCK_WAIT: Final = timedelta(seconds=5)
 _LOCK_POLL: Final = timedelta(milliseconds=50)
+_REFRESH: Final = ("update-index", "-q", "--refresh")
 _HAS_CHANGES: Final = 1
 """What `git update-index --refresh` exits with where files differ from the index."""
 _STATUS: Final = (
@@ -91,10 +92,9 @@ def fast_forward_blockers(repository: Repository, worktree: Path, old: str, new:
         env = {"GIT_INDEX_FILE": str(copy)}
         if _is_there_already(worktree, new, env):
             return ()
-        refreshing = ("update-index", "-q", "--refresh")
-        refreshed = _git(worktree, *refreshing, env=env, check=False)
+        refreshed = _git(worktree, *_REFRESH, env=env, check=False)
         if refreshed.code not in {0, _HAS_CHANGES}:
-            raise failure(refreshing, refreshed)
+            raise failure(_REFRESH, refreshed)
         tried = _read_tree(worktree, old, new, "-n", env=env)
     return tuple(dict.fromkeys([*_complaints(tried), *_in_the_way(repository, worktree, old, new)]))
 
@@ -121,11 +121,14 @@ def fast_forward_checkout(
     if blockers := tuple(_in_the_way(repository, worktree, old, new)):
         return blockers
     give_up = time.monotonic() + lock_wait.total_seconds()
+    is_first = True
     while True:
-        _git(worktree, "update-index", "-q", "--refresh", check=False)
+        _git(worktree, *_REFRESH, check=False)
         tried = _read_tree(worktree, old, new)
-        if "index.lock" not in tried.stderr or time.monotonic() > give_up:
+        is_worth_another = is_first or "index.lock" in tried.stderr  # git itself may fail once
+        if tried.code == 0 or not is_worth_another or time.monotonic() > give_up:
             return _complaints(tried)
+        is_first = False
         time.sleep(_LOCK_POLL.total_seconds())
 
 
