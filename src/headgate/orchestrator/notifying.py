@@ -5,7 +5,9 @@ of them changes nothing. Each has its time, and nothing that it starts outlives 
 """
 
 import contextlib
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,19 +79,58 @@ def notify(
         What failed, a sentence each. A person's interrupt ends the one that runs and all that would follow.
     """
     failures = []
-    with tempfile.TemporaryDirectory(prefix="headgate-notify-") as folder, _adopting():
+    with (
+        tempfile.TemporaryDirectory(prefix="headgate-notify-") as folder,
+        _adopting(),
+        _interruptible() as person,
+    ):
         for number, command in enumerate(commands, start=1):
             name = f"notify {number}"
             spec = GateSpec(name=name, run=command, timeout=timeout, env=message.environment)
-            try:
-                outcome = run_gate(spec, cwd=root, log_path=Path(folder) / "log", environment=environment)
-            except KeyboardInterrupt:
+            log = Path(folder) / "log"
+            outcome = run_gate(spec, cwd=root, log_path=log, environment=environment, watch=person)
+            if person.should_stop():
                 failures.append(f"{name} was interrupted")
                 break
             if not outcome.passed:
                 lines = [line for line in outcome.excerpt.splitlines() if line.strip()]
                 failures.append(": ".join([outcome.message, *(line.strip() for line in lines[-1:])]))
     return failures
+
+
+class _Person:
+    """Watches a command on behalf of somebody who may press Ctrl-C at any moment."""
+
+    interval = 0.1
+
+    def __init__(self) -> None:
+        self._is_interrupted = False
+
+    def interrupt(self, *_: object) -> None:
+        """Hear Ctrl-C."""
+        self._is_interrupted = True
+
+    def filenos(self) -> Sequence[int]:
+        """Nothing can be read that would tell."""
+        return ()
+
+    def should_stop(self) -> bool:
+        """Tell whether it was pressed."""
+        return self._is_interrupted
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[_Person]:
+    """Let Ctrl-C end what runs in its own good time, instead of breaking off what starts and ends it."""
+    person = _Person()
+    if threading.current_thread() is not threading.main_thread():
+        yield person
+        return
+    before = signal.signal(signal.SIGINT, person.interrupt)
+    try:
+        yield person
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager
