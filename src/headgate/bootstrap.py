@@ -301,8 +301,9 @@ class Headgate:
         if run_id not in self._leases:
             self.take_hold(run_id)
         self.clear_up(run_id)
-        around = replace(self._around(run_id, workers), budget_usd=budget_usd)
         try:
+            template = _template(self.settings)
+            around = replace(self._around(run_id, workers), template=template, budget_usd=budget_usd)
             orchestrator = RunOrchestrator(
                 run_id, around, listener or SilentListener(), is_only_asked=is_only_asked
             )
@@ -545,7 +546,6 @@ class Headgate:
             quarantine=self.paths.quarantine,
             environment=allowed_environment(os.environ, self.settings.env_allow),
             workers=workers or self.settings.workers,
-            template=_template(self.settings),
             fence=lambda conn: tenure.keep_out(conn, self._leases[holder]),
         )
 
@@ -567,8 +567,7 @@ class Headgate:
         """Hold a run's target for something else than the run; give what makes the surroundings for it."""
         mine = RunId(holder)
         with self.database.write() as conn:
-            key = tenure.key_of(run.repository, run.target_ref)
-            self._leases[mine] = tenure.hold(conn, key, holder=holder, now=self.clock.now())
+            self._leases[mine] = self._hold(conn, run.repository, run.target_ref, mine)
         try:
             yield lambda workers: self._around(mine, workers)
         finally:
@@ -708,8 +707,9 @@ class Headgate:
     def _settle_rollbacks(self) -> None:
         """Finish, or give up, the rollbacks whose processes were ended, where nobody holds the target."""
         with self.database.read() as conn:
-            here = {run.id for run in self._mine(conn, intents.pending_rollbacks(conn))}
-            waiting = [each for each in intents.pending_rollbacks(conn) if each.run_id in here]
+            pending = intents.pending_rollbacks(conn)
+            here = {run.id for run in self._mine(conn, pending)}
+            waiting = [each for each in pending if each.run_id in here]
         for intent in waiting:
             key = tenure.key_of(str(self.repository.git_dir), intent.ref)
             with self.database.write() as conn:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,8 +64,8 @@ class Workshop(World):
             case msg.WaitForRetry(task=task_id, attempt=attempt, seconds=seconds):
                 self.waits.append(seconds)
                 return msg.RetryDue(task=task_id, attempt=attempt)
-            case msg.WaitForTool(tool=tool):
-                return msg.ToolDue(tool=tool)
+            case msg.WaitForTool(tool=tool, of_breaker=of_breaker):
+                return msg.ToolDue(tool=tool, of_breaker=of_breaker)
             case _:
                 return super().answer(core, effect)
 
@@ -261,6 +261,19 @@ def test_only_one_task_tries_a_tool_out() -> None:
     assert begun(core.begin()) == 0
     assert begun(core.handle(msg.BreakersRead(rows=(row,)))) == 0
     assert begun(core.handle(msg.BreakersRead(rows=(row,), given_up=frozenset({probe})))) == 1
+
+
+def test_a_breaker_that_is_reset_by_hand_lets_a_running_run_go_on() -> None:
+    """At once, and not when its cooldown would have been over."""
+    is_open = BreakerRow(id="brk_1", tool="fixer", state=BreakerState.OPEN, failures=5, opened_at=NOW)
+    picture = picture_of(plan_of({"t1": a_task("/x"), "t2": a_task("/y")}))
+    picture.breakers = [is_open]
+    core = Core(picture, worker_id="wrk_1", capacity={TaskKind.TOOL: 4}, window=3, now=NOW)
+    decision = core.begin()
+    assert begun(decision) == 0
+    assert [effect.seconds for effect in decision.effects if isinstance(effect, msg.WaitForTool)] == [60.0]
+    is_reset = replace(is_open, state=BreakerState.CLOSED, failures=0, opened_at=None)
+    assert begun(core.handle(msg.BreakersRead(rows=(is_reset,)))) == 2
 
 
 def begun(decision: msg.Decision) -> int:

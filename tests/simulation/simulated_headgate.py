@@ -5,6 +5,7 @@ import functools
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -18,7 +19,6 @@ from headgate import bootstrap, ids
 from headgate.bootstrap import Headgate, StatePaths
 from headgate.db import transition_log
 from headgate.db.engine import Database, open_database
-from headgate.db.transition_log import TransitionLog
 from headgate.errors import TargetBusyError
 from headgate.ids import RunId
 from headgate.orchestrator import admission, effects, roster, tenure
@@ -205,21 +205,11 @@ class SimulatedHeadgate(Headgate):
                 await asyncio.sleep(5)
         try:
             self.clear_up(run_id)
-            fence = scene.fence or (lambda conn: tenure.keep_out(conn, self._leases[run_id]))
-            around = Surroundings(
-                repository=self.repository,
-                database=self.database,
-                settings=self.settings,
-                clock=self.clock,
-                log=TransitionLog(self.paths.transitions, self.database),
-                slots=self.paths.slots,
-                logs=self.paths.logs,
-                quarantine=self.paths.quarantine,
-                environment={},
-                workers=self.settings.workers,
-                fence=fence,
-                parts=SimulatedParts(scene, scene.effects),
+            around = replace(
+                self._around(run_id, None), environment={}, parts=SimulatedParts(scene, scene.effects)
             )
+            if scene.fence is not None:
+                around = replace(around, fence=scene.fence)
             self.orchestrator = RunOrchestrator(run_id, around, SilentListener(), is_only_asked=is_only_asked)
             noise = Random(f"{scene.world.random.random()}")
             self.orchestrator._events = NoisyEvents(scene.world, noise, scene.noise)

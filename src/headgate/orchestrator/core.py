@@ -261,7 +261,7 @@ class Core:
 
     @_hear.register
     def _(self, event: msg.ToolDue) -> None:
-        self._scheduler.release(self._desk.rest_over(event.tool))
+        self._scheduler.release(self._desk.rest_over(event.tool, of_breaker=event.of_breaker))
 
     @_hear.register
     def _(self, event: msg.BreakersRead) -> None:
@@ -549,8 +549,8 @@ class Core:
         """Say what a queued task has to wait for besides a worker."""
         hold = self._desk.hold(task, self.now) if task.kind is TaskKind.TOOL else None
         if hold is not None and hold.seconds is not None:
-            effect = msg.WaitForTool(tool=str(task.plan.tool), seconds=hold.seconds)
-            self._out.effects.append(effect)
+            tool = str(task.plan.tool)
+            self._out.effects.append(msg.WaitForTool(tool=tool, seconds=hold.seconds, of_breaker=True))
         return hold.until_released if hold is not None else None
 
     def _is_probing(self, probe: Probe) -> bool:

@@ -27,7 +27,8 @@ from headgate.orchestrator.core import Core
 from headgate.orchestrator.gatekeeper import Gatekeeper, Subject
 from headgate.orchestrator.lane import Tip
 from headgate.orchestrator.picture import PatchNode, TaskNode, WorkstreamNode
-from headgate.orchestrator.tool_runner import Made, ToolRunner
+from headgate.orchestrator.task_jobs import TaskJobs
+from headgate.orchestrator.tool_runner import Ran, ToolRunner
 from headgate.plan.model import TaskKind
 from headgate.reasons import Reason, ReasonCode
 from headgate.recovery import oscillation
@@ -53,6 +54,7 @@ class Effects:
         core: Whose pictures are looked at; never changed here.
         commands: Runs the tasks that are commands.
         tools: Has tools make patches.
+        running: The jobs of both.
         fence: Raises when this process must not touch the target any more.
         warn: Told of something that people should know although the run goes on.
     """
@@ -66,6 +68,7 @@ class Effects:
         gatekeeper: Gatekeeper,
         commands: CommandRunner,
         tools: ToolRunner,
+        running: TaskJobs,
         database: Database,
         settings: Settings,
         clock: Clock,
@@ -75,7 +78,7 @@ class Effects:
         threads: Threads,
     ) -> None:
         self._core, self._repository, self._executor = core, repository, executor
-        self._commands, self._tools, self._fence = commands, tools, fence
+        self._commands, self._tools, self._running, self._fence = commands, tools, running, fence
         self._gatekeeper, self._database, self._clock = gatekeeper, database, clock
         self._quarantine, self._warn, self._threads = quarantine_folder, warn, threads
         self._moved: dict[WorkstreamId, float] = {}
@@ -132,17 +135,16 @@ class Effects:
     async def _(self, effect: msg.RunTool) -> msg.Event | None:
         task = self._core.task(effect.task)
         prompt = await self._in_thread(self._tools.prompt_of, task)
-        made = await self._tools.run(
+        ran = await self._tools.run(
             task, effect.attempt, effect.tip, prompt=prompt, budget_usd=effect.budget_usd
         )
-        if made is None or isinstance(made, msg.ToolEnded):
-            return made
-        return await self._in_thread(self._take_made, task, made, effect.tip)
+        if ran is None or isinstance(ran, msg.ToolEnded):
+            return ran
+        return await self._in_thread(self._take_made, task, ran, effect)
 
     @_do.register
     async def _(self, effect: msg.StopCommand) -> msg.Event | None:
-        self._commands.stop(effect.task)
-        self._tools.stop(effect.task)
+        self._running.stop(effect.task)
         return None
 
     @_do.register
@@ -215,7 +217,10 @@ class Effects:
             is_policy=taken.violates,
         )
 
-    def _take_made(self, task: TaskNode, made: Made, base: Tip) -> msg.PatchTaken:
+    def _take_made(self, task: TaskNode, ran: Ran, effect: msg.RunTool) -> msg.PatchTaken | msg.ToolEnded:
+        made, base = self._tools.judge(task, effect.attempt, ran), effect.tip
+        if isinstance(made, msg.ToolEnded):
+            return made
         taken = self._executor.take_again(made.diff, self._order(task), base_tree=base.tree)
         refusal, is_policy = taken.refusal, taken.violates
         if is_circular := self._goes_round(task, made.diff):

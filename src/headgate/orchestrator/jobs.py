@@ -1,15 +1,17 @@
 """Turning a plan's gate and a commit into a job for the pool."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from headgate.orchestrator.lane import Tip
 from headgate.orchestrator.picture import TaskNode
 from headgate.plan.model import GateDefinition, Plan, ToolDefinition
 from headgate.settings import Settings
 from headgate.tools.adapters import command_of
+from headgate.tools.secrets import values_of
 from headgate.uet.gate_runner import GateSpec, Limits
 from headgate.uet.repository import Repository
 from headgate.uet.tool_capture import Capture
@@ -26,7 +28,7 @@ class JobMaker:
         repository: Where the trees are.
         environment: What gates get of the environment.
         logs: Where their output is kept.
-        secret_of: Gives the value of an environment variable that only the tools which name it may see.
+        environ: Where the secrets are that only the tools which name them may see.
     """
 
     def __init__(
@@ -37,9 +39,9 @@ class JobMaker:
         environment: Mapping[str, str],
         logs: Path,
         *,
-        secret_of: Callable[[str], str | None] = os.environ.get,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
-        self._secret_of = secret_of
+        self._environ = environ
         self._plan, self._settings, self._logs = plan, settings, logs
         limits = settings.limits
         self._limits = Limits(
@@ -55,17 +57,10 @@ class JobMaker:
 
     def make(self, gate: str, tip: Tip, job_id: str, attempt: int, log: Path, *, urgent: bool) -> GateJob:
         """Make the job of running a gate on a commit."""
-        return GateJob(
-            job_id=job_id,
-            commit=tip.commit,
-            gate=self._specs[gate],
-            log_path=log,
-            attempt=attempt,
-            priority=int(urgent),
-            exclusive=self._plan.gates[gate].exclusive,
-            keep=self._plan.keep,
-            prepare=self._plan.prepare,
-            prepare_digest=self.keys.prepare_digest(tip.tree),
+        is_exclusive = self._plan.gates[gate].exclusive
+        spec, priority = self._specs[gate], int(urgent)
+        return self._job(
+            job_id, spec, tip, attempt=attempt, log=log, priority=priority, exclusive=is_exclusive
         )
 
     def command(self, task: TaskNode, attempt: int, tip: Tip) -> GateJob:
@@ -98,27 +93,8 @@ class JobMaker:
         env: Mapping[str, str] | None = None,
     ) -> GateJob:
         """Make the job of a command that gives neither a verdict nor a patch."""
-        settings = self._settings
-        spec = GateSpec(
-            name=label,
-            run=_words(command),
-            timeout=timeout.total_seconds(),
-            env=env or {},
-            grace=settings.kill_grace.total_seconds(),
-            limits=self._limits,
-            log_head=settings.log_head_bytes,
-            log_tail=settings.log_tail_bytes,
-        )
-        return GateJob(
-            job_id=job_id,
-            commit=tip.commit,
-            gate=spec,
-            log_path=self._logs / f"{job_id}.log",
-            attempt=attempt,
-            keep=self._plan.keep,
-            prepare=self._plan.prepare,
-            prepare_digest=self.keys.prepare_digest(tip.tree),
-        )
+        spec = self._spec_of(label, command, timeout, env=env or {})
+        return self._job(job_id, spec, tip, attempt=attempt)
 
     def tool_of(self, task: TaskNode) -> ToolDefinition:
         """Return the tool of a task that has one."""
@@ -134,59 +110,94 @@ class JobMaker:
         """Make the job of having a task's tool make a patch on a commit."""
         tool, settings = self.tool_of(task), self._settings
         command = command_of(tool, prompt=prompt, budget_usd=budget_usd)
-        timeout = task.plan.timeout or tool.timeout or settings.command_timeout
-        limits = tool.limits
-        spec = GateSpec(
-            name=task.label,
-            run=_words(command.run),
-            timeout=timeout.total_seconds(),
-            idle_timeout=tool.idle_timeout.total_seconds() if tool.idle_timeout else None,
+        limits, own = tool.limits, self._limits
+        spec = self._spec_of(
+            task.label,
+            command.run,
+            task.plan.timeout or tool.timeout or settings.command_timeout,
+            idle_timeout=tool.idle_timeout,
             expect=tool.expect,
             env={**command.env, "HEADGATE_ATTEMPT": str(attempt)},
-            secret_env={name: value for name in tool.secrets if (value := self._secret_of(name)) is not None},
-            grace=settings.kill_grace.total_seconds(),
+            secret_env=values_of(tool, self._environ),
             limits=Limits(
-                cpu_seconds=round(limits.cpu.total_seconds()) if limits.cpu else self._limits.cpu_seconds,
-                memory_bytes=limits.memory or self._limits.memory_bytes,
-                processes=limits.processes or self._limits.processes,
-                file_bytes=limits.file_size or self._limits.file_bytes,
+                cpu_seconds=round(limits.cpu.total_seconds()) if limits.cpu else own.cpu_seconds,
+                memory_bytes=limits.memory or own.memory_bytes,
+                processes=limits.processes or own.processes,
+                file_bytes=limits.file_size or own.file_bytes,
             ),
-            log_head=settings.log_head_bytes,
-            log_tail=settings.log_tail_bytes,
         )
         job_id = f"{task.id}.{attempt}"
+        capture = Capture(
+            mode=str(command.capture),
+            diff_path=self._logs / f"{job_id}.diff",
+            prompt=prompt,
+            stdin=command.stdin,
+            max_bytes=settings.max_patch_bytes,
+            task=task.label,
+            exclude=command.exclude,
+        )
+        return self._job(job_id, spec, tip, attempt=attempt, capture=capture)
+
+    def _job(
+        self,
+        job_id: str,
+        spec: GateSpec,
+        tip: Tip,
+        *,
+        attempt: int,
+        log: Path | None = None,
+        priority: int = 0,
+        exclusive: bool = False,
+        capture: Capture | None = None,
+    ) -> GateJob:
         return GateJob(
             job_id=job_id,
             commit=tip.commit,
             gate=spec,
-            log_path=self._logs / f"{job_id}.log",
+            log_path=log or self._logs / f"{job_id}.log",
             attempt=attempt,
+            priority=priority,
+            exclusive=exclusive,
             keep=self._plan.keep,
             prepare=self._plan.prepare,
             prepare_digest=self.keys.prepare_digest(tip.tree),
-            capture=Capture(
-                mode=str(command.capture),
-                diff_path=self._logs / f"{job_id}.diff",
-                prompt=prompt,
-                stdin=command.stdin,
-                max_bytes=settings.max_patch_bytes,
-                task=task.label,
-                exclude=command.exclude,
-            ),
+            capture=capture,
         )
 
     def _spec(self, name: str, gate: GateDefinition) -> GateSpec:
         settings = self._settings
-        idle = gate.idle_timeout or settings.gate_idle_timeout
-        return GateSpec(
-            name=name,
-            run=_words(gate.run),
-            timeout=(gate.timeout or settings.gate_timeout).total_seconds(),
-            idle_timeout=idle.total_seconds() if idle else None,
+        return self._spec_of(
+            name,
+            gate.run,
+            gate.timeout or settings.gate_timeout,
+            idle_timeout=gate.idle_timeout or settings.gate_idle_timeout,
             expect=gate.expect,
             env=gate.env,
+        )
+
+    def _spec_of(
+        self,
+        name: str,
+        command: str | Sequence[str],
+        timeout: timedelta,
+        *,
+        env: Mapping[str, str],
+        idle_timeout: timedelta | None = None,
+        expect: tuple[int, ...] = (0,),
+        secret_env: Mapping[str, str] = MappingProxyType({}),
+        limits: Limits | None = None,
+    ) -> GateSpec:
+        settings = self._settings
+        return GateSpec(
+            name=name,
+            run=_words(command),
+            timeout=timeout.total_seconds(),
+            idle_timeout=idle_timeout.total_seconds() if idle_timeout else None,
+            expect=expect,
+            env=env,
+            secret_env=dict(secret_env),
             grace=settings.kill_grace.total_seconds(),
-            limits=self._limits,
+            limits=limits or self._limits,
             log_head=settings.log_head_bytes,
             log_tail=settings.log_tail_bytes,
         )

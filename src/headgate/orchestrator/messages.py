@@ -117,9 +117,10 @@ class ToolEnded:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolDue:
-    """A tool was left alone for as long as it was to be."""
+    """A tool was left alone for as long as its provider wanted it, or its breaker."""
 
     tool: str
+    of_breaker: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,10 +335,11 @@ class RunTool:
 
 @dataclass(frozen=True, kw_only=True)
 class WaitForTool:
-    """Let so many seconds pass before the tool is used again."""
+    """Let so many seconds pass before the tool is used again, for its provider or its breaker."""
 
     tool: str
     seconds: float
+    of_breaker: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,7 @@ from headgate.orchestrator.progress import Listener, SilentListener
 from headgate.orchestrator.recorder import Recorder, Write
 from headgate.orchestrator.roster import Roster
 from headgate.orchestrator.stuck import Patience, StuckWatch, event_of
+from headgate.orchestrator.task_jobs import TaskJobs
 from headgate.orchestrator.tool_runner import ToolRunner
 from headgate.orchestrator.view import RunView
 from headgate.plan.model import TaskKind
@@ -219,8 +220,8 @@ class RunOrchestrator:
                         taking.append(effect)
                 case msg.WaitForRetry(task=task_id, attempt=attempt, seconds=seconds):
                     self._set_alarm(seconds, msg.RetryDue(task=task_id, attempt=attempt))
-                case msg.WaitForTool(tool=tool, seconds=seconds):
-                    self._set_alarm(seconds, msg.ToolDue(tool=tool))
+                case msg.WaitForTool(tool=tool, seconds=seconds, of_breaker=of_breaker):
+                    self._set_alarm(seconds, msg.ToolDue(tool=tool, of_breaker=of_breaker))
                 case _:
                     self._begin(self._carry_out(effect))
         if taking:
@@ -344,10 +345,10 @@ class RunOrchestrator:
             logs=around.logs,
             confirm=settings.confirm_failures,
         )
-        self._commands = CommandRunner(self._pool, jobs)
-        self._tools = ToolRunner(
+        running = TaskJobs(self._pool)
+        tools = ToolRunner(
             run.id,
-            self._pool,
+            running,
             jobs,
             database=around.database,
             clock=clock,
@@ -379,8 +380,9 @@ class RunOrchestrator:
             around,
             core=self._core,
             gatekeeper=self._gatekeeper,
-            commands=self._commands,
-            tools=self._tools,
+            commands=CommandRunner(running, jobs),
+            tools=tools,
+            running=running,
             warn=self._warn,
             threads=self._threads,
         )

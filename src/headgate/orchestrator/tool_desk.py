@@ -53,6 +53,7 @@ class ToolDesk:
         self._total = self._spent.total()
         self._busy: Counter[str] = Counter()
         self._resting: set[str] = set()
+        self._awaited: set[str] = set()
         self._scopes = Scopes(plan)
         self._at_work: dict[str, TaskNode] = {}
 
@@ -69,8 +70,9 @@ class ToolDesk:
         said = self.breakers.may_start(name, now)
         if isinstance(said, Yes):
             return None
-        if said.until is None or not self.rest(name):
+        if said.until is None or name in self._awaited:
             return Hold(until_released=key_of(name))
+        self._awaited.add(name)
         return Hold(until_released=key_of(name), seconds=(said.until - now).total_seconds())
 
     def _rival(self, task: "TaskNode") -> str | None:
@@ -101,14 +103,14 @@ class ToolDesk:
         return key_of(name), f"work of {task.id}"
 
     def rest(self, tool: str) -> bool:
-        """Leave a tool alone; False when it is left alone already."""
+        """Leave a tool alone because its provider wants it; False when it is left alone already."""
         is_new = tool not in self._resting
         self._resting.add(tool)
         return is_new
 
-    def rest_over(self, tool: str) -> str:
-        """Use a tool again; return what to release."""
-        self._resting.discard(tool)
+    def rest_over(self, tool: str, *, of_breaker: bool) -> str:
+        """Hear that a tool's provider, or its breaker, may be asked again; return what to release."""
+        (self._awaited if of_breaker else self._resting).discard(tool)
         return key_of(tool)
 
     # -- money -----------------------------------------------------------------------------------------------

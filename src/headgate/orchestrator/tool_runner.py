@@ -12,16 +12,17 @@ from headgate.clock import Clock
 from headgate.db.dao import artifacts
 from headgate.db.dao.tool_runs import MICROS, Outcome, ToolRun
 from headgate.db.engine import Database
-from headgate.ids import RunId, TaskId
+from headgate.ids import RunId
 from headgate.orchestrator import messages as msg
 from headgate.orchestrator.jobs import JobMaker
 from headgate.orchestrator.lane import Tip
 from headgate.orchestrator.picture import TaskNode
+from headgate.orchestrator.task_jobs import TaskJobs
 from headgate.reasons import Reason, ReasonCode
 from headgate.tools.adapters import ToolReport, report_of
 from headgate.tools.prompts import Refused, render
 from headgate.uet.gate_runner import GateOutcome
-from headgate.workers.pool_manager import PoolManager, WorkerLost
+from headgate.workers.pool_manager import WorkerLost
 from headgate.workers.protocol import GateJob
 
 _NOT_BEGUN: Final = frozenset({"worktree_failed", "prepare_failed", "spawn_failed"})
@@ -37,13 +38,21 @@ class Made:
     replaces: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """A tool ran to some end: its job, and what the worker says of it."""
+
+    job: GateJob
+    outcome: GateOutcome
+
+
 class ToolRunner:
     """Runs tools as jobs of the pool.
 
     Args:
         run_id: The run.
-        pool: Where they run.
-        jobs: Makes their jobs.
+        running: Runs their jobs.
+        jobs: Makes them.
         database: Where refused patches are read.
         clock: Tells when one ended.
         template: What a tool is told on a retry; None for the template that comes with Headgate.
@@ -53,7 +62,7 @@ class ToolRunner:
     def __init__(
         self,
         run_id: RunId,
-        pool: PoolManager,
+        running: TaskJobs,
         jobs: JobMaker,
         *,
         database: Database,
@@ -61,10 +70,9 @@ class ToolRunner:
         template: str | None,
         rest: float,
     ) -> None:
-        self._run_id, self._pool, self._jobs = run_id, pool, jobs
+        self._run_id, self._running, self._jobs = run_id, running, jobs
         self._database, self._clock = database, clock
         self._template, self._rest = template, rest
-        self._running: dict[TaskId, str] = {}
 
     def prompt_of(self, task: TaskNode) -> str:
         """Say what the tool is to be told; blocks.
@@ -85,33 +93,21 @@ class ToolRunner:
 
     async def run(
         self, task: TaskNode, attempt: int, tip: Tip, *, prompt: str, budget_usd: float | None
-    ) -> Made | msg.ToolEnded | None:
+    ) -> Ran | msg.ToolEnded | None:
         """Run a task's tool; None when it was stopped, so that nobody wants to know."""
         if fault := self._jobs.fault_of(task, prompt):
             return _ended(task, attempt, msg.ToolEnd.FAILED, ReasonCode.TOOL_FAILED, fault)
         job = self._jobs.tool(task, attempt, tip, prompt=prompt, budget_usd=budget_usd)
-        self._running[task.id] = job.job_id
-        try:
-            outcome = await self._pool.run(job)
-        finally:
-            if self._running.get(task.id) == job.job_id:
-                del self._running[task.id]
+        outcome = await self._running.run(task.id, job)
         if isinstance(outcome, WorkerLost):
             return _ended(task, attempt, msg.ToolEnd.LOST, ReasonCode.WORKER_LOST, outcome.message)
         if outcome.cancelled:
             return None
-        return self._judged(task, attempt, job, outcome)
+        return Ran(job=job, outcome=outcome)
 
-    def stop(self, task_id: TaskId) -> None:
-        """End a task's tool, if it runs."""
-        job_id = self._running.pop(task_id, None)
-        if job_id is not None:
-            self._pool.cancel(job_id)
-
-    def _judged(
-        self, task: TaskNode, attempt: int, job: GateJob, outcome: GateOutcome
-    ) -> Made | msg.ToolEnded:
-        """See whether there is a patch to look at, and say why there is none."""
+    def judge(self, task: TaskNode, attempt: int, ran: Ran) -> Made | msg.ToolEnded:
+        """See whether there is a patch to look at, and say why there is none; blocks."""
+        job, outcome = ran.job, ran.outcome
         if outcome.fault in _NOT_BEGUN:
             return _ended(task, attempt, msg.ToolEnd.LOST, ReasonCode.WORKER_LOST, outcome.message)
         report = report_of(

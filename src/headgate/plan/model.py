@@ -313,20 +313,23 @@ class ToolDefinition(_Part):
     )
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """What `run` consists of: a shell command is one word."""
+        return (self.run,) if isinstance(self.run, str) else self.run or ()
+
+    @property
     def tells_by(self) -> PromptBy:
         """How `run` is told what to do: as the plan says, or as its placeholders do."""
         if self.prompt_by is not None:
             return self.prompt_by
-        words = (self.run,) if isinstance(self.run, str) else self.run or ()
-        if any("{prompt}" in word for word in words):
+        if any("{prompt}" in word for word in self.words):
             return PromptBy.ARGUMENT
-        return PromptBy.FILE if any("{prompt_file}" in word for word in words) else PromptBy.STDIN
+        return PromptBy.FILE if any("{prompt_file}" in word for word in self.words) else PromptBy.STDIN
 
     @property
     def asks(self) -> bool:
         """Whether it has to be told what to do."""
-        words = (self.run,) if isinstance(self.run, str) else self.run or ()
-        is_told = self.prompt_by is not None or any("{prompt" in word for word in words)
+        is_told = self.prompt_by is not None or any("{prompt" in word for word in self.words)
         return self.preset is not None or is_told
 
 

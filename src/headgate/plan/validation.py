@@ -205,8 +205,7 @@ def _command_of_tool(tool: ToolDefinition, place: Location) -> Iterator[Finding]
         if is_given:
             hint = "write it into 'run'"
             yield Finding(location=(*place, key), message=f"{key!r} is for presets", hint=hint)
-    words = (tool.run,) if isinstance(tool.run, str) else tool.run or ()
-    if tool.prompt_by is PromptBy.ARGUMENT and not any("{prompt}" in word for word in words):
+    if tool.prompt_by is PromptBy.ARGUMENT and not any("{prompt}" in word for word in tool.words):
         message = "the prompt is to be an argument, and 'run' has no place for it"
         hint = "write {prompt} where it goes"
         yield Finding(location=(*place, "prompt_by"), message=message, hint=hint)
