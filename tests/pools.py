@@ -63,6 +63,7 @@ class Recorder:
     pids: dict[UetWorkerId, int | None] = field(default_factory=dict)
     told: list[Change] = field(default_factory=list)
     heard: set[UetWorkerId] = field(default_factory=set)
+    spawned: asyncio.Event = field(default_factory=asyncio.Event)
     silent: asyncio.Event = field(default_factory=asyncio.Event)
     recovered: asyncio.Event = field(default_factory=asyncio.Event)
     terminated: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,6 +77,7 @@ class Recorder:
             self.pairs[uet_id], self.pids[uet_id] = _new_pair(uet_id), worker.pid
             self.states[uet_id] = UET_WORKER.initial
             self.changes.append((UET_WORKER.initial, "created"))
+            self.spawned.set()
             return
         states = {head.id: head.state for head in (self.pairs[uet_id].worker, self.pairs[uet_id].uet)}
         for step in self.pairs[uet_id].follow(change, message):
@@ -166,11 +168,16 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
-def talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: bytes) -> None:
-    """Put a worker in place that says lines when it is given its first job, then waits."""
+def at_work_in(folder: Path) -> list[int]:
+    """Return the processes of a folder but for the fork server of a pool of this process."""
+    own = {info.pid for info in process_table() if info.parent == os.getpid()}
+    return [pid for pid in processes_of(folder) if pid not in own]
+
+
+def talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: bytes) -> Path:
+    """Put a worker in place that says lines when given its first job, then waits; returns its script."""
     script = tmp_path / "fake_worker"
     script.write_text(
-        f"#!{sys.executable} -I\n"
         "import os, sys\n"
         'os.write(1, b\'{"type":"ready","pid":%d}\\n\' % os.getpid())\n'
         "sys.stdin.readline()\n"
@@ -178,5 +185,14 @@ def talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: bytes) -> N
         "os.write(2, b'last words')\n"
         "sys.stdin.read()\n"
     )
-    script.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(script))
+    server = tmp_path / "fake_server"
+    server.write_text(
+        f"#!{sys.executable} -I\n"
+        "import pathlib, sys\n"
+        "from headgate.workers import fork_server_process, uet_process\n"
+        f"uet_process.main = lambda _: exec(pathlib.Path({str(script)!r}).read_text(), {{}}) or 0\n"
+        "fork_server_process.main(int(sys.argv[-2]))\n"
+    )
+    server.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(server))
+    return script

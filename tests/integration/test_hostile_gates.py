@@ -17,7 +17,7 @@ import pytest
 from factories import GitRepo
 from headgate.uet.gate_runner import GateOutcome
 from headgate.workers.pool_manager import PoolManager, WorkerLost
-from pools import Bell, Recorder, gate_job, outcome_of, pool_for, processes_of
+from pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of
 from worktree_files import checked_out, snapshot
 
 WITNESS = """
@@ -182,7 +182,7 @@ def test_hostile_gate_has_a_clear_outcome_and_leaves_nothing(
 
 
 async def _nothing_but_the_worker(pool: PoolManager, tmp_path: Path) -> None:
-    assert len(processes_of(tmp_path / "slots")) == pool.workers
+    assert len(at_work_in(tmp_path / "slots")) == pool.workers
 
 
 def peak_memory(pid: int | None) -> int:
@@ -222,7 +222,7 @@ def test_a_gate_that_kills_its_worker_loses_its_job_only(
                 gate_job(tmp_path, commits[0], "setsid sleep 300 & kill -9 $PPID; sleep 300")
             )
             assert isinstance(end, WorkerLost)
-            assert processes_of(tmp_path / "slots") == []
+            assert at_work_in(tmp_path / "slots") == []
             assert (await outcome_of(pool, gate_job(tmp_path, commits[0], WITNESS))).passed
 
     asyncio.run(scenario())

@@ -37,7 +37,7 @@ from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepositor
 from simulation.plans import PlanWorld
 from simulation.virtual_loop import OWNER, InlineThreads
 from simulation.virtual_world import Process, World
-from simulation.worker_world import Bench, SimulatedSlots, SimulatedWorker
+from simulation.worker_world import Bench, SimulatedForkServer, SimulatedSlots, SimulatedWorker
 
 SETTINGS = Settings.model_validate(
     {
@@ -269,7 +269,15 @@ class Scene:
             (transition_log, {"_locked": _locked_without_a_stop}),
             (bootstrap, {"socket": system}),
             (admission, {"checked_out_at": lambda *_: None}),
-            (pool_manager, {"WorkerProcess": worker, "Slots": slots, "started": world.started}),
+            (
+                pool_manager,
+                {
+                    "WorkerProcess": worker,
+                    "ForkServer": SimulatedForkServer,
+                    "Slots": slots,
+                    "started": world.started,
+                },
+            ),
             (merging, {"_merge_small": merge_small}),
             (
                 effects,

@@ -119,13 +119,13 @@ class SimulatedWorker:
         *,
         slot_dir: Path,
         source_git_dir: Path,
-        environment: Mapping[str, str],
         heartbeat: float,
         lock: int,
+        server: object,
         on_message: Callable[[Message], None],
         on_end: Callable[[str], None],
     ) -> None:
-        del slot_dir, source_git_dir, environment, lock
+        del slot_dir, source_git_dir, lock, server
         self._bench, self._world = bench, bench.world
         self._on_message, self._on_end, self._heartbeat = on_message, on_end, heartbeat
         self._world.reach("worker: start")
@@ -228,6 +228,21 @@ class SimulatedWorker:
             self._world.end_tree(self.pid)
             self._has_ended.set_result(None)
             self._on_end(message)
+
+
+class SimulatedForkServer:
+    """Takes the place of ``ForkServer``: workers are there when they are wanted."""
+
+    is_ready = True
+
+    def __init__(self, environment: object, slots_dir: object, **hears: object) -> None:
+        del environment, slots_dir, hears
+
+    def start(self) -> None:
+        """It is ready."""
+
+    def close(self) -> None:
+        """Nothing has to be ended."""
 
 
 class SimulatedSlots:

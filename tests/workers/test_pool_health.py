@@ -17,7 +17,7 @@ from headgate.uet.gate_runner import GateOutcome
 from headgate.uet.process_tree import started
 from headgate.workers.pool_manager import Change, JobEnd, PoolManager, WorkerLost
 from headgate.workers.protocol import Result, encode
-from pools import Bell, Recorder, gate_job, outcome_of, pool_for, processes_of, talking
+from pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of, talking
 
 QUICK = 0.06
 """Seconds between heartbeats of the worker, three in each interval of the pool."""
@@ -116,7 +116,7 @@ def test_a_worker_that_does_not_come_back_is_killed(
                 clock.elapsed += QUICK
                 pool.run_once()
                 await asyncio.sleep(0)
-            assert processes_of(tmp_path / "slots") == []
+            assert at_work_in(tmp_path / "slots") == []
             assert pool.workers == 0
 
     asyncio.run(scenario())
@@ -152,8 +152,7 @@ def test_an_answer_that_comes_twice_is_ignored(
 ) -> None:
     """The second one changes nothing, and the worker is kept."""
     answer = encode(Result(job_id="job", attempt=1, outcome=GateOutcome(passed=True)))
-    talking(tmp_path, monkeypatch, answer, answer, answer)
-    script = Path(sys.executable)
+    script = talking(tmp_path, monkeypatch, answer, answer, answer)
     script.write_text(script.read_text().replace("sys.stdin.read()", "sys.stdin.readline()"))
     recorder = Recorder()
 
@@ -203,6 +202,7 @@ def test_the_pool_shrinks_to_its_minimum(repo: GitRepo, tmp_path: Path, commit: 
             observer=recorder,
             clock=clock.monotonic,
         ) as pool:
+            await asyncio.wait_for(recorder.spawned.wait(), 30)
             assert pool.workers == 1
             script = f"echo > {bell.path}; sleep 300"
             jobs = [

@@ -18,7 +18,7 @@ from headgate.ids import UetWorkerId
 from headgate.uet.gate_runner import GateOutcome
 from headgate.workers.pool_manager import PoolManager, WorkerLost
 from headgate.workers.protocol import Result, encode
-from pools import Bell, Recorder, gate_job, outcome_of, pool_for, processes_of, run_all, talking
+from pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of, run_all, talking
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_a_killed_worker_is_reported_and_replaced(
             assert isinstance(end, WorkerLost)
             assert (end.job_id, end.attempt) == ("lost", 3)
             assert "signal 9" in end.message
-            assert processes_of(tmp_path / "slots") == []
+            assert at_work_in(tmp_path / "slots") == []
             assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
 
     asyncio.run(scenario())
@@ -259,9 +259,8 @@ def test_last_words_of_a_worker_are_reported(
     repo: GitRepo, tmp_path: Path, commit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a worker wrote on standard error is part of how it ended."""
-    talking(tmp_path, monkeypatch, b"")
-    script = Path(sys.executable)
-    script.write_text(script.read_text().replace("sys.stdin.read()", "sys.exit(3)"))
+    script = talking(tmp_path, monkeypatch, b"")
+    script.write_text(script.read_text().replace("sys.stdin.read()", "os._exit(3)"))
 
     async def scenario() -> WorkerLost | GateOutcome:
         async with pool_for(repo, tmp_path) as pool:
@@ -289,7 +288,47 @@ def test_workers_that_cannot_start_give_their_jobs_back(
 
         asyncio.run(scenario())
 
-    assert set(recorder.changes) == {("SPAWNING", "created"), ("TERMINATED", "spawn_failed")}
+    assert recorder.changes == []
+
+
+def test_a_fork_server_that_dies_costs_its_workers_jobs_and_is_replaced(
+    repo: GitRepo, tmp_path: Path, commit: str, bell: Bell
+) -> None:
+    """Its workers end with it, and their jobs are given back; the next job has a worker."""
+
+    async def scenario() -> None:
+        async with pool_for(repo, tmp_path, size=2) as pool:
+            script = f"sleep 300 & echo > {bell.path}; sleep 300"
+            jobs = [gate_job(tmp_path, commit, script, job_id=name) for name in ("one", "two")]
+            lost = [asyncio.create_task(pool.run(job)) for job in jobs]
+            await bell.rung(2)
+            (server,) = set(processes_of(tmp_path / "slots")).difference(at_work_in(tmp_path / "slots"))
+            os.kill(server, signal.SIGKILL)
+            for end in await asyncio.wait_for(asyncio.gather(*lost), 30):
+                assert isinstance(end, WorkerLost)
+            assert (await outcome_of(pool, gate_job(tmp_path, commit, job_id="next"))).passed
+
+    asyncio.run(scenario())
+    assert processes_of(tmp_path / "slots") == []
+
+
+def test_a_worker_that_somebody_else_ends_gives_its_job_back(
+    repo: GitRepo, tmp_path: Path, commit: str, bell: Bell
+) -> None:
+    """It ends its gate and itself, but nobody of us cancelled the job: it is lost, not unwanted."""
+    recorder = Recorder()
+
+    async def scenario() -> None:
+        async with pool_for(repo, tmp_path, observer=recorder) as pool:
+            job = gate_job(tmp_path, commit, f"echo > {bell.path}; sleep 300")
+            lost = asyncio.create_task(pool.run(job))
+            await bell.rung()
+            (pid,) = recorder.pids.values()
+            assert pid is not None
+            os.kill(pid, signal.SIGTERM)
+            assert isinstance(await asyncio.wait_for(lost, 30), WorkerLost)
+
+    asyncio.run(scenario())
 
 
 def test_stop_lets_running_jobs_finish_and_cancels_waiting_ones(

@@ -272,12 +272,19 @@ class RunOrchestrator:
     async def _start_pool(self) -> None:
         """Make ready for gates; a run that cannot even begin is cancelled, since it has nothing to resume."""
         try:
-            await self._pool.start()
+            await self._pool.start(soon=self._has_jobs())
         except OutsideFaultError as error:
             if self._core.run.state is not RunState.PENDING:
                 raise
             await self._cancel(Reason(code=ReasonCode.CANCELLED, message=f"it could not begin: {error}"))
             raise
+
+    def _has_jobs(self) -> bool:
+        """Tell whether there is anything to do for workers."""
+        kinds = {task.kind for task in self._core.tasks if not task.has_left}
+        return not kinds.isdisjoint({TaskKind.COMMAND, TaskKind.TOOL}) or any(
+            ws.gates or any(task.gates for task in ws.tasks) for ws in self._run.order if not ws.has_ended
+        )
 
     async def _cancel(self, reason: Reason) -> None:
         decision = self._core.handle(msg.CancelAsked(reason=reason))

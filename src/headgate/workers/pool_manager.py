@@ -29,6 +29,7 @@ from headgate.ids import UetWorkerId, new_id
 from headgate.state.worker import WorkerState
 from headgate.uet.gate_runner import GateOutcome, allowed_environment
 from headgate.uet.process_tree import started
+from headgate.workers.fork_server import ForkServer
 from headgate.workers.heartbeat_monitor import HeartbeatMonitor, Verdict
 from headgate.workers.pool_member import (
     Change,
@@ -118,6 +119,12 @@ class PoolManager:
         self._failed_starts = 0
         self._reserved: Waiting | None = None
         self._is_open = False
+        self._server = ForkServer(
+            self._environment,
+            self._slots_dir,
+            on_ready=self._go_on,
+            on_failure=partial(self._could_not_start, None),
+        )
         self._watching: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self.ignored_answers = 0
@@ -145,18 +152,24 @@ class PoolManager:
     async def __aexit__(self, kind: object, error: object, trace: object) -> None:
         await self.stop(cancel_running=error is not None)
 
-    async def start(self) -> None:
+    async def start(self, *, soon: bool = False) -> None:
         """Accept jobs, once what earlier pools left running is ended; doing it again changes nothing.
+
+        Args:
+            soon: There will be a job soon: what workers are made from is made ready already.
 
         Raises:
             WorkerError: The folder for the slots cannot be made.
         """
         if self._is_open:
             return
+        if soon:
+            self._server.start()
         try:
             self._slots.make()
             await asyncio.to_thread(self._slots.end_orphans)
         except OSError as error:
+            self._server.close()
             raise WorkerError(f"there is no place for worktrees at {self._slots_dir}: {error}") from error
         self._is_open, self._stopping = True, None
         self._watching = asyncio.get_running_loop().create_task(self._watch(), name="watch of the pool")
@@ -197,8 +210,7 @@ class PoolManager:
                 member.process.send(Cancel(job_id=job_id))
                 loop = asyncio.get_running_loop()
                 loop.call_later(_CANCEL_PATIENCE, self._insist, member, member.current)
-        if self._is_open:
-            self._dispatch()
+        self._go_on()
 
     async def stop(self, *, cancel_running: bool = False) -> None:
         """End everything: what waits is cancelled, what runs may finish. No process is left.
@@ -296,6 +308,7 @@ class PoolManager:
             waiting.finish(cancelled(waiting.job))
         self._queue, self._reserved = [], None
         await asyncio.gather(*(self._see_off(member) for member in list(self._members)))
+        self._server.close()
         self._slots.release()
         if self._watching is not None:
             self._watching.cancel()
@@ -332,6 +345,10 @@ class PoolManager:
             self._take_from_queue(waiting)
             self._hand(waiting, member)
         self._grow()
+
+    def _go_on(self) -> None:
+        if self._is_open:
+            self._dispatch()
 
     def _next(self) -> Waiting | None:
         """Return the job whose turn it is; one that nobody waits for any more is dropped."""
@@ -388,8 +405,11 @@ class PoolManager:
         if self._failed_starts >= _START_ATTEMPTS and present:
             return
         starting = sum(member.state is WorkerState.INITIALIZING for member in self._members)
-        missing = max(waiting - starting, self._minimum - present)
-        for _ in range(min(missing, self._size - present)):
+        missing = min(max(waiting - starting, self._minimum - present), self._size - present)
+        if missing > 0 and not self._server.is_ready:
+            self._server.start()
+            return
+        for _ in range(missing):
             self._spawn()
 
     def _wanted(self) -> int:
@@ -419,9 +439,9 @@ class PoolManager:
             member.process = WorkerProcess(
                 slot_dir=slot.path,
                 source_git_dir=self._source,
-                environment=self._environment,
                 heartbeat=max(self._heartbeat / _HEARTBEATS_PER_INTERVAL, _QUICKEST_HEARTBEAT),
                 lock=slot.lock,
+                server=self._server,
                 on_message=partial(self._hear, member),
                 on_end=partial(self._bury, member),
             )
@@ -452,8 +472,7 @@ class PoolManager:
                 return
             case _:
                 raise WorkerProtocolError(f"it said what nobody asked: {message}")
-        if self._is_open:
-            self._dispatch()
+        self._go_on()
 
     def _settle(self, member: Member, outcome: GateOutcome) -> None:
         waiting = member.let_go()
@@ -463,7 +482,13 @@ class PoolManager:
             member.state, member.idle_since = WorkerState.IDLE, self._clock()
             self._monitor.freed(member)
             self._tell(member, Change.FINISHED)
-        if waiting is not None:
+        if waiting is None:
+            return
+        if outcome.cancelled and not waiting.is_cancelled:
+            complaint = "somebody else told it to end"
+            waiting.lose(member.uet_id, f"UET worker {member.registration.pid}: {complaint}")
+            self._put_down(member, complaint)
+        else:
             waiting.finish(outcome)
 
     def _bury(self, member: Member, message: str) -> None:
@@ -479,8 +504,8 @@ class PoolManager:
             waiting.lose(member.uet_id, message)
         if never_was:
             self._could_not_start(member.uet_id, message)
-        elif self._is_open:
-            self._dispatch()
+        else:
+            self._go_on()
 
     def _could_not_start(self, uet_id: UetWorkerId | None, message: str) -> None:
         """Try again some times; then make do with the workers there are, or give the waiting jobs back."""
@@ -488,8 +513,7 @@ class PoolManager:
         if self._failed_starts >= _START_ATTEMPTS and not self._count():
             for waiting in self._queued():
                 waiting.lose(uet_id, message)
-        if self._is_open:
-            self._dispatch()
+        self._go_on()
 
     def _tell(self, member: Member, change: Change, message: str = "") -> None:
         if self._observer is not None:

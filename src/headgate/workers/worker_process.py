@@ -5,20 +5,20 @@ subprocess streams, and the end of the process is seen even when something else 
 """
 
 import asyncio
-import contextlib
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from headgate.errors import WorkerProtocolError
 from headgate.uet.process_tree import end_strays, end_tree
+from headgate.workers.fork_server import ForkServer
 from headgate.workers.protocol import LONGEST_LINE, Message, decode, encode
 
 _CHUNK: Final = 65536
 _STDERR_KEPT: Final = 4096
+_POLL: Final = 0.02
+"""Seconds between looks at whether it has ended, where the system does not tell."""
 
 
 class WorkerProcess:
@@ -27,10 +27,10 @@ class WorkerProcess:
     Args:
         slot_dir: The slot it works in.
         source_git_dir: The repository whose commits it checks out.
-        environment: All of its environment, and that of its gates.
         heartbeat: Seconds between its signs of life.
         lock: Descriptor of the slot's lock; the worker holds it too, so that the slot stays taken until both
             are gone.
+        server: What it is forked from; ready.
         on_message: Called with every message.
         on_end: Called once, when the process has ended and its gates with it; gets a sentence that says how.
     """
@@ -40,9 +40,9 @@ class WorkerProcess:
         *,
         slot_dir: Path,
         source_git_dir: Path,
-        environment: Mapping[str, str],
         heartbeat: float,
         lock: int,
+        server: ForkServer,
         on_message: Callable[[Message], None],
         on_end: Callable[[str], None],
     ) -> None:
@@ -56,36 +56,23 @@ class WorkerProcess:
             "--slot": str(slot_dir),
             "--source": str(source_git_dir),
             "--heartbeat": str(heartbeat),
-            "--parent": str(os.getpid()),
         }
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-I",
-                "-m",
-                "headgate.workers.uet_process",
-                *(word for option in arguments.items() for word in option),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            env=dict(environment),
-            cwd="/",
-            start_new_session=True,
-            pass_fds=(lock,),
-        )
-        self._stdin = _descriptor(self._process.stdin)
-        self._stdout = _descriptor(self._process.stdout)
-        self._stderr = _descriptor(self._process.stderr)
+        theirs, ours = _pipes()
+        try:
+            self.pid = server.fork([word for option in arguments.items() for word in option], [*theirs, lock])
+        except OSError:
+            for fd in ours:
+                os.close(fd)
+            raise
+        finally:
+            for fd in theirs:
+                os.close(fd)
+        self._server = server
+        self._stdin, self._stdout, self._stderr = ours
+        self._has_ended = False
         self._loop.add_reader(self._stdout, self._read)
         self._loop.add_reader(self._stderr, self._read_errors)
         self._ended = self._loop.create_task(self._see_end(), name=f"end of UET worker {self.pid}")
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
 
     def send(self, message: Message) -> None:
         """Say something. A worker that is gone hears nothing; its end is reported by ``on_end``."""
@@ -99,7 +86,7 @@ class WorkerProcess:
             complaint: Why, for the sentence that ``on_end`` gets.
         """
         self._complaint = self._complaint or complaint
-        if self._process.returncode is None:
+        if not self._has_ended:
             end_tree(self.pid)
 
     async def ended(self) -> None:
@@ -142,8 +129,8 @@ class WorkerProcess:
 
     async def _see_end(self) -> None:
         """Wait for the process; end its gates if it could not do so itself; close everything; report."""
-        await self._exit()
-        code = self._process.wait()
+        code = await self._exit()
+        self._has_ended = True
         if code != 0:
             await asyncio.to_thread(end_strays, str(self._slot_dir))
         self._read()
@@ -151,12 +138,25 @@ class WorkerProcess:
         self._close()
         self._on_end(self._obituary(code))
 
-    async def _exit(self) -> None:
-        if not hasattr(os, "pidfd_open"):
-            await asyncio.to_thread(self._process.wait)
-            return
+    async def _exit(self) -> int | None:
+        """Wait for its exit code; None when nobody can tell."""
+        if hasattr(os, "pidfd_open"):
+            await self._exited()
+        while True:
+            try:
+                code = self._server.reap(self.pid)
+            except OSError:
+                return None
+            if code is not None:
+                return code
+            await asyncio.sleep(_POLL)
+
+    async def _exited(self) -> None:
         exited = asyncio.Event()
-        pidfd = os.pidfd_open(self.pid)
+        try:
+            pidfd = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
         self._loop.add_reader(pidfd, exited.set)
         try:
             await exited.wait()
@@ -168,24 +168,29 @@ class WorkerProcess:
         self._loop.remove_writer(self._stdin)
         self._loop.remove_reader(self._stdout)
         self._loop.remove_reader(self._stderr)
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
+        for fd in (self._stdin, self._stdout, self._stderr):
+            os.close(fd)
 
-    def _obituary(self, code: int) -> str:
-        how = f"exited with {code}" if code >= 0 else f"was ended by signal {-code}"
+    def _obituary(self, code: int | None) -> str:
+        if code is None:
+            how = "has ended"
+        else:
+            how = f"exited with {code}" if code >= 0 else f"was ended by signal {-code}"
         said = self._said.decode(errors="replace").strip()
         parts = (f"UET worker {self.pid} {how}", self._complaint, said)
         return ": ".join(part for part in parts if part)
 
 
-def _descriptor(stream: IO[bytes] | None) -> int:
-    """Return the descriptor of one of the process's pipes, made non-blocking."""
-    if stream is None:
-        raise WorkerProtocolError("the worker has no pipe")
-    os.set_blocking(stream.fileno(), False)
-    return stream.fileno()
+def _pipes() -> tuple[list[int], list[int]]:
+    """Make the pipes for standard input, output and errors: the worker's ends, and ours that never block."""
+    theirs, ours = [], []
+    for is_read_by_worker in (True, False, False):
+        reading, writing = os.pipe()
+        theirs.append(reading if is_read_by_worker else writing)
+        ours.append(writing if is_read_by_worker else reading)
+    for fd in ours:
+        os.set_blocking(fd, False)
+    return theirs, ours
 
 
 def _receive(fd: int) -> bytes | None:
