@@ -63,6 +63,7 @@ class Bench:
         if job.job_id.startswith("task_"):
             count = self.runs[job.gate.name] = self.runs.get(job.gate.name, 0) + 1
             passed = count > self.failures[job.gate.name]
+            seconds /= 1 if seconds > 0.5 else 50
         else:
             passed = _passes(job.gate.name, self.repository.files(job.commit))
             first = job.job_id.endswith(".1")

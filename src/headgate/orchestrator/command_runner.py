@@ -28,7 +28,8 @@ class CommandRunner:
             return None
         end = _end_of(outcome)
         reason = None if end is msg.StepEnd.DONE else _reason(task, attempt, outcome)
-        return msg.StepEnded(task=task.id, attempt=attempt, end=end, reason=reason)
+        seconds = None if isinstance(outcome, WorkerLost) else outcome.seconds
+        return msg.StepEnded(task=task.id, attempt=attempt, end=end, reason=reason, seconds=seconds)
 
 
 def _end_of(outcome: GateOutcome | WorkerLost) -> msg.StepEnd:

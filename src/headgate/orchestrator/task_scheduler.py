@@ -55,7 +55,7 @@ class TaskScheduler:
         lookahead: int = 16,
         hold: "Callable[[TaskNode], str | None]" = lambda _: None,
     ) -> None:
-        self._room = dict(capacity)
+        self._capacity, self._room = dict(capacity), dict(capacity)
         self._lookahead = lookahead
         self._queues: dict[TaskKind, list[tuple[int, int, TaskNode]]] = {kind: [] for kind in capacity}
         self._hold = hold
@@ -89,6 +89,11 @@ class TaskScheduler:
                     continue
                 self._room[kind] -= 1
                 yield task
+
+    def resize(self, kind: TaskKind, capacity: int) -> None:
+        """Let another number of tasks of a kind run at once; those that run are left alone."""
+        self._room[kind] += capacity - self._capacity[kind]
+        self._capacity[kind] = capacity
 
     def finished(self, task: "TaskNode") -> None:
         """Hear that a running task is no longer being produced."""

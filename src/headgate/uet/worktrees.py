@@ -278,6 +278,8 @@ class Worktree:
         _make_repository(self._control, self._source, config=_CONTROL_CONFIG, head="ref: refs/heads/unborn")
 
     def _listed(self) -> list[bytes]:
+        if not (self._control / "index").exists():
+            return []
         listed = self._git("ls-files", "--stage", "-z")
         return listed.split(b"\0")[:-1]
 

@@ -17,7 +17,6 @@ import os
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -93,7 +92,7 @@ def _be_worker(arguments: Sequence[str], line: socket.socket, passed: Sequence[i
             os.close(fd)
         code = uet_process.main([*arguments, "--parent", str(os.getppid())])
     except BaseException:  # noqa: BLE001 - whatever it is, this process must not go on as a second server
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
     finally:
         sys.stderr.flush()
         os._exit(code)
