@@ -107,11 +107,11 @@ class JsonText(Stored):
 
     def encode(self, value: Any) -> str:
         """Return the text."""
-        return _in_order(value)
+        return "{}" if value == {} else _in_order(value)
 
     def decode(self, value: str) -> Any:
         """Return the value."""
-        return json.loads(value)
+        return {} if value == "{}" else json.loads(value)
 
 
 class JsonList(JsonText):
@@ -187,16 +187,12 @@ class StateText(Stored):
 
 
 def encoder_of(kind: TypeEngine[Any]) -> Codec | None:
-    """Return what turns a value of that column type into the stored one; None when it is stored as it is."""
-    if isinstance(kind, Stored):
-        encode = kind.encode
-        return lambda value: None if value is None else encode(value)
-    return None
+    """Return what turns a value but None into the stored one; None when it is stored as it is."""
+    return kind.encode if isinstance(kind, Stored) else None
 
 
 def decoder_of(kind: TypeEngine[Any]) -> Codec | None:
-    """Return what turns a stored value of that column type into the Python one; None when it is the same."""
+    """Return what turns a stored value but None into the Python one; None when it is the same."""
     if isinstance(kind, Stored):
-        decode = kind.decode
-        return lambda value: None if value is None else decode(value)
+        return kind.decode
     return bool if isinstance(kind, Boolean) else None

@@ -345,7 +345,7 @@ def _update(connection: Connection, moves: Mapping[str, _Move], at: datetime) ->
 def _stored(encode: Codec | None, value: Any, at: datetime) -> Any:
     if isinstance(value, WrittenAt):
         value = at + value.after
-    return value if encode is None else encode(value)
+    return value if encode is None or value is None else encode(value)
 
 
 @lru_cache(maxsize=1024)

@@ -11,7 +11,7 @@ from headgate.db.dao.runs import RunRow
 from headgate.db.dao.tasks import TaskRow
 from headgate.db.dao.workstreams import WorkstreamRow
 from headgate.errors import RepositoryError
-from headgate.ids import RunId, TaskId, WorkstreamId, new_id
+from headgate.ids import RunId, TaskId, WorkstreamId, new_id, new_ids
 from headgate.plan.loader import LoadedPlan
 from headgate.uet.checkout import checked_out_at, dirt, fast_forward_checkout
 from headgate.uet.repository import Repository, Target
@@ -117,10 +117,11 @@ def _workstream_rows(
 
 
 def _task_rows(run_id: RunId, loaded: LoadedPlan, ids: dict[str, WorkstreamId]) -> Iterator[TaskRow]:
+    names = iter(new_ids("task", sum(len(ws.tasks) for ws in loaded.plan.workstreams.values())))
     for name, workstream in loaded.plan.workstreams.items():
         for position, (task_name, task) in enumerate(workstream.tasks.items()):
             yield TaskRow(
-                id=TaskId(new_id("task")),
+                id=TaskId(next(names)),
                 run_id=run_id,
                 workstream_id=ids[name],
                 name=task_name,

@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from headgate.plan.names import Name
+from headgate.plan.names import ANY_NAME, Name
 from headgate.plan.order import stable_order
 from headgate.settings.durations import Duration, Size
 from headgate.settings.policy import PolicyLayer
@@ -513,8 +513,8 @@ class Plan(_Part):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Plan":
-        """Read the JSON form back, as stored with a run."""
-        return cls.model_validate(value)
+        """Read the JSON form back, as stored with a run: its names were judged when it was admitted."""
+        return cls.model_validate(value, context={ANY_NAME: True})
 
     def _in_order(self, wanted: list[str]) -> list[str]:
         reached: set[str] = set()
