@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,40 @@ def test_people_are_told_what_went(invoke: Invoke, played: Played, tmp_path: Pat
     assert "refs/headgate/run_" in shown
     assert invoke("clean", "--keep-logs", "0", cwd=copy).stdout.startswith("Removed 0 worktrees, ")
     assert invoke("clean", "--keep-logs", "0", cwd=copy).stdout == "Nothing to clean.\n"
+
+
+def recovered(invoke: Invoke, repository: Path) -> Path:
+    """Try a refused patch again, to its end, and return the folder of what was written for it."""
+    assert invoke("patch", "recover", "faster-total/sum", cwd=repository).exit_code == 0
+    (folder,) = repository.glob(".headgate/recover/*")
+    return folder
+
+
+def test_what_was_written_for_ended_recoveries_goes(invoke: Invoke, played: Played, tmp_path: Path) -> None:
+    """The plan and the diff are on record; a dry run lists the folder, and `--older-than` keeps it."""
+    copy = played.copy_to(tmp_path)
+    folder = recovered(invoke, copy)
+    young = cleaned(invoke, copy, "--dry-run", "--older-than", "1d")
+    found = cleaned(invoke, copy, "--dry-run")
+    assert (young["recoveries"], found["recoveries"]) == ([], [str(folder)])
+    assert found["bytes"] - young["bytes"] == sum(file.stat().st_size for file in folder.iterdir())
+    listed = invoke("clean", "--dry-run", cwd=copy).stdout.splitlines()
+    assert ", 1 recovery: " in listed[0]
+    assert f"  {folder}" in listed
+    assert cleaned(invoke, copy)["recoveries"] == [str(folder)]
+    assert not folder.exists()
+    assert cleaned(invoke, copy)["recoveries"] == []
+
+
+def test_what_was_written_for_a_recovery_that_goes_on_stays(
+    invoke: Invoke, played: Played, tmp_path: Path
+) -> None:
+    """Also where its run is about to be made, so that there is none yet."""
+    copy = played.copy_to(tmp_path)
+    ended = recovered(invoke, copy)
+    going_on, unknown = (shutil.copytree(ended, ended.with_name(name)) for name in ("A", "B"))
+    with Headgate.open(copy) as crashed:
+        crashed.admit(load_plan(going_on / "plan.json"))
+    assert cleaned(invoke, copy)["recoveries"] == [str(ended)]
+    assert going_on.exists()
+    assert unknown.exists()

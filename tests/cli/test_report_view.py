@@ -4,6 +4,7 @@ import io
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from headgate.cli.output import local_time
@@ -96,11 +97,25 @@ def test_what_landed_and_what_did_not_are_told_apart_with_the_reason() -> None:
     ]
 
 
-def test_a_task_without_a_patch_is_not_looked_for_among_patches() -> None:
-    """A command that failed has no patch that could be shown."""
-    report = a_report([a_stream("parser", "failed")], [a_task("parser/a", "failed", reason=a_reason())])
-    report["tasks"][0]["patch"] = None
-    assert "patch show" not in printed(report)
+def test_a_tool_that_gave_nothing_is_pointed_to() -> None:
+    """What it printed can be shown, beside a patch that was refused."""
+    tasks = [
+        a_task("parser/a", "failed", patch=None, reason=a_reason("tool_failed", "it exited with 1")),
+        a_task("parser/b", "failed", patch="quarantined", reason=a_reason()),
+    ]
+    lines = printed(a_report([a_stream("parser", "failed")], tasks)).splitlines()
+    shows = [" ".join(line.split()) for line in lines if "patch show" in line]
+    assert shows == [
+        "headgate patch show parser/a why it failed, with what it printed",
+        "headgate patch show parser/b why it was refused, with the gate's output",
+    ]
+
+
+@pytest.mark.parametrize("reason", [None, a_reason("rejected", "by hand"), a_reason("dependency_failed")])
+def test_a_task_that_printed_nothing_is_not_pointed_to(reason: Json | None) -> None:
+    """A person decided, or it was never tried: there may be no attempt to show."""
+    tasks = [a_task("parser/a", "failed", patch=None, reason=reason)]
+    assert "patch show" not in printed(a_report([a_stream("parser", "failed")], tasks))
 
 
 def test_a_long_reason_is_wrapped_not_cut() -> None:

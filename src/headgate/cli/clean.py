@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from headgate.cli.output import console, count, print_json, safe, size
+from headgate.cli.patch_actions import RECOVERED, RECOVERED_PLAN
 from headgate.errors import OutsideFaultError, UsageError
 
 if TYPE_CHECKING:
@@ -33,15 +34,22 @@ class Leftovers:
         worktrees: Worktree slots of this repository in the cache.
         refs: Refs of runs that have ended, with what they point to.
         logs: Gate logs beyond those that are kept.
+        recoveries: Folders with the plan that `patch recover` wrote for a run that has ended.
     """
 
     worktrees: Sequence[Path]
     refs: dict[str, str]
     logs: Sequence[Path]
+    recoveries: Sequence[Path]
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """All that is on disk."""
+        return (*self.worktrees, *self.logs, *self.recoveries)
 
     def bytes_on_disk(self) -> int:
         """Measure what removing it frees; hard links and sparse files make it an estimate."""
-        return sum(_bytes_of(path) for path in (*self.worktrees, *self.logs))
+        return sum(_bytes_of(path) for path in self.paths)
 
 
 def clean(
@@ -49,7 +57,9 @@ def clean(
     older_than: Annotated[
         str | None,
         typer.Option(
-            "--older-than", metavar="D", help="Refs only of runs that ended longer ago than this, such as 7d."
+            "--older-than",
+            metavar="D",
+            help="Refs and recoveries only of runs that ended longer ago than this, such as 7d.",
         ),
     ] = None,
     keep_logs: Annotated[
@@ -57,7 +67,7 @@ def clean(
     ] = KEPT_LOGS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Remove what ended runs left behind: worktrees in the cache, refs, old gate logs."""
+    """Remove what ended runs left behind: worktrees in the cache, refs, old gate logs, recoveries' plans."""
     from headgate.bootstrap import Headgate
 
     with Headgate.open(create=False) as headgate:
@@ -81,12 +91,15 @@ def find_leftovers(
     Args:
         headgate: On which repository.
         slots: Worktree slots that nobody uses.
-        ended_before: Refs of runs that ended at or after this stay.
+        ended_before: Refs and recoveries of runs that ended at or after this stay.
         keep_logs: How many of the newest logs stay; they are named by gate ids, which sort by age.
     """
     logs = sorted(headgate.paths.logs.glob("gate_*")) if headgate.paths.logs.is_dir() else []
     return Leftovers(
-        worktrees=slots, refs=_old_refs(headgate, ended_before), logs=logs[: max(0, len(logs) - keep_logs)]
+        worktrees=slots,
+        refs=_old_refs(headgate, ended_before),
+        logs=logs[: max(0, len(logs) - keep_logs)],
+        recoveries=_old_recoveries(headgate, ended_before),
     )
 
 
@@ -105,7 +118,7 @@ def remove_leftovers(headgate: "Headgate", found: Leftovers) -> None:
         moved = headgate.repository.update_refs(changes, message="clean")
         if moved is not None:
             raise OutsideFaultError(f"{safe(moved.ref)} moved while it was to be removed; run clean again")
-    for path in (*found.worktrees, *found.logs):
+    for path in found.paths:
         try:
             remove(os.fsencode(path))
         except OSError as error:
@@ -167,10 +180,24 @@ def _old_refs(headgate: "Headgate", ended_before: datetime) -> dict[str, str]:
     refs = headgate.repository.refs_under(_RUN_REFS)
     with headgate.database.read() as conn:
         known = runs.get_many(conn, {_run_of(ref) for ref in refs})
-    ended = {
-        run.id for run in known.values() if run.completed_at is not None and run.completed_at <= ended_before
-    }
+    ended = {run.id for run in known.values() if _has_ended(run, before=ended_before)}
     return {ref: value for ref, value in refs.items() if _run_of(ref) in ended}
+
+
+def _old_recoveries(headgate: "Headgate", ended_before: datetime) -> list[Path]:
+    """Find the recoveries of runs that ended long enough ago; one without a run may be about to get it."""
+    from headgate.db.dao import runs
+
+    plans = sorted((headgate.paths.root / RECOVERED).glob(f"*/{RECOVERED_PLAN}"))
+    with headgate.database.read() as conn:
+        known = runs.of_plan_files(conn, map(str, plans))
+    kept = {run.plan_file for run in known if not _has_ended(run, before=ended_before)}
+    gone = {run.plan_file for run in known} - kept
+    return [plan.parent for plan in plans if str(plan) in gone]
+
+
+def _has_ended(run: "RunRow", *, before: datetime) -> bool:
+    return run.completed_at is not None and run.completed_at <= before
 
 
 def _run_of(ref: str) -> str:
@@ -207,6 +234,7 @@ def _as_json(found: Leftovers, *, freed: int, dry_run: bool) -> dict[str, Any]:
         "worktrees": [str(path) for path in found.worktrees],
         "refs": list(found.refs),
         "logs": [path.name for path in found.logs],
+        "recoveries": [str(path) for path in found.recoveries],
         "bytes": freed,
     }
 
@@ -217,11 +245,13 @@ def _print(found: Leftovers, *, freed: int, dry_run: bool) -> None:
         count(len(found.worktrees), "worktree"),
         count(len(found.refs), "ref"),
         count(len(found.logs), "gate log"),
+        *([count(len(found.recoveries), "recovery", "recoveries")] if found.recoveries else []),
     ]
-    if not (found.worktrees or found.refs or found.logs):
+    if not (found.paths or found.refs):
         out.print("Nothing to clean.")
         return
     out.print(f"{'Would remove' if dry_run else 'Removed'} {', '.join(parts)}: {size(freed)}.")
     if dry_run:
-        for line in (*map(str, found.worktrees), *found.refs, *map(str, found.logs)):
+        on_disk = map(str, (*found.logs, *found.recoveries))
+        for line in (*map(str, found.worktrees), *found.refs, *on_disk):
             out.print(f"  {safe(line)}", soft_wrap=True)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from headgate.db.dao.lookup import Found
     from headgate.db.dao.patches import PatchRow
+    from headgate.db.dao.tasks import TaskRow
 
 OLDER_RUNS: Final = 1000
 """How many runs back a name is looked for."""
@@ -64,20 +65,29 @@ def quarantine(run: RunOption = None, limit: LimitOption = 50, as_json: AsJson =
 
 @app.command()
 def show(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -> None:
-    """Show all that is known of a patch: where it is, why, what the gates said, and its history."""
+    """Show all that is known of a patch: where it is, why, what the gates said, and its history.
+
+    Of a task that was tried and has no patch: its attempts, and what the last one printed.
+    """
     from headgate.bootstrap import Headgate
+    from headgate.cli.task_view import described_task, print_task
+    from headgate.db.dao.tasks import TaskRow
 
     with Headgate.open(create=False) as headgate, headgate.database.read() as conn:
-        row = find_patch(conn, patch, run=run)
-        older = _older_run(conn, row)
-        shown = described(conn, headgate, row)
+        row = find_patch_or_task(conn, patch, run=run)
+        older = _older_run(conn, row.run_id)
+        shown = (
+            described_task(conn, headgate, row)
+            if isinstance(row, TaskRow)
+            else described(conn, headgate, row)
+        )
     if as_json:
         print_json(shown)
         return
     out = console()
     if older and run is None:
         out.print(f"of an older run: {older}", style="yellow", soft_wrap=True)
-    print_patch(out, shown)
+    print_task(out, shown) if shown["id"] is None else print_patch(out, shown)
 
 
 @app.command()
@@ -88,7 +98,7 @@ def diff(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -
 
     with Headgate.open(create=False) as headgate, headgate.database.read() as conn:
         row = find_patch(conn, patch, run=run)
-        older = _older_run(conn, row)
+        older = _older_run(conn, row.run_id)
         raw = artifacts.diff_of(conn, row.id)
     if as_json:
         print_json({"patch": row.id, **_diff_json(raw)})
@@ -111,12 +121,12 @@ def _diff_json(raw: bytes) -> dict[str, str]:
         return {"encoding": "base64", "diff": base64.b64encode(raw).decode()}
 
 
-def _older_run(conn: "Connection", row: "PatchRow") -> str | None:
-    """Name the patch's run when it is not the newest one."""
+def _older_run(conn: "Connection", run_id: str) -> str | None:
+    """Name a run when it is not the newest one."""
     from headgate.db.dao import runs
 
     newest = runs.newest(conn)
-    return None if newest is None or newest.id == row.run_id else row.run_id
+    return None if newest is None or newest.id == run_id else run_id
 
 
 def find_patch(conn: "Connection", text: str, *, run: str | None = None) -> "PatchRow":
@@ -128,7 +138,24 @@ def find_patch(conn: "Connection", text: str, *, run: str | None = None) -> "Pat
         UnknownEntityError: Nothing is called so, or the task has no patch.
         AmbiguousNameError: Several are.
     """
-    from headgate.db.dao import lookup, patches
+    from headgate.db.dao.tasks import TaskRow
+
+    row = find_patch_or_task(conn, text, run=run)
+    if isinstance(row, TaskRow):
+        raise UnknownEntityError(
+            text, f"task {safe(row.name)} has no patch; `headgate patch show {row.id}` shows its attempts"
+        )
+    return row
+
+
+def find_patch_or_task(conn: "Connection", text: str, *, run: str | None = None) -> "PatchRow | TaskRow":
+    """Find a patch as :func:`find_patch` does, and where a task that was tried has none, the task.
+
+    Raises:
+        UnknownEntityError: Nothing is called so, or the task was never tried.
+        AmbiguousNameError: Several are.
+    """
+    from headgate.db.dao import lookup, patches, tasks
 
     kinds = ["patch_ledger", "task"]
     if run is not None:
@@ -137,12 +164,14 @@ def find_patch(conn: "Connection", text: str, *, run: str | None = None) -> "Pat
         found = find_in_newest(conn, text, kinds)
     if found.machine == "patch_ledger":
         return patches.get(conn, found.id)
-    of_task = patches.of_task(conn, found.id)
-    if not of_task:
+    if of_task := patches.of_task(conn, found.id):
+        return patches.present(of_task)[found.id]
+    task = tasks.get(conn, found.id)
+    if not task.attempt:
         raise UnknownEntityError(
             text, f"task {safe(found.name)} has no patch yet; `headgate status --all` shows where it is"
         )
-    return patches.present(of_task)[found.id]
+    return task
 
 
 def find_in_newest(conn: "Connection", text: str, kinds: list[str]) -> "Found":

@@ -23,6 +23,10 @@ By = Annotated[
 SHOWN_DIFF: Final = 64 * 1024
 """How much of a refused diff a tool gets to see, in bytes."""
 
+RECOVERED: Final = "recover"
+"""The folder, in the state folder, of the plans that `recover` writes, each in a folder of its own."""
+RECOVERED_PLAN: Final = "plan.json"
+
 _RECOVERABLE: Final = frozenset({"quarantined", "dropped", "rolled_back"})
 
 
@@ -151,15 +155,15 @@ def _write_plan(headgate: "Headgate", row: "PatchRow", file: Path | None, tool: 
         "target": old.target_ref,
         "workstreams": {stream.name: described | {"tasks": {task.name: wanted}}},
     }
-    folder = headgate.paths.root / "recover" / new_id("patch").removeprefix("patch_")
+    folder = headgate.paths.root / RECOVERED / new_id("patch").removeprefix("patch_")
     try:
         bytes_ = diff if file is None else file.read_bytes()
         folder.mkdir(parents=True)
         (folder / "recovered.patch").write_bytes(bytes_)
-        (folder / "plan.json").write_text(json.dumps(plan, indent=1))
+        (folder / RECOVERED_PLAN).write_text(json.dumps(plan, indent=1))
     except OSError as error:
         raise UsageError(f"{error.filename or folder} cannot be used: {error.strerror}") from error
-    return folder / "plan.json"
+    return folder / RECOVERED_PLAN
 
 
 def _prompt(task: dict[str, Any], row: "PatchRow", diff: bytes) -> str:

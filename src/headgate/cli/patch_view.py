@@ -85,7 +85,7 @@ def described(conn: "Connection", headgate: "Headgate", row: "PatchRow") -> dict
         **patch_json(row, names[row.task_id]),
         "quarantine_file": str(kept) if row.state == "quarantined" and kept.exists() else None,
         "gates": [_gate_json(gate, headgate.paths.logs, without) for gate in mine.values()],
-        "history": [_history_json(event) for event in events.query(conn, entity=row.id)],
+        "history": [history_json(event) for event in events.query(conn, entity=row.id)],
     }
 
 
@@ -119,7 +119,8 @@ def _gate_json(gate: "GateRow", logs: Path, without: set[str | None]) -> dict[st
     }
 
 
-def _history_json(event: "Event") -> dict[str, Any]:
+def history_json(event: "Event") -> dict[str, Any]:
+    """Give a change of state in the public JSON form of histories."""
     return {
         "at": event.timestamp,
         "from": event.from_state,
@@ -131,29 +132,39 @@ def _history_json(event: "Event") -> dict[str, Any]:
 
 def print_patch(out: "Console", shown: Mapping[str, Any]) -> None:
     """Print what :func:`described` gave."""
-    from rich.text import Text
-
-    out.print(
-        Text.assemble((shown["id"], "bold"), "  ", state_text(shown["state"]), f"  {safe(shown['task'])}"),
-        soft_wrap=True,
-    )
+    print_heading(out, shown["id"], shown["state"], shown["task"])
     if shown["summary"] not in ("", shown["task"]):
         out.print(f"  {safe(shown['summary'])}")
-    if shown["reason"]:
-        out.print()
-        out.print(
-            Text(f"{shown['reason']['code']}: ", style="red").append(
-                safe(shown["reason"]["message"]), style="default"
-            )
-        )
+    print_reason(out, shown["reason"])
     out.print()
-    for name, value in _facts(shown).items():
-        for heading, line in zip(chain([name], repeat("")), value.splitlines(), strict=False):
-            out.print(f"  {heading:<10}{line}", soft_wrap=True)
+    print_facts(out, _facts(shown))
     _print_gates(out, shown["gates"])
-    _print_history(out, shown["history"])
+    print_history(out, shown["history"])
     out.print()
     print_commands(out, [(f"headgate patch diff {shown['id']}", "the diff itself")])
+
+
+def print_heading(out: "Console", name: str, state: str, more: str) -> None:
+    """Print the line that names what is shown, with its state."""
+    from rich.text import Text
+
+    out.print(Text.assemble((safe(name), "bold"), "  ", state_text(state), f"  {safe(more)}"), soft_wrap=True)
+
+
+def print_reason(out: "Console", reason: Mapping[str, Any] | None) -> None:
+    """Print why something is in its state; nothing where there is no reason."""
+    from rich.text import Text
+
+    if reason:
+        out.print()
+        out.print(Text(f"{reason['code']}: ", style="red").append(safe(reason["message"]), style="default"))
+
+
+def print_facts(out: "Console", facts: Mapping[str, str], *, indent: int = 2) -> None:
+    """Print facts, each after its name; those that are empty are left out, lines stand below each other."""
+    for name, value in facts.items():
+        for heading, line in zip(chain([name], repeat("")), value.splitlines(), strict=False):
+            out.print(f"{'':{indent}}{heading:<10}{line}", soft_wrap=True)
 
 
 def _facts(shown: Mapping[str, Any]) -> dict[str, str]:
@@ -186,7 +197,7 @@ def _print_gates(out: "Console", gates: Sequence[Mapping[str, Any]]) -> None:
         if gate["state"] == "FAILED" and gate["output"]:
             out.print()
             out.print(f"  output of gate {safe(gate['name'])} on the {gate['judged']}:", style="bold")
-            _print_excerpt(out, gate["output"])
+            print_excerpt(out, gate["output"])
             if gate["log"]:
                 out.print(f"  all of it: {safe(gate['log'])}", soft_wrap=True)
 
@@ -197,12 +208,14 @@ def _tries(gate: Mapping[str, Any]) -> str:
     return f" {gate['attempts']} times" if gate["attempts"] > 1 else ""
 
 
-def _print_excerpt(out: "Console", output: str) -> None:
+def print_excerpt(out: "Console", output: str) -> None:
+    """Print output from outside, line by line, apart from what is said about it."""
     for line in safe(output, keep_newlines=True).rstrip().splitlines():
         out.print(f"  │ {line}", soft_wrap=True)
 
 
-def _print_history(out: "Console", history: Sequence[Mapping[str, Any]]) -> None:
+def print_history(out: "Console", history: Sequence[Mapping[str, Any]]) -> None:
+    """Print changes of state, oldest first."""
     out.print()
     grid = table("  when", "state", "by")
     for step in history:

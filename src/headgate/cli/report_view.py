@@ -29,6 +29,9 @@ MOST_LINES: Final = 40
 
 ABANDONED: Final = "its process is gone; nothing is under way; `headgate resume {}` goes on"
 
+_TRIED: Final = frozenset({"tool_failed", "tool_timeout", "worker_lost", "budget_exceeded"})
+"""Why a task fails whose attempts gave nothing."""
+
 SHORT: Final = 10
 """Characters of a commit id that people are shown."""
 
@@ -60,6 +63,7 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
 def print_hints(out: "Console", report: Report) -> None:
     """Print which commands tell more about a run."""
     refused = next((task for task in report["tasks"] if task["patch"] and _is_refused(task)), None)
+    gave_none = next((task for task in report["tasks"] if not task["patch"] and _is_given_up(task)), None)
     hints = [("headgate status --all", "every task and its patch")]
     if refused is not None:
         hints = [
@@ -67,6 +71,9 @@ def print_hints(out: "Console", report: Report) -> None:
             ("headgate quarantine", "all patches that were kept out"),
             *hints,
         ]
+    if gave_none is not None:
+        shown = f"headgate patch show {safe(gave_none['name'])}"
+        hints = [(shown, "why it failed, with what it printed"), *hints]
     out.print()
     print_commands(out, hints)
 
@@ -268,6 +275,11 @@ def _by_workstream(tasks: Sequence[Report]) -> dict[str, list[Report]]:
 def _is_refused(task: Report) -> bool:
     patch = task["patch"]
     return task["state"] == "failed" or bool(patch and patch["state"] == "quarantined")
+
+
+def _is_given_up(task: Report) -> bool:
+    """Tell whether a task's tool or command was tried, to no avail."""
+    return task["state"] == "failed" and bool(task["reason"]) and task["reason"]["code"] in _TRIED
 
 
 def _mark(entity: Report) -> "Text":

@@ -1,12 +1,13 @@
 """Runs: one execution of a plan against one repository and target branch (SSOT §1.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Unpack
 
 from sqlalchemy import Connection
 
 from headgate.db import tables
+from headgate.db.columns import PathText
 from headgate.db.dao.entity import Entities, EntityRow, Note, Remark, step
 from headgate.db.transitions import Context, HasHead, Step
 from headgate.reasons import Reason
@@ -80,6 +81,11 @@ def recent(connection: Connection, *, limit: int = 50, before: str | None = None
 def unfinished(connection: Connection) -> list[RunRow]:
     """Read the runs that have not ended, oldest first."""
     return ROWS.select(connection, "WHERE completed_at IS NULL ORDER BY created_at, id")
+
+
+def of_plan_files(connection: Connection, files: Iterable[str]) -> list[RunRow]:
+    """Read the runs whose plan was read from one of these files, by their absolute paths."""
+    return ROWS.select_in(connection, "plan_file", map(PathText().encode, files))
 
 
 def record_head(connection: Connection, run_id: str, new_head: str) -> None:
