@@ -20,6 +20,7 @@ from headgate.db.dao import breakers, events, intents, leases, patches, runs, ta
 from headgate.db.dao.breakers import BreakerRow
 from headgate.db.dao.intents import Intent
 from headgate.db.dao.leases import Lease
+from headgate.db.dao.requests import Override, Request
 from headgate.db.dao.runs import RunRow
 from headgate.db.engine import Database, open_database
 from headgate.db.transition_log import TransitionLog
@@ -36,7 +37,7 @@ from headgate.errors import (
 )
 from headgate.events import Event, Severity
 from headgate.ids import EventId, RunId, WorkstreamId, new_id
-from headgate.orchestrator import admission, cancelling, compensation, evidence, tenure
+from headgate.orchestrator import admission, asking, compensation, evidence, tenure
 from headgate.orchestrator.examination import Examination, Stoppable
 from headgate.orchestrator.gatekeeper import Subject
 from headgate.orchestrator.lane import Opinion, Tip
@@ -194,7 +195,7 @@ class Headgate:
         TransitionLog(self.paths.transitions, self.database).check()
         admitted = self.examine(loaded)
         now = self.clock.now()
-        with self.database.write() as conn:
+        with self.database.write() as conn, _without_collecting():
             run_id = admission.create(conn, self.repository, admitted, at=now)
             if replaces is not None:
                 repeat = patches.get(conn, replaces)
@@ -257,21 +258,27 @@ class Headgate:
             TargetBusyError: A living process of another run holds the target of the run.
             UnknownEntityError: There is no such entity.
         """
-        database, clock = self.database, self.clock
-        request = cancelling.ask(database, clock, entity_id, message=message, operator=operator)
-        run_id = RunId(request.run_id)
-        answer = cancelling.await_answer(database, clock, request, is_alive=lambda: self.is_alive(run_id))
+        request = asking.to_cancel(self.database, self.clock, entity_id, message=message, operator=operator)
+        return self._answer_to(request) or (
+            f"{entity_id} was just landing when its process was ended; `headgate resume {request.run_id}` "
+            "asks git, cancels it unless it has landed, and goes on with the rest"
+        )
+
+    def _answer_to(self, request: Request) -> str | None:
+        """Have a request heard, and say what came of it; None when that is left to whoever resumes the run.
+
+        The process that controls the run hears it. Where there is none, this one does what is asked.
+        """
+        database, run_id = self.database, RunId(request.run_id)
+        answer = asking.await_answer(database, self.clock, request, is_alive=lambda: self.is_alive(run_id))
         if answer is not None:
             return answer
         try:
             self.take_hold(run_id)
         except TargetBusyError as error:
             raise TargetBusyError(f"{error}; the wish stays for whoever goes on with {run_id}") from error
-        self.execute(run_id, is_only_asked=entity_id != run_id)
-        return cancelling.answer_to(database, request) or (
-            f"{entity_id} was just landing when its process was ended; `headgate resume {run_id}` asks git, "
-            "cancels it unless it has landed, and goes on with the rest"
-        )
+        self.execute(run_id, is_only_asked=request.entity_id != run_id)
+        return asking.answer_to(database, request)
 
     def execute(
         self,
@@ -304,9 +311,10 @@ class Headgate:
         try:
             template = _template(self.settings)
             around = replace(self._around(run_id, workers), template=template, budget_usd=budget_usd)
-            orchestrator = RunOrchestrator(
-                run_id, around, listener or SilentListener(), is_only_asked=is_only_asked
-            )
+            with _without_collecting():
+                orchestrator = RunOrchestrator(
+                    run_id, around, listener or SilentListener(), is_only_asked=is_only_asked
+                )
             gc.freeze()  # the picture lives as long as the run; looking through it for garbage is of no use
             state = asyncio.run(self._held(run_id, orchestrator))
         finally:
@@ -467,40 +475,32 @@ class Headgate:
             raise UnknownEntityError(tool)
         return row
 
-    def override(self, action: str, entity_id: str, *, reason: str, operator: str) -> None:
-        """Decide about a task or a workstream by hand; see `headgate.recovery.overrides`.
+    def override(self, override: Override, entity_id: str, *, reason: str, operator: str) -> str:
+        """Decide about a task or a workstream by hand, and say what became of it.
+
+        The process that controls the run does it; where there is none, it is done from here, without going on
+        with the rest of the run. A workstream that may have landed already when its process was ended is left
+        to the process that resumes the run, which asks git.
 
         Args:
-            action: ``force-complete``, ``force-fail``, ``reset`` or ``unblock`` for a task, ``fail`` for a
-                workstream.
+            override: What is decided: ``force-complete``, ``force-fail``, ``reset`` or ``unblock`` about a
+                task, ``fail`` or ``validate`` about a workstream.
             entity_id: The task or workstream, by its full id.
             reason: Why.
             operator: Who wants it.
 
         Raises:
-            UsageError: The state that it is in does not allow it.
-            TargetBusyError: A living process controls the run.
+            UsageError: The state that it is in does not allow it, or the process at work does not answer.
+            TargetBusyError: A living process of another run holds the target of the run.
+            UnknownEntityError: There is no such entity.
         """
-        verb = {
-            "force-complete": overrides.force_complete,
-            "force-fail": overrides.force_fail,
-            "reset": overrides.reset_task,
-            "unblock": overrides.unblock,
-        }.get(action)
-        with self.database.read() as conn:
-            row = (tasks if verb else workstreams).get(conn, entity_id)
-            run = runs.get(conn, row.run_id)
-        with self._at_target(f"override {new_id('req')}", run):
-            self.clear_up(RunId(run.id))
-            at = self.clock.now()
-            with self.database.write() as conn:
-                if verb is not None:
-                    task = tasks.get(conn, entity_id)
-                    verb(conn, task, message=reason, operator=operator, at=at)
-                else:
-                    stream = workstreams.get(conn, entity_id)
-                    overrides.fail_workstream(conn, stream, message=reason, operator=operator, at=at)
-            TransitionLog(self.paths.transitions, self.database).catch_up()
+        request = asking.to_override(
+            self.database, self.clock, override, entity_id, message=reason, operator=operator
+        )
+        return self._answer_to(request) or (
+            f"{entity_id} was just landing when its process was ended; `headgate resume {request.run_id}` "
+            "asks git, decides it that way unless it has landed, and goes on with the rest"
+        )
 
     def report(self, run_id: RunId | None = None) -> dict[str, Any]:
         """Report a run (default: the newest) in the public JSON form, and whether its process is alive."""
@@ -788,6 +788,18 @@ class Headgate:
         if lease is not None:
             with self.database.write() as conn:
                 leases.release(conn, lease)
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Make much that stays: looking through it for garbage meanwhile, again and again, is of no use."""
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_on:
+            gc.enable()
 
 
 def _when_free(take: Callable[[], Taken], wait: Wait | None) -> Taken:

@@ -12,13 +12,20 @@ from typing import Final
 VARIABLE: Final = "HEADGATE_FAULTPOINT"
 """``name``, ``name@3`` or ``name@3:control``: a place, which passing of it (default: the first), and what
 happens there: the process that passes it is killed (default) or stopped (``stop``), or the control process
-that started this worker is killed (``control``), or both of them (``both``)."""
+of this worker is killed (``control``), or both of them (``both``)."""
+
+
+def _control() -> int:
+    """Return the process for whose workers the parent of this worker was started, see ``fork_server``."""
+    with open(f"/proc/{os.getppid()}/stat", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs a quick start
+        return int(file.read().rpartition(")")[2].split()[1])
+
 
 _ACTS: Final[Mapping[str, Callable[[], Sequence[tuple[int, signal.Signals]]]]] = {
     "": lambda: [(os.getpid(), signal.SIGKILL)],
     "stop": lambda: [(os.getpid(), signal.SIGSTOP)],
-    "control": lambda: [(os.getppid(), signal.SIGKILL)],
-    "both": lambda: [(os.getppid(), signal.SIGKILL), (os.getpid(), signal.SIGKILL)],
+    "control": lambda: [(_control(), signal.SIGKILL)],
+    "both": lambda: [(_control(), signal.SIGKILL), (os.getpid(), signal.SIGKILL)],
 }
 
 _place, _, _act = os.environ.get(VARIABLE, "").partition(":")

@@ -88,14 +88,15 @@ def crash_and_compare(tell: Telling, fault: str, style: str = "merge") -> None:
 # -- while workers work --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("victims", ["$control", "$control $PPID", "-$control"])
+@pytest.mark.parametrize("victims", ["$control", "$control $server $PPID", "-$control"])
 @pytest.mark.parametrize("command", [UNIT, READY, PREPARE])
 def test_killed_during_a_command_it_ends_the_same(tell: Telling, command: str, victims: str) -> None:
     """In a gate, a task's command, a preparation; its worker with it, or its whole process group."""
     world = tell.world()
     deadly = (
         f"if mkdir {world.folder}/once 2>/dev/null; "
-        f"then read -r _ _ _ control _ < /proc/$PPID/stat; kill -9 {victims}; sleep 60; fi; {command}"
+        "then read -r _ _ _ server _ < /proc/$PPID/stat; read -r _ _ _ control _ < /proc/$server/stat; "
+        f"kill -9 {victims}; sleep 60; fi; {command}"
     )
     world.rewrite({command: deadly})
     assert world.run().ended() == KILLED

@@ -747,28 +747,69 @@ def test_a_failure_by_hand_goes_as_far_as_one_of_its_own(world: World, words: tu
     interrupted(world, "sleep 600")
     told = tell(world, "override", *words, "--reason", "never ends", "--json")
     assert told["state"] == "failed"
-    resumed = world.resume()
-    assert resumed.ended() == 1, resumed.said
     assert world.report()["state"] == "failed"
+    assert world.resume().ended() == 2
     assert world.repo.head("main") == head
     assert_sound(world)
 
 
-def test_overrides_obey_the_tables_and_the_living(world: World) -> None:
-    """What has ended stays ended, and what a process is at work on is its own."""
+def test_overrides_obey_the_tables(world: World) -> None:
+    """What has ended stays ended."""
     land(world, ONE)
     assert "makes a patch" in tell(world, "override", "force-complete", "ws/x", "--reason", "r", code=2)
     assert "stays ended" in tell(world, "override", "force-fail", "ws/x", "--reason", "r", code=2)
     assert "stays ended" in tell(world, "override", "fail", "ws", "--reason", "r", code=2)
     assert "stays ended" in tell(world, "override", "reset", "ws/x", "--reason", "r", code=2)
     assert "not blocked" in tell(world, "override", "unblock", "ws/x", "--reason", "r", code=2)
-    interrupted(world, "sleep 600")
-    running = world.resume()
-    while (running.pid,) not in world.rows("SELECT pid FROM leases"):
+    assert "stays ended" in tell(world, "override", "validate", "ws", "--reason", "r", code=2)
+    assert world.rows("SELECT id FROM requests") == []
+
+
+def test_the_process_at_work_does_what_is_decided_by_hand(world: World) -> None:
+    """It stops the command, says so, and goes on with what needs it; what does not suit is refused."""
+    steps = {
+        "wait": {"command": "sleep 600"},
+        "t": {"patch": "p", "needs": ["wait"]},
+        "more": {"command": "sleep 600", "critical": False},
+    }
+    world.write_plan({"p": world.repo.diff_of({"c.txt": "C\n"})}, workstreams={"ws": {"tasks": steps}})
+    running = world.run()
+    begun = "SELECT id FROM uet_workers WHERE state = 'BUSY'"
+    while not world.has_begun or len(world.rows(begun)) < 2:
         assert running.is_running, running.said
-    assert "is held by" in tell(world, "override", "force-fail", "ws/wait", "--reason", "r", code=4)
-    running.send(signal.SIGKILL)
-    running.ended()
+    said = tell(world, "override", "validate", "ws", "--reason", "r", code=2)
+    assert "cannot land without" in said
+    done = ("override", "force-complete", "ws/wait", "--reason", "did it", "--operator", "ada")
+    told = tell(world, *done, "--json")
+    assert (told["name"], told["action"], told["state"]) == ("ws/wait", "force-complete", "completed")
+    assert (told["operator"], told["reason"]) == ("ada", None)
+    assert "stays ended" in tell(world, *done, code=2)
+    while world.rows("SELECT state FROM tasks WHERE name = 't'") != [("completed",)]:
+        assert running.is_running, running.said
+    said = tell(world, "override", "validate", "ws", "--reason", "enough", "--operator", "ada")
+    assert said.startswith("ws is validating; ada decided it.")
+    assert "resume" not in said
+    assert running.ended() == 0, running.said
+    assert world.repo.git("show", "main:c.txt") == "C"
+    assert world.rows("SELECT trigger, operator FROM events WHERE event_type = 'manual_override'") == [
+        ("force-complete", "ada"),
+        ("validate", "ada"),
+    ]
+    assert world.rows("SELECT count(*) FROM requests WHERE answer IS NULL OR is_refused") == [(0,)]
+    assert_sound(world)
+
+
+def test_killed_while_it_decides_by_hand_what_was_decided_is_not_lost(world: World) -> None:
+    """Whoever takes the run up next does it, once."""
+    interrupted(world, "sleep 600")
+    command = ("override", "force-complete", "ws/wait", "--reason", "did it")
+    assert world.start(*command, fault="transaction.inside").ended() == KILLED
+    assert world.rows("SELECT count(*) FROM requests WHERE answer IS NULL") == [(1,)]
+    resumed = world.resume()
+    assert resumed.ended() == 0, resumed.said
+    assert world.repo.git("show", "main:c.txt") == "C"
+    assert world.rows("SELECT count(*) FROM events WHERE event_type = 'manual_override'") == [(1,)]
+    assert_sound(world)
 
 
 # -- which patch was it? -------------------------------------------------------------------------------------

@@ -13,33 +13,35 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 from headgate.clock import ManualClock
 from headgate.db.audit import verify
-from headgate.db.dao import intents, leases, patches, requests, runs, tasks, workers, workstreams
+from headgate.db.dao import events, intents, leases, patches, requests, runs, tasks, workers, workstreams
 from headgate.db.dao.patches import PatchRow
-from headgate.db.dao.requests import Request
+from headgate.db.dao.requests import Kind, Override, Request
 from headgate.db.dao.workers import WorkerRow
 from headgate.db.engine import Database
 from headgate.db.transitions import Head, write
 from headgate.errors import LeaseLostError
 from headgate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
-from headgate.orchestrator import admission, loading, tenure
+from headgate.orchestrator import admission, loading, overriding, tenure
 from headgate.orchestrator import messages as msg
-from headgate.orchestrator.cancelling import heard
+from headgate.orchestrator.asking import heard
 from headgate.orchestrator.core import Core
 from headgate.orchestrator.lane import Judgement, Opinion, Tip
-from headgate.orchestrator.picture import TaskNode, WorkstreamNode
+from headgate.orchestrator.picture import RunNode, TaskNode, WorkstreamNode
 from headgate.orchestrator.run_orchestrator import _write
 from headgate.plan.model import Plan, TaskKind
 from headgate.reasons import Reason, ReasonCode
+from headgate.recovery import overrides
 from headgate.recovery.retry_handler import RetryPolicy
 from headgate.state.machines import MACHINES
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = "/sim/.git#refs/heads/main"
 WHY = Reason(code=ReasonCode.GATE_FAILED, message="because")
+OVERRIDES: tuple[Override, ...] = get_args(Override)
 MOST_STEPS = 5000
 """Things that may happen in one life of a run; more means that it goes round in circles."""
 
@@ -63,6 +65,7 @@ class Trouble:
         lost: A command's worker is lost.
         push: Somebody else pushes to the target.
         cancel: Somebody cancels the run, or a part of it.
+        override: Somebody decides about a part of it by hand.
         back: The clock jumps back by an hour.
     """
 
@@ -72,6 +75,7 @@ class Trouble:
     lost: float = 0.0
     push: float = 0.0
     cancel: float = 0.0
+    override: float = 0.0
     back: float = 0.0
 
 
@@ -175,7 +179,8 @@ class Life:
         if isinstance(what, msg.Event):
             self.world.say(f"hear {type(what).__name__}")
             self.follow(self.core.handle(what))
-            if not isinstance(what, msg.CancelAsked) and chance.random() < self.world.trouble.twice:
+            is_asked = isinstance(what, msg.CancelAsked | msg.OverrideAsked)
+            if not is_asked and chance.random() < self.world.trouble.twice:
                 self.due.append((0.0, what))
             return
         self.world.say(f"do {type(what).__name__}")
@@ -201,6 +206,8 @@ class Life:
             self.heads.update((head.id, head) for head in _write(merged, self.core.run, world.clock, conn))
             changed: dict[str, Head] = write(conn, self.heads, merged.steps, at=world.clock.now())
         self.heads.update(changed)
+        if merged.overrides and not self.unwritten:
+            world.compare(self.core)
         world.say(f"record {len(merged.steps)} steps")
         self.due += [(0.0, effect) for effect in merged.effects]
 
@@ -357,6 +364,8 @@ class World:
             if not life.is_busy:
                 if not life.core.is_over:
                     raise AssertionError("nothing is under way, and the run has not ended")
+                with self.database.read() as conn:
+                    assert not life.heard & {each.id for each in requests.waiting(conn, self.run_id)}
                 return None
             self.happen(life)
             if mortal and self.chance.random() < self.trouble.crash:
@@ -384,24 +393,28 @@ class World:
         if self.chance.random() < self.trouble.back:
             self.clock.current -= timedelta(hours=1)
         if self.chance.random() < self.trouble.cancel:
-            self.ask(life)
-            for request in self.asked(life):
-                life.due.append((0.0, heard(request)))
+            run = life.core.run
+            nodes = [run.id, *(ws.id for ws in run.order), *(task.id for task in life.core.tasks)]
+            self.ask(life, "cancel", self.chance.choice(nodes))
+        if self.chance.random() < self.trouble.override:
+            self.decide(life)
 
-    def ask(self, life: Life) -> None:
-        """Ask to cancel something."""
+    def decide(self, life: Life) -> None:
+        """Decide about something by hand that it suits, and at times about anything."""
+        override = self.chance.choice(OVERRIDES)
+        nodes: list[TaskNode | WorkstreamNode] = [*life.core.run.order, *life.core.tasks]
+        suited = [node for node in nodes if overrides.refusal(override, overriding.facts_of(node)) is None]
+        if self.chance.random() < 0.2 or suited:
+            self.ask(life, override, self.chance.choice(suited or nodes).id)
+
+    def ask(self, life: Life, kind: Kind, entity: str) -> None:
+        """Ask for something, and let the process hear it."""
         self.was_cancelled = True
-        nodes = [
-            life.core.run.id,
-            *(ws.id for ws in life.core.run.order),
-            *(task.id for task in life.core.tasks),
-        ]
-        entity = self.chance.choice(nodes)
-        self.say(f"cancel {entity}")
+        self.say(f"{kind} {entity}")
         request = Request(
             id=new_id("req"),
             run_id=self.run_id,
-            kind="cancel",
+            kind=kind,
             entity_id=entity,
             message="",
             operator="sim",
@@ -409,6 +422,7 @@ class World:
         )
         with self.database.write() as conn:
             requests.ask(conn, request)
+        life.due += [(0.0, heard(each)) for each in self.asked(life)]
 
     def asked(self, life: Life) -> Sequence[Request]:
         """Read what is asked and was not heard yet."""
@@ -455,6 +469,12 @@ class World:
         with self.database.read() as conn:
             return MACHINES["run"].is_terminal(runs.get(conn, self.run_id).state)
 
+    def compare(self, core: Core) -> None:
+        """Hold the picture in memory against the one that another process would load."""
+        with self.database.read() as conn:
+            loaded, _ = loading.load(conn, self.git, self.run_id, now=self.clock.now())  # type: ignore[arg-type]
+        assert _picture(core.run) == _picture(loaded)
+
     # -- what must be true -----------------------------------------------------------------------------------
 
     def check(self) -> None:
@@ -471,6 +491,8 @@ class World:
             for entity in entities:
                 assert MACHINES[machine].is_terminal(entity.state), (entity.name, entity.state)
         assert not open_intents
+        decided, done = self.decisions()
+        assert decided == done
         for stream in streams:
             mine = [row for row in rows if row.workstream_id == stream.id]
             committed = [
@@ -491,6 +513,14 @@ class World:
         report = verify(self.database)
         assert report.is_intact, report
 
+    def decisions(self) -> tuple[Counter[Any], Counter[Any]]:
+        """Count what was decided by hand: by the requests that were followed, and by the events of it."""
+        sql = "SELECT kind, entity_id FROM requests WHERE kind <> 'cancel' AND answer IS NOT NULL"
+        with self.database.read() as conn:
+            asked = Counter(map(tuple, conn.exec_driver_sql(f"{sql} AND NOT is_refused")))
+            found = events.query(conn, type="manual_override")
+        return asked, Counter((event.trigger, event.entity_id) for event in found)
+
     def end(self) -> dict[str, str]:
         """Reduce the end to what must not depend on faults: all states, and the target's tree."""
         with self.database.read() as conn:
@@ -506,6 +536,25 @@ class World:
                 patch = newest.get(row.id)
                 end[f"{stream.name}/{row.name}"] = f"{row.state} {patch.state if patch else '-'}"
         return end
+
+
+def _picture(run: RunNode) -> Any:
+    """Give what decides how a run goes on, of all that has not ended."""
+    streams = [
+        (ws.name, ws.state, None if ws.has_ended else (ws.unmet, ws.open_tasks, ws.open_intent))
+        for ws in run.order
+    ]
+    steps = [
+        (
+            task.label,
+            task.state,
+            task.patch and task.patch.state,
+            None if task.has_left else (task.unmet, task.attempt, task.retries, task.losses),
+        )
+        for ws in run.order
+        for task in ws.tasks
+    ]
+    return run.state, run.open_workstreams, streams, steps
 
 
 def _name(streams: Sequence[Any], workstream_id: str) -> str:

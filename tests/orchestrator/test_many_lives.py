@@ -1,4 +1,4 @@
-"""Hundreds of seeded runs through crashes, stale processes, lost workers, pushes and cancels.
+"""Hundreds of seeded runs through crashes, stale processes, lost workers, pushes, and what people decide.
 
 A seed that fails is replayed, with all that happens told, by
 ``HEADGATE_LIVES_SEED=SEED pytest tests/orchestrator -n 0 -s``.
@@ -62,6 +62,7 @@ def trouble_of(chance: random.Random) -> Trouble:
         push=chance.choice([0.0, 0.0, 0.03]),
         cancel=chance.choice([0.0, 0.0, 0.0, 0.02]),
         back=chance.choice([0.0, 0.05]),
+        override=chance.choice([0.0, 0.0, 0.0, 0.0, 0.05]),
     )
 
 

@@ -1,6 +1,7 @@
-"""What an operator decides is on record, obeys the tables, and goes as far as the program's own decision."""
+"""What an operator may decide: only what the tables, the needs and the gates leave to decide."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,15 @@ from database_factories import (
     bring_to,
     make_patch,
     make_task,
-    make_workstream,
     make_world,
 )
-from headgate.db.audit import verify
-from headgate.db.dao import approvals, events, patches, tasks, workstreams
-from headgate.db.dao.tasks import TaskRow
+from headgate.db.dao import approvals, patches, tasks
+from headgate.db.dao.requests import Override
 from headgate.db.engine import Database, open_database
 from headgate.errors import UsageError
 from headgate.recovery import overrides
-from headgate.state.patch_ledger import PatchState
+from headgate.recovery.overrides import Facts, TaskFacts, WorkstreamFacts
+from headgate.state.task import TASK as TASK_MACHINE
 from headgate.state.task import TaskState
 from headgate.state.workstream import WorkstreamState
 
@@ -56,99 +56,74 @@ def add_task(database: Database, world: World, name: str, state: str, needs: str
         return made.id
 
 
-def read(database: Database, task_id: str) -> TaskRow:
-    """Read a task."""
-    with database.read() as conn:
-        return tasks.get(conn, task_id)
+TASK = TaskFacts(
+    name="t", kind="command", state=TaskState.QUEUED, workstream=WorkstreamState.EXECUTING, unmet=()
+)
+STREAM = WorkstreamFacts(name="w", state=WorkstreamState.EXECUTING)
 
 
-def test_what_needs_a_step_may_begin_when_it_is_taken_as_done(database: Database, world: World) -> None:
-    """Only those whose needs are all completed; the others wait on."""
-    step = add_task(database, world, "step", "retrying", kind="command")
-    next_one = add_task(database, world, "next", "blocked", needs=step)
-    later = add_task(database, world, "later", "blocked", needs=next_one)
-    with database.write() as conn:
-        overrides.force_complete(conn, tasks.get(conn, step), **SAID, at=NOW)
-    found = [read(database, each).state for each in (step, next_one, later)]
-    assert found == [TaskState.COMPLETED, TaskState.QUEUED, TaskState.BLOCKED]
-    with database.read() as conn:
-        [event] = events.query(conn, type="manual_override")
-    assert (event.trigger, event.operator, event.metadata["state_before"]) == (
-        "force-complete",
-        "ada",
-        "retrying",
-    )
-    assert verify(database).is_intact
+@pytest.mark.parametrize("state", TaskState)
+def test_a_task_is_forced_to_its_end_from_wherever_it_has_begun_or_may_begin(state: TaskState) -> None:
+    """What has ended stays ended, and what is blocked waits for others."""
+    facts = replace(TASK, state=state)
+    is_refused = TASK_MACHINE.is_terminal(state) or state is TaskState.BLOCKED
+    assert (overrides.refusal("force-complete", facts) is not None) is is_refused
+    assert (overrides.refusal("force-fail", facts) is not None) is is_refused
+    assert (overrides.refusal("reset", facts) is None) is (state is TaskState.RETRYING)
+    assert (overrides.refusal("unblock", facts) is None) is (state is TaskState.BLOCKED)
 
 
-def test_a_failure_that_is_not_critical_ends_only_what_needs_it(database: Database, world: World) -> None:
-    """All the way down; the workstream goes on with the rest."""
-    step = add_task(database, world, "step", "running", kind="command", is_critical=False)
-    next_one = add_task(database, world, "next", "blocked", needs=step)
-    later = add_task(database, world, "later", "blocked", needs=next_one)
-    with database.write() as conn:
-        overrides.force_fail(conn, tasks.get(conn, step), **SAID, at=NOW)
-        assert workstreams.get(conn, world.workstream.id).state is WorkstreamState.EXECUTING
-    found = [read(database, each).state for each in (step, next_one, later)]
-    assert found == [TaskState.FAILED, TaskState.CANCELLED, TaskState.CANCELLED]
-    assert read(database, step).worker_id is None
+@pytest.mark.parametrize("state", WorkstreamState)
+def test_a_workstream_is_decided_about_while_it_is_under_way(state: WorkstreamState) -> None:
+    """It fails as long as it has not landed; it is sent to land only once."""
+    facts = replace(STREAM, state=state)
+    under_way = {WorkstreamState.EXECUTING, WorkstreamState.VALIDATING}
+    assert (overrides.refusal("fail", facts) is None) is (state in under_way)
+    assert (overrides.refusal("validate", facts) is None) is (state is WorkstreamState.EXECUTING)
 
 
-def test_a_workstream_that_fails_takes_its_patches_and_its_dependents_along(
-    database: Database, world: World
-) -> None:
-    """Nothing of it lands, and what needs it is skipped with the reason."""
-    with database.write() as conn:
-        bring_to(conn, world.patch.head, "verified")
-        bring_to(conn, world.task.head, "completed")
-        open_task = tasks.insert_many(conn, [make_task(world.workstream, name="open")], at=NOW)[0]
-        after = workstreams.insert_many(conn, [make_workstream(world.run, name="after")], at=NOW)[0]
-        workstreams.add_needs(conn, [(after.id, world.workstream.id)])
-    with database.write() as conn:
-        row = workstreams.get(conn, world.workstream.id)
-        overrides.fail_workstream(conn, row, **SAID, at=NOW)
-    with database.read() as conn:
-        assert workstreams.get(conn, world.workstream.id).state is WorkstreamState.FAILED
-        assert workstreams.get(conn, after.id).state is WorkstreamState.SKIPPED
-        assert patches.get(conn, world.patch.id).state is PatchState.DROPPED
-        assert tasks.get(conn, open_task.id).state is TaskState.CANCELLED
-    assert verify(database).is_intact
+@pytest.mark.parametrize(
+    ("override", "facts", "said"),
+    [
+        ("force-complete", replace(TASK, kind="patch", state=TaskState.COMPLETED), "makes a patch"),
+        ("force-complete", replace(TASK, kind="tool"), "makes a patch"),
+        ("force-complete", replace(TASK, workstream=WorkstreamState.READY), "has not begun"),
+        (
+            "force-fail",
+            replace(TASK, state=TaskState.BLOCKED, unmet=("a", "b")),
+            "waits for a, b and has",
+        ),
+        ("unblock", replace(TASK, state=TaskState.BLOCKED, unmet=("a",)), "waits for a; complete or cancel"),
+        ("reset", replace(TASK, state=TaskState.FAILED), "patch recover"),
+        ("fail", replace(STREAM, state=WorkstreamState.BLOCKED), "is blocked; it has not begun"),
+        ("fail", replace(STREAM, state=WorkstreamState.SKIPPED), "is skipped; what has ended stays ended"),
+        ("validate", replace(STREAM, indispensable=("a", "b")), "cannot land without a, b"),
+        ("validate", replace(STREAM, state=WorkstreamState.VALIDATING), "its gates decide"),
+        ("fail", TASK, "nothing that can be decided about t"),
+        ("reset", STREAM, "nothing that can be decided about w"),
+    ],
+)
+def test_a_refusal_says_what_to_do(override: Override, facts: Facts, said: str) -> None:
+    """SSOT §1, rules 1, 6 and 8: neither ends, nor needs, nor gates are passed over by hand."""
+    assert said in str(overrides.refusal(override, facts))
 
 
-def test_a_task_that_waits_for_a_retry_begins_at_once(database: Database, world: World) -> None:
-    """With all its retries before it again; no other state can be reset."""
-    waiting = add_task(database, world, "w", "retrying", retry_count=2)
-    with database.write() as conn:
-        overrides.reset_task(conn, tasks.get(conn, waiting), **SAID, at=NOW)
-    assert (read(database, waiting).state, read(database, waiting).retry_count) == (TaskState.QUEUED, 0)
-    done = add_task(database, world, "d", "completed")
-    with pytest.raises(UsageError, match="stays ended"), database.write() as conn:
-        overrides.reset_task(conn, tasks.get(conn, done), **SAID, at=NOW)
-
-
-def test_what_waits_is_not_forced_and_what_is_open_keeps_others_waiting(
-    database: Database, world: World
-) -> None:
-    """SSOT §1, rule 6: a task may begin only when every task it needs is completed."""
+def test_what_suits_is_told_by_what_is_on_record(database: Database, world: World) -> None:
+    """As the core tells it by its picture."""
+    done = add_task(database, world, "done", "completed", kind="noop")
     first = add_task(database, world, "first", "queued", kind="command")
-    blocked = add_task(database, world, "b", "blocked", needs=first, kind="noop")
-    for verb in (overrides.force_complete, overrides.force_fail, overrides.unblock):
-        with pytest.raises(UsageError, match="first"), database.write() as conn:
-            verb(conn, tasks.get(conn, blocked), **SAID, at=NOW)
-    assert read(database, blocked).state is TaskState.BLOCKED
-
-
-def test_the_last_task_sends_its_workstream_to_the_lane(database: Database) -> None:
-    """With the newest commit that was settled on its ref."""
+    second = add_task(database, world, "second", "blocked", needs=first, is_critical=False)
     with database.write() as conn:
-        made = make_world(conn, name="other")
-        bring_to(conn, made.workstream.head, "executing")
-        bring_to(conn, made.patch.head, "verified")
-        bring_to(conn, made.task.head, "completed")
-        [last] = tasks.insert_many(conn, [make_task(made.workstream, name="z", kind="noop")], at=NOW)
-    with database.write() as conn:
-        overrides.force_complete(conn, last, **SAID, at=NOW)
-        assert workstreams.get(conn, made.workstream.id).state is WorkstreamState.VALIDATING
+        tasks.add_needs(conn, [(second, done)])
+    with database.read() as conn:
+        assert overrides.facts_of(conn, "unblock", second) == (
+            world.run.id,
+            replace(TASK, name="second", kind="patch", state=TaskState.BLOCKED, unmet=["first"]),
+        )
+        run_id, stream = overrides.facts_of(conn, "validate", world.workstream.id)
+        assert run_id == world.run.id
+        assert isinstance(stream, WorkstreamFacts)
+        assert set(stream.indispensable) == {world.task.name, "first"}
 
 
 def test_who_approves_twice_counts_once(database: Database, world: World) -> None:

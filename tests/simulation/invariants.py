@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from headgate.db.audit import verify
-from headgate.db.dao import intents, leases, patches, requests, runs, tasks, workstreams
+from headgate.db.dao import events, intents, leases, patches, requests, runs, tasks, workstreams
 from headgate.db.dao.workstreams import WorkstreamRow
 from headgate.db.tables import ENTITIES
 from headgate.orchestrator import tenure
@@ -60,6 +60,7 @@ def violations(ended: Ended) -> list[str]:
             found += _agreement(ended, conn)
             found += _landings(ended, conn)
             found += _leftovers(ended, conn)
+            found += _decisions(ended, conn)
         report = verify(headgate.database, log=headgate.paths.transitions)
         found += [f"audit: {finding}" for finding in report.findings]
         lines = headgate.paths.transitions.read_text().count("\n")
@@ -163,3 +164,13 @@ def _leftovers(ended: Ended, conn: Connection) -> Iterator[str]:
             yield f"{request.id} was never answered"
     if left := ended.scene.world.living.keys():
         yield f"processes are left: {sorted(left)}"
+
+
+def _decisions(ended: Ended, conn: Connection) -> Iterator[str]:
+    """Each thing that somebody decided by hand was done once, or refused."""
+    select = "SELECT kind, entity_id FROM requests WHERE kind <> 'cancel' AND handled_at IS NOT NULL"
+    asked = Counter(map(tuple, conn.exec_driver_sql(f"{select} AND NOT is_refused")))
+    found = events.query(conn, type="manual_override", run_id=ended.run_id, limit=1000)
+    done = Counter((event.trigger, event.entity_id) for event in found)
+    if done != asked:
+        yield f"people decided {asked}, on record is {done}"

@@ -23,7 +23,7 @@ from headgate.errors import TargetBusyError
 from headgate.ids import RunId
 from headgate.orchestrator import admission, effects, roster, tenure
 from headgate.orchestrator.effects import Effects
-from headgate.orchestrator.messages import CancelAsked
+from headgate.orchestrator.messages import CancelAsked, OverrideAsked
 from headgate.orchestrator.parts import Parts, Surroundings
 from headgate.orchestrator.progress import SilentListener
 from headgate.orchestrator.run_orchestrator import RunOrchestrator
@@ -109,7 +109,7 @@ def _locked_without_a_stop(path: Path, *, create: bool = True) -> Iterator[int]:
 
 
 class NoisyEvents(asyncio.Queue[Any]):
-    """The core's events: answers come late at times, or come again; what people ask is heard once."""
+    """The core's events: they come late at times, answers also again; what people ask is heard once."""
 
     def __init__(self, world: World, random: Random, likely: float) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ class NoisyEvents(asyncio.Queue[Any]):
         if is_answer and self._random.random() < self._likely:
             later = self._random.random() * 0.3
             self._world.loop.call_later(later, super().put_nowait, item)
-            if self._random.random() < 0.5:
+            if isinstance(item, OverrideAsked) or self._random.random() < 0.5:
                 return
         super().put_nowait(item)
 

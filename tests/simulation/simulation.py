@@ -9,14 +9,18 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 from signal import SIGINT, SIGTERM
+from typing import get_args
 
 from headgate.bootstrap import Headgate
 from headgate.db.dao import requests, runs, tasks, workstreams
+from headgate.db.dao.requests import Override
 from headgate.db.engine import open_database
 from headgate.errors import HeadgateError, InterruptedRunError, LeaseLostError, OutsideFaultError, UsageError
 from headgate.ids import RunId
-from headgate.orchestrator import cancelling
+from headgate.orchestrator import asking
 from headgate.plan.loader import LoadedPlan
+from headgate.recovery import overrides
+from headgate.recovery.overrides import OF_WORKSTREAMS
 from headgate.state.run import RunState
 from simulation.git_world import TARGET
 from simulation.plans import make_plan
@@ -25,6 +29,7 @@ from simulation.virtual_world import Fault, Process, World
 from simulation.worker_world import Manners
 
 MOST_PROCESSES = 15
+OVERRIDES: tuple[Override, ...] = get_args(Override)
 
 
 @dataclass(kw_only=True)
@@ -222,12 +227,32 @@ class Simulation:
             if kind > 0.85:
                 entity = self.run_id
             try:
-                cancelling.ask(
+                asking.to_cancel(
                     headgate.database, headgate.clock, entity, message="no longer wanted", operator="ada"
                 )
                 self.world.trace(f"asked to cancel {entity}")
             except UsageError:
                 self.world.trace(f"{entity} has ended already")
+
+    async def _do_override(self) -> None:
+        with self.scene.open() as headgate:
+            override = self.world.random.choice(OVERRIDES)
+            with headgate.database.read() as conn:
+                rows = (workstreams if override in OF_WORKSTREAMS else tasks).of_run(conn, self.run_id)
+            fitting = []
+            for row in rows:
+                with headgate.database.read() as conn:
+                    _, facts = overrides.facts_of(conn, override, row.id)
+                if overrides.refusal(override, facts) is None:
+                    fitting.append(row.id)
+            if not fitting:
+                self.world.trace(f"nothing suits {override}")
+                return
+            entity = self.world.random.choice(fitting)
+            asking.to_override(
+                headgate.database, headgate.clock, override, entity, message="it is time", operator="ada"
+            )
+            self.world.trace(f"asked to {override} {entity}")
 
     async def _do_push(self) -> None:
         number = len(self.scene.repository.moves)
@@ -325,9 +350,13 @@ def make_troubles(random: Random, *, places: int, seconds: float) -> Troubles:  
         troubles.deeds += times("jump", random.randint(1, 2))
     if chance(0.4):
         troubles.changes_outcome = True
-        for deed in random.sample(("cancel", "clash", "rewrite", "stop_twice", "obstruct", "timeouts"), 2):
+        for deed in random.sample(
+            ("cancel", "override", "clash", "rewrite", "stop_twice", "obstruct", "timeouts"), 2
+        ):
             if deed == "timeouts":
                 troubles.manners.timeouts = 0.1
+            elif deed == "override":
+                troubles.deeds += times(deed, random.randint(2, 5))
             elif not (troubles.has_overtaken and deed in {"cancel", "rewrite", "stop_twice"}):
                 troubles.deeds += times(deed, random.randint(1, 2))
     return troubles

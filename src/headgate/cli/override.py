@@ -1,6 +1,6 @@
 """``headgate override``: decide about a task or a workstream by hand."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,8 +9,11 @@ from headgate.cli.run import operator_name
 from headgate.cli.status import AsJson
 from headgate.errors import UsageError
 
+if TYPE_CHECKING:
+    from headgate.db.dao.requests import Override
+
 app = typer.Typer(
-    help="Decide about a task or a workstream by hand, while no process is at work on its run.",
+    help="Decide about a task or a workstream by hand, wherever it is being worked on.",
     no_args_is_help=True,
 )
 
@@ -61,8 +64,16 @@ def fail_workstream(
     _override("fail", "workstream", workstream, reason, operator, run, as_json=as_json)
 
 
+@app.command("validate")
+def validate_workstream(
+    workstream: Stream, reason: Why, operator: By = None, run: Run = None, as_json: AsJson = False
+) -> None:
+    """Let a workstream land without its open tasks, where none of them is critical; its gates decide."""
+    _override("validate", "workstream", workstream, reason, operator, run, as_json=as_json)
+
+
 def _override(  # noqa: PLR0917 - the options of a command line
-    action: str,
+    action: "Override",
     kind: str,
     what: str,
     reason: str,
@@ -82,14 +93,16 @@ def _override(  # noqa: PLR0917 - the options of a command line
         with headgate.database.read() as conn:
             within = None if run is None else run_named(conn, run)
             found = lookup.find(conn, what, kinds=[kind], run_id=within)
-        headgate.override(action, found.id, reason=reason, operator=by)
+        said = headgate.override(action, found.id, reason=reason, operator=by)
         with headgate.database.read() as conn:
             row = (tasks if kind == "task" else workstreams).get(conn, found.id)
+        is_left = row.run_id in {each.id for each in headgate.interrupted()}
     if as_json:
         why = None if row.reason is None else row.reason.as_json()
         told = {"id": row.id, "name": found.name, "action": action, "state": str(row.state), "reason": why}
         print_json(told | {"operator": by, "run_id": row.run_id})
         return
     out = console()
-    out.print(f"{safe(found.name)} is {row.state}; {safe(by)} decided it.", soft_wrap=True)
-    out.print(f"`headgate resume {row.run_id}` goes on with the rest.", soft_wrap=True)
+    out.print(safe(said), soft_wrap=True)
+    if is_left:
+        out.print(f"`headgate resume {row.run_id}` goes on with the rest.", soft_wrap=True)

@@ -519,8 +519,10 @@ requests = Table(
     _required("created_at", Timestamp),
     Column("handled_at", Timestamp),
     Column("answer", FreeText),
-    _one_of("kind", "cancel"),
+    _required("is_refused", Boolean),
+    _one_of("kind", "cancel", "force-complete", "force-fail", "reset", "unblock", "fail", "validate"),
     CheckConstraint("(handled_at IS NULL) = (answer IS NULL)", name="handled_has_answer"),
+    CheckConstraint("handled_at IS NOT NULL OR NOT is_refused", name="refused_is_handled"),
     CheckConstraint("handled_at IS NULL OR handled_at >= created_at", name="times_in_order"),
     Index(None, "run_id", "handled_at"),
 )

@@ -17,10 +17,12 @@ from typing import Literal
 
 from headgate.db.columns import EPOCH
 from headgate.db.dao import patches, runs, tasks, workstreams
+from headgate.db.dao.requests import Answer
 from headgate.db.dao.tool_runs import ToolRun
 from headgate.db.transitions import Step
 from headgate.ids import PatchId, TaskId, WorkstreamId, new_id
 from headgate.orchestrator import messages as msg
+from headgate.orchestrator import overriding
 from headgate.orchestrator.lane import Car, Judgement, Lane, Opinion, Tip
 from headgate.orchestrator.picture import PatchNode, RunNode, TaskNode, WorkstreamNode
 from headgate.orchestrator.task_scheduler import TaskScheduler
@@ -37,6 +39,12 @@ from headgate.state.workstream import WorkstreamState
 
 LANDING_ATTEMPTS = 20
 """How often a workstream is rebuilt because someone else moved the target, before the run gives up on it."""
+
+QUICK = 0.05
+"""Seconds within which a command is so quick that workers would wait for the record of the one before it."""
+
+COMMANDS_AHEAD = 6
+"""How many quick commands are handed out for each worker; the others wait for it, so a drain is no longer."""
 
 
 class Core:
@@ -87,6 +95,7 @@ class Core:
             cooldown=breaker_cooldown,
         )
         self._desk = ToolDesk(run.plan, run.spent, breakers, budget_usd=budget_usd or run.plan.budget_usd)
+        self._commands = capacity.get(TaskKind.COMMAND, 0)
         self._scheduler = TaskScheduler(capacity=capacity, lookahead=lookahead, hold=self._held_by)
         self._workstreams = {ws.id: ws for ws in run.order}
         self._next_to_land = 0
@@ -96,7 +105,11 @@ class Core:
         self._out = msg.Decision()
         self._agenda: deque[Callable[[], None]] = deque()
         self._stirred: dict[WorkstreamId, WorkstreamNode] = {}
-        self._cancelled: dict[str, Reason] = {}
+        self._hearer_of = vars(Core)[
+            "_hear"
+        ].dispatcher.dispatch  # a method that dispatches is made anew each time
+        self._cancelled: Reason | None = None
+        self._postponed: dict[WorkstreamId, list[msg.CancelAsked | msg.OverrideAsked]] = {}
         self.obstacle: str | None = None
         self.exhausted = self._desk.run_exhausted()
         self.is_draining = self.exhausted is not None
@@ -129,9 +142,12 @@ class Core:
     def handle(self, event: msg.Event) -> msg.Decision:
         """Decide what an event brings about."""
         if not self.is_over:
-            self._hear(event)
+            self._hearer_of(type(event))(self, event)
+        elif isinstance(event, msg.OverrideAsked):
+            self._override(event)
         elif isinstance(event, msg.CancelAsked) and event.request is not None:
-            self._out.answers.append((event.request, f"run {self.run.name} is {self.run.state} already"))
+            said = f"run {self.run.name} is {self.run.state} already"
+            self._out.answers.append(Answer(request=event.request, said=said))
         return self._decide()
 
     def task(self, task_id: TaskId) -> TaskNode:
@@ -227,12 +243,14 @@ class Core:
         if task.state is not TaskState.RUNNING or task.attempt != event.attempt:
             return
         self._finished(task)
-        reason = event.reason or _missing_reason(task.label)
+        self._look_ahead(event.seconds)
         if event.end is msg.StepEnd.DONE:
             self._move_task(task, tasks.produced(task.head))
             self._move_task(task, tasks.complete(task.head))
             self._agenda.append(partial(self._task_ended, task))
-        elif event.end is msg.StepEnd.LOST:
+            return
+        reason = event.reason or _missing_reason(task.label)
+        if event.end is msg.StepEnd.LOST:
             self._lose(task, reason)
         elif task.retries < task.plan.max_retries:
             self._try_again(task, reason)
@@ -392,13 +410,19 @@ class Core:
     @_hear.register
     def _(self, event: msg.CancelAsked) -> None:
         said = self._cancel(event.entity, event.reason)
-        if event.request is not None:
-            self._out.answers.append((event.request, said))
+        if isinstance(said, WorkstreamNode):
+            self._postponed.setdefault(said.id, []).append(event)
+        elif event.request is not None:
+            self._out.answers.append(Answer(request=event.request, said=said))
+
+    @_hear.register
+    def _(self, event: msg.OverrideAsked) -> None:
+        self._override(event)
 
     # -- cancelling ------------------------------------------------------------------------------------------
 
-    def _cancel(self, entity: str | None, reason: Reason) -> str:
-        """End what is asked to end, and say what became of it."""
+    def _cancel(self, entity: str | None, reason: Reason) -> str | WorkstreamNode:
+        """End what is asked to end, and say what became of it; else return what may just be landing."""
         if entity is None or entity == self.run.id:
             return self._cancel_run(reason)
         if (workstream := self._workstreams.get(WorkstreamId(entity))) is not None:
@@ -407,52 +431,90 @@ class Core:
             return self._cancel_task(task, reason)
         return f"{entity} is not part of run {self.run.id}"
 
-    def _cancel_run(self, reason: Reason) -> str:
-        self._cancelled[self.run.id] = reason
-        late = [
-            workstream.name
-            for workstream in self.run.order
-            if not workstream.has_ended and not self._stop_workstream(workstream, reason)
-        ]
-        return f"run {self.run.name} is cancelled" + (f"; {late[0]} is just landing" if late else "")
+    def _cancel_run(self, reason: Reason) -> str | WorkstreamNode:
+        self._cancelled = reason
+        late = [ws for ws in self.run.order if not ws.has_ended and not self._stop_workstream(ws, reason)]
+        return late[0] if late else f"run {self.run.name} is cancelled"
 
-    def _cancel_workstream(self, workstream: WorkstreamNode, reason: Reason) -> str:
+    def _cancel_workstream(self, workstream: WorkstreamNode, reason: Reason) -> str | WorkstreamNode:
         if workstream.has_ended:
             return f"workstream {workstream.name} is {workstream.state} already"
         if self._stop_workstream(workstream, reason):
             return f"workstream {workstream.name} is cancelled"
-        return f"workstream {workstream.name} is just landing: it is cancelled unless it has landed"
+        return workstream
 
-    def _stop_workstream(self, workstream: WorkstreamNode, reason: Reason) -> bool:
-        """Cancel a workstream; False when that must wait, because the target may have moved already."""
+    def _stop_workstream(self, workstream: WorkstreamNode, reason: Reason, step: Step | None = None) -> bool:
+        """End a workstream, by default cancelled; False when that must wait: the target may have moved."""
         if workstream.open_intent is not None:
-            self._cancelled[workstream.id] = reason
             return False
         self._close(workstream, reason)
         if workstream is self._landing:
             self._landing = None
-        self._move_workstream(workstream, workstreams.cancel(workstream.head, reason), reason)
+        self._move_workstream(workstream, step or workstreams.cancel(workstream.head, reason), reason)
         self._agenda.append(partial(self._workstream_ended, workstream))
         return True
 
     def _obey_late(self, workstream: WorkstreamNode) -> bool:
-        """Cancel a workstream that was to be cancelled while it may have been landing, and has not landed."""
-        reason = self._cancelled.pop(workstream.id, None)
-        if reason is None:
-            return False
-        self._give_intent_up(workstream)
-        return self._stop_workstream(workstream, reason)
+        """Do what was asked while a workstream may have been landing, and has not; tell if that ended it."""
+        postponed = self._postponed.pop(workstream.id, [])
+        if postponed:
+            self._give_intent_up(workstream)
+        for asked in postponed:
+            self._hear(asked)
+        return workstream.has_ended
 
     def _cancel_task(self, task: TaskNode, reason: Reason) -> str:
         if task.has_left:
             return f"task {task.label} is {task.state} already"
+        self._end_task(task, reason)
+        return f"task {task.label} is cancelled"
+
+    def _end_task(self, task: TaskNode, reason: Reason, steps: Sequence[Step] = ()) -> None:
+        """Take an open task out of its lane and end it, by default cancelled."""
         lane = task.workstream.lane
         if lane is not None:
             for car in lane.remove(task):
                 self._out.effects.append(msg.ForgetJudging(commit=car.tip.commit))
-        self._end_open_task(task, reason)
+        self._end_open_task(task, reason, steps)
         self._agenda.append(partial(self._task_ended, task))
-        return f"task {task.label} is cancelled"
+
+    # -- deciding by hand ------------------------------------------------------------------------------------
+
+    def _override(self, asked: msg.OverrideAsked) -> None:
+        """Do what a person decides, if it suits; wait with it while it is not known what has landed."""
+        node = self._tasks.get(TaskId(asked.entity)) or self._workstreams[WorkstreamId(asked.entity)]
+        if (refused := overriding.refusal(asked, node)) is not None:
+            self._out.answers.append(Answer(request=asked.request, said=refused, is_refused=True))
+            return
+        if isinstance(node, WorkstreamNode) and node.open_intent is not None:
+            self._postponed.setdefault(node.id, []).append(asked)
+            return
+        self._out.overrides.append(overriding.on_record(asked, node, self.now))
+        mine = len(self._out.steps)
+        self._obey(asked, node)
+        self._out.steps[mine:] = overriding.signed(self._out.steps[mine:], asked.operator)
+        self._agenda.append(lambda: self._out.answers.append(overriding.answer(asked, node)))
+
+    def _obey(self, asked: msg.OverrideAsked, node: TaskNode | WorkstreamNode) -> None:
+        reason = overriding.reason_of(asked)
+        match asked.override, node:
+            case "force-complete", TaskNode():
+                steps = overriding.completing(node, reason, worker_id=self._worker_id)
+                self._end_task(node, reason, steps)
+            case "force-fail", TaskNode():
+                self._end_task(node, reason, overriding.failing(node, reason, worker_id=self._worker_id))
+            case "reset", TaskNode():
+                node.retries = node.losses = 0
+                self._move_task(node, overriding.starting_over(node, reason))
+                self._scheduler.queue(node)
+            case "unblock", TaskNode():
+                self._move_task(node, tasks.unblock(node.head, reason=reason))
+                self._queue(node)
+            case "fail", WorkstreamNode():
+                self._stop_workstream(node, reason, overriding.failing_workstream(node, reason))
+            case "validate", WorkstreamNode():
+                for task in node.tasks:
+                    self._cancel_task(task, reason)
 
     # -- producing -------------------------------------------------------------------------------------------
 
@@ -564,6 +626,12 @@ class Core:
         """Record what something says about a tool's breaker."""
         if change is not None:
             self._out.breakers.append(change)
+
+    def _look_ahead(self, seconds: float | None) -> None:
+        """While commands take less time than putting them on record, let more of them wait for a worker."""
+        if seconds is not None:
+            more = COMMANDS_AHEAD if seconds < QUICK else 1
+            self._scheduler.resize(TaskKind.COMMAND, more * self._commands)
 
     def _finished(self, task: TaskNode) -> None:
         """Let others have the room, and the tool, of a task that is not being produced any more."""
@@ -800,10 +868,11 @@ class Core:
         workstream.open_tasks = 0
         self._scheduler.advance(workstream)
 
-    def _end_open_task(self, task: TaskNode, reason: Reason) -> None:
-        """Drop a task's patch and cancel the task, whichever of them has not ended."""
+    def _end_open_task(self, task: TaskNode, reason: Reason, steps: Sequence[Step] = ()) -> None:
+        """Drop a task's patch, and end the task, by default cancelled, whichever of them has not ended."""
         if task.patch and task.patch.state is not PatchState.COMMITTED and not _is_final(task.patch):
             self._move_patch(task, patches.drop(task.patch.head, reason))
+            self._unapproved.pop(task.patch.id, None)
         if task.has_left:
             return
         if task.state is TaskState.RUNNING:
@@ -813,7 +882,8 @@ class Core:
             if task.kind in {TaskKind.COMMAND, TaskKind.TOOL}:
                 self._out.effects.append(msg.StopCommand(task=task.id))
         task.material = None
-        self._move_task(task, tasks.cancel(task.head, reason), reason)
+        for step in steps or (tasks.cancel(task.head, reason),):
+            self._move_task(task, step, reason)
 
     # -- landing ---------------------------------------------------------------------------------------------
 
@@ -864,7 +934,6 @@ class Core:
             patch = _patch(task)
             patch.commit = commits[patch.id]
             self._move_patch(task, patches.commit(patch.head, commit=patch.commit))
-        self._cancelled.pop(workstream.id, None)
         self._out.target = tip.commit
         self._complete_workstream(workstream, tip)
 
@@ -912,7 +981,9 @@ class Core:
         self._agenda.append(partial(self._workstream_ended, workstream))
 
     def _workstream_ended(self, workstream: WorkstreamNode) -> None:
-        """Tell those who need it, then the target's lane, then the run."""
+        """Tell those who wanted to decide about it or who need it, then the target's lane, then the run."""
+        for asked in self._postponed.pop(workstream.id, ()):
+            self._hear(asked)
         self.run.open_workstreams -= 1
         for name in self.run.dependents[workstream.name]:
             dependent = self.run.workstreams[name]
@@ -933,8 +1004,8 @@ class Core:
         self._agenda.append(partial(self._workstream_ended, workstream))
 
     def _end_run(self) -> None:
-        if (asked := self._cancelled.get(self.run.id)) is not None:
-            self._move_run(runs.cancel(self.run.head, asked), RunState.CANCELED)
+        if self._cancelled is not None:
+            self._move_run(runs.cancel(self.run.head, self._cancelled), RunState.CANCELED)
             return
         facts = [
             WorkstreamFact(

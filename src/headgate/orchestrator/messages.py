@@ -12,8 +12,10 @@ from typing import Any, Self
 
 from headgate.db.dao.breakers import BreakerRow
 from headgate.db.dao.patches import PatchRow
+from headgate.db.dao.requests import Answer, Override
 from headgate.db.dao.tool_runs import ToolRun
 from headgate.db.transitions import Step
+from headgate.events import Event as HistoryEvent
 from headgate.ids import PatchId, TaskId, WorkstreamId
 from headgate.orchestrator.lane import Judgement, Tip
 from headgate.reasons import Reason
@@ -80,12 +82,21 @@ class StepEnd(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class StepEnded:
-    """An attempt of a task without a patch ended; the reason says why where it is not ``DONE``."""
+    """An attempt of a task without a patch ended.
+
+    Args:
+        task: The task.
+        attempt: Its attempt.
+        end: How it ended.
+        reason: Why, where it is not ``DONE``.
+        seconds: How long its command took; None where there was none, or nobody knows.
+    """
 
     task: TaskId
     attempt: int
     end: StepEnd
     reason: Reason | None = None
+    seconds: float | None = None
 
 
 class ToolEnd(Enum):
@@ -263,6 +274,25 @@ class CancelAsked:
     request: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class OverrideAsked:
+    """Somebody decides by hand about a task or a workstream of the run.
+
+    Args:
+        override: What is decided.
+        entity: The task or workstream.
+        message: Why.
+        operator: Who decides it.
+        request: What is to be answered.
+    """
+
+    override: Override
+    entity: str
+    message: str
+    operator: str
+    request: str
+
+
 Event = (
     PatchTaken
     | NothingTaken
@@ -283,6 +313,7 @@ Event = (
     | LandingFound
     | LandingOwed
     | CancelAsked
+    | OverrideAsked
 )
 
 # -- effects -------------------------------------------------------------------------------------------------
@@ -468,7 +499,8 @@ class Decision:
         intents: Intents to record in the same transaction.
         intents_landed: Intents that are fulfilled.
         intents_abandoned: Intents that came to nothing.
-        answers: What came of requests: their id and a sentence.
+        answers: What came of requests.
+        overrides: What people have decided, for the record.
         tool_runs: How tools ended.
         breakers: What that says about the tools' breakers.
         target: What the target's head is from now on, where it moved.
@@ -481,7 +513,8 @@ class Decision:
     intents: list[Intention] = field(default_factory=list)
     intents_landed: list[str] = field(default_factory=list)
     intents_abandoned: list[str] = field(default_factory=list)
-    answers: list[tuple[str, str]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    overrides: list[HistoryEvent] = field(default_factory=list)
     tool_runs: list[ToolRun] = field(default_factory=list)
     breakers: list[BreakerChange] = field(default_factory=list)
     target: str | None = None
@@ -502,6 +535,7 @@ class Decision:
             or self.intents_landed
             or self.intents_abandoned
             or self.answers
+            or self.overrides
             or self.tool_runs
             or self.breakers
         )
@@ -522,6 +556,7 @@ def _pairs(one: Decision, other: Decision) -> Sequence[tuple[list[Any], list[Any
         (one.intents_landed, other.intents_landed),
         (one.intents_abandoned, other.intents_abandoned),
         (one.answers, other.answers),
+        (one.overrides, other.overrides),
         (one.tool_runs, other.tool_runs),
         (one.breakers, other.breakers),
         (one.guesses, other.guesses),

@@ -7,9 +7,11 @@ the records stay as they are: what is on record is true, and nothing else has be
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
@@ -24,7 +26,7 @@ from headgate.db.transitions import Head, Step
 from headgate.errors import HeadgateError, InterruptedRunError, OutsideFaultError
 from headgate.events import Event, Severity
 from headgate.ids import EventId, PatchId, RunId, UetWorkerId, new_id
-from headgate.orchestrator import cancelling, loading
+from headgate.orchestrator import asking, loading
 from headgate.orchestrator import messages as msg
 from headgate.orchestrator.breaker_watch import BreakerWatch
 from headgate.orchestrator.command_runner import CommandRunner
@@ -86,6 +88,7 @@ class RunOrchestrator:
         self._under_way: set[asyncio.Task[None]] = set()
         self._alarms: set[asyncio.TimerHandle] = set()
         self._asked: set[str] = set()
+        self._answered: set[str] = set()
         self._fault: BaseException | None = None
         self._interrupts = 0
 
@@ -160,7 +163,7 @@ class RunOrchestrator:
         await self._in_thread(partial(self._effects.heal, is_ending=is_ending))
         decision = self._core.begin()
         for request in asked:
-            decision += self._core.handle(cancelling.heard(request))
+            decision += self._core.handle(asking.heard(request))
         self._follow(decision)
         while not self._is_done():
             decision = msg.Decision()
@@ -189,6 +192,7 @@ class RunOrchestrator:
 
     def _follow(self, decision: msg.Decision) -> None:
         """Begin the guesses, record the decision, and begin its effects when it is durable."""
+        self._answered.update(answer.request for answer in decision.answers)
         for effect in () if self._is_only_asked else decision.guesses:
             match effect:
                 case msg.DoNothing(task=task_id, attempt=attempt):
@@ -375,7 +379,7 @@ class RunOrchestrator:
             retries=RetryPolicy(
                 delay=settings.retry_delay,
                 ceiling=settings.retry_delay_max,
-                losses=settings.lost_attempts,
+                losses=sys.maxsize if self._is_only_asked else settings.lost_attempts,
             ),
             breaker_threshold=settings.breaker_threshold,
             breaker_cooldown=settings.breaker_cooldown,
@@ -409,6 +413,7 @@ class RunOrchestrator:
         await self._gatekeeper.close()
         await self._pool.stop(cancel_running=True)
         if self._recorder.failure is None:
+            self._asked = set(self._answered)  # what was on its way to the loop as that ended was not heard
             self._answer_the_rest(await self._in_thread(self._requests))
             self._roster.sign_off()
         await self._recorder.close()
@@ -474,7 +479,7 @@ class RunOrchestrator:
 
     def _look_for_requests(self) -> None:
         """Hear what people ask through the database, and what became of breakers; called from threads."""
-        heard: list[msg.Event] = [cancelling.heard(request) for request in self._requests()]
+        heard: list[msg.Event] = [asking.heard(request) for request in self._requests()]
         if self._run.plan.tools and (news := self._breaker_watch.news()) is not None:
             heard.append(news)
         if (waiting := self._core.unapproved) and (counts := self._approvals(waiting)):
@@ -501,7 +506,7 @@ class RunOrchestrator:
     def _answer_the_rest(self, asked: Sequence[Request]) -> None:
         """Answer what came too late, if the run is over; else it is heard by the process that resumes it."""
         for request in asked if self._core.is_over else ():
-            self._follow(self._core.handle(cancelling.heard(request)))
+            self._follow(self._core.handle(asking.heard(request)))
 
     async def _in_thread(self, call: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
@@ -547,8 +552,10 @@ def _write(decision: msg.Decision, run: RunNode, clock: Clock, conn: Connection)
         intents.landed(conn, intent_id, at)
     for intent_id in decision.intents_abandoned:
         intents.abandon(conn, intent_id, at)
-    for request_id, answer in decision.answers:
-        requests.answer(conn, request_id, answer, at)
+    for answer in decision.answers:
+        requests.answer(conn, answer, at)
+    for override in decision.overrides:
+        events.record(conn, replace(override, timestamp=at))
     tool_runs.record(conn, decision.tool_runs)
     for change in decision.breakers:
         change.write(conn, at)

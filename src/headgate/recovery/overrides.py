@@ -1,23 +1,25 @@
 """Hands on the controls: what an operator may decide instead of the program (SSOT §5, Manual overrides).
 
 Each override is one transaction: the transitions, which the tables must allow, and an event of the type
-``manual_override`` with the operator and the reason. Nothing here asks whether a living process controls the
-run; the caller holds the run's target.
+``manual_override`` with the operator and the reason. Breakers and patches in quarantine are nobody's, so
+what is decided about them is written here. Tasks and workstreams belong to the process that controls their
+run: here it is only said what suits them, and its core decides (`headgate.orchestrator.overriding`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from headgate.db.columns import keepable
-from headgate.db.dao import approvals, breakers, events, patches, tasks, workers, workstreams
+from headgate.db.dao import approvals, breakers, events, patches, tasks, workstreams
 from headgate.db.dao.approvals import Approval
 from headgate.db.dao.patches import PatchRow
-from headgate.db.dao.tasks import TaskRow
-from headgate.db.dao.workers import WorkerRow
-from headgate.db.transitions import HasHead, Step, write
+from headgate.db.dao.requests import Override
+from headgate.db.transitions import HasHead, write
 from headgate.errors import UsageError
 from headgate.events import Event, Severity
 from headgate.ids import EventId, new_id
@@ -28,27 +30,28 @@ from headgate.state.patch_ledger import PATCH_LEDGER, PatchState
 from headgate.state.task import TASK, TaskState
 from headgate.state.workstream import WORKSTREAM, WorkstreamState
 
-_WAITING: Final = frozenset({TaskState.PENDING, TaskState.QUEUED, TaskState.RETRYING})
-
 
 def by_hand(message: str, operator: str, code: ReasonCode = ReasonCode.REJECTED) -> Reason:
     """Make the reason of what an operator decided."""
     return Reason(code=code, message=f"{operator}: {message}", detail={"operator": operator})
 
 
-def note(
-    conn: Connection,
-    entity: HasHead,
-    action: str,
-    *,
-    message: str,
-    operator: str,
-    at: datetime,
-    **facts: Any,
-) -> None:
-    """Put an override on record as an event, beside the transitions that it makes."""
+def event_of(
+    entity: HasHead, action: str, *, state: str, message: str, operator: str, at: datetime, **facts: Any
+) -> Event:
+    """Make the event that puts an override on record, beside the transitions that it makes.
+
+    Args:
+        entity: What it is about.
+        action: What was decided.
+        state: The state that it was in before.
+        message: Why.
+        operator: Who decided it.
+        at: When.
+        **facts: What else to keep.
+    """
     head = entity.head
-    event = Event(
+    return Event(
         event_id=EventId(new_id("evt")),
         timestamp=at,
         event_type="manual_override",
@@ -58,13 +61,28 @@ def note(
         from_state=None,
         trigger=action,
         reason={"message": message},
-        metadata={"action": action, "state_before": head.state, **facts},
+        metadata={"action": action, "state_before": state, **facts},
         operator=operator,
         run_id=head.context.run_id,
         workstream_id=head.context.workstream_id,
         task_id=head.context.task_id,
     )
-    events.record(conn, event)
+
+
+def _note(
+    conn: Connection,
+    entity: HasHead,
+    action: str,
+    *,
+    message: str,
+    operator: str,
+    at: datetime,
+    **facts: Any,
+) -> None:
+    state = entity.head.state
+    events.record(
+        conn, event_of(entity, action, state=state, message=message, operator=operator, at=at, **facts)
+    )
 
 
 # -- breakers ------------------------------------------------------------------------------------------------
@@ -83,7 +101,7 @@ def reset_breaker(conn: Connection, tool: str, *, message: str, operator: str, a
         raise UsageError(f"the breaker of {tool!r} is {state}; {hint}")
     step = breakers.reset(row, by_hand(message, operator), operator=operator)
     write(conn, {row.id: row.head}, [step], at=at)
-    note(conn, row, "reset", message=message, operator=operator, at=at, tool=tool)
+    _note(conn, row, "reset", message=message, operator=operator, at=at, tool=tool)
 
 
 def trip_breaker(
@@ -101,7 +119,7 @@ def trip_breaker(
         raise UsageError(f"the breaker of {tool!r} is {row.state} already; there is nothing to trip")
     step = breakers.trip(row, by_hand(message, operator), operator=operator)
     write(conn, {row.id: row.head}, [step], at=at)
-    note(conn, row, "trip", message=message, operator=operator, at=at, tool=tool)
+    _note(conn, row, "trip", message=message, operator=operator, at=at, tool=tool)
 
 
 # -- patches -------------------------------------------------------------------------------------------------
@@ -120,7 +138,7 @@ def drop_patch(conn: Connection, patch: PatchRow, *, message: str, operator: str
         )
     step = patches.drop(patch, by_hand(message, operator), operator=operator)
     write(conn, {patch.id: patch.head}, [step], at=at)
-    note(conn, patch, "drop", message=message, operator=operator, at=at)
+    _note(conn, patch, "drop", message=message, operator=operator, at=at)
 
 
 def approve_patch(conn: Connection, patch: PatchRow, *, message: str, operator: str, at: datetime) -> bool:
@@ -152,240 +170,149 @@ def approve_patch(conn: Connection, patch: PatchRow, *, message: str, operator: 
     return True
 
 
-# -- tasks ---------------------------------------------------------------------------------------------------
+# -- tasks and workstreams -----------------------------------------------------------------------------------
 
 
-def force_complete(conn: Connection, task: TaskRow, *, message: str, operator: str, at: datetime) -> None:
-    """Take a step without a patch as done.
+@dataclass(frozen=True, kw_only=True)
+class TaskFacts:
+    """What tells whether something may be decided by hand about a task.
+
+    Args:
+        name: The plan's own id of it.
+        kind: What it does.
+        state: Where it is.
+        workstream: Where its workstream is.
+        unmet: The names of the tasks that it needs and that are not completed.
+    """
+
+    name: str
+    kind: str
+    state: TaskState
+    workstream: WorkstreamState
+    unmet: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkstreamFacts:
+    """What tells whether something may be decided by hand about a workstream.
+
+    Args:
+        name: The plan's own id of it.
+        state: Where it is.
+        indispensable: The names of its critical tasks that have not ended.
+    """
+
+    name: str
+    state: WorkstreamState
+    indispensable: Sequence[str] = ()
+
+
+Facts = TaskFacts | WorkstreamFacts
+
+OF_WORKSTREAMS: Final[frozenset[Override]] = frozenset({"fail", "validate"})
+"""What can be decided about a workstream; the rest is about tasks."""
+
+
+def facts_of(conn: Connection, override: Override, entity_id: str) -> tuple[str, Facts]:
+    """Read what tells whether an override suits its entity, and the run that the entity belongs to.
 
     Raises:
-        UsageError: It has ended, waits for others, or makes a patch: what lands is decided by gates alone.
+        UnknownEntityError: There is no such task, or no such workstream.
     """
-    if task.kind not in {"command", "noop"}:
-        raise UsageError(
-            f"task {task.name} makes a patch, and a patch counts only when its gates passed; "
-            "`headgate patch recover` tries another one, `headgate cancel` gives the task up"
-        )
-    steps, worker = _to_validating(conn, task, operator, at)
-    steps.append(tasks.complete(task, reason=by_hand(message, operator), operator=operator))
-    _write_task(conn, task, steps, worker, at)
-    note(conn, task, "force-complete", message=message, operator=operator, at=at)
-    for waiting in _dependents(conn, task):
-        if waiting.state is TaskState.BLOCKED and not _unmet(conn, waiting):
-            go_on = [tasks.unblock(waiting), tasks.queue(waiting)]
-            write(conn, {waiting.id: waiting.head}, go_on, at=at)
-    _close_when_done(conn, task.workstream_id, at)
-
-
-def force_fail(conn: Connection, task: TaskRow, *, message: str, operator: str, at: datetime) -> None:
-    """Let a task fail, and drop its patch with it.
-
-    Raises:
-        UsageError: It has ended, or waits for others.
-    """
-    reason = by_hand(message, operator)
-    steps, worker = _to_validating(conn, task, operator, at)
-    steps.append(tasks.fail(task, reason, trigger="validation_failed", operator=operator))
-    _write_task(conn, task, steps, worker, at)
-    _drop_patches(conn, patches.of_task(conn, task.id), reason, operator, at)
-    note(conn, task, "force-fail", message=message, operator=operator, at=at)
-    if task.is_critical:
-        stream = workstreams.get(conn, task.workstream_id)
-        _fail(conn, stream, reason, operator, at)
-        return
-    lost, cause = _dependents(conn, task), _dependency_failed("task", task.name)
-    while lost:
-        each = lost.pop()
-        if not TASK.is_terminal(tasks.get(conn, each.id).state):
-            write(conn, {each.id: each.head}, [tasks.cancel(each, cause)], at=at)
-            lost += _dependents(conn, each)
-    _close_when_done(conn, task.workstream_id, at)
-
-
-def reset_task(conn: Connection, task: TaskRow, *, message: str, operator: str, at: datetime) -> None:
-    """Let a task that waits for its next attempt begin at once, with all its retries before it.
-
-    Raises:
-        UsageError: It does not wait for a retry.
-    """
-    if task.state is not TaskState.RETRYING:
-        hint = (
-            "what has ended stays ended; `headgate patch recover` makes a new run of it"
-            if TASK.is_terminal(task.state)
-            else "it goes on by itself"
-        )
-        raise UsageError(f"task {task.name} is {task.state}; {hint}")
-    made = tasks.requeue(task, reason=by_hand(message, operator), operator=operator)
-    sets: Mapping[str, Any] = {**made.sets, "retry_count": 0, "lost_count": 0}
-    step = Step(
-        head_id=made.head_id,
-        machine=made.machine,
-        to=made.to,
-        trigger=made.trigger,
-        reason=made.reason,
-        operator=operator,
-        sets=sets,
+    if override in OF_WORKSTREAMS:
+        stream = workstreams.get(conn, entity_id)
+        open_ones = [
+            row.name
+            for row in tasks.of_workstream(conn, entity_id)
+            if row.is_critical and not TASK.is_terminal(row.state)
+        ]
+        return stream.run_id, WorkstreamFacts(name=stream.name, state=stream.state, indispensable=open_ones)
+    task = tasks.get(conn, entity_id)
+    needed = tasks.get_many(conn, tasks.needs(conn, task.run_id).get(task.id, ())).values()
+    return task.run_id, TaskFacts(
+        name=task.name,
+        kind=task.kind,
+        state=task.state,
+        workstream=workstreams.get(conn, task.workstream_id).state,
+        unmet=[row.name for row in needed if row.state is not TaskState.COMPLETED],
     )
-    write(conn, {task.id: task.head}, [step], at=at)
-    note(conn, task, "reset", message=message, operator=operator, at=at)
 
 
-def unblock(conn: Connection, task: TaskRow, *, message: str, operator: str, at: datetime) -> None:
-    """Look at a blocked task anew whose needs are all completed.
-
-    Raises:
-        UsageError: It is not blocked, or what it needs is not completed: that decides, nobody else.
-    """
-    if task.state is not TaskState.BLOCKED:
-        raise UsageError(f"task {task.name} is {task.state}, not blocked")
-    if unmet := _unmet(conn, task):
-        raise UsageError(f"task {task.name} waits for {', '.join(unmet)}; complete or cancel that first")
-    steps = [
-        tasks.unblock(task, reason=by_hand(message, operator), operator=operator),
-        tasks.queue(task, operator=operator),
-    ]
-    write(conn, {task.id: task.head}, steps, at=at)
-    note(conn, task, "unblock", message=message, operator=operator, at=at)
+def refusal(override: Override, facts: Facts) -> str | None:
+    """Say why an override does not suit its entity as that is now; None when it does."""
+    if isinstance(facts, WorkstreamFacts) is not (override in OF_WORKSTREAMS):
+        return f"`{override}` is nothing that can be decided about {facts.name}"
+    return next((why for ask in _QUESTIONS[override] if (why := ask(facts)) is not None), None)
 
 
-def _to_validating(
-    conn: Connection, task: TaskRow, operator: str, at: datetime
-) -> tuple[list[Step], WorkerRow | None]:
-    """Lead a task through the states that lie before its end; only such as its table allows."""
+def _makes_a_patch(task: TaskFacts) -> str | None:
+    if task.kind in {"command", "noop"}:
+        return None
+    return (
+        f"task {task.name} makes a patch, and a patch counts only when its gates passed; "
+        "`headgate patch recover` tries another one, `headgate cancel` gives the task up"
+    )
+
+
+def _not_ended_by_hand(task: TaskFacts) -> str | None:
     if TASK.is_terminal(task.state):
-        raise UsageError(f"task {task.name} is {task.state} already; what has ended stays ended")
-    if workstreams.get(conn, task.workstream_id).state is not WorkstreamState.EXECUTING:
-        raise UsageError(f"the workstream of task {task.name} has not begun; `headgate cancel` ends it")
-    unmet = _unmet(conn, task)
-    if task.state is TaskState.BLOCKED or unmet:
-        raise UsageError(
-            f"task {task.name} waits for {', '.join(unmet) or 'others'} and has not begun; "
+        return f"task {task.name} is {task.state} already; what has ended stays ended"
+    if task.workstream is not WorkstreamState.EXECUTING:
+        return f"the workstream of task {task.name} has not begun; `headgate cancel` ends it"
+    if task.state is TaskState.BLOCKED or task.unmet:
+        return (
+            f"task {task.name} waits for {', '.join(task.unmet) or 'others'} and has not begun; "
             "`headgate cancel` ends it"
         )
-    steps: list[Step] = []
-    if task.state is TaskState.PENDING:
-        steps.append(tasks.queue(task, operator=operator))
+    return None
+
+
+def _not_reset(task: TaskFacts) -> str | None:
     if task.state is TaskState.RETRYING:
-        steps.append(tasks.requeue(task, operator=operator))
-    worker = None
-    if task.state in _WAITING:
-        worker = WorkerRow(id=new_id("wrk"), name=f"by hand: {operator}", heartbeat_at=at)
-        steps.append(tasks.start(task, worker_id=worker.id, operator=operator))
-    if task.state is not TaskState.VALIDATING:
-        steps.append(tasks.produced(task, operator=operator))
-    return steps, worker
-
-
-def _write_task(
-    conn: Connection, task: TaskRow, steps: Sequence[Step], worker: WorkerRow | None, at: datetime
-) -> None:
-    heads = {task.id: task.head}
-    if worker is not None:
-        [made] = workers.insert_many(conn, [worker], at=at)
-        heads[made.id] = made.head
-        steps = [workers.register(made), *steps, workers.shut_down(made)]
-    write(conn, heads, steps, at=at)
-
-
-def _unmet(conn: Connection, task: TaskRow) -> list[str]:
-    needed = tasks.needs(conn, task.run_id).get(task.id, ())
-    rows = tasks.get_many(conn, needed).values()
-    return [row.name for row in rows if row.state is not TaskState.COMPLETED]
-
-
-def _drop_patches(
-    conn: Connection, rows: Sequence[PatchRow], reason: Reason, operator: str, at: datetime
-) -> None:
-    open_ones = [
-        row
-        for row in rows
-        if not PATCH_LEDGER.is_terminal(row.state) and row.state is not PatchState.COMMITTED
-    ]
-    steps = [patches.drop(row, reason, operator=operator) for row in open_ones]
-    write(conn, {row.id: row.head for row in open_ones}, steps, at=at)
-
-
-# -- workstreams ---------------------------------------------------------------------------------------------
-
-
-def fail_workstream(
-    conn: Connection, row: workstreams.WorkstreamRow, *, message: str, operator: str, at: datetime
-) -> None:
-    """Let a workstream fail that is under way: its tasks are cancelled, its patches dropped.
-
-    Raises:
-        UsageError: It has ended, or has not begun.
-    """
-    if row.state not in {WorkstreamState.EXECUTING, WorkstreamState.VALIDATING}:
-        is_over = WORKSTREAM.is_terminal(row.state)
-        hint = "what has ended stays ended" if is_over else "it has not begun; `headgate cancel` ends it"
-        raise UsageError(f"workstream {row.name} is {row.state}; {hint}")
-    _fail(conn, row, by_hand(message, operator), operator, at)
-    note(conn, row, "fail", message=message, operator=operator, at=at)
-
-
-def _fail(
-    conn: Connection, row: workstreams.WorkstreamRow, reason: Reason, operator: str, at: datetime
-) -> None:
-    """Fail a workstream, and skip what can never begin because of that."""
-    open_tasks = [each for each in tasks.of_workstream(conn, row.id) if not TASK.is_terminal(each.state)]
-    mine = [each for each in patches.of_run(conn, row.run_id) if each.workstream_id == row.id]
-    is_landing = row.state is WorkstreamState.VALIDATING
-    steps = [
-        *(tasks.cancel(each, reason, operator=operator) for each in open_tasks),
-        workstreams.fail(
-            row,
-            reason,
-            trigger="validation_failed" if is_landing else "critical_task_failed",
-            operator=operator,
-        ),
-    ]
-    write(conn, {each.id: each.head for each in (*open_tasks, row)}, steps, at=at)
-    _drop_patches(conn, mine, reason, operator, at)
-    _skip_dependents(conn, row, at)
-
-
-def _skip_dependents(conn: Connection, ended: workstreams.WorkstreamRow, at: datetime) -> None:
-    cause = _dependency_failed("workstream", ended.name)
-    needs = workstreams.needs(conn, ended.run_id)
-    for row in workstreams.of_run(conn, ended.run_id):
-        if ended.id not in needs.get(row.id, ()) or WORKSTREAM.is_terminal(row.state):
-            continue
-        waiting = [each for each in tasks.of_workstream(conn, row.id) if not TASK.is_terminal(each.state)]
-        planned = [workstreams.block(row)] if row.state is WorkstreamState.PLANNED else []
-        steps = [
-            *(tasks.cancel(each, cause) for each in waiting),
-            *planned,
-            workstreams.skip(row, cause),
-        ]
-        write(conn, {each.id: each.head for each in (*waiting, row)}, steps, at=at)
-        _skip_dependents(conn, row, at)
-
-
-def _close_when_done(conn: Connection, workstream_id: str, at: datetime) -> None:
-    """Send a workstream to the target's lane when its last task has ended."""
-    rows = tasks.of_workstream(conn, workstream_id)
-    stream = workstreams.get(conn, workstream_id)
-    if stream.state is not WorkstreamState.EXECUTING or not all(TASK.is_terminal(row.state) for row in rows):
-        return
-    ledger = patches.present(patches.of_run(conn, stream.run_id))
-    settled = [ledger[row.id].commit for row in rows if row.id in ledger and _is_settled(ledger[row.id])]
-    step = workstreams.validate(stream, head_commit=settled[-1] if settled else None)
-    write(conn, {stream.id: stream.head}, [step], at=at)
-
-
-def _is_settled(patch: PatchRow) -> bool:
-    return patch.state is PatchState.VERIFIED
-
-
-def _dependents(conn: Connection, task: TaskRow) -> list[TaskRow]:
-    needs = tasks.needs(conn, task.run_id)
-    return [row for row in tasks.of_workstream(conn, task.workstream_id) if task.id in needs.get(row.id, ())]
-
-
-def _dependency_failed(kind: str, name: str) -> Reason:
-    return Reason(
-        code=ReasonCode.DEPENDENCY_FAILED,
-        message=f"it needs {kind} {name}, which did not complete",
-        detail={"needs": name},
+        return None
+    hint = (
+        "what has ended stays ended; `headgate patch recover` makes a new run of it"
+        if TASK.is_terminal(task.state)
+        else "it goes on by itself"
     )
+    return f"task {task.name} is {task.state}; {hint}"
+
+
+def _not_free(task: TaskFacts) -> str | None:
+    if task.state is not TaskState.BLOCKED:
+        return f"task {task.name} is {task.state}, not blocked"
+    if task.unmet:
+        return f"task {task.name} waits for {', '.join(task.unmet)}; complete or cancel that first"
+    return None
+
+
+def _not_under_way(workstream: WorkstreamFacts) -> str | None:
+    if workstream.state in {WorkstreamState.EXECUTING, WorkstreamState.VALIDATING}:
+        return None
+    is_over = WORKSTREAM.is_terminal(workstream.state)
+    hint = "what has ended stays ended" if is_over else "it has not begun; `headgate cancel` ends it"
+    return f"workstream {workstream.name} is {workstream.state}; {hint}"
+
+
+def _not_validated_early(workstream: WorkstreamFacts) -> str | None:
+    if workstream.state is WorkstreamState.VALIDATING:
+        return f"workstream {workstream.name} is validating already; its gates decide, nobody else"
+    if workstream.indispensable:
+        return (
+            f"workstream {workstream.name} cannot land without {', '.join(workstream.indispensable)}: what "
+            "is critical must be completed first; `headgate override fail` gives the workstream up"
+        )
+    return None
+
+
+_QUESTIONS: Final[Mapping[Override, Sequence[Callable[[Any], str | None]]]] = MappingProxyType(
+    {
+        "force-complete": (_makes_a_patch, _not_ended_by_hand),
+        "force-fail": (_not_ended_by_hand,),
+        "reset": (_not_reset,),
+        "unblock": (_not_free,),
+        "fail": (_not_under_way,),
+        "validate": (_not_under_way, _not_validated_early),
+    }
+)
+"""What may speak against each override, in the order in which it is asked."""

@@ -7,10 +7,16 @@ from typing import Final, Literal
 from sqlalchemy import Connection
 
 from headgate.db import tables
-from headgate.db.columns import to_micros
+from headgate.db.columns import keepable, to_micros
 from headgate.db.records import Records
 from headgate.db.statements import change
 from headgate.errors import UnknownEntityError
+
+Override = Literal["force-complete", "force-fail", "reset", "unblock", "fail", "validate"]
+"""What a person may decide instead of the program: the first four about a task, then about a workstream."""
+
+Kind = Literal["cancel"] | Override
+"""What may be asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,17 +33,19 @@ class Request:
         created_at: When it was asked.
         handled_at: When it was answered; None while it waits.
         answer: What came of it, a sentence; None while it waits.
+        is_refused: Whether nothing came of it, for the reason that the answer gives.
     """
 
     id: str
     run_id: str
-    kind: Literal["cancel"]
+    kind: Kind
     entity_id: str
     message: str
     operator: str
     created_at: datetime
     handled_at: datetime | None = None
     answer: str | None = None
+    is_refused: bool = False
 
 
 _ROWS: Final = Records(tables.requests, Request)
@@ -71,7 +79,22 @@ def find(connection: Connection, request_id: str) -> Request:
     return found
 
 
-def answer(connection: Connection, request_id: str, said: str, at: datetime) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came of a request.
+
+    Args:
+        request: Its identifier.
+        said: A sentence.
+        is_refused: Whether nothing came of it, for the reason that the sentence gives.
+    """
+
+    request: str
+    said: str
+    is_refused: bool = False
+
+
+def answer(connection: Connection, given: Answer, at: datetime) -> None:
     """Say what came of a request.
 
     Raises:
@@ -79,8 +102,9 @@ def answer(connection: Connection, request_id: str, said: str, at: datetime) -> 
     """
     later = "max" if connection.dialect.name == "sqlite" else "greatest"
     sql = (
-        f"UPDATE requests SET handled_at = {later}(?, created_at), answer = ?"
+        f"UPDATE requests SET handled_at = {later}(?, created_at), answer = ?, is_refused = ?"
         " WHERE id = ? AND handled_at IS NULL"
     )
-    if change(connection, sql, (to_micros(at), said, request_id)) != 1:
-        raise UnknownEntityError(request_id, f"no request {request_id!r} waits for an answer")
+    values = (to_micros(at), keepable(given.said), given.is_refused, given.request)
+    if change(connection, sql, values) != 1:
+        raise UnknownEntityError(given.request, f"no request {given.request!r} waits for an answer")

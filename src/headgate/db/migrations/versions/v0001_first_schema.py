@@ -619,13 +619,20 @@ def _create_tables() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("handled_at", sa.BigInteger(), nullable=True),
         sa.Column("answer", sa.Text(), nullable=True),
+        sa.Column("is_refused", sa.Boolean(), nullable=False),
         sa.CheckConstraint(
             "(handled_at IS NULL) = (answer IS NULL)", name=op.f("ck_requests_handled_has_answer")
         ),
         sa.CheckConstraint(
+            "handled_at IS NOT NULL OR NOT is_refused", name=op.f("ck_requests_refused_is_handled")
+        ),
+        sa.CheckConstraint(
             "handled_at IS NULL OR handled_at >= created_at", name=op.f("ck_requests_times_in_order")
         ),
-        sa.CheckConstraint("kind IN ('cancel')", name=op.f("ck_requests_kind")),
+        sa.CheckConstraint(
+            "kind IN ('cancel', 'force-complete', 'force-fail', 'reset', 'unblock', 'fail', 'validate')",
+            name=op.f("ck_requests_kind"),
+        ),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_requests_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
     )

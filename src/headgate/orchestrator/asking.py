@@ -1,4 +1,4 @@
-"""Asking a run to cancel itself or a part of it: through the database, whichever process controls it.
+"""Asking something of a run: through the database, whichever process controls it.
 
 The wish is written down first. A process at work hears it within a moment and answers; where there is none,
 whoever takes hold of the run next hears it as the first thing. So a wish is never lost between two processes.
@@ -13,12 +13,13 @@ from sqlalchemy import Connection
 
 from headgate.clock import Clock
 from headgate.db.dao import lookup, requests, runs, tasks, workstreams
-from headgate.db.dao.requests import Request
+from headgate.db.dao.requests import Kind, Override, Request
 from headgate.db.engine import Database
 from headgate.errors import UsageError
 from headgate.ids import new_id
-from headgate.orchestrator.messages import CancelAsked
+from headgate.orchestrator.messages import CancelAsked, OverrideAsked
 from headgate.reasons import Reason, ReasonCode
+from headgate.recovery import overrides
 from headgate.state.machines import MACHINES
 
 ANSWER_PATIENCE: Final = timedelta(seconds=10)
@@ -28,7 +29,7 @@ LOOK_SECONDS: Final = 0.05
 """How often it is looked whether it has."""
 
 
-def ask(database: Database, clock: Clock, entity_id: str, *, message: str, operator: str) -> Request:
+def to_cancel(database: Database, clock: Clock, entity_id: str, *, message: str, operator: str) -> Request:
     """Write down that a run, workstream or task is to be cancelled.
 
     Raises:
@@ -39,30 +40,74 @@ def ask(database: Database, clock: Clock, entity_id: str, *, message: str, opera
         run_id, state, is_over = _where(conn, entity_id)
         if is_over:
             raise UsageError(f"{entity_id} is {state} already; there is nothing to cancel")
-        request = Request(
-            id=new_id("req"),
-            run_id=run_id,
-            kind="cancel",
-            entity_id=entity_id,
-            message=message,
-            operator=operator,
-            created_at=clock.now(),
-        )
-        requests.ask(conn, request)
+        return _ask(conn, clock, run_id, "cancel", entity_id, message=message, operator=operator)
+
+
+def to_override(
+    database: Database, clock: Clock, override: Override, entity_id: str, *, message: str, operator: str
+) -> Request:
+    """Write down what somebody decides about a task or workstream.
+
+    Raises:
+        UsageError: It does not suit the state that the entity is in.
+        UnknownEntityError: There is no such entity.
+    """
+    with database.write() as conn:
+        run_id, facts = overrides.facts_of(conn, override, entity_id)
+        if (refused := overrides.refusal(override, facts)) is not None:
+            raise UsageError(refused)
+        return _ask(conn, clock, run_id, override, entity_id, message=message, operator=operator)
+
+
+def _ask(
+    conn: Connection,
+    clock: Clock,
+    run_id: str,
+    kind: Kind,
+    entity_id: str,
+    *,
+    message: str,
+    operator: str,
+) -> Request:
+    request = Request(
+        id=new_id("req"),
+        run_id=run_id,
+        kind=kind,
+        entity_id=entity_id,
+        message=message,
+        operator=operator,
+        created_at=clock.now(),
+    )
+    requests.ask(conn, request)
     return request
 
 
-def heard(request: Request) -> CancelAsked:
+def heard(request: Request) -> CancelAsked | OverrideAsked:
     """Make the event that the core hears of a request."""
+    if request.kind != "cancel":
+        return OverrideAsked(
+            override=request.kind,
+            entity=request.entity_id,
+            message=request.message,
+            operator=request.operator,
+            request=request.id,
+        )
     said = f"{request.operator} cancelled it" + (f": {request.message}" if request.message else "")
     reason = Reason(code=ReasonCode.CANCELLED, message=said, detail={"operator": request.operator})
     return CancelAsked(reason=reason, entity=request.entity_id, request=request.id)
 
 
 def answer_to(database: Database, request: Request) -> str | None:
-    """Read what came of a request; None while nobody has answered."""
+    """Read what came of a request; None while nobody has answered.
+
+    Raises:
+        UsageError: Nothing came of it: it did not suit the state that the entity was in by then.
+    """
     with database.read() as conn:
-        return requests.find(conn, request.id).answer
+        found = requests.find(conn, request.id)
+    if found.answer is not None and found.is_refused:
+        raise UsageError(found.answer)
+    return found.answer
 
 
 def await_answer(
@@ -71,7 +116,7 @@ def await_answer(
     """Wait for the process at work on the run to answer; None when there is none, or it ended before.
 
     Raises:
-        UsageError: It does not answer.
+        UsageError: It does not answer, or refuses.
     """
     deadline = clock.monotonic() + ANSWER_PATIENCE.total_seconds()
     while True:

@@ -1,4 +1,4 @@
-"""Asking for something to be cancelled, and waiting for what comes of it."""
+"""Asking for something to be cancelled or decided by hand, and waiting for what comes of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ import pytest
 from database_factories import World, bring_to, make_world
 from headgate.clock import SystemClock
 from headgate.db.dao import requests
+from headgate.db.dao.requests import Answer
 from headgate.db.engine import Database, open_database
 from headgate.errors import UnknownEntityError, UsageError
-from headgate.orchestrator import cancelling
-from headgate.orchestrator.messages import CancelAsked
+from headgate.orchestrator import asking
+from headgate.orchestrator.messages import CancelAsked, OverrideAsked
 from headgate.reasons import Reason, ReasonCode
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -53,7 +54,7 @@ def world(database: Database) -> World:
 
 def ask(database: Database, entity_id: str) -> requests.Request:
     """Ask for something to be cancelled."""
-    return cancelling.ask(database, HastyClock(), entity_id, message="enough", operator="ada")
+    return asking.to_cancel(database, HastyClock(), entity_id, message="enough", operator="ada")
 
 
 @pytest.mark.parametrize("machine", ["run", "workstream", "task"])
@@ -64,7 +65,7 @@ def test_a_wish_is_on_record_for_the_run_that_it_is_about(
     request = ask(database, world.of(machine).id)
     with database.read() as conn:
         assert requests.waiting(conn, world.run.id) == [request]
-    assert cancelling.heard(request) == CancelAsked(
+    assert asking.heard(request) == CancelAsked(
         reason=Reason(
             code=ReasonCode.CANCELLED, message="ada cancelled it: enough", detail={"operator": "ada"}
         ),
@@ -89,7 +90,7 @@ def test_without_a_process_nobody_answers(database: Database, world: World) -> N
     """It is not waited for."""
     request = ask(database, world.task.id)
     clock = HastyClock()
-    assert cancelling.await_answer(database, clock, request, is_alive=lambda: False) is None
+    assert asking.await_answer(database, clock, request, is_alive=lambda: False) is None
     assert clock.seconds == 4
 
 
@@ -99,10 +100,10 @@ def test_an_answer_is_heard_though_its_process_has_ended_since(database: Databas
 
     def answers_and_ends() -> bool:
         with database.write() as conn:
-            requests.answer(conn, request.id, "it is cancelled", NOW)
+            requests.answer(conn, Answer(request=request.id, said="it is cancelled"), NOW)
         return False
 
-    said = cancelling.await_answer(database, HastyClock(), request, is_alive=answers_and_ends)
+    said = asking.await_answer(database, HastyClock(), request, is_alive=answers_and_ends)
     assert said == "it is cancelled"
 
 
@@ -110,6 +111,37 @@ def test_a_process_that_does_not_answer_is_not_waited_for_endlessly(database: Da
     """The wish stays on record."""
     request = ask(database, world.task.id)
     with pytest.raises(UsageError, match="has not answered yet; the wish stays"):
-        cancelling.await_answer(database, HastyClock(), request, is_alive=lambda: True)
+        asking.await_answer(database, HastyClock(), request, is_alive=lambda: True)
     with database.read() as conn:
         assert requests.waiting(conn, world.run.id) == [request]
+
+
+def test_what_is_decided_by_hand_is_on_record_with_who_and_why(database: Database, world: World) -> None:
+    """And comes to the core as one event."""
+    with database.write() as conn:
+        bring_to(conn, world.workstream.head, "executing")
+    request = asking.to_override(
+        database, HastyClock(), "force-fail", world.task.id, message="stuck", operator="ada"
+    )
+    with database.read() as conn:
+        assert requests.waiting(conn, world.run.id) == [request]
+    assert asking.heard(request) == OverrideAsked(
+        override="force-fail", entity=world.task.id, message="stuck", operator="ada", request=request.id
+    )
+
+
+def test_what_does_not_suit_is_refused_before_it_is_written_down(database: Database, world: World) -> None:
+    """Nobody has to be asked for that."""
+    with pytest.raises(UsageError, match="is planned; it has not begun"):
+        asking.to_override(database, HastyClock(), "fail", world.workstream.id, message="", operator="ada")
+    with database.read() as conn:
+        assert requests.waiting(conn, world.run.id) == []
+
+
+def test_a_refusal_is_an_error_for_whoever_waits_for_the_answer(database: Database, world: World) -> None:
+    """What suited when it was asked may not suit any more when it is heard."""
+    request = ask(database, world.task.id)
+    with database.write() as conn:
+        requests.answer(conn, Answer(request=request.id, said="it has ended", is_refused=True), NOW)
+    with pytest.raises(UsageError, match="it has ended"):
+        asking.await_answer(database, HastyClock(), request, is_alive=lambda: True)
