@@ -19,9 +19,10 @@ from headgate.db.dao.workstreams import WorkstreamRow
 from headgate.events import Event, Severity
 from headgate.faultpoints import reach
 from headgate.ids import EventId, new_id
-from headgate.orchestrator.examination import Examination, Shop
+from headgate.orchestrator.examination import Examination
 from headgate.orchestrator.lane import Tip
 from headgate.orchestrator.parts import Surroundings
+from headgate.orchestrator.shop import Shop
 from headgate.plan.model import Plan
 from headgate.reasons import Reason, ReasonCode
 from headgate.state.patch_ledger import PatchState

@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Protocol, TypeVar
 
@@ -17,36 +16,16 @@ from headgate.errors import InterruptedRunError, OutsideFaultError
 from headgate.faultpoints import reach
 from headgate.ids import RunId
 from headgate.orchestrator.gatekeeper import Gatekeeper, Subject
-from headgate.orchestrator.jobs import JobMaker
 from headgate.orchestrator.lane import Judgement, Opinion, Tip
 from headgate.orchestrator.parts import Surroundings
-from headgate.orchestrator.recorder import Recorder
-from headgate.orchestrator.roster import Roster
+from headgate.orchestrator.shop import Shop
 from headgate.plan.model import Plan
 from headgate.reasons import Reason, ReasonCode
-from headgate.workers.pool_manager import PoolManager
 
 Result = TypeVar("Result")
 
 LOG_INTERVAL: Final = timedelta(seconds=1)
 """How often ``transitions.jsonl`` is brought up to date meanwhile."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shop:
-    """What works for an examination while it is under way.
-
-    Args:
-        gatekeeper: Asks gates.
-        pool: Runs jobs.
-        jobs: Makes them.
-        recorder: Writes down what came of them.
-    """
-
-    gatekeeper: Gatekeeper
-    pool: PoolManager
-    jobs: JobMaker
-    recorder: Recorder
 
 
 class Stoppable(Protocol):
@@ -135,57 +114,30 @@ class Examination:
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[Shop]:
-        around, parts = self._around, self._around.parts
-        writer = parts.threads(1, "recorder")
-        recorder = Recorder(
-            database=around.database,
-            clock=around.clock,
+        around = self._around
+        shop = Shop.of(
+            around,
+            self._run_id,
+            self._plan,
             heads={},
             told=lambda _steps, _before: None,
             failed=self.give_up,
-            fence=around.fence,
-            thread=writer,
-        )
-        roster = Roster(
-            recorder=recorder,
-            clock=around.clock,
-            capacity=around.workers,
-            job_started=lambda job_id, uet_id: gatekeeper.job_started(job_id, uet_id),  # noqa: PLW0108
-        )
-        pool = parts.pool(around, roster)
-        jobs = parts.jobs(around, self._plan)
-        gatekeeper = Gatekeeper(
-            run_id=self._run_id,
-            definitions=self._plan.gates,
-            keys=jobs.keys,
-            make_job=jobs.make,
-            pool=pool,
-            recorder=recorder,
-            database=around.database,
-            clock=around.clock,
-            logs=around.logs,
-            confirm=around.settings.confirm_failures,
         )
         keeping = [
-            asyncio.create_task(_every(around.settings.heartbeat_interval, roster.beat)),
+            asyncio.create_task(_every(around.settings.heartbeat_interval, shop.roster.beat)),
             asyncio.create_task(_every(LOG_INTERVAL, around.log.catch_up, in_thread=True)),
         ]
         try:
-            roster.sign_on()
-            await pool.start()
+            shop.roster.sign_on()
+            await shop.pool.start(soon=True)
             reach("examination.started")
-            yield Shop(gatekeeper=gatekeeper, pool=pool, jobs=jobs, recorder=recorder)
+            yield shop
         finally:
             for task in keeping:
                 task.cancel()
             await asyncio.gather(*keeping, return_exceptions=True)
-            await gatekeeper.close()
-            await pool.stop(cancel_running=True)
-            if recorder.failure is None:
-                roster.sign_off()
-            await recorder.close()
+            await shop.close()
             await asyncio.to_thread(around.log.catch_up)
-            writer.shutdown(wait=True)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -25,18 +25,18 @@ from headgate.db.dao.requests import Request
 from headgate.db.transitions import Head, Step
 from headgate.errors import HeadgateError, InterruptedRunError, OutsideFaultError
 from headgate.events import Event, Severity
-from headgate.ids import EventId, PatchId, RunId, UetWorkerId, new_id
+from headgate.ids import EventId, PatchId, RunId, new_id
 from headgate.orchestrator import asking, loading
 from headgate.orchestrator import messages as msg
 from headgate.orchestrator.breaker_watch import BreakerWatch
 from headgate.orchestrator.command_runner import CommandRunner
 from headgate.orchestrator.core import Core
-from headgate.orchestrator.gatekeeper import DrainedError, Gatekeeper
+from headgate.orchestrator.gatekeeper import DrainedError
 from headgate.orchestrator.parts import Surroundings
 from headgate.orchestrator.picture import RunNode
 from headgate.orchestrator.progress import Listener, SilentListener
-from headgate.orchestrator.recorder import Recorder, Write
-from headgate.orchestrator.roster import Roster
+from headgate.orchestrator.recorder import Write
+from headgate.orchestrator.shop import Shop
 from headgate.orchestrator.stuck import Patience, StuckWatch, event_of
 from headgate.orchestrator.task_jobs import TaskJobs
 from headgate.orchestrator.tool_runner import ToolRunner
@@ -319,43 +319,11 @@ class RunOrchestrator:
     # -- putting together, taking apart ----------------------------------------------------------------------
 
     def _assemble(self, run: RunNode) -> None:
-        around, clock, parts, settings = (
-            self._around,
-            self._around.clock,
-            self._around.parts,
-            self._around.settings,
-        )
-        self._writer = parts.threads(1, "recorder")
-        self._threads = parts.threads(around.workers + 1, "patches")
-        self._recorder = Recorder(
-            database=around.database,
-            clock=clock,
-            heads=self._heads,
-            told=self._told,
-            failed=self._fail,
-            fence=around.fence,
-            thread=self._writer,
-        )
-        self._roster = Roster(
-            recorder=self._recorder,
-            clock=clock,
-            capacity=around.workers,
-            job_started=self._job_started,
-        )
-        self._pool = parts.pool(around, self._roster)
-        jobs = parts.jobs(around, run.plan)
-        self._gatekeeper = Gatekeeper(
-            run_id=run.id,
-            definitions=run.plan.gates,
-            keys=jobs.keys,
-            make_job=jobs.make,
-            pool=self._pool,
-            recorder=self._recorder,
-            database=around.database,
-            clock=clock,
-            logs=around.logs,
-            confirm=settings.confirm_failures,
-        )
+        around, clock, settings = self._around, self._around.clock, self._around.settings
+        self._threads = around.parts.threads(around.workers + 1, "patches")
+        self._shop = Shop.of(around, run.id, run.plan, heads=self._heads, told=self._told, failed=self._fail)
+        self._recorder, self._roster = self._shop.recorder, self._shop.roster
+        self._pool, self._gatekeeper, jobs = self._shop.pool, self._shop.gatekeeper, self._shop.jobs
         running = TaskJobs(self._pool)
         tools = ToolRunner(
             run.id,
@@ -387,7 +355,7 @@ class RunOrchestrator:
             reviewers=settings.policy.reviewers or 0,
             now=clock.now(),
         )
-        self._effects = parts.effects(
+        self._effects = around.parts.effects(
             around,
             core=self._core,
             gatekeeper=self._gatekeeper,
@@ -410,23 +378,18 @@ class RunOrchestrator:
             alarm.cancel()
         self._cancel_all()
         await asyncio.gather(*self._under_way, return_exceptions=True)
-        await self._gatekeeper.close()
-        await self._pool.stop(cancel_running=True)
-        if self._recorder.failure is None:
-            self._asked = set(self._answered)  # what was on its way to the loop as that ended was not heard
-            self._answer_the_rest(await self._in_thread(self._requests))
-            self._roster.sign_off()
-        await self._recorder.close()
+        await self._shop.close(before=self._answer_the_last)
         await self._in_thread(self._around.log.catch_up)
         self._threads.shutdown(wait=True)
-        self._writer.shutdown(wait=True)
+
+    async def _answer_the_last(self) -> None:
+        """Answer what was on its way to the loop as that ended, and so was not heard."""
+        self._asked = set(self._answered)
+        self._answer_the_rest(await self._in_thread(self._requests))
 
     def _cancel_all(self) -> None:
         for task in tuple(self._under_way):
             task.cancel()
-
-    def _job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
-        self._gatekeeper.job_started(job_id, uet_id)
 
     # -- telling ---------------------------------------------------------------------------------------------
 
