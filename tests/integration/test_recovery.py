@@ -580,6 +580,40 @@ def test_what_a_killed_rollback_still_owed_is_run_by_the_next(
     assert_sound(world)
 
 
+def test_a_failure_that_a_killed_rollback_told_nobody_is_told_by_the_next(world: World) -> None:
+    """Also when all that is left to run goes well; later it is said where to look."""
+    land_with(world, ONE, {"ws": ["echo no such deployment; exit 3", "true"]})
+    roll_back(world, "ws", code=KILLED, fault="compensation.recorded")
+    again = world.start("rollback", "ws", "--reason", "r")
+    assert again.ended() == 1
+    assert "on_rollback 1 of ws exited with 3: no such deployment" in again.said
+    said = roll_back(world, "ws", code=2)["said"]
+    assert "1 on_rollback command failed then: `headgate events --type on_rollback_failed`" in said
+
+
+def test_a_name_means_what_is_on_the_target_whatever_came_later(world: World) -> None:
+    """A later run of the same plan that lands nothing hides nothing."""
+    land(world, ONE)
+    first, tree = oldest_run(world), world.repo.tree("main~1")
+    assert world.run().ended() == 1
+    assert roll_back(world, "ws")["what"] == f"workstream ws of {first}"
+    assert world.repo.tree("main") == tree
+    assert f"workstream ws of {first} is rolled back already" in roll_back(world, "ws", code=2)["said"]
+
+
+@pytest.mark.parametrize(
+    ("style", "what"), [("merge", "workstream ws"), ("squash", "workstream ws"), ("rebase", "patch patch_")]
+)
+def test_what_is_rolled_back_may_be_told_by_its_commit(world: World, style: str, what: str) -> None:
+    """What a log shows: a merge and a squash are a workstream, another commit is the patch in it."""
+    land(world, ONE, landing=style)
+    tip = world.repo.head("main")
+    assert roll_back(world, tip[:12])["what"].startswith(what)
+    expected = {"x": "committed"} if style == "rebase" else {"x": "rolled_back"}
+    assert states(world) == {**expected, "y": "rolled_back"}
+    assert "nothing here is called" in roll_back(world, "0123456789ab", code=2)["said"]
+
+
 def test_a_command_that_a_person_interrupts_is_run_by_the_next(world: World) -> None:
     """Exit code 3; the rollback stands, nothing of the command is left, and again runs it."""
     flag, said = world.folder / "go", world.folder / "undone"

@@ -7,9 +7,11 @@ import typer
 from headgate.cli.exit_codes import ExitCode
 from headgate.cli.output import console, count, fail, print_json, safe
 from headgate.cli.run import Workers, operator_name
-from headgate.errors import UsageError
+from headgate.errors import UnknownEntityError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from sqlalchemy import Connection
 
     from headgate.db.dao.lookup import Found
@@ -22,7 +24,7 @@ def rollback(  # noqa: PLR0917 - the options of a command line
         str,
         typer.Argument(
             metavar="PATCH|TASK|WORKSTREAM|RUN",
-            help="Its id, the beginning of one, or the plan's name of it.",
+            help="Its id, the beginning of one, the plan's name of it, or the commit that it landed with.",
         ),
     ],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")],
@@ -68,33 +70,78 @@ def rollback(  # noqa: PLR0917 - the options of a command line
 def _chosen(conn: "Connection", what: str, run: str | None) -> "tuple[Found, list[PatchRow], str]":
     """Find what is meant, and its patches that are on the target.
 
+    A name means the newest run in which something of it is on the target, whatever came of later ones.
+
     Raises:
         UsageError: Nothing of it is there.
     """
-    from headgate.cli.patch import find_in_newest
+    from headgate.db.dao import runs
+    from headgate.orchestrator.compensation import failed, owed
+    from headgate.state.patch_ledger import PatchState
+
+    meant = []
+    for found in _candidates(conn, what, run):
+        rows = _patches_of(conn, found)
+        if there := [row for row in rows if row.state is PatchState.COMMITTED]:
+            return found, there, _label(conn, found, rows)
+        meant.append((found, rows, [row for row in rows if row.state is PatchState.ROLLED_BACK]))
+    for found, rows, gone in meant:
+        if gone and owed(conn, runs.get(conn, gone[0].run_id)):  # a process was ended that had to see to it
+            return found, gone, _label(conn, found, rows)
+    for found, rows, gone in meant:
+        if gone:
+            said = f"{_label(conn, found, rows)} is rolled back already; there is nothing to do"
+            if number := failed(conn, {row.workstream_id for row in gone}):
+                commands = count(number, "on_rollback command")
+                said += f"; {commands} failed then: `headgate events --type on_rollback_failed`"
+            raise UsageError(said)
+    found, rows, _ = meant[0]
+    states = ", ".join(sorted({str(row.state) for row in rows})) or "it has no patches"
+    what_it_is = _label(conn, found, rows)
+    raise UsageError(f"nothing of {what_it_is} is on the target, so nothing can be rolled back ({states})")
+
+
+def _candidates(conn: "Connection", what: str, run: str | None) -> "Iterator[Found]":
+    """Find what may be meant: by its id, by the commit that it landed with, by name in the newest run first.
+
+    Raises:
+        UnknownEntityError: Nothing is called so.
+        AmbiguousNameError: Several things are.
+    """
+    from headgate.cli.patch import OLDER_RUNS
     from headgate.cli.status import run_named
     from headgate.db.dao import lookup, runs
-    from headgate.orchestrator.compensation import owed
-    from headgate.state.patch_ledger import PatchState
 
     kinds = ["patch_ledger", "task", "workstream", "run"]
     if run is not None:
-        found = lookup.find(conn, what, kinds=kinds, run_id=run_named(conn, run))
-    else:
-        found = find_in_newest(conn, what, kinds)
-    rows = _patches_of(conn, found)
-    there = [row for row in rows if row.state is PatchState.COMMITTED]
-    names = {"patch_ledger": "patch"}
-    label = f"{names.get(found.machine, found.machine)} {safe(found.name)}"
-    if there:
-        return found, there, label
-    gone = [row for row in rows if row.state is PatchState.ROLLED_BACK]
-    if gone and owed(conn, runs.get(conn, gone[0].run_id)):  # a process was ended that had to see to it
-        return found, gone, label
-    if gone:
-        raise UsageError(f"{label} is rolled back already; there is nothing to do")
-    states = ", ".join(sorted({str(row.state) for row in rows})) or "it has no patches"
-    raise UsageError(f"nothing of {label} is on the target, so nothing can be rolled back ({states})")
+        yield lookup.find(conn, what, kinds=kinds, run_id=run_named(conn, run))
+        return
+    if (landed := lookup.of_commit(conn, what)) is not None:
+        yield landed
+        return
+    unknown: UnknownEntityError | None = UnknownEntityError(what)
+    for each in runs.recent(conn, limit=OLDER_RUNS):
+        try:
+            found = lookup.find(conn, what, kinds=kinds, run_id=each.id)
+        except UnknownEntityError:
+            continue
+        unknown = None
+        yield found
+        if "_" in what and found.id.lower().startswith(what.lower()):
+            return  # an id is the same in every run
+    if unknown is not None:
+        raise unknown
+
+
+def _label(conn: "Connection", found: "Found", rows: "Sequence[PatchRow]") -> str:
+    """Say what it is, and of which run unless that is the newest."""
+    from headgate.db.dao import runs
+
+    kind = {"patch_ledger": "patch"}.get(found.machine, found.machine)
+    label = f"{kind} {safe(found.name)}"
+    newest = runs.newest(conn)
+    is_older = bool(rows) and newest is not None and rows[0].run_id not in {newest.id, found.id}
+    return f"{label} of {rows[0].run_id}" if is_older else label
 
 
 def _patches_of(conn: "Connection", found: "Found") -> "list[PatchRow]":

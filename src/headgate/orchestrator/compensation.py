@@ -4,7 +4,7 @@ The ledger says what is owed, and events say what was done, so that a process th
 nothing: whoever asks next finds the commands that are not on record yet. One that was under way is run again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -41,12 +41,14 @@ class Owed:
         rollback: The rollback that took the last of it back.
         patches: All that had landed of it, oldest first.
         commands: The commands, each with its number in the plan, from 1.
+        failures: What is on record of those that failed: a process that was ended has told nobody.
     """
 
     row: WorkstreamRow
     rollback: Intent
     patches: tuple[str, ...]
     commands: tuple[tuple[int, str | tuple[str, ...]], ...]
+    failures: tuple[str, ...]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -76,6 +78,11 @@ def owed(conn: Connection, run: RunRow) -> list[Owed]:
     return [each for each in found if each is not None and each.commands]
 
 
+def failed(conn: Connection, workstream_ids: Iterable[str]) -> int:
+    """Count the commands on record that failed after these workstreams were rolled back."""
+    return sum(len(events.query(conn, entity=each, type=FAILED)) for each in workstream_ids)
+
+
 def _owed_to(
     conn: Connection, plan: Plan, row: WorkstreamRow, ledger: Sequence[PatchRow], done: Sequence[Intent]
 ) -> Owed | None:
@@ -85,7 +92,8 @@ def _owed_to(
     last = [each for each in done if ids & each.commits.keys()]
     if not last or any(patch.state is not PatchState.ROLLED_BACK for patch in landed):
         return None
-    told = [event for kind in (DONE, FAILED) for event in events.query(conn, entity=row.id, type=kind)]
+    failed = events.query(conn, entity=row.id, type=FAILED)
+    told = [*events.query(conn, entity=row.id, type=DONE), *failed]
     numbers = {event.metadata["number"] for event in told}
     commands = enumerate(plan.workstreams[row.name].on_rollback, start=1)
     return Owed(
@@ -93,6 +101,7 @@ def _owed_to(
         rollback=last[-1],
         patches=tuple(patch.id for patch in landed),
         commands=tuple((number, command) for number, command in commands if number not in numbers),
+        failures=tuple(_sentence(event) for event in failed),
     )
 
 
@@ -108,13 +117,13 @@ async def compensate(
         tip: The target's head.
 
     Returns:
-        What failed, a sentence each.
+        What failed, a sentence each, also of what had been run of these before.
 
     Raises:
         InterruptedRunError: A person or the system asked this process to end.
         OutsideFaultError: Something outside failed.
     """
-    failures: list[str] = []
+    failures = [said for each in wanted for said in each.failures]
 
     async def work(shop: Shop) -> None:
         for each in wanted:

@@ -6,7 +6,6 @@ of them changes nothing. Each has its time, and nothing that it starts outlives 
 
 import contextlib
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from headgate.plan.model import Plan
 from headgate.state.patch_ledger import PatchState
 from headgate.state.run import RunState
 from headgate.uet.gate_runner import GateSpec, run_gate
+from headgate.uet.private_git import own_directory
 from headgate.uet.process_tree import adopt_orphans
 
 TIMEOUT: Final = 30.0
@@ -80,14 +80,14 @@ def notify(
     """
     failures = []
     with (
-        tempfile.TemporaryDirectory(prefix="headgate-notify-") as folder,
+        own_directory() as folder,
         _adopting(),
         _interruptible() as person,
     ):
         for number, command in enumerate(commands, start=1):
             name = f"notify {number}"
             spec = GateSpec(name=name, run=command, timeout=timeout, env=message.environment)
-            log = Path(folder) / "log"
+            log = folder / "log"
             outcome = run_gate(spec, cwd=root, log_path=log, environment=environment, watch=person)
             if person.should_stop():
                 failures.append(f"{name} was interrupted")

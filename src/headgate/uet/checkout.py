@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from headgate.uet.git import GitResult, failure, run_git
+from headgate.uet.private_git import own_directory
 from headgate.uet.repository import Repository
 from headgate.uet.targets import BRANCHES, read_head
 
@@ -85,8 +85,8 @@ def fast_forward_blockers(repository: Repository, worktree: Path, old: str, new:
     if busy:
         return tuple(busy)
     index = git_dir / "index"
-    with tempfile.TemporaryDirectory(prefix="headgate-") as directory:
-        copy = Path(directory) / "index"
+    with own_directory() as directory:
+        copy = directory / "index"
         if index.exists():
             shutil.copyfile(index, copy)
         env = {"GIT_INDEX_FILE": str(copy)}

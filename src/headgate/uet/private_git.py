@@ -62,6 +62,13 @@ class PrivateGitDir:
         self._vanish()
 
 
+@contextmanager
+def own_directory() -> Iterator[Path]:
+    """Make a directory that is gone afterwards; `remove_abandoned` finds it should this process be killed."""
+    with tempfile.TemporaryDirectory(prefix=_own_prefix(), dir=_fast_directory()) as name:
+        yield Path(name)
+
+
 def _fast_directory() -> str | None:
     return str(_MEMORY) if os.access(_MEMORY, os.W_OK | os.X_OK) else None
 

@@ -1,5 +1,6 @@
 """Find what people mean: an id, the beginning of one, or a plan's own name within a run."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,7 @@ _NAME_COLUMN: Final[dict[str, str]] = {
     "worker": "name",
     "circuit_breaker": "tool",
 }
+_COMMIT: Final = re.compile("[0-9a-fA-F]{7,64}")
 _SOME: Final = 20
 _SHORTEST_PREFIX: Final = 4
 
@@ -65,6 +67,28 @@ def find(
             text, [f"{each.name} ({each.id})" if each.name != each.id else each.id for each in found]
         )
     return found[0]
+
+
+def of_commit(connection: Connection, text: str) -> Found | None:
+    """Find what landed with a commit: the one patch in it, else the workstream; None when nothing did.
+
+    Args:
+        connection: A transaction.
+        text: The commit's id, or the beginning of it, of at least seven digits.
+
+    Raises:
+        AmbiguousNameError: Several commits begin so.
+    """
+    if not _COMMIT.fullmatch(text):
+        return None
+    beginning = (f"{text.lower()}%",)
+    landed = 'WHERE "commit" LIKE ? AND committed_at IS NOT NULL ORDER BY created_at, id'
+    in_it = _select(connection, "patch_ledger", landed, beginning)
+    streams = _select(connection, "workstream", "WHERE landed_commit LIKE ? ORDER BY id", beginning)
+    found = in_it if len(in_it) == 1 or not streams else streams
+    if len(found) > 1:
+        raise AmbiguousNameError(text, [f"{each.name} ({each.id})" for each in found])
+    return found[0] if found else None
 
 
 def _by_id(connection: Connection, text: str, kinds: Collection[str]) -> list[Found]:
