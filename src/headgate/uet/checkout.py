@@ -14,6 +14,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+import pygit2
+
+from headgate.errors import GitError
 from headgate.uet.git import GitResult, failure, run_git
 from headgate.uet.private_git import own_directory
 from headgate.uet.repository import Repository
@@ -213,7 +216,15 @@ def _complaints(result: GitResult) -> tuple[str, ...]:
 
 
 def _git_dir_of(worktree: Path) -> Path:
-    return Path(os.fsdecode(_git(worktree, "rev-parse", "--absolute-git-dir").stdout.removesuffix(b"\n")))
+    """Find the git directory of a working tree.
+
+    Raises:
+        GitError: It is none.
+    """
+    found = pygit2.discover_repository(str(worktree))
+    if found is None:
+        raise GitError(f"{worktree} is not a git repository")
+    return Path(found)
 
 
 def _git(worktree: Path, *args: str, env: dict[str, str] | None = None, check: bool = True) -> GitResult:
