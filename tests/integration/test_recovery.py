@@ -601,6 +601,16 @@ def test_a_name_means_what_is_on_the_target_whatever_came_later(world: World) ->
     assert f"workstream ws of {first} is rolled back already" in roll_back(world, "ws", code=2)["said"]
 
 
+def test_what_is_in_the_way_in_the_checkout_is_named_and_kept(world: World) -> None:
+    """An untracked file where a rollback would put one back: nothing is started, nothing overwritten."""
+    land(world, {"ws": {"x": {"c.txt": None}}})
+    (world.repo.path / "c.txt").write_text("mine\n")
+    before = world.repo.head("main")
+    said = roll_back(world, "ws", code=2)["said"]
+    assert "c.txt is not tracked and would be overwritten; commit that or move it away first" in said
+    assert (world.repo.head("main"), (world.repo.path / "c.txt").read_text()) == (before, "mine\n")
+
+
 @pytest.mark.parametrize(
     ("style", "what"), [("merge", "workstream ws"), ("squash", "workstream ws"), ("rebase", "patch patch_")]
 )

@@ -6,7 +6,7 @@ checked out, and building them moves no ref.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -35,11 +35,17 @@ class LandedStream:
         row: The workstream.
         landing: How it landed.
         patches: Its patches that were ever on the target, oldest first.
+        names: The names of tasks by their ids.
     """
 
     row: WorkstreamRow
     landing: Landing
     patches: Sequence[PatchRow]
+    names: Mapping[str, str]
+
+    def label_of(self, patch: PatchRow) -> str:
+        """Say what people call a patch: by its task."""
+        return f"{self.row.name}/{self.names[patch.task_id]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +198,7 @@ def _whole(repository: Repository, commit: str, patches: tuple[str, ...], label:
 
 def _own(repository: Repository, patch: PatchRow, stream: LandedStream) -> Undo:
     """Take back a patch that has a commit of its own; it has none when there was nothing left of it."""
-    label = f"{patch.id} of {stream.row.name}"
+    label = stream.label_of(patch)
     commit = patch.commit or ""
     _require(repository, commit, label)
     if f"{OWN_COMMIT}: {patch.id}".encode() not in repository.read_commit(commit).message.split(b"\n"):
@@ -210,7 +216,7 @@ def _parts(repository: Repository, stream: LandedStream, wanted: set[str]) -> li
     for patch, (before, after) in zip(stream.patches, pairwise(trees), strict=True):
         if patch.id not in wanted:
             continue
-        label = f"{patch.id} of {stream.row.name}"
+        label = stream.label_of(patch)
         for tree in (before, after):
             _require(repository, tree, label)
         found.append(

@@ -130,7 +130,8 @@ class RollbackManager:
         Raises:
             UsageError: One of them is not on the target.
             RepositoryError: The target, or a commit that is needed, is gone.
-            OutsideFaultError: The checkout of the target cannot follow, or the branch does not keep still.
+            RepositoryError: The checkout of the target cannot follow.
+            OutsideFaultError: The branch does not keep still.
         """
         run, plan, streams = self._read(order)
         changes = undos(self._repository, streams, set(order.patches))
@@ -195,9 +196,9 @@ class RollbackManager:
         ):
             if repository.ref_value(ref) != built.old:
                 return None
-            raise OutsideFaultError(
+            raise RepositoryError(
                 f"the checkout of {ref} in {checkout} cannot follow: {'; '.join(blockers)}; "
-                "nothing was changed"
+                "commit that or move it away first; nothing was changed"
             )
         intent = self._intent(order, run, streams, built)
         with self._database.write() as conn:
@@ -294,7 +295,7 @@ def _stream(
     places = {name: place for place, name in enumerate(plan.workstreams[row.name].task_order())}
     landed = [patch for patch in ledger if patch.workstream_id == row.id and patch.committed_at]
     landed.sort(key=lambda patch: (places.get(names[patch.task_id], 0), patch.id))
-    return LandedStream(row=row, landing=Landing(run.landing), patches=landed)
+    return LandedStream(row=row, landing=Landing(run.landing), patches=landed, names=names)
 
 
 def required_gates(plan: Plan, workstreams_landed: set[str]) -> list[str]:
