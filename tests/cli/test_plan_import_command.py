@@ -69,6 +69,25 @@ def test_lists_become_plans(plan: Plan, args: tuple[str, ...], name: str) -> Non
     assert made.gates["unit"].run == "true"
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("taskmaster", "tasks.json", "--tag", "x"),
+        ("beads", "issues.jsonl"),
+        ("prd", "prd.json"),
+        ("markdown", "tasks.md"),
+        ("swebench", "preds.jsonl"),
+        ("series", "."),
+    ],
+)
+def test_a_plan_on_json_is_json(plan: Plan, args: tuple[str, ...]) -> None:
+    """Every importer writes what ``plan check`` reads under that name."""
+    Path("one.patch").write_text(PATCH)
+    plan(*args, "-o", "new.json")
+    assert json.loads(Path("new.json").read_text())["headgate"] == 1
+    assert sound_plan(Path("new.json")).workstreams
+
+
 def test_what_was_left_out_and_what_to_know_is_told(plan: Plan) -> None:
     """People get it as lines, programs as one object."""
     told = plan("taskmaster", "tasks.json", "-o", "a.yaml").stdout.splitlines()
@@ -104,6 +123,10 @@ def test_predictions_become_plans_and_runs_their_results(plan: Plan) -> None:
         (("swebench",), "say which predictions to import"),
         (("swebench", "preds.jsonl", "--instances", "instances.json", "--target", "x"), "leave out --target"),
         (("swebench", "preds.jsonl", "--gate", "no name=true"), "would not be in order"),
+        (("swebench", "preds.jsonl", "--target", "bad..ref"), "'bad..ref' cannot be the name of a branch"),
+        (("prd", "prd.json", "--target", "bad..ref"), "'bad..ref' cannot be the name of a branch"),
+        (("swebench", "preds.jsonl", "--repo", "/"), "/ is not in a git repository"),
+        (("swebench", "preds.jsonl", "--repo", "https://example.org/r"), "is not a folder"),
     ],
 )
 def test_wrong_options_are_told(plan: Plan, args: tuple[str, ...], said: str) -> None:

@@ -2,6 +2,7 @@
 
 import random
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,6 +116,32 @@ def test_killed_during_the_set_up_of_a_worktree_it_ends_the_same(
     )
     assert killed.ended() == KILLED
     assert end_of(world, world.finish()) == tell.story().end
+
+
+def test_killed_amid_quick_commands_each_is_run_and_none_is_given_up(tmp_path: Path) -> None:
+    """Those that were handed out ahead and had not begun are run by the next process."""
+    world = World.create(tmp_path, {"a.txt": "a\n"})
+    ran, flag = tmp_path / "ran", tmp_path / "go"
+    quick = {f"t{number}": {"command": f"echo {number} >> {ran}"} for number in range(20)}
+    held = {
+        f"t{number}": {"command": f"until [ -e {flag} ]; do sleep 0.05; done; echo {number} >> {ran}"}
+        for number in range(20, 40)
+    }
+    world.write_plan({}, workstreams={"w": {"tasks": quick | held}})
+    command = world.run()
+    wait_until(lambda: ran.exists() and len(ran.read_text().split()) == len(quick), "the quick commands")
+    wait_until(lambda: running(world) > 2, "commands that wait for a worker")
+    command.send(signal.SIGKILL)
+    assert command.ended() == KILLED
+    flag.touch()
+    assert world.finish() == 0
+    assert set(map(int, ran.read_text().split())) == set(range(40))
+    assert world.rows("SELECT DISTINCT state FROM tasks") == [("completed",)]
+
+
+def running(world: World) -> int:
+    """Count the tasks that were handed out."""
+    return int(world.rows("SELECT count(*) FROM tasks WHERE state = 'running'")[0][0])
 
 
 def test_without_its_control_process_a_worker_ends_by_itself(tell: Telling) -> None:

@@ -106,6 +106,21 @@ def test_a_preparation_that_fails_blames_no_patch(base: GitRepo) -> None:
     assert landed.patch_state("w/p0") == "dropped"
 
 
+@pytest.mark.parametrize("text", ["A\n", "mended\n"])
+def test_a_gate_that_a_patch_is_to_mend_blames_what_leaves_it_red(
+    base: GitRepo, tmp_path: Path, text: str
+) -> None:
+    """And the base, which is red as everybody knows, is not asked."""
+    ran = tmp_path / "ran"
+    gate = {"run": f"echo x >> {ran}; grep -q mended src/a.txt", "red_on_base": True, "retries": 0}
+    landed = run(base, gate, {"src/a.txt": text})
+    if text == "A\n":
+        assert (landed.code("w/p0"), landed.patch_state("w/p0")) == ("gate_failed", "quarantined")
+        assert count(ran) == 2, "once, and once more to confirm it"
+    else:
+        assert landed.state == "succeeded"
+
+
 def test_a_missing_program_blames_no_patch(base: GitRepo) -> None:
     """Nothing was found out about the tree (infrastructure fault)."""
     landed = run(base, {"run": "if true; then no-such-program-here; fi"}, {"src/a.txt": "A\n"})

@@ -123,13 +123,23 @@ def test_a_tool_is_told_what_was_wrong_with_its_patch(base: GitRepo, tmp_path: P
 
 
 def test_a_tool_may_mend_what_is_red_already(base: GitRepo, tmp_path: Path) -> None:
-    """That the gate fails on the base too blames nobody, but does not keep the tool from another attempt."""
+    """A gate that is there to be made green blames what leaves it red, and the tool has another attempt."""
     code = "pathlib.Path('answer').write_text('42' if 'expected 42' in prompt else '41')"
-    gate = {"run": 'test "$(cat answer)" = 42 || { echo expected 42; exit 1; }'}
+    gate = {"run": 'test "$(cat answer)" = 42 || { echo expected 42; exit 1; }', "red_on_base": True}
     tools = {"agent": {"run": a_tool(tmp_path, code)}}
     landed = run(base, tools, {"t": {"tool": "agent", "prompt": "x"}}, gates={"answer": gate})
     assert landed.state == "succeeded"
     assert landed.task("w/t")["retry_count"] == 1
+
+
+def test_a_tool_is_not_asked_again_where_the_base_is_red(base: GitRepo, tmp_path: Path) -> None:
+    """Nobody is to blame, and nothing that it makes would be judged any better: that only costs."""
+    code = "(memory / f'asked-{attempt}').touch(); pathlib.Path('answer').write_text('42')"
+    tools = {"agent": {"run": a_tool(tmp_path, code)}}
+    landed = run(base, tools, {"t": {"tool": "agent", "prompt": "x"}}, gates={"broken": {"run": "exit 1"}})
+    assert landed.code("w/t") == "base_red"
+    assert landed.patch_state("w/t") == "dropped"
+    assert [path.name for path in tmp_path.glob("asked-*")] == ["asked-1"]
 
 
 def test_a_tool_that_goes_round_in_circles_is_stopped(base: GitRepo, tmp_path: Path) -> None:

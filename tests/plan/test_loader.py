@@ -311,3 +311,14 @@ def test_a_bare_repository_is_a_root(tmp_path: Path, repo: GitRepo) -> None:
     (bare / "p.patch").touch()
     text = "headgate: 1\ngates: {g: {run: [./check]}}\nworkstreams: {w: {tasks: {t: {patch: p.patch}}}}\n"
     assert parse_plan(text.encode(), path=bare / "plan.yaml", cwd=tmp_path).root == bare
+
+
+def test_a_target_that_no_branch_can_be_called_is_refused(folder: PlanFolder) -> None:
+    """With its line and the rule, among all other problems, before git is asked."""
+    text = folder.one_task("{patch: a.patch, gates: [x]}", head="target: bad..ref")
+    rule = "the name of a branch cannot contain '..', '@{' or '//'"
+    assert folder.problems(text) == [
+        f"plan.yaml:2: 'target': 'bad..ref' cannot be the name of a branch ({rule})",
+        "plan.yaml:3: workstreams.w.tasks.t.gates: there is no gate 'x' (the plan has no gates)",
+    ]
+    assert folder.load(folder.one_task("{patch: a.patch}", head="target: refs/heads/x/y")).plan.target

@@ -3,6 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
 from headgate.plan.model import GateType, Landing, Plan, TaskKind
 
 
@@ -117,3 +120,12 @@ def test_the_json_form_gives_the_same_plan_back() -> None:
     )
     assert Plan.from_json(made.as_json()) == made
     assert made.as_json()["gates"]["g"]["timeout"] == 5400
+
+
+def test_a_plan_on_record_keeps_its_target() -> None:
+    """A plan that was admitted before the names of branches were judged still loads."""
+    with pytest.raises(ValidationError, match=r"bad\.\.ref"):
+        plan(ONE, target="bad..ref")
+    made = Plan.from_json({"headgate": 1, "workstreams": ONE, "target": "bad..ref"})
+    assert made.target == "bad..ref"
+    assert Plan.from_json(made.as_json()) == made

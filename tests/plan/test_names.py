@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.plan.names import fault_of_name
+from headgate.plan.names import fault_of_branch, fault_of_name
 
 
 @pytest.mark.parametrize("name", ["parser", "fix-1", "0001-a", "A", "v1.2", "a_b", "x" * 100])
@@ -29,3 +29,49 @@ def test_git_takes_every_name_as_a_ref(name: str) -> None:
     if fault_of_name(name) is None:
         ref = f"refs/headgate/run_1/{name}"
         assert subprocess.run(["git", "check-ref-format", ref], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["main", "refs/heads/main", "a/b.c", "ä", "@", "a@b", "x.lock.y", "fix#1", "HEAD-1"]
+)
+def test_names_of_branches(name: str) -> None:
+    """Short or in full, in any letters."""
+    assert fault_of_branch(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("bad..ref", "cannot contain '..'"),
+        ("a@{1}", "cannot contain '..', '@{'"),
+        ("a//b", "or '//'"),
+        ("a b", "no spaces"),
+        ("a\n", "no control characters"),
+        ("a~1", "none of ~"),
+        ("a\\b", "none of ~"),
+        ("-a", "cannot begin with '-'"),
+        ("/a", "cannot begin with '-' or '/'"),
+        ("a/", "cannot end in '/'"),
+        ("a.", "cannot end in '/' or '.'"),
+        ("a/.b", "can begin with '.'"),
+        ("a.lock/b", "or end in '.lock'"),
+        ("a.lock", "or end in '.lock'"),
+        ("", "say which branch"),
+        ("HEAD", "say which branch"),
+        ("refs/tags/v1", "patches land on branches"),
+        ("refs/heads/", "cannot end in '/'"),
+    ],
+)
+def test_what_is_no_name_of_a_branch_is_told(name: str, why: str) -> None:
+    """Each with the rule that it breaks."""
+    assert why in str(fault_of_branch(name))
+
+
+@given(
+    st.text(alphabet="ab./-_@{~^:?*[\\ \t\x7fä", max_size=6).map(lambda text: text + ".lock"[: len(text) % 6])
+)
+def test_git_and_headgate_agree_on_names_of_branches(name: str) -> None:
+    """What passes here passes git-check-ref-format(1), and what does not, does not."""
+    asked = ["git", "check-ref-format", f"refs/heads/{name}"]
+    takes = subprocess.run(asked, check=False).returncode == 0 and not name.startswith("-")
+    assert (fault_of_branch(name) is None) is takes

@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from headgate.plan.names import ANY_NAME, Name
+from headgate.plan.names import ANY_NAME, BranchName, Name
 from headgate.plan.order import stable_order
 from headgate.settings.durations import Duration, Size
 from headgate.settings.policy import PolicyLayer
@@ -253,6 +253,10 @@ class GateDefinition(_Part):
         default=False,
         description="It looks at the commit and not only at the files: verdicts are not reused by tree.",
     )
+    red_on_base: StrictBool = Field(
+        default=False,
+        description="It fails until a patch mends it: what leaves it red is to blame, the base is not asked.",
+    )
     exclusive: StrictBool = Field(default=False, description="Nothing else of Headgate runs beside it.")
     on: tuple[Level, ...] = Field(
         default=(Level.TASK, Level.LANDING),
@@ -261,7 +265,7 @@ class GateDefinition(_Part):
 
 
 class ToolLimits(_Part):
-    """What each process of a tool may use; what is not given is not limited."""
+    """What each process of a tool may use; what is not given is as the settings have it."""
 
     cpu: Duration | None = Field(default=None, description="CPU time of one process.")
     memory: Size | None = Field(default=None, description="Address space of one process.")
@@ -285,12 +289,15 @@ class ToolDefinition(_Part):
     model: Text | None = Field(default=None, description="The model that a preset is to use.")
     args: tuple[Text, ...] = Field(default=(), description="More arguments for a preset.")
     timeout: Duration | None = Field(
-        default=None, description="Wall time. Defaults to no limit but the task's."
+        default=None,
+        description="Wall time of a task that names none. Default: the setting `command_timeout`.",
     )
     idle_timeout: Duration | None = Field(
         default=None, description="Time without output after which it is ended."
     )
-    capabilities: tuple[Text, ...] = Field(default=(), description="What a worker must have to run it.")
+    capabilities: tuple[Text, ...] = Field(
+        default=(), description="What a worker must have to run it; not asked for while all workers are here."
+    )
     max_concurrent: Annotated[StrictInt, Field(ge=1)] | None = Field(
         default=None, description="How many may run at once. Default: as many as there are workers."
     )
@@ -431,7 +438,7 @@ class Plan(_Part):
         description="The repository; path relative to the plan file. "
         "Default: the one around the plan file, else around the working directory.",
     )
-    target: Text | None = Field(
+    target: BranchName | None = Field(
         default=None, description="The branch to land on. Default: the one checked out."
     )
     landing: Landing = Field(
@@ -439,7 +446,8 @@ class Plan(_Part):
     )
     strict: StrictBool = Field(
         default=True,
-        description="Every landed state was tested as it is; false lets a later one vouch for earlier ones.",
+        description="Every landed state was tested as it is; false lets a later one vouch for earlier ones. "
+        "No difference while workstreams are proved one by one, as they are.",
     )
     policy: PolicyLayer = Field(
         default=PolicyLayer(), description="May only tighten what `headgate.toml` sets."

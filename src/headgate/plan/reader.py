@@ -12,6 +12,11 @@ LARGEST: Final = 32 * 1024 * 1024
 """Bytes of a plan file beyond which it is not read: it must be something else."""
 
 
+def is_json(file: str) -> bool:
+    """Tell whether a file of that name is JSON and nothing else; any other is YAML, or JSON as well."""
+    return file.endswith(".json")
+
+
 def read_document(raw: bytes, *, file: str) -> Document:
     """Read YAML or JSON.
 
@@ -24,7 +29,7 @@ def read_document(raw: bytes, *, file: str) -> Document:
     """
     try:
         text = _decode(raw)
-        if file.endswith(".json"):
+        if is_json(file):
             return read_json(text)
         if text.lstrip().startswith("{"):
             try:

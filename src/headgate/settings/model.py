@@ -52,7 +52,7 @@ Positive = Annotated[StrictInt, Field(ge=1)]
 
 
 class GateLimits(BaseModel):
-    """Limits on what one gate may use of the machine; none unless set."""
+    """Limits on what one gate, command or tool may use of the machine; none unless set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -86,7 +86,7 @@ class Settings(BaseModel):
     workers: Annotated[StrictInt, Field(ge=1, le=MOST_WORKERS)] = Field(
         default_factory=_usable_processors,
         examples=[4],
-        description=f"How many gates and commands run at once, at most {MOST_WORKERS}. "
+        description=f"How many gates, commands and tools run at once, at most {MOST_WORKERS}. "
         "Defaults to the number of processors.",
     )
     workers_min: Annotated[StrictInt, Field(ge=0, le=MOST_WORKERS)] = Field(
@@ -132,7 +132,8 @@ class Settings(BaseModel):
     )
     command_timeout: Duration = Field(
         default=timedelta(minutes=30),
-        description="Wall time of a task's command that names none. Defaults to `30m`.",
+        description="Wall time of a task's command or tool, or an `on_rollback` command, that names none. "
+        "Defaults to `30m`.",
     )
     retry_delay: Duration = Field(
         default=timedelta(seconds=1),
@@ -191,20 +192,26 @@ class Settings(BaseModel):
     )
     env_allow: tuple[str, ...] = Field(
         default=DEFAULT_ENVIRONMENT,
-        description="Environment variables that gates see, `*` for any letters. "
+        description="Environment variables that gates, commands and tools see, `*` for any letters. "
         f"Defaults to {', '.join(f'`{name}`' for name in DEFAULT_ENVIRONMENT)}.",
     )
     log_head_bytes: Size = Field(
-        default=MIB, description="What is kept of the beginning of a gate's output. Defaults to `1MiB`."
+        default=MIB,
+        description="What is kept of the beginning of what a gate, command or tool prints. "
+        "Defaults to `1MiB`.",
     )
     log_tail_bytes: Size = Field(
-        default=MIB, description="What is kept of the end of a gate's output. Defaults to `1MiB`."
+        default=MIB,
+        description="What is kept of the end of what a gate, command or tool prints. Defaults to `1MiB`.",
     )
     busy_timeout: Duration = Field(
         default=timedelta(seconds=30),
         description="How long to wait for a locked SQLite database. Defaults to `30s`.",
     )
-    limits: GateLimits = Field(default=GateLimits(), description="What one gate may use of the machine.")
+    limits: GateLimits = Field(
+        default=GateLimits(),
+        description="What one gate or command may use of the machine, and a tool whose `limits` say nothing.",
+    )
     policy: PolicyLayer = Field(
         default=PolicyLayer(forbid=DEFAULT_FORBID),
         description="What every patch must hold to; plans may only tighten it.",

@@ -36,7 +36,6 @@ class PolicyLayer(BaseModel):
         default=None,
         examples=[["tests/**", ".github/**"]],
         description="Globs that a tool's patch may not touch, while a ready patch may. "
-        "No tool runs in this version, so it has no effect yet. "
         "Defaults to the usual places of tests and CI files.",
     )
     max_files: Limit | None = Field(

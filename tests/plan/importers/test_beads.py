@@ -154,6 +154,27 @@ def test_circles_are_refused(tmp_path: Path) -> None:
     ]
 
 
+def test_circles_and_nameless_issues_are_told_with_all_the_rest(tmp_path: Path) -> None:
+    """Other problems hide no circle of either kind, and no circle hides another."""
+    lines = [
+        {"id": "a", "title": "A", "issue_type": "epic", "dependencies": [on("b", "parent-child")]},
+        {"id": "b", "title": "B", "issue_type": "epic", "dependencies": [on("a", "parent-child")]},
+        {"id": "c", "title": "C", "dependencies": [on("d", "blocks")]},
+        {"id": "d", "title": 5, "dependencies": [on("c", "blocks")]},
+        {"title": 5, "priority": "x", "status": 6, "dependencies": [on("zz", "blocks")]},
+    ]
+    assert problems_of(lambda: import_beads(write(tmp_path, lines), out=tmp_path / "plan.yaml")) == [
+        f"issues.jsonl:1: issues are parts of each other in a circle: a → b → a ({AWAY})",
+        f"issues.jsonl:3: issues wait for each other in a circle: c → d → c ({AWAY})",
+        "issues.jsonl:4: issue 'd': 'title' must be text, not the number 5",
+        "issues.jsonl:5: line 5: 'id' is missing (it must be given)",
+        "issues.jsonl:5: line 5: 'status' must be text, not the number 6",
+        "issues.jsonl:5: line 5: 'priority' must be a number, not 'x'",
+        "issues.jsonl:5: line 5: 'title' must be text, not the number 5",
+        "issues.jsonl:5: this issue waits for 'zz', which is not there (known: a, b, c, d)",
+    ]
+
+
 def test_ids_of_any_kind_give_names_of_their_own(tmp_path: Path) -> None:
     """Ids with letters that no name has, and ids that differ in those only."""
     lines = [{"id": name, "title": "日本"} for name in ("bd-1.1", "bd-1 1", "BD-1.1", "日", "é/..")]

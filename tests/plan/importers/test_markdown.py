@@ -11,6 +11,8 @@ from headgate.plan.importers.writing import ImportedPlan
 from headgate.plan.model import Overlap
 from imported import order_of, problems_of, sound_plan
 
+AWAY = "take one of these dependencies away"
+
 
 def do_import(folder: Path, text: str, out: str = "plan.yaml") -> ImportedPlan:
     """Write a list and import it."""
@@ -233,6 +235,18 @@ def test_circles_are_refused(tmp_path: Path) -> None:
     text = "- [ ] T001 One (depends on T002)\n- [ ] T002 Two\n"
     (said,) = problems_of(lambda: do_import(tmp_path, text))
     assert said.startswith("tasks.md:1: tasks wait for each other in a circle: T001 → T002 → T001 (take one")
+
+
+def test_circles_are_told_with_all_the_rest(tmp_path: Path) -> None:
+    """Other problems hide no circle."""
+    text = (
+        "- [ ] T001 One (depends on T002)\n- [ ] T002 Two\n- [-] T003\n- [ ] T004 [P] F (depends on T077)\n"
+    )
+    assert problems_of(lambda: do_import(tmp_path, text)) == [
+        f"tasks.md:1: tasks wait for each other in a circle: T001 → T002 → T001 ({AWAY})",
+        "tasks.md:3: '[-]' is no checkbox that is open or done (write '[ ]' or '[x]')",
+        "tasks.md:4: task 'T004' waits for 'T077', which is not there (known: T001, T002, T004)",
+    ]
 
 
 @pytest.mark.parametrize(

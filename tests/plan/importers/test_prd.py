@@ -18,6 +18,9 @@ def write(folder: Path, stories: object, **head: Any) -> Path:
     return path
 
 
+AWAY = "take one of these dependencies away"
+
+
 def story(identifier: object, **fields: Any) -> dict[str, Any]:
     """Return a story."""
     return {"id": identifier, "title": f"Story {identifier}", "passes": False, **fields}
@@ -90,6 +93,30 @@ null
         "prd.json:8: 'project' is given twice (first on line 1)",
     ]
     assert not (tmp_path / "plan.yaml").exists()
+
+
+def test_circles_and_nameless_stories_are_told_with_all_the_rest(tmp_path: Path) -> None:
+    """Other problems hide no circle, and a priority that cannot be read makes none."""
+    path = tmp_path / "prd.json"
+    path.write_text(
+        """{"userStories": [
+{"id": "a", "title": "A", "dependencies": ["b"]},
+{"id": "b", "title": "B", "dependencies": ["a", "zz"]},
+{"id": {}, "title": 5, "passes": "x", "priority": "1", "dependencies": ["yy"]},
+{"id": "c", "title": "C", "priority": "first"},
+{"id": "d", "title": "D", "priority": 1, "dependencies": ["c"]}
+]}"""
+    )
+    assert problems_of(lambda: import_prd(path, out=tmp_path / "plan.yaml")) == [
+        f"prd.json:2: stories wait for each other in a circle: a → b → a ({AWAY})",
+        "prd.json:3: story 'b' waits for 'zz', which is not there (known: c, d, a, b)",
+        "prd.json:4: story 3: 'id' must be an id, text or a number, not keys with values",
+        "prd.json:4: story 3: 'title' must be text, not the number 5",
+        "prd.json:4: story 3: 'passes' must be true or false, not 'x' (write it without quotes)",
+        "prd.json:4: story 3: 'priority' must be a number, not '1'",
+        "prd.json:4: this story waits for 'yy', which is not there (known: c, d, a, b)",
+        "prd.json:5: story 'c': 'priority' must be a number, not 'first'",
+    ]
 
 
 @pytest.mark.parametrize(

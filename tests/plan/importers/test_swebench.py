@@ -17,6 +17,7 @@ from imported import problems_of
 BASE = "a" * 40
 MODEL = b"diff --git a/f.py b/f.py\n--- a/f.py\n+++ b/f.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
 TESTS = b"diff --git a/test f.py b/test f.py\n--- a/test f.py\t\n+++ b/test f.py\t\n@@ -1 +1 @@\n-x\n+y\n"
+BRACES = "an object in braces was expected"
 NULL = "it must be given; null means that there is none"
 
 
@@ -148,8 +149,9 @@ def test_only_one_repository_is_taken(files: Files) -> None:
 def test_of_several_models_one_is_named(files: Files) -> None:
     """Predictions of several models for one instance cannot be told apart otherwise."""
     data = [prediction("a"), prediction("a", model_name_or_path="n")]
-    with pytest.raises(UsageError, match="say whose with --model: 'm', 'n'"):
-        files.run(data)
+    assert problems_of(lambda: files.run(data)) == [
+        "preds.json: has predictions of several models (say whose with --model: 'm', 'n')"
+    ]
     assert len(files.run(data, model="n").plans) == 1
 
 
@@ -188,6 +190,78 @@ def test_all_problems_of_both_files_are_told_at_once(files: Files) -> None:
     assert sorted(path.name for path in files.folder.iterdir()) == ["instances.json", "preds.json"]
 
 
+def test_several_models_hide_no_other_problem(files: Files) -> None:
+    """Whose predictions to take is asked with all the rest; a field that is not there is nobody's name."""
+    predictions = [
+        json.dumps(prediction("a")),
+        json.dumps(prediction("a", model_name_or_path="n")),
+        '{"instance_id": "b", "model_patch": ""}',
+        json.dumps(prediction("a", 5, model_name_or_path=7)),
+        "5",
+        "garbage",
+        '{"model_patch": 5, "model_name_or_path": " "}',
+    ]
+    where = files.folder / "instances.json"
+    assert problems_of(lambda: files.run("\n".join(predictions), lines([instance("a")]))) == [
+        "preds.json: has predictions of several models (say whose with --model: 'm', 'n')",
+        "preds.json:3: prediction of b: 'model_name_or_path' is missing (it must be given)",
+        f"preds.json:3: there is no instance 'b' in {where} (known: a)",
+        "preds.json:4: prediction of a: 'model_patch' must be text, not the number 5",
+        "preds.json:4: prediction of a: 'model_name_or_path' must be text, not the number 7",
+        f"preds.json:5: prediction 5 must be keys with values, not the number 5 ({BRACES})",
+        "preds.json:6: is not JSON: a value was expected here",
+        "preds.json:7: prediction 6: 'instance_id' is missing (it must be given)",
+        "preds.json:7: prediction 6: 'model_patch' must be text, not the number 5",
+        "preds.json:7: prediction 6: 'model_name_or_path' is empty (it must be given)",
+    ]
+
+
+def test_a_model_that_nobody_named_is_told_with_all_the_rest(files: Files) -> None:
+    """With the one that may be meant."""
+    data = [prediction("a", model_name_or_path="gpt-5"), prediction("b", 5, model_name_or_path="gpt-5")]
+    assert problems_of(lambda: files.run(data, model="gpt-4")) == [
+        "preds.json: has no predictions of 'gpt-4' (did you mean 'gpt-5'?)",
+        "preds.json:10: prediction of b: 'model_patch' must be text, not the number 5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("instances", "said"),
+    [
+        ("", ["instances.json: is empty"]),
+        ("{", ["instances.json:1: is not JSON: a key in double quotes was expected here"]),
+        ([], ["instances.json: has no instances"]),
+        (
+            [{"base_commit": "main"}],
+            [
+                "instances.json:2: instance 1: 'instance_id' is missing (it must be given)",
+                "instances.json:2: instance 1: has no tests (name some in FAIL_TO_PASS or PASS_TO_PASS)",
+                "instances.json:3: instance 1: 'main' is no commit id",
+            ],
+        ),
+    ],
+)
+def test_a_file_that_is_broken_hides_nothing_of_the_other(
+    instances: object, said: list[str], files: Files
+) -> None:
+    """What is wrong with both is told; that no instance is there is told once."""
+    predictions = [prediction("a", 5)]
+    wrong = "preds.json:5: prediction of a: 'model_patch' must be text, not the number 5"
+    assert problems_of(lambda: files.run(predictions, instances)) == [*said, wrong]
+    assert problems_of(lambda: files.run("", instances)) == [*said, "preds.json: is empty"]
+
+
+def test_instances_of_several_repositories_are_told_with_all_the_rest(files: Files, repo: GitRepo) -> None:
+    """Plans for one repository cannot be those of others; who names none may be of any."""
+    given = [instance("a"), instance("b", repo="o/other"), instance("c", repo="", FAIL_TO_PASS=[1])]
+    predictions = [prediction("a"), prediction("b"), prediction("c")]
+    several, wrong = problems_of(lambda: files.run(predictions, given, repo=repo.path))
+    assert several == (
+        "instances.json: has instances of several repositories (say which with --only: o/r, o/other)"
+    )
+    assert "'FAIL_TO_PASS' must be a list of text, not of the number 1" in wrong
+
+
 @pytest.mark.parametrize(
     ("predictions", "options", "said"),
     [
@@ -196,7 +270,9 @@ def test_all_problems_of_both_files_are_told_at_once(files: Files) -> None:
         ({"a": prediction("b")}, {}, "'instance_id' is 'b', but it stands under 'a'"),
         ([prediction("a")], {"model": "x"}, "has no predictions of 'x'"),
         ([prediction("a")], {"makes_branches": True}, "say --instances and --repo too"),
+        ({"a": prediction("a"), "b": 5}, {}, "prediction 2 must be keys with values, not the number 5"),
         ([prediction("a")], {"repo": Path("nowhere")}, "nowhere is not a folder"),
+        ([prediction("a")], {"repo": Path("/")}, "/ is not in a git repository; name one with --repo"),
     ],
 )
 def test_what_cannot_be_imported_is_told(

@@ -10,6 +10,9 @@ from headgate.plan.importers.taskmaster import import_taskmaster
 from headgate.plan.importers.tool_plans import ToolPlanOptions
 from imported import order_of, problems_of, sound_plan
 
+WHOLE = "the whole is done when its parts are"
+AWAY = "take one of these dependencies away"
+
 TASKS = [
     {"id": 1, "title": "Make the table", "status": "done", "dependencies": []},
     {
@@ -112,7 +115,10 @@ def test_tasks_that_wait_for_parts_of_each_other_land_as_one(tmp_path: Path) -> 
 
 
 def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
-    """Wrong types, unknown dependencies, ids given twice: each with its line, and nothing is written."""
+    """Wrong types, unknown dependencies, ids given twice: each with its line, and nothing is written.
+
+    What cannot be named is looked at all the same, and one wrong field hides no other.
+    """
     text = """{"master": {"tasks": [
 {"id": 1, "title": 7},
 {"id": 1, "title": "again"},
@@ -122,7 +128,9 @@ def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
 "words",
 {"id": 3, "priority": "hihg", "subtasks": [
   {"id": 1, "dependencies": ["3"]}], "dependencies": "2"},
-{"id": true, "title": "x\\u0000"}
+{"id": true, "title": "x\\u0000", "status": 7, "dependencies": [12], "subtasks": [
+  {"id": 1, "title": 5, "dependencies": [2]}]},
+{"id": 4, "title": 5, "status": 7, "details": [], "priority": {}}
 ]}}"""
     assert problems_of(lambda: import_taskmaster(write(tmp_path, text), out=tmp_path / "plan.yaml")) == [
         "tasks.json:2: task '1': 'title' must be text, not the number 7",
@@ -134,7 +142,16 @@ def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         "tasks.json:7: task 5 must be keys with values, not 'words' (an object in braces was expected)",
         "tasks.json:8: task '3': 'hihg' is not a value for 'priority' (did you mean 'high'?)",
         "tasks.json:9: task '3': 'dependencies' must be a list, not '2'",
+        f"tasks.json:9: task '3.1' waits for '3', which it is a part of ({WHOLE})",
         "tasks.json:10: task 7: 'id' must be an id, text or a number, not true",
+        "tasks.json:10: task 7: 'status' must be text, not the number 7",
+        "tasks.json:10: task 7: 'title' has a NUL character in it (remove it)",
+        "tasks.json:10: this task waits for '12', which is not there (did you mean '2'?)",
+        "tasks.json:11: subtask 1 of task 7: 'title' must be text, not the number 5",
+        "tasks.json:12: task '4': 'status' must be text, not the number 7",
+        "tasks.json:12: task '4': 'details' must be text, not a list",
+        "tasks.json:12: task '4': 'title' must be text, not the number 5",
+        "tasks.json:12: task '4': 'priority' must be text, not keys with values",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["tasks.json"]
 
@@ -156,6 +173,26 @@ def test_circles_are_refused(tasks: list[object], said: str, tmp_path: Path) -> 
     with pytest.raises(PlanError) as refused:
         import_taskmaster(write(tmp_path, {"tasks": tasks}), out=tmp_path / "plan.yaml")
     assert said in str(refused.value)
+
+
+def test_circles_are_told_with_all_the_rest(tmp_path: Path) -> None:
+    """Other problems hide no circle; an id that is there twice hides nothing of either."""
+    text = """{"tasks": [
+{"id": 1, "dependencies": [2]},
+{"id": 2, "dependencies": [1, 99]},
+{"id": 2, "dependencies": [98]},
+{"id": 3, "title": 5, "subtasks": [
+  {"id": 1, "dependencies": [2]},
+  {"id": 2, "dependencies": [1]}]}
+]}"""
+    assert problems_of(lambda: import_taskmaster(write(tmp_path, text), out=tmp_path / "plan.yaml")) == [
+        f"tasks.json:2: tasks wait for each other in a circle: 1 → 2 → 1 ({AWAY})",
+        "tasks.json:3: task '2' waits for '99', which is not there (known: 1, 2, 3, 3.1, 3.2)",
+        "tasks.json:4: the task '2' is there twice (first on line 3)",
+        "tasks.json:4: task '2' waits for '98', which is not there (known: 1, 2, 3, 3.1, 3.2)",
+        "tasks.json:5: task '3': 'title' must be text, not the number 5",
+        f"tasks.json:6: tasks wait for each other in a circle: 3.1 → 3.2 → 3.1 ({AWAY})",
+    ]
 
 
 def test_a_number_is_the_id_that_was_written(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What an imported plan says besides its patches, and what it never writes over."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def test_the_options_are_in_the_plan(five: str, do_import: Import) -> None:
     plan = load_plan(made.path).plan
     assert (plan.name, plan.target, plan.landing) == ("replay", "dev", Landing.REBASE)
     assert {name: gate.run for name, gate in plan.gates.items()} == {"unit": "true", "lint": "true -x"}
+
+
+def test_a_plan_on_json_is_json(five: str, do_import: Import, repo: GitRepo) -> None:
+    """It loads as what its name says; what would be a comment is a note."""
+    made = do_import(five, out="plan.json", gates={"g": "true"})
+    assert json.loads(made.path.read_text())["gates"] == {"g": {"run": "true"}}
+    assert len(tasks_of(made)) == 5
+    assert f"last: {repo.head()}" in made.notes
 
 
 def test_gates_may_run_on_the_last_tasks_only(five: str, do_import: Import) -> None:

@@ -73,11 +73,11 @@ class _Export:
             self.passed_over += 1
             return
         identifier = record.identifier("id")
-        if not identifier:
-            return
-        issue = Record(record.value, label=f"issue {identifier!r}")
+        issue = Record(record.value, label=f"issue {identifier!r}" if identifier else record.label)
         dependencies = _dependencies(issue, identifier)
         self.items.append(_item(issue, identifier, dependencies))
+        if not identifier:
+            return
         if issue.text("issue_type").strip().lower() == "epic":
             self.epics.add(identifier)
         if issue.text("status").strip().lower() in _NOT_READY:
@@ -138,7 +138,8 @@ def _dependencies(record: Record, identifier: str) -> _Dependencies:
         kind = dependency.text("type").strip().lower() or BLOCKING[0]
         if kind not in (*BLOCKING, _PART_OF):
             continue
-        if dependency.has("issue_id") and dependency.identifier("issue_id") != identifier:
+        own = dependency.identifier("issue_id") if dependency.has("issue_id") else ""
+        if own and identifier and own != identifier:
             dependency.note(
                 "issue_id", "'issue_id' is another issue's", f"the line is that of {identifier!r}"
             )

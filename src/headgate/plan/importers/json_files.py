@@ -110,6 +110,18 @@ def open_source(path: Path) -> SourceFile:
     return file
 
 
+def open_noting(path: Path) -> SourceFile:
+    """Read a file that is imported with others: if it is not text, that is noted, and told with the rest.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        return open_source(path)
+    except PlanError as error:
+        return SourceFile(path=path, text="", problems=list(error.problems))
+
+
 def read_whole(file: SourceFile) -> Value | None:
     """Read a file as one JSON document; None when it is not JSON, which is noted."""
     return _document(file, file.text, first_line=1)
@@ -127,6 +139,8 @@ def read_lines(file: SourceFile) -> Iterator[Value]:
 def read_either(file: SourceFile) -> Iterator[Value]:
     """Yield the documents of a file that is one JSON document or JSON Lines; which, its first line tells."""
     lines = [line for line in file.text.split("\n") if line.strip()]
+    if not lines:
+        return
     if len(lines) > 1 and (file.path.suffix in {".jsonl", ".ndjson"} or _is_whole(lines[0])):
         yield from read_lines(file)
         return

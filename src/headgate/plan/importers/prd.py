@@ -18,8 +18,8 @@ from headgate.plan.importers.writing import ImportedPlan
 @dataclass(frozen=True, kw_only=True)
 class _Story:
     item: Item
-    rank: tuple[float, int]
-    """Stories of one rank do not wait for each other."""
+    rank: tuple[float, int] | None
+    """Stories of one rank do not wait for each other; None when it is not known, which is noted."""
 
 
 def import_prd(source: Path, *, out: Path, options: ToolPlanOptions | None = None) -> ImportedPlan:
@@ -56,11 +56,11 @@ def import_prd(source: Path, *, out: Path, options: ToolPlanOptions | None = Non
 
 def _story(value: Value, number: int) -> _Story | None:
     record = Record.of(value, label=f"story {number}")
-    identifier = "" if record is None else record.identifier("id")
-    if record is None or not identifier:
+    if record is None:
         return None
-    record = Record(value, label=f"story {identifier!r}")
-    priority = record.number("priority")
+    identifier = record.identifier("id")
+    if identifier:
+        record = Record(value, label=f"story {identifier!r}")
     item = Item(
         id=identifier,
         line=record.line,
@@ -69,7 +69,15 @@ def _story(value: Value, number: int) -> _Story | None:
         needs=tuple(Need(on=need, line=where.line) for need, where in record.identifiers("dependencies")),
         left_out="passes" if record.truth("passes") else "",
     )
-    return _Story(item=item, rank=(float("inf"), number) if priority is None else (priority, 0))
+    rank = _rank(record, number)
+    return _Story(item=item, rank=rank if identifier else None)
+
+
+def _rank(record: Record, number: int) -> tuple[float, int] | None:
+    priority = record.number("priority")
+    if priority is None:
+        return None if record.has("priority") else (float("inf"), number)
+    return (priority, 0)
 
 
 def _said(record: Record) -> Iterator[str]:
@@ -83,9 +91,11 @@ def _said(record: Record) -> Iterator[str]:
 
 def _in_order(stories: Sequence[_Story]) -> Iterator[Item]:
     """Yield the stories by rank, each waiting for those of the rank before that do not pass yet."""
+    yield from (story.item for story in stories if story.rank is None)
+    ranked = sorted((story.rank, place) for place, story in enumerate(stories) if story.rank is not None)
     before: list[Item] = []
-    for _, group in itertools.groupby(sorted(stories, key=lambda story: story.rank), lambda one: one.rank):
-        level = [story.item for story in group]
+    for _, group in itertools.groupby(ranked, lambda one: one[0]):
+        level = [stories[place].item for _, place in group]
         for item in level:
             waits = [Need(on=one.id, line=item.line) for one in before]
             yield item if item.left_out else replace(item, needs=(*item.needs, *waits))

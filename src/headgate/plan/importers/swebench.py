@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from headgate.errors import UsageError
 from headgate.plan.importers.fields import Record
-from headgate.plan.importers.json_files import SourceFile, Value, open_source, read_either
+from headgate.plan.importers.json_files import SourceFile, Value, open_noting, read_either
 from headgate.settings.problems import did_you_mean
 
+_MODEL: Final = "model_name_or_path"
 _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
 
 
@@ -72,17 +72,21 @@ def read_predictions(source: Path, *, model: str | None = None) -> tuple[SourceF
         model: Whose predictions to take, where a file has those of several.
 
     Raises:
-        UsageError: The file cannot be read, or has no predictions of that model.
-        PlanError: It is not UTF-8, or empty.
+        UsageError: The file cannot be read.
     """
-    file = open_source(source)
-    found: list[Prediction] = []
-    for number, (value, instance_id) in enumerate(_predictions_in(file), start=1):
-        record = Record.of(value, label=f"prediction {number}")
-        if record is not None and (prediction := _prediction(record, instance_id)) is not None:
-            found.append(prediction)
-    chosen = _of_model(found, model, file)
-    _refuse_twice([(one.instance_id, one.line) for one in chosen], file, "prediction of")
+    file = open_noting(source)
+    records = [
+        (record, instance_id)
+        for number, (value, instance_id) in enumerate(_predictions_in(file), start=1)
+        if (record := Record.of(value, label=f"prediction {number}")) is not None
+    ]
+    # Once one says whose it is, one that does not may be anybody's.
+    names_model = model is not None or any(_says_model(record) for record, _ in records)
+    found = [_prediction(*one, names_model=names_model) for one in records]
+    chosen = [one for one in _of_model(found, model, file) if one.instance_id]
+    for name in dict.fromkeys(one.model for one in chosen):
+        own = [(one.instance_id, one.line) for one in chosen if one.model == name]
+        _refuse_twice(own, file, "prediction of")
     if not chosen and not file.problems:
         file.note(None, "has no predictions")
     return file, chosen
@@ -97,18 +101,19 @@ def read_instances(source: Path, *, repository: str | None = None) -> tuple[Sour
 
     Raises:
         UsageError: The file cannot be read.
-        PlanError: It is not UTF-8, or empty.
     """
-    file = open_source(source)
+    file = open_noting(source)
     found: list[Instance] = []
     for number, value in enumerate(_listed(file), start=1):
         record = Record.of(value, label=f"instance {number}")
-        if record is None or not (identifier := record.identifier("instance_id")):
+        if record is None:
             continue
-        record = Record(value, label=identifier)
+        identifier = record.identifier("instance_id")
+        record = Record(value, label=identifier or record.label)
         repo = record.text("repo").strip()
         if repository is None or repo == repository:
             found.append(_instance(record, identifier, repo))
+    found = [one for one in found if one.instance_id]
     _refuse_twice([(one.instance_id, one.line) for one in found], file, "instance")
     return file, found
 
@@ -125,7 +130,7 @@ def _predictions_in(file: SourceFile) -> Iterator[tuple[Value, str]]:
 
 
 def _is_mapping(value: Value) -> bool:
-    return all(isinstance(inner, dict) for inner in value.data.values())
+    return not value.data or any(isinstance(inner, dict) for inner in value.data.values())
 
 
 def _listed(file: SourceFile) -> Iterator[Value]:
@@ -136,39 +141,47 @@ def _listed(file: SourceFile) -> Iterator[Value]:
             yield value
 
 
-def _prediction(record: Record, key: str) -> Prediction | None:
-    if key and not record.has("instance_id"):
-        if not key.strip() or not key.isprintable():
-            record.note(None, f"{key!r} is no id of an instance")
-            return None
-        identifier = key
-    else:
-        identifier = record.identifier("instance_id")
-    if not identifier:
-        return None
-    if key and identifier != key:
-        record.note("instance_id", f"'instance_id' is {identifier!r}, but it stands under {key!r}")
-    labelled = Record(record.value, label=f"prediction of {identifier}")
+def _prediction(record: Record, key: str, *, names_model: bool) -> Prediction:
+    """Read a prediction; one whose instance could not be read has an empty id."""
+    identifier = _instance_of(record, key)
+    labelled = Record(record.value, label=f"prediction of {identifier}" if identifier else record.label)
     if "model_patch" not in record.value.data:
         labelled.note(None, "'model_patch' is missing", "it must be given; null means that there is none")
     return Prediction(
         instance_id=identifier,
         line=record.line,
         patch=labelled.text("model_patch"),
-        model=labelled.text("model_name_or_path").strip(),
+        model=labelled.text(_MODEL, is_required=names_model).strip(),
     )
 
 
+def _instance_of(record: Record, key: str) -> str:
+    if not key or record.has("instance_id"):
+        identifier = record.identifier("instance_id")
+        if key and identifier and identifier != key:
+            record.note("instance_id", f"'instance_id' is {identifier!r}, but it stands under {key!r}")
+        return identifier
+    if not key.strip() or not key.isprintable():
+        record.note(None, f"{key!r} is no id of an instance")
+        return ""
+    return key
+
+
+def _says_model(record: Record) -> bool:
+    said = record.value.data.get(_MODEL)
+    return isinstance(said, str) and bool(said.strip())
+
+
 def _of_model(found: Sequence[Prediction], model: str | None, file: SourceFile) -> list[Prediction]:
-    models = list(dict.fromkeys(one.model for one in found))
-    if model is not None:
-        if model not in models:
-            which = did_you_mean(model, models)
-            raise UsageError(f"{file.path} has no predictions of {model!r}" + (f"; {which}" if which else ""))
+    """Choose one model's; where it cannot be told whose to take, that is noted, and all are looked at."""
+    models = list(dict.fromkeys(one.model for one in found if one.model))
+    if model in models:
         return [one for one in found if one.model == model]
-    if len(models) > 1:
-        shown = ", ".join(repr(one) for one in models)
-        raise UsageError(f"{file.path} has predictions of several models; say whose with --model: {shown}")
+    if model is not None and models:
+        file.note(None, f"has no predictions of {model!r}", did_you_mean(model, models))
+    elif len(models) > 1:
+        hint = f"say whose with --model: {', '.join(map(repr, models))}"
+        file.note(None, "has predictions of several models", hint)
     return list(found)
 
 

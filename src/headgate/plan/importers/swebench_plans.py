@@ -21,12 +21,14 @@ from headgate.plan.importers.json_files import SourceFile, refuse
 from headgate.plan.importers.naming import NameGiver
 from headgate.plan.importers.swebench import Instance, Prediction, read_instances, read_predictions
 from headgate.plan.importers.swebench_files import Branches, PlanFolder, PlannedFile
-from headgate.plan.importers.writing import checked, comment
-from headgate.plan.yaml_writer import write_yaml
+from headgate.plan.importers.writing import checked
+from headgate.plan.location import enclosing_root
+from headgate.plan.writer import write_document
 from headgate.settings.problems import did_you_mean
 
 DEFAULT_TEST_COMMAND: Final = "python -m pytest {tests}"
 _TESTS: Final = "{tests}"
+_TO_MEND: Final = "fail-to-pass"
 _COMPARED: Final = 500
 """Among more instances than these no similar one is looked for: that takes its time."""
 _MOST_BYTES: Final = 96 * 1024
@@ -135,6 +137,8 @@ def _check(options: SwebenchOptions) -> None:
         raise UsageError("with --instances each plan lands on a branch of its own: leave out --target")
     if options.repo is not None and not options.repo.is_dir():
         raise UsageError(f"{options.repo} is not a folder; name a repository with --repo")
+    if options.repo is not None and enclosing_root([options.repo]) is None:
+        raise UsageError(f"{options.repo} is not in a git repository; name one with --repo")
 
 
 def _paired(
@@ -143,14 +147,13 @@ def _paired(
     """Find the instance of each prediction; and tell how many are another repository's."""
     assert options.instances is not None  # noqa: S101 - asked for with instances only
     where, instances = read_instances(options.instances)
-    problems: list[Problem] = [*file.problems, *where.problems]
     known = {one.instance_id: one for one in instances}
-    if not known and not problems:
+    if not known and not where.problems:
         where.note(None, "has no instances")
-        problems += where.problems
+    problems: list[Problem] = [*file.problems, *where.problems]
     pairs = []
     others = 0
-    for prediction in predictions:
+    for prediction in predictions if known else ():
         instance = known.get(prediction.instance_id)
         if instance is None:
             message = f"there is no instance {prediction.instance_id!r} in {options.instances}"
@@ -160,13 +163,16 @@ def _paired(
             others += 1
         else:
             pairs.append((prediction, instance))
+    repositories = dict.fromkeys(instance.repo for _, instance in pairs if instance.repo)
+    if options.repo is not None and len(repositories) > 1:
+        message, hint = (
+            "has instances of several repositories",
+            f"say which with --only: {', '.join(repositories)}",
+        )
+        problems.append(Problem(file=str(where.path), line=None, message=message, hint=hint))
     refuse(problems)
-    repositories = dict.fromkeys(instance.repo for _, instance in pairs)
     if options.only is not None and not pairs:
         raise UsageError(f"no prediction is for {options.only}")
-    if options.repo is not None and len(repositories) > 1:
-        shown = ", ".join(repositories)
-        raise UsageError(f"the instances are of several repositories; say which with --only: {shown}")
     return pairs, others
 
 
@@ -209,7 +215,9 @@ def _alone(
     }
     return PlannedFile(
         name=path.stem,
-        text=comment(f"Imported from {file.path}.") + write_yaml(checked(_without_empty(data))),
+        text=write_document(
+            checked(_without_empty(data)), file=path.name, comments=[f"Imported from {file.path}."]
+        ),
         patches=patches,
     )
 
@@ -248,7 +256,7 @@ def _of_instance(
         **_head(instance.instance_id, branch, options, folder),
         "policy": {key: True for patch in patches.values() for key, has in _contents(patch).items() if has},
         "gates": {
-            **dict(_gates("fail-to-pass", instance.fail_to_pass, options)),
+            **dict(_gates(_TO_MEND, instance.fail_to_pass, options)),
             **dict(_gates("pass-to-pass", instance.pass_to_pass, options)),
             **{gate: {"run": command} for gate, command in options.gates.items()},
         },
@@ -260,12 +268,12 @@ def _of_instance(
         },
     }
     where = f" of {instance.repo}" if instance.repo else ""
-    text = (
-        comment(f"Imported from {source} and {options.instances}.")
-        + comment(f"Lands on a branch{where} that begins at the base of the instance:")
-        + comment(f"    git branch {branch} {instance.base_commit}")
-        + write_yaml(checked(_without_empty(data)))
-    )
+    comments = [
+        f"Imported from {source} and {options.instances}.",
+        f"Lands on a branch{where} that begins at the base of the instance:",
+        f"    git branch {branch} {instance.base_commit}",
+    ]
+    text = write_document(checked(_without_empty(data)), file=f"{name}.yaml", comments=comments)
     return PlannedFile(name=name, text=text, patches=patches, branch=branch, base=instance.base_commit)
 
 
@@ -283,13 +291,14 @@ def _contents(patch: bytes) -> dict[str, bool]:
     return {"binary": contents.binary, "submodules": contents.submodules}
 
 
-def _gates(name: str, tests: Sequence[str], options: SwebenchOptions) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield gates for tests, as many as their command lines need."""
+def _gates(name: str, tests: Sequence[str], options: SwebenchOptions) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield gates for tests, as many as their command lines need; those that fail now are to be mended."""
+    is_red = {"red_on_base": True} if name == _TO_MEND else {}
     parts = list(_parted([shlex.quote(test) for test in tests]))
     digits = len(str(len(parts)))
     for number, part in enumerate(parts, start=1):
         gate = name if len(parts) == 1 else f"{name}-{number:0{digits}}"
-        yield gate, {"run": options.test_command.replace(_TESTS, " ".join(part))}
+        yield gate, {"run": options.test_command.replace(_TESTS, " ".join(part)), **is_red}
 
 
 def _parted(words: Sequence[str]) -> Iterator[list[str]]:

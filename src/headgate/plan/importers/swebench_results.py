@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from headgate.errors import OutsideFaultError, Problem, UsageError
 from headgate.plan.importers.fields import Record
-from headgate.plan.importers.json_files import Value, open_source, read_whole, refuse
+from headgate.plan.importers.json_files import Value, open_noting, read_whole, refuse
 from headgate.plan.importers.swebench import read_instances, read_predictions
 from headgate.plan.importers.writing import refuse_existing
 from headgate.reasons import ReasonCode
@@ -112,9 +112,9 @@ def _files(runs: Sequence[Path]) -> list[Path]:
 
 def _verdicts(path: Path, problems: list[Problem]) -> dict[str, _Verdict]:
     """Read a report: the workstreams' titles are the instances."""
-    file = open_source(path)
+    file = open_noting(path)
     found: dict[str, _Verdict] = {}
-    report = read_whole(file)
+    report = read_whole(file) if file.text else None
     record = None if report is None else Record.of(report, label="the report")
     if record is not None and not (record.has("run_id") and record.has("workstreams")):
         record.note(None, "this is no report of a run", "`headgate run PLAN --json` prints one")

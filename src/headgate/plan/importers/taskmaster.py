@@ -45,9 +45,9 @@ def import_taskmaster(
     if found is not None:
         name, tasks = _list_of(found, tag)
     raw = [] if tasks is None else list(_tasks_of(tasks))
-    known = {one.id for one in raw}
+    known = {one.id for one in raw if one.id}
     items = [_item(one, known) for one in raw]
-    deferred = [one.id for one in raw if one.status == "deferred"]
+    deferred = [one.id for one in raw if one.id and one.status == "deferred"]
     todos = todo_list(
         items,
         file=file,
@@ -60,7 +60,10 @@ def import_taskmaster(
 
 @dataclass(frozen=True, kw_only=True)
 class _Task:
-    """A task or subtask as it is written, and which one it is a part of."""
+    """A task or subtask as it is written, and which one it is a part of.
+
+    One whose id could not be read has an empty one, and so have its subtasks: nobody can name them.
+    """
 
     record: Record
     id: str
@@ -98,14 +101,15 @@ def _tasks_of(tasks: Value, whole: _Task | None = None) -> Iterator[_Task]:
             tasks.file.note(tasks.line, "the tasks must be a list")
         return
     for number, value in enumerate(tasks.each(), start=1):
-        label = f"task {number}" if whole is None else f"subtask {number} of {whole.id}"
+        label = f"task {number}"
+        if whole is not None:
+            label = f"subtask {number} of {whole.id or whole.record.label}"
         record = Record.of(value, label=label)
-        identifier = "" if record is None else record.identifier("id")
-        if record is None or not identifier:
+        if record is None:
             continue
-        if whole is not None and not identifier.startswith(f"{whole.id}."):
-            identifier = f"{whole.id}.{identifier}"
-        record = Record(value, label=f"task {identifier!r}")
+        identifier = _within(whole, record.identifier("id"))
+        if identifier:
+            record = Record(value, label=f"task {identifier!r}")
         task = _Task(
             record=record,
             id=identifier,
@@ -116,6 +120,15 @@ def _tasks_of(tasks: Value, whole: _Task | None = None) -> Iterator[_Task]:
         yield task
         if "subtasks" in value.data:
             yield from _tasks_of(value.at("subtasks"), task)
+
+
+def _within(whole: _Task | None, identifier: str) -> str:
+    """Return the id in full; empty when it, or that of the whole, is not known."""
+    if whole is None or not identifier:
+        return identifier
+    if not whole.id:
+        return ""
+    return identifier if identifier.startswith(f"{whole.id}.") else f"{whole.id}.{identifier}"
 
 
 def _item(task: _Task, known: Collection[str]) -> Item:
@@ -129,6 +142,7 @@ def _item(task: _Task, known: Collection[str]) -> Item:
         needs=tuple(
             Need(on=_meant_by(need, task, known), line=where.line)
             for need, where in record.identifiers("dependencies")
+            if task.whole != ""  # else it cannot be told which siblings it means
         ),
         whole=task.whole,
         left_out=_LEFT_OUT.get(task.status, ""),

@@ -29,7 +29,8 @@ class Item:
     """One thing of a list, open or not.
 
     Args:
-        id: What the other tool calls it.
+        id: What the other tool calls it; empty when that could not be read, which is noted: then it is no
+            task, and only looked at for what else is wrong with it.
         line: Where it begins.
         title: One line; may be empty.
         text: All that is said about it, besides the title.
@@ -117,15 +118,16 @@ class _Lister:
     def __init__(
         self, items: Sequence[Item], *, file: SourceFile, kind: str, wholes: frozenset[str] | None
     ) -> None:
-        self._file, self._kind = file, kind
+        self._file, self._kind, self._all = file, kind, items
         self._items = self._unique(items)
-        self._refuse_circles({key: self._whole_of(one) for key, one in self._items.items()}, "are parts of")
+        nested = {key: self._whole_of(one) for key, one in self._items.items()}
+        self._refuse_circles(nested, "are parts of")
+        endless = {key for circle in circles(nested) for key in circle}
         self._parts: dict[str, list[str]] = {}
-        if not file.problems:
-            for key, one in self._items.items():
-                for whole in self._whole_of(one):
-                    if wholes is None or whole in wholes:
-                        self._parts.setdefault(whole, []).append(key)
+        for key, outer in nested.items():
+            for whole in outer:
+                if key not in endless and (wholes is None or whole in wholes):
+                    self._parts.setdefault(whole, []).append(key)
 
     def listed(self, titles: Mapping[str, str], notes: Sequence[str]) -> TodoList:
         todos: list[Todo] = []
@@ -138,15 +140,16 @@ class _Lister:
                 todos.append(Todo(item=one, prompt=self._prompt(one), needs=tuple(self._needs(one))))
             elif not self._open_parts(one.id):
                 left_out.append(f"{one.heading} (nothing of it is open)")
-        for one in self._items.values():
+        for one in self._all:
             self._judge_needs(one)
-        if not self._file.problems:
-            self._refuse_circles({todo.item.id: todo.needs for todo in todos}, "wait for")
+        self._refuse_circles({todo.item.id: todo.needs for todo in todos}, "wait for")
         return TodoList(todos=todos, titles=titles, left_out=left_out, notes=notes)
 
     def _unique(self, items: Sequence[Item]) -> dict[str, Item]:
         found: dict[str, Item] = {}
         for one in items:
+            if not one.id:
+                continue
             first = found.setdefault(one.id, one)
             if first is not one:
                 self._file.note(
@@ -184,7 +187,8 @@ class _Lister:
         seen: set[str] = set()
         for level in (one, *self._wholes(one)):
             own = set(self._open_parts(level.id)) if level is not one else set()
-            for need in level.needs:
+            outer = {whole.id for whole in self._wholes(level)}
+            for need in (need for need in level.needs if need.on not in outer):
                 for key in self._meant_by(need.on):
                     if key not in seen and key not in own:
                         seen.add(key)
@@ -198,15 +202,16 @@ class _Lister:
 
     def _judge_needs(self, one: Item) -> None:
         inside = {whole.id for whole in self._wholes(one)}
+        who = f"{self._kind} {one.id!r}" if one.id else f"this {self._kind}"
         for need in one.needs:
             if need.on not in self._items:
                 self._file.note(
                     need.line,
-                    f"{self._kind} {one.id!r} waits for {need.on!r}, which is not there",
+                    f"{who} waits for {need.on!r}, which is not there",
                     did_you_mean(need.on, self._items) if len(self._items) <= _COMPARED else "",
                 )
             elif need.on in inside and not self._why_left_out(one):
-                message = f"{self._kind} {one.id!r} waits for {need.on!r}, which it is a part of"
+                message = f"{who} waits for {need.on!r}, which it is a part of"
                 self._file.note(need.line, message, "the whole is done when its parts are")
 
     def _prompt(self, one: Item) -> str:

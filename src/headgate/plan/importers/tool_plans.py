@@ -9,10 +9,10 @@ from headgate.errors import OutsideFaultError, UsageError
 from headgate.plan.importers.json_files import SourceFile
 from headgate.plan.importers.naming import NameGiver
 from headgate.plan.importers.todo import Todo, TodoList
-from headgate.plan.importers.writing import ImportedPlan, checked, comment, refuse_existing
+from headgate.plan.importers.writing import ImportedPlan, checked, refuse_existing
 from headgate.plan.model import Landing, Overlap, Preset
 from headgate.plan.order import circles
-from headgate.plan.yaml_writer import write_yaml
+from headgate.plan.writer import write_document
 from headgate.settings.problems import did_you_mean
 
 DEFAULT_TOOL: Final = "claude"
@@ -96,7 +96,7 @@ def write_tool_plan(
         **{key: value for key, value in head.items() if value},
         "workstreams": workstreams,
     }
-    _write(out, comment(f"Imported from {file.path}.") + write_yaml(checked(data)))
+    _write(out, write_document(checked(data), file=out.name, comments=[f"Imported from {file.path}."]))
     return ImportedPlan(
         path=out,
         patches=None,

@@ -14,7 +14,8 @@ from headgate.errors import OutsideFaultError, UsageError
 from headgate.plan.importers.diffs import contents_of
 from headgate.plan.importers.entries import Entry
 from headgate.plan.model import Landing, Plan
-from headgate.plan.yaml_writer import write_yaml
+from headgate.plan.reader import is_json
+from headgate.plan.writer import write_document
 from headgate.settings.problems import findings
 
 _SLUG: Final = 48
@@ -78,7 +79,7 @@ def write_plan(
         entries: The series, in order; those without a diff are left out and told.
         out: The plan file to write; the patches go beside it into ``<stem>.patches/``.
         source: The series' name for people.
-        comments: Lines for the head of the plan.
+        comments: Lines for the head of the plan; JSON has no comments, so there they are notes.
         options: What else the plan says.
 
     Raises:
@@ -99,7 +100,7 @@ def write_plan(
         if not written.tasks:
             raise UsageError(f"no diff found in {source}: there are no patches to import")
         data = _plan(written, source, options)
-        text = "".join(map(comment, comments)) + write_yaml(checked(data))
+        text = write_document(checked(data), file=out.name, comments=comments)
         half_done.rename(patches)
         out.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
@@ -112,7 +113,7 @@ def write_plan(
         tasks=len(written.tasks),
         workstreams=len(data["workstreams"]),
         skipped=tuple(written.skipped),
-        notes=tuple(written.notes()),
+        notes=(*written.notes(), *(comments if is_json(out.name) else ())),
     )
 
 
@@ -211,11 +212,6 @@ def _check(options: ImportOptions) -> None:
         raise UsageError("--gate-last must be at least 0")
     if options.gate_last is not None and not options.gates:
         raise UsageError("--gate-last says where gates run, but there are none; add --gate NAME=COMMAND")
-
-
-def comment(line: str) -> str:
-    """Return a line of the plan's head; what would end the comment is shown as `?`."""
-    return f"# {''.join(letter if letter.isprintable() else '?' for letter in line)}\n"
 
 
 def refuse_existing(*paths: Path) -> None:
