@@ -515,6 +515,7 @@ class Headgate:
                 now=self.clock.now(),
                 is_alive=self._is_at_work(conn, newest),
                 patience=Patience.of(self.settings),
+                reviewers=self.settings.policy.reviewers or 0,
             )
 
     def close(self) -> None:

@@ -97,6 +97,47 @@ def test_what_landed_and_what_did_not_are_told_apart_with_the_reason() -> None:
     ]
 
 
+def test_only_patches_that_landed_are_counted_as_patches() -> None:
+    """A command and a point without work are no patches; one that was taken back later did land."""
+    tasks = [
+        a_task("parser/deploy", patch=None),
+        a_task("parser/point", patch=None),
+        a_task("parser/a"),
+        a_task("parser/b", patch="rolled_back"),
+        a_task("parser/c", "failed", patch="quarantined", reason=a_reason()),
+    ]
+    lines = [" ".join(line.split()) for line in printed(a_report([a_stream("parser")], tasks)).splitlines()]
+    assert "✔ parser 2 aaaaaaaaaa Title of parser" in lines
+
+
+def test_gates_that_were_lost_are_told_apart_from_those_that_failed() -> None:
+    """Only where there are any."""
+    report = a_report([a_stream("parser")], [a_task("parser/a")])
+    assert "lost" not in printed(report)
+    report["gates"] |= {"run": 20, "lost": 8}
+    assert "20 gates run, 11 passed, 1 failed, 8 lost without a verdict" in printed(report)
+
+
+def test_what_the_tools_have_cost_is_told_with_the_budget() -> None:
+    """Where they said what they cost."""
+    report = a_report([a_stream("parser")], [a_task("parser/a")])
+    assert "cost" not in printed(report)
+    report["cost"] = {"spent_usd": 0.25, "budget_usd": None, "used_up": False}
+    assert "the tools have cost $0.25\n" in printed(report)
+    report["cost"] = {"spent_usd": 0.25, "budget_usd": 0.5, "used_up": False}
+    assert "the tools have cost $0.25; the plan's budget is $0.50" in printed(report)
+
+
+@pytest.mark.parametrize("is_used_up", [True, False])
+def test_a_run_that_its_budget_stopped_says_how_to_go_on(is_used_up: bool) -> None:
+    """To resume it without a larger one would stop it at once."""
+    report = a_report([a_stream("parser", "executing")], [], state="running") | {"alive": False}
+    report["cost"] = {"spent_usd": 0.5, "budget_usd": 0.5, "used_up": is_used_up}
+    shown = printed(report, width=200)
+    assert ("`headgate resume run_1 --budget-usd N` goes on" in shown) is is_used_up
+    assert ("`headgate resume run_1` goes on" in shown) is not is_used_up
+
+
 def test_a_tool_that_gave_nothing_is_pointed_to() -> None:
     """What it printed can be shown, beside a patch that was refused."""
     tasks = [

@@ -1,10 +1,21 @@
 """Patches that people have to approve before they are applied."""
 
+import asyncio
+from pathlib import Path
+
+from factories import GitRepo
+from headgate.bootstrap import Headgate
+from headgate.db.dao import patches
+from headgate.ids import PatchId
 from headgate.orchestrator import messages as msg
 from headgate.orchestrator.core import Core
+from headgate.orchestrator.progress import SilentListener
+from headgate.orchestrator.run_orchestrator import ASK_INTERVAL
+from headgate.plan.loader import load_plan
 from headgate.plan.model import TaskKind
 from headgate.state.patch_ledger import PatchState
 from headgate.state.run import RunState
+from landing import write_plan
 from orchestrator.test_core import World, outcome_of, picture_of, plan_of
 
 
@@ -43,6 +54,50 @@ def test_a_patch_waits_until_as_many_have_approved_it_as_have_to() -> None:
     assert not core.unapproved
     assert outcome_of(core)[0] == "succeeded"
     assert core.run.tip.tree == "base|base+t1+t2"
+
+
+def test_it_is_known_how_many_people_a_patch_waits_for() -> None:
+    """The stricter of plan and settings counts; what waits for nobody wants none."""
+    _, core = begun(2, settings=3)
+    (first, _) = core.unapproved
+    assert core.approvals_wanted(first) == ("a/t1", 3)
+    assert core.approvals_wanted(PatchId("patch_none")) == ("", 0)
+
+
+class Reviewers(SilentListener):
+    """Two people who read that a patch waits; the second approves it some looks later than the first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.heard: list[str] = []
+        self._folder = folder
+
+    def notice(self, text: str) -> None:
+        """Approve what waits."""
+        self.heard.append(text)
+        if len(self.heard) == 1:
+            self._approve("ada")
+            asyncio.get_running_loop().call_later(2.5 * ASK_INTERVAL.total_seconds(), self._approve, "bob")
+
+    def _approve(self, name: str) -> None:
+        with Headgate.open(self._folder) as headgate:
+            with headgate.database.read() as conn:
+                (patch,) = patches.listed(conn)
+            headgate.approve_patch(patch.id, message="", operator=name)
+
+
+def test_people_are_told_that_a_run_waits_for_them(repo: GitRepo, tmp_path: Path) -> None:
+    """Once, with the patch, how many are missing, and what to type."""
+    repo.commit({"a.txt": "1\n"})
+    streams = {"w": {"tasks": {"t": {"patch": "p"}}}}
+    plan = {"repo": str(repo.path), "policy": {"reviewers": 2}, "workstreams": streams}
+    path = write_plan(tmp_path / "plan", plan, {"p": repo.diff_of({"a.txt": "2\n"})})
+    reviewers = Reviewers(repo.path)
+    loaded = load_plan(path)
+    with Headgate.for_plan(loaded) as headgate:
+        state = headgate.execute(headgate.admit(loaded), workers=1, listener=reviewers)
+    assert state is RunState.SUCCEEDED
+    assert reviewers.heard[0] == "w/t waits for 2 more approvals: `headgate patch approve w/t`"
+    assert [text for text in reviewers.heard if "waits for" in text] == reviewers.heard[:1]
 
 
 def test_the_settings_may_want_more_than_the_plan() -> None:

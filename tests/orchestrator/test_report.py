@@ -1,5 +1,6 @@
 """The report of a run, derived from what the database says."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from headgate.db.dao import gates, patches, runs, tasks, verdicts, workers, workstreams
-from headgate.db.dao.gates import GateRow
+from headgate.db.dao import approvals, gates, patches, runs, tasks, tool_runs, verdicts, workers, workstreams
+from headgate.db.dao.approvals import Approval
+from headgate.db.dao.gates import NO_VERDICT, GateRow
 from headgate.db.dao.patches import PatchRow
 from headgate.db.dao.runs import RunRow
 from headgate.db.dao.tasks import TaskRow
+from headgate.db.dao.tool_runs import MICROS, ToolRun
 from headgate.db.dao.verdicts import Evidence
 from headgate.db.dao.workers import WorkerRow
 from headgate.db.dao.workstreams import WorkstreamRow
@@ -22,6 +25,7 @@ from headgate.errors import UnknownEntityError
 from headgate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
 from headgate.orchestrator.report import run_report
 from headgate.orchestrator.stuck import Patience
+from headgate.plan.model import Plan
 from headgate.reasons import Reason, ReasonCode
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -114,7 +118,8 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
                 "stuck": None,
             }
         ],
-        "gates": {"run": 0, "reused": 0, "passed": 0, "failed": 0, "flaky": 0},
+        "gates": {"run": 0, "reused": 0, "passed": 0, "failed": 0, "flaky": 0, "lost": 0},
+        "cost": None,
         "seconds": None,
         "created_at": "2026-01-01T12:00:00.000Z",
         "started_at": None,
@@ -196,7 +201,83 @@ def test_gates_are_counted_by_what_they_said_and_verdicts_by_their_reuse(conn: C
             created_at=NOW,
         )
         verdicts.attach(conn, evidence)
-    assert run_report(conn, RUN)["gates"] == {"run": 3, "reused": 1, "passed": 2, "failed": 1, "flaky": 1}
+    counts = {"run": 3, "reused": 1, "passed": 2, "failed": 1, "flaky": 1, "lost": 0}
+    assert run_report(conn, RUN)["gates"] == counts
+
+
+@pytest.mark.parametrize("fault", sorted(NO_VERDICT))
+def test_a_gate_that_was_ended_without_a_verdict_is_counted_as_lost(conn: Connection, fault: str) -> None:
+    """It did not fail, though its state on record is that; a gate that a signal ended did."""
+    for id_, why in (("gate_1", fault), ("gate_2", "signal")):
+        row = GateRow(id=GateId(id_), run_id=RUN, workstream_id=STREAM, name="unit", tree=NEW)
+        gates.insert_many(conn, [row], at=NOW)
+        take(conn, gates.start(gates.get(conn, id_)))
+        take(conn, gates.fail(gates.get(conn, id_), exit_code=-1, output="", fault=why))
+    counts = {"run": 2, "reused": 0, "passed": 0, "failed": 1, "flaky": 0, "lost": 1}
+    assert run_report(conn, RUN)["gates"] == counts
+
+
+def spend(conn: Connection, attempt: int, cost: float | None) -> None:
+    """Arrange an attempt of a tool that has ended."""
+    micros = None if cost is None else round(cost * MICROS)
+    ended = ToolRun(
+        task_id=TASK, attempt=attempt, run_id=RUN, tool="t", outcome="patch", cost_micros=micros, ended_at=NOW
+    )
+    tool_runs.record(conn, [ended])
+
+
+def test_what_the_tools_have_cost_is_told_where_they_say_so(conn: Connection) -> None:
+    """Nothing is claimed of tools that do not; without a budget nothing is used up."""
+    spend(conn, 1, None)
+    assert run_report(conn, RUN)["cost"] is None
+    spend(conn, 2, 0.25)
+    spend(conn, 3, 0.5)
+    assert run_report(conn, RUN)["cost"] == {"spent_usd": 0.75, "budget_usd": None, "used_up": False}
+
+
+def test_a_run_whose_budget_is_used_up_waits_for_a_larger_one(conn: Connection) -> None:
+    """To resume it with the budget of its plan would stop it at once."""
+    runs.ROWS.set_column(conn, RUN, "plan", json.dumps({"budget_usd": 0.3}))
+    spend(conn, 1, 0.2)
+    report = run_report(conn, RUN, is_alive=False)
+    assert report["cost"] == {"spent_usd": 0.2, "budget_usd": 0.3, "used_up": False}
+    assert report["waiting"]["until"] == "`headgate resume run_1`"
+    spend(conn, 2, 0.1)
+    report = run_report(conn, RUN, is_alive=False)
+    assert report["cost"] == {"spent_usd": 0.3, "budget_usd": 0.3, "used_up": True}
+    assert (report["waiting"]["for"], report["waiting"]["until"]) == (
+        "a larger budget",
+        "`headgate resume run_1 --budget-usd N`",
+    )
+
+
+@pytest.mark.parametrize(("settings", "given", "missing"), [(0, 0, 2), (0, 1, 1), (3, 1, 2)])
+def test_the_people_who_have_still_to_approve_a_patch_are_counted(
+    conn: Connection, settings: int, given: int, missing: int
+) -> None:
+    """The plan's policy or the settings', whichever is stricter, less those who have."""
+    tasks_ = {"a": {"tool": "t", "prompt": "p"}}
+    plan = Plan.model_validate(
+        {
+            "headgate": 1,
+            "name": "trial",
+            "policy": {"reviewers": 2},
+            "tools": {"t": {"run": "true"}},
+            "workstreams": {"ws": {"tasks": tasks_}},
+        }
+    )
+    runs.ROWS.set_column(conn, RUN, "plan", json.dumps(plan.as_json()))
+    patch = a_patch(conn, "patch_1")
+    take(conn, patches.validate(patch))
+    take(conn, tasks.queue(tasks.get(conn, TASK)))
+    workers.insert_many(conn, [WorkerRow(id=WorkerId("wrk_1"), name="w")], at=NOW)
+    take(conn, tasks.start(tasks.get(conn, TASK), worker_id="wrk_1", attempt=1))
+    take(conn, tasks.produced(tasks.get(conn, TASK)))
+    for number in range(given):
+        approvals.add(conn, Approval(patch_id=patch.id, operator=f"p{number}", created_at=NOW))
+    (task,) = run_report(conn, RUN, is_alive=True, reviewers=settings)["tasks"]
+    plural = "s" * (missing > 1)
+    assert task["waiting"]["for"] == f"{missing} more approval{plural}: `headgate patch approve ws/a`"
 
 
 def test_an_unknown_run_is_refused(conn: Connection) -> None:

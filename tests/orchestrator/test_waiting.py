@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from database_factories import make_gate, make_patch, make_run, make_task, make_workstream
+from headgate.db.dao.breakers import BreakerRow
 from headgate.db.dao.entity import EntityRow
 from headgate.db.dao.gates import GateRow
 from headgate.db.dao.patches import PatchRow
@@ -16,6 +17,7 @@ from headgate.db.dao.tasks import TaskRow
 from headgate.db.dao.workstreams import WorkstreamRow
 from headgate.orchestrator.waiting import RunRows, Waiting, why_waiting
 from headgate.reasons import Reason, ReasonCode
+from headgate.state.circuit_breaker import BreakerState
 from headgate.state.gate import GateState
 from headgate.state.machines import MACHINES
 from headgate.state.patch_ledger import PatchState
@@ -56,6 +58,7 @@ def of(
     needs: Mapping[str, Sequence[str]] | None = None,
     landing: Sequence[str] = (),
     is_alive: bool = True,
+    **more: Any,
 ) -> dict[str, Waiting]:
     """Ask why the rows wait."""
     given = RunRows(
@@ -66,6 +69,7 @@ def of(
         gates=[row for row in rows if isinstance(row, GateRow)],
         landing=landing,
         needs=needs or {},
+        **more,
     )
     return why_waiting(given, is_alive=is_alive)
 
@@ -238,6 +242,43 @@ def test_a_workstream_that_lands_names_its_gates_then_the_branch() -> None:
     assert answers[patch.id].what == "its workstream parser (validating)"
     landing = of(stream, patch, merged, landing=[stream.id])[stream.id]
     assert (landing.what, landing.until) == ("main to be moved to it", "git has moved the branch")
+
+
+def test_a_workstream_whose_patch_nobody_approved_waits_for_people() -> None:
+    """It does not work; who is behind that patch in its lane changes nothing, but who runs does."""
+    stream = a_stream()
+    first, second = a_task(stream, "a", TaskState.VALIDATING), a_task(stream, "b", TaskState.VALIDATING)
+    patch, behind = a_patch(first, PatchState.VALIDATED), a_patch(second, PatchState.QUEUED)
+    answers = of(stream, first, second, patch, behind, approvals_missing={patch.id: 2})
+    told = answers[stream.id]
+    assert told.what == "2 more approvals: `headgate patch approve parser/a`"
+    assert (told.until, told.kind, told.is_moving) == ("it is approved", "approvals", False)
+    assert (answers[first.id].what, answers[patch.id].what) == (told.what, told.what)
+    assert not answers[second.id].is_moving
+    running = a_task(stream, "c", TaskState.RUNNING)
+    assert of(stream, first, patch, running)[stream.id].is_moving
+    judged = a_patch(second, PatchState.APPLIED)
+    assert of(stream, first, patch, second, judged)[stream.id].is_moving
+
+
+def test_a_workstream_waits_for_what_holds_its_first_task() -> None:
+    """A tool that is left alone is no lack of workers; another task that could begin does lack one."""
+    plan = {
+        "headgate": 1,
+        "name": "x",
+        "tools": {"sh": {"run": "true"}},
+        "workstreams": {"parser": {"tasks": {"a": {"tool": "sh", "prompt": "p"}, "b": {"command": "true"}}}},
+    }
+    stream = a_stream(state=WorkstreamState.READY)
+    held = a_task(stream, "a", TaskState.QUEUED, kind="tool")
+    free = a_task(stream, "b", TaskState.QUEUED, kind="command")
+    run = replace(RUN, plan=plan)
+    tripped = [BreakerRow(id="brk_1", tool="sh", state=BreakerState.OPEN, opened_at=NOW)]
+    answers = of(stream, held, run=run, breakers=tripped)
+    assert answers[stream.id].kind == answers[held.id].kind == "the tool sh"
+    assert answers[stream.id].what == answers[held.id].what
+    assert of(stream, held, run=run)[stream.id].until == "a worker is free"
+    assert of(stream, held, free, run=run, breakers=tripped)[stream.id].until == "a worker is free"
 
 
 def test_the_run_waits_for_its_workstreams() -> None:

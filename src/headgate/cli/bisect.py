@@ -57,7 +57,7 @@ def _range(headgate: "Headgate", what: str, run: str | None) -> tuple[RunId, str
     """Find out what is to be searched.
 
     Raises:
-        UsageError: There is no run, or the workstream has not landed.
+        UsageError: There is no run, the range has no commits, or the workstream has not landed.
     """
     from headgate.cli.status import run_named
     from headgate.db.dao import intents, lookup, runs, workstreams
@@ -71,7 +71,9 @@ def _range(headgate: "Headgate", what: str, run: str | None) -> tuple[RunId, str
         if ".." in what:
             old, _, new = what.partition("..")
             end = new.strip(".") or runs.get(conn, run_id).target_ref
-            return RunId(run_id), repository.resolve_commit(old), repository.resolve_commit(end)
+            ends = repository.resolve_commit(old or "HEAD"), repository.resolve_commit(end)
+            _see_to_order(headgate, what, *ends)
+            return RunId(run_id), *ends
         found = lookup.find(conn, what, kinds=["workstream"], run_id=run_id)
         row = workstreams.get(conn, found.id)
         landing = next(
@@ -80,6 +82,23 @@ def _range(headgate: "Headgate", what: str, run: str | None) -> tuple[RunId, str
     if row.landed_commit is None or landing is None or landing.old is None:
         raise UsageError(f"workstream {row.name} has not landed anything, so there is nothing to search")
     return RunId(row.run_id), landing.old, row.landed_commit
+
+
+def _see_to_order(headgate: "Headgate", what: str, old: str, new: str) -> None:
+    """Refuse a range in which nothing can have begun to fail.
+
+    Raises:
+        UsageError: It is empty, reversed, or its ends lie on different branches.
+    """
+    is_ancestor, said = headgate.repository.is_ancestor, f"the range {safe(what)} has no commits"
+    if old == new:
+        raise UsageError(f"{said}: both of its ends are {old[:10]}; begin it earlier")
+    if is_ancestor(new, old):
+        raise UsageError(f"{said}, it is reversed: {new[:10]} comes before {old[:10]}; say OLD..NEW")
+    if not is_ancestor(old, new):
+        raise UsageError(
+            f"the range {safe(what)} leads nowhere: {old[:10]} is not in the history of {new[:10]}"
+        )
 
 
 def _told(headgate: "Headgate", found: "Search") -> dict[str, Any]:

@@ -8,9 +8,11 @@ import typer
 from headgate.cli.output import console, count, local_time, print_json, print_table, reason_line, safe, table
 from headgate.cli.run import operator_name
 from headgate.cli.status import AsJson, opened_for_reading, print_no_runs
-from headgate.errors import UsageError
+from headgate.errors import UnknownEntityError, UsageError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from headgate.db.dao.breakers import BreakerRow
 
 app = typer.Typer(help="See which tools are left alone, and decide it by hand.", no_args_is_help=True)
@@ -76,6 +78,31 @@ def breaker_json(row: "BreakerRow") -> dict[str, Any]:
     }
 
 
+def _see_to_name(conn: "Connection", tool: str) -> None:
+    """Refuse the name of a tool that no run has ever had, and that is no preset's: it is mistyped.
+
+    Raises:
+        UnknownEntityError: It is.
+    """
+    import difflib
+
+    from headgate.db.dao import breakers, runs
+    from headgate.tools.presets import PRESETS
+
+    known = {str(preset) for preset in PRESETS} | {row.tool for row in breakers.all_of(conn)}
+    if tool in known:
+        return
+    known |= runs.tools(conn)
+    if tool not in known:
+        near = difflib.get_close_matches(tool, sorted(known), n=3)
+        hint = (
+            f"did you mean {' or '.join(map(safe, near))}?" if near else "`headgate tools list` has presets"
+        )
+        raise UnknownEntityError(
+            tool, f"no run here has a tool {safe(tool)!r}, and no preset is called so; {hint}"
+        )
+
+
 def _cooldown(row: "BreakerRow") -> timedelta:
     return timedelta(milliseconds=row.cooldown_ms)
 
@@ -87,6 +114,8 @@ def _by_hand(what: str, tool: str, reason: str, operator: str | None, *, as_json
         raise UsageError("a tool's name and --reason must not be empty")
     by = operator or operator_name()
     with Headgate.open(create=False) as headgate:
+        with headgate.database.read() as conn:
+            _see_to_name(conn, tool)
         row = headgate.override_breaker(what, tool, reason=reason, operator=by)
     if as_json:
         print_json(breaker_json(row))

@@ -1,5 +1,6 @@
 """``headgate events``: the history of everything, or of one thing."""
 
+import shlex
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -58,8 +59,10 @@ _OTHER_TYPES: Final = (
     "manual_override",
     "on_rollback",
     "on_rollback_failed",
+    "patch_approved",
     "rollback",
     "rollback_refused",
+    "stuck",
     "warning",
 )
 """Types that are no change of state."""
@@ -290,14 +293,24 @@ def _cells(event: "Event", names: "Mapping[str, str]") -> "tuple[str, str, Text,
     else:
         change = Text(safe(event.event_type), SEVERITY_STYLES.get(event.severity, ""))
     who = f" ({safe(event.operator)})" if event.operator else ""
-    why = reason_line(event.reason)
     return (
         short_time(event.timestamp),
         _what(event, names),
         change,
-        f"{safe(event.trigger or '')}{who}",
-        why,
+        f"{safe(event.trigger or '')}{who}".strip(),
+        _why(event),
     )
+
+
+def _why(event: "Event") -> str:
+    """Say why it happened; of a command that was run, which one, and of what is stuck, since when."""
+    facts = event.metadata
+    said = [reason_line(event.reason)]
+    if command := facts.get("command"):
+        said.append(safe(command if isinstance(command, str) else shlex.join(map(str, command))))
+    if event.event_type == "stuck" and "since" in facts:
+        said.append(f"has not moved since {safe(str(facts['since']))}")
+    return ": ".join(part for part in said if part)
 
 
 def _what(event: "Event", names: "Mapping[str, str]") -> str:

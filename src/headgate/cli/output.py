@@ -46,6 +46,7 @@ STATE_STYLES: Final[dict[str, str]] = {
     "retrying": "yellow",
     "stuck": "yellow",
     "skipped": "yellow",
+    "lost": "yellow",
     "blocked": "yellow",
     "dropped": "yellow",
     "apply_failed": "yellow",
@@ -253,11 +254,14 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def reason_line(reason: "Reason | Mapping[str, Any] | None") -> str:
-    """Write a reason as ``code: message``, safe to print; empty when there is none."""
+    """Write a reason as ``code: message``, safe to print; empty when there is none.
+
+    What people decide has a message and no code; whatever else is missing is left out, too.
+    """
     if reason is None:
         return ""
     value = reason if not hasattr(reason, "as_json") else reason.as_json()
-    return f"{value['code']}: {safe(value['message'])}"
+    return ": ".join(safe(str(value[part])) for part in ("code", "message") if value.get(part))
 
 
 def fail(message: str, *, stream: IO[str] | None = None) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from headgate.cli.output import (
     STATE_STYLES,
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from headgate.db.dao.gates import GateRow
     from headgate.db.dao.patches import PatchRow
     from headgate.events import Event
+
+
+_HAPPENED: Final = {"patch_approved": "approved", "manual_override": "override"}
+"""What people are told of what is no change of state, where its type would not do."""
 
 
 def task_names(conn: "Connection", rows: Sequence["PatchRow"]) -> Mapping[str, str]:
@@ -112,6 +116,7 @@ def _gate_json(gate: "GateRow", logs: Path, without: set[str | None]) -> dict[st
         "seconds": None if gate.duration_ms is None else gate.duration_ms / 1000,
         "attempts": gate.attempts,
         "is_flaky": gate.is_flaky,
+        "is_lost": gate.is_lost,
         "fault": gate.fault,
         "tree": gate.tree,
         "log": str(logs / gate.log_path) if gate.log_path else None,
@@ -120,13 +125,15 @@ def _gate_json(gate: "GateRow", logs: Path, without: set[str | None]) -> dict[st
 
 
 def history_json(event: "Event") -> dict[str, Any]:
-    """Give a change of state in the public JSON form of histories."""
+    """Give a change of state, or what somebody decided, in the public JSON form of histories."""
     return {
         "at": event.timestamp,
+        "type": event.event_type,
         "from": event.from_state,
         "to": event.to_state,
         "trigger": event.trigger,
         "operator": event.operator,
+        "reason": None if event.reason is None else dict(event.reason),
     }
 
 
@@ -189,12 +196,12 @@ def _print_gates(out: "Console", gates: Sequence[Mapping[str, Any]]) -> None:
     grid = table("  gate", "judged", "state", "exit", "took")
     for gate in gates:
         took = "-" if gate["seconds"] is None else duration(gate["seconds"])
-        state = state_text(gate["state"]).append(_tries(gate), style="yellow")
-        code = "-" if gate["exit_code"] is None else str(gate["exit_code"])
+        state = state_text("lost" if gate["is_lost"] else gate["state"]).append(_tries(gate), style="yellow")
+        code = "-" if gate["exit_code"] is None or gate["is_lost"] else str(gate["exit_code"])
         grid.add_row(f"  {safe(gate['name'])}", gate["judged"], state, code, took)
     print_table(out, grid)
     for gate in gates:
-        if gate["state"] == "FAILED" and gate["output"]:
+        if gate["state"] == "FAILED" and gate["output"] and not gate["is_lost"]:
             out.print()
             out.print(f"  output of gate {safe(gate['name'])} on the {gate['judged']}:", style="bold")
             print_excerpt(out, gate["output"])
@@ -215,15 +222,28 @@ def print_excerpt(out: "Console", output: str) -> None:
 
 
 def print_history(out: "Console", history: Sequence[Mapping[str, Any]]) -> None:
-    """Print changes of state, oldest first."""
+    """Print changes of state and what people decided, oldest first; of the latter also why."""
     out.print()
-    grid = table("  when", "state", "by")
+    moved = {(step["at"], step["operator"]) for step in history if step["to"] and step["operator"]}
+    why = ["why"] if any(_why(step) for step in history) else []
+    grid = table("  when", "state", "by", *why, wide="why")
     for step in history:
-        who = f" ({safe(step['operator'])})" if step["operator"] else ""
-        grid.add_row(
-            f"  {local_time(step['at'])}", state_text(step["to"] or ""), f"{safe(step['trigger'] or '')}{who}"
-        )
+        operator, trigger = step["operator"], safe(step["trigger"] or "")
+        if step["to"] is None and (step["at"], operator) in moved:
+            continue  # the change of state that it made says the same
+        by = trigger if not operator else f"{trigger} ({safe(operator)})" if trigger else safe(operator)
+        state = step["to"] or _HAPPENED.get(step["type"], step["type"])
+        cells = f"  {local_time(step['at'])}", state_text(safe(state)), by
+        grid.add_row(*cells, *([_why(step)] if why else []))
     print_table(out, grid)
+
+
+def _why(step: Mapping[str, Any]) -> str:
+    """Say why somebody decided something; why the rest happened is said elsewhere."""
+    if step["to"] is not None and not step["operator"]:
+        return ""
+    said = str((step["reason"] or {}).get("message") or "")
+    return safe(said.removeprefix(f"{step['operator']}: "))
 
 
 def state_text(state: str) -> "Text":

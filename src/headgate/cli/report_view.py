@@ -29,8 +29,16 @@ MOST_LINES: Final = 40
 
 ABANDONED: Final = "its process is gone; nothing is under way; `headgate resume {}` goes on"
 
+OVERSPENT: Final = (
+    "its budget is used up; nothing is under way; `headgate resume {} --budget-usd N` goes on, "
+    "where N is what its tools may cost all together"
+)
+
 _TRIED: Final = frozenset({"tool_failed", "tool_timeout", "worker_lost", "budget_exceeded"})
 """Why a task fails whose attempts gave nothing."""
+
+_LANDED: Final = frozenset({"committed", "rolled_back"})
+"""The states of patches that have reached the target, whatever became of them there."""
 
 SHORT: Final = 10
 """Characters of a commit id that people are shown."""
@@ -47,7 +55,8 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
     out.print(_headline(report))
     out.print(_target_line(report))
     if _is_abandoned(report):
-        out.print(f"  {ABANDONED.format(report['run_id'])}", style="yellow", soft_wrap=True)
+        why = OVERSPENT if _is_overspent(report) else ABANDONED
+        out.print(f"  {why.format(report['run_id'])}", style="yellow", soft_wrap=True)
     if every_task:
         _print_tasks(out, report["tasks"])
     else:
@@ -58,6 +67,8 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
             _print_waiting(out, report["tasks"])
         _print_refused(out, report)
     out.print(_gates_line(report["gates"]), style="dim")
+    if report.get("cost"):
+        out.print(_cost_line(report["cost"]), style="dim")
 
 
 def print_hints(out: "Console", report: Report) -> None:
@@ -118,6 +129,11 @@ def _is_abandoned(report: Report) -> bool:
     return report["state"] in {"running", "pending"} and not report.get("alive", True)
 
 
+def _is_overspent(report: Report) -> bool:
+    """Tell whether a run would stop again at once, were it resumed with the budget of its plan."""
+    return bool((report.get("cost") or {}).get("used_up"))
+
+
 def _target_line(report: Report) -> str:
     target, streams = report["target"], report["workstreams"]
     landed = sum(stream["state"] == "completed" for stream in streams)
@@ -138,7 +154,7 @@ def _print_landed(out: "Console", report: Report) -> None:
     by_stream = _by_workstream(report["tasks"])
     for stream in landed[:MOST_LINES]:
         tasks = by_stream.get(stream["name"], [])
-        done = sum(task["state"] == "completed" for task in tasks)
+        done = sum(bool(task["patch"]) and task["patch"]["state"] in _LANDED for task in tasks)
         title = stream["title"] if stream["title"] != stream["name"] else ""
         grid.add_row(
             _symbol("completed"), safe(stream["name"]), str(done), short(stream["landed"]), safe(title)
@@ -260,9 +276,16 @@ def _gates_line(gates: Mapping[str, int]) -> str:
     parts = [f"{count(gates['run'], 'gate')} run", f"{gates['passed']} passed", f"{gates['failed']} failed"]
     if gates["flaky"]:
         parts.append(f"{gates['flaky']} flaky")
+    if gates.get("lost"):
+        parts.append(f"{gates['lost']} lost without a verdict")
     if gates["reused"]:
         parts.append(f"{count(gates['reused'], 'verdict')} reused")
     return "\n  " + ", ".join(parts)
+
+
+def _cost_line(cost: Report) -> str:
+    spent, budget = f"  the tools have cost ${cost['spent_usd']:.2f}", cost["budget_usd"]
+    return spent if budget is None else f"{spent}; the plan's budget is ${budget:.2f}"
 
 
 def _by_workstream(tasks: Sequence[Report]) -> dict[str, list[Report]]:

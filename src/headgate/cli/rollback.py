@@ -61,8 +61,8 @@ def rollback(  # noqa: PLR0917 - the options of a command line
     else:
         _print(told, outcome)
     if outcome.failures:
-        said = "the rollback itself stands; `headgate events --type on_rollback_failed` has what they printed"
-        fail(f"on_rollback commands failed; {said}")
+        where = "`headgate events --type on_rollback_failed --json`"
+        fail(f"on_rollback commands failed; the rollback itself stands; {where} has what they printed")
     if outcome.reason is not None or outcome.failures:
         raise typer.Exit(ExitCode.REFUSED)
 

@@ -659,11 +659,22 @@ class Core:
         """The patches that wait to be approved; may be asked for from any thread."""
         return tuple(self._unapproved)
 
+    def approvals_wanted(self, patch_id: PatchId) -> tuple[str, int]:
+        """Name the task of a patch that was not approved, and say how many people have to approve it.
+
+        May be asked from any thread; none have to, when it does not wait for that any more.
+        """
+        task = self._unapproved.get(patch_id)
+        return ("", 0) if task is None else (task.label, self._reviewers_of(task))
+
+    def _reviewers_of(self, task: TaskNode) -> int:
+        return max(task.reviewers, self._reviewers)
+
     def _accept(self, task: TaskNode) -> None:
         """Let a patch that is in order into its lane, once as many people want it as have to."""
         patch = _patch(task)
         if patch.state is PatchState.VALIDATED and not task.has_left:
-            if patch.approvals < max(task.reviewers, self._reviewers):
+            if patch.approvals < self._reviewers_of(task):
                 self._unapproved[patch.id] = task
                 return
             self._move_patch(task, patches.enqueue(patch.head))
@@ -796,9 +807,10 @@ class Core:
     def _fail_task(self, task: TaskNode, reason: Reason, *, is_final: bool = False) -> None:
         """End a task whose patch was refused, or let its tool make another one.
 
-        Also where the base is as red and nobody is to blame: the tool may have been asked to mend just that.
+        Not where the gate is red without it too: nothing that the tool makes would be judged any better.
         """
         task.material = None
+        is_final = is_final or reason.code is ReasonCode.BASE_RED
         if task.kind is TaskKind.TOOL and not is_final:
             self._try_tool_again(task, reason, trigger="validation_failed")
             return

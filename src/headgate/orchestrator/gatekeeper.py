@@ -306,15 +306,16 @@ class Gatekeeper:
     async def _excuse(self, subject: Subject, answer: Answer, onto: Tip) -> Reason | None:
         """Find out why a failure is nobody's fault; None when it is the patch's.
 
-        A timeout is not asked about on the base: a base that hangs would cost the same time again.
+        A timeout is not asked about on the base: a base that hangs would cost the same time again. Nor is a
+        gate that is there to be made green.
         """
-        if answer.fault in {"worker_lost", "worktree_failed", "cancelled"}:
+        if answer.fault in gate_rows.NO_VERDICT:
             return Reason(
                 code=ReasonCode.WORKER_LOST,
                 message=f"gate {answer.gate} could not be run on {subject.label}: {answer.message}",
                 detail=_detail(answer),
             )
-        if answer.code is ReasonCode.GATE_TIMEOUT:
+        if answer.code is ReasonCode.GATE_TIMEOUT or self._definitions[answer.gate].red_on_base:
             return None
         on_base = Subject(label=f"the base of {subject.label}", workstream_id=subject.workstream_id)
         base = await self._answer(on_base, answer.gate, onto)
@@ -322,7 +323,8 @@ class Gatekeeper:
             return None
         return Reason(
             code=ReasonCode.BASE_RED,
-            message=f"gate {answer.gate} fails without {subject.label} too; nobody is blamed: {base.message}",
+            message=f"gate {answer.gate} fails without {subject.label} too; nobody is blamed: {base.message} "
+            "(a gate that a patch is to mend says `red_on_base: true`)",
             detail=_detail(base) | {"base": onto.commit},
         )
 

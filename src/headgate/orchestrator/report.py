@@ -3,25 +3,40 @@
 Read from the database alone; where a run stands is derived here each time and stored nowhere.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from headgate.db.dao import breakers, gates, intents, patches, runs, tasks, verdicts, workstreams
+from headgate.db.dao import (
+    approvals,
+    breakers,
+    gates,
+    intents,
+    patches,
+    runs,
+    tasks,
+    tool_runs,
+    verdicts,
+    workstreams,
+)
 from headgate.db.dao.gates import GateRow
 from headgate.db.dao.patches import PatchRow
 from headgate.db.dao.runs import RunRow
 from headgate.db.dao.tasks import TaskRow
+from headgate.db.dao.tool_runs import MICROS
 from headgate.db.dao.verdicts import Evidence
 from headgate.db.dao.workstreams import WorkstreamRow
 from headgate.events import iso_millis
 from headgate.ids import RunId
+from headgate.orchestrator.loading import reviewers_of
 from headgate.orchestrator.stuck import Patience, overdue
 from headgate.orchestrator.waiting import RunRows, has_ended, why_waiting
+from headgate.plan.model import Plan
 from headgate.reasons import Reason
 from headgate.state.gate import GateState
+from headgate.state.patch_ledger import PatchState
 
 Json = dict[str, Any]
 
@@ -34,6 +49,7 @@ def run_report(
     now: datetime | None = None,
     is_alive: bool = True,
     patience: Patience | None = None,
+    reviewers: int = 0,
 ) -> Json:
     """Describe a run: its target, each workstream and task with its reason, and what the gates did.
 
@@ -45,6 +61,7 @@ def run_report(
         is_alive: Whether a living process is at work on it.
         patience: How long what is under way may stay as it is; without it, or without ``now``, nothing
             is called stuck.
+        reviewers: How many people the settings want to approve each patch; the plan may want more.
 
     Returns:
         The object of the public face, ready for ``json.dumps``.
@@ -58,11 +75,20 @@ def run_report(
     ledger = patches.of_run(conn, run.id)
     judged = gates.of_run(conn, run.id)
     is_at_work = is_alive and not has_ended(run)
+    cost = _cost(conn, run)
     waits = (
         {}
         if has_ended(run)
         else _waits(
-            conn, run=run, streams=streams, rows=rows, ledger=ledger, judged=judged, is_alive=is_alive
+            conn,
+            run=run,
+            streams=streams,
+            rows=rows,
+            ledger=ledger,
+            judged=judged,
+            cost=cost,
+            reviewers=reviewers,
+            is_alive=is_alive,
         )
     )
     stuck = (
@@ -95,6 +121,7 @@ def run_report(
             for task in rows
         ],
         "gates": _gates(judged, verdicts.evidence(conn, subjects)),
+        "cost": cost,
         "seconds": _seconds(run, now),
         "created_at": _moment(run.created_at),
         "started_at": _moment(run.started_at),
@@ -110,9 +137,14 @@ def _waits(
     rows: Sequence[TaskRow],
     ledger: Sequence[PatchRow],
     judged: Sequence[GateRow],
+    cost: Json | None,
+    reviewers: int,
     is_alive: bool,
 ) -> dict[str, Json]:
     """Say why each entity that has not ended is where it is."""
+    labels = {stream.id: stream.name for stream in streams}
+    names = {task.id: (labels[task.workstream_id], task.name) for task in rows}
+    unapproved = {patch.id: names[patch.task_id] for patch in ledger if patch.state is PatchState.VALIDATED}
     every = RunRows(
         run=run,
         workstreams=streams,
@@ -122,8 +154,29 @@ def _waits(
         breakers=breakers.all_of(conn),
         landing={intent.workstream_id for intent in intents.pending(conn, run.id)},
         needs={**workstreams.needs(conn, run.id), **tasks.needs(conn, run.id)},
+        approvals_missing=_approvals_missing(conn, run, unapproved, reviewers) if unapproved else {},
+        is_overspent=cost is not None and cost["used_up"],
     )
     return {key: why.as_json() for key, why in why_waiting(every, is_alive=is_alive).items()}
+
+
+def _approvals_missing(
+    conn: Connection, run: RunRow, unapproved: Mapping[str, tuple[str, str]], reviewers: int
+) -> dict[str, int]:
+    """Count the people who have still to approve patches, given each one's workstream and task."""
+    plan = Plan.from_json(run.plan)
+    wanted = {patch: max(reviewers, reviewers_of(plan, *names)) for patch, names in unapproved.items()}
+    return {patch: max(1, count - approvals.count(conn, patch)) for patch, count in wanted.items()}
+
+
+def _cost(conn: Connection, run: RunRow) -> Json | None:
+    """Say what the tools have cost so far and what the plan lets them; None when none said what it cost."""
+    spent = tool_runs.spent_by_run(conn, run.id)
+    if spent is None:
+        return None
+    budget = run.plan.get("budget_usd")
+    is_used_up = budget is not None and spent >= round(budget * MICROS)
+    return {"spent_usd": spent / MICROS, "budget_usd": budget, "used_up": is_used_up}
 
 
 def _target(run: RunRow, tree_of: Callable[[str], str] | None) -> Json:
@@ -168,13 +221,15 @@ def _patch(patch: PatchRow) -> Json:
 
 
 def _gates(rows: Iterable[GateRow], evidence: Iterable[Evidence]) -> Json:
-    states = [(row.state, row.is_flaky) for row in rows if row.state in (GateState.PASSED, GateState.FAILED)]
+    ended = [row for row in rows if row.state in (GateState.PASSED, GateState.FAILED)]
+    lost = sum(row.is_lost for row in ended)
     return {
-        "run": len(states),
+        "run": len(ended),
         "reused": sum(one.reused for one in evidence),
-        "passed": sum(state == GateState.PASSED for state, _ in states),
-        "failed": sum(state == GateState.FAILED for state, _ in states),
-        "flaky": sum(is_flaky for _, is_flaky in states),
+        "passed": sum(row.state == GateState.PASSED for row in ended),
+        "failed": sum(row.state == GateState.FAILED for row in ended) - lost,
+        "flaky": sum(row.is_flaky for row in ended),
+        "lost": lost,
     }
 
 

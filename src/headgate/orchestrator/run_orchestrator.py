@@ -41,6 +41,7 @@ from headgate.orchestrator.stuck import Patience, StuckWatch, event_of
 from headgate.orchestrator.task_jobs import TaskJobs
 from headgate.orchestrator.tool_runner import ToolRunner
 from headgate.orchestrator.view import RunView
+from headgate.orchestrator.waiting import lacks_approval
 from headgate.plan.model import TaskKind
 from headgate.reasons import Reason, ReasonCode
 from headgate.recovery.retry_handler import RetryPolicy
@@ -89,6 +90,7 @@ class RunOrchestrator:
         self._alarms: set[asyncio.TimerHandle] = set()
         self._asked: set[str] = set()
         self._answered: set[str] = set()
+        self._waiting_said: set[PatchId] = set()
         self._fault: BaseException | None = None
         self._interrupts = 0
 
@@ -445,10 +447,30 @@ class RunOrchestrator:
         heard: list[msg.Event] = [asking.heard(request) for request in self._requests()]
         if self._run.plan.tools and (news := self._breaker_watch.news()) is not None:
             heard.append(news)
-        if (waiting := self._core.unapproved) and (counts := self._approvals(waiting)):
-            heard.append(msg.ApprovalsRead(counts=counts))
+        if waiting := self._core.unapproved:
+            counts = self._approvals(waiting)
+            heard += [msg.ApprovalsRead(counts=counts)] if counts else []
+            self._loop_running.call_soon_threadsafe(self._say_who_waits, waiting, counts)
+        elif self._waiting_said:
+            self._loop_running.call_soon_threadsafe(self._say_who_waits, (), {})
         for event in heard:
             self._loop_running.call_soon_threadsafe(self._events.put_nowait, event)
+
+    def _say_who_waits(self, patch_ids: Sequence[PatchId], counts: Mapping[PatchId, int]) -> None:
+        """Tell people, once, which patches wait for them, and when the last of those does no more."""
+        lacking = []
+        for patch_id in patch_ids:
+            label, wanted = self._core.approvals_wanted(patch_id)
+            if patch_id not in self._waiting_said and (missing := wanted - counts.get(patch_id, 0)) > 0:
+                self._waiting_said.add(patch_id)
+                lacking.append((label, missing))
+        if lacking:
+            label, missing = lacking[0]
+            others = f" (and {len(lacking) - 1} more like it: `headgate status --all`)" * (len(lacking) > 1)
+            self._listener.notice(f"{label} waits for {lacks_approval(label, missing)}{others}")
+        elif self._waiting_said and not patch_ids:
+            self._waiting_said.clear()
+            self._listener.notice("nothing waits for approval any more")
 
     def _approvals(self, patch_ids: Sequence[PatchId]) -> Mapping[PatchId, int]:
         """Count who has approved patches, of those that anybody has."""

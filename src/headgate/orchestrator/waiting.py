@@ -6,7 +6,7 @@ told apart from what merely waits. The answers are put so that "it waits for …
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
@@ -35,6 +35,7 @@ SOME: Final = 3
 
 FREE_WORKER: Final = "a free worker"
 AHEAD: Final = "patches ahead in the lane"
+APPROVALS: Final = "approvals"
 
 NEXT_STEP: Final = "the run takes its next step"
 
@@ -90,6 +91,9 @@ class RunRows:
         landing: The workstreams whose landing was begun and is not settled: their intents are pending.
         needs: For each workstream and each task, those of its kind that it needs.
         breakers: The breakers of all tools.
+        approvals_missing: How many people have still to approve each patch that waits for that; what is not
+            listed waits for one.
+        is_overspent: Whether the tools have cost what the plan lets them, so that resuming needs more.
     """
 
     run: RunRow
@@ -100,6 +104,8 @@ class RunRows:
     landing: Collection[str]
     needs: Mapping[str, Sequence[str]]
     breakers: Sequence[BreakerRow] = ()
+    approvals_missing: Mapping[str, int] = field(default_factory=dict)
+    is_overspent: bool = False
 
     def open_ones(self) -> Iterator[EntityRow]:
         """Yield every entity that has not ended; what landed has, though it may be rolled back."""
@@ -108,6 +114,11 @@ class RunRows:
         for row in (self.run, *self.workstreams, *self.tasks, *self.patches, *self.gates):
             if not has_ended(row):
                 yield row
+
+
+def lacks_approval(task: str, missing: int) -> str:
+    """Say how many people have still to approve a task's patch, and how they do."""
+    return f"{missing} more approval{'s' * (missing != 1)}: `headgate patch approve {task}`"
 
 
 def has_ended(row: EntityRow) -> bool:
@@ -126,17 +137,20 @@ def why_waiting(rows: RunRows, *, is_alive: bool) -> dict[str, Waiting]:
         The answers by the entities' ids; nothing for what has ended.
     """
     if not is_alive:
-        return {row.id: _abandoned(row, rows.run) for row in rows.open_ones()}
+        return {row.id: _abandoned(row, rows) for row in rows.open_ones()}
     scene = _Scene(rows)
     return {row.id: scene.answer(row) for row in rows.open_ones()}
 
 
-def _abandoned(row: EntityRow, run: RunRow) -> Waiting:
+def _abandoned(row: EntityRow, rows: RunRows) -> Waiting:
+    resume = f"headgate resume {rows.run.id}"
+    if rows.is_overspent:
+        return Waiting(what="a larger budget", since=row.changed_at, until=f"`{resume} --budget-usd N`")
     return Waiting(
         what="a process to go on with the run: its own is gone",
         kind="a process to go on with the run",
         since=row.changed_at,
-        until=f"`headgate resume {run.id}`",
+        until=f"`{resume}`",
     )
 
 
@@ -187,17 +201,37 @@ class _Scene:
             case WorkstreamState.BLOCKED:
                 return self._needing(stream, self._streams, "workstream")
             case WorkstreamState.READY:
-                return _waits(stream, "its first task to start", "a worker is free")
+                return self._beginning(stream)
             case WorkstreamState.EXECUTING:
                 return self._executing(stream)
             case WorkstreamState.VALIDATING:
                 return self._landing(stream)
         return _waits(stream, "the run to look at what it needs", NEXT_STEP)
 
+    def _beginning(self, stream: WorkstreamRow) -> Waiting:
+        """Say what its first task waits for: a worker, unless something else holds all that could begin."""
+        first = None
+        for task in self._lanes[stream.id]:
+            if task.state is TaskState.QUEUED:
+                held = self._held(task) if task.kind == TaskKind.TOOL else None
+                if held is None:
+                    return _waits(stream, "its first task to start", "a worker is free")
+                first = first or held
+        if first is None:
+            return _waits(stream, "its first task to start", NEXT_STEP)
+        return replace(first, since=stream.changed_at)
+
     def _executing(self, stream: WorkstreamRow) -> Waiting:
         lane = [task for task in self._lanes[stream.id] if not has_ended(task)]
         if not lane:
             return _waits(stream, "its tasks' end to be recorded", NEXT_STEP, is_moving=True)
+        answers = [self._validating(task) for task in lane if task.state is TaskState.VALIDATING]
+        unapproved = next((each for each in answers if each.kind == APPROVALS), None)
+        is_anything_done = any(task.state is TaskState.RUNNING for task in lane) or any(
+            each.kind not in {APPROVALS, AHEAD} for each in answers
+        )
+        if unapproved is not None and not is_anything_done:
+            return replace(unapproved, since=stream.changed_at)
         what = f"{'its task' if len(lane) == 1 else 'its tasks'} {_states(lane)}"
         is_moving = any(task.state in (TaskState.RUNNING, TaskState.VALIDATING) for task in lane)
         return _waits(
@@ -302,8 +336,9 @@ class _Scene:
                 what = f"its workstream {stream.name} ({stream.state})"
                 return _waits(patch, what, f"{stream.name} lands", kind="a workstream to land")
         if patch.state is PatchState.VALIDATED:
-            what = "as many people to approve it as the policy wants"
-            return _waits(patch, what, f"`headgate patch approve {self._label(self._tasks[patch.task_id])}`")
+            missing = self._rows.approvals_missing.get(patch.id, 1)
+            what = lacks_approval(self._label(self._tasks[patch.task_id]), missing)
+            return _waits(patch, what, "it is approved", kind=APPROVALS)
         return _waits(patch, "its text and the policy to be looked at", NEXT_STEP, is_moving=True)
 
     def _judged(self, patch: PatchRow) -> Waiting:

@@ -11,6 +11,9 @@ from headgate.db.transitions import Context, HasHead, Step
 from headgate.reasons import Reason
 from headgate.state.gate import GateState
 
+NO_VERDICT: Final = frozenset({"worker_lost", "worktree_failed", "cancelled"})
+"""The faults of a gate that failed without having said anything: it was not run to an end of its own."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GateRow(EntityRow):
@@ -59,6 +62,11 @@ class GateRow(EntityRow):
     def context(self) -> Context:
         """What the gate belongs to."""
         return Context(run_id=self.run_id, workstream_id=self.workstream_id)
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether it failed only on record: it was ended with its worker or its run."""
+        return self.state is GateState.FAILED and self.fault in NO_VERDICT
 
 
 ROWS: Final = Entities(tables.gates, GateRow)

@@ -21,6 +21,15 @@ _NAME_COLUMN: Final[dict[str, str]] = {
     "circuit_breaker": "tool",
 }
 _COMMIT: Final = re.compile("[0-9a-fA-F]{7,64}")
+_NOUN: Final[dict[str, str]] = {
+    "run": "run",
+    "workstream": "workstream",
+    "task": "task",
+    "patch_ledger": "patch",
+    "test_gate": "gate",
+    "worker": "worker",
+}
+"""What people call that which they may name."""
 _SOME: Final = 20
 _SHORTEST_PREFIX: Final = 4
 
@@ -61,7 +70,7 @@ def find(
     wanted = set(ENTITIES) if kinds is None else set(kinds)
     found = _by_id(connection, text, wanted) or _by_name(connection, text, wanted, run_id)
     if not found:
-        raise UnknownEntityError(text)
+        raise UnknownEntityError(text, _called_so(connection, text, wanted, run_id))
     if len(found) > 1:
         raise AmbiguousNameError(
             text, [f"{each.name} ({each.id})" if each.name != each.id else each.id for each in found]
@@ -89,6 +98,19 @@ def of_commit(connection: Connection, text: str) -> Found | None:
     if len(found) > 1:
         raise AmbiguousNameError(text, [f"{each.name} ({each.id})" for each in found])
     return found[0] if found else None
+
+
+def _called_so(connection: Connection, text: str, wanted: set[str], run_id: str | None) -> str | None:
+    """Say that something of another kind is called so; None when nothing is."""
+    others = set(_NOUN) - wanted
+    found = _by_id(connection, text, others) or _by_name(connection, text, others, run_id)
+    if not found:
+        return None
+    nouns = " or ".join(f"a {noun}" for machine, noun in _NOUN.items() if machine in wanted)
+    return (
+        f"{text!r} is a {_NOUN[found[0].machine]}, and what is wanted here is {nouns or 'something else'}; "
+        "`headgate status --all` lists what there is"
+    )
 
 
 def _by_id(connection: Connection, text: str, kinds: Collection[str]) -> list[Found]:

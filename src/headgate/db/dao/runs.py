@@ -1,5 +1,6 @@
 """Runs: one execution of a plan against one repository and target branch (SSOT §1.2)."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Unpack
@@ -9,6 +10,7 @@ from sqlalchemy import Connection
 from headgate.db import tables
 from headgate.db.columns import PathText
 from headgate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from headgate.db.statements import rows_of
 from headgate.db.transitions import Context, HasHead, Step
 from headgate.reasons import Reason
 from headgate.state.run import RunState
@@ -86,6 +88,16 @@ def unfinished(connection: Connection) -> list[RunRow]:
 def of_plan_files(connection: Connection, files: Iterable[str]) -> list[RunRow]:
     """Read the runs whose plan was read from one of these files, by their absolute paths."""
     return ROWS.select_in(connection, "plan_file", map(PathText().encode, files))
+
+
+def tools(connection: Connection) -> set[str]:
+    """Name the tools that the plan of any run has."""
+    return {name for (plan,) in rows_of(connection, "SELECT plan FROM runs") for name in _tools_of(plan)}
+
+
+def _tools_of(plan: str) -> Iterable[str]:
+    found: Iterable[str] = (json.loads(plan).get("tools") or {}).keys()
+    return found
 
 
 def record_head(connection: Connection, run_id: str, new_head: str) -> None:

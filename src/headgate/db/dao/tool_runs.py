@@ -72,6 +72,12 @@ def of_run(connection: Connection, run_id: str) -> list[ToolRun]:
     return _ROWS.select(connection, "WHERE run_id = ? ORDER BY ended_at, task_id, attempt", (run_id,))
 
 
+def spent_by_run(connection: Connection, run_id: str) -> int | None:
+    """Sum up what the tools of a run have cost, in micro-dollars; None when none said what it cost."""
+    [(spent,)] = rows_of(connection, "SELECT sum(cost_micros) FROM tool_runs WHERE run_id = ?", (run_id,))
+    return None if spent is None else int(spent)
+
+
 def spent_by_task(connection: Connection, run_id: str) -> Mapping[str, int]:
     """Sum up what each task of a run has cost, in micro-dollars."""
     sql = "SELECT task_id, sum(cost_micros) FROM tool_runs WHERE run_id = ? GROUP BY task_id"
