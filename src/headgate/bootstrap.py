@@ -64,6 +64,7 @@ from headgate.tools.prompts import fault_of_template
 from headgate.uet.gate_runner import allowed_environment
 from headgate.uet.git import require_git
 from headgate.uet.private_git import remove_abandoned
+from headgate.uet.refs import PRIVATE_REFS
 from headgate.uet.repository import Repository, Target
 
 Taken = TypeVar("Taken")
@@ -779,6 +780,8 @@ class Headgate:
             recovery_window=self.settings.recovery_window,
             is_abandoned=is_abandoned,
         )
+        if run_id is not None:
+            self.repository.unlock(f"{PRIVATE_REFS}{run_id}/")
         self._settle_rollbacks()
         remove_abandoned()
         TransitionLog(self.paths.transitions, self.database).catch_up()

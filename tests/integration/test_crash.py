@@ -144,6 +144,18 @@ def running(world: World) -> int:
     return int(world.rows("SELECT count(*) FROM tasks WHERE state = 'running'")[0][0])
 
 
+def test_killed_while_it_writes_a_ref_of_its_own_it_ends_the_same(tell: Telling) -> None:
+    """The lock that is left on it is nobody's: `resume` goes on, and nothing of it stays."""
+    world = tell.world()
+    assert world.run(fault="transaction.after@5").ended() == KILLED
+    [(run,)] = world.rows("SELECT id FROM runs")
+    folder = world.repo.path / ".git" / "refs" / "headgate" / run
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("first", "second", "third"):
+        (folder / f"{name}.lock").touch()
+    assert end_of(world, world.finish()) == tell.story().end
+
+
 def test_without_its_control_process_a_worker_ends_by_itself(tell: Telling) -> None:
     """Also when nobody resumes: the gate that hangs is ended with its worker."""
     world = tell.held_up()

@@ -93,16 +93,13 @@ def test_a_full_disk_ends_the_run_resumably(tell: Telling) -> None:
         assert end_of(world, world.finish()) == tell.story().end
 
 
-def test_a_full_temporary_folder_ends_the_run_resumably(tell: Telling) -> None:
-    """There is room for a folder, but for nothing in it."""
+def test_a_full_temporary_folder_hinders_nothing(tell: Telling) -> None:
+    """There is room for a folder, but for nothing in it; what is made for a moment is made in memory."""
     world = tell.world()
     temporary = world.folder / "tmp"
     with small_disk(temporary, "nr_inodes=2"):
         run = world.run(TMPDIR=str(temporary))
-        assert run.ended() == OUTSIDE_FAULT
-    assert "Traceback" not in run.said
-    assert "No space left" in run.said
-    assert end_of(world, world.finish()) == tell.story().end
+        assert end_of(world, run.ended()) == tell.story().end
 
 
 @contextmanager

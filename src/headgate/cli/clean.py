@@ -114,6 +114,8 @@ def remove_leftovers(headgate: "Headgate", found: Leftovers) -> None:
     from headgate.uet.removal import remove
 
     if found.refs:
+        for folder in sorted({f"{ref.rpartition('/')[0]}/" for ref in found.refs}):
+            headgate.repository.unlock(folder)
         changes = [RefChange(ref=ref, new=None, old=value) for ref, value in found.refs.items()]
         moved = headgate.repository.update_refs(changes, message="clean")
         if moved is not None:

@@ -120,6 +120,25 @@ class RefStore(ObjectStore):
             with translated(f"delete {ref}"):
                 self.handle.references.delete(ref)
 
+    def unlock(self, prefix: str) -> None:
+        """Remove the locks that a killed process has left on some of Headgate's own refs.
+
+        Only for whoever knows that nobody writes them: their run is over, or its target is held.
+
+        Args:
+            prefix: A folder of refs, such as ``refs/headgate/<run>/``.
+
+        Raises:
+            ValueError: It is not under ``refs/headgate/``.
+            GitError: One cannot be removed.
+        """
+        _refuse_foreign(prefix)
+        try:
+            for lock in (self.git_dir / prefix).rglob("*.lock"):
+                lock.unlink(missing_ok=True)
+        except OSError as error:
+            raise GitError(f"a lock under {prefix} could not be removed: {error}") from error
+
 
 def _refuse_foreign(ref: str) -> None:
     if not ref.startswith(PRIVATE_REFS):
