@@ -43,6 +43,7 @@ def land(
     streams: Mapping[str, Mapping[str, Mapping[str, str | None]]],
     *,
     run: tuple[str, ...] = COUNT,
+    is_to_mend: bool = False,
     **plan: Any,
 ) -> None:
     """Land workstreams, each with tasks that change files one after the other, and check that they did."""
@@ -57,7 +58,9 @@ def land(
             )
         world.repo.git("reset", "-q", "--hard", base)
         described[name] = {"tasks": {task: {"patch": f"{name}-{task}"} for task in tasks}}
-    world.write_plan(patches, workstreams=described, gates=gates(*run), **plan)
+    gate = gates(*run)
+    gate["unit"]["red_on_base"] = is_to_mend
+    world.write_plan(patches, workstreams=described, gates=gate, **plan)
     command = world.run()
     assert command.ended() == 0, command.said
 
@@ -599,6 +602,15 @@ def test_a_name_means_what_is_on_the_target_whatever_came_later(world: World) ->
     assert roll_back(world, "ws")["what"] == f"workstream ws of {first}"
     assert world.repo.tree("main") == tree
     assert f"workstream ws of {first} is rolled back already" in roll_back(world, "ws", code=2)["said"]
+
+
+def test_what_made_a_gate_green_can_be_taken_back_while_nobody_else_needs_it(world: World) -> None:
+    """The gate is red again then, as it was before; while something that landed under it stays, it counts."""
+    mending = {"ws": {"x": {"d.txt": "d\n"}, "y": {"b.txt": "B\n"}}}
+    land(world, mending, run=("sh", "-c", "test -e d.txt"), is_to_mend=True)
+    assert roll_back(world, "ws/x", code=1)["reason"]["code"] == "gate_failed"
+    assert roll_back(world, "ws")["gates"] == []
+    assert states(world) == {"x": "rolled_back", "y": "rolled_back"}
 
 
 def test_what_is_in_the_way_in_the_checkout_is_named_and_kept(world: World) -> None:

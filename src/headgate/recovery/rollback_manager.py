@@ -135,7 +135,8 @@ class RollbackManager:
         """
         run, plan, streams = self._read(order)
         changes = undos(self._repository, streams, set(order.patches))
-        gates = required_gates(plan, self._landed_names(run))
+        landed, stays = self._landed_names(run, order)
+        gates = required_gates(plan, landed, stays)
         for _ in range(ROUNDS):
             wording = Wording(
                 rollback_id=order.id, label=order.label, reason=order.reason, style=Landing(run.landing)
@@ -179,9 +180,17 @@ class RollbackManager:
         streams = [_stream(run, plan, row, ledger, names) for row in rows if row.id in mine]
         return run, plan, streams
 
-    def _landed_names(self, run: RunRow) -> set[str]:
+    def _landed_names(self, run: RunRow, order: Order) -> tuple[set[str], set[str]]:
+        """Name the workstreams that have landed, and those of which something stays on the target."""
         with self._database.read() as conn:
-            return {row.name for row in workstreams.of_run(conn, run.id) if row.landed_commit is not None}
+            rows, ledger = workstreams.of_run(conn, run.id), patches.of_run(conn, run.id)
+        kept = {
+            row.workstream_id
+            for row in ledger
+            if row.state is PatchState.COMMITTED and row.id not in order.patches
+        }
+        landed = {row.name for row in rows if row.landed_commit is not None}
+        return landed, {row.name for row in rows if row.id in kept}
 
     # -- changing --------------------------------------------------------------------------------------------
 
@@ -298,10 +307,20 @@ def _stream(
     return LandedStream(row=row, landing=Landing(run.landing), patches=landed, names=names)
 
 
-def required_gates(plan: Plan, workstreams_landed: set[str]) -> list[str]:
-    """List the gates that the target must pass: those of every workstream of the run that is on it."""
-    landed = [name for name in plan.workstreams if name in workstreams_landed]
-    return list(dict.fromkeys(gate for name in landed for gate in plan.landing_gates(name)))
+def required_gates(plan: Plan, landed: set[str], stays: set[str]) -> list[str]:
+    """List the gates that the target must pass: those of every workstream of the run that has landed.
+
+    A gate that a workstream was to make green is asked only while something of that stays.
+    """
+    return list(
+        dict.fromkeys(
+            gate
+            for name in plan.workstreams
+            if name in landed
+            for gate in plan.landing_gates(name)
+            if name in stays or not plan.gates[gate].red_on_base
+        )
+    )
 
 
 def book(conn: Connection, intent: Intent, clock: Clock) -> None:
