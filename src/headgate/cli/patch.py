@@ -2,7 +2,6 @@
 
 import base64
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -24,6 +23,8 @@ from headgate.cli.status import EVERY, AsJson, opened_for_reading, print_no_runs
 from headgate.errors import UnknownEntityError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import Connection
 
     from headgate.db.dao.lookup import Found
@@ -176,15 +177,30 @@ def find_patch_or_task(conn: "Connection", text: str, *, run: str | None = None)
 
 def find_in_newest(conn: "Connection", text: str, kinds: list[str]) -> "Found":
     """Find what is called so in the newest run where anything is."""
+    return next(find_in_each(conn, text, kinds))
+
+
+def find_in_each(conn: "Connection", text: str, kinds: list[str]) -> "Iterator[Found]":
+    """Find what is called so in each run, the newest first; what is meant by its id is found once.
+
+    Raises:
+        UnknownEntityError: Nothing is called so in any.
+        AmbiguousNameError: Several are, in one of them.
+    """
     from headgate.db.dao import lookup, runs
 
-    try:
-        return lookup.find(conn, text, kinds=kinds)
-    except UnknownEntityError:
-        for older in runs.recent(conn, limit=OLDER_RUNS)[1:]:
-            with suppress(UnknownEntityError):
-                return lookup.find(conn, text, kinds=kinds, run_id=older.id)
-        raise
+    is_anywhere = False
+    for run in runs.recent(conn, limit=OLDER_RUNS):
+        try:
+            found = lookup.find(conn, text, kinds=kinds, run_id=run.id)
+        except UnknownEntityError:
+            continue
+        is_anywhere = True
+        yield found
+        if "_" in text and found.id.lower().startswith(text.lower()):
+            return
+    if not is_anywhere:
+        yield lookup.find(conn, text, kinds=kinds)  # which says what is called so instead
 
 
 def _checked(state: str | None) -> str | None:

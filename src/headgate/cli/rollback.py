@@ -7,7 +7,7 @@ import typer
 from headgate.cli.exit_codes import ExitCode
 from headgate.cli.output import console, count, fail, print_json, safe
 from headgate.cli.run import Workers, operator_name
-from headgate.errors import UnknownEntityError, UsageError
+from headgate.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -108,9 +108,9 @@ def _candidates(conn: "Connection", what: str, run: str | None) -> "Iterator[Fou
         UnknownEntityError: Nothing is called so.
         AmbiguousNameError: Several things are.
     """
-    from headgate.cli.patch import OLDER_RUNS
+    from headgate.cli.patch import find_in_each
     from headgate.cli.status import run_named
-    from headgate.db.dao import lookup, runs
+    from headgate.db.dao import lookup
 
     kinds = ["patch_ledger", "task", "workstream", "run"]
     if run is not None:
@@ -119,18 +119,7 @@ def _candidates(conn: "Connection", what: str, run: str | None) -> "Iterator[Fou
     if (landed := lookup.of_commit(conn, what)) is not None:
         yield landed
         return
-    unknown: UnknownEntityError | None = UnknownEntityError(what)
-    for each in runs.recent(conn, limit=OLDER_RUNS):
-        try:
-            found = lookup.find(conn, what, kinds=kinds, run_id=each.id)
-        except UnknownEntityError:
-            continue
-        unknown = None
-        yield found
-        if "_" in what and found.id.lower().startswith(what.lower()):
-            return  # an id is the same in every run
-    if unknown is not None:
-        raise unknown
+    yield from find_in_each(conn, what, kinds)
 
 
 def _label(conn: "Connection", found: "Found", rows: "Sequence[PatchRow]") -> str:

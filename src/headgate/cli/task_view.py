@@ -84,10 +84,10 @@ def described_task(conn: "Connection", headgate: "Headgate", row: "TaskRow") -> 
 
 def _planned(run: "RunRow", stream: str, task: str) -> Mapping[str, Any]:
     """Give what the run's plan says about a task."""
-    found: Any = run.plan
+    found: Mapping[str, Any] = run.plan
     for key in ("workstreams", stream, "tasks", task):
         found = found.get(key) or {}
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _spans(changes: Iterable["Event"]) -> "list[Span]":

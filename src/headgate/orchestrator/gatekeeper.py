@@ -284,22 +284,15 @@ class Gatekeeper:
             if self._is_draining:
                 raise DrainedError
             outcome = await self._pool.run(job)
-            return self._understood(outcome, job)
+            if not isinstance(outcome, WorkerLost) and outcome.cancelled and job_id not in self._unwanted:
+                raise DrainedError  # only what stops takes a job back that is wanted
+            return outcome
         finally:
             self._unwanted.discard(job_id)
             self._starting.pop(job_id, None)
             jobs.discard(job_id)
             if not jobs:
                 self._jobs_on.pop(tip.commit, None)
-
-    def _understood(self, outcome: Outcome, job: GateJob) -> Outcome:
-        """Tell a gate that nobody wanted any more from one whose worker was ended by somebody else."""
-        if isinstance(outcome, WorkerLost) or not outcome.cancelled or job.job_id in self._unwanted:
-            return outcome
-        if self._is_draining:
-            raise DrainedError
-        message = "its worker was told to stop by somebody else"
-        return WorkerLost(job_id=job.job_id, attempt=job.attempt, uet_id=None, message=message)
 
     # -- blame -----------------------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ class Shop:
             recorder=recorder,
             clock=clock,
             capacity=around.workers,
-            job_started=lambda job_id, uet_id: gatekeeper.job_started(job_id, uet_id),  # noqa: PLW0108
+            job_started=lambda job_id, uet_id: gatekeeper.job_started(job_id, uet_id),  # noqa: PLW0108 - made below
         )
         pool = parts.pool(around, roster)
         jobs = parts.jobs(around, plan)

@@ -129,8 +129,7 @@ class RollbackManager:
 
         Raises:
             UsageError: One of them is not on the target.
-            RepositoryError: The target, or a commit that is needed, is gone.
-            RepositoryError: The checkout of the target cannot follow.
+            RepositoryError: The target, or a commit that is needed, is gone; or a checkout cannot follow.
             OutsideFaultError: The branch does not keep still.
         """
         run, plan, streams = self._read(order)
