@@ -27,7 +27,7 @@ def main() -> None:
     cases = asked.only or benchmark.CASES
     if unknown := set(cases) - set(benchmark.CASES):
         parser.error(f"{', '.join(sorted(unknown))}: the cases are {', '.join(benchmark.CASES)}")
-    with tempfile.TemporaryDirectory(prefix="headgate-bench-", dir=asked.folder) as name:
+    with tempfile.TemporaryDirectory(prefix="maingate-bench-", dir=asked.folder) as name:
         folder = Path(name).resolve()
         if _file_system(folder) in {"tmpfs", "ramfs"}:
             parser.error(f"{folder.parent} is memory, not a disk; name a folder with --folder")

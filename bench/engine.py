@@ -30,7 +30,7 @@ PEERS: Mapping[str, Mapping[str, float]] = {
     "chain": {"dbos": 4.0, "huey": 3.0},
     "subprocess": {"huey": 1.2, "floors": 1 / 2.5},
 }
-"""What Headgate's rate should be, as a multiple of each peer's; the last is a time of at most 2.5 times."""
+"""What Maingate's rate should be, as a multiple of each peer's; the last is a time of at most 2.5 times."""
 
 FLOORS = {"one by one": 5_000, "batched": 40_000}
 MANY, FEW = 50_000, 1_000
@@ -66,7 +66,7 @@ def _compare(case: str, level: str, count: int, *, folder: Path, rounds: int) ->
         f"{case}, {count} tasks, {level}",
         count=count,
         unit="tasks/s",
-        headgate=partial(seconds, "headgate"),
+        maingate=partial(seconds, "maingate"),
         peers={peer: partial(seconds, peer) for peer in PEERS[case]},
         rounds=rounds,
         asked=PEERS[case],
@@ -77,7 +77,7 @@ def _floor(level: str, *, folder: Path, rounds: int) -> Sequence[Figure]:
     """Compare the transitions per second of independent tasks with those of bare ``sqlite3``."""
 
     def ours() -> float:
-        done = _run("headgate", "independent", level, TASKS["independent"], folder)
+        done = _run("maingate", "independent", level, TASKS["independent"], folder)
         return done["seconds"] / done["transitions"]
 
     def bare(way: str, count: int) -> float:
@@ -87,7 +87,7 @@ def _floor(level: str, *, folder: Path, rounds: int) -> Sequence[Figure]:
         f"sqlite3 {way}": partial(bare, way, count) for way, count in FLOORS.items()
     }
     return rates(
-        f"transitions, {level}", count=1, unit="transitions/s", headgate=ours, peers=peers, rounds=rounds
+        f"transitions, {level}", count=1, unit="transitions/s", maingate=ours, peers=peers, rounds=rounds
     )
 
 
@@ -98,8 +98,8 @@ def _growth(*, folder: Path, rounds: int) -> Sequence[Limit]:
     first: list[float] = []
     going: list[float] = []
     for _ in range(rounds):
-        few = _run("headgate", "independent", "NORMAL", FEW, folder)
-        many = _run("headgate", "independent", "NORMAL", MANY, folder)
+        few = _run("maingate", "independent", "NORMAL", FEW, folder)
+        many = _run("maingate", "independent", "NORMAL", MANY, folder)
         slower.append((many["seconds"] / MANY) / (few["seconds"] / FEW))
         memory.append(many["megabytes"])
         for each, took in zip((first, going), _restart(folder), strict=True):
@@ -111,7 +111,7 @@ def _growth(*, folder: Path, rounds: int) -> Sequence[Limit]:
         (f"restart at half of {MANY}, {GOES_ON} tasks completed", going, 5.0, "s"),
     )
     return [
-        Limit(case=case, headgate=statistics.median(values), asked=asked, unit=unit)
+        Limit(case=case, maingate=statistics.median(values), asked=asked, unit=unit)
         for case, values, asked, unit in limits
     ]
 
@@ -120,8 +120,8 @@ def _restart(parent: Path) -> tuple[float, float]:
     """Kill a run half way, start a process to go on with it, and tell when it completed more tasks."""
     with tempfile.TemporaryDirectory(prefix="restart-", dir=parent) as name:
         folder = Path(name)
-        place = folder / "repository" / ".headgate" / "headgate.db"
-        killed = _start("headgate", "independent", "NORMAL", MANY, folder)
+        place = folder / "repository" / ".maingate" / "maingate.db"
+        killed = _start("maingate", "independent", "NORMAL", MANY, folder)
         try:
             _wait(killed, place, MANY // 2)
         finally:
@@ -131,7 +131,7 @@ def _restart(parent: Path) -> tuple[float, float]:
         if not MANY // 4 < before < MANY * 3 // 4:
             raise SystemExit(f"{before} of {MANY} tasks were done at the kill; that is not half")
         began = time.perf_counter()
-        resumed = _start("headgate", "resume", "NORMAL", MANY, folder)
+        resumed = _start("maingate", "resume", "NORMAL", MANY, folder)
         first = _wait(resumed, place, 1, after=last) - began
         going = _wait(resumed, place, GOES_ON, after=last) - began
         _told(resumed)

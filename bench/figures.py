@@ -1,4 +1,4 @@
-"""Figures: how Headgate and a peer compare in the same run, or what Headgate should need at most."""
+"""Figures: how Maingate and a peer compare in the same run, or what Maingate should need at most."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -12,16 +12,16 @@ class Figure:
 
     Args:
         case: What was done.
-        headgate: Headgate's median, in ``unit``.
+        maingate: Maingate's median, in ``unit``.
         peer: Who it is compared with.
         other: The peer's median, in ``unit``.
-        ratio: The median of the ratios run by run, Headgate to peer: above 1, Headgate did more per second.
+        ratio: The median of the ratios run by run, Maingate to peer: above 1, Maingate did more per second.
         asked: What the ratio should be at least; None when nobody asked.
         unit: Such as ``patches/s``.
     """
 
     case: str
-    headgate: float
+    maingate: float
     peer: str
     other: float
     ratio: float
@@ -36,7 +36,7 @@ class Figure:
         """Return a line for people, the case padded to a width."""
         asked = "" if self.asked is None else f"  asked {self.asked:.2f} {_verdict(self.ratio >= self.asked)}"
         return (
-            f"{self.case:<{width}}  headgate {self.headgate:8.1f}  {self.peer} {self.other:8.1f} "
+            f"{self.case:<{width}}  maingate {self.maingate:8.1f}  {self.peer} {self.other:8.1f} "
             f"{self.unit}  ratio {self.ratio:.2f}{asked}"
         )
 
@@ -47,13 +47,13 @@ class Limit:
 
     Args:
         case: What was measured.
-        headgate: The median.
+        maingate: The median.
         asked: What it should be at most.
         unit: Such as ``s``.
     """
 
     case: str
-    headgate: float
+    maingate: float
     asked: float
     unit: str
 
@@ -63,9 +63,9 @@ class Limit:
 
     def line(self, width: int) -> str:
         """Return a line for people, the case padded to a width."""
-        verdict = _verdict(self.headgate <= self.asked)
+        verdict = _verdict(self.maingate <= self.asked)
         return (
-            f"{self.case:<{width}}  headgate {self.headgate:8.2f} {self.unit}  asked {self.asked:g} {verdict}"
+            f"{self.case:<{width}}  maingate {self.maingate:8.2f} {self.unit}  asked {self.asked:g} {verdict}"
         )
 
 
@@ -74,23 +74,23 @@ def rates(
     *,
     count: int,
     unit: str,
-    headgate: Callable[[], float],
+    maingate: Callable[[], float],
     peers: Mapping[str, Callable[[], float]],
     rounds: int,
     asked: Mapping[str, float] | None = None,
 ) -> Sequence[Figure]:
-    """Run Headgate and its peers in turn, ``rounds`` times after one warm-up each, and compare their rates.
+    """Run Maingate and its peers in turn, ``rounds`` times after one warm-up each, and compare their rates.
 
     Args:
         case: What is done.
         count: How many are done in one call.
         unit: What a rate is counted in.
-        headgate: Does it once and returns the seconds that took.
+        maingate: Does it once and returns the seconds that took.
         peers: By name, the same for each peer.
         rounds: How many times each runs.
         asked: What the ratio to a peer should be at least, by the peer's name.
     """
-    contenders = {"headgate": headgate, **peers}
+    contenders = {"maingate": maingate, **peers}
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(rounds + 1):
         for name, run in contenders.items():
@@ -100,11 +100,11 @@ def rates(
     return [
         Figure(
             case=case,
-            headgate=count / statistics.median(seconds["headgate"]),
+            maingate=count / statistics.median(seconds["maingate"]),
             peer=name,
             other=count / statistics.median(seconds[name]),
             ratio=statistics.median(
-                theirs / ours for ours, theirs in zip(seconds["headgate"], seconds[name], strict=True)
+                theirs / ours for ours, theirs in zip(seconds["maingate"], seconds[name], strict=True)
             ),
             asked=(asked or {}).get(name),
             unit=unit,

@@ -52,7 +52,7 @@ def measure(cases: Collection[str], *, folder: Path, rounds: int) -> Sequence[Fi
                 f"{PATCHES} patches, {files} files, no gate",
                 count=PATCHES,
                 unit="patches/s",
-                headgate=partial(_headgate, stage),
+                maingate=partial(_maingate, stage),
                 peers={"git am": partial(_git_am, stage)},
                 rounds=rounds,
             )
@@ -62,15 +62,15 @@ def measure(cases: Collection[str], *, folder: Path, rounds: int) -> Sequence[Fi
             f"{GATED_PATCHES} patches, 300 files, no-op gate, 2 workers",
             count=GATED_PATCHES,
             unit="patches/s",
-            headgate=partial(_headgate, stage),
+            maingate=partial(_maingate, stage),
             peers={"shell loop": partial(_shell_loop, stage)},
             rounds=rounds,
         )
     return figures
 
 
-def _headgate(stage: Stage) -> float:
-    command = [sys.executable, "-m", "headgate", "run", "{clone}/../plan.yaml", "--workers", "2", "--json"]
+def _maingate(stage: Stage) -> float:
+    command = [sys.executable, "-m", "maingate", "run", "{clone}/../plan.yaml", "--workers", "2", "--json"]
     return _timed(stage, command, plan=True)
 
 
@@ -134,7 +134,7 @@ def _plan(patches: Path, *, gate: bool) -> str:
     """Make the plan: one workstream, a task for every patch, in order."""
     tasks = {path.stem.split("-")[0]: {"patch": str(path)} for path in sorted(patches.iterdir())}
     plan = {
-        "headgate": 1,
+        "maingate": 1,
         "name": "bench",
         "repo": "{clone}",
         "target": "main",

@@ -30,5 +30,5 @@ def git(folder: Path, *words: str) -> str:
 
 def environment() -> dict[str, str]:
     """Return a user's environment: programs may keep what they compiled, and nobody's settings interfere."""
-    unwanted = ("GIT_", "HEADGATE_", "DBOS", "PYTHONDONTWRITEBYTECODE")
+    unwanted = ("GIT_", "MAINGATE_", "DBOS", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}

@@ -12,7 +12,7 @@ from typing import Any
 
 from typer.testing import Result
 
-from headgate.cli.demo_stage import Stage
+from maingate.cli.demo_stage import Stage
 
 Invoke = Callable[..., Result]
 
@@ -41,29 +41,29 @@ class Played:
 
 
 def a_clean_environment(home: Path) -> dict[str, str]:
-    """Arrange an environment without the user's git and Headgate settings."""
+    """Arrange an environment without the user's git and Maingate settings."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("GIT_", "HEADGATE_", "XDG_"))
+        if not name.startswith(("GIT_", "MAINGATE_", "XDG_"))
     }
     return kept | {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "GIT_CONFIG_NOSYSTEM": "1"}
 
 
-def headgate(
+def maingate(
     *args: str, cwd: Path, home: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the real command line as a process of its own, without a terminal."""
-    done = headgate_bytes(*args, cwd=cwd, home=home, env=env)
+    done = maingate_bytes(*args, cwd=cwd, home=home, env=env)
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def headgate_bytes(
+def maingate_bytes(
     *args: str, cwd: Path, home: Path, env: Mapping[str, str] | None = None, stdout: Any = subprocess.PIPE
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the real command line as a process of its own and give its output as it is."""
     return subprocess.run(
-        [sys.executable, "-m", "headgate", *args],
+        [sys.executable, "-m", "maingate", *args],
         cwd=cwd,
         env=a_clean_environment(home) | dict(env or {}),
         stdin=subprocess.DEVNULL,
@@ -74,12 +74,12 @@ def headgate_bytes(
     )
 
 
-def start_headgate(*args: str, cwd: Path, home: Path) -> subprocess.Popen[str]:
+def start_maingate(*args: str, cwd: Path, home: Path) -> subprocess.Popen[str]:
     """Start the real command line as a process that can be interrupted, whatever started the tests."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "headgate", *args],
+            [sys.executable, "-m", "maingate", *args],
             cwd=cwd,
             env=a_clean_environment(home),
             stdin=subprocess.DEVNULL,

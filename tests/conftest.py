@@ -1,4 +1,4 @@
-"""A hermetic world for every test: no user's git configuration, no user's cache, no HEADGATE_* settings."""
+"""A hermetic world for every test: no user's git configuration, no user's cache, no MAINGATE_* settings."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ def hermetic_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     """Give the test its own home, cache and git configuration."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(("GIT_", "HEADGATE_")):
+        if name.startswith(("GIT_", "MAINGATE_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))

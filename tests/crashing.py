@@ -1,7 +1,7 @@
 """Runs that are ended from outside, and what must be true when they were resumed: as if nothing had been.
 
 A world is a small repository with a plan for it. The command line works on it as a process of its own, that
-can be killed and continued. It is forked from a server which has imported Headgate already: what a test is
+can be killed and continued. It is forked from a server which has imported Maingate already: what a test is
 about is not the start of an interpreter.
 """
 
@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from factories import GitRepo
-from headgate import faultpoints
-from headgate.bootstrap import Headgate
-from headgate.cli.app import main
-from headgate.db.audit import verify
-from headgate.db.dao import leases, runs
-from headgate.orchestrator import tenure
 from landing import write_plan
+from maingate import faultpoints
+from maingate.bootstrap import Maingate
+from maingate.cli.app import main
+from maingate.db.audit import verify
+from maingate.db.dao import leases, runs
+from maingate.orchestrator import tenure
 from pools import processes_of
 
 KILLED: Final = -signal.SIGKILL
@@ -42,7 +42,7 @@ PATIENCE: Final = 30.0
 """Seconds that anything here may take; it takes a fraction of one."""
 
 _FORKING: Final = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload(["headgate.bootstrap", "headgate.cli.commands", "headgate.cli.run"])
+_FORKING.set_forkserver_preload(["maingate.bootstrap", "maingate.cli.commands", "maingate.cli.run"])
 
 _ID: Final = re.compile(r"\b(run|ws|task|patch|gate|intent|uet|worker)_[0-9A-Z]{26}\b")
 _COMMIT: Final = re.compile(r"\b[0-9a-f]{40}\b")
@@ -162,17 +162,17 @@ class World:
         own = {**os.environ, **self.environment, "XDG_CACHE_HOME": str(self.folder / "cache"), **environment}
         if fault:
             own[faultpoints.VARIABLE] = fault
-        process = _FORKING.Process(target=_be_headgate, args=(words, self.repo.path, own, out))
+        process = _FORKING.Process(target=_be_maingate, args=(words, self.repo.path, own, out))
         process.start()
         self.commands.append(Command(process=process, out=out))
         return self.commands[-1]
 
     def run(self, *options: str, fault: str = "", **environment: str) -> Command:
-        """Start ``headgate run``."""
+        """Start ``maingate run``."""
         return self.start("run", str(self.plan), "--workers", "2", *options, fault=fault, **environment)
 
     def resume(self, *options: str, fault: str = "", **environment: str) -> Command:
-        """Start ``headgate resume``."""
+        """Start ``maingate resume``."""
         return self.start("resume", "--workers", "2", *options, fault=fault, **environment)
 
     def go_on(self, fault: str = "", **environment: str) -> Command:
@@ -192,7 +192,7 @@ class World:
     @property
     def is_locked(self) -> bool:
         """Tell whether somebody is writing to the database."""
-        path = self.repo.path / ".headgate" / "headgate.db"
+        path = self.repo.path / ".maingate" / "maingate.db"
         with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as conn:
             try:
                 conn.execute("BEGIN IMMEDIATE")
@@ -206,35 +206,35 @@ class World:
 
     # -- what is there ---------------------------------------------------------------------------------------
 
-    def open(self) -> Headgate:
-        """Open Headgate on it in this process."""
-        return Headgate.open(self.repo.path, create=False)
+    def open(self) -> Maingate:
+        """Open Maingate on it in this process."""
+        return Maingate.open(self.repo.path, create=False)
 
-    def open_new(self) -> Headgate:
-        """Open Headgate on it in this process, whether it was there before or not."""
-        return Headgate.open(self.repo.path)
+    def open_new(self) -> Maingate:
+        """Open Maingate on it in this process, whether it was there before or not."""
+        return Maingate.open(self.repo.path)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the database."""
-        with self.open() as headgate, headgate.database.read() as conn:
+        with self.open() as maingate, maingate.database.read() as conn:
             return [tuple(row) for row in conn.exec_driver_sql(sql)]
 
     def report(self) -> dict[str, Any]:
         """Read the newest run's report."""
-        with self.open() as headgate:
-            return headgate.report()
+        with self.open() as maingate:
+            return maingate.report()
 
     def processes(self) -> list[int]:
         """List the workers and gates that are running here."""
         return processes_of(self.folder)
 
     def _count(self, table: str, condition: str) -> int:
-        if not (self.repo.path / ".headgate" / "headgate.db").exists():
+        if not (self.repo.path / ".maingate" / "maingate.db").exists():
             return 0
         return int(self.rows(f"SELECT count(*) FROM {table} WHERE {condition}")[0][0])
 
 
-def _be_headgate(words: tuple[str, ...], folder: Path, environment: Mapping[str, str], out: Path) -> None:
+def _be_maingate(words: tuple[str, ...], folder: Path, environment: Mapping[str, str], out: Path) -> None:
     """Become the command line, in a fresh process: its own session, its own environment and streams."""
     os.setsid()
     os.chdir(folder)
@@ -246,7 +246,7 @@ def _be_headgate(words: tuple[str, ...], folder: Path, environment: Mapping[str,
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115 - they stay
     signal.signal(signal.SIGINT, signal.default_int_handler)
     importlib.reload(faultpoints)
-    sys.argv = ["headgate", *words]
+    sys.argv = ["maingate", *words]
     main()
 
 
@@ -261,8 +261,8 @@ def wait_until(holds: Callable[[], object], what: str) -> None:
 
 def tidy(world: World) -> None:
     """Do what the next start does first: after a kill past the end of a run there is nothing to resume."""
-    with world.open() as headgate:
-        headgate.clear_up()
+    with world.open() as maingate:
+        maingate.clear_up()
 
 
 # -- what must be true ---------------------------------------------------------------------------------------
@@ -296,22 +296,22 @@ def check_nothing_is_left(world: World) -> None:
     wait_until(lambda: not world.processes(), f"the end of {world.processes()}")
     git_dir = world.repo.path / ".git"
     assert [str(path) for path in git_dir.rglob("*.lock")] == []
-    with world.open() as headgate, headgate.database.read() as conn:
+    with world.open() as maingate, maingate.database.read() as conn:
         left = {
             table: conn.exec_driver_sql(f"SELECT * FROM {table} WHERE {condition}").mappings().all()
             for table, condition in _LEFT_OPEN.items()
         }
         row = runs.newest(conn)
         held = [] if row is None else [leases.of_key(conn, tenure.key_of(row.repository, row.target_ref))]
-        assert not [lease for lease in held if lease and tenure.is_held(lease, headgate.clock.now())]
+        assert not [lease for lease in held if lease and tenure.is_held(lease, maingate.clock.now())]
     assert [f"{table}: {dict(row)}" for table, rows in left.items() for row in rows] == []
 
 
 def check_the_record(world: World) -> None:
     """The audit is whole, and every row of it is in the file, once and in order."""
-    with world.open() as headgate:
-        assert verify(headgate.database, log=headgate.paths.transitions).findings == ()
-        lines = headgate.paths.transitions.read_bytes().splitlines()
+    with world.open() as maingate:
+        assert verify(maingate.database, log=maingate.paths.transitions).findings == ()
+        lines = maingate.paths.transitions.read_bytes().splitlines()
     rows = world.rows("SELECT event_id FROM state_transitions ORDER BY seq")
     assert [json.loads(line)["event_id"] for line in lines] == [row[0] for row in rows]
 
@@ -332,7 +332,7 @@ def check_each_landed_once(world: World) -> None:
 def landings(repo: GitRepo) -> list[str]:
     """List the workstreams that landed, by their trailers, oldest first; not for the style rebase."""
     said = repo.git(
-        "log", "--first-parent", "--reverse", "--format=%(trailers:key=Headgate-Workstream,valueonly)", "main"
+        "log", "--first-parent", "--reverse", "--format=%(trailers:key=Maingate-Workstream,valueonly)", "main"
     )
     return said.split()
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from headgate.db.dao import breakers, gates, patches, runs, tasks, uet_workers, workers, workstreams
-from headgate.db.dao.entity import EntityRow
-from headgate.db.engine import Database
-from headgate.db.transitions import WRITTEN_AT, Head, Step, write
-from headgate.ids import ENTITY_OF_PREFIX, Prefix, new_id
-from headgate.reasons import Reason, ReasonCode
-from headgate.state.machines import MACHINES
+from maingate.db.dao import breakers, gates, patches, runs, tasks, uet_workers, workers, workstreams
+from maingate.db.dao.entity import EntityRow
+from maingate.db.engine import Database
+from maingate.db.transitions import WRITTEN_AT, Head, Step, write
+from maingate.ids import ENTITY_OF_PREFIX, Prefix, new_id
+from maingate.reasons import Reason, ReasonCode
+from maingate.state.machines import MACHINES
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 REASON = Reason(code=ReasonCode.GATE_FAILED, message="the gate failed", detail={"gate": "unit"})

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.errors import PlanError
-from headgate.plan.importers.series import ImportedPlan
-from headgate.plan.loader import load_plan
-from headgate.plan.model import Plan, TaskPlan
+from maingate.errors import PlanError
+from maingate.plan.importers.series import ImportedPlan
+from maingate.plan.loader import load_plan
+from maingate.plan.model import Plan, TaskPlan
 
 
 def tasks_of(made: ImportedPlan) -> list[tuple[str, TaskPlan]]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from factories import GitRepo
-from headgate.bootstrap import Headgate
-from headgate.plan.loader import load_plan
+from maingate.bootstrap import Maingate
+from maingate.plan.loader import load_plan
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def write_plan(folder: Path, plan: Mapping[str, Any], patches: Mapping[str, byte
     for name, diff in patches.items():
         (folder / name).write_bytes(diff)
     path = folder / "plan.yaml"
-    path.write_text(json.dumps({"headgate": 1, **plan}, indent=1))
+    path.write_text(json.dumps({"maingate": 1, **plan}, indent=1))
     return path
 
 
@@ -75,10 +75,10 @@ def land(
     }
     path = write_plan(folder or repo.path.parent / "plan", described, patches)
     loaded = load_plan(path)
-    with Headgate.for_plan(loaded) as headgate:
-        run_id = headgate.admit(loaded)
-        headgate.execute(run_id, workers=workers)
-        return Landed(headgate.report(run_id), repo)
+    with Maingate.for_plan(loaded) as maingate:
+        run_id = maingate.admit(loaded)
+        maingate.execute(run_id, workers=workers)
+        return Landed(maingate.report(run_id), repo)
 
 
 __all__ = ["Landed", "land", "one_each", "write_plan"]

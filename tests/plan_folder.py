@@ -6,8 +6,8 @@ from textwrap import dedent
 
 import pytest
 
-from headgate.errors import PlanError
-from headgate.plan.loader import LoadedPlan, load_plan
+from maingate.errors import PlanError
+from maingate.plan.loader import LoadedPlan, load_plan
 
 
 @dataclass(frozen=True)
@@ -38,4 +38,4 @@ class PlanFolder:
 
     def one_task(self, task: str, *, head: str = "") -> str:
         """Return a plan with one task, written in flow style."""
-        return f"headgate: 1\n{head}\nworkstreams: {{w: {{tasks: {{t: {task}}}}}}}\n"
+        return f"maingate: 1\n{head}\nworkstreams: {{w: {{tasks: {{t: {task}}}}}}}\n"

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from factories import GitRepo
-from headgate.db.dao.uet_workers import UetWorkerRow
-from headgate.db.dao.workers import WorkerRow
-from headgate.ids import UetWorkerId
-from headgate.orchestrator.roster import Pair
-from headgate.state.machines import MACHINES
-from headgate.state.uet_worker import UET_WORKER
-from headgate.uet.gate_runner import GateOutcome, GateSpec
-from headgate.uet.process_tree import process_table
-from headgate.workers.pool_manager import Change, PoolManager, Registration, WorkerLost
-from headgate.workers.protocol import GateJob
+from maingate.db.dao.uet_workers import UetWorkerRow
+from maingate.db.dao.workers import WorkerRow
+from maingate.ids import UetWorkerId
+from maingate.orchestrator.roster import Pair
+from maingate.state.machines import MACHINES
+from maingate.state.uet_worker import UET_WORKER
+from maingate.uet.gate_runner import GateOutcome, GateSpec
+from maingate.uet.process_tree import process_table
+from maingate.workers.pool_manager import Change, PoolManager, Registration, WorkerLost
+from maingate.workers.protocol import GateJob
 
 _JOB_FIELDS = {
     "attempt",
@@ -189,7 +189,7 @@ def talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: bytes) -> P
     server.write_text(
         f"#!{sys.executable} -I\n"
         "import pathlib, sys\n"
-        "from headgate.workers import fork_server_process, uet_process\n"
+        "from maingate.workers import fork_server_process, uet_process\n"
         f"uet_process.main = lambda _: exec(pathlib.Path({str(script)!r}).read_text(), {{}}) or 0\n"
         "fork_server_process.main(int(sys.argv[-2]))\n"
     )

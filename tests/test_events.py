@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from headgate.events import Event, Severity, iso_millis, severity_of
-from headgate.state.machines import MACHINES
+from maingate.events import Event, Severity, iso_millis, severity_of
+from maingate.state.machines import MACHINES
 
 
 @pytest.mark.parametrize(

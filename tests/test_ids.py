@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from ulid import ULID
 
-from headgate.ids import new_id, new_ids
+from maingate.ids import new_id, new_ids
 
 
 @pytest.mark.parametrize("wanted", [0, 1, 2, 33, 1025, 2**20 + 2])

@@ -21,22 +21,22 @@ def loaded_by(code: str) -> set[str]:
 
 @pytest.mark.parametrize("option", ["--version", "-V"])
 def test_version_answers_without_loading_anything_heavy(option: str) -> None:
-    """`headgate --version` prints name and version and imports neither database, git nor command tree."""
-    call = f"import sys; sys.argv = ['headgate', {option!r}]; from headgate.cli.app import main; main()"
+    """`maingate --version` prints name and version and imports neither database, git nor command tree."""
+    call = f"import sys; sys.argv = ['maingate', {option!r}]; from maingate.cli.app import main; main()"
     assert loaded_by(call) & (HEAVY | {"typer", "rich"}) == set()
     done = subprocess.run(
-        [sys.executable, "-m", "headgate", option], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "maingate", option], capture_output=True, text=True, check=True
     )
-    assert done.stdout == f"headgate {version('headgate')}\n"
+    assert done.stdout == f"maingate {version('maingate')}\n"
 
 
-def test_a_gate_process_loads_the_standard_library_and_headgate_only() -> None:
-    """A worker process must start at once: of what was installed it imports Headgate and at most psutil."""
-    extra = loaded_by("import headgate.workers.uet_process") - loaded_by("") - sys.stdlib_module_names
-    assert extra <= {"headgate", "psutil"}
+def test_a_gate_process_loads_the_standard_library_and_maingate_only() -> None:
+    """A worker process must start at once: of what was installed it imports Maingate and at most psutil."""
+    extra = loaded_by("import maingate.workers.uet_process") - loaded_by("") - sys.stdlib_module_names
+    assert extra <= {"maingate", "psutil"}
 
 
 def test_the_state_machines_load_nothing_that_was_installed() -> None:
     """The machines are pure data: what builds on them decides what else is loaded."""
-    extra = loaded_by("import headgate.state.machines, headgate.state.propagation") - loaded_by("")
-    assert extra - sys.stdlib_module_names == {"headgate"}
+    extra = loaded_by("import maingate.state.machines, maingate.state.propagation") - loaded_by("")
+    assert extra - sys.stdlib_module_names == {"maingate"}

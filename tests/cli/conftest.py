@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from command_line import Invoke, Played, headgate
-from headgate.cli.commands import app
-from headgate.cli.demo_stage import set_stage
+from command_line import Invoke, Played, maingate
+from maingate.cli.commands import app
+from maingate.cli.demo_stage import set_stage
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     """Give the demo's story after its run; do not change it (copy it first)."""
     root = tmp_path_factory.mktemp("story")
     stage = set_stage(root)
-    done = headgate("run", str(stage.plan), "--json", cwd=root, home=tmp_path_factory.mktemp("story-home"))
+    done = maingate("run", str(stage.plan), "--json", cwd=root, home=tmp_path_factory.mktemp("story-home"))
     if done.returncode != 0:
         raise AssertionError(f"the story did not run: {done.stderr}")
     return Played(stage=stage, report=json.loads(done.stdout), stderr=done.stderr)

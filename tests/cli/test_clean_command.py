@@ -1,4 +1,4 @@
-"""`headgate clean` removes what is left over, and nothing that is evidence or at work."""
+"""`maingate clean` removes what is left over, and nothing that is evidence or at work."""
 
 import json
 import os
@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from command_line import Invoke, Played, headgate
+from command_line import Invoke, Played, maingate
 from factories import GitRepo
-from headgate.bootstrap import Headgate
-from headgate.cli.demo_stage import set_stage
-from headgate.cli.demo_story import SCENES
-from headgate.plan.loader import load_plan
+from maingate.bootstrap import Maingate
+from maingate.cli.demo_stage import set_stage
+from maingate.cli.demo_story import SCENES
+from maingate.plan.loader import load_plan
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def repository(tmp_path: Path, hermetic_environment: Path) -> Path:
     """Give a repository after a run with one patch that landed and one that did not."""
     stage = set_stage(tmp_path, [scene for scene in SCENES if scene.name in {"thousands", "faster-total"}])
     assert (
-        headgate("run", str(stage.plan), cwd=tmp_path, home=hermetic_environment, env=own_cache()).returncode
+        maingate("run", str(stage.plan), cwd=tmp_path, home=hermetic_environment, env=own_cache()).returncode
         == 0
     )
     return stage.repository
@@ -42,8 +42,8 @@ def cleaned(invoke: Invoke, repository: Path, *options: str) -> Any:
 def test_what_ended_runs_left_is_removed_and_evidence_stays(invoke: Invoke, repository: Path) -> None:
     """Worktrees, refs and logs go; quarantine, database, branch and salvage stay."""
     repo = GitRepo(repository)
-    repo.git("update-ref", "refs/headgate/salvage/x", "main")
-    main, state = repo.head("main"), repository / ".headgate"
+    repo.git("update-ref", "refs/maingate/salvage/x", "main")
+    main, state = repo.head("main"), repository / ".maingate"
     kept = sorted((state / "quarantine").iterdir())
     found = cleaned(invoke, repository, "--keep-logs", "0")
     assert found["worktrees"]
@@ -51,8 +51,8 @@ def test_what_ended_runs_left_is_removed_and_evidence_stays(invoke: Invoke, repo
     assert found["logs"]
     assert found["bytes"] > 0
     assert not any(Path(path).exists() for path in found["worktrees"])
-    assert repo.git("for-each-ref", "--format=%(refname)", "refs/headgate").splitlines() == [
-        "refs/headgate/salvage/x"
+    assert repo.git("for-each-ref", "--format=%(refname)", "refs/maingate").splitlines() == [
+        "refs/maingate/salvage/x"
     ]
     assert not any((state / "logs").iterdir())
     assert sorted((state / "quarantine").iterdir()) == kept
@@ -79,7 +79,7 @@ def test_refs_of_young_runs_can_be_kept(invoke: Invoke, repository: Path) -> Non
 
 def test_it_refuses_while_a_run_is_at_work(invoke: Invoke, repository: Path) -> None:
     """A run that holds its target is left alone with everything it uses."""
-    with Headgate.open(repository) as at_work:
+    with Maingate.open(repository) as at_work:
         at_work.admit(load_plan(repository.parent / "plan.yaml"))
         result = invoke("clean", cwd=repository)
     assert result.exit_code == 4
@@ -89,10 +89,10 @@ def test_it_refuses_while_a_run_is_at_work(invoke: Invoke, repository: Path) -> 
 
 def test_the_work_of_a_run_that_did_not_end_is_kept(invoke: Invoke, repository: Path) -> None:
     """Its refs may be needed to go on with it."""
-    with Headgate.open(repository) as crashed:
+    with Maingate.open(repository) as crashed:
         run_id = crashed.admit(load_plan(repository.parent / "plan.yaml"))
-        crashed.repository.keep(f"refs/headgate/{run_id}/w", crashed.repository.resolve_commit("main"))
-    assert f"refs/headgate/{run_id}/w" not in cleaned(invoke, repository)["refs"]
+        crashed.repository.keep(f"refs/maingate/{run_id}/w", crashed.repository.resolve_commit("main"))
+    assert f"refs/maingate/{run_id}/w" not in cleaned(invoke, repository)["refs"]
 
 
 def test_people_are_told_what_went(invoke: Invoke, played: Played, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_people_are_told_what_went(invoke: Invoke, played: Played, tmp_path: Pat
     copy = played.copy_to(tmp_path)
     shown = invoke("clean", "--dry-run", "--keep-logs", "0", cwd=copy).stdout
     assert shown.startswith("Would remove 0 worktrees, ")
-    assert "refs/headgate/run_" in shown
+    assert "refs/maingate/run_" in shown
     assert invoke("clean", "--keep-logs", "0", cwd=copy).stdout.startswith("Removed 0 worktrees, ")
     assert invoke("clean", "--keep-logs", "0", cwd=copy).stdout == "Nothing to clean.\n"
 
@@ -108,7 +108,7 @@ def test_people_are_told_what_went(invoke: Invoke, played: Played, tmp_path: Pat
 def recovered(invoke: Invoke, repository: Path) -> Path:
     """Try a refused patch again, to its end, and return the folder of what was written for it."""
     assert invoke("patch", "recover", "faster-total/sum", cwd=repository).exit_code == 0
-    (folder,) = repository.glob(".headgate/recover/*")
+    (folder,) = repository.glob(".maingate/recover/*")
     return folder
 
 
@@ -135,7 +135,7 @@ def test_what_was_written_for_a_recovery_that_goes_on_stays(
     copy = played.copy_to(tmp_path)
     ended = recovered(invoke, copy)
     going_on, unknown = (shutil.copytree(ended, ended.with_name(name)) for name in ("A", "B"))
-    with Headgate.open(copy) as crashed:
+    with Maingate.open(copy) as crashed:
         crashed.admit(load_plan(going_on / "plan.json"))
     assert cleaned(invoke, copy)["recoveries"] == [str(ended)]
     assert going_on.exists()

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Invoke, Played, a_clean_environment, headgate_bytes
+from command_line import Invoke, Played, a_clean_environment, maingate_bytes
 from factories import GitRepo
-from headgate.cli.commands import Invocation, ended
-from headgate.errors import DatabaseError, UsageError
+from maingate.cli.commands import Invocation, ended
+from maingate.errors import DatabaseError, UsageError
 
 HEAVY = ("sqlalchemy", "pydantic", "pygit2", "alembic", "rich", "typer", "yaml")
 
 PROBE = """
 import sys
-sys.argv = ["headgate", "--version"]
-from headgate.cli.app import main
+sys.argv = ["maingate", "--version"]
+from maingate.cli.app import main
 main()
 print([name for name in {heavy!r} if name in sys.modules])
 """
@@ -30,14 +30,14 @@ def test_version_loads_nothing_heavy(hermetic_environment: Path) -> None:
     probe = [sys.executable, "-c", PROBE.format(heavy=HEAVY)]
     done = subprocess.run(probe, capture_output=True, text=True, check=True, cwd=hermetic_environment)
     version, loaded = done.stdout.splitlines()
-    assert re.fullmatch(r"headgate \d+\.\d+\.\d+\S*", version)
+    assert re.fullmatch(r"maingate \d+\.\d+\.\d+\S*", version)
     assert loaded == "[]"
 
 
 def test_the_command_modules_load_nothing_heavy(hermetic_environment: Path) -> None:
     """Help and completion need no database, no git and no validation."""
     heavy = ("sqlalchemy", "pygit2", "alembic")
-    code = f"import sys, headgate.cli.commands; print([name for name in {heavy!r} if name in sys.modules])"
+    code = f"import sys, maingate.cli.commands; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=hermetic_environment
     )
@@ -83,7 +83,7 @@ def test_a_wrong_command_line_is_exit_2_and_one_paragraph(invoke: Invoke, args: 
     result = invoke(*args)
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert result.stderr.startswith("headgate: ")
+    assert result.stderr.startswith("maingate: ")
     assert "--help`" in result.stderr
 
 
@@ -113,8 +113,8 @@ def test_before_the_first_run_reading_says_how_to_begin(invoke: Invoke, repo: Gi
     for command in (["status"], ["audit", "verify"], ["clean"]):
         result = invoke(*command, cwd=repo.path)
         assert (result.exit_code, result.stdout) == (2, ""), command
-        assert "headgate run" in result.stderr
-    assert not (repo.path / ".headgate").exists()
+        assert "maingate run" in result.stderr
+    assert not (repo.path / ".maingate").exists()
 
 
 @pytest.mark.parametrize("command", ["runs", "patch list", "quarantine", "events"])
@@ -128,7 +128,7 @@ def test_before_the_first_run_a_list_is_empty_and_no_error(
     text = invoke(*command.split(), cwd=repo.path)
     assert text.exit_code == 0
     assert text.stdout.startswith("No runs yet.")
-    assert not (repo.path / ".headgate").exists()
+    assert not (repo.path / ".maingate").exists()
 
 
 def test_c_chooses_the_repository_like_git(invoke: Invoke, repo: GitRepo, tmp_path: Path) -> None:
@@ -141,11 +141,11 @@ def test_c_chooses_the_repository_like_git(invoke: Invoke, repo: GitRepo, tmp_pa
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
-        (UsageError("do it otherwise"), 2, "headgate: do it otherwise"),
-        (DatabaseError("the disk is full"), 4, "headgate: the disk is full"),
-        (OSError(28, "No space left on device"), 4, "headgate: the system refused: [Errno 28] No space left"),
-        (KeyboardInterrupt(), 3, "headgate: interrupted"),
-        (KeyError("x"), 5, "headgate: this is a bug in Headgate: KeyError: 'x'."),
+        (UsageError("do it otherwise"), 2, "maingate: do it otherwise"),
+        (DatabaseError("the disk is full"), 4, "maingate: the disk is full"),
+        (OSError(28, "No space left on device"), 4, "maingate: the system refused: [Errno 28] No space left"),
+        (KeyboardInterrupt(), 3, "maingate: interrupted"),
+        (KeyError("x"), 5, "maingate: this is a bug in Maingate: KeyError: 'x'."),
     ],
 )
 def test_errors_end_as_one_paragraph_and_a_code(
@@ -165,7 +165,7 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(raising(UsageError("no")), Invocation(is_debug=True)) == 2
     shown = capsys.readouterr().err
     assert "Traceback (most recent call last)" in shown
-    assert "headgate: no\n" in shown
+    assert "maingate: no\n" in shown
 
 
 def test_debug_is_a_global_option(invoke: Invoke, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_debug_is_a_global_option(invoke: Invoke, tmp_path: Path) -> None:
 
 def test_a_terminal_that_knows_only_ascii_is_no_error(played: Played, hermetic_environment: Path) -> None:
     """What cannot be encoded is shown as an escape."""
-    done = headgate_bytes(
+    done = maingate_bytes(
         "audit",
         "verify",
         cwd=played.stage.repository,
@@ -191,7 +191,7 @@ def test_a_closed_pipe_is_quiet(hermetic_environment: Path) -> None:
     read, write = os.pipe()
     os.close(read)
     try:
-        done = headgate_bytes(
+        done = maingate_bytes(
             "machines", "--json", cwd=hermetic_environment, home=hermetic_environment, stdout=write
         )
     finally:
@@ -207,7 +207,7 @@ def test_a_reader_that_left_is_no_refusal(
     read, write = os.pipe()
     os.close(read)
     try:
-        done = headgate_bytes(*command, cwd=played.stage.repository, home=hermetic_environment, stdout=write)
+        done = maingate_bytes(*command, cwd=played.stage.repository, home=hermetic_environment, stdout=write)
     finally:
         os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -216,7 +216,7 @@ def test_a_reader_that_left_is_no_refusal(
 def test_a_closed_standard_output_is_no_bug(played: Played, hermetic_environment: Path) -> None:
     """Nobody wants to read it, which is no error; no file takes the place of what is closed."""
     done = subprocess.run(
-        ["sh", "-c", 'exec "$0" -m headgate status --all >&-', sys.executable],
+        ["sh", "-c", 'exec "$0" -m maingate status --all >&-', sys.executable],
         cwd=played.stage.repository,
         env=a_clean_environment(hermetic_environment),
         capture_output=True,
@@ -231,21 +231,21 @@ def test_an_interrupt_before_the_commands_are_loaded_is_one_line(hermetic_enviro
         "import sys\n"
         "class Interrupting:\n"
         "    def find_spec(self, name, *others):\n"
-        "        if name == 'headgate.cli.commands': raise KeyboardInterrupt\n"
+        "        if name == 'maingate.cli.commands': raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Interrupting())\n"
-        "from headgate.cli.app import main\n"
+        "from maingate.cli.app import main\n"
         "main()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=hermetic_environment
     )
-    assert (done.returncode, done.stdout, done.stderr) == (3, "", "headgate: interrupted\n")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "maingate: interrupted\n")
 
 
 def test_a_full_disk_on_standard_output_is_an_outside_fault(hermetic_environment: Path) -> None:
     """What could not be written is not claimed to be done."""
     with Path("/dev/full").open("wb") as full:
-        done = headgate_bytes(
+        done = maingate_bytes(
             "machines", "--json", cwd=hermetic_environment, home=hermetic_environment, stdout=full
         )
     assert done.returncode == 4

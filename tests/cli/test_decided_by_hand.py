@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-import headgate
+import maingate
 from command_line import Invoke, Played
-from headgate.bootstrap import Headgate
-from headgate.cli.events import _OTHER_TYPES, _cells
-from headgate.cli.patch import find_patch
-from headgate.events import Event, Severity
-from headgate.orchestrator import compensation, stuck
-from headgate.recovery import overrides
-from headgate.state.patch_ledger import PatchState
+from maingate.bootstrap import Maingate
+from maingate.cli.events import _OTHER_TYPES, _cells
+from maingate.cli.patch import find_patch
+from maingate.events import Event, Severity
+from maingate.orchestrator import compensation, stuck
+from maingate.recovery import overrides
+from maingate.state.patch_ledger import PatchState
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -86,7 +86,7 @@ def test_an_event_without_a_reason_says_what_it_knows(fields: dict[str, Any], wh
 
 def test_every_type_that_is_ever_recorded_can_be_asked_for() -> None:
     """`--type` knows each type that the program writes."""
-    sources = Path(headgate.__file__).parent.rglob("*.py")
+    sources = Path(maingate.__file__).parent.rglob("*.py")
     written = {name for file in sources for name in re.findall(r'event_type="(\w+)"', file.read_text())}
     assert {"manual_override", "patch_approved", "warning"} <= written
     assert written | {compensation.DONE, compensation.FAILED, stuck.EVENT_TYPE} <= set(_OTHER_TYPES)
@@ -94,7 +94,7 @@ def test_every_type_that_is_ever_recorded_can_be_asked_for() -> None:
 
 def approve(repository: Path, task: str) -> None:
     """Arrange an approval of a patch, as it was given before that was refused."""
-    with Headgate.open(repository) as opened, opened.database.write() as conn:
+    with Maingate.open(repository) as opened, opened.database.write() as conn:
         patch = replace(find_patch(conn, task), state=PatchState.VALIDATED)
         assert overrides.approve_patch(conn, patch, message="looks right", operator="ada", at=NOW)
 
@@ -133,7 +133,7 @@ def test_a_mistyped_tool_is_refused_with_those_that_are_meant(
     invoke: Invoke, repository: Path, verb: str
 ) -> None:
     """Presets, the tools of any plan that was run, and tools with a breaker are known; nothing is written."""
-    with sqlite3.connect(repository / ".headgate" / "headgate.db") as raw:
+    with sqlite3.connect(repository / ".maingate" / "maingate.db") as raw:
         raw.execute("""UPDATE runs SET plan = json_set(plan, '$.tools', json('{"fixer": {"run": "x"}}'))""")
     raw.close()
     refused = invoke("breaker", verb, "fixr", "--reason", "x", cwd=repository)
@@ -183,7 +183,7 @@ def test_a_range_without_commits_is_not_searched(
 def test_a_gate_that_died_with_its_worker_is_no_failure(invoke: Invoke, repository: Path) -> None:
     """It is counted and shown as lost; what is on record stays what it is."""
     before = json.loads(invoke("status", "--json", cwd=repository).stdout)["gates"]
-    with sqlite3.connect(repository / ".headgate" / "headgate.db") as raw:
+    with sqlite3.connect(repository / ".maingate" / "maingate.db") as raw:
         raw.execute("UPDATE gates SET fault = 'worker_lost', exit_code = -1 WHERE state = 'FAILED'")
     raw.close()
     after = json.loads(invoke("status", "--json", cwd=repository).stdout)["gates"]

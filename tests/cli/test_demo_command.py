@@ -1,4 +1,4 @@
-"""`headgate demo` tells a true story."""
+"""`maingate demo` tells a true story."""
 
 import subprocess
 from dataclasses import replace
@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from command_line import Invoke, Played, headgate
+from command_line import Invoke, Played, maingate
 from factories import GitRepo
-from headgate.cli import demo
-from headgate.cli.demo_check import differences, marks_left
-from headgate.cli.demo_stage import TESTS, plan_text, set_stage
-from headgate.cli.demo_story import SCENES
-from headgate.reasons import ReasonCode
+from maingate.cli import demo
+from maingate.cli.demo_check import differences, marks_left
+from maingate.cli.demo_stage import TESTS, plan_text, set_stage
+from maingate.cli.demo_story import SCENES
+from maingate.reasons import ReasonCode
 
 
 def test_the_demo_keeps_its_promises(hermetic_environment: Path, tmp_path: Path) -> None:
     """Exit 0, each scene told with its command, the folder gone, and nothing of it in the user's home."""
-    done = headgate("demo", cwd=tmp_path, home=hermetic_environment, env={"TMPDIR": str(tmp_path)})
+    done = maingate("demo", cwd=tmp_path, home=hermetic_environment, env={"TMPDIR": str(tmp_path)})
     assert (done.returncode, done.stderr) == (0, "")
     for scene in SCENES:
         assert scene.title in done.stdout
-        assert scene.lands or f"headgate patch show {scene.name}/" in done.stdout
+        assert scene.lands or f"maingate patch show {scene.name}/" in done.stdout
     assert "✔ main's own tests pass" in done.stdout
     told = done.stdout.partition("What landed")[2]
     assert max(len(line) for line in told.splitlines()) <= 80
@@ -33,12 +33,12 @@ def test_the_demo_keeps_its_promises(hermetic_environment: Path, tmp_path: Path)
 def test_the_demo_can_be_kept_and_looked_into(hermetic_environment: Path, tmp_path: Path) -> None:
     """`--keep DIR` leaves a repository in which the other commands work; the user's database is not used."""
     kept = tmp_path / "kept"
-    database = {"HEADGATE_DATABASE_URL": f"sqlite:///{tmp_path}/mine.db"}
-    done = headgate("demo", "--keep", str(kept), cwd=tmp_path, home=hermetic_environment, env=database)
+    database = {"MAINGATE_DATABASE_URL": f"sqlite:///{tmp_path}/mine.db"}
+    done = maingate("demo", "--keep", str(kept), cwd=tmp_path, home=hermetic_environment, env=database)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"cd {kept}/tally" in done.stdout
     assert not (tmp_path / "mine.db").exists()
-    shown = headgate("quarantine", cwd=kept / "tally", home=hermetic_environment)
+    shown = maingate("quarantine", cwd=kept / "tally", home=hermetic_environment)
     assert shown.returncode == 0
     assert "shortcut/link" in shown.stdout
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from headgate.cli.exit_codes import ExitCode, code_of_error, code_of_run, is_expected
-from headgate.errors import (
+from maingate.cli.exit_codes import ExitCode, code_of_error, code_of_run, is_expected
+from maingate.errors import (
     DatabaseError,
     GitError,
-    HeadgateError,
     InterruptedRunError,
+    MaingateError,
     PlanError,
     RepositoryError,
     SettingsError,
@@ -17,7 +17,7 @@ from headgate.errors import (
     UsageError,
     WorkerError,
 )
-from headgate.state.run import RunState
+from maingate.state.run import RunState
 
 
 @pytest.mark.parametrize(
@@ -36,14 +36,14 @@ from headgate.state.run import RunState
         (WorkerError(), 4),
         (OSError(28, "No space left on device"), 4),
         (StaleTransitionError(entity_ids=["task_1"]), 5),
-        (HeadgateError(), 5),
+        (MaingateError(), 5),
         (KeyError("x"), 5),
     ],
 )
 def test_every_kind_of_error_has_its_code(error: BaseException, code: int) -> None:
     """2 the user's to mend, 3 interrupted, 4 the outside's fault, 5 a bug."""
     assert code_of_error(error) == code
-    assert is_expected(error) == (isinstance(error, HeadgateError) and code != ExitCode.UNEXPECTED)
+    assert is_expected(error) == (isinstance(error, MaingateError) and code != ExitCode.UNEXPECTED)
 
 
 @pytest.mark.parametrize("state", list(RunState))

@@ -1,4 +1,4 @@
-"""``headgate init``: files to begin with, and nothing written over."""
+"""``maingate init``: files to begin with, and nothing written over."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ import typer
 from typer.testing import CliRunner, Result
 
 from factories import GitRepo
-from headgate.cli.init import init
-from headgate.errors import UsageError
-from headgate.plan.loader import load_plan
-from headgate.settings import Settings, load_settings
-from headgate.uet.intake import Intake, take_in
+from maingate.cli.init import init
+from maingate.errors import UsageError
+from maingate.plan.loader import load_plan
+from maingate.settings import Settings, load_settings
+from maingate.uet.intake import Intake, take_in
 
-WRITTEN = ("headgate.toml", "headgate-plan.yaml", "headgate-plan.patches/0001-hello.patch")
+WRITTEN = ("maingate.toml", "maingate-plan.yaml", "maingate-plan.patches/0001-hello.patch")
 
 
 def run_init() -> Result:
@@ -29,10 +29,10 @@ def test_what_is_written_is_in_order(repo: GitRepo, monkeypatch: pytest.MonkeyPa
     told = run_init().stdout.splitlines()
     assert told == [
         *(f"wrote {repo.path / name}" for name in WRITTEN),
-        "next: headgate plan check headgate-plan.yaml",
+        "next: maingate plan check maingate-plan.yaml",
     ]
     assert load_settings(repo.path, {}) == Settings()
-    assert load_plan(repo.path / "headgate-plan.yaml").plan.name == "say hello"
+    assert load_plan(repo.path / "maingate-plan.yaml").plan.name == "say hello"
 
 
 def test_the_example_patch_applies_and_passes_its_gate(
@@ -45,23 +45,23 @@ def test_the_example_patch_applies_and_passes_its_gate(
     assert isinstance(taken, Intake)
     assert taken.repairs == ()
     repo.git("apply", "--index", WRITTEN[2])
-    assert "Hello" in (repo.path / "headgate-hello.txt").read_text()
+    assert "Hello" in (repo.path / "maingate-hello.txt").read_text()
 
 
 def test_it_writes_at_the_root_from_anywhere(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
     """Inside a folder of the repository, the files still go to its root."""
     (repo.path / "src").mkdir()
     monkeypatch.chdir(repo.path / "src")
-    assert "next: headgate plan check ../headgate-plan.yaml" in run_init().stdout
-    assert (repo.path / "headgate.toml").is_file()
+    assert "next: maingate plan check ../maingate-plan.yaml" in run_init().stdout
+    assert (repo.path / "maingate.toml").is_file()
 
 
 def test_what_is_there_is_left_as_it_is(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is there already is kept, the others are written; when all are there, that is an error."""
     monkeypatch.chdir(repo.path)
-    (repo.path / "headgate.toml").write_text("workers = 3\n")
-    assert f"left as it is: {repo.path / 'headgate.toml'}" in run_init().stdout
-    assert (repo.path / "headgate.toml").read_text() == "workers = 3\n"
+    (repo.path / "maingate.toml").write_text("workers = 3\n")
+    assert f"left as it is: {repo.path / 'maingate.toml'}" in run_init().stdout
+    assert (repo.path / "maingate.toml").read_text() == "workers = 3\n"
     with pytest.raises(UsageError, match="files are never overwritten"):
         run_init()
 
@@ -81,4 +81,4 @@ def test_the_files_speak_of_nothing_that_is_not_there(repo: GitRepo, monkeypatch
     written = "".join((repo.path / name).read_text() for name in WRITTEN)
     assert "docs/" not in written
     assert "patch approve" not in written
-    assert "headgate plan schema" in written
+    assert "maingate plan schema" in written

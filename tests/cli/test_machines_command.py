@@ -8,9 +8,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from headgate.cli.machines import machines, markdown, meanings
-from headgate.state.machine import Machine
-from headgate.state.machines import MACHINES
+from maingate.cli.machines import machines, markdown, meanings
+from maingate.state.machine import Machine
+from maingate.state.machines import MACHINES
 
 PROJECT = Path(__file__).parents[2]
 
@@ -66,6 +66,6 @@ def test_every_state_has_a_meaning(machine: Machine) -> None:
 
 
 def test_the_page_in_docs_is_what_the_tables_say() -> None:
-    """docs/state_machines.md is generated; `headgate machines --markdown` prints what it must be."""
+    """docs/state_machines.md is generated; `maingate machines --markdown` prints what it must be."""
     assert (PROJECT / "docs" / "state_machines.md").read_text("utf-8") == markdown(MACHINES)
     assert ask("--markdown").stdout == markdown(MACHINES)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.cli.output import (
+from maingate.cli.output import (
     PIPE_WIDTH,
     console,
     count,
@@ -19,7 +19,7 @@ from headgate.cli.output import (
     safe,
     table,
 )
-from headgate.reasons import Reason, ReasonCode
+from maingate.reasons import Reason, ReasonCode
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_fail_is_one_paragraph_that_keeps_a_list_of_problems() -> None:
     """Prose is wrapped; the lines of a list of problems stay lines; escapes are shown."""
     stream = io.StringIO()
     fail("two problems\nplan.yaml:3: \x1b[31mno\nplan.yaml:9: neither", stream=stream)
-    assert stream.getvalue() == "headgate: two problems\n  plan.yaml:3: \\x1b[31mno\n  plan.yaml:9: neither\n"
+    assert stream.getvalue() == "maingate: two problems\n  plan.yaml:3: \\x1b[31mno\n  plan.yaml:9: neither\n"
 
 
 @pytest.mark.parametrize(

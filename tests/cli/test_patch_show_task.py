@@ -1,4 +1,4 @@
-"""`headgate patch show` of a task that has no patch: its attempts, what it printed, and what to do next."""
+"""`maingate patch show` of a task that has no patch: its attempts, what it printed, and what to do next."""
 
 import json
 import shutil
@@ -9,23 +9,23 @@ from typing import Any
 
 import pytest
 
-from command_line import Invoke, headgate
+from command_line import Invoke, maingate
 from factories import GitRepo
-from headgate.bootstrap import Headgate
-from headgate.cli.task_view import SHOWN_BYTES
-from headgate.db.dao import tasks, workers
-from headgate.db.dao.tasks import TaskRow
-from headgate.db.transitions import Step, write
-from headgate.ids import new_id
-from headgate.plan.loader import load_plan
-from headgate.reasons import Reason, ReasonCode
+from maingate.bootstrap import Maingate
+from maingate.cli.task_view import SHOWN_BYTES
+from maingate.db.dao import tasks, workers
+from maingate.db.dao.tasks import TaskRow
+from maingate.db.transitions import Step, write
+from maingate.ids import new_id
+from maingate.plan.loader import load_plan
+from maingate.reasons import Reason, ReasonCode
 
-NOISY = "echo attempt $HEADGATE_ATTEMPT; echo work > new.txt; printf 'a\\033[2Jb\\n'; exit 3"
+NOISY = "echo attempt $MAINGATE_ATTEMPT; echo work > new.txt; printf 'a\\033[2Jb\\n'; exit 3"
 """A tool that leaves something, tries to clear the screen, and fails."""
 TALKATIVE = "for n in $(seq 1 40); do echo line $n; done; exit 4"
 
 PLAN: dict[str, Any] = {
-    "headgate": 1,
+    "maingate": 1,
     "name": "failing",
     "repo": "repo",
     "tools": {"noisy": {"run": NOISY}, "idle": {"run": "true"}},
@@ -50,8 +50,8 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     repo = GitRepo.create(folder / "repo")
     repo.commit({"a.txt": "1\n"})
     (folder / "plan.yaml").write_text(json.dumps(PLAN))
-    env = {"HEADGATE_RETRY_DELAY": "0.01"}
-    done = headgate("run", "plan.yaml", cwd=folder, home=tmp_path_factory.mktemp("home"), env=env)
+    env = {"MAINGATE_RETRY_DELAY": "0.01"}
+    done = maingate("run", "plan.yaml", cwd=folder, home=tmp_path_factory.mktemp("home"), env=env)
     assert done.returncode == 0, done.stderr
     return repo.path
 
@@ -103,7 +103,7 @@ def test_a_command_is_told_from_its_history(invoke: Invoke, failed: Path) -> Non
 def test_what_was_printed_is_told_when_its_log_is_gone(invoke: Invoke, failed: Path, tmp_path: Path) -> None:
     """The record has the end of it, too."""
     copy = shutil.copytree(failed, tmp_path / "repo")
-    shutil.rmtree(copy / ".headgate" / "logs")
+    shutil.rmtree(copy / ".maingate" / "logs")
     found = shown(invoke, copy, "cmd/deploy")
     assert found["attempts"][0]["log"] is None
     assert found["output"].splitlines()[-1] == "line 40"
@@ -116,12 +116,12 @@ def test_people_see_it_with_what_to_do_next(invoke: Invoke, failed: Path, tmp_pa
     assert "attempt 2: failed, exit 3, " in text
     assert "│ a\\x1b[2Jb" in text
     assert "\x1b" not in text
-    commands = [line.split() for line in text.splitlines() if line.startswith("  headgate ")]
+    commands = [line.split() for line in text.splitlines() if line.startswith("  maingate ")]
     planned, tried, listed = (" ".join(words[:5]) for words in commands)
     diff = shown(invoke, failed, "bad/tool")["attempts"][1]["diff"]
-    assert planned == f"headgate plan import series {diff}"
-    assert tried.startswith("headgate tools test noisy --plan")
-    assert listed.startswith("headgate events --entity task_")
+    assert planned == f"maingate plan import series {diff}"
+    assert tried.startswith("maingate tools test noisy --plan")
+    assert listed.startswith("maingate events --entity task_")
     made = tmp_path / "left.yaml"
     assert invoke("plan", "import", "series", diff, "-o", made, cwd=failed).exit_code == 0
     assert "1 workstream, 1 task," in invoke("plan", "check", made, cwd=failed).stdout
@@ -131,7 +131,7 @@ def test_a_task_that_was_never_tried_is_an_error(invoke: Invoke, failed: Path) -
     """There is nothing to show."""
     result = invoke("patch", "show", "cmd/after", cwd=failed)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "task cmd/after has no patch yet; `headgate status --all`" in result.stderr
+    assert "task cmd/after has no patch yet; `maingate status --all`" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["diff", "recover", "approve"])
@@ -139,12 +139,12 @@ def test_what_needs_a_patch_points_to_show(invoke: Invoke, failed: Path, command
     """A task that was tried in vain has nothing to decide about, but something to read."""
     result = invoke("patch", command, "bad/tool", cwd=failed)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "task tool has no patch; `headgate patch show task_" in " ".join(result.stderr.split())
+    assert "task tool has no patch; `maingate patch show task_" in " ".join(result.stderr.split())
 
 
 def test_the_summary_points_to_it(invoke: Invoke, failed: Path) -> None:
     """`status` names the first task whose tool or command gave nothing."""
-    assert "headgate patch show bad/tool" in invoke("status", cwd=failed).stdout
+    assert "maingate patch show bad/tool" in invoke("status", cwd=failed).stdout
 
 
 # -- attempts of which only the changes of state are on record -----------------------------------------------
@@ -157,8 +157,8 @@ def changed(repo: GitRepo, steps: Callable[[TaskRow, str], list[Step]]) -> str:
     """Arrange a run of one command, with these changes of state, that its process did not end."""
     repo.commit({"a.txt": "1\n"})
     plan = repo.path.parent / "plan.yaml"
-    plan.write_text(json.dumps({"headgate": 1, "workstreams": {"w": {"tasks": {"t": {"command": "true"}}}}}))
-    with Headgate.open(repo.path) as crashed:
+    plan.write_text(json.dumps({"maingate": 1, "workstreams": {"w": {"tasks": {"t": {"command": "true"}}}}}))
+    with Maingate.open(repo.path) as crashed:
         run_id = crashed.admit(load_plan(plan))
         with crashed.database.write() as conn:
             (task,) = tasks.of_run(conn, run_id)
@@ -215,7 +215,7 @@ def test_attempts_are_read_off_the_changes_of_state(
 
 def test_an_attempt_under_way_shows_what_it_has_printed_so_far(invoke: Invoke, repo: GitRepo) -> None:
     """It has no end yet, and what it leaves is not complete."""
-    logs = repo.path / ".headgate" / "logs"
+    logs = repo.path / ".maingate" / "logs"
     task = changed(repo, again)
     (logs / f"{task}.2.log").write_text("é" * SHOWN_BYTES + "\nhalf")
     (logs / f"{task}.2.diff").write_text("+half")
@@ -226,4 +226,4 @@ def test_an_attempt_under_way_shows_what_it_has_printed_so_far(invoke: Invoke, r
     assert found["output"] == "é" * (SHOWN_BYTES // 2 - 3) + "\nhalf"
     text = invoke("patch", "show", "w/t", cwd=repo.path).stdout
     assert "attempt 2: running\n" in text
-    assert f"headgate status {found['run_id']}" in text
+    assert f"maingate status {found['run_id']}" in text

@@ -1,4 +1,4 @@
-"""``headgate plan``: check, schema and import, as a person and as a program call them."""
+"""``maingate plan``: check, schema and import, as a person and as a program call them."""
 
 import json
 from collections.abc import Callable
@@ -10,18 +10,18 @@ import typer
 from typer.testing import CliRunner, Result
 
 from factories import GitRepo
-from headgate.cli.plan import app
-from headgate.cli.run import _in_bounds
-from headgate.errors import PlanError, UsageError
-from headgate.plan.loader import load_plan
-from headgate.settings.model import MOST_WORKERS
+from maingate.cli.plan import app
+from maingate.cli.run import _in_bounds
+from maingate.errors import PlanError, UsageError
+from maingate.plan.loader import load_plan
+from maingate.settings.model import MOST_WORKERS
 
 Plan = Callable[..., Result]
 
 
 @pytest.fixture
 def plan(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    """Give a function that runs ``headgate plan …`` in a repository; errors go on to the caller."""
+    """Give a function that runs ``maingate plan …`` in a repository; errors go on to the caller."""
     repo.commit({"a": "1\n"}, "base")
     monkeypatch.chdir(repo.path)
 
@@ -32,7 +32,7 @@ def plan(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> Plan:
 
 
 GOOD = """\
-headgate: 1
+maingate: 1
 name: two steps
 target: dev
 gates: {lint: {run: "true", on: [task]}, unit: {run: "true", needs: [lint]}}
@@ -86,7 +86,7 @@ def test_check_tells_which_tasks_will_not_work_side_by_side(plan: Plan, repo: Gi
     """Those whose tools may write the same paths, unless one needs the other."""
     (repo.path / "plan.yaml").write_text(
         """\
-headgate: 1
+maingate: 1
 tools: {x: {run: [x, "{prompt}"]}}
 workstreams:
   w:
@@ -105,7 +105,7 @@ workstreams:
 
 def test_check_refuses_with_all_problems(plan: Plan, repo: GitRepo) -> None:
     """Problems are one error for the outermost edge to tell; as JSON they are listed with exit code 2."""
-    write(repo, "headgate: 1\nnaem: x\nworkstreams: {w: {tasks: {t: {patch: none}}}}\n")
+    write(repo, "maingate: 1\nnaem: x\nworkstreams: {w: {tasks: {t: {patch: none}}}}\n")
     with pytest.raises(PlanError) as refused:
         plan("check", "plan.yaml")
     assert len(refused.value.problems) == 2
@@ -151,7 +151,7 @@ def test_import_writes_a_plan_that_is_in_order(plan: Plan, repo: GitRepo) -> Non
     assert told.stdout.splitlines() == [
         "wrote replay.yaml: 2 workstreams, 2 tasks",
         f"  left out, it changes nothing: {repo.head('HEAD~1')}: nothing",
-        "next: headgate plan check replay.yaml",
+        "next: maingate plan check replay.yaml",
     ]
     made = load_plan(repo.path / "replay.yaml").plan
     assert [made.task_gates(name, next(iter(made.workstreams[name].tasks))) for name in made.workstreams] == [

@@ -1,4 +1,4 @@
-"""``headgate plan import`` of other tools' lists and predictions, as a person and as a program call it."""
+"""``maingate plan import`` of other tools' lists and predictions, as a person and as a program call it."""
 
 import json
 from collections.abc import Callable
@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from factories import GitRepo
-from headgate.cli.plan import app
-from headgate.errors import PlanError, UsageError
 from imported import sound_plan
+from maingate.cli.plan import app
+from maingate.errors import PlanError, UsageError
 
 Plan = Callable[..., Result]
 PATCH = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-1\n+2\n"
@@ -18,7 +18,7 @@ PATCH = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-1\n+2\n"
 
 @pytest.fixture
 def plan(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    """Give a function that runs ``headgate plan …`` in a repository with files of every format."""
+    """Give a function that runs ``maingate plan …`` in a repository with files of every format."""
     repo.commit({"a": "1\n"}, "base")
     repo.write(
         {
@@ -61,7 +61,7 @@ def test_lists_become_plans(plan: Plan, args: tuple[str, ...], name: str) -> Non
         *("--target", "dev", "--overlap", "allow", "--landing", "squash"),
     )
     assert told.stdout.splitlines()[0] == "wrote new/p.yaml: 1 workstream, 1 task"
-    assert told.stdout.splitlines()[-1] == "next: headgate plan check new/p.yaml"
+    assert told.stdout.splitlines()[-1] == "next: maingate plan check new/p.yaml"
     made = sound_plan(Path("new/p.yaml"))
     assert (made.name, made.target, list(made.workstreams)) == ("n", "dev", [name])
     assert (made.overlap, made.landing) == ("allow", "squash")
@@ -84,7 +84,7 @@ def test_a_plan_on_json_is_json(plan: Plan, args: tuple[str, ...]) -> None:
     """Every importer writes what ``plan check`` reads under that name."""
     Path("one.patch").write_text(PATCH)
     plan(*args, "-o", "new.json")
-    assert json.loads(Path("new.json").read_text())["headgate"] == 1
+    assert json.loads(Path("new.json").read_text())["maingate"] == 1
     assert sound_plan(Path("new.json")).workstreams
 
 
@@ -101,7 +101,7 @@ def test_predictions_become_plans_and_runs_their_results(plan: Plan) -> None:
     """Alone one plan; with instances one each; with results the result JSON."""
     assert plan("swebench", "preds.jsonl").stdout.splitlines()[0] == "wrote plan.yaml: 1 plan"
     told = plan("swebench", "preds.jsonl", "--instances", "instances.json", "--test-command", "true {tests}")
-    assert told.stdout.splitlines()[-1] == "next: headgate plan check swebench/i-1.yaml"
+    assert told.stdout.splitlines()[-1] == "next: maingate plan check swebench/i-1.yaml"
     assert sound_plan(Path("swebench/i-1.yaml")).gates["fail-to-pass"].run == "true t"
     told = plan("swebench", "--results", "run.json")
     assert told.stdout.splitlines() == ["wrote results.json: 1 of 1 resolved"]

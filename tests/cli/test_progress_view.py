@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from headgate.cli.progress_picture import picture
-from headgate.cli.progress_view import LineWatcher, LiveWatcher, is_worth_telling, watcher
-from headgate.ids import RunId
-from headgate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
-from headgate.reasons import Reason, ReasonCode
-from headgate.state.run import RunState
-from headgate.state.workstream import WorkstreamState
+from maingate.cli.progress_picture import picture
+from maingate.cli.progress_view import LineWatcher, LiveWatcher, is_worth_telling, watcher
+from maingate.ids import RunId
+from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
+from maingate.reasons import Reason, ReasonCode
+from maingate.state.run import RunState
+from maingate.state.workstream import WorkstreamState
 
 
 def a_workstream(

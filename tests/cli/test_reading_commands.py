@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from command_line import Invoke, Played, headgate, headgate_bytes, start_headgate
+from command_line import Invoke, Played, maingate, maingate_bytes, start_maingate
 from factories import GitRepo
-from headgate.cli.events import parse_moment
-from headgate.cli.patch import _diff_json
-from headgate.errors import UsageError
+from maingate.cli.events import parse_moment
+from maingate.cli.patch import _diff_json
+from maingate.errors import UsageError
 
 READING: list[list[str]] = [
     ["status"],
@@ -181,7 +181,7 @@ def test_patch_diff_is_byte_for_byte_what_came_in(
 ) -> None:
     """Damaged or not, repaired or not: what is printed into a pipe is what was given."""
     task = "/".join(name.rsplit("-", 1))
-    done = headgate_bytes("patch", "diff", task, cwd=played.stage.repository, home=hermetic_environment)
+    done = maingate_bytes("patch", "diff", task, cwd=played.stage.repository, home=hermetic_environment)
     assert done.returncode == 0
     assert done.stdout == (played.stage.root / "patches" / f"{name}.patch").read_bytes()
 
@@ -193,12 +193,12 @@ def test_patch_diff_on_a_terminal_shows_escapes(repo: GitRepo, hermetic_environm
     folder = repo.path.parent
     (folder / "evil.patch").write_bytes(diff)
     (folder / "plan.yaml").write_text(
-        "headgate: 1\nname: evil\nrepo: repo\nworkstreams:\n  w:\n    tasks:\n      t: {patch: evil.patch}\n"
+        "maingate: 1\nname: evil\nrepo: repo\nworkstreams:\n  w:\n    tasks:\n      t: {patch: evil.patch}\n"
     )
-    assert headgate("run", "plan.yaml", cwd=folder, home=hermetic_environment).returncode == 0
+    assert maingate("run", "plan.yaml", cwd=folder, home=hermetic_environment).returncode == 0
     leader, follower = os.openpty()
     try:
-        done = headgate_bytes(
+        done = maingate_bytes(
             "patch", "diff", "w/t", cwd=repo.path, home=hermetic_environment, stdout=follower
         )
         shown = os.read(leader, 65536)
@@ -272,7 +272,7 @@ def test_patch_diff_as_json_is_text_or_base64(invoke: Invoke, played: Played) ->
 def abandoned(played: Played, tmp_path: Path) -> Path:
     """Arrange a copy in which the run is recorded as running, by nobody."""
     repository = played.copy_to(tmp_path)
-    with sqlite3.connect(repository / ".headgate" / "headgate.db") as raw:
+    with sqlite3.connect(repository / ".maingate" / "maingate.db") as raw:
         raw.execute("UPDATE runs SET state = 'running', completed_at = NULL")
     raw.close()
     return repository
@@ -296,10 +296,10 @@ def test_a_patch_of_an_older_run_is_found_by_its_name(
     for number, name in enumerate(["old", "new"]):
         (folder / "p.patch").write_bytes(repo.diff_of({f"{name}.txt": f"{number}\n"}))
         (folder / "plan.yaml").write_text(
-            f"headgate: 1\nname: x\nrepo: repo\nworkstreams:\n  {name}:\n    tasks:\n"
+            f"maingate: 1\nname: x\nrepo: repo\nworkstreams:\n  {name}:\n    tasks:\n"
             "      t: {patch: p.patch}\n"
         )
-        assert headgate("run", "plan.yaml", cwd=folder, home=hermetic_environment).returncode == 0
+        assert maingate("run", "plan.yaml", cwd=folder, home=hermetic_environment).returncode == 0
     newest, oldest = json.loads(invoke("runs", "--json", cwd=repo.path).stdout)
     shown = invoke("patch", "show", "old/t", cwd=repo.path)
     assert f"of an older run: {oldest['run_id']}" in shown.stdout
@@ -325,7 +325,7 @@ def test_aggregate_counts_every_event(invoke: Invoke, played: Played) -> None:
 
 def test_events_follow_gives_json_lines_until_interrupted(played: Played, hermetic_environment: Path) -> None:
     """Each line is a document; Ctrl-C is how following ends well."""
-    process = start_headgate(
+    process = start_maingate(
         "events", "--follow", "--limit", "4", "--json", cwd=played.stage.repository, home=hermetic_environment
     )
     assert process.stdout is not None
@@ -360,7 +360,7 @@ def test_since_refuses_what_is_neither(text: str) -> None:
 def test_audit_verify_finds_what_was_changed(invoke: Invoke, played: Played, tmp_path: Path) -> None:
     """A row changed behind the writer's back is exit code 1, with the finding in text and JSON."""
     repository = played.copy_to(tmp_path)
-    with sqlite3.connect(repository / ".headgate" / "headgate.db") as raw:
+    with sqlite3.connect(repository / ".maingate" / "maingate.db") as raw:
         for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             raw.execute(f'DROP TRIGGER "{name}"')
         raw.execute("UPDATE state_transitions SET trigger = 'forged' WHERE seq = 5")
@@ -395,7 +395,7 @@ def test_audit_verify_finds_what_was_changed_in_the_file(
 ) -> None:
     """A line of transitions.jsonl that was removed, changed or added is a finding too."""
     repository = played.copy_to(tmp_path)
-    file = repository / ".headgate" / "transitions.jsonl"
+    file = repository / ".maingate" / "transitions.jsonl"
     file.write_text("".join(edit(file.read_text().splitlines(keepends=True))))
     result = invoke("audit", "verify", "--json", cwd=repository)
     assert result.exit_code == 1

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from headgate.cli.output import local_time
-from headgate.cli.report_view import MOST_LINES, print_hints, print_report, refusal_of
+from maingate.cli.output import local_time
+from maingate.cli.report_view import MOST_LINES, print_hints, print_report, refusal_of
 
 Json = dict[str, Any]
 
@@ -91,9 +91,9 @@ def test_what_landed_and_what_did_not_are_told_apart_with_the_reason() -> None:
         "did not land because",
         "✘ docs gate_failed gate unit failed with exit code 1",
         "12 gates run, 11 passed, 1 failed, 7 verdicts reused",
-        "headgate patch show docs/b why it was refused, with the gate's output",
-        "headgate quarantine all patches that were kept out",
-        "headgate status --all every task and its patch",
+        "maingate patch show docs/b why it was refused, with the gate's output",
+        "maingate quarantine all patches that were kept out",
+        "maingate status --all every task and its patch",
     ]
 
 
@@ -134,8 +134,8 @@ def test_a_run_that_its_budget_stopped_says_how_to_go_on(is_used_up: bool) -> No
     report = a_report([a_stream("parser", "executing")], [], state="running") | {"alive": False}
     report["cost"] = {"spent_usd": 0.5, "budget_usd": 0.5, "used_up": is_used_up}
     shown = printed(report, width=200)
-    assert ("`headgate resume run_1 --budget-usd N` goes on" in shown) is is_used_up
-    assert ("`headgate resume run_1` goes on" in shown) is not is_used_up
+    assert ("`maingate resume run_1 --budget-usd N` goes on" in shown) is is_used_up
+    assert ("`maingate resume run_1` goes on" in shown) is not is_used_up
 
 
 def test_a_tool_that_gave_nothing_is_pointed_to() -> None:
@@ -147,8 +147,8 @@ def test_a_tool_that_gave_nothing_is_pointed_to() -> None:
     lines = printed(a_report([a_stream("parser", "failed")], tasks)).splitlines()
     shows = [" ".join(line.split()) for line in lines if "patch show" in line]
     assert shows == [
-        "headgate patch show parser/a why it failed, with what it printed",
-        "headgate patch show parser/b why it was refused, with the gate's output",
+        "maingate patch show parser/a why it failed, with what it printed",
+        "maingate patch show parser/b why it was refused, with the gate's output",
     ]
 
 
@@ -234,7 +234,7 @@ def test_commands_are_never_cropped() -> None:
     )
     for width in (40, 59, 60, 80, 200):
         lines = [line.strip() for line in printed(report, width=width).splitlines()]
-        assert any(line.startswith(f"headgate patch show {name}") for line in lines), width
+        assert any(line.startswith(f"maingate patch show {name}") for line in lines), width
 
 
 def test_on_a_narrow_terminal_titles_and_reasons_have_lines_of_their_own() -> None:
@@ -249,7 +249,7 @@ def test_a_run_whose_process_is_gone_says_that_nothing_is_under_way() -> None:
     """A state that nobody will ever change is not shown as progress."""
     report = a_report([a_stream("parser", "executing")], [a_task("parser/a", "running")], state="running")
     shown = printed({**report, "alive": False})
-    assert "its process is gone; nothing is under way; `headgate resume run_1` goes on" in shown
+    assert "its process is gone; nothing is under way; `maingate resume run_1` goes on" in shown
     assert "so far" not in shown
     assert "its process is gone" not in printed({**report, "alive": True})
 

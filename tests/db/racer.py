@@ -7,10 +7,10 @@ import json
 import sys
 from datetime import UTC, datetime
 
-from headgate.db.dao import tasks
-from headgate.db.engine import open_database
-from headgate.db.transitions import write
-from headgate.errors import StaleTransitionError
+from maingate.db.dao import tasks
+from maingate.db.engine import open_database
+from maingate.db.transitions import write
+from maingate.errors import StaleTransitionError
 
 
 def main(url: str, task_ids: list[str]) -> None:

@@ -10,17 +10,17 @@ import pytest
 from sqlalchemy import Connection
 
 from database_factories import NOW, REASON, World, make_run, make_world
-from headgate.db.audit import AuditReport, verify
-from headgate.db.chain import COLUMNS, HASHED, hash_of
-from headgate.db.dao import events, runs, tasks
-from headgate.db.engine import Database, open_database
-from headgate.db.statements import change, insertion, row_of, rows_of
-from headgate.db.transition_log import TransitionLog
-from headgate.db.transitions import write
-from headgate.db.triggers import triggers
-from headgate.errors import DatabaseError
-from headgate.events import Event, Severity
-from headgate.ids import new_id
+from maingate.db.audit import AuditReport, verify
+from maingate.db.chain import COLUMNS, HASHED, hash_of
+from maingate.db.dao import events, runs, tasks
+from maingate.db.engine import Database, open_database
+from maingate.db.statements import change, insertion, row_of, rows_of
+from maingate.db.transition_log import TransitionLog
+from maingate.db.transitions import write
+from maingate.db.triggers import triggers
+from maingate.errors import DatabaseError
+from maingate.events import Event, Severity
+from maingate.ids import new_id
 
 LATER = NOW + timedelta(seconds=1)
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from database_factories import NOW, World, make_run, stored_rows
-from headgate.db import faults, migrations
-from headgate.db.dao import runs
-from headgate.db.engine import Database, open_database
-from headgate.db.statements import change, rows_of
-from headgate.errors import DatabaseError, InvariantError
+from maingate.db import faults, migrations
+from maingate.db.dao import runs
+from maingate.db.engine import Database, open_database
+from maingate.db.statements import change, rows_of
+from maingate.errors import DatabaseError, InvariantError
 
 
 def test_a_read_sees_one_consistent_state(database: Database, world: World) -> None:
@@ -83,7 +83,7 @@ def test_a_database_that_is_up_to_date_needs_no_alembic(url: str) -> None:
     """Every command calls upgrade(); it must cost next to nothing when there is nothing to do."""
     code = (
         "import sys\n"
-        "from headgate.db.engine import open_database\n"
+        "from maingate.db.engine import open_database\n"
         f"open_database({url!r}).upgrade()\n"
         "assert 'alembic' not in sys.modules\n"
     )
@@ -94,14 +94,14 @@ def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
     """A schema that this program does not know is left alone."""
     with database.write() as connection:
         change(connection, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(DatabaseError, match=r"newer Headgate .*9999"):
+    with pytest.raises(DatabaseError, match=r"newer Maingate .*9999"):
         database.upgrade()
 
 
 def test_a_database_without_its_schema_says_what_to_do(dialect: str, new_url: Callable[..., str]) -> None:
     """Reading an empty database names the way out."""
     database = open_database(new_url(dialect, is_empty=True))
-    with pytest.raises(DatabaseError, match="headgate db upgrade"), database.read() as connection:
+    with pytest.raises(DatabaseError, match="maingate db upgrade"), database.read() as connection:
         runs.recent(connection)
     database.close()
 
@@ -120,22 +120,22 @@ def test_sqlite_writes_ahead_and_checks_foreign_keys(new_url: Callable[..., str]
 
 def test_sqlite_makes_the_folder_of_its_file(tmp_path: Path) -> None:
     """The state folder need not be there."""
-    database = open_database(f"sqlite:///{tmp_path / 'a' / 'b' / 'headgate.db'}")
+    database = open_database(f"sqlite:///{tmp_path / 'a' / 'b' / 'maingate.db'}")
     database.upgrade()
     database.close()
-    assert (tmp_path / "a" / "b" / "headgate.db").is_file()
+    assert (tmp_path / "a" / "b" / "maingate.db").is_file()
 
 
 def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     """A file in the way of the folder is a clear error."""
     (tmp_path / "a").write_text("")
     with pytest.raises(DatabaseError, match="folder of the database"):
-        open_database(f"sqlite:///{tmp_path / 'a' / 'headgate.db'}")
+        open_database(f"sqlite:///{tmp_path / 'a' / 'maingate.db'}")
 
 
 def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
     """Something else under the database's name is never overwritten."""
-    path = tmp_path / "headgate.db"
+    path = tmp_path / "maingate.db"
     path.write_text("This is a letter to a friend. " * 100)
     database = open_database(f"sqlite:///{path}")
     with pytest.raises(DatabaseError, match="something else than a database") as caught:
@@ -157,8 +157,8 @@ def test_a_connection_that_cannot_be_prepared_is_closed(
         return made[-1]
 
     monkeypatch.setattr(sqlite3.dbapi2, "connect", remember)
-    (tmp_path / "headgate.db").write_text("This is a letter to a friend. " * 100)
-    database = open_database(f"sqlite:///{tmp_path / 'headgate.db'}")
+    (tmp_path / "maingate.db").write_text("This is a letter to a friend. " * 100)
+    database = open_database(f"sqlite:///{tmp_path / 'maingate.db'}")
     with pytest.raises(DatabaseError):
         database.revision()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
@@ -216,7 +216,7 @@ def test_addresses_that_cannot_be_are_refused(url: str, said: str) -> None:
 
 def test_a_server_that_is_not_there_is_reported_without_the_password(tmp_path: Path) -> None:
     """The error says where it was looked for, and no secret."""
-    database = open_database(f"postgresql://ada:secret@/headgate?host={tmp_path}")
+    database = open_database(f"postgresql://ada:secret@/maingate?host={tmp_path}")
     with pytest.raises(DatabaseError, match="start the server") as caught:
         database.upgrade()
     assert "secret" not in str(caught.value)
@@ -234,7 +234,7 @@ def test_a_missing_postgresql_database_is_reported(postgresql_server: Any) -> No
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL is an extra; without it the way out is named."""
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(DatabaseError, match=r"headgate\[postgres\]"):
+    with pytest.raises(DatabaseError, match=r"maingate\[postgres\]"):
         open_database("postgresql://here/db")
 
 

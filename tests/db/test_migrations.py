@@ -11,14 +11,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 
-from headgate.db import migrations
-from headgate.db.audit import verify
-from headgate.db.dao import artifacts, patches, runs
-from headgate.db.engine import Database, open_database
-from headgate.db.migrations import runner
-from headgate.db.statements import change_many, insertion, row_of, rows_of
-from headgate.db.tables import metadata
-from headgate.db.triggers import triggers
+from maingate.db import migrations
+from maingate.db.audit import verify
+from maingate.db.dao import artifacts, patches, runs
+from maingate.db.engine import Database, open_database
+from maingate.db.migrations import runner
+from maingate.db.statements import change_many, insertion, row_of, rows_of
+from maingate.db.tables import metadata
+from maingate.db.triggers import triggers
 
 SAMPLES = Path(__file__).parent / "samples"
 REVISIONS = runner.known_revisions()

@@ -11,11 +11,11 @@ from pathlib import Path
 from threading import Barrier
 
 from database_factories import NOW, World, fresh, stored_rows
-from headgate.db.audit import verify
-from headgate.db.dao import leases, tasks
-from headgate.db.engine import Database, open_database
-from headgate.db.transitions import Head, write
-from headgate.errors import StaleTransitionError
+from maingate.db.audit import verify
+from maingate.db.dao import leases, tasks
+from maingate.db.engine import Database, open_database
+from maingate.db.transitions import Head, write
+from maingate.errors import StaleTransitionError
 
 RACERS = 6
 ROUNDS = 5
@@ -148,7 +148,7 @@ def test_processes_that_open_an_empty_database_at_once_make_one_schema(
 ) -> None:
     """Several programs may start on a database that is not there yet."""
     url = new_url(dialect, is_empty=True)
-    code = f"from headgate.db.engine import open_database; open_database({url!r}).upgrade()"
+    code = f"from maingate.db.engine import open_database; open_database({url!r}).upgrade()"
     starters = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
     assert [starter.wait(timeout=60) for starter in starters] == [0, 0, 0]
     database = open_database(url)

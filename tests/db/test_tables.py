@@ -7,17 +7,17 @@ import pytest
 from sqlalchemy import Connection
 
 from database_factories import DAO, NOW, World, bring_to, fresh, make_patch, make_task, make_workstream
-from headgate.db.columns import to_micros
-from headgate.db.dao import breakers, leases, patches, tasks, verdicts, workers, workstreams
-from headgate.db.dao.intents import Intent
-from headgate.db.engine import Database
-from headgate.db.statements import change, insertion
-from headgate.db.tables import ENTITIES, LIFECYCLE, gate_evidence, intents, metadata
-from headgate.db.tables import leases as leases_table
-from headgate.db.tables import verdicts as verdicts_table
-from headgate.errors import InvariantError
-from headgate.ids import new_id
-from headgate.state.machines import MACHINES
+from maingate.db.columns import to_micros
+from maingate.db.dao import breakers, leases, patches, tasks, verdicts, workers, workstreams
+from maingate.db.dao.intents import Intent
+from maingate.db.engine import Database
+from maingate.db.statements import change, insertion
+from maingate.db.tables import ENTITIES, LIFECYCLE, gate_evidence, intents, metadata
+from maingate.db.tables import leases as leases_table
+from maingate.db.tables import verdicts as verdicts_table
+from maingate.errors import InvariantError
+from maingate.ids import new_id
+from maingate.state.machines import MACHINES
 
 BEFORE = to_micros(NOW) - 1
 AFTER = to_micros(NOW) + 1

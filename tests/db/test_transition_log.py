@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from database_factories import NOW, REASON, World, fresh, make_world
-from headgate.db import transition_log
-from headgate.db.dao import events, tasks
-from headgate.db.engine import Database, open_database
-from headgate.db.transition_log import TransitionLog
-from headgate.db.transitions import write
-from headgate.errors import DatabaseError
-from headgate.events import Event, Severity
-from headgate.ids import new_id
+from maingate.db import transition_log
+from maingate.db.dao import events, tasks
+from maingate.db.engine import Database, open_database
+from maingate.db.transition_log import TransitionLog
+from maingate.db.transitions import write
+from maingate.errors import DatabaseError
+from maingate.events import Event, Severity
+from maingate.ids import new_id
 
 LATER = NOW + timedelta(milliseconds=1500)
 
@@ -214,10 +214,10 @@ def test_a_killed_writer_leaves_nothing_out(database: Database, url: str, world:
     """A process that is killed between its commits and the file is made up for by the next one."""
     code = (
         "import os, sys\n"
-        "from headgate.db.engine import open_database\n"
-        "from headgate.db.transition_log import TransitionLog\n"
+        "from maingate.db.engine import open_database\n"
+        "from maingate.db.transition_log import TransitionLog\n"
         "from pathlib import Path\n"
-        "from headgate.db import transition_log\n"
+        "from maingate.db import transition_log\n"
         "written = []\n"
         "def torn(descriptor, data):\n"
         "    os.write(descriptor, data[: len(data) // 2])\n"

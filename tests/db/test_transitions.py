@@ -18,14 +18,14 @@ from database_factories import (
     plain_step,
     stored_rows,
 )
-from headgate.db.chain import COLUMNS
-from headgate.db.dao import breakers, gates, patches, runs, tasks
-from headgate.db.engine import Database
-from headgate.db.transitions import FIXED, STARTING_STATE, Context, Head, Step, write
-from headgate.errors import InvalidTransitionError, InvariantError, StaleTransitionError
-from headgate.ids import new_id
-from headgate.state.machines import MACHINES
-from headgate.state.run import RunState
+from maingate.db.chain import COLUMNS
+from maingate.db.dao import breakers, gates, patches, runs, tasks
+from maingate.db.engine import Database
+from maingate.db.transitions import FIXED, STARTING_STATE, Context, Head, Step, write
+from maingate.errors import InvalidTransitionError, InvariantError, StaleTransitionError
+from maingate.ids import new_id
+from maingate.state.machines import MACHINES
+from maingate.state.run import RunState
 
 LATER = NOW + timedelta(seconds=1)
 

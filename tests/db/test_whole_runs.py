@@ -5,16 +5,16 @@ from collections.abc import Callable
 import pytest
 
 from factories import GitRepo
-from headgate.bootstrap import Headgate
-from headgate.db.audit import verify
 from landing import land
+from maingate.bootstrap import Maingate
+from maingate.db.audit import verify
 
 
 def test_a_run_lands_and_is_recorded_alike(
     repo: GitRepo, dialect: str, new_url: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Good, broken and conflicting patches with a gate; an empty database is made ready on the way."""
-    monkeypatch.setenv("HEADGATE_DATABASE_URL", new_url(dialect, is_empty=True))
+    monkeypatch.setenv("MAINGATE_DATABASE_URL", new_url(dialect, is_empty=True))
     repo.commit({"a.txt": "one\ntwo\nthree\n", "b.txt": "b\n"})
     patches = {
         "good": repo.diff_of({"a.txt": "1\ntwo\nthree\n"}),
@@ -35,6 +35,6 @@ def test_a_run_lands_and_is_recorded_alike(
         "format_invalid",
     ]
     assert repo.git("show", "main:a.txt") == "1\ntwo\nthree"
-    with Headgate.open(repo.path) as headgate:
-        assert headgate.database.dialect == dialect
-        assert verify(headgate.database, log=headgate.paths.transitions).is_intact
+    with Maingate.open(repo.path) as maingate:
+        assert maingate.database.dialect == dialect
+        assert verify(maingate.database, log=maingate.paths.transitions).is_intact

@@ -57,7 +57,7 @@ REFUSED: Mapping[str, tuple[str | bytes, set[str]]] = {
     "UTF-16": (edit("a.txt").encode("utf-16"), FORMAT),
     "parent folder": (create("../escaped"), POLICY),
     "parent folder further in": (create("dir/../../escaped"), POLICY),
-    "absolute path": ("--- /dev/null\n+++ /escaped-by-headgate\n@@ -0,0 +1 @@\n+evil\n", POLICY | FORMAT),
+    "absolute path": ("--- /dev/null\n+++ /escaped-by-maingate\n@@ -0,0 +1 @@\n+evil\n", POLICY | FORMAT),
     ".git/config": (create(".git/config"), POLICY),
     ".GIT in capitals": (create(".GIT/hooks/post-checkout"), POLICY),
     ".git in a folder": (create("dir/.git/config"), POLICY),
@@ -108,7 +108,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         skipped = name.startswith(
-            (".git/objects", ".git/refs/headgate", ".headgate", ".git/index", ".git/info/exclude")
+            (".git/objects", ".git/refs/maingate", ".maingate", ".git/index", ".git/info/exclude")
         )
         if path.is_file() and not path.is_symlink() and not skipped:
             found[name] = path.read_bytes()
@@ -131,13 +131,13 @@ def test_every_bad_patch_is_refused_with_its_code_and_nothing_is_written(base: G
         elif task["patch"]["state"] != "quarantined":
             wrong[name] = task["patch"]
         else:
-            kept = base.path / ".headgate" / "quarantine" / f"{task['patch']['id']}.patch"
+            kept = base.path / ".maingate" / "quarantine" / f"{task['patch']['id']}.patch"
             if kept.read_bytes() != patches[f"p{at}"]:
                 wrong[name] = "not kept as it came"
     assert wrong == {}
     assert snapshot(base.path) == before
     assert [path for path in sorted(base.path.parent.iterdir()) if path.name != "plan"] == outside
-    assert not Path("/escaped-by-headgate").exists()
+    assert not Path("/escaped-by-maingate").exists()
 
 
 def test_a_patch_over_the_limit_is_not_read(base: GitRepo) -> None:

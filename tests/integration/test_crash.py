@@ -21,7 +21,7 @@ from crashing import (
     tidy,
     wait_until,
 )
-from headgate.db.dao import artifacts
+from maingate.db.dao import artifacts
 from stories import PREPARE, READY, STYLES, UNIT, Telling
 
 
@@ -112,7 +112,7 @@ def test_killed_during_the_set_up_of_a_worktree_it_ends_the_same(
     """A worktree that is half a commit and half another is made anew."""
     world = tell.world()
     killed = world.run(
-        fault=f"worktree.setup@{passing}:{victims}", HEADGATE_ENV_ALLOW="PATH,HOME,HEADGATE_FAULTPOINT"
+        fault=f"worktree.setup@{passing}:{victims}", MAINGATE_ENV_ALLOW="PATH,HOME,MAINGATE_FAULTPOINT"
     )
     assert killed.ended() == KILLED
     assert end_of(world, world.finish()) == tell.story().end
@@ -149,7 +149,7 @@ def test_killed_while_it_writes_a_ref_of_its_own_it_ends_the_same(tell: Telling)
     world = tell.world()
     assert world.run(fault="transaction.after@5").ended() == KILLED
     [(run,)] = world.rows("SELECT id FROM runs")
-    folder = world.repo.path / ".git" / "refs" / "headgate" / run
+    folder = world.repo.path / ".git" / "refs" / "maingate" / run
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("first", "second", "third"):
         (folder / f"{name}.lock").touch()
@@ -290,7 +290,7 @@ def put_to_sleep(tell: Telling, place: str) -> tuple[World, Command]:
 
 def move_lease_away(world: World) -> None:
     """Let the lease be one of another machine, and over: it was not renewed there."""
-    with world.open() as headgate, headgate.database.write() as conn:
+    with world.open() as maingate, maingate.database.write() as conn:
         conn.exec_driver_sql("UPDATE leases SET host = 'elsewhere', expires_at = acquired_at + 1")
 
 
@@ -319,7 +319,7 @@ STANDING = """SELECT "commit" FROM patches WHERE state IN ('verified', 'applied'
 
 def collect(world: World) -> None:
     """Do by hand what loses every object that no branch holds."""
-    for ref in world.repo.git("for-each-ref", "--format=%(refname)", "refs/headgate").split():
+    for ref in world.repo.git("for-each-ref", "--format=%(refname)", "refs/maingate").split():
         world.repo.git("update-ref", "-d", ref)
     world.repo.git("reflog", "expire", "--expire=now", "--all")
     world.repo.git("gc", "-q", "--prune=now")
@@ -337,14 +337,14 @@ def test_what_cannot_be_made_again_is_said_and_can_be_cancelled(tell: Telling) -
     assert world.run(fault="gate.started@5").ended() == KILLED
     wait_until(lambda: not world.processes(), "the end of all workers")
     collect(world)
-    with world.open() as headgate, headgate.database.write() as conn:
+    with world.open() as maingate, maingate.database.write() as conn:
         forge(conn, world.repo.diff_of({"e.txt": "e\n"}))
     failed = world.resume()
     assert failed.ended() == 4
     assert "is gone from the repository" in failed.said
     assert "does not give it again: it gives the tree" in failed.said
     run_id = world.report()["run_id"]
-    assert f"headgate cancel {run_id}" in failed.said
+    assert f"maingate cancel {run_id}" in failed.said
     assert landings(world.repo) == []
     assert cancel(world, run_id).ended() == 0
     assert world.report()["state"] == "canceled"
@@ -533,7 +533,7 @@ def test_what_may_have_landed_is_cancelled_by_whoever_resumes_unless_it_has(
     said = cancel(world, id_of(world, "workstreams", "first"))
     assert said.ended() == 0
     assert "was just landing when its process was ended" in said.said
-    assert f"headgate resume {world.report()['run_id']}" in said.said
+    assert f"maingate resume {world.report()['run_id']}" in said.said
     assert {ws["name"]: ws["state"] for ws in world.report()["workstreams"]}["first"] == "validating"
     assert world.rows("SELECT count(*) FROM requests WHERE answer IS NULL") == [(1,)]
     assert world.finish() == (1 if state == "cancelled" else 0)
@@ -557,7 +557,7 @@ def test_killed_while_it_cancels_for_a_dead_process_the_wish_is_not_lost(tell: T
 
 
 def cancel(world: World, entity: str) -> Command:
-    """Start ``headgate cancel``."""
+    """Start ``maingate cancel``."""
     return world.start("cancel", entity, "--reason", "enough")
 
 

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from factories import GitRepo
-from headgate.uet.gate_runner import GateOutcome
-from headgate.workers.pool_manager import PoolManager, WorkerLost
+from maingate.uet.gate_runner import GateOutcome
+from maingate.workers.pool_manager import PoolManager, WorkerLost
 from pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of
 from worktree_files import checked_out, snapshot
 
 WITNESS = """
 set -e
-test "$(git rev-parse HEAD)" = "$HEADGATE_COMMIT"
+test "$(git rev-parse HEAD)" = "$MAINGATE_COMMIT"
 test -z "$(git status --porcelain --ignored)"
 test -z "$(git stash list)$(git tag)$(git branch --format='%(refname)' | grep refs/ || true)"
 test -z "$(git config --local --get-regexp 'alias|user|hookspath' || true)"

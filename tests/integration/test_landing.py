@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.bootstrap import Headgate
-from headgate.db.audit import verify
-from headgate.errors import InterruptedRunError, RepositoryError, TargetBusyError
-from headgate.orchestrator.progress import SilentListener
-from headgate.plan.loader import load_plan
 from landing import land, one_each, write_plan
+from maingate.bootstrap import Maingate
+from maingate.db.audit import verify
+from maingate.errors import InterruptedRunError, RepositoryError, TargetBusyError
+from maingate.orchestrator.progress import SilentListener
+from maingate.plan.loader import load_plan
 
 
 @pytest.fixture
@@ -41,13 +41,13 @@ def test_a_good_patch_lands_as_a_merge_of_its_own_commit(base: GitRepo) -> None:
     commit = landed.task("ws/t")["patch"]["commit"]
     assert base.git("rev-parse", "main^2") == commit
     assert base.git("log", "-1", "--format=%an <%ae>|%cn|%s", commit) == (
-        "Grace <g@example.org>|Headgate|a: use a digit"
+        "Grace <g@example.org>|Maingate|a: use a digit"
     )
     trailers = base.git("log", "-1", "--format=%(trailers:only)", commit)
     assert {line.split(":")[0] for line in trailers.splitlines()} == {
-        "Headgate-Run",
-        "Headgate-Task",
-        "Headgate-Patch",
+        "Maingate-Run",
+        "Maingate-Task",
+        "Maingate-Patch",
     }
     assert landed.report["target"] == {
         "ref": "refs/heads/main",
@@ -107,7 +107,7 @@ def test_of_two_that_conflict_the_later_one_is_quarantined(base: GitRepo) -> Non
     assert landed.workstream("one")["state"] == "completed"
     assert landed.code("two") == "conflict"
     assert landed.patch_state("two/t") == "quarantined"
-    kept = base.path / ".headgate" / "quarantine" / f"{landed.task('two/t')['patch']['id']}.patch"
+    kept = base.path / ".maingate" / "quarantine" / f"{landed.task('two/t')['patch']['id']}.patch"
     assert kept.read_bytes() == patches["two"]
 
 
@@ -224,10 +224,10 @@ def test_a_dirty_checkout_of_the_target_is_refused_and_nothing_is_made(base: Git
     )
     base.write({"a.txt": "dirty\n"})
     loaded = load_plan(plan)
-    with Headgate.for_plan(loaded) as headgate:
+    with Maingate.for_plan(loaded) as maingate:
         with pytest.raises(RepositoryError, match="commit or stash"):
-            headgate.admit(loaded)
-        with headgate.database.read() as conn:
+            maingate.admit(loaded)
+        with maingate.database.read() as conn:
             assert conn.exec_driver_sql("SELECT count(*) FROM runs").scalar() == 0
 
 
@@ -239,7 +239,7 @@ def test_two_runs_on_one_target_do_not_mix(base: GitRepo) -> None:
         {"p": base_patch(base)},
     )
     loaded = load_plan(plan)
-    with Headgate.for_plan(loaded) as one, Headgate.for_plan(loaded) as two:
+    with Maingate.for_plan(loaded) as one, Maingate.for_plan(loaded) as two:
         first = one.admit(loaded)
         with pytest.raises(TargetBusyError, match=first):
             two.admit(loaded)
@@ -266,11 +266,11 @@ def test_someone_else_who_moves_the_target_is_landed_upon(base: GitRepo, tmp_pat
 def test_the_record_of_a_run_is_whole(base: GitRepo) -> None:
     """Every chain verifies, and the transitions file has every row."""
     land(base, {"p": base_patch(base), "bad": b"garbage\n"}, gates={"unit": {"run": "true"}})
-    with Headgate.open(base.path) as headgate:
-        report = verify(headgate.database, log=headgate.paths.transitions)
+    with Maingate.open(base.path) as maingate:
+        report = verify(maingate.database, log=maingate.paths.transitions)
         assert report.is_intact, report.findings
-        lines = headgate.paths.transitions.read_text().splitlines()
-        with headgate.database.read() as conn:
+        lines = maingate.paths.transitions.read_text().splitlines()
+        with maingate.database.read() as conn:
             rows = conn.exec_driver_sql("SELECT count(*) FROM state_transitions").scalar()
         assert len(lines) == rows
 
@@ -314,12 +314,12 @@ def test_a_run_that_is_interrupted_finishes_running_gates_and_starts_none(
             feeder.start()
 
     old = base.head("main")
-    with Headgate.for_plan(loaded) as headgate:
-        run_id = headgate.admit(loaded)
+    with Maingate.for_plan(loaded) as maingate:
+        run_id = maingate.admit(loaded)
         with pytest.raises(InterruptedRunError):
-            headgate.execute(run_id, workers=1, listener=Feeding())
+            maingate.execute(run_id, workers=1, listener=Feeding())
         feeder.join()
-        assert headgate.report(run_id)["state"] == "running"
+        assert maingate.report(run_id)["state"] == "running"
     assert started.read_text() == "x\n"
     assert base.head("main") == old
 
@@ -349,7 +349,7 @@ def test_a_rename_on_the_target_does_not_lead_a_patch_to_another_path(base: GitR
 
 def test_two_gates_with_one_command_are_both_asked(base: GitRepo) -> None:
     """The command may tell them apart by the name that it is given."""
-    command = 'test "$HEADGATE_GATE" = lint || ! grep -q 2 a.txt'
+    command = 'test "$MAINGATE_GATE" = lint || ! grep -q 2 a.txt'
     gates = {"lint": {"run": command}, "unit": {"run": command}}
     landed = land(base, {"p": base_patch(base)}, gates=gates)
     assert landed.code("p/t") == "gate_failed"
@@ -374,13 +374,13 @@ def test_a_checkout_that_a_killed_process_left_behind_is_brought_along(base: Git
     plan = {"repo": str(base.path), "name": "x", "workstreams": one_each({"p": b""})}
     loaded = load_plan(write_plan(base.path.parent / "plan", plan, {"p": base_patch(base)}))
     old = base.head()
-    with Headgate.for_plan(loaded) as headgate:
-        run_id = headgate.admit(loaded)
-        headgate.execute(run_id)
-        with headgate.database.write() as conn:
+    with Maingate.for_plan(loaded) as maingate:
+        run_id = maingate.admit(loaded)
+        maingate.execute(run_id)
+        with maingate.database.write() as conn:
             conn.exec_driver_sql("UPDATE intents SET state = 'pending', completed_at = NULL")
         base.git("read-tree", "-m", "-u", "HEAD", old)
         assert base.git("status", "--porcelain") == "M  a.txt"
-        headgate.examine(loaded)
+        maingate.examine(loaded)
     assert base.git("status", "--porcelain") == ""
     assert (base.path / "a.txt").read_text() == "one\n2\nthree\n"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.bootstrap import Headgate
-from headgate.errors import HeadgateError, OutsideFaultError, PlanError, RepositoryError
-from headgate.plan.loader import load_plan
 from landing import land, one_each, write_plan
+from maingate.bootstrap import Maingate
+from maingate.errors import MaingateError, OutsideFaultError, PlanError, RepositoryError
+from maingate.plan.loader import load_plan
 
 PATCH = b"diff --git a/a.txt b/a.txt\n--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+A\n"
 
@@ -28,8 +28,8 @@ def refusal(folder: Path, repo: Path, **plan: object) -> str:
     """Return what admitting a plan for a repository is refused with."""
     described = {"repo": str(repo), "name": "x", "workstreams": one_each({"p": b""}), **plan}
     loaded = load_plan(write_plan(folder / "plan", described, {"p": PATCH}))
-    with pytest.raises(HeadgateError) as refused, Headgate.for_plan(loaded) as headgate:
-        headgate.admit(loaded)
+    with pytest.raises(MaingateError) as refused, Maingate.for_plan(loaded) as maingate:
+        maingate.admit(loaded)
     assert isinstance(refused.value, RepositoryError), refused.value
     return str(refused.value)
 
@@ -81,7 +81,7 @@ def test_a_bare_repository(base: GitRepo, tmp_path: Path) -> None:
     landed = land(bare, {"p": PATCH}, gates={"unit": {"run": "grep -q A a.txt"}})
     assert landed.state == "succeeded"
     assert bare.git("show", "main:a.txt") == "A"
-    assert (bare.path / "headgate" / "headgate.db").exists()
+    assert (bare.path / "maingate" / "maingate.db").exists()
 
 
 def test_a_linked_worktree(base: GitRepo, tmp_path: Path) -> None:
@@ -94,12 +94,12 @@ def test_a_linked_worktree(base: GitRepo, tmp_path: Path) -> None:
         {"p": PATCH},
     )
     loaded = load_plan(path)
-    with Headgate.for_plan(loaded) as headgate:
-        assert headgate.execute(headgate.admit(loaded)) == "succeeded"
+    with Maingate.for_plan(loaded) as maingate:
+        assert maingate.execute(maingate.admit(loaded)) == "succeeded"
     assert (linked / "a.txt").read_text() == "A\n"
     assert base.git("show", "main:a.txt") == "a"
     assert base.git("status", "--porcelain") == ""
-    assert (base.path / ".headgate" / "headgate.db").exists()
+    assert (base.path / ".maingate" / "maingate.db").exists()
 
 
 def test_a_target_checked_out_in_a_dirty_linked_worktree(base: GitRepo, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_read_only_disk_is_a_clear_error(base: GitRepo, tmp_path: Path) -> Non
     )
     script = (
         f"mount --bind {base.path} {base.path} && mount -o remount,ro,bind {base.path} && "
-        f"exec {sys.executable} -m headgate run {path}"
+        f"exec {sys.executable} -m maingate run {path}"
     )
     mounted = subprocess.run(["unshare", "-m", "sh", "-c", "true"], capture_output=True, check=False)
     if mounted.returncode:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.bootstrap import Headgate
-from headgate.db.audit import verify
-from headgate.db.dao import events, tasks
-from headgate.db.dao.tasks import TaskRow
-from headgate.events import TRANSITION_SUFFIX, Event
-from headgate.state.machines import MACHINES
 from landing import Landed, land
+from maingate.bootstrap import Maingate
+from maingate.db.audit import verify
+from maingate.db.dao import events, tasks
+from maingate.db.dao.tasks import TaskRow
+from maingate.events import TRANSITION_SUFFIX, Event
+from maingate.state.machines import MACHINES
 
 LONG = 10_000
 """More events than any run here has."""
@@ -27,7 +27,7 @@ AT_REST = ("committed", "quarantined")
 @pytest.fixture
 def base(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> GitRepo:
     """Give a repository with a few files; what is tried again is tried again soon."""
-    monkeypatch.setenv("HEADGATE_RETRY_DELAY", "0.01")
+    monkeypatch.setenv("MAINGATE_RETRY_DELAY", "0.01")
     repo.commit({"a.txt": "a\n", "b.txt": "b\n"}, "base")
     return repo
 
@@ -87,8 +87,8 @@ def test_the_record_of_a_run_with_one_of_everything_is_legal_and_whole(base: Git
     """Every step is one that its machine has, every end is an end, and the chains hold (SSOT §8.5)."""
     landed = run_of_everything(base, tmp_path)
     assert landed.state == "failed"
-    with Headgate.open(base.path) as headgate:
-        assert verify(headgate.database, log=headgate.paths.transitions).is_intact
+    with Maingate.open(base.path) as maingate:
+        assert verify(maingate.database, log=maingate.paths.transitions).is_intact
     seen = {name for name in MACHINES if ways(landed, name)}
     assert seen == MACHINES.keys() - {"circuit_breaker"}
     for name in seen:
@@ -123,7 +123,7 @@ def test_events_can_be_asked_for_by_entity_kind_and_run(base: GitRepo) -> None:
     workstreams = {"w": {"tasks": {"n": {"noop": True}}}}
     first = land(base, {}, workstreams=workstreams)
     second = land(base, {}, workstreams=workstreams, folder=base.path.parent / "second")
-    with Headgate.open(base.path) as headgate, headgate.database.read() as conn:
+    with Maingate.open(base.path) as maingate, maingate.database.read() as conn:
         of_run = events.query(conn, run_id=first.report["run_id"], limit=LONG)
         of_task = events.query(conn, entity=second.task("w/n")["id"], limit=LONG)
         of_kind = events.query(conn, type=f"run{TRANSITION_SUFFIX}", limit=LONG)
@@ -250,7 +250,7 @@ def failing(mark: Path, times: int) -> str:
 
 def the_task(landed: Landed) -> TaskRow:
     """Read the only task of a run."""
-    with Headgate.open(landed.repo.path) as headgate, headgate.database.read() as conn:
+    with Maingate.open(landed.repo.path) as maingate, maingate.database.read() as conn:
         (row,) = tasks.of_run(conn, landed.report["run_id"])
     return row
 
@@ -265,12 +265,12 @@ def ways(landed: Landed, machine: str) -> Sequence[list[tuple[str, str]]]:
 
 def transitions(landed: Landed, kind: str) -> Sequence[Event]:
     """Read all transitions of a kind of entity."""
-    with Headgate.open(landed.repo.path) as headgate, headgate.database.read() as conn:
+    with Maingate.open(landed.repo.path) as maingate, maingate.database.read() as conn:
         return events.query(conn, type=kind, limit=LONG)
 
 
 def moment(landed: Landed, entity: str, state: str) -> datetime:
     """Say when an entity came into a state."""
-    with Headgate.open(landed.repo.path) as headgate, headgate.database.read() as conn:
+    with Maingate.open(landed.repo.path) as maingate, maingate.database.read() as conn:
         found = events.query(conn, entity=entity, limit=LONG)
     return next(event.timestamp for event in found if event.to_state == state)

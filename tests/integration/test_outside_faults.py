@@ -1,4 +1,4 @@
-"""What fails outside: Headgate waits, or says what is wrong; then it goes on as if nothing had been."""
+"""What fails outside: Maingate waits, or says what is wrong; then it goes on as if nothing had been."""
 
 import resource
 import shutil
@@ -22,8 +22,8 @@ from crashing import (
     end_of,
     wait_until,
 )
-from headgate.ids import RunId
-from headgate.plan.loader import load_plan
+from maingate.ids import RunId
+from maingate.plan.loader import load_plan
 from stories import Telling
 
 OUTSIDE_FAULT = 4
@@ -46,7 +46,7 @@ def test_a_database_that_is_locked_for_ten_seconds_is_waited_for(tell: Telling) 
 def test_a_database_that_stays_locked_ends_the_run_resumably(tell: Telling) -> None:
     """It says who is in the way, and what to do."""
     world = tell.held_up()
-    run = begun(world, HEADGATE_BUSY_TIMEOUT="1s")
+    run = begun(world, MAINGATE_BUSY_TIMEOUT="1s")
     with locked(world):
         let_go(world)
         assert run.ended() == OUTSIDE_FAULT
@@ -57,7 +57,7 @@ def test_a_database_that_stays_locked_ends_the_run_resumably(tell: Telling) -> N
 @contextmanager
 def locked(world: World) -> Iterator[None]:
     """Hold the write lock of a world's database."""
-    path = world.repo.path / ".headgate" / "headgate.db"
+    path = world.repo.path / ".maingate" / "maingate.db"
     with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
@@ -79,9 +79,9 @@ def test_a_disk_that_takes_no_more_ends_the_run_resumably(tell: Telling) -> None
 
 
 def test_a_full_disk_ends_the_run_resumably(tell: Telling) -> None:
-    """All that Headgate keeps is on a disk without room; the error says so."""
+    """All that Maingate keeps is on a disk without room; the error says so."""
     world = tell.held_up()
-    state = world.repo.path / ".headgate"
+    state = world.repo.path / ".maingate"
     with small_disk(state, "size=4m"):
         run = begun(world)
         fill(state / "filling")
@@ -157,10 +157,10 @@ def test_a_clock_that_jumps_while_it_runs_changes_nothing(tell: Telling, jump: t
     """Neither what lands, nor that the record is whole."""
     world = tell.world()
     loaded = load_plan(world.plan)
-    with world.open_new() as headgate:
-        headgate.clock = clock = JumpingClock(jump=jump, after=40)
-        run_id = headgate.admit(loaded)
-        headgate.execute(run_id, workers=2)
+    with world.open_new() as maingate:
+        maingate.clock = clock = JumpingClock(jump=jump, after=40)
+        run_id = maingate.admit(loaded)
+        maingate.execute(run_id, workers=2)
     assert clock.asked > 80
     assert end_of(world, 0) == tell.story().end
 
@@ -173,10 +173,10 @@ def test_a_clock_that_was_set_between_crash_and_resume_changes_nothing(
     """Whether a process lives is asked of the system, not of the clock; a wait is not an hour longer."""
     world = tell.world()
     assert world.run(fault=fault).ended() == KILLED
-    with world.open() as headgate:
-        headgate.clock = JumpingClock(jump=jump)
-        (run,) = headgate.interrupted()
-        headgate.execute(RunId(run.id), workers=2)
+    with world.open() as maingate:
+        maingate.clock = JumpingClock(jump=jump)
+        (run,) = maingate.interrupted()
+        maingate.execute(RunId(run.id), workers=2)
     assert end_of(world, 0) == tell.story().end
 
 

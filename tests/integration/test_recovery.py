@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from crashing import KILLED, World
-from headgate.db.audit import verify
+from maingate.db.audit import verify
 
 COUNT = (sys.executable, "-c", "import sys; sys.exit('bad' in open('a.txt').read())")
 """A gate that fails where a.txt says `bad`."""
@@ -87,8 +87,8 @@ def assert_sound(world: World) -> None:
     assert world.rows("SELECT id FROM workers WHERE state <> 'shutdown'") == []
     assert world.repo.git("status", "--porcelain") == ""
     assert world.processes() == []
-    with world.open() as headgate:
-        assert verify(headgate.database).is_intact
+    with world.open() as maingate:
+        assert verify(maingate.database).is_intact
 
 
 ONE = {"ws": {"x": {"a.txt": "1\ntwo\nthree\n"}, "y": {"b.txt": "B\n"}}}
@@ -108,7 +108,7 @@ def test_a_workstream_is_rolled_back_whole(world: World, style: str) -> None:
     assert world.repo.git("rev-list", "--count", f"{landed}..main") == ("2" if style == "rebase" else "1")
     message = world.repo.git("log", "-1", "--format=%B", "main")
     assert "it was wrong" in message
-    assert "Headgate-Rollback: rollback_" in message
+    assert "Maingate-Rollback: rollback_" in message
     assert states(world) == {"x": "rolled_back", "y": "rolled_back"}
     assert {each["commit"] is not None for each in told["patches"]} == {True}
     assert before != landed
@@ -330,7 +330,7 @@ def test_a_target_that_moves_meanwhile_is_judged_anew(world: World) -> None:
     push = (
         f"cd {world.repo.path} && echo C > c.txt && git -c user.name=A -c user.email=a@b commit -qam pushed"
     )
-    with world.open() as headgate, headgate.database.write() as conn:
+    with world.open() as maingate, maingate.database.write() as conn:
         [(stored,)] = conn.exec_driver_sql("SELECT plan FROM runs").fetchall()
         plan = json.loads(stored)
         plan["gates"]["unit"]["run"] = f"if [ -e {flag} ]; then rm {flag}; {push}; fi"
@@ -348,7 +348,7 @@ def test_a_person_may_interrupt_it_and_nothing_has_changed(world: World) -> None
     """Exit code 3; neither branch nor ledger moved, and nothing of it is left."""
     land(world, ONE)
     head = world.repo.head("main")
-    with world.open() as headgate, headgate.database.write() as conn:
+    with world.open() as maingate, maingate.database.write() as conn:
         [(stored,)] = conn.exec_driver_sql("SELECT plan FROM runs").fetchall()
         plan = json.loads(stored)
         plan["gates"]["unit"]["run"] = "sleep 600"
@@ -459,7 +459,7 @@ def test_a_quarantined_patch_can_be_dropped_and_no_other(world: World) -> None:
 
 # -- what a rollback brings about ----------------------------------------------------------------------------
 
-TOLD = 'printf "%s|" "$HEADGATE_WORKSTREAM" "$HEADGATE_ROLLBACK" "$HEADGATE_REASON" "$HEADGATE_PATCHES"'
+TOLD = 'printf "%s|" "$MAINGATE_WORKSTREAM" "$MAINGATE_ROLLBACK" "$MAINGATE_REASON" "$MAINGATE_PATCHES"'
 """A shell command that prints what an `on_rollback` command is told, in one line."""
 
 
@@ -517,7 +517,7 @@ def test_the_newest_landed_workstream_is_undone_first(world: World) -> None:
         "two": {"y": {"b.txt": "B\n"}},
         "three": {"z": {"c.txt": "C\n"}},
     }
-    land_with(world, streams, {name: [f"echo $HEADGATE_WORKSTREAM >> {said}"] for name in streams})
+    land_with(world, streams, {name: [f"echo $MAINGATE_WORKSTREAM >> {said}"] for name in streams})
     landed = world.rows(
         "SELECT w.name FROM intents i JOIN workstreams w ON w.id = i.workstream_id ORDER BY i.created_at"
     )
@@ -591,7 +591,7 @@ def test_a_failure_that_a_killed_rollback_told_nobody_is_told_by_the_next(world:
     assert again.ended() == 1
     assert "on_rollback 1 of ws exited with 3: no such deployment" in again.said
     said = roll_back(world, "ws", code=2)["said"]
-    assert "1 on_rollback command failed then: `headgate events --type on_rollback_failed`" in said
+    assert "1 on_rollback command failed then: `maingate events --type on_rollback_failed`" in said
 
 
 def test_a_name_means_what_is_on_the_target_whatever_came_later(world: World) -> None:
@@ -662,7 +662,7 @@ VARIABLES = ("EVENT", "RUN", "STATE", "MESSAGE")
 
 def notifying(file: Path) -> str:
     """Give a command that writes down where it runs and what it is told."""
-    told = " ".join(f'"$HEADGATE_{name}"' for name in VARIABLES)
+    told = " ".join(f'"$MAINGATE_{name}"' for name in VARIABLES)
     return f'printf "%s|" "$PWD" {told} "$NOT_ALLOWED" >> {file}; echo >> {file}'
 
 
@@ -732,8 +732,8 @@ def test_a_run_that_failed_is_told_of_and_what_fails_with_that_is_a_warning(worl
 def test_a_breaker_that_opened_is_told_of(world: World) -> None:
     """Also when the run went well in the end, without the tool."""
     file = world.folder / "told"
-    (world.repo.path / "headgate.toml").write_text("breaker_threshold = 1\nbreaker_cooldown = '0.1s'\n")
-    world.repo.git("add", "headgate.toml")
+    (world.repo.path / "maingate.toml").write_text("breaker_threshold = 1\nbreaker_cooldown = '0.1s'\n")
+    world.repo.git("add", "maingate.toml")
     world.repo.git("commit", "-qm", "settings")
     flag = world.folder / "up"
     tool = f"if [ -e {flag} ]; then echo C > c.txt; else touch {flag}; exit 9; fi"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.bootstrap import Headgate
-from headgate.plan.importers.series import ImportOptions, import_series
-from headgate.plan.loader import load_plan
-from headgate.plan.model import Landing
 from landing import Landed
+from maingate.bootstrap import Maingate
+from maingate.plan.importers.series import ImportOptions, import_series
+from maingate.plan.loader import load_plan
+from maingate.plan.model import Landing
 
 ODD_NAMES = [
     b"with space",
@@ -171,7 +171,7 @@ def _replay(history: GitRepo, source: str, folder: Path, style: str) -> Landed:
     )
     plan.write_text(f"repo: {clone.path}\n" + imported.path.read_text())
     loaded = load_plan(plan)
-    with Headgate.for_plan(loaded) as headgate:
-        run_id = headgate.admit(loaded)
-        headgate.execute(run_id, workers=2)
-        return Landed(headgate.report(run_id), clone)
+    with Maingate.for_plan(loaded) as maingate:
+        run_id = maingate.admit(loaded)
+        maingate.execute(run_id, workers=2)
+        return Landed(maingate.report(run_id), clone)

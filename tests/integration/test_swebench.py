@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from factories import GitRepo
-from headgate.bootstrap import Headgate
-from headgate.errors import PlanError, UsageError
-from headgate.plan.importers.swebench_plans import SwebenchOptions, import_swebench
-from headgate.plan.importers.swebench_results import write_results
-from headgate.plan.loader import load_plan
+from maingate.bootstrap import Maingate
+from maingate.errors import PlanError, UsageError
+from maingate.plan.importers.swebench_plans import SwebenchOptions, import_swebench
+from maingate.plan.importers.swebench_results import write_results
+from maingate.plan.loader import load_plan
 
 TEST = "def test_old():\n    import calc\n    assert calc.one() == 1\n"
 NEW_TEST = TEST + "\n\ndef test_new():\n    import calc\n    assert calc.two() == 2\n"
@@ -22,10 +22,10 @@ WRONG = "def one():\n    return 1\n\n\ndef two():\n    return 3\n"
 
 def _run(plan: Path) -> Any:
     loaded = load_plan(plan)
-    with Headgate.for_plan(loaded) as headgate:
-        run_id = headgate.admit(loaded)
-        headgate.execute(run_id, workers=2)
-        return headgate.report(run_id)
+    with Maingate.for_plan(loaded) as maingate:
+        run_id = maingate.admit(loaded)
+        maingate.execute(run_id, workers=2)
+        return maingate.report(run_id)
 
 
 @pytest.fixture

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 
 from factories import GitRepo
-from headgate.bootstrap import Headgate
-from headgate.db import audit
-from headgate.db.dao import breakers, events, patches, runs, tasks, tool_runs
-from headgate.errors import InterruptedRunError
-from headgate.ids import RunId
-from headgate.plan.loader import load_plan
-from headgate.reasons import ReasonCode
-from headgate.state.machines import MACHINES
-from headgate.state.task import TaskState
 from landing import Landed, land, write_plan
+from maingate.bootstrap import Maingate
+from maingate.db import audit
+from maingate.db.dao import breakers, events, patches, runs, tasks, tool_runs
+from maingate.errors import InterruptedRunError
+from maingate.ids import RunId
+from maingate.plan.loader import load_plan
+from maingate.reasons import ReasonCode
+from maingate.state.machines import MACHINES
+from maingate.state.task import TaskState
 from pools import processes_of
 
 TRUE = ["true"]
@@ -34,10 +34,10 @@ TRUE = ["true"]
 def base(repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitRepo]:
     """Give a repository; what is tried again is tried again soon, and nothing is left when the test ends."""
     for name, value in {
-        "HEADGATE_RETRY_DELAY": "0.01",
-        "HEADGATE_RETRY_DELAY_MAX": "0.05",
-        "HEADGATE_BREAKER_COOLDOWN": "0.3",
-        "HEADGATE_RATE_LIMIT_REST": "0.1",
+        "MAINGATE_RETRY_DELAY": "0.01",
+        "MAINGATE_RETRY_DELAY_MAX": "0.05",
+        "MAINGATE_BREAKER_COOLDOWN": "0.3",
+        "MAINGATE_RATE_LIMIT_REST": "0.1",
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }.items():
         monkeypatch.setenv(name, value)
@@ -51,7 +51,7 @@ def a_tool(folder: Path, code: str) -> list[str]:
     script = folder / f"tool-{len(list(folder.glob('tool-*')))}.py"
     head = f"""
         import os, pathlib, random, signal, subprocess, sys, time
-        task, attempt = os.environ["HEADGATE_TASK"], int(os.environ["HEADGATE_ATTEMPT"])
+        task, attempt = os.environ["MAINGATE_TASK"], int(os.environ["MAINGATE_ATTEMPT"])
         prompt = pathlib.Path(sys.argv[1]).read_text()
         memory = pathlib.Path({str(folder)!r})
     """
@@ -116,7 +116,7 @@ def test_a_tool_is_told_what_was_wrong_with_its_patch(base: GitRepo, tmp_path: P
     assert "give the answer" in second
     assert "expected 42" in second
     assert "+41" in second
-    with Headgate.open(base.path) as headgate, headgate.database.read() as conn:
+    with Maingate.open(base.path) as maingate, maingate.database.read() as conn:
         ledger = patches.of_run(conn, str(landed.report["run_id"]))
     assert [str(patch.state) for patch in ledger] == ["quarantined", "committed"]
     assert ledger[1].replaces == ledger[0].id
@@ -202,7 +202,7 @@ def test_what_a_tool_left_that_was_ended_is_saved(base: GitRepo, tmp_path: Path)
     code = "pathlib.Path('half').write_text('done\\n'); sys.stdout.flush(); time.sleep(60)"
     tool = {"run": a_tool(tmp_path, code), "timeout": "1s"}
     landed = run(base, {"agent": tool}, {"t": {"tool": "agent", "prompt": "do", "max_retries": 0}})
-    with Headgate.open(base.path) as headgate, headgate.database.read() as conn:
+    with Maingate.open(base.path) as maingate, maingate.database.read() as conn:
         (ended,) = tool_runs.of_run(conn, str(landed.report["run_id"]))
     assert ended.outcome == "timed_out"
     assert "+done" in Path(ended.diff_path or "").read_text()
@@ -226,7 +226,7 @@ def test_a_secret_reaches_only_the_tool_that_names_it(
     landed = run(base, tools, asked, overlap="allow")
     assert landed.state == "succeeded"
     assert (content(base, "a"), content(base, "b")) == ("True", "False")
-    kept = [path for path in (base.path / ".headgate").rglob("*") if path.is_file()]
+    kept = [path for path in (base.path / ".maingate").rglob("*") if path.is_file()]
     assert kept
     assert not [path for path in kept if value.encode() in path.read_bytes()]
 
@@ -236,7 +236,7 @@ def test_a_run_that_has_cost_enough_is_resumed_with_more(base: GitRepo, tmp_path
     said = {"type": "result", "subtype": "success", "is_error": False, "total_cost_usd": 0.6, "result": "ok"}
     (tmp_path / "bin").mkdir()
     claude = tmp_path / "bin" / "claude"
-    claude.write_text(f"#!/bin/sh\ntouch \"${{HEADGATE_TASK#*/}}\"\necho '{json.dumps(said)}'\n")
+    claude.write_text(f"#!/bin/sh\ntouch \"${{MAINGATE_TASK#*/}}\"\necho '{json.dumps(said)}'\n")
     claude.chmod(0o755)
     plan = {
         "repo": str(base.path),
@@ -246,21 +246,21 @@ def test_a_run_that_has_cost_enough_is_resumed_with_more(base: GitRepo, tmp_path
         "workstreams": {"w": {"tasks": {name: {"tool": "claude", "prompt": "x"} for name in "abc"}}},
     }
     loaded = load_plan(write_plan(tmp_path / "plan", plan, {}))
-    with Headgate.for_plan(loaded) as headgate:
-        run_id = headgate.admit(loaded)
+    with Maingate.for_plan(loaded) as maingate:
+        run_id = maingate.admit(loaded)
         with pytest.raises(InterruptedRunError, match=r"cost \$1\.20 of the \$1\.00"):
-            headgate.execute(run_id, workers=2)
-        with headgate.database.read() as conn:
+            maingate.execute(run_id, workers=2)
+        with maingate.database.read() as conn:
             first, second, third = (task.state for task in tasks.of_run(conn, run_id))
         assert (first, third) == (TaskState.COMPLETED, TaskState.QUEUED)
         assert second in {TaskState.COMPLETED, TaskState.VALIDATING}
-        assert str(headgate.execute(run_id, workers=2, budget_usd=5.0)) == "succeeded"
+        assert str(maingate.execute(run_id, workers=2, budget_usd=5.0)) == "succeeded"
 
 
 def begun(base: GitRepo, folder: Path, plan: Mapping[str, Any], marker: Path) -> "subprocess.Popen[bytes]":
     """Begin a run in a process of its own, and wait until a tool is at work."""
     path = write_plan(folder / "plan", {"repo": str(base.path), "target": "main", **plan}, {})
-    words = [sys.executable, "-m", "headgate", "run", str(path)]
+    words = [sys.executable, "-m", "maingate", "run", str(path)]
     process = subprocess.Popen(words, cwd=base.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 30
     while not marker.exists():
@@ -286,10 +286,10 @@ def test_a_tool_whose_control_process_is_killed_begins_again(base: GitRepo, tmp_
     process = begun(base, tmp_path, plan, tmp_path / "began")
     process.kill()
     process.wait()
-    with Headgate.open(base.path) as headgate:
-        (row,) = headgate.interrupted()
-        assert str(headgate.execute(RunId(row.id), workers=2)) == "succeeded"
-        with headgate.database.read() as conn:
+    with Maingate.open(base.path) as maingate:
+        (row,) = maingate.interrupted()
+        assert str(maingate.execute(RunId(row.id), workers=2)) == "succeeded"
+        with maingate.database.read() as conn:
             (task,) = tasks.of_run(conn, row.id)
     assert (task.attempt, task.retry_count, task.lost_count) == (2, 0, 1)
     assert base.git("ls-tree", "--name-only", "main").splitlines() == ["from-2", "readme"]
@@ -313,12 +313,12 @@ def test_a_task_that_is_cancelled_ends_its_tool(base: GitRepo, tmp_path: Path) -
         "overlap": "allow",
     }
     process = begun(base, tmp_path, plan, tmp_path / "began")
-    with Headgate.open(base.path) as headgate:
-        with headgate.database.read() as conn:
+    with Maingate.open(base.path) as maingate:
+        with maingate.database.read() as conn:
             newest = runs.newest(conn)
             assert newest is not None
             (slow,) = (task for task in tasks.of_run(conn, newest.id) if task.name == "slow")
-        assert "cancelled" in headgate.cancel(slow.id, message="too slow", operator="ada")
+        assert "cancelled" in maingate.cancel(slow.id, message="too slow", operator="ada")
     assert process.wait(timeout=30) == 0
     assert content(base, "done") == "x"
 
@@ -332,14 +332,14 @@ def test_a_patch_is_applied_when_it_is_approved(base: GitRepo, tmp_path: Path) -
         "workstreams": {"w": {"tasks": {"t": {"tool": "agent", "prompt": "x"}}}},
     }
     process = begun(base, tmp_path, plan, tmp_path / "began")
-    headgate = [sys.executable, "-m", "headgate", "patch", "approve", "w/t", "--operator"]
+    maingate = [sys.executable, "-m", "maingate", "patch", "approve", "w/t", "--operator"]
     until = time.monotonic() + 30
-    while subprocess.run([*headgate, "ada"], cwd=base.path, capture_output=True, check=False).returncode:
+    while subprocess.run([*maingate, "ada"], cwd=base.path, capture_output=True, check=False).returncode:
         assert time.monotonic() < until
-    subprocess.run([*headgate, "ada"], cwd=base.path, capture_output=True, check=False)
+    subprocess.run([*maingate, "ada"], cwd=base.path, capture_output=True, check=False)
     time.sleep(1)
     assert process.poll() is None
-    subprocess.run([*headgate, "bob"], cwd=base.path, capture_output=True, check=True)
+    subprocess.run([*maingate, "bob"], cwd=base.path, capture_output=True, check=True)
     assert process.wait(timeout=30) == 0
     assert content(base, "made") == "x"
 
@@ -391,14 +391,14 @@ def test_sixty_tasks_with_everything_going_wrong(base: GitRepo, tmp_path: Path) 
         "broken": {"run": a_tool(tmp_path, down)},
     }
     landed = run(base, tools, many_tasks(), workers=4)
-    with Headgate.open(base.path) as headgate:
+    with Maingate.open(base.path) as maingate:
         run_id = str(landed.report["run_id"])
-        with headgate.database.read() as conn:
+        with maingate.database.read() as conn:
             ended = tasks.of_run(conn, run_id)
             attempts = tool_runs.of_run(conn, run_id)
             opened = events.query(conn, type="circuit_breaker_state_transition", limit=1000)
             standing = {row.tool: str(row.state) for row in breakers.all_of(conn)}
-        assert audit.verify(headgate.database, log=headgate.paths.transitions).is_intact
+        assert audit.verify(maingate.database, log=maingate.paths.transitions).is_intact
     assert landed.state == "succeeded"
     assert all(MACHINES["task"].is_terminal(task.state) for task in ended)
     assert all(task.reason is not None for task in ended if task.state is not TaskState.COMPLETED)
@@ -417,7 +417,7 @@ def test_sixty_tasks_with_everything_going_wrong(base: GitRepo, tmp_path: Path) 
 
 def check_nothing_is_left(base: GitRepo, folder: Path) -> None:
     """Neither work in slots nor open rows outlast a run."""
-    slots = folder / "cache" / "headgate" / "worktrees"
+    slots = folder / "cache" / "maingate" / "worktrees"
     assert not list(slots.rglob("scratch/tmp/*"))
     queries = {
         "workers": "state <> 'shutdown'",
@@ -425,6 +425,6 @@ def check_nothing_is_left(base: GitRepo, folder: Path) -> None:
         "gates": "state IN ('PENDING', 'RUNNING')",
         "intents": "state = 'pending'",
     }
-    with closing(sqlite3.connect(base.path / ".headgate" / "headgate.db")) as database:
+    with closing(sqlite3.connect(base.path / ".maingate" / "maingate.db")) as database:
         for table, is_open in queries.items():
             assert database.execute(f"SELECT count(*) FROM {table} WHERE {is_open}").fetchone() == (0,), table

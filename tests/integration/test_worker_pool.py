@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.bootstrap import Headgate
-from headgate.db.dao.gates import ROWS as GATES
-from headgate.db.dao.uet_workers import ROWS as SLOTS
-from headgate.db.dao.uet_workers import UetWorkerRow
-from headgate.db.dao.workers import ROWS as WORKERS
-from headgate.db.dao.workers import WorkerRow
-from headgate.db.tables import state_transitions
 from landing import Landed, land
+from maingate.bootstrap import Maingate
+from maingate.db.dao.gates import ROWS as GATES
+from maingate.db.dao.uet_workers import ROWS as SLOTS
+from maingate.db.dao.uet_workers import UetWorkerRow
+from maingate.db.dao.workers import ROWS as WORKERS
+from maingate.db.dao.workers import WorkerRow
+from maingate.db.tables import state_transitions
 from pools import processes_of
 
 
@@ -37,7 +37,7 @@ def land_with(base: GitRepo, gate: str) -> Landed:
 
 def on_record(base: GitRepo) -> tuple[list[WorkerRow], list[UetWorkerRow], Mapping[str, list[str]]]:
     """Read all workers and slots, and the triggers that moved each."""
-    with Headgate.open(base.path) as headgate, headgate.database.read() as conn:
+    with Maingate.open(base.path) as maingate, maingate.database.read() as conn:
         query = f"SELECT entity_id, trigger FROM {state_transitions.name} ORDER BY seq"
         triggers: dict[str, list[str]] = {}
         for entity_id, trigger in conn.exec_driver_sql(query):
@@ -76,7 +76,7 @@ def test_a_stopped_worker_costs_no_landing(
     base: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGSTOP in the middle of a gate: its job goes to another, and in the end it is killed."""
-    monkeypatch.setenv("HEADGATE_HEARTBEAT_INTERVAL", "1s")
+    monkeypatch.setenv("MAINGATE_HEARTBEAT_INTERVAL", "1s")
     landed = land_with(base, once(tmp_path / "mark", "kill -STOP $PPID"))
 
     assert landed.state == "succeeded"

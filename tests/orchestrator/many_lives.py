@@ -15,28 +15,28 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
 
-from headgate.clock import ManualClock
-from headgate.db.audit import verify
-from headgate.db.dao import events, intents, leases, patches, requests, runs, tasks, workers, workstreams
-from headgate.db.dao.patches import PatchRow
-from headgate.db.dao.requests import Kind, Override, Request
-from headgate.db.dao.workers import WorkerRow
-from headgate.db.engine import Database
-from headgate.db.transitions import Head, write
-from headgate.errors import LeaseLostError
-from headgate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
-from headgate.orchestrator import admission, loading, overriding, tenure
-from headgate.orchestrator import messages as msg
-from headgate.orchestrator.asking import heard
-from headgate.orchestrator.core import Core
-from headgate.orchestrator.lane import Judgement, Opinion, Tip
-from headgate.orchestrator.picture import RunNode, TaskNode, WorkstreamNode
-from headgate.orchestrator.run_orchestrator import _write
-from headgate.plan.model import Plan, TaskKind
-from headgate.reasons import Reason, ReasonCode
-from headgate.recovery import overrides
-from headgate.recovery.retry_handler import RetryPolicy
-from headgate.state.machines import MACHINES
+from maingate.clock import ManualClock
+from maingate.db.audit import verify
+from maingate.db.dao import events, intents, leases, patches, requests, runs, tasks, workers, workstreams
+from maingate.db.dao.patches import PatchRow
+from maingate.db.dao.requests import Kind, Override, Request
+from maingate.db.dao.workers import WorkerRow
+from maingate.db.engine import Database
+from maingate.db.transitions import Head, write
+from maingate.errors import LeaseLostError
+from maingate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
+from maingate.orchestrator import admission, loading, overriding, tenure
+from maingate.orchestrator import messages as msg
+from maingate.orchestrator.asking import heard
+from maingate.orchestrator.core import Core
+from maingate.orchestrator.lane import Judgement, Opinion, Tip
+from maingate.orchestrator.picture import RunNode, TaskNode, WorkstreamNode
+from maingate.orchestrator.run_orchestrator import _write
+from maingate.plan.model import Plan, TaskKind
+from maingate.reasons import Reason, ReasonCode
+from maingate.recovery import overrides
+from maingate.recovery.retry_handler import RetryPolicy
+from maingate.state.machines import MACHINES
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = "/sim/.git#refs/heads/main"
@@ -595,7 +595,7 @@ def plan_of(chance: random.Random) -> tuple[Plan, dict[str, str]]:
             "priority": chance.randint(0, 2),
             "needs": chance.sample(earlier, min(len(earlier), chance.choice([0, 0, 1]))),
         }
-    plan = {"headgate": 1, "name": "p", "gates": {"unit": {"run": "true"}}, "workstreams": workstreams_}
+    plan = {"maingate": 1, "name": "p", "gates": {"unit": {"run": "true"}}, "workstreams": workstreams_}
     return Plan.from_json(plan), bad
 
 

@@ -4,18 +4,18 @@ import asyncio
 from pathlib import Path
 
 from factories import GitRepo
-from headgate.bootstrap import Headgate
-from headgate.db.dao import patches
-from headgate.ids import PatchId
-from headgate.orchestrator import messages as msg
-from headgate.orchestrator.core import Core
-from headgate.orchestrator.progress import SilentListener
-from headgate.orchestrator.run_orchestrator import ASK_INTERVAL
-from headgate.plan.loader import load_plan
-from headgate.plan.model import TaskKind
-from headgate.state.patch_ledger import PatchState
-from headgate.state.run import RunState
 from landing import write_plan
+from maingate.bootstrap import Maingate
+from maingate.db.dao import patches
+from maingate.ids import PatchId
+from maingate.orchestrator import messages as msg
+from maingate.orchestrator.core import Core
+from maingate.orchestrator.progress import SilentListener
+from maingate.orchestrator.run_orchestrator import ASK_INTERVAL
+from maingate.plan.loader import load_plan
+from maingate.plan.model import TaskKind
+from maingate.state.patch_ledger import PatchState
+from maingate.state.run import RunState
 from orchestrator.test_core import World, outcome_of, picture_of, plan_of
 
 
@@ -79,10 +79,10 @@ class Reviewers(SilentListener):
             asyncio.get_running_loop().call_later(2.5 * ASK_INTERVAL.total_seconds(), self._approve, "bob")
 
     def _approve(self, name: str) -> None:
-        with Headgate.open(self._folder) as headgate:
-            with headgate.database.read() as conn:
+        with Maingate.open(self._folder) as maingate:
+            with maingate.database.read() as conn:
                 (patch,) = patches.listed(conn)
-            headgate.approve_patch(patch.id, message="", operator=name)
+            maingate.approve_patch(patch.id, message="", operator=name)
 
 
 def test_people_are_told_that_a_run_waits_for_them(repo: GitRepo, tmp_path: Path) -> None:
@@ -93,10 +93,10 @@ def test_people_are_told_that_a_run_waits_for_them(repo: GitRepo, tmp_path: Path
     path = write_plan(tmp_path / "plan", plan, {"p": repo.diff_of({"a.txt": "2\n"})})
     reviewers = Reviewers(repo.path)
     loaded = load_plan(path)
-    with Headgate.for_plan(loaded) as headgate:
-        state = headgate.execute(headgate.admit(loaded), workers=1, listener=reviewers)
+    with Maingate.for_plan(loaded) as maingate:
+        state = maingate.execute(maingate.admit(loaded), workers=1, listener=reviewers)
     assert state is RunState.SUCCEEDED
-    assert reviewers.heard[0] == "w/t waits for 2 more approvals: `headgate patch approve w/t`"
+    assert reviewers.heard[0] == "w/t waits for 2 more approvals: `maingate patch approve w/t`"
     assert [text for text in reviewers.heard if "waits for" in text] == reviewers.heard[:1]
 
 

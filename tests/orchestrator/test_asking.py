@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from database_factories import World, bring_to, make_world
-from headgate.clock import SystemClock
-from headgate.db.dao import requests
-from headgate.db.dao.requests import Answer
-from headgate.db.engine import Database, open_database
-from headgate.errors import UnknownEntityError, UsageError
-from headgate.orchestrator import asking
-from headgate.orchestrator.messages import CancelAsked, OverrideAsked
-from headgate.reasons import Reason, ReasonCode
+from maingate.clock import SystemClock
+from maingate.db.dao import requests
+from maingate.db.dao.requests import Answer
+from maingate.db.engine import Database, open_database
+from maingate.errors import UnknownEntityError, UsageError
+from maingate.orchestrator import asking
+from maingate.orchestrator.messages import CancelAsked, OverrideAsked
+from maingate.reasons import Reason, ReasonCode
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -39,7 +39,7 @@ class HastyClock(SystemClock):
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """Give an empty database."""
-    made = open_database(f"sqlite:///{tmp_path}/headgate.db")
+    made = open_database(f"sqlite:///{tmp_path}/maingate.db")
     made.upgrade()
     yield made
     made.close()

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.db.dao.patches import PatchRow
-from headgate.db.transitions import Context, Head
-from headgate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
-from headgate.orchestrator import messages as msg
-from headgate.orchestrator.core import Core
-from headgate.orchestrator.lane import Judgement, Opinion, Tip
-from headgate.orchestrator.picture import RunNode, TaskNode, WorkstreamNode
-from headgate.orchestrator.task_scheduler import dependents_of
-from headgate.plan.model import Plan, TaskKind
-from headgate.reasons import Reason, ReasonCode
-from headgate.state.machines import MACHINES
-from headgate.state.patch_ledger import PatchState
-from headgate.state.propagation import (
+from maingate.db.dao.patches import PatchRow
+from maingate.db.transitions import Context, Head
+from maingate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
+from maingate.orchestrator import messages as msg
+from maingate.orchestrator.core import Core
+from maingate.orchestrator.lane import Judgement, Opinion, Tip
+from maingate.orchestrator.picture import RunNode, TaskNode, WorkstreamNode
+from maingate.orchestrator.task_scheduler import dependents_of
+from maingate.plan.model import Plan, TaskKind
+from maingate.reasons import Reason, ReasonCode
+from maingate.state.machines import MACHINES
+from maingate.state.patch_ledger import PatchState
+from maingate.state.propagation import (
     TaskFact,
     WorkstreamFact,
     are_needs_broken,
@@ -33,9 +33,9 @@ from headgate.state.propagation import (
     task_after_patch,
     workstream_moves,
 )
-from headgate.state.run import RunState
-from headgate.state.task import TaskState
-from headgate.state.workstream import WorkstreamState
+from maingate.state.run import RunState
+from maingate.state.task import TaskState
+from maingate.state.workstream import WorkstreamState
 
 BASE = Tip(commit="base", tree="base")
 ROOM = dict.fromkeys(TaskKind, 2)
@@ -45,7 +45,7 @@ WHY = Reason(code=ReasonCode.GATE_FAILED, message="because")
 def plan_of(workstreams: Mapping[str, Any]) -> Plan:
     """Make a plan with one gate from a mapping of workstreams."""
     return Plan.from_json(
-        {"headgate": 1, "name": "p", "gates": {"unit": {"run": "true"}}, "workstreams": workstreams}
+        {"maingate": 1, "name": "p", "gates": {"unit": {"run": "true"}}, "workstreams": workstreams}
     )
 
 
@@ -64,7 +64,7 @@ def picture_of(plan: Plan) -> RunNode:
             is_critical=ws.critical,
             needs=ws.needs,
             gates=tuple(plan.landing_gates(name)),
-            ref=f"refs/headgate/r/{name}",
+            ref=f"refs/maingate/r/{name}",
             state=WorkstreamState.PLANNED,
         )
         node.seat([task_of(plan, node, task) for task in ws.tasks])

@@ -1,7 +1,7 @@
 """Hundreds of seeded runs through crashes, stale processes, lost workers, pushes, and what people decide.
 
 A seed that fails is replayed, with all that happens told, by
-``HEADGATE_LIVES_SEED=SEED pytest tests/orchestrator -n 0 -s``.
+``MAINGATE_LIVES_SEED=SEED pytest tests/orchestrator -n 0 -s``.
 """
 
 import os
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from headgate.db.engine import Database, open_database
+from maingate.db.engine import Database, open_database
 from orchestrator.many_lives import Trouble, World, plan_of
 
 BLOCKS, SEEDS_PER_BLOCK = 20, 50
 """Seeds are run in blocks, so that the test runner can share them out: 1,000 in all."""
 
-SEED = "HEADGATE_LIVES_SEED"
+SEED = "MAINGATE_LIVES_SEED"
 """The environment variable that names a seed to replay."""
 
 WANTED = os.environ.get(SEED)

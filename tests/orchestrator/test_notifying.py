@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from headgate.orchestrator.notifying import Message, notify
-from headgate.uet.process_tree import started
+from maingate.orchestrator.notifying import Message, notify
+from maingate.uet.process_tree import started
 from pools import processes_of
 
 MESSAGE = Message(event="run_ended", run_id="run_1", state="failed", message='it\'s "out"; $(touch x)\0')
@@ -20,17 +20,17 @@ ENVIRONMENT = {"PATH": os.environ["PATH"]}
 
 def test_what_a_message_says_is_a_value_and_never_run(tmp_path: Path) -> None:
     """Whatever is in it; there is nothing else in the environment than what is allowed."""
-    command = 'printf "%s" "$HEADGATE_MESSAGE" > said; env > env'
+    command = 'printf "%s" "$MAINGATE_MESSAGE" > said; env > env'
     assert notify([command], MESSAGE, root=tmp_path, environment=ENVIRONMENT) == []
     assert (tmp_path / "said").read_text() == 'it\'s "out"; $(touch x)'
     assert not (tmp_path / "x").exists()
     seen = {line.partition("=")[0] for line in (tmp_path / "env").read_text().splitlines()}
-    assert {name for name in seen if name.startswith("HEADGATE_")} == {
-        "HEADGATE_EVENT",
-        "HEADGATE_RUN",
-        "HEADGATE_STATE",
-        "HEADGATE_MESSAGE",
-        "HEADGATE_GATE",
+    assert {name for name in seen if name.startswith("MAINGATE_")} == {
+        "MAINGATE_EVENT",
+        "MAINGATE_RUN",
+        "MAINGATE_STATE",
+        "MAINGATE_MESSAGE",
+        "MAINGATE_GATE",
     }
 
 

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from headgate.db.dao.requests import Answer, Override
-from headgate.ids import new_id
-from headgate.orchestrator import messages as msg
-from headgate.orchestrator.core import Core
-from headgate.orchestrator.picture import TaskNode, WorkstreamNode
-from headgate.plan.model import Plan
-from headgate.reasons import Reason, ReasonCode
-from headgate.state.patch_ledger import PatchState
-from headgate.state.run import RunState
-from headgate.state.task import TaskState
-from headgate.state.workstream import WorkstreamState
+from maingate.db.dao.requests import Answer, Override
+from maingate.ids import new_id
+from maingate.orchestrator import messages as msg
+from maingate.orchestrator.core import Core
+from maingate.orchestrator.picture import TaskNode, WorkstreamNode
+from maingate.plan.model import Plan
+from maingate.reasons import Reason, ReasonCode
+from maingate.state.patch_ledger import PatchState
+from maingate.state.run import RunState
+from maingate.state.task import TaskState
+from maingate.state.workstream import WorkstreamState
 from orchestrator.test_core import ROOM, World, picture_of, plan_of
 
 FAILED = Reason(code=ReasonCode.TOOL_FAILED, message="it failed")
@@ -187,7 +187,7 @@ def test_a_tool_that_fails_by_hand_is_ended_and_gives_way_to_the_next() -> None:
     """Its room is free again, and so is the tool."""
     plan = Plan.from_json(
         {
-            "headgate": 1,
+            "maingate": 1,
             "name": "p",
             "tools": {"fixer": {"run": ["fix"], "max_concurrent": 1}},
             "workstreams": {

@@ -1,9 +1,9 @@
 """Commands that take less time than their record are handed out ahead, and only while they do."""
 
-from headgate.orchestrator import messages as msg
-from headgate.orchestrator.core import COMMANDS_AHEAD, QUICK, Core
-from headgate.plan.model import TaskKind
-from headgate.state.task import TaskState
+from maingate.orchestrator import messages as msg
+from maingate.orchestrator.core import COMMANDS_AHEAD, QUICK, Core
+from maingate.plan.model import TaskKind
+from maingate.state.task import TaskState
 from orchestrator.test_core import picture_of, plan_of
 
 WORKERS = 2

@@ -9,24 +9,24 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from headgate.db.dao import approvals, gates, patches, runs, tasks, tool_runs, verdicts, workers, workstreams
-from headgate.db.dao.approvals import Approval
-from headgate.db.dao.gates import NO_VERDICT, GateRow
-from headgate.db.dao.patches import PatchRow
-from headgate.db.dao.runs import RunRow
-from headgate.db.dao.tasks import TaskRow
-from headgate.db.dao.tool_runs import MICROS, ToolRun
-from headgate.db.dao.verdicts import Evidence
-from headgate.db.dao.workers import WorkerRow
-from headgate.db.dao.workstreams import WorkstreamRow
-from headgate.db.engine import open_database
-from headgate.db.transitions import Step, write
-from headgate.errors import UnknownEntityError
-from headgate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
-from headgate.orchestrator.report import run_report
-from headgate.orchestrator.stuck import Patience
-from headgate.plan.model import Plan
-from headgate.reasons import Reason, ReasonCode
+from maingate.db.dao import approvals, gates, patches, runs, tasks, tool_runs, verdicts, workers, workstreams
+from maingate.db.dao.approvals import Approval
+from maingate.db.dao.gates import NO_VERDICT, GateRow
+from maingate.db.dao.patches import PatchRow
+from maingate.db.dao.runs import RunRow
+from maingate.db.dao.tasks import TaskRow
+from maingate.db.dao.tool_runs import MICROS, ToolRun
+from maingate.db.dao.verdicts import Evidence
+from maingate.db.dao.workers import WorkerRow
+from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.engine import open_database
+from maingate.db.transitions import Step, write
+from maingate.errors import UnknownEntityError
+from maingate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
+from maingate.orchestrator.report import run_report
+from maingate.orchestrator.stuck import Patience
+from maingate.plan.model import Plan
+from maingate.reasons import Reason, ReasonCode
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OLD, NEW = "1" * 40, "2" * 40
@@ -36,7 +36,7 @@ RUN, STREAM, TASK = RunId("run_1"), WorkstreamId("ws_1"), TaskId("task_1")
 @pytest.fixture
 def conn(tmp_path: Path) -> Iterator[Connection]:
     """Give a writing connection with a run of one workstream and one task."""
-    database = open_database(f"sqlite:///{tmp_path}/headgate.db")
+    database = open_database(f"sqlite:///{tmp_path}/maingate.db")
     database.upgrade()
     with database.write() as connection:
         row = RunRow(id=RUN, name="trial", repository="/r/.git", target_ref="refs/heads/main", old_head=OLD)
@@ -79,7 +79,7 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
     waiting = {
         "for": "a process to go on with the run: its own is gone",
         "since": "2026-01-01T12:00:00.000Z",
-        "until": "`headgate resume run_1`",
+        "until": "`maingate resume run_1`",
         "moving": False,
         "kind": "a process to go on with the run",
     }
@@ -241,13 +241,13 @@ def test_a_run_whose_budget_is_used_up_waits_for_a_larger_one(conn: Connection) 
     spend(conn, 1, 0.2)
     report = run_report(conn, RUN, is_alive=False)
     assert report["cost"] == {"spent_usd": 0.2, "budget_usd": 0.3, "used_up": False}
-    assert report["waiting"]["until"] == "`headgate resume run_1`"
+    assert report["waiting"]["until"] == "`maingate resume run_1`"
     spend(conn, 2, 0.1)
     report = run_report(conn, RUN, is_alive=False)
     assert report["cost"] == {"spent_usd": 0.3, "budget_usd": 0.3, "used_up": True}
     assert (report["waiting"]["for"], report["waiting"]["until"]) == (
         "a larger budget",
-        "`headgate resume run_1 --budget-usd N`",
+        "`maingate resume run_1 --budget-usd N`",
     )
 
 
@@ -259,7 +259,7 @@ def test_the_people_who_have_still_to_approve_a_patch_are_counted(
     tasks_ = {"a": {"tool": "t", "prompt": "p"}}
     plan = Plan.model_validate(
         {
-            "headgate": 1,
+            "maingate": 1,
             "name": "trial",
             "policy": {"reviewers": 2},
             "tools": {"t": {"run": "true"}},
@@ -277,7 +277,7 @@ def test_the_people_who_have_still_to_approve_a_patch_are_counted(
         approvals.add(conn, Approval(patch_id=patch.id, operator=f"p{number}", created_at=NOW))
     (task,) = run_report(conn, RUN, is_alive=True, reviewers=settings)["tasks"]
     plural = "s" * (missing > 1)
-    assert task["waiting"]["for"] == f"{missing} more approval{plural}: `headgate patch approve ws/a`"
+    assert task["waiting"]["for"] == f"{missing} more approval{plural}: `maingate patch approve ws/a`"
 
 
 def test_an_unknown_run_is_refused(conn: Connection) -> None:

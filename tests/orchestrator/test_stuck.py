@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from database_factories import make_patch, make_run, make_task, make_workstream
-from headgate.db.transitions import Context, Step
-from headgate.events import Severity
-from headgate.orchestrator.stuck import Patience, Stuck, StuckWatch, event_of, overdue
-from headgate.settings import Settings
-from headgate.state.patch_ledger import PatchState
-from headgate.state.task import TaskState
-from headgate.state.workstream import WorkstreamState
+from maingate.db.transitions import Context, Step
+from maingate.events import Severity
+from maingate.orchestrator.stuck import Patience, Stuck, StuckWatch, event_of, overdue
+from maingate.settings import Settings
+from maingate.state.patch_ledger import PatchState
+from maingate.state.task import TaskState
+from maingate.state.workstream import WorkstreamState
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PATIENCE = Patience(task=timedelta(minutes=30), workstream=timedelta(hours=1), worker=timedelta(minutes=2))

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from headgate.db.dao.breakers import BreakerRow
-from headgate.db.dao.patches import PatchRow
-from headgate.db.dao.tool_runs import MICROS, ToolRun
-from headgate.ids import PatchId, TaskId, new_id
-from headgate.orchestrator import messages as msg
-from headgate.orchestrator.core import Core
-from headgate.plan.model import Plan, TaskKind
-from headgate.reasons import Reason, ReasonCode
-from headgate.recovery.circuit_breaker import Probe
-from headgate.state.circuit_breaker import BreakerState
-from headgate.state.run import RunState
-from headgate.state.task import TaskState
+from maingate.db.dao.breakers import BreakerRow
+from maingate.db.dao.patches import PatchRow
+from maingate.db.dao.tool_runs import MICROS, ToolRun
+from maingate.ids import PatchId, TaskId, new_id
+from maingate.orchestrator import messages as msg
+from maingate.orchestrator.core import Core
+from maingate.plan.model import Plan, TaskKind
+from maingate.reasons import Reason, ReasonCode
+from maingate.recovery.circuit_breaker import Probe
+from maingate.state.circuit_breaker import BreakerState
+from maingate.state.run import RunState
+from maingate.state.task import TaskState
 from orchestrator.test_core import World, picture_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -125,7 +125,7 @@ def plan_of(tasks: Mapping[str, Any], *, tool: Mapping[str, Any] | None = None, 
     streams = plan.pop("workstreams", {"a": {"tasks": tasks}})
     return Plan.from_json(
         {
-            "headgate": 1,
+            "maingate": 1,
             "name": "p",
             "gates": {"unit": {"run": "true"}},
             "tools": {"fixer": {"run": ["fix"], **(tool or {})}},

@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 
 from database_factories import make_gate, make_patch, make_run, make_task, make_workstream
-from headgate.db.dao.breakers import BreakerRow
-from headgate.db.dao.entity import EntityRow
-from headgate.db.dao.gates import GateRow
-from headgate.db.dao.patches import PatchRow
-from headgate.db.dao.tasks import TaskRow
-from headgate.db.dao.workstreams import WorkstreamRow
-from headgate.orchestrator.waiting import RunRows, Waiting, why_waiting
-from headgate.reasons import Reason, ReasonCode
-from headgate.state.circuit_breaker import BreakerState
-from headgate.state.gate import GateState
-from headgate.state.machines import MACHINES
-from headgate.state.patch_ledger import PatchState
-from headgate.state.run import RunState
-from headgate.state.task import TaskState
-from headgate.state.workstream import WorkstreamState
+from maingate.db.dao.breakers import BreakerRow
+from maingate.db.dao.entity import EntityRow
+from maingate.db.dao.gates import GateRow
+from maingate.db.dao.patches import PatchRow
+from maingate.db.dao.tasks import TaskRow
+from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.orchestrator.waiting import RunRows, Waiting, why_waiting
+from maingate.reasons import Reason, ReasonCode
+from maingate.state.circuit_breaker import BreakerState
+from maingate.state.gate import GateState
+from maingate.state.machines import MACHINES
+from maingate.state.patch_ledger import PatchState
+from maingate.state.run import RunState
+from maingate.state.task import TaskState
+from maingate.state.workstream import WorkstreamState
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUN = make_run(state=RunState.RUNNING, changed_at=NOW)
@@ -115,7 +115,7 @@ def test_where_nobody_is_at_work_resuming_moves_everything() -> None:
     stream = a_stream()
     answers = of(stream, a_task(stream, "a", TaskState.RUNNING), is_alive=False)
     assert {(one.what, one.until, one.is_moving) for one in answers.values()} == {
-        ("a process to go on with the run: its own is gone", f"`headgate resume {RUN.id}`", False)
+        ("a process to go on with the run: its own is gone", f"`maingate resume {RUN.id}`", False)
     }
 
 
@@ -251,7 +251,7 @@ def test_a_workstream_whose_patch_nobody_approved_waits_for_people() -> None:
     patch, behind = a_patch(first, PatchState.VALIDATED), a_patch(second, PatchState.QUEUED)
     answers = of(stream, first, second, patch, behind, approvals_missing={patch.id: 2})
     told = answers[stream.id]
-    assert told.what == "2 more approvals: `headgate patch approve parser/a`"
+    assert told.what == "2 more approvals: `maingate patch approve parser/a`"
     assert (told.until, told.kind, told.is_moving) == ("it is approved", "approvals", False)
     assert (answers[first.id].what, answers[patch.id].what) == (told.what, told.what)
     assert not answers[second.id].is_moving
@@ -264,7 +264,7 @@ def test_a_workstream_whose_patch_nobody_approved_waits_for_people() -> None:
 def test_a_workstream_waits_for_what_holds_its_first_task() -> None:
     """A tool that is left alone is no lack of workers; another task that could begin does lack one."""
     plan = {
-        "headgate": 1,
+        "maingate": 1,
         "name": "x",
         "tools": {"sh": {"run": "true"}},
         "workstreams": {"parser": {"tasks": {"a": {"tool": "sh", "prompt": "p"}, "b": {"command": "true"}}}},

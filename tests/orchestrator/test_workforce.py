@@ -12,15 +12,15 @@ import pytest
 from sqlalchemy import Connection
 
 from database_factories import DAO, World, make_world
-from headgate.db.dao import gates, uet_workers, workers
-from headgate.db.engine import open_database
-from headgate.db.transitions import Step, write
-from headgate.orchestrator import tenure
-from headgate.orchestrator.stuck import Patience
-from headgate.orchestrator.workforce import Viewpoint, workforce
-from headgate.reasons import Reason, ReasonCode
-from headgate.settings import Settings
-from headgate.uet.process_tree import started
+from maingate.db.dao import gates, uet_workers, workers
+from maingate.db.engine import open_database
+from maingate.db.transitions import Step, write
+from maingate.orchestrator import tenure
+from maingate.orchestrator.stuck import Patience
+from maingate.orchestrator.workforce import Viewpoint, workforce
+from maingate.reasons import Reason, ReasonCode
+from maingate.settings import Settings
+from maingate.uet.process_tree import started
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HERE = socket.gethostname()
@@ -30,7 +30,7 @@ SEEN = Viewpoint.of(Settings(), host=HERE, now=NOW + timedelta(seconds=90))
 @pytest.fixture
 def conn(tmp_path: Path) -> Iterator[Connection]:
     """Give a writing connection."""
-    database = open_database(f"sqlite:///{tmp_path}/headgate.db")
+    database = open_database(f"sqlite:///{tmp_path}/maingate.db")
     database.upgrade()
     with database.write() as connection:
         yield connection

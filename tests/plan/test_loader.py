@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.errors import PlanError, SettingsError
-from headgate.plan.loader import LoadedPlan, load_plan, parse_plan
-from headgate.plan.model import Plan
-from headgate.settings import Settings
+from maingate.errors import PlanError, SettingsError
+from maingate.plan.loader import LoadedPlan, load_plan, parse_plan
+from maingate.plan.model import Plan
+from maingate.settings import Settings
 from plan_folder import PlanFolder
 
 
@@ -43,7 +43,7 @@ def test_many_mistakes_are_all_told_with_their_lines(folder: PlanFolder) -> None
     """A dozen mistakes of every kind come in one go, in the order of the file, each with what to do."""
     (folder.path / "folder").mkdir()
     text = """\
-    headgate: 1
+    maingate: 1
     landing: merg
     strikt: true
     policy:
@@ -138,7 +138,7 @@ def test_many_mistakes_are_all_told_with_their_lines(folder: PlanFolder) -> None
 
 def test_json_problems_have_lines_too(folder: PlanFolder) -> None:
     """A plan in JSON is refused with lines like one in YAML."""
-    text = '{\n"headgate": 1,\n"gatess": {},\n"workstreams": {"w": {"tasks": {\n"t": {"patch": 5}}}}\n}\n'
+    text = '{\n"maingate": 1,\n"gatess": {},\n"workstreams": {"w": {"tasks": {\n"t": {"patch": 5}}}}\n}\n'
     assert folder.problems(text, name="plan.json") == [
         "plan.json:3: unknown key 'gatess' (did you mean 'gates'?)",
         (
@@ -155,17 +155,17 @@ def test_json_problems_have_lines_too(folder: PlanFolder) -> None:
         ("just text\n", "plan.yaml:1: is not a plan"),
         ("~\n", "plan.yaml:1: is not a plan"),
         (
-            "headgate: 2\nworkstreams: {w: {tasks: {t: {patch: a.patch}}}}\n",
-            "plan.yaml:1: 2 is not a value for 'headgate'",
+            "maingate: 2\nworkstreams: {w: {tasks: {t: {patch: a.patch}}}}\n",
+            "plan.yaml:1: 2 is not a value for 'maingate'",
         ),
-        ("workstreams: {w: {tasks: {t: {patch: a.patch}}}}\n", "plan.yaml:1: 'headgate' is missing"),
-        ("headgate: 1\n", "plan.yaml:1: 'workstreams' is missing"),
-        ("headgate: 1\nworkstreams: {}\n", "plan.yaml:2: 'workstreams' is empty"),
-        ("headgate: 1\nworkstreams: []\n", "plan.yaml:2: 'workstreams' must be keys with values, not a list"),
-        ("headgate: 1\nworkstreams:\n", "plan.yaml:2: 'workstreams' has no value"),
-        ("headgate: 1\nworkstreams: {w: {}}\n", "plan.yaml:2: workstreams.w: 'tasks' is missing"),
+        ("workstreams: {w: {tasks: {t: {patch: a.patch}}}}\n", "plan.yaml:1: 'maingate' is missing"),
+        ("maingate: 1\n", "plan.yaml:1: 'workstreams' is missing"),
+        ("maingate: 1\nworkstreams: {}\n", "plan.yaml:2: 'workstreams' is empty"),
+        ("maingate: 1\nworkstreams: []\n", "plan.yaml:2: 'workstreams' must be keys with values, not a list"),
+        ("maingate: 1\nworkstreams:\n", "plan.yaml:2: 'workstreams' has no value"),
+        ("maingate: 1\nworkstreams: {w: {}}\n", "plan.yaml:2: workstreams.w: 'tasks' is missing"),
         (
-            "headgate: 1\nworkstreams: {w: {tasks: {t: }}}\n",
+            "maingate: 1\nworkstreams: {w: {tasks: {t: }}}\n",
             "plan.yaml:2: workstreams.w.tasks: 't' has no value",
         ),
     ],
@@ -196,10 +196,10 @@ def test_a_file_that_cannot_be_read_is_told(folder: PlanFolder, name: str) -> No
 
 
 def test_faulty_settings_are_told_with_the_plan(folder: PlanFolder) -> None:
-    """What is wrong in headgate.toml comes with what is wrong in the plan, or alone if the plan is right."""
-    (folder.path / "headgate.toml").write_text("wrokers = 1\n")
+    """What is wrong in maingate.toml comes with what is wrong in the plan, or alone if the plan is right."""
+    (folder.path / "maingate.toml").write_text("wrokers = 1\n")
     told = folder.problems(folder.one_task("{patch: none.patch}"))
-    assert [line.split(":")[0] for line in told] == ["plan.yaml", "headgate.toml"]
+    assert [line.split(":")[0] for line in told] == ["plan.yaml", "maingate.toml"]
     with pytest.raises(SettingsError, match="wrokers"):
         folder.load(folder.one_task("{patch: a.patch}"))
 
@@ -211,7 +211,7 @@ def test_the_repository_is_looked_for_around_the_plan_then_here(folder: PlanFold
     outside = tmp_path / "plans"
     outside.mkdir()
     (outside / "p.patch").touch()
-    text = "headgate: 1\nworkstreams: {w: {tasks: {t: {patch: p.patch}}}}\n"
+    text = "maingate: 1\nworkstreams: {w: {tasks: {t: {patch: p.patch}}}}\n"
     loaded = parse_plan(text.encode(), path=outside / "plan.yaml", cwd=folder.path)
     assert loaded.repository_candidates(folder.path) == [outside, folder.path]
     assert loaded.root == folder.path
@@ -235,7 +235,7 @@ def test_a_repository_that_is_no_repository_is_told(folder: PlanFolder, tmp_path
 def test_a_wrong_name_does_not_hide_what_is_under_it(folder: PlanFolder) -> None:
     """Names that were refused, missing commands and empty workstreams leave their other keys to be judged."""
     text = """\
-    headgate: 1
+    maingate: 1
     gates:
       unit: {run: "true", needs: [lnt], bogus: 1}
       bare: {needs: [unt]}
@@ -268,7 +268,7 @@ def test_a_prompt_comes_from_the_plan_or_a_file(folder: PlanFolder) -> None:
     (folder.path / "ask.md").write_text("Änder es")
 
     def prompt_of(**task: str) -> str:
-        plan = Plan.model_validate({"headgate": 1, "workstreams": {"w": {"tasks": {"t": task}}}})
+        plan = Plan.model_validate({"maingate": 1, "workstreams": {"w": {"tasks": {"t": task}}}})
         loaded = LoadedPlan(plan=plan, path=folder.path / "p", lines={}, root=None, settings=Settings())
         return loaded.prompt_text("w", "t")
 
@@ -289,7 +289,7 @@ def test_two_hundred_tasks_load_in_half_a_second(folder: PlanFolder) -> None:
         f"      t{n}: {{patch: a.patch, needs: [t{n - 1}], scope: ['src/**'], author: 'A <a@b>'}}\n"
         for n in range(1, 201)
     )
-    file = folder.write(f"headgate: 1\nworkstreams:\n  w:\n    tasks:\n      t0: {{patch: a.patch}}\n{tasks}")
+    file = folder.write(f"maingate: 1\nworkstreams:\n  w:\n    tasks:\n      t0: {{patch: a.patch}}\n{tasks}")
     started = time.process_time()
     load_plan(file)
     assert time.process_time() - started < 0.5
@@ -309,7 +309,7 @@ def test_a_bare_repository_is_a_root(tmp_path: Path, repo: GitRepo) -> None:
     repo.commit({"a": "1"})
     repo.git("clone", "-q", "--bare", ".", str(bare))
     (bare / "p.patch").touch()
-    text = "headgate: 1\ngates: {g: {run: [./check]}}\nworkstreams: {w: {tasks: {t: {patch: p.patch}}}}\n"
+    text = "maingate: 1\ngates: {g: {run: [./check]}}\nworkstreams: {w: {tasks: {t: {patch: p.patch}}}}\n"
     assert parse_plan(text.encode(), path=bare / "plan.yaml", cwd=tmp_path).root == bare
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from headgate.plan.model import GateType, Landing, Plan, TaskKind
+from maingate.plan.model import GateType, Landing, Plan, TaskKind
 
 
 def plan(workstreams: dict[str, Any], **head: Any) -> Plan:
     """Make a plan from its workstreams."""
-    return Plan.model_validate({"headgate": 1, "workstreams": workstreams, **head})
+    return Plan.model_validate({"maingate": 1, "workstreams": workstreams, **head})
 
 
 ONE = {"w": {"tasks": {"t": {"patch": "a"}}}}
@@ -126,6 +126,6 @@ def test_a_plan_on_record_keeps_its_target() -> None:
     """A plan that was admitted before the names of branches were judged still loads."""
     with pytest.raises(ValidationError, match=r"bad\.\.ref"):
         plan(ONE, target="bad..ref")
-    made = Plan.from_json({"headgate": 1, "workstreams": ONE, "target": "bad..ref"})
+    made = Plan.from_json({"maingate": 1, "workstreams": ONE, "target": "bad..ref"})
     assert made.target == "bad..ref"
     assert Plan.from_json(made.as_json()) == made

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.plan.names import fault_of_branch, fault_of_name
+from maingate.plan.names import fault_of_branch, fault_of_name
 
 
 @pytest.mark.parametrize("name", ["parser", "fix-1", "0001-a", "A", "v1.2", "a_b", "x" * 100])
@@ -27,7 +27,7 @@ def test_what_a_ref_or_a_person_could_stumble_over_is_no_name(name: str) -> None
 def test_git_takes_every_name_as_a_ref(name: str) -> None:
     """Whatever passes here passes git-check-ref-format(1)."""
     if fault_of_name(name) is None:
-        ref = f"refs/headgate/run_1/{name}"
+        ref = f"refs/maingate/run_1/{name}"
         assert subprocess.run(["git", "check-ref-format", ref], check=False).returncode == 0
 
 
@@ -70,7 +70,7 @@ def test_what_is_no_name_of_a_branch_is_told(name: str, why: str) -> None:
 @given(
     st.text(alphabet="ab./-_@{~^:?*[\\ \t\x7fä", max_size=6).map(lambda text: text + ".lock"[: len(text) % 6])
 )
-def test_git_and_headgate_agree_on_names_of_branches(name: str) -> None:
+def test_git_and_maingate_agree_on_names_of_branches(name: str) -> None:
     """What passes here passes git-check-ref-format(1), and what does not, does not."""
     asked = ["git", "check-ref-format", f"refs/heads/{name}"]
     takes = subprocess.run(asked, check=False).returncode == 0 and not name.startswith("-")

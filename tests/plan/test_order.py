@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.plan.order import circles, stable_order
+from maingate.plan.order import circles, stable_order
 
 
 def test_the_listed_order_is_kept_where_needs_allow() -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.errors import PlanError
-from headgate.plan.document import Document
-from headgate.plan.reader import read_document
+from maingate.errors import PlanError
+from maingate.plan.document import Document
+from maingate.plan.reader import read_document
 
 
 def read(text: str | bytes, *, file: str = "p.yaml") -> Document:
@@ -135,7 +135,7 @@ def test_text_that_is_not_utf8_is_refused() -> None:
 @pytest.mark.parametrize("text", ["", "  \n\n", "\ufeff"])
 def test_an_empty_file_is_told(text: str) -> None:
     """Nothing at all is its own problem."""
-    assert problem(text) == "p.yaml: is empty (`headgate init` writes an example plan)"
+    assert problem(text) == "p.yaml: is empty (`maingate init` writes an example plan)"
 
 
 def test_tags_and_complex_keys_are_told() -> None:

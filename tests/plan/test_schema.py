@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from headgate.plan.loader import load_plan
-from headgate.plan.model import (
+from maingate.plan.loader import load_plan
+from maingate.plan.model import (
     GateDefinition,
     Plan,
     PolicyLayer,
@@ -19,7 +19,7 @@ from headgate.plan.model import (
     ToolLimits,
     WorkstreamPlan,
 )
-from headgate.plan.schema import plan_schema
+from maingate.plan.schema import plan_schema
 
 PAGE = (Path(__file__).parents[2] / "docs" / "PLAN_FILE.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -49,8 +49,8 @@ def test_the_schema_is_whole() -> None:
     """It is plain JSON, every reference in it leads somewhere, and the needful is required."""
     schema = json.loads(json.dumps(plan_schema()))
     assert {ref.rsplit("/", maxsplit=1)[1] for ref in values_of(schema, "$ref")} <= set(schema["$defs"])
-    assert schema["required"] == ["headgate", "workstreams"]
-    assert schema["properties"]["headgate"]["const"] == 1
+    assert schema["required"] == ["maingate", "workstreams"]
+    assert schema["properties"]["maingate"]["const"] == 1
 
 
 def test_the_schema_refuses_unknown_keys_everywhere() -> None:

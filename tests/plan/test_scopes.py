@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.base import GitIgnorePatternError
 
-from headgate.plan.model import Plan
-from headgate.plan.scopes import may_overlap, overlapping
+from maingate.plan.model import Plan
+from maingate.plan.scopes import may_overlap, overlapping
 
 NAMES = ["a", "b", "ab", "ba", ".a", "a.b"]
 PATHS = ["/".join(parts) for depth in (1, 2, 3) for parts in product(NAMES, repeat=depth)]
@@ -79,7 +79,7 @@ def test_scopes_that_can_meet_overlap(one: list[str], other: list[str]) -> None:
 def plan_of(workstreams: dict[str, Any], **keys: Any) -> Plan:
     """Make a plan with one tool."""
     return Plan.model_validate(
-        {"headgate": 1, "tools": {"x": {"run": "x"}}, "workstreams": workstreams, **keys}
+        {"maingate": 1, "tools": {"x": {"run": "x"}}, "workstreams": workstreams, **keys}
     )
 
 

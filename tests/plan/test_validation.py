@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from headgate.plan.model import Plan
+from maingate.plan.model import Plan
 from plan_folder import PlanFolder
 
 GOOD = "{patch: a.patch}"
@@ -49,7 +49,7 @@ def test_a_task_that_cannot_be_done_is_told(folder: PlanFolder, task: str, said:
 def test_circles_of_tasks_and_workstreams_are_told(folder: PlanFolder) -> None:
     """A circle is told once, as a way one can follow."""
     text = """\
-    headgate: 1
+    maingate: 1
     workstreams:
       a:
         needs: [b]
@@ -71,7 +71,7 @@ def test_circles_of_tasks_and_workstreams_are_told(folder: PlanFolder) -> None:
 def test_a_task_of_another_workstream_cannot_be_needed(folder: PlanFolder) -> None:
     """Across workstreams it is the workstreams that need each other."""
     text = """\
-    headgate: 1
+    maingate: 1
     workstreams:
       a: {tasks: {one: {patch: a.patch}}}
       b: {tasks: {two: {patch: a.patch, needs: [a/one]}}}
@@ -89,7 +89,7 @@ def test_a_task_is_needed_by_its_bare_name(folder: PlanFolder) -> None:
 
 def test_workstreams_may_not_differ_in_case_only(folder: PlanFolder) -> None:
     """Their refs would be one file on some file systems."""
-    text = f"headgate: 1\nworkstreams: {{a: {{tasks: {{t: {GOOD}}}}}, A: {{tasks: {{t: {GOOD}}}}}}}\n"
+    text = f"maingate: 1\nworkstreams: {{a: {{tasks: {{t: {GOOD}}}}}, A: {{tasks: {{t: {GOOD}}}}}}}\n"
     assert len(folder.problems(text)) == 2
 
 
@@ -157,10 +157,10 @@ def test_a_scope_with_something_left_is_fine(folder: PlanFolder, scope: str, for
 
 
 def test_a_policy_may_only_tighten(folder: PlanFolder) -> None:
-    """headgate.toml, plan, workstream and task: each may only tighten what is around it."""
-    (folder.path / "headgate.toml").write_text("[policy]\nmax_files = 10\nbinary = false\n")
+    """maingate.toml, plan, workstream and task: each may only tighten what is around it."""
+    (folder.path / "maingate.toml").write_text("[policy]\nmax_files = 10\nbinary = false\n")
     text = """\
-    headgate: 1
+    maingate: 1
     policy: {max_files: 20, max_lines: 100}
     workstreams:
       w:
@@ -183,8 +183,8 @@ def test_a_policy_may_only_tighten(folder: PlanFolder) -> None:
     ]
 
 
-def test_a_policy_may_say_what_headgate_toml_leaves_open(folder: PlanFolder) -> None:
-    """Where headgate.toml is silent, a plan may allow binary patches."""
+def test_a_policy_may_say_what_maingate_toml_leaves_open(folder: PlanFolder) -> None:
+    """Where maingate.toml is silent, a plan may allow binary patches."""
     assert folder.load(folder.one_task(GOOD, head="policy: {binary: true}")).plan.policy.binary is True
 
 
@@ -342,7 +342,7 @@ def test_protection_of_git_may_be_spelt_out(folder: PlanFolder) -> None:
 def test_a_wrong_on_rollback_is_told(folder: PlanFolder, workstream: str, said: str) -> None:
     """Its commands are judged as gates are; where nothing lands, nothing is rolled back."""
     (folder.path / "a.patch").write_text("")
-    text = f"headgate: 1\nworkstreams: {{w: {workstream}}}\n"
+    text = f"maingate: 1\nworkstreams: {{w: {workstream}}}\n"
     (problem,) = folder.problems(text)
     assert said in problem
 
@@ -352,7 +352,7 @@ def test_a_good_on_rollback_and_notify_are_taken(folder: PlanFolder) -> None:
     (folder.path / "a.patch").write_text("")
     (folder.path / "tell").write_text("#!/bin/sh\n")
     text = (
-        "headgate: 1\nprepare: [make]\nnotify: [./tell, [git, status]]\n"
+        "maingate: 1\nprepare: [make]\nnotify: [./tell, [git, status]]\n"
         "workstreams: {w: {on_rollback: [brought --by it, [git, status]], tasks: {t: {patch: a.patch}}}}\n"
     )
     plan = folder.load(text).plan

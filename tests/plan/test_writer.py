@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.plan.reader import read_document
-from headgate.plan.writer import write_document
+from maingate.plan.reader import read_document
+from maingate.plan.writer import write_document
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -22,6 +22,6 @@ def test_what_is_written_is_what_is_read(file: str, data: dict[str, object], com
 
 def test_the_name_says_which_notation() -> None:
     """JSON, which has no comments, for a name on ``.json``; else YAML."""
-    data = {"headgate": 1, "name": "ä"}
+    data = {"maingate": 1, "name": "ä"}
     assert json.loads(write_document(data, file="p.json", comments=["c"])) == data
-    assert write_document(data, file="p.yaml", comments=["a\nb"]) == "# a?b\nheadgate: 1\nname: ä\n"
+    assert write_document(data, file="p.yaml", comments=["a\nb"]) == "# a?b\nmaingate: 1\nname: ä\n"

@@ -6,7 +6,7 @@ from math import ceil, log2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.recovery.bisection import first_bad
+from maingate.recovery.bisection import first_bad
 
 
 @given(st.data())

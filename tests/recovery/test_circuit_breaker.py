@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from database_factories import NOW
-from headgate.db.audit import verify
-from headgate.db.dao import breakers, events
-from headgate.db.engine import Database, open_database
-from headgate.errors import UsageError
-from headgate.reasons import Reason, ReasonCode
-from headgate.recovery.circuit_breaker import (
+from maingate.db.audit import verify
+from maingate.db.dao import breakers, events
+from maingate.db.engine import Database, open_database
+from maingate.errors import UsageError
+from maingate.reasons import Reason, ReasonCode
+from maingate.recovery.circuit_breaker import (
     Breakers,
     Change,
     Guard,
@@ -30,8 +30,8 @@ from headgate.recovery.circuit_breaker import (
     living,
     may_start,
 )
-from headgate.recovery.overrides import reset_breaker, trip_breaker
-from headgate.state.circuit_breaker import BreakerState
+from maingate.recovery.overrides import reset_breaker, trip_breaker
+from maingate.state.circuit_breaker import BreakerState
 
 DOWN = Reason(code=ReasonCode.TOOL_FAILED, message="the service is down")
 MINUTE = timedelta(seconds=60)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headgate.recovery.oscillation import answer_of, goes_round
+from maingate.recovery.oscillation import answer_of, goes_round
 
 
 def diff(text: str, *, at: int = 1) -> bytes:

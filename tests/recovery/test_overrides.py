@@ -14,15 +14,15 @@ from database_factories import (
     make_task,
     make_world,
 )
-from headgate.db.dao import approvals, patches, tasks
-from headgate.db.dao.requests import Override
-from headgate.db.engine import Database, open_database
-from headgate.errors import UsageError
-from headgate.recovery import overrides
-from headgate.recovery.overrides import Facts, TaskFacts, WorkstreamFacts
-from headgate.state.task import TASK as TASK_MACHINE
-from headgate.state.task import TaskState
-from headgate.state.workstream import WorkstreamState
+from maingate.db.dao import approvals, patches, tasks
+from maingate.db.dao.requests import Override
+from maingate.db.engine import Database, open_database
+from maingate.errors import UsageError
+from maingate.recovery import overrides
+from maingate.recovery.overrides import Facts, TaskFacts, WorkstreamFacts
+from maingate.state.task import TASK as TASK_MACHINE
+from maingate.state.task import TaskState
+from maingate.state.workstream import WorkstreamState
 
 SAID = {"message": "it is time", "operator": "ada"}
 
@@ -145,7 +145,7 @@ def test_who_approves_twice_counts_once(database: Database, world: World) -> Non
 
 
 def test_only_what_is_quarantined_can_be_dropped(database: Database, world: World) -> None:
-    """What landed is for `headgate rollback`, and the refusal says so."""
+    """What landed is for `maingate rollback`, and the refusal says so."""
     with database.write() as conn:
         bring_to(conn, world.patch.head, "committed")
     with pytest.raises(UsageError, match="rollback"), database.write() as conn:

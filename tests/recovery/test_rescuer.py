@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from database_factories import NOW, bring_to, make_gate, make_world
-from headgate.clock import ManualClock
-from headgate.db.dao import gates, uet_workers, workers
-from headgate.db.dao.uet_workers import UetWorkerRow
-from headgate.db.dao.workers import WorkerRow
-from headgate.db.engine import Database, open_database
-from headgate.db.transitions import write
-from headgate.ids import new_id
-from headgate.recovery.rescuer import Rescued, rescue
-from headgate.state.uet_worker import UetWorkerState
-from headgate.state.worker import WorkerState
-from headgate.uet.process_tree import started
+from maingate.clock import ManualClock
+from maingate.db.dao import gates, uet_workers, workers
+from maingate.db.dao.uet_workers import UetWorkerRow
+from maingate.db.dao.workers import WorkerRow
+from maingate.db.engine import Database, open_database
+from maingate.db.transitions import write
+from maingate.ids import new_id
+from maingate.recovery.rescuer import Rescued, rescue
+from maingate.state.uet_worker import UetWorkerState
+from maingate.state.worker import WorkerState
+from maingate.uet.process_tree import started
 
 WINDOW = timedelta(seconds=300)
 CLOCK = ManualClock(current=NOW)

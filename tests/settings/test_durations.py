@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic_core import PydanticCustomError
 
-from headgate.settings.durations import format_duration, parse_duration, parse_size
+from maingate.settings.durations import format_duration, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(

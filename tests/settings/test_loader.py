@@ -1,17 +1,17 @@
-"""Settings from headgate.toml and from the environment."""
+"""Settings from maingate.toml and from the environment."""
 
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from headgate.errors import SettingsError
-from headgate.settings import PolicyLayer, Settings, load_settings
+from maingate.errors import SettingsError
+from maingate.settings import PolicyLayer, Settings, load_settings
 
 
 def write(root: Path, text: str) -> Path:
-    """Write headgate.toml and return the repository's root."""
-    (root / "headgate.toml").write_text(text)
+    """Write maingate.toml and return the repository's root."""
+    (root / "maingate.toml").write_text(text)
     return root
 
 
@@ -31,7 +31,7 @@ def test_nothing_said_gives_the_defaults(tmp_path: Path) -> None:
 def test_the_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
     """A variable overrides the file's value and leaves its neighbours."""
     root = write(tmp_path, 'workers = 3\ngate_timeout = "10m"\n[limits]\ncpu = "1m"\nmemory = "1G"\n')
-    settings = load_settings(root, {"HEADGATE_WORKERS": "5", "HEADGATE_LIMITS_CPU": "30"})
+    settings = load_settings(root, {"MAINGATE_WORKERS": "5", "MAINGATE_LIMITS_CPU": "30"})
     assert (settings.workers, settings.gate_timeout) == (5, timedelta(minutes=10))
     assert (settings.limits.cpu, settings.limits.memory) == (timedelta(seconds=30), 1024**3)
 
@@ -41,10 +41,10 @@ def test_variables_have_the_types_of_the_file() -> None:
     settings = load_settings(
         None,
         {
-            "HEADGATE_ENV_ALLOW": "PATH, MY_*",
-            "HEADGATE_CONFIRM_FAILURES": "false",
-            "HEADGATE_CACHE_DIR": "~/cache",
-            "HEADGATE_DATABASE_URL": "",
+            "MAINGATE_ENV_ALLOW": "PATH, MY_*",
+            "MAINGATE_CONFIRM_FAILURES": "false",
+            "MAINGATE_CACHE_DIR": "~/cache",
+            "MAINGATE_DATABASE_URL": "",
         },
     )
     assert settings.env_allow == ("PATH", "MY_*")
@@ -62,42 +62,42 @@ def test_all_problems_of_the_file_are_told_with_their_lines(tmp_path: Path) -> N
         "binaries = true\n",
     )
     assert problems(root) == [
-        "headgate.toml:1: unknown key 'worker' (did you mean 'workers'?)",
+        "maingate.toml:1: unknown key 'worker' (did you mean 'workers'?)",
         (
-            "headgate.toml:2: 'gate_timeout': a duration must be above zero, not '-1m' "
+            "maingate.toml:2: 'gate_timeout': a duration must be above zero, not '-1m' "
             "(remove the key to have its default)"
         ),
         (
-            "headgate.toml:3: 'confirm_failures' must be true or false, not 'yes' "
+            "maingate.toml:3: 'confirm_failures' must be true or false, not 'yes' "
             "(write true or false without quotes)"
         ),
-        "headgate.toml:6: unknown key 'cpuu' (did you mean 'cpu'?)",
-        "headgate.toml:8: 'max_files' must be at least 1, not 0 (remove the key to have its default)",
-        "headgate.toml:9: unknown key 'binaries' (did you mean 'binary'?)",
+        "maingate.toml:6: unknown key 'cpuu' (did you mean 'cpu'?)",
+        "maingate.toml:8: 'max_files' must be at least 1, not 0 (remove the key to have its default)",
+        "maingate.toml:9: unknown key 'binaries' (did you mean 'binary'?)",
     ]
 
 
 def test_a_file_that_is_no_toml_is_refused_with_the_line(tmp_path: Path) -> None:
     """A syntax error names its line."""
     (problem,) = problems(write(tmp_path, "workers = 2\nworkers = = 3\n"))
-    assert problem.startswith("headgate.toml:2: ")
+    assert problem.startswith("maingate.toml:2: ")
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     """Bytes that are no text, and a folder in its place, are problems and no tracebacks."""
-    (tmp_path / "headgate.toml").write_bytes(b"workers = \xff")
-    assert problems(tmp_path) == ["headgate.toml: is not UTF-8 text (save it as UTF-8)"]
-    (tmp_path / "headgate.toml").unlink()
-    (tmp_path / "headgate.toml").mkdir()
-    assert problems(tmp_path) == ["headgate.toml: cannot be read: Is a directory"]
+    (tmp_path / "maingate.toml").write_bytes(b"workers = \xff")
+    assert problems(tmp_path) == ["maingate.toml: is not UTF-8 text (save it as UTF-8)"]
+    (tmp_path / "maingate.toml").unlink()
+    (tmp_path / "maingate.toml").mkdir()
+    assert problems(tmp_path) == ["maingate.toml: cannot be read: Is a directory"]
 
 
 def test_a_wrong_variable_is_named() -> None:
     """What is wrong in the environment is told by the variable's name."""
-    assert problems(None, {"HEADGATE_WORKERS": "many", "HEADGATE_LIMITS_CPU": "soon"}) == [
-        "HEADGATE_WORKERS: 'workers' must be a whole number, not 'many' (write digits only)",
+    assert problems(None, {"MAINGATE_WORKERS": "many", "MAINGATE_LIMITS_CPU": "soon"}) == [
+        "MAINGATE_WORKERS: 'workers' must be a whole number, not 'many' (write digits only)",
         (
-            "HEADGATE_LIMITS_CPU: 'cpu': 'soon' is not a duration "
+            "MAINGATE_LIMITS_CPU: 'cpu': 'soon' is not a duration "
             "(write 90s, 10m, 1h30m, 1d or a number of seconds)"
         ),
     ]
@@ -106,10 +106,10 @@ def test_a_wrong_variable_is_named() -> None:
 @pytest.mark.parametrize("number", ["0", "1025", "99999999999999999999999"])
 def test_workers_have_bounds(number: str) -> None:
     """No machine runs that many gates at once, and none at all is no use."""
-    (problem,) = problems(None, {"HEADGATE_WORKERS": number})
+    (problem,) = problems(None, {"MAINGATE_WORKERS": number})
     bound = "at least 1" if number == "0" else "at most 1024"
     said = f"'workers' must be {bound}, not {number} (unset the variable to have its default)"
-    assert problem == f"HEADGATE_WORKERS: {said}"
+    assert problem == f"MAINGATE_WORKERS: {said}"
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_workers_have_bounds(number: str) -> None:
 )
 def test_an_address_that_leads_to_no_database_is_told(url: str, said: str) -> None:
     """What the address alone shows is told when it is read, without the password in it."""
-    (problem,) = problems(None, {"HEADGATE_DATABASE_URL": url})
-    assert problem.startswith("HEADGATE_DATABASE_URL: 'database_url': ")
+    (problem,) = problems(None, {"MAINGATE_DATABASE_URL": url})
+    assert problem.startswith("MAINGATE_DATABASE_URL: 'database_url': ")
     assert said in problem
     assert "secret" not in problem
 
@@ -134,44 +134,44 @@ def test_an_address_that_leads_to_no_database_is_told(url: str, said: str) -> No
 @pytest.mark.parametrize(
     "url",
     [
-        "sqlite:////var/lib/headgate.db",
-        "sqlite:///file:/var/lib/headgate.db?uri=true",
-        "postgresql+psycopg://headgate@db.example.org/headgate",
+        "sqlite:////var/lib/maingate.db",
+        "sqlite:///file:/var/lib/maingate.db?uri=true",
+        "postgresql+psycopg://maingate@db.example.org/maingate",
         "postgresql://u:p:w@[::1]:5432/x?sslmode=require",
         "postgresql+psycopg://postgres:@/x?host=/run/postgresql",
     ],
 )
 def test_addresses_of_databases_are_taken(url: str) -> None:
     """Files by absolute paths, and servers by name, address or socket."""
-    assert load_settings(None, {"HEADGATE_DATABASE_URL": url}).database_url == url
+    assert load_settings(None, {"MAINGATE_DATABASE_URL": url}).database_url == url
 
 
 def test_the_cache_has_an_absolute_path(tmp_path: Path) -> None:
     """A relative path would be another folder wherever a command is called from."""
-    assert "'cache' is a relative path" in problems(None, {"HEADGATE_CACHE_DIR": "cache"})[0]
+    assert "'cache' is a relative path" in problems(None, {"MAINGATE_CACHE_DIR": "cache"})[0]
     (problem,) = problems(write(tmp_path, 'cache_dir = "a/b"\n'))
-    assert problem.startswith("headgate.toml:1: 'cache_dir': 'a/b' is a relative path (write an absolute")
+    assert problem.startswith("maingate.toml:1: 'cache_dir': 'a/b' is a relative path (write an absolute")
 
 
 def test_a_misspelt_variable_is_refused_and_a_foreign_one_is_not() -> None:
     """A letter missing is a mistake; a variable that is like none of ours belongs to somebody else."""
-    assert problems(None, {"HEADGATE_WORKER": "2"}) == [
-        "HEADGATE_WORKER: no setting has this variable (did you mean HEADGATE_WORKERS?)"
+    assert problems(None, {"MAINGATE_WORKER": "2"}) == [
+        "MAINGATE_WORKER: no setting has this variable (did you mean MAINGATE_WORKERS?)"
     ]
-    assert load_settings(None, {"HEADGATE_SERVICE_HOST": "10.0.0.1"}) == Settings()
+    assert load_settings(None, {"MAINGATE_SERVICE_HOST": "10.0.0.1"}) == Settings()
 
 
 def test_the_environment_may_only_tighten_the_policy(tmp_path: Path) -> None:
     """A looser policy in the environment is refused, a tighter one wins."""
     root = write(tmp_path, "[policy]\nmax_files = 10\nbinary = false\n")
-    assert load_settings(root, {"HEADGATE_POLICY_MAX_FILES": "5"}).policy.max_files == 5
-    assert problems(root, {"HEADGATE_POLICY_MAX_FILES": "11", "HEADGATE_POLICY_BINARY": "true"}) == [
+    assert load_settings(root, {"MAINGATE_POLICY_MAX_FILES": "5"}).policy.max_files == 5
+    assert problems(root, {"MAINGATE_POLICY_MAX_FILES": "11", "MAINGATE_POLICY_BINARY": "true"}) == [
         (
-            "HEADGATE_POLICY_MAX_FILES: max_files is looser than headgate.toml allows "
+            "MAINGATE_POLICY_MAX_FILES: max_files is looser than maingate.toml allows "
             "(at most 10 is granted: lower it or remove the key)"
         ),
         (
-            "HEADGATE_POLICY_BINARY: binary is looser than headgate.toml allows "
+            "MAINGATE_POLICY_BINARY: binary is looser than maingate.toml allows "
             "(false is set there: remove the key)"
         ),
     ]
@@ -185,14 +185,14 @@ def test_secrets_stay_forbidden_unless_the_file_says_what_is(tmp_path: Path) -> 
 
 def test_bounds_that_cross_are_refused() -> None:
     """The pool's least is not above its most, and waits do not begin above their ceiling."""
-    environ = {"HEADGATE_WORKERS": "2", "HEADGATE_WORKERS_MIN": "3", "HEADGATE_RETRY_DELAY": "10m"}
+    environ = {"MAINGATE_WORKERS": "2", "MAINGATE_WORKERS_MIN": "3", "MAINGATE_RETRY_DELAY": "10m"}
     assert problems(None, environ) == [
         (
-            "HEADGATE_WORKERS_MIN: 'workers_min' must be at most 'workers', which is 2, not 3 "
+            "MAINGATE_WORKERS_MIN: 'workers_min' must be at most 'workers', which is 2, not 3 "
             "(lower it, or raise workers)"
         ),
         (
-            "HEADGATE_RETRY_DELAY_MAX: 'retry_delay_max' must be at least 'retry_delay', which is 10m, "
+            "MAINGATE_RETRY_DELAY_MAX: 'retry_delay_max' must be at least 'retry_delay', which is 10m, "
             "not 5m (raise it, or lower retry_delay)"
         ),
     ]
@@ -201,7 +201,7 @@ def test_bounds_that_cross_are_refused() -> None:
 def test_bounds_that_meet_are_taken() -> None:
     """A pool may be of one size, and all waits of one length."""
     settings = load_settings(
-        None, {"HEADGATE_WORKERS": "2", "HEADGATE_WORKERS_MIN": "2", "HEADGATE_RETRY_DELAY": "5m"}
+        None, {"MAINGATE_WORKERS": "2", "MAINGATE_WORKERS_MIN": "2", "MAINGATE_RETRY_DELAY": "5m"}
     )
     assert settings.workers_min == settings.workers
     assert settings.retry_delay == settings.retry_delay_max

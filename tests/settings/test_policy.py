@@ -1,7 +1,7 @@
 """Layers of policy: a deeper one can only tighten."""
 
-from headgate.settings import PolicyLayer
-from headgate.settings.policy import loosenings
+from maingate.settings import PolicyLayer
+from maingate.settings.policy import loosenings
 
 
 def loosened(outer: list[PolicyLayer], inner: PolicyLayer) -> list[str]:

@@ -4,17 +4,17 @@ import re
 import tomllib
 from pathlib import Path
 
-from headgate.settings import Settings, load_settings
-from headgate.settings.loader import variables
-from headgate.settings.model import GateLimits
-from headgate.settings.policy import PolicyLayer
-from headgate.settings.reference import commented_toml, markdown
+from maingate.settings import Settings, load_settings
+from maingate.settings.loader import variables
+from maingate.settings.model import GateLimits
+from maingate.settings.policy import PolicyLayer
+from maingate.settings.reference import commented_toml, markdown
 
 PROJECT = Path(__file__).parents[2]
 
 
 def test_the_documentation_page_is_up_to_date() -> None:
-    """docs/SETTINGS.md is what `python -m headgate.settings` prints."""
+    """docs/SETTINGS.md is what `python -m maingate.settings` prints."""
     assert (PROJECT / "docs" / "SETTINGS.md").read_text(encoding="utf-8") == markdown()
 
 
@@ -36,8 +36,8 @@ def test_the_page_names_every_variable() -> None:
 
 
 def test_the_commented_file_changes_nothing(tmp_path: Path) -> None:
-    """As written by `headgate init`, the file leaves every default."""
-    (tmp_path / "headgate.toml").write_text(commented_toml(), encoding="utf-8")
+    """As written by `maingate init`, the file leaves every default."""
+    (tmp_path / "maingate.toml").write_text(commented_toml(), encoding="utf-8")
     assert load_settings(tmp_path, {}) == Settings()
 
 

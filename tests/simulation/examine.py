@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 from simulation.invariants import Outcome, outcome_of, violations
-from simulation.simulated_headgate import Scene
+from simulation.simulated_maingate import Scene
 from simulation.simulation import Simulation, Troubles, make_template, make_troubles
 from simulation.virtual_loop import DeadlockError
 
@@ -33,7 +33,7 @@ class Calm:
 @lru_cache(maxsize=1)
 def _workshop() -> tuple["tempfile.TemporaryDirectory[str]", Path]:
     folder = tempfile.TemporaryDirectory(
-        prefix="headgate-simulation-", dir=MEMORY if MEMORY.is_dir() else None
+        prefix="maingate-simulation-", dir=MEMORY if MEMORY.is_dir() else None
     )
     atexit.register(folder.cleanup)
     return folder, make_template(Path(folder.name) / "template.db")

@@ -1,6 +1,6 @@
 """A repository in memory that outlives crashes, patches that are JSON, and a person's checkout.
 
-Commits and trees are git's own but for their names, so that trees, merges and landings are Headgate's real
+Commits and trees are git's own but for their names, so that trees, merges and landings are Maingate's real
 code; only where they are kept, and libgit2's merge of one file, are simulated.
 """
 
@@ -14,14 +14,14 @@ from typing import Any
 
 from pygit2.enums import ObjectType
 
-from headgate.errors import GitError
-from headgate.reasons import Reason, ReasonCode
-from headgate.uet.executor import Committed, Order, Piece, Taken, message_of
-from headgate.uet.merging import MergeConflict
-from headgate.uet.refs import RefMoved
-from headgate.uet.repository import Repository
-from headgate.uet.targets import Target
-from headgate.uet.trees import Entry
+from maingate.errors import GitError
+from maingate.reasons import Reason, ReasonCode
+from maingate.uet.executor import Committed, Order, Piece, Taken, message_of
+from maingate.uet.merging import MergeConflict
+from maingate.uet.refs import RefMoved
+from maingate.uet.repository import Repository
+from maingate.uet.targets import Target
+from maingate.uet.trees import Entry
 from simulation.virtual_world import BEGINNING, World
 
 TARGET = "refs/heads/main"
@@ -99,7 +99,7 @@ class SimulatedRepository(Repository):
         return None
 
     def keep(self, ref: str, commit: str) -> None:
-        """Write one of Headgate's own refs."""
+        """Write one of Maingate's own refs."""
         self._world.reach("git: keep")
         assert commit in self._objects
         self.refs[ref] = commit

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from headgate.db.audit import verify
-from headgate.db.dao import events, intents, leases, patches, requests, runs, tasks, workstreams
-from headgate.db.dao.workstreams import WorkstreamRow
-from headgate.db.tables import ENTITIES
-from headgate.orchestrator import tenure
-from headgate.state.machines import MACHINES
-from headgate.state.patch_ledger import PatchState
-from headgate.state.task import TaskState
-from headgate.state.workstream import WorkstreamState
+from maingate.db.audit import verify
+from maingate.db.dao import events, intents, leases, patches, requests, runs, tasks, workstreams
+from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.tables import ENTITIES
+from maingate.orchestrator import tenure
+from maingate.state.machines import MACHINES
+from maingate.state.patch_ledger import PatchState
+from maingate.state.task import TaskState
+from maingate.state.workstream import WorkstreamState
 from simulation.git_world import TARGET
 from simulation.simulation import Ended
 
@@ -31,7 +31,7 @@ class Outcome:
 
 def outcome_of(ended: Ended) -> Outcome:
     """Say what came out: of completed workstreams also what became of each task."""
-    with ended.scene.open() as headgate, headgate.database.read() as conn:
+    with ended.scene.open() as maingate, maingate.database.read() as conn:
         streams = {row.id: row for row in workstreams.of_run(conn, ended.run_id)}
         done = {row.id for row in streams.values() if row.state is WorkstreamState.COMPLETED}
         repository = ended.scene.repository
@@ -54,16 +54,16 @@ def outcome_of(ended: Ended) -> Outcome:
 def violations(ended: Ended) -> list[str]:
     """List what is not as it must be."""
     found = list(ended.wrong)
-    with ended.scene.open() as headgate:
-        with headgate.database.read() as conn:
+    with ended.scene.open() as maingate:
+        with maingate.database.read() as conn:
             found += _ends(ended, conn)
             found += _agreement(ended, conn)
             found += _landings(ended, conn)
             found += _leftovers(ended, conn)
             found += _decisions(ended, conn)
-        report = verify(headgate.database, log=headgate.paths.transitions)
+        report = verify(maingate.database, log=maingate.paths.transitions)
         found += [f"audit: {finding}" for finding in report.findings]
-        lines = headgate.paths.transitions.read_text().count("\n")
+        lines = maingate.paths.transitions.read_text().count("\n")
         if lines != report.rows:
             found.append(f"transitions.jsonl has {lines} lines, the table {report.rows} rows")
     return found
@@ -128,7 +128,7 @@ def _landings(ended: Ended, conn: Connection) -> Iterator[str]:
     ledger = patches.of_run(conn, ended.run_id)
     for stream in workstreams.of_run(conn, ended.run_id):
         mine = [row for row in ledger if row.workstream_id == stream.id and row.state is PatchState.COMMITTED]
-        count, due = landed[f"headgate: land {stream.name}"], int(bool(mine))
+        count, due = landed[f"maingate: land {stream.name}"], int(bool(mine))
         if count != due and not (is_rewritten and count > due > 0):
             yield f"{stream.name} is {stream.state} and landed {count} times"
         yield from _seen_on(stream, files, is_completed=stream.state is WorkstreamState.COMPLETED)
@@ -139,7 +139,7 @@ def _landings(ended: Ended, conn: Connection) -> Iterator[str]:
         line
         for commit in history
         for line in repository.read_commit(commit).message.decode().splitlines()
-        if line.startswith("Headgate-Workstream: ")
+        if line.startswith("Maingate-Workstream: ")
     )
     yield from (f"{line} is on the target {count} times" for line, count in commits.items() if count > 1)
     checkout = ended.scene.checkout

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from headgate.plan.model import Plan
+from maingate.plan.model import Plan
 
 ALWAYS = 99
 BASE = {"shared": "base", "readme": "hello"}
@@ -99,7 +99,7 @@ class _Maker:
         names = [f"w{number}" for number in range(self.random.choice((1, 2, 2, 3, 3, 4, 5)))]
         streams = {name: self.workstream(name, names[:at], list(gates)) for at, name in enumerate(names)}
         plan = {
-            "headgate": 1,
+            "maingate": 1,
             "name": "simulated",
             "target": "main",
             "landing": self.random.choice(("merge", "squash", "rebase")),

@@ -11,20 +11,20 @@ from random import Random
 from signal import SIGINT, SIGTERM
 from typing import get_args
 
-from headgate.bootstrap import Headgate
-from headgate.db.dao import requests, runs, tasks, workstreams
-from headgate.db.dao.requests import Override
-from headgate.db.engine import open_database
-from headgate.errors import HeadgateError, InterruptedRunError, LeaseLostError, OutsideFaultError, UsageError
-from headgate.ids import RunId
-from headgate.orchestrator import asking
-from headgate.plan.loader import LoadedPlan
-from headgate.recovery import overrides
-from headgate.recovery.overrides import OF_WORKSTREAMS
-from headgate.state.run import RunState
+from maingate.bootstrap import Maingate
+from maingate.db.dao import requests, runs, tasks, workstreams
+from maingate.db.dao.requests import Override
+from maingate.db.engine import open_database
+from maingate.errors import InterruptedRunError, LeaseLostError, MaingateError, OutsideFaultError, UsageError
+from maingate.ids import RunId
+from maingate.orchestrator import asking
+from maingate.plan.loader import LoadedPlan
+from maingate.recovery import overrides
+from maingate.recovery.overrides import OF_WORKSTREAMS
+from maingate.state.run import RunState
 from simulation.git_world import TARGET
 from simulation.plans import make_plan
-from simulation.simulated_headgate import SETTINGS, Scene
+from simulation.simulated_maingate import SETTINGS, Scene
 from simulation.virtual_world import Fault, Process, World
 from simulation.worker_world import Manners
 
@@ -155,8 +155,8 @@ class Simulation:
     def _admit(self) -> None:
         path = self.world.folder / "plan.yaml"
         loaded = LoadedPlan(plan=self.scene.plan.plan, path=path, lines={}, root=None, settings=SETTINGS)
-        with self.scene.open() as headgate:
-            self.run_id = headgate.admit(loaded)
+        with self.scene.open() as maingate:
+            self.run_id = maingate.admit(loaded)
 
     def _start(self) -> Process:
         number = len(self.processes)
@@ -170,35 +170,35 @@ class Simulation:
 
     async def _live(self, process: Process) -> None:
         """Be a process: go on with the run, and end somehow."""
-        headgate = None
+        maingate = None
         try:
-            headgate = self.scene.open()
-            is_only_asked = process.number % 2 == 1 and self._is_asked(headgate)
-            state = await headgate.go_on(self.run_id, self.scene, process, is_only_asked=is_only_asked)
+            maingate = self.scene.open()
+            is_only_asked = process.number % 2 == 1 and self._is_asked(maingate)
+            state = await maingate.go_on(self.run_id, self.scene, process, is_only_asked=is_only_asked)
             self.only_asked += is_only_asked
             self.world.trace("has done what was asked" if is_only_asked else f"has ended the run: {state}")
-        except HeadgateError as error:
+        except MaingateError as error:
             self.world.trace(f"gives up: {type(error).__name__}: {error}")
             if not self._may_end_with(process, error):
                 self.wrong.append(f"process {process.number} ended with {error!r}: {_where(error)}")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
             self.wrong.append(f"process {process.number} broke: {error!r}: {_where(error)}")
         finally:
-            if headgate is not None:
-                headgate.database.engine.dispose()
+            if maingate is not None:
+                maingate.database.engine.dispose()
             if not process.is_dead:
                 process.orchestrator = None
                 self.world.living.pop(process.pid, None)
                 process.is_dead = True
                 process.tell()
 
-    def _is_asked(self, headgate: Headgate) -> bool:
+    def _is_asked(self, maingate: Maingate) -> bool:
         """Tell whether somebody wants a part of the run cancelled, so that a process might do only that."""
-        with headgate.database.read() as conn:
+        with maingate.database.read() as conn:
             waiting = requests.waiting(conn, self.run_id)
         return any(request.entity_id != self.run_id for request in waiting)
 
-    def _may_end_with(self, process: Process, error: HeadgateError) -> bool:
+    def _may_end_with(self, process: Process, error: MaingateError) -> bool:
         match error:
             case LeaseLostError():
                 return process.was_stopped
@@ -218,8 +218,8 @@ class Simulation:
         await getattr(self, f"_do_{deed}")()
 
     async def _do_cancel(self) -> None:
-        with self.scene.open() as headgate:
-            with headgate.database.read() as conn:
+        with self.scene.open() as maingate:
+            with maingate.database.read() as conn:
                 streams = [row.id for row in workstreams.of_run(conn, self.run_id)]
                 steps = [row.id for row in tasks.of_run(conn, self.run_id)]
             kind = self.world.random.random()
@@ -228,20 +228,20 @@ class Simulation:
                 entity = self.run_id
             try:
                 asking.to_cancel(
-                    headgate.database, headgate.clock, entity, message="no longer wanted", operator="ada"
+                    maingate.database, maingate.clock, entity, message="no longer wanted", operator="ada"
                 )
                 self.world.trace(f"asked to cancel {entity}")
             except UsageError:
                 self.world.trace(f"{entity} has ended already")
 
     async def _do_override(self) -> None:
-        with self.scene.open() as headgate:
+        with self.scene.open() as maingate:
             override = self.world.random.choice(OVERRIDES)
-            with headgate.database.read() as conn:
+            with maingate.database.read() as conn:
                 rows = (workstreams if override in OF_WORKSTREAMS else tasks).of_run(conn, self.run_id)
             fitting = []
             for row in rows:
-                with headgate.database.read() as conn:
+                with maingate.database.read() as conn:
                     _, facts = overrides.facts_of(conn, override, row.id)
                 if overrides.refusal(override, facts) is None:
                     fitting.append(row.id)
@@ -250,7 +250,7 @@ class Simulation:
                 return
             entity = self.world.random.choice(fitting)
             asking.to_override(
-                headgate.database, headgate.clock, override, entity, message="it is time", operator="ada"
+                maingate.database, maingate.clock, override, entity, message="it is time", operator="ada"
             )
             self.world.trace(f"asked to {override} {entity}")
 
@@ -294,7 +294,7 @@ class Simulation:
     # -- what is seen of it ----------------------------------------------------------------------------------
 
     def _state(self) -> RunState:
-        with self.scene.open() as headgate, headgate.database.read() as conn:
+        with self.scene.open() as maingate, maingate.database.read() as conn:
             return runs.get(conn, self.run_id).state
 
     def _clear_up(self) -> None:
@@ -305,8 +305,8 @@ class Simulation:
             last.context.run(self._end_what_is_left)
 
     def _end_what_is_left(self) -> None:
-        with self.scene.open() as headgate:
-            headgate.clear_up()
+        with self.scene.open() as maingate:
+            maingate.clear_up()
         self.world.end_orphans()
         self.world.living.pop(self.world.getpid())
 

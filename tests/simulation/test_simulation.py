@@ -1,6 +1,6 @@
 """Thousands of runs of the real shell, core and record in a world in which everything goes wrong.
 
-A seed that fails says how to replay it. ``HEADGATE_SIMULATION_SEEDS=20000`` runs more of them.
+A seed that fails says how to replay it. ``MAINGATE_SIMULATION_SEEDS=20000`` runs more of them.
 """
 
 import os
@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from headgate.orchestrator.core import Core
+from maingate.orchestrator.core import Core
 from simulation.examine import examine
-from simulation.simulated_headgate import Scene, TracedEffects
+from simulation.simulated_maingate import Scene, TracedEffects
 
-SEEDS = int(os.environ.get("HEADGATE_SIMULATION_SEEDS", "1000"))
+SEEDS = int(os.environ.get("MAINGATE_SIMULATION_SEEDS", "1000"))
 BLOCK = 50
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from headgate.errors import DatabaseError, GitError
+from maingate.errors import DatabaseError, GitError
 from simulation.virtual_loop import OWNER, Killed, VirtualLoop
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headgate.errors import WorkerProtocolError
-from headgate.uet.gate_runner import GateOutcome
-from headgate.uet.tool_capture import Capture, Captured
-from headgate.workers.protocol import Cancel, GateJob, Heartbeat, Message, Ready, Result, Shutdown
-from headgate.workers.slots import Slot
+from maingate.errors import WorkerProtocolError
+from maingate.uet.gate_runner import GateOutcome
+from maingate.uet.tool_capture import Capture, Captured
+from maingate.workers.protocol import Cancel, GateJob, Heartbeat, Message, Ready, Result, Shutdown
+from maingate.workers.slots import Slot
 from simulation.git_world import SimulatedRepository
 from simulation.plans import LIMIT, Plays
 from simulation.virtual_loop import OWNER

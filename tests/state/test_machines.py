@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from headgate.errors import InvalidTransitionError
-from headgate.state.machine import Machine
-from headgate.state.machines import MACHINES
-from headgate.state.task import TASK, TaskState
+from maingate.errors import InvalidTransitionError
+from maingate.state.machine import Machine
+from maingate.state.machines import MACHINES
+from maingate.state.task import TASK, TaskState
 
 EXPECTED: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "machines.json").read_text("utf-8"))
 """The specification, written down a second time and not made from the tables."""

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.state import propagation
-from headgate.state.gate import TEST_GATE, GateState
-from headgate.state.machine import Machine
-from headgate.state.patch_ledger import PATCH_LEDGER, PatchState
-from headgate.state.propagation import Move, TaskFact, WorkstreamFact
-from headgate.state.run import RUN, RunState
-from headgate.state.task import TASK, TaskState
-from headgate.state.workstream import WORKSTREAM, WorkstreamState
+from maingate.state import propagation
+from maingate.state.gate import TEST_GATE, GateState
+from maingate.state.machine import Machine
+from maingate.state.patch_ledger import PATCH_LEDGER, PatchState
+from maingate.state.propagation import Move, TaskFact, WorkstreamFact
+from maingate.state.run import RUN, RunState
+from maingate.state.task import TASK, TaskState
+from maingate.state.workstream import WORKSTREAM, WorkstreamState
 
 UNDER_WAY = {TaskState.RUNNING, TaskState.VALIDATING, TaskState.RETRYING}
 LOST = {TaskState.FAILED, TaskState.CANCELLED}

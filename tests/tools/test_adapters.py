@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from headgate.plan.model import Capture, ToolDefinition
-from headgate.tools.adapters import ToolCommand, ToolReport, command_of, report_of
-from headgate.tools.presets import PRESETS
+from maingate.plan.model import Capture, ToolDefinition
+from maingate.tools.adapters import ToolCommand, ToolReport, command_of, report_of
+from maingate.tools.presets import PRESETS
 
 
 def tool(**keys: Any) -> ToolDefinition:

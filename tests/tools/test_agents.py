@@ -10,15 +10,15 @@ import pytest
 
 from agents import DONE, EDIT, RATE_LIMITED, Agent
 from factories import GitRepo
-from headgate.plan.model import ToolDefinition
-from headgate.tools.adapters import ToolReport, command_of, report_of
-from headgate.tools.presets import PRESETS
-from headgate.uet.gate_runner import GateOutcome, GateSpec
-from headgate.uet.process_tree import adopt_orphans
-from headgate.uet.tool_capture import Capture
-from headgate.uet.worktrees import Worktree
-from headgate.workers.job_execution import execute
-from headgate.workers.protocol import GateJob
+from maingate.plan.model import ToolDefinition
+from maingate.tools.adapters import ToolReport, command_of, report_of
+from maingate.tools.presets import PRESETS
+from maingate.uet.gate_runner import GateOutcome, GateSpec
+from maingate.uet.process_tree import adopt_orphans
+from maingate.uet.tool_capture import Capture
+from maingate.uet.worktrees import Worktree
+from maingate.workers.job_execution import execute
+from maingate.workers.protocol import GateJob
 from pools import processes_of
 
 PROMPT = "Change the file.\n"

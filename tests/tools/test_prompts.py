@@ -2,7 +2,7 @@
 
 import pytest
 
-from headgate.tools.prompts import (
+from maingate.tools.prompts import (
     DEFAULT_TEMPLATE,
     DIFF_BYTES,
     OUTPUT_BYTES,

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.reasons import Reason, ReasonCode
-from headgate.uet.apply import Applied, ApplyMethod, Refused, apply_patch
-from headgate.uet.intake import take_in
-from headgate.uet.repository import Repository
+from maingate.reasons import Reason, ReasonCode
+from maingate.uet.apply import Applied, ApplyMethod, Refused, apply_patch
+from maingate.uet.intake import take_in
+from maingate.uet.repository import Repository
 
 LINES = "".join(f"line {n}\n" for n in range(1, 41))
 NUMBERED = [f"line {n}\n" for n in range(1, 41)]

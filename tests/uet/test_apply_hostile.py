@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.errors import GitError
-from headgate.reasons import Reason, ReasonCode
-from headgate.uet.apply import Applied, ApplyMethod, Refused, apply_patch
-from headgate.uet.intake import Intake, take_in
-from headgate.uet.repository import Repository
+from maingate.errors import GitError
+from maingate.reasons import Reason, ReasonCode
+from maingate.uet.apply import Applied, ApplyMethod, Refused, apply_patch
+from maingate.uet.intake import Intake, take_in
+from maingate.uet.repository import Repository
 
 LINES = "".join(f"line {n}\n" for n in range(1, 41))
 BINARY = bytes(random.Random(1).randbytes(3000))

@@ -5,10 +5,10 @@ import random
 import pytest
 
 from factories import GitRepo
-from headgate.uet.apply import Applied, apply_patch
-from headgate.uet.apply_series import apply_series
-from headgate.uet.intake import Intake, take_in
-from headgate.uet.repository import Repository
+from maingate.uet.apply import Applied, apply_patch
+from maingate.uet.apply_series import apply_series
+from maingate.uet.intake import Intake, take_in
+from maingate.uet.repository import Repository
 
 TEXT = "".join(f"line {number}\n" for number in range(30))
 

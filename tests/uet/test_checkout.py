@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.uet.checkout import (
+from maingate.uet.checkout import (
     checked_out_at,
     dirt,
     fast_forward_blockers,
     fast_forward_checkout,
     is_dirty,
 )
-from headgate.uet.repository import Repository
+from maingate.uet.repository import Repository
 
 MAIN = "refs/heads/main"
 

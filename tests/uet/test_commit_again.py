@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from factories import GitRepo
-from headgate.uet.commit_again import commit_again
-from headgate.uet.repository import Repository, Signature
+from maingate.uet.commit_again import commit_again
+from maingate.uet.repository import Repository, Signature
 
 MADE = datetime(2026, 1, 1, 12, 0, 7, tzinfo=UTC)
 ADA = Signature("Ada", "ada@example.org", datetime(2025, 5, 5, tzinfo=timezone(timedelta(hours=2))))
-TRAILERS = [("Headgate-Run", "run_1")]
+TRAILERS = [("Maingate-Run", "run_1")]
 
 
 @pytest.mark.parametrize("author", [None, ADA])
@@ -44,4 +44,4 @@ def test_a_commit_that_is_gone_is_made_again(repo: GitRepo, author: Signature | 
     assert again("another", MADE - minute, MADE + minute) == (False, False)
     assert again("one", MADE + minute, MADE + 2 * minute) == (False, False)
     assert again("one", MADE - minute, MADE + minute) == (True, True)
-    assert repo.git("cat-file", "-p", commit).endswith("Headgate-Run: run_1")
+    assert repo.git("cat-file", "-p", commit).endswith("Maingate-Run: run_1")

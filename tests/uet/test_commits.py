@@ -4,28 +4,28 @@ from datetime import UTC, datetime
 
 import pytest
 
-from headgate.uet.commits import Signature, commit_content, message_with_trailers, parse_commit
+from maingate.uet.commits import Signature, commit_content, message_with_trailers, parse_commit
 
-TRAILER = [("Headgate-Run", "run_1")]
+TRAILER = [("Maingate-Run", "run_1")]
 
 
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ("subject", "subject\n\nHeadgate-Run: run_1\n"),
-        ("subject\n\nbody\n\n\n", "subject\n\nbody\n\nHeadgate-Run: run_1\n"),
-        ("fix: a subject", "fix: a subject\n\nHeadgate-Run: run_1\n"),
-        ("s\n\nSigned-off-by: A <a@b>\n", "s\n\nSigned-off-by: A <a@b>\nHeadgate-Run: run_1\n"),
+        ("subject", "subject\n\nMaingate-Run: run_1\n"),
+        ("subject\n\nbody\n\n\n", "subject\n\nbody\n\nMaingate-Run: run_1\n"),
+        ("fix: a subject", "fix: a subject\n\nMaingate-Run: run_1\n"),
+        ("s\n\nSigned-off-by: A <a@b>\n", "s\n\nSigned-off-by: A <a@b>\nMaingate-Run: run_1\n"),
         (
             "s\n\nnote: one\nand a sentence that goes on",
-            "s\n\nnote: one\nand a sentence that goes on\n\nHeadgate-Run: run_1\n",
+            "s\n\nnote: one\nand a sentence that goes on\n\nMaingate-Run: run_1\n",
         ),
-        ("s\n\nlead\nSigned-off-by: A <a@b>", "s\n\nlead\nSigned-off-by: A <a@b>\nHeadgate-Run: run_1\n"),
-        ("s\n\nRef: 1\n  folded", "s\n\nRef: 1\n  folded\nHeadgate-Run: run_1\n"),
-        ("s\n\nHeadgate-Run: run_1", "s\n\nHeadgate-Run: run_1\n"),
-        ("s\r\n\r\nbody \t\r\n", "s\n\nbody\n\nHeadgate-Run: run_1\n"),
-        ("\n\n\nlate\n\n\n\nsubject\0", "late\n\nsubject\n\nHeadgate-Run: run_1\n"),
-        (" \n", "(no message)\n\nHeadgate-Run: run_1\n"),
+        ("s\n\nlead\nSigned-off-by: A <a@b>", "s\n\nlead\nSigned-off-by: A <a@b>\nMaingate-Run: run_1\n"),
+        ("s\n\nRef: 1\n  folded", "s\n\nRef: 1\n  folded\nMaingate-Run: run_1\n"),
+        ("s\n\nMaingate-Run: run_1", "s\n\nMaingate-Run: run_1\n"),
+        ("s\r\n\r\nbody \t\r\n", "s\n\nbody\n\nMaingate-Run: run_1\n"),
+        ("\n\n\nlate\n\n\n\nsubject\0", "late\n\nsubject\n\nMaingate-Run: run_1\n"),
+        (" \n", "(no message)\n\nMaingate-Run: run_1\n"),
     ],
     ids=[
         "subject",
@@ -48,8 +48,8 @@ def test_trailers_end_the_message(message: str, expected: str) -> None:
 
 def test_a_trailer_is_one_line() -> None:
     """A value with newlines cannot forge a second trailer."""
-    made = message_with_trailers("s", [("Headgate-Task", "a\nHeadgate-Run: forged")])
-    assert made == b"s\n\nHeadgate-Task: a Headgate-Run: forged\n"
+    made = message_with_trailers("s", [("Maingate-Task", "a\nMaingate-Run: forged")])
+    assert made == b"s\n\nMaingate-Task: a Maingate-Run: forged\n"
 
 
 def test_names_cannot_break_out_of_their_line() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from headgate.uet.gate_runner import GateOutcome, GateSpec, allowed_environment, run_gate
-from headgate.uet.process_tree import adopt_orphans, bystanders
+from maingate.uet.gate_runner import GateOutcome, GateSpec, allowed_environment, run_gate
+from maingate.uet.process_tree import adopt_orphans, bystanders
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def run(tmp_path: Path, script: str | tuple[str, ...], **options: Any) -> GateOu
         GateSpec(name="unit", run=script, **options),
         cwd=tmp_path,
         log_path=tmp_path / "log",
-        environment={"PATH": os.environ["PATH"], "HEADGATE_SLOT": str(tmp_path)},
+        environment={"PATH": os.environ["PATH"], "MAINGATE_SLOT": str(tmp_path)},
     )
 
 
@@ -199,7 +199,7 @@ def test_the_environment_is_what_was_given(tmp_path: Path, monkeypatch: pytest.M
     """A gate sees what it was given and its own variables, nothing of this process."""
     monkeypatch.setenv("SECRET_TOKEN", "x")
 
-    outcome = run(tmp_path, "echo $HEADGATE_GATE $CI ${SECRET_TOKEN-unset}", env={"CI": "yes"})
+    outcome = run(tmp_path, "echo $MAINGATE_GATE $CI ${SECRET_TOKEN-unset}", env={"CI": "yes"})
 
     assert outcome.excerpt == "unit yes unset\n"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.errors import GitError, OutsideFaultError
-from headgate.uet import git
-from headgate.uet.git import git_environment, parse_version, require_git, run_git
+from maingate.errors import GitError, OutsideFaultError
+from maingate.uet import git
+from maingate.uet.git import git_environment, parse_version, require_git, run_git
 
 
 def test_output_comes_back_as_bytes(repo: GitRepo) -> None:

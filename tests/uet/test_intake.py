@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from diff_world import MAX_BYTES, DiffWorld, refusal, taken
-from headgate.reasons import Reason, ReasonCode
-from headgate.uet.intake import take_in
-from headgate.uet.unified_diff import ChangeKind
+from maingate.reasons import Reason, ReasonCode
+from maingate.uet.intake import take_in
+from maingate.uet.unified_diff import ChangeKind
 
 BODY = b"@@ -1,3 +1,4 @@ def f():\n a\n-b\n+B\n+BB\n c\n"
 PATCH = b"diff --git a/f.py b/f.py\nindex 1234567..89abcde 100644\n--- a/f.py\n+++ b/f.py\n" + BODY

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from diff_world import DiffWorld, taken
-from headgate.reasons import Reason, ReasonCode
-from headgate.uet.intake import Intake
-from headgate.uet.locate import locate
+from maingate.reasons import Reason, ReasonCode
+from maingate.uet.intake import Intake
+from maingate.uet.locate import locate
 
 BASE = b"".join(b"line %d\n" % number for number in range(1, 31))
 HEAD = b"diff --git a/f b/f\n--- a/f\n+++ b/f\n"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from diff_world import refusal, taken
 from factories import GitRepo
-from headgate.reasons import ReasonCode
+from maingate.reasons import ReasonCode
 
 DIFF = b"diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n"
 WHEN = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=2)))

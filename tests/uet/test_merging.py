@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from factories import GitRepo
-from headgate.errors import RepositoryError
-from headgate.uet.git import require_git
-from headgate.uet.merging import (
+from maingate.errors import RepositoryError
+from maingate.uet.git import require_git
+from maingate.uet.merging import (
     MergeConflict,
     RebaseConflict,
     Rebased,
@@ -16,8 +16,8 @@ from headgate.uet.merging import (
     pick,
     rebase,
 )
-from headgate.uet.repository import Repository
-from headgate.uet.trees import EMPTY_TREE
+from maingate.uet.repository import Repository
+from maingate.uet.trees import EMPTY_TREE
 
 WHEN = datetime(2026, 1, 2, tzinfo=UTC)
 LINES = "".join(f"line {n}\n" for n in range(1, 30))
@@ -165,8 +165,8 @@ def test_rebase_keeps_authors_and_messages(repo: GitRepo, opened: Repository) ->
     assert done.commits[1][1] == done.commits[0][1]
     assert done.head == done.commits[-1][1]
     assert repo.git("log", "--format=%s|%an|%cn", f"{onto}..{done.head}").splitlines() == [
-        "three|Ada Example|Headgate",
-        "one|Ada Example|Headgate",
+        "three|Ada Example|Maingate",
+        "one|Ada Example|Maingate",
     ]
     assert rebase(opened, commits, onto=onto, date=WHEN) == done
     later = rebase(opened, commits, onto=onto, date=WHEN + timedelta(seconds=1))

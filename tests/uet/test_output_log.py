@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headgate.uet.output_log import EXCERPT_BYTES, OutputLog
+from maingate.uet.output_log import EXCERPT_BYTES, OutputLog
 
 
 def written(path: Path, *chunks: bytes, head: int, tail: int) -> OutputLog:
@@ -32,7 +32,7 @@ def test_long_output_loses_its_middle(tmp_path: Path) -> None:
     """Beyond the bounds, head and tail stay, and a line tells how much is missing."""
     written(tmp_path / "log", b"abcdefghij", b"klm", head=3, tail=4)
 
-    assert (tmp_path / "log").read_bytes() == b"abc\n[headgate: 6 bytes of output left out here]\njklm"
+    assert (tmp_path / "log").read_bytes() == b"abc\n[maingate: 6 bytes of output left out here]\njklm"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -46,7 +46,7 @@ def test_head_and_tail_do_not_depend_on_how_output_arrives(
     log = written(tmp_path / "log", *chunks, head=head, tail=tail)
 
     omitted = len(everything) - head - tail
-    marker = b"\n[headgate: %d bytes of output left out here]\n" % omitted
+    marker = b"\n[maingate: %d bytes of output left out here]\n" % omitted
     expected = (
         everything[:head] + marker + everything[len(everything) - tail :] if omitted > 0 else everything
     )

@@ -8,10 +8,10 @@ from typing import Literal
 import pytest
 
 from diff_world import DiffWorld, refusal, taken
-from headgate.reasons import Reason, ReasonCode
-from headgate.settings.policy import PolicyLayer
-from headgate.uet.policy import Policy, TreeEntry, judge
-from headgate.uet.unified_diff import quote_path
+from maingate.reasons import Reason, ReasonCode
+from maingate.settings.policy import PolicyLayer
+from maingate.uet.policy import Policy, TreeEntry, judge
+from maingate.uet.unified_diff import quote_path
 
 
 @dataclass(frozen=True, kw_only=True)

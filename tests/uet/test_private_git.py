@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from headgate.uet import private_git
-from headgate.uet.private_git import PrivateGitDir, remove_abandoned
+from maingate.uet import private_git
+from maingate.uet.private_git import PrivateGitDir, remove_abandoned
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names processes by /proc")
 
 MAKE_AND_DIE = """
 import os, sys
 from pathlib import Path
-from headgate.uet import private_git
+from maingate.uet import private_git
 private_git._MEMORY = Path(sys.argv[1])
 made = private_git.PrivateGitDir(Path(sys.argv[2]))
 print(made.path, flush=True)
@@ -69,12 +69,12 @@ def test_what_a_living_process_uses_stays(memory: Path, tmp_path: Path) -> None:
 def test_a_later_process_of_the_same_number_does_not_keep_it(left: Path) -> None:
     """The tick tells them apart."""
     _, processes, _, tick, rest = left.name.split("-")
-    mine = left.rename(left.with_name(f"headgate-{processes}-{os.getpid()}-{tick}-{rest}"))
+    mine = left.rename(left.with_name(f"maingate-{processes}-{os.getpid()}-{tick}-{rest}"))
     assert remove_abandoned() == [mine]
 
 
 @pytest.mark.parametrize(
-    "name", ["headgate-abcd1234", "headgate-1-2-3-x", "headgate-demo-1", "other-1-2-3-x"]
+    "name", ["maingate-abcd1234", "maingate-1-2-3-x", "maingate-demo-1", "other-1-2-3-x"]
 )
 def test_what_is_not_known_to_be_abandoned_stays(memory: Path, name: str) -> None:
     """An older version's, another container's, somebody else's."""

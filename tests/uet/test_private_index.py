@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.errors import GitError
-from headgate.uet.private_index import read_index, write_index
-from headgate.uet.trees import Entry
+from maingate.errors import GitError
+from maingate.uet.private_index import read_index, write_index
+from maingate.uet.trees import Entry
 
 BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 

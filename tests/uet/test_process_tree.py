@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headgate.uet.process_tree import (
+from maingate.uet.process_tree import (
     ProcessTree,
     adopt_orphans,
     bystanders,
@@ -126,9 +126,9 @@ def test_processes_that_fork_on_are_caught() -> None:
 def test_strays_of_a_slot_are_found_by_their_environment(tmp_path: Path) -> None:
     """What a killed worker's gate left is found by its slot, in whatever session it is; others are not."""
     mine = start(
-        "setsid sh -c 'echo $$; exec sleep 300' & echo $$; exec sleep 300", HEADGATE_SLOT=str(tmp_path)
+        "setsid sh -c 'echo $$; exec sleep 300' & echo $$; exec sleep 300", MAINGATE_SLOT=str(tmp_path)
     )
-    other = start("echo $$; exec sleep 300", HEADGATE_SLOT=str(tmp_path) + "1")
+    other = start("echo $$; exec sleep 300", MAINGATE_SLOT=str(tmp_path) + "1")
     pids = pids_said(mine, 2)
     pids_said(other, 1)
 

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.uet.redaction import MARK, Redactor, redact
+from maingate.uet.redaction import MARK, Redactor, redact
 
 SECRETS = st.lists(st.text("ab", min_size=1, max_size=7), min_size=1, max_size=4)
 

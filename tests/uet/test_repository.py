@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.errors import GitError, RepositoryError
-from headgate.uet.repository import Entry, RefChange, RefMoved, Repository, Signature, Target
-from headgate.uet.trees import EMPTY_TREE, TreeConflictError
+from maingate.errors import GitError, RepositoryError
+from maingate.uet.repository import Entry, RefChange, RefMoved, Repository, Signature, Target
+from maingate.uet.trees import EMPTY_TREE, TreeConflictError
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2)))
 FILE, TREE = 0o100644, 0o040000
@@ -273,7 +273,7 @@ def test_changes_of_kind_are_seen(opened: Repository) -> None:
 
 
 def test_a_commit_keeps_author_offset_and_message(repo: GitRepo, opened: Repository) -> None:
-    """The author is the patch's, the committer Headgate; time zones are kept, trailers end the message."""
+    """The author is the patch's, the committer Maingate; time zones are kept, trailers end the message."""
     author = Signature.parse("Ada Example <ada@example.org>", "Fri, 02 Jan 2026 03:04:05 -0730")
     made = opened.commit(
         tree=repo.tree(),
@@ -281,13 +281,13 @@ def test_a_commit_keeps_author_offset_and_message(repo: GitRepo, opened: Reposit
         message="subject\n\nbody\n",
         author=author,
         date=WHEN,
-        trailers=[("Headgate-Run", "run_1"), ("Headgate-Patch", "patch_1")],
+        trailers=[("Maingate-Run", "run_1"), ("Maingate-Patch", "patch_1")],
     )
     assert repo.git("show", "-s", "--format=%an <%ae> %ad|%cn <%ce> %cd", "--date=raw", made) == (
-        "Ada Example <ada@example.org> 1767350045 -0730|Headgate <headgate@localhost> 1767315845 +0200"
+        "Ada Example <ada@example.org> 1767350045 -0730|Maingate <maingate@localhost> 1767315845 +0200"
     )
     assert repo.git("show", "-s", "--format=%B", made) == (
-        "subject\n\nbody\n\nHeadgate-Run: run_1\nHeadgate-Patch: patch_1"
+        "subject\n\nbody\n\nMaingate-Run: run_1\nMaingate-Patch: patch_1"
     )
     repo.git("fsck", "--strict")
 
@@ -313,7 +313,7 @@ def test_a_ref_moves_only_from_where_it_is_expected(repo: GitRepo, opened: Repos
     old, new = repo.head("HEAD~1"), repo.head()
     assert opened.update_ref("refs/heads/x", old, None, message="make") is None
     assert opened.update_ref("refs/heads/x", new, old, message="land run_1") is None
-    assert repo.git("reflog", "-1", "--format=%gs", "x") == "headgate: land run_1"
+    assert repo.git("reflog", "-1", "--format=%gs", "x") == "maingate: land run_1"
     moved = opened.update_ref("refs/heads/x", old, old, message="again")
     assert moved == RefMoved(ref="refs/heads/x", expected=old, found=new)
     assert opened.update_ref("refs/heads/x", old, None, message="make") == RefMoved(
@@ -366,24 +366,24 @@ def test_of_racing_movers_exactly_one_wins(repo: GitRepo, opened: Repository) ->
 
 
 def test_own_refs_keep_commits_alive(repo: GitRepo, opened: Repository) -> None:
-    """What a ref under refs/headgate/ points to survives a garbage collection; forgotten, it may go."""
+    """What a ref under refs/maingate/ points to survives a garbage collection; forgotten, it may go."""
     made = opened.commit(tree=repo.tree(), parents=[], message="only here", date=WHEN)
     lost = opened.commit(tree=repo.tree(), parents=[], message="nowhere", date=WHEN)
-    opened.keep("refs/headgate/run_1/parser", made)
-    opened.keep("refs/headgate/run_1/parser", made)
+    opened.keep("refs/maingate/run_1/parser", made)
+    opened.keep("refs/maingate/run_1/parser", made)
     repo.git("gc", "-q", "--prune=now")
     assert (opened.has_object(made), Repository.open(repo.path).has_object(lost)) == (True, False)
-    assert opened.refs_under("refs/headgate/run_1/") == {"refs/headgate/run_1/parser": made}
-    opened.forget("refs/headgate/run_1/parser")
-    opened.forget("refs/headgate/run_1/parser")
-    assert opened.refs_under("refs/headgate/") == {}
+    assert opened.refs_under("refs/maingate/run_1/") == {"refs/maingate/run_1/parser": made}
+    opened.forget("refs/maingate/run_1/parser")
+    opened.forget("refs/maingate/run_1/parser")
+    assert opened.refs_under("refs/maingate/") == {}
 
 
 def test_only_own_refs_are_written_without_a_guard(repo: GitRepo, opened: Repository) -> None:
     """A person's branch can only be moved by compare-and-swap."""
-    with pytest.raises(ValueError, match="not one of Headgate's own"):
+    with pytest.raises(ValueError, match="not one of Maingate's own"):
         opened.keep("refs/heads/main", repo.head())
-    with pytest.raises(ValueError, match="not one of Headgate's own"):
+    with pytest.raises(ValueError, match="not one of Maingate's own"):
         opened.forget("refs/heads/main")
 
 

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from diff_world import MAX_BYTES, DiffWorld, Tree, taken
-from headgate.reasons import Reason
-from headgate.uet.intake import take_in
-from headgate.uet.unified_diff import ChangeKind, FileChange, patched
+from maingate.reasons import Reason
+from maingate.uet.intake import take_in
+from maingate.uet.unified_diff import ChangeKind, FileChange, patched
 
 NAMES = [b"a", b"dir/x", b"dir/y z", b'q"uote', b"t\tab", b"n\nl", b"\xff", b"b/b", b"x b/x", b"deep/er/f"]
 LINES = [

@@ -11,8 +11,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from headgate.uet import stillness
-from headgate.uet.stillness import Stillness
+from maingate.uet import stillness
+from maingate.uet.stillness import Stillness
 from worktree_files import let_the_clock_tick
 
 SECOND = 1_000_000_000

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from diff_world import MAX_BYTES
 from factories import GitRepo
-from headgate.uet.apply import Applied, apply_patch
-from headgate.uet.intake import Intake, take_in
-from headgate.uet.repository import Repository
-from headgate.uet.tool_capture import Capture, Captured
-from headgate.uet.worktrees import Worktree
+from maingate.uet.apply import Applied, apply_patch
+from maingate.uet.intake import Intake, take_in
+from maingate.uet.repository import Repository
+from maingate.uet.tool_capture import Capture, Captured
+from maingate.uet.worktrees import Worktree
 
 BASE: Mapping[str, str | bytes | None] = {
     "README.md": "one\ntwo\nthree\n",
@@ -91,7 +91,7 @@ class Slot:
         return self.worktree.capture(wanted, commit=self.commit, keep=keep, since=self.since, secrets=secrets)
 
     def landed(self) -> Tree:
-        """Give the tree that the patch makes of the base, by Headgate's own intake."""
+        """Give the tree that the patch makes of the base, by Maingate's own intake."""
         taken = take_in(self.diff.read_bytes(), max_bytes=MAX_BYTES)
         assert isinstance(taken, Intake), taken
         repository = Repository.open(self.repo.path)
@@ -482,7 +482,7 @@ def test_a_link_in_place_of_the_control_directorys_store_is_not_followed(slot: S
 
 
 def test_a_submodule_of_the_base_stays_what_it_is(slot: Slot, tmp_path: Path) -> None:
-    """A tool that checks it out, and configures it, runs nothing of Headgate's and changes no link to it."""
+    """A tool that checks it out, and configures it, runs nothing of Maingate's and changes no link to it."""
     inner = GitRepo.create(tmp_path / "inner")
     commit = inner.commit({"x": "x\n"})
     slot.repo.git("update-index", "--add", "--cacheinfo", f"160000,{commit},sub")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diff_world import DiffWorld, taken
-from headgate.uet.binary_patch import apply_delta
-from headgate.uet.path_quoting import unquote_path
-from headgate.uet.unified_diff import (
+from maingate.uet.binary_patch import apply_delta
+from maingate.uet.path_quoting import unquote_path
+from maingate.uet.unified_diff import (
     NO_NEWLINE,
     ChangeKind,
     FileChange,

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.errors import WorktreeError
-from headgate.uet import stillness, worktrees
-from headgate.uet.removal import remove
-from headgate.uet.worktrees import Worktree
+from maingate.errors import WorktreeError
+from maingate.uet import stillness, worktrees
+from maingate.uet.removal import remove
+from maingate.uet.worktrees import Worktree
 from worktree_files import checked_out, let_the_clock_tick, snapshot
 
 FILES: dict[str, str | bytes | None] = {

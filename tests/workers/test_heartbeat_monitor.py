@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.workers.heartbeat_monitor import HeartbeatMonitor, Verdict
+from maingate.workers.heartbeat_monitor import HeartbeatMonitor, Verdict
 
 INTERVAL, MISSES, WINDOW = 60.0, 2, 300.0
 PAUSES = st.lists(

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from factories import GitRepo
-from headgate.clock import ManualClock
-from headgate.uet.gate_runner import GateOutcome
-from headgate.uet.process_tree import started
-from headgate.workers.pool_manager import Change, JobEnd, PoolManager, WorkerLost
-from headgate.workers.protocol import Result, encode
+from maingate.clock import ManualClock
+from maingate.uet.gate_runner import GateOutcome
+from maingate.uet.process_tree import started
+from maingate.workers.pool_manager import Change, JobEnd, PoolManager, WorkerLost
+from maingate.workers.protocol import Result, encode
 from pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of, talking
 
 QUICK = 0.06
@@ -270,7 +270,7 @@ def test_orphans_of_a_killed_control_process_are_ended_at_the_next_start(
     for number in (3, 7):
         slot = tmp_path / "slots" / str(number)
         (tmp_path / "slots" / f"{number}.lock").touch()
-        environment = {"HEADGATE_SLOT": str(slot), "PATH": os.environ["PATH"]}
+        environment = {"MAINGATE_SLOT": str(slot), "PATH": os.environ["PATH"]}
         orphans.append(subprocess.Popen(["sleep", "300"], env=environment))
     script = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, 2); print(flush=True); input()"
     holder = subprocess.Popen(

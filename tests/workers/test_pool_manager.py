@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from factories import GitRepo
-from headgate.errors import WorkerError
-from headgate.ids import UetWorkerId
-from headgate.uet.gate_runner import GateOutcome
-from headgate.workers.pool_manager import PoolManager, WorkerLost
-from headgate.workers.protocol import Result, encode
+from maingate.errors import WorkerError
+from maingate.ids import UetWorkerId
+from maingate.uet.gate_runner import GateOutcome
+from maingate.workers.pool_manager import PoolManager, WorkerLost
+from maingate.workers.protocol import Result, encode
 from pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of, run_all, talking
 
 
@@ -419,7 +419,7 @@ def test_two_pools_of_one_repository_take_different_slots(repo: GitRepo, tmp_pat
     """A slot belongs to one run at a time; the next free one is taken, and given back."""
 
     async def scenario() -> None:
-        script = "echo $HEADGATE_SLOT"
+        script = "echo $MAINGATE_SLOT"
         async with pool_for(repo, tmp_path) as first, pool_for(repo, tmp_path) as second:
             ends = [await outcome_of(pool, gate_job(tmp_path, commit, script)) for pool in (first, second)]
             assert [Path(end.excerpt.strip()).name for end in ends] == ["0", "1"]
@@ -435,7 +435,7 @@ def test_strays_of_a_crashed_run_are_ended_before_the_slot_is_used(
 ) -> None:
     """What an earlier run left in a slot does not meet the next gate there."""
     slot = tmp_path / "slots" / "0"
-    stray = subprocess.Popen(["sleep", "300"], env={"HEADGATE_SLOT": str(slot), "PATH": os.environ["PATH"]})
+    stray = subprocess.Popen(["sleep", "300"], env={"MAINGATE_SLOT": str(slot), "PATH": os.environ["PATH"]})
 
     async def scenario() -> None:
         async with pool_for(repo, tmp_path) as pool:
@@ -517,11 +517,11 @@ def test_gates_see_the_allowed_environment_only(
     slot = tmp_path / "slots" / "0"
     assert not {"AWS_SECRET_ACCESS_KEY", "PYTHONPATH", "GIT_DIR"} & seen.keys()
     assert {
-        name: seen[name] for name in ("CI", "HEADGATE_GATE", "HEADGATE_COMMIT", "PWD", "TMPDIR", "HOME")
+        name: seen[name] for name in ("CI", "MAINGATE_GATE", "MAINGATE_COMMIT", "PWD", "TMPDIR", "HOME")
     } == {
         "CI": "1",
-        "HEADGATE_GATE": "unit",
-        "HEADGATE_COMMIT": commit,
+        "MAINGATE_GATE": "unit",
+        "MAINGATE_COMMIT": commit,
         "PWD": str(slot / "tree"),
         "TMPDIR": str(slot / "scratch" / "tmp"),
         "HOME": os.environ["HOME"],

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from headgate.errors import WorkerProtocolError
-from headgate.uet.gate_runner import GateOutcome, GateSpec, Limits
-from headgate.uet.tool_capture import Capture, Captured
-from headgate.workers.protocol import (
+from maingate.errors import WorkerProtocolError
+from maingate.uet.gate_runner import GateOutcome, GateSpec, Limits
+from maingate.uet.tool_capture import Capture, Captured
+from maingate.workers.protocol import (
     Cancel,
     GateJob,
     Heartbeat,

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from factories import GitRepo
-from headgate.uet.gate_runner import GateOutcome
-from headgate.uet.process_tree import adopt_orphans
-from headgate.uet.tool_capture import Capture
-from headgate.uet.worktrees import Worktree
-from headgate.workers.job_execution import execute
-from headgate.workers.protocol import GateJob
+from maingate.uet.gate_runner import GateOutcome
+from maingate.uet.process_tree import adopt_orphans
+from maingate.uet.tool_capture import Capture
+from maingate.uet.worktrees import Worktree
+from maingate.workers.job_execution import execute
+from maingate.workers.protocol import GateJob
 from pools import gate_job, processes_of
 
 NASTY = "say 'hi' \"there\" $(touch pwned) `touch pwned` {prompt_file} \\ \n- end"
@@ -92,7 +92,7 @@ def test_a_tool_is_told_its_prompt_and_runs_nothing_of_it(
         "shell": "printf %s {prompt} > got",
         "quoted in shell": 'IFS= ; set -f; printf %s "{prompt}" > got',
         "stdin": "cat > got",
-        "variable": 'cp "$HEADGATE_PROMPT_FILE" got',
+        "variable": 'cp "$MAINGATE_PROMPT_FILE" got',
     }
     job = tool_job(tmp_path, commit, runs[how], prompt=NASTY, stdin=how == "stdin")
 
@@ -106,12 +106,12 @@ def test_a_tool_is_told_its_prompt_and_runs_nothing_of_it(
 
 def test_without_a_prompt_on_it_standard_input_is_empty(slot: Worktree, tmp_path: Path, commit: str) -> None:
     """A tool that asks gets no answer, at once."""
-    job = tool_job(tmp_path, commit, "cat > got; env | grep ^HEADGATE_ >> got", task="parser/x", attempt=3)
+    job = tool_job(tmp_path, commit, "cat > got; env | grep ^MAINGATE_ >> got", task="parser/x", attempt=3)
 
     execute(job, worktree=slot)
 
     told = (slot.tree / "got").read_text().splitlines()
-    assert {"HEADGATE_TASK=parser/x", "HEADGATE_ATTEMPT=3"} <= set(told)
+    assert {"MAINGATE_TASK=parser/x", "MAINGATE_ATTEMPT=3"} <= set(told)
 
 
 @pytest.mark.parametrize(

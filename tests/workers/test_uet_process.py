@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.uet.gate_runner import Limits
-from headgate.uet.tool_capture import Capture, Captured
-from headgate.workers.protocol import (
+from maingate.uet.gate_runner import Limits
+from maingate.uet.tool_capture import Capture, Captured
+from maingate.workers.protocol import (
     Cancel,
     GateJob,
     Heartbeat,
@@ -27,7 +27,7 @@ from headgate.workers.protocol import (
 )
 from pools import gate_job, processes_of
 
-MODULE = "headgate.workers.uet_process"
+MODULE = "maingate.workers.uet_process"
 
 
 class Worker:

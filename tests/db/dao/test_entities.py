@@ -19,12 +19,12 @@ from database_factories import (
     make_task,
     make_workstream,
 )
-from headgate.db.dao import breakers, gates, patches, runs, tasks, uet_workers, workers, workstreams
-from headgate.db.engine import Database
-from headgate.db.transitions import Step, write
-from headgate.errors import UnknownEntityError
-from headgate.ids import new_id
-from headgate.state.machines import MACHINES
+from maingate.db.dao import breakers, gates, patches, runs, tasks, uet_workers, workers, workstreams
+from maingate.db.engine import Database
+from maingate.db.transitions import Step, write
+from maingate.errors import UnknownEntityError
+from maingate.ids import new_id
+from maingate.state.machines import MACHINES
 
 LATER = NOW + timedelta(seconds=1)
 

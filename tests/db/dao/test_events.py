@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from database_factories import NOW, REASON, World
-from headgate.db.dao import events, runs, tasks
-from headgate.db.engine import Database
-from headgate.db.transitions import write
-from headgate.errors import InvariantError
-from headgate.events import Event, Severity
-from headgate.ids import new_id
+from maingate.db.dao import events, runs, tasks
+from maingate.db.engine import Database
+from maingate.db.transitions import write
+from maingate.errors import InvariantError
+from maingate.events import Event, Severity
+from maingate.ids import new_id
 
 LATER = NOW + timedelta(seconds=1)
 

@@ -7,11 +7,11 @@ from hashlib import sha256
 import pytest
 
 from database_factories import NOW, World, make_gate
-from headgate.db.dao import artifacts, gates, intents, leases, verdicts
-from headgate.db.engine import Database
-from headgate.db.statements import change
-from headgate.errors import DatabaseError, InvariantError, UnknownEntityError
-from headgate.ids import new_id
+from maingate.db.dao import artifacts, gates, intents, leases, verdicts
+from maingate.db.engine import Database
+from maingate.db.statements import change
+from maingate.errors import DatabaseError, InvariantError, UnknownEntityError
+from maingate.ids import new_id
 
 LATER = NOW + timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from database_factories import NOW, World, make_run, make_task, make_workstream
-from headgate.db.dao import runs, tasks, workstreams
-from headgate.db.dao.lookup import Found, find
-from headgate.db.engine import Database
-from headgate.errors import AmbiguousNameError, UnknownEntityError
-from headgate.state.machines import MACHINES
+from maingate.db.dao import runs, tasks, workstreams
+from maingate.db.dao.lookup import Found, find
+from maingate.db.engine import Database
+from maingate.errors import AmbiguousNameError, UnknownEntityError
+from maingate.state.machines import MACHINES
 
 LATER = NOW + timedelta(seconds=1)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.plan.importers.series import ImportedPlan, ImportOptions, import_series
+from maingate.plan.importers.series import ImportedPlan, ImportOptions, import_series
 
 
 @pytest.fixture

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.errors import UsageError
-from headgate.plan.importers.beads import import_beads
-from headgate.plan.importers.markdown import import_markdown
-from headgate.plan.importers.prd import import_prd
-from headgate.plan.importers.swebench_plans import SwebenchOptions, import_swebench
-from headgate.plan.importers.swebench_results import write_results
-from headgate.plan.importers.taskmaster import import_taskmaster
-from headgate.plan.order import stable_order
 from imported import sound_plan
+from maingate.errors import UsageError
+from maingate.plan.importers.beads import import_beads
+from maingate.plan.importers.markdown import import_markdown
+from maingate.plan.importers.prd import import_prd
+from maingate.plan.importers.swebench_plans import SwebenchOptions, import_swebench
+from maingate.plan.importers.swebench_results import write_results
+from maingate.plan.importers.taskmaster import import_taskmaster
+from maingate.plan.order import stable_order
 
 Importer = Callable[[Path, Path], Any]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from factories import GitRepo
-from headgate.plan.importers.diffs import paths_of
+from maingate.plan.importers.diffs import paths_of
 
 
 def test_the_paths_of_a_diff_are_old_and_new_ones(repo: GitRepo) -> None:

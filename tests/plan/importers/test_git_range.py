@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.errors import UsageError
-from headgate.plan.importers.git_range import EMPTY_TREES, is_range
-from headgate.plan.importers.series import ImportedPlan, import_series
 from imported import diffs_of, tasks_of, tree_after
+from maingate.errors import UsageError
+from maingate.plan.importers.git_range import EMPTY_TREES, is_range
+from maingate.plan.importers.series import ImportedPlan, import_series
 
 Import = Callable[..., ImportedPlan]
 

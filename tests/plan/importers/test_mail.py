@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.plan.importers.mail import is_mail
-from headgate.plan.importers.series import ImportedPlan
 from imported import diffs_of, tasks_of, tree_after
+from maingate.plan.importers.mail import is_mail
+from maingate.plan.importers.series import ImportedPlan
 
 Import = Callable[..., ImportedPlan]
 

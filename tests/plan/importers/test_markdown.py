@@ -5,11 +5,11 @@ from textwrap import dedent
 
 import pytest
 
-from headgate.errors import UsageError
-from headgate.plan.importers.markdown import import_markdown
-from headgate.plan.importers.writing import ImportedPlan
-from headgate.plan.model import Overlap
 from imported import order_of, problems_of, sound_plan
+from maingate.errors import UsageError
+from maingate.plan.importers.markdown import import_markdown
+from maingate.plan.importers.writing import ImportedPlan
+from maingate.plan.model import Overlap
 
 AWAY = "take one of these dependencies away"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
-from headgate.errors import PlanError, UsageError
-from headgate.plan.importers.series import ImportedPlan
 from imported import diffs_of, tasks_of, tree_after
+from maingate.errors import PlanError, UsageError
+from maingate.plan.importers.series import ImportedPlan
 
 Import = Callable[..., ImportedPlan]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from headgate.errors import UsageError
-from headgate.plan.importers.prd import import_prd
 from imported import order_of, problems_of, sound_plan
+from maingate.errors import UsageError
+from maingate.plan.importers.prd import import_prd
 
 
 def write(folder: Path, stories: object, **head: Any) -> Path:

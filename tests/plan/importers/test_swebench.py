@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from factories import GitRepo
-from headgate.errors import UsageError
-from headgate.plan.importers.swebench_plans import ImportedPlans, SwebenchOptions, import_swebench
-from headgate.plan.loader import load_plan
 from imported import problems_of
+from maingate.errors import UsageError
+from maingate.plan.importers.swebench_plans import ImportedPlans, SwebenchOptions, import_swebench
+from maingate.plan.loader import load_plan
 
 BASE = "a" * 40
 MODEL = b"diff --git a/f.py b/f.py\n--- a/f.py\n+++ b/f.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from headgate.errors import PlanError, UsageError
-from headgate.plan.importers.taskmaster import import_taskmaster
-from headgate.plan.importers.tool_plans import ToolPlanOptions
 from imported import order_of, problems_of, sound_plan
+from maingate.errors import PlanError, UsageError
+from maingate.plan.importers.taskmaster import import_taskmaster
+from maingate.plan.importers.tool_plans import ToolPlanOptions
 
 WHOLE = "the whole is done when its parts are"
 AWAY = "take one of these dependencies away"

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factories import GitRepo
-from headgate.errors import UsageError
-from headgate.plan.importers.series import ImportedPlan
-from headgate.plan.importers.writing import slug
-from headgate.plan.loader import load_plan
-from headgate.plan.model import Landing
-from headgate.plan.names import fault_of_name
 from imported import tasks_of
+from maingate.errors import UsageError
+from maingate.plan.importers.series import ImportedPlan
+from maingate.plan.importers.writing import slug
+from maingate.plan.loader import load_plan
+from maingate.plan.model import Landing
+from maingate.plan.names import fault_of_name
 
 Import = Callable[..., ImportedPlan]
 

@@ -1,0 +1,864 @@
+"""The only place where parts are chosen and put together: settings and a repository become a ``Maingate``."""
+
+import asyncio
+import gc
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection
+
+from maingate.clock import Clock, SystemClock
+from maingate.db.dao import breakers, events, intents, leases, patches, runs, tasks, workstreams
+from maingate.db.dao.breakers import BreakerRow
+from maingate.db.dao.intents import Intent
+from maingate.db.dao.leases import Lease
+from maingate.db.dao.requests import Override, Request
+from maingate.db.dao.runs import RunRow
+from maingate.db.engine import Database, open_database
+from maingate.db.transition_log import TransitionLog
+from maingate.errors import (
+    DatabaseError,
+    InterruptedRunError,
+    LeaseLostError,
+    MaingateError,
+    NoStateError,
+    OutsideFaultError,
+    TargetBusyError,
+    UnknownEntityError,
+    UsageError,
+)
+from maingate.events import Event, Severity
+from maingate.ids import EventId, RunId, WorkstreamId, new_id
+from maingate.orchestrator import admission, asking, compensation, evidence, tenure
+from maingate.orchestrator.examination import Examination, Stoppable
+from maingate.orchestrator.gatekeeper import Subject
+from maingate.orchestrator.lane import Opinion, Tip
+from maingate.orchestrator.notifying import Message, notify, trouble
+from maingate.orchestrator.parts import Surroundings
+from maingate.orchestrator.progress import Listener, SilentListener
+from maingate.orchestrator.report import run_report
+from maingate.orchestrator.run_orchestrator import RunOrchestrator
+from maingate.orchestrator.searching import Search, search
+from maingate.orchestrator.stuck import Patience
+from maingate.plan.loader import LoadedPlan
+from maingate.plan.model import Landing, Plan
+from maingate.reasons import Reason
+from maingate.recovery import bisection, overrides, rollback_manager
+from maingate.recovery.bisection import Point
+from maingate.recovery.circuit_breaker import Guard
+from maingate.recovery.rescuer import rescue
+from maingate.recovery.reverts import Reverted
+from maingate.recovery.rollback_manager import End, Order, Outcome, RollbackManager
+from maingate.settings import Settings, load_settings
+from maingate.state.patch_ledger import PatchState
+from maingate.state.run import RunState
+from maingate.tools.prompts import fault_of_template
+from maingate.uet.gate_runner import allowed_environment
+from maingate.uet.git import require_git
+from maingate.uet.private_git import remove_abandoned
+from maingate.uet.refs import PRIVATE_REFS
+from maingate.uet.repository import Repository, Target
+
+Taken = TypeVar("Taken")
+
+Wait = Callable[[TargetBusyError], None]
+"""Told, again and again, that a living process holds the target; it sleeps, or gives up by raising."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatePaths:
+    """Where Maingate keeps what it knows about a repository.
+
+    Args:
+        root: ``.maingate`` at the root of the main work tree, or ``maingate`` in a bare repository.
+        slots: Worktrees, outside the repository, in the user's cache.
+    """
+
+    root: Path
+    slots: Path
+
+    @property
+    def database(self) -> Path:
+        """The embedded database."""
+        return self.root / "maingate.db"
+
+    @property
+    def transitions(self) -> Path:
+        """Every transition, a line each."""
+        return self.root / "transitions.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        """Gates' output."""
+        return self.root / "logs"
+
+    @property
+    def quarantine(self) -> Path:
+        """Refused patches."""
+        return self.root / "quarantine"
+
+
+class Maingate:
+    """Maingate on one repository: admit plans, run them, read what happened.
+
+    Use it as a context manager, or ``close`` it.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        repository: Repository,
+        database: Database,
+        paths: StatePaths,
+        clock: Clock,
+    ) -> None:
+        self.settings, self.repository, self.database = settings, repository, database
+        self.paths, self.clock = paths, clock
+        self._leases: dict[RunId, Lease] = {}
+
+    @classmethod
+    def open(cls, start: Path | None = None, *, create: bool = True) -> Self:
+        """Open Maingate on the repository around a path (default: the working directory).
+
+        Args:
+            start: Any path in the repository.
+            create: Make the state folder and its database where there is none yet.
+
+        Raises:
+            RepositoryError: There is no repository, or none that can be worked on.
+            UsageError: There is no state yet and none was to be made.
+            SettingsError: ``maingate.toml`` or ``MAINGATE_*`` has problems.
+        """
+        require_git()
+        repository = Repository.open(start or Path.cwd())
+        settings = load_settings(repository.root, os.environ)
+        paths = _paths(repository, settings)
+        url = settings.database_url or f"sqlite:///{paths.database}"
+        if not create and not (settings.database_url or paths.database.exists()):
+            raise NoStateError(f"Maingate has not run in {repository.root} yet; `maingate run PLAN` begins")
+        if create:
+            _make_state(repository, paths)
+        database = open_database(url, busy_timeout=settings.busy_timeout)
+        try:
+            database.upgrade()
+        except MaingateError:
+            database.close()
+            repository.close()
+            raise
+        return cls(
+            settings=settings, repository=repository, database=database, paths=paths, clock=SystemClock()
+        )
+
+    @classmethod
+    def for_plan(cls, loaded: LoadedPlan) -> Self:
+        """Open Maingate on the repository that a plan is for."""
+        return cls.open(loaded.root or loaded.repository_candidates(Path.cwd())[-1])
+
+    def examine(self, loaded: LoadedPlan) -> admission.Admission:
+        """Ask everything that could refuse the plan; write nothing but what an earlier run owes."""
+        ref = self.repository.resolve_target(loaded.plan.target).ref
+        return admission.examine(self.repository, loaded, self._left_behind(ref))
+
+    def _left_behind(self, ref: str) -> admission.Landing | None:
+        """Find the newest move of a target that no process saw to its end."""
+        with self.database.read() as conn:
+            open_ones = [intent for intent in intents.pending(conn) if intent.ref == ref and intent.old]
+        if not open_ones:
+            return None
+        newest = max(open_ones, key=lambda intent: intent.created_at)
+        return admission.Landing(old=newest.old or "", new=newest.new)
+
+    def admit(self, loaded: LoadedPlan, *, wait: Wait | None = None, replaces: str | None = None) -> RunId:
+        """Make a run of a plan and take hold of its target; all of it or nothing.
+
+        Args:
+            loaded: The plan.
+            wait: What to do while a living process holds the target. None gives up at once.
+            replaces: A patch that the plan's only task makes anew; the run and the task record it.
+
+        Raises:
+            PlanError: The plan asks for something that cannot be done.
+            RepositoryError: The target cannot be landed on as it is.
+            TargetBusyError: Another run holds the target.
+        """
+        return _when_free(lambda: self._admit(loaded, replaces), wait)
+
+    def _admit(self, loaded: LoadedPlan, replaces: str | None) -> RunId:
+        TransitionLog(self.paths.transitions, self.database).check()
+        admitted = self.examine(loaded)
+        now = self.clock.now()
+        with self.database.write() as conn, _without_collecting():
+            run_id = admission.create(conn, self.repository, admitted, at=now)
+            if replaces is not None:
+                repeat = patches.get(conn, replaces)
+                runs.ROWS.set_column(conn, run_id, "retry_of", repeat.run_id)
+                for task in tasks.of_run(conn, run_id):
+                    tasks.ROWS.set_column(conn, task.id, "retry_of", repeat.task_id)
+                    tasks.ROWS.set_column(
+                        conn, task.id, "spec", json.dumps({**task.spec, "replaces": replaces})
+                    )
+            git_dir, ref = str(self.repository.git_dir), admitted.target.ref
+            self._leases[run_id] = self._hold(conn, git_dir, ref, run_id)
+        return run_id
+
+    def take_hold(self, run_id: RunId, *, wait: Wait | None = None) -> None:
+        """Take hold of the target of a run that has not ended, so that `execute` may go on with it.
+
+        Args:
+            run_id: The run.
+            wait: What to do while a living process holds the target. None gives up at once.
+
+        Raises:
+            UsageError: The run has ended.
+            TargetBusyError: A living process holds the target.
+        """
+        _when_free(lambda: self._take_hold(run_id), wait)
+
+    def _take_hold(self, run_id: RunId) -> None:
+        with self.database.write() as conn:
+            row = runs.get(conn, run_id)
+            if row.state not in {RunState.PENDING, RunState.RUNNING}:
+                raise UsageError(f"run {run_id} is {row.state}; there is nothing left to do")
+            self._leases[run_id] = self._hold(conn, row.repository, row.target_ref, run_id)
+
+    def interrupted(self) -> list[RunRow]:
+        """List the runs of this repository that have not ended and that no living process is at work on."""
+        with self.database.read() as conn:
+            open_runs = runs.unfinished(conn)
+            mine = [run for run in open_runs if run.repository == str(self.repository.git_dir)]
+            return [run for run in mine if not self._is_at_work(conn, run)]
+
+    def is_alive(self, run_id: str) -> bool:
+        """Tell whether a living process is at work on a run."""
+        with self.database.read() as conn:
+            return self._is_at_work(conn, runs.get(conn, run_id))
+
+    def cancel(self, entity_id: str, *, message: str, operator: str) -> str:
+        """Cancel a run, or a workstream or task of one, and say what became of it.
+
+        The process that controls the run is asked to; where there is none, it is done from here. A part is
+        cancelled without going on with the rest of its run. What may have landed already when its process
+        was ended is left to the process that resumes the run, which asks git.
+
+        Args:
+            entity_id: Its full identifier.
+            message: Why.
+            operator: Who wants it.
+
+        Raises:
+            UsageError: It has ended already, or the process at work does not answer.
+            TargetBusyError: A living process of another run holds the target of the run.
+            UnknownEntityError: There is no such entity.
+        """
+        request = asking.to_cancel(self.database, self.clock, entity_id, message=message, operator=operator)
+        return self._answer_to(request) or (
+            f"{entity_id} was just landing when its process was ended; `maingate resume {request.run_id}` "
+            "asks git, cancels it unless it has landed, and goes on with the rest"
+        )
+
+    def _answer_to(self, request: Request) -> str | None:
+        """Have a request heard, and say what came of it; None when that is left to whoever resumes the run.
+
+        The process that controls the run hears it. Where there is none, this one does what is asked.
+        """
+        database, run_id = self.database, RunId(request.run_id)
+        answer = asking.await_answer(database, self.clock, request, is_alive=lambda: self.is_alive(run_id))
+        if answer is not None:
+            return answer
+        try:
+            self.take_hold(run_id)
+        except TargetBusyError as error:
+            raise TargetBusyError(f"{error}; the wish stays for whoever goes on with {run_id}") from error
+        self.execute(run_id, is_only_asked=request.entity_id != run_id)
+        return asking.answer_to(database, request)
+
+    def execute(
+        self,
+        run_id: RunId,
+        *,
+        workers: int | None = None,
+        listener: Listener | None = None,
+        budget_usd: float | None = None,
+        is_only_asked: bool = False,
+    ) -> RunState:
+        """Run an admitted run to its end, from wherever it stands.
+
+        Args:
+            run_id: The run.
+            workers: How many gates run at once. Defaults to the setting.
+            listener: Who watches.
+            budget_usd: What its tools may cost, all together, instead of what its plan says.
+            is_only_asked: Whether only to do what is asked of the run, such as cancelling a part of it, and
+                to leave all the rest to be resumed.
+
+        Raises:
+            UsageError: The run has ended.
+            TargetBusyError: A living process holds the target.
+            InterruptedRunError: It was interrupted and can be resumed.
+            OutsideFaultError: Something outside failed; it can be resumed.
+        """
+        if run_id not in self._leases:
+            self.take_hold(run_id)
+        self.clear_up(run_id)
+        try:
+            template = _template(self.settings)
+            around = replace(self._around(run_id, workers), template=template, budget_usd=budget_usd)
+            with _without_collecting():
+                orchestrator = RunOrchestrator(
+                    run_id, around, listener or SilentListener(), is_only_asked=is_only_asked
+                )
+            gc.freeze()  # the picture lives as long as the run; looking through it for garbage is of no use
+            state = asyncio.run(self._held(run_id, orchestrator))
+        finally:
+            gc.unfreeze()
+            self._release(run_id)
+        for warning in self._notify_of_end(run_id):
+            (listener or SilentListener()).notice(warning)
+        return state
+
+    def roll_back(
+        self,
+        patch_ids: Sequence[str],
+        *,
+        label: str,
+        reason: str,
+        operator: str,
+        workers: int | None = None,
+    ) -> Outcome:
+        """Take landed patches of one run back: reverts, gates, landing and ledger; all of it or nothing.
+
+        Args:
+            patch_ids: The patches, by their full ids.
+            label: What is rolled back, for people.
+            reason: Why.
+            operator: Who wants it.
+            workers: How many gates run at once. Defaults to the setting.
+
+        Raises:
+            UsageError: One of them is not on the target, or they belong to several runs or elsewhere.
+            RepositoryError: The target cannot be landed on as it is, or a commit that is needed is gone.
+            TargetBusyError: A living process holds the target.
+            OutsideFaultError: Something outside failed.
+        """
+        run = self._run_of(patch_ids)
+        rollback_id = new_id("rollback")
+        interruption = None
+        with self._at_target(rollback_id, run) as around_of:
+            target = Target(ref=run.target_ref, commit=self.repository.ref_value(run.target_ref) or "")
+            admission.see_to_checkout(self.repository, target, self._left_behind(run.target_ref))
+            self.clear_up()
+            order = Order(
+                id=rollback_id,
+                run_id=run.id,
+                label=label,
+                patches=self._still_there(patch_ids),
+                reason=reason,
+                operator=operator,
+            )
+            around = around_of(workers)
+            if order.patches:
+                outcome = self._rolled_back(order, run, around)
+            else:  # a rollback that was killed has just been finished
+                outcome = self._finished(run, patch_ids)
+            if outcome.end is End.ROLLED_BACK:
+                outcome, interruption = self._compensated(rollback_id, run, outcome, around)
+        said = outcome.reason.message if outcome.reason is not None else reason
+        message = Message(event="rollback", run_id=run.id, state=str(outcome.end), message=f"{label}: {said}")
+        warnings = self._notify(run, message)
+        if interruption is not None:
+            raise interruption
+        return replace(outcome, notes=(*outcome.notes, *warnings))
+
+    def bisect(self, run_id: RunId, old: str, new: str, *, gate: str, workers: int | None = None) -> Search:
+        """Find the patch with which a gate of a run's plan began to fail on the target.
+
+        Args:
+            run_id: The run whose plan has the gate.
+            old: A commit on the target at which it passed.
+            new: A later one at which it fails.
+            gate: Its name.
+            workers: How many gates run at once. Defaults to the setting.
+
+        Raises:
+            UsageError: The plan has no such gate.
+            TargetBusyError: A living process holds the target.
+            OutsideFaultError: Something outside failed.
+        """
+        with self.database.read() as conn:
+            run = runs.get(conn, run_id)
+            streams = workstreams.of_run(conn, run_id)
+        plan = Plan.from_json(run.plan)
+        if gate not in plan.gates:
+            raise UsageError(
+                f"the plan of {run_id} has no gate {gate!r}; it has {', '.join(plan.gates) or 'none'}"
+            )
+        points = bisection.history(self.repository, old, new)
+        holder = f"bisect {new_id('req')}"
+        with self._at_target(holder, run) as around_of:
+            self.clear_up()
+            around = around_of(workers)
+            examination = Examination(run_id, plan, around)
+            work = search(
+                plan,
+                around,
+                examination,
+                gate=gate,
+                points=points,
+                workstream_id=WorkstreamId(streams[0].id),
+                look_into=self._look_into,
+            )
+            return asyncio.run(self._while_renewing(RunId(holder), examination, work))
+
+    def _look_into(self, state: Point) -> list[Point]:
+        """List the states within the landing that made a state of the target; none when it is no landing."""
+        with self.database.read() as conn:
+            mine = workstreams.landed_as(conn, state.commit)
+            if mine is not None:
+                stream = rollback_manager.landed_stream(conn, mine.id)
+                at = self.clock.now()
+                if stream.landing is not Landing.REBASE:
+                    return bisection.inside(self.repository, stream, state.commit, at=at)
+            by_commit = patches.of_commit(conn, state.commit)
+        if len(by_commit) != 1:
+            return []
+        parent = self.repository.read_commit(state.commit).parents[0]
+        before = Point(commit=parent, tree=self.repository.tree_of(parent))
+        return [before, Point(commit=state.commit, tree=state.tree, patch=by_commit[0].id)]
+
+    def drop_patch(self, patch_id: str, *, reason: str, operator: str) -> None:
+        """Give a quarantined patch up.
+
+        Raises:
+            UsageError: It is not in quarantine.
+        """
+        with self.database.write() as conn:
+            row = patches.get(conn, patch_id)
+            overrides.drop_patch(conn, row, message=reason, operator=operator, at=self.clock.now())
+        TransitionLog(self.paths.transitions, self.database).catch_up()
+
+    def approve_patch(self, patch_id: str, *, message: str, operator: str) -> bool:
+        """Note that somebody approves a patch; False when that person had done so before.
+
+        Raises:
+            UsageError: It is decided already what becomes of it.
+        """
+        with self.database.write() as conn:
+            return overrides.approve_patch(
+                conn, patches.get(conn, patch_id), message=message, operator=operator, at=self.clock.now()
+            )
+
+    def override_breaker(self, action: str, tool: str, *, reason: str, operator: str) -> BreakerRow:
+        """Reset (``reset``) or trip (``trip``) the breaker of a tool by hand.
+
+        Raises:
+            UsageError: It is there already.
+        """
+        at, settings = self.clock.now(), self.settings
+        new = Guard(tool=tool, threshold=settings.breaker_threshold, cooldown=settings.breaker_cooldown)
+        with self.database.write() as conn:
+            if action == "reset":
+                overrides.reset_breaker(conn, tool, message=reason, operator=operator, at=at)
+            else:
+                overrides.trip_breaker(conn, tool, new, message=reason, operator=operator, at=at)
+        TransitionLog(self.paths.transitions, self.database).catch_up()
+        with self.database.read() as conn:
+            row = breakers.of_tool(conn, tool)
+        if row is None:
+            raise UnknownEntityError(tool)
+        return row
+
+    def override(self, override: Override, entity_id: str, *, reason: str, operator: str) -> str:
+        """Decide about a task or a workstream by hand, and say what became of it.
+
+        The process that controls the run does it; where there is none, it is done from here, without going on
+        with the rest of the run. A workstream that may have landed already when its process was ended is left
+        to the process that resumes the run, which asks git.
+
+        Args:
+            override: What is decided: ``force-complete``, ``force-fail``, ``reset`` or ``unblock`` about a
+                task, ``fail`` or ``validate`` about a workstream.
+            entity_id: The task or workstream, by its full id.
+            reason: Why.
+            operator: Who wants it.
+
+        Raises:
+            UsageError: The state that it is in does not allow it, or the process at work does not answer.
+            TargetBusyError: A living process of another run holds the target of the run.
+            UnknownEntityError: There is no such entity.
+        """
+        request = asking.to_override(
+            self.database, self.clock, override, entity_id, message=reason, operator=operator
+        )
+        return self._answer_to(request) or (
+            f"{entity_id} was just landing when its process was ended; `maingate resume {request.run_id}` "
+            "asks git, decides it that way unless it has landed, and goes on with the rest"
+        )
+
+    def report(self, run_id: RunId | None = None) -> dict[str, Any]:
+        """Report a run (default: the newest) in the public JSON form, and whether its process is alive."""
+        with self.database.read() as conn:
+            newest = runs.newest(conn) if run_id is None else runs.get(conn, run_id)
+            if newest is None:
+                raise UsageError("there is no run yet; `maingate run PLAN` begins one")
+            return run_report(
+                conn,
+                newest.id,
+                tree_of=self.repository.tree_of,
+                now=self.clock.now(),
+                is_alive=self._is_at_work(conn, newest),
+                patience=Patience.of(self.settings),
+                reviewers=self.settings.policy.reviewers or 0,
+            )
+
+    def close(self) -> None:
+        """Let go of the database and the repository."""
+        for run_id in tuple(self._leases):
+            self._release(run_id)
+        self.database.close()
+        self.repository.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _around(self, holder: RunId, workers: int | None) -> Surroundings:
+        return Surroundings(
+            repository=self.repository,
+            database=self.database,
+            settings=self.settings,
+            clock=self.clock,
+            log=TransitionLog(self.paths.transitions, self.database),
+            slots=self.paths.slots,
+            logs=self.paths.logs,
+            quarantine=self.paths.quarantine,
+            environment=allowed_environment(os.environ, self.settings.env_allow),
+            workers=workers or self.settings.workers,
+            fence=lambda conn: tenure.keep_out(conn, self._leases[holder]),
+        )
+
+    async def _held(self, run_id: RunId, orchestrator: RunOrchestrator) -> RunState:
+        """Run while renewing the hold on the target."""
+        return await self._while_renewing(run_id, orchestrator, orchestrator.run())
+
+    async def _while_renewing(self, holder: RunId, worker: Stoppable, work: Awaitable[Taken]) -> Taken:
+        renewing = asyncio.create_task(self._renew(holder, worker))
+        try:
+            return await work
+        finally:
+            renewing.cancel()
+
+    # -- rolling back ----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _at_target(self, holder: str, run: RunRow) -> Iterator[Callable[[int | None], Surroundings]]:
+        """Hold a run's target for something else than the run; give what makes the surroundings for it."""
+        mine = RunId(holder)
+        with self.database.write() as conn:
+            self._leases[mine] = self._hold(conn, run.repository, run.target_ref, mine)
+        try:
+            yield lambda workers: self._around(mine, workers)
+        finally:
+            self._release(mine)
+
+    def _run_of(self, patch_ids: Sequence[str]) -> RunRow:
+        with self.database.read() as conn:
+            found = {row.run_id for row in patches.get_many(conn, patch_ids).values()}
+            if len(found) != 1:
+                raise UsageError("patches of one run are rolled back at a time, and at least one of them")
+            run = runs.get(conn, found.pop())
+        if run.repository != str(self.repository.git_dir):
+            raise UsageError(f"{run.id} is a run on {run.repository}; run this command there")
+        return run
+
+    def _still_there(self, patch_ids: Sequence[str]) -> list[str]:
+        with self.database.read() as conn:
+            rows = patches.get_many(conn, patch_ids)
+        return [each for each in patch_ids if rows[each].state is not PatchState.ROLLED_BACK]
+
+    def _finished(self, run: RunRow, patch_ids: Sequence[str]) -> Outcome:
+        """Describe the rollback that was finished on behalf of a process that was killed."""
+        with self.database.read() as conn:
+            done = [each for each in intents.rollbacks(conn, run.id) if set(patch_ids) & each.commits.keys()]
+        last = done[-1]
+        commits = {each: last.commits.get(each, "") for each in patch_ids}
+        note = f"rollback {last.id}, whose process had been ended, was finished"
+        return Outcome(
+            end=End.ROLLED_BACK,
+            ref=last.ref,
+            old=last.old or "",
+            new=last.new,
+            commits=commits,
+            notes=(note,),
+        )
+
+    def _rolled_back(self, order: Order, run: RunRow, around: Surroundings) -> Outcome:
+        """Carry a rollback out."""
+        manager = RollbackManager(
+            repository=self.repository,
+            database=self.database,
+            clock=self.clock,
+            fence=around.fence,
+            judge=lambda gates, result: self._judged(order.id, run, gates, result, around),
+        )
+        try:
+            return manager.roll_back(order)
+        finally:
+            TransitionLog(self.paths.transitions, self.database).catch_up()
+
+    def _compensated(
+        self, holder: str, run: RunRow, outcome: Outcome, around: Surroundings
+    ) -> tuple[Outcome, InterruptedRunError | None]:
+        """Run the `on_rollback` commands that are owed; whatever comes of them, the rollback stands."""
+        with self.database.read() as conn:
+            wanted = compensation.owed(conn, run)
+        if not wanted:
+            return outcome, None
+        head = self.repository.ref_value(run.target_ref) or outcome.new
+        tip = Tip(commit=head, tree=self.repository.tree_of(head))
+        again = "the same `maingate rollback` again runs those that are not on record"
+        examination = Examination(
+            RunId(run.id),
+            Plan.from_json(run.plan),
+            around,
+            interrupted=f"the rollback stands, its on_rollback commands were interrupted; {again}",
+        )
+        work = compensation.compensate(wanted, examination=examination, around=around, tip=tip)
+        interruption, failures = None, []
+        try:
+            failures = asyncio.run(self._while_renewing(RunId(holder), examination, work))
+        except InterruptedRunError as error:
+            interruption = error
+        except OutsideFaultError as error:
+            failures = [f"not every on_rollback command could be run: {error}; {again}"]
+        told = replace(outcome, failures=tuple(failures), notes=(*outcome.notes, *failures))
+        return told, interruption
+
+    # -- telling ---------------------------------------------------------------------------------------------
+
+    def _notify_of_end(self, run_id: RunId) -> list[str]:
+        """Have it told that a run ended in trouble; says what failed with that."""
+        try:
+            with self.database.read() as conn:
+                run = runs.get(conn, run_id)
+                message = trouble(conn, run_id) if run.plan.get("notify") else None
+        except DatabaseError as error:
+            return [f"whether anybody is to be notified could not be read: {error}"]
+        return [] if message is None else self._notify(run, message)
+
+    def _notify(self, run: RunRow, message: Message) -> list[str]:
+        """Run a plan's `notify` commands; what fails is on record as a warning, and returned."""
+        commands = Plan.from_json(run.plan).notify
+        if not commands:
+            return []
+        environment = allowed_environment(os.environ, self.settings.env_allow)
+        try:
+            said = notify(commands, message, root=self.repository.root, environment=environment)
+            warnings = [f"{each}; that changes nothing else" for each in said]
+            with self.database.write() as conn:
+                for text in warnings:
+                    events.record(conn, self._warning(run, text))
+        except (OSError, OutsideFaultError) as error:
+            warnings = [f"the notify commands could not be run or recorded: {error}"]
+        return warnings
+
+    def _warning(self, run: RunRow, text: str) -> Event:
+        return Event(
+            event_id=EventId(new_id("evt")),
+            timestamp=self.clock.now(),
+            event_type="warning",
+            severity=Severity.WARNING,
+            entity_type="run",
+            entity_id=run.id,
+            reason={"message": text},
+            run_id=run.id,
+        )
+
+    # -- judging and settling --------------------------------------------------------------------------------
+
+    def _judged(
+        self, holder: str, run: RunRow, gates: Sequence[str], result: Reverted, around: Surroundings
+    ) -> Reason | None:
+        """Let gates judge a rollback's result; None when they pass."""
+        if not gates:
+            return None
+        with self.database.read() as conn:
+            streams = workstreams.of_run(conn, run.id)
+        subject = Subject(label="the rolled back result", workstream_id=WorkstreamId(streams[0].id))
+        tip = Tip(commit=result.new, tree=result.tree)
+        onto = Tip(commit=result.old, tree=self.repository.tree_of(result.old))
+        examination = Examination(RunId(run.id), Plan.from_json(run.plan), around)
+        work = examination.judge(subject, gates, tip=tip, onto=onto)
+        judgement = asyncio.run(self._while_renewing(RunId(holder), examination, work))
+        return None if judgement.opinion is Opinion.PASSED else judgement.reason
+
+    def _settle_rollbacks(self) -> None:
+        """Finish, or give up, the rollbacks whose processes were ended, where nobody holds the target."""
+        with self.database.read() as conn:
+            pending = intents.pending_rollbacks(conn)
+            here = {run.id for run in self._mine(conn, pending)}
+            waiting = [each for each in pending if each.run_id in here]
+        for intent in waiting:
+            key = tenure.key_of(str(self.repository.git_dir), intent.ref)
+            with self.database.write() as conn:
+                is_mine = any(lease.key == key for lease in self._leases.values())
+                present = leases.of_key(conn, key)
+                if not is_mine and present is not None and tenure.is_held(present, self.clock.now()):
+                    continue
+                if any(each.id == intent.id for each in intents.pending_rollbacks(conn)):
+                    rollback_manager.settle(conn, self.repository, intent, self.clock)
+
+    def _mine(self, conn: Connection, waiting: Sequence[Intent]) -> list[RunRow]:
+        found = runs.get_many(conn, [each.run_id for each in waiting]).values()
+        return [run for run in found if run.repository == str(self.repository.git_dir)]
+
+    async def _renew(self, run_id: RunId, orchestrator: Stoppable) -> None:
+        """Renew the lease again and again; a database that is busy is given as long as the lease lasts."""
+        renewed_at = self.clock.monotonic()
+        while (lease := self._leases.get(run_id)) is not None:
+            await asyncio.sleep(tenure.LEASE_TIME.total_seconds() / 4)
+            try:
+                renewed = await asyncio.to_thread(self._renewed, lease)
+            except DatabaseError as error:
+                if self.clock.monotonic() - renewed_at > tenure.LEASE_TIME.total_seconds():
+                    orchestrator.give_up(error)
+                    return
+                continue
+            if renewed is None:
+                orchestrator.give_up(
+                    LeaseLostError(f"the hold on the target was lost to another process: {lease.key}")
+                )
+                return
+            self._leases[run_id], renewed_at = renewed, self.clock.monotonic()
+
+    def _renewed(self, lease: Lease) -> Lease | None:
+        with self.database.write() as conn:
+            return leases.renew(conn, lease, now=self.clock.now(), ttl=tenure.LEASE_TIME)
+
+    def _hold(self, conn: Connection, git_dir: str, ref: str, run_id: RunId) -> Lease:
+        return tenure.hold(conn, tenure.key_of(git_dir, ref), holder=run_id, now=self.clock.now())
+
+    def _is_at_work(self, conn: Connection, run: RunRow) -> bool:
+        lease = leases.of_key(conn, tenure.key_of(run.repository, run.target_ref))
+        return lease is not None and lease.holder == run.id and tenure.is_held(lease, self.clock.now())
+
+    def _is_examined(self, conn: Connection, run: RunRow) -> bool:
+        """Tell whether something else than a run holds a run's target, which may run gates of it."""
+        lease = leases.of_key(conn, tenure.key_of(run.repository, run.target_ref))
+        is_run = lease is None or lease.holder.startswith("run_")
+        return lease is not None and not is_run and tenure.is_held(lease, self.clock.now())
+
+    def clear_up(self, run_id: RunId | None = None) -> None:
+        """End what killed processes have left, and put on record and in the log what they could not.
+
+        Args:
+            run_id: A run that this process has just taken hold of: nothing of it can be under way.
+        """
+
+        def is_abandoned(conn: Connection, run: str) -> bool:
+            row = runs.get(conn, run)
+            return run == run_id or not (self._is_at_work(conn, row) or self._is_examined(conn, row))
+
+        rescue(
+            self.database,
+            clock=self.clock,
+            host=socket.gethostname(),
+            recovery_window=self.settings.recovery_window,
+            is_abandoned=is_abandoned,
+        )
+        if run_id is not None:
+            self.repository.unlock(f"{PRIVATE_REFS}{run_id}/")
+        self._settle_rollbacks()
+        remove_abandoned()
+        TransitionLog(self.paths.transitions, self.database).catch_up()
+        evidence.keep_missing(self.database, self.paths.quarantine, repository=str(self.repository.git_dir))
+
+    def _release(self, run_id: RunId) -> None:
+        lease = self._leases.pop(run_id, None)
+        if lease is not None:
+            with self.database.write() as conn:
+                leases.release(conn, lease)
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Make much that stays: looking through it for garbage meanwhile, again and again, is of no use."""
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_on:
+            gc.enable()
+
+
+def _when_free(take: Callable[[], Taken], wait: Wait | None) -> Taken:
+    """Take something that needs a target, as soon as no living process holds it any more."""
+    while True:
+        try:
+            return take()
+        except TargetBusyError as error:
+            if wait is None:
+                raise
+            wait(error)
+
+
+def _paths(repository: Repository, settings: Settings) -> StatePaths:
+    root = repository.root / ("maingate" if repository.is_bare else ".maingate")
+    name = hashlib.sha256(str(repository.git_dir).encode(errors="surrogateescape")).hexdigest()[:16]
+    return StatePaths(root=root, slots=_cache(settings, os.environ) / "worktrees" / name)
+
+
+def _template(settings: Settings) -> str | None:
+    """Read how tools are told what was wrong.
+
+    Raises:
+        UsageError: There is no such file, or it is no template.
+    """
+    if settings.prompt_template is None:
+        return None
+    try:
+        text = settings.prompt_template.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"prompt_template: {settings.prompt_template} cannot be read: {error}") from error
+    if (fault := fault_of_template(text)) is not None:
+        raise UsageError(f"prompt_template: {settings.prompt_template}: {fault}")
+    return text
+
+
+def _cache(settings: Settings, environ: Mapping[str, str]) -> Path:
+    if settings.cache_dir is not None:
+        return settings.cache_dir
+    base = environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "maingate"
+
+
+def _make_state(repository: Repository, paths: StatePaths) -> None:
+    """Make the state folder and keep git from seeing it."""
+    try:
+        paths.root.mkdir(parents=True, exist_ok=True)
+        paths.logs.mkdir(exist_ok=True)
+        if repository.is_bare:
+            return
+        exclude = repository.git_dir / "info" / "exclude"
+        lines = exclude.read_text(errors="surrogateescape").splitlines() if exclude.exists() else []
+        if "/.maingate/" not in lines:
+            exclude.parent.mkdir(exist_ok=True)
+            with exclude.open("a") as file:
+                file.write(("\n" if lines and lines[-1] else "") + "/.maingate/\n")
+    except OSError as error:
+        raise OutsideFaultError(f"the state folder {paths.root} cannot be made: {error}") from error

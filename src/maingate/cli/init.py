@@ -1,0 +1,92 @@
+"""``maingate init``: a commented ``maingate.toml`` and an example plan that can be run as it is."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from maingate.errors import OutsideFaultError, UsageError
+
+PLAN_NAME: Final = "maingate-plan.yaml"
+
+PLAN: Final = """\
+# An example plan: it lands one small file. Check it with `maingate plan check maingate-plan.yaml`,
+# run it with `maingate run maingate-plan.yaml`. The whole format: `maingate plan schema`.
+maingate: 1
+name: say hello
+# target: main               # the branch to land on; default: the one checked out
+# landing: merge             # or squash, or rebase
+policy:                      # may only tighten what maingate.toml sets
+  max_files: 20
+gates:                       # commands that must pass before anything lands
+  greets: {run: "grep -q Hello maingate-hello.txt", timeout: 1m}
+  # unit: {type: UNIT, run: "pytest -q", needs: [greets], timeout: 10m}
+workstreams:                 # each lands as a whole or not at all
+  hello:
+    title: Say hello
+    tasks:                   # each is one patch, applied in this order
+      greet:
+        patch: maingate-plan.patches/0001-hello.patch
+        scope: ["/maingate-hello.txt"]
+        message: "Say hello"
+"""
+
+PATCH: Final = """\
+diff --git a/maingate-hello.txt b/maingate-hello.txt
+new file mode 100644
+index 0000000000000000000000000000000000000000..10ddd4e089a4af95d7eaf7b1cfe9134ca5506b7a
+--- /dev/null
++++ b/maingate-hello.txt
+@@ -0,0 +1 @@
++Hello from Maingate.
+"""
+
+
+def init() -> None:
+    """Write a commented `maingate.toml` and an example plan into the repository.
+
+    Files that are there already are left as they are.
+    """
+    from maingate.plan.location import enclosing_root
+
+    root = enclosing_root([Path.cwd()])
+    if root is None or not (root / ".git").exists():
+        raise UsageError(
+            f"{Path.cwd()} is not in the work tree of a git repository; run `git init` or go into one"
+        )
+    files = _files()
+    there = [name for name in files if (root / name).exists() or (root / name).is_symlink()]
+    if len(there) == len(files):
+        raise UsageError(
+            f"nothing to write: {root} has {', '.join(there)} already, and files are never overwritten"
+        )
+    for name in there:
+        print(f"left as it is: {root / name}")
+    for name, text in files.items():
+        if name not in there:
+            _write(root / name, text)
+            print(f"wrote {root / name}")
+    print(f"next: maingate plan check {os.path.relpath(root / PLAN_NAME)}")
+
+
+def _files() -> Mapping[str, str]:
+    from maingate.settings.loader import FILE_NAME
+    from maingate.settings.reference import commented_toml
+
+    return {
+        FILE_NAME: commented_toml(),
+        PLAN_NAME: PLAN,
+        "maingate-plan.patches/0001-hello.patch": PATCH,
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a new file; one that appeared since is refused by the system."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise UsageError(f"{path} is there already and is not overwritten") from error
+    except OSError as error:
+        raise OutsideFaultError(f"{path} could not be written: {error.strerror}") from error

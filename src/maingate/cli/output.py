@@ -1,0 +1,277 @@
+"""What commands print: text that outsiders' bytes cannot break, tables, JSON, and errors as one paragraph.
+
+Patches, file names, messages and gate output come from outside. Everything of that kind goes through
+:func:`safe` before it reaches a terminal: control characters, escape sequences and text-direction marks are
+shown as escapes instead of being obeyed. Consoles made here do not interpret markup.
+"""
+
+import json
+import os
+import sys
+import textwrap
+import unicodedata
+from datetime import datetime
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from maingate.events import iso_millis
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from maingate.reasons import Reason
+
+NARROW: Final = 110
+"""Below as many columns, lists leave out what their commands do not need: ids and years."""
+STACKED: Final = 60
+"""Below as many columns, a table that does not fit gives each row lines of its own."""
+LEAST_ROOM: Final = 24
+"""Columns that text needs at least to be readable in a table."""
+PIPE_WIDTH: Final = 160
+"""Columns assumed where no terminal says how wide it is; tables shrink to their content."""
+
+STATE_STYLES: Final[dict[str, str]] = {
+    "succeeded": "green",
+    "completed": "green",
+    "committed": "green",
+    "verified": "green",
+    "PASSED": "green",
+    "running": "cyan",
+    "executing": "cyan",
+    "validating": "cyan",
+    "applied": "cyan",
+    "RUNNING": "cyan",
+    "retrying": "yellow",
+    "stuck": "yellow",
+    "skipped": "yellow",
+    "lost": "yellow",
+    "blocked": "yellow",
+    "dropped": "yellow",
+    "apply_failed": "yellow",
+    "rolled_back": "yellow",
+    "BLOCKED": "yellow",
+    "canceled": "yellow",
+    "cancelled": "yellow",
+    "failed": "red",
+    "quarantined": "red",
+    "FAILED": "red",
+}
+"""How a state is coloured where there are colours."""
+
+SYMBOLS: Final[dict[str, str]] = {
+    "completed": "✔",
+    "succeeded": "✔",
+    "committed": "✔",
+    "failed": "✘",
+    "quarantined": "✘",
+    "executing": "●",
+    "validating": "◆",
+    "running": "●",
+    "skipped": "○",
+    "cancelled": "○",
+    "canceled": "○",
+    "dropped": "○",
+    "retrying": "↻",
+    "stuck": "⚠",
+}
+"""What stands for a state at the beginning of a line."""
+
+_WRAPPER: Final = textwrap.TextWrapper(
+    width=100, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
+)
+_FIRST_BYTE: Final = 0xDC80
+"""How Python writes the byte 0x80 of a name that is not UTF-8 (a lone surrogate)."""
+_HIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def safe(text: str | bytes, *, keep_newlines: bool = False) -> str:
+    r"""Make text from outside harmless to print.
+
+    Args:
+        text: Anything; bytes are read as UTF-8, and what is not UTF-8 is shown as ``\xNN``.
+        keep_newlines: Let line ends and tabs through, for text that is shown as lines.
+
+    Returns:
+        The text with every character that a terminal would obey or hide written as an escape.
+    """
+    shown = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
+    if shown.isascii() and shown.isprintable():
+        return shown
+    let_through = "\n\t" if keep_newlines else ""
+    return "".join(c if c in let_through or _is_harmless(c) else _escape(c) for c in shown)
+
+
+def _is_harmless(character: str) -> bool:
+    return unicodedata.category(character) not in _HIDDEN_CATEGORIES
+
+
+def _escape(character: str) -> str:
+    named = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    code = ord(character)
+    if _FIRST_BYTE <= code <= _FIRST_BYTE + 0x7F:
+        code -= _FIRST_BYTE - 0x80
+    return named.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}")  # noqa: PLR2004
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """Make a console for standard output (or error) that interprets no markup."""
+    from rich.console import Console
+
+    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = PIPE_WIDTH
+    return made
+
+
+def is_narrow(out: "Console") -> bool:
+    """Tell whether a list must do without its widest columns to stay readable."""
+    return out.width < NARROW
+
+
+def table(*columns: str, wide: str | None = None) -> "Table":
+    """Make an empty table with a plain header and no lines.
+
+    Args:
+        columns: The headings.
+        wide: The heading of the column whose text may wrap; the others keep to one line.
+    """
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in columns:
+        made.add_column(heading, overflow="fold", no_wrap=heading != wide)
+    return made
+
+
+def print_table(out: "Console", grid: "Table") -> None:
+    """Print a table; where its lines do not fit, each row as lines of its own, so that nothing is cropped.
+
+    What keeps to one line (commands, ids, times) then stands on a line that the terminal may continue, and
+    the column that may wrap on indented lines below it.
+    """
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    columns = [[column.header, *column.cells] for column in grid.columns]
+    needs = [max(cell_len(str(cell)) for cell in cells) for cells in columns]
+    wide = max((n for n, column in enumerate(grid.columns) if not column.no_wrap), default=None)
+    whole = sum(needs) + 2 * (len(needs) - 1)
+    room = out.width if wide is None else out.width - whole + needs[wide]
+    if whole <= out.width or (wide is not None and out.width >= STACKED and room >= LEAST_ROOM):
+        out.print(grid)
+        return
+    rows = list(zip(*columns, strict=True))
+    for cells in rows if grid.show_header else rows[1:]:
+        kept = [cell for n, cell in enumerate(cells) if n != wide and str(cell).strip()]
+        line = Text("  ").join(cell if isinstance(cell, Text) else Text(str(cell)) for cell in kept)
+        if cells is rows[0]:
+            line.stylize("bold")
+        out.print(line, soft_wrap=True)
+        if wide is not None and str(cells[wide]) and cells is not rows[0]:
+            print_indented(out, str(cells[wide]))
+
+
+def print_indented(out: "Console", text: str) -> None:
+    """Print text that may wrap, a little further right than what it belongs to."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    out.print(Padding(Text(text, overflow="fold"), (0, 0, 0, 4)))
+
+
+def print_commands(out: "Console", hints: "Sequence[tuple[str, str]]") -> None:
+    """Print commands, never cropped, each with what it tells: beside it where there is room, else below."""
+    longest = max(len(command) for command, _ in hints)
+    fits = 2 + longest + 2 + max(len(tells) for _, tells in hints) <= out.width
+    for command, tells in hints:
+        out.print(f"  {command:<{longest}}  {tells}" if fits else f"  {command}", soft_wrap=True)
+        if not fits:
+            print_indented(out, tells)
+
+
+def print_more(out: "Console", more: int, *, limit: str = "--limit") -> None:
+    """Say that a list was cut, by how much, and which option lists more; nothing when it was not."""
+    if more > 0:
+        out.print(f"… {more} more, {limit}", style="dim")
+
+
+def print_json(value: Any) -> None:
+    """Print exactly one JSON document; plain ASCII, so that any terminal and any pipe takes it."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_as_json) + "\n")
+    sys.stdout.flush()
+
+
+def print_json_line(value: Any) -> None:
+    """Print one JSON document on one line and hand it on at once."""
+    sys.stdout.write(json.dumps(value, separators=(",", ":"), default=_as_json) + "\n")
+    sys.stdout.flush()
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso_millis(value)
+    if isinstance(value, bytes):
+        return safe(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def local_time(at: datetime) -> str:
+    """Write a moment for people: local time, such as ``2026-01-31 13:00:00``."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def short_time(at: datetime) -> str:
+    """Write a moment for people who know which year it is: local time, such as ``01-31 13:00:00``."""
+    return f"{at.astimezone():%m-%d %H:%M:%S}"
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time for people: ``4.2s``, ``1m05s``, ``2h03m``."""
+    if seconds < 59.95:  # noqa: PLR2004
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s"
+
+
+def size(number: int) -> str:
+    """Write a number of bytes for people, in powers of 1024: ``512 B``, ``1.4 MiB``."""
+    if number < 1024:  # noqa: PLR2004
+        return f"{number} B"
+    amount = float(number)
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        amount /= 1024
+        if amount < 999.95 or unit == "TiB":  # noqa: PLR2004
+            break
+    return f"{amount:.1f} {unit}"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Write a number with its noun: ``1 patch``, ``2 patches``."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def reason_line(reason: "Reason | Mapping[str, Any] | None") -> str:
+    """Write a reason as ``code: message``, safe to print; empty when there is none.
+
+    What people decide has a message and no code; whatever else is missing is left out, too.
+    """
+    if reason is None:
+        return ""
+    value = reason if not hasattr(reason, "as_json") else reason.as_json()
+    return ": ".join(safe(str(value[part])) for part in ("code", "message") if value.get(part))
+
+
+def fail(message: str, *, stream: IO[str] | None = None) -> None:
+    """Print one paragraph about what went wrong on standard error, wrapped where it is prose.
+
+    Args:
+        message: What happened; its own line ends are kept (a plan's problems are one per line).
+        stream: Where to, if not standard error.
+    """
+    lines = safe(message, keep_newlines=True).splitlines() or [""]
+    first, *others = lines
+    wrapped = _WRAPPER.wrap(f"maingate: {first}")
+    print("\n".join([*wrapped, *(f"  {line}" for line in others)]), file=stream or sys.stderr)

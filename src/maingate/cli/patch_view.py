@@ -1,0 +1,253 @@
+"""A patch as programs and as people see it: its ledger entry, what the gates said, and its history."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from maingate.cli.output import (
+    STATE_STYLES,
+    count,
+    duration,
+    local_time,
+    print_commands,
+    print_table,
+    safe,
+    table,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+    from sqlalchemy import Connection
+
+    from maingate.bootstrap import Maingate
+    from maingate.db.dao.gates import GateRow
+    from maingate.db.dao.patches import PatchRow
+    from maingate.events import Event
+
+
+_HAPPENED: Final = {"patch_approved": "approved", "manual_override": "override"}
+"""What people are told of what is no change of state, where its type would not do."""
+
+
+def task_names(conn: "Connection", rows: Sequence["PatchRow"]) -> Mapping[str, str]:
+    """Give each patch's task its full name, by task id."""
+    from maingate.db.dao import tasks, workstreams
+
+    of_tasks = tasks.get_many(conn, {row.task_id for row in rows})
+    streams = workstreams.get_many(conn, {row.workstream_id for row in rows})
+    return {str(id_): f"{streams[task.workstream_id].name}/{task.name}" for id_, task in of_tasks.items()}
+
+
+def patch_json(row: "PatchRow", task: str) -> dict[str, Any]:
+    """Give a ledger entry in the public JSON form.
+
+    Args:
+        row: The entry.
+        task: The full name of its task.
+    """
+    reason = row.quarantine_reason or row.reason
+    return {
+        "id": row.id,
+        "run_id": row.run_id,
+        "task": task,
+        "task_id": row.task_id,
+        "state": str(row.state),
+        "reason": None if reason is None else reason.as_json(),
+        "summary": row.summary,
+        "scope": {
+            "files": row.files,
+            "insertions": row.insertions,
+            "deletions": row.deletions,
+            "hunks": row.hunks,
+        },
+        "paths": list(row.paths),
+        "repairs": list(row.repairs),
+        "method": row.method,
+        "base_ref": row.base_ref,
+        "base_commit": row.base_commit,
+        "commit": row.commit,
+        "tree": row.tree,
+        "origin": dict(row.origin),
+        "replaces": row.replaces,
+        "created_at": row.created_at,
+        "committed_at": row.committed_at,
+    }
+
+
+def described(conn: "Connection", maingate: "Maingate", row: "PatchRow") -> dict[str, Any]:
+    """Give all that is known of a patch: its entry, its gates with their output, and its history."""
+    from maingate.db.dao import events, gates
+
+    names = task_names(conn, [row])
+    kept = maingate.paths.quarantine / f"{row.id}.patch"
+    judged = [*gates.of_patch(conn, row.id), *gates.of_workstream(conn, row.workstream_id)]
+    mine = {gate.id: gate for gate in judged if gate.patch_id in (None, row.id)}
+    without = _trees_without(conn, maingate, row)
+    return {
+        **patch_json(row, names[row.task_id]),
+        "quarantine_file": str(kept) if row.state == "quarantined" and kept.exists() else None,
+        "gates": [_gate_json(gate, maingate.paths.logs, without) for gate in mine.values()],
+        "history": [history_json(event) for event in events.query(conn, entity=row.id)],
+    }
+
+
+def _trees_without(conn: "Connection", maingate: "Maingate", row: "PatchRow") -> set[str | None]:
+    """Give the trees that a gate judged to see whether it fails without this patch too."""
+    from maingate.db.dao import patches, runs, workstreams
+
+    run, tree_of = runs.get(conn, row.run_id), maingate.repository.tree_of
+    others = [stream for stream in workstreams.of_run(conn, row.run_id) if stream.id != row.workstream_id]
+    before = [commit for commit in (run.old_head, *(other.landed_commit for other in others)) if commit]
+    ahead = [patch for patch in patches.of_run(conn, row.run_id) if patch.workstream_id == row.workstream_id]
+    return {tree_of(commit) for commit in before} | {patch.tree for patch in ahead if patch.id != row.id}
+
+
+def _gate_json(gate: "GateRow", logs: Path, without: set[str | None]) -> dict[str, Any]:
+    on_result = "base" if gate.tree in without else "merged result"
+    return {
+        "id": gate.id,
+        "name": gate.name,
+        "type": gate.type,
+        "judged": "patch" if gate.patch_id is not None else on_result,
+        "state": str(gate.state),
+        "exit_code": gate.exit_code,
+        "seconds": None if gate.duration_ms is None else gate.duration_ms / 1000,
+        "attempts": gate.attempts,
+        "is_flaky": gate.is_flaky,
+        "is_lost": gate.is_lost,
+        "fault": gate.fault,
+        "tree": gate.tree,
+        "log": str(logs / gate.log_path) if gate.log_path else None,
+        "output": gate.output,
+    }
+
+
+def history_json(event: "Event") -> dict[str, Any]:
+    """Give a change of state, or what somebody decided, in the public JSON form of histories."""
+    return {
+        "at": event.timestamp,
+        "type": event.event_type,
+        "from": event.from_state,
+        "to": event.to_state,
+        "trigger": event.trigger,
+        "operator": event.operator,
+        "reason": None if event.reason is None else dict(event.reason),
+    }
+
+
+def print_patch(out: "Console", shown: Mapping[str, Any]) -> None:
+    """Print what :func:`described` gave."""
+    print_heading(out, shown["id"], shown["state"], shown["task"])
+    if shown["summary"] not in ("", shown["task"]):
+        out.print(f"  {safe(shown['summary'])}")
+    print_reason(out, shown["reason"])
+    out.print()
+    print_facts(out, _facts(shown))
+    _print_gates(out, shown["gates"])
+    print_history(out, shown["history"])
+    out.print()
+    print_commands(out, [(f"maingate patch diff {shown['id']}", "the diff itself")])
+
+
+def print_heading(out: "Console", name: str, state: str, more: str) -> None:
+    """Print the line that names what is shown, with its state."""
+    from rich.text import Text
+
+    out.print(Text.assemble((safe(name), "bold"), "  ", state_text(state), f"  {safe(more)}"), soft_wrap=True)
+
+
+def print_reason(out: "Console", reason: Mapping[str, Any] | None) -> None:
+    """Print why something is in its state; nothing where there is no reason."""
+    from rich.text import Text
+
+    if reason:
+        out.print()
+        out.print(Text(f"{reason['code']}: ", style="red").append(safe(reason["message"]), style="default"))
+
+
+def print_facts(out: "Console", facts: Mapping[str, str], *, indent: int = 2) -> None:
+    """Print facts, each after its name; those that are empty are left out, lines stand below each other."""
+    for name, value in facts.items():
+        for heading, line in zip(chain([name], repeat("")), value.splitlines(), strict=False):
+            out.print(f"{'':{indent}}{heading:<10}{line}", soft_wrap=True)
+
+
+def _facts(shown: Mapping[str, Any]) -> dict[str, str]:
+    scope = shown["scope"]
+    lines = f"+{scope['insertions']} -{scope['deletions']}"
+    return {
+        "run": shown["run_id"],
+        "change": f"{count(scope['files'], 'file')}, {lines}, {count(scope['hunks'], 'hunk')}",
+        "paths": "\n".join(safe(path) for path in shown["paths"]),
+        "repaired": "\n".join(safe(repair) for repair in shown["repairs"]),
+        "applied": safe(shown["method"] or ""),
+        "base": shown["base_commit"],
+        "commit": shown["commit"] or "",
+        "kept in": safe(shown["quarantine_file"] or ""),
+    }
+
+
+def _print_gates(out: "Console", gates: Sequence[Mapping[str, Any]]) -> None:
+    if not gates:
+        return
+    out.print()
+    grid = table("  gate", "judged", "state", "exit", "took")
+    for gate in gates:
+        took = "-" if gate["seconds"] is None else duration(gate["seconds"])
+        state = state_text("lost" if gate["is_lost"] else gate["state"]).append(_tries(gate), style="yellow")
+        code = "-" if gate["exit_code"] is None or gate["is_lost"] else str(gate["exit_code"])
+        grid.add_row(f"  {safe(gate['name'])}", gate["judged"], state, code, took)
+    print_table(out, grid)
+    for gate in gates:
+        if gate["state"] == "FAILED" and gate["output"] and not gate["is_lost"]:
+            out.print()
+            out.print(f"  output of gate {safe(gate['name'])} on the {gate['judged']}:", style="bold")
+            print_excerpt(out, gate["output"])
+            if gate["log"]:
+                out.print(f"  all of it: {safe(gate['log'])}", soft_wrap=True)
+
+
+def _tries(gate: Mapping[str, Any]) -> str:
+    if gate["is_flaky"]:
+        return f" flaky, {gate['attempts']} tries"
+    return f" {gate['attempts']} times" if gate["attempts"] > 1 else ""
+
+
+def print_excerpt(out: "Console", output: str) -> None:
+    """Print output from outside, line by line, apart from what is said about it."""
+    for line in safe(output, keep_newlines=True).rstrip().splitlines():
+        out.print(f"  │ {line}", soft_wrap=True)
+
+
+def print_history(out: "Console", history: Sequence[Mapping[str, Any]]) -> None:
+    """Print changes of state and what people decided, oldest first; of the latter also why."""
+    out.print()
+    moved = {(step["at"], step["operator"]) for step in history if step["to"] and step["operator"]}
+    why = ["why"] if any(_why(step) for step in history) else []
+    grid = table("  when", "state", "by", *why, wide="why")
+    for step in history:
+        operator, trigger = step["operator"], safe(step["trigger"] or "")
+        if step["to"] is None and (step["at"], operator) in moved:
+            continue  # the change of state that it made says the same
+        by = trigger if not operator else f"{trigger} ({safe(operator)})" if trigger else safe(operator)
+        state = step["to"] or _HAPPENED.get(step["type"], step["type"])
+        cells = f"  {local_time(step['at'])}", state_text(safe(state)), by
+        grid.add_row(*cells, *([_why(step)] if why else []))
+    print_table(out, grid)
+
+
+def _why(step: Mapping[str, Any]) -> str:
+    """Say why somebody decided something; why the rest happened is said elsewhere."""
+    if step["to"] is not None and not step["operator"]:
+        return ""
+    said = str((step["reason"] or {}).get("message") or "")
+    return safe(said.removeprefix(f"{step['operator']}: "))
+
+
+def state_text(state: str) -> "Text":
+    """Give a state in its colour."""
+    from rich.text import Text
+
+    return Text(str(state), style=STATE_STYLES.get(state, ""))

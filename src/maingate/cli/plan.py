@@ -1,0 +1,134 @@
+"""``maingate plan``: check a plan, show the format's JSON Schema, and make plans from other tools' files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from maingate.cli.output import count, print_json, safe
+from maingate.cli.plan_import import app as import_app
+from maingate.errors import ProblemsError
+
+if TYPE_CHECKING:
+    from maingate.plan.loader import LoadedPlan
+    from maingate.plan.model import Plan, WorkstreamPlan
+
+app = typer.Typer(help="Check, describe and import plans.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
+
+_SHOWN = 10
+"""How many pairs of tasks are listed that will not work side by side."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The plan, YAML or JSON.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell everything that is wrong with a plan, or what it will do."""
+    from maingate.plan.loader import load_plan
+
+    try:
+        loaded = load_plan(file)
+    except ProblemsError as error:
+        if not as_json:
+            raise
+        print_json({"ok": False, "file": str(file), "problems": _problems(error)})
+        raise typer.Exit(2) from error
+    if as_json:
+        print_json({"ok": True, "file": str(file), "problems": [], "plan": _summary(loaded)})
+    else:
+        print("\n".join(_lines(loaded)))
+
+
+@app.command()
+def schema(
+    *, _as_json: Annotated[bool, typer.Option("--json", help="The same: a schema is JSON anyway.")] = False
+) -> None:
+    """Print the JSON Schema of plan files."""
+    from maingate.plan.schema import plan_schema
+
+    print_json(plan_schema())
+
+
+def _problems(error: ProblemsError) -> list[dict[str, Any]]:
+    return [
+        {"file": problem.file, "line": problem.line, "message": problem.message, "hint": problem.hint}
+        for problem in error.problems
+    ]
+
+
+def _summary(loaded: "LoadedPlan") -> dict[str, Any]:
+    from maingate.plan.scopes import overlapping
+
+    plan = loaded.plan
+    return {
+        "name": plan.name,
+        "target": plan.target,
+        "landing": str(plan.landing),
+        "gates": list(plan.gates),
+        "workstreams": [
+            {
+                "name": name,
+                "needs": list(plan.workstreams[name].needs),
+                "gates": plan.landing_gates(name),
+                "tasks": [
+                    {
+                        "name": task,
+                        "kind": str(workstream.tasks[task].kind),
+                        "gates": plan.task_gates(name, task),
+                    }
+                    for task in workstream.task_order()
+                ],
+            }
+            for name, workstream in _in_order(loaded)
+        ],
+        "serial": [["/".join(task) for task in pair] for pair in overlapping(plan)],
+    }
+
+
+def _lines(loaded: "LoadedPlan") -> list[str]:
+    plan = loaded.plan
+    tasks = sum(len(workstream.tasks) for workstream in plan.workstreams.values())
+    counts = (
+        count(len(plan.workstreams), "workstream"),
+        count(tasks, "task"),
+        count(len(plan.gates), "gate"),
+        count(len(plan.tools), "tool"),
+    )
+    where = plan.target or "the branch checked out"
+    lines = [
+        f"ok: {loaded.path}: {safe(plan.name)}",
+        f"  {', '.join(counts)}; lands on {safe(where)} ({plan.landing})",
+    ]
+    if loaded.root is None:
+        lines.append("  no repository is around the plan or here: name it with `repo`, or go there to run it")
+    for number, (name, workstream) in enumerate(_in_order(loaded), start=1):
+        needs = f", after {', '.join(workstream.needs)}" if workstream.needs else ""
+        gates = ", ".join(plan.landing_gates(name)) or "none"
+        lines.append(
+            f"  {number}. {name}: {count(len(workstream.tasks), 'task')}{needs}; gates to land: {gates}"
+        )
+    return [*lines, *_serial(plan)]
+
+
+def _serial(plan: "Plan") -> list[str]:
+    """Say which tasks will wait for each other because their tools may write the same paths."""
+    from maingate.plan.scopes import overlapping
+
+    pairs = overlapping(plan)
+    if not pairs:
+        return []
+    shown = [f"    {'/'.join(one)} and {'/'.join(other)}" for one, other in pairs[:_SHOWN]]
+    if len(pairs) > _SHOWN:
+        shown.append(f"    and {len(pairs) - _SHOWN} more")
+    return [
+        "  not side by side, as their tools may write the same paths (`scope`, `overlap: allow`):",
+        *shown,
+    ]
+
+
+def _in_order(loaded: "LoadedPlan") -> list[tuple[str, "WorkstreamPlan"]]:
+    return [(name, loaded.plan.workstreams[name]) for name in loaded.plan.workstream_order()]

@@ -1,0 +1,115 @@
+"""Where a run stands, drawn: a bar, a line per workstream that moves, and the gates that run."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from maingate.cli.output import STATE_STYLES, SYMBOLS, duration, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from maingate.orchestrator.progress import GateProgress, Progress, WorkstreamProgress
+
+MOST_WORKSTREAM_LINES: Final = 16
+MOST_GATE_LINES: Final = 6
+BAR_WIDTH: Final = 28
+
+
+def picture(now: "Progress", *, notice: str = "", height: int = 40) -> "RenderableType":
+    """Draw where a run stands: a bar, a line per workstream that moves, and the gates that run.
+
+    Args:
+        now: The moment to draw.
+        notice: A line about the run as such.
+        height: Rows of the screen; the picture keeps to them.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    rows = max(3, min(MOST_WORKSTREAM_LINES, height - MOST_GATE_LINES - 6))
+    parts: list[RenderableType] = [_bar(now), _workstreams(now.workstreams, most=rows)]
+    if now.gates:
+        parts.append(_gates(now.gates))
+    if notice:
+        parts.append(Text(notice, style="yellow"))
+    return Group(*parts)
+
+
+def _bar(now: "Progress") -> "RenderableType":
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    title = Text(safe(now.name), style="bold")
+    title.truncate(32, overflow="ellipsis")
+    bar = ProgressBar(
+        total=max(1, now.tasks_total), completed=now.tasks_ended, width=BAR_WIDTH, complete_style="cyan"
+    )
+    grid.add_row(title, bar, f"{now.tasks_ended}/{now.tasks_total} tasks", duration(now.seconds))
+    return grid
+
+
+def _workstreams(streams: "Sequence[WorkstreamProgress]", *, most: int) -> "Table":
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(4):
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+    shown = list(streams) if len(streams) <= most else _most_active(streams, most - 1)
+    for one in shown:
+        grid.add_row(*_workstream_cells(one))
+    if len(shown) < len(streams):
+        names = {one.name for one in shown}
+        others = Counter(_state_word(one.state) for one in streams if one.name not in names)
+        grid.add_row(
+            "", "others", "", ", ".join(f"{number} {state}" for state, number in others.most_common())
+        )
+    return grid
+
+
+def _most_active(streams: "Sequence[WorkstreamProgress]", most: int) -> "list[WorkstreamProgress]":
+    """Choose some that move: the next few to land, then those whose patches are on the way."""
+    landing = [one for one in streams if one.state == "validating"]
+    executing = [one for one in streams if one.state == "executing"]
+    first = landing[: most // 3]
+    return [*first, *executing, *landing[len(first) :]][:most]
+
+
+def _workstream_cells(one: "WorkstreamProgress") -> "tuple[RenderableType, ...]":
+    from rich.text import Text
+
+    style = STATE_STYLES.get(one.state, "dim")
+    state = _state_word(one.state)
+    return (
+        Text(SYMBOLS.get(one.state, "·"), style=style),
+        Text(safe(one.name)),
+        Text(f"{one.tasks_ended}/{one.tasks_total}", style="dim"),
+        Text.assemble(
+            (state, style), (f"  {safe(one.note)}" if one.note and one.note != state else "", "dim")
+        ),
+    )
+
+
+def _state_word(state: str) -> str:
+    return "landed" if state == "completed" else str(state)
+
+
+def _gates(gates: "Sequence[GateProgress]") -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for gate in gates[:MOST_GATE_LINES]:
+        grid.add_row(
+            Text("  ▸ gate"),
+            Text(safe(gate.name)),
+            Text(safe(gate.subject)),
+            Text(duration(gate.seconds), "dim"),
+        )
+    if len(gates) > MOST_GATE_LINES:
+        grid.add_row("", "…", f"{len(gates) - MOST_GATE_LINES} more", "")
+    return grid

@@ -1,0 +1,198 @@
+"""How values are kept in columns: each type turns a Python value into what every database stores, and back.
+
+The types serve SQLAlchemy's own statements and the compiled ones of ``db.records`` and ``db.transitions``, so
+that a value has one stored form whichever way it is written.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from json.encoder import encode_basestring_ascii as _quoted
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Boolean, Dialect, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from maingate.reasons import Reason
+
+Codec = Callable[[Any], Any]
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_UNKEEPABLE: Final = "\ufffd"
+_HALVES: Final = re.compile("[\ud800-\udfff]")
+
+canonical: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+).encode
+"""Write a value as the one JSON text that it has here: keys sorted, compact, ASCII."""
+
+_in_order: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+
+
+def text_of(value: str | int | None) -> str:
+    """Write one stored value as `canonical` does, but without its cost."""
+    if value is None:
+        return "null"
+    return _quoted(value) if isinstance(value, str) else str(value)
+
+
+def to_micros(at: datetime) -> int:
+    """Return microseconds since the epoch.
+
+    Raises:
+        ValueError: When the time is naive; such times are refused at the edge.
+    """
+    if at.tzinfo is None:
+        raise ValueError(f"a time without a zone cannot be kept: {at.isoformat()}")
+    return (at - EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the aware UTC time of microseconds since the epoch."""
+    return EPOCH + timedelta(microseconds=micros)
+
+
+def keepable(value: str) -> str:
+    """Replace by U+FFFD what no database can keep in a text: NUL, and halves of characters."""
+    if "\x00" in value:
+        value = value.replace("\x00", _UNKEEPABLE)
+    return value if value.isascii() else _HALVES.sub(_UNKEEPABLE, value)
+
+
+class Stored(TypeDecorator[Any]):
+    """A column type that is a pair of functions; None stays None."""
+
+    impl: Any = Text
+    cache_ok = True
+
+    def encode(self, value: Any) -> Any:
+        """Turn a Python value into the stored one."""
+        raise NotImplementedError
+
+    def decode(self, value: Any) -> Any:
+        """Turn a stored value into the Python one."""
+        raise NotImplementedError
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
+        """Encode for SQLAlchemy."""
+        return None if value is None else self.encode(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
+        """Decode for SQLAlchemy."""
+        return None if value is None else self.decode(value)
+
+
+class Timestamp(Stored):
+    """An aware time as microseconds since the epoch, so that both databases keep and order it exactly."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def encode(self, value: datetime) -> int:
+        """Return microseconds since the epoch."""
+        return to_micros(value)
+
+    def decode(self, value: int) -> datetime:
+        """Return the aware UTC time."""
+        return from_micros(value)
+
+
+class JsonText(Stored):
+    """A JSON value as text, its keys in the order they have: a plan's order means something."""
+
+    cache_ok = True
+
+    def encode(self, value: Any) -> str:
+        """Return the text."""
+        return "{}" if value == {} else _in_order(value)
+
+    def decode(self, value: str) -> Any:
+        """Return the value."""
+        return {} if value == "{}" else json.loads(value)
+
+
+class JsonList(JsonText):
+    """A sequence of JSON values; it is read as a tuple, so that a frozen row stays frozen."""
+
+    cache_ok = True
+
+    def decode(self, value: str) -> tuple[Any, ...]:
+        """Return the values."""
+        return tuple(json.loads(value))
+
+
+class FreeText(Stored):
+    """Text from outside, made keepable."""
+
+    cache_ok = True
+
+    def encode(self, value: str) -> str:
+        """Return the text that can be kept."""
+        return keepable(value)
+
+    def decode(self, value: str) -> str:
+        """Return the text."""
+        return value
+
+
+class PathText(Stored):
+    """A path as Python has it; one that is no UTF-8 is kept in quotes, its odd bytes escaped as JSON does."""
+
+    cache_ok = True
+
+    def encode(self, value: str) -> str:
+        """Return the path, in quotes where it must be."""
+        is_plain = not value.startswith('"') and (value.isascii() or not _HALVES.search(value))
+        return value if is_plain else json.dumps(value)
+
+    def decode(self, value: str) -> str:
+        """Return the path."""
+        return str(json.loads(value)) if value.startswith('"') else value
+
+
+class ReasonText(Stored):
+    """A `Reason` in its public JSON form."""
+
+    cache_ok = True
+
+    def encode(self, value: Reason | Mapping[str, Any]) -> str:
+        """Return the canonical text of the public form."""
+        return canonical(value.as_json() if isinstance(value, Reason) else value)
+
+    def decode(self, value: str) -> Reason:
+        """Return the reason."""
+        return Reason.from_json(json.loads(value))
+
+
+class StateText(Stored):
+    """A member of an enumeration as its text."""
+
+    cache_ok = True
+
+    def __init__(self, states: type[StrEnum]) -> None:
+        super().__init__()
+        self.states = states
+        self._members = {str(state): state for state in states}
+
+    def encode(self, value: str) -> str:
+        """Return the text."""
+        return str(value)
+
+    def decode(self, value: str) -> StrEnum:
+        """Return the member."""
+        return self._members[value]
+
+
+def encoder_of(kind: TypeEngine[Any]) -> Codec | None:
+    """Return what turns a value but None into the stored one; None when it is stored as it is."""
+    return kind.encode if isinstance(kind, Stored) else None
+
+
+def decoder_of(kind: TypeEngine[Any]) -> Codec | None:
+    """Return what turns a stored value but None into the Python one; None when it is the same."""
+    if isinstance(kind, Stored):
+        return kind.decode
+    return bool if isinstance(kind, Boolean) else None

@@ -1,0 +1,55 @@
+"""Approvals: who has looked at a patch and wants it, for plans with reviewers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from maingate.db import tables
+from maingate.db.records import Records
+from maingate.db.statements import row_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """One person's approval of one patch.
+
+    Args:
+        patch_id: The patch.
+        operator: Who approved it.
+        message: What was said with it; may be empty.
+        created_at: When.
+    """
+
+    patch_id: str
+    operator: str
+    message: str = ""
+    created_at: datetime
+
+
+_ROWS: Final = Records(tables.approvals, Approval)
+
+
+def add(connection: Connection, approval: Approval) -> bool:
+    """Keep an approval; False when that person had approved the patch before, which then stays as it was.
+
+    Raises:
+        InvariantError: There is no such patch.
+    """
+    earlier = {each.operator for each in of_patch(connection, approval.patch_id)}
+    if approval.operator in earlier:
+        return False
+    _ROWS.insert(connection, [approval])
+    return True
+
+
+def count(connection: Connection, patch_id: str) -> int:
+    """Count the people who approved a patch."""
+    found = row_of(connection, "SELECT count(*) FROM approvals WHERE patch_id = ?", (patch_id,))
+    return 0 if found is None else int(found[0])
+
+
+def of_patch(connection: Connection, patch_id: str) -> list[Approval]:
+    """Read who approved a patch, oldest first."""
+    return _ROWS.select(connection, "WHERE patch_id = ? ORDER BY created_at, operator", (patch_id,))

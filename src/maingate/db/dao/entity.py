@@ -1,0 +1,154 @@
+"""What all entities share: their lifecycle columns, how rows are read, and how they come to be."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
+
+from sqlalchemy import Connection
+
+from maingate.db.columns import EPOCH
+from maingate.db.records import Records
+from maingate.db.statements import change
+from maingate.db.transitions import Context, HasHead, Head, Step, record_creation
+from maingate.errors import InvariantError, UnknownEntityError
+from maingate.reasons import Reason
+from maingate.state.machines import MACHINES
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityRow:
+    """The columns that every entity has; all but the id are set by the writer of states.
+
+    Args:
+        id: Its identifier.
+        state: Where it is on its machine.
+        version: How many transitions it has had, its creation included.
+        chain_hash: Hash of its newest audit row.
+        created_at: When it came to be.
+        changed_at: When it reached its state.
+        started_at: When work on it began.
+        completed_at: When it ended; None while its state is not terminal.
+    """
+
+    machine: ClassVar[str]
+
+    id: str
+    state: StrEnum
+    version: int = 1
+    chain_hash: str = ""
+    created_at: datetime = EPOCH
+    changed_at: datetime = EPOCH
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+    @property
+    def context(self) -> Context:
+        """What the entity belongs to."""
+        return Context()
+
+    @cached_property
+    def head(self) -> Head:
+        """Where the entity is, for the writer of states."""
+        return Head(
+            machine=self.machine,
+            id=self.id,
+            state=str(self.state),
+            version=self.version,
+            chain_hash=self.chain_hash,
+            context=self.context,
+        )
+
+
+class Remark(TypedDict, total=False):
+    """What may be said beside any transition.
+
+    Args:
+        metadata: Values for programs, kept in the audit.
+        operator: Who does it by hand.
+    """
+
+    metadata: Mapping[str, Any]
+    operator: str | None
+
+
+class Note(Remark, total=False):
+    """What may be said beside a transition that needs no reason.
+
+    Args:
+        reason: Why, where there is something to say.
+    """
+
+    reason: Reason | None
+
+
+def step(
+    entity: HasHead, to: StrEnum, trigger: str, sets: Mapping[str, Any] | None = None, **note: Unpack[Note]
+) -> Step:
+    """Make the transition of an entity that a verb stands for."""
+    head = entity.head
+    return Step(head_id=head.id, machine=head.machine, to=to, trigger=trigger, sets=sets or {}, **note)
+
+
+E_ = TypeVar("E_", bound=EntityRow)
+
+
+class Entities(Records[E_]):
+    """Reads and creates the entities of one machine."""
+
+    def get(self, connection: Connection, entity_id: str) -> E_:
+        """Read one entity.
+
+        Raises:
+            UnknownEntityError: There is none with that id.
+        """
+        row = self.one(connection, "id", entity_id)
+        if row is None:
+            raise UnknownEntityError(entity_id)
+        return row
+
+    def get_many(self, connection: Connection, entity_ids: Iterable[str]) -> dict[str, E_]:
+        """Read entities by id; those that do not exist are missing from the answer."""
+        return {row.id: row for row in self.select_in(connection, "id", entity_ids)}
+
+    def insert_many(
+        self, connection: Connection, rows: Sequence[E_], *, at: datetime, operator: str | None = None
+    ) -> list[E_]:
+        """Create entities, each with the first row of its audit chain, and return them as they are stored.
+
+        Args:
+            connection: A writing transaction.
+            rows: The entities in their initial state; lifecycle columns are filled in here.
+            at: When they are created.
+            operator: Who creates them by hand.
+
+        Raises:
+            InvariantError: One is not in its initial state, or the database refused one.
+        """
+        heads = [row.head for row in rows]
+        for head in heads:
+            if head.state != MACHINES[head.machine].initial:
+                raise InvariantError(
+                    f"{head.id} cannot be created in the state {head.state}; nothing was written"
+                )
+        if not rows:
+            return []
+        hashes = record_creation(connection, heads, at=at, operator=operator)
+        made = [
+            replace(row, version=1, chain_hash=chain_hash, created_at=at, changed_at=at)
+            for row, chain_hash in zip(rows, hashes, strict=True)
+        ]
+        self.insert(connection, made)
+        return made
+
+    def set_column(self, connection: Connection, entity_id: str, column: str, value: Any) -> None:
+        """Change a column that is no part of the state; the version stays.
+
+        Raises:
+            UnknownEntityError: There is no such entity.
+        """
+        sql = f'UPDATE "{self.table.name}" SET "{column}" = ? WHERE id = ?'
+        if change(connection, sql, (value, entity_id)) != 1:
+            raise UnknownEntityError(entity_id)

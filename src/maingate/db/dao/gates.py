@@ -1,0 +1,207 @@
+"""Gates: executions of one gate command on one tree (SSOT §2.3)."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal, Unpack
+
+from sqlalchemy import Connection
+
+from maingate.db import tables
+from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from maingate.db.transitions import Context, HasHead, Step
+from maingate.reasons import Reason
+from maingate.state.gate import GateState
+
+NO_VERDICT: Final = frozenset({"worker_lost", "worktree_failed", "cancelled"})
+"""The faults of a gate that failed without having said anything: it was not run to an end of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateRow(EntityRow):
+    """One execution of one gate.
+
+    Args:
+        run_id: Its run.
+        workstream_id: The workstream whose result it looks at.
+        patch_id: The patch that it looks at.
+        name: The plan's own id of the gate.
+        type: ``LINT``, ``UNIT``, ``INTEGRATION`` or ``SECURITY``.
+        tree: The tree that it looks at.
+        verdict_key: What its verdict is kept under.
+        uet_worker_id: The slot that ran it.
+        attempts: How often its command ran.
+        is_flaky: Whether it passed only when asked again.
+        fault: What kept it from giving a verdict, where that happened.
+        exit_code: The command's exit code; a signal is negative.
+        output: An excerpt of what the command printed.
+        log_path: Where all that was kept of its output is.
+        duration_ms: How long the command ran, in milliseconds.
+        reason: Why it is in its state.
+    """
+
+    machine: ClassVar[str] = "test_gate"
+
+    run_id: str
+    workstream_id: str | None = None
+    patch_id: str | None = None
+    name: str
+    type: str = "UNIT"
+    tree: str
+    verdict_key: str = ""
+    uet_worker_id: str | None = None
+    attempts: int = 0
+    is_flaky: bool = False
+    fault: str | None = None
+    exit_code: int | None = None
+    output: str | None = None
+    log_path: str | None = None
+    duration_ms: int | None = None
+    reason: Reason | None = None
+    state: GateState = GateState.PENDING
+
+    @property
+    def context(self) -> Context:
+        """What the gate belongs to."""
+        return Context(run_id=self.run_id, workstream_id=self.workstream_id)
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether it failed only on record: it was ended with its worker or its run."""
+        return self.state is GateState.FAILED and self.fault in NO_VERDICT
+
+
+ROWS: Final = Entities(tables.gates, GateRow)
+get, get_many, insert_many = ROWS.get, ROWS.get_many, ROWS.insert_many
+
+
+def of_run(connection: Connection, run_id: str) -> list[GateRow]:
+    """Read a run's gates, oldest first."""
+    return ROWS.select(connection, "WHERE run_id = ? ORDER BY created_at, id", (run_id,))
+
+
+def of_workstream(connection: Connection, workstream_id: str) -> list[GateRow]:
+    """Read the gates of a workstream and its patches, oldest first."""
+    return ROWS.select(connection, "WHERE workstream_id = ? ORDER BY created_at, id", (workstream_id,))
+
+
+def of_patch(connection: Connection, patch_id: str) -> list[GateRow]:
+    """Read the gates that looked at a patch, oldest first."""
+    return ROWS.select(connection, "WHERE patch_id = ? ORDER BY created_at, id", (patch_id,))
+
+
+def running(connection: Connection) -> list[GateRow]:
+    """Read the gates that are on record as running."""
+    return ROWS.select(connection, "WHERE state = 'RUNNING'")
+
+
+def start(gate: HasHead, *, uet_worker_id: str | None = None, **note: Unpack[Note]) -> Step:
+    """Begin on a slot."""
+    return step(gate, GateState.RUNNING, "gate_started", {"uet_worker_id": uet_worker_id}, **note)
+
+
+def pass_(
+    gate: HasHead,
+    *,
+    exit_code: int,
+    output: str,
+    duration_ms: int | None = None,
+    log_path: str | None = None,
+    attempts: int | None = None,
+    is_flaky: bool | None = None,
+    **note: Unpack[Note],
+) -> Step:
+    """Record that the command ended as expected.
+
+    Args:
+        gate: The gate.
+        exit_code: The command's exit code.
+        output: An excerpt of what it printed.
+        duration_ms: How long it ran, in milliseconds.
+        log_path: Where its output is.
+        attempts: How often it ran; None keeps the count.
+        is_flaky: Whether it passed only when asked again; None keeps it.
+        **note: What else to say.
+    """
+    sets = _evidence(
+        exit_code=exit_code,
+        output=output,
+        duration_ms=duration_ms,
+        log_path=log_path,
+        attempts=attempts,
+        is_flaky=is_flaky,
+        fault=None,
+    )
+    return step(gate, GateState.PASSED, "exit_code_expected", sets, **note)
+
+
+def fail(
+    gate: HasHead,
+    *,
+    exit_code: int,
+    output: str,
+    trigger: Literal["exit_code_unexpected", "timeout_exceeded"] = "exit_code_unexpected",
+    fault: str | None = None,
+    duration_ms: int | None = None,
+    log_path: str | None = None,
+    attempts: int | None = None,
+    is_flaky: bool | None = None,
+    reason: Reason | None = None,
+    **remark: Unpack[Remark],
+) -> Step:
+    """Record that the command ended otherwise, or was ended past its timeout.
+
+    Args:
+        gate: The gate.
+        exit_code: The command's exit code; a signal is negative.
+        output: An excerpt of what it printed.
+        trigger: Whether its exit code or its timeout decided.
+        fault: What kept it from giving a verdict, where that happened.
+        duration_ms: How long it ran, in milliseconds.
+        log_path: Where its output is.
+        attempts: How often it ran; None keeps the count.
+        is_flaky: Whether it has been seen to pass on the same tree; None keeps it.
+        reason: Why, for people.
+        **remark: What else to say.
+    """
+    sets = _evidence(
+        exit_code=exit_code,
+        output=output,
+        duration_ms=duration_ms,
+        log_path=log_path,
+        attempts=attempts,
+        is_flaky=is_flaky,
+        fault=fault,
+    )
+    sets["reason"] = reason
+    return step(gate, GateState.FAILED, trigger, sets, reason=reason, **remark)
+
+
+def block(gate: HasHead, reason: Reason | None = None, **remark: Unpack[Remark]) -> Step:
+    """Do not run it: a gate that it needs failed."""
+    return step(gate, GateState.BLOCKED, "dependency_failed", {"reason": reason}, reason=reason, **remark)
+
+
+def unblock(gate: HasHead, **note: Unpack[Note]) -> Step:
+    """Let it wait again: the gate that it needs passed after all."""
+    return step(gate, GateState.PENDING, "dependency_passed", {"reason": None}, **note)
+
+
+def _evidence(
+    *,
+    exit_code: int,
+    output: str,
+    duration_ms: int | None,
+    log_path: str | None,
+    attempts: int | None,
+    is_flaky: bool | None,
+    fault: str | None,
+) -> dict[str, Any]:
+    """Name the columns that a verdict sets; the counts only when they are given."""
+    sets: dict[str, Any] = {
+        "exit_code": exit_code,
+        "output": output,
+        "duration_ms": duration_ms,
+        "log_path": log_path,
+        "fault": fault,
+    }
+    counted = {"attempts": attempts, "is_flaky": is_flaky}
+    return sets | {name: value for name, value in counted.items() if value is not None}

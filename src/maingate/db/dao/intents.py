@@ -1,0 +1,117 @@
+"""Intents: refs that are about to move, written before git is told (design, Landing exactly once)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from maingate.db import tables
+from maingate.db.columns import to_micros
+from maingate.db.records import Records
+from maingate.db.statements import change
+from maingate.errors import UnknownEntityError
+from maingate.reasons import Reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """One move of a ref.
+
+    Args:
+        id: Its identifier, ``intent_…``.
+        run_id: The run that lands, or that is rolled back.
+        workstream_id: The workstream that lands; of several that are rolled back, the first.
+        ref: Full name of the ref.
+        old: The commit that it must be at; None when it must not exist.
+        new: The commit that it goes to.
+        commits: The commit that each patch has on the ref once it has moved, by patch id; of a rollback, the
+            commit that takes it back, empty where it is gone already.
+        kind: ``landing`` or ``rollback``.
+        reason: Why it is rolled back; None for a landing.
+        operator: Who rolls it back; None for a landing.
+        state: ``pending``, ``landed`` or ``abandoned``.
+        created_at: When it was written.
+        completed_at: When it was settled; None while it is pending.
+    """
+
+    id: str
+    run_id: str
+    workstream_id: str
+    ref: str
+    old: str | None
+    new: str
+    commits: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "landing"
+    reason: Reason | None = None
+    operator: str | None = None
+    state: str = "pending"
+    created_at: datetime
+    completed_at: datetime | None = None
+
+
+_ROWS: Final = Records(tables.intents, Intent)
+
+
+def record(connection: Connection, intent: Intent) -> None:
+    """Write down that a ref is about to move.
+
+    Raises:
+        InvariantError: Its run or workstream does not exist.
+    """
+    _ROWS.insert(connection, [intent])
+
+
+def landed(connection: Connection, intent_id: str, at: datetime) -> None:
+    """Settle a pending intent: the ref has moved.
+
+    Raises:
+        UnknownEntityError: There is no such intent, or it is settled already.
+    """
+    _settle(connection, intent_id, "landed", at)
+
+
+def abandon(connection: Connection, intent_id: str, at: datetime) -> None:
+    """Settle a pending intent: the ref will not move, somebody else moved it.
+
+    Raises:
+        UnknownEntityError: There is no such intent, or it is settled already.
+    """
+    _settle(connection, intent_id, "abandoned", at)
+
+
+def pending(connection: Connection, run_id: str | None = None) -> list[Intent]:
+    """Read the intents that are not settled, oldest first; of one run or of all."""
+    if run_id is None:
+        return _ROWS.select(connection, "WHERE state = 'pending' ORDER BY created_at, id")
+    return _ROWS.select(
+        connection, "WHERE state = 'pending' AND run_id = ? ORDER BY created_at, id", (run_id,)
+    )
+
+
+def of_run(connection: Connection, run_id: str) -> list[Intent]:
+    """Read all that a run meant to land, oldest first."""
+    return _ROWS.select(
+        connection, "WHERE run_id = ? AND kind = 'landing' ORDER BY created_at, id", (run_id,)
+    )
+
+
+def pending_rollbacks(connection: Connection) -> list[Intent]:
+    """Read the rollbacks that are not settled, oldest first."""
+    return _ROWS.select(connection, "WHERE state = 'pending' AND kind = 'rollback' ORDER BY created_at, id")
+
+
+def rollbacks(connection: Connection, run_id: str) -> list[Intent]:
+    """Read all rollbacks of a run, oldest first."""
+    return _ROWS.select(
+        connection, "WHERE run_id = ? AND kind = 'rollback' ORDER BY created_at, id", (run_id,)
+    )
+
+
+def _settle(connection: Connection, intent_id: str, state: str, at: datetime) -> None:
+    later = "max" if connection.dialect.name == "sqlite" else "greatest"
+    sets = f"state = ?, completed_at = {later}(?, created_at)"
+    sql = f"UPDATE intents SET {sets} WHERE id = ? AND state = 'pending'"
+    if change(connection, sql, (state, to_micros(at), intent_id)) != 1:
+        raise UnknownEntityError(intent_id, f"no intent {intent_id!r} is pending")

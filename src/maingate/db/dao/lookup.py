@@ -1,0 +1,164 @@
+"""Find what people mean: an id, the beginning of one, or a plan's own name within a run."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from maingate.db.dao import runs
+from maingate.db.statements import rows_of
+from maingate.db.tables import ENTITIES
+from maingate.errors import AmbiguousNameError, UnknownEntityError
+from maingate.ids import ENTITY_OF_PREFIX
+
+_NAME_COLUMN: Final[dict[str, str]] = {
+    "run": "name",
+    "workstream": "name",
+    "task": "name",
+    "worker": "name",
+    "circuit_breaker": "tool",
+}
+_COMMIT: Final = re.compile("[0-9a-fA-F]{7,64}")
+_NOUN: Final[dict[str, str]] = {
+    "run": "run",
+    "workstream": "workstream",
+    "task": "task",
+    "patch_ledger": "patch",
+    "test_gate": "gate",
+    "worker": "worker",
+}
+"""What people call that which they may name."""
+_SOME: Final = 20
+_SHORTEST_PREFIX: Final = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """An entity that somebody named.
+
+    Args:
+        machine: Name of its machine.
+        id: The entity.
+        name: What people call it; its id where it has no name.
+    """
+
+    machine: str
+    id: str
+    name: str
+
+
+def find(
+    connection: Connection, text: str, *, kinds: Collection[str] | None = None, run_id: str | None = None
+) -> Found:
+    """Find the one entity that a text names.
+
+    An id, or the beginning of one that no other shares, is looked for everywhere; a plan's own name
+    (``parser``, ``parser/drop-regex``, ``drop-regex``) in one run.
+
+    Args:
+        connection: A transaction.
+        text: What was typed.
+        kinds: Only entities of these machines; None for all.
+        run_id: The run in which names are looked for; None for the newest.
+
+    Raises:
+        UnknownEntityError: Nothing is called that.
+        AmbiguousNameError: Several things are.
+    """
+    wanted = set(ENTITIES) if kinds is None else set(kinds)
+    found = _by_id(connection, text, wanted) or _by_name(connection, text, wanted, run_id)
+    if not found:
+        raise UnknownEntityError(text, _called_so(connection, text, wanted, run_id))
+    if len(found) > 1:
+        raise AmbiguousNameError(
+            text, [f"{each.name} ({each.id})" if each.name != each.id else each.id for each in found]
+        )
+    return found[0]
+
+
+def of_commit(connection: Connection, text: str) -> Found | None:
+    """Find what landed with a commit: the one patch in it, else the workstream; None when nothing did.
+
+    Args:
+        connection: A transaction.
+        text: The commit's id, or the beginning of it, of at least seven digits.
+
+    Raises:
+        AmbiguousNameError: Several commits begin so.
+    """
+    if not _COMMIT.fullmatch(text):
+        return None
+    beginning = (f"{text.lower()}%",)
+    landed = 'WHERE "commit" LIKE ? AND committed_at IS NOT NULL ORDER BY created_at, id'
+    in_it = _select(connection, "patch_ledger", landed, beginning)
+    streams = _select(connection, "workstream", "WHERE landed_commit LIKE ? ORDER BY id", beginning)
+    found = in_it if len(in_it) == 1 or not streams else streams
+    if len(found) > 1:
+        raise AmbiguousNameError(text, [f"{each.name} ({each.id})" for each in found])
+    return found[0] if found else None
+
+
+def _called_so(connection: Connection, text: str, wanted: set[str], run_id: str | None) -> str | None:
+    """Say that something of another kind is called so; None when nothing is."""
+    others = set(_NOUN) - wanted
+    found = _by_id(connection, text, others) or _by_name(connection, text, others, run_id)
+    if not found:
+        return None
+    nouns = " or ".join(f"a {noun}" for machine, noun in _NOUN.items() if machine in wanted)
+    return (
+        f"{text!r} is a {_NOUN[found[0].machine]}, and what is wanted here is {nouns or 'something else'}; "
+        "`maingate status --all` lists what there is"
+    )
+
+
+def _by_id(connection: Connection, text: str, kinds: Collection[str]) -> list[Found]:
+    prefix, separator, rest = text.partition("_")
+    machine = ENTITY_OF_PREFIX.get(prefix, "")
+    if not separator or machine not in kinds:
+        return []
+    spelled = f"{prefix}_{rest.upper()}"
+    exact = _select(connection, machine, "WHERE id = ?", (spelled,))
+    if exact or len(rest) < _SHORTEST_PREFIX or not rest.isalnum():
+        return exact
+    return _select(
+        connection, machine, "WHERE id LIKE ? ESCAPE '!' ORDER BY id", (f"{prefix}!_{rest.upper()}%",)
+    )
+
+
+def _by_name(connection: Connection, text: str, kinds: Collection[str], run_id: str | None) -> list[Found]:
+    found = []
+    for machine in ("worker", "circuit_breaker"):
+        if machine in kinds:
+            found += _select(connection, machine, f"WHERE {_NAME_COLUMN[machine]} = ?", (text,))
+    if run_id is None:
+        newest = runs.newest(connection)
+        if newest is None:
+            return found
+        run_id = newest.id
+    if "run" in kinds:
+        found += _select(connection, "run", "WHERE id = ? AND name = ?", (run_id, text))
+    if "workstream" in kinds:
+        named = "WHERE run_id = ? AND name = ? ORDER BY created_at DESC, id DESC"
+        found += _select(connection, "workstream", named, (run_id, text))[:1]
+    return found + (_tasks(connection, text, run_id) if "task" in kinds else [])
+
+
+def _tasks(connection: Connection, text: str, run_id: str) -> list[Found]:
+    """Find tasks by ``workstream/task`` or by their own name; of one that was retried, the last."""
+    sql = (
+        "SELECT t.id, w.name, t.name FROM tasks t JOIN workstreams w ON w.id = t.workstream_id"
+        " WHERE t.run_id = ? ORDER BY t.created_at, t.id"
+    )
+    by_place = {}
+    for row in rows_of(connection, sql, (run_id,)):
+        if text in {f"{row[1]}/{row[2]}", row[2]}:
+            by_place[row[1], row[2]] = Found(machine="task", id=row[0], name=f"{row[1]}/{row[2]}")
+    return list(by_place.values())
+
+
+def _select(connection: Connection, machine: str, rest: str, values: Sequence[Any]) -> list[Found]:
+    name = _NAME_COLUMN.get(machine, "id")
+    sql = f'SELECT id, "{name}" FROM "{ENTITIES[machine].name}" {rest} LIMIT {_SOME}'
+    return [Found(machine=machine, id=row[0], name=row[1]) for row in rows_of(connection, sql, values)]

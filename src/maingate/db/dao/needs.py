@@ -1,0 +1,27 @@
+"""Which entity needs which other to be completed first; tasks and workstreams keep this alike."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, Table
+
+from maingate.db.statements import change_many, insertion, rows_of
+
+
+def add(connection: Connection, edges: Table, pairs: Iterable[tuple[str, str]]) -> None:
+    """Record pairs of an entity and one that it needs; a pair that is there already is left alone."""
+    names = [column.name for column in edges.columns]
+    change_many(connection, insertion(edges.name, names, or_ignore=True), list(pairs))
+
+
+def of_run(connection: Connection, edges: Table, entities: Table, run_id: str) -> dict[str, tuple[str, ...]]:
+    """Tell for each of a run's entities what it needs, in the order of the plan."""
+    owner = edges.columns[0].name
+    sql = (
+        f'SELECT e."{owner}", e.needs_id FROM "{edges.name}" e JOIN "{entities.name}" o ON o.id = e."{owner}"'
+        f' JOIN "{entities.name}" n ON n.id = e.needs_id WHERE o.run_id = ? ORDER BY n.position, n.id'
+    )
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for pair in rows_of(connection, sql, (run_id,)):
+        found[pair[0]].append(pair[1])
+    return {owner_id: tuple(ids) for owner_id, ids in found.items()}

@@ -1,0 +1,219 @@
+"""Patches: the ledger of unified diffs, from captured to committed or quarantined (SSOT §2.2, §2.5)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Final, Literal, Unpack
+
+from sqlalchemy import Connection
+
+from maingate.db import tables
+from maingate.db.columns import PathText
+from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from maingate.db.statements import rows_of
+from maingate.db.transitions import WRITTEN_AT, Context, HasHead, Step
+from maingate.reasons import Reason
+from maingate.state.patch_ledger import PatchState
+
+Refusal = Literal["validation_failed", "policy_violation", "gates_failed", "apply_attempts_exhausted"]
+"""What refuses a patch: its text, the policy, the gates, or git."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchRow(EntityRow):
+    """One patch; its bytes are kept by `maingate.db.dao.artifacts`.
+
+    Args:
+        run_id: Its run.
+        workstream_id: Its workstream.
+        task_id: The task that gave it.
+        format: ``unified_diff``.
+        base_ref: The ref that it was made for.
+        base_commit: The commit that it was made on.
+        origin: Where it comes from: tool, tool run, file, author, when.
+        summary: One line for people, at most 512 characters.
+        files: How many files it touches.
+        insertions: Lines added.
+        deletions: Lines removed.
+        hunks: Hunks.
+        paths: The paths it touches; bytes that are no UTF-8 are escaped as surrogates.
+        repairs: What intake repaired in its text.
+        method: How it applied: ``exact``, ``offset`` or ``three_way``; None before that.
+        commit: The commit that holds it.
+        tree: The tree after it.
+        quarantine_reason: Why it is quarantined; kept when it is dropped from there.
+        reason: Why it is in its state.
+        replaces: The patch that this one is made from.
+        committed_at: When it landed on the target.
+    """
+
+    machine: ClassVar[str] = "patch_ledger"
+
+    run_id: str
+    workstream_id: str
+    task_id: str
+    format: str = "unified_diff"
+    base_ref: str = ""
+    base_commit: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
+    files: int = 0
+    insertions: int = 0
+    deletions: int = 0
+    hunks: int = 0
+    paths: Sequence[str] = ()
+    repairs: Sequence[str] = ()
+    method: str | None = None
+    commit: str | None = None
+    tree: str | None = None
+    quarantine_reason: Reason | None = None
+    reason: Reason | None = None
+    replaces: str | None = None
+    committed_at: datetime | None = None
+    state: PatchState = PatchState.CREATED
+
+    @property
+    def context(self) -> Context:
+        """What the patch belongs to."""
+        return Context(run_id=self.run_id, workstream_id=self.workstream_id, task_id=self.task_id)
+
+
+ROWS: Final = Entities(tables.patches, PatchRow)
+get, get_many, insert_many = ROWS.get, ROWS.get_many, ROWS.insert_many
+
+
+def of_run(connection: Connection, run_id: str) -> list[PatchRow]:
+    """Read a run's patches, oldest first."""
+    return ROWS.select(connection, "WHERE run_id = ? ORDER BY created_at, id", (run_id,))
+
+
+def of_task(connection: Connection, task_id: str) -> list[PatchRow]:
+    """Read a task's patches, oldest first as the clock had it; `present` tells the present one."""
+    return ROWS.select(connection, "WHERE task_id = ? ORDER BY created_at, id", (task_id,))
+
+
+def present(ledger: Sequence[PatchRow]) -> dict[str, PatchRow]:
+    """Choose the present patch of each task, by the task: the one that no other is made in place of.
+
+    When each was made does not tell, since a clock may jump back.
+    """
+    replaced = {patch.replaces for patch in ledger}
+    return {patch.task_id: patch for patch in ledger if patch.id not in replaced}
+
+
+def of_commit(connection: Connection, commit: str) -> list[PatchRow]:
+    """Read the patches that landed with a commit, oldest first."""
+    where = 'WHERE "commit" = ? AND committed_at IS NOT NULL ORDER BY created_at, id'
+    return ROWS.select(connection, where, (commit,))
+
+
+def quarantined_in(connection: Connection, repository: str) -> list[str]:
+    """List the ids of the patches that are quarantined in the runs of a repository."""
+    sql = (
+        "SELECT p.id FROM patches p JOIN runs r ON r.id = p.run_id"
+        " WHERE p.state = 'quarantined' AND r.repository = ?"
+    )
+    return [row[0] for row in rows_of(connection, sql, (PathText().encode(repository),))]
+
+
+def listed(
+    connection: Connection, *, run_id: str | None = None, state: str | None = None, limit: int = 200
+) -> list[PatchRow]:
+    """Read patches, newest first.
+
+    Args:
+        connection: A transaction.
+        run_id: Only this run's.
+        state: Only those in this state.
+        limit: How many at most.
+    """
+    wanted = {column: value for column, value in (("run_id", run_id), ("state", state)) if value is not None}
+    where = "WHERE " + " AND ".join(f"{column} = ?" for column in wanted) if wanted else ""
+    return ROWS.select(
+        connection, f"{where} ORDER BY created_at DESC, id DESC LIMIT ?", (*wanted.values(), limit)
+    )
+
+
+def validate(patch: HasHead, **note: Unpack[Note]) -> Step:
+    """Accept its format and scope."""
+    return step(patch, PatchState.VALIDATED, "validation_passed", **note)
+
+
+def enqueue(patch: HasHead, **note: Unpack[Note]) -> Step:
+    """Let it wait in its workstream's lane: the policy accepts it."""
+    return step(patch, PatchState.QUEUED, "accepted_for_merge", **note)
+
+
+def applied(
+    patch: HasHead, *, method: str, commit: str | None = None, tree: str | None = None, **note: Unpack[Note]
+) -> Step:
+    """Record that it applied on the workstream's ref.
+
+    Args:
+        patch: The patch.
+        method: ``exact``, ``offset`` or ``three_way``.
+        commit: The commit that holds it.
+        tree: The tree after it.
+        **note: What else to say.
+    """
+    sets = {"method": method, "commit": commit, "tree": tree, "reason": None}
+    return step(patch, PatchState.APPLIED, "apply_succeeded", sets, **note)
+
+
+def apply_failed(patch: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
+    """Record that it did not apply."""
+    return step(patch, PatchState.APPLY_FAILED, "apply_failed", {"reason": reason}, reason=reason, **remark)
+
+
+def apply_again(patch: HasHead, **note: Unpack[Note]) -> Step:
+    """Let it wait for another attempt: the base may have moved."""
+    return step(patch, PatchState.QUEUED, "apply_retried", **note)
+
+
+def verify(patch: HasHead, **note: Unpack[Note]) -> Step:
+    """Record that its task gates passed."""
+    return step(patch, PatchState.VERIFIED, "gates_passed", **note)
+
+
+def commit(patch: HasHead, *, commit: str | None = None, **note: Unpack[Note]) -> Step:
+    """Record that it is on the target branch.
+
+    Args:
+        patch: The patch.
+        commit: The commit on the target that holds it; None keeps the one on the workstream's ref.
+        **note: What else to say.
+    """
+    sets: dict[str, Any] = {"committed_at": WRITTEN_AT} | ({"commit": commit} if commit else {})
+    return step(patch, PatchState.COMMITTED, "commit_succeeded", sets, **note)
+
+
+def quarantine(
+    patch: HasHead,
+    reason: Reason,
+    *,
+    trigger: Refusal,
+    **remark: Unpack[Remark],
+) -> Step:
+    """Set it aside with the reason; nothing else waits for it.
+
+    Args:
+        patch: The patch.
+        reason: Why.
+        trigger: What refused it: its text (``validation_failed``, from created), the policy (from validated),
+            the gates (from applied and verified), or git (``apply_attempts_exhausted``, from apply_failed).
+        **remark: What else to say.
+    """
+    sets = {"quarantine_reason": reason, "reason": reason}
+    return step(patch, PatchState.QUARANTINED, trigger, sets, reason=reason, **remark)
+
+
+def drop(patch: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
+    """Discard it: its run was cancelled, or somebody gave it up in quarantine."""
+    return step(patch, PatchState.DROPPED, "discarded", {"reason": reason}, reason=reason, **remark)
+
+
+def roll_back(patch: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
+    """Record that the target no longer has it."""
+    return step(
+        patch, PatchState.ROLLED_BACK, "rollback_requested", {"reason": reason}, reason=reason, **remark
+    )

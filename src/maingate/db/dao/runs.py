@@ -1,0 +1,133 @@
+"""Runs: one execution of a plan against one repository and target branch (SSOT §1.2)."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Unpack
+
+from sqlalchemy import Connection
+
+from maingate.db import tables
+from maingate.db.columns import PathText
+from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from maingate.db.statements import rows_of
+from maingate.db.transitions import Context, HasHead, Step
+from maingate.reasons import Reason
+from maingate.state.run import RunState
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRow(EntityRow):
+    """One run.
+
+    Args:
+        name: The plan's name.
+        repository: Absolute path of the repository's git directory.
+        target_ref: Full name of the branch to land on.
+        landing: ``merge``, ``squash`` or ``rebase``.
+        strict: Whether every landed state must itself be green.
+        plan: The plan as it was read, so that the run can go on without the file.
+        plan_file: Where the plan was read from.
+        old_head: The target's commit when the run began.
+        new_head: The target's commit after what the run landed.
+        retry_of: The run that this one repeats.
+        reason: Why it ended as it did.
+    """
+
+    machine: ClassVar[str] = "run"
+
+    name: str
+    repository: str
+    target_ref: str
+    landing: str = "merge"
+    strict: bool = True
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    plan_file: str | None = None
+    old_head: str | None = None
+    new_head: str | None = None
+    retry_of: str | None = None
+    reason: Reason | None = None
+    state: RunState = RunState.PENDING
+
+    @property
+    def context(self) -> Context:
+        """What the run belongs to: itself."""
+        return Context(run_id=self.id)
+
+
+ROWS: Final = Entities(tables.runs, RunRow)
+get, get_many, insert_many = ROWS.get, ROWS.get_many, ROWS.insert_many
+
+
+def newest(connection: Connection) -> RunRow | None:
+    """Read the run that was created last; None when there is none."""
+    found = recent(connection, limit=1)
+    return found[0] if found else None
+
+
+def recent(connection: Connection, *, limit: int = 50, before: str | None = None) -> list[RunRow]:
+    """Read runs, newest first.
+
+    Args:
+        connection: A transaction.
+        limit: How many at most.
+        before: Only runs older than this one: the id of the last run of the page before.
+    """
+    order = "ORDER BY created_at DESC, id DESC LIMIT ?"
+    if before is None:
+        return ROWS.select(connection, order, (limit,))
+    older = "WHERE (created_at, id) < (SELECT created_at, id FROM runs WHERE id = ?)"
+    return ROWS.select(connection, f"{older} {order}", (before, limit))
+
+
+def unfinished(connection: Connection) -> list[RunRow]:
+    """Read the runs that have not ended, oldest first."""
+    return ROWS.select(connection, "WHERE completed_at IS NULL ORDER BY created_at, id")
+
+
+def of_plan_files(connection: Connection, files: Iterable[str]) -> list[RunRow]:
+    """Read the runs whose plan was read from one of these files, by their absolute paths."""
+    return ROWS.select_in(connection, "plan_file", map(PathText().encode, files))
+
+
+def tools(connection: Connection) -> set[str]:
+    """Name the tools that the plan of any run has."""
+    return {name for (plan,) in rows_of(connection, "SELECT plan FROM runs") for name in _tools_of(plan)}
+
+
+def _tools_of(plan: str) -> Iterable[str]:
+    found: Iterable[str] = (json.loads(plan).get("tools") or {}).keys()
+    return found
+
+
+def record_head(connection: Connection, run_id: str, new_head: str) -> None:
+    """Note where the target is after what the run landed; no transition.
+
+    Raises:
+        UnknownEntityError: There is no such run.
+    """
+    ROWS.set_column(connection, run_id, "new_head", new_head)
+
+
+def start(run: HasHead, **note: Unpack[Note]) -> Step:
+    """Begin scheduling."""
+    return step(run, RunState.RUNNING, "scheduling_started", **note)
+
+
+def succeed(run: HasHead, *, new_head: str | None = None, **note: Unpack[Note]) -> Step:
+    """End well: every workstream is completed or skipped."""
+    return step(
+        run, RunState.SUCCEEDED, "all_workstreams_done", {"new_head": new_head} if new_head else None, **note
+    )
+
+
+def fail(run: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
+    """End badly: a critical workstream failed."""
+    return step(
+        run, RunState.FAILED, "critical_workstream_failed", {"reason": reason}, reason=reason, **remark
+    )
+
+
+def cancel(run: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
+    """End because somebody wants it."""
+    return step(run, RunState.CANCELED, "user_canceled", {"reason": reason}, reason=reason, **remark)

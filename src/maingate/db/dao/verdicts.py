@@ -1,0 +1,104 @@
+"""What gates said about trees, and which of that vouches for which patch or workstream (SSOT §2.3).
+
+A verdict belongs to its key (tree, gate definition, environment), so that the same tree is not tested twice.
+Evidence ties a verdict's gate to what it was asked for, whether it was run for that or reused.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from maingate.db import tables
+from maingate.db.records import Records
+from maingate.db.statements import row_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a gate said about a tree.
+
+    Args:
+        key: Digest of everything that the verdict depends on.
+        gate_name: The plan's own id of the gate.
+        tree: The tree that was looked at.
+        state: ``PASSED`` or ``FAILED``.
+        exit_code: The command's exit code.
+        is_flaky: Whether it passed only when asked again.
+        gate_id: The execution that said so.
+        created_at: When.
+    """
+
+    key: str
+    gate_name: str
+    tree: str
+    state: str
+    exit_code: int
+    is_flaky: bool
+    gate_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """That a gate's execution vouches for a patch or a workstream, or speaks against it.
+
+    Args:
+        subject_kind: ``patch`` or ``workstream``.
+        subject_id: The patch or workstream.
+        gate_name: The plan's own id of the gate.
+        tree: The tree that was looked at.
+        gate_id: The execution.
+        reused: Whether it had been run for something else.
+        created_at: When it was attached.
+    """
+
+    subject_kind: str
+    subject_id: str
+    gate_name: str
+    tree: str
+    gate_id: str
+    reused: bool
+    created_at: datetime
+
+
+_VERDICTS: Final = Records(tables.verdicts, Verdict)
+_EVIDENCE: Final = Records(tables.gate_evidence, Evidence)
+
+
+def are_there(connection: Connection) -> bool:
+    """Tell whether anything is known at all, so that a first run need not ask about every tree."""
+    return row_of(connection, "SELECT 1 FROM verdicts LIMIT 1") is not None
+
+
+def known(connection: Connection, keys: Iterable[str]) -> dict[str, Verdict]:
+    """Read the verdicts that there are, by key; keys without one are missing."""
+    return {verdict.key: verdict for verdict in _VERDICTS.select_in(connection, "key", keys)}
+
+
+def store(connection: Connection, *verdicts: Verdict) -> None:
+    """Keep verdicts; of two with one key the first stays.
+
+    Raises:
+        InvariantError: A gate does not exist.
+    """
+    _VERDICTS.insert(connection, verdicts, or_ignore=True)
+
+
+def attach(connection: Connection, *evidence: Evidence) -> None:
+    """Tie executions to what they vouch for; what is tied already stays as it is.
+
+    Raises:
+        InvariantError: A gate does not exist.
+    """
+    _EVIDENCE.insert(connection, evidence, or_ignore=True)
+
+
+def evidence(connection: Connection, subject_ids: Iterable[str]) -> list[Evidence]:
+    """Read what vouches for patches or workstreams, in the order in which it was attached."""
+    return sorted(
+        _EVIDENCE.select_in(connection, "subject_id", subject_ids),
+        key=lambda each: (each.created_at, each.gate_name),
+    )

@@ -1,0 +1,154 @@
+"""Workers: one agent on one host, with capabilities, capacity and a heartbeat (SSOT §1.5)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Final, Unpack
+
+from sqlalchemy import Connection
+
+from maingate.db import tables
+from maingate.db.columns import to_micros
+from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from maingate.db.statements import change_many
+from maingate.db.transitions import HasHead, Step
+from maingate.errors import UnknownEntityError
+from maingate.reasons import Reason
+from maingate.state.worker import WorkerState
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRow(EntityRow):
+    """One worker.
+
+    Args:
+        parent_id: The worker that started it and ends with it; None when nobody did.
+        name: What people call it.
+        host: The host that it runs on.
+        pid: Its process there.
+        pid_started: When that process began, in its host's own words: a reused pid is not taken for it.
+        capabilities: What it can do.
+        affinity: What it prefers or is bound to; never changes.
+        max_concurrent_tasks: How many tasks it takes at once.
+        current_load: How many it has.
+        heartbeat_at: When it was last heard of.
+        reason: Why it is in its state.
+    """
+
+    machine: ClassVar[str] = "worker"
+
+    parent_id: str | None = None
+    name: str
+    host: str = ""
+    pid: int | None = None
+    pid_started: str = ""
+    capabilities: Sequence[str] = ()
+    affinity: Mapping[str, Any] = field(default_factory=dict)
+    max_concurrent_tasks: int = 1
+    current_load: int = 0
+    heartbeat_at: datetime | None = None
+    reason: Reason | None = None
+    state: WorkerState = WorkerState.INITIALIZING
+
+
+ROWS: Final = Entities(tables.workers, WorkerRow)
+get, get_many, insert_many = ROWS.get, ROWS.get_many, ROWS.insert_many
+_HEARTBEAT: Final = f'UPDATE "{tables.workers.name}" SET heartbeat_at = ? WHERE id = ?'
+
+
+def alive(connection: Connection) -> list[WorkerRow]:
+    """Read the workers that have not shut down, oldest first."""
+    return ROWS.select(connection, "WHERE completed_at IS NULL ORDER BY created_at, id")
+
+
+def ended(connection: Connection, *, limit: int) -> list[WorkerRow]:
+    """Read the workers that have shut down, the last of them first."""
+    rest = "WHERE completed_at IS NOT NULL ORDER BY completed_at DESC, id DESC LIMIT ?"
+    return ROWS.select(connection, rest, (limit,))
+
+
+def heartbeat(connection: Connection, heard_at: Mapping[str, datetime]) -> None:
+    """Note when workers were last heard of, by id; no transition.
+
+    Raises:
+        UnknownEntityError: One of them does not exist.
+    """
+    rows = [(to_micros(at), worker_id) for worker_id, at in heard_at.items()]
+    if change_many(connection, _HEARTBEAT, rows) != len(rows):
+        known = ROWS.get_many(connection, heard_at)
+        raise UnknownEntityError(next(worker_id for worker_id in heard_at if worker_id not in known))
+
+
+def set_load(connection: Connection, worker_id: str, load: int) -> None:
+    """Note how many tasks a worker has; no transition.
+
+    Raises:
+        UnknownEntityError: There is no such worker.
+        InvariantError: That is more than it takes.
+    """
+    ROWS.set_column(connection, worker_id, "current_load", load)
+
+
+def register(worker: HasHead, **note: Unpack[Note]) -> Step:
+    """Let it take tasks."""
+    return step(worker, WorkerState.IDLE, "registered", **note)
+
+
+def assign(worker: HasHead, *, load: int = 1, **note: Unpack[Note]) -> Step:
+    """Give it a task."""
+    return step(worker, WorkerState.BUSY, "task_assigned", {"current_load": load}, **note)
+
+
+def finish(worker: HasHead, *, load: int = 0, **note: Unpack[Note]) -> Step:
+    """Record that its last task is done."""
+    return step(worker, WorkerState.IDLE, "task_finished", {"current_load": load}, **note)
+
+
+def miss_heartbeat(worker: HasHead, reason: Reason | None = None, **remark: Unpack[Remark]) -> Step:
+    """Record that a busy worker was not heard of for too long."""
+    sets = {"reason": reason}
+    return step(worker, WorkerState.UNRESPONSIVE, "heartbeat_missed", sets, reason=reason, **remark)
+
+
+def recover(worker: HasHead, **note: Unpack[Note]) -> Step:
+    """Record that it was heard of again; what it had is no longer its own."""
+    sets = {"current_load": 0, "reason": None}
+    return step(worker, WorkerState.IDLE, "heartbeat_recovered", sets, **note)
+
+
+def give_up(worker: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
+    """End it: it was not heard of again in time."""
+    return _end(worker, "recovery_window_exceeded", reason, **remark)
+
+
+def shut_down(worker: HasHead, reason: Reason | None = None, **remark: Unpack[Remark]) -> Step:
+    """End it as asked."""
+    return _end(worker, "shutdown_requested", reason, **remark)
+
+
+def reject_registration(worker: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
+    """End it before it took a task: it never registered."""
+    return _end(worker, "registration_failed", reason, **remark)
+
+
+def vanish(worker: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
+    """End an idle worker that was not heard of for too long: it has nothing to recover."""
+    return _end(worker, "heartbeat_missed", reason, **remark)
+
+
+def lose(worker: HasHead, reason: Reason) -> Sequence[Step]:
+    """End it because its process is gone, whatever it was at."""
+    match worker.head.state:
+        case WorkerState.INITIALIZING:
+            return [reject_registration(worker, reason)]
+        case WorkerState.BUSY:
+            return [miss_heartbeat(worker, reason), give_up(worker, reason)]
+        case WorkerState.UNRESPONSIVE:
+            return [give_up(worker, reason)]
+        case _:
+            return [vanish(worker, reason)]
+
+
+def _end(worker: HasHead, trigger: str, reason: Reason | None, **remark: Unpack[Remark]) -> Step:
+    sets = {"current_load": 0, "reason": reason}
+    return step(worker, WorkerState.SHUTDOWN, trigger, sets, reason=reason, **remark)

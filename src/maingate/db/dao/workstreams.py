@@ -1,0 +1,154 @@
+"""Workstreams: groups of tasks that land as a whole or not at all (SSOT §1.3)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal, Unpack
+
+from sqlalchemy import Connection
+
+from maingate.db import tables
+from maingate.db.dao import needs as dependency
+from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from maingate.db.transitions import Context, HasHead, Step
+from maingate.reasons import Reason
+from maingate.state.workstream import WorkstreamState
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkstreamRow(EntityRow):
+    """One workstream.
+
+    Args:
+        run_id: Its run.
+        name: The plan's own id of it.
+        title: What people call it.
+        position: Its place in the plan, from 0.
+        priority: Higher goes first.
+        is_critical: Whether its failure fails the run; never changes.
+        base_commit: The commit that its ref began from.
+        head_commit: The commit that its ref is at.
+        landed_commit: The target's commit that holds it.
+        reason: Why it is in its state.
+        retry_of: The workstream that this one repeats.
+    """
+
+    machine: ClassVar[str] = "workstream"
+
+    run_id: str
+    name: str
+    title: str = ""
+    position: int = 0
+    priority: int = 0
+    is_critical: bool = True
+    base_commit: str | None = None
+    head_commit: str | None = None
+    landed_commit: str | None = None
+    retry_of: str | None = None
+    reason: Reason | None = None
+    state: WorkstreamState = WorkstreamState.PLANNED
+
+    @property
+    def context(self) -> Context:
+        """What the workstream belongs to."""
+        return Context(run_id=self.run_id, workstream_id=self.id)
+
+
+ROWS: Final = Entities(tables.workstreams, WorkstreamRow)
+get, get_many, insert_many = ROWS.get, ROWS.get_many, ROWS.insert_many
+
+
+def of_run(connection: Connection, run_id: str) -> list[WorkstreamRow]:
+    """Read a run's workstreams in the plan's order."""
+    return ROWS.select(connection, "WHERE run_id = ? ORDER BY position, id", (run_id,))
+
+
+def landed_as(connection: Connection, commit: str) -> WorkstreamRow | None:
+    """Read the workstream whose landing made a commit of the target; None when none did."""
+    found = ROWS.select(connection, "WHERE landed_commit = ? ORDER BY created_at, id", (commit,))
+    return found[0] if found else None
+
+
+def add_needs(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
+    """Record which workstream (first) needs which (second)."""
+    dependency.add(connection, tables.workstream_needs, pairs)
+
+
+def needs(connection: Connection, run_id: str) -> dict[str, tuple[str, ...]]:
+    """Tell for each workstream of a run which ones it needs; those that need none are missing."""
+    return dependency.of_run(connection, tables.workstream_needs, tables.workstreams, run_id)
+
+
+def ready(workstream: HasHead, **note: Unpack[Note]) -> Step:
+    """Let it begin: every workstream that it needs is completed."""
+    return step(workstream, WorkstreamState.READY, "dependencies_met", {"reason": None}, **note)
+
+
+def block(workstream: HasHead, reason: Reason | None = None, **remark: Unpack[Remark]) -> Step:
+    """Make it wait for a workstream that it needs."""
+    return step(
+        workstream, WorkstreamState.BLOCKED, "dependency_unmet", {"reason": reason}, reason=reason, **remark
+    )
+
+
+def start(workstream: HasHead, *, base_commit: str | None = None, **note: Unpack[Note]) -> Step:
+    """Begin: its first task started."""
+    sets = {"base_commit": base_commit, "head_commit": base_commit} if base_commit else None
+    return step(workstream, WorkstreamState.EXECUTING, "first_task_started", sets, **note)
+
+
+def validate(workstream: HasHead, *, head_commit: str | None = None, **note: Unpack[Note]) -> Step:
+    """Go to the target's lane: all its tasks ended without a critical failure.
+
+    Args:
+        workstream: The workstream.
+        head_commit: What its ref ends with; None when nothing was settled on it.
+        **note: What else to say.
+    """
+    sets = {} if head_commit is None else {"head_commit": head_commit}
+    return step(workstream, WorkstreamState.VALIDATING, "all_tasks_done", sets, **note)
+
+
+def complete(workstream: HasHead, landed_commit: str | None = None, **note: Unpack[Note]) -> Step:
+    """End well: it is on the target branch.
+
+    Args:
+        workstream: The workstream.
+        landed_commit: The target's commit that holds it; None when it had nothing to land.
+        **note: What else to say.
+    """
+    return step(
+        workstream,
+        WorkstreamState.COMPLETED,
+        "landed",
+        {"landed_commit": landed_commit, "reason": None},
+        **note,
+    )
+
+
+def fail(
+    workstream: HasHead,
+    reason: Reason,
+    *,
+    trigger: Literal["critical_task_failed", "validation_failed"],
+    **remark: Unpack[Remark],
+) -> Step:
+    """End badly: a critical task failed, or the merged result did."""
+    return step(workstream, WorkstreamState.FAILED, trigger, {"reason": reason}, reason=reason, **remark)
+
+
+def skip(
+    workstream: HasHead,
+    reason: Reason,
+    *,
+    trigger: Literal["dependency_failed", "disabled"] = "dependency_failed",
+    **remark: Unpack[Remark],
+) -> Step:
+    """End without having run: what it needs can never be there, or it is disabled."""
+    return step(workstream, WorkstreamState.SKIPPED, trigger, {"reason": reason}, reason=reason, **remark)
+
+
+def cancel(workstream: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
+    """End because somebody wants it."""
+    return step(
+        workstream, WorkstreamState.CANCELLED, "user_cancelled", {"reason": reason}, reason=reason, **remark
+    )

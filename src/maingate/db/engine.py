@@ -1,0 +1,185 @@
+"""Open a database, and give out its transactions: many readers, one writer at a time.
+
+SQLite serialises writers by itself (``BEGIN IMMEDIATE``); on PostgreSQL an advisory lock does the same, so
+that on both a writer sees everything committed before it and numbers are given out in the order of the
+commits. What the driver or the disk reports is translated here, once, into the program's own errors.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy.engine import ExceptionContext
+
+from maingate.db import faults, migrations
+from maingate.errors import DatabaseError
+
+_BEGIN: Final = "maingate_begin"
+_POSTGRESQL_WRITER_LOCK: Final = (
+    "SELECT pg_advisory_xact_lock(hashtextextended(concat('maingate ', current_schema()), 0))"
+)
+
+
+class Database:
+    """One open database.
+
+    Args:
+        url: Where it is, without what is secret.
+        engine: SQLAlchemy's engine to it; for tests and tools, everything else asks for transactions.
+    """
+
+    def __init__(self, *, url: URL, engine: Engine) -> None:
+        self.url: Final = url.render_as_string(hide_password=True)
+        self.engine: Final = engine
+        self.dialect: Final = engine.dialect.name
+        if self.dialect == "sqlite":
+            self._reader, writing = engine, {_BEGIN: "BEGIN IMMEDIATE"}
+        else:  # isolation is said aloud, because a server may have other defaults
+            snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            self._reader = engine.execution_options(**snapshot)
+            writing = {_BEGIN: _POSTGRESQL_WRITER_LOCK, "isolation_level": "READ COMMITTED"}
+        self._writer = engine.execution_options(**writing)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give the one writing transaction: committed at the end, rolled back whole on any exception.
+
+        Raises:
+            DatabaseError: The database is locked for too long, full, read-only, damaged or gone.
+            InvariantError: A constraint of the database refused something.
+        """
+        with self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a transaction that sees one consistent state of the whole database.
+
+        Raises:
+            DatabaseError: The database could not be read.
+        """
+        with self._reader.begin() as connection:
+            yield connection
+
+    def upgrade(self) -> None:
+        """Bring the schema to what this program wants; does next to nothing when it is there already.
+
+        Raises:
+            DatabaseError: A newer program wrote the database, or a migration failed; nothing was changed.
+        """
+        if self.revision() == migrations.HEAD:
+            return
+        with self.write() as connection:
+            migrations.upgrade(connection, self.url)
+
+    def revision(self) -> str | None:
+        """Return the revision of the schema; None when the database is empty.
+
+        Raises:
+            DatabaseError: The database could not be read.
+        """
+        with self.read() as connection:
+            return migrations.revision_of(connection)
+
+    def close(self) -> None:
+        """Close every connection; may be called again."""
+        self.engine.dispose()
+
+
+def open_database(
+    url: str, *, synchronous: str = "NORMAL", busy_timeout: timedelta = timedelta(seconds=30)
+) -> Database:
+    """Open a database; its schema is looked at by `Database.upgrade`, not here.
+
+    Args:
+        url: ``sqlite:////absolute/path.db`` or ``postgresql+psycopg://…``.
+        synchronous: SQLite's durability: ``NORMAL`` loses no consistency on a power cut, ``FULL`` no commit
+            either.
+        busy_timeout: How long to wait for another writer.
+
+    Raises:
+        DatabaseError: The address is not understood, its driver is missing, or its folder cannot be made.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = _open_sqlite(parsed, synchronous=synchronous, busy_timeout=busy_timeout)
+    else:
+        engine = _open_postgresql(parsed, busy_timeout=busy_timeout)
+    event.listen(engine, "handle_error", _translate)
+    return Database(url=parsed, engine=engine)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError as error:
+        raise DatabaseError(
+            "the database address is not understood; it looks like sqlite:////path/to/file.db or "
+            "postgresql+psycopg://user@host/name"
+        ) from error
+    if parsed.drivername in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in {"sqlite", "postgresql+psycopg"}:
+        raise DatabaseError(
+            f"databases of the kind {parsed.drivername!r} are not supported; use sqlite or postgresql+psycopg"
+        )
+    return parsed
+
+
+def _open_sqlite(url: URL, *, synchronous: str, busy_timeout: timedelta) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise DatabaseError("a database in memory would lose the record; give the path of a file")
+    if not url.database.startswith("file:"):
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseError(
+                f"the folder of the database {url.database} cannot be made: {error}"
+            ) from error
+    engine = create_engine(
+        url, connect_args={"isolation_level": None, "timeout": busy_timeout.total_seconds()}
+    )
+    pragmas = ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON")
+
+    def prepare(connection: Any, _record: object) -> None:
+        try:
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            connection.close()  # the pool never gets it, so nobody else would
+            raise
+
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def _open_postgresql(url: URL, *, busy_timeout: timedelta) -> Engine:
+    options = f"-c lock_timeout={int(busy_timeout.total_seconds() * 1000)}"
+    try:
+        engine = create_engine(
+            url, connect_args={"options": options, "connect_timeout": 10}, pool_pre_ping=True
+        )
+    except ImportError as error:
+        raise DatabaseError("PostgreSQL needs its driver; install maingate[postgres]") from error
+
+    def begin(connection: Connection) -> None:
+        if lock := connection.get_execution_options().get(_BEGIN):
+            connection.exec_driver_sql(lock)
+
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def _translate(context: ExceptionContext) -> None:
+    """Raise the program's own error instead of the driver's."""
+    engine = context.engine
+    where = engine.url.render_as_string(hide_password=True) if engine is not None else "the database"
+    if (error := faults.translate(context.original_exception, where)) is not None:
+        raise error from context.original_exception

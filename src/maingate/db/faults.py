@@ -1,0 +1,52 @@
+"""What drivers say, said again for people: what happened, to which database, and what to do next."""
+
+import sqlite3
+from typing import Final
+
+from maingate.errors import DatabaseError, InvariantError, MaingateError
+
+_ADVICE: Final = (
+    ("database is locked", "another process is writing to it and did not finish in time; try again"),
+    ("lock timeout", "another process is writing to it and did not finish in time; try again"),
+    ("database or disk is full", "the disk is full; make room and run `maingate resume`"),
+    ("no space left", "the disk is full; make room and run `maingate resume`"),
+    ("could not extend file", "its disk is full; make room and run `maingate resume`"),
+    ("readonly database", "it is read-only; make the file and its folder writable"),
+    ("read-only", "it is read-only; make it writable"),
+    ("permission denied", "access is denied; give its role or file the rights it needs"),
+    ("unable to open database file", "the file cannot be opened; check its folder and its permissions"),
+    (
+        "file is not a database",
+        "the file is something else than a database; move it away or name another one",
+    ),
+    ("malformed", "the file is damaged; restore a copy, or move it away to start anew"),
+    ("disk i/o error", "the disk reports an error; check it, then run `maingate resume`"),
+    ("no such table", "its schema is not there; run `maingate db upgrade`"),
+    ("no such column", "its schema is another one; run `maingate db upgrade`"),
+    ("does not exist", "something in it is missing; check its name, or run `maingate db upgrade`"),
+    ("password authentication failed", "the password is refused; check MAINGATE_DATABASE_URL"),
+    ("is the server running", "nothing answers there; start the server or check MAINGATE_DATABASE_URL"),
+    ("connection refused", "nothing answers there; start the server or check MAINGATE_DATABASE_URL"),
+    ("connection failed", "it cannot be reached; start the server or check MAINGATE_DATABASE_URL"),
+    ("terminating connection", "the server ended the connection; run `maingate resume`"),
+    ("server closed the connection", "the server ended the connection; run `maingate resume`"),
+)
+
+
+def translate(error: BaseException, where: str) -> MaingateError | None:
+    """Return the program's own error for a driver's; None when it is none of a driver's.
+
+    Args:
+        error: What was raised below SQLAlchemy.
+        where: Address of the database, without what is secret.
+    """
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if not isinstance(error, sqlite3.Error) and type(error).__module__.split(".")[0] != "psycopg":
+        return None
+    said = " ".join(str(error).split())
+    if "IntegrityError" in kinds:
+        return InvariantError(f"the database {where} refused what would break an invariant: {said}")
+    advice = next((advice for sign, advice in _ADVICE if sign in said.lower()), None)
+    if advice is None:
+        return DatabaseError(f"the database {where} could not be used: {said}")
+    return DatabaseError(f"the database {where} could not be used: {advice} ({said})")

@@ -1,0 +1,152 @@
+"""Compare the file ``transitions.jsonl`` with the audit, line by line.
+
+The file may lag: rows after its last line, and a torn last line, are nothing to report. Everything else in it
+must say what its row says.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+from maingate.db.dao.events import transition_of
+from maingate.db.findings import Finding
+from maingate.db.transition_log import foreign_file, parsed_line
+from maingate.errors import DatabaseError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    """What is remembered of a line: enough to compare it.
+
+    Args:
+        number: Its number in the file.
+        event_id: Its event.
+        hash: The hash of its row.
+        content: A digest of all that it says.
+    """
+
+    number: int
+    event_id: str
+    hash: str
+    content: bytes
+
+
+class LogCheck:
+    """A comparison of the file with the audit's rows, which are shown to it in any order.
+
+    Make it before the transaction that reads the rows: what is written meanwhile is then in the rows.
+
+    Args:
+        path: The file; when there is none, nothing is found.
+
+    Raises:
+        DatabaseError: The file cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path: Final = path
+        self._lines: Final[dict[int, _Line]] = {}
+        self._unreadable: Final[list[tuple[int, int]]] = []  # first and last of neighbours
+        self._misplaced: Final[list[Finding]] = []
+        self._changed: Final[list[Finding]] = []
+        self._rows: Final[list[int]] = []
+        self._known: Final[set[int]] = set()  # numbers of the lines whose row is there
+        self._has_own = False
+        try:
+            self._read()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise DatabaseError(f"the file of transitions {path} cannot be read: {error}") from error
+
+    def see(self, row: Mapping[str, Any]) -> None:
+        """Compare one row of the audit with its line."""
+        seq = row["seq"]
+        self._rows.append(seq)
+        line = self._lines.get(seq)
+        if line is None:
+            return
+        self._known.add(seq)
+        self._has_own = self._has_own or line.event_id == row["event_id"]
+        if line.hash != row["hash"]:
+            problem = f"the row is not line {line.number} of the file of transitions: one was rewritten"
+        elif line.content != _content_of_row(row):
+            problem = f"line {line.number} of the file of transitions does not say what the row says"
+        else:
+            return
+        self._changed.append(
+            Finding(entity_type=row["entity_type"], entity_id=row["entity_id"], seq=seq, problem=problem)
+        )
+
+    def findings(self) -> Iterator[Finding]:
+        """Give what was found, after all rows were seen."""
+        if self._lines and not self._has_own:
+            yield _about_file(None, foreign_file(self._path, "none of its lines is there"))
+            return
+        yield from self._changed
+        yield from self._misplaced
+        for first, last in self._unreadable:
+            which = f"line {first}" if first == last else f"lines {first} to {last}"
+            yield _about_file(None, f"{which} of the file of transitions cannot be read")
+        for first, last in _stretches(sorted(self._lines), self._known):
+            what = "it" if first == last else f"rows {first} to {last}"
+            yield _about_file(first, f"the file of transitions has {what}, the audit does not")
+        end = max(self._known, default=0)
+        for first, last in _stretches(sorted(seq for seq in self._rows if seq < end), self._known):
+            which = f"the line of row {first}" if first == last else f"lines of rows {first} to {last}"
+            yield _about_file(first, f"the file of transitions lacks {which}")
+
+    def _read(self) -> None:
+        before = 0
+        with self._path.open("rb") as lines:
+            for number, raw in enumerate(lines, 1):
+                if not raw.endswith(b"\n"):
+                    return  # torn: the next writer cuts it off
+                line = parsed_line(raw)
+                if line is None:
+                    is_next = self._unreadable and self._unreadable[-1][1] == number - 1
+                    first = self._unreadable.pop()[0] if is_next else number
+                    self._unreadable.append((first, number))
+                    continue
+                seq = line["seq"]
+                if seq <= before:
+                    wrong = "is there twice" if seq in self._lines else "is out of order"
+                    self._misplaced.append(
+                        _about_file(seq, f"line {number} of the file of transitions {wrong}")
+                    )
+                before = seq
+                self._lines.setdefault(
+                    seq,
+                    _Line(
+                        number=number, event_id=line["event_id"], hash=line["hash"], content=_content(line)
+                    ),
+                )
+
+
+def _content(line: dict[str, Any]) -> bytes:
+    text = json.dumps(line, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+    return sha256(text.encode("ascii")).digest()
+
+
+def _content_of_row(row: Mapping[str, Any]) -> bytes | None:
+    """Digest the line that the row should have; None when somebody changed it into what cannot be read."""
+    try:
+        return _content(transition_of(row).as_json() | {"version": row["version"], "hash": row["hash"]})
+    except (ValueError, TypeError, OverflowError, AttributeError):
+        return None
+
+
+def _about_file(seq: int | None, problem: str) -> Finding:
+    return Finding(entity_type=None, entity_id=None, seq=seq, problem=problem)
+
+
+def _stretches(numbers: Iterable[int], known: set[int]) -> Iterator[tuple[int, int]]:
+    """Give the first and last of every stretch of numbers that are not known."""
+    for is_known, stretch in groupby(numbers, key=known.__contains__):
+        if not is_known:
+            first, *rest = stretch
+            yield first, rest[-1] if rest else first

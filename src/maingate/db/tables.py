@@ -1,0 +1,544 @@
+"""Every table, with the invariants of SSOT §1, rule 5 as CHECK constraints and foreign keys.
+
+The CHECKs are built from the state machines, so that the database accepts exactly the states that the program
+knows. An entity's table has its own columns between ``id`` and the lifecycle columns, which are the same for
+all and are written by `maingate.db.transitions` alone.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from maingate.db.columns import FreeText, JsonList, JsonText, PathText, ReasonText, StateText, Timestamp
+from maingate.events import Severity
+from maingate.state.machine import Machine
+from maingate.state.machines import MACHINES
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+LIFECYCLE: Final = (
+    "state",
+    "version",
+    "chain_hash",
+    "created_at",
+    "changed_at",
+    "started_at",
+    "completed_at",
+)
+"""The columns that only the writer of states sets."""
+
+SEQUENCE: Final = BigInteger().with_variant(Integer(), "sqlite")
+"""A position in the one sequence of transitions and events; on SQLite it is the row id itself."""
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
+
+
+def _one_of(column: str, *values: str, name: str | None = None) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({_listed(values)})", name=name or column)
+
+
+def _required(name: str, kind: Any = Text, **options: Any) -> Column[Any]:
+    return Column(name, kind, nullable=False, **options)
+
+
+def _child_of(name: str, target: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Text, ForeignKey(target), nullable=nullable)
+
+
+def _ordered_in_time() -> CheckConstraint:
+    return CheckConstraint(
+        "changed_at >= created_at AND (started_at IS NULL OR started_at >= created_at)"
+        " AND (completed_at IS NULL OR completed_at >= coalesce(started_at, created_at))",
+        name="times_in_order",
+    )
+
+
+def _ended_has_end(machine: Machine) -> CheckConstraint:
+    ended = _listed(state for state in machine.states if state in machine.terminal)
+    rule = f"(state IN ({ended})) = (completed_at IS NOT NULL)" if ended else "completed_at IS NULL"
+    return CheckConstraint(rule, name="ended_has_end")
+
+
+def _entity(name: str, machine_name: str, *parts: Any) -> Table:
+    """Declare the table of one machine's entities."""
+    machine = MACHINES[machine_name]
+    return Table(
+        name,
+        metadata,
+        Column("id", Text, primary_key=True),
+        *(each for each in parts if isinstance(each, Column)),
+        _required("state", StateText(machine.states)),
+        _required("version", Integer),
+        _required("chain_hash"),
+        _required("created_at", Timestamp),
+        _required("changed_at", Timestamp),
+        Column("started_at", Timestamp),
+        Column("completed_at", Timestamp),
+        *(each for each in parts if not isinstance(each, Column)),
+        _one_of("state", *machine.states),
+        CheckConstraint("version >= 1", name="version"),
+        CheckConstraint("length(chain_hash) = 64", name="chain_hash"),
+        _ordered_in_time(),
+        _ended_has_end(machine),
+        info={"machine": machine_name},
+    )
+
+
+runs = _entity(
+    "runs",
+    "run",
+    _required("name", FreeText),
+    _required("repository", PathText),
+    _required("target_ref"),
+    _required("landing"),
+    _required("strict", Boolean),
+    _required("plan", JsonText),
+    Column("plan_file", PathText),
+    Column("old_head", Text),
+    Column("new_head", Text),
+    _child_of("retry_of", "runs.id", nullable=True),
+    Column("reason", ReasonText),
+    _one_of("landing", "merge", "squash", "rebase"),
+    Index(None, "created_at"),
+)
+
+workstreams = _entity(
+    "workstreams",
+    "workstream",
+    _child_of("run_id", "runs.id"),
+    _required("name", FreeText),
+    _required("title", FreeText),
+    _required("position", Integer),
+    _required("priority", Integer),
+    _required("is_critical", Boolean),
+    Column("base_commit", Text),
+    Column("head_commit", Text),
+    Column("landed_commit", Text),
+    _child_of("retry_of", "workstreams.id", nullable=True),
+    Column("reason", ReasonText),
+    Index(None, "run_id", "position"),
+    Index(
+        "uq_workstreams_name_in_run",
+        "run_id",
+        "name",
+        unique=True,
+        sqlite_where=text("retry_of IS NULL"),
+        postgresql_where=text("retry_of IS NULL"),
+    ),
+)
+
+workers = _entity(
+    "workers",
+    "worker",
+    _child_of("parent_id", "workers.id", nullable=True),
+    _required("name", FreeText),
+    _required("host", FreeText),
+    Column("pid", Integer),
+    _required("pid_started"),
+    _required("capabilities", JsonList),
+    _required("affinity", JsonText),
+    _required("max_concurrent_tasks", Integer),
+    _required("current_load", Integer),
+    Column("heartbeat_at", Timestamp),
+    Column("reason", ReasonText),
+    CheckConstraint(
+        "current_load >= 0 AND current_load <= max_concurrent_tasks", name="load_within_capacity"
+    ),
+    Index(
+        "ix_workers_alive",
+        "created_at",
+        sqlite_where=text("completed_at IS NULL"),
+        postgresql_where=text("completed_at IS NULL"),
+    ),
+)
+
+uet_workers = _entity(
+    "uet_workers",
+    "uet_worker",
+    _child_of("worker_id", "workers.id"),
+    _required("slot", Integer),
+    Column("pid", Integer),
+    _required("pid_started"),
+    Column("reason", ReasonText),
+    CheckConstraint("slot >= 0", name="slot"),
+    Index(None, "worker_id"),
+)
+
+tasks = _entity(
+    "tasks",
+    "task",
+    _child_of("run_id", "runs.id"),
+    _child_of("workstream_id", "workstreams.id"),
+    _required("name", FreeText),
+    _required("position", Integer),
+    _required("is_critical", Boolean),
+    _required("kind"),
+    _required("spec", JsonText),
+    _child_of("worker_id", "workers.id", nullable=True),
+    _required("retry_count", Integer),
+    _required("max_retries", Integer),
+    _required("lost_count", Integer),
+    _required("attempt", Integer),
+    Column("not_before", Timestamp),
+    _child_of("retry_of", "tasks.id", nullable=True),
+    Column("reason", ReasonText),
+    _one_of("kind", "patch", "tool", "command", "noop"),
+    CheckConstraint("worker_id IS NULL OR state = 'running'", name="only_running_has_worker"),
+    CheckConstraint("retry_count >= 0 AND retry_count <= max_retries", name="retries_within_limit"),
+    CheckConstraint("lost_count >= 0 AND attempt >= 0", name="counts"),
+    Index(None, "run_id"),
+    Index(None, "workstream_id", "position"),
+    Index(
+        "uq_tasks_name_in_workstream",
+        "workstream_id",
+        "name",
+        unique=True,
+        sqlite_where=text("retry_of IS NULL"),
+        postgresql_where=text("retry_of IS NULL"),
+    ),
+)
+
+patches = _entity(
+    "patches",
+    "patch_ledger",
+    _child_of("run_id", "runs.id"),
+    _child_of("workstream_id", "workstreams.id"),
+    _child_of("task_id", "tasks.id"),
+    _required("format"),
+    _required("base_ref"),
+    _required("base_commit"),
+    _required("origin", JsonText),
+    _required("summary", FreeText),
+    _required("files", Integer),
+    _required("insertions", Integer),
+    _required("deletions", Integer),
+    _required("hunks", Integer),
+    _required("paths", JsonList),
+    _required("repairs", JsonList),
+    Column("method", Text),
+    Column("commit", Text),
+    Column("tree", Text),
+    Column("quarantine_reason", ReasonText),
+    Column("reason", ReasonText),
+    _child_of("replaces", "patches.id", nullable=True),
+    Column("committed_at", Timestamp),
+    _one_of("format", "unified_diff"),
+    _one_of("method", "exact", "offset", "three_way"),
+    CheckConstraint("length(summary) <= 512", name="summary_length"),
+    CheckConstraint("files >= 0 AND insertions >= 0 AND deletions >= 0 AND hunks >= 0", name="scope_counts"),
+    CheckConstraint("state <> 'quarantined' OR quarantine_reason IS NOT NULL", name="quarantined_has_reason"),
+    CheckConstraint(
+        "quarantine_reason IS NULL OR state IN ('quarantined', 'dropped')", name="only_quarantined_has_reason"
+    ),
+    CheckConstraint(
+        "(state IN ('committed', 'rolled_back')) = (committed_at IS NOT NULL)", name="committed_has_time"
+    ),
+    Index(None, "run_id"),
+    Index(None, "task_id"),
+    Index(None, "state"),
+)
+
+gates = _entity(
+    "gates",
+    "test_gate",
+    _child_of("run_id", "runs.id"),
+    _child_of("workstream_id", "workstreams.id", nullable=True),
+    _child_of("patch_id", "patches.id", nullable=True),
+    _required("name", FreeText),
+    _required("type"),
+    _required("tree"),
+    _required("verdict_key"),
+    _child_of("uet_worker_id", "uet_workers.id", nullable=True),
+    _required("attempts", Integer),
+    _required("is_flaky", Boolean),
+    Column("fault", FreeText),
+    Column("exit_code", Integer),
+    Column("output", FreeText),
+    Column("log_path", PathText),
+    Column("duration_ms", BigInteger),
+    Column("reason", ReasonText),
+    _one_of("type", "LINT", "UNIT", "INTEGRATION", "SECURITY"),
+    CheckConstraint("attempts >= 0 AND (duration_ms IS NULL OR duration_ms >= 0)", name="counts"),
+    CheckConstraint(
+        "state NOT IN ('PASSED', 'FAILED') OR (exit_code IS NOT NULL AND output IS NOT NULL)",
+        name="verdict_has_evidence",
+    ),
+    Index(
+        "ix_gates_running",
+        "uet_worker_id",
+        sqlite_where=text("state = 'RUNNING'"),
+        postgresql_where=text("state = 'RUNNING'"),
+    ),
+    Index(None, "run_id"),
+    Index(None, "workstream_id"),
+    Index(None, "patch_id"),
+)
+
+breakers = _entity(
+    "breakers",
+    "circuit_breaker",
+    _required("tool", FreeText),
+    _required("failures", Integer),
+    _required("threshold", Integer),
+    _required("cooldown_ms", BigInteger),
+    Column("opened_at", Timestamp),
+    Column("probe_task", Text),
+    Column("probe_attempt", Integer),
+    Column("reason", ReasonText),
+    CheckConstraint("failures >= 0 AND threshold >= 1 AND cooldown_ms >= 0", name="counts"),
+    CheckConstraint("(state = 'CLOSED') = (opened_at IS NULL)", name="open_since"),
+    CheckConstraint(
+        "(probe_task IS NULL) = (probe_attempt IS NULL) AND (probe_task IS NULL OR state = 'HALF_OPEN')",
+        name="probe_is_held",
+    ),
+    UniqueConstraint("tool"),
+)
+
+ENTITIES: Final[dict[str, Table]] = {
+    table.info["machine"]: table
+    for table in (runs, workstreams, tasks, workers, uet_workers, patches, gates, breakers)
+}
+"""The table of each machine's entities."""
+
+task_needs = Table(
+    "task_needs",
+    metadata,
+    Column("task_id", Text, ForeignKey("tasks.id"), primary_key=True),
+    Column("needs_id", Text, ForeignKey("tasks.id"), primary_key=True),
+    CheckConstraint("task_id <> needs_id", name="not_itself"),
+)
+
+workstream_needs = Table(
+    "workstream_needs",
+    metadata,
+    Column("workstream_id", Text, ForeignKey("workstreams.id"), primary_key=True),
+    Column("needs_id", Text, ForeignKey("workstreams.id"), primary_key=True),
+    CheckConstraint("workstream_id <> needs_id", name="not_itself"),
+)
+
+patch_artifacts = Table(
+    "patch_artifacts",
+    metadata,
+    Column("patch_id", Text, ForeignKey("patches.id"), primary_key=True),
+    _required("sha256"),
+    _required("diff", LargeBinary),
+    CheckConstraint("length(sha256) = 64", name="sha256"),
+)
+
+state_transitions = Table(
+    "state_transitions",
+    metadata,
+    Column("seq", SEQUENCE, primary_key=True, autoincrement=False),
+    _required("event_id"),
+    _required("entity_type"),
+    _required("entity_id"),
+    _required("version", Integer),
+    Column("from_state", Text),
+    _required("to_state"),
+    _required("trigger"),
+    Column("reason", Text),
+    _required("metadata"),
+    Column("operator", FreeText),
+    Column("run_id", Text),
+    Column("workstream_id", Text),
+    Column("task_id", Text),
+    _required("at", Timestamp),
+    Column("prev_hash", Text),
+    _required("hash"),
+    _one_of("entity_type", *MACHINES),
+    CheckConstraint("version >= 1", name="version"),
+    CheckConstraint(
+        "(version = 1) = (from_state IS NULL) AND (version = 1) = (prev_hash IS NULL)", name="first_of_chain"
+    ),
+    UniqueConstraint("entity_id", "version"),
+    Index(None, "run_id", "seq"),
+)
+"""The audit: one row per transition, a hash chain per entity. The reason and the metadata are kept as the
+very text that was hashed. No foreign key leads to an entity: the audit must outlive what it is about."""
+
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", SEQUENCE, primary_key=True, autoincrement=False),
+    _required("event_id"),
+    _required("event_type"),
+    _required("severity"),
+    Column("entity_type", Text),
+    Column("entity_id", Text),
+    Column("from_state", Text),
+    Column("to_state", Text),
+    Column("trigger", Text),
+    Column("reason", Text),
+    _required("metadata"),
+    Column("operator", FreeText),
+    Column("run_id", Text),
+    Column("workstream_id", Text),
+    Column("task_id", Text),
+    _required("at", Timestamp),
+    _one_of("severity", *Severity),
+    Index(None, "entity_id", "seq"),
+    Index(None, "run_id", "seq"),
+)
+"""What happened that is no change of state: overrides, errors, warnings (SSOT §7)."""
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _required("value", BigInteger),
+    CheckConstraint("value >= 0", name="value"),
+)
+"""Numbers given out within transactions. ``event`` numbers transitions and events together, so that the
+sequence has no gap and follows the order of the commits; a gap means that a row was removed."""
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _required("gate_name"),
+    _required("tree"),
+    _required("state"),
+    _required("exit_code", Integer),
+    _required("is_flaky", Boolean),
+    _child_of("gate_id", "gates.id"),
+    _required("created_at", Timestamp),
+    _one_of("state", "PASSED", "FAILED"),
+)
+
+gate_evidence = Table(
+    "gate_evidence",
+    metadata,
+    Column("subject_kind", Text, primary_key=True),
+    Column("subject_id", Text, primary_key=True),
+    Column("gate_name", Text, primary_key=True),
+    Column("tree", Text, primary_key=True),
+    _child_of("gate_id", "gates.id"),
+    _required("reused", Boolean),
+    _required("created_at", Timestamp),
+    _one_of("subject_kind", "patch", "workstream"),
+    Index(None, "subject_id"),
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _child_of("run_id", "runs.id"),
+    _child_of("workstream_id", "workstreams.id"),
+    _required("ref"),
+    Column("old", Text),
+    _required("new"),
+    _required("commits", JsonText),
+    _required("kind"),
+    Column("reason", ReasonText),
+    Column("operator", FreeText),
+    _required("state"),
+    _required("created_at", Timestamp),
+    Column("completed_at", Timestamp),
+    _one_of("kind", "landing", "rollback"),
+    _one_of("state", "pending", "landed", "abandoned"),
+    CheckConstraint("kind <> 'rollback' OR reason IS NOT NULL", name="rollback_has_reason"),
+    CheckConstraint("(state = 'pending') = (completed_at IS NULL)", name="ended_has_end"),
+    CheckConstraint("completed_at IS NULL OR completed_at >= created_at", name="times_in_order"),
+    Index(None, "state"),
+)
+"""Refs that are about to move; written before git is told, so that a crash in between can be finished."""
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("patch_id", Text, ForeignKey("patches.id"), primary_key=True),
+    Column("operator", FreeText, primary_key=True),
+    _required("message", FreeText),
+    _required("created_at", Timestamp),
+)
+"""Who approved which patch; a person counts once."""
+
+tool_runs = Table(
+    "tool_runs",
+    metadata,
+    Column("task_id", Text, ForeignKey("tasks.id"), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    _required("tool", FreeText),
+    _required("outcome"),
+    Column("exit_code", Integer),
+    Column("cost_micros", BigInteger),
+    Column("tokens_in", BigInteger),
+    Column("tokens_out", BigInteger),
+    _required("duration_ms", BigInteger),
+    _required("message", FreeText),
+    Column("log_path", PathText),
+    Column("diff_path", PathText),
+    _required("ended_at", Timestamp),
+    _one_of("outcome", "patch", "failed", "timed_out", "rate_limited", "lost"),
+    CheckConstraint("attempt >= 1 AND duration_ms >= 0", name="counts"),
+    CheckConstraint(
+        "coalesce(cost_micros, 0) >= 0 AND coalesce(tokens_in, 0) >= 0 AND coalesce(tokens_out, 0) >= 0",
+        name="usage",
+    ),
+    Index(None, "run_id"),
+)
+"""How tools ended, one row for each attempt; what they cost is summed up from here."""
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _child_of("run_id", "runs.id"),
+    _required("kind"),
+    _required("entity_id"),
+    _required("message", FreeText),
+    _required("operator", FreeText),
+    _required("created_at", Timestamp),
+    Column("handled_at", Timestamp),
+    Column("answer", FreeText),
+    _required("is_refused", Boolean),
+    _one_of("kind", "cancel", "force-complete", "force-fail", "reset", "unblock", "fail", "validate"),
+    CheckConstraint("(handled_at IS NULL) = (answer IS NULL)", name="handled_has_answer"),
+    CheckConstraint("handled_at IS NOT NULL OR NOT is_refused", name="refused_is_handled"),
+    CheckConstraint("handled_at IS NULL OR handled_at >= created_at", name="times_in_order"),
+    Index(None, "run_id", "handled_at"),
+)
+"""What people ask of a run that another process controls; that process looks here and answers."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _required("holder"),
+    _required("host", FreeText),
+    _required("pid", Integer),
+    _required("pid_started", Text),
+    _required("token", BigInteger),
+    _required("acquired_at", Timestamp),
+    _required("expires_at", Timestamp),
+    CheckConstraint("token >= 1", name="token"),
+)
+"""Who controls a repository's target. The token grows with every holder and fences off the ones before."""

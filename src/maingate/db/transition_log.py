@@ -1,0 +1,213 @@
+"""The file ``transitions.jsonl``: every transition, appended after its commit (SSOT §1, rule 4; §7.2).
+
+The table is the truth and the file follows it. The file itself says how far it has got: its last whole line
+carries the number of its transition, so there is no second record of the position that a crash could leave
+behind. A torn last line is cut off and written again. Numbers are given out in the order of the commits, so
+nothing is ever left out.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from maingate.db.dao.events import lines_after
+from maingate.db.engine import Database
+from maingate.db.statements import row_of
+from maingate.errors import DatabaseError
+
+_NUMBERS: Final = 1 << 63  # a number of a transition is below
+_TAIL: Final = 1 << 16
+
+
+PATIENCE: Final = timedelta(seconds=10)
+"""How long to wait for a process that is writing the file; what is not written now is written next time."""
+
+
+class _HeldError(Exception):
+    """Another process holds the file and does not let go of it."""
+
+
+class TransitionLog:
+    """Writes the file of one database's transitions.
+
+    Several processes may do so at once: each appends under a lock on the file what the others have not.
+
+    Args:
+        path: The file; it and its folder are made when they are needed.
+        database: The database that it follows.
+        batch: How many transitions are read at a time.
+    """
+
+    def __init__(self, path: Path, database: Database, *, batch: int = 1000) -> None:
+        self.batch: Final = batch
+        self.path: Final = path
+        self._database: Final = database
+        self._known: tuple[int, int, int] | None = (
+            None  # inode, size, and last number, as this object left them
+        )
+
+    def check(self) -> None:
+        """Make sure that the file, if there is one, can be continued; nothing is written.
+
+        Raises:
+            DatabaseError: The file cannot be written, or it is the file of another database.
+        """
+        try:
+            with _locked(self.path, create=False) as descriptor:
+                _, last = _last_whole_line(descriptor, os.fstat(descriptor).st_size)
+        except (FileNotFoundError, _HeldError):
+            return
+        except OSError as error:
+            raise DatabaseError(f"the file of transitions {self.path} cannot be written: {error}") from error
+        if last is not None:
+            self._refuse_foreign(last)
+
+    def catch_up(self) -> int:
+        """Append every transition that the file lacks, and return how many those were.
+
+        Where another process does not let go of the file, nothing is written; the next call makes up for it.
+
+        Raises:
+            DatabaseError: The file cannot be written, or it is the file of another database.
+        """
+        try:
+            with _locked(self.path) as descriptor:
+                return self._append(descriptor)
+        except _HeldError:
+            return 0
+        except OSError as error:
+            raise DatabaseError(f"the file of transitions {self.path} cannot be written: {error}") from error
+
+    def _append(self, descriptor: int) -> int:
+        seq = self._position(descriptor)
+        written = 0
+        with self._database.read() as connection:
+            while True:
+                lines, seq = lines_after(connection, seq, self.batch)
+                if not lines:
+                    break
+                _write_all(descriptor, ("\n".join(lines) + "\n").encode())
+                written += len(lines)
+        found = os.fstat(descriptor)
+        self._known = (found.st_ino, found.st_size, seq)
+        return written
+
+    def _position(self, descriptor: int) -> int:
+        """Return the number of the last transition in the file, after cutting off what is torn."""
+        found = os.fstat(descriptor)
+        if self._known is not None and self._known[:2] == (found.st_ino, found.st_size):
+            return self._known[2]
+        end, last = _last_whole_line(descriptor, found.st_size)
+        if end != found.st_size:
+            os.ftruncate(descriptor, end)
+        if last is None:
+            return 0
+        self._refuse_foreign(last)
+        return int(last["seq"])
+
+    def _refuse_foreign(self, last: dict[str, Any]) -> None:
+        """Refuse a file whose last line is not a transition of this database.
+
+        Raises:
+            DatabaseError: It is not.
+        """
+        with self._database.read() as connection:
+            sql = "SELECT event_id FROM state_transitions WHERE seq = ?"
+            known = row_of(connection, sql, (last["seq"],))
+        if known is None or known[0] != last["event_id"]:
+            raise DatabaseError(foreign_file(self.path, f"its last line, number {last['seq']}, is not there"))
+
+
+def foreign_file(path: Path, why: str) -> str:
+    """Say that a file of transitions is not this database's, and what to do.
+
+    Args:
+        path: The file.
+        why: What tells so.
+    """
+    return (
+        f"the file of transitions {path} belongs to another database: {why}; move the file away and it is "
+        "written anew"
+    )
+
+
+def parsed_line(raw: bytes) -> dict[str, Any] | None:
+    """Return what a whole line says; None when it is torn or no line of such a file."""
+    try:
+        line = json.loads(raw) if raw.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(line, dict):
+        return None
+    seq = line.get("seq")
+    is_whole = type(seq) is int and 0 < seq < _NUMBERS
+    return (
+        line if is_whole and all(isinstance(line.get(name), str) for name in ("event_id", "hash")) else None
+    )
+
+
+@contextmanager
+def _locked(path: Path, *, create: bool = True) -> Iterator[int]:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+    if create:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags |= os.O_CREAT
+    descriptor = os.open(path, flags, 0o644)
+    try:
+        _lock(descriptor)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Wait for the lock, but not for ever: who holds it may have been stopped.
+
+    Raises:
+        _HeldError: Another process has held it for long.
+    """
+    until = time.monotonic() + PATIENCE.total_seconds()
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > until:
+                raise _HeldError from error
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _last_whole_line(descriptor: int, size: int) -> tuple[int, dict[str, Any] | None]:
+    """Return where the last whole line ends and what it says; (0, None) when there is none.
+
+    The file is read backwards, in growing pieces, so that its length does not matter.
+    """
+    reach = _TAIL
+    while True:
+        start = max(0, size - reach)
+        tail = os.pread(descriptor, size - start, start)
+        end = tail.rfind(b"\n") + 1
+        while end:
+            begin = tail.rfind(b"\n", 0, end - 1) + 1
+            if begin == 0 and start > 0:
+                break  # the line begins before this piece
+            line = parsed_line(tail[begin:end])
+            if line is not None:
+                return start + end, line
+            end = begin
+        if start == 0:
+            return 0, None
+        reach *= 4

@@ -1,0 +1,385 @@
+"""The one writer of states (SSOT §1, rules 1-3).
+
+A state changes when one transaction finds the row in the very state and version that the writer read, moves
+it, and adds the audit row that continues the entity's hash chain. Everything that is to change together is
+written in one call: the statements are compiled once and sent in bulk, which is what makes group commits
+cheap.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Connection
+
+from maingate.db.chain import COLUMNS, EMPTY_METADATA, hash_of
+from maingate.db.columns import Codec, canonical, encoder_of, keepable, to_micros
+from maingate.db.statements import change_many, insertion, quoted, row_of, rows_in
+from maingate.db.tables import ENTITIES, LIFECYCLE, state_transitions
+from maingate.errors import InvariantError, StaleTransitionError
+from maingate.ids import new_ids
+from maingate.reasons import Reason
+from maingate.state.machines import MACHINES
+
+CREATED: Final = "created"
+"""The trigger of an entity's first audit row, which comes from no state."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WrittenAt:
+    """Stands for the time at which a `Step` is written, or for one that much later, among its values."""
+
+    after: timedelta = timedelta()
+
+
+WRITTEN_AT: Final = WrittenAt()
+"""A value of `Step.sets` that becomes the time at which the step is written."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """The run, workstream and task that an entity belongs to; its events carry them."""
+
+    run_id: str | None = None
+    workstream_id: str | None = None
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Head:
+    """Where an entity is, as somebody read it: what the writer compares with before it changes anything.
+
+    Args:
+        machine: Name of the entity's machine.
+        id: The entity.
+        state: Its state.
+        version: How many transitions it has had, its creation included.
+        chain_hash: Hash of its newest audit row.
+        context: What it belongs to.
+    """
+
+    machine: str
+    id: str
+    state: str
+    version: int
+    chain_hash: str
+    context: Context
+
+    @property
+    def head(self) -> "Head":
+        """Return itself, so that heads and rows are taken alike."""
+        return self
+
+
+class HasHead(Protocol):
+    """A row of an entity, or a `Head` itself."""
+
+    @property
+    def head(self) -> Head:
+        """Where the entity is."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One transition that is wanted. The verbs of ``db.dao`` make them.
+
+    Args:
+        head_id: The entity.
+        machine: Name of its machine.
+        to: The state to reach.
+        trigger: What moves it.
+        reason: Why, where there is something to say.
+        metadata: Values for programs, kept in the audit, JSON-serialisable.
+        operator: Who does it by hand; None when it happens by itself.
+        sets: Other columns that change with it, as Python values.
+    """
+
+    head_id: str
+    machine: str
+    to: str
+    trigger: str
+    reason: Reason | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    operator: str | None = None
+    sets: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Move:
+    """What all steps of one entity come to."""
+
+    seen: Head
+    state: str
+    version: int
+    chain_hash: str
+    starts: bool = False
+    sets: dict[str, Any] = field(default_factory=dict)
+
+
+_Entry = tuple[Any, ...]
+"""The columns of one audit row from its machine to its task, as they are stored."""
+
+
+STARTING_STATE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "run": "running",
+        "workstream": "executing",
+        "task": "running",
+        "worker": "idle",
+        "uet_worker": "IDLE",
+        "patch_ledger": "queued",
+        "test_gate": "RUNNING",
+    }
+)
+"""The state in which ``started_at`` is set, the first time an entity gets there. A breaker has no start."""
+
+FIXED: Final = frozenset(
+    {
+        *LIFECYCLE,
+        *(
+            "id",
+            "name",
+            "run_id",
+            "workstream_id",
+            "task_id",
+            "patch_id",
+            "parent_id",
+            "retry_of",
+            "replaces",
+        ),
+        *("is_critical", "affinity"),
+    }
+)
+"""Columns that no step may set: the writer's own, those that say what an entity belongs to, and those that
+never change after creation (SSOT §1, rule 7; §1.5)."""
+
+_ALLOWED: Final = {
+    name: frozenset((str(state), str(to), trigger) for state, to, trigger in machine.transitions)
+    for name, machine in MACHINES.items()
+}
+_TERMINAL: Final = {name: frozenset(map(str, machine.terminal)) for name, machine in MACHINES.items()}
+_ENCODERS: Final[dict[str, dict[str, Codec | None]]] = {
+    machine: {column.name: encoder_of(column.type) for column in table.columns if column.name not in FIXED}
+    for machine, table in ENTITIES.items()
+}
+_INSERT_AUDIT: Final = insertion(state_transitions.name, COLUMNS)
+_TAKE_NUMBERS: Final = (
+    "INSERT INTO counters (name, value) VALUES ('event', ?)"
+    " ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value RETURNING value"
+)
+
+
+def write(
+    connection: Connection, heads: Mapping[str, Head], steps: Sequence[Step], *, at: datetime
+) -> dict[str, Head]:
+    """Make transitions, all of them or none, and return where their entities are now.
+
+    Steps are taken in the order given; several steps of one entity follow upon each other. The caller's
+    transaction must end when this raises: leave ``Database.write()`` by the exception.
+
+    Args:
+        connection: A writing transaction.
+        heads: Where the entities were when the steps were decided; at least those that the steps name.
+        steps: The transitions wanted.
+        at: When they happen. An entity's own times never run backwards, even if the clock does.
+
+    Returns:
+        The new heads of the entities that changed, by id.
+
+    Raises:
+        InvalidTransitionError: A machine does not allow a step; nothing was sent to the database.
+        InvariantError: A step sets a column that never changes, or a constraint refused it.
+        StaleTransitionError: Somebody else changed one of the entities since its head was read.
+    """
+    if not steps:
+        return {}
+    moves: dict[str, _Move] = {}
+    entries = [_follow(moves, heads, step) for step in steps]
+    first = take_numbers(connection, len(entries))
+    micros = to_micros(at)
+    chains: dict[str, str | None] = {entity_id: move.seen.chain_hash for entity_id, move in moves.items()}
+    audit = _audit_rows(entries, chains, first=first, micros=micros)
+    for entity_id, move in moves.items():
+        move.chain_hash = chains[entity_id] or ""
+    _update(connection, moves, at)
+    change_many(connection, _INSERT_AUDIT, audit)
+    return {entity_id: _new_head(move) for entity_id, move in moves.items()}
+
+
+def record_creation(
+    connection: Connection, heads: Sequence[Head], *, at: datetime, operator: str | None
+) -> list[str]:
+    """Write the first audit row of entities that are about to be inserted, and return their hashes.
+
+    Args:
+        connection: A writing transaction.
+        heads: The entities in their initial states; their hashes are not looked at.
+        at: When they are created.
+        operator: Who creates them by hand.
+    """
+    by = None if operator is None else keepable(operator)
+    entries = [
+        (
+            head.machine,
+            head.id,
+            1,
+            None,
+            str(head.state),
+            CREATED,
+            None,
+            EMPTY_METADATA,
+            by,
+            *_of(head.context),
+        )
+        for head in heads
+    ]
+    chains: dict[str, str | None] = {}
+    first = take_numbers(connection, len(entries))
+    change_many(connection, _INSERT_AUDIT, _audit_rows(entries, chains, first=first, micros=to_micros(at)))
+    return [chains[head.id] or "" for head in heads]
+
+
+def take_numbers(connection: Connection, count: int) -> int:
+    """Take the next numbers of the one sequence of transitions and events, and return the first of them.
+
+    The numbers become free again when the transaction is rolled back, so that the sequence never has a gap.
+    """
+    last = row_of(connection, _TAKE_NUMBERS, (count,))
+    return int(last[0]) - count + 1 if last is not None else count
+
+
+def _of(context: Context) -> tuple[str | None, str | None, str | None]:
+    return context.run_id, context.workstream_id, context.task_id
+
+
+def _follow(moves: dict[str, _Move], heads: Mapping[str, Head], step: Step) -> _Entry:
+    """Add a step to what its entity does, and say what its audit row says."""
+    move = moves.get(step.head_id)
+    if move is None:
+        seen = heads[step.head_id]
+        move = moves[step.head_id] = _Move(
+            seen=seen, state=seen.state, version=seen.version, chain_hash=seen.chain_hash
+        )
+    _check(move, step)
+    state = str(step.to)
+    entry = (
+        step.machine,
+        step.head_id,
+        move.version + 1,
+        move.state,
+        state,
+        step.trigger,
+        None if step.reason is None else canonical(step.reason.as_json()),
+        canonical(dict(step.metadata)) if step.metadata else EMPTY_METADATA,
+        None if step.operator is None else keepable(step.operator),
+        *_of(move.seen.context),
+    )
+    if step.sets:
+        move.sets.update(step.sets)
+    if step.machine == "task" and move.state == "running":
+        move.sets["worker_id"] = None
+    move.state = state
+    move.version += 1
+    move.starts = move.starts or STARTING_STATE.get(step.machine) == move.state
+    return entry
+
+
+def _check(move: _Move, step: Step) -> None:
+    machine = move.seen.machine
+    if step.machine != machine:
+        raise InvariantError(f"{step.head_id} is a {machine}, not a {step.machine}; nothing was written")
+    if (move.state, step.to, step.trigger) not in _ALLOWED[machine]:
+        MACHINES[machine].check(entity_id=step.head_id, state=move.state, to=step.to, trigger=step.trigger)
+    if step.sets and (refused := step.sets.keys() - _ENCODERS[machine].keys()):
+        columns = ", ".join(sorted(refused))
+        raise InvariantError(f"{step.head_id}: a transition cannot set {columns}; nothing was written")
+
+
+def _audit_rows(
+    entries: Sequence[_Entry], chains: dict[str, str | None], *, first: int, micros: int
+) -> list[tuple[Any, ...]]:
+    """Number and hash audit rows, moving each entity's chain on."""
+    rows = []
+    names = new_ids("evt", len(entries))
+    for seq, (name, entry) in enumerate(zip(names, entries, strict=True), first):
+        stored = (seq, name, *entry, micros)
+        entity_id = entry[1]
+        before = chains.get(entity_id)
+        chains[entity_id] = after = hash_of(stored, before)
+        rows.append((*stored, before, after))
+    return rows
+
+
+def _update(connection: Connection, moves: Mapping[str, _Move], at: datetime) -> None:
+    """Move the rows that are still where their writer saw them, and refuse when one is not."""
+    groups: dict[tuple[str, bool, bool, tuple[str, ...]], list[tuple[Any, ...]]] = {}
+    micros = to_micros(at)
+    for entity_id, move in moves.items():
+        seen = move.seen
+        ends = move.state in _TERMINAL[seen.machine]
+        columns = tuple(sorted(move.sets))
+        encoders = _ENCODERS[seen.machine]
+        own = [_stored(encoders[column], move.sets[column], at) for column in columns]
+        times = (micros,) * (1 + move.starts + ends)
+        values = (
+            move.state,
+            move.version,
+            move.chain_hash,
+            *times,
+            *own,
+            entity_id,
+            seen.state,
+            seen.version,
+        )
+        groups.setdefault((seen.machine, move.starts, ends, columns), []).append(values)
+    for (machine, starts, ends, columns), rows in groups.items():
+        sql = _update_statement(machine, starts, ends, columns, connection.dialect.name)
+        if change_many(connection, sql, rows) != len(rows):
+            _refuse_stale(connection, machine, {row[-3]: row[2] for row in rows})
+
+
+def _stored(encode: Codec | None, value: Any, at: datetime) -> Any:
+    if isinstance(value, WrittenAt):
+        value = at + value.after
+    return value if encode is None or value is None else encode(value)
+
+
+@lru_cache(maxsize=1024)
+def _update_statement(machine: str, starts: bool, ends: bool, columns: tuple[str, ...], dialect: str) -> str:
+    """Write the guarded UPDATE; times are never set before what they must follow."""
+    later = "max" if dialect == "sqlite" else "greatest"
+    changes = ["state = ?", "version = ?", "chain_hash = ?", f"changed_at = {later}(?, changed_at)"]
+    if starts:
+        changes.append(f"started_at = coalesce(started_at, {later}(?, created_at))")
+    if ends:
+        changes.append(f"completed_at = {later}(?, coalesce(started_at, created_at))")
+    changes += [f"{quoted([column])} = ?" for column in columns]
+    table = ENTITIES[machine].name
+    return f'UPDATE "{table}" SET {", ".join(changes)} WHERE id = ? AND state = ? AND version = ?'
+
+
+def _refuse_stale(connection: Connection, machine: str, wanted: Mapping[str, str]) -> None:
+    """Name the entities whose newest hash is not the one that this transaction has given them.
+
+    Raises:
+        StaleTransitionError: Always.
+    """
+    sql = f'SELECT id, chain_hash FROM "{ENTITIES[machine].name}" WHERE id'
+    found = {row[0]: row[1] for row in rows_in(connection, sql, wanted)}
+    raise StaleTransitionError(entity_ids=[each for each in wanted if found.get(each) != wanted[each]])
+
+
+def _new_head(move: _Move) -> Head:
+    seen = move.seen
+    return Head(
+        machine=seen.machine,
+        id=seen.id,
+        state=move.state,
+        version=move.version,
+        chain_hash=move.chain_hash,
+        context=seen.context,
+    )

@@ -1,0 +1,97 @@
+"""Triggers that hold what a CHECK cannot see: columns that never change, rows never touched again.
+
+They guard against mistakes, not against somebody who may drop them; the hash chains show that
+(`maingate.db.audit`).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import DDL, Connection, event
+
+from maingate.db.tables import events, metadata, state_transitions, tasks, workers, workstreams
+
+FIXED_COLUMNS: Final = (
+    (workstreams.name, "is_critical"),
+    (tasks.name, "is_critical"),
+    (workers.name, "affinity"),
+)
+"""Columns that never change after creation (SSOT §1, rule 7; §1.5)."""
+
+APPEND_ONLY: Final = (state_transitions.name, events.name)
+"""Tables whose rows are neither changed nor removed (SSOT §1, rule 3)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """One trigger of one database: its table and the statements that create it."""
+
+    table: str
+    statements: tuple[str, ...]
+
+
+def _refusal(table: str, what: str) -> str:
+    return f"{table}: {what}"
+
+
+def _sqlite(table: str, name: str, when: str, message: str) -> Trigger:
+    body = f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+    return Trigger(table=table, statements=(f"CREATE TRIGGER {name} {when} {body}",))
+
+
+def _postgresql(table: str, name: str, when: str, message: str) -> Trigger:
+    function = (
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$BEGIN RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation'; END$$"
+    )
+    return Trigger(
+        table=table, statements=(function, f"CREATE TRIGGER {name} {when} EXECUTE FUNCTION {name}()")
+    )
+
+
+def triggers(dialect: str) -> list[Trigger]:
+    """List the triggers of a database, ``sqlite`` or ``postgresql``."""
+    made: list[Trigger] = []
+    for table, column in FIXED_COLUMNS:
+        name, message = (
+            f"{table}_{column}_is_fixed",
+            _refusal(table, f"{column} never changes after creation"),
+        )
+        if dialect == "sqlite":
+            when = f"BEFORE UPDATE OF {column} ON {table} WHEN NEW.{column} IS NOT OLD.{column}"
+            made.append(_sqlite(table, name, when, message))
+        else:
+            when = (
+                f"BEFORE UPDATE OF {column} ON {table} FOR EACH ROW "
+                f"WHEN (NEW.{column} IS DISTINCT FROM OLD.{column})"
+            )
+            made.append(_postgresql(table, name, when, message))
+    for table in APPEND_ONLY:
+        message = _refusal(table, "rows are never changed or removed")
+        if dialect == "sqlite":
+            made += [
+                _sqlite(table, f"{table}_no_{verb.lower()}", f"BEFORE {verb} ON {table}", message)
+                for verb in ("UPDATE", "DELETE")
+            ]
+        else:
+            when = f"BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT"
+            made.append(_postgresql(table, f"{table}_append_only", when, message))
+    return made
+
+
+def _attach() -> None:
+    """Make `metadata.create_all` create the triggers with their tables."""
+    for dialect in ("sqlite", "postgresql"):
+        for trigger in triggers(dialect):
+            for statement in trigger.statements:
+                made = DDL(statement)  # type: ignore[no-untyped-call]
+                table = metadata.tables[trigger.table]
+                event.listen(table, "after_create", made.execute_if(dialect=dialect))
+
+
+_attach()
+
+
+def create_schema(connection: Connection) -> None:
+    """Make every declared table with its triggers in an empty database."""
+    metadata.create_all(connection, checkfirst=False)

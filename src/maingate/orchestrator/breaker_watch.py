@@ -1,0 +1,46 @@
+"""Seeing what became of breakers: other runs use the same tools, and people reset and trip them."""
+
+from sqlalchemy import Connection
+
+from maingate.clock import Clock
+from maingate.db.dao import breakers, leases, runs, tasks
+from maingate.db.engine import Database
+from maingate.orchestrator import messages as msg
+from maingate.orchestrator import tenure
+from maingate.recovery.circuit_breaker import Probe, guard_of
+from maingate.state.task import TaskState
+
+
+class BreakerWatch:
+    """Looks at the breakers on record again and again.
+
+    Args:
+        database: Where they are.
+        clock: Tells whether a lease still holds.
+        own: The entities of the run on whose behalf it looks.
+    """
+
+    def __init__(self, database: Database, clock: Clock, *, own: frozenset[str]) -> None:
+        self._database, self._clock, self._own = database, clock, own
+        self._last: msg.BreakersRead | None = None
+
+    def news(self) -> msg.BreakersRead | None:
+        """Read how they stand; None when that is as it was the last time."""
+        with self._database.read() as conn:
+            rows = breakers.all_of(conn)
+            probes = [probe for row in rows if (probe := guard_of(row).probe) and probe.task not in self._own]
+            given_up = frozenset(probe for probe in probes if not self._is_worked_on(conn, probe))
+            seen = msg.BreakersRead(rows=tuple(rows), given_up=given_up)
+        if seen == self._last:
+            return None
+        self._last = seen
+        return seen
+
+    def _is_worked_on(self, conn: Connection, probe: Probe) -> bool:
+        """Tell whether the task of another run that tries a tool out is with a living process."""
+        task = tasks.get(conn, probe.task)
+        if task.state is not TaskState.RUNNING or task.attempt != probe.attempt:
+            return False
+        run = runs.get(conn, task.run_id)
+        lease = leases.of_key(conn, tenure.key_of(run.repository, run.target_ref))
+        return lease is not None and lease.holder == run.id and tenure.is_held(lease, self._clock.now())

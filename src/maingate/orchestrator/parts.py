@@ -1,0 +1,101 @@
+"""The parts that a run is put together from: made in one place, so that a simulation can replace them."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor as Threads
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from maingate.clock import Clock
+from maingate.db.engine import Database
+from maingate.db.transition_log import TransitionLog
+from maingate.orchestrator.effects import Effects
+from maingate.orchestrator.jobs import JobMaker
+from maingate.plan.model import Plan
+from maingate.settings import Settings
+from maingate.uet.executor import Executor
+from maingate.uet.repository import Repository
+from maingate.workers.pool_manager import PoolManager, PoolObserver
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a run works with, handed in by ``bootstrap``.
+
+    Args:
+        slots: Where worktrees are kept.
+        logs: Where gates' output is kept.
+        quarantine: Where refused patches are kept for people.
+        environment: What gates see of the environment.
+        workers: How many jobs run at once.
+        fence: Raises when this process does not hold the run's target any more.
+        template: How a tool is told what was wrong with its last patch; None for Maingate's own way.
+        budget_usd: What the run's tools may cost instead of what its plan says.
+        parts: Makes the parts.
+    """
+
+    repository: Repository
+    database: Database
+    settings: Settings
+    clock: Clock
+    log: TransitionLog
+    slots: Path
+    logs: Path
+    quarantine: Path
+    environment: Mapping[str, str]
+    workers: int
+    fence: Callable[[Connection], None]
+    template: str | None = None
+    budget_usd: float | None = None
+    parts: "Parts" = field(default_factory=lambda: Parts())  # noqa: PLW0108 - the class comes later
+
+
+class Parts:
+    """Makes the real parts."""
+
+    def threads(self, count: int, name: str) -> Threads:
+        """Make what calls that block run in."""
+        return ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
+
+    def pool(self, around: Surroundings, observer: PoolObserver) -> PoolManager:
+        """Make the pool of workers."""
+        settings = around.settings
+        return PoolManager(
+            size=around.workers,
+            minimum=min(settings.workers_min, around.workers),
+            idle_time=settings.worker_idle_time.total_seconds(),
+            heartbeat=settings.heartbeat_interval.total_seconds(),
+            misses=settings.heartbeat_misses,
+            recovery_window=settings.recovery_window.total_seconds(),
+            slots_dir=around.slots,
+            source_git_dir=around.repository.git_dir,
+            observer=observer,
+            environment=around.environment,
+        )
+
+    def jobs(self, around: Surroundings, plan: Plan) -> JobMaker:
+        """Make what turns gates and commands into jobs."""
+        return JobMaker(plan, around.settings, around.repository, around.environment, around.logs)
+
+    def effects(self, around: Surroundings, **rest: Any) -> Effects:
+        """Make what carries effects out.
+
+        Args:
+            around: What the run works with.
+            **rest: What the shell knows: core, gatekeeper, commands, warn and threads.
+        """
+        return Effects(
+            repository=around.repository,
+            executor=Executor(
+                around.repository, max_bytes=around.settings.max_patch_bytes, now=around.clock.now
+            ),
+            database=around.database,
+            settings=around.settings,
+            clock=around.clock,
+            quarantine_folder=around.quarantine,
+            fence=around.fence,
+            **rest,
+        )

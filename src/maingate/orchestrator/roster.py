@@ -1,0 +1,187 @@
+"""The workers of a run on record: the process it runs in, and the workers of its pool (SSOT §1.5, §2.1).
+
+Each process of the pool is a worker with one execution slot. What happens to it moves both on their machines,
+in one entry of the record.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from sqlalchemy import Connection
+
+from maingate.clock import Clock
+from maingate.db.dao import uet_workers, workers
+from maingate.db.dao.uet_workers import UetWorkerRow
+from maingate.db.dao.workers import WorkerRow
+from maingate.db.transitions import Head, Step
+from maingate.ids import UetWorkerId, WorkerId, new_id
+from maingate.orchestrator.recorder import Recorder
+from maingate.reasons import Reason, ReasonCode
+from maingate.state.uet_worker import UetWorkerState
+from maingate.uet.process_tree import started
+from maingate.workers.pool_manager import Change, Registration
+
+_Heard = dict[str, datetime]
+
+JOB: Final = "job"
+"""Where the record of a slot that was given a job names it."""
+
+
+@dataclass(kw_only=True)
+class Pair:
+    """A worker and its slot, where they are once everything posted is written."""
+
+    worker: Head
+    uet: Head
+
+    def follow(self, change: Change, said: str = "") -> Sequence[Step]:
+        """Move on with what happened, and return the steps; what is said is the job, or what went wrong."""
+        steps = _STEPS[change](self, said)
+        for step in steps:
+            if step.head_id == self.worker.id:
+                self.worker = replace(self.worker, state=str(step.to))
+            else:
+                self.uet = replace(self.uet, state=str(step.to))
+        return steps
+
+
+def _end(pair: Pair, _message: str) -> list[Step]:
+    is_draining = pair.uet.state == UetWorkerState.DRAINING
+    end = uet_workers.drained if is_draining else uet_workers.shut_down
+    return [end(pair.uet), workers.shut_down(pair.worker)]
+
+
+def _lose(pair: Pair, message: str) -> list[Step]:
+    reason = _lost(message)
+    return [uet_workers.lose(pair.uet, reason), *workers.lose(pair.worker, reason)]
+
+
+def _lost(message: str) -> Reason:
+    return Reason(code=ReasonCode.WORKER_LOST, message=message)
+
+
+_STEPS: Final[Mapping[Change, Callable[[Pair, str], list[Step]]]] = MappingProxyType(
+    {
+        Change.READY: lambda pair, _: [workers.register(pair.worker), uet_workers.ready(pair.uet)],
+        Change.ASSIGNED: lambda pair, job: [
+            workers.assign(pair.worker, load=1),
+            uet_workers.assign(pair.uet, metadata={JOB: job}),
+        ],
+        Change.FINISHED: lambda pair, _: [uet_workers.finish(pair.uet), workers.finish(pair.worker, load=0)],
+        Change.FELL_SILENT: lambda pair, message: [workers.miss_heartbeat(pair.worker, _lost(message))],
+        Change.RECOVERED: lambda pair, _: [uet_workers.finish(pair.uet), workers.recover(pair.worker)],
+        Change.DRAINING: lambda pair, _: [uet_workers.drain(pair.uet)],
+        Change.ENDED: _end,
+        Change.LOST: _lose,
+    }
+)
+
+
+class Roster:
+    """Records who works for a run, and hears from the pool what its processes do.
+
+    Args:
+        capacity: How many tasks the run works on at once.
+        job_started: Told when a worker takes a job on.
+    """
+
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        clock: Clock,
+        capacity: int,
+        job_started: Callable[[str, UetWorkerId], None],
+    ) -> None:
+        self._recorder, self._clock, self._job_started = recorder, clock, job_started
+        self._me = WorkerRow(
+            id=WorkerId(new_id("wrk")),
+            name=f"{socket.gethostname()}:{os.getpid()}",
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            pid_started=started(os.getpid()),
+            max_concurrent_tasks=capacity,
+            heartbeat_at=clock.now(),
+        )
+        self._pairs: dict[UetWorkerId, Pair] = {}
+        self._heard: _Heard = {}
+
+    @property
+    def worker_id(self) -> WorkerId:
+        """The orchestration worker that this process is."""
+        return WorkerId(self._me.id)
+
+    def sign_on(self) -> None:
+        """Register this process and let it be busy with the run."""
+        self._recorder.post(
+            [workers.register(self._me.head), workers.assign(self._me.head, load=1)],
+            writes=[lambda conn: self._insert(conn, self._me, None)],
+        )
+
+    def sign_off(self) -> None:
+        """Let this process be done."""
+        self._recorder.post([workers.finish(self._me.head, load=0), workers.shut_down(self._me.head)])
+
+    def beat(self) -> None:
+        """Put on record that this process lives, and whom of the pool it has heard of since the last time."""
+        heard, self._heard = {**self._heard, self._me.id: self._clock.now()}, {}
+
+        def note(conn: Connection) -> Sequence[Head]:
+            workers.heartbeat(conn, heard)
+            return ()
+
+        self._recorder.post(writes=[note])
+
+    def worker_changed(self, worker: Registration, change: Change, message: str) -> None:
+        """Record what happened to one of the pool's processes."""
+        if change is Change.SPAWNED:
+            self._register(worker)
+            return
+        if change is Change.ASSIGNED:
+            return  # `uet_job_started` follows, and knows the job
+        pair = self._pairs[worker.uet_id]
+        self._recorder.post(pair.follow(change, message))
+        if change in (Change.ENDED, Change.LOST):
+            del self._pairs[worker.uet_id]
+
+    def worker_heard(self, uet_id: UetWorkerId) -> None:
+        """Remember a sign of life until the next `beat`."""
+        self._heard[self._pairs[uet_id].worker.id] = self._clock.now()
+
+    def uet_job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
+        """Record which job a worker took on, and pass it on."""
+        self._recorder.post(self._pairs[uet_id].follow(Change.ASSIGNED, job_id))
+        self._job_started(job_id, uet_id)
+
+    def _register(self, member: Registration) -> None:
+        worker = WorkerRow(
+            id=WorkerId(new_id("wrk")),
+            parent_id=self._me.id,
+            name=f"{self._me.host}/{member.slot}",
+            host=self._me.host,
+            pid=member.pid,
+            pid_started=member.pid_started,
+            capabilities=sorted(member.capabilities),
+            affinity=member.affinity,
+            heartbeat_at=self._clock.now(),
+        )
+        uet = UetWorkerRow(
+            id=member.uet_id,
+            worker_id=worker.id,
+            slot=member.slot,
+            pid=member.pid,
+            pid_started=member.pid_started,
+        )
+        self._pairs[member.uet_id] = Pair(worker=worker.head, uet=uet.head)
+        self._recorder.post(writes=[lambda conn: self._insert(conn, worker, uet)])
+
+    def _insert(self, conn: Connection, worker: WorkerRow, uet: UetWorkerRow | None) -> Sequence[Head]:
+        at = self._clock.now()
+        made = workers.insert_many(conn, [worker], at=at)
+        slots = [] if uet is None else uet_workers.insert_many(conn, [uet], at=at)
+        return [*(row.head for row in made), *(row.head for row in slots)]

@@ -1,0 +1,108 @@
+"""What runs gates and commands and writes down what came of them: the same in a run and outside of one."""
+
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor as Threads
+from dataclasses import dataclass
+from typing import Self
+
+from maingate.db.transitions import Head
+from maingate.ids import RunId
+from maingate.orchestrator.gatekeeper import Gatekeeper
+from maingate.orchestrator.jobs import JobMaker
+from maingate.orchestrator.parts import Surroundings
+from maingate.orchestrator.recorder import Recorder, Told
+from maingate.orchestrator.roster import Roster
+from maingate.plan.model import Plan
+from maingate.workers.pool_manager import PoolManager
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """What works for a run, or for an examination, while it is under way.
+
+    Args:
+        recorder: Writes down what came of it.
+        roster: Knows who works.
+        pool: Runs jobs.
+        jobs: Makes them.
+        gatekeeper: Asks gates.
+        writer: What is written is written in this thread.
+    """
+
+    recorder: Recorder
+    roster: Roster
+    pool: PoolManager
+    jobs: JobMaker
+    gatekeeper: Gatekeeper
+    writer: Threads
+
+    @classmethod
+    def of(
+        cls,
+        around: Surroundings,
+        run_id: RunId,
+        plan: Plan,
+        *,
+        heads: dict[str, Head],
+        told: Told,
+        failed: Callable[[Exception], None],
+    ) -> Self:
+        """Put it together; nothing begins yet.
+
+        Args:
+            around: What it works with.
+            run_id: The run that executions are recorded under.
+            plan: Whose gates and commands are run.
+            heads: See ``Recorder``.
+            told: See ``Recorder``.
+            failed: See ``Recorder``.
+        """
+        clock, parts = around.clock, around.parts
+        writer = parts.threads(1, "recorder")
+        recorder = Recorder(
+            database=around.database,
+            clock=clock,
+            heads=heads,
+            told=told,
+            failed=failed,
+            fence=around.fence,
+            thread=writer,
+        )
+        roster = Roster(
+            recorder=recorder,
+            clock=clock,
+            capacity=around.workers,
+            job_started=lambda job_id, uet_id: gatekeeper.job_started(job_id, uet_id),  # noqa: PLW0108 - made below
+        )
+        pool = parts.pool(around, roster)
+        jobs = parts.jobs(around, plan)
+        gatekeeper = Gatekeeper(
+            run_id=run_id,
+            definitions=plan.gates,
+            keys=jobs.keys,
+            make_job=jobs.make,
+            pool=pool,
+            recorder=recorder,
+            database=around.database,
+            clock=clock,
+            logs=around.logs,
+            confirm=around.settings.confirm_failures,
+        )
+        return cls(
+            recorder=recorder, roster=roster, pool=pool, jobs=jobs, gatekeeper=gatekeeper, writer=writer
+        )
+
+    async def close(self, *, before: Callable[[], Awaitable[None]] | None = None) -> None:
+        """End everything that runs, and write down what is still to be written.
+
+        Args:
+            before: What is to be done when nothing runs any more, and can still be written down.
+        """
+        await self.gatekeeper.close()
+        await self.pool.stop(cancel_running=True)
+        if self.recorder.failure is None:
+            if before is not None:
+                await before()
+            self.roster.sign_off()
+        await self.recorder.close()
+        self.writer.shutdown(wait=True)

@@ -1,0 +1,32 @@
+"""The jobs of the pool that tasks wait for, by their tasks: what is run can be stopped."""
+
+from maingate.ids import TaskId
+from maingate.workers.pool_manager import JobEnd, PoolManager
+from maingate.workers.protocol import GateJob
+
+
+class TaskJobs:
+    """Runs jobs on behalf of tasks, one at a time for each.
+
+    Args:
+        pool: Where they run.
+    """
+
+    def __init__(self, pool: PoolManager) -> None:
+        self._pool = pool
+        self._running: dict[TaskId, str] = {}
+
+    async def run(self, task_id: TaskId, job: GateJob) -> JobEnd:
+        """Run a job to its end."""
+        self._running[task_id] = job.job_id
+        try:
+            return await self._pool.run(job)
+        finally:
+            if self._running.get(task_id) == job.job_id:
+                del self._running[task_id]
+
+    def stop(self, task_id: TaskId) -> None:
+        """End a task's job, if one runs; nobody wants to know what comes of it."""
+        job_id = self._running.pop(task_id, None)
+        if job_id is not None:
+            self._pool.cancel(job_id)

@@ -1,0 +1,93 @@
+"""What those who watch a run get to see: progress to pull, news of what was committed."""
+
+from collections.abc import Mapping, Sequence
+
+from maingate.clock import Clock
+from maingate.db.transitions import Step
+from maingate.ids import RunId
+from maingate.orchestrator.core import Core
+from maingate.orchestrator.gatekeeper import Gatekeeper
+from maingate.orchestrator.picture import WorkstreamNode
+from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
+from maingate.state.workstream import WorkstreamState
+
+_SUBJECTS: Mapping[str, Subject] = {
+    "run": "run",
+    "workstream": "workstream",
+    "task": "task",
+    "patch_ledger": "patch",
+}
+
+
+class RunView:
+    """Looks at a running core; may be asked from any thread, changes nothing."""
+
+    def __init__(self, core: Core, gatekeeper: Gatekeeper, clock: Clock) -> None:
+        self._core, self._gatekeeper, self._clock = core, gatekeeper, clock
+        self._since = clock.monotonic()
+        self._names: dict[str, str] = {task.id: task.label for ws in core.run.order for task in ws.tasks}
+        self._names.update({ws.id: ws.name for ws in core.run.order}, **{core.run.id: core.run.name})
+
+    def progress(self) -> Progress:
+        """Say where the run stands."""
+        run, now = self._core.run, self._clock.monotonic()
+        gates = [
+            GateProgress(name=gate.gate, subject=gate.label, seconds=now - gate.since)
+            for gate in list(self._gatekeeper.running.values())
+        ]
+        return Progress(
+            run_id=RunId(run.id),
+            name=run.name,
+            state=run.state,
+            tasks_ended=self._core.tasks_ended,
+            tasks_total=self._core.tasks_total,
+            seconds=now - self._since,
+            workstreams=tuple(self._workstream(ws) for ws in run.workstreams.values()),
+            gates=tuple(sorted(gates, key=lambda gate: -gate.seconds)),
+        )
+
+    def news_of(self, steps: Sequence[Step], before: Mapping[str, str]) -> list[News]:
+        """Turn committed steps into news, each with the state that it left."""
+        at = dict(before)
+        news = []
+        for step in steps:
+            subject = _SUBJECTS.get(step.machine)
+            if subject is not None:
+                news.append(
+                    News(
+                        entity=subject,
+                        name=self._name(step),
+                        state_from=at[step.head_id],
+                        state_to=step.to,
+                        trigger=step.trigger,
+                        reason=step.reason,
+                    )
+                )
+            at[step.head_id] = step.to
+        return news
+
+    def name_of(self, entity_id: str) -> str:
+        """Say what people call an entity of the run; its id where it has no name."""
+        return self._names.get(entity_id, entity_id)
+
+    def _name(self, step: Step) -> str:
+        if step.head_id not in self._names and step.machine == "patch_ledger":
+            self._names.update((task.patch.id, task.label) for task in self._core.tasks if task.patch)
+        return self.name_of(step.head_id)
+
+    def _workstream(self, workstream: WorkstreamNode) -> WorkstreamProgress:
+        return WorkstreamProgress(
+            name=workstream.name,
+            state=workstream.state,
+            tasks_ended=len(workstream.tasks) - workstream.open_tasks,
+            tasks_total=len(workstream.tasks),
+            note=self._note(workstream),
+        )
+
+    def _note(self, workstream: WorkstreamNode) -> str:
+        if workstream.state is WorkstreamState.BLOCKED:
+            return f"needs {', '.join(workstream.needs)}"
+        if workstream.state is WorkstreamState.VALIDATING:
+            ahead = self._core.waits_to_land_behind(workstream)
+            return "landing" if ahead is None else f"lands after {ahead.name}"
+        return ""

@@ -1,0 +1,206 @@
+"""Read a plan file and refuse it with everything that is wrong in it, or give the plan.
+
+A file with one misspelt key usually has more wrong with it, and a person mends them all at once. So what the
+model refuses is cut out of the data, and what is left is judged too, until nothing new is found.
+"""
+
+import itertools
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from maingate.errors import PlanError, Problem, SettingsError
+from maingate.plan.document import Document
+from maingate.plan.location import enclosing_root, repository_candidates
+from maingate.plan.model import FORMAT_VERSION, Plan
+from maingate.plan.names import ANY_NAME
+from maingate.plan.reader import read_document
+from maingate.plan.validation import Names, Surroundings, validate
+from maingate.settings import Settings, load_settings
+from maingate.settings.problems import IN_QUOTES, Finding, Location, findings
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedPlan:
+    """A plan that is in order, and where it came from.
+
+    Args:
+        plan: What it says.
+        path: The plan file as named by the user; what it mentions lies beside it.
+        lines: The line of each key and list item, by its place from the top.
+        root: The root of the repository it is for, as far as folders tell; None when there is none.
+        settings: The settings it was checked against: those of `root`, or of the environment alone.
+    """
+
+    plan: Plan
+    path: Path
+    lines: Mapping[Location, int]
+    root: Path | None
+    settings: Settings
+
+    def line_of(self, *location: str | int) -> int | None:
+        """Return the line of a place such as ``("workstreams", "parser")``, or of what is around it."""
+        return Document(data=None, lines=self.lines).line_of(location)
+
+    def repository_candidates(self, cwd: Path) -> list[Path]:
+        """Return the folders in or around which the repository is looked for, first choice first."""
+        return repository_candidates(self.plan.repo, self.path, cwd)
+
+    def patch_path(self, workstream: str, task: str) -> Path:
+        """Return where the ready diff of a task is."""
+        patch = self.plan.workstreams[workstream].tasks[task].patch
+        if patch is None:
+            raise KeyError(f"{workstream}/{task} has no ready patch")
+        return self.path.parent / patch
+
+    def prompt_text(self, workstream: str, task: str) -> str:
+        """Return what the tool of a task is asked to do; empty when it is asked nothing."""
+        wanted = self.plan.workstreams[workstream].tasks[task]
+        if wanted.prompt_file is not None:
+            return (self.path.parent / wanted.prompt_file).read_text(encoding="utf-8")
+        return wanted.prompt or ""
+
+
+def load_plan(path: Path, *, cwd: Path | None = None, environ: Mapping[str, str] | None = None) -> LoadedPlan:
+    """Read a plan file.
+
+    Args:
+        path: A YAML or JSON file.
+        cwd: Where the repository is looked for when it is not around the plan; default: the current folder.
+        environ: Settings, and where programs are found; by default the process's own environment.
+
+    Raises:
+        PlanError: With everything that is wrong with the plan (and with the settings, if they are wrong too).
+        SettingsError: Only the settings are wrong.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        hint = "`maingate init` writes an example plan" if isinstance(error, FileNotFoundError) else ""
+        message = f"cannot be read: {(error.strerror or str(error)).lower()}"
+        raise PlanError([Problem(file=str(path), line=None, message=message, hint=hint)]) from error
+    return parse_plan(raw, path=path, cwd=cwd, environ=environ)
+
+
+def parse_plan(
+    raw: bytes, *, path: Path, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+) -> LoadedPlan:
+    """Read a plan from bytes as if they were the file at `path`; see `load_plan`."""
+    document = read_document(raw, file=str(path))
+    if not isinstance(document.data, dict):
+        hint = "a plan is keys with values; `maingate init` writes an example"
+        raise PlanError([Problem(file=str(path), line=1, message="is not a plan", hint=hint)])
+    names = Names.of(document.data)
+    environ = os.environ if environ is None else environ
+    repo = document.data.get("repo")
+    candidates = repository_candidates(repo if isinstance(repo, str) else None, path, cwd or Path.cwd())
+    root = enclosing_root(candidates)
+    settings, faults = _settings(root, environ)
+    plan, refused = _understand({"name": path.stem or "plan", **document.data})
+    around = Surroundings(
+        folder=path.parent,
+        root=root,
+        environ=environ,
+        settings=settings,
+        names=names,
+        refused=document.broken | {found.location for found in refused},
+    )
+    problems = _listed(document, [*refused, *validate(plan, around)], file=str(path))
+    if problems:
+        raise PlanError([*problems, *(faults.problems if faults else ())])
+    if faults:
+        raise faults
+    return LoadedPlan(plan=plan, path=path, lines=document.lines, root=root, settings=settings)
+
+
+def _settings(root: Path | None, environ: Mapping[str, str]) -> tuple[Settings, SettingsError | None]:
+    """Load the settings; with faulty ones the plan is judged by the defaults, and both are told."""
+    try:
+        return load_settings(root, environ), None
+    except SettingsError as error:
+        return Settings(), error
+
+
+_NOBODY: Final = "\0"
+"""The name of what stands in for tasks that were refused; no name of a plan can be the same."""
+_NO_TASKS: Final[Mapping[str, Any]] = {_NOBODY: {"patch": "x"}}
+_NO_WORKSTREAMS: Final[Mapping[str, Any]] = {_NOBODY: {"tasks": _NO_TASKS}}
+_NO_COMMAND: Final = ":"
+
+
+def _understand(data: dict[str, Any]) -> tuple[Plan, list[Finding]]:
+    """Give the plan as far as the model accepts it, and what the model refused."""
+    refused: list[Finding] = []
+    last: list[Finding] = []
+    while True:
+        try:
+            plan = Plan.model_validate(data, context={ANY_NAME: bool(refused)})
+        except ValidationError as error:
+            found = findings(error, Plan)
+            if found == last:
+                raise RuntimeError(f"could not cut out {found[0]}") from error
+            last, refused = found, refused or found
+            for finding in found:
+                _cut(data, finding)
+            if not data.get("workstreams"):
+                data["workstreams"] = _NO_WORKSTREAMS
+        else:
+            return (_without_stand_ins(plan) if refused else plan), refused
+
+
+def _without_stand_ins(plan: Plan) -> Plan:
+    workstreams = {
+        name: workstream.model_copy(
+            update={"tasks": {key: task for key, task in workstream.tasks.items() if key != _NOBODY}}
+        )
+        for name, workstream in plan.workstreams.items()
+        if name != _NOBODY
+    }
+    return plan.model_copy(update={"workstreams": workstreams})
+
+
+def _cut(data: dict[str, Any], finding: Finding) -> None:
+    """Take what was refused out of the data; a list goes as a whole.
+
+    What cannot be without a key gets a stand-in, so that its other keys are judged too.
+    """
+    if finding.is_name:
+        return
+    place = [*itertools.takewhile(lambda part: not isinstance(part, int), finding.location)]
+    if place == ["maingate"]:
+        data["maingate"] = FORMAT_VERSION
+        return
+    inside: Any = data
+    for part in place[:-1]:
+        inside = inside.get(part, {})
+    match place:
+        case ["workstreams", _, "tasks"]:
+            inside["tasks"] = _NO_TASKS
+        case ["gates", _, "run"]:
+            inside["run"] = _NO_COMMAND
+        case _:
+            inside.pop(place[-1], None)
+
+
+def _listed(document: Document, found: Iterable[Finding], *, file: str) -> list[Problem]:
+    """Give each finding its line, in the order of the file."""
+    placed = list(document.faults)
+    for finding in found:
+        if not (finding.missing and finding.location in document.broken):
+            outer = finding.location[:-1] if finding.missing else finding.location
+            placed.append((document.line_of(outer) or 1, finding))
+    problems = [_problem(document, finding, line=line, file=file) for line, finding in placed]
+    return sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
+
+
+def _problem(document: Document, finding: Finding, *, line: int, file: str) -> Problem:
+    where = ".".join(str(part) for part in finding.location[:-1] if not isinstance(part, int))
+    message = f"{where}: {finding.message}" if where else finding.message
+    hint = finding.hint
+    if hint.startswith(IN_QUOTES) and finding.location in document.spelling:
+        hint = f'{IN_QUOTES} "{document.spelling[finding.location]}"'
+    return Problem(file=file, line=line, message=message, hint=hint)

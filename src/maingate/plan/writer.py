@@ -1,0 +1,26 @@
+"""Write plans in the notation that their file's name asks for, so that they read back as they were."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from maingate.plan.reader import is_json
+from maingate.plan.yaml_writer import write_yaml
+
+
+def write_document(data: Any, *, file: str, comments: Sequence[str] = ()) -> str:
+    """Return plan data as text: JSON for a name on ``.json``, as it is read, else YAML.
+
+    Args:
+        data: What the plan says, keys in the order in which they are written.
+        file: The file's name.
+        comments: Lines for its head, in YAML; JSON has no comments.
+    """
+    if is_json(file):
+        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return "".join(map(_comment, comments)) + write_yaml(data)
+
+
+def _comment(line: str) -> str:
+    """Return a line of the plan's head; what would end the comment is shown as `?`."""
+    return f"# {''.join(letter if letter.isprintable() else '?' for letter in line)}\n"

@@ -1,0 +1,103 @@
+"""Finding the patch that turned a gate red: by what is known, then by halving what is left (SSOT §2.3).
+
+The points of a search are states of the target, oldest first. A landing that turns out to be the first red
+one is looked into: its patches are put on what it landed on, one after the other.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from maingate.plan.model import Landing
+from maingate.recovery.reverts import LandedStream
+from maingate.uet.merging import MergeConflict, merge_trees
+from maingate.uet.repository import Repository
+
+Ask = Callable[[int], Awaitable[bool]]
+"""Tells whether the gate passes at a point."""
+
+_TWO: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A state of the target.
+
+    Args:
+        commit: A commit with that state.
+        tree: Its tree.
+        patch: The patch that made it out of the point before; None where it is none alone.
+    """
+
+    commit: str
+    tree: str
+    patch: str | None = None
+
+
+async def first_bad(count: int, known: Mapping[int, bool], ask: Ask) -> int | None:
+    """Find the first of some points at which a gate fails.
+
+    What is known is taken first: the newest pass before the oldest failure, then halves of what lies between.
+
+    Args:
+        count: How many points there are; the last one is asked about first.
+        known: What is known of some of them; True where the gate passes.
+        ask: Finds out about one.
+
+    Returns:
+        Its place; 0 when the gate fails from the beginning, None when it does not fail at the end.
+    """
+    last = count - 1
+    if known.get(last, False) or (last not in known and await ask(last)):
+        return None
+    bad = min([place for place, is_good in known.items() if not is_good] + [last])
+    good = max([place for place, is_good in known.items() if is_good and place < bad] + [-1])
+    if good < 0:
+        if bad == 0 or not await ask(0):
+            return 0
+        good = 0
+    while bad - good > 1:
+        middle = (good + bad) // _TWO
+        if await ask(middle):
+            good = middle
+        else:
+            bad = middle
+    return bad
+
+
+def history(repository: Repository, old: str, new: str) -> list[Point]:
+    """List the states of a branch from one commit to another, both included, along first parents."""
+    commits = [old, *repository.commits_between(old, new)]
+    return [Point(commit=commit, tree=repository.tree_of(commit)) for commit in commits]
+
+
+def inside(repository: Repository, stream: LandedStream, landed: str, *, at: datetime) -> list[Point]:
+    """List the states that a landing went through: what it landed on, then that with each of its patches.
+
+    Args:
+        repository: Where commits are.
+        stream: The workstream.
+        landed: The commit that holds it.
+        at: The time to stamp commits with that only this search needs.
+
+    Returns:
+        The states, as far as they can be made; only what it landed on when the first cannot.
+    """
+    onto = repository.read_commit(landed).parents[0]
+    ours = repository.tree_of(onto)
+    points = [Point(commit=onto, tree=ours)]
+    base = stream.row.base_commit
+    if base is None or stream.landing is Landing.REBASE or not repository.has_object(base):
+        return points
+    for patch in stream.patches:
+        if patch.tree is None or not repository.has_object(patch.tree):
+            return points
+        tree = merge_trees(repository, base=repository.tree_of(base), ours=ours, theirs=patch.tree)
+        if isinstance(tree, MergeConflict):
+            return points
+        commit = repository.commit(
+            tree=tree, parents=[points[-1].commit], message=f"bisect: with {patch.id}", date=at
+        )
+        points.append(Point(commit=commit, tree=tree, patch=patch.id))
+    return points

@@ -1,0 +1,137 @@
+"""Putting on record what killed processes could not: their workers, slots and gates come to their ends.
+
+A worker is dead when its process is, or when the process is that it worked for: what still lives of such a
+worker is ended first. On another machine only its silence tells. Whose control process lives is left alone.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from maingate.clock import Clock
+from maingate.db.dao import gates, uet_workers, workers
+from maingate.db.dao.gates import GateRow
+from maingate.db.dao.workers import WorkerRow
+from maingate.db.engine import Database
+from maingate.db.transitions import HasHead, Step, write
+from maingate.reasons import Reason, ReasonCode
+from maingate.state.uet_worker import UetWorkerState
+from maingate.uet.process_tree import end_tree, started
+
+WORKER_LOST_EXIT_CODE = -1
+"""The exit code on record of a gate that nobody saw end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescued:
+    """What was found and put right.
+
+    Args:
+        workers: The workers that had died without saying so.
+        gates: The gates that ran on them.
+        killed: The processes of theirs that still lived, and were ended.
+    """
+
+    workers: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+    killed: tuple[int, ...] = ()
+
+
+def rescue(
+    database: Database,
+    *,
+    clock: Clock,
+    host: str,
+    recovery_window: timedelta,
+    is_abandoned: Callable[[Connection, str], bool],
+) -> Rescued:
+    """End what dead control processes have left, in the system and on record; again changes nothing.
+
+    Args:
+        database: The record.
+        clock: What time it is.
+        host: This machine's name on record.
+        recovery_window: How long a worker of another machine may be silent.
+        is_abandoned: Tells of a run whether nothing of it can be under way.
+    """
+    with database.read() as conn:
+        dead = _dead(conn, clock.now(), host, recovery_window)
+        killed = _end_survivors(dead, host)
+        is_anything_left = bool(dead) or any(_abandoned_gates(conn, is_abandoned))
+    if not is_anything_left:
+        return Rescued()
+    with database.write() as conn:
+        dead = _dead(conn, clock.now(), host, recovery_window)
+        ended = _bury(conn, dead, _abandoned_gates(conn, is_abandoned), at=clock.now())
+    return Rescued(workers=tuple(row.id for row in dead), gates=ended, killed=killed)
+
+
+def _abandoned_gates(conn: Connection, is_abandoned: Callable[[Connection, str], bool]) -> list[GateRow]:
+    """Read the gates on record as running in runs that nobody works on any more."""
+    running = gates.running(conn)
+    abandoned = {run_id for run_id in {row.run_id for row in running} if is_abandoned(conn, run_id)}
+    return [row for row in running if row.run_id in abandoned]
+
+
+def _dead(conn: Connection, now: datetime, host: str, recovery_window: timedelta) -> list[WorkerRow]:
+    """Read the workers on record as alive which are not, or which work for nobody any more."""
+    rows = workers.alive(conn)
+    living = {row.id for row in rows if lives(row, now, host, recovery_window)}
+    return [row for row in rows if not {row.id, row.parent_id or row.id} <= living]
+
+
+def lives(row: WorkerRow, now: datetime, host: str, recovery_window: timedelta) -> bool:
+    """Tell whether a worker's process is there; of one on another machine, whether it was heard of lately."""
+    if row.host == host:
+        return _has_process(row)
+    return now - (row.heartbeat_at or row.created_at) <= recovery_window
+
+
+def _has_process(row: WorkerRow) -> bool:
+    return row.pid is not None and row.pid_started != "" and started(row.pid) == row.pid_started
+
+
+def _end_survivors(dead: Iterable[WorkerRow], host: str) -> tuple[int, ...]:
+    """Kill the pool workers of dead control processes that still live here, with all that they started."""
+    killed = []
+    for row in dead:
+        if row.host == host and row.pid is not None and _has_process(row):
+            end_tree(row.pid)
+            killed.append(row.pid)
+    return tuple(killed)
+
+
+def _bury(
+    conn: Connection, dead: Iterable[WorkerRow], abandoned: Iterable[GateRow], *, at: datetime
+) -> tuple[str, ...]:
+    """Lead dead workers, their slots and what ran there to their ends; return the gates."""
+    heads: list[HasHead] = []
+    steps: list[Step] = []
+    why = {gate.id: _lost("the process that ran it was ended; nobody saw it end") for gate in abandoned}
+    running = gates.running(conn)
+    for row in dead:
+        reason = _lost(f"worker {row.name} (process {row.pid}) was found dead")
+        for slot in uet_workers.of_worker(conn, row.id):
+            if slot.state is UetWorkerState.TERMINATED:
+                continue
+            why |= {gate.id: reason for gate in running if gate.uet_worker_id == slot.id}
+            steps.append(uet_workers.lose(slot, reason))
+            heads.append(slot)
+        steps += workers.lose(row, reason)
+        heads.append(row)
+    lost = [gate for gate in running if gate.id in why]
+    steps = [*(_fail(gate, why[gate.id]) for gate in lost), *steps]
+    write(conn, {each.head.id: each.head for each in [*lost, *heads]}, steps, at=at)
+    return tuple(gate.id for gate in lost)
+
+
+def _lost(message: str) -> Reason:
+    return Reason(code=ReasonCode.WORKER_LOST, message=message)
+
+
+def _fail(gate: HasHead, reason: Reason) -> Step:
+    return gates.fail(
+        gate, exit_code=WORKER_LOST_EXIT_CODE, output=reason.message, fault="worker_lost", reason=reason
+    )

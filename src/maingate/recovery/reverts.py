@@ -1,0 +1,317 @@
+"""What a rollback makes of the target: commits that take landed patches back, newest first (SSOT §2.5).
+
+A workstream that is taken back whole is one revert: of its merge against the first parent, or of its squashed
+commit. Else each patch is taken back by itself. Reverts are three-way merges in the object store: nothing is
+checked out, and building them moves no ref.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Final
+
+from maingate.db.dao.patches import PatchRow
+from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.errors import RepositoryError
+from maingate.plan.model import Landing
+from maingate.reasons import Reason, ReasonCode
+from maingate.uet.git import run_git
+from maingate.uet.merging import MergeConflict, merge_trees
+from maingate.uet.repository import Repository
+
+OWN_COMMIT: Final = "Maingate-Patch"
+"""The trailer by which a commit says which patch it is."""
+
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandedStream:
+    """A workstream that landed, with all that landed of it.
+
+    Args:
+        row: The workstream.
+        landing: How it landed.
+        patches: Its patches that were ever on the target, oldest first.
+        names: The names of tasks by their ids.
+    """
+
+    row: WorkstreamRow
+    landing: Landing
+    patches: Sequence[PatchRow]
+    names: Mapping[str, str]
+
+    def label_of(self, patch: PatchRow) -> str:
+        """Say what people call a patch: by its task."""
+        return f"{self.row.name}/{self.names[patch.task_id]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undo:
+    """One change to take back.
+
+    Args:
+        patches: The patches that it holds.
+        label: What people call it.
+        commit: The commit that brought it to the target.
+        after: The tree with it.
+        before: The tree without it.
+        is_whole: Whether it is all that the commit brought.
+    """
+
+    patches: tuple[str, ...]
+    label: str
+    commit: str
+    after: str
+    before: str
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reverted:
+    """What would land.
+
+    Args:
+        old: The target's head that it is built on.
+        new: The commit to move the target to; ``old`` when there is nothing left to take back.
+        tree: The tree of ``new``.
+        commits: The commit that takes each patch back, by patch; empty for one that is gone already.
+    """
+
+    old: str
+    new: str
+    tree: str
+    commits: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wording:
+    """What the commits of a rollback say.
+
+    Args:
+        rollback_id: Its identifier, for the trailers.
+        label: What is rolled back, for people.
+        reason: Why.
+        style: How the run lands.
+    """
+
+    rollback_id: str
+    label: str
+    reason: str
+    style: Landing
+
+
+def undos(repository: Repository, streams: Iterable[LandedStream], wanted: set[str]) -> list[Undo]:
+    """List what is to be taken back, newest first.
+
+    Args:
+        repository: Where the commits are.
+        streams: The workstreams that hold the wanted patches.
+        wanted: The patches to take back.
+
+    Raises:
+        RepositoryError: A commit that is needed is gone from the repository.
+    """
+    newest_first = sorted(streams, key=_landed_at, reverse=True)
+    return [undo for stream in newest_first for undo in _undos_of(repository, stream, wanted)]
+
+
+def build(
+    repository: Repository, changes: Sequence[Undo], wording: Wording, *, head: str, at: datetime
+) -> Reverted | Reason:
+    """Build the commits that take changes back on a head of the target.
+
+    Args:
+        repository: Where commits are written.
+        changes: What to take back, newest first.
+        wording: What the commits say.
+        head: The target's head.
+        at: The time to stamp commits with.
+
+    Returns:
+        What would land, or the reason why one of the changes cannot be taken back any more.
+    """
+    tip, tree = head, repository.tree_of(head)
+    commits: dict[str, str] = {}
+    for undo in changes:
+        made = ""
+        merged = merge_trees(repository, base=undo.after, ours=tree, theirs=undo.before)
+        if isinstance(merged, MergeConflict):
+            if not _was_reverted(repository, undo, head):
+                return _conflict(undo, merged.paths, head)
+        elif merged != tree:
+            message = _message(repository, undo, wording)
+            made = tip = repository.commit(
+                tree=merged, parents=[tip], message=message, date=at, trailers=_trailers(undo, wording)
+            )
+            tree = merged
+        commits.update(dict.fromkeys(undo.patches, made))
+    built = Reverted(old=head, new=tip, tree=tree, commits=commits)
+    return _together(repository, built, wording, at)
+
+
+def _together(repository: Repository, built: Reverted, wording: Wording, at: datetime) -> Reverted:
+    """Make one step of the branch of several reverts, so that nobody sees a state that no gate has seen."""
+    made = list(dict.fromkeys(commit for commit in built.commits.values() if commit))
+    if len(made) < 2 or wording.style is Landing.REBASE:  # noqa: PLR2004 - a single revert is one step
+        return built
+    is_squash = wording.style is Landing.SQUASH
+    subjects = "\n".join(f"* {_subject(repository, commit)}" for commit in made)
+    new = repository.commit(
+        tree=built.tree,
+        parents=[built.old] if is_squash else [built.old, built.new],
+        message=f"Roll back {wording.label}\n\n{wording.reason}\n\n{subjects}",
+        date=at,
+        trailers=[("Maingate-Rollback", wording.rollback_id)],
+    )
+    commits = built.commits
+    if is_squash:
+        commits = {patch: new if commit else "" for patch, commit in commits.items()}
+    return Reverted(old=built.old, new=new, tree=built.tree, commits=commits)
+
+
+# -- what there is to take back ------------------------------------------------------------------------------
+
+
+def _undos_of(repository: Repository, stream: LandedStream, wanted: set[str]) -> list[Undo]:
+    mine = [patch for patch in stream.patches if patch.id in wanted]
+    landed = stream.row.landed_commit
+    is_whole = len(mine) == len(stream.patches)
+    if landed is not None and is_whole and stream.landing is not Landing.REBASE:
+        return [_whole(repository, landed, tuple(patch.id for patch in mine), stream.row.name)]
+    if stream.landing is Landing.SQUASH:
+        return _parts(repository, stream, {patch.id for patch in mine})
+    return [_own(repository, patch, stream) for patch in reversed(mine)]
+
+
+def _whole(repository: Repository, commit: str, patches: tuple[str, ...], label: str) -> Undo:
+    """Take back all that a commit changed against its first parent."""
+    _require(repository, commit, label)
+    parents = repository.read_commit(commit).parents
+    if not parents:
+        raise RepositoryError(f"{commit} has no parent, so there is nothing to go back to")
+    before, after = repository.tree_of(parents[0]), repository.tree_of(commit)
+    return Undo(patches=patches, label=label, commit=commit, after=after, before=before)
+
+
+def _own(repository: Repository, patch: PatchRow, stream: LandedStream) -> Undo:
+    """Take back a patch that has a commit of its own; it has none when there was nothing left of it."""
+    label = stream.label_of(patch)
+    commit = patch.commit or ""
+    _require(repository, commit, label)
+    if f"{OWN_COMMIT}: {patch.id}".encode() not in repository.read_commit(commit).message.split(b"\n"):
+        tree = repository.tree_of(commit)
+        return Undo(patches=(patch.id,), label=label, commit=commit, after=tree, before=tree)
+    return _whole(repository, commit, (patch.id,), label)
+
+
+def _parts(repository: Repository, stream: LandedStream, wanted: set[str]) -> list[Undo]:
+    """Take patches out of a squashed commit: by the trees that each made on the workstream's own ref."""
+    base = stream.row.base_commit or ""
+    _require(repository, base, stream.row.name)
+    trees = [repository.tree_of(base), *(patch.tree or "" for patch in stream.patches)]
+    found = []
+    for patch, (before, after) in zip(stream.patches, pairwise(trees), strict=True):
+        if patch.id not in wanted:
+            continue
+        label = stream.label_of(patch)
+        for tree in (before, after):
+            _require(repository, tree, label)
+        found.append(
+            Undo(
+                patches=(patch.id,),
+                label=label,
+                commit=patch.commit or "",
+                after=after,
+                before=before,
+                is_whole=False,
+            )
+        )
+    return found[::-1]
+
+
+def _require(repository: Repository, object_id: str, label: str) -> None:
+    if not object_id or not repository.has_object(object_id):
+        raise RepositoryError(
+            f"{label} cannot be taken back: {object_id or 'its commit'} is not in the repository any more; "
+            "fetch it, or roll back the whole workstream"
+        )
+
+
+def _landed_at(stream: LandedStream) -> tuple[datetime, str]:
+    times = [patch.committed_at for patch in stream.patches if patch.committed_at is not None]
+    return max(times), stream.row.id
+
+
+# -- was it taken back by hand? ------------------------------------------------------------------------------
+
+
+def _was_reverted(repository: Repository, undo: Undo, head: str) -> bool:
+    """Tell whether a commit since has taken exactly this change back, and none has brought it again."""
+    there, back = (
+        _patch_id(repository, undo.before, undo.after),
+        _patch_id(repository, undo.after, undo.before),
+    )
+    if there in {None, back} or not repository.has_object(undo.commit):
+        return False
+    paths = [b":(top,literal)" + path for path in repository.changed_paths(undo.before, undo.after)]
+    told = run_git(
+        *("log", "-p", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--full-diff"),
+        *("--no-color", "--first-parent", "-m", "--format=%H", head, f"^{undo.commit}", "--"),
+        *paths,
+        git_dir=repository.git_dir,
+    ).stdout
+    for said in _patch_ids(repository, told):
+        if said in {there, back}:
+            return said == back
+    return False
+
+
+def _patch_id(repository: Repository, before: str, after: str) -> str | None:
+    options = ("-p", "-r", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+    told = run_git("diff-tree", *options, before, after, git_dir=repository.git_dir).stdout
+    return next(iter(_patch_ids(repository, told)), None)
+
+
+def _patch_ids(repository: Repository, diffs: bytes) -> list[str]:
+    said = run_git("patch-id", "--stable", git_dir=repository.git_dir, input=diffs).stdout
+    return [os.fsdecode(line.split(b" ", 1)[0]) for line in said.splitlines()]
+
+
+# -- words ---------------------------------------------------------------------------------------------------
+
+
+def _message(repository: Repository, undo: Undo, wording: Wording) -> bytes:
+    subject = _subject(repository, undo.commit)
+    if not undo.is_whole:
+        what = f"This takes {undo.label} out of commit {undo.commit}."
+        return f"Take {undo.label} back\n\n{wording.reason}\n\n{what}".encode(errors="surrogateescape")
+    parents = repository.read_commit(undo.commit).parents
+    reversing = f", reversing changes\nmade to {parents[0]}" if len(parents) > 1 else ""
+    what = f"This reverts commit {undo.commit}{reversing}."
+    return f'Revert "{subject}"\n\n{wording.reason}\n\n{what}'.encode(errors="surrogateescape")
+
+
+def _subject(repository: Repository, commit: str) -> str:
+    message = repository.read_commit(commit).message
+    return message.split(b"\n", 1)[0].decode(errors="surrogateescape") or "(no subject)"
+
+
+def _trailers(undo: Undo, wording: Wording) -> list[tuple[str, str]]:
+    return [
+        ("Maingate-Rollback", wording.rollback_id),
+        *(("Maingate-Reverts", patch) for patch in undo.patches),
+    ]
+
+
+def _conflict(undo: Undo, paths: Sequence[bytes], head: str) -> Reason:
+    names = [path.decode(errors="backslashreplace") for path in paths]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return Reason(
+        code=ReasonCode.CONFLICT,
+        message=f"{undo.label} cannot be taken back: what came after it changed the same lines, in "
+        f"{', '.join(names[:_SHOWN])}{more}; roll back what came after it first, or revert it by hand",
+        detail={"paths": names, "onto": head, "commit": undo.commit, "patches": list(undo.patches)},
+    )

@@ -1,0 +1,105 @@
+"""The settings told to people, from the model: a page of documentation, and a commented ``maingate.toml``."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from maingate.settings.durations import format_duration
+from maingate.settings.loader import variable_of, variables
+from maingate.settings.model import MACHINE_SIZED, GateLimits, Settings
+from maingate.settings.policy import PolicyLayer
+from maingate.settings.problems import Location
+
+_TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (("limits", GateLimits), ("policy", PolicyLayer))
+
+_INTRODUCTION: Final = """\
+# Settings
+
+Made by `python -m maingate.settings` from the settings' model; do not edit.
+
+Settings are read from `maingate.toml` at the repository's root, then from the environment, then from flags of
+the command line: later wins. An unknown key of the file is refused, with everything else that is wrong. A
+variable that begins with `MAINGATE_` and is no setting is refused when it looks like a misspelt one; any
+other is passed over, since other programs may use the prefix.
+`maingate init` writes a `maingate.toml` with every setting commented out.
+
+Durations are `90s`, `10m`, `1h30m`, `1d` or a number of seconds; sizes are bytes or `512K`, `64MiB`, `2G`
+(powers of 1024). In the environment a list is written with commas and an empty variable counts as not set.
+Paths are absolute (`cache_dir` may begin with `~`), whatever folder a command is called from.
+"""
+
+_POLICY: Final = """\
+What every patch must hold to. A plan, a workstream and a task can state a policy of their own, which may only
+tighten this one: a path must match `allow` of every layer that states it and `forbid` of none, the smallest
+limit counts, and what is `false` here stays false. What no layer states has its default.
+
+Lists of the policy cannot be set in the environment, and what can may only tighten the file's.
+"""
+
+
+def markdown() -> str:
+    """Return the documentation page of all settings."""
+    parts = [_INTRODUCTION, _rows(Settings, ())]
+    for name, model in _TABLES:
+        about = _POLICY if name == "policy" else f"{Settings.model_fields[name].description}\n"
+        parts += [f"## `[{name}]`\n", about, _rows(model, (name,))]
+    return "\n".join(parts)
+
+
+def commented_toml() -> str:
+    """Return a ``maingate.toml`` with every setting as a comment; without the comment signs it is valid."""
+    head = "# Settings of Maingate for this repository. What is commented out has its default.\n"
+    parts = [head, *_commented(Settings)]
+    for name, model in _TABLES:
+        parts.append(f"[{name}]\n# {Settings.model_fields[name].description}\n")
+        parts += _commented(model)
+    return "\n".join(parts)
+
+
+def _rows(model: type[BaseModel], table: Location) -> str:
+    known = variables()
+    lines = ["| key | environment | meaning |", "|---|---|---|"]
+    for name, info in _simple(model):
+        variable = variable_of((*table, name))
+        lines.append(f"| `{name}` | {f'`{variable}`' if variable in known else '-'} | {info.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _commented(model: type[BaseModel]) -> Iterator[str]:
+    for name, info in _simple(model):
+        words = str(info.description).replace("`", "").split()
+        yield "\n".join([*_wrapped(words), f"# {name} = {_toml(_shown(name, info))}\n"])
+
+
+def _simple(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    tables = [name for name, _ in _TABLES] if model is Settings else []
+    return ((name, info) for name, info in model.model_fields.items() if name not in tables)
+
+
+def _shown(name: str, info: FieldInfo) -> Any:
+    """Return the default where there is one for all machines, else an example."""
+    return (
+        info.examples[0]
+        if info.examples and (info.default is None or name in MACHINE_SIZED)
+        else info.default
+    )
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, timedelta):
+        return json.dumps(format_duration(value))
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+def _wrapped(words: list[str], width: int = 100) -> Iterator[str]:
+    line = "#"
+    for word in words:
+        if len(line) + 1 + len(word) > width:
+            yield line
+            line = "#"
+        line = f"{line} {word}"
+    yield line

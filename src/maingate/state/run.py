@@ -1,0 +1,47 @@
+"""The run: one execution of a plan against one repository and target branch (SSOT §1.2).
+
+A run is only a frame: it says nothing about patches by itself. It starts when its first workstream may be
+scheduled, and its end is derived from how its workstreams ended (``propagation.derive_run``), so it can never
+end before they did. Cancelling is the one decision that comes from outside.
+"""
+
+from enum import StrEnum
+
+from maingate.state.machine import Machine
+
+
+class RunState(StrEnum):
+    """Where a run is."""
+
+    PENDING = "pending"
+    """Recorded, nothing scheduled. The orchestrator moves it on when it starts scheduling."""
+    RUNNING = "running"
+    """Workstreams are under way. Derived from them: the orchestrator ends it when the last has ended."""
+    SUCCEEDED = "succeeded"
+    """The end: every workstream that was critical has landed or was left out on purpose."""
+    FAILED = "failed"
+    """The end: a critical workstream did not land."""
+    CANCELED = "canceled"
+    """The end: a person stopped it."""
+
+
+RUN = Machine(
+    name="run",
+    states=RunState,
+    initial=RunState.PENDING,
+    terminal=frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELED}),
+    table={
+        RunState.PENDING: (
+            (RunState.RUNNING, "scheduling_started"),
+            (RunState.CANCELED, "user_canceled"),
+        ),
+        RunState.RUNNING: (
+            (RunState.SUCCEEDED, "all_workstreams_done"),
+            (RunState.FAILED, "critical_workstream_failed"),
+            (RunState.CANCELED, "user_canceled"),
+        ),
+        RunState.SUCCEEDED: (),
+        RunState.FAILED: (),
+        RunState.CANCELED: (),
+    },
+)

@@ -1,0 +1,263 @@
+"""What is done to one patch, as plain calls: take it in, hold it against policy, apply it, commit it.
+
+Nothing here moves a ref or writes a record: it reads, judges, and adds objects that nobody refers to yet.
+What comes out is an outcome; that a patch is refused is not an error.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from maingate.errors import OutsideFaultError
+from maingate.plan.model import TaskPlan
+from maingate.reasons import Reason, ReasonCode
+from maingate.uet.apply import Applied, Refused, apply_patch
+from maingate.uet.apply_series import apply_series
+from maingate.uet.commit_again import commit_again
+from maingate.uet.intake import Intake, take_in
+from maingate.uet.policy import Policy, judge
+from maingate.uet.repository import Blob, Repository, Signature
+from maingate.uet.trees import SYMLINK_MODE
+
+Origin = Literal["ready", "tool"]
+SUMMARY_LENGTH = 512
+"""Characters that a ledger entry's summary may have (SSOT, Patches)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is asked about one task's patch.
+
+    Args:
+        label: The task's name for people, such as ``parser/drop-regex``.
+        policy: All layers of policy, tightened.
+    """
+
+    label: str
+    task: TaskPlan
+    policy: Policy
+    origin: Origin = "ready"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A patch that was read: its bytes, and what it is or why it is refused.
+
+    Args:
+        violates: Whether the refusal is policy's rather than the format's.
+    """
+
+    diff: bytes
+    intake: Intake | None = None
+    refusal: Reason | None = None
+    violates: bool = False
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return what the ledger records of the patch: always derived from the diff itself."""
+        if self.intake is None:
+            return {}
+        scope = self.intake.scope.as_json()
+        return {
+            "files": scope["files"],
+            "insertions": scope["insertions"],
+            "deletions": scope["deletions"],
+            "hunks": scope["hunks"],
+            "paths": scope["paths"],
+            "repairs": list(self.intake.repairs),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Committed:
+    """A patch that applied: the commit it became, that commit's tree, and how it applied."""
+
+    commit: str
+    tree: str
+    method: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A patch that is to be applied, and what its commit says about where it comes from."""
+
+    intake: Intake
+    order: Order
+    trailers: Sequence[tuple[str, str]]
+
+
+class Executor:
+    """Does to patches what the orchestrator decides; safe to call from several threads.
+
+    Args:
+        repository: Where trees are read and objects written.
+        max_bytes: Patches larger than this are not read.
+        now: What time commits are stamped with.
+    """
+
+    def __init__(self, repository: Repository, *, max_bytes: int, now: Callable[[], datetime]) -> None:
+        self._repository, self._max_bytes, self._now = repository, max_bytes, now
+
+    def take(self, path: Path, order: Order, *, base_tree: str) -> Taken:
+        """Read a ready patch and hold it against policy.
+
+        Raises:
+            OutsideFaultError: The file cannot be read.
+        """
+        try:
+            size = path.stat().st_size
+            diff = path.read_bytes() if size <= self._max_bytes else b""
+        except OSError as error:
+            raise OutsideFaultError(f"the patch of {order.label} cannot be read: {error}") from error
+        if size > self._max_bytes:
+            return Taken(diff=b"", refusal=_too_large(path, size, self._max_bytes))
+        return self.take_again(diff, order, base_tree=base_tree)
+
+    def take_again(self, diff: bytes, order: Order, *, base_tree: str) -> Taken:
+        """Hold the bytes of a patch that was read before against policy."""
+        intake = take_in(diff, max_bytes=self._max_bytes)
+        if isinstance(intake, Reason):
+            return Taken(diff=diff, refusal=intake)
+        violations = self._violations(intake, order, base_tree)
+        if violations:
+            return Taken(diff=diff, intake=intake, refusal=_together(violations), violates=True)
+        return Taken(diff=diff, intake=intake)
+
+    def apply(
+        self, patches: Sequence[Piece], *, onto: str, tree: str
+    ) -> tuple[list[Committed], Reason | None]:
+        """Apply patches, each on the one before it, and make each a commit, up to the first that is refused.
+
+        Policy is asked again, since what a patch would write through may have come with an earlier one.
+
+        Args:
+            patches: The patches, in order.
+            onto: The commit to put the first on.
+            tree: That commit's tree.
+
+        Returns:
+            What those that applied became, and why the next one is refused; None when none is.
+        """
+        made: list[Committed] = []
+        for patch, applied in self._applied(patches, tree):
+            if isinstance(applied, Reason):
+                return made, applied
+            onto = self._commit(patch, applied.tree, onto)
+            made.append(
+                Committed(commit=onto, tree=applied.tree, method=str(applied.method), notes=applied.notes)
+            )
+        return made, None
+
+    def apply_again(
+        self, patch: Piece, *, onto: str, tree: str, commit: str, since: datetime, until: datetime
+    ) -> Committed | Reason:
+        """Apply a patch as it was applied before, and make the commit that it was then.
+
+        Args:
+            patch: The patch.
+            onto: The commit that it was put on.
+            tree: That commit's tree.
+            commit: What it became.
+            since: When that was made at the earliest.
+            until: When that was made at the latest.
+
+        Returns:
+            What it became; another commit where the very same could not be made. Or why it does not apply.
+        """
+        made, refusal = self.apply([patch], onto=onto, tree=tree)
+        if refusal is not None:
+            return refusal
+        (anew,) = made
+        is_the_same = commit_again(
+            self._repository,
+            commit=commit,
+            tree=anew.tree,
+            parents=[onto],
+            message=message_of(patch.order, patch.intake),
+            trailers=patch.trailers,
+            author_at=lambda at: self._author(patch.order, patch.intake, at),
+            since=since,
+            until=until,
+        )
+        return replace(anew, commit=commit) if is_the_same else anew
+
+    def _applied(self, patches: Sequence[Piece], tree: str) -> Iterator[tuple[Piece, Applied | Reason]]:
+        """Apply all in one go where that can be done, else one by one."""
+        intakes = [patch.intake for patch in patches]
+        series = apply_series(self._repository, tree, intakes) if len(patches) > 1 else None
+        for number, patch in enumerate(patches):
+            violations = self._violations(patch.intake, patch.order, tree)
+            if violations:
+                yield patch, _together(violations)
+                return
+            outcome = series[number] if series else apply_patch(self._repository, tree, patch.intake)
+            if isinstance(outcome, Refused):
+                yield patch, outcome.reason
+                return
+            yield patch, outcome
+            tree = outcome.tree
+
+    def _commit(self, patch: Piece, tree: str, onto: str) -> str:
+        return self._repository.commit(
+            tree=tree,
+            parents=[onto],
+            message=message_of(patch.order, patch.intake),
+            author=self._author(patch.order, patch.intake, self._now()),
+            date=self._now(),
+            trailers=patch.trailers,
+        )
+
+    def _violations(self, intake: Intake, order: Order, tree: str) -> list[Reason]:
+        def entry_at(path: bytes) -> Blob | None:
+            entry = self._repository.entry_at(tree, path)
+            if entry is None or entry.is_tree:
+                return None
+            data = self._repository.read_blob(entry.id) if entry.mode == SYMLINK_MODE else b""
+            return Blob(mode=entry.mode, id=entry.id, data=data)
+
+        scope = order.task.scope
+        return judge(order.policy, intake, scope=scope, origin=order.origin, entry_at=entry_at)
+
+    def _author(self, order: Order, intake: Intake, now: datetime) -> Signature | None:
+        header = intake.header
+        made_by = f"{order.task.tool} <{order.task.tool}@localhost>" if order.origin == "tool" else None
+        name = order.task.author or (header.author if header else None) or made_by
+        if name is None:
+            return None
+        when = order.task.date or (header.date if header else None) or now
+        return Signature.parse(name, when)
+
+
+def message_of(order: Order, intake: Intake | None) -> str:
+    """Choose the commit's message: the task's, else the patch's own, else the task's title or name."""
+    own = intake.header.message if intake and intake.header else None
+    return order.task.message or own or order.task.title or order.label
+
+
+def summary_of(order: Order, intake: Intake | None) -> str:
+    """Return the first line of the message, as long as a ledger entry may hold."""
+    return message_of(order, intake).strip().split("\n", 1)[0][:SUMMARY_LENGTH]
+
+
+def _too_large(path: Path, size: int, limit: int) -> Reason:
+    return Reason(
+        code=ReasonCode.FORMAT_INVALID,
+        message=f"{path.name} has {size:,} bytes, more than the {limit:,} that are read; "
+        "raise max_patch_bytes if that is how it should be",
+        detail={"bytes": size, "limit": limit},
+    )
+
+
+def _together(reasons: Sequence[Reason]) -> Reason:
+    """Make one reason of several: the first one's code, everything in the message and the detail."""
+    if len(reasons) == 1:
+        return reasons[0]
+    codes = {reason.code for reason in reasons}
+    code = ReasonCode.POLICY_VIOLATION if ReasonCode.POLICY_VIOLATION in codes else reasons[0].code
+    return Reason(
+        code=code,
+        message="; ".join(reason.message for reason in reasons),
+        detail={**reasons[0].detail, "violations": [reason.as_json() for reason in reasons]},
+    )

@@ -1,0 +1,199 @@
+"""The mail around a patch: who wrote it, when, and what they said (git-am(1), RFC 5322, RFC 2047)."""
+
+import base64
+import binascii
+import codecs
+import email.errors
+import email.header
+import email.utils
+import quopri
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from maingate.uet.diff_text import DiffError, begins_traditional, chomp
+from maingate.uet.unified_diff import lines_of
+
+_ENVELOPE: Final = re.compile(rb"From \S+ [^\n]*\n")
+_FIELD: Final = re.compile(rb"([!-9;-~]+):[ \t]*(.*)")
+_TAGS: Final = re.compile(r"(?:\s*(?:re:|\[[^\]]*\]))*\s*", re.IGNORECASE)
+_CHARSET: Final = re.compile(r"charset\s*=\s*\"?([A-Za-z0-9._:-]+)", re.IGNORECASE)
+_IN_BODY: Final = re.compile(rb"(From|Date|Subject): ")
+_ADDRESS: Final = re.compile(r"([^<>]*)<([^<>\s]+)>")
+_BARE_ADDRESS: Final = re.compile(r"[^\s<>()]+@[^\s<>()]+")
+_UNFIT: Final = re.compile(r"[\x00-\x1f\x7f<>]")
+_LARGEST_HEADER: Final = 16 * 1024
+_SEPARATOR: Final = b"---"
+_ENCODED_WORD: Final = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?[BbQq]\?")
+_NO_CHARSETS: Final = frozenset({"unicode_escape", "raw_unicode_escape", "idna", "punycode", "undefined"})
+"""Python codecs for text that no mail is in: they interpret what they read, or refuse all of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailHeader:
+    """What a mail says about its patch.
+
+    Args:
+        author: ``Name <address>``; None when it says none.
+        date: When it was written, aware; None when it does not say or is no date.
+        message: The commit message, as ``git am`` makes it of subject and body; None when there is none.
+    """
+
+    author: str | None
+    date: datetime | None
+    message: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """A text, taken apart.
+
+    Args:
+        header: What the mail says; None when the text is no mail.
+        lines: The text with its transfer encoding undone.
+        prose_end: The line behind the ``---`` that ends the message; 0 when there is none. What stands before
+            is a message, whatever it looks like.
+    """
+
+    header: MailHeader | None
+    lines: list[bytes]
+    prose_end: int
+
+
+def open_letter(raw: bytes) -> Letter:
+    """Take a text apart into mail header, message and the rest; any text that is no mail is all rest.
+
+    Raises:
+        DiffError: The mail has parts, or its transfer encoding is damaged.
+    """
+    lines = lines_of(raw)
+    fields, start = _read_fields(lines)
+    if "from" not in fields or not fields.keys() & {"subject", "date"}:
+        return Letter(header=None, lines=lines, prose_end=0)
+    body = _decoded_body(fields, lines[start:])
+    if body is not None:
+        lines = [*lines[:start], *body]
+    end, has_separator = _end_of_message(lines, start)
+    charset = _CHARSET.search(fields.get("content-type", ""))
+    header = _header(fields, lines[start:end], charset[1] if charset else "utf-8")
+    return Letter(header=header, lines=lines, prose_end=end + 1 if has_separator else 0)
+
+
+def _read_fields(lines: list[bytes]) -> tuple[dict[str, str], int]:
+    """Read the header fields at the beginning, unfolded, the first of each; none when it is no header."""
+    fields: dict[str, str] = {}
+    size = 0
+    at = 1 if lines and _ENVELOPE.match(lines[0]) else 0
+    name = ""
+    while at < len(lines) and chomp(lines[at]):
+        line = chomp(lines[at])
+        at += 1
+        size += len(line)
+        if size > _LARGEST_HEADER:
+            return {}, 0
+        if line[:1] in b" \t" and name:
+            fields[name] += " " + _text(line.strip(), "utf-8")
+            continue
+        found = _FIELD.fullmatch(line)
+        if found is None:
+            return {}, 0
+        name = found[1].decode("ascii").lower()
+        fields.setdefault(name, _text(found[2].strip(), "utf-8"))
+    return (fields, at + 1) if at < len(lines) else ({}, 0)
+
+
+def _decoded_body(fields: dict[str, str], body: list[bytes]) -> list[bytes] | None:
+    if fields.get("content-type", "").lower().startswith("multipart/"):
+        raise DiffError("the mail has several parts; save its patch as plain text")
+    encoding = fields.get("content-transfer-encoding", "").lower()
+    if encoding == "quoted-printable":
+        return lines_of(quopri.decodestring(b"".join(body)))
+    if encoding != "base64":
+        return None
+    try:
+        return lines_of(base64.b64decode(b"".join(b"".join(body).split()), validate=True))
+    except binascii.Error as error:
+        raise DiffError("the mail's base 64 text is damaged or cut") from error
+
+
+def _end_of_message(lines: list[bytes], start: int) -> tuple[int, bool]:
+    for at in range(start, len(lines)):
+        line = lines[at]
+        if line.startswith(_SEPARATOR) and chomp(line).rstrip() == _SEPARATOR:
+            return at, True
+        if line.startswith((b"diff -", b"Index: ")) or begins_traditional(lines, at):
+            return at, False
+    return len(lines), False
+
+
+def _header(fields: dict[str, str], body: list[bytes], charset: str) -> MailHeader:
+    at = 0
+    while at < len(body) and not chomp(body[at]).strip():
+        at += 1
+    while at < len(body) and (found := _IN_BODY.match(body[at])):
+        name = found[1].decode("ascii").lower()
+        fields[name] = _text(chomp(body[at])[found.end() :].strip(), charset)
+        at += 1
+    text = "".join(_text(chomp(line), charset) + "\n" for line in body[at:]).strip("\n").rstrip()
+    subject = _unencoded(fields.get("subject", ""))
+    subject = subject[match.end() :] if (match := _TAGS.match(subject)) else subject
+    paragraphs = [part for part in (subject.strip(), text) if part]
+    return MailHeader(
+        author=_author(fields["from"]),
+        date=_date(fields.get("date")),
+        message="\n\n".join(paragraphs) + "\n" if paragraphs else None,
+    )
+
+
+def _author(field: str) -> str | None:
+    found = _ADDRESS.fullmatch(field.strip())
+    if found is None:
+        return f"{field.strip()} <{field.strip()}>" if _BARE_ADDRESS.fullmatch(field.strip()) else None
+    name, address = _UNFIT.sub("", _unencoded(found[1].strip().strip('"'))).strip(), found[2].strip()
+    return f"{name or address} <{address}>"
+
+
+def _date(field: str | None) -> datetime | None:
+    if field is None:
+        return None
+    try:
+        date = email.utils.parsedate_to_datetime(field)
+    except (ValueError, OverflowError):
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+
+
+def _unencoded(field: str) -> str:
+    """Undo RFC 2047; what is damaged stays as it is."""
+    if "=?" not in field:
+        return field
+    if not all(_is_charset(word) for word in _ENCODED_WORD.findall(field)):
+        return field
+    try:
+        return _clean(str(email.header.make_header(email.header.decode_header(field))))
+    except (email.errors.HeaderParseError, LookupError, ValueError):
+        return field
+
+
+def _text(raw: bytes, charset: str) -> str:
+    """Decode; what is neither in the stated encoding nor UTF-8 is read as Latin-1, which always works."""
+    for encoding in (charset if _is_charset(charset) else "utf-8", "utf-8"):
+        try:
+            return _clean(raw.decode(encoding))
+        except (LookupError, ValueError):
+            continue
+    return _clean(raw.decode("latin-1"))
+
+
+def _is_charset(name: str) -> bool:
+    """Tell whether Python's codec of that name is a mail's charset, and not one that interprets escapes."""
+    try:
+        return codecs.lookup(name).name.replace("-", "_") not in _NO_CHARSETS
+    except (LookupError, ValueError):
+        return False
+
+
+def _clean(text: str) -> str:
+    """Return text that UTF-8 can hold: some encodings give half a surrogate pair, and git takes no NUL."""
+    return text.encode(errors="replace").decode().replace("\0", "")

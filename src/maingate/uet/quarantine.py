@@ -1,0 +1,59 @@
+"""Where refused patches are kept for people: the diff as it came, and beside it everything that tells why.
+
+``quarantine/<patch id>.patch`` and ``quarantine/<patch id>.json``. The ledger is the truth; these files are
+for reading, and are written again if they should be missing.
+"""
+
+import json
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from maingate.errors import OutsideFaultError
+from maingate.ids import PatchId
+from maingate.reasons import Reason
+
+
+def missing(folder: Path, patch_ids: Iterable[str]) -> list[str]:
+    """List the patches whose evidence is not there; it is written last, and at once."""
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return [patch_id for patch_id in patch_ids if _evidence(folder, patch_id).name not in there]
+
+
+def keep(folder: Path, patch_id: PatchId, *, diff: bytes, reason: Reason, about: dict[str, Any]) -> Path:
+    """Write a quarantined patch and its evidence; return the patch's path.
+
+    Args:
+        folder: The quarantine.
+        patch_id: Whose file it is.
+        diff: The bytes as they came.
+        reason: Why it is here.
+        about: What else to say: run, task, base, gate output.
+
+    Raises:
+        OutsideFaultError: The files cannot be written.
+    """
+    patch = folder / f"{patch_id}.patch"
+    evidence = {
+        "patch": patch_id,
+        "reason": reason.as_json(),
+        **about,
+        "environment": {"system": platform.platform(), "python": platform.python_version()},
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        patch.write_bytes(diff)
+        text = json.dumps(evidence, indent=2, ensure_ascii=False, default=str)
+        unfinished = patch.with_suffix(".json.part")
+        unfinished.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        unfinished.replace(_evidence(folder, patch_id))
+    except OSError as error:
+        raise OutsideFaultError(
+            f"the quarantined patch {patch_id} cannot be kept in {folder}: {error}"
+        ) from error
+    return patch
+
+
+def _evidence(folder: Path, patch_id: str) -> Path:
+    return folder / f"{patch_id}.json"

@@ -1,0 +1,322 @@
+"""Maingate itself, put into the simulated world: only the edges of the process are replaced."""
+
+import asyncio
+import functools
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from sqlalchemy import Connection
+
+from maingate import bootstrap, ids
+from maingate.bootstrap import Maingate, StatePaths
+from maingate.db import transition_log
+from maingate.db.engine import Database, open_database
+from maingate.errors import TargetBusyError
+from maingate.ids import RunId
+from maingate.orchestrator import admission, effects, roster, tenure
+from maingate.orchestrator.effects import Effects
+from maingate.orchestrator.messages import CancelAsked, OverrideAsked
+from maingate.orchestrator.parts import Parts, Surroundings
+from maingate.orchestrator.progress import SilentListener
+from maingate.orchestrator.run_orchestrator import RunOrchestrator
+from maingate.recovery import rescuer
+from maingate.settings import Settings
+from maingate.state.run import RunState
+from maingate.uet import merging
+from maingate.workers import pool_manager
+from maingate.workers.pool_manager import PoolManager
+from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepository, merge_small
+from simulation.plans import PlanWorld
+from simulation.virtual_loop import OWNER, InlineThreads
+from simulation.virtual_world import Process, World
+from simulation.worker_world import Bench, SimulatedForkServer, SimulatedSlots, SimulatedWorker
+
+SETTINGS = Settings.model_validate(
+    {
+        "workers": 3,
+        "worker_idle_time": "1s",
+        "heartbeat_interval": timedelta(milliseconds=500),
+        "recovery_window": "2s",
+        "retry_delay": timedelta(milliseconds=100),
+        "retry_delay_max": "1s",
+        "rate_limit_rest": timedelta(milliseconds=300),
+        "breaker_threshold": 3,
+        "breaker_cooldown": timedelta(milliseconds=500),
+    }
+)
+
+
+class SimulatedDatabase(Database):
+    """A real database; a process may be killed before, inside and after every transaction."""
+
+    world: World
+
+    @classmethod
+    def at(cls, path: Path, world: World) -> "SimulatedDatabase":
+        """Open it."""
+        opened = open_database(f"sqlite:///{path}", synchronous="OFF")
+        database = cls(url=opened.engine.url, engine=opened.engine)
+        database.world = world
+        return database
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give the writing transaction."""
+        self.world.reach("db: before a transaction")
+        process = OWNER.get()
+        with super().write() as conn, _in_transaction(process):
+            yield conn
+            self.world.reach("db: inside a transaction")
+        self.world.reach("db: after a transaction")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give the reading transaction."""
+        self.world.reach("db: read")
+        with super().read() as conn, _in_transaction(OWNER.get()):
+            yield conn
+
+
+@contextmanager
+def _in_transaction(process: object) -> Iterator[None]:
+    """Remember that a process holds the database, so that it is not stopped meanwhile."""
+    if not isinstance(process, Process):
+        yield
+        return
+    process.transactions += 1
+    try:
+        yield
+    finally:
+        process.transactions -= 1
+
+
+_locked = transition_log._locked
+
+
+@contextmanager
+def _locked_without_a_stop(path: Path, *, create: bool = True) -> Iterator[int]:
+    """Hold the file of transitions; others wait for it in real time, so its holder is not stopped."""
+    with _in_transaction(OWNER.get()), _locked(path, create=create) as descriptor:
+        yield descriptor
+
+
+class NoisyEvents(asyncio.Queue[Any]):
+    """The core's events: they come late at times, answers also again; what people ask is heard once."""
+
+    def __init__(self, world: World, random: Random, likely: float) -> None:
+        super().__init__()
+        self._world, self._random, self._likely = world, random, likely
+
+    def put_nowait(self, item: Any) -> None:
+        """Put an event in, now or later, once or twice."""
+        self._world.trace(f"heard: {_brief(item)}")
+        is_answer = item is not None and not isinstance(item, CancelAsked)
+        if is_answer and self._random.random() < self._likely:
+            later = self._random.random() * 0.3
+            self._world.loop.call_later(later, super().put_nowait, item)
+            if isinstance(item, OverrideAsked) or self._random.random() < 0.5:
+                return
+        super().put_nowait(item)
+
+
+class TracedEffects(Effects):
+    """The real effects, which say what they do."""
+
+    world: World
+
+    async def carry_out(self, effect: Any) -> Any:
+        """Do it, and say so."""
+        self.world.trace(f"to do: {_brief(effect)}")
+        return await super().carry_out(effect)
+
+
+class SimulatedParts(Parts):
+    """Makes the parts: the real ones, but for threads, worker processes and what reads patches.
+
+    Args:
+        effects: Which effects; tests that break something on purpose have their own.
+    """
+
+    def __init__(self, scene: "Scene", kind: type[TracedEffects]) -> None:
+        self._scene, self._kind = scene, kind
+
+    def threads(self, count: int, name: str) -> Any:
+        """Make threads that are none."""
+        assert count
+        assert name
+        return InlineThreads()
+
+    def pool(self, around: Surroundings, observer: Any) -> PoolManager:
+        """Make the real pool, with a clock that is not."""
+        settings = around.settings
+        return PoolManager(
+            size=around.workers,
+            idle_time=settings.worker_idle_time.total_seconds(),
+            heartbeat=settings.heartbeat_interval.total_seconds(),
+            misses=settings.heartbeat_misses,
+            recovery_window=settings.recovery_window.total_seconds(),
+            slots_dir=around.slots,
+            source_git_dir=around.repository.git_dir,
+            observer=observer,
+            environment={},
+            clock=around.clock.monotonic,
+        )
+
+    def effects(self, around: Surroundings, **rest: Any) -> Effects:
+        """Make the real effects, with patches that are JSON."""
+        scene = self._scene
+        executor: Any = SimulatedExecutor(scene.world, scene.repository, scene.plan.patches)
+        made = self._kind(
+            repository=around.repository,
+            executor=executor,
+            database=around.database,
+            settings=around.settings,
+            clock=around.clock,
+            quarantine_folder=around.quarantine,
+            fence=around.fence,
+            **rest,
+        )
+        made.world = scene.world
+        return made
+
+
+class SimulatedMaingate(Maingate):
+    """The real thing, whose run is part of the simulation's loop instead of having one of its own."""
+
+    orchestrator: RunOrchestrator
+
+    async def go_on(
+        self, run_id: RunId, scene: "Scene", process: Process, *, is_only_asked: bool = False
+    ) -> RunState:
+        """Do what ``take_hold`` and ``execute`` do."""
+        while True:
+            try:
+                self.take_hold(run_id)
+                break
+            except TargetBusyError:
+                await asyncio.sleep(5)
+        try:
+            self.clear_up(run_id)
+            around = replace(
+                self._around(run_id, None), environment={}, parts=SimulatedParts(scene, scene.effects)
+            )
+            if scene.fence is not None:
+                around = replace(around, fence=scene.fence)
+            self.orchestrator = RunOrchestrator(run_id, around, SilentListener(), is_only_asked=is_only_asked)
+            noise = Random(f"{scene.world.random.random()}")
+            self.orchestrator._events = NoisyEvents(scene.world, noise, scene.noise)
+            process.orchestrator = self.orchestrator
+            return await self._held(run_id, self.orchestrator)
+        finally:
+            self._release(run_id)
+
+
+class Scene:
+    """One simulated world with a plan in it.
+
+    Args:
+        plan: What is to be done.
+        template: An empty database that is up to date.
+        noise: How many of the core's events come late or twice.
+    """
+
+    def __init__(
+        self, world: World, plan: PlanWorld, template: Path, bench: Any, *, noise: float = 0.0
+    ) -> None:
+        self.world, self.plan, self.noise = world, plan, noise
+        self.effects: type[TracedEffects] = TracedEffects
+        self.fence: Any = None
+        self.repository = SimulatedRepository(world, plan.files)
+        self.checkout = Checkout(world, self.repository, exists=world.random.random() < 0.3)
+        self.bench = Bench(
+            world=world, repository=self.repository, manners=bench, failures=plan.failures, plays=plan.plays
+        )
+        self.paths = StatePaths(root=world.folder, slots=world.folder / "slots")
+        world.folder.mkdir(parents=True)
+        shutil.copyfile(template, self.paths.database)
+
+    def open(self) -> SimulatedMaingate:
+        """Open Maingate, as a process does that begins."""
+        clock: Any = self.world
+        return SimulatedMaingate(
+            settings=SETTINGS,
+            repository=self.repository,
+            database=SimulatedDatabase.at(self.paths.database, self.world),
+            paths=self.paths,
+            clock=clock,
+        )
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Let Maingate's edges be this world's."""
+        world, checkout = self.world, self.checkout
+        system: Any = SimpleNamespace(getpid=world.getpid, gethostname=world.host)
+        worker = functools.partial(SimulatedWorker, self.bench)
+        slots = functools.partial(SimulatedSlots, world)
+        edges: list[tuple[Any, dict[str, Any]]] = [
+            (ids, {"ULID": world.ulid}),
+            (roster, {"os": system, "socket": system, "started": world.started}),
+            (tenure, {"os": system, "socket": system, "started": world.started}),
+            (rescuer, {"started": world.started, "end_tree": world.end_tree}),
+            (transition_log, {"_locked": _locked_without_a_stop}),
+            (bootstrap, {"socket": system}),
+            (admission, {"checked_out_at": lambda *_: None}),
+            (
+                pool_manager,
+                {
+                    "WorkerProcess": worker,
+                    "ForkServer": SimulatedForkServer,
+                    "Slots": slots,
+                    "started": world.started,
+                },
+            ),
+            (merging, {"_merge_small": merge_small}),
+            (
+                effects,
+                {
+                    "checked_out_at": checkout.checked_out_at,
+                    "fast_forward_blockers": checkout.blockers,
+                    "fast_forward_checkout": checkout.follow,
+                },
+            ),
+        ]
+        with ExitStack() as stack:
+            for module, names in edges:
+                stack.enter_context(mock.patch.multiple(module, **names))
+            yield
+
+
+def _brief(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    names = (
+        "task",
+        "tasks",
+        "workstream",
+        "intent",
+        "attempt",
+        "end",
+        "refusal",
+        "conflict",
+        "judgement",
+        "commit",
+    )
+    said = [
+        f"{name}={_short(getattr(value, name))}" for name in names if getattr(value, name, None) is not None
+    ]
+    return f"{type(value).__name__} {' '.join(said)}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_short(each) for each in value)
+    text = str(getattr(value, "opinion", getattr(value, "message", value)))
+    return f"…{text[-5:]}" if text.startswith(("task_", "ws_", "intent_")) else text[:60]
