@@ -357,6 +357,7 @@ def test_every_run_ends_and_its_end_does_not_depend_on_timing(
                 assert MACHINES[machine].is_terminal(node.state), (node.name, node.state)
                 assert played.states[node.id] == node.state
         _nothing_lands_in_part(core)
+        _each_is_built_on_what_it_needs(core)
         ends.append(_without_bystanders(core))
     assert ends[0] == ends[1]
 
@@ -398,6 +399,15 @@ def _nothing_lands_in_part(core: Core) -> None:
             assert states <= {PatchState.COMMITTED, PatchState.QUARANTINED, PatchState.DROPPED}
         else:
             assert PatchState.COMMITTED not in states
+
+
+def _each_is_built_on_what_it_needs(core: Core) -> None:
+    """A base holds all that was needed, directly or not, and landed; nothing that lands later."""
+    for workstream in (ws for ws in core.run.order if ws.base is not None and ws.needs):
+        assert workstream.base is not None
+        last = max(core.run.workstreams[name].landing for name in workstream.needs)
+        held = [ws.name for ws in core.run.order[: last + 1] if ws.landed is not None]
+        assert workstream.base.commit == "*".join(["base", *held])
 
 
 def _without_bystanders(core: Core) -> Any:

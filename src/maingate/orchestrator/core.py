@@ -5,8 +5,9 @@ recorded and what must then be done. Whatever it does not recognise as an answer
 ignored, so events may come twice or late. The cost of an event is what it changes, never the size of the run.
 
 Three rules make the result independent of timing: the patches of a workstream are applied in the plan's
-order, workstreams land in the plan's order, and a workstream begins on the run's base or on the last of those
-it needs.
+order, workstreams land in the plan's order, and a workstream begins on what the target held when the last of
+those it needs completed, whether that landed something or not; without needs, on the run's base. A workstream
+completes only when all before it in landing order have ended: the plan settles that, not the clock.
 """
 
 from collections import deque
@@ -567,11 +568,14 @@ class Core:
                 self._queue(task)
 
     def _lay_lane(self, workstream: WorkstreamNode) -> None:
-        """Begin the lane on the run's base or on the last of the needed workstreams, or where it was."""
+        """Begin the lane on what the target held once all that it needs had ended, or where it was.
+
+        Those needed by the ones it needs land before them, so the last of the latter stands for all.
+        """
         if workstream.base is None:
-            landed = [self.run.workstreams[name] for name in workstream.needs]
-            newest = max((ws for ws in landed if ws.landed), key=lambda ws: ws.landing, default=None)
-            workstream.base = newest.landed if newest and newest.landed else self.run.base
+            needed = [self.run.workstreams[name] for name in workstream.needs]
+            last = max(needed, key=lambda ws: ws.landing, default=None)
+            workstream.base = last.leaves if last and last.leaves else self.run.base
         settled = workstream.settled or workstream.base
         workstream.lane = Lane(order=workstream.patch_tasks(), settled=settled)
 
@@ -974,6 +978,7 @@ class Core:
         workstream.landed = landed
         if landed is not None:
             self.run.tip = landed
+        workstream.leaves = self.run.tip
         self._landing = None
         step = workstreams.complete(workstream.head, landed_commit=landed.commit if landed else None)
         self._move_workstream(workstream, step)

@@ -64,8 +64,10 @@ def load(
 def _run(row: RunRow, plan: Plan, nodes: dict[str, WorkstreamNode], repository: Repository) -> RunNode:
     base = _tip(repository, row.old_head or "")
     order = [nodes[name] for name in plan.workstream_order()]
+    tip = base
     for place, node in enumerate(order):
-        node.landing = place
+        tip = node.landed or tip
+        node.landing, node.leaves = place, tip
         node.unmet = sum(nodes[name].state is not WorkstreamState.COMPLETED for name in set(node.needs))
     return RunNode(
         id=RunId(row.id),

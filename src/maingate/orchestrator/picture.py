@@ -109,7 +109,8 @@ class WorkstreamNode:
         landing: Its place in the order in which workstreams land.
         base: What it begins on.
         settled: When it was loaded: the last of its commits whose gates have passed.
-        landed: What the target became when it landed.
+        landed: What the target became when it landed; None when it had nothing to land.
+        leaves: What the run had made of the target when it completed: what those which need it begin on.
         intents: All that was ever meant to be done to the target for it, oldest first.
         open_intent: The one that may be carried out at any moment, or may have been.
         candidate: What is being judged, to be landed.
@@ -134,6 +135,7 @@ class WorkstreamNode:
     base: Tip | None = None
     settled: Tip | None = None
     landed: Tip | None = None
+    leaves: Tip | None = None
     intents: list[Intention] = field(default_factory=list)
     open_intent: str | None = None
     candidate: Candidate | None = None
