@@ -120,7 +120,7 @@ def _restart(parent: Path) -> tuple[float, float]:
     """Kill a run half way, start a process to go on with it, and tell when it completed more tasks."""
     with tempfile.TemporaryDirectory(prefix="restart-", dir=parent) as name:
         folder = Path(name)
-        place = folder / "repository" / ".maingate" / "maingate.db"
+        place = folder / "repository" / ".git" / "maingate" / "maingate.db"
         killed = _start("maingate", "independent", "NORMAL", MANY, folder)
         try:
             _wait(killed, place, MANY // 2)

@@ -192,7 +192,7 @@ class World:
     @property
     def is_locked(self) -> bool:
         """Tell whether somebody is writing to the database."""
-        path = self.repo.path / ".maingate" / "maingate.db"
+        path = self.repo.path / ".git" / "maingate" / "maingate.db"
         with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as conn:
             try:
                 conn.execute("BEGIN IMMEDIATE")
@@ -229,7 +229,7 @@ class World:
         return processes_of(self.folder)
 
     def _count(self, table: str, condition: str) -> int:
-        if not (self.repo.path / ".maingate" / "maingate.db").exists():
+        if not (self.repo.path / ".git" / "maingate" / "maingate.db").exists():
             return 0
         return int(self.rows(f"SELECT count(*) FROM {table} WHERE {condition}")[0][0])
 

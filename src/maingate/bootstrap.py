@@ -78,7 +78,7 @@ class StatePaths:
     """Where Maingate keeps what it knows about a repository.
 
     Args:
-        root: ``.maingate`` at the root of the main work tree, or ``maingate`` in a bare repository.
+        root: ``maingate`` in git's common directory, out of reach of patches, `git clean` and checkouts.
         slots: Worktrees, outside the repository, in the user's cache.
     """
 
@@ -146,7 +146,7 @@ class Maingate:
         if not create and not (settings.database_url or paths.database.exists()):
             raise NoStateError(f"Maingate has not run in {repository.root} yet; `maingate run PLAN` begins")
         if create:
-            _make_state(repository, paths)
+            _make_state(paths)
         database = open_database(url, busy_timeout=settings.busy_timeout)
         try:
             database.upgrade()
@@ -818,9 +818,10 @@ def _when_free(take: Callable[[], Taken], wait: Wait | None) -> Taken:
 
 
 def _paths(repository: Repository, settings: Settings) -> StatePaths:
-    root = repository.root / ("maingate" if repository.is_bare else ".maingate")
     name = hashlib.sha256(str(repository.git_dir).encode(errors="surrogateescape")).hexdigest()[:16]
-    return StatePaths(root=root, slots=_cache(settings, os.environ) / "worktrees" / name)
+    return StatePaths(
+        root=repository.git_dir / "maingate", slots=_cache(settings, os.environ) / "worktrees" / name
+    )
 
 
 def _template(settings: Settings) -> str | None:
@@ -847,18 +848,9 @@ def _cache(settings: Settings, environ: Mapping[str, str]) -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "maingate"
 
 
-def _make_state(repository: Repository, paths: StatePaths) -> None:
-    """Make the state folder and keep git from seeing it."""
+def _make_state(paths: StatePaths) -> None:
+    """Make the state folder."""
     try:
-        paths.root.mkdir(parents=True, exist_ok=True)
-        paths.logs.mkdir(exist_ok=True)
-        if repository.is_bare:
-            return
-        exclude = repository.git_dir / "info" / "exclude"
-        lines = exclude.read_text(errors="surrogateescape").splitlines() if exclude.exists() else []
-        if "/.maingate/" not in lines:
-            exclude.parent.mkdir(exist_ok=True)
-            with exclude.open("a") as file:
-                file.write(("\n" if lines and lines[-1] else "") + "/.maingate/\n")
+        paths.logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutsideFaultError(f"the state folder {paths.root} cannot be made: {error}") from error

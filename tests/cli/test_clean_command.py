@@ -43,7 +43,7 @@ def test_what_ended_runs_left_is_removed_and_evidence_stays(invoke: Invoke, repo
     """Worktrees, refs and logs go; quarantine, database, branch and salvage stay."""
     repo = GitRepo(repository)
     repo.git("update-ref", "refs/maingate/salvage/x", "main")
-    main, state = repo.head("main"), repository / ".maingate"
+    main, state = repo.head("main"), repository / ".git" / "maingate"
     kept = sorted((state / "quarantine").iterdir())
     found = cleaned(invoke, repository, "--keep-logs", "0")
     assert found["worktrees"]
@@ -108,7 +108,7 @@ def test_people_are_told_what_went(invoke: Invoke, played: Played, tmp_path: Pat
 def recovered(invoke: Invoke, repository: Path) -> Path:
     """Try a refused patch again, to its end, and return the folder of what was written for it."""
     assert invoke("patch", "recover", "faster-total/sum", cwd=repository).exit_code == 0
-    (folder,) = repository.glob(".maingate/recover/*")
+    (folder,) = repository.glob(".git/maingate/recover/*")
     return folder
 
 

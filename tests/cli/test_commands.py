@@ -114,7 +114,7 @@ def test_before_the_first_run_reading_says_how_to_begin(invoke: Invoke, repo: Gi
         result = invoke(*command, cwd=repo.path)
         assert (result.exit_code, result.stdout) == (2, ""), command
         assert "maingate run" in result.stderr
-    assert not (repo.path / ".maingate").exists()
+    assert not (repo.path / ".git" / "maingate").exists()
 
 
 @pytest.mark.parametrize("command", ["runs", "patch list", "quarantine", "events"])
@@ -128,7 +128,7 @@ def test_before_the_first_run_a_list_is_empty_and_no_error(
     text = invoke(*command.split(), cwd=repo.path)
     assert text.exit_code == 0
     assert text.stdout.startswith("No runs yet.")
-    assert not (repo.path / ".maingate").exists()
+    assert not (repo.path / ".git" / "maingate").exists()
 
 
 def test_c_chooses_the_repository_like_git(invoke: Invoke, repo: GitRepo, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_a_command_is_told_from_its_history(invoke: Invoke, failed: Path) -> Non
 def test_what_was_printed_is_told_when_its_log_is_gone(invoke: Invoke, failed: Path, tmp_path: Path) -> None:
     """The record has the end of it, too."""
     copy = shutil.copytree(failed, tmp_path / "repo")
-    shutil.rmtree(copy / ".maingate" / "logs")
+    shutil.rmtree(copy / ".git" / "maingate" / "logs")
     found = shown(invoke, copy, "cmd/deploy")
     assert found["attempts"][0]["log"] is None
     assert found["output"].splitlines()[-1] == "line 40"
@@ -215,7 +215,7 @@ def test_attempts_are_read_off_the_changes_of_state(
 
 def test_an_attempt_under_way_shows_what_it_has_printed_so_far(invoke: Invoke, repo: GitRepo) -> None:
     """It has no end yet, and what it leaves is not complete."""
-    logs = repo.path / ".maingate" / "logs"
+    logs = repo.path / ".git" / "maingate" / "logs"
     task = changed(repo, again)
     (logs / f"{task}.2.log").write_text("é" * SHOWN_BYTES + "\nhalf")
     (logs / f"{task}.2.diff").write_text("+half")

@@ -115,7 +115,7 @@ def test_a_plan_with_mistakes_is_exit_2_with_all_of_them_and_creates_nothing(
     assert (done.returncode, done.stdout) == (2, "")
     assert "colour" in done.stderr
     assert "no.patch" in done.stderr
-    assert not (base.path / ".maingate").exists()
+    assert not (base.path / ".git" / "maingate").exists()
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -135,7 +135,7 @@ def test_dry_run_says_what_would_run_and_creates_nothing(
         ]
     else:
         assert result.stdout.index("add/t") < result.stdout.index("more/t")
-    assert not (base.path / ".maingate").exists()
+    assert not (base.path / ".git" / "maingate").exists()
     assert base.git("for-each-ref", "--format=%(refname)") == "refs/heads/main"
 
 

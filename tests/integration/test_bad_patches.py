@@ -107,9 +107,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        skipped = name.startswith(
-            (".git/objects", ".git/refs/maingate", ".maingate", ".git/index", ".git/info/exclude")
-        )
+        skipped = name.startswith((".git/objects", ".git/refs/maingate", ".git/maingate", ".git/index"))
         if path.is_file() and not path.is_symlink() and not skipped:
             found[name] = path.read_bytes()
     return found
@@ -131,7 +129,7 @@ def test_every_bad_patch_is_refused_with_its_code_and_nothing_is_written(base: G
         elif task["patch"]["state"] != "quarantined":
             wrong[name] = task["patch"]
         else:
-            kept = base.path / ".maingate" / "quarantine" / f"{task['patch']['id']}.patch"
+            kept = base.path / ".git" / "maingate" / "quarantine" / f"{task['patch']['id']}.patch"
             if kept.read_bytes() != patches[f"p{at}"]:
                 wrong[name] = "not kept as it came"
     assert wrong == {}

@@ -107,7 +107,7 @@ def test_of_two_that_conflict_the_later_one_is_quarantined(base: GitRepo) -> Non
     assert landed.workstream("one")["state"] == "completed"
     assert landed.code("two") == "conflict"
     assert landed.patch_state("two/t") == "quarantined"
-    kept = base.path / ".maingate" / "quarantine" / f"{landed.task('two/t')['patch']['id']}.patch"
+    kept = base.path / ".git" / "maingate" / "quarantine" / f"{landed.task('two/t')['patch']['id']}.patch"
     assert kept.read_bytes() == patches["two"]
 
 

@@ -99,7 +99,7 @@ def test_a_linked_worktree(base: GitRepo, tmp_path: Path) -> None:
     assert (linked / "a.txt").read_text() == "A\n"
     assert base.git("show", "main:a.txt") == "a"
     assert base.git("status", "--porcelain") == ""
-    assert (base.path / ".maingate" / "maingate.db").exists()
+    assert (base.path / ".git" / "maingate" / "maingate.db").exists()
 
 
 def test_a_target_checked_out_in_a_dirty_linked_worktree(base: GitRepo, tmp_path: Path) -> None:
@@ -166,3 +166,17 @@ def test_a_read_only_disk_is_a_clear_error(base: GitRepo, tmp_path: Path) -> Non
     assert done.returncode == 4, done.stderr
     assert "Traceback" not in done.stderr
     assert str(base.path) in done.stderr.replace("\n", "")
+
+
+def test_a_path_that_was_the_state_folder_is_a_path_like_any_other(base: GitRepo) -> None:
+    """State is in git's common directory: a tree may have `.maingate/`, and git is told of no exception."""
+    patch = (
+        b"diff --git a/.maingate/maingate.db b/.maingate/maingate.db\nnew file mode 100644\n"
+        b"--- /dev/null\n+++ b/.maingate/maingate.db\n@@ -0,0 +1 @@\n+junk\n"
+    )
+    assert land(base, {"p": patch}).state == "succeeded"
+    assert (base.path / ".maingate" / "maingate.db").read_text() == "junk\n"
+    assert (base.path / ".git" / "maingate" / "maingate.db").exists()
+    exclude = base.path / ".git" / "info" / "exclude"
+    assert not exclude.exists() or "maingate" not in exclude.read_text()
+    assert base.git("status", "--porcelain") == ""

@@ -57,7 +57,7 @@ def test_a_database_that_stays_locked_ends_the_run_resumably(tell: Telling) -> N
 @contextmanager
 def locked(world: World) -> Iterator[None]:
     """Hold the write lock of a world's database."""
-    path = world.repo.path / ".maingate" / "maingate.db"
+    path = world.repo.path / ".git" / "maingate" / "maingate.db"
     with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
@@ -81,7 +81,7 @@ def test_a_disk_that_takes_no_more_ends_the_run_resumably(tell: Telling) -> None
 def test_a_full_disk_ends_the_run_resumably(tell: Telling) -> None:
     """All that Maingate keeps is on a disk without room; the error says so."""
     world = tell.held_up()
-    state = world.repo.path / ".maingate"
+    state = world.repo.path / ".git" / "maingate"
     with small_disk(state, "size=4m"):
         run = begun(world)
         fill(state / "filling")

@@ -226,7 +226,7 @@ def test_a_secret_reaches_only_the_tool_that_names_it(
     landed = run(base, tools, asked, overlap="allow")
     assert landed.state == "succeeded"
     assert (content(base, "a"), content(base, "b")) == ("True", "False")
-    kept = [path for path in (base.path / ".maingate").rglob("*") if path.is_file()]
+    kept = [path for path in (base.path / ".git" / "maingate").rglob("*") if path.is_file()]
     assert kept
     assert not [path for path in kept if value.encode() in path.read_bytes()]
 
@@ -425,6 +425,6 @@ def check_nothing_is_left(base: GitRepo, folder: Path) -> None:
         "gates": "state IN ('PENDING', 'RUNNING')",
         "intents": "state = 'pending'",
     }
-    with closing(sqlite3.connect(base.path / ".maingate" / "maingate.db")) as database:
+    with closing(sqlite3.connect(base.path / ".git" / "maingate" / "maingate.db")) as database:
         for table, is_open in queries.items():
             assert database.execute(f"SELECT count(*) FROM {table} WHERE {is_open}").fetchone() == (0,), table

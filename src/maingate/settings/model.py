@@ -81,7 +81,7 @@ class Settings(BaseModel):
         default=None,
         examples=["postgresql+psycopg://maingate@db.example.org/maingate"],
         description="Where runs are recorded: `postgresql+psycopg://…`, or `sqlite:////absolute/path.db`. "
-        "Defaults to SQLite in `.maingate/maingate.db` at the repository's root.",
+        "Defaults to SQLite in `maingate/maingate.db` in git's common directory (`.git`).",
     )
     workers: Annotated[StrictInt, Field(ge=1, le=MOST_WORKERS)] = Field(
         default_factory=_usable_processors,
