@@ -1,12 +1,17 @@
 """What a plan says about gates, seen from outside: reuse, inputs, needs, environment, preparation."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from crashing import World, end_of, wait_until
 from factories import GitRepo
-from landing import Landed, land
+from landing import Landed, land, one_each
+from maingate.bootstrap import Maingate
+from maingate.db.dao import gates as rows
+from maingate.orchestrator.gatekeeper import CLASHED
 
 
 @pytest.fixture
@@ -169,3 +174,87 @@ def test_what_a_gate_does_to_its_worktree_does_not_land(base: GitRepo) -> None:
     assert base.git("branch", "--format=%(refname:short)") == "main"
     assert base.git("stash", "list") == ""
     assert (base.path / ".git" / "config").read_bytes() == config
+
+
+def side_by_side(base: GitRepo, number: int) -> dict[str, bytes]:
+    """Make so many patches that have nothing to do with each other."""
+    return {f"p{at}": base.diff_of({f"src/{at}.txt": "x\n"}) for at in range(number)}
+
+
+def clashing(tmp_path: Path, name: str, test: str = "true") -> str:
+    """Write a gate that waits until another runs beside it, and fails while it does: both want one place.
+
+    The first two that begin meet; who comes later, or has ended once, does not wait for anybody.
+    """
+    here, ran = f"{tmp_path}/here.{name}", f"{tmp_path}/ran.{name}"
+    return (
+        f"echo x >> {ran}; test $(wc -l < {ran}) -le 2 || {{ {test}; exit; }}; mkdir {here}.$$; "
+        f"until test $(ls -d {here}.* | wc -l) -ge 2; do sleep 0.01; done; exit 9"
+    )
+
+
+def test_a_clash_of_two_gates_blames_nobody(base: GitRepo, tmp_path: Path) -> None:
+    """What failed beside another runs again by itself; a pass then is a flaky one, with a remark."""
+    patches = side_by_side(base, 2)
+    landed = land(base, patches, gates={"unit": {"run": clashing(tmp_path, "unit"), "on": ["task"]}})
+    assert landed.state == "succeeded"
+    assert landed.report["gates"]["flaky"] == 2
+    with Maingate.open(base.path, create=False) as maingate, maingate.database.read() as conn:
+        gates = [gate for gate in rows.of_run(conn, landed.report["run_id"]) if gate.is_flaky]
+    assert [str(gate.output).splitlines()[0] for gate in gates] == [CLASHED] * 2
+
+
+def test_what_fails_by_itself_too_is_to_blame(base: GitRepo, tmp_path: Path) -> None:
+    """The innocent one of two that clashed lands, the other is quarantined."""
+    patches = side_by_side(base, 2)
+    gate = clashing(tmp_path, "unit", "test ! -e src/1.txt")
+    landed = land(base, patches, gates={"unit": {"run": gate, "on": ["task"]}}, workers=2)
+    assert (landed.code("p0/t"), landed.code("p1/t")) == (None, "gate_failed")
+    assert landed.patch_state("p1/t") == "quarantined"
+
+
+def test_nothing_runs_beside_a_gate_that_is_confirmed(base: GitRepo, tmp_path: Path) -> None:
+    """Though many others wait, and none of them is exclusive."""
+    lock = tmp_path / "lock"
+    gate = f"mkdir {lock} || exit 1; sleep 0.2; rmdir {lock}"
+    landed = land(base, side_by_side(base, 6), gates={"unit": {"run": gate, "on": ["task"]}}, workers=3)
+    assert landed.state == "succeeded"
+    assert landed.report["gates"]["failed"] == 0
+
+
+def test_a_timeout_beside_others_is_confirmed(base: GitRepo, tmp_path: Path) -> None:
+    """A lock that another gate holds looks like a hanging patch."""
+    ran = tmp_path / "ran"
+    wait = f"until test $(wc -l < {ran}) -ge 2; do sleep 0.01; done; exec sleep 600"
+    gate = f"echo x >> {ran}; test $(wc -l < {ran}) -gt 2 || {{ {wait}; }}"
+    landed = land(base, side_by_side(base, 2), gates={"unit": {"run": gate, "timeout": 2, "on": ["task"]}})
+    assert landed.state == "succeeded"
+    assert landed.report["gates"]["flaky"] == 2
+
+
+def test_a_timeout_by_itself_is_not_confirmed(base: GitRepo, tmp_path: Path) -> None:
+    """It would cost the same time again, and nothing else can have caused it."""
+    ran = tmp_path / "ran"
+    gate = {"run": f"echo x >> {ran}; exec sleep 600", "timeout": 1, "red_on_base": True}
+    landed = run(base, gate, {"src/a.txt": "A\n"})
+    assert (landed.code("w/p0"), count(ran)) == ("gate_timeout", 1)
+
+
+def test_a_run_that_is_stopped_while_a_confirmation_waits_ends_and_goes_on(tmp_path: Path) -> None:
+    """It waits for another gate, which waits for a person: one interrupt, and nothing waits for ever."""
+    world = World.create(tmp_path / "world", {"f": "f\n"})
+    slow = f"touch {tmp_path}/begun; until test -e {tmp_path}/go; do sleep 0.02; done"
+    quick = f"echo x >> {tmp_path}/ran; test $(wc -l < {tmp_path}/ran) -ge 2"
+    until = f"until test -e {tmp_path}/begun; do sleep 0.02; done"
+    gate = f"if test -e src/0.txt; then {slow}; else {until}; {quick}; fi"
+    world.write_plan(
+        patches := side_by_side(world.repo, 2),
+        gates={"unit": {"run": gate, "on": ["task"]}},
+        workstreams=one_each(patches),
+    )
+    run = world.run()
+    wait_until((tmp_path / "ran").exists, "the failure")
+    run.send(signal.SIGINT)
+    (tmp_path / "go").touch()
+    run.ended()
+    assert end_of(world, 0 if world.is_over else world.finish()).report["state"] == "succeeded"

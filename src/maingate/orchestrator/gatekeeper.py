@@ -2,8 +2,9 @@
 
 A verdict belongs to the tree (or to the gate's inputs in it), the gate's definition and the environment, so
 one tree is never tested twice for the same question (SSOT §2.3): a known verdict is taken over, one that is
-being found out is waited for. A failure is confirmed once on the same tree before anybody is blamed; a pass
-then is a pass, recorded as flaky. And before a patch is blamed the same gate is asked about the tree it was
+being found out is waited for. A failure is confirmed once on the same tree before anybody is blamed, and when
+other jobs ran beside it, by itself: two gates may want the same port or lock. A pass then is a pass, recorded
+as flaky. And before a patch is blamed the same gate is asked about the tree it was
 put on: where that fails too, nobody is blamed.
 """
 
@@ -47,6 +48,10 @@ class MakeJob(Protocol):
 
 LOST_ATTEMPTS = 3
 """How often a gate is started again because its worker was lost (counted apart from real failures)."""
+
+
+CLASHED = "[maingate: it failed beside other jobs and passed by itself; `exclusive: true` keeps it alone]"
+"""What is noted of a gate that a clash of ports, locks or load may have made fail at first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,14 +236,14 @@ class Gatekeeper:
             )
         row = self._row(subject, name, tip, key)
         try:
-            outcome, attempts = await self._run_until_sure(subject, row, tip)
+            outcome, attempts, clashed = await self._run_until_sure(subject, row, tip)
         except (asyncio.CancelledError, DrainedError):
             if row.id in self.running:
                 self._recorder.post([_abandoned(row)])
             raise
         finally:
             self.running.pop(row.id, None)
-        answer = _answer_of(row, outcome, is_flaky=attempts > 1)
+        answer = _answer_of(row, outcome, is_flaky=attempts > 1, clashed=clashed)
         if attempts == 0:
             return replace(answer, gate_id=None)
         # What follows from the answer is recorded after it, in the same order, so nobody need wait here.
@@ -252,30 +257,45 @@ class Gatekeeper:
         with self._database.read() as conn:
             return verdicts.known(conn, [key]).get(key)
 
-    async def _run_until_sure(self, subject: Subject, row: GateRow, tip: Tip) -> tuple[Outcome, int]:
-        """Run a gate until it passes or has failed as often as it may; return how often it ran."""
+    async def _run_until_sure(self, subject: Subject, row: GateRow, tip: Tip) -> tuple[Outcome, int, bool]:
+        """Run a gate until it passes or has failed as often as it may.
+
+        Returns:
+            How it ended, how often it ran, and whether it failed while other jobs ran beside it. From then on
+            it runs by itself.
+        """
         definition = self._definitions[row.name]
         failures = lost = attempts = 0
+        clashed = False
         while True:
-            outcome = await self._run_once(subject, row, tip, attempts + 1)
+            outcome = await self._run_once(subject, row, tip, attempts + 1, alone=clashed)
             if isinstance(outcome, GateOutcome) and outcome.cancelled:
-                return outcome, attempts + 1 if row.id in self.running else attempts
+                return outcome, attempts + 1 if row.id in self.running else attempts, clashed
             attempts += 1
             if isinstance(outcome, WorkerLost):
                 lost += 1
                 if lost == LOST_ATTEMPTS:
-                    return outcome, attempts
+                    return outcome, attempts, clashed
                 continue
-            failures += not outcome.passed
-            confirming = 0 if outcome.timed_out else int(self._confirm)
-            if outcome.passed or failures > max(definition.retries, confirming):
-                return outcome, failures + outcome.passed
+            if outcome.passed:
+                return outcome, failures + 1, clashed
+            failures += 1
+            if failures > max(definition.retries, self._confirmations(outcome)):
+                return outcome, failures, clashed
+            clashed = clashed or outcome.had_company
 
-    async def _run_once(self, subject: Subject, row: GateRow, tip: Tip, attempt: int) -> Outcome:
+    def _confirmations(self, failed: GateOutcome) -> int:
+        """Return how often a failure is confirmed; not a timeout that nothing else can have caused."""
+        return int(self._confirm and (not failed.timed_out or failed.had_company))
+
+    async def _run_once(
+        self, subject: Subject, row: GateRow, tip: Tip, attempt: int, *, alone: bool
+    ) -> Outcome:
         job_id = f"{row.id}.{attempt}"
         urgent = attempt > 1 or subject.patch_id is None
         log = self._logs / (f"{row.id}.log" if attempt == 1 else f"{row.id}.{attempt}.log")
         job = self._make_job(row.name, tip, job_id, attempt, log, urgent=urgent)
+        job = replace(job, exclusive=job.exclusive or alone)
         jobs = self._jobs_on.setdefault(tip.commit, set())
         jobs.add(job_id)
         if row.id not in self.running:
@@ -392,14 +412,19 @@ async def _all_of(asked: Iterable["asyncio.Task[Answer]"]) -> list[Answer]:
     return [end for end in ended if isinstance(end, Answer)]
 
 
-def _answer_of(row: GateRow, outcome: Outcome, *, is_flaky: bool) -> Answer:
+def _answer_of(row: GateRow, outcome: Outcome, *, is_flaky: bool, clashed: bool) -> Answer:
     if isinstance(outcome, WorkerLost):
         return Answer(
             gate=row.name, passed=False, gate_id=row.id, fault="worker_lost", message=outcome.message
         )
     if outcome.passed:
         return Answer(
-            gate=row.name, passed=True, gate_id=row.id, exit_code=outcome.exit_code, is_flaky=is_flaky
+            gate=row.name,
+            passed=True,
+            gate_id=row.id,
+            exit_code=outcome.exit_code,
+            is_flaky=is_flaky,
+            message=CLASHED if clashed else "",
         )
     return Answer(
         gate=row.name,
@@ -424,11 +449,12 @@ def _ending(row: GateRow, outcome: Outcome, answer: Answer, attempts: int) -> St
         return gate_rows.pass_(
             row.head,
             exit_code=outcome.exit_code or 0,
-            output=outcome.excerpt,
+            output=f"{answer.message}\n{outcome.excerpt}" if answer.message else outcome.excerpt,
             duration_ms=duration,
             log_path=log,
             attempts=attempts,
             is_flaky=answer.is_flaky,
+            metadata={"remark": answer.message} if answer.message else {},
         )
     return gate_rows.fail(
         row.head,

@@ -138,6 +138,7 @@ class GateOutcome:
         excerpt: The last 4 KiB of it as text.
         leftovers_killed: How many processes it left behind when it ended by itself; all were ended.
         captured: The patch that was taken from what it left; None when none was asked for.
+        had_company: Whether other jobs of its pool ran at any time while it did.
     """
 
     passed: bool
@@ -152,6 +153,7 @@ class GateOutcome:
     excerpt: str = ""
     leftovers_killed: int = 0
     captured: Captured | None = None
+    had_company: bool = False
 
     @property
     def settled(self) -> bool:

@@ -377,6 +377,7 @@ class PoolManager:
         return max(idle, key=lambda member: member.commit == job.commit, default=None)
 
     def _hand(self, waiting: Waiting, member: Member) -> None:
+        self._note_company(waiting)
         member.take_on(waiting)
         due_at = self._clock() + waiting.job.longest + _CHECKOUT_PATIENCE
         self._monitor.assigned(member, due_at=due_at)
@@ -385,6 +386,14 @@ class PoolManager:
         self._tell(member, Change.ASSIGNED)
         if self._observer is not None:
             self._observer.uet_job_started(waiting.job.job_id, member.uet_id)
+
+    def _note_company(self, waiting: Waiting) -> None:
+        """Remember of a job that begins, and of those that run, that they were not alone."""
+        for other in self._members:
+            if other.current is not None:
+                other.current.has_company = waiting.has_company = True
+            elif other.state is WorkerState.UNRESPONSIVE:  # its job was taken away, and may still be running
+                waiting.has_company = True
 
     def _unsuited(self, job: GateJob) -> WorkerLost:
         wanted = [
@@ -489,7 +498,7 @@ class PoolManager:
             waiting.lose(member.uet_id, f"UET worker {member.registration.pid}: {complaint}")
             self._put_down(member, complaint)
         else:
-            waiting.finish(outcome)
+            waiting.finish(replace(outcome, had_company=waiting.has_company))
 
     def _bury(self, member: Member, message: str) -> None:
         """Take leave of a worker whose process has ended, and give its job back."""

@@ -104,11 +104,16 @@ JobEnd = GateOutcome | WorkerLost
 
 @dataclass(eq=False, kw_only=True)
 class Waiting:
-    """A job that somebody waits for."""
+    """A job that somebody waits for.
+
+    Args:
+        has_company: Whether another job of the pool ran at any time while it did.
+    """
 
     job: GateJob
     end: "asyncio.Future[JobEnd]"
     is_cancelled: bool = False
+    has_company: bool = False
 
     def finish(self, end: JobEnd) -> None:
         """Tell the end, unless that was done."""

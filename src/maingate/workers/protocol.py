@@ -214,6 +214,7 @@ _OUTCOME_TYPES: Final[Mapping[str, Any]] = {
     "output_bytes": int,
     "excerpt": str,
     "leftovers_killed": int,
+    "had_company": bool,
 }
 _READERS: Final[Mapping[str, Callable[[dict[str, Any]], Message]]] = {
     "job": _job,
