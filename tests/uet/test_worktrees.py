@@ -526,3 +526,34 @@ def test_names_that_are_not_text_are_restored(tmp_path: Path, repo: GitRepo, wor
     worktree.move(commit)
 
     assert seen(worktree) == checked_out(repo, commit, tmp_path / "there")
+
+
+ATTRIBUTES: tuple[dict[str, str | bytes | None], ...] = (
+    {},
+    {".gitattributes": "* text eol=crlf\n"},
+    {".gitattributes": "*.py text eol=crlf\n*.txt ident\n"},
+    {"src/.gitattributes": "c.py text ident eol=crlf working-tree-encoding=ISO-8859-1\n"},
+    {".gitattributes": "[attr]odd text eol=crlf\n", "src/.gitattributes": "*.py odd\n"},
+    {"src/parser/.gitattributes": "* eol=crlf text\n", "win.txt": None},
+)
+
+
+@pytest.mark.parametrize("before", range(len(ATTRIBUTES)))
+@pytest.mark.parametrize("after", range(len(ATTRIBUTES)))
+def test_attributes_that_change_change_files_whose_blob_does_not(
+    repo: GitRepo, worktree: Worktree, tmp_path: Path, before: int, after: int
+) -> None:
+    """A slot that comes from a commit with other `.gitattributes` has the bytes that a new checkout has."""
+    files: dict[str, str | bytes | None] = {
+        **FILES,
+        "id.txt": "$Id$\n",
+        ".gitattributes": "win.txt text eol=crlf\n",
+    }
+    commits = []
+    for number in (before, after):
+        repo.git("rm", "-rq", "--ignore-unmatch", ".")
+        wanted: dict[str, str | bytes | None] = {**files, **ATTRIBUTES[number]}
+        commits.append(repo.commit({name: text for name, text in wanted.items() if text is not None}))
+    for commit in commits:
+        worktree.move(commit)
+    assert seen(worktree) == checked_out(repo, commits[1], tmp_path / "fresh")

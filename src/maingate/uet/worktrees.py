@@ -25,6 +25,7 @@ from typing import Final
 from maingate.errors import GitError, WorktreeError
 from maingate.faultpoints import reach
 from maingate.uet.git import run_git
+from maingate.uet.index_attributes import attribute_files
 from maingate.uet.removal import kind_of, remove
 from maingate.uet.stillness import FEW, Stillness, content_of
 from maingate.uet.tool_capture import Capture, Captured, Ground, capture_tree
@@ -225,14 +226,22 @@ class Worktree:
             self._manifest, manifest = None, TreeManifest(os.fsencode(self.tree), rules)
             manifest.expect(self._listed())
         is_untouched = manifest.clean()
-        self._git("checkout", "--quiet", "--force", "--detach", "--no-recurse-submodules", commit)
+        before, self._index = self._index, self._checked_out(commit)
+        if before is not None and attribute_files(before) != attribute_files(self._index):
+            # Git leaves a file alone whose blob is the same, though it would now be written otherwise.
+            remove(os.fsencode(self._control / "index"))
+            self._index = self._checked_out(commit)
         reach("worktree.setup")
-        before, self._index = self._index, content_of(os.fsencode(self._control / "index"))
         self._show_repository(commit, rules, self._index)
         manifest.survey()
         self._manifest = manifest
         is_untouched = is_untouched and was_there and before == self._index
         self._stillness = self._survey(manifest, self._index, is_untouched=is_untouched)
+
+    def _checked_out(self, commit: str) -> bytes:
+        """Have git write the commit's files; return the index that it leaves."""
+        self._git("checkout", "--quiet", "--force", "--detach", "--no-recurse-submodules", commit)
+        return content_of(os.fsencode(self._control / "index"))
 
     def _survey(self, manifest: TreeManifest, index: bytes, *, is_untouched: bool) -> Stillness | None:
         """Remember the slot as it is now, where that pays and covers all that git would look at.
