@@ -61,6 +61,6 @@ class GitRepo:
         """Return the diff that the change of files would be, leaving the repository as it was."""
         base = self.head()
         self.commit(files)
-        diff = self.git_bytes("diff", "--binary", "--full-index", *options, base, "HEAD")
-        self.git("reset", "-q", "--hard", base)
+        diff = self.git_bytes("diff", "--binary", "--full-index", *options, base, "HEAD", "--")
+        self.git("reset", "-q", "--hard", base, "--")
         return diff

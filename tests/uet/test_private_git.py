@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from factories import GitRepo
 from maingate.uet import private_git
 from maingate.uet.private_git import PrivateGitDir, remove_abandoned
 
@@ -95,3 +96,15 @@ def test_a_link_or_a_directory_of_another_user_stays(
         assert left.is_dir()
     assert remove_abandoned() == [left]
     assert link.is_symlink()
+
+
+def test_what_a_command_writes_where_it_runs_is_gone(memory: Path, repo: GitRepo) -> None:
+    """A file below the folder of one git is never there for the next, nor in the git directory."""
+    repo.commit({"config": "[core]\n\tbare = false\n", "deep/HEAD": "x\n"})
+    private = PrivateGitDir(repo.path / ".git/objects")
+    before = sorted(path.name for path in private.path.iterdir())
+    with private.index_file() as index:
+        private.git("read-tree", repo.tree(), index=index)
+        private.git("--work-tree=.", "checkout-index", "-a", index=index)
+    assert sorted(path.name for path in private.path.iterdir()) == before
+    assert list(memory.iterdir()) == [private.path]

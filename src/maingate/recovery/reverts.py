@@ -17,7 +17,6 @@ from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.errors import RepositoryError
 from maingate.plan.model import Landing
 from maingate.reasons import Reason, ReasonCode
-from maingate.uet.git import run_git
 from maingate.uet.merging import MergeConflict, merge_trees
 from maingate.uet.repository import Repository
 
@@ -257,12 +256,15 @@ def _was_reverted(repository: Repository, undo: Undo, head: str) -> bool:
     if there in {None, back} or not repository.has_object(undo.commit):
         return False
     paths = [b":(top,literal)" + path for path in repository.changed_paths(undo.before, undo.after)]
-    told = run_git(
-        *("log", "-p", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--full-diff"),
-        *("--no-color", "--first-parent", "-m", "--format=%H", head, f"^{undo.commit}", "--"),
-        *paths,
-        git_dir=repository.git_dir,
-    ).stdout
+    told = (
+        repository.private_git_dir()
+        .git(
+            *("log", "-p", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--full-diff"),
+            *("--no-color", "--first-parent", "-m", "--format=%H", head, f"^{undo.commit}", "--"),
+            *paths,
+        )
+        .stdout
+    )
     for said in _patch_ids(repository, told):
         if said in {there, back}:
             return said == back
@@ -271,12 +273,12 @@ def _was_reverted(repository: Repository, undo: Undo, head: str) -> bool:
 
 def _patch_id(repository: Repository, before: str, after: str) -> str | None:
     options = ("-p", "-r", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
-    told = run_git("diff-tree", *options, before, after, git_dir=repository.git_dir).stdout
+    told = repository.private_git_dir().git("diff-tree", *options, before, after).stdout
     return next(iter(_patch_ids(repository, told)), None)
 
 
 def _patch_ids(repository: Repository, diffs: bytes) -> list[str]:
-    said = run_git("patch-id", "--stable", git_dir=repository.git_dir, input=diffs).stdout
+    said = repository.private_git_dir().git("patch-id", "--stable", input=diffs).stdout
     return [os.fsdecode(line.split(b" ", 1)[0]) for line in said.splitlines()]
 
 

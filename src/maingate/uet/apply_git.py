@@ -1,6 +1,6 @@
 """One try of `git apply` on a private index, and what git said about it.
 
-Git is the arbiter of whether a patch applies. It runs in Maingate's private git directory on an index
+Git is the arbiter of whether a patch applies. It works on Maingate's private git directory and on an index
 that holds only the paths the patch touches, plus what would stand in their way: a file where a directory
 is needed, and one file of a directory where a file is to be. So git refuses these instead of replacing
 them.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from maingate.uet.git import GitResult, failure, run_git
+from maingate.uet.git import GitResult, failure
 from maingate.uet.private_git import PrivateGitDir
 from maingate.uet.private_index import read_index, write_index
 from maingate.uet.repository import Repository
@@ -78,7 +78,7 @@ def attempt(
     """Let git apply a patch to an index with these entries.
 
     Args:
-        private: Where git runs.
+        private: What git works on.
         entries: What the index holds.
         text: The patch in git's own form.
         options: More options, such as ``--3way``.
@@ -89,8 +89,7 @@ def attempt(
     with private.index_file() as index:
         write_index(index, entries)
         args = (*_OPTIONS, *options)
-        env = {"GIT_INDEX_FILE": str(index)}
-        result = run_git(*args, git_dir=private.path, cwd=private.path, env=env, input=text, check=False)
+        result = private.git(*args, index=index, input=text, check=False)
         if result.code != 0:
             return _refusal(args, result)
         return Attempt(took=True, entries=read_index(index), moved=_moved(result.stderr))
@@ -113,8 +112,7 @@ def judge_series(
         try:
             for file, text in zip(files, texts, strict=True):
                 file.write_bytes(text)
-            env = {"GIT_INDEX_FILE": str(index)}
-            result = run_git(*_OPTIONS, *files, git_dir=private.path, cwd=private.path, env=env, check=False)
+            result = private.git(*_OPTIONS, *files, index=index, check=False)
             is_exact = result.code == 0 and not any(_moved(result.stderr))
             return read_index(index) if is_exact else None
         finally:

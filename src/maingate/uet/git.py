@@ -7,6 +7,10 @@ machine's configuration are not read, and what a repository's own configuration 
 fsmonitor, signing, line endings, whitespace rules) is overridden on the command line. Only what looks at or
 moves a person's own checkout asks for that person's configuration, because a working tree with
 ``core.autocrlf`` or LFS looks changed to a git that does not know about them.
+
+Nor may it depend on where it runs. A command that is told its git directory runs at the root of the file
+system unless it needs another folder, never where the caller happens to be; one that finds its git directory
+by its folder takes the one in that very folder, never one above, and no bare one that merely lies there.
 """
 
 import functools
@@ -33,12 +37,14 @@ _ALWAYS: Final = {
     "tag.gpgSign": "false",
     "rerere.enabled": "false",
     "advice.detachedHead": "false",
+    "safe.bareRepository": "explicit",
 }
 _HERMETIC: Final = {
     "core.autocrlf": "false",
     "core.safecrlf": "false",
     "core.quotePath": "true",
     "core.attributesFile": "/dev/null",
+    "core.excludesFile": "/dev/null",
     "core.splitIndex": "false",
     "core.untrackedCache": "false",
     "index.version": "2",
@@ -57,6 +63,11 @@ _IDENTITY: Final = {
     "GIT_COMMITTER_NAME": "Maingate",
     "GIT_COMMITTER_EMAIL": "maingate@localhost",
 }
+_UNREPLACED: Final = {
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": f"{os.devnull}/none",
+}
+"""What keeps git from reading other objects and parents than those that an id stands for."""
 _STDERR_LINES: Final = 8
 
 
@@ -90,7 +101,8 @@ def run_git(
     Args:
         args: What comes after ``git``.
         git_dir: The git directory to work on; given as ``GIT_DIR``, so nothing is discovered.
-        cwd: Where to run; the current directory by default.
+        cwd: Where to run, the root of the file system by default. Without ``git_dir`` it has to be the top of
+            a working tree, or a folder that is in no repository.
         env: Variables set on top of the scrubbed environment.
         input: Bytes for standard input, which is empty otherwise.
         check: Raise when the exit code is not 0; without it the caller judges.
@@ -101,12 +113,11 @@ def run_git(
         GitError: git is missing, could not be run, took too long, or failed and ``check`` was asked for.
     """
     environment = git_environment(persons_config=persons_config, extra=env)
-    if git_dir is not None:
-        environment["GIT_DIR"] = os.fsdecode(git_dir)
+    environment |= _place(git_dir, cwd)
     try:
         done = subprocess.run(
             ["git", *_options(persons_config=persons_config), *args],
-            cwd=cwd,
+            cwd=os.sep if cwd is None else cwd,
             env=environment,
             input=input or b"",
             capture_output=True,
@@ -125,6 +136,14 @@ def run_git(
     if check and result.code != 0:
         raise failure(args, result)
     return result
+
+
+def _place(git_dir: Argument | None, cwd: Argument | None) -> dict[str, str]:
+    """Return the variables that say which git directory is meant, so that no other can be found."""
+    if git_dir is not None:
+        return {"GIT_DIR": os.path.abspath(os.fsdecode(git_dir))}  # noqa: PTH100 - resolves no links
+    above = os.path.dirname(os.path.realpath(os.fsdecode(os.sep if cwd is None else cwd)))  # noqa: PTH120
+    return {"GIT_CEILING_DIRECTORIES": above}
 
 
 def failure(args: tuple[Argument, ...], result: GitResult) -> GitError:
@@ -152,6 +171,7 @@ def git_environment(
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in kept}
     if not persons_config:
         env |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_ATTR_NOSYSTEM": "1"}
+        env |= _UNREPLACED
     env |= {"LC_ALL": "C", "LANGUAGE": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     return env | _IDENTITY | dict(extra or {})
 

@@ -18,7 +18,7 @@ import pygit2
 
 from maingate.errors import RepositoryError
 from maingate.uet.commits import Signature, commit_content
-from maingate.uet.git import failure, require_git, run_git
+from maingate.uet.git import failure, require_git
 from maingate.uet.objects import translated
 from maingate.uet.repository import MAINGATE_MAIL, MAINGATE_NAME, Repository
 from maingate.uet.trees import Changes, Entry, TreeConflictError
@@ -162,8 +162,7 @@ def _merge_by_git(repository: Repository, base: str, ours: str, theirs: str) -> 
     root = _commit_of(repository, base, [])
     sides = [_commit_of(repository, tree, [root]) for tree in (ours, theirs)]
     options = ("-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", "--name-only", "-z")
-    private = repository.private_git_dir().path
-    result = run_git(*options, *sides, git_dir=private, cwd=private, check=False)
+    result = repository.private_git_dir().git(*options, *sides, check=False)
     if result.code not in {0, 1}:
         raise failure((*options, *sides), result)
     tree, *rest = result.stdout.split(b"\0")

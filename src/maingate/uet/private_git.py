@@ -3,8 +3,12 @@
 What decides about a patch has to decide the same for everybody. A repository's own configuration and
 ``info/attributes`` can name merge drivers, whitespace rules, replacements and programs to run; overriding
 each on the command line is a list that is never complete. A bare git directory with an empty configuration,
-whose ``objects`` is a link to the repository's objects, knows nothing of them: `git apply` and merges run
-there. Objects they write are in the repository, nothing else is.
+whose ``objects`` is a link to the repository's objects, knows nothing of them: `git apply` and merges work
+on it. Objects they write are in the repository, nothing else is.
+
+Git never *runs* in it. A command may write below the folder that it runs in (`git apply --3way` checks out a
+file that both sides have added), and a file named ``config`` or ``commondir`` would be git's own. So each
+command gets a folder that holds nothing, and that is gone with all that the command left in it.
 """
 
 import itertools
@@ -21,7 +25,9 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import GitError
+from maingate.uet.git import Argument, GitResult, run_git
 from maingate.uet.process_tree import started
+from maingate.uet.removal import remove
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only a private directory made by mkdtemp is used in it
 _CONFIG: Final = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
@@ -44,8 +50,33 @@ class PrivateGitDir:
             raise GitError(
                 f"no temporary directory could be made for git: {error}; is the disk full?"
             ) from error
+        self._shallow = objects.parent / "shallow"
         self._numbers = itertools.count()
         self._vanish = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+    def git(
+        self,
+        *args: Argument,
+        index: Path | None = None,
+        input: bytes | None = None,  # noqa: A002 - the name subprocess has taught everyone
+        check: bool = True,
+    ) -> GitResult:
+        """Run one git command on this directory, in a folder that holds nothing and is gone afterwards.
+
+        Args:
+            args: What comes after ``git``; files are named by absolute paths.
+            index: The index to work on.
+            input: Bytes for standard input.
+            check: Raise when the exit code is not 0.
+
+        Raises:
+            GitError: git could not be run, or failed and ``check`` was asked for.
+        """
+        env = {"GIT_SHALLOW_FILE": str(self._shallow)}
+        if index is not None:
+            env["GIT_INDEX_FILE"] = str(index)
+        with own_directory() as empty:
+            return run_git(*args, git_dir=self.path, cwd=empty, env=env, input=input, check=check)
 
     @contextmanager
     def index_file(self) -> Iterator[Path]:
@@ -65,8 +96,14 @@ class PrivateGitDir:
 @contextmanager
 def own_directory() -> Iterator[Path]:
     """Make a directory that is gone afterwards; `remove_abandoned` finds it should this process be killed."""
-    with tempfile.TemporaryDirectory(prefix=_own_prefix(), dir=_fast_directory()) as name:
-        yield Path(name)
+    try:
+        path = Path(tempfile.mkdtemp(prefix=_own_prefix(), dir=_fast_directory()))
+    except OSError as error:
+        raise GitError(f"no temporary directory could be made for git: {error}; is the disk full?") from error
+    try:
+        yield path
+    finally:
+        remove(os.fsencode(path))
 
 
 def _fast_directory() -> str | None:
