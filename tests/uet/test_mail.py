@@ -5,12 +5,13 @@ import quopri
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from diff_world import refusal, taken
+from diff_world import MAX_BYTES, refusal, taken
 from factories import GitRepo
-from maingate.reasons import ReasonCode
+from maingate.reasons import Reason, ReasonCode
+from maingate.uet.intake import take_in
 
 DIFF = b"diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n"
 WHEN = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=2)))
@@ -87,6 +88,67 @@ def test_a_message_may_quote_what_looks_like_a_diff() -> None:
     assert refusal(mail(PLAIN, quote + DIFF)).code is ReasonCode.FORMAT_INVALID
 
 
+WORDS = [
+    b"diff -u is what I ran\n",
+    b"diff -",
+    b"diff --git is git's own format\n",
+    b"diff --cc shows merges\n",
+    b"Index: of the book\nis wrong\n",
+    b"--- and so on\n",
+    b"--- expected\n+++ actual\n\n",
+    b"+++ better\n",
+    b"@@ -1 +1 @@ is what I saw\n",
+    b"Only in theory: this works\n",
+    b"rename from old to new\n",
+    b"new file mode 100644\n",
+    b"From tess Mon Sep 17 00:00:00 2001\n",
+    b"GIT binary patch\n",
+    b"-- \nnot a signature\n",
+]
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_words_that_begin_as_a_diff_does_are_a_message(words: bytes) -> None:
+    """Only a diff ends a message before its separator; `git am` would cut it, Maingate keeps it."""
+    body = words if words.endswith(b"\n") else words + b"\n"
+    intake = taken(mail(PLAIN, b"Because:\n" + body + b"and more\n---\n" + DIFF))
+    assert intake.scope.paths == (b"f",)
+    assert intake.header is not None
+    assert intake.header.message == "topic: do it\n\nBecause:\n" + body.decode() + "and more\n"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        DIFF.replace(b"f", b"g"),
+        b"diff --git a/run.sh b/run.sh\nold mode 100644\nnew mode 100755\n",
+        b"diff --git a/run.sh b/run.sh\nold m0de 100644\nnew m0de 100755\n",
+        b"diff -ru a/g b/g\n--- a/g\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n",
+        b"diff -ru a/g b/g\n-- a/g\n++ b/g\n@@ -1 +1 @@\n-a\n+b\n",
+        b"Index: g\n=======\n--- a/g\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n",
+        b"Only in b: g\ndiff -ru a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n",
+        b"--- a/g\n+++ b/g\n@ -1 +1 @@\n-a\n+b\n",
+    ],
+)
+def test_a_diff_before_a_separator_is_never_taken_for_words(other: bytes) -> None:
+    """It lands with the rest or the whole is refused; as a part of the message it would be lost."""
+    reason = take_in(mail(PLAIN, b"Because\n" + other + b"\n---\n" + DIFF), max_bytes=MAX_BYTES)
+    paths = () if isinstance(reason, Reason) else reason.scope.paths
+    assert paths == () or len(paths) == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"Only in b: new.txt\n", "Sólo en b/sub: new.txt\n".encode(), b"Nur in b: new.txt.\n"],
+)
+def test_what_a_recursive_diff_left_out_is_refused(line: bytes) -> None:
+    """`diff -r` without `-N` only names a file that one side lacks: landing the rest would land a part."""
+    part = DIFF.replace(b"diff --git a/f b/f", b"diff -ru a/f b/f")
+    for text in (part + line, line + part, line + line + part, part + line + part.replace(b"f\n", b"g\n")):
+        assert "diff -ruN" in refusal(text).message
+    assert taken(b"Only in theory: this works.\n\n" + part).scope.paths == (b"f",)
+
+
 @pytest.mark.parametrize("charset", [b"iso-8859-1", b"no-such-charset"])
 def test_a_body_in_another_encoding_becomes_text(charset: bytes) -> None:
     """The stated encoding counts; what fits none is read as Latin-1. The diff stays bytes."""
@@ -160,6 +222,9 @@ DATE_PIECES = [b"Mon, 6 May", b" 99999999999999999999 ", b"2024", b" 25:61:61", 
     charset=st.sampled_from([b"utf-7", b"unicode_escape", b"hex", b"idna", b"utf-16", b"\xff"]),
     body=st.binary(max_size=20),
 )
+@example(name=[], date=[], charset=b"utf-7", body=b"diff -")
+@example(name=[], date=[], charset=b"utf-7", body=b"diff --git ")
+@example(name=[], date=[], charset=b"utf-7", body=b"Index: ")
 def test_any_mail_gives_text_that_can_be_stored(
     name: list[bytes], date: list[bytes], charset: bytes, body: bytes
 ) -> None:

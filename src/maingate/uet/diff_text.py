@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from maingate.reasons import ReasonCode
+from maingate.uet.header_names import same_file
 
 
 class DiffError(Exception):
@@ -42,11 +43,21 @@ _STRAY: Final = re.compile(
     rb"|\xef\xbb\xbf"
 )
 _POSITIONS: Final = re.compile(rb"-\d+,\d+ \+\d|-\d+ \+\d+(?:,\d+)? ?@")
+_GOES_ON: Final = re.compile(
+    rb"(?:old|new|deleted file|new file) mode [0-7]|(?:copy|rename) (?:from|to) |(?:dis)?similarity index \d"
+    rb"|index [0-9a-f]{4,}|GIT binary patch|Binary files |diff -|Index: |Only in |--- \S|\+\+\+ \S|\*\*\* \S"
+    rb"|={5,}\s*$|RCS file: |@@"
+)
+_LEFT_OUT: Final = re.compile(
+    rb"(?:Only in|Nur in|Seulement dans|S\xc3\xb3lo en|Solo in|Somente em|Alleen in|Endast i|Tylko w) .+: ."
+)
+"""``Only in b: new.txt``, as GNU diff says it in some languages."""
 _MOVE: Final = re.compile(rb"(?:rename|copy) (?:from|to) ")
 _COMMAND: Final = re.compile(rb"\d+(?:,\d+)?[acd](?:\d+(?:,\d+)?)?\r?$")
 _VERSION: Final = re.compile(rb"\d+\.\d+")
 _BLANKS: Final = frozenset({b"\n", b"\r\n", b"\r", b""})
 _SHORTEST_MARKER: Final = 12
+_PAIR: Final = 2
 
 
 def chomp(line: bytes) -> bytes:
@@ -106,6 +117,36 @@ def begins_traditional(lines: Sequence[bytes], at: int) -> bool:
     )
 
 
+def begins_diff(lines: Sequence[bytes], at: int) -> bool:
+    """Return whether a diff really begins on a line, and not words of a message with the same first letters.
+
+    It does where the line names one file twice, as git and diff do, or where the next line goes on as a diff.
+    A damaged header therefore counts as a diff: taken for words, its change would be lost.
+    """
+    line = lines[at]
+    following = lines[at + 1] if at + 1 < len(lines) else b""
+    if line.startswith(b"--- "):
+        after = lines[at + 2] if at + 2 < len(lines) else b""
+        return begins_traditional(lines, at) and not is_blank(after) and not is_separator(after)
+    if line.startswith(b"diff -"):
+        return names_one_file(line) or _GOES_ON.match(following) is not None
+    return line.startswith(b"Index: ") and _GOES_ON.match(following) is not None
+
+
+def is_separator(line: bytes) -> bool:
+    """Return whether it is the ``---`` that ends a mail's message."""
+    return line.startswith(b"---") and chomp(line).rstrip() == b"---"
+
+
+def names_one_file(line: bytes) -> bool:
+    """Return whether a ``diff`` line ends with two names of the same file: ``diff -u a/x b/x``."""
+    title = chomp(line).removeprefix(b"diff --git ")
+    middle = len(title) // 2
+    halves = (title[:middle], title[middle + 1 :]) if title[middle : middle + 1] == b" " else (b"", b"?")
+    words = title.split()[-2:]
+    return same_file(*halves) is not None or (len(words) == _PAIR and same_file(*words) is not None)
+
+
 def begins_file(lines: Sequence[bytes], at: int) -> bool:
     """Tell whether the part of another file surely begins here, so that a hunk before it has ended."""
     line = lines[at]
@@ -132,14 +173,24 @@ def stray_syntax(lines: Sequence[bytes], at: int, *, is_after_file: bool) -> str
         return _advice(b"*" * 15 if is_context_diff else line)
     if _POSITIONS.search(line):
         return "this looks like a damaged hunk header"
-    return _stray_words(line, lines[at + 1] if at + 1 < len(lines) else b"", is_after_file=is_after_file)
+    following = lines[at + 1] if at + 1 < len(lines) else b""
+    if _LEFT_OUT.match(line) and (is_after_file or _goes_on_after_left_out(lines, at)):
+        return _ONLY_IN
+    return _stray_words(line, following, is_after_file=is_after_file)
+
+
+def _goes_on_after_left_out(lines: Sequence[bytes], at: int) -> bool:
+    """Return whether ``diff -r`` wrote an ``Only in`` line: the next that is none begins a file's part."""
+    while at < len(lines) and _LEFT_OUT.match(lines[at]):
+        at += 1
+    return at < len(lines) and begins_diff(lines, at)
 
 
 def _stray_words(line: bytes, following: bytes, *, is_after_file: bool) -> str | None:
     """Judge a line whose first word may as well begin a sentence."""
     if _MOVE.match(line) and (is_after_file or _MOVE.match(following)):
         return "this belongs to a diff's header, and none is here"
-    if line.startswith(b"diff -"):
+    if line.startswith(b"diff -") and (is_after_file or names_one_file(line)):
         opens = following.startswith((b"--- ", b"diff -", b"Only in "))
         return None if opens else "a `diff` line without the diff"
     if is_after_file and (line.startswith((b"diff ", b"index ")) or b"diff --git ".startswith(line)):
@@ -154,6 +205,9 @@ def no_diff(lines: Sequence[bytes]) -> str:
     return "no diff was found in the text"
 
 
+_ONLY_IN: Final = (
+    "a file that only one side has is named here, and its content is missing; make the diff with `diff -ruN`"
+)
 _ADVICE: Final = (
     (
         (b"diff --cc", b"diff --combined", b"@@@"),

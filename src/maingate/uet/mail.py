@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import codecs
 import email.errors
 import email.header
 import email.utils
@@ -12,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from maingate.uet.diff_text import DiffError, begins_traditional, chomp
+from maingate.plan.charsets import is_charset, storable, text_of
+from maingate.uet.diff_text import DiffError, begins_diff, chomp, is_separator
 from maingate.uet.unified_diff import lines_of
 
 _ENVELOPE: Final = re.compile(rb"From \S+ [^\n]*\n")
@@ -24,10 +24,7 @@ _ADDRESS: Final = re.compile(r"([^<>]*)<([^<>\s]+)>")
 _BARE_ADDRESS: Final = re.compile(r"[^\s<>()]+@[^\s<>()]+")
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f<>]")
 _LARGEST_HEADER: Final = 16 * 1024
-_SEPARATOR: Final = b"---"
 _ENCODED_WORD: Final = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?[BbQq]\?")
-_NO_CHARSETS: Final = frozenset({"unicode_escape", "raw_unicode_escape", "idna", "punycode", "undefined"})
-"""Python codecs for text that no mail is in: they interpret what they read, or refuse all of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +90,13 @@ def _read_fields(lines: list[bytes]) -> tuple[dict[str, str], int]:
         if size > _LARGEST_HEADER:
             return {}, 0
         if line[:1] in b" \t" and name:
-            fields[name] += " " + _text(line.strip(), "utf-8")
+            fields[name] += " " + text_of(line.strip(), "utf-8")
             continue
         found = _FIELD.fullmatch(line)
         if found is None:
             return {}, 0
         name = found[1].decode("ascii").lower()
-        fields.setdefault(name, _text(found[2].strip(), "utf-8"))
+        fields.setdefault(name, text_of(found[2].strip(), "utf-8"))
     return (fields, at + 1) if at < len(lines) else ({}, 0)
 
 
@@ -118,11 +115,16 @@ def _decoded_body(fields: dict[str, str], body: list[bytes]) -> list[bytes] | No
 
 
 def _end_of_message(lines: list[bytes], start: int) -> tuple[int, bool]:
+    """Return where the message ends, and whether a separator says so.
+
+    Words that only begin as a diff does (``diff -u is what I ran``) belong to the message, which `git am`
+    would cut.
+    """
     for at in range(start, len(lines)):
         line = lines[at]
-        if line.startswith(_SEPARATOR) and chomp(line).rstrip() == _SEPARATOR:
+        if is_separator(line):
             return at, True
-        if line.startswith((b"diff -", b"Index: ")) or begins_traditional(lines, at):
+        if line[:1] in b"d-I" and begins_diff(lines, at):
             return at, False
     return len(lines), False
 
@@ -133,9 +135,9 @@ def _header(fields: dict[str, str], body: list[bytes], charset: str) -> MailHead
         at += 1
     while at < len(body) and (found := _IN_BODY.match(body[at])):
         name = found[1].decode("ascii").lower()
-        fields[name] = _text(chomp(body[at])[found.end() :].strip(), charset)
+        fields[name] = text_of(chomp(body[at])[found.end() :].strip(), charset)
         at += 1
-    text = "".join(_text(chomp(line), charset) + "\n" for line in body[at:]).strip("\n").rstrip()
+    text = "".join(text_of(chomp(line), charset) + "\n" for line in body[at:]).strip("\n").rstrip()
     subject = _unencoded(fields.get("subject", ""))
     subject = subject[match.end() :] if (match := _TAGS.match(subject)) else subject
     paragraphs = [part for part in (subject.strip(), text) if part]
@@ -168,32 +170,9 @@ def _unencoded(field: str) -> str:
     """Undo RFC 2047; what is damaged stays as it is."""
     if "=?" not in field:
         return field
-    if not all(_is_charset(word) for word in _ENCODED_WORD.findall(field)):
+    if not all(is_charset(word) for word in _ENCODED_WORD.findall(field)):
         return field
     try:
-        return _clean(str(email.header.make_header(email.header.decode_header(field))))
+        return storable(str(email.header.make_header(email.header.decode_header(field))))
     except (email.errors.HeaderParseError, LookupError, ValueError):
         return field
-
-
-def _text(raw: bytes, charset: str) -> str:
-    """Decode; what is neither in the stated encoding nor UTF-8 is read as Latin-1, which always works."""
-    for encoding in (charset if _is_charset(charset) else "utf-8", "utf-8"):
-        try:
-            return _clean(raw.decode(encoding))
-        except (LookupError, ValueError):
-            continue
-    return _clean(raw.decode("latin-1"))
-
-
-def _is_charset(name: str) -> bool:
-    """Tell whether Python's codec of that name is a mail's charset, and not one that interprets escapes."""
-    try:
-        return codecs.lookup(name).name.replace("-", "_") not in _NO_CHARSETS
-    except (LookupError, ValueError):
-        return False
-
-
-def _clean(text: str) -> str:
-    """Return text that UTF-8 can hold: some encodings give half a surrogate pair, and git takes no NUL."""
-    return text.encode(errors="replace").decode().replace("\0", "")

@@ -112,3 +112,68 @@ def test_a_cover_letter_is_left_out_and_told(
 def test_mails_are_told_from_bare_diffs(raw: bytes, expected: bool) -> None:
     """A mail begins with its headers, among them a sender or a subject."""
     assert is_mail(raw) is expected
+
+
+def a_letter(message: str, diff: bytes, subject: bytes = b"Subject here") -> bytes:
+    """Return a mail as `git format-patch` writes it."""
+    return (
+        b"From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\n"
+        b"From: Ada Example <ada@example.org>\nDate: Mon, 6 May 2024 07:08:09 +0200\nSubject: "
+        + subject
+        + b"\n\n"
+        + message.encode()
+        + b"\n---\n a | 2 +-\n\n"
+        + diff
+        + b"-- \n2.40.0\n\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "From tess Mon Sep 17 00:00:00 2001",
+        "From tess Mon Sep 17 00:00:00 2001\n\nFrom ben Tue Sep 18 00:00:00 2001",
+        "From tess Mon Sep 17 00:00:00 2001\nFrom: nobody knows\nhere",
+        "diff -u is what I ran",
+        "Index: of the book",
+        "diff --git is git's own",
+        "--- expected",
+    ],
+)
+def test_words_of_a_message_are_neither_another_mail_nor_a_diff(
+    repo: GitRepo, do_import: Import, tmp_path: Path, words: str
+) -> None:
+    """Author, message and diff stay together, whatever a line of the message begins with."""
+    repo.commit({"a": "1\n"})
+    diff = repo.diff_of({"a": "2\n"})
+    box = tmp_path / "series.mbox"
+    box.write_bytes(a_letter(f"Why:\n{words}\nmore", diff) + a_letter("Other", diff))
+    made = do_import(box)
+    assert not made.skipped
+    tasks = [task for _, task in tasks_of(made)]
+    assert [task.message for task in tasks] == [
+        f"Subject here\n\nWhy:\n{words}\nmore",
+        "Subject here\n\nOther",
+    ]
+    assert {task.author for task in tasks} == {"Ada Example <ada@example.org>"}
+    assert diffs_of(made) == [diff, diff]
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "big5", "utf-16-le", "koi8-r"])
+def test_mails_in_other_charsets_keep_their_words(
+    repo: GitRepo, do_import: Import, tmp_path: Path, charset: str
+) -> None:
+    """Names, subject and body are decoded here: whether git can depends on how it was built."""
+    word = {"iso-8859-1": "Körper", "big5": "李小龍", "utf-16-le": "Körper", "koi8-r": "Ёлка"}[charset]
+    repo.commit({"a": "1\n"})
+    diff = repo.diff_of({"a": "x = é\n"})
+    coded = base64.b64encode(word.encode(charset)).decode()
+    body = ("" if charset == "utf-16-le" else word).encode(charset) + b"\n---\n\n" + diff
+    head = f"From: =?{charset}?b?{coded}?= <li@example.org>\nSubject: [PATCH] =?{charset}?B?{coded}?= it\n"
+    head += f"Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: base64\n\n"
+    (tmp_path / "one.eml").write_bytes(head.encode() + base64.encodebytes(body))
+    made = do_import(tmp_path / "one.eml")
+    ((_, task),) = tasks_of(made)
+    assert (task.author, task.title) == (f"{word} <li@example.org>", f"{word} it")
+    assert (task.message or "").partition("\n\n")[2] == ("" if charset == "utf-16-le" else word)
+    assert diffs_of(made) == [diff]

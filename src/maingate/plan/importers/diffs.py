@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 _START: Final = re.compile(
-    rb"^(?:diff --git |Index: |--- (?=[^\n]*\n\+\+\+ )|diff -[^\n]*\n--- )", re.MULTILINE
+    rb"^(?:diff --git (?P<title>.*)|Index: .*\n(?:=|--- |diff |RCS )|--- (?=.*\n\+\+\+ )"
+    rb"|diff -.*\n(?:--- |diff -|Only in ))",
+    re.MULTILINE,
+)
+_GOES_ON: Final = re.compile(
+    rb".*\n(?:(?:old|new|deleted|copy|rename|similarity|dissimilarity|index) |GIT |Binary |diff |--- )"
 )
 _SIGNATURE: Final = re.compile(rb"(?<=\n)-- \r?\n\d[^\n]*\n*\Z")
 _BINARY: Final = re.compile(rb"^(?:GIT binary patch|Binary files .* differ)\r?$", re.MULTILINE)
@@ -26,8 +31,17 @@ class Contents:
 
 def parted(raw: bytes) -> tuple[bytes, bytes]:
     """Part what stands before the first diff from the diff; the diff is empty when there is none."""
-    start = _START.search(raw)
+    start = next((found for found in _START.finditer(raw) if _is_start(raw, found)), None)
     return (raw, b"") if start is None else (raw[: start.start()], raw[start.start() :])
+
+
+def _is_start(raw: bytes, found: re.Match[bytes]) -> bool:
+    """Return whether a diff begins there; a ``diff --git`` that names one file does, however it goes on."""
+    title = found["title"]
+    if title is None or _GOES_ON.match(raw, found.start()):
+        return True
+    name, middle = title.strip(), len(title.strip()) // 2
+    return b'"' in name or b"/" in name.partition(b" ")[0] or name[:middle] == name[middle + 1 :]
 
 
 def without_surroundings(raw: bytes) -> bytes:
