@@ -4,10 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from factories import GitRepo
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # programs that tests start should start as fast as a user's
+
+# The suite tries the same examples each time, so it never fails by chance; `.ci/run search` tries new ones.
+settings.register_profile("suite", derandomize=True, database=None, deadline=None)
+settings.register_profile("search", derandomize=False, database=None, deadline=None, print_blob=True)
+settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)

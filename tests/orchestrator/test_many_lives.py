@@ -15,9 +15,7 @@ import pytest
 
 from maingate.db.engine import Database, open_database
 from orchestrator.many_lives import Trouble, World, plan_of
-
-BLOCKS, SEEDS_PER_BLOCK = 20, 50
-"""Seeds are run in blocks, so that the test runner can share them out: 1,000 in all."""
+from seeds import BLOCKS
 
 SEED = "MAINGATE_LIVES_SEED"
 """The environment variable that names a seed to replay."""
@@ -85,10 +83,11 @@ def play(seed: int, template: Path, folder: Path, *, is_told: bool = False) -> N
         assert end == calm.end()
 
 
-@pytest.mark.parametrize("block", range(BLOCKS))
-def test_whatever_happens_all_ends_well(block: int, template: Path, tmp_path: Path) -> None:
+@pytest.mark.simulation
+@pytest.mark.parametrize("seeds", BLOCKS, ids=str)
+def test_whatever_happens_all_ends_well(seeds: range, template: Path, tmp_path: Path) -> None:
     """Nothing is lost, nothing lands twice, nothing is left open, and the faults make no difference."""
-    for seed in range(block * SEEDS_PER_BLOCK, (block + 1) * SEEDS_PER_BLOCK):
+    for seed in seeds:
         try:
             play(seed, template, tmp_path)
         except Exception as error:

@@ -1,0 +1,10 @@
+"""Which seeds the simulations play: always the same few in the suite, others in `.ci/run search`."""
+
+import os
+
+FIRST = int(os.environ.get("MAINGATE_SIMULATION_FIRST", "0"))
+COUNT = int(os.environ.get("MAINGATE_SIMULATION_SEEDS", "250"))
+BLOCK = 25
+"""Seeds are played in blocks, so that the test runner can share them out."""
+
+BLOCKS = [range(first, min(first + BLOCK, FIRST + COUNT)) for first in range(FIRST, FIRST + COUNT, BLOCK)]
