@@ -9,6 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -318,6 +319,8 @@ class Maingate:
                 )
             gc.freeze()  # the picture lives as long as the run; looking through it for garbage is of no use
             state = asyncio.run(self._held(run_id, orchestrator))
+            with self.database.read() as conn:
+                self._fence(run_id, conn)
         finally:
             gc.unfreeze()
             self._release(run_id)
@@ -537,6 +540,8 @@ class Maingate:
         self.close()
 
     def _around(self, holder: RunId, workers: int | None) -> Surroundings:
+        self.database.check()
+        _make_state(self.paths)
         return Surroundings(
             repository=self.repository,
             database=self.database,
@@ -548,8 +553,18 @@ class Maingate:
             quarantine=self.paths.quarantine,
             environment=allowed_environment(os.environ, self.settings.env_allow),
             workers=workers or self.settings.workers,
-            fence=lambda conn: tenure.keep_out(conn, self._leases[holder]),
+            fence=partial(self._fence, holder),
         )
+
+    def _fence(self, holder: RunId, conn: Connection) -> None:
+        """Keep out of a record that is another one by now, and of a target that somebody else holds.
+
+        Raises:
+            RecordError: The record is not the one that this process began with.
+            LeaseLostError: The hold on the target is lost.
+        """
+        self.database.recognise(conn)
+        tenure.keep_out(conn, self._leases[holder])
 
     async def _held(self, run_id: RunId, orchestrator: RunOrchestrator) -> RunState:
         """Run while renewing the hold on the target."""

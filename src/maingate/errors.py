@@ -142,6 +142,10 @@ class DatabaseError(OutsideFaultError):
     """The database could not be used."""
 
 
+class RecordError(DatabaseError):
+    """The record is not the one that this process began with."""
+
+
 class InvariantError(MaingateError):
     """The database refused what would break an invariant; nothing was written."""
 

@@ -19,7 +19,20 @@ GateId = NewType("GateId", str)
 EventId = NewType("EventId", str)
 
 Prefix = Literal[
-    "run", "ws", "task", "wrk", "uet", "patch", "gate", "brk", "evt", "intent", "req", "rollback"
+    "run",
+    "ws",
+    "task",
+    "wrk",
+    "uet",
+    "patch",
+    "gate",
+    "brk",
+    "evt",
+    "intent",
+    "req",
+    "rollback",
+    "record",
+    "repo",
 ]
 
 ENTITY_OF_PREFIX: Final[dict[str, str]] = {

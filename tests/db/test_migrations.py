@@ -68,7 +68,7 @@ def test_an_empty_database_is_made_as_all_migrations_together_make_it(
     assert made.revision() == empty.revision() == migrations.HEAD
     with made.write() as connection, empty.read() as migrated:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-        assert counts(connection) == counts(migrated)
+        assert counts(connection) == counts(migrated) | {"record": 1}  # its identity, written at its opening
         runner.run(connection, migrations.HEAD)
     made.close()
 

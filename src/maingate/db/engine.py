@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_
 from sqlalchemy.engine import ExceptionContext
 
 from maingate.db import faults, migrations
+from maingate.db.custody import Custody, christen, identify
 from maingate.errors import DatabaseError
 
 _BEGIN: Final = "maingate_begin"
@@ -33,6 +34,9 @@ class Database:
 
     def __init__(self, *, url: URL, engine: Engine) -> None:
         self.url: Final = url.render_as_string(hide_password=True)
+        self.record_id: str | None = None
+        self._custody: Final = Custody(_file_of(url), self.url)
+        event.listen(engine, "do_connect", lambda *_: self._custody.check())
         self.engine: Final = engine
         self.dialect: Final = engine.dialect.name
         if self.dialect == "sqlite":
@@ -50,9 +54,12 @@ class Database:
         Raises:
             DatabaseError: The database is locked for too long, full, read-only, damaged or gone.
             InvariantError: A constraint of the database refused something.
+            RecordError: Its files are not those that were opened, so nothing is written, or what was is lost.
         """
+        self._custody.check()
         with self._writer.begin() as connection:
             yield connection
+        self._custody.check()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -65,15 +72,36 @@ class Database:
             yield connection
 
     def upgrade(self) -> None:
-        """Bring the schema to what this program wants; does next to nothing when it is there already.
+        """Bring the schema to what this program wants, and learn which record this is, by which it must stay.
 
         Raises:
             DatabaseError: A newer program wrote the database, or a migration failed; nothing was changed.
         """
-        if self.revision() == migrations.HEAD:
-            return
-        with self.write() as connection:
-            migrations.upgrade(connection, self.url)
+        if self.revision() != migrations.HEAD:
+            with self.write() as connection:
+                migrations.upgrade(connection, self.url)
+        with self.read() as connection:
+            self.record_id = identify(connection)
+        if self.record_id is None:
+            with self.write() as connection:
+                self.record_id = christen(connection)
+        self._custody.begin()
+
+    def check(self) -> None:
+        """Make sure that the files of the record are in place, before anything is put beside them.
+
+        Raises:
+            RecordError: They are not those that were opened.
+        """
+        self._custody.check()
+
+    def recognise(self, connection: Connection) -> None:
+        """Make sure that a transaction is one of the record that was opened, and that this one is in place.
+
+        Raises:
+            RecordError: It is not.
+        """
+        self._custody.recognise(connection, self.record_id)
 
     def revision(self) -> str | None:
         """Return the revision of the schema; None when the database is empty.
@@ -87,6 +115,7 @@ class Database:
     def close(self) -> None:
         """Close every connection; may be called again."""
         self.engine.dispose()
+        self._custody.end()
 
 
 def open_database(
@@ -110,6 +139,12 @@ def open_database(
         engine = _open_postgresql(parsed, busy_timeout=busy_timeout)
     event.listen(engine, "handle_error", _translate)
     return Database(url=parsed, engine=engine)
+
+
+def _file_of(url: URL) -> Path | None:
+    """Return the file of an embedded database."""
+    is_path = url.get_backend_name() == "sqlite" and url.database and not url.database.startswith("file:")
+    return Path(url.database or "").absolute() if is_path else None
 
 
 def _parse(url: str) -> URL:

@@ -542,3 +542,6 @@ leases = Table(
     CheckConstraint("token >= 1", name="token"),
 )
 """Who controls a repository's target. The token grows with every holder and fences off the ones before."""
+
+record = Table("record", metadata, Column("id", Text, primary_key=True))
+"""The identity of this database, one row: by it a process knows the record that its run was admitted to."""

@@ -76,6 +76,7 @@ class TransitionLog:
         Raises:
             DatabaseError: The file cannot be written, or it is the file of another database.
         """
+        self._database.check()
         try:
             with _locked(self.path) as descriptor:
                 return self._append(descriptor)
@@ -132,8 +133,8 @@ def foreign_file(path: Path, why: str) -> str:
         why: What tells so.
     """
     return (
-        f"the file of transitions {path} belongs to another database: {why}; move the file away and it is "
-        "written anew"
+        f"the file of transitions {path} belongs to another database: {why}. If the database was restored to "
+        "an older state, restore the newer one; else move the file away and it is written anew"
     )
 
 
@@ -156,7 +157,7 @@ def parsed_line(raw: bytes) -> dict[str, Any] | None:
 def _locked(path: Path, *, create: bool = True) -> Iterator[int]:
     flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
     if create:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         flags |= os.O_CREAT
     descriptor = os.open(path, flags, 0o644)
     try:

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from maingate.clock import Clock
-from maingate.db.dao import artifacts, patches
+from maingate.db.dao import artifacts, intents, patches
 from maingate.db.dao.patches import PatchRow
 from maingate.db.engine import Database
 from maingate.errors import OutsideFaultError
@@ -357,6 +357,7 @@ class Effects:
                 )
         with self._database.read() as conn:
             self._fence(conn)
+            intents.require(conn, effect.intent)
         reach("update-ref.before")
         moved = self._repository.update_ref(target, new, old, message=f"maingate: land {workstream.name}")
         reach("update-ref.after")
@@ -389,6 +390,7 @@ class Effects:
     def _keep_evidence(self, patch_id: PatchId, reason: Reason) -> None:
         run = self._core.run
         with self._database.read() as conn:
+            self._fence(conn)
             evidence.keep(
                 conn, self._quarantine, patch_id, reason, run=run.id, target=run.target, base=run.base.commit
             )

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from maingate.db.dao import leases
 from maingate.db.dao.leases import HeldBy, Lease
-from maingate.errors import LeaseLostError, TargetBusyError
+from maingate.errors import LeaseLostError, RecordError, TargetBusyError
 from maingate.uet.process_tree import started
 
 LEASE_TIME = timedelta(seconds=60)
@@ -72,8 +72,17 @@ def keep_out(conn: Connection, lease: Lease) -> None:
 
     Raises:
         LeaseLostError: Somebody else holds the target by now.
+        RecordError: The record does not know the lease any more: it is an older one.
     """
     if not leases.holds(conn, lease):
+        present = leases.of_key(conn, lease.key)
+        if present is None or present.token < lease.token:
+            raise RecordError(
+                f"the record has forgotten that {lease.holder} holds {lease.key.rpartition('#')[2]}: it was "
+                "restored to an older state, or changed by hand. This process has stopped and moves no "
+                "branch; "
+                "`maingate runs` lists what the record has"
+            )
         raise LeaseLostError(
             f"the hold on {lease.key.rpartition('#')[2]} was lost to another process, which goes on with it; "
             "this one has stopped and writes nothing more"

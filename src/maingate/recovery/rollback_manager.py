@@ -215,6 +215,7 @@ class RollbackManager:
         reach("rollback.intent")
         with self._database.read() as conn:
             self._fence(conn)
+            intents.require(conn, intent.id)
         reach("rollback.before-ref")
         moved = repository.update_ref(ref, built.new, built.old, message=f"roll back {order.label}")
         reach("rollback.after-ref")

@@ -34,7 +34,7 @@ class OutputLog:
         self._last = b""
         self.total = 0
         self.trouble = ""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
 
     def __enter__(self) -> Self:

@@ -42,7 +42,7 @@ def keep(folder: Path, patch_id: PatchId, *, diff: bytes, reason: Reason, about:
         "environment": {"system": platform.platform(), "python": platform.python_version()},
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)  # never the state folder: one that was moved away stays away
         patch.write_bytes(diff)
         text = json.dumps(evidence, indent=2, ensure_ascii=False, default=str)
         unfinished = patch.with_suffix(".json.part")

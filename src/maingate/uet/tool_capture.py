@@ -187,7 +187,7 @@ class _Taking:
         self._clear(found)
         self._add(self._excluded(found))
         self._restore_untouched()
-        self._wanted.diff_path.parent.mkdir(parents=True, exist_ok=True)
+        self._wanted.diff_path.parent.mkdir(exist_ok=True)
         self._wanted.diff_path.unlink(missing_ok=True)
         self._git(*_DIFF, f"--output={self._wanted.diff_path.absolute()}", self._ground.commit, "--")
 
@@ -405,7 +405,7 @@ class OutputCopy:
     def __init__(self, wanted: Capture) -> None:
         self._limit, self._size, self._trouble = wanted.max_bytes, 0, ""
         self._is_too_big = False
-        wanted.diff_path.parent.mkdir(parents=True, exist_ok=True)
+        wanted.diff_path.parent.mkdir(exist_ok=True)
         wanted.diff_path.unlink(missing_ok=True)
         self._file = open(wanted.diff_path, "wb", buffering=0)  # noqa: SIM115 - closed by `close`
 

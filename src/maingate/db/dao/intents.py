@@ -11,7 +11,7 @@ from maingate.db import tables
 from maingate.db.columns import to_micros
 from maingate.db.records import Records
 from maingate.db.statements import change
-from maingate.errors import UnknownEntityError
+from maingate.errors import RecordError, UnknownEntityError
 from maingate.reasons import Reason
 
 
@@ -79,6 +79,20 @@ def abandon(connection: Connection, intent_id: str, at: datetime) -> None:
         UnknownEntityError: There is no such intent, or it is settled already.
     """
     _settle(connection, intent_id, "abandoned", at)
+
+
+def require(connection: Connection, intent_id: str) -> None:
+    """Make sure that an intent is on record and not settled, just before its ref moves.
+
+    Raises:
+        RecordError: It is not: the record is an older one than the process that is about to act.
+    """
+    found = _ROWS.one(connection, "id", intent_id)
+    if found is None or found.state != "pending":
+        raise RecordError(
+            f"the record does not have what is about to land any more ({intent_id}): it was restored to an "
+            "older state, or changed by hand. No branch was moved; `maingate resume` goes on from what it has"
+        )
 
 
 def pending(connection: Connection, run_id: str | None = None) -> list[Intent]:

@@ -64,6 +64,11 @@ def _create_refusal(name: str, message: str) -> None:
 
 def _create_tables() -> None:
     op.create_table(
+        "record",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_record")),
+    )
+    op.create_table(
         "breakers",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("tool", sa.Text(), nullable=False),
