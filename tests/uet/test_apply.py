@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from applying import apply_patch
 from factories import GitRepo
 from maingate.reasons import Reason, ReasonCode
-from maingate.uet.apply import Applied, ApplyMethod, Refused, apply_patch
+from maingate.uet.apply import Applied, ApplyMethod, Refused
 from maingate.uet.intake import take_in
 from maingate.uet.repository import Repository
 

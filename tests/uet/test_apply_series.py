@@ -4,8 +4,9 @@ import random
 
 import pytest
 
+from applying import apply_patch
 from factories import GitRepo
-from maingate.uet.apply import Applied, apply_patch
+from maingate.uet.apply import Applied
 from maingate.uet.apply_series import apply_series
 from maingate.uet.intake import Intake, take_in
 from maingate.uet.repository import Repository

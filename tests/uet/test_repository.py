@@ -184,10 +184,18 @@ def test_a_missing_object_is_a_clear_error(opened: Repository) -> None:
 def test_blobs_are_found_by_an_abbreviated_id(repo: GitRepo, opened: Repository) -> None:
     """The ids of `index` lines are mostly short; a commit's id or nonsense is not a blob."""
     blob = repo.git("rev-parse", "HEAD:a.txt")
-    assert opened.find_blob(blob[:7]) == blob
-    assert opened.find_blob(repo.head()[:9]) is None
-    assert opened.find_blob("0123456") is None
-    assert opened.find_blob("zz") is None
+    assert opened.blobs_like(blob[:7]) == [blob]
+    assert opened.blobs_like(repo.head()[:9]) == []
+    assert opened.blobs_like("0123456") == []
+    assert opened.blobs_like("zz") == []
+
+
+def test_an_abbreviated_id_may_mean_several_blobs(opened: Repository) -> None:
+    """All of them are found, and none of what is no blob."""
+    both = [opened.write_blob(content) for content in (b"x4573", b"x8336")]
+    assert both[0][:7] == both[1][:7]
+    assert opened.blobs_like(both[0][:7]) == sorted(both)
+    assert opened.blobs_like(both[0][:8]) == [both[0]]
 
 
 def test_paths_are_looked_up(repo: GitRepo, opened: Repository) -> None:

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from applying import apply_patch
 from diff_world import MAX_BYTES
 from factories import GitRepo
-from maingate.uet.apply import Applied, apply_patch
+from maingate.uet.apply import Applied
 from maingate.uet.intake import Intake, take_in
 from maingate.uet.repository import Repository
 from maingate.uet.tool_capture import Capture, Captured

@@ -6,22 +6,22 @@ The order of trying, and who decides:
    the own reading makes of the base. One git process; the normal case. Only when the lines of a hunk occur
    more than once in a file that has changed since may the stated line be another one than was meant: then
    the merge is asked too.
-2. Three-way, when the text names the blobs it was made on, the repository has them, and they are not what
-   the base has. Git merges what the patch did to its own base into this one. **Its word is final where it
-   can be had, also when the patch would apply with offsets**: unchanged context at another line may
-   belong to a repetition of the same lines, and a merge knows the difference. A conflict of the merge is
-   a conflict.
+2. Three-way, when the text names the blobs it was made on, these count (`maingate.uet.preimages`), and they
+   are not what the base has. Git merges what the patch did to its own base into this one. **Its word is
+   final where it can be had, also when the patch would apply with offsets**: unchanged context at another
+   line may belong to a repetition of the same lines, and a merge knows the difference. A conflict of the
+   merge is a conflict.
 3. With offsets, when there are no such blobs: git found every line of context elsewhere, nothing is
    fuzzy. The result has to be what the own reading makes with the hunks where git says they went.
 
 A hunk without any context (``diff -U0``) that was made on another state of the file is never placed by
-line number alone: it gets its context from the file it was made on, if the repository has that, or is
+line number alone: it gets its context from the file it was made on, if that counts, or is
 refused. What applies nowhere but applies in reverse is there already. A result that differs from the own
 reading is refused as malformed, whatever git's exit code was.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Final
@@ -35,16 +35,18 @@ from maingate.uet.expectation import (
     is_merged,
     is_repeated,
     outcome,
-    preimage_of,
     read_change,
 )
 from maingate.uet.intake import Intake
 from maingate.uet.locate import locate
+from maingate.uet.preimages import Preimages
+from maingate.uet.render import render_change
 from maingate.uet.repository import Repository
 from maingate.uet.trees import Entry
 from maingate.uet.unified_diff import ChangeKind, FileChange, show_path
 
 _UNPLACED: Final = "a hunk without context lines was made on another state of the file: its place is unknown"
+_NO_BLOB: Final = "0" * 40
 _EMPTY_BLOB: Final = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 _SHOWN: Final = 10
 """How many complaints or paths a message for people lists."""
@@ -83,12 +85,15 @@ class Refused:
     reason: Reason
 
 
-def apply_patch(repository: Repository, base_tree: str, intake: Intake) -> Applied | Refused:
+def apply_patch(
+    repository: Repository, base_tree: str, intake: Intake, *, history: Preimages
+) -> Applied | Refused:
     """Apply a patch to a tree; nothing but objects is written.
 
     Args:
         repository: Where the tree is.
         base_tree: The tree's id.
+        history: Which files the patch may be merged by: those in the history that it is applied on.
         intake: The patch as taken in and **not** located: that is done here, because a hunk without context
             may only be given some from the file that it was made on.
 
@@ -96,9 +101,9 @@ def apply_patch(repository: Repository, base_tree: str, intake: Intake) -> Appli
         GitError: git or the disk failed; it says nothing about the patch.
     """
     blind = [change for change in intake.files if _is_blind(repository, base_tree, change)]
-    own_bases = {change.old_path: preimage_of(repository, change) for change in blind}
+    own_bases = {change.old_path: history.named(change) for change in blind}
     if any(own_bases[change.old_path] is None and _only_adds(change) for change in blind):
-        return _Application(repository, base_tree, intake).refused((_UNPLACED,))
+        return _Application(repository, base_tree, intake, history).refused((_UNPLACED,))
 
     def content_at(path: bytes) -> bytes | None:
         own_base = own_bases.get(path)
@@ -111,7 +116,7 @@ def apply_patch(repository: Repository, base_tree: str, intake: Intake) -> Appli
     if isinstance(located, Reason):
         return Refused(reason=located)
     repairs = tuple(repair for repair in located.repairs if repair not in intake.repairs)
-    application = _Application(repository, base_tree, located, repairs)
+    application = _Application(repository, base_tree, located, history, repairs)
     return application.refused((_UNPLACED,)) if located.is_zero_context else application.run()
 
 
@@ -119,16 +124,37 @@ class _Application:
     """One patch on one tree, while it is being tried."""
 
     def __init__(
-        self, repository: Repository, base_tree: str, intake: Intake, repairs: tuple[str, ...] = ()
+        self,
+        repository: Repository,
+        base_tree: str,
+        intake: Intake,
+        history: Preimages,
+        repairs: tuple[str, ...] = (),
     ) -> None:
         self.repository, self.base_tree, self.intake = repository, base_tree, intake
-        self.repairs = repairs
+        self.history, self.repairs = history, repairs
         self.touched = {path for change in intake.files for path in change.paths}
         self.index = private_entries(self.touched, self.entry_at, repository)
 
     @cached_property
     def text(self) -> bytes:
         return self.intake.render()
+
+    def text_to_merge(self) -> bytes:
+        """Return the patch with the full ids of the blobs that git may merge by, and of no others."""
+        return b"".join(render_change(self._with_own_base(change)) for change in self.intake.files)
+
+    def _with_own_base(self, change: FileChange) -> FileChange:
+        if change.old_path is None or change.old_blob is None:
+            return change
+        return replace(change, old_blob=self.own_base(change) or _NO_BLOB)
+
+    def own_base(self, change: FileChange) -> str | None:
+        """Return the blob that a change was made on: the base's own, or one of its history that counts."""
+        before = self.before(change)
+        if before is not None and change.old_blob is not None and before.id.startswith(change.old_blob):
+            return before.id
+        return self.history.agreeing(change)
 
     def entry_at(self, path: bytes) -> Entry | None:
         return self.repository.entry_at(self.base_tree, path)
@@ -141,7 +167,7 @@ class _Application:
                 return self.malformed(direct, readings)
             if all(reading.is_exact for reading in readings):
                 return self.exact(self.applied(direct, ApplyMethod.EXACT, readings), readings)
-        if any(can_merge(self.repository, reading) for reading in readings if not reading.is_exact):
+        if any(can_merge(self.history, reading) for reading in readings if not reading.is_exact):
             return self.three_way()
         if direct.took:
             return self.applied(direct, ApplyMethod.OFFSET, readings)
@@ -149,14 +175,15 @@ class _Application:
 
     def exact(self, exact: Applied | Refused, readings: list[Reading]) -> Applied | Refused:
         """Return what came of applying exactly, unless a merge knows that its lines are meant elsewhere."""
-        if not any(is_ambiguous(self.repository, reading) for reading in readings):
+        unsure = (reading for reading in readings if may_be_meant_elsewhere(self.repository, reading))
+        if not any(can_merge(self.history, reading) for reading in unsure):
             return exact
         merged = self.three_way()
         agree = isinstance(exact, Applied) and isinstance(merged, Applied) and exact.tree == merged.tree
         return exact if agree else merged
 
     def three_way(self) -> Applied | Refused:
-        merged = self.attempt("--3way")
+        merged = attempt(self.repository.private_git_dir(), self.index, self.text_to_merge(), ("--3way",))
         if not merged.took:
             return self.refused(merged.complaints, is_malformed=merged.is_malformed)
         readings = self.readings(merged)
@@ -164,8 +191,9 @@ class _Application:
             path = reading.change.new_path or reading.change.path
             after = merged.entries.get(path)
             as_read = reading.is_readable and reading.entry == after
+            own_base = self.own_base(reading.change)
             if not as_read and not is_merged(
-                self.repository, self.before(reading.change), reading.change, after
+                self.repository, self.before(reading.change), reading.change, after, own_base
             ):
                 return self.malformed(merged, readings)
         if not self.is_confined(merged):
@@ -219,11 +247,16 @@ class _Application:
         said = "; ".join(complaints[:_SHOWN])
         if is_malformed:
             return _refused(ReasonCode.FORMAT_INVALID, f"git cannot read the patch: {said}", detail)
-        if self.is_done() or (not self.intake.needs_base and self.attempt("-R", "--check").took):
+        if self.is_done() or (self.goes_back() and self.attempt("-R", "--check").took):
             message = "everything that the patch does is already there"
             return _refused(ReasonCode.ALREADY_APPLIED, message, detail)
         message = f"the patch does not fit what is there: {said}; make it again on the current state"
         return _refused(ReasonCode.CONFLICT, message, detail)
+
+    def goes_back(self) -> bool:
+        """Can git try it in reverse? Without the way back it takes binary data that somebody has stored."""
+        binaries = (change.binary for change in self.intake.files if change.binary is not None)
+        return not self.intake.needs_base and all(binary.reverse is not None for binary in binaries)
 
     def is_done(self) -> bool:
         """Does everything stand as the patch states it, going by the ids in the text?"""
@@ -250,19 +283,20 @@ class _Application:
         return [show_path(path) for path in sorted(self.touched)[:_KEPT]]
 
 
-def can_merge(repository: Repository, reading: Reading) -> bool:
+def can_merge(history: Preimages, reading: Reading) -> bool:
     """Would a three-way merge know more about this change?"""
     is_content = bool(reading.change.hunks) or reading.change.binary is not None
-    if reading.before is None or not is_content:
-        return False
-    if reading.change.old_blob is None or reading.before.id.startswith(reading.change.old_blob):
-        return False
-    return preimage_of(repository, reading.change) is not None
+    return is_content and _is_of_another_state(reading) and history.agreeing(reading.change) is not None
 
 
-def is_ambiguous(repository: Repository, reading: Reading) -> bool:
-    """May a hunk be meant at another place than where its lines stand, and would a merge know?"""
-    return can_merge(repository, reading) and is_repeated(repository, reading)
+def may_be_meant_elsewhere(repository: Repository, reading: Reading) -> bool:
+    """Do the lines of a hunk occur more than once in a file that is not the one it says it was made on?"""
+    return _is_of_another_state(reading) and is_repeated(repository, reading)
+
+
+def _is_of_another_state(reading: Reading) -> bool:
+    before, stated = reading.before, reading.change.old_blob
+    return before is not None and stated is not None and not before.id.startswith(stated)
 
 
 def notes_of(readings: Iterable[Reading]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ wrong with which.
 
 from collections.abc import Mapping, Sequence
 
-from maingate.uet.apply import Applied, ApplyMethod, is_ambiguous, notes_of
+from maingate.uet.apply import Applied, ApplyMethod, may_be_meant_elsewhere, notes_of
 from maingate.uet.apply_git import judge_series, private_entries
 from maingate.uet.expectation import Reading, outcome, read_change
 from maingate.uet.intake import Intake
@@ -51,7 +51,7 @@ def _step(
     if intake.needs_base or intake.is_zero_context or any(change.binary for change in intake.files):
         return None
     readings = [_read(repository, tree, change) for change in intake.files]
-    if not all(reading.is_exact and not is_ambiguous(repository, reading) for reading in readings):
+    if not all(reading.is_exact and not may_be_meant_elsewhere(repository, reading) for reading in readings):
         return None
     wanted = outcome(readings)
     changed = {path: entry for path, entry in wanted.items() if repository.entry_at(tree, path) != entry}

@@ -18,6 +18,7 @@ from maingate.uet.apply_series import apply_series
 from maingate.uet.commit_again import commit_again
 from maingate.uet.intake import Intake, take_in
 from maingate.uet.policy import Policy, judge
+from maingate.uet.preimages import Preimages
 from maingate.uet.repository import Blob, Repository, Signature
 from maingate.uet.trees import SYMLINK_MODE
 
@@ -141,10 +142,12 @@ class Executor:
             What those that applied became, and why the next one is refused; None when none is.
         """
         made: list[Committed] = []
-        for patch, applied in self._applied(patches, tree):
+        history = Preimages(self._repository, onto)
+        for patch, applied in self._applied(patches, tree, history):
             if isinstance(applied, Reason):
                 return made, applied
             onto = self._commit(patch, applied.tree, onto)
+            history.go_on(onto)
             made.append(
                 Committed(commit=onto, tree=applied.tree, method=str(applied.method), notes=applied.notes)
             )
@@ -183,7 +186,9 @@ class Executor:
         )
         return replace(anew, commit=commit) if is_the_same else anew
 
-    def _applied(self, patches: Sequence[Piece], tree: str) -> Iterator[tuple[Piece, Applied | Reason]]:
+    def _applied(
+        self, patches: Sequence[Piece], tree: str, history: Preimages
+    ) -> Iterator[tuple[Piece, Applied | Reason]]:
         """Apply all in one go where that can be done, else one by one."""
         intakes = [patch.intake for patch in patches]
         series = apply_series(self._repository, tree, intakes) if len(patches) > 1 else None
@@ -192,7 +197,11 @@ class Executor:
             if violations:
                 yield patch, _together(violations)
                 return
-            outcome = series[number] if series else apply_patch(self._repository, tree, patch.intake)
+            outcome = (
+                series[number]
+                if series
+                else apply_patch(self._repository, tree, patch.intake, history=history)
+            )
             if isinstance(outcome, Refused):
                 yield patch, outcome.reason
                 return

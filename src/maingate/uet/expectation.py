@@ -90,13 +90,18 @@ def outcome(readings: Sequence[Reading]) -> dict[bytes, Entry | None]:
     return found
 
 
-def is_merged(repository: Repository, before: Entry | None, change: FileChange, after: Entry | None) -> bool:
+def is_merged(
+    repository: Repository,
+    before: Entry | None,
+    change: FileChange,
+    after: Entry | None,
+    own_base: str | None,
+) -> bool:
     """Is what a three-way merge left what the change, made on its own base, has to leave in the other file?
 
     Where the file was the change's own base, the result is known to the byte. Else every run of lines
     that the change adds has to stand in the merged file, in one piece.
     """
-    own_base = preimage_of(repository, change)
     if before is None or after is None or own_base is None or after.mode != _mode_after(before, change):
         return False
     wanted = patched(repository.read_blob(own_base), change)
@@ -139,11 +144,6 @@ def is_done(repository: Repository, change: FileChange, after: Entry | None) -> 
         return patched(b"", change) == content_of(repository, after)
     is_mode_change = change.kind is ChangeKind.MODIFY and change.new_mode is not None
     return is_mode_change and not change.hunks and change.binary is None
-
-
-def preimage_of(repository: Repository, change: FileChange) -> str | None:
-    """Return the blob that a change was made on, if the text names it and the repository has it."""
-    return None if change.old_blob is None else repository.find_blob(change.old_blob)
 
 
 def content_of(repository: Repository, entry: Entry) -> bytes:

@@ -102,13 +102,13 @@ class ObjectStore:
         with translated(f"look for {object_id}"):
             return pygit2.Oid(hex=object_id) in self.handle
 
-    def find_blob(self, prefix: str) -> str | None:
-        """Return the full id of the one blob whose id starts so; None when none does or several do."""
+    def blobs_like(self, prefix: str) -> list[str]:
+        """Return the full ids of the blobs whose ids start so; none for what is no id."""
         try:
             found = self.handle.get(prefix)
-        except (ValueError, pygit2.GitError):  # ambiguous, or too short to look for
-            return None
-        return str(found.id) if isinstance(found, pygit2.Blob) else None
+        except ValueError:  # several begin so, or it is too short, or no id at all
+            return self._of_several(prefix)
+        return [str(found.id)] if isinstance(found, pygit2.Blob) else []
 
     def read_commit(self, commit: str) -> Commit:
         """Return a commit's parts."""
@@ -168,6 +168,11 @@ class ObjectStore:
         if self._handles.private is None:
             self._handles.private = opened(self.private_git_dir().path)
         return self._handles.private
+
+    def _of_several(self, prefix: str) -> list[str]:
+        said = self.private_git_dir().git("rev-parse", f"--disambiguate={prefix}", check=False).stdout
+        found = {name: self.handle.get(name) for name in said.decode().split()}
+        return sorted(name for name, object_ in found.items() if isinstance(object_, pygit2.Blob))
 
     def _parse_directory(self, tree: str) -> Directory:
         return parse_directory(self._read(tree, ObjectType.TREE))
