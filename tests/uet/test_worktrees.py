@@ -251,18 +251,18 @@ def test_a_slot_that_nobody_touched_costs_no_process(
 ) -> None:
     """Gates that change nothing but what is kept follow each other without git being asked."""
     commit = repo.commit({f"src/{number}": "x\n" for number in range(files)})
-    worktree.move(commit, keep=["cache"])
+    worktree.move(commit, keep=["cache"], shared=True)
     (worktree.tree / "cache").mkdir()
     monkeypatch.setattr(stillness, "_YOUNG_NS", 0)
     for _ in range(3):
         let_the_clock_tick(worktree.slot_dir)
-        worktree.move(commit, keep=["cache"])
+        worktree.move(commit, keep=["cache"], shared=True)
     monkeypatch.setattr(worktrees, "run_git", lambda *_, **__: pytest.fail("git was asked"))
 
     for _ in range(3):
         (worktree.tree / "cache" / "more").write_text("x")
         worktree.sweep()
-        worktree.move(commit, keep=["cache"])
+        worktree.move(commit, keep=["cache"], shared=True)
 
 
 def test_a_large_tree_that_gates_touch_is_not_surveyed(
@@ -282,7 +282,7 @@ def test_what_is_tracked_among_what_is_kept_is_restored(worktree: Worktree, repo
     commit = repo.commit({"cache/seed": "seed\n", "a": "a\n"})
     for keep in (["cache"], ["*eed"]):
         for _ in range(3):
-            worktree.move(commit, keep=keep)
+            worktree.move(commit, keep=keep, shared=True)
             assert (worktree.tree / "cache/seed").read_text() == "seed\n"
             (worktree.tree / "cache/seed").write_text("tampered\n")
 
@@ -434,7 +434,7 @@ def test_filters_and_hooks_of_a_tree_do_not_run(
 def test_what_is_to_be_kept_is_kept_and_nothing_else(worktree: Worktree, first: str, second: str) -> None:
     """Kept names survive in any tracked folder, kept paths where they are, and git does not show them."""
     keep = [".venv", "node_modules", "build/cache", "*.egg-info"]
-    worktree.move(first, keep=keep)
+    worktree.move(first, keep=keep, shared=True)
     kept = [".venv/bin/x", "src/node_modules/m/.git", "build/cache/c", "src/p.egg-info/x"]
     gone = ["build/other/o", "venv/x", "new/node_modules/m", "src/cache/c"]
     for name in kept + gone:
@@ -442,7 +442,7 @@ def test_what_is_to_be_kept_is_kept_and_nothing_else(worktree: Worktree, first: 
         (worktree.tree / name).write_text("x")
 
     for commit in (second, first):
-        worktree.move(commit, keep=keep)
+        worktree.move(commit, keep=keep, shared=True)
         assert all((worktree.tree / name).exists() for name in kept)
         assert not any(os.path.lexists(worktree.tree / Path(name).parent) for name in gone)
         assert git(worktree, "status", "--porcelain") == ""
@@ -452,33 +452,37 @@ def test_what_is_to_be_kept_is_kept_and_nothing_else(worktree: Worktree, first: 
 
 
 def test_prepared_is_known_until_the_slot_or_what_is_kept_is_gone(worktree: Worktree, first: str) -> None:
-    """A slot remembers what it was prepared for, and does not believe it once the result is missing."""
-    worktree.move(first, keep=["venv"])
-    (worktree.tree / "venv").mkdir()
-    assert not worktree.is_prepared("key")
-    worktree.mark_prepared("key", ["venv", "not-there"])
+    """Where jobs share what is kept, a slot that lost it, or was prepared for something else, is none."""
 
-    worktree.move(first, keep=["venv"])
-    assert worktree.is_prepared("key")
-    assert not worktree.is_prepared("other key")
+    def is_prepared_for(key: str) -> bool:
+        worktree.move(first, keep=["venv", "not-there"], shared=True, prepared_for=key)
+        return worktree.is_prepared()
+
+    assert not is_prepared_for("key")
+    (worktree.tree / "venv").mkdir()
+    worktree.mark_prepared()
+
+    assert is_prepared_for("key")
+    assert not is_prepared_for("other key")
+    assert is_prepared_for("key")
 
     (worktree.tree / "venv").rmdir()
-    assert not worktree.is_prepared("key")
+    assert not is_prepared_for("key")
 
+    (worktree.tree / "venv").mkdir()
     worktree.destroy()
-    worktree.move(first, keep=["venv"])
-    assert not worktree.is_prepared("key")
+    assert not is_prepared_for("key")
 
 
 def test_an_unknown_commit_is_an_error_and_costs_nothing(worktree: Worktree, first: str) -> None:
     """A commit that the source does not have is an outside fault; the slot stays as it is."""
-    worktree.move(first, keep=["venv"])
+    worktree.move(first, keep=["venv"], shared=True)
     (worktree.tree / "venv").mkdir()
 
     with pytest.raises(WorktreeError, match="cannot be moved to " + "0" * 39 + "1"):
-        worktree.move("0" * 39 + "1", keep=["venv"])
+        worktree.move("0" * 39 + "1", keep=["venv"], shared=True)
 
-    worktree.move(first, keep=["venv"])
+    worktree.move(first, keep=["venv"], shared=True)
     assert (worktree.tree / "venv").is_dir()
 
 

@@ -86,6 +86,7 @@ def _summary(loaded: "LoadedPlan") -> dict[str, Any]:
             for name, workstream in _in_order(loaded)
         ],
         "serial": [["/".join(task) for task in pair] for pair in overlapping(plan)],
+        "notes": _notes(plan),
     }
 
 
@@ -111,7 +112,17 @@ def _lines(loaded: "LoadedPlan") -> list[str]:
         lines.append(
             f"  {number}. {name}: {count(len(workstream.tasks), 'task')}{needs}; gates to land: {gates}"
         )
-    return [*lines, *_serial(plan)]
+    return [*lines, *(f"  {note}" for note in _notes(plan)), *_serial(plan)]
+
+
+def _notes(plan: "Plan") -> list[str]:
+    """Return what is allowed and may not be meant."""
+    if plan.keep.paths and not plan.prepare and not plan.keep.shared:
+        nothing = "`keep` keeps nothing: without `prepare` there is nothing that every job could find there"
+        return [f"{nothing} (`keep: {{paths: [...], shared: true}}`: jobs find what the job before left)"]
+    if plan.prepare and not plan.keep.paths:
+        return ["`prepare` runs before every job: `keep` names what is made once and there for all of them"]
+    return []
 
 
 def _serial(plan: "Plan") -> list[str]:

@@ -189,6 +189,19 @@ def _regex(value: str) -> str:
     return value
 
 
+def _keep(value: object) -> object:
+    """Read the short form: a list of paths."""
+    if not isinstance(value, list | tuple):
+        if isinstance(value, Mapping | BaseModel):
+            return value
+        hint = 'write [".venv"], or {paths: [".venv"], shared: true}'
+        raise _fault("keep_invalid", f"'keep' must be a list of paths, not {as_written(value)}", hint)
+    for path in value:
+        if not isinstance(path, str):
+            raise _fault("keep_invalid", f"{as_written(path)} in 'keep' is not text", "write it in quotes")
+    return {"paths": tuple(value)}
+
+
 def _exit_code(value: int) -> int:
     if not 0 <= value <= 255:  # noqa: PLR2004 - the range of exit codes on POSIX
         raise _fault("exit_code_invalid", f"{value} is not an exit code", "exit codes go from 0 to 255")
@@ -428,6 +441,41 @@ class WorkstreamPlan(_Part):
         return stable_order({name: task.needs for name, task in self.tasks.items()})
 
 
+class KeepPlan(_Part):
+    """What of a prepared worktree is there for every job."""
+
+    paths: Globs = Field(default=(), description="Globs of untracked paths.")
+    shared: StrictBool = Field(
+        default=False, description="Each job finds there what the job before left, not what `prepare` did."
+    )
+
+
+Keep = Annotated[
+    KeepPlan,
+    BeforeValidator(_keep),
+    PlainSerializer(
+        lambda keep: {"paths": list(keep.paths), "shared": True} if keep.shared else list(keep.paths),
+        when_used="json",
+    ),
+    WithJsonSchema(
+        {
+            "description": "untracked paths; `shared`: each job finds what the job before left there",
+            "anyOf": [
+                {"type": "array", "items": {"type": "string"}},
+                {
+                    "type": "object",
+                    "properties": {
+                        "paths": {"type": "array", "items": {"type": "string"}},
+                        "shared": {"type": "boolean"},
+                    },
+                    "additionalProperties": False,
+                },
+            ],
+        }
+    ),
+]
+
+
 class Plan(_Part):
     """What to land, where, and what must hold before it does."""
 
@@ -454,10 +502,14 @@ class Plan(_Part):
     )
     gates: Mapping[Name, GateDefinition] = Field(default={}, description="Gates by name.")
     prepare: tuple[Command, ...] = Field(
-        default=(), description="Commands run once per worktree, and again when `prepare_inputs` change."
+        default=(),
+        description="Commands that prepare a worktree: before every job, or with `keep` once and again when "
+        "`prepare_inputs` change.",
     )
     prepare_inputs: Globs = Field(default=(), description="What `prepare` depends on.")
-    keep: Globs = Field(default=(), description="Untracked paths that a worktree keeps between jobs.")
+    keep: Keep = Field(
+        default=KeepPlan(), description="Untracked paths at which every job finds what `prepare` left there."
+    )
     tools: Mapping[Name, ToolDefinition] = Field(default={}, description="Tools by name.")
     budget_usd: Dollars | None = Field(
         default=None,

@@ -79,7 +79,7 @@ def validate(plan: Plan, around: Surroundings) -> Iterator[Finding]:
     """Find all that is wrong with a plan beyond its single fields."""
     yield from _repository(plan, around)
     yield from _globs(plan.prepare_inputs, ("prepare_inputs",), around)
-    yield from _globs(plan.keep, ("keep",), around)
+    yield from _globs(plan.keep.paths, ("keep", "paths") if plan.keep.shared else ("keep",), around)
     yield from _policy(plan.policy, ("policy",), [around.settings.policy], around)
     yield from _gates(plan, around)
     yield from _tools(plan, around)

@@ -42,7 +42,7 @@ def remove(path: bytes) -> None:
     if mode is None:
         return
     if not stat.S_ISDIR(mode):
-        _forced(partial(os.unlink, path), os.path.dirname(path), path)
+        forced(partial(os.unlink, path), os.path.dirname(path), path)
         return
     emptied: list[bytes] = []
     waiting = [path]
@@ -51,7 +51,7 @@ def remove(path: bytes) -> None:
         emptied.append(folder)
         waiting += _empty(folder)
     for folder in reversed(emptied):
-        _forced(partial(os.rmdir, folder), os.path.dirname(folder), folder)
+        forced(partial(os.rmdir, folder), os.path.dirname(folder), folder)
 
 
 def kind_of(path: bytes) -> int | None:
@@ -64,10 +64,10 @@ def kind_of(path: bytes) -> int | None:
 
 def _empty(folder: bytes) -> list[bytes]:
     """Remove the files of a folder and return its folders."""
-    listed = _forced(partial(_list, folder), folder)
+    listed = forced(partial(_list, folder), folder)
     for path, is_folder in listed:
         if not is_folder:
-            _forced(partial(os.unlink, path), folder, path)
+            forced(partial(os.unlink, path), folder, path)
     return [path for path, is_folder in listed if is_folder]
 
 
@@ -81,11 +81,11 @@ def _within_reach(folder: bytes, *, top: bytes, number: int) -> bytes:
     if len(folder) < _LONGEST_PATH:
         return folder
     near = os.path.join(top, b".maingate-removal-%d" % number)
-    _forced(partial(os.rename, folder, near), os.path.dirname(folder), folder, top)
+    forced(partial(os.rename, folder, near), os.path.dirname(folder), folder, top)
     return near
 
 
-def _forced(action: Callable[[], T], *paths: bytes) -> T:
+def forced(action: Callable[[], T], *paths: bytes) -> T:
     """Do something; when it is forbidden, take the rights to it and do it again."""
     try:
         return action()

@@ -14,6 +14,7 @@ What is not proven need not be wrong: git is asked, as about a slot that nobody 
 
 import os
 import stat
+import time
 from collections.abc import Callable, Sequence
 from operator import attrgetter, eq
 from typing import Final
@@ -26,6 +27,8 @@ _YOUNG_NS: Final = 50_000_000
 _YOUNG_COARSE_NS: Final = 3_000_000_000
 """The same for a time that is a whole second, as all are on some file systems."""
 _SECOND_NS: Final = 1_000_000_000
+_LONGEST_TICK: Final = 3.0
+_PAUSE: Final = 0.0005
 
 _stamp: Final[Callable[[os.stat_result], tuple[int, ...]]] = attrgetter(
     "st_dev",
@@ -77,6 +80,31 @@ class Stillness:
         if is_young is not None:
             self._young = {path: what for path, what in self._young.items() if is_young(infos[path])}
         return True
+
+
+def stamp_of(info: os.stat_result) -> tuple[int, ...]:
+    """Return what cannot stay the same when a file is touched; the status change time is the last of it."""
+    return _stamp(info)
+
+
+def outwait(clock: bytes, newest: int) -> bool:
+    """Wait until no change can bear a time any more.
+
+    Args:
+        clock: A folder of the file system that may be touched.
+        newest: The time, in nanoseconds.
+
+    Returns:
+        Whether it is past; a time that lies in the future is not waited for.
+    """
+    deadline = time.monotonic() + _LONGEST_TICK
+    while True:
+        os.utime(clock)
+        if os.lstat(clock).st_ctime_ns > newest:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE)
 
 
 def _youth(clock: bytes) -> Callable[[os.stat_result], bool]:

@@ -27,9 +27,9 @@ from typing import Final
 
 from maingate.errors import GitError
 from maingate.uet.git import run_git
+from maingate.uet.keep_rules import KeepRules
 from maingate.uet.redaction import Redactor
 from maingate.uet.removal import unlock
-from maingate.uet.tree_manifest import KeepRules
 
 WORKTREE: Final = "worktree"
 """The patch is the difference that the tool left in the tree."""

@@ -8,83 +8,55 @@ which it is the same has the same names. The others are read and rid of what was
 
 What a *file* holds is not looked at: git does that, by the stat data in its index. They know whole seconds
 only, so a file that was touched in the second of its checkout is removed here, and git writes it again.
+A strict manifest removes every file that was touched at all: where something is kept, the time of a file
+decides what ``make`` believes, and what is kept is not in git's index.
 """
 
 # Names on disk are bytes, which pathlib cannot hold, and this runs before every job.
 # ruff: noqa: PTH101, PTH106, PTH118
 
 import contextlib
-import fnmatch
 import os
 import stat
 import time
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Collection
+from typing import Any, Final
 
+from maingate.uet.file_copy import attributes_of, restore_attributes
+from maingate.uet.keep_rules import KeepRules, folders_of
 from maingate.uet.removal import kind_of, remove, unlock
 
 _FRESH_NS: Final = 2_000_000_000
 """A folder changed less than this before it was read is not trusted: clocks of file systems tick slowly."""
 _GIT: Final = b".git"
-_SUBMODULE: Final = b"160000"
-_MASKS: Final = {b"100644": 0o666, b"100755": 0o777}
 
 Stamp = tuple[int, int, int, int, int, int, int]
 """Device, inode, mode, status change time, modification time, owner, group."""
 
-FileStamp = tuple[int, ...] | None
-"""Mode, status change time, modification time, inode; the mode alone, or None, when no more is known."""
+FileStamp = tuple[int, ...]
+"""Mode, status change time, modification time, inode."""
 
 
 class OwnerChangedError(Exception):
     """A folder belongs to somebody else now: clean-up cannot give it back."""
 
 
-class KeepRules:
-    """Which untracked paths a worktree keeps between jobs.
-
-    Args:
-        patterns: Globs. One without a slash means that name in any tracked folder, others are paths from the
-            root of the tree.
-    """
-
-    def __init__(self, patterns: Sequence[str]) -> None:
-        cleaned = [os.fsencode(pattern).strip(b"/") for pattern in patterns]
-        self.patterns = tuple(pattern for pattern in cleaned if pattern)
-        self._names = [pattern for pattern in self.patterns if b"/" not in pattern]
-        self._paths = [pattern.split(b"/") for pattern in self.patterns if b"/" in pattern]
-
-    def keeps(self, path: bytes) -> bool:
-        """Tell whether what is at a path, relative to the tree, is kept with all it holds."""
-        if not self.patterns:
-            return False
-        parts = path.split(b"/")
-        return any(fnmatch.fnmatchcase(parts[-1], name) for name in self._names) or any(
-            len(parts) == len(wanted) and _match(parts, wanted) for wanted in self._paths
-        )
-
-    def keeps_below(self, path: bytes) -> bool:
-        """Tell whether something in the folder at a path could be kept."""
-        parts = path.split(b"/")
-        return any(len(parts) < len(wanted) and _match(parts, wanted) for wanted in self._paths)
-
-
 class Folder:
-    """One folder of the clean tree.
+    """One folder of the clean tree."""
 
-    Args:
-        rights: Its permission bits; None when they have not been seen yet.
-    """
+    __slots__ = ("attributes", "files", "folders", "has_lost", "is_fresh", "is_kept", "rights", "stamp")
 
-    __slots__ = ("files", "folders", "has_lost", "is_fresh", "rights", "stamp")
-
-    def __init__(self, rights: int | None = None) -> None:
+    def __init__(self, *, is_kept: bool = False) -> None:
         self.files: dict[bytes, FileStamp] = {}
         self.folders: dict[bytes, Folder] = {}
-        self.rights = rights
+        self.rights: int | None = None
+        """Its permission bits; None when they have not been seen yet."""
+        self.attributes: dict[str, str] = {}
         self.stamp: Stamp | None = None
         self.is_fresh = True
         self.has_lost = False
+        self.is_kept = is_kept
+        """Whether what is not tracked in it is left alone."""
 
 
 _Place = tuple[Folder, Folder | None, bytes, bytes]
@@ -95,20 +67,51 @@ class TreeManifest:
 
     Args:
         tree: The root of the worktree.
-        keep: What is neither looked into nor removed.
+        keep: What is neither looked into nor removed where it is not tracked.
+        is_strict: Whether files that were touched are removed, so that they are made anew.
     """
 
-    def __init__(self, tree: bytes, keep: KeepRules) -> None:
-        self._tree, self.keep = tree, keep
+    def __init__(self, tree: bytes, keep: KeepRules, *, is_strict: bool = False) -> None:
+        self._tree, self.keep, self._is_strict = tree, keep, is_strict
         self._root = Folder()
+        self._tracked: frozenset[bytes] = frozenset()
+        self._is_told_anew = False
+        self.newest = 0
+        """The latest status change time of what belongs into the tree, as far as a survey has read it."""
 
-    def expect(self, index: Iterable[bytes]) -> None:
-        """Learn what belongs into the tree from lines of ``git ls-files --stage`` instead of a survey."""
-        self._root = Folder()
-        umask = _umask()
-        for line in index:
-            entry, _, path = line.partition(b"\t")
-            self._expect(path, entry[:6], rights=0o777 & ~umask)
+    def track(self, paths: Collection[bytes]) -> None:
+        """Learn what is tracked where something may be kept; call it before the survey that is to know it."""
+        tracked = frozenset(paths) | folders_of(paths)
+        self._is_told_anew |= tracked != self._tracked
+        self._tracked = tracked
+
+    def to_json(self) -> list[Any]:
+        """Return what ``load`` reads back: the tree as it was surveyed, one row for each folder."""
+        rows: list[Any] = []
+        waiting: list[tuple[Folder, bytes]] = [(self._root, b"")]
+        while waiting:
+            folder, path = waiting.pop()
+            files = [[_text(name), *stamp] for name, stamp in folder.files.items()]
+            known = [folder.rights, folder.attributes, folder.stamp, folder.is_kept]
+            rows.append([_text(path), files, *known])
+            waiting += [(child, _join(path, name)) for name, child in folder.folders.items()]
+        return rows
+
+    def load(self, rows: list[Any]) -> None:
+        """Take over what another process has surveyed; ``track`` comes before it.
+
+        Raises:
+            LookupError, TypeError, ValueError: It is not what ``to_json`` made.
+        """
+        known: dict[bytes, Folder] = {}
+        for path, files, rights, attributes, stamp, is_kept in rows:
+            folder = known[_bytes(path)] = Folder(is_kept=is_kept)
+            folder.files = {_bytes(name): tuple(known_stamp) for name, *known_stamp in files}
+            folder.rights, folder.attributes, folder.stamp = rights, attributes, tuple(stamp)
+            parent, _, name = _bytes(path).rpartition(b"/")
+            if path:
+                known[parent].folders[name] = folder
+        self._root, self._is_told_anew = known[b""], False
 
     def clean(self) -> bool:
         """Remove what does not belong into the tree, and give folders their rights back.
@@ -135,7 +138,9 @@ class TreeManifest:
                 continue
             if folder.is_fresh or now != folder.stamp:
                 _restore_rights(folder, path, now, usual=usual)
-                self._weed(folder, relative, path)
+                is_untouched &= not self._weed(folder, relative, path)
+            elif self._is_strict:
+                is_untouched &= not _remove_touched(folder, path)
             seen.append(place)
             waiting += [
                 (child, folder, _join(relative, name), os.path.join(path, name))
@@ -155,14 +160,17 @@ class TreeManifest:
             now = _stamp(path)
             if now is None:
                 raise FileNotFoundError(path)
-            if now != folder.stamp or folder.is_fresh:
+            if now != folder.stamp or folder.is_fresh or self._is_told_anew:
                 self._read(folder, relative, path)
+                self.newest = max(self.newest, now[3], *(stamp[1] for stamp in folder.files.values()))
                 folder.rights, folder.stamp = stat.S_IMODE(now[2]), now
+                folder.attributes = attributes_of(path)
                 folder.is_fresh = now_ns - max(now[3], now[4]) < _FRESH_NS
             waiting += [
                 (child, _join(relative, name), os.path.join(path, name))
                 for name, child in folder.folders.items()
             ]
+        self._is_told_anew = False
 
     def paths(self) -> tuple[list[bytes], list[bytes]]:
         """Return the folders and the files that belong into the tree, and are not kept."""
@@ -177,34 +185,20 @@ class TreeManifest:
             waiting += inner
         return folders, files
 
-    def _expect(self, path: bytes, kind: bytes, *, rights: int) -> None:
-        folder, relative = self._root, b""
-        *parents, name = path.split(b"/")
-        for parent in parents:
-            relative = _join(relative, parent)
-            if self.keep.keeps(relative):
-                return
-            folder = folder.folders.setdefault(parent, Folder())
-        if self.keep.keeps(_join(relative, name)):
-            return
-        if kind == _SUBMODULE:
-            folder.folders.setdefault(name, Folder())
-        else:
-            mask = _MASKS.get(kind)
-            folder.files[name] = None if mask is None else (stat.S_IFREG | rights & mask,)
-
-    def _weed(self, folder: Folder, relative: bytes, path: bytes) -> None:
-        """Remove from one folder what does not belong there."""
-        count = 0
+    def _weed(self, folder: Folder, relative: bytes, path: bytes) -> bool:
+        """Remove from one folder what does not belong there; tells whether what does was touched."""
+        count, was_touched = 0, False
         for entry in _entries(path):
             name, is_folder = entry.name, entry.is_dir(follow_symlinks=False)
             if name in folder.files or name in folder.folders:
                 count += 1
-                if is_folder is not (name in folder.folders) or _was_touched(folder, entry):
+                if is_folder is not (name in folder.folders) or self._was_touched(folder, entry):
                     remove(os.path.join(path, name))
-            elif not self._is_ours(where := _join(relative, name)):
+                    was_touched = True
+            elif not self._is_left(folder, where := _join(relative, name)):
                 self._discard(where, os.path.join(path, name), is_folder=is_folder)
         folder.has_lost = count < len(folder.files) + len(folder.folders)
+        return was_touched
 
     def _discard(self, where: bytes, here: bytes, *, is_folder: bool) -> None:
         """Remove what does not belong there, but for what is kept inside it."""
@@ -217,24 +211,29 @@ class TreeManifest:
                 self._discard(inner, entry.path, is_folder=entry.is_dir(follow_symlinks=False))
         _remove_if_empty(here)
 
+    def _was_touched(self, folder: Folder, entry: os.DirEntry[bytes]) -> bool:
+        """Whether a file was touched where it matters: in the second of its checkout, git cannot tell."""
+        stamp = folder.files.get(entry.name)
+        if stamp is None or not (folder.is_fresh or self._is_strict):
+            return False
+        return stamp != _file_stamp(entry.stat(follow_symlinks=False))
+
     def _read(self, folder: Folder, relative: bytes, path: bytes) -> None:
         """Take the names of a folder as those that belong there."""
         before, folder.files, folder.folders = folder.folders, {}, {}
         for entry in _entries(path):
-            if self._is_ours(_join(relative, entry.name)):
+            where = _join(relative, entry.name)
+            if self._is_left(folder, where) and where not in self._tracked:
                 continue
             if entry.is_dir(follow_symlinks=False):
-                folder.folders[entry.name] = before.get(entry.name) or Folder()
+                is_kept = folder.is_kept or self.keep.keeps(where)
+                folder.folders[entry.name] = before.get(entry.name) or Folder(is_kept=is_kept)
             else:
-                folder.files[entry.name] = _file_stamp(entry)
+                folder.files[entry.name] = _file_stamp(entry.stat(follow_symlinks=False))
 
-    def _is_ours(self, relative: bytes) -> bool:
-        """Whether a path is none of the checkout's: kept, or the repository that the gate sees."""
-        return relative == _GIT or self.keep.keeps(relative)
-
-
-def _match(parts: Sequence[bytes], wanted: Sequence[bytes]) -> bool:
-    return all(fnmatch.fnmatchcase(part, glob) for part, glob in zip(parts, wanted, strict=False))
+    def _is_left(self, folder: Folder, relative: bytes) -> bool:
+        """Whether a path is none of the checkout's: the gate's repository, or kept unless it is tracked."""
+        return relative == _GIT or folder.is_kept or self.keep.keeps(relative)
 
 
 def _stamp(path: bytes) -> Stamp | None:
@@ -256,18 +255,20 @@ def _stamp(path: bytes) -> Stamp | None:
     )
 
 
-def _file_stamp(entry: os.DirEntry[bytes]) -> FileStamp:
-    info = entry.stat(follow_symlinks=False)
+def _file_stamp(info: os.stat_result) -> FileStamp:
     return (info.st_mode, info.st_ctime_ns, info.st_mtime_ns, info.st_ino)
 
 
-def _was_touched(folder: Folder, entry: os.DirEntry[bytes]) -> bool:
-    """Tell whether a file of a fresh folder was touched: within the second of its checkout, git cannot."""
-    stamp = folder.files.get(entry.name)
-    if stamp is None or not folder.is_fresh:
-        return False
-    now = _file_stamp(entry)
-    return now is None or stamp != now[: len(stamp)]
+def _remove_touched(folder: Folder, path: bytes) -> bool:
+    """Remove what was touched of a folder in which no name came or went; tells whether anything was."""
+    touched = [
+        here
+        for name, stamp in folder.files.items()
+        if _file_stamp(os.lstat(here := os.path.join(path, name))) != stamp
+    ]
+    for here in touched:
+        remove(here)
+    return bool(touched)
 
 
 def _entries(path: bytes) -> list[os.DirEntry[bytes]]:
@@ -283,7 +284,9 @@ def _restore_rights(folder: Folder, path: bytes, now: Stamp, *, usual: int) -> N
     if os.geteuid() == 0:
         unlock(path)
     wanted = usual if folder.rights is None else folder.rights
-    if stat.S_IMODE(now[2]) != wanted:
+    if folder.stamp is not None:
+        restore_attributes(path, folder.attributes)
+    if stat.S_IMODE(os.lstat(path).st_mode) != wanted:
         os.chmod(path, wanted)
 
 
@@ -309,3 +312,11 @@ def _umask() -> int:
     mask = os.umask(0o22)
     os.umask(mask)
     return mask
+
+
+def _text(name: bytes) -> str:
+    return name.decode("latin-1")
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("latin-1")

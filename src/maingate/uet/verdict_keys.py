@@ -17,7 +17,7 @@ from maingate.plan.model import GateDefinition, Plan
 from maingate.uet.gate_runner import Limits
 from maingate.uet.repository import Entry, Repository
 
-KEY_VERSION = 2
+KEY_VERSION = 3
 """Counts up whenever what a verdict means changes, so that old ones are not taken over."""
 
 
@@ -42,7 +42,7 @@ class VerdictKeys:
             "environment": dict(environment),
             "limits": asdict(limits),
             "prepare": plan.prepare,
-            "keep": plan.keep,
+            "keep": [plan.keep.paths, plan.keep.shared],
         }
         self._gates = {
             name: _digest({"name": name, "gate": _question(definition), **surroundings})

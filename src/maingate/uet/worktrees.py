@@ -9,16 +9,23 @@ configure what it likes; nobody reads it afterwards.
 A move restores exactly the commit, whatever the gate before did: ``TreeManifest`` finds what does not belong,
 git restores what changed. Where ``Stillness`` proves that a slot at the commit was not touched, there is
 nothing to restore. If anything about the slot is off, the slot is destroyed and built again.
+
+Beside the commit there is what the plan keeps, untracked. After ``prepare`` it is put by in ``KeptCopy``,
+from which every job gets the same; only where the plan says that jobs share it, it stays as the job before
+left it. A worker that takes a slot over believes of the tree only what proves true of a note that the worker
+before wrote when it ended in order; else the tree is made anew.
 """
 
 # This runs before every job, and pathlib costs more than what is asked of the system.
 # ruff: noqa: PTH208
 
 import contextlib
-import json
+import hashlib
 import os
 import stat
+import time
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -26,16 +33,25 @@ from maingate.errors import GitError, WorktreeError
 from maingate.faultpoints import reach
 from maingate.uet.git import run_git
 from maingate.uet.index_attributes import attribute_files
+from maingate.uet.keep_rules import KeepRules
+from maingate.uet.kept_copy import CopyBrokenError, KeptCopy
 from maingate.uet.removal import kind_of, remove
-from maingate.uet.stillness import FEW, Stillness, content_of
+from maingate.uet.slot_record import read_note, write_note
+from maingate.uet.slot_repository import (
+    CONTROL_CONFIG,
+    VISIBLE_CONFIG,
+    exclude,
+    leave_only,
+    make_repository,
+    shallow_of,
+)
+from maingate.uet.stillness import FEW, Stillness, content_of, outwait
 from maingate.uet.tool_capture import Capture, Captured, Ground, capture_tree
-from maingate.uet.tree_manifest import KeepRules, OwnerChangedError, TreeManifest
+from maingate.uet.tree_manifest import OwnerChangedError, TreeManifest
 
-_OFF: Final = (GitError, OSError, OwnerChangedError)
+_OFF: Final = (GitError, OSError, OwnerChangedError, CopyBrokenError)
 """What tells that a slot is not as it was left."""
 
-_CONTROL_CONFIG: Final = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tlogallrefupdates = false\n"
-_VISIBLE_CONFIG: Final = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tlogallrefupdates = true\n"
 _GATES_CONFIG: Final = (
     "[user]\n\tname = Maingate\n\temail = maingate@localhost\n"
     "[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
@@ -47,8 +63,44 @@ _NOT_OURS: Final = ("info", "hooks", "packed-refs", "config.worktree", "commondi
 """What the control directory never has, and git would go by."""
 
 
-_Place = tuple[str, tuple[bytes, ...], bytes | None]
-"""A commit, what is kept beside it, and where the source's history ends."""
+_PARTS: Final = frozenset({"tree", "control", "scratch", "kept", "kept.json", "slot.json"})
+"""All that a slot has in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """What the tree is to be.
+
+    Args:
+        commit: The commit.
+        patterns: What is kept beside it.
+        is_shared: Whether what is kept stays as the job before left it.
+        key: What preparing the tree depends on; empty when nothing is kept of that.
+        tracked: Paths that the commit has where something is kept.
+        shallow: Where the source's history ends.
+    """
+
+    commit: str
+    patterns: tuple[str, ...]
+    is_shared: bool
+    key: str
+    tracked: tuple[bytes, ...]
+    shallow: bytes | None
+
+    @property
+    def ways(self) -> list[object]:
+        """By what the tree is watched over; a tree that was watched otherwise is made anew."""
+        return [list(self.patterns), self.is_shared]
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether anything is kept, so that the times of files matter."""
+        return bool(self.patterns) and (self.is_shared or bool(self.key))
+
+    @property
+    def left_alone(self) -> KeepRules:
+        """What nobody looks after."""
+        return KeepRules(self.patterns if self.is_shared else ())
 
 
 class Worktree:
@@ -64,34 +116,100 @@ class Worktree:
         self.tree = self.slot_dir / "tree"
         self._control = self.slot_dir / "control"
         self._scratch = self.slot_dir / "scratch"
-        self._prepared = self.slot_dir / "prepared"
+        self._note = os.fsencode(self.slot_dir / "slot.json")
+        self._copy = KeptCopy(os.fsencode(self.slot_dir))
+        self._asked: _Wanted | None = None
+        self._wanted: _Wanted | None = None
+        self._has_begun = False
+        self._prepared, self._prepared_names = "", [""]
         self._manifest: TreeManifest | None = None
+        self._ways: list[object] = []
         self._index: bytes | None = None
-        self._place: _Place | None = None
+        self._placed = ""
+        self._place: _Wanted | None = None
         self._stillness: Stillness | None = None
+        self._past = 0
 
-    def move(self, commit: str, *, keep: Sequence[str] = ()) -> None:
-        """Make the tree exactly that commit, with a fresh ``.git`` and a fresh scratch folder.
+    def move(
+        self, commit: str, *, keep: Sequence[str] = (), shared: bool = False, prepared_for: str = ""
+    ) -> None:
+        """Make the tree that commit and what is kept, with a fresh ``.git`` and a fresh scratch folder.
 
         Args:
             commit: The full id of a commit of the source repository.
-            keep: Untracked paths that stay: a name at any depth, or a path from the root; globs are allowed.
+            keep: Untracked paths that are kept: a name at any depth, or a path from the root; globs are
+                allowed.
+            shared: They stay as the job before left them. Else they are as ``mark_prepared`` found them.
+            prepared_for: What the tree is prepared with and from; empty when nothing prepares it.
 
         Raises:
             WorktreeError: It could not be done, not even in a slot built anew.
         """
-        rules = KeepRules(keep)
         try:
+            wanted = self._to_be(commit, tuple(keep), prepared_for, is_shared=shared and bool(keep))
             try:
-                self._move(commit, rules)
+                self._move(wanted)
             except _OFF:
-                self._forget()
                 self._see_commit(commit)
                 self.destroy()
-                self._move(commit, rules)
+                self._move(wanted)
         except _OFF as error:
-            self._forget()
             raise WorktreeError(f"the worktree {self.tree} cannot be moved to {commit}: {error}") from error
+
+    def is_prepared(self) -> bool:
+        """Tell whether the tree has what preparing it for what it is would leave."""
+        wanted = self._wanted
+        if wanted is None or not wanted.key:
+            return False
+        if not wanted.is_shared:
+            return self._copy.is_for(wanted.key)
+        names = self._prepared_names
+        return self._prepared == wanted.key and all(os.path.lexists(self.tree / name) for name in names)
+
+    def mark_prepared(self) -> None:
+        """Take what lies at the kept paths for what preparing the tree leaves, now and for later jobs.
+
+        Raises:
+            WorktreeError: It cannot be taken, for later jobs no more than for this one.
+        """
+        wanted = self._wanted
+        if wanted is None or not wanted.key:
+            return
+        try:
+            if not self._is_sound():
+                raise OSError("the worktree itself was removed or replaced")
+            if wanted.is_shared:
+                names = [name for name in wanted.patterns if os.path.lexists(self.tree / name)]
+                self._prepared, self._prepared_names = wanted.key, names
+            else:
+                listed = self._listed(wanted.commit, "--name-only")
+                rules = KeepRules(wanted.patterns)
+                self._copy.take(wanted.key, os.fsencode(self.tree), rules, listed)
+        except _OFF as error:
+            raise WorktreeError(f"what was prepared in {self.tree} cannot be kept: {error}") from error
+
+    def leave(self) -> None:
+        """Note how a tree is that keeps something, so that the next worker need not make it anew.
+
+        Nothing may run in it.
+
+        Raises:
+            WorktreeError: It cannot be noted.
+        """
+        if self._place is None or not self._place.is_strict or self._manifest is None or self._index is None:
+            return
+        note = {
+            "ways": self._ways,
+            "index": hashlib.sha256(self._index).hexdigest(),
+            "placed": self._placed,
+            "prepared": [self._prepared, self._prepared_names],
+            "tree": self._manifest.to_json(),
+            "tracked": [path.decode("latin-1") for path in self._place.tracked],
+        }
+        try:
+            write_note(self._note, note)
+        except OSError as error:
+            raise WorktreeError(f"{os.fsdecode(self._note)} cannot be written: {error}") from error
 
     def destroy(self) -> None:
         """Remove the slot with all it holds; what symbolic links in it point to stays.
@@ -100,6 +218,8 @@ class Worktree:
             OSError: Something in it cannot be removed.
         """
         self._forget()
+        self._prepared = ""
+        self._copy.forget()
         remove(os.fsencode(self.slot_dir))
 
     def environment(self) -> dict[str, str]:
@@ -167,8 +287,8 @@ class Worktree:
                 return Captured(problem="the tool removed or replaced the worktree itself")
             rules = KeepRules(keep)
             remove(os.fsencode(git_dir))
-            _make_repository(git_dir, self._source, config=_CONTROL_CONFIG, head="ref: refs/heads/unborn")
-            _exclude(git_dir, rules, *wanted.exclude)
+            make_repository(git_dir, self._source, config=CONTROL_CONFIG, head="ref: refs/heads/unborn")
+            exclude(git_dir, rules, *wanted.exclude)
             ground = Ground(
                 tree=self.tree, git_dir=git_dir, commit=commit, index=self._index, keep=rules, since=since
             )
@@ -179,80 +299,131 @@ class Worktree:
             with contextlib.suppress(OSError):
                 remove(os.fsencode(git_dir))
 
-    def is_prepared(self, key: str) -> bool:
-        """Tell whether the slot was prepared for this key, and what was kept then is still there."""
-        try:
-            stamp = json.loads(self._prepared.read_bytes())
-            return stamp["key"] == key and all(os.path.lexists(self.tree / name) for name in stamp["kept"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+    def _to_be(self, commit: str, keep: tuple[str, ...], prepared_for: str, *, is_shared: bool) -> _Wanted:
+        """Work out what is wanted; where something is kept, what is tracked there is part of it."""
+        asked = _Wanted(
+            commit=commit,
+            patterns=keep,
+            is_shared=is_shared,
+            key=prepared_for,
+            tracked=(),
+            shallow=shallow_of(self._source),
+        )
+        if self._wanted is None or asked != self._asked:
+            self._wanted, self._asked = self._worked_out(asked), asked
+        return self._wanted
 
-    def mark_prepared(self, key: str, keep: Sequence[str]) -> None:
-        """Remember that the slot was prepared.
+    def _worked_out(self, wanted: _Wanted) -> _Wanted:
+        if not wanted.patterns or not (wanted.is_shared or wanted.key):
+            return replace(wanted, key="")
+        lines = KeepRules(wanted.patterns).among(self._listed(wanted.commit))
+        key = hashlib.sha256(wanted.key.encode(errors="surrogateescape"))
+        for line in () if wanted.is_shared else lines:
+            key.update(b"\0" + line)
+        return replace(
+            wanted,
+            key=key.hexdigest() if wanted.key else "",
+            tracked=tuple(line.partition(b"\t")[2] for line in lines),
+        )
 
-        Args:
-            key: What it was prepared with and from.
-            keep: The patterns of what it keeps; those that are plain paths must be found again later.
-
-        Raises:
-            WorktreeError: The mark cannot be written.
-        """
-        kept = [name for name in keep if os.path.lexists(self.tree / name)]
-        try:
-            self._prepared.write_text(json.dumps({"key": key, "kept": kept}))
-        except OSError as error:
-            raise WorktreeError(f"{self._prepared} cannot be written: {error}") from error
-
-    def _move(self, commit: str, rules: KeepRules) -> None:
-        place = (commit, rules.patterns, _shallow(self._source))
-        if not self._stands_untouched_at(place):
-            was_there, self._place = place == self._place, None
-            self._restore(commit, rules, was_there=was_there)
-            self._place = place
+    def _move(self, wanted: _Wanted) -> None:
+        self._weed()
+        if not self._has_begun:
+            self._has_begun = True
+            self._take_over(wanted)
+        copy = wanted.key if not wanted.is_shared and self._copy.is_for(wanted.key) else ""
+        if not self._stands_untouched_at(wanted, copy):
+            was_there, self._place = wanted == self._place and copy == self._placed, None
+            self._restore(wanted, copy, was_there=was_there)
+            self._place = wanted
         self._renew_scratch()
 
-    def _stands_untouched_at(self, place: _Place) -> bool:
-        if place != self._place or self._stillness is None:
+    def _stands_untouched_at(self, wanted: _Wanted, copy: str) -> bool:
+        if wanted != self._place or copy != self._placed or self._stillness is None:
             return False
         return self._is_sound() and self._stillness.holds()
 
-    def _restore(self, commit: str, rules: KeepRules, *, was_there: bool) -> None:
-        """Make the tree that commit and give it a fresh ``.git``, whatever was done to the slot."""
-        if not self._is_sound():
-            self._build()
+    def _restore(self, wanted: _Wanted, copy: str, *, was_there: bool) -> None:
+        """Make the tree what is wanted and give it a fresh ``.git``, whatever was done to the slot."""
+        manifest = self._watched(wanted, copy)
         self._renew_control()
-        manifest = self._manifest
-        if manifest is None or manifest.keep.patterns != rules.patterns:
-            self._manifest, manifest = None, TreeManifest(os.fsencode(self.tree), rules)
-            manifest.expect(self._listed())
         is_untouched = manifest.clean()
-        before, self._index = self._index, self._checked_out(commit)
+        if wanted.is_shared:
+            self._outwait(time.time_ns())
+        before, self._index = self._index, self._checked_out(wanted.commit)
         if before is not None and attribute_files(before) != attribute_files(self._index):
             # Git leaves a file alone whose blob is the same, though it would now be written otherwise.
             remove(os.fsencode(self._control / "index"))
-            self._index = self._checked_out(commit)
+            self._index = self._checked_out(wanted.commit)
         reach("worktree.setup")
-        self._show_repository(commit, rules, self._index)
+        if copy:
+            self._copy.place(os.fsencode(self.tree))
+        self._show_repository(wanted, self._index)
+        manifest.track(wanted.tracked if wanted.is_shared else ())
         manifest.survey()
-        self._manifest = manifest
+        self._placed, self._ways = copy, wanted.ways
+        is_proven = not wanted.is_strict or self._outwait(manifest.newest)
+        self._manifest = manifest if is_proven else None
         is_untouched = is_untouched and was_there and before == self._index
-        self._stillness = self._survey(manifest, self._index, is_untouched=is_untouched)
+        self._stillness = self._survey(manifest, is_untouched=is_untouched)
+
+    def _watched(self, wanted: _Wanted, copy: str) -> TreeManifest:
+        """Return what is known of the tree; where that is not enough, the tree is emptied."""
+        if not self._is_sound():
+            self._build()
+        manifest, self._manifest = self._manifest, None
+        if manifest is not None and self._ways == wanted.ways and self._placed in ("", copy):
+            return manifest
+        self._index, self._prepared, self._placed = None, "", ""
+        remove(os.fsencode(self.tree))
+        self.tree.mkdir()
+        return TreeManifest(os.fsencode(self.tree), wanted.left_alone, is_strict=wanted.is_strict)
 
     def _checked_out(self, commit: str) -> bytes:
         """Have git write the commit's files; return the index that it leaves."""
         self._git("checkout", "--quiet", "--force", "--detach", "--no-recurse-submodules", commit)
         return content_of(os.fsencode(self._control / "index"))
 
-    def _survey(self, manifest: TreeManifest, index: bytes, *, is_untouched: bool) -> Stillness | None:
+    def _outwait(self, newest: int) -> bool:
+        """Wait until nothing that is done can bear that time; what was waited for once is past."""
+        if newest > self._past:
+            if not outwait(os.fsencode(self.slot_dir), newest):
+                return False
+            self._past = newest
+        return True
+
+    def _take_over(self, wanted: _Wanted) -> None:
+        """Believe what the worker before noted, as far as it proves true; the note holds only once."""
+        note = read_note(self._note)
+        remove(self._note)
+        if note is None or not self._is_sound():
+            return
+        manifest = TreeManifest(os.fsencode(self.tree), wanted.left_alone, is_strict=wanted.is_strict)
+        try:
+            index = content_of(os.fsencode(self._control / "index"))
+            if note["ways"] != wanted.ways or hashlib.sha256(index).hexdigest() != note["index"]:
+                return
+            manifest.track([path.encode("latin-1") for path in note["tracked"]])
+            manifest.load(note["tree"])
+            self._prepared, self._prepared_names = note["prepared"]
+            self._placed, self._ways = note["placed"], note["ways"]
+        except (OSError, LookupError, TypeError, ValueError, AttributeError):
+            return
+        self._manifest, self._index = manifest, index
+
+    def _weed(self) -> None:
+        """Remove from the slot what a gate has put beside the tree: programs look for their files above."""
+        if _are_folders(self.slot_dir):
+            for name in set(os.listdir(self.slot_dir)) - _PARTS:
+                remove(os.fsencode(self.slot_dir / name))
+
+    def _survey(self, manifest: TreeManifest, *, is_untouched: bool) -> Stillness | None:
         """Remember the slot as it is now, where that pays and covers all that git would look at.
 
         A large tree is surveyed once a gate has left it untouched: most gates of it may be of the other kind.
-        What is kept is not surveyed; git restores what is tracked there.
         """
         folders, files = manifest.paths()
-        is_dear = len(folders) + len(files) > FEW
-        is_kept = bool(manifest.keep.patterns) and len(files) < _entries_of(index)
-        if is_kept or (is_dear and not is_untouched):
+        if len(folders) + len(files) > FEW and not is_untouched:
             return None
         repositories = _all_of(os.fsencode(self.tree / ".git")) + _all_of(os.fsencode(self._control))
         return Stillness([*folders, *repositories, *files], clock=os.fsencode(self.slot_dir))
@@ -265,9 +436,9 @@ class Worktree:
         """Restore what git goes by in the control directory: a gate may have found and changed it."""
         for name in _NOT_OURS:
             remove(os.fsencode(self._control / name))
-        _make_repository(self._control, self._source, config=_CONTROL_CONFIG, head="ref: refs/heads/unborn")
-        _leave_only(self._control / "objects", "info")
-        _leave_only(self._control / "objects" / "info", "alternates")
+        make_repository(self._control, self._source, config=CONTROL_CONFIG, head="ref: refs/heads/unborn")
+        leave_only(self._control / "objects", "info")
+        leave_only(self._control / "objects" / "info", "alternates")
         index = self._control / "index"
         if self._index is None or not index.is_file() or index.read_bytes() != self._index:
             remove(os.fsencode(index))
@@ -284,25 +455,24 @@ class Worktree:
         """Make an empty slot in place of whatever is there."""
         self.destroy()
         self.tree.mkdir(parents=True)
-        _make_repository(self._control, self._source, config=_CONTROL_CONFIG, head="ref: refs/heads/unborn")
+        make_repository(self._control, self._source, config=CONTROL_CONFIG, head="ref: refs/heads/unborn")
 
-    def _listed(self) -> list[bytes]:
-        if not (self._control / "index").exists():
-            return []
-        listed = self._git("ls-files", "--stage", "-z")
-        return listed.split(b"\0")[:-1]
+    def _listed(self, commit: str, *options: str) -> list[bytes]:
+        """List what a commit tracks."""
+        listed = run_git("ls-tree", "-r", "-z", "--full-tree", *options, commit, git_dir=self._source)
+        return listed.stdout.split(b"\0")[:-1]
 
     def _git(self, *args: str) -> bytes:
         env = {"GIT_WORK_TREE": str(self.tree), "GIT_INDEX_FILE": str(self._control / "index")}
         return run_git(*args, git_dir=self._control, cwd=self.tree, env=env).stdout
 
-    def _show_repository(self, commit: str, rules: KeepRules, index: bytes) -> None:
+    def _show_repository(self, wanted: _Wanted, index: bytes) -> None:
         """Write the repository that the gate sees, as it is after a checkout: nothing is changed."""
         visible = self.tree / ".git"
         remove(os.fsencode(visible))
-        _make_repository(visible, self._source, config=_VISIBLE_CONFIG, head=commit)
+        make_repository(visible, self._source, config=VISIBLE_CONFIG, head=wanted.commit)
         (visible / "index").write_bytes(index)
-        _exclude(visible, rules)
+        exclude(visible, KeepRules(wanted.patterns))
 
     def _is_scratch_fresh(self) -> bool:
         """Whether the scratch folder is as a job finds it: then it need not be made anew."""
@@ -332,36 +502,6 @@ def _are_folders(*paths: Path) -> bool:
     return all(kind is not None and stat.S_ISDIR(kind) for kind in kinds)
 
 
-def _put(file: Path, content: bytes) -> None:
-    """Let a file have a content, without writing what is there; a link in its place is removed."""
-    if file.is_file() and not file.is_symlink() and file.read_bytes() == content:
-        return
-    remove(os.fsencode(file))
-    file.write_bytes(content)
-
-
-def _leave_only(folder: Path, name: str) -> None:
-    """Remove all else from a folder of objects: they would stand for those of the source."""
-    if folder.is_symlink() or not folder.is_dir():
-        remove(os.fsencode(folder))
-        return
-    for there in os.listdir(folder):
-        if there != name:
-            remove(os.fsencode(folder / there))
-
-
-def _shallow(source: Path) -> bytes | None:
-    """Return where the history of a shallow clone ends."""
-    with contextlib.suppress(FileNotFoundError):
-        return (source / "shallow").read_bytes()
-    return None
-
-
-def _entries_of(index: bytes) -> int:
-    """Return how many entries an index has, as its head tells (gitformat-index)."""
-    return int.from_bytes(index[8:12], "big")
-
-
 def _all_of(folder: bytes) -> list[bytes]:
     """List a folder and all below it."""
     paths = [folder]
@@ -369,23 +509,3 @@ def _all_of(folder: bytes) -> list[bytes]:
         for entry in entries:
             paths += _all_of(entry.path) if entry.is_dir(follow_symlinks=False) else [entry.path]
     return paths
-
-
-def _exclude(git_dir: Path, rules: KeepRules, *more: str) -> None:
-    """Let a git directory ignore what is kept, and more."""
-    if rules.patterns or more:
-        lines = [(b"/" if b"/" in pattern else b"") + pattern + b"\n" for pattern in rules.patterns]
-        lines += [os.fsencode(pattern) + b"\n" for pattern in more]
-        (git_dir / "info").mkdir()
-        (git_dir / "info" / "exclude").write_bytes(b"".join(lines))
-
-
-def _make_repository(git_dir: Path, source: Path, *, config: str, head: str) -> None:
-    """Make a git directory by plain files, a tenth of the cost of ``git init``."""
-    (git_dir / "objects" / "info").mkdir(parents=True, exist_ok=True)
-    (git_dir / "refs" / "heads").mkdir(parents=True, exist_ok=True)
-    _put(git_dir / "objects" / "info" / "alternates", os.fsencode(source / "objects") + b"\n")
-    _put(git_dir / "config", config.encode())
-    _put(git_dir / "HEAD", f"{head}\n".encode())
-    if (shallow := _shallow(source)) is not None:
-        (git_dir / "shallow").write_bytes(shallow)

@@ -18,7 +18,7 @@ from maingate.uet.process_tree import SLOT_VARIABLE
 from maingate.uet.redaction import redact
 from maingate.uet.tool_capture import STDOUT, Capture, OutputCopy
 from maingate.uet.worktrees import Worktree
-from maingate.workers.protocol import GateJob
+from maingate.workers.protocol import Command, GateJob
 
 _PLACEHOLDER: Final = re.compile(r"\{(prompt|prompt_file)\}")
 _IN_SHELL: Final = {"prompt": '"$MAINGATE_PROMPT"', "prompt_file": '"$MAINGATE_PROMPT_FILE"'}
@@ -46,7 +46,7 @@ def execute(job: GateJob, *, worktree: Worktree, watch: Watch | None = None) -> 
 
 
 def _execute(job: GateJob, worktree: Worktree, watch: Watch | None) -> GateOutcome:
-    worktree.move(job.commit, keep=job.keep)
+    _move(job, worktree)
     refusal = _prepare(job, worktree, watch)
     if refusal is not None:
         return refusal
@@ -132,32 +132,55 @@ def _run(
     )
 
 
+def _move(job: GateJob, worktree: Worktree) -> None:
+    key = json.dumps([job.prepare, job.keep, job.prepare_digest]) if job.prepare else ""
+    worktree.move(job.commit, keep=job.keep, shared=job.keep_shared, prepared_for=key)
+
+
 def _prepare(job: GateJob, worktree: Worktree, watch: Watch | None) -> GateOutcome | None:
-    """Prepare the worktree when that is due; returns the outcome that forbids to go on."""
-    key = _prepare_key(job)
-    if not job.prepare or worktree.is_prepared(key):
+    """Prepare the worktree when that is due; returns the outcome that forbids to go on.
+
+    Where nothing is kept, that is before every job, and what it leaves is there for the gate. Where something
+    is, only that is there, for this job as for those to come. A tool finds only what is kept: the rest would
+    be part of its patch.
+    """
+    if not job.prepare or worktree.is_prepared():
         return None
     for command in job.prepare:
-        spec = replace(
-            job.gate,
-            name="prepare",
-            run=command,
-            timeout=job.prepare_timeout,
-            idle_timeout=None,
-            expect=(0,),
-            secret_env={},
-        )
-        outcome = _run(spec, job, worktree, watch)
-        if outcome.cancelled:
-            return outcome
+        outcome = _run(_preparing(job, command), job, worktree, watch)
         if not outcome.passed:
-            shown = command if isinstance(command, str) else " ".join(command)
-            message = f"preparing the worktree with `{shown}` failed: {outcome.message}"
-            return replace(outcome, fault="prepare_failed", message=message)
-    worktree.move(job.commit, keep=job.keep)
-    worktree.mark_prepared(key, job.keep)
+            if job.keep_shared:
+                _discard(worktree)
+            return outcome if outcome.cancelled else _unprepared(outcome, command)
+    if job.keep or job.capture is not None:
+        worktree.mark_prepared()
+        _move(job, worktree)
+        if job.keep and not worktree.is_prepared():
+            raise WorktreeError(f"what was prepared in {worktree.tree} was changed by another process")
     return None
 
 
-def _prepare_key(job: GateJob) -> str:
-    return json.dumps([job.prepare, job.keep, job.prepare_digest])
+def _preparing(job: GateJob, command: Command) -> GateSpec:
+    return replace(
+        job.gate,
+        name="prepare",
+        run=command,
+        timeout=job.prepare_timeout,
+        idle_timeout=None,
+        expect=(0,),
+        secret_env={},
+    )
+
+
+def _unprepared(outcome: GateOutcome, command: Command) -> GateOutcome:
+    shown = command if isinstance(command, str) else " ".join(command)
+    message = f"preparing the worktree with `{shown}` failed: {outcome.message}"
+    return replace(outcome, fault="prepare_failed", message=message)
+
+
+def _discard(worktree: Worktree) -> None:
+    """Remove the slot: half of what was prepared lies where jobs share it."""
+    try:
+        worktree.destroy()
+    except OSError as error:
+        raise WorktreeError(f"{worktree.slot_dir} cannot be removed: {error}") from error

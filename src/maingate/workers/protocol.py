@@ -36,9 +36,10 @@ class GateJob:
         exclusive: No other job of the pool may run meanwhile.
         requires: Capabilities that a worker must have to take it.
         affinity: What a worker must be bound to, to take it.
-        keep: Untracked paths that the worktree keeps between jobs.
-        prepare: Commands to run once per worktree, and again when ``prepare_digest`` is another. Only what
-            ``keep`` names outlasts them.
+        keep: Untracked paths at which every job finds what ``prepare`` left there.
+        keep_shared: Every job finds there what the job before left instead.
+        prepare: Commands to run before the job. Where something is kept, once per worktree, and again when
+            ``prepare_digest`` is another; only what ``keep`` names outlasts them then.
         prepare_digest: Digest of the content of the plan's ``prepare_inputs`` at the commit.
         prepare_timeout: Seconds for each of these commands.
         capture: What is taken from what the command leaves, which is a tool then; None for a gate.
@@ -54,6 +55,7 @@ class GateJob:
     requires: tuple[str, ...] = ()
     affinity: Mapping[str, str] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
+    keep_shared: bool = False
     prepare: tuple[Command, ...] = ()
     prepare_digest: str = ""
     prepare_timeout: float = 1800.0

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from maingate.errors import WorkerProtocolError
+from maingate.errors import WorkerProtocolError, WorktreeError
 from maingate.uet.process_tree import adopt_orphans, die_with_parent, end_strays
 from maingate.uet.worktrees import Worktree
 from maingate.workers.job_execution import execute
@@ -167,7 +167,17 @@ def main(arguments: Sequence[str]) -> int:
         while (job := line.next_job()) is not None:
             outcome = execute(job, worktree=worktree, watch=line)
             line.send(Result(job_id=job.job_id, attempt=job.attempt, outcome=outcome))
+        if not line.is_cut:
+            _leave(worktree)
     return 0
+
+
+def _leave(worktree: Worktree) -> None:
+    """Let the next worker find its slot warm; without a note it is made anew."""
+    try:
+        worktree.leave()
+    except WorktreeError as error:
+        sys.stderr.write(f"{error}\n")
 
 
 def _read(arguments: Sequence[str]) -> tuple[Path, Path, float, int]:

@@ -1,0 +1,69 @@
+"""Which untracked paths a plan keeps beside what a commit tracks.
+
+Rules speak of paths; whether something there is tracked, and so follows the commit like all else, is known
+from the commit alone.
+"""
+
+import fnmatch
+import os
+from collections.abc import Iterable, Sequence
+
+
+class KeepRules:
+    """Which untracked paths a worktree keeps between jobs.
+
+    Args:
+        patterns: Globs. One without a slash means that name in any tracked folder, others are paths from the
+            root of the tree.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        cleaned = [os.fsencode(pattern).strip(b"/") for pattern in patterns]
+        self.patterns = tuple(pattern for pattern in cleaned if pattern)
+        self._names = [pattern for pattern in self.patterns if b"/" not in pattern]
+        self._paths = [pattern.split(b"/") for pattern in self.patterns if b"/" in pattern]
+
+    def keeps(self, path: bytes) -> bool:
+        """Tell whether what is at a path, relative to the tree, is kept with all it holds."""
+        if not self.patterns:
+            return False
+        parts = path.split(b"/")
+        return any(fnmatch.fnmatchcase(parts[-1], name) for name in self._names) or any(
+            len(parts) == len(wanted) and _match(parts, wanted) for wanted in self._paths
+        )
+
+    def keeps_below(self, path: bytes) -> bool:
+        """Tell whether something in the folder at a path could be kept."""
+        parts = path.split(b"/")
+        return any(len(parts) < len(wanted) and _match(parts, wanted) for wanted in self._paths)
+
+    def among(self, listed: Iterable[bytes]) -> list[bytes]:
+        """Return the lines of ``git ls-tree -r`` whose paths lie at, below or in the way of what is kept."""
+        known: dict[bytes, bool] = {b"": False}
+        return [line for line in listed if self._concerns(line.partition(b"\t")[2], known)]
+
+    def _concerns(self, path: bytes, known: dict[bytes, bool]) -> bool:
+        folder = path.rpartition(b"/")[0]
+        return self._is_inside(folder, known) or self.keeps(path) or self.keeps_below(path)
+
+    def _is_inside(self, folder: bytes, known: dict[bytes, bool]) -> bool:
+        """Tell whether a folder is kept, or in one that is; what was found out is remembered."""
+        found = known.get(folder)
+        if found is None:
+            found = known[folder] = self._is_inside(folder.rpartition(b"/")[0], known) or self.keeps(folder)
+        return found
+
+
+def folders_of(paths: Iterable[bytes]) -> set[bytes]:
+    """Return all folders that lead to some paths."""
+    found: set[bytes] = set()
+    for path in paths:
+        folder = path.rpartition(b"/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition(b"/")[0]
+    return found
+
+
+def _match(parts: Sequence[bytes], wanted: Sequence[bytes]) -> bool:
+    return all(fnmatch.fnmatchcase(part, glob) for part, glob in zip(parts, wanted, strict=False))
