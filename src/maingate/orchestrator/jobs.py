@@ -29,6 +29,7 @@ class JobMaker:
         environment: What gates get of the environment.
         logs: Where their output is kept.
         environ: Where the secrets are that only the tools which name them may see.
+        versions: The words of the programs that a gate declares the versions of, by its name.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class JobMaker:
         logs: Path,
         *,
         environ: Mapping[str, str] = os.environ,
+        versions: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self._environ = environ
         self._plan, self._settings, self._logs = plan, settings, logs
@@ -50,10 +52,15 @@ class JobMaker:
             processes=limits.processes,
             file_bytes=limits.file_size,
         )
-        self.keys = VerdictKeys(
-            repository=repository, plan=plan, environment=environment, limits=self._limits
-        )
         self._specs = {name: self._spec(name, gate) for name, gate in plan.gates.items()}
+        self.keys = VerdictKeys(
+            repository=repository,
+            plan=plan,
+            specs=self._specs,
+            environment=environment,
+            confirm=settings.confirm_failures,
+            versions=versions,
+        )
 
     def make(self, gate: str, tip: Tip, job_id: str, attempt: int, log: Path, *, urgent: bool) -> GateJob:
         """Make the job of running a gate on a commit."""

@@ -205,6 +205,11 @@ def parse_version(said: str) -> tuple[int, int]:
     return version
 
 
+def hermetic_options() -> tuple[str, ...]:
+    """Return the options with which git runs where no configuration of a person counts."""
+    return _options(persons_config=False)
+
+
 @functools.cache
 def _options(*, persons_config: bool) -> tuple[str, ...]:
     settings = _ALWAYS if persons_config else _ALWAYS | _HERMETIC

@@ -23,6 +23,11 @@ def text_of(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")
 
 
+def glob_text(path: bytes) -> str:
+    """Return a path as text for globs, where a newline is a character like any other, as it is for git."""
+    return text_of(path).replace("\n", "\x01")
+
+
 @lru_cache(maxsize=4096)
 def plain_name(name: str) -> str:
     """Return what a file system that ignores much would make of a name."""

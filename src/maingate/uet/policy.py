@@ -15,7 +15,7 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.uet.intake import Intake, touched_paths
 from maingate.uet.links import EntryAt, Links, TreeEntry
 from maingate.uet.path_quoting import show_path
-from maingate.uet.path_rules import is_gitmodules, path_fault, text_of
+from maingate.uet.path_rules import glob_text, is_gitmodules, path_fault
 from maingate.uet.policy_layers import DEFAULT_PROTECT, DEFAULT_TESTS, Groups, Policy, PolicyLayer
 from maingate.uet.unified_diff import SUBMODULE, SYMLINK, ChangeKind, FileChange
 
@@ -133,7 +133,7 @@ def _matching(groups: Groups, path: bytes, *, is_folder: bool = False) -> tuple[
 
 
 def _matches(globs: tuple[str, ...], path: bytes) -> bool:
-    return _compiled(globs).match_file(text_of(path))
+    return _compiled(globs).match_file(glob_text(path))
 
 
 @lru_cache(maxsize=256)

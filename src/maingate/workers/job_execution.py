@@ -161,6 +161,7 @@ def _prepare(job: GateJob, worktree: Worktree, watch: Watch | None) -> GateOutco
 
 
 def _preparing(job: GateJob, command: Command) -> GateSpec:
+    """Make a gate of a command of `prepare`; others find what it left, so no gate's variables are in it."""
     return replace(
         job.gate,
         name="prepare",
@@ -168,6 +169,7 @@ def _preparing(job: GateJob, command: Command) -> GateSpec:
         timeout=job.prepare_timeout,
         idle_timeout=None,
         expect=(0,),
+        env={},
         secret_env={},
     )
 
