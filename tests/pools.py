@@ -107,7 +107,13 @@ class Recorder:
 
 def pool_for(repo: GitRepo, folder: Path, *, size: int = 1, **options: Any) -> PoolManager:
     """Make a pool that works for a repository."""
-    return PoolManager(size=size, slots_dir=folder / "slots", source_git_dir=repo.path / ".git", **options)
+    return PoolManager(
+        size=size,
+        slots_dir=folder / "slots",
+        locks_dir=folder / "locks",
+        source_git_dir=repo.path / ".git",
+        **options,
+    )
 
 
 async def run_all(pool: PoolManager, *jobs: GateJob) -> list[GateOutcome | WorkerLost]:

@@ -102,6 +102,11 @@ class StatePaths:
         return self.root / "logs"
 
     @property
+    def locks(self) -> Path:
+        """The locks of the worktree slots: here, since the cache may be cleared under a run."""
+        return self.root / "slots"
+
+    @property
     def quarantine(self) -> Path:
         """Refused patches."""
         return self.root / "quarantine"
@@ -549,6 +554,7 @@ class Maingate:
             clock=self.clock,
             log=TransitionLog(self.paths.transitions, self.database),
             slots=self.paths.slots,
+            locks=self.paths.locks,
             logs=self.paths.logs,
             quarantine=self.paths.quarantine,
             environment=allowed_environment(os.environ, self.settings.env_allow),

@@ -164,6 +164,7 @@ class SimulatedParts(Parts):
             misses=settings.heartbeat_misses,
             recovery_window=settings.recovery_window.total_seconds(),
             slots_dir=around.slots,
+            locks_dir=around.locks,
             source_git_dir=around.repository.git_dir,
             observer=observer,
             environment={},

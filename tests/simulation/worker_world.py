@@ -121,12 +121,12 @@ class SimulatedWorker:
         slot_dir: Path,
         source_git_dir: Path,
         heartbeat: float,
-        lock: int,
+        locks: object,
         server: object,
         on_message: Callable[[Message], None],
         on_end: Callable[[str], None],
     ) -> None:
-        del slot_dir, source_git_dir, lock, server
+        del slot_dir, source_git_dir, locks, server
         self._bench, self._world = bench, bench.world
         self._on_message, self._on_end, self._heartbeat = on_message, on_end, heartbeat
         self._world.reach("worker: start")
@@ -249,7 +249,8 @@ class SimulatedForkServer:
 class SimulatedSlots:
     """Takes the place of ``Slots``: folders that nobody looks into and whose locks tell orphans."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world: World, folder: Path, locks: Path) -> None:
+        del locks
         self._world, self._folder = world, folder
         self._free: list[Slot] = []
         self._taken = 0
@@ -262,7 +263,7 @@ class SimulatedSlots:
         if self._free:
             return self._free.pop()
         self._taken += 1
-        return Slot(number=self._taken, path=self._folder / str(self._taken), lock=-1)
+        return Slot(number=self._taken, path=self._folder / str(self._taken), locks=())
 
     def put_back(self, slot: Slot) -> None:
         """Give it back."""

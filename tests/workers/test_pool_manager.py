@@ -544,7 +544,10 @@ def test_an_unlockable_slot_gives_the_jobs_back(repo: GitRepo, tmp_path: Path, c
 
     async def scenario() -> None:
         async with PoolManager(
-            size=1, slots_dir=tmp_path / "slots", source_git_dir=repo.path / ".git"
+            size=1,
+            slots_dir=tmp_path / "slots",
+            locks_dir=tmp_path / "locks",
+            source_git_dir=repo.path / ".git",
         ) as pool:
             end = await asyncio.wait_for(pool.run(gate_job(tmp_path, commit)), 30)
             assert isinstance(end, WorkerLost)

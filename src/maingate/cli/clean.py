@@ -3,10 +3,9 @@
 Quarantine, salvage and the database are never touched: what was refused and what happened stays.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -72,7 +71,7 @@ def clean(
 
     with Maingate.open(create=False) as maingate:
         before = maingate.clock.now() - _duration(older_than)
-        with _no_run(maingate), _free_slots(maingate.paths.slots) as slots:
+        with _no_run(maingate), _free_slots(maingate) as slots:
             found = find_leftovers(maingate, slots, ended_before=before, keep_logs=keep_logs)
             freed = found.bytes_on_disk()
             if not dry_run:
@@ -152,20 +151,20 @@ def _no_run(maingate: "Maingate") -> Iterator[None]:
 
 
 @contextmanager
-def _free_slots(folder: Path) -> Iterator[list[Path]]:
+def _free_slots(maingate: "Maingate") -> Iterator[list[Path]]:
     """Lock the worktree slots that no pool uses, and give them.
 
     The lock files stay: one that is removed while a pool is about to lock it would lock nothing.
     """
-    free = []
-    with ExitStack() as held:
-        for slot in sorted(path for path in folder.glob("*") if path.is_dir()):
-            lock = os.open(f"{slot}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            held.callback(os.close, lock)
-            with suppress(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                free.append(slot)
-        yield free
+    from maingate.workers.slots import Slots
+
+    if not maingate.paths.slots.is_dir():
+        yield []
+        return
+    slots = Slots(maingate.paths.slots, maingate.paths.locks)
+    slots.make()
+    with slots.unused() as free:
+        yield [slot.path for slot in free if slot.path.is_dir()]
 
 
 def _unfinished(maingate: "Maingate", conn: Any) -> "list[RunRow]":

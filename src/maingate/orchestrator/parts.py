@@ -27,6 +27,7 @@ class Surroundings:
 
     Args:
         slots: Where worktrees are kept.
+        locks: Where their locks are.
         logs: Where gates' output is kept.
         quarantine: Where refused patches are kept for people.
         environment: What gates see of the environment.
@@ -43,6 +44,7 @@ class Surroundings:
     clock: Clock
     log: TransitionLog
     slots: Path
+    locks: Path
     logs: Path
     quarantine: Path
     environment: Mapping[str, str]
@@ -71,6 +73,7 @@ class Parts:
             misses=settings.heartbeat_misses,
             recovery_window=settings.recovery_window.total_seconds(),
             slots_dir=around.slots,
+            locks_dir=around.locks,
             source_git_dir=around.repository.git_dir,
             observer=observer,
             environment=around.environment,

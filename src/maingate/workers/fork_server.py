@@ -76,7 +76,7 @@ class ForkServer:
 
         Args:
             arguments: What the worker is told, see ``uet_process``.
-            fds: Its standard streams and the lock of its slot.
+            fds: Its standard streams and the locks of its slot.
 
         Returns:
             Its process id.

@@ -25,8 +25,8 @@ from maingate.workers import uet_process
 
 READY: Final = b"ready\n"
 """What it says first."""
-PASSED: Final = 4
-"""How many descriptors come with the request for a worker: its standard streams and its slot's lock."""
+PASSED: Final = 5
+"""How many descriptors come with the request for a worker: its standard streams and its slot's locks."""
 LONGEST: Final = 65536
 """Bytes of a request or an answer, with the newline that ends it."""
 

@@ -79,6 +79,7 @@ class PoolManager:
         misses: How many of them a worker may miss.
         recovery_window: Seconds in which a silent worker may come back before it is ended.
         slots_dir: Where the slots of this repository are; made when it is missing.
+        locks_dir: Where their locks are; made when it is missing.
         source_git_dir: The repository's common git directory.
         observer: Who hears of the workers' states.
         environment: The environment of workers and gates; by default what ``allowed_environment`` picks.
@@ -97,6 +98,7 @@ class PoolManager:
         misses: int = 2,
         recovery_window: float = 300.0,
         slots_dir: Path,
+        locks_dir: Path,
         source_git_dir: Path,
         observer: PoolObserver | None = None,
         environment: Mapping[str, str] | None = None,
@@ -109,7 +111,8 @@ class PoolManager:
         self._monitor: HeartbeatMonitor[Member] = HeartbeatMonitor(
             interval=heartbeat, misses=misses, recovery_window=recovery_window
         )
-        self._slots, self._slots_dir = Slots(slots_dir.absolute()), slots_dir.absolute()
+        self._slots_dir = slots_dir.absolute()
+        self._slots = Slots(self._slots_dir, locks_dir.absolute())
         self._source, self._observer, self._clock = source_git_dir.absolute(), observer, clock
         self._environment = allowed_environment(os.environ) if environment is None else dict(environment)
         self._capabilities, self._affinity = frozenset(capabilities), dict(affinity or {})
@@ -449,7 +452,7 @@ class PoolManager:
                 slot_dir=slot.path,
                 source_git_dir=self._source,
                 heartbeat=max(self._heartbeat / _HEARTBEATS_PER_INTERVAL, _QUICKEST_HEARTBEAT),
-                lock=slot.lock,
+                locks=slot.locks,
                 server=self._server,
                 on_message=partial(self._hear, member),
                 on_end=partial(self._bury, member),

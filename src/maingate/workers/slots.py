@@ -1,12 +1,16 @@
 """The slots of a repository: folders of worktrees, each locked by whoever works in it.
 
-A lock is held by the control process and by the worker that it started, so a slot stays taken until both are
-gone. The folders are kept, so that the next run finds them warm.
+The locks are in the state folder of the repository, because the worktrees are in a cache, which may be
+cleared at any time and may be another one in the next run: two runs of a repository never share a number. A
+second lock lies beside the worktree, for the case that the state folder is cleared. A lock is held by the
+control process and by the worker that it started, so a slot stays taken until both are gone. The folders are
+kept, so that the next run finds them warm.
 """
 
 import contextlib
 import fcntl
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,12 +27,17 @@ class Slot:
     Args:
         number: Its number, which is the name of its folder.
         path: Its folder.
-        lock: The descriptor that locks it.
+        locks: The descriptors that lock it.
     """
 
     number: int
     path: Path
-    lock: int
+    locks: tuple[int, ...]
+
+    def let_go(self) -> None:
+        """Let others have it."""
+        for lock in self.locks:
+            os.close(lock)
 
 
 class Slots:
@@ -36,19 +45,21 @@ class Slots:
 
     Args:
         folder: Where they are.
+        locks: Where their locks are.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, locks: Path) -> None:
+        self._folder, self._locks = folder, locks
         self._free: list[Slot] = []
 
     def make(self) -> None:
-        """Make the folder.
+        """Make the folders; that of the locks in a state folder that is there.
 
         Raises:
-            OSError: It cannot be made.
+            OSError: One cannot be made.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._locks.mkdir(exist_ok=True)
 
     def take(self) -> Slot:
         """Take a slot that nobody holds: one that was put back, or the first that can be locked.
@@ -71,7 +82,7 @@ class Slots:
     def release(self) -> None:
         """Let others have the slots that were put back."""
         for slot in self._free:
-            os.close(slot.lock)
+            slot.let_go()
         self._free = []
 
     def end_orphans(self) -> int:
@@ -83,25 +94,43 @@ class Slots:
         Raises:
             OSError: A lock cannot be had for another reason than that somebody holds it.
         """
+        with self.unused() as slots:
+            return end_strays(*(str(slot.path) for slot in slots))
+
+    @contextlib.contextmanager
+    def unused(self) -> Iterator[list[Slot]]:
+        """Lock all slots that were ever made and that nobody holds, and give them.
+
+        Raises:
+            OSError: A lock cannot be had for another reason than that somebody holds it.
+        """
         with contextlib.ExitStack() as unlocking:
-            folders = []
-            for path in self._folder.glob("*.lock"):
-                slot = self._lock(int(path.stem)) if path.stem.isdigit() and path.is_file() else None
-                if slot is not None:
-                    unlocking.callback(os.close, slot.lock)
-                    folders.append(str(slot.path))
-            return end_strays(*folders)
+            slots = []
+            for number in sorted(self._numbers()):
+                if (slot := self._lock(number)) is not None:
+                    unlocking.callback(slot.let_go)
+                    slots.append(slot)
+            yield slots
+
+    def _numbers(self) -> set[int]:
+        """Return the numbers of the slots that there are, or were."""
+        locks = [*self._locks.glob("*.lock"), *self._folder.glob("*.lock")]
+        names = [path.stem for path in locks if path.is_file()] + [
+            path.name for path in self._folder.glob("*")
+        ]
+        return {int(name) for name in names if name.isdecimal()}
 
     def _lock(self, number: int) -> Slot | None:
         """Lock a slot; None when somebody else has."""
-        path = self._folder / f"{number}.lock"
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            return None
-        except OSError:
-            os.close(lock)
-            raise
-        return Slot(number=number, path=self._folder / str(number), lock=lock)
+        with contextlib.ExitStack() as undoing:
+            locks = []
+            for folder in (self._locks, self._folder):
+                lock = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                undoing.callback(os.close, lock)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return None
+                locks.append(lock)
+            undoing.pop_all()
+        return Slot(number=number, path=self._folder / str(number), locks=tuple(locks))

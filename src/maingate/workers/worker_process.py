@@ -6,7 +6,7 @@ subprocess streams, and the end of the process is seen even when something else 
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,8 +28,8 @@ class WorkerProcess:
         slot_dir: The slot it works in.
         source_git_dir: The repository whose commits it checks out.
         heartbeat: Seconds between its signs of life.
-        lock: Descriptor of the slot's lock; the worker holds it too, so that the slot stays taken until both
-            are gone.
+        locks: Descriptors of the slot's locks; the worker holds them too, so that the slot stays taken until
+            both are gone.
         server: What it is forked from; ready.
         on_message: Called with every message.
         on_end: Called once, when the process has ended and its gates with it; gets a sentence that says how.
@@ -41,7 +41,7 @@ class WorkerProcess:
         slot_dir: Path,
         source_git_dir: Path,
         heartbeat: float,
-        lock: int,
+        locks: Sequence[int],
         server: ForkServer,
         on_message: Callable[[Message], None],
         on_end: Callable[[str], None],
@@ -59,7 +59,9 @@ class WorkerProcess:
         }
         theirs, ours = _pipes()
         try:
-            self.pid = server.fork([word for option in arguments.items() for word in option], [*theirs, lock])
+            self.pid = server.fork(
+                [word for option in arguments.items() for word in option], [*theirs, *locks]
+            )
         except OSError:
             for fd in ours:
                 os.close(fd)
