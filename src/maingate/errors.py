@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from maingate.wording import first_lines, listed, short
+
 _SHOWN: Final = 6
 
 
@@ -44,15 +46,20 @@ class UsageError(MaingateError):
 
 
 class ProblemsError(UsageError):
-    """The input has problems; all of them are listed."""
+    """The input has problems; all of them are here, the message lists the first."""
+
+    rest = " problems"
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        lines = [str(problem) for problem in self.problems]
+        super().__init__("\n".join(first_lines(lines, rest=self.rest)))
 
 
 class PlanError(ProblemsError):
     """The plan has problems; nothing was started."""
+
+    rest = " problems; `maingate plan check --json` lists them all"
 
 
 class SettingsError(ProblemsError):
@@ -73,7 +80,7 @@ class UnknownEntityError(UsageError):
     def __init__(self, identifier: str, message: str | None = None) -> None:
         self.identifier = identifier
         super().__init__(
-            message or f"nothing here is called {identifier!r}; `maingate status` lists what there is"
+            message or f"nothing here is called {short(identifier)!r}; `maingate status` lists what there is"
         )
 
 
@@ -82,8 +89,8 @@ class AmbiguousNameError(UsageError):
 
     def __init__(self, name: str, candidates: Sequence[str]) -> None:
         self.name, self.candidates = name, tuple(candidates)
-        shown = ", ".join(self.candidates[:_SHOWN]) + (", …" if len(self.candidates) > _SHOWN else "")
-        super().__init__(f"{name!r} may mean {len(self.candidates)} things; say which one: {shown}")
+        shown = listed(self.candidates, _SHOWN)
+        super().__init__(f"{short(name)!r} may mean {len(self.candidates)} things; say which one: {shown}")
 
 
 class TransitionError(MaingateError):
@@ -109,7 +116,7 @@ class StaleTransitionError(TransitionError):
 
     def __init__(self, *, entity_ids: Sequence[str]) -> None:
         self.entity_ids = tuple(entity_ids)
-        super().__init__(f"changed by someone else since they were read: {', '.join(self.entity_ids)}")
+        super().__init__(f"changed by someone else since they were read: {listed(self.entity_ids)}")
 
 
 class OutsideFaultError(MaingateError):

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,6 +138,25 @@ def test_dry_run_says_what_would_run_and_creates_nothing(
         assert result.stdout.index("add/t") < result.stdout.index("more/t")
     assert not (base.path / ".git" / "maingate").exists()
     assert base.git("for-each-ref", "--format=%(refname)") == "refs/heads/main"
+
+
+def test_a_large_plan_is_counted_not_listed(invoke: Invoke, base: GitRepo) -> None:
+    """A dry run of thousands of tasks is a page; needs and gates are named shortly; JSON has everything."""
+    gates = {f"g{number}": {"run": "true", "on": ["task"]} for number in range(300)}
+    noops = {f"t{number}": {"noop": True} for number in range(300)}
+    streams: dict[str, Any] = {f"w{number}": {"tasks": noops} for number in range(10)}
+    streams["last"] = {"needs": list(streams), "tasks": {"p": {"patch": "p.patch"}}}
+    (base.path.parent / "p.patch").write_bytes(base.diff_of({"b.txt": "two\n"}))
+    plan = base.path.parent / "large.json"
+    plan.write_text(json.dumps({"maingate": 1, "gates": gates, "workstreams": streams}))
+    shown = invoke("run", str(plan), "--dry-run", cwd=base.path).stdout
+    assert len(shown.splitlines()) < 120
+    assert "more lines" in shown
+    checked = invoke("plan", "check", str(plan), cwd=base.path).stdout
+    assert "after w0, w1, w2, w3, w4 and 5 more; gates to land: " in checked
+    assert max(map(len, checked.splitlines())) < 250
+    full = json.loads(invoke("run", str(plan), "--dry-run", "--json", cwd=base.path).stdout)
+    assert sum(len(stream["tasks"]) for stream in full["workstreams"]) == 3001
 
 
 @pytest.mark.parametrize("dry_run", [False, True])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from maingate.db.dao import approvals, gates, patches, runs, tasks, tool_runs, verdicts, workers, workstreams
 from maingate.db.dao.approvals import Approval
@@ -19,7 +19,7 @@ from maingate.db.dao.tool_runs import MICROS, ToolRun
 from maingate.db.dao.verdicts import Evidence
 from maingate.db.dao.workers import WorkerRow
 from maingate.db.dao.workstreams import WorkstreamRow
-from maingate.db.engine import open_database
+from maingate.db.engine import Database, open_database
 from maingate.db.transitions import Step, write
 from maingate.errors import UnknownEntityError
 from maingate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
@@ -27,6 +27,7 @@ from maingate.orchestrator.report import run_report
 from maingate.orchestrator.stuck import Patience
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
+from maingate.settings import Settings
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OLD, NEW = "1" * 40, "2" * 40
@@ -284,3 +285,61 @@ def test_an_unknown_run_is_refused(conn: Connection) -> None:
     """There is no report of what never was."""
     with pytest.raises(UnknownEntityError):
         run_report(conn, "run_2")
+
+
+def statements_of(database: Database, run_id: RunId) -> int:
+    """Count what is asked of the database for a report."""
+    asked: list[str] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    with database.read() as conn:
+        event.listen(database.engine, "before_cursor_execute", note)
+        try:
+            run_report(conn, run_id, now=NOW, patience=Patience.of(Settings()), reviewers=1)
+        finally:
+            event.remove(database.engine, "before_cursor_execute", note)
+    return len(asked)
+
+
+def a_large_run(database: Database, name: str, count: int) -> RunId:
+    """Arrange a run of many workstreams, each with a patch that waits for approval."""
+    run_id = RunId(name)
+    plan = {
+        "maingate": 1,
+        "name": name,
+        "workstreams": {f"w{n}": {"tasks": {"a": {"patch": "p"}}} for n in range(count)},
+    }
+    with database.write() as conn:
+        row = RunRow(id=run_id, name=name, repository="/r", target_ref=f"refs/heads/{name}", plan=plan)
+        runs.insert_many(conn, [row], at=NOW)
+        streams = [
+            WorkstreamRow(id=WorkstreamId(f"{name}_ws_{n}"), run_id=run_id, name=f"w{n}")
+            for n in range(count)
+        ]
+        workstreams.insert_many(conn, streams, at=NOW)
+        rows = [
+            TaskRow(id=TaskId(f"{name}_t_{n}"), run_id=run_id, workstream_id=stream.id, name="a")
+            for n, stream in enumerate(streams)
+        ]
+        tasks.insert_many(conn, rows, at=NOW)
+        ledger = [
+            PatchRow(
+                id=PatchId(f"{name}_p_{n}"), run_id=run_id, workstream_id=task.workstream_id, task_id=task.id
+            )
+            for n, task in enumerate(rows)
+        ]
+        patches.insert_many(conn, ledger, at=NOW)
+        for patch in ledger:
+            take(conn, patches.validate(patches.get(conn, patch.id)))
+    return run_id
+
+
+def test_what_is_asked_for_a_report_does_not_grow_with_the_run(tmp_path: Path) -> None:
+    """`status` of two hundred workstreams asks the database as often as that of three."""
+    database = open_database(f"sqlite:///{tmp_path}/maingate.db")
+    database.upgrade()
+    small, large = a_large_run(database, "small", 3), a_large_run(database, "large", 200)
+    assert statements_of(database, small) == statements_of(database, large)
+    database.close()

@@ -1,6 +1,6 @@
 """Tasks whose tools may write the same paths are found, and none that can is passed over."""
 
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.base import GitIgnorePatternError
 
 from maingate.plan.model import Plan
-from maingate.plan.scopes import may_overlap, overlapping
+from maingate.plan.scopes import Scopes, may_overlap, overlapping
 
 NAMES = ["a", "b", "ab", "ba", ".a", "a.b"]
 PATHS = ["/".join(parts) for depth in (1, 2, 3) for parts in product(NAMES, repeat=depth)]
@@ -96,7 +96,7 @@ def test_pairs_are_told_in_the_order_of_the_plan() -> None:
             "w": {"tasks": {"d": tool("src/a/**"), "e": tool()}},
         }
     )
-    assert overlapping(plan) == [
+    assert list(overlapping(plan)) == [
         (("v", "a"), ("w", "d")),
         (("v", "a"), ("w", "e")),
         (("v", "b"), ("w", "e")),
@@ -112,7 +112,7 @@ def test_tasks_that_wait_for_each_other_anyway_are_passed_over() -> None:
             "w": {"needs": ["v"], "tasks": {"d": tool()}},
         }
     )
-    assert overlapping(plan) == []
+    assert list(overlapping(plan)) == []
 
 
 def test_what_the_policy_allows_limits_a_scope() -> None:
@@ -123,7 +123,7 @@ def test_what_the_policy_allows_limits_a_scope() -> None:
             "w": {"policy": {"allow": ["docs/**"]}, "tasks": {"b": tool()}},
         }
     )
-    assert overlapping(plan) == []
+    assert list(overlapping(plan)) == []
 
 
 @pytest.mark.parametrize(
@@ -144,9 +144,48 @@ def test_the_plan_may_let_scopes_overlap(of_plan: str, of_v: str | None, pairs: 
     assert [f"{one[1]} {other[1]}" for one, other in overlapping(plan)] == pairs
 
 
-def test_many_tasks_are_told_apart_in_time() -> None:
-    """Tasks with a folder each share nothing, and ready patches are no tools."""
-    tasks = {f"t{number}": tool(f"/src/{number}/**") for number in range(300)}
-    assert overlapping(plan_of({"w": {"tasks": tasks}})) == []
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.lists(globs(), min_size=1, max_size=2), st.booleans()), min_size=2, max_size=6))
+def test_pairs_found_together_are_those_found_one_by_one(scopes: list[tuple[list[str], bool]]) -> None:
+    """Globs are looked up in a tree; the answer is that of holding each task against each."""
+    streams = {
+        f"w{n}": {
+            "tasks": {"t": tool(*scope)},
+            **({"policy": {"allow": ["a/**", "*.b"]}} if has_policy else {}),
+            **({"needs": [f"w{n - 1}"]} if n == 3 else {}),
+        }
+        for n, (scope, has_policy) in enumerate(scopes)
+    }
+    plan = plan_of(streams)
+    apart = Scopes(plan)
+    tasks = [(name, "t") for name in streams]
+    assert list(overlapping(plan)) == [
+        (one, other)
+        for one, other in combinations(tasks, 2)
+        if apart.keep_apart(one, other) and (one[0], other[0]) != ("w2", "w3")
+    ]
+
+
+def test_globs_are_held_against_few_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks with a folder each are never compared; a shared file makes all pairs, which are only counted."""
+    asked: list[tuple[str, str]] = []
+
+    def names_meet(one: str, other: str) -> bool:
+        asked.append((one, other))
+        return one == other
+
+    monkeypatch.setattr("maingate.plan.scopes._names_meet", names_meet)
+    apart = {f"t{number}": tool(f"/src/{number}/**") for number in range(2000)}
+    assert len(overlapping(plan_of({"w": {"tasks": apart}}))) == 0
+    assert len(asked) == 0
+    shared = {f"t{number}": tool(f"/src/{number}/**", "src/*.py") for number in range(1000)}
+    pairs = overlapping(plan_of({"w": {"tasks": shared}}))
+    assert len(pairs) == 1000 * 999 // 2
+    assert next(iter(pairs)) == (("w", "t0"), ("w", "t1"))
+    assert len(asked) < 10 * 1000
+
+
+def test_many_tasks_that_need_each_other_are_ordered_in_time() -> None:
+    """Ready patches are no tools, however many need each other."""
     chain = {f"t{n}": {"patch": "p", "needs": [f"t{n - 1}"] if n else []} for n in range(3000)}
-    assert overlapping(plan_of({"w": {"tasks": chain}})) == []
+    assert list(overlapping(plan_of({"w": {"tasks": chain}}))) == []

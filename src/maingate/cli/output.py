@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from maingate.events import iso_millis
+from maingate.wording import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,8 +95,15 @@ def safe(text: str | bytes, *, keep_newlines: bool = False) -> str:
         keep_newlines: Let line ends and tabs through, for text that is shown as lines.
 
     Returns:
-        The text with every character that a terminal would obey or hide written as an escape.
+        The text with every character that a terminal would obey or hide written as an escape. What stands on
+        one line has the middle of long words left out, and is a few lines of a terminal long at most.
     """
+    whole = escaped(text, keep_newlines=keep_newlines)
+    return whole if keep_newlines else bounded(whole)
+
+
+def escaped(text: str | bytes, *, keep_newlines: bool = False) -> str:
+    """Make text harmless to print, all of it, however long it is."""
     shown = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
     if shown.isascii() and shown.isprintable():
         return shown
@@ -213,7 +221,7 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso_millis(value)
     if isinstance(value, bytes):
-        return safe(value)
+        return escaped(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
@@ -271,7 +279,7 @@ def fail(message: str, *, stream: IO[str] | None = None) -> None:
         message: What happened; its own line ends are kept (a plan's problems are one per line).
         stream: Where to, if not standard error.
     """
-    lines = safe(message, keep_newlines=True).splitlines() or [""]
+    lines = [bounded(line) for line in safe(message, keep_newlines=True).splitlines()] or [""]
     first, *others = lines
     wrapped = _WRAPPER.wrap(f"maingate: {first}")
     print("\n".join([*wrapped, *(f"  {line}" for line in others)]), file=stream or sys.stderr)

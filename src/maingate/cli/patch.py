@@ -19,7 +19,7 @@ from maingate.cli.output import (
 )
 from maingate.cli.patch_view import described, patch_json, print_patch, state_text, task_names
 from maingate.cli.standard_streams import naming_standard_output
-from maingate.cli.status import EVERY, AsJson, opened_for_reading, print_no_runs, run_named
+from maingate.cli.status import AsJson, opened_for_reading, print_no_runs, run_named
 from maingate.errors import UnknownEntityError, UsageError
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _list(*, state: str | None, run: str | None, limit: int, as_json: bool) -> N
         run_id = run_named(conn, run) if run is not None else None
         rows = patches.listed(conn, run_id=run_id, state=state, limit=limit)
         is_cut = len(rows) == limit and not as_json
-        more = len(patches.listed(conn, run_id=run_id, state=state, limit=EVERY)) - limit if is_cut else 0
+        more = patches.count(conn, run_id=run_id, state=state) - limit if is_cut else 0
         names = task_names(conn, rows)
     if as_json:
         print_json([patch_json(row, names[row.task_id]) for row in rows])

@@ -15,6 +15,7 @@ from maingate.cli.output import (
     safe,
     table,
 )
+from maingate.wording import first_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -176,12 +177,13 @@ def print_facts(out: "Console", facts: Mapping[str, str], *, indent: int = 2) ->
 
 def _facts(shown: Mapping[str, Any]) -> dict[str, str]:
     scope = shown["scope"]
+    rest = "; --json lists them all"
     lines = f"+{scope['insertions']} -{scope['deletions']}"
     return {
         "run": shown["run_id"],
         "change": f"{count(scope['files'], 'file')}, {lines}, {count(scope['hunks'], 'hunk')}",
-        "paths": "\n".join(safe(path) for path in shown["paths"]),
-        "repaired": "\n".join(safe(repair) for repair in shown["repairs"]),
+        "paths": "\n".join(first_lines([safe(path) for path in shown["paths"]], rest=rest)),
+        "repaired": "\n".join(first_lines([safe(one) for one in shown["repairs"]], rest=rest)),
         "applied": safe(shown["method"] or ""),
         "base": shown["base_commit"],
         "commit": shown["commit"] or "",

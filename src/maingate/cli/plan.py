@@ -1,5 +1,6 @@
 """``maingate plan``: check a plan, show the format's JSON Schema, and make plans from other tools' files."""
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from maingate.cli.output import count, print_json, safe
 from maingate.cli.plan_import import app as import_app
 from maingate.errors import ProblemsError
+from maingate.wording import first_lines, listed
 
 if TYPE_CHECKING:
     from maingate.plan.loader import LoadedPlan
@@ -18,6 +20,9 @@ app.add_typer(import_app, name="import")
 
 _SHOWN = 10
 """How many pairs of tasks are listed that will not work side by side."""
+
+_NAMES = 5
+"""How many needs or gates are named on a line."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -106,12 +111,14 @@ def _lines(loaded: "LoadedPlan") -> list[str]:
     ]
     if loaded.root is None:
         lines.append("  no repository is around the plan or here: name it with `repo`, or go there to run it")
+    streams: list[str] = []
     for number, (name, workstream) in enumerate(_in_order(loaded), start=1):
-        needs = f", after {', '.join(workstream.needs)}" if workstream.needs else ""
-        gates = ", ".join(plan.landing_gates(name)) or "none"
-        lines.append(
+        needs = f", after {listed(workstream.needs, _NAMES)}" if workstream.needs else ""
+        gates = listed(plan.landing_gates(name), _NAMES) or "none"
+        streams.append(
             f"  {number}. {name}: {count(len(workstream.tasks), 'task')}{needs}; gates to land: {gates}"
         )
+    lines += first_lines(streams, rest=" workstreams; --json lists them all")
     return [*lines, *(f"  {note}" for note in _notes(plan)), *_serial(plan)]
 
 
@@ -132,9 +139,9 @@ def _serial(plan: "Plan") -> list[str]:
     pairs = overlapping(plan)
     if not pairs:
         return []
-    shown = [f"    {'/'.join(one)} and {'/'.join(other)}" for one, other in pairs[:_SHOWN]]
-    if len(pairs) > _SHOWN:
-        shown.append(f"    and {len(pairs) - _SHOWN} more")
+    first = (f"    {'/'.join(one)} and {'/'.join(other)}" for one, other in islice(pairs, _SHOWN))
+    more = len(pairs) - _SHOWN
+    shown = [*first, *([f"    and {more} more"] if more > 0 else [])]
     return [
         "  not side by side, as their tools may write the same paths (`scope`, `overlap: allow`):",
         *shown,

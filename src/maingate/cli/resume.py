@@ -7,6 +7,7 @@ import typer
 from maingate.cli.run import AsJson, Wait, Workers, finish, go_on
 from maingate.errors import UsageError
 from maingate.ids import RunId
+from maingate.wording import listed
 
 if TYPE_CHECKING:
     from maingate.bootstrap import Maingate
@@ -58,6 +59,6 @@ def _interrupted(maingate: "Maingate") -> RunId:
         maingate.clear_up()
         raise UsageError("no run was interrupted; `maingate runs` lists them all")
     if len(found) > 1:
-        listed = ", ".join(f"{row.id} ({row.name})" for row in found)
-        raise UsageError(f"{len(found)} runs were interrupted; say which one: {listed}")
+        names = listed([f"{row.id} ({row.name})" for row in found], 5)
+        raise UsageError(f"{len(found)} runs were interrupted; say which one: {names}")
     return RunId(found[0].id)

@@ -17,14 +17,23 @@ from maingate.cli.progress_view import watcher
 from maingate.cli.standard_streams import reader_may_leave
 from maingate.errors import InterruptedRunError, TargetBusyError, UsageError
 from maingate.ids import RunId
+from maingate.wording import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from maingate.bootstrap import Maingate
     from maingate.plan.loader import LoadedPlan
 
 
 POLL_SECONDS: Final = 0.5
 """How often it is looked whether a target that is held has become free."""
+
+PREVIEWED: Final = 100
+"""Lines of what a run would do; a plan of thousands of tasks is counted, not listed."""
+
+GATES: Final = 5
+"""Gates that are named on a line."""
 
 _MOST_WORKERS: Final = 1024
 """As in the settings, which are not loaded before they are needed."""
@@ -285,6 +294,15 @@ def _preview_workstream(loaded: "LoadedPlan", name: str) -> dict[str, Any]:
     }
 
 
+def _preview_rows(streams: "Sequence[dict[str, Any]]") -> "Iterator[tuple[str, str, str, str]]":
+    for position, stream in enumerate(streams, start=1):
+        after = f"   after {listed(stream['needs'])}" if stream["needs"] else ""
+        yield f"{position}.", safe(stream["name"]), after, ""
+        for task in stream["tasks"]:
+            yield "", f"  {safe(task['name'])}", safe(task["from"]), listed(task["gates"], GATES) or "-"
+        yield "", "  the merged result", "", listed(stream["gates"], GATES) or "-"
+
+
 def _print_preview(shown: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(shown)
@@ -295,12 +313,11 @@ def _print_preview(shown: dict[str, Any], *, as_json: bool) -> None:
     out.print(f"{safe(shown['name'])}: would land on {safe(branch)} at {at}, in this order:")
     out.print()
     grid = table("", "task", "from", "gates", wide="gates")
-    for position, stream in enumerate(shown["workstreams"], start=1):
-        after = f"   after {', '.join(stream['needs'])}" if stream["needs"] else ""
-        grid.add_row(f"{position}.", safe(stream["name"]), after, "")
-        for task in stream["tasks"]:
-            grid.add_row("", f"  {safe(task['name'])}", safe(task["from"]), ", ".join(task["gates"]) or "-")
-        grid.add_row("", "  the merged result", "", ", ".join(stream["gates"]) or "-")
+    rows = list(_preview_rows(shown["workstreams"]))
+    for row in rows[:PREVIEWED]:
+        grid.add_row(*row)
     print_table(out, grid)
+    if len(rows) > PREVIEWED:
+        out.print(f"… {len(rows) - PREVIEWED} more lines; --json lists everything", style="dim")
     out.print()
     out.print("Nothing was created. Run it without --dry-run to start.")

@@ -81,7 +81,7 @@ def runs(
     with maingate, maingate.database.read() as conn:
         rows = ledger.recent(conn, limit=limit)
         is_cut = len(rows) == limit and not as_json
-        more = len(ledger.recent(conn, limit=EVERY)) - limit if is_cut else 0
+        more = ledger.count(conn) - limit if is_cut else 0
     if as_json or not rows:
         print_no_runs(as_json=as_json) if not rows else print_json([_run_json(row) for row in rows])
         return

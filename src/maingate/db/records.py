@@ -34,6 +34,7 @@ class Records(Generic[R]):
             if (encode := encoder_of(column.type))
         ]
         self._select = f'SELECT {quoted(self.names)} FROM "{table.name}"'
+        self._count = f'SELECT count(*) FROM "{table.name}"'
         self._insert = insertion(table.name, self.names)
         self._insert_new = insertion(table.name, self.names, or_ignore=True)
 
@@ -46,6 +47,11 @@ class Records(Generic[R]):
             values: The stored form of the values.
         """
         return [self._row(found) for found in rows_of(connection, f"{self._select} {rest}", values)]
+
+    def count(self, connection: Connection, rest: str = "", values: Sequence[Any] = ()) -> int:
+        """Count rows without reading them; ``rest`` is what follows the table's name."""
+        found = row_of(connection, f"{self._count} {rest}", values)
+        return 0 if found is None else int(found[0])
 
     def select_in(self, connection: Connection, column: str, values: Iterable[Any]) -> list[R]:
         """Read the rows whose column has one of the values."""

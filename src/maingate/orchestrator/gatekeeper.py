@@ -32,6 +32,7 @@ from maingate.plan.model import GateDefinition
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.gate_runner import GateOutcome
 from maingate.uet.verdict_keys import VerdictKeys
+from maingate.wording import listed
 from maingate.workers.pool_manager import PoolManager, WorkerLost
 from maingate.workers.protocol import GateJob
 
@@ -475,7 +476,7 @@ def _abandoned(row: GateRow) -> Step:
 
 def _blame(subject: Subject, failed: Sequence[Answer]) -> Reason:
     first = failed[0]
-    names = ", ".join(answer.gate for answer in failed)
+    names = listed([answer.gate for answer in failed])
     return Reason(
         code=first.code,
         message=f"{subject.label} does not pass {names}: {first.message}",

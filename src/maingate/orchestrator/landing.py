@@ -16,6 +16,7 @@ from maingate.plan.model import Landing
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.merging import MergeConflict, RebaseConflict, merge_commits, rebase
 from maingate.uet.repository import Repository, Signature
+from maingate.wording import listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +146,6 @@ def _conflict(consist: Consist, paths: Sequence[bytes], onto: Tip) -> Reason:
     names = [path.decode(errors="backslashreplace") for path in paths]
     return Reason(
         code=ReasonCode.CONFLICT,
-        message=f"{consist.name} conflicts with what is on the target by now, in {', '.join(names[:5])}"
-        + (f" and {len(names) - 5} more" if len(names) > 5 else ""),  # noqa: PLR2004 - as many as fit a line
+        message=f"{consist.name} conflicts with what is on the target by now, in {listed(names, 5)}",
         detail={"paths": names, "onto": onto.commit},
     )

@@ -21,6 +21,7 @@ from maingate.state.run import RunState
 from maingate.uet.gate_runner import GateSpec, run_gate
 from maingate.uet.private_git import own_directory
 from maingate.uet.process_tree import adopt_orphans
+from maingate.wording import listed
 
 TIMEOUT: Final = 30.0
 """Seconds that a command may take."""
@@ -156,8 +157,8 @@ def trouble(conn: Connection, run_id: str) -> Message | None:
     streams = workstreams.get_many(conn, [row.workstream_id for row in refused])
     names = [f"{streams[row.workstream_id].name}/{owners[row.task_id].name}" for row in refused]
     said = [f"run {run.name} {run.state}"]
-    said += [f"in quarantine: {_few(names)}"] if names else []
-    said += [f"tools left alone because they fail: {_few(opened)}"] if opened else []
+    said += [f"in quarantine: {listed(names, _SHOWN)}"] if names else []
+    said += [f"tools left alone because they fail: {listed(opened, _SHOWN)}"] if opened else []
     return Message(event="run_ended", run_id=run_id, state=str(run.state), message="; ".join(said))
 
 
@@ -168,8 +169,3 @@ def _opened(conn: Connection, run: runs.RunRow) -> list[str]:
     by_itself = {event.entity_id for event in moved if event.trigger in _OPENED}
     tools = Plan.from_json(run.plan).tools
     return sorted(known[each] for each in by_itself if each in known and known[each] in tools)
-
-
-def _few(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

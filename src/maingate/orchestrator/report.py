@@ -166,7 +166,8 @@ def _approvals_missing(
     """Count the people who have still to approve patches, given each one's workstream and task."""
     plan = Plan.from_json(run.plan)
     wanted = {patch: max(reviewers, reviewers_of(plan, *names)) for patch, names in unapproved.items()}
-    return {patch: max(1, count - approvals.count(conn, patch)) for patch, count in wanted.items()}
+    given = approvals.counts(conn, wanted)
+    return {patch: max(1, count - given[patch]) for patch, count in wanted.items()}
 
 
 def _cost(conn: Connection, run: RunRow) -> Json | None:

@@ -475,8 +475,8 @@ class RunOrchestrator:
     def _approvals(self, patch_ids: Sequence[PatchId]) -> Mapping[PatchId, int]:
         """Count who has approved patches, of those that anybody has."""
         with self._around.database.read() as conn:
-            counts = {patch_id: approvals.count(conn, patch_id) for patch_id in patch_ids}
-        return {patch_id: count for patch_id, count in counts.items() if count}
+            counts = approvals.counts(conn, patch_ids)
+        return {patch_id: counts[patch_id] for patch_id in patch_ids if counts[patch_id]}
 
     def _requests(self) -> Sequence[Request]:
         """Read what is asked of the run and was not heard yet."""

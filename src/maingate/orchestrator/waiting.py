@@ -4,6 +4,7 @@ Every entity of a run that has not ended has an answer. What works has one too (
 told apart from what merely waits. The answers are put so that "it waits for …" and "until …" read well.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,9 +30,7 @@ from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
-
-SOME: Final = 3
-"""How many names are listed before the rest is counted."""
+from maingate.wording import listed
 
 FREE_WORKER: Final = "a free worker"
 AHEAD: Final = "patches ahead in the lane"
@@ -287,18 +286,44 @@ class _Scene:
         if breaker is not None and breaker.state is not BreakerState.CLOSED:
             what = f"the tool {tool}, which is left alone: its breaker is {breaker.state}"
             return _waits(task, what, "a task that tries it out ends well", kind=f"the tool {tool}")
-        lane = self._lanes[task.workstream_id]
-        before = lane[: lane.index(task)]
-        others = [one for one in self._rows.tasks if one.state is TaskState.RUNNING and one not in lane]
-        for other in (*reversed(before), *others):
-            if (
-                other.kind == TaskKind.TOOL
-                and not has_ended(other)
-                and self._scopes.keep_apart(self._named(other), self._named(task))
-            ):
+        apart = self._scopes.apart_from(self._named(task))
+        if not apart & self._open_tools:
+            return None
+        for other in self._may_be_in_the_way(task):
+            if apart & self._scopes.bits[self._named(other)]:
                 what = f"{self._label(other)} ({other.state}), which may write the same paths"
                 return _waits(task, what, "it ends", kind="tasks that may write the same paths")
         return None
+
+    def _may_be_in_the_way(self, task: TaskRow) -> Iterator[TaskRow]:
+        """Yield the open tools before it in its lane, the nearest first, then those that run elsewhere."""
+        lane = self._open_lanes[task.workstream_id]
+        yield from reversed(lane[: bisect_left(lane, self._place[task.id], key=self._place_of)])
+        for other in self._running_tools:
+            if other.workstream_id != task.workstream_id:
+                yield other
+
+    def _place_of(self, task: TaskRow) -> int:
+        return self._place[task.id]
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        """The place of each task in its lane."""
+        return {task.id: place for lane in self._lanes.values() for place, task in enumerate(lane)}
+
+    @cached_property
+    def _open_lanes(self) -> dict[str, list[TaskRow]]:
+        return {owner: [task for task in lane if _is_open_tool(task)] for owner, lane in self._lanes.items()}
+
+    @cached_property
+    def _running_tools(self) -> list[TaskRow]:
+        return [task for task in self._rows.tasks if _is_open_tool(task) and task.state is TaskState.RUNNING]
+
+    @cached_property
+    def _open_tools(self) -> int:
+        """All tool tasks that have not ended, as a sum of their bits."""
+        tools = (task for task in self._rows.tasks if _is_open_tool(task))
+        return sum(self._scopes.bits[self._named(task)] for task in tools)
 
     @cached_property
     def _plan(self) -> Plan:
@@ -403,6 +428,10 @@ class _Scene:
         return f"{self._streams[task.workstream_id].name}/{task.name}"
 
 
+def _is_open_tool(task: TaskRow) -> bool:
+    return task.kind == TaskKind.TOOL and not has_ended(task)
+
+
 def _front_of(lane: Sequence[TaskRow]) -> tuple[int, TaskRow | None]:
     """Give the first task of a lane that has not ended, and its place from 1."""
     return next(((place, task) for place, task in enumerate(lane, start=1) if not has_ended(task)), (0, None))
@@ -413,7 +442,7 @@ def _waits(row: EntityRow, what: str, until: str, *, is_moving: bool = False, ki
 
 
 def _gated(row: EntityRow, gates: Sequence[GateRow], what: str) -> Waiting:
-    names = _some(list(dict.fromkeys(gate.name for gate in gates)))
+    names = listed(list(dict.fromkeys(gate.name for gate in gates)))
     since = min(gate.changed_at for gate in gates).astimezone(UTC)
     until = "they have passed or failed" if len(gates) > 1 else "it has passed or failed"
     return _waits(row, f"{what} {names}, running since {since:%H:%M:%S} UTC", until, is_moving=True)
@@ -429,9 +458,4 @@ def _retrying(task: TaskRow) -> Waiting:
 
 
 def _states(rows: Sequence[WorkstreamRow | TaskRow]) -> str:
-    return _some([f"{row.name} ({row.state})" for row in rows])
-
-
-def _some(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:SOME])
-    return f"{listed} and {len(names) - SOME} more" if len(names) > SOME else listed
+    return listed([f"{row.name} ({row.state})" for row in rows])

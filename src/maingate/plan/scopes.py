@@ -5,9 +5,8 @@ is hard (brackets, negations) the answer is that they can: two tasks that wait f
 time, two that write the same file cost a patch.
 """
 
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
 from typing import Final
 
 from maingate.plan.model import Overlap, Plan, TaskKind
@@ -16,6 +15,7 @@ Task = tuple[str, str]
 """Workstream and task."""
 
 _ANY: Final = "**"
+_WILD: Final = frozenset("*?\\")
 _STAR, _ONE = object(), object()
 _Token = object | str
 
@@ -27,38 +27,54 @@ def may_overlap(globs_a: Sequence[str], globs_b: Sequence[str]) -> bool:
         globs_a: Globs as in a `.gitignore`; one that begins with ``!`` takes away and is passed over.
         globs_b: The same.
     """
-    return any(
-        _meet(_parts(one), _parts(other))
-        for one in globs_a
-        if not one.startswith("!")
-        for other in globs_b
-        if not other.startswith("!")
-    )
+    heads = _heads(tuple(globs_b))
+    return any(_heads_meet(one, other) for one in _heads(tuple(globs_a)) for other in heads)
 
 
-def overlapping(plan: Plan) -> list[tuple[Task, Task]]:
+class Overlaps:
+    """The pairs of tasks that will not run side by side: counted at once, made as they are asked for.
+
+    Args:
+        tasks: All tasks, in the order of the plan.
+        later: For each task, those behind it that it is kept apart from, as a sum of bits by place.
+    """
+
+    def __init__(self, tasks: Sequence[Task], later: Sequence[int]) -> None:
+        self._tasks, self._later = tasks, later
+
+    def __len__(self) -> int:
+        return sum(bits.bit_count() for bits in self._later)
+
+    def __iter__(self) -> Iterator[tuple[Task, Task]]:
+        for task, bits in zip(self._tasks, self._later, strict=True):
+            left = bits
+            while left:
+                lowest = left & -left
+                yield task, self._tasks[lowest.bit_length() - 1]
+                left ^= lowest
+
+
+def overlapping(plan: Plan) -> Overlaps:
     """Return the pairs of tool tasks that will not run side by side because they may write the same paths.
 
     A pair is passed over when one needs the other anyway, directly or by way of others, and when the plan
     lets the scopes of both overlap. Each pair is in the order of the plan.
     """
-    tasks = [
-        (name, task)
-        for name, workstream in plan.workstreams.items()
-        for task in workstream.task_order()
-        if workstream.tasks[task].kind is TaskKind.TOOL
-    ]
-    before = _before(plan, {task: 1 << place for place, task in enumerate(tasks)})
     scopes = Scopes(plan)
-    return [
-        (one, other)
-        for (at, one), (place, other) in combinations(enumerate(tasks), 2)
-        if not before[other] >> at & 1 and not before[one] >> place & 1 and scopes.keep_apart(one, other)
-    ]
+    before = _before(plan, scopes.bits)
+    after = _turned(scopes.tasks, before)
+    later = []
+    for place, task in enumerate(scopes.tasks):
+        apart = scopes.apart_from(task) & ~before[task] & ~after[task]
+        later.append(apart >> (place + 1) << (place + 1))
+    return Overlaps(scopes.tasks, later)
 
 
 class Scopes:
-    """What the tasks of a plan may write, to be asked again and again.
+    """What the tool tasks of a plan may write, to be asked again and again.
+
+    Globs are held against each other once each, not task by task: a plan may have thousands of tasks, and
+    nearly as many pairs as their square.
 
     Args:
         plan: The plan.
@@ -66,18 +82,102 @@ class Scopes:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._limits: dict[Task, list[tuple[str, ...]]] = {}
+        self.tasks = [
+            (name, task)
+            for name, workstream in plan.workstreams.items()
+            for task in workstream.task_order()
+            if workstream.tasks[task].kind is TaskKind.TOOL
+        ]
+        """All tool tasks, in the order of the plan."""
+        self.bits = {task: 1 << place for place, task in enumerate(self.tasks)}
+        """The bit that stands for each."""
 
     def keep_apart(self, one: Task, other: Task) -> bool:
         """Tell whether two tasks may write the same paths, and the plan does not let them side by side."""
-        if is_overlap_allowed(self._plan, one[0]) and is_overlap_allowed(self._plan, other[0]):
-            return False
-        return all(_may_overlap(a, b) for a in self._of(one) for b in self._of(other))
+        return bool(self.apart_from(one) & self.bits[other])
 
-    def _of(self, task: Task) -> list[tuple[str, ...]]:
-        if task not in self._limits:
-            self._limits[task] = _limits(self._plan, *task)
-        return self._limits[task]
+    def apart_from(self, task: Task) -> int:
+        """Return all tasks that one is kept apart from, as a sum of their bits; itself may be among them."""
+        return self._apart[task]
+
+    @cached_property
+    def _apart(self) -> dict[Task, int]:
+        meeting = _meeting([_limits(self._plan, *task) for task in self.tasks])
+        free = _all(bit for task, bit in self.bits.items() if is_overlap_allowed(self._plan, task[0]))
+        pairs = zip(self.bits.items(), meeting, strict=True)
+        return {task: met & ~free if bit & free else met for (task, bit), met in pairs}
+
+
+def _turned(tasks: Sequence[Task], before: dict[Task, int]) -> dict[Task, int]:
+    """Return for each task those that begin when it has ended, as a sum of their bits."""
+    if not any(before.values()):
+        return before
+    rows = (f"{before[task]:0{len(tasks)}b}"[::-1] for task in tasks)
+    return {
+        task: int("".join(column)[::-1], 2)
+        for task, column in zip(tasks, zip(*rows, strict=True), strict=True)
+    }
+
+
+def _meeting(limits: Sequence[list[tuple[str, ...]]]) -> list[int]:
+    """Return for each task those that may write a path that it may write, as a sum of bits by place.
+
+    Args:
+        limits: For each task its lists of globs. Each of its lists has to meet each of the other's.
+    """
+    most = max(map(len, limits), default=0)
+    tries = [_trie_of([lists[n : n + 1] for lists in limits]) for n in range(most)]
+    lacking = [_all(1 << place for place, lists in enumerate(limits) if len(lists) <= n) for n in range(most)]
+    distinct = {globs for lists in limits for globs in lists}
+    heads = {head for globs in distinct for head in _heads(globs)}
+    found = dict.fromkeys(distinct, -1)
+    for trie, others in zip(tries, lacking, strict=True):
+        met = {head: trie.met_by(head) for head in heads}
+        for globs in distinct:
+            found[globs] &= others | _all(met[head] for head in _heads(globs))
+    return [_common(found[globs] for globs in lists) for lists in limits]
+
+
+def _trie_of(column: Sequence[Sequence[tuple[str, ...]]]) -> "_Trie":
+    trie = _Trie()
+    for place, lists in enumerate(column):
+        for globs in lists:
+            for head in _heads(globs):
+                trie.add(head, 1 << place)
+    return trie
+
+
+class _Trie:
+    """Globs by the folders that they ask for, with the tasks they belong to as a sum of bits.
+
+    Folders without wildcards are found at once, so that thousands of tasks that keep to their own are not
+    held against each other.
+    """
+
+    def __init__(self) -> None:
+        self._here = self._below = 0
+        self._plain: dict[str, _Trie] = {}
+        self._wild: dict[str, _Trie] = {}
+
+    def add(self, head: Sequence[str], owner: int) -> None:
+        """Add a glob."""
+        self._below |= owner
+        if not head:
+            self._here |= owner
+            return
+        children = self._wild if _is_wild(head[0]) else self._plain
+        children.setdefault(head[0], _Trie()).add(head[1:], owner)
+
+    def met_by(self, head: Sequence[str]) -> int:
+        """Return whose globs can match a path that another can match."""
+        if not head:
+            return self._below
+        name, rest = head[0], head[1:]
+        found = self._here
+        if not _is_wild(name):
+            found |= self._plain[name].met_by(rest) if name in self._plain else 0
+        others = self._wild if not _is_wild(name) else {**self._plain, **self._wild}
+        return found | _all(trie.met_by(rest) for other, trie in others.items() if _names_meet(name, other))
 
 
 def is_overlap_allowed(plan: Plan, workstream: str) -> bool:
@@ -106,16 +206,18 @@ def _before(plan: Plan, bits: dict[Task, int]) -> dict[Task, int]:
     return found
 
 
+def _common(sets: Iterable[int]) -> int:
+    together = -1
+    for one in sets:
+        together &= one
+    return together
+
+
 def _all(sets: Iterable[int]) -> int:
     together = 0
     for one in sets:
         together |= one
     return together
-
-
-@lru_cache(maxsize=65536)
-def _may_overlap(globs_a: tuple[str, ...], globs_b: tuple[str, ...]) -> bool:
-    return may_overlap(globs_a, globs_b)
 
 
 @lru_cache(maxsize=65536)
@@ -135,41 +237,32 @@ def _parts(glob: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=65536)
-def _meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Tell whether a path matches both; ``**`` stands for any number of folders."""
-    reached = {(0, 0)}
-    waiting = [(0, 0)]
-    while waiting:
-        here = waiting.pop()
-        if here == (len(one), len(other)):
-            return True
-        for place in _steps(one, other, *here):
-            if place not in reached:
-                reached.add(place)
-                waiting.append(place)
-    return False
+def _heads(globs: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return what each glob asks for before its first ``**``; those that take away are passed over."""
+    parts = (_parts(glob) for glob in globs if not glob.startswith("!"))
+    return tuple(each[: each.index(_ANY)] for each in parts)
 
 
-def _steps(one: tuple[str, ...], other: tuple[str, ...], i: int, j: int) -> list[tuple[int, int]]:
-    steps: list[tuple[int, int]] = []
-    at_one = one[i] if i < len(one) else None
-    at_other = other[j] if j < len(other) else None
-    if at_one == _ANY:
-        steps.append((i + 1, j))
-        if at_other is not None:
-            steps.append((i, j + 1))
-    if at_other == _ANY:
-        steps.append((i, j + 1))
-        if at_one is not None:
-            steps.append((i + 1, j))
-    if at_one is not None and at_other is not None and _names_meet(at_one, at_other):
-        steps.append((i + 1, j + 1))
-    return steps
+def _heads_meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Return whether a path matches both globs.
+
+    Behind the first ``**`` of either anything goes: it takes the other's folders, and more may come below
+    both.
+    """
+    return all(_names_meet(a, b) for a, b in zip(one, other, strict=False))
+
+
+def _is_wild(name: str) -> bool:
+    return not _WILD.isdisjoint(name)
 
 
 @lru_cache(maxsize=65536)
 def _names_meet(one: str, other: str) -> bool:
     """Tell whether a single name matches both globs."""
+    if one == other:
+        return True
+    if _differ(one, other) or _differ(one[::-1], other[::-1]):
+        return False
     a, b = _tokens(one), _tokens(other)
     reachable = {(0, 0)}
     waiting = [(0, 0)]
@@ -190,6 +283,16 @@ def _names_meet(one: str, other: str) -> bool:
             if step not in reachable:
                 reachable.add(step)
                 waiting.append(step)
+    return False
+
+
+def _differ(one: str, other: str) -> bool:
+    """Return whether two globs begin with different letters, before any wildcard."""
+    for a, b in zip(one, other, strict=False):
+        if a in _WILD or b in _WILD:
+            return False
+        if a != b:
+            return True
     return False
 
 

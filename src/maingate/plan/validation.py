@@ -27,6 +27,7 @@ from maingate.plan.programs import is_found, program_of
 from maingate.settings import Settings
 from maingate.settings.policy import loosenings
 from maingate.settings.problems import Finding, Location, did_you_mean
+from maingate.wording import chain, listed, short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,7 +343,7 @@ def _scope(
         )
     elif matches_nothing(task.scope, taken=taken):
         hint = "only what is forbidden, or nothing at all, matches it"
-        shown = ", ".join(repr(glob) for glob in task.scope)
+        shown = listed([repr(glob) for glob in task.scope])
         yield Finding(location=place, message=f"the scope {shown} leaves nothing to touch", hint=hint)
 
 
@@ -366,7 +367,9 @@ def _globs(globs: Sequence[str] | None, place: Location, around: Surroundings) -
             if place[-1] == "forbid" and fault == IN_GIT:
                 continue
             hint = f"write {glob.removeprefix('./')!r}" if glob.startswith("./") else fault
-            yield Finding(location=(*place, index), message=f"the glob {glob!r} can match nothing", hint=hint)
+            yield Finding(
+                location=(*place, index), message=f"the glob {short(glob)!r} can match nothing", hint=hint
+            )
 
 
 def _faulty(lists: Iterable[Sequence[str]]) -> bool:
@@ -381,12 +384,12 @@ def _unknown(wanted: Sequence[str], known: Collection[str], place: Location, kin
 
 def _unknown_name(name: str, known: Collection[str], place: Location, kind: str) -> Finding:
     hint = did_you_mean(name, known) or ("" if known else f"the plan has no {kind}s")
-    return Finding(location=place, message=f"there is no {kind} {name!r}", hint=hint)
+    return Finding(location=place, message=f"there is no {kind} {short(name)!r}", hint=hint)
 
 
 def _circles(needs: Mapping[str, Sequence[str]], place: Location, kind: str) -> Iterator[Finding]:
     for circle in circles(needs):
-        message = f"{kind} need each other in a circle: {' → '.join(circle)}"
+        message = f"{kind} need each other in a circle: {chain(circle)}"
         if len(circle) == 2:  # noqa: PLR2004 - a → a
             message = f"{circle[0]!r} needs itself"
         yield Finding(

@@ -19,6 +19,7 @@ from maingate.plan.model import Landing
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.merging import MergeConflict, merge_trees
 from maingate.uet.repository import Repository
+from maingate.wording import listed
 
 OWN_COMMIT: Final = "Maingate-Patch"
 """The trailer by which a commit says which patch it is."""
@@ -310,10 +311,9 @@ def _trailers(undo: Undo, wording: Wording) -> list[tuple[str, str]]:
 
 def _conflict(undo: Undo, paths: Sequence[bytes], head: str) -> Reason:
     names = [path.decode(errors="backslashreplace") for path in paths]
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return Reason(
         code=ReasonCode.CONFLICT,
         message=f"{undo.label} cannot be taken back: what came after it changed the same lines, in "
-        f"{', '.join(names[:_SHOWN])}{more}; roll back what came after it first, or revert it by hand",
+        f"{listed(names, _SHOWN)}; roll back what came after it first, or revert it by hand",
         detail={"paths": names, "onto": head, "commit": undo.commit, "patches": list(undo.patches)},
     )

@@ -31,6 +31,7 @@ from maingate.recovery.reverts import LandedStream, Reverted, Wording, build, un
 from maingate.state.patch_ledger import PatchState
 from maingate.uet.checkout import checked_out_at, fast_forward_blockers, fast_forward_checkout
 from maingate.uet.repository import RefMoved, Repository
+from maingate.wording import listed
 
 ROUNDS: Final = 5
 """How often a rollback is made anew because somebody else moved the branch meanwhile."""
@@ -171,10 +172,8 @@ class RollbackManager:
             rows = workstreams.of_run(conn, run.id)
         wanted = [row for row in ledger if row.id in set(order.patches)]
         if not wanted or (not_there := [row for row in wanted if row.state is not PatchState.COMMITTED]):
-            shown = (
-                ", ".join(f"{row.id} is {row.state}" for row in not_there) if wanted else "there is nothing"
-            )
-            raise UsageError(f"only what is on the target can be rolled back: {shown}")
+            states = listed([f"{row.id} is {row.state}" for row in not_there]) if wanted else ""
+            raise UsageError(f"only what is on the target can be rolled back: {states or 'there is nothing'}")
         mine = {row.workstream_id for row in wanted}
         streams = [_stream(run, plan, row, ledger, names) for row in rows if row.id in mine]
         return run, plan, streams

@@ -30,6 +30,7 @@ from maingate.uet.git import run_git
 from maingate.uet.keep_rules import KeepRules
 from maingate.uet.redaction import Redactor
 from maingate.uet.removal import unlock
+from maingate.wording import listed
 
 WORKTREE: Final = "worktree"
 """The patch is the difference that the tool left in the tree."""
@@ -274,9 +275,7 @@ class _Taking:
 
     def _complain(self, what: str, paths: Sequence[bytes]) -> None:
         if paths:
-            shown = ", ".join(_readable(path) for path in paths[:_SHOWN])
-            more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-            self.problems.append(f"{what}: {shown}{more}")
+            self.problems.append(f"{what}: {listed([_readable(path) for path in paths], _SHOWN)}")
 
     def _git(self, *words: str, given: bytes | None = None, check: bool = True) -> bytes:
         ground = self._ground

@@ -1,5 +1,7 @@
 """Approvals: who has looked at a patch and wants it, for plans with reviewers."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -8,7 +10,7 @@ from sqlalchemy import Connection
 
 from maingate.db import tables
 from maingate.db.records import Records
-from maingate.db.statements import row_of
+from maingate.db.statements import row_of, rows_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,12 @@ def count(connection: Connection, patch_id: str) -> int:
     """Count the people who approved a patch."""
     found = row_of(connection, "SELECT count(*) FROM approvals WHERE patch_id = ?", (patch_id,))
     return 0 if found is None else int(found[0])
+
+
+def counts(connection: Connection, patch_ids: Iterable[str]) -> Counter[str]:
+    """Count the people who approved each of many patches."""
+    read = "SELECT patch_id FROM approvals WHERE patch_id"
+    return Counter(str(patch) for (patch,) in rows_in(connection, read, patch_ids))
 
 
 def of_patch(connection: Connection, patch_id: str) -> list[Approval]:

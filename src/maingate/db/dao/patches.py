@@ -127,11 +127,20 @@ def listed(
         state: Only those in this state.
         limit: How many at most.
     """
+    where, values = _where(run_id, state)
+    return ROWS.select(connection, f"{where} ORDER BY created_at DESC, id DESC LIMIT ?", (*values, limit))
+
+
+def count(connection: Connection, *, run_id: str | None = None, state: str | None = None) -> int:
+    """Count the patches that ``listed`` would read without a limit."""
+    where, values = _where(run_id, state)
+    return ROWS.count(connection, where, values)
+
+
+def _where(run_id: str | None, state: str | None) -> tuple[str, list[str]]:
     wanted = {column: value for column, value in (("run_id", run_id), ("state", state)) if value is not None}
     where = "WHERE " + " AND ".join(f"{column} = ?" for column in wanted) if wanted else ""
-    return ROWS.select(
-        connection, f"{where} ORDER BY created_at DESC, id DESC LIMIT ?", (*wanted.values(), limit)
-    )
+    return where, list(wanted.values())
 
 
 def validate(patch: HasHead, **note: Unpack[Note]) -> Step:

@@ -80,6 +80,11 @@ def recent(connection: Connection, *, limit: int = 50, before: str | None = None
     return ROWS.select(connection, f"{older} {order}", (before, limit))
 
 
+def count(connection: Connection) -> int:
+    """Count all runs."""
+    return ROWS.count(connection)
+
+
 def unfinished(connection: Connection) -> list[RunRow]:
     """Read the runs that have not ended, oldest first."""
     return ROWS.select(connection, "WHERE completed_at IS NULL ORDER BY created_at, id")

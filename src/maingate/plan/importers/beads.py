@@ -14,6 +14,7 @@ from maingate.plan.importers.json_files import Value, open_source, read_lines
 from maingate.plan.importers.todo import Item, Need, todo_list
 from maingate.plan.importers.tool_plans import ToolPlanOptions, write_tool_plan
 from maingate.plan.importers.writing import ImportedPlan
+from maingate.wording import listed
 
 BLOCKING: Final = ("blocks", "conditional-blocks", "waits-for")
 """Dependency types that make an issue wait."""
@@ -89,9 +90,9 @@ class _Export:
         if self.passed_over:
             yield f"lines that are no issues, passed over: {self.passed_over}"
         if self.not_ready:
-            yield f"{' or '.join(_NOT_READY)}, but in the plan: {', '.join(self.not_ready)}"
+            yield f"{' or '.join(_NOT_READY)}, but in the plan: {listed(self.not_ready, 10)}"
         if self.conditional:
-            shown = ", ".join(self.conditional)
+            shown = listed(self.conditional, 10)
             yield f"conditional-blocks is taken as blocks, however what it waits for ends: {shown}"
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from maingate.plan.importers.json_files import SourceFile
 from maingate.plan.order import circles
 from maingate.settings.problems import did_you_mean
+from maingate.wording import chain
 
 _COMPARED: Final = 500
 """Among more ids than these no similar one is looked for: each time that takes as long as there are ids."""
@@ -227,7 +228,7 @@ class _Lister:
             start = self._items[circle[0]]
             line = next((need.line for need in start.needs if need.on == circle[1]), start.line)
             kinds = f"{self._kind[:-1]}ies" if self._kind.endswith("y") else f"{self._kind}s"
-            message = f"{kinds} {verb} each other in a circle: {' → '.join(circle)}"
+            message = f"{kinds} {verb} each other in a circle: {chain(circle)}"
             if len(circle) == 2:  # noqa: PLR2004 - a → a
                 message = f"{self._kind} {circle[0]!r} {verb.replace('are parts', 'is a part')} itself"
                 message = message.replace("wait for", "waits for")

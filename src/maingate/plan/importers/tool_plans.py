@@ -14,6 +14,7 @@ from maingate.plan.model import Landing, Overlap, Preset
 from maingate.plan.order import circles
 from maingate.plan.writer import write_document
 from maingate.settings.problems import did_you_mean
+from maingate.wording import listed
 
 DEFAULT_TOOL: Final = "claude"
 
@@ -114,8 +115,7 @@ def _printable(text: str) -> str:
 def _notes(groups: Mapping[str, Sequence[str]], options: ToolPlanOptions) -> Iterator[str]:
     for first, *others in groups.values():
         if others:
-            joined = ", ".join(others)
-            yield f"{first} lands as one with {joined}: parts of each wait for parts of the other"
+            yield f"{first} lands as one with {listed(others, 10)}: parts of each wait for parts of the other"
     if not options.gates:
         yield "the plan has no gates, so nothing judges what the tool makes: add --gate NAME=COMMAND"
 
