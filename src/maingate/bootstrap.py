@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -62,6 +62,7 @@ from maingate.settings import Settings, load_settings
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.tools.prompts import fault_of_template
+from maingate.uet.catching_up import behind, catch_up
 from maingate.uet.gate_runner import allowed_environment
 from maingate.uet.git import require_git
 from maingate.uet.private_git import remove_abandoned
@@ -171,17 +172,7 @@ class Maingate:
 
     def examine(self, loaded: LoadedPlan) -> admission.Admission:
         """Ask everything that could refuse the plan; write nothing but what an earlier run owes."""
-        ref = self.repository.resolve_target(loaded.plan.target).ref
-        return admission.examine(self.repository, loaded, self._left_behind(ref))
-
-    def _left_behind(self, ref: str) -> admission.Landing | None:
-        """Find the newest move of a target that no process saw to its end."""
-        with self.database.read() as conn:
-            open_ones = [intent for intent in intents.pending(conn) if intent.ref == ref and intent.old]
-        if not open_ones:
-            return None
-        newest = max(open_ones, key=lambda intent: intent.created_at)
-        return admission.Landing(old=newest.old or "", new=newest.new)
+        return admission.examine(self.repository, loaded)
 
     def admit(self, loaded: LoadedPlan, *, wait: Wait | None = None, replaces: str | None = None) -> RunId:
         """Make a run of a plan and take hold of its target; all of it or nothing.
@@ -362,7 +353,7 @@ class Maingate:
         interruption = None
         with self._at_target(rollback_id, run) as around_of:
             target = Target(ref=run.target_ref, commit=self.repository.ref_value(run.target_ref) or "")
-            admission.see_to_checkout(self.repository, target, self._left_behind(run.target_ref))
+            admission.see_to_checkouts(self.repository, target)
             self.clear_up()
             order = Order(
                 id=rollback_id,
@@ -517,7 +508,7 @@ class Maingate:
             newest = runs.newest(conn) if run_id is None else runs.get(conn, run_id)
             if newest is None:
                 raise UsageError("there is no run yet; `maingate run PLAN` begins one")
-            return run_report(
+            report = run_report(
                 conn,
                 newest.id,
                 tree_of=self.repository.tree_of,
@@ -526,6 +517,8 @@ class Maingate:
                 patience=Patience.of(self.settings),
                 reviewers=self.settings.policy.reviewers or 0,
             )
+        report["target"]["behind"] = [each.as_json() for each in behind(self.repository, newest.target_ref)]
+        return report
 
     def close(self) -> None:
         """Let go of the database and the repository."""
@@ -635,6 +628,7 @@ class Maingate:
             clock=self.clock,
             fence=around.fence,
             judge=lambda gates, result: self._judged(order.id, run, gates, result, around),
+            timeout=self.settings.checkout_timeout,
         )
         try:
             return manager.roll_back(order)
@@ -804,9 +798,16 @@ class Maingate:
         if run_id is not None:
             self.repository.unlock(f"{PRIVATE_REFS}{run_id}/")
         self._settle_rollbacks()
+        self._catch_up()
         remove_abandoned()
         TransitionLog(self.paths.transitions, self.database).catch_up()
         evidence.keep_missing(self.database, self.paths.quarantine, repository=str(self.repository.git_dir))
+
+    def _catch_up(self) -> None:
+        """Bring along the checkouts that killed processes have left behind; the others stay on record."""
+        for left in behind(self.repository):
+            with suppress(TargetBusyError):  # somebody else is at it
+                catch_up(self.repository, left.ref, timeout=self.settings.checkout_timeout)
 
     def _release(self, run_id: RunId) -> None:
         lease = self._leases.pop(run_id, None)

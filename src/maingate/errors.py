@@ -145,6 +145,10 @@ class GitError(OutsideFaultError):
         super().__init__(message)
 
 
+class CheckoutError(OutsideFaultError):
+    """A checkout of the target has not followed it; `maingate checkout repair` brings it along."""
+
+
 class DatabaseError(OutsideFaultError):
     """The database could not be used."""
 

@@ -93,7 +93,7 @@ def test_json_is_one_document_and_progress_goes_to_standard_error(played: Played
     """The report has every field of the public face; the news are on the other stream."""
     report = played.report
     assert set(report) >= {"run_id", "name", "state", "target", "workstreams", "tasks", "gates", "seconds"}
-    assert set(report["target"]) == {"ref", "old", "new", "tree"}
+    assert set(report["target"]) == {"ref", "old", "new", "tree", "behind"}
     assert set(report["gates"]) == {"run", "reused", "passed", "failed", "flaky", "lost"}
     assert report["target"]["ref"] == "refs/heads/main"
     repo = GitRepo(played.stage.repository)

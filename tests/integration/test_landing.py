@@ -15,6 +15,7 @@ from maingate.db.audit import verify
 from maingate.errors import InterruptedRunError, RepositoryError, TargetBusyError
 from maingate.orchestrator.progress import SilentListener
 from maingate.plan.loader import load_plan
+from maingate.uet.landing_record import Following, Record, holding
 
 
 @pytest.fixture
@@ -54,6 +55,7 @@ def test_a_good_patch_lands_as_a_merge_of_its_own_commit(base: GitRepo) -> None:
         "old": old,
         "new": base.head("main"),
         "tree": base.tree("main"),
+        "behind": [],
     }
 
 
@@ -377,9 +379,10 @@ def test_a_checkout_that_a_killed_process_left_behind_is_brought_along(base: Git
     with Maingate.for_plan(loaded) as maingate:
         run_id = maingate.admit(loaded)
         maingate.execute(run_id)
-        with maingate.database.write() as conn:
-            conn.exec_driver_sql("UPDATE intents SET state = 'pending', completed_at = NULL")
         base.git("read-tree", "-m", "-u", "HEAD", old)
+        owed = Following(git_dir=str(base.path / ".git"), top=str(base.path))
+        with holding(maingate.repository, "refs/heads/main") as ledge:
+            ledge.write(Record(ref="refs/heads/main", old=old, new=base.head(), checkouts=(owed,)))
         assert base.git("status", "--porcelain") == "M  a.txt"
         maingate.examine(loaded)
     assert base.git("status", "--porcelain") == ""

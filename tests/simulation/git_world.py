@@ -6,7 +6,7 @@ code; only where they are kept, and libgit2's merge of one file, are simulated.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +16,10 @@ from pygit2.enums import ObjectType
 
 from maingate.errors import GitError
 from maingate.reasons import Reason, ReasonCode
+from maingate.uet.catching_up import Move as RefMove
 from maingate.uet.executor import Committed, Order, Piece, Taken, message_of
 from maingate.uet.merging import MergeConflict
+from maingate.uet.ref_landing import Obstruction
 from maingate.uet.refs import RefMoved
 from maingate.uet.repository import Repository
 from maingate.uet.targets import Target
@@ -84,8 +86,11 @@ class SimulatedRepository(Repository):
         self._world.reach("git: read a ref")
         return self.refs.get(ref)
 
-    def update_ref(self, ref: str, new: str | None, old: str | None, *, message: str) -> RefMoved | None:
+    def update_ref(
+        self, ref: str, new: str | None, old: str | None, *, message: str, keep_open: Sequence[int] = ()
+    ) -> RefMoved | None:
         """Move the target by compare-and-swap."""
+        del keep_open
         self._world.reach("git: before update-ref")
         assert ref == TARGET
         assert new is not None
@@ -230,22 +235,38 @@ class Checkout:
         self.path = Path("/checkout") if exists else None
         self.commit = repository.refs[TARGET]
         self.is_in_the_way = False
+        self._owed: tuple[str, str] | None = None
 
-    def checked_out_at(self, _repository: Repository, _target: str) -> Path | None:
-        """Say where it is."""
+    def land(
+        self,
+        repository: Repository,
+        move: RefMove,
+        *,
+        before: Callable[[], None],
+        after: Callable[[], None],
+        **_: Any,
+    ) -> RefMoved | Obstruction | tuple[()]:
+        """Move the target, and it along, unless something is in the way."""
         self._world.reach("git: look for a checkout")
-        return self.path
+        self.catch_up(repository, move.ref)
+        if self.path is not None and self.is_in_the_way and repository.ref_value(move.ref) == move.old:
+            return Obstruction(message="notes.txt would be overwritten")
+        before()
+        self._owed = (move.old, move.new)
+        moved = repository.update_ref(move.ref, move.new, move.old, message=move.message)
+        if moved is not None:
+            self._owed = None
+            return moved
+        after()
+        self.catch_up(repository, move.ref)
+        return ()
 
-    def blockers(self, _repository: Repository, _path: Path, _old: str, _new: str) -> tuple[str, ...]:
-        """Say what is in the way."""
-        self._world.reach("git: look at the checkout")
-        return ("notes.txt would be overwritten",) if self.is_in_the_way else ()
-
-    def follow(self, _repository: Repository, _path: Path, old: str, new: str) -> tuple[str, ...]:
-        """Move along with the target."""
+    def catch_up(self, repository: Repository, ref: str, **_: Any) -> tuple[()]:
+        """Move along with the target, where a landing of it says that this is owed."""
         self._world.reach("git: before the checkout")
-        if self.commit not in {old, new}:
-            return (f"it is neither at {old} nor at {new}",)
-        self.commit = new
+        owed, head = self._owed, repository.ref_value(ref)
+        if owed is not None and head is not None and repository.is_ancestor(owed[1], head):
+            self.commit = owed[1] if self.commit == owed[0] else self.commit
+        self._owed = None
         self._world.reach("git: after the checkout")
         return ()

@@ -128,7 +128,7 @@ def _landings(ended: Ended, conn: Connection) -> Iterator[str]:
     ledger = patches.of_run(conn, ended.run_id)
     for stream in workstreams.of_run(conn, ended.run_id):
         mine = [row for row in ledger if row.workstream_id == stream.id and row.state is PatchState.COMMITTED]
-        count, due = landed[f"maingate: land {stream.name}"], int(bool(mine))
+        count, due = landed[f"land {stream.name}"], int(bool(mine))
         if count != due and not (is_rewritten and count > due > 0):
             yield f"{stream.name} is {stream.state} and landed {count} times"
         yield from _seen_on(stream, files, is_completed=stream.state is WorkstreamState.COMPLETED)

@@ -268,8 +268,8 @@ class Scene:
             (tenure, {"os": system, "socket": system, "started": world.started}),
             (rescuer, {"started": world.started, "end_tree": world.end_tree}),
             (transition_log, {"_locked": _locked_without_a_stop}),
-            (bootstrap, {"socket": system}),
-            (admission, {"checked_out_at": lambda *_: None}),
+            (bootstrap, {"socket": system, "behind": lambda *_: []}),
+            (admission, {"checkouts_of": lambda *_: [], "catch_up": lambda *_: ()}),
             (
                 pool_manager,
                 {
@@ -282,11 +282,7 @@ class Scene:
             (merging, {"_merge_small": merge_small}),
             (
                 effects,
-                {
-                    "checked_out_at": checkout.checked_out_at,
-                    "fast_forward_blockers": checkout.blockers,
-                    "fast_forward_checkout": checkout.follow,
-                },
+                {"land": checkout.land, "catch_up": checkout.catch_up},
             ),
         ]
         with ExitStack() as stack:

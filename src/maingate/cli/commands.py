@@ -16,6 +16,7 @@ from maingate.cli import (
     bisect,
     breaker,
     cancel,
+    checkout,
     clean,
     demo,
     events,
@@ -70,6 +71,7 @@ ORDER: Final = (
     "breaker",
     "override",
     "machines",
+    "checkout",
     "clean",
 )
 
@@ -232,4 +234,5 @@ app.add_typer(tools.app, name="tools", rich_help_panel=UPKEEP)
 app.add_typer(breaker.app, name="breaker", rich_help_panel=UPKEEP)
 app.add_typer(override.app, name="override", rich_help_panel=UPKEEP)
 app.command("machines", rich_help_panel=UPKEEP)(machines.machines)
+app.add_typer(checkout.app, name="checkout", rich_help_panel=UPKEEP)
 app.command("clean", rich_help_panel=UPKEEP)(clean.clean)

@@ -58,6 +58,12 @@ def is_expected(error: BaseException) -> bool:
     return isinstance(error, MaingateError) and code_of_error(error) is not ExitCode.UNEXPECTED
 
 
-def code_of_run(state: str) -> ExitCode:
-    """Return the exit code for the state in which a run was left."""
-    return _OF_RUN[state]
+def code_of_run(state: str, *, is_behind: bool = False) -> ExitCode:
+    """Return the exit code for the state in which a run was left.
+
+    Args:
+        state: The state.
+        is_behind: Whether a checkout of the target has not followed it, so that something is to be done.
+    """
+    code = _OF_RUN[state]
+    return ExitCode.OUTSIDE_FAULT if is_behind and code is not ExitCode.INTERRUPTED else code

@@ -54,6 +54,8 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
     """
     out.print(_headline(report))
     out.print(_target_line(report))
+    for each in report["target"].get("behind", ()):
+        out.print(f"  {safe(each['reason'])}", style="yellow", soft_wrap=True)
     if _is_abandoned(report):
         why = OVERSPENT if _is_overspent(report) else ABANDONED
         out.print(f"  {why.format(report['run_id'])}", style="yellow", soft_wrap=True)

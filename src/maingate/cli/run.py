@@ -151,7 +151,7 @@ def finish(outcome: "Outcome", *, as_json: bool) -> NoReturn:
         _print_report(outcome.report, as_json=as_json)
     if outcome.interruption is not None:
         raise outcome.interruption
-    raise typer.Exit(code_of_run(outcome.report["state"]))
+    raise typer.Exit(code_of_run(outcome.report["state"], is_behind=bool(outcome.report["target"]["behind"])))
 
 
 def operator_name() -> str:
@@ -261,7 +261,7 @@ def preview(loaded: "LoadedPlan") -> dict[str, Any]:
 
     plan = loaded.plan
     with Repository.open(repository_of(loaded)) as repository:
-        target = examine(repository, loaded).target
+        target = examine(repository, loaded, is_trial=True).target
     return {
         "name": plan.name,
         "repository": os.fspath(repository.root),

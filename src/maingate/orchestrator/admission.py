@@ -10,19 +10,12 @@ from maingate.db.dao import runs, tasks, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
-from maingate.errors import RepositoryError
+from maingate.errors import CheckoutError, RepositoryError
 from maingate.ids import RunId, TaskId, WorkstreamId, new_id, new_ids
 from maingate.plan.loader import LoadedPlan
-from maingate.uet.checkout import checked_out_at, dirt, fast_forward_checkout
+from maingate.uet.catching_up import behind, catch_up, uncommitted
+from maingate.uet.checkouts import checkouts_of, why_away
 from maingate.uet.repository import Repository, Target
-
-
-@dataclass(frozen=True, kw_only=True)
-class Landing:
-    """A move of the target, from one commit to another."""
-
-    old: str
-    new: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,42 +26,50 @@ class Admission:
     target: Target
 
 
-def examine(repository: Repository, loaded: LoadedPlan, left_behind: Landing | None = None) -> Admission:
-    """Ask everything that could refuse the plan; write nothing but what an earlier run owes.
+def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = False) -> Admission:
+    """Ask everything that could refuse the plan; write nothing but what a checkout is owed.
 
     Args:
         repository: The plan's repository.
         loaded: The plan.
-        left_behind: A landing whose process ended before it could move the target's checkout along: that is
-            made good, or what has landed would look like a change of the person's that takes it back.
+        is_trial: Whether nothing at all is to be written.
 
     Raises:
-        RepositoryError: The target is missing, or is checked out with uncommitted changes.
+        RepositoryError: The target is missing, or is checked out with uncommitted changes, or somewhere that
+            cannot be seen.
+        CheckoutError: What an earlier landing owes to a checkout cannot be made good.
+        TargetBusyError: A living process is moving the target.
     """
     target = repository.resolve_target(loaded.plan.target)
-    see_to_checkout(repository, target, left_behind)
+    see_to_checkouts(repository, target, is_trial=is_trial)
     return Admission(loaded=loaded, target=target)
 
 
-def see_to_checkout(repository: Repository, target: Target, left_behind: Landing | None) -> None:
-    """Make sure that a checkout of the target can follow it; write nothing but what an earlier process owes.
+def see_to_checkouts(repository: Repository, target: Target, *, is_trial: bool = False) -> None:
+    """Make sure that every checkout of the target can follow it, and has followed it so far.
 
     Args:
         repository: Where the target is.
         target: The branch.
-        left_behind: A move of it whose process ended before it could move the checkout along.
+        is_trial: Whether nothing is to be written, not even what is owed to a checkout.
 
     Raises:
-        RepositoryError: The target is checked out with uncommitted changes.
+        RepositoryError: It is checked out with uncommitted changes, or somewhere that cannot be seen.
+        CheckoutError: What an earlier landing owes to a checkout cannot be made good.
+        TargetBusyError: A living process is moving the target.
     """
-    checkout = checked_out_at(repository, target.ref)
-    if checkout is not None and left_behind is not None and left_behind.new == target.commit:
-        fast_forward_checkout(repository, checkout, left_behind.old, left_behind.new)
-    if checkout is not None and (what := dirt(checkout)):
-        raise RepositoryError(
-            f"{target.ref} is checked out in {checkout} with uncommitted changes ({'; '.join(what)}); "
-            "commit or stash them first, or let the plan land on another branch"
-        )
+    left = behind(repository, target.ref) if is_trial else catch_up(repository, target.ref)
+    if left:
+        raise CheckoutError(str(left[0]))
+    for checkout in checkouts_of(repository, target.ref):
+        if not checkout.is_there:
+            raise RepositoryError(why_away(checkout, target.ref))
+        if what := uncommitted(repository, target.ref, checkout):
+            raise RepositoryError(
+                f"{target.ref} is checked out in {checkout.top} with uncommitted changes "
+                f"({'; '.join(what)}); "
+                "commit or stash them first, or let the plan land on another branch"
+            )
 
 
 def create(conn: Connection, repository: Repository, admission: Admission, *, at: datetime) -> RunId:

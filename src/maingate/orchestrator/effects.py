@@ -33,10 +33,11 @@ from maingate.plan.model import TaskKind
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import oscillation
 from maingate.settings import Settings
-from maingate.uet.checkout import checked_out_at, fast_forward_blockers, fast_forward_checkout
+from maingate.uet.catching_up import Move, catch_up
 from maingate.uet.executor import Committed, Executor, Order, Origin, Piece, Taken, summary_of
 from maingate.uet.intake import Intake
 from maingate.uet.policy import Policy
+from maingate.uet.ref_landing import Obstruction, land
 from maingate.uet.repository import RefMoved, Repository
 
 Params = ParamSpec("Params")
@@ -81,6 +82,7 @@ class Effects:
         self._commands, self._tools, self._running, self._fence = commands, tools, running, fence
         self._gatekeeper, self._database, self._clock = gatekeeper, database, clock
         self._quarantine, self._warn, self._threads = quarantine_folder, warn, threads
+        self._filter_time = settings.checkout_timeout
         self._moved: dict[WorkstreamId, float] = {}
         layers = Policy().tightened(settings.policy).tightened(core.run.plan.policy)
         self._policy_of = lru_cache(maxsize=256)(
@@ -309,7 +311,7 @@ class Effects:
             raise OutsideFaultError(f"{target} is gone; make it again, then `maingate resume` goes on")
         for intent in reversed(workstream.intents):
             if self._holds(head, intent.new):
-                self._follow(workstream, intent.old, head)
+                self._follow()
                 return msg.LandingFound(workstream=workstream.id, intent=intent.id, tip=self._tip(intent.new))
         last = workstream.intents[-1] if workstream.intents else None
         if last and last.id == workstream.open_intent and last.old == head and self._has(last.new):
@@ -343,39 +345,44 @@ class Effects:
         )
 
     def _land(self, effect: msg.LandCandidate) -> msg.Event:
-        """Move the target, and a checkout of it along; refuse where the checkout could not follow."""
-        target, old, new = self._core.run.target, effect.candidate.onto.commit, effect.candidate.tip.commit
+        """Move the target, and its checkouts along; refuse where one of them could not follow."""
         workstream = self._core.workstream(effect.workstream)
-        checkout = checked_out_at(self._repository, target)
-        if checkout is not None:
-            blockers = fast_forward_blockers(self._repository, checkout, old, new)
-            if blockers and self._repository.ref_value(target) == old:
-                return msg.LandingObstructed(
-                    workstream=workstream.id,
-                    intent=effect.intent,
-                    obstacle=f"the checkout of {target} in {checkout} cannot follow: {'; '.join(blockers)}",
-                )
-        with self._database.read() as conn:
-            self._fence(conn)
-            intents.require(conn, effect.intent)
-        reach("update-ref.before")
-        moved = self._repository.update_ref(target, new, old, message=f"maingate: land {workstream.name}")
-        reach("update-ref.after")
-        if isinstance(moved, RefMoved):
+        move = Move(
+            ref=self._core.run.target,
+            old=effect.candidate.onto.commit,
+            new=effect.candidate.tip.commit,
+            what=workstream.name,
+            message=f"land {workstream.name}",
+        )
+        came = land(
+            self._repository,
+            move,
+            before=lambda: self._last_look(effect.intent),
+            after=lambda: reach("update-ref.after"),
+            timeout=self._filter_time,
+        )
+        if isinstance(came, Obstruction):
+            return msg.LandingObstructed(
+                workstream=workstream.id, intent=effect.intent, obstacle=came.message
+            )
+        if isinstance(came, RefMoved):
             return msg.TargetMoved(workstream=workstream.id, intent=effect.intent)
-        self._follow(workstream, old, new)
+        for left in came:
+            self._warn(str(left))
         reach("checkout.after")
         return msg.TargetLanded(workstream=workstream.id, candidate=effect.candidate, intent=effect.intent)
 
-    def _follow(self, workstream: WorkstreamNode, old: str, new: str) -> None:
-        """Bring a checkout of the target along with it."""
-        target = self._core.run.target
-        checkout = checked_out_at(self._repository, target)
-        if checkout is None:
-            return
-        if left := fast_forward_checkout(self._repository, checkout, old, new):
-            name = workstream.name
-            self._warn(f"{target} has landed {name}, but the checkout in {checkout} stays: {'; '.join(left)}")
+    def _last_look(self, intent: str) -> None:
+        """Make sure, at the last moment, that this process may still move the target."""
+        with self._database.read() as conn:
+            self._fence(conn)
+            intents.require(conn, intent)
+        reach("update-ref.before")
+
+    def _follow(self) -> None:
+        """Bring along checkouts of the target that an earlier process has left behind."""
+        for left in catch_up(self._repository, self._core.run.target, timeout=self._filter_time):
+            self._warn(str(left))
 
     def _holds(self, head: str, commit: str) -> bool:
         """Tell whether a commit is part of the target's history."""

@@ -9,6 +9,7 @@ target next (`settle`): the branch says whether it happened.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -21,7 +22,7 @@ from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.engine import Database
 from maingate.db.transitions import write
-from maingate.errors import OutsideFaultError, RepositoryError, UsageError
+from maingate.errors import CheckoutError, OutsideFaultError, RepositoryError, UsageError
 from maingate.events import Event, Severity
 from maingate.faultpoints import reach
 from maingate.ids import EventId, new_id
@@ -29,7 +30,8 @@ from maingate.plan.model import Landing, Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.reverts import LandedStream, Reverted, Wording, build, undos
 from maingate.state.patch_ledger import PatchState
-from maingate.uet.checkout import checked_out_at, fast_forward_blockers, fast_forward_checkout
+from maingate.uet.catching_up import FILTER_TIME, Move, catch_up
+from maingate.uet.ref_landing import Obstruction, land, obstacle
 from maingate.uet.repository import RefMoved, Repository
 from maingate.wording import listed
 
@@ -111,6 +113,7 @@ class RollbackManager:
         clock: What time commits and records are stamped with.
         fence: Raises when this process does not hold the target any more.
         judge: Runs the gates.
+        timeout: How long git and the person's filters may take for the files of a checkout.
     """
 
     def __init__(
@@ -121,9 +124,10 @@ class RollbackManager:
         clock: Clock,
         fence: Callable[[Connection], None],
         judge: Judge,
+        timeout: timedelta = FILTER_TIME,
     ) -> None:
         self._repository, self._database, self._clock = repository, database, clock
-        self._fence, self._judge = fence, judge
+        self._fence, self._judge, self._timeout = fence, judge, timeout
 
     def roll_back(self, order: Order) -> Outcome:
         """Take patches back, all of them or none.
@@ -150,6 +154,7 @@ class RollbackManager:
             if built.new == head:
                 self._book_only(order, run, streams, built)
                 return self._done(run, built, (), ())
+            self._require_no_obstacle(_move(order, run, built))
             if (said := self._judge(gates, built)) is not None:
                 return self._refuse(order, run, head, gates, said)
             notes = self._land(order, run, streams, built)
@@ -196,40 +201,46 @@ class RollbackManager:
         self, order: Order, run: RunRow, streams: Sequence[LandedStream], built: Reverted
     ) -> tuple[str, ...] | None:
         """Move the target; None when somebody else has moved it, which undoes the intent."""
-        repository, ref = self._repository, run.target_ref
-        checkout = checked_out_at(repository, ref)
-        if checkout is not None and (
-            blockers := fast_forward_blockers(repository, checkout, built.old, built.new)
-        ):
-            if repository.ref_value(ref) != built.old:
-                return None
-            raise RepositoryError(
-                f"the checkout of {ref} in {checkout} cannot follow: {'; '.join(blockers)}; "
-                "commit that or move it away first; nothing was changed"
-            )
+        repository = self._repository
+        move = _move(order, run, built)
         intent = self._intent(order, run, streams, built)
         with self._database.write() as conn:
             self._fence(conn)
             intents.record(conn, intent)
         reach("rollback.intent")
-        with self._database.read() as conn:
-            self._fence(conn)
-            intents.require(conn, intent.id)
-        reach("rollback.before-ref")
-        moved = repository.update_ref(ref, built.new, built.old, message=f"roll back {order.label}")
-        reach("rollback.after-ref")
-        if isinstance(moved, RefMoved):
+        came = land(
+            repository,
+            move,
+            before=lambda: self._last_look(intent),
+            after=lambda: reach("rollback.after-ref"),
+            timeout=self._timeout,
+        )
+        if isinstance(came, RefMoved | Obstruction):
             with self._database.write() as conn:
                 self._fence(conn)
                 intents.abandon(conn, intent.id, self._clock.now())
+            if isinstance(came, Obstruction):
+                raise _cannot_follow(came.message)
             return None
-        notes = follow(repository, intent, built.new)
         reach("rollback.after-checkout")
         with self._database.write() as conn:
             self._fence(conn)
             book(conn, intent, self._clock)
         reach("rollback.recorded")
-        return notes
+        return tuple(str(left) for left in came)
+
+    def _require_no_obstacle(self, move: Move) -> None:
+        """Refuse before the gates run what would be refused after them."""
+        said = obstacle(self._repository, move, timeout=self._timeout)
+        if said is not None and self._repository.ref_value(move.ref) == move.old:
+            raise _cannot_follow(said)
+
+    def _last_look(self, intent: Intent) -> None:
+        """Make sure, at the last moment, that this process may still move the target."""
+        with self._database.read() as conn:
+            self._fence(conn)
+            intents.require(conn, intent.id)
+        reach("rollback.before-ref")
 
     def _book_only(self, order: Order, run: RunRow, streams: Sequence[LandedStream], built: Reverted) -> None:
         """Move only the ledger: the target has none of it any more."""
@@ -283,6 +294,20 @@ class RollbackManager:
             gates=tuple(gates),
             notes=notes,
         )
+
+
+def _move(order: Order, run: RunRow, built: Reverted) -> Move:
+    return Move(
+        ref=run.target_ref,
+        old=built.old,
+        new=built.new,
+        what=f"the rollback of {order.label}",
+        message=f"roll back {order.label}",
+    )
+
+
+def _cannot_follow(said: str) -> CheckoutError:
+    return CheckoutError(f"{said}; commit that or move it away first; nothing was changed")
 
 
 def landed_stream(conn: Connection, workstream_id: str) -> LandedStream:
@@ -373,20 +398,9 @@ def settle(
     if not has_happened or head is None:
         intents.abandon(conn, intent.id, clock.now())
         return False, ()
-    notes = follow(repository, intent, head) if head == intent.new else ()
+    notes = tuple(str(left) for left in catch_up(repository, intent.ref))
     book(conn, intent, clock)
     return True, notes
-
-
-def follow(repository: Repository, intent: Intent, new: str) -> tuple[str, ...]:
-    """Bring a checkout of the target along with it; say why when it stays."""
-    checkout = checked_out_at(repository, intent.ref)
-    if checkout is None or intent.old is None:
-        return ()
-    left = fast_forward_checkout(repository, checkout, intent.old, new)
-    if not left:
-        return ()
-    return (f"{intent.ref} was rolled back, but the checkout in {checkout} stays: {'; '.join(left)}",)
 
 
 def _reason_for(intent: Intent, row: PatchRow) -> Reason:

@@ -178,6 +178,11 @@ class Settings(BaseModel):
         default=timedelta(minutes=2),
         description="How long a worker may be silent before it is reported as stuck. Defaults to `2m`.",
     )
+    checkout_timeout: Duration = Field(
+        default=timedelta(minutes=5),
+        description="How long git and your filters (LFS, for one) may take for the files of a checkout that "
+        "follows its branch; before the branch moves. Defaults to `5m`.",
+    )
     kill_grace: Duration = Field(
         default=timedelta(seconds=5),
         description="Time between asking a process tree to end and ending it. Defaults to `5s`.",

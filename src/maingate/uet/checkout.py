@@ -1,28 +1,18 @@
-"""The person's own checkouts: looked at before a run, moved along with their branch, never worked in.
-
-Here, and only here, git reads the person's configuration, because a working tree with ``core.autocrlf``,
-filters or LFS looks changed to a git that does not know of them. Hooks and fsmonitor programs stay off.
-"""
+"""Looking at a person's checkout: edits that are not committed, things in progress, files in the way."""
 
 import os
-import re
-import shutil
 import stat
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-import pygit2
-
-from maingate.errors import GitError
-from maingate.uet.git import GitResult, failure, run_git
-from maingate.uet.private_git import own_directory
+from maingate.uet.checkouts import Checkout
 from maingate.uet.repository import Repository
-from maingate.uet.targets import BRANCHES, read_head
+from maingate.uet.stage import new_stage
+from maingate.uet.trees import Entry
 
-_IN_PROGRESS: Final = {
+IN_PROGRESS: Final = {
     "MERGE_HEAD": "a merge is in progress",
     "CHERRY_PICK_HEAD": "a cherry-pick is in progress",
     "REVERT_HEAD": "a revert is in progress",
@@ -30,13 +20,8 @@ _IN_PROGRESS: Final = {
     "rebase-apply": "a rebase or `git am` is in progress",
     "BISECT_LOG": "a bisection is in progress",
 }
-_BRANCH_FILES: Final = ("rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START")
 _SHOWN: Final = 20
-_LOCK_WAIT: Final = timedelta(seconds=5)
-_LOCK_POLL: Final = timedelta(milliseconds=50)
-_REFRESH: Final = ("update-index", "-q", "--refresh")
-_HAS_CHANGES: Final = 1
-"""What `git update-index --refresh` exits with where files differ from the index."""
+_FILTER_TIME: Final = timedelta(minutes=1)
 _STATUS: Final = (
     "status",
     "--porcelain=v1",
@@ -47,122 +32,57 @@ _STATUS: Final = (
 )
 
 
-def checked_out_at(repository: Repository, ref: str) -> Path | None:
-    """Return the working tree that has a branch checked out, or is rebasing or bisecting it; None if none."""
-    for git_dir, worktree in _worktrees(repository):
-        if worktree.is_dir() and ref in _branches_of(git_dir):
-            return worktree
-    return None
+def dirt(checkout: Checkout) -> tuple[str, ...]:
+    """List what in a working tree is not committed: changes, staged or not, a merge or rebase in progress.
 
-
-def is_dirty(worktree: Path) -> bool:
-    """Has a working tree uncommitted changes, or something in progress? See ``dirt``."""
-    return bool(dirt(worktree))
-
-
-def dirt(worktree: Path) -> tuple[str, ...]:
-    """Say what in a working tree is not committed: staged or unstaged changes, a merge or rebase in progress.
-
-    Untracked files do not count. At most the first twenty changes are listed.
+    Untracked files do not count, nor does a file that is byte for byte what git would check out: where its
+    attributes contradict how it was stored, git calls it changed, and nobody can commit or stash that away.
+    At most the first twenty changes are listed.
 
     Raises:
         GitError: git cannot look at it.
     """
-    git_dir = _git_dir_of(worktree)
-    found = [said for name, said in _IN_PROGRESS.items() if (git_dir / name).exists()]
-    records = _git(worktree, *_STATUS).stdout.split(b"\0")
-    changed = [os.fsdecode(record[3:]) for record in records if record]
+    found = [said for name, said in IN_PROGRESS.items() if (checkout.git_dir / name).exists()]
+    records = [record for record in checkout.git(*_STATUS).stdout.split(b"\0") if record]
+    unstaged = [record[3:] for record in records if record[:3] == b" M "]
+    unreal = _as_checked_out(checkout, unstaged)
+    changed = [os.fsdecode(record[3:]) for record in records if record[3:] not in unreal]
     found += [f"{path} has uncommitted changes" for path in changed[:_SHOWN]]
     if len(changed) > _SHOWN:
         found.append(f"and {len(changed) - _SHOWN} more files have uncommitted changes")
     return tuple(found)
 
 
-def fast_forward_blockers(repository: Repository, worktree: Path, old: str, new: str) -> tuple[str, ...]:
-    """Say what keeps a working tree from being moved from one commit to another; nothing when it could be.
+def in_the_way(repository: Repository, top: Path, tree: str, paths: Iterable[bytes]) -> Iterator[bytes]:
+    """Give what new files would overwrite or cannot be made for: whatever is there and is not in a tree.
 
-    Tried on a copy of the index: the person's own is neither locked nor changed.
-    """
-    git_dir = _git_dir_of(worktree)
-    busy = [said for name, said in _IN_PROGRESS.items() if (git_dir / name).exists()]
-    if busy:
-        return tuple(busy)
-    index = git_dir / "index"
-    with own_directory() as directory:
-        copy = directory / "index"
-        if index.exists():
-            shutil.copyfile(index, copy)
-        env = {"GIT_INDEX_FILE": str(copy)}
-        if _is_there_already(worktree, new, env):
-            return ()
-        refreshed = _git(worktree, *_REFRESH, env=env, check=False)
-        if refreshed.code not in {0, _HAS_CHANGES}:
-            raise failure(_REFRESH, refreshed)
-        tried = _read_tree(worktree, old, new, "-n", env=env)
-    return tuple(dict.fromkeys([*_complaints(tried), *_in_the_way(repository, worktree, old, new)]))
-
-
-def fast_forward_checkout(
-    repository: Repository, worktree: Path, old: str, new: str, *, lock_wait: timedelta = _LOCK_WAIT
-) -> tuple[str, ...]:
-    """Bring a working tree and its index from one commit to another, after its branch has been moved there.
-
-    Nothing is overwritten that git or a look at the files says is not in ``old``. Doing it twice is harmless.
+    git itself would not mind what is ignored.
 
     Args:
-        repository: The repository that the working tree belongs to.
-        worktree: The top of the working tree.
-        old: The commit it was at.
-        new: The commit its branch is at now.
-        lock_wait: How long to wait for another git that holds the index.
-
-    Returns:
-        Nothing when it is done, else sentences that say why nothing was changed.
+        repository: Where the tree is.
+        top: The top of the working tree.
+        tree: What is tracked there.
+        paths: The new files.
     """
-    if _is_there_already(worktree, new):
-        return ()
-    if blockers := tuple(_in_the_way(repository, worktree, old, new)):
-        return blockers
-    give_up = time.monotonic() + lock_wait.total_seconds()
-    is_first = True
-    while True:
-        _git(worktree, *_REFRESH, check=False)
-        tried = _read_tree(worktree, old, new)
-        is_worth_another = is_first or "index.lock" in tried.stderr  # git itself may fail once
-        if tried.code == 0 or not is_worth_another or time.monotonic() > give_up:
-            return _complaints(tried)
-        is_first = False
-        time.sleep(_LOCK_POLL.total_seconds())
+    for path in sorted(paths):
+        yield from _untracked_at(repository, tree, top, path)
 
 
-def _worktrees(repository: Repository) -> Iterator[tuple[Path, Path]]:
-    """Give the git directory and the top of each working tree."""
-    if not repository.is_bare:
-        yield repository.git_dir, repository.root
-    for git_dir in sorted(repository.git_dir.glob("worktrees/*")):
-        pointer = git_dir / "gitdir"
-        if pointer.is_file():
-            yield git_dir, (git_dir / os.fsdecode(pointer.read_bytes()).strip()).parent.resolve()
+def _as_checked_out(checkout: Checkout, paths: list[bytes]) -> set[bytes]:
+    """Return those of some files that nobody has changed, although git says so."""
+    if not paths:
+        return set()
+    return new_stage(checkout, _FILTER_TIME, "look").same_as_checked_out(_entries(checkout, paths))
 
 
-def _branches_of(git_dir: Path) -> set[str | None]:
-    """Return the branches that a working tree counts as having checked out, as `git branch` sees it."""
-    found = {read_head(git_dir)}
-    for name in _BRANCH_FILES:
-        path = git_dir / name
-        if path.is_file():
-            said = os.fsdecode(path.read_bytes()).strip()
-            found.add(said if said.startswith("refs/") else BRANCHES + said)
+def _entries(checkout: Checkout, paths: list[bytes]) -> dict[bytes, Entry]:
+    wanted, found = set(paths), {}
+    for record in checkout.git("ls-files", "-s", "-z").stdout.split(b"\0"):
+        facts, _, path = record.partition(b"\t")
+        if path in wanted:
+            mode, oid, _ = facts.split(b" ")
+            found[path] = Entry(int(mode, 8), oid.decode())
     return found
-
-
-def _in_the_way(repository: Repository, worktree: Path, old: str, new: str) -> Iterator[str]:
-    """Give what a new file would overwrite; `git read-tree` would not mind if it is ignored."""
-    before, after = repository.tree_of(old), repository.tree_of(new)
-    for path, (was, now) in sorted(repository.changed_paths(before, after).items()):
-        if was is None and now is not None:
-            for there in _untracked_at(repository, before, worktree, path):
-                yield f"{os.fsdecode(there)} is not tracked and would be overwritten"
 
 
 def _untracked_at(repository: Repository, tree: str, worktree: Path, path: bytes) -> Iterator[bytes]:
@@ -193,39 +113,3 @@ def _mode_of(path: bytes) -> int | None:
         return os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
-
-
-def _is_there_already(worktree: Path, commit: str, env: dict[str, str] | None = None) -> bool:
-    """Is the index that of the commit?"""
-    options = ("diff-index", "--cached", "--quiet", "--ignore-submodules=none", commit, "--")
-    return _git(worktree, *options, env=env, check=False).code == 0
-
-
-def _read_tree(
-    worktree: Path, old: str, new: str, *options: str, env: dict[str, str] | None = None
-) -> GitResult:
-    words = ("read-tree", *options, "-m", "-u", "--no-recurse-submodules", old, new)
-    return _git(worktree, *words, env=env, check=False)
-
-
-def _complaints(result: GitResult) -> tuple[str, ...]:
-    if result.code == 0:
-        return ()
-    lines = [re.sub("^(error|fatal): ", "", line).strip() for line in result.stderr.splitlines()]
-    return tuple(line for line in lines if line) or (f"`git read-tree` exited with {result.code}",)
-
-
-def _git_dir_of(worktree: Path) -> Path:
-    """Find the git directory of a working tree.
-
-    Raises:
-        GitError: It is none.
-    """
-    found = pygit2.discover_repository(str(worktree))
-    if found is None:
-        raise GitError(f"{worktree} is not a git repository")
-    return Path(found)
-
-
-def _git(worktree: Path, *args: str, env: dict[str, str] | None = None, check: bool = True) -> GitResult:
-    return run_git(*args, cwd=worktree, env=env, check=check, persons_config=True)

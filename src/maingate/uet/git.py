@@ -13,11 +13,13 @@ system unless it needs another folder, never where the caller happens to be; one
 by its folder takes the one in that very folder, never one above, and no bare one that merely lies there.
 """
 
+import contextlib
 import functools
 import os
 import re
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -95,8 +97,12 @@ def run_git(
     check: bool = True,
     timeout: float | None = None,
     persons_config: bool = False,
+    keep_open: Sequence[int] = (),
 ) -> GitResult:
-    """Run one git command to its end.
+    """Run one git command to its end, in a process group of its own.
+
+    A Ctrl-C at a terminal, and a supervisor's signal to the group, reach Maingate alone: it decides when to
+    stop, and git is not ended in the middle of what it was asked for.
 
     Args:
         args: What comes after ``git``.
@@ -108,6 +114,7 @@ def run_git(
         check: Raise when the exit code is not 0; without it the caller judges.
         timeout: Seconds after which the command is ended; None waits for ever.
         persons_config: Read the user's and the machine's configuration too; hooks and signing stay off.
+        keep_open: Descriptors that the command inherits, and so holds for as long as it lives.
 
     Raises:
         GitError: git is missing, could not be run, took too long, or failed and ``check`` was asked for.
@@ -115,24 +122,27 @@ def run_git(
     environment = git_environment(persons_config=persons_config, extra=env)
     environment |= _place(git_dir, cwd)
     try:
-        done = subprocess.run(
-            ["git", *_options(persons_config=persons_config), *args],
+        words = ["git", *_options(persons_config=persons_config), *args]
+        with subprocess.Popen(
+            words,
             cwd=os.sep if cwd is None else cwd,
             env=environment,
-            input=input or b"",
-            capture_output=True,
-            check=False,
-            timeout=timeout,
-        )
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=keep_open,
+            start_new_session=persons_config,  # filters must not ask at a terminal: nobody would answer there
+            process_group=None if persons_config else 0,
+        ) as process:
+            result = _finished(process, input or b"", timeout)
     except FileNotFoundError as error:
         raise _cannot_start(error, cwd) from error
     except subprocess.TimeoutExpired as error:
         raise GitError(
-            f"`{_shown(args)}` did not end within {timeout} s and was ended", command=_words(args)
+            f"`{_shown(args)}` did not end within {timeout:g} s and was ended", command=_words(args)
         ) from error
     except OSError as error:
         raise GitError(f"git could not be run: {error}", command=_words(args)) from error
-    result = GitResult(code=done.returncode, stdout=done.stdout, stderr=os.fsdecode(done.stderr))
     if check and result.code != 0:
         raise failure(args, result)
     return result
@@ -144,6 +154,21 @@ def _place(git_dir: Argument | None, cwd: Argument | None) -> dict[str, str]:
         return {"GIT_DIR": os.path.abspath(os.fsdecode(git_dir))}  # noqa: PTH100 - resolves no links
     above = os.path.dirname(os.path.realpath(os.fsdecode(os.sep if cwd is None else cwd)))  # noqa: PTH120
     return {"GIT_CEILING_DIRECTORIES": above}
+
+
+def _finished(process: "subprocess.Popen[bytes]", given: bytes, timeout: float | None) -> GitResult:
+    """Wait for a command; end it, with all that it started in its group, if it takes too long."""
+    try:
+        stdout, stderr = process.communicate(given, timeout)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        raise
+    return GitResult(code=process.returncode, stdout=stdout, stderr=os.fsdecode(stderr))
 
 
 def failure(args: tuple[Argument, ...], result: GitResult) -> GitError:

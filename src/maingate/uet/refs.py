@@ -63,16 +63,21 @@ class RefStore(ObjectStore):
         found = {name: self.ref_value(name) for name in names}
         return {name: value for name, value in found.items() if value is not None}
 
-    def update_ref(self, ref: str, new: str | None, old: str | None, *, message: str) -> RefMoved | None:
+    def update_ref(
+        self, ref: str, new: str | None, old: str | None, *, message: str, keep_open: Sequence[int] = ()
+    ) -> RefMoved | None:
         """Move one ref if it is where it is expected; see ``update_refs``."""
-        return self.update_refs([RefChange(ref=ref, new=new, old=old)], message=message)
+        return self.update_refs([RefChange(ref=ref, new=new, old=old)], message=message, keep_open=keep_open)
 
-    def update_refs(self, changes: Sequence[RefChange], *, message: str) -> RefMoved | None:
+    def update_refs(
+        self, changes: Sequence[RefChange], *, message: str, keep_open: Sequence[int] = ()
+    ) -> RefMoved | None:
         """Move refs by compare-and-swap, all of them or none.
 
         Args:
             changes: What to move; a ref that is not at its ``old`` keeps everything from happening.
             message: What the reflog says, after ``maingate: ``.
+            keep_open: Descriptors that git inherits: what they lock stays locked until it has ended.
 
         Returns:
             None when it is done, else which ref was elsewhere, and where.
@@ -87,7 +92,14 @@ class RefStore(ObjectStore):
         )
         try:
             run_git(
-                "update-ref", "-m", f"maingate: {message}", "--stdin", "-z", git_dir=self.git_dir, input=text
+                "update-ref",
+                "-m",
+                f"maingate: {message}",
+                "--stdin",
+                "-z",
+                git_dir=self.git_dir,
+                input=text,
+                keep_open=keep_open,
             )
         except GitError:
             for change in changes:
