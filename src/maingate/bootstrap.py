@@ -58,7 +58,7 @@ from maingate.recovery.circuit_breaker import Guard
 from maingate.recovery.rescuer import rescue
 from maingate.recovery.reverts import Reverted
 from maingate.recovery.rollback_manager import End, Order, Outcome, RollbackManager
-from maingate.settings import Settings, load_settings
+from maingate.settings import Settings, SettingsFiles, load_settings, tree_values
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.tools.prompts import fault_of_template
@@ -127,7 +127,9 @@ class Maingate:
         database: Database,
         paths: StatePaths,
         clock: Clock,
+        files: SettingsFiles | None = None,
     ) -> None:
+        self._files = files
         self.settings, self.repository, self.database = settings, repository, database
         self.paths, self.clock = paths, clock
         self._leases: dict[RunId, Lease] = {}
@@ -147,7 +149,8 @@ class Maingate:
         """
         require_git()
         repository = Repository.open(start or Path.cwd())
-        settings = load_settings(repository.root, os.environ)
+        files = settings_files(repository)
+        settings = load_settings(None, os.environ, files=files)
         paths = _paths(repository, settings)
         url = settings.database_url or f"sqlite:///{paths.database}"
         if not create and not (settings.database_url or paths.database.exists()):
@@ -162,7 +165,12 @@ class Maingate:
             repository.close()
             raise
         return cls(
-            settings=settings, repository=repository, database=database, paths=paths, clock=SystemClock()
+            settings=settings,
+            repository=repository,
+            database=database,
+            paths=paths,
+            clock=SystemClock(),
+            files=files,
         )
 
     @classmethod
@@ -191,7 +199,7 @@ class Maingate:
 
     def _admit(self, loaded: LoadedPlan, replaces: str | None) -> RunId:
         TransitionLog(self.paths.transitions, self.database).check()
-        admitted = self.examine(loaded)
+        admitted = replace(self.examine(loaded), tree_settings=self._tree_settings())
         now = self.clock.now()
         with self.database.write() as conn, _without_collecting():
             run_id = admission.create(conn, self.repository, admitted, at=now)
@@ -307,8 +315,10 @@ class Maingate:
             self.take_hold(run_id)
         self.clear_up(run_id)
         try:
-            template = _template(self.settings)
-            around = replace(self._around(run_id, workers), template=template, budget_usd=budget_usd)
+            settings = self._settings_of(run_id, listener)
+            template = _template(settings)
+            around = self._around(run_id, workers, settings)
+            around = replace(around, template=template, budget_usd=budget_usd)
             with _without_collecting():
                 orchestrator = RunOrchestrator(
                     run_id, around, listener or SilentListener(), is_only_asked=is_only_asked
@@ -515,7 +525,7 @@ class Maingate:
                 now=self.clock.now(),
                 is_alive=self._is_at_work(conn, newest),
                 patience=Patience.of(self.settings),
-                reviewers=self.settings.policy.reviewers or 0,
+                reviewers=self._settings_of(newest.id).policy.reviewers or 0,
             )
         report["target"]["behind"] = [each.as_json() for each in behind(self.repository, newest.target_ref)]
         return report
@@ -537,21 +547,38 @@ class Maingate:
         """Close it."""
         self.close()
 
-    def _around(self, holder: RunId, workers: int | None) -> Surroundings:
+    def _tree_settings(self) -> Mapping[str, Any]:
+        return {} if self._files is None else tree_values(self._files)
+
+    def _settings_of(self, run_id: str, listener: Listener | None = None) -> Settings:
+        """Return a run's settings: the tree's as they were when it was admitted, all else as it is now."""
+        if self._files is None:
+            return self.settings
+        with self.database.read() as conn:
+            admitted = runs.get(conn, run_id).tree_settings
+        if listener is not None and admitted != self._tree_settings():
+            listener.notice(
+                f"{self._files.tree} has changed; this run goes by what it was when the run was admitted. "
+                f"What is to hold at once goes into {self._files.own} or the environment"
+            )
+        return load_settings(None, os.environ, files=self._files, tree=admitted)
+
+    def _around(self, holder: RunId, workers: int | None, settings: Settings | None = None) -> Surroundings:
         self.database.check()
         _make_state(self.paths)
+        settings = settings or self.settings
         return Surroundings(
             repository=self.repository,
             database=self.database,
-            settings=self.settings,
+            settings=settings,
             clock=self.clock,
             log=TransitionLog(self.paths.transitions, self.database),
             slots=self.paths.slots,
             locks=self.paths.locks,
             logs=self.paths.logs,
             quarantine=self.paths.quarantine,
-            environment=allowed_environment(os.environ, self.settings.env_allow),
-            workers=workers or self.settings.workers,
+            environment=allowed_environment(os.environ, settings.env_allow),
+            workers=workers or settings.workers,
             fence=partial(self._fence, holder),
         )
 
@@ -837,6 +864,11 @@ def _when_free(take: Callable[[], Taken], wait: Wait | None) -> Taken:
             if wait is None:
                 raise
             wait(error)
+
+
+def settings_files(repository: Repository) -> SettingsFiles:
+    """Return the files that a repository's settings are read from."""
+    return SettingsFiles.of(repository.git_dir, None if repository.is_bare else repository.root)
 
 
 def _paths(repository: Repository, settings: Settings) -> StatePaths:

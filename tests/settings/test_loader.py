@@ -25,7 +25,7 @@ def problems(root: Path | None, environ: dict[str, str] | None = None) -> list[s
 def test_nothing_said_gives_the_defaults(tmp_path: Path) -> None:
     """Without a file and without variables every setting has its default."""
     assert load_settings(tmp_path, {"PATH": "/bin"}) == Settings() == load_settings(None, {})
-    assert Settings().policy == PolicyLayer(forbid=("secrets/**",))
+    assert Settings().policy == PolicyLayer(forbid=("secrets/**",), allow_settings_changes=False)
 
 
 def test_the_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
@@ -149,7 +149,10 @@ def test_addresses_of_databases_are_taken(url: str) -> None:
 def test_the_cache_has_an_absolute_path(tmp_path: Path) -> None:
     """A relative path would be another folder wherever a command is called from."""
     assert "'cache' is a relative path" in problems(None, {"MAINGATE_CACHE_DIR": "cache"})[0]
-    (problem,) = problems(write(tmp_path, 'cache_dir = "a/b"\n'))
+    problem, elsewhere = problems(write(tmp_path, 'cache_dir = "a/b"\n'))
+    assert (
+        "'cache_dir' is not taken from a file that a commit can change (set MAINGATE_CACHE_DIR)" in elsewhere
+    )
     assert problem.startswith("maingate.toml:1: 'cache_dir': 'a/b' is a relative path (write an absolute")
 
 

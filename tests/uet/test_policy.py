@@ -37,6 +37,13 @@ def link(path: bytes, target: bytes) -> bytes:
     )
 
 
+def removal(path: bytes) -> bytes:
+    """Return the diff that removes a file."""
+    old, new = quote_path(b"a/" + path), quote_path(b"b/" + path)
+    head = b"diff --git %s %s\ndeleted file mode 100644\n--- %s\n+++ /dev/null\n" % (old, new, old)
+    return head + b"@@ -1 +0,0 @@\n-a\n"
+
+
 def rules(
     raw: bytes,
     policy: Policy | None = None,
@@ -367,3 +374,76 @@ def test_layers_only_tighten() -> None:
 def test_an_outer_layer_that_says_nothing_leaves_room() -> None:
     """What is forbidden by default may be allowed by the first layer that says so."""
     assert Policy().tightened(PolicyLayer()).tightened(PolicyLayer(binary=True)).binary is True
+
+
+# Maingate's own settings
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"maingate.toml",
+        b"MainGate.TOML",
+        b"maingate.toml ",
+        b"maingate.toml.",
+        b"maingate.toml::$DATA",
+        b"main\xe2\x80\x8cgate.toml",
+        b"MAINGA~1.TOM",
+        b"maingate.toml/below",
+        b"Maingate.toml/a/b",
+        b"maingate.toml\\below",
+    ],
+)
+@pytest.mark.parametrize("origin", ["ready", "tool"])
+def test_settings_are_not_a_patchs_to_change(path: bytes, origin: Literal["ready", "tool"]) -> None:
+    """In whatever spelling a file system takes for it, changed, made, removed or made a link or folder."""
+    diffs = [
+        change(path),
+        link(path, b"elsewhere"),
+        removal(path),
+    ]
+    for raw in diffs:
+        assert "allow_settings_changes" in [rule for _, rule in rules(raw, origin=origin)]
+    named = judged(diffs[0], origin=origin)
+    assert ReasonCode.POLICY_VIOLATION in {reason.code for reason in named}
+    allowing = Policy(allow_settings_changes=True, protect=(("/none",),))
+    assert rules(diffs[0], allowing, origin=origin) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "is_refused"),
+    [
+        (b"rename from maingate.toml\nrename to other.toml\n", True),
+        (b"rename from other.toml\nrename to maingate.toml\n", True),
+        (b"copy from other.toml\ncopy to maingate.toml\n", True),
+        (b"old mode 100644\nnew mode 100755\n", True),
+        (b"copy from maingate.toml\ncopy to other.toml\n", False),
+    ],
+)
+def test_settings_are_not_renamed_copied_onto_or_given_another_mode(header: bytes, is_refused: bool) -> None:
+    """A copy of them elsewhere changes none."""
+    words = header.split()
+    old, new = (words[2], words[5]) if b"from" in words else (b"maingate.toml", b"maingate.toml")
+    raw = b"diff --git a/%s b/%s\n" % (old, new)
+    raw += (b"similarity index 100%\n" if b"from" in words else b"") + header
+    assert ("allow_settings_changes" in [rule for _, rule in rules(raw)]) is is_refused
+
+
+@pytest.mark.parametrize("path", [b"sub/maingate.toml", b"maingate.toml.md", b"xmaingate.toml", b"maingate"])
+def test_files_of_a_like_name_are_any_files(path: bytes) -> None:
+    """Only the root's holds settings."""
+    assert rules(change(path)) == []
+
+
+def test_no_layer_gives_back_what_another_takes_away() -> None:
+    """One layer that does not allow changes of settings is enough."""
+    policy = Policy().tightened(PolicyLayer(allow_settings_changes=False))
+    assert policy.tightened(PolicyLayer(allow_settings_changes=True)).allow_settings_changes is False
+
+
+def test_globs_match_paths_with_newlines_as_git_does() -> None:
+    """A newline in a folder's or a file's name gets no path past a glob."""
+    policy = Policy(forbid=(("*.pem", "secrets/"),))
+    for path in (b"a\nb/x.pem", b"x\n.pem", b"q\nr/secrets/x", b"secrets/\n"):
+        assert [rule for _, rule in rules(change(path), policy)] == ["forbid"]
+    assert rules(change(b"x.pem\n"), policy) == []

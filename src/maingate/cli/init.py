@@ -70,7 +70,7 @@ def init() -> None:
 
 
 def _files() -> Mapping[str, str]:
-    from maingate.settings.loader import FILE_NAME
+    from maingate.settings.files import FILE_NAME
     from maingate.settings.reference import commented_toml
 
     return {

@@ -118,6 +118,7 @@ runs = _entity(
     _required("landing"),
     _required("strict", Boolean),
     _required("plan", JsonText),
+    _required("tree_settings", JsonText),
     Column("plan_file", PathText),
     Column("old_head", Text),
     Column("new_head", Text),

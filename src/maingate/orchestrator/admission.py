@@ -1,8 +1,9 @@
 """Admitting a plan: all that could refuse it is asked first, then the run exists whole, or not at all."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -20,10 +21,17 @@ from maingate.uet.repository import Repository, Target
 
 @dataclass(frozen=True, kw_only=True)
 class Admission:
-    """A plan that may run: where it will land, and on what it begins."""
+    """A plan that may run.
+
+    Args:
+        loaded: The plan.
+        target: Where it will land, and on what it begins.
+        tree_settings: What the tree's ``maingate.toml`` says, by which the run goes to its end.
+    """
 
     loaded: LoadedPlan
     target: Target
+    tree_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = False) -> Admission:
@@ -84,6 +92,7 @@ def create(conn: Connection, repository: Repository, admission: Admission, *, at
         landing=str(plan.landing),
         strict=plan.strict,
         plan=plan.as_json(),
+        tree_settings=admission.tree_settings,
         plan_file=str(admission.loaded.path.absolute()),
         old_head=target.commit,
     )

@@ -1,46 +1,83 @@
-"""Read the settings: ``maingate.toml``, then ``MAINGATE_*`` over it; everything wrong is told at once."""
+"""Read the settings: two ``maingate.toml``, then ``MAINGATE_*`` over them; all that is wrong is told at once.
+
+A commit can change the file of the tree. What decides where the record and the caches lie, and what is given
+out of the environment or read from the disk, is never taken from there (``NEVER_FROM_A_TREE``).
+"""
 
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, get_origin
 
 from pydantic import ValidationError
 
 from maingate.errors import Problem, SettingsError
-from maingate.settings.model import GateLimits, Settings
+from maingate.settings.files import SettingsFiles
+from maingate.settings.model import NEVER_FROM_A_TREE, GateLimits, Settings
 from maingate.settings.policy import PolicyLayer, loosenings
 from maingate.settings.problems import Location, findings
 
-FILE_NAME: Final = "maingate.toml"
 PREFIX: Final = "MAINGATE_"
 
 _LISTS_OF_POLICY: Final = ("allow", "forbid", "protect", "require_tests", "test_paths")
 
+Values = Mapping[str, Any]
 
-def load_settings(root: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Read the settings of a repository.
+
+def load_settings(
+    root: Path | None,
+    environ: Mapping[str, str],
+    *,
+    files: SettingsFiles | None = None,
+    tree: Values | None = None,
+) -> Settings:
+    """Read the settings of a repository: the tree's file, its own file over that, the environment over both.
 
     Args:
-        root: The repository's root, where ``maingate.toml`` may be; None reads the environment only.
+        root: The repository's root; None reads the environment only.
         environ: The environment; variables of other programs and empty ones are passed over.
+        files: Which files to read, where that is known better than the root tells.
+        tree: What to take instead of what the tree's file says now.
 
     Raises:
-        SettingsError: With everything that is wrong in the file and in the environment.
+        SettingsError: With everything that is wrong in the files and in the environment.
     """
-    file = None if root is None else root / FILE_NAME
-    text = "" if file is None else _read(file)
-    from_file = {} if file is None else _parse(file, text)
-    problems = [] if file is None else sorted(_problems_of_file(file, text, from_file), key=_line)
+    files = files or SettingsFiles.around(root)
+    problems: list[Problem] = []
+    from_tree = tree if tree is not None else _of_tree(files, problems)
+    from_own = {} if files.own is None else _of_file(files.own, problems)
     from_environment, faults = _from_environment(environ)
     problems += faults
-    problems += _loosened(from_file.get("policy"), from_environment.get("policy", {}))
+    if files.own is not None:
+        problems += _said_twice(from_tree.get("policy"), from_own.get("policy"), str(files.own))
+        problems += _loosened(from_tree.get("policy"), from_own.get("policy"), lambda _name: str(files.own))
+    from_files = _laid_over(from_tree, from_own)
+    problems += _loosened(
+        from_files.get("policy"), from_environment.get("policy"), lambda name: variable_of(("policy", name))
+    )
     if problems:
         raise SettingsError(problems)
+    return _validated(_laid_over(from_files, from_environment))
+
+
+def tree_values(files: SettingsFiles) -> Values:
+    """Return what the tree's file says now, in a form that can be kept and given back to `load_settings`.
+
+    Raises:
+        SettingsError: With everything that is wrong in it.
+    """
+    problems: list[Problem] = []
+    values = _of_tree(files, problems)
+    if problems:
+        raise SettingsError(problems)
+    return Settings.model_validate(values).model_dump(mode="json", exclude_unset=True)
+
+
+def _validated(values: Values) -> Settings:
     try:
-        return Settings.model_validate(_laid_over(from_file, from_environment))
+        return Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(
             [
@@ -53,6 +90,35 @@ def load_settings(root: Path | None, environ: Mapping[str, str]) -> Settings:
                 for found in findings(error, Settings)
             ]
         ) from error
+
+
+def _of_tree(files: SettingsFiles, problems: list[Problem]) -> Values:
+    """Read the file that a commit can change, and refuse what no commit may decide."""
+    file = files.tree
+    if file is None:
+        return {}
+    if file.is_symlink():
+        hint = "write a plain file: whatever changes what a link leads to would change the settings"
+        problems.append(Problem(file=str(file), line=None, message="is a symbolic link", hint=hint))
+        return {}
+    found: list[Problem] = []
+    values = _of_file(file, found)
+    lines = dict(_lines(_read(file))) if values else {}
+    for name in NEVER_FROM_A_TREE:
+        if name in values:
+            message = f"{name!r} is not taken from a file that a commit can change"
+            elsewhere = "" if files.own is None else f"write it into {files.own}, or "
+            hint = f"{elsewhere}set {variable_of((name,))}"
+            found.append(Problem(file=str(file), line=lines.get((name,)), message=message, hint=hint))
+    problems += sorted(found, key=_line)
+    return values
+
+
+def _of_file(file: Path, problems: list[Problem]) -> dict[str, Any]:
+    text = _read(file)
+    values = _parse(file, text)
+    problems += sorted(_problems_of_file(file, text, values), key=_line)
+    return values
 
 
 def variables() -> dict[str, Location]:
@@ -171,21 +237,32 @@ def _laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
     return {**under, **over, **tables}
 
 
-def _loosened(file_policy: object, environment_policy: Mapping[str, Any]) -> list[Problem]:
-    """Refuse an environment that would loosen the file's policy."""
-    try:
-        outer, inner = (
-            PolicyLayer.model_validate(file_policy or {}),
-            PolicyLayer.model_validate(environment_policy),
-        )
-    except ValidationError:
-        return []  # told with its place by whoever validates the whole
+def _loosened(outer: object, inner: object, file_of: Callable[[str], str]) -> list[Problem]:
+    """Refuse what would loosen the policy of a file around it."""
+    layers = _layers(outer, inner)
     return [
         Problem(
-            file=variable_of(("policy", name)),
-            line=None,
-            message=f"{name} is looser than maingate.toml allows",
-            hint=hint,
+            file=file_of(name), line=None, message=f"{name} is looser than maingate.toml allows", hint=hint
         )
-        for name, hint in loosenings([outer], inner)
+        for name, hint in (loosenings([layers[0]], layers[1]) if layers else ())
     ]
+
+
+def _said_twice(tree: object, own: object, file: str) -> list[Problem]:
+    """Refuse a list of the policy that both files have: which of the two was to hold?"""
+    layers = _layers(tree, own)
+    both = layers[0].stated.keys() & layers[1].stated.keys() if layers else set()
+    hint = "keep it in one of the two"
+    return [
+        Problem(file=file, line=None, message=f"policy.{name} is in the tree's maingate.toml too", hint=hint)
+        for name in _LISTS_OF_POLICY
+        if name in both
+    ]
+
+
+def _layers(outer: object, inner: object) -> tuple[PolicyLayer, PolicyLayer] | None:
+    """Read two policies; None when either is faulty, which is told with its place already."""
+    try:
+        return PolicyLayer.model_validate(outer or {}), PolicyLayer.model_validate(inner or {})
+    except ValidationError:
+        return None

@@ -30,6 +30,9 @@ MOST_WORKERS: Final = 1024
 MACHINE_SIZED: Final = ("workers",)
 """Settings whose default depends on the machine."""
 
+NEVER_FROM_A_TREE: Final = ("database_url", "cache_dir", "env_allow", "prompt_template")
+"""Settings that no commit may decide: where the record and the caches lie, and what is given out."""
+
 DEFAULT_FORBID: Final = ("secrets/**",)
 """What no patch may touch unless `maingate.toml` says otherwise (SSOT, Patches)."""
 
@@ -218,7 +221,7 @@ class Settings(BaseModel):
         description="What one gate or command may use of the machine, and a tool whose `limits` say nothing.",
     )
     policy: PolicyLayer = Field(
-        default=PolicyLayer(forbid=DEFAULT_FORBID),
+        default=PolicyLayer(forbid=DEFAULT_FORBID, allow_settings_changes=False),
         description="What every patch must hold to; plans may only tighten it.",
     )
 
@@ -249,9 +252,12 @@ class Settings(BaseModel):
 
     @field_validator("policy")
     @classmethod
-    def _forbid_secrets(cls, policy: PolicyLayer) -> PolicyLayer:
-        """Forbid secrets unless the policy says what to forbid."""
-        return policy if policy.forbid is not None else policy.model_copy(update={"forbid": DEFAULT_FORBID})
+    def _with_defaults(cls, policy: PolicyLayer) -> PolicyLayer:
+        """Forbid secrets, and changes of settings, unless the policy says otherwise."""
+        defaults = {"forbid": DEFAULT_FORBID, "allow_settings_changes": False}
+        return policy.model_copy(
+            update={name: value for name, value in defaults.items() if getattr(policy, name) is None}
+        )
 
 
 def _bound_error(message: str, hint: str) -> PydanticCustomError:

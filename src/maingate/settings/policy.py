@@ -59,6 +59,12 @@ class PolicyLayer(BaseModel):
         examples=[True],
         description="Whether a patch may change the mode of an existing file. Defaults to true.",
     )
+    allow_settings_changes: StrictBool | None = Field(
+        default=None,
+        examples=[False],
+        description="Whether a patch may change `maingate.toml` at the repository's root; only settings can "
+        "allow it, a plan cannot. Defaults to false.",
+    )
     require_tests: Globs | None = Field(
         default=None,
         examples=[["src/**"]],
@@ -83,7 +89,7 @@ class PolicyLayer(BaseModel):
 
 
 _CEILINGS: Final = ("max_files", "max_lines")
-_PERMISSIONS: Final = ("binary", "submodules", "mode_changes")
+_PERMISSIONS: Final = ("binary", "submodules", "mode_changes", "allow_settings_changes")
 
 
 def loosenings(outer: Sequence[PolicyLayer], inner: PolicyLayer) -> Iterator[tuple[str, str]]:

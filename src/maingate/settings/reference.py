@@ -1,7 +1,7 @@
 """The settings told to people, from the model: a page of documentation, and a commented ``maingate.toml``."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from maingate.settings.durations import format_duration
 from maingate.settings.loader import variable_of, variables
-from maingate.settings.model import MACHINE_SIZED, GateLimits, Settings
+from maingate.settings.model import MACHINE_SIZED, NEVER_FROM_A_TREE, GateLimits, Settings
 from maingate.settings.policy import PolicyLayer
 from maingate.settings.problems import Location
 
@@ -21,11 +21,26 @@ _INTRODUCTION: Final = """\
 
 Made by `python -m maingate.settings` from the settings' model; do not edit.
 
-Settings are read from `maingate.toml` at the repository's root, then from the environment, then from flags of
-the command line: later wins. An unknown key of the file is refused, with everything else that is wrong. A
-variable that begins with `MAINGATE_` and is no setting is refused when it looks like a misspelt one; any
-other is passed over, since other programs may use the prefix.
-`maingate init` writes a `maingate.toml` with every setting commented out.
+Settings are read from these places; later wins, but a policy is only tightened:
+
+1. `maingate.toml` at the root of the main work tree, which is a file of the repository like any other. In a
+   linked work tree it is still the main one's that is read; a bare repository has none.
+2. `maingate/maingate.toml` in git's common directory (`git rev-parse --git-common-dir`), the repository's
+   own. It is made by hand, has the same keys, and no patch, checkout or `git clean` reaches it. A list of the
+   policy may be in one of the two files only.
+3. The environment.
+4. Flags of the command line.
+
+An unknown key of a file is refused, with everything else that is wrong. A variable that begins with
+`MAINGATE_` and is no setting is refused when it looks like a misspelt one; any other is passed over, since
+other programs may use the prefix. `maingate init` writes a `maingate.toml` with every setting commented out
+that it may have.
+
+What is in the work tree can be changed by whatever lands. So a patch that touches the root's `maingate.toml`
+is refused (`policy_violation`) unless `allow_settings_changes` is set, a symbolic link of that name is not
+read, and a run goes by the tree's file as it was when the run was admitted, also when it is resumed: what
+lands meanwhile, and what you change there, is for the runs to come. The other places are read by every
+command.
 
 Durations are `90s`, `10m`, `1h30m`, `1d` or a number of seconds; sizes are bytes or `512K`, `64MiB`, `2G`
 (powers of 1024). In the environment a list is written with commas and an empty variable counts as not set.
@@ -41,9 +56,23 @@ Lists of the policy cannot be set in the environment, and what can may only tigh
 """
 
 
+_OF_THE_MACHINE: Final = """\
+## Never from the tree
+
+Where the record and the caches lie, and what is given out to gates and tools, is no commit's to decide. These
+are taken from the repository's own file and from the environment. In the root's `maingate.toml` they are
+refused.
+"""
+
+
 def markdown() -> str:
     """Return the documentation page of all settings."""
-    parts = [_INTRODUCTION, _rows(Settings, ())]
+    parts = [
+        _INTRODUCTION,
+        _rows(Settings, (), without=NEVER_FROM_A_TREE),
+        _OF_THE_MACHINE,
+        _rows(Settings, (), only=NEVER_FROM_A_TREE),
+    ]
     for name, model in _TABLES:
         about = _POLICY if name == "policy" else f"{Settings.model_fields[name].description}\n"
         parts += [f"## `[{name}]`\n", about, _rows(model, (name,))]
@@ -52,7 +81,11 @@ def markdown() -> str:
 
 def commented_toml() -> str:
     """Return a ``maingate.toml`` with every setting as a comment; without the comment signs it is valid."""
-    head = "# Settings of Maingate for this repository. What is commented out has its default.\n"
+    head = (
+        "# Settings of Maingate for this repository. What is commented out has its default.\n"
+        f"# Not in this file, which commits can change: {', '.join(NEVER_FROM_A_TREE)}.\n"
+        "# They go into maingate/maingate.toml in git's common directory, or into the environment.\n"
+    )
     parts = [head, *_commented(Settings)]
     for name, model in _TABLES:
         parts.append(f"[{name}]\n# {Settings.model_fields[name].description}\n")
@@ -60,10 +93,18 @@ def commented_toml() -> str:
     return "\n".join(parts)
 
 
-def _rows(model: type[BaseModel], table: Location) -> str:
+def _rows(
+    model: type[BaseModel],
+    table: Location,
+    *,
+    without: Collection[str] = (),
+    only: Collection[str] | None = None,
+) -> str:
     known = variables()
     lines = ["| key | environment | meaning |", "|---|---|---|"]
     for name, info in _simple(model):
+        if name in without or (only is not None and name not in only):
+            continue
         variable = variable_of((*table, name))
         lines.append(f"| `{name}` | {f'`{variable}`' if variable in known else '-'} | {info.description} |")
     return "\n".join(lines) + "\n"
@@ -71,6 +112,8 @@ def _rows(model: type[BaseModel], table: Location) -> str:
 
 def _commented(model: type[BaseModel]) -> Iterator[str]:
     for name, info in _simple(model):
+        if name in NEVER_FROM_A_TREE:
+            continue
         words = str(info.description).replace("`", "").split()
         yield "\n".join([*_wrapped(words), f"# {name} = {_toml(_shown(name, info))}\n"])
 

@@ -16,6 +16,7 @@ _IGNORED: Final = dict.fromkeys(
 )
 _SHORT_GIT: Final = re.compile(r"git~[1-9]")
 _GITMODULES: Final = re.compile(r"\.gitmodules|gitmod~[1-9]|gi7eba~[1-9]|gi7eb~[1-9]\d")
+_SETTINGS: Final = re.compile(r"maingate\.toml|mainga~[1-9]\.tom|ma[0-9a-f]{4}~[1-9]\.tom")
 
 
 def text_of(path: bytes) -> str:
@@ -64,3 +65,9 @@ def is_dot_git(name: str) -> bool:
 def is_gitmodules(path: bytes) -> bool:
     """Tell whether a path is the file that configures submodules."""
     return _GITMODULES.fullmatch(plain_name(text_of(path))) is not None
+
+
+def is_settings(path: bytes) -> bool:
+    """Tell whether a path is, on some file system, the root's ``maingate.toml``, or lies below it."""
+    first = _SEPARATORS.split(text_of(path), maxsplit=1)[0]
+    return _SETTINGS.fullmatch(plain_name(first)) is not None

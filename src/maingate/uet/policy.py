@@ -15,7 +15,7 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.uet.intake import Intake, touched_paths
 from maingate.uet.links import EntryAt, Links, TreeEntry
 from maingate.uet.path_quoting import show_path
-from maingate.uet.path_rules import glob_text, is_gitmodules, path_fault
+from maingate.uet.path_rules import glob_text, is_gitmodules, is_settings, path_fault
 from maingate.uet.policy_layers import DEFAULT_PROTECT, DEFAULT_TESTS, Groups, Policy, PolicyLayer
 from maingate.uet.unified_diff import SUBMODULE, SYMLINK, ChangeKind, FileChange
 
@@ -98,6 +98,9 @@ def _write_faults(
     *,
     is_folder: bool,
 ) -> Iterator[Reason]:
+    if is_settings(path) and not policy.allow_settings_changes:
+        message = "it holds Maingate's own settings, which patches may not change; change them by hand"
+        yield _violation(path, "allow_settings_changes", message, False)
     for group in policy.allow:
         if not _matches(group, path):
             yield _violation(path, "allow", "no path that policy allows", list(group))

@@ -79,6 +79,11 @@ class PolicyLayer(Protocol):
         ...
 
     @property
+    def allow_settings_changes(self) -> bool | None:
+        """Whether Maingate's own settings may change."""
+        ...
+
+    @property
     def require_tests(self) -> Sequence[str] | None:
         """Globs: who touches one must touch a test."""
         ...
@@ -107,6 +112,7 @@ class Policy:
         binary: Whether binary changes are allowed. Defaults to no.
         submodules: Whether changes of submodules are allowed. Defaults to no.
         mode_changes: Whether modes of existing files may change. Defaults to yes.
+        allow_settings_changes: Whether Maingate's own settings may change. Defaults to no.
     """
 
     allow: Groups = ()
@@ -119,6 +125,7 @@ class Policy:
     binary: bool | None = None
     submodules: bool | None = None
     mode_changes: bool | None = None
+    allow_settings_changes: bool | None = None
 
     def tightened(self, layer: PolicyLayer) -> "Policy":
         """Return the policy with one more layer, which takes away and never gives."""
@@ -134,6 +141,7 @@ class Policy:
             binary=_both(self.binary, layer.binary),
             submodules=_both(self.submodules, layer.submodules),
             mode_changes=_both(self.mode_changes, layer.mode_changes),
+            allow_settings_changes=_both(self.allow_settings_changes, layer.allow_settings_changes),
         )
 
 

@@ -27,6 +27,7 @@ class RunRow(EntityRow):
         landing: ``merge``, ``squash`` or ``rebase``.
         strict: Whether every landed state must itself be green.
         plan: The plan as it was read, so that the run can go on without the file.
+        tree_settings: What the tree's ``maingate.toml`` said when the run was admitted.
         plan_file: Where the plan was read from.
         old_head: The target's commit when the run began.
         new_head: The target's commit after what the run landed.
@@ -42,6 +43,7 @@ class RunRow(EntityRow):
     landing: str = "merge"
     strict: bool = True
     plan: Mapping[str, Any] = field(default_factory=dict)
+    tree_settings: Mapping[str, Any] = field(default_factory=dict)
     plan_file: str | None = None
     old_head: str | None = None
     new_head: str | None = None

@@ -161,6 +161,7 @@ def _create_tables() -> None:
         sa.Column("landing", sa.Text(), nullable=False),
         sa.Column("strict", sa.Boolean(), nullable=False),
         sa.Column("plan", sa.Text(), nullable=False),
+        sa.Column("tree_settings", sa.Text(), nullable=False),
         sa.Column("plan_file", sa.Text(), nullable=True),
         sa.Column("old_head", sa.Text(), nullable=True),
         sa.Column("new_head", sa.Text(), nullable=True),

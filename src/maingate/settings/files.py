@@ -1,0 +1,68 @@
+"""Where settings are read from: a file of the tree, which patches could reach, and one that none can."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+FILE_NAME: Final = "maingate.toml"
+STATE_FOLDER: Final = "maingate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsFiles:
+    """The files that settings are read from; either need not exist.
+
+    Args:
+        tree: In the main work tree; None where there is none, as in a bare repository.
+        own: In git's common directory, which no patch, `git clean` or checkout reaches.
+    """
+
+    tree: Path | None = None
+    own: Path | None = None
+
+    @classmethod
+    def of(cls, git_dir: Path, work_tree: Path | None) -> "SettingsFiles":
+        """Return the files of a repository.
+
+        Args:
+            git_dir: Its common git directory.
+            work_tree: The top of its main work tree; None when it has none.
+        """
+        tree = None if work_tree is None else work_tree / FILE_NAME
+        return cls(tree=tree, own=git_dir / STATE_FOLDER / FILE_NAME)
+
+    @classmethod
+    def around(cls, root: Path | None) -> "SettingsFiles":
+        """Return the files of the repository whose work tree, linked work tree or bare folder a folder is."""
+        if root is None:
+            return cls()
+        pointer = root / ".git"
+        git_dir = _git_dir(pointer) if os.path.lexists(pointer) else root
+        common = _common_dir(git_dir)
+        if common != git_dir:
+            return cls.of(common, common.parent if common.name == ".git" else None)
+        if os.path.lexists(pointer):
+            return cls.of(common, root)
+        is_bare = (root / "HEAD").is_file() and (root / "objects").is_dir()
+        return cls.of(root, None) if is_bare else cls(tree=root / FILE_NAME)
+
+
+def _git_dir(pointer: Path) -> Path:
+    """Return the git directory: `.git` itself, or the one that it names."""
+    if not pointer.is_file():
+        return pointer
+    try:
+        named = pointer.read_text(errors="surrogateescape").removeprefix("gitdir:").strip()
+    except OSError:
+        return pointer
+    return (pointer.parent / named).resolve()
+
+
+def _common_dir(git_dir: Path) -> Path:
+    """Return where a linked work tree shares its repository with others: its git directory names it."""
+    try:
+        named = (git_dir / "commondir").read_text(errors="surrogateescape").strip()
+    except OSError:
+        return git_dir
+    return (git_dir / named).resolve()

@@ -1,0 +1,137 @@
+"""Which files settings are read from."""
+
+from pathlib import Path
+
+import pytest
+
+from factories import GitRepo
+from maingate.errors import SettingsError
+from maingate.settings import SettingsFiles, load_settings
+
+
+def refusal(root: Path, environ: dict[str, str] | None = None) -> str:
+    """Load what is wrong and return what is said about it."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(root, environ or {})
+    return str(caught.value)
+
+
+def own(repo: GitRepo, text: str) -> Path:
+    """Write the repository's own file."""
+    file = repo.path / ".git" / "maingate" / "maingate.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def test_the_repositorys_own_file_is_laid_over_the_trees(repo: GitRepo) -> None:
+    """Later wins: the tree's file, the repository's own, the environment."""
+    repo.write(
+        {"maingate.toml": 'workers = 1\nkill_grace = "1s"\ngate_timeout = "1m"\n[limits]\ncpu = "1m"\n'}
+    )
+    own(repo, 'workers = 2\nkill_grace = "2s"\n[limits]\nprocesses = 7\n')
+    settings = load_settings(repo.path, {"MAINGATE_WORKERS": "3"})
+    assert (settings.workers, settings.kill_grace.total_seconds()) == (3, 2)
+    assert settings.gate_timeout.total_seconds() == 60
+    assert (settings.limits.cpu is not None, settings.limits.processes) == (True, 7)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("database_url", '"sqlite:////tmp/x.db"'),
+        ("cache_dir", '"/tmp/x"'),
+        ("env_allow", '["*"]'),
+        ("prompt_template", '"/etc/passwd"'),
+    ],
+)
+def test_what_no_commit_may_decide_is_refused_in_the_tree(repo: GitRepo, key: str, value: str) -> None:
+    """Each is told with its line and where it may be; there it is taken."""
+    repo.write({"maingate.toml": f"workers = 1\n{key} = {value}\n"})
+    file = repo.path / ".git" / "maingate" / "maingate.toml"
+    said = refusal(repo.path)
+    assert f"maingate.toml:2: '{key}' is not taken from a file that a commit can change" in said
+    assert f"write it into {file}, or set MAINGATE_{key.upper()}" in said
+    repo.write({"maingate.toml": "workers = 1\n"})
+    own(repo, f"{key} = {value}\n")
+    assert getattr(load_settings(repo.path, {}), key) is not None
+
+
+def test_what_is_wrong_in_both_files_is_told_at_once(repo: GitRepo) -> None:
+    """One line each, with the file."""
+    repo.write({"maingate.toml": 'env_allow = ["*"]\nwrokers = 1\n'})
+    file = own(repo, "workers = 0\n")
+    said = refusal(repo.path).splitlines()
+    assert len(said) == 3
+    assert said[2].strip().startswith(f"{file}:1: 'workers'")
+
+
+def test_the_policy_of_the_own_file_only_tightens_the_trees(repo: GitRepo) -> None:
+    """What the tree forbids stays forbidden, and a list is in one of the two files."""
+    repo.write({"maingate.toml": '[policy]\nmax_files = 5\nbinary = false\nforbid = ["a/"]\n'})
+    own(repo, '[policy]\nmax_files = 9\nbinary = true\nforbid = []\nmax_lines = 3\nallow = ["b/"]\n')
+    said = refusal(repo.path)
+    assert "max_files is looser than maingate.toml allows" in said
+    assert "binary is looser than maingate.toml allows" in said
+    assert "policy.forbid is in the tree's maingate.toml too (keep it in one of the two)" in said
+    assert said.count("\n") == 2
+    own(repo, '[policy]\nmax_files = 3\nallow = ["b/"]\n')
+    policy = load_settings(repo.path, {}).policy
+    assert (policy.max_files, policy.forbid, policy.allow, policy.binary) == (3, ("a/",), ("b/",), False)
+    assert "looser" in refusal(repo.path, {"MAINGATE_POLICY_MAX_FILES": "4"})
+
+
+def test_settings_that_are_a_link_are_not_read(repo: GitRepo) -> None:
+    """Whatever changes what a link leads to would change the settings."""
+    repo.write({"config/m.toml": "workers = 1\n"})
+    (repo.path / "maingate.toml").symlink_to("config/m.toml")
+    assert "maingate.toml: is a symbolic link (write a plain file" in refusal(repo.path)
+
+
+def test_a_linked_work_tree_has_the_settings_of_the_main_one(repo: GitRepo, tmp_path: Path) -> None:
+    """Both files are the same, whichever work tree a command is called from."""
+    repo.commit({"maingate.toml": "workers = 1\n"})
+    linked = tmp_path / "linked"
+    repo.git("worktree", "add", "-q", str(linked))
+    (linked / "maingate.toml").write_text("workers = 9\n")
+    own(repo, 'env_allow = ["PATH"]\n')
+    for root in (linked, repo.path):
+        settings = load_settings(root, {})
+        assert (settings.workers, settings.env_allow) == (1, ("PATH",))
+
+
+def test_a_bare_repository_has_its_own_file_only(tmp_path: Path) -> None:
+    """There is no tree: a file that lies beside HEAD is none of a tree."""
+    bare = GitRepo(tmp_path)
+    bare.git("init", "-q", "--bare", "bare.git")
+    root = tmp_path / "bare.git"
+    (root / "maingate.toml").write_text("workers = 9\n")
+    (root / "maingate").mkdir()
+    (root / "maingate" / "maingate.toml").write_text("workers = 2\n")
+    assert load_settings(root, {}).workers == 2
+    assert SettingsFiles.around(root).tree is None
+
+
+def test_a_git_directory_elsewhere_is_followed(tmp_path: Path) -> None:
+    """Where `.git` is a file that names it, as in a submodule, the own file is there."""
+    here = GitRepo(tmp_path)
+    here.git("init", "-q", f"--separate-git-dir={tmp_path / 'elsewhere'}", "tree")
+    files = SettingsFiles.around(tmp_path / "tree")
+    assert files == SettingsFiles.of(tmp_path / "elsewhere", tmp_path / "tree")
+
+
+def test_folders_of_a_tree_are_not_taken_for_a_git_directory(repo: GitRepo) -> None:
+    """A patch can make `maingate/maingate.toml` in the tree; it is nobody's settings."""
+    repo.write({"maingate/maingate.toml": 'env_allow = ["*"]\n', "HEAD": "x", "objects/a": "", "refs/b": ""})
+    assert "*" not in load_settings(repo.path, {}).env_allow
+    assert SettingsFiles.around(repo.path / "maingate").own is None
+    assert SettingsFiles.around(None) == SettingsFiles()
+
+
+def test_only_settings_can_allow_changes_of_settings(repo: GitRepo) -> None:
+    """By default they are refused, which a plan cannot loosen; either file or the environment allows them."""
+    assert load_settings(repo.path, {}).policy.allow_settings_changes is False
+    allowed = {"MAINGATE_POLICY_ALLOW_SETTINGS_CHANGES": "true"}
+    assert load_settings(repo.path, allowed).policy.allow_settings_changes is True
+    repo.write({"maingate.toml": "[policy]\nallow_settings_changes = false\n"})
+    assert "allow_settings_changes is looser" in refusal(repo.path, allowed)
