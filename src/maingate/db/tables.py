@@ -241,6 +241,7 @@ patches = _entity(
     _required("hunks", Integer),
     _required("paths", JsonList),
     _required("repairs", JsonList),
+    _required("change_key"),
     Column("method", Text),
     Column("commit", Text),
     Column("tree", Text),
@@ -260,6 +261,7 @@ patches = _entity(
         "(state IN ('committed', 'rolled_back')) = (committed_at IS NOT NULL)", name="committed_has_time"
     ),
     Index(None, "run_id"),
+    Index(None, "change_key"),
     Index(None, "task_id"),
     Index(None, "state"),
 )

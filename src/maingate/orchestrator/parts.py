@@ -1,21 +1,24 @@
 """The parts that a run is put together from: made in one place, so that a simulation can replace them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor as Threads
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
 from maingate.clock import Clock
+from maingate.db.dao import patches
 from maingate.db.engine import Database
 from maingate.db.transition_log import TransitionLog
 from maingate.orchestrator.effects import Effects
 from maingate.orchestrator.jobs import JobMaker
 from maingate.plan.model import Plan
 from maingate.settings import Settings
+from maingate.uet.already_there import Landed
 from maingate.uet.executor import Executor
 from maingate.uet.repository import Repository
 from maingate.workers.pool_manager import PoolManager, PoolObserver
@@ -93,7 +96,10 @@ class Parts:
         return Effects(
             repository=around.repository,
             executor=Executor(
-                around.repository, max_bytes=around.settings.max_patch_bytes, now=around.clock.now
+                around.repository,
+                max_bytes=around.settings.max_patch_bytes,
+                now=around.clock.now,
+                ledger=partial(_landed, around.database),
             ),
             database=around.database,
             settings=around.settings,
@@ -102,3 +108,20 @@ class Parts:
             fence=around.fence,
             **rest,
         )
+
+
+def _landed(database: Database, keys: Collection[str]) -> list[Landed]:
+    """Find what landed before with one of these change keys."""
+    with database.read() as conn:
+        found = patches.landed_with(conn, keys)
+    return [
+        Landed(
+            patch=row.id,
+            run=row.run_id,
+            key=row.change_key,
+            sha256=row.sha256,
+            commit=row.commit,
+            end=row.new_head,
+        )
+        for row in found
+    ]

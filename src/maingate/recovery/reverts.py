@@ -5,7 +5,6 @@ commit. Else each patch is taken back by itself. Reverts are three-way merges in
 checked out, and building them moves no ref.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from maingate.plan.model import Landing
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.merging import MergeConflict, merge_trees
 from maingate.uet.repository import Repository
+from maingate.uet.taken_back import was_taken_back
 from maingate.wording import listed
 
 OWN_COMMIT: Final = "Maingate-Patch"
@@ -139,7 +139,9 @@ def build(
         made = ""
         merged = merge_trees(repository, base=undo.after, ours=tree, theirs=undo.before)
         if isinstance(merged, MergeConflict):
-            if not _was_reverted(repository, undo, head):
+            if not was_taken_back(
+                repository, before=undo.before, after=undo.after, since=undo.commit, head=head
+            ):
                 return _conflict(undo, merged.paths, head)
         elif merged != tree:
             message = _message(repository, undo, wording)
@@ -243,44 +245,6 @@ def _require(repository: Repository, object_id: str, label: str) -> None:
 def _landed_at(stream: LandedStream) -> tuple[datetime, str]:
     times = [patch.committed_at for patch in stream.patches if patch.committed_at is not None]
     return max(times), stream.row.id
-
-
-# -- was it taken back by hand? ------------------------------------------------------------------------------
-
-
-def _was_reverted(repository: Repository, undo: Undo, head: str) -> bool:
-    """Tell whether a commit since has taken exactly this change back, and none has brought it again."""
-    there, back = (
-        _patch_id(repository, undo.before, undo.after),
-        _patch_id(repository, undo.after, undo.before),
-    )
-    if there in {None, back} or not repository.has_object(undo.commit):
-        return False
-    paths = [b":(top,literal)" + path for path in repository.changed_paths(undo.before, undo.after)]
-    told = (
-        repository.private_git_dir()
-        .git(
-            *("log", "-p", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--full-diff"),
-            *("--no-color", "--first-parent", "-m", "--format=%H", head, f"^{undo.commit}", "--"),
-            *paths,
-        )
-        .stdout
-    )
-    for said in _patch_ids(repository, told):
-        if said in {there, back}:
-            return said == back
-    return False
-
-
-def _patch_id(repository: Repository, before: str, after: str) -> str | None:
-    options = ("-p", "-r", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
-    told = repository.private_git_dir().git("diff-tree", *options, before, after).stdout
-    return next(iter(_patch_ids(repository, told)), None)
-
-
-def _patch_ids(repository: Repository, diffs: bytes) -> list[str]:
-    said = repository.private_git_dir().git("patch-id", "--stable", input=diffs).stdout
-    return [os.fsdecode(line.split(b" ", 1)[0]) for line in said.splitlines()]
 
 
 # -- words ---------------------------------------------------------------------------------------------------

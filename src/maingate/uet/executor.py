@@ -13,6 +13,7 @@ from typing import Any, Literal
 from maingate.errors import OutsideFaultError
 from maingate.plan.model import TaskPlan
 from maingate.reasons import Reason, ReasonCode
+from maingate.uet.already_there import AlreadyThere, Known, Ledger
 from maingate.uet.apply import Applied, Refused, apply_patch
 from maingate.uet.apply_series import apply_series
 from maingate.uet.commit_again import commit_again
@@ -67,6 +68,7 @@ class Taken:
             "hunks": scope["hunks"],
             "paths": scope["paths"],
             "repairs": list(self.intake.repairs),
+            "change_key": self.intake.key,
         }
 
 
@@ -96,10 +98,14 @@ class Executor:
         repository: Where trees are read and objects written.
         max_bytes: Patches larger than this are not read.
         now: What time commits are stamped with.
+        ledger: Finds what landed before.
     """
 
-    def __init__(self, repository: Repository, *, max_bytes: int, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, repository: Repository, *, max_bytes: int, now: Callable[[], datetime], ledger: Ledger
+    ) -> None:
         self._repository, self._max_bytes, self._now = repository, max_bytes, now
+        self._there = AlreadyThere(repository, ledger)
 
     def take(self, path: Path, order: Order, *, base_tree: str) -> Taken:
         """Read a ready patch and hold it against policy.
@@ -131,7 +137,8 @@ class Executor:
     ) -> tuple[list[Committed], Reason | None]:
         """Apply patches, each on the one before it, and make each a commit, up to the first that is refused.
 
-        Policy is asked again, since what a patch would write through may have come with an earlier one.
+        Policy is asked again, since what a patch would write through may have come with an earlier one. What
+        the history holds already is refused, whether it would apply or not.
 
         Args:
             patches: The patches, in order.
@@ -141,9 +148,15 @@ class Executor:
         Returns:
             What those that applied became, and why the next one is refused; None when none is.
         """
+        known = self._there.recall([patch.intake for patch in patches])
+        return self._apply(patches, onto=onto, tree=tree, known=known)
+
+    def _apply(
+        self, patches: Sequence[Piece], *, onto: str, tree: str, known: Known | None
+    ) -> tuple[list[Committed], Reason | None]:
         made: list[Committed] = []
         history = Preimages(self._repository, onto)
-        for patch, applied in self._applied(patches, tree, history):
+        for patch, applied in self._applied(patches, tree, history, known):
             if isinstance(applied, Reason):
                 return made, applied
             onto = self._commit(patch, applied.tree, onto)
@@ -169,7 +182,7 @@ class Executor:
         Returns:
             What it became; another commit where the very same could not be made. Or why it does not apply.
         """
-        made, refusal = self.apply([patch], onto=onto, tree=tree)
+        made, refusal = self._apply([patch], onto=onto, tree=tree, known=None)
         if refusal is not None:
             return refusal
         (anew,) = made
@@ -187,7 +200,7 @@ class Executor:
         return replace(anew, commit=commit) if is_the_same else anew
 
     def _applied(
-        self, patches: Sequence[Piece], tree: str, history: Preimages
+        self, patches: Sequence[Piece], tree: str, history: Preimages, known: Known | None
     ) -> Iterator[tuple[Piece, Applied | Reason]]:
         """Apply all in one go where that can be done, else one by one."""
         intakes = [patch.intake for patch in patches]
@@ -196,6 +209,9 @@ class Executor:
             violations = self._violations(patch.intake, patch.order, tree)
             if violations:
                 yield patch, _together(violations)
+                return
+            if known is not None and (there := self._there.reason(patch.intake, known, onto=history.onto)):
+                yield patch, there
                 return
             outcome = (
                 series[number]
@@ -209,7 +225,8 @@ class Executor:
             tree = outcome.tree
 
     def _commit(self, patch: Piece, tree: str, onto: str) -> str:
-        return self._repository.commit(
+        before = self._repository.tree_of(onto)
+        made = self._repository.commit(
             tree=tree,
             parents=[onto],
             message=message_of(patch.order, patch.intake),
@@ -217,6 +234,8 @@ class Executor:
             date=self._now(),
             trailers=patch.trailers,
         )
+        self._there.history.note(made, onto, self._repository.changed_paths(before, tree))
+        return made
 
     def _violations(self, intake: Intake, order: Order, tree: str) -> list[Reason]:
         def entry_at(path: bytes) -> Blob | None:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from maingate.reasons import Reason, ReasonCode
+from maingate.uet.change_key import change_key
 from maingate.uet.diff_section import Section
 from maingate.uet.diff_text import DiffError, begins_traditional, no_diff, stray_syntax
 from maingate.uet.file_set import one_change_per_file
@@ -97,6 +98,11 @@ class Intake:
     def scope(self) -> Scope:
         """What it touches."""
         return Scope.of(self.files)
+
+    @cached_property
+    def key(self) -> str:
+        """What it changes, as one short value that other patches can have too."""
+        return change_key(self.files)
 
     @cached_property
     def needs_base(self) -> bool:

@@ -30,12 +30,12 @@ class Preimages:
     """
 
     def __init__(self, repository: Repository, onto: str) -> None:
-        self._repository, self._onto = repository, onto
+        self._repository, self.onto = repository, onto
         self._known: dict[tuple[bytes | None, str], list[str]] = {}
 
     def go_on(self, onto: str) -> None:
         """Apply on another commit from now on, one that has the former in its history."""
-        self._onto = onto
+        self.onto = onto
         self._known = {key: found for key, found in self._known.items() if found}
 
     def named(self, change: FileChange) -> str | None:
@@ -69,7 +69,7 @@ class Preimages:
     def _stood_at(self, path: bytes, blob: str) -> bool:
         git = self._repository.private_git_dir().git
         place = b":(top,literal)" + path
-        return bool(git(*_WALK, f"--find-object={blob}", self._onto, "--", place).stdout.strip())
+        return bool(git(*_WALK, f"--find-object={blob}", self.onto, "--", place).stdout.strip())
 
 
 def whole_preimage(change: FileChange) -> bytes | None:

@@ -1,6 +1,6 @@
 """Patches: the ledger of unified diffs, from captured to committed or quarantined (SSOT §2.2, §2.5)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Final, Literal, Unpack
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from maingate.db import tables
 from maingate.db.columns import PathText
 from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
-from maingate.db.statements import rows_of
+from maingate.db.statements import rows_in, rows_of
 from maingate.db.transitions import WRITTEN_AT, Context, HasHead, Step
 from maingate.reasons import Reason
 from maingate.state.patch_ledger import PatchState
@@ -38,6 +38,7 @@ class PatchRow(EntityRow):
         hunks: Hunks.
         paths: The paths it touches; bytes that are no UTF-8 are escaped as surrogates.
         repairs: What intake repaired in its text.
+        change_key: What it changes, as one short value that others can have too; empty when it was not read.
         method: How it applied: ``exact``, ``offset`` or ``three_way``; None before that.
         commit: The commit that holds it.
         tree: The tree after it.
@@ -63,6 +64,7 @@ class PatchRow(EntityRow):
     hunks: int = 0
     paths: Sequence[str] = ()
     repairs: Sequence[str] = ()
+    change_key: str = ""
     method: str | None = None
     commit: str | None = None
     tree: str | None = None
@@ -105,6 +107,38 @@ def of_commit(connection: Connection, commit: str) -> list[PatchRow]:
     """Read the patches that landed with a commit, oldest first."""
     where = 'WHERE "commit" = ? AND committed_at IS NOT NULL ORDER BY created_at, id'
     return ROWS.select(connection, where, (commit,))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandedPatch:
+    """A patch that is on its target.
+
+    Args:
+        id: The patch.
+        run_id: Its run.
+        change_key: What it changes.
+        sha256: The checksum of its bytes.
+        commit: The commit that holds it.
+        new_head: Where its run has left the target so far.
+    """
+
+    id: str
+    run_id: str
+    change_key: str
+    sha256: str
+    commit: str
+    new_head: str | None
+
+
+def landed_with(connection: Connection, keys: Iterable[str]) -> list[LandedPatch]:
+    """Read the patches with these change keys that have landed and were not rolled back."""
+    sql = (
+        'SELECT p.id, p.run_id, p.change_key, a.sha256, p."commit", r.new_head FROM patches p'
+        " JOIN patch_artifacts a ON a.patch_id = p.id JOIN runs r ON r.id = p.run_id"
+        " WHERE p.state = 'committed' AND p.\"commit\" IS NOT NULL AND p.change_key"
+    )
+    names = ("id", "run_id", "change_key", "sha256", "commit", "new_head")
+    return [LandedPatch(**dict(zip(names, row, strict=True))) for row in rows_in(connection, sql, keys)]
 
 
 def quarantined_in(connection: Connection, repository: str) -> list[str]:

@@ -485,6 +485,7 @@ def _create_tables() -> None:
         sa.Column("hunks", sa.Integer(), nullable=False),
         sa.Column("paths", sa.Text(), nullable=False),
         sa.Column("repairs", sa.Text(), nullable=False),
+        sa.Column("change_key", sa.Text(), nullable=False),
         sa.Column("method", sa.Text(), nullable=True),
         sa.Column("commit", sa.Text(), nullable=True),
         sa.Column("tree", sa.Text(), nullable=True),
@@ -538,6 +539,7 @@ def _create_tables() -> None:
         sa.ForeignKeyConstraint(["workstream_id"], ["workstreams.id"], name=op.f("fk_patches_workstream_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_patches")),
     )
+    op.create_index(op.f("ix_patches_change_key"), "patches", ["change_key"], unique=False)
     op.create_index(op.f("ix_patches_run_id"), "patches", ["run_id"], unique=False)
     op.create_index(op.f("ix_patches_state"), "patches", ["state"], unique=False)
     op.create_index(op.f("ix_patches_task_id"), "patches", ["task_id"], unique=False)
