@@ -308,11 +308,14 @@ def check_nothing_is_left(world: World) -> None:
 
 
 def check_the_record(world: World) -> None:
-    """The audit is whole, and every row of it is in the file, once and in order."""
+    """The record is whole, and every row of the ledger is in the file, once and in order."""
     with world.open() as maingate:
         assert verify(maingate.database, log=maingate.paths.transitions).findings == ()
         lines = maingate.paths.transitions.read_bytes().splitlines()
-    rows = world.rows("SELECT event_id FROM state_transitions ORDER BY seq")
+    ledger = " UNION ALL ".join(
+        f"SELECT seq, event_id FROM {table}" for table in ("state_transitions", "events", "facts")
+    )
+    rows = world.rows(f"SELECT event_id FROM ({ledger}) ledger ORDER BY seq")
     assert [json.loads(line)["event_id"] for line in lines] == [row[0] for row in rows]
 
 

@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 
 from database_factories import NOW, REASON, World, make_run, make_world
 from maingate.db.audit import AuditReport, verify
 from maingate.db.chain import COLUMNS, HASHED, hash_of
 from maingate.db.dao import events, runs, tasks
 from maingate.db.engine import Database, open_database
-from maingate.db.statements import change, insertion, row_of, rows_of
+from maingate.db.statements import change, insertion, row_of
 from maingate.db.transition_log import TransitionLog
 from maingate.db.transitions import write
-from maingate.db.triggers import triggers
 from maingate.errors import DatabaseError
 from maingate.events import Event, Severity
 from maingate.ids import new_id
+from tampering import drop_triggers, rehash
 
 LATER = NOW + timedelta(seconds=1)
 
@@ -39,14 +38,6 @@ def lived(database: Database, world: World) -> str:
         drop_triggers(connection)
     assert verify(database) == AuditReport(chains=8, rows=12, findings=())
     return world.task.id
-
-
-def drop_triggers(connection: Connection) -> None:
-    """Do what somebody who wants to tamper does first."""
-    for trigger in triggers(connection.dialect.name):
-        name = trigger.statements[-1].split()[2]
-        on_table = f" ON {trigger.table}" if connection.dialect.name == "postgresql" else ""
-        connection.exec_driver_sql(f"DROP TRIGGER {name}{on_table}")
 
 
 @contextmanager
@@ -82,6 +73,7 @@ def problems_of(database: Database, entity_id: str | None) -> str:
         ("run_id", "run_0"),
         ("task_id", None),
         ("hash", "0" * 64),
+        ("sets", "{}"),
         ("prev_hash", "0" * 64),
         ("entity_type", "run"),
     ],
@@ -191,23 +183,6 @@ def test_an_entity_that_was_changed_past_the_writer_is_found(
     assert problem in problems_of(database, lived)
 
 
-def rewrite_chain(connection: Connection, entity_id: str) -> None:
-    """Hash a chain anew to its end, and the entity's row with it, as somebody with all rights could."""
-    prev: str | None = None
-    found = rows_of(
-        connection,
-        f"SELECT {', '.join(COLUMNS)} FROM state_transitions WHERE entity_id = ? ORDER BY version",
-        [entity_id],
-    )
-    for row in found:
-        values = dict(zip(COLUMNS, row, strict=True))
-        digest = hash_of([values[name] for name in HASHED], prev)
-        sql = "UPDATE state_transitions SET prev_hash = ?, hash = ? WHERE seq = ?"
-        change(connection, sql, (prev, digest, values["seq"]))
-        prev = digest
-    change(connection, "UPDATE tasks SET chain_hash = ? WHERE id = ?", (prev, entity_id))
-
-
 def test_a_chain_that_was_rewritten_whole_is_found_by_the_file(
     database: Database, lived: str, tmp_path: Path
 ) -> None:
@@ -218,7 +193,7 @@ def test_a_chain_that_was_rewritten_whole_is_found_by_the_file(
     with database.write() as connection:
         sql = "UPDATE state_transitions SET operator = 'mallory' WHERE entity_id = ? AND version = 2"
         change(connection, sql, [lived])
-        rewrite_chain(connection, lived)
+        rehash(connection)
     assert verify(database).is_intact
     found = verify(database, log=path).findings
     assert {finding.entity_id for finding in found} == {lived}
@@ -369,6 +344,9 @@ def test_the_report_reads_as_json(database: Database, lived: str) -> None:
         "intact": False,
         "chains": 8,
         "rows": 12,
+        "facts": 0,
+        "anchors": 0,
+        "notes": [],
         "findings": [
             {
                 "entity_type": "task",

@@ -1,9 +1,7 @@
 """Migrations: each has sample data that survives the later ones; together they make the declared schema."""
 
-import json
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,32 +9,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 
+from database_samples import SAMPLES, load_sample
 from maingate.db import migrations
 from maingate.db.audit import verify
 from maingate.db.dao import artifacts, patches, runs
 from maingate.db.engine import Database, open_database
 from maingate.db.migrations import runner
-from maingate.db.statements import change_many, insertion, row_of, rows_of
+from maingate.db.statements import row_of, rows_of
 from maingate.db.tables import metadata
 from maingate.db.triggers import triggers
 
-SAMPLES = Path(__file__).parent / "samples"
 REVISIONS = runner.known_revisions()
-
-
-def load_sample(connection: Connection, revision: str) -> None:
-    """Fill a database whose schema is at a revision with what that revision's program had written."""
-    sample: dict[str, Any] = json.loads((SAMPLES / f"{revision}.json").read_text())
-    for table, content in sample.items():
-        columns, binary = content["columns"], content.get("binary", [])
-        rows = [
-            tuple(
-                bytes.fromhex(value) if name in binary else value
-                for name, value in zip(columns, row, strict=True)
-            )
-            for row in content["rows"]
-        ]
-        change_many(connection, insertion(table, columns), rows)
 
 
 def counts(connection: Connection) -> dict[str, int]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from database_factories import DAO, NOW, World, bring_to, fresh, make_patch, make_task, make_workstream
 from maingate.db.columns import to_micros
-from maingate.db.dao import breakers, leases, patches, tasks, verdicts, workers, workstreams
+from maingate.db.dao import artifacts, breakers, leases, patches, tasks, verdicts, workers, workstreams
 from maingate.db.dao.intents import Intent
 from maingate.db.engine import Database
 from maingate.db.statements import change, insertion
@@ -101,15 +101,16 @@ def test_every_entity_has_a_known_state_and_times_in_order(
 
 
 @pytest.mark.parametrize("verb", ["UPDATE", "DELETE"])
-@pytest.mark.parametrize("table", ["state_transitions", "events"])
+@pytest.mark.parametrize("table", ["state_transitions", "events", "facts"])
 def test_the_audit_is_append_only(database: Database, world: World, table: str, verb: str) -> None:
-    """Neither the audit nor the events can be changed or removed while the triggers are there."""
+    """Audit, events and facts cannot be changed or removed while the triggers are there."""
     with database.write() as connection:
         change(
             connection,
-            insertion("events", ("seq", "event_id", "event_type", "severity", "metadata", "at")),
-            (10_000, new_id("evt"), "warning", "warning", "{}", AFTER),
+            insertion("events", ("seq", "event_id", "event_type", "severity", "metadata", "at", "hash")),
+            (10_000, new_id("evt"), "warning", "warning", "{}", AFTER, "0" * 64),
         )
+        artifacts.store(connection, world.patch.id, b"")
     assert world.run.version == 1
     sql = f"UPDATE {table} SET event_id = 'x'" if verb == "UPDATE" else f"DELETE FROM {table}"
     with pytest.raises(InvariantError, match="never changed or removed"), database.write() as connection:

@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
 from database_factories import NOW, REASON, World, fresh, make_world
 from maingate.db import transition_log
-from maingate.db.dao import events, tasks
+from maingate.db.audit import verify
+from maingate.db.dao import artifacts, events, tasks
 from maingate.db.engine import Database, open_database
 from maingate.db.transition_log import TransitionLog
 from maingate.db.transitions import write
@@ -85,20 +87,25 @@ def test_a_line_says_what_the_specification_asks_for(database: Database, world: 
             "task_id": world.task.id,
         },
         "version": 2,
+        "sets": {"reason": ANY},
         "hash": head.chain_hash,
     }
 
 
-def test_events_that_are_no_transitions_stay_out_of_the_file(
-    database: Database, world: World, path: Path
-) -> None:
-    """The file tells transitions; numbers of other events are simply not in it."""
+def test_events_and_facts_have_their_lines_too(database: Database, world: World, path: Path) -> None:
+    """The file tells every row of the ledger, so that its numbers have no gap."""
     event = Event(event_id=new_id("evt"), timestamp=LATER, event_type="warning", severity=Severity.WARNING)
     with database.write() as connection:
         events.record(connection, event)
+        artifacts.store(connection, world.patch.id, b"diff")
     move(database, world)
-    TransitionLog(path, database).catch_up()
-    assert numbers(path) == [1, 2, 3, 4, 5, 6, 7, 8, 10]
+    TransitionLog(path, database, batch=2).catch_up()
+    assert numbers(path) == list(range(1, 12))
+    warning, fact = lines_of(path)[8:10]
+    assert (warning["event_type"], warning["event_id"]) == ("warning", event.event_id)
+    assert (fact["event_type"], fact["about"], fact["key"]) == ("fact", "patch_artifacts", [world.patch.id])
+    assert list(fact["sets"]) == ["*"]
+    assert verify(database, log=path).is_intact
 
 
 @pytest.mark.parametrize("cut", [1, 30, 400, 700, 1500])

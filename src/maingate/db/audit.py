@@ -1,28 +1,26 @@
-"""Check the audit: every hash chain, and every entity against the end of its chain (SSOT §8.5).
+"""Check the record: every chain, every entity, every other row of evidence, and the ledger as a whole.
 
-What shows: a row that was changed, removed (the first, one in the middle, the last, a whole chain, even with
-its entity) or inserted, and an entity whose state was changed past the writer. The chains have no secret in
-them: whoever can rewrite a chain to its end and its entity's row too leaves only the file
-``transitions.jsonl`` to tell, so that is compared as well, line by line, where it is given.
+What shows from the record alone: a row of the ledger that was changed, removed or inserted, and any column
+that is evidence (`maingate.db.binding`) that was changed past the writer, or whose row was removed or put in.
+The hashes have no secret in them: whoever rewrites a row, all that follows from it and the head of the ledger
+leaves only what was told to the outside: the file ``transitions.jsonl``, which is compared line by line, and
+the heads that the commits of landings carry, which are given as anchors.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection
 
-from maingate.db.chain import COLUMNS, HASHED, hash_of
+from maingate.db.chain_check import Chain, audit_rows, check_entities, check_row, merge
 from maingate.db.engine import Database
+from maingate.db.fact_check import Facts, See, check_evidence, read_facts
 from maingate.db.findings import Finding
+from maingate.db.ledger_check import Anchor, check_heads, check_sequence
 from maingate.db.log_check import LogCheck
-from maingate.db.statements import quoted, row_of, rows_of
 from maingate.db.tables import ENTITIES
-from maingate.db.transitions import CREATED
-from maingate.state.machines import MACHINES
-
-_PAGE: Final = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +30,27 @@ class AuditReport:
     Args:
         chains: How many chains there are.
         rows: How many audit rows there are.
+        facts: How many facts there are.
+        anchors: How many heads of the ledger were compared with what was told to the outside.
         findings: What is wrong.
+        notes: What people should know about what was looked at and what was not.
     """
 
     chains: int
     rows: int
+    facts: int = 0
+    anchors: int = 0
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def is_intact(self) -> bool:
-        """Tell whether nothing was found."""
+        """Return whether nothing was found."""
         return not self.findings
+
+    def and_also(self, findings: Sequence[Finding], notes: Sequence[str]) -> "AuditReport":
+        """Return the report with what was found elsewhere."""
+        return replace(self, findings=(*self.findings, *findings), notes=(*self.notes, *notes))
 
     def as_json(self) -> dict[str, Any]:
         """Return the public JSON form."""
@@ -50,167 +58,67 @@ class AuditReport:
             "intact": self.is_intact,
             "chains": self.chains,
             "rows": self.rows,
+            "facts": self.facts,
+            "anchors": self.anchors,
             "findings": [finding.as_json() for finding in self.findings],
+            "notes": list(self.notes),
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _End:
-    """The last row of a chain."""
-
-    entity_type: str
-    state: str
-    version: int
-    hash: str
-
-
-def verify(database: Database, *, log: Path | None = None) -> AuditReport:
-    """Check every chain, every entity, and that no number of the sequence is missing.
+def verify(database: Database, *, log: Path | None = None, anchors: Sequence[Anchor] = ()) -> AuditReport:
+    """Check every chain, every entity, all other evidence, and that no number of the sequence is missing.
 
     Args:
         database: The database.
         log: Its ``transitions.jsonl``; None when that is not to be compared.
+        anchors: Heads of the ledger as they were told to the outside.
 
     Raises:
         DatabaseError: The database or the file could not be read.
     """
-    findings: list[Finding] = []
-    ends: dict[str, _End] = {}
-    rows = 0
     compared = None if log is None else LogCheck(log)
+    see: See = (lambda _row: None) if compared is None else compared.see
+    findings: list[Finding] = []
     with database.read() as connection:
-        before: dict[str, Any] | None = None
-        for row in _audit(connection):
-            rows += 1
-            if before is not None and before["entity_id"] != row["entity_id"]:
-                before = None
-            findings += _check_row(row, before)
-            if compared is not None:
-                compared.see(row)
-            before = row
-            ends[row["entity_id"]] = _End(
-                entity_type=row["entity_type"],
-                state=row["to_state"],
-                version=row["version"],
-                hash=row["hash"],
-            )
-        findings += _check_entities(connection, ends)
-        findings += _check_sequence(connection)
+        chains, rows = _chains(connection, findings, see)
+        facts = read_facts(connection, see)
+        _join(chains, facts)
+        findings += facts.findings
+        findings += check_entities(connection, chains)
+        findings += check_evidence(connection, facts)
+        findings += check_sequence(connection)
+        findings += check_heads(connection, anchors)
     if compared is not None:
         findings += compared.findings()
-    return AuditReport(chains=len(ends), rows=rows, findings=tuple(findings))
-
-
-def _audit(connection: Connection) -> Iterator[dict[str, Any]]:
-    """Yield all audit rows, chain by chain, a page at a time."""
-    select = f"SELECT {quoted(COLUMNS)} FROM state_transitions"
-    order = "ORDER BY entity_id, version, seq"
-    found = rows_of(connection, f"{select} {order} LIMIT ?", (_PAGE,))
-    while found:
-        rows = [dict(zip(COLUMNS, row, strict=True)) for row in found]
-        yield from rows
-        last = rows[-1]
-        place = (last["entity_id"], last["version"], last["seq"])
-        found = rows_of(
-            connection,
-            f"{select} WHERE (entity_id, version, seq) > (?, ?, ?) {order} LIMIT ?",
-            (*place, _PAGE),
-        )
-
-
-def _finding(row: dict[str, Any], problem: str) -> Finding:
-    return Finding(
-        entity_type=row["entity_type"], entity_id=row["entity_id"], seq=row["seq"], problem=problem
+    return AuditReport(
+        chains=len(chains), rows=rows, facts=facts.count, anchors=len(anchors), findings=tuple(findings)
     )
 
 
-def _check_row(row: dict[str, Any], before: dict[str, Any] | None) -> Iterator[Finding]:
-    """Check one row against itself, the row before it in its chain, and its machine."""
-    if hash_of([row[name] for name in HASHED], row["prev_hash"]) != row["hash"]:
-        yield _finding(row, "the row was changed: its hash does not fit its content")
-    if row["version"] != (1 if before is None else before["version"] + 1):
-        missing = "the first row" if before is None else "a row before this one"
-        yield _finding(row, f"{missing} of the chain was removed, or a row was inserted")
-    if row["prev_hash"] != (None if before is None else before["hash"]):
-        yield _finding(
-            row, "the row does not continue the chain: a row was changed, removed or inserted before it"
-        )
-    yield from _check_transition(row, before)
+def _chains(connection: Connection, findings: list[Finding], see: See) -> tuple[dict[str, Chain], int]:
+    """Check all chains; return what each comes to, by its entity, and how many rows there are."""
+    chains: dict[str, Chain] = {}
+    rows, before = 0, None
+    for row in audit_rows(connection):
+        rows += 1
+        if before is not None and before["entity_id"] != row["entity_id"]:
+            before = None
+        findings += check_row(row, before)
+        see(row)
+        chain = chains.setdefault(row["entity_id"], Chain(entity_type=row["entity_type"]))
+        chain.follow(row)
+        before = row
+    return chains, rows
 
 
-def _check_transition(row: dict[str, Any], before: dict[str, Any] | None) -> Iterator[Finding]:
-    machine = MACHINES.get(row["entity_type"])
-    if machine is None:
-        yield _finding(row, f"there is no machine {row['entity_type']!r}")
-    elif row["from_state"] is None:
-        if row["trigger"] != CREATED or row["to_state"] != machine.initial:
-            yield _finding(row, f"a {machine.name} is not created as {row['to_state']} by {row['trigger']}")
-    elif not machine.allows(row["from_state"], row["to_state"], row["trigger"]):
-        wrong = f"{row['from_state']} to {row['to_state']} by {row['trigger']}"
-        yield _finding(row, f"the machine does not allow {wrong}: the row was inserted or changed")
-    if before is not None and row["from_state"] != before["to_state"]:
-        yield _finding(
-            row, f"the row leaves {row['from_state']}, but the one before reached {before['to_state']}"
-        )
+def _join(chains: dict[str, Chain], facts: Facts) -> None:
+    """Add what facts bind of entities to what their chains bind."""
+    for (table, entity_id), bound in facts.of_entities.items():
+        chain = chains.get(entity_id)
+        if chain is not None and table == _table_of(chain.entity_type):
+            for column, (seq, form) in bound.items():
+                merge(chain.bound, seq, {column: form})
 
 
-def _check_entities(connection: Connection, ends: dict[str, _End]) -> Iterator[Finding]:
-    """Check every entity against the end of its chain, and every chain for its entity."""
-    unseen = dict(ends)
-    for machine, table in ENTITIES.items():
-        for row in rows_of(
-            connection, f'SELECT id, state, version, chain_hash FROM "{table.name}" ORDER BY id'
-        ):
-            end = unseen.pop(row[0], None)
-            problem = _entity_problem(end, row[1], row[2], row[3])
-            if problem is not None:
-                yield Finding(entity_type=machine, entity_id=row[0], seq=None, problem=problem)
-    for entity_id, end in unseen.items():
-        yield Finding(
-            entity_type=end.entity_type,
-            entity_id=entity_id,
-            seq=None,
-            problem="the chain's entity was removed, or the chain was inserted",
-        )
-
-
-def _entity_problem(end: _End | None, state: str, version: int, chain_hash: str) -> str | None:
-    if end is None:
-        return "the whole chain of the entity was removed, or the entity was inserted"
-    if version > end.version:
-        return f"the chain's last rows were removed: it ends at {end.version}, the entity is at {version}"
-    if version < end.version:
-        return f"rows were added to the chain: it ends at {end.version}, the entity is at {version}"
-    if state != end.state:
-        return f"the state of the entity was changed: it is {state}, the chain says {end.state}"
-    if chain_hash != end.hash:
-        return "the end of the chain is not the one that the writer left: a row or the entity was changed"
-    return None
-
-
-def _check_sequence(connection: Connection) -> Iterator[Finding]:
-    """Check that the numbers given out are all there, in the audit or among the events."""
-    counter = row_of(connection, "SELECT value FROM counters WHERE name = 'event'")
-    given = 0 if counter is None else counter[0]
-    numbers = "SELECT seq FROM state_transitions UNION ALL SELECT seq FROM events"
-    whole = row_of(
-        connection, f"SELECT count(*), count(DISTINCT seq), min(seq), max(seq) FROM ({numbers}) numbers"
-    )
-    if given and whole is not None and tuple(whole) == (given, given, 1, given):
-        return
-    expected = 1
-    for row in rows_of(connection, f"{numbers} ORDER BY seq"):
-        if row[0] < expected or row[0] > given:
-            yield Finding(
-                entity_type=None, entity_id=None, seq=row[0], problem="the row was inserted past the writer"
-            )
-        elif row[0] > expected:
-            yield _gap(expected, row[0] - 1)
-        expected = max(expected, row[0] + 1)
-    if expected <= given:
-        yield _gap(expected, given)
-
-
-def _gap(first: int, last: int) -> Finding:
-    which = f"row {first} was" if first == last else f"rows {first} to {last} were"
-    return Finding(entity_type=None, entity_id=None, seq=first, problem=f"{which} removed")
+def _table_of(machine: str) -> str | None:
+    return ENTITIES[machine].name if machine in ENTITIES else None

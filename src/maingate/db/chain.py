@@ -1,35 +1,48 @@
-"""The hash chain of an entity's transitions: what is hashed, and how (SSOT §1, rule 3; §8.5).
+"""What is hashed of each row of the ledger, and how: transitions, events and facts alike.
 
-The hash is SHA-256 over the hash of the entity's row before, a line feed, and the canonical form of the row:
-a JSON object of its columns (but the two hashes), keys sorted, compact, ASCII. ``at`` is microseconds since
-the epoch, reason and metadata are the very texts that are stored. Whoever has the table can check it without
-this program.
+The hash is SHA-256 over the hash of the entity's transition before (nothing for other rows), a line feed, and
+the canonical form of the row: a JSON object of its columns (but the hashes), keys sorted, compact, ASCII.
+``at`` is microseconds since the epoch; reason, metadata and sets are the very texts that are stored. Whoever
+has the table can check it without this program.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
+from sqlalchemy import Table
+
 from maingate.db.columns import canonical, text_of
-from maingate.db.tables import state_transitions
+from maingate.db.tables import events, facts, state_transitions
+
+HashOf = Callable[[Sequence[Any], str | None], str]
+"""Hashes a row's columns but the hashes, as they are stored, in the table's order; and what it continues."""
 
 COLUMNS: Final = tuple(column.name for column in state_transitions.columns)
 """The audit's columns, in the order of the table; ``prev_hash`` and ``hash`` come last."""
 
 HASHED: Final = COLUMNS[:-2]
 
+EVENT_COLUMNS: Final = tuple(column.name for column in events.columns)
+FACT_COLUMNS: Final = tuple(column.name for column in facts.columns)
+"""Their columns, in the order of the table; ``hash`` comes last."""
+
 EMPTY_METADATA: Final = canonical({})
 
 
-_PLACES: Final = tuple((f'"{name}":', HASHED.index(name)) for name in sorted(HASHED))
+def _hasher(table: Table) -> HashOf:
+    names = [column.name for column in table.columns if column.name not in {"prev_hash", "hash"}]
+    places = tuple((f'"{name}":', names.index(name)) for name in sorted(names))
+
+    def hash_row(stored: Sequence[Any], before: str | None = None) -> str:
+        pairs = [key + text_of(stored[place]) for key, place in places]
+        return sha256(f"{before or ''}\n{{{','.join(pairs)}}}".encode("ascii")).hexdigest()
+
+    return hash_row
 
 
-def hash_of(stored: Sequence[Any], prev_hash: str | None) -> str:
-    """Return the hash of an audit row.
+hash_of: Final = _hasher(state_transitions)
+"""Return the hash of a transition, given the hash of the entity's one before; None for its first."""
 
-    Args:
-        stored: The row's `HASHED` columns as they are stored, in that order.
-        prev_hash: Hash of the entity's row before; None for its first.
-    """
-    pairs = [key + text_of(stored[place]) for key, place in _PLACES]
-    return sha256(f"{prev_hash or ''}\n{{{','.join(pairs)}}}".encode("ascii")).hexdigest()
+hash_of_event: Final = _hasher(events)
+hash_of_fact: Final = _hasher(facts)

@@ -1,4 +1,4 @@
-"""Compare the file ``transitions.jsonl`` with the audit, line by line.
+"""Compare the file ``transitions.jsonl`` with the ledger, line by line.
 
 The file may lag: rows after its last line, and a torn last line, are nothing to report. Everything else in it
 must say what its row says.
@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from maingate.db.dao.events import transition_of
+from maingate.db.dao.events import line_of
 from maingate.db.findings import Finding
 from maingate.db.transition_log import foreign_file, parsed_line
 from maingate.errors import DatabaseError
@@ -36,7 +36,7 @@ class _Line:
 
 
 class LogCheck:
-    """A comparison of the file with the audit's rows, which are shown to it in any order.
+    """A comparison of the file with the ledger's rows, which are shown to it in any order.
 
     Make it before the transaction that reads the rows: what is written meanwhile is then in the rows.
 
@@ -64,7 +64,7 @@ class LogCheck:
             raise DatabaseError(f"the file of transitions {path} cannot be read: {error}") from error
 
     def see(self, row: Mapping[str, Any]) -> None:
-        """Compare one row of the audit with its line."""
+        """Compare one row of the ledger with its line."""
         seq = row["seq"]
         self._rows.append(seq)
         line = self._lines.get(seq)
@@ -79,7 +79,7 @@ class LogCheck:
         else:
             return
         self._changed.append(
-            Finding(entity_type=row["entity_type"], entity_id=row["entity_id"], seq=seq, problem=problem)
+            Finding(entity_type=row.get("entity_type"), entity_id=row["entity_id"], seq=seq, problem=problem)
         )
 
     def findings(self) -> Iterator[Finding]:
@@ -135,7 +135,7 @@ def _content(line: dict[str, Any]) -> bytes:
 def _content_of_row(row: Mapping[str, Any]) -> bytes | None:
     """Digest the line that the row should have; None when somebody changed it into what cannot be read."""
     try:
-        return _content(transition_of(row).as_json() | {"version": row["version"], "hash": row["hash"]})
+        return _content(line_of(row))
     except (ValueError, TypeError, OverflowError, AttributeError):
         return None
 

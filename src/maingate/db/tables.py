@@ -371,6 +371,7 @@ state_transitions = Table(
     Column("workstream_id", Text),
     Column("task_id", Text),
     _required("at", Timestamp),
+    Column("sets", Text),
     Column("prev_hash", Text),
     _required("hash"),
     _one_of("entity_type", *MACHINES),
@@ -381,8 +382,9 @@ state_transitions = Table(
     UniqueConstraint("entity_id", "version"),
     Index(None, "run_id", "seq"),
 )
-"""The audit: one row per transition, a hash chain per entity. The reason and the metadata are kept as the
-very text that was hashed. No foreign key leads to an entity: the audit must outlive what it is about."""
+"""The audit: one row per transition, a hash chain per entity. The reason, the metadata and what it sets
+(`maingate.db.binding`) are kept as the very text that was hashed. No foreign key leads to an entity: the
+audit must outlive what it is about."""
 
 
 events = Table(
@@ -404,21 +406,38 @@ events = Table(
     Column("workstream_id", Text),
     Column("task_id", Text),
     _required("at", Timestamp),
+    _required("hash"),
     _one_of("severity", *Severity),
     Index(None, "entity_id", "seq"),
     Index(None, "run_id", "seq"),
 )
 """What happened that is no change of state: overrides, errors, warnings (SSOT §7)."""
 
+facts = Table(
+    "facts",
+    metadata,
+    Column("seq", SEQUENCE, primary_key=True, autoincrement=False),
+    _required("event_id"),
+    _required("about"),
+    _required("key"),
+    _required("entity_id"),
+    _required("sets"),
+    _required("hash"),
+)
+"""That a row of another table says what it says: which table, the row's key, whose evidence it is, and what
+is bound of it (`maingate.db.binding`). When the row changes another fact follows; the last one counts."""
+
 counters = Table(
     "counters",
     metadata,
     Column("name", Text, primary_key=True),
     _required("value", BigInteger),
+    Column("head", Text),
     CheckConstraint("value >= 0", name="value"),
 )
-"""Numbers given out within transactions. ``event`` numbers transitions and events together, so that the
-sequence has no gap and follows the order of the commits; a gap means that a row was removed."""
+"""Numbers given out within transactions. ``event`` numbers transitions, events and facts together, so that
+the sequence has no gap and follows the order of the commits; a gap means that a row was removed. The head is
+the running hash over all of them (`maingate.db.ledger`)."""
 
 verdicts = Table(
     "verdicts",

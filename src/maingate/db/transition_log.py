@@ -1,7 +1,7 @@
-"""The file ``transitions.jsonl``: every transition, appended after its commit (SSOT §1, rule 4; §7.2).
+"""The file ``transitions.jsonl``: every row of the ledger, a line each, appended after its commit.
 
 The table is the truth and the file follows it. The file itself says how far it has got: its last whole line
-carries the number of its transition, so there is no second record of the position that a crash could leave
+carries the number of its row, so there is no second record of the position that a crash could leave
 behind. A torn last line is cut off and written again. Numbers are given out in the order of the commits, so
 nothing is ever left out.
 """
@@ -23,6 +23,9 @@ from maingate.errors import DatabaseError
 
 _NUMBERS: Final = 1 << 63  # a number of a transition is below
 _TAIL: Final = 1 << 16
+_NAMED: Final = " UNION ALL ".join(
+    f"SELECT event_id FROM {table} WHERE seq = ?" for table in ("state_transitions", "events", "facts")
+)
 
 
 PATIENCE: Final = timedelta(seconds=10)
@@ -119,8 +122,7 @@ class TransitionLog:
             DatabaseError: It is not.
         """
         with self._database.read() as connection:
-            sql = "SELECT event_id FROM state_transitions WHERE seq = ?"
-            known = row_of(connection, sql, (last["seq"],))
+            known = row_of(connection, _NAMED, (last["seq"],) * 3)
         if known is None or known[0] != last["event_id"]:
             raise DatabaseError(foreign_file(self.path, f"its last line, number {last['seq']}, is not there"))
 

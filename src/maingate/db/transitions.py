@@ -15,9 +15,11 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection
 
+from maingate.db import ledger
+from maingate.db.binding import CHANGING, LOOSE, told
 from maingate.db.chain import COLUMNS, EMPTY_METADATA, hash_of
 from maingate.db.columns import Codec, canonical, encoder_of, keepable, to_micros
-from maingate.db.statements import change_many, insertion, quoted, row_of, rows_in
+from maingate.db.statements import change_many, insertion, quoted, rows_in
 from maingate.db.tables import ENTITIES, LIFECYCLE, state_transitions
 from maingate.errors import InvariantError, StaleTransitionError
 from maingate.ids import new_ids
@@ -95,7 +97,8 @@ class Step:
         reason: Why, where there is something to say.
         metadata: Values for programs, kept in the audit, JSON-serialisable.
         operator: Who does it by hand; None when it happens by itself.
-        sets: Other columns that change with it, as Python values.
+        sets: Other columns that change with it, as Python values; those that are evidence are bound by its
+            audit row.
     """
 
     head_id: str
@@ -120,8 +123,8 @@ class _Move:
     sets: dict[str, Any] = field(default_factory=dict)
 
 
-_Entry = tuple[Any, ...]
-"""The columns of one audit row from its machine to its task, as they are stored."""
+_Entry = tuple[tuple[Any, ...], str | None]
+"""The columns of one audit row from its machine to its task, as they are stored, and what it binds."""
 
 
 STARTING_STATE: Final[Mapping[str, str]] = MappingProxyType(
@@ -162,15 +165,16 @@ _ALLOWED: Final = {
     for name, machine in MACHINES.items()
 }
 _TERMINAL: Final = {name: frozenset(map(str, machine.terminal)) for name, machine in MACHINES.items()}
+_LOOSE: Final = {machine: frozenset(LOOSE.get(table.name, ())) for machine, table in ENTITIES.items()}
 _ENCODERS: Final[dict[str, dict[str, Codec | None]]] = {
-    machine: {column.name: encoder_of(column.type) for column in table.columns if column.name not in FIXED}
+    machine: {
+        column.name: encoder_of(column.type)
+        for column in table.columns
+        if column.name not in FIXED and column.name in CHANGING[table.name] | _LOOSE[machine]
+    }
     for machine, table in ENTITIES.items()
 }
 _INSERT_AUDIT: Final = insertion(state_transitions.name, COLUMNS)
-_TAKE_NUMBERS: Final = (
-    "INSERT INTO counters (name, value) VALUES ('event', ?)"
-    " ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value RETURNING value"
-)
 
 
 def write(
@@ -198,11 +202,9 @@ def write(
     if not steps:
         return {}
     moves: dict[str, _Move] = {}
-    entries = [_follow(moves, heads, step) for step in steps]
-    first = take_numbers(connection, len(entries))
-    micros = to_micros(at)
+    entries = [_follow(moves, heads, step, at) for step in steps]
     chains: dict[str, str | None] = {entity_id: move.seen.chain_hash for entity_id, move in moves.items()}
-    audit = _audit_rows(entries, chains, first=first, micros=micros)
+    audit = _audit_rows(connection, entries, chains, at)
     for entity_id, move in moves.items():
         move.chain_hash = chains[entity_id] or ""
     _update(connection, moves, at)
@@ -211,52 +213,39 @@ def write(
 
 
 def record_creation(
-    connection: Connection, heads: Sequence[Head], *, at: datetime, operator: str | None
+    connection: Connection,
+    heads: Sequence[Head],
+    begun: Sequence[str],
+    *,
+    at: datetime,
+    operator: str | None,
 ) -> list[str]:
     """Write the first audit row of entities that are about to be inserted, and return their hashes.
 
     Args:
         connection: A writing transaction.
         heads: The entities in their initial states; their hashes are not looked at.
+        begun: What is bound of each: see `maingate.db.binding.told_of_creation`.
         at: When they are created.
         operator: Who creates them by hand.
     """
     by = None if operator is None else keepable(operator)
-    entries = [
-        (
-            head.machine,
-            head.id,
-            1,
-            None,
-            str(head.state),
-            CREATED,
-            None,
-            EMPTY_METADATA,
-            by,
-            *_of(head.context),
+    entries: list[_Entry] = []
+    for head, sets in zip(heads, begun, strict=True):
+        state, context = str(head.state), _of(head.context)
+        entries.append(
+            ((head.machine, head.id, 1, None, state, CREATED, None, EMPTY_METADATA, by, *context), sets)
         )
-        for head in heads
-    ]
     chains: dict[str, str | None] = {}
-    first = take_numbers(connection, len(entries))
-    change_many(connection, _INSERT_AUDIT, _audit_rows(entries, chains, first=first, micros=to_micros(at)))
+    change_many(connection, _INSERT_AUDIT, _audit_rows(connection, entries, chains, at))
     return [chains[head.id] or "" for head in heads]
-
-
-def take_numbers(connection: Connection, count: int) -> int:
-    """Take the next numbers of the one sequence of transitions and events, and return the first of them.
-
-    The numbers become free again when the transaction is rolled back, so that the sequence never has a gap.
-    """
-    last = row_of(connection, _TAKE_NUMBERS, (count,))
-    return int(last[0]) - count + 1 if last is not None else count
 
 
 def _of(context: Context) -> tuple[str | None, str | None, str | None]:
     return context.run_id, context.workstream_id, context.task_id
 
 
-def _follow(moves: dict[str, _Move], heads: Mapping[str, Head], step: Step) -> _Entry:
+def _follow(moves: dict[str, _Move], heads: Mapping[str, Head], step: Step, at: datetime) -> _Entry:
     """Add a step to what its entity does, and say what its audit row says."""
     move = moves.get(step.head_id)
     if move is None:
@@ -278,14 +267,18 @@ def _follow(moves: dict[str, _Move], heads: Mapping[str, Head], step: Step) -> _
         None if step.operator is None else keepable(step.operator),
         *_of(move.seen.context),
     )
+    bound = None
     if step.sets:
-        move.sets.update(step.sets)
+        stored = _stored(step, at)
+        move.sets.update(stored)
+        loose = _LOOSE[step.machine]
+        bound = told({column: value for column, value in stored.items() if column not in loose})
     if step.machine == "task" and move.state == "running":
         move.sets["worker_id"] = None
     move.state = state
     move.version += 1
     move.starts = move.starts or STARTING_STATE.get(step.machine) == move.state
-    return entry
+    return entry, bound
 
 
 def _check(move: _Move, step: Step) -> None:
@@ -300,17 +293,20 @@ def _check(move: _Move, step: Step) -> None:
 
 
 def _audit_rows(
-    entries: Sequence[_Entry], chains: dict[str, str | None], *, first: int, micros: int
+    connection: Connection, entries: Sequence[_Entry], chains: dict[str, str | None], at: datetime
 ) -> list[tuple[Any, ...]]:
-    """Number and hash audit rows, moving each entity's chain on."""
-    rows = []
+    """Number and hash audit rows, moving each entity's chain on, and the ledger's head."""
+    rows, hashes, micros = [], [], to_micros(at)
     names = new_ids("evt", len(entries))
-    for seq, (name, entry) in enumerate(zip(names, entries, strict=True), first):
-        stored = (seq, name, *entry, micros)
+    before = ledger.take(connection, len(entries))
+    for seq, (name, (entry, bound)) in enumerate(zip(names, entries, strict=True), before.seq + 1):
+        stored = (seq, name, *entry, micros, bound)
         entity_id = entry[1]
-        before = chains.get(entity_id)
-        chains[entity_id] = after = hash_of(stored, before)
-        rows.append((*stored, before, after))
+        continued = chains.get(entity_id)
+        chains[entity_id] = after = hash_of(stored, continued)
+        rows.append((*stored, continued, after))
+        hashes.append(after)
+    ledger.keep(connection, before, hashes)
     return rows
 
 
@@ -322,8 +318,7 @@ def _update(connection: Connection, moves: Mapping[str, _Move], at: datetime) ->
         seen = move.seen
         ends = move.state in _TERMINAL[seen.machine]
         columns = tuple(sorted(move.sets))
-        encoders = _ENCODERS[seen.machine]
-        own = [_stored(encoders[column], move.sets[column], at) for column in columns]
+        own = [move.sets[column] for column in columns]
         times = (micros,) * (1 + move.starts + ends)
         values = (
             move.state,
@@ -342,10 +337,14 @@ def _update(connection: Connection, moves: Mapping[str, _Move], at: datetime) ->
             _refuse_stale(connection, machine, {row[-3]: row[2] for row in rows})
 
 
-def _stored(encode: Codec | None, value: Any, at: datetime) -> Any:
-    if isinstance(value, WrittenAt):
-        value = at + value.after
-    return value if encode is None or value is None else encode(value)
+def _stored(step: Step, at: datetime) -> dict[str, Any]:
+    """Return what a step sets as it is stored."""
+    encoders, stored = _ENCODERS[step.machine], dict[str, Any]()
+    for column, wanted in step.sets.items():
+        value = at + wanted.after if isinstance(wanted, WrittenAt) else wanted
+        encode = encoders[column]
+        stored[column] = value if encode is None or value is None else encode(value)
+    return stored
 
 
 @lru_cache(maxsize=1024)

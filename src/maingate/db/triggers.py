@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import DDL, Connection, event
 
-from maingate.db.tables import events, metadata, state_transitions, tasks, workers, workstreams
+from maingate.db.tables import events, facts, metadata, state_transitions, tasks, workers, workstreams
 
 FIXED_COLUMNS: Final = (
     (workstreams.name, "is_critical"),
@@ -18,7 +18,7 @@ FIXED_COLUMNS: Final = (
 )
 """Columns that never change after creation (SSOT §1, rule 7; §1.5)."""
 
-APPEND_ONLY: Final = (state_transitions.name, events.name)
+APPEND_ONLY: Final = (state_transitions.name, events.name, facts.name)
 """Tables whose rows are neither changed nor removed (SSOT §1, rule 3)."""
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db.statements import change_many, insertion, row_of
+from maingate.db.facts import insert_bound
+from maingate.db.statements import row_of
+from maingate.db.tables import patch_artifacts
 from maingate.errors import DatabaseError, UnknownEntityError
-
-_STORE: Final = insertion("patch_artifacts", ("patch_id", "sha256", "diff"))
 
 
 def store(connection: Connection, patch_id: str, diff: bytes) -> str:
@@ -22,13 +21,14 @@ def store(connection: Connection, patch_id: str, diff: bytes) -> str:
 
 
 def store_many(connection: Connection, diffs: Mapping[str, bytes]) -> dict[str, str]:
-    """Keep the diffs of patches, by patch, and return their SHA-256.
+    """Keep the diffs of patches, by patch, bind them into the ledger, and return their SHA-256.
 
     Raises:
         InvariantError: One of the patches does not exist, or its diff is kept already.
     """
     sums = {patch_id: sha256(diff).hexdigest() for patch_id, diff in diffs.items()}
-    change_many(connection, _STORE, [(patch_id, sums[patch_id], diff) for patch_id, diff in diffs.items()])
+    rows = [(patch_id, sums[patch_id], diff) for patch_id, diff in diffs.items()]
+    insert_bound(connection, patch_artifacts, rows)
     return sums
 
 

@@ -7,11 +7,13 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
-from maingate.db.columns import EPOCH
+from maingate.db import facts
+from maingate.db.binding import CHANGING, LOOSE, fixed_columns, told_of_creation
+from maingate.db.columns import EPOCH, to_micros
 from maingate.db.records import Records
-from maingate.db.statements import change
+from maingate.db.statements import change, change_many
 from maingate.db.transitions import Context, HasHead, Head, Step, record_creation
 from maingate.errors import InvariantError, UnknownEntityError
 from maingate.reasons import Reason
@@ -98,6 +100,15 @@ E_ = TypeVar("E_", bound=EntityRow)
 class Entities(Records[E_]):
     """Reads and creates the entities of one machine."""
 
+    def __init__(self, table: Table, row_type: type[E_]) -> None:
+        super().__init__(table, row_type)
+        places = {name: place for place, name in enumerate(self.names)}
+        self._fixed = [places[name] for name in fixed_columns(table.name)]
+        self._changing = [
+            (column, places[column.name]) for column in table.columns if column.name in CHANGING[table.name]
+        ]
+        self._begun = [places[name] for name in ("version", "chain_hash", "created_at", "changed_at")]
+
     def get(self, connection: Connection, entity_id: str) -> E_:
         """Read one entity.
 
@@ -135,20 +146,42 @@ class Entities(Records[E_]):
                 )
         if not rows:
             return []
-        hashes = record_creation(connection, heads, at=at, operator=operator)
-        made = [
+        stored = [list(self._values(row)) for row in rows]
+        begun = [self._bound(values) for values in stored]
+        hashes = record_creation(connection, heads, begun, at=at, operator=operator)
+        micros = to_micros(at)
+        for values, chain_hash in zip(stored, hashes, strict=True):
+            for place, value in zip(self._begun, (1, chain_hash, micros, micros), strict=True):
+                values[place] = value
+        change_many(connection, self._insert, [tuple(values) for values in stored])
+        return [
             replace(row, version=1, chain_hash=chain_hash, created_at=at, changed_at=at)
             for row, chain_hash in zip(rows, hashes, strict=True)
         ]
-        self.insert(connection, made)
-        return made
+
+    def _bound(self, stored: Sequence[Any]) -> str:
+        """Return what an entity's first audit row binds of its columns."""
+        changing = ((column, stored[place]) for column, place in self._changing)
+        return told_of_creation([stored[place] for place in self._fixed], changing)
 
     def set_column(self, connection: Connection, entity_id: str, column: str, value: Any) -> None:
-        """Change a column that is no part of the state; the version stays.
+        """Change a column that is no part of the state; the version stays. A fact binds what is evidence.
+
+        Args:
+            connection: A writing transaction.
+            entity_id: The entity.
+            column: One that may change (`maingate.db.binding`).
+            value: Its new value as it is stored.
 
         Raises:
+            InvariantError: The column never changes.
             UnknownEntityError: There is no such entity.
         """
-        sql = f'UPDATE "{self.table.name}" SET "{column}" = ? WHERE id = ?'
-        if change(connection, sql, (value, entity_id)) != 1:
+        table = self.table.name
+        is_loose = column in LOOSE.get(table, ())
+        if not is_loose and column not in CHANGING[table]:
+            raise InvariantError(f"{entity_id}: {column} never changes; nothing was written")
+        if change(connection, f'UPDATE "{table}" SET "{column}" = ? WHERE id = ?', (value, entity_id)) != 1:
             raise UnknownEntityError(entity_id)
+        if not is_loose:
+            facts.record(connection, [facts.of_column(table, entity_id, column, value)])

@@ -1,18 +1,19 @@
 """Events: transitions from the audit and everything else that was recorded, in one order (SSOT §7)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db.chain import EMPTY_METADATA
+from maingate.db import ledger
+from maingate.db.chain import EMPTY_METADATA, EVENT_COLUMNS, FACT_COLUMNS, hash_of_event
 from maingate.db.columns import canonical, from_micros, keepable, text_of, to_micros
 from maingate.db.statements import change, insertion, quoted, rows_of
-from maingate.db.transitions import take_numbers
 from maingate.errors import InvariantError
 from maingate.events import TRANSITION_SUFFIX, Event, Severity, iso_millis, severity_of
 from maingate.state.machines import MACHINES
@@ -34,12 +35,22 @@ _SHARED: Final = (
     "at",
 )
 _STORED: Final = (*_SHARED, "event_type", "severity")
-_INSERT: Final = insertion("events", _STORED)
+_INSERT: Final = insertion("events", EVENT_COLUMNS)
 _TRANSITIONS: Final = f"SELECT {quoted(_SHARED)}, NULL AS event_type, NULL AS severity FROM state_transitions"
-_AFTER: Final = (
-    f"SELECT {quoted(_SHARED)}, version, hash FROM state_transitions WHERE seq > ? ORDER BY seq LIMIT ?"
+_AFTER: Final = tuple(
+    f"SELECT {quoted(columns)} FROM {table} WHERE seq > ? ORDER BY seq LIMIT ?"
+    for table, columns in (
+        ("state_transitions", (*_SHARED, "version", "sets", "hash")),
+        ("events", (*_STORED, "hash")),
+        ("facts", FACT_COLUMNS),
+    )
 )
+"""How the rows of the ledger are read for its file."""
 _OTHERS: Final = f"SELECT {quoted(_STORED)} FROM events"
+_json: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+FACT: Final = "fact"
+"""The type of the lines that say what is bound of a row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +86,12 @@ def record(connection: Connection, event: Event) -> int:
     """
     if event.is_transition:
         raise InvariantError(f"{event.event_type} is written by a transition, not by hand")
-    seq = take_numbers(connection, 1)
+    before = ledger.take(connection, 1)
     values = (
-        seq,
+        before.seq + 1,
         event.event_id,
+        event.event_type,
+        str(event.severity),
         event.entity_type,
         event.entity_id,
         event.from_state,
@@ -91,11 +104,11 @@ def record(connection: Connection, event: Event) -> int:
         event.workstream_id,
         event.task_id,
         to_micros(event.timestamp),
-        event.event_type,
-        str(event.severity),
     )
-    change(connection, _INSERT, values)
-    return seq
+    hashed = hash_of_event(values, None)
+    change(connection, _INSERT, (*values, hashed))
+    ledger.keep(connection, before, [hashed])
+    return before.seq + 1
 
 
 def query(
@@ -216,28 +229,66 @@ def event_of(row: Sequence[Any]) -> Event:
     )
 
 
-def transition_of(row: Mapping[str, Any]) -> Event:
-    """Make an event of a row of the audit, by the names of its columns."""
-    return event_of((*(row[name] for name in _SHARED), None, None))
+def line_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the line of a row of the ledger says, by the names of its columns.
+
+    Raises:
+        ValueError: The row cannot be read as what it is.
+    """
+    if "about" in row:
+        return _fact_line([row[name] for name in FACT_COLUMNS])
+    shared = [row[name] for name in _SHARED]
+    if "event_type" in row:
+        return event_of((*shared, row["event_type"], row["severity"])).as_json() | {"hash": row["hash"]}
+    sets = None if row["sets"] is None else json.loads(row["sets"])
+    own = {"version": row["version"], "sets": sets, "hash": row["hash"]}
+    return event_of((*shared, None, None)).as_json() | own
 
 
 def lines_after(connection: Connection, seq: int, limit: int) -> tuple[list[str], int]:
-    """Write transitions after a place as lines of JSON, and return them and the place of the last.
+    """Write the rows of the ledger after a place as lines of JSON, and return them and the place of the last.
 
-    A line is the public form of the event, and besides it the ``version`` and the ``hash`` of its row. Its
-    parts are stored as JSON or as plain text, so it is put together from them as it is.
+    The line of a transition is the public form of the event, and besides it the ``version``, what it ``sets``
+    and the ``hash`` of its row. Its parts are stored as JSON or as plain text, so it is put together from
+    them as it is.
 
     Args:
         connection: A transaction.
         seq: Only those after this place.
         limit: How many at most.
     """
-    found = rows_of(connection, _AFTER, (seq, limit))
-    return [_line(row) for row in found], found[-1][0] if found else seq
+    found: list[tuple[int, Sequence[Any], Callable[[Sequence[Any]], str]]] = []
+    for sql, write in zip(_AFTER, (_line, _event_line, _told_fact), strict=True):
+        found += [(row[0], row, write) for row in rows_of(connection, sql, (seq, limit))]
+    found.sort(key=itemgetter(0))
+    lines = found[:limit]
+    return [write(row) for _, row, write in lines], lines[-1][0] if lines else seq
+
+
+def _event_line(row: Sequence[Any]) -> str:
+    return _json(event_of(row[:-1]).as_json() | {"hash": row[-1]})
+
+
+def _told_fact(row: Sequence[Any]) -> str:
+    return _json(_fact_line(row))
+
+
+def _fact_line(row: Sequence[Any]) -> dict[str, Any]:
+    seq, name, about, key, entity, sets, hashed = row
+    return {
+        "seq": seq,
+        "event_id": name,
+        "event_type": FACT,
+        "about": about,
+        "key": json.loads(key),
+        "entity_id": entity,
+        "sets": json.loads(sets),
+        "hash": hashed,
+    }
 
 
 def _line(row: Sequence[Any]) -> str:
-    seq, name, machine, entity, left, reached, trigger, reason, metadata, by, run, ws, task, at = row[:-2]
+    seq, name, machine, entity, left, reached, trigger, reason, metadata, by, run, ws, task, at = row[:-3]
     facts = {} if metadata == EMPTY_METADATA else json.loads(metadata)
     severity = severity_of(machine, left, reached, trigger, facts, operator=by)
     return (
@@ -246,7 +297,8 @@ def _line(row: Sequence[Any]) -> str:
         f'"entity_id":{text_of(entity)},"from_state":{text_of(left)},"to_state":{text_of(reached)},'
         f'"trigger":{text_of(trigger)},"reason":{reason or "null"},"metadata":{metadata},'
         f'"operator":{text_of(by)},"context":{{"run_id":{text_of(run)},"workstream_id":{text_of(ws)},'
-        f'"task_id":{text_of(task)}}},"version":{row[-2]},"hash":{text_of(row[-1])}}}'
+        f'"task_id":{text_of(task)}}},"version":{row[-3]},"sets":{row[-2] or "null"},'
+        f'"hash":{text_of(row[-1])}}}'
     )
 
 

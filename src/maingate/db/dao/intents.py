@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from maingate.db import tables
 from maingate.db.columns import to_micros
-from maingate.db.records import Records
+from maingate.db.facts import Evidence
 from maingate.db.statements import change
 from maingate.errors import RecordError, UnknownEntityError
 from maingate.reasons import Reason
@@ -51,7 +51,7 @@ class Intent:
     completed_at: datetime | None = None
 
 
-_ROWS: Final = Records(tables.intents, Intent)
+_ROWS: Final = Evidence(tables.intents, Intent)
 
 
 def record(connection: Connection, intent: Intent) -> None:
@@ -129,3 +129,4 @@ def _settle(connection: Connection, intent_id: str, state: str, at: datetime) ->
     sql = f"UPDATE intents SET {sets} WHERE id = ? AND state = 'pending'"
     if change(connection, sql, (state, to_micros(at), intent_id)) != 1:
         raise UnknownEntityError(intent_id, f"no intent {intent_id!r} is pending")
+    _ROWS.bind_again(connection, intent_id)

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Table
 
-from maingate.db.statements import change_many, insertion, rows_of
+from maingate.db.facts import insert_bound
+from maingate.db.statements import rows_of
 
 
 def add(connection: Connection, edges: Table, pairs: Iterable[tuple[str, str]]) -> None:
     """Record pairs of an entity and one that it needs; a pair that is there already is left alone."""
-    names = [column.name for column in edges.columns]
-    change_many(connection, insertion(edges.name, names, or_ignore=True), list(pairs))
+    insert_bound(connection, edges, list(pairs), or_ignore=True)
 
 
 def of_run(connection: Connection, edges: Table, entities: Table, run_id: str) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from maingate.db import tables
 from maingate.db.columns import keepable, to_micros
-from maingate.db.records import Records
+from maingate.db.facts import Evidence
 from maingate.db.statements import change
 from maingate.errors import UnknownEntityError
 
@@ -48,7 +48,7 @@ class Request:
     is_refused: bool = False
 
 
-_ROWS: Final = Records(tables.requests, Request)
+_ROWS: Final = Evidence(tables.requests, Request)
 
 
 def ask(connection: Connection, request: Request) -> None:
@@ -108,3 +108,4 @@ def answer(connection: Connection, given: Answer, at: datetime) -> None:
     values = (to_micros(at), keepable(given.said), given.is_refused, given.request)
     if change(connection, sql, values) != 1:
         raise UnknownEntityError(given.request, f"no request {given.request!r} waits for an answer")
+    _ROWS.bind_again(connection, given.request)

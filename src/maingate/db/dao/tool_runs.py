@@ -8,7 +8,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection
 
 from maingate.db import tables
-from maingate.db.records import Records
+from maingate.db.facts import Evidence
 from maingate.db.statements import rows_of
 
 Outcome = Literal["patch", "failed", "timed_out", "rate_limited", "lost"]
@@ -54,7 +54,7 @@ class ToolRun:
     ended_at: datetime
 
 
-_ROWS: Final = Records(tables.tool_runs, ToolRun)
+_ROWS: Final = Evidence(tables.tool_runs, ToolRun)
 
 
 def record(connection: Connection, ended: Iterable[ToolRun]) -> None:

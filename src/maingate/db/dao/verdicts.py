@@ -11,8 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
-from maingate.db.records import Records
+from maingate.db import facts, tables
 from maingate.db.statements import row_of
 
 
@@ -64,8 +63,8 @@ class Evidence:
     created_at: datetime
 
 
-_VERDICTS: Final = Records(tables.verdicts, Verdict)
-_EVIDENCE: Final = Records(tables.gate_evidence, Evidence)
+_VERDICTS: Final = facts.Evidence(tables.verdicts, Verdict)
+_EVIDENCE: Final = facts.Evidence(tables.gate_evidence, Evidence)
 
 
 def are_there(connection: Connection) -> bool:

@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 FIXED_COLUMNS = (("workstreams", "is_critical"), ("tasks", "is_critical"), ("workers", "affinity"))
-APPEND_ONLY = ("state_transitions", "events")
+APPEND_ONLY = ("state_transitions", "events", "facts")
 
 
 def upgrade() -> None:
@@ -109,6 +109,7 @@ def _create_tables() -> None:
         "counters",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.Column("head", sa.Text(), nullable=True),
         sa.CheckConstraint("value >= 0", name=op.f("ck_counters_value")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
     )
@@ -132,6 +133,7 @@ def _create_tables() -> None:
         sa.Column("workstream_id", sa.Text(), nullable=True),
         sa.Column("task_id", sa.Text(), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
         sa.CheckConstraint(
             "severity IN ('info', 'warning', 'error', 'critical')", name=op.f("ck_events_severity")
         ),
@@ -139,6 +141,19 @@ def _create_tables() -> None:
     )
     op.create_index(op.f("ix_events_entity_id_seq"), "events", ["entity_id", "seq"], unique=False)
     op.create_index(op.f("ix_events_run_id_seq"), "events", ["run_id", "seq"], unique=False)
+    op.create_table(
+        "facts",
+        sa.Column(
+            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("entity_id", sa.Text(), nullable=False),
+        sa.Column("sets", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_facts")),
+    )
     op.create_table(
         "leases",
         sa.Column("key", sa.Text(), nullable=False),
@@ -211,6 +226,7 @@ def _create_tables() -> None:
         sa.Column("workstream_id", sa.Text(), nullable=True),
         sa.Column("task_id", sa.Text(), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("sets", sa.Text(), nullable=True),
         sa.Column("prev_hash", sa.Text(), nullable=True),
         sa.Column("hash", sa.Text(), nullable=False),
         sa.CheckConstraint(

@@ -1,0 +1,124 @@
+"""How what a row says is bound into the ledger: which columns are evidence, and how each is written down.
+
+A row of the ledger names, in ``sets``, what it binds: a column with its value, or with the SHA-256 of a long
+one, and under ``*`` one digest over all columns that never change once their row is there. Whoever has the
+tables can compute the same again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Final
+
+from sqlalchemy import Boolean, Column, Integer
+
+from maingate.db.columns import JsonList, JsonText, canonical
+from maingate.db.tables import ENTITIES, LIFECYCLE, metadata
+
+WHOLE: Final = "*"
+"""Under which the digest over all columns stands that never change."""
+
+SHORT: Final = 64
+"""A text of at most so many characters is bound as it is; a longer one by its digest."""
+
+CHANGING: Final[Mapping[str, frozenset[str]]] = {
+    "runs": frozenset({"old_head", "new_head", "retry_of", "reason"}),
+    "workstreams": frozenset({"base_commit", "head_commit", "landed_commit", "reason"}),
+    "tasks": frozenset(
+        {"spec", "retry_count", "lost_count", "attempt", "not_before", "retry_of", "reason"},
+    ),
+    "workers": frozenset({"reason"}),
+    "uet_workers": frozenset({"pid", "pid_started", "reason"}),
+    "patches": frozenset(
+        {"repairs", "method", "commit", "tree", "quarantine_reason", "reason", "committed_at"}
+    ),
+    "gates": frozenset(
+        {
+            *("uet_worker_id", "attempts", "is_flaky", "fault", "exit_code", "output", "log_path"),
+            *("duration_ms", "reason"),
+        }
+    ),
+    "breakers": frozenset({"threshold", "cooldown_ms", "opened_at", "reason"}),
+}
+"""The columns of entities that may change: each change is bound by the row of the ledger that records it."""
+
+LOOSE: Final[Mapping[str, Mapping[str, str]]] = {
+    "tasks": {"worker_id": "which worker holds it now; empty as soon as the attempt is over"},
+    "workers": {
+        "current_load": "how busy it is now",
+        "heartbeat_at": "when it was last heard of",
+    },
+    "breakers": {
+        "failures": "a count that each success resets; what a breaker does about it is a transition",
+        "probe_task": "which task tries the tool out now",
+        "probe_attempt": "which attempt of that task",
+    },
+    "leases": dict.fromkeys(
+        ("key", "holder", "host", "pid", "pid_started", "token", "acquired_at", "expires_at"),
+        "who controls a target now; what is done under it is on record by itself",
+    ),
+}
+"""The columns that are no evidence, each with the reason: what is the case now and soon no longer."""
+
+PROVEN: Final[Mapping[str, frozenset[str]]] = {
+    **{table.name: frozenset(LIFECYCLE) for table in ENTITIES.values()},
+    **{name: frozenset(metadata.tables[name].c.keys()) for name in ("state_transitions", "events", "facts")},
+    "counters": frozenset({"name", "value", "head"}),
+    "record": frozenset({"id"}),
+}
+"""The columns that the audit compares with the ledger itself: where entities stand, and the ledger's own."""
+
+
+def fixed_columns(table: str) -> tuple[str, ...]:
+    """Return the columns of a table that are evidence and never change, in its order."""
+    others = {*CHANGING.get(table, ()), *LOOSE.get(table, ()), *PROVEN.get(table, ())}
+    return tuple(column.name for column in metadata.tables[table].columns if column.name not in others)
+
+
+FACTS: Final = tuple(
+    name for name in metadata.tables if name not in {*CHANGING, *PROVEN} and fixed_columns(name)
+)
+"""The tables whose rows are evidence by themselves, beside those of entities."""
+
+
+def digest_of(values: Iterable[Any]) -> str:
+    """Return the digest over stored values, in the order given."""
+    text = canonical([_plain(value) for value in values])
+    return sha256(text.encode("ascii")).hexdigest()
+
+
+def form_of(value: Any) -> Any:
+    """Return the form in which one stored value is bound."""
+    value = _plain(value)
+    if isinstance(value, str) and len(value) > SHORT:
+        return f"sha256:{sha256(value.encode(errors='surrogatepass')).hexdigest()}"
+    return value
+
+
+def is_empty(column: Column[Any], value: Any) -> bool:
+    """Return whether a stored value is what a new row has unless something is said: it need not be bound."""
+    if column.nullable or value is None:
+        return bool(column.nullable) and value is None
+    return bool(_plain(value) == next((empty for kind, empty in _EMPTY if isinstance(column.type, kind)), ""))
+
+
+def told(values: Mapping[str, Any]) -> str | None:
+    """Write down what a row of the ledger binds, of columns with their stored values; None for nothing."""
+    return canonical({column: form_of(value) for column, value in values.items()}) if values else None
+
+
+def told_of_creation(fixed: Sequence[Any], changing: Iterable[tuple[Column[Any], Any]]) -> str:
+    """Write down what an entity's first row binds: one digest, and what there is already of the rest."""
+    begun = {column.name: form_of(value) for column, value in changing if not is_empty(column, value)}
+    return canonical({WHOLE: digest_of(fixed), **begun})
+
+
+_EMPTY: Final = ((Integer, 0), (Boolean, 0), (JsonList, "[]"), (JsonText, "{}"))
+
+
+def _plain(value: Any) -> Any:
+    """Return a stored value alike from every database: truths as numbers, bytes as their digest."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"sha256:{sha256(value).hexdigest()}"
+    return repr(value) if isinstance(value, float) else value  # there are none, but somebody may put one in
