@@ -1,6 +1,7 @@
 """A hermetic world for every test: no user's git configuration, no user's cache, no MAINGATE_* settings."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import settings
 
 from factories import GitRepo
 
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # programs that tests start should start as fast as a user's
+# What tests import and what they start is compiled once, as on a user's machine, not in every process anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # The suite tries the same examples each time, so it never fails by chance; `.ci/run search` tries new ones.
 settings.register_profile("suite", derandomize=True, database=None, deadline=None)

@@ -1,6 +1,5 @@
 """The only place where parts are chosen and put together: settings and a repository become a ``Maingate``."""
 
-import asyncio
 import gc
 import hashlib
 import json
@@ -12,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sqlalchemy import Connection
 
@@ -24,7 +23,6 @@ from maingate.db.dao.leases import Lease
 from maingate.db.dao.requests import Override, Request
 from maingate.db.dao.runs import RunRow
 from maingate.db.engine import Database, open_database
-from maingate.db.transition_log import TransitionLog
 from maingate.errors import (
     DatabaseError,
     InterruptedRunError,
@@ -38,36 +36,30 @@ from maingate.errors import (
 )
 from maingate.events import Event, Severity
 from maingate.ids import EventId, RunId, WorkstreamId, new_id
-from maingate.orchestrator import admission, asking, compensation, evidence, tenure
-from maingate.orchestrator.examination import Examination, Stoppable
-from maingate.orchestrator.gatekeeper import Subject
-from maingate.orchestrator.lane import Opinion, Tip
-from maingate.orchestrator.notifying import Message, notify, trouble
-from maingate.orchestrator.parts import Surroundings
-from maingate.orchestrator.progress import Listener, SilentListener
+from maingate.orchestrator import tenure
 from maingate.orchestrator.report import run_report
-from maingate.orchestrator.run_orchestrator import RunOrchestrator
-from maingate.orchestrator.searching import Search, search
 from maingate.orchestrator.stuck import Patience
-from maingate.plan.loader import LoadedPlan
-from maingate.plan.model import Landing, Plan
 from maingate.reasons import Reason
-from maingate.recovery import bisection, overrides, rollback_manager
-from maingate.recovery.bisection import Point
-from maingate.recovery.circuit_breaker import Guard
-from maingate.recovery.rescuer import rescue
-from maingate.recovery.reverts import Reverted
-from maingate.recovery.rollback_manager import End, Order, Outcome, RollbackManager
 from maingate.settings import Settings, SettingsFiles, load_settings, tree_values
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
-from maingate.tools.prompts import fault_of_template
 from maingate.uet.catching_up import behind, catch_up
-from maingate.uet.gate_runner import allowed_environment
 from maingate.uet.git import require_git
-from maingate.uet.private_git import remove_abandoned
 from maingate.uet.refs import PRIVATE_REFS
 from maingate.uet.repository import Repository, Target
+
+if TYPE_CHECKING:
+    from maingate.orchestrator import admission
+    from maingate.orchestrator.examination import Stoppable
+    from maingate.orchestrator.notifying import Message
+    from maingate.orchestrator.parts import Surroundings
+    from maingate.orchestrator.progress import Listener
+    from maingate.orchestrator.run_orchestrator import RunOrchestrator
+    from maingate.orchestrator.searching import Search
+    from maingate.plan.loader import LoadedPlan
+    from maingate.recovery.bisection import Point
+    from maingate.recovery.reverts import Reverted
+    from maingate.recovery.rollback_manager import Order, Outcome
 
 Taken = TypeVar("Taken")
 
@@ -174,15 +166,17 @@ class Maingate:
         )
 
     @classmethod
-    def for_plan(cls, loaded: LoadedPlan) -> Self:
+    def for_plan(cls, loaded: "LoadedPlan") -> Self:
         """Open Maingate on the repository that a plan is for."""
         return cls.open(loaded.root or loaded.repository_candidates(Path.cwd())[-1])
 
-    def examine(self, loaded: LoadedPlan) -> admission.Admission:
+    def examine(self, loaded: "LoadedPlan") -> "admission.Admission":
         """Ask everything that could refuse the plan; write nothing but what an earlier run owes."""
+        from maingate.orchestrator import admission
+
         return admission.examine(self.repository, loaded)
 
-    def admit(self, loaded: LoadedPlan, *, wait: Wait | None = None, replaces: str | None = None) -> RunId:
+    def admit(self, loaded: "LoadedPlan", *, wait: Wait | None = None, replaces: str | None = None) -> RunId:
         """Make a run of a plan and take hold of its target; all of it or nothing.
 
         Args:
@@ -197,7 +191,10 @@ class Maingate:
         """
         return _when_free(lambda: self._admit(loaded, replaces), wait)
 
-    def _admit(self, loaded: LoadedPlan, replaces: str | None) -> RunId:
+    def _admit(self, loaded: "LoadedPlan", replaces: str | None) -> RunId:
+        from maingate.db.transition_log import TransitionLog
+        from maingate.orchestrator import admission
+
         TransitionLog(self.paths.transitions, self.database).check()
         admitted = replace(self.examine(loaded), tree_settings=self._tree_settings())
         now = self.clock.now()
@@ -264,6 +261,8 @@ class Maingate:
             TargetBusyError: A living process of another run holds the target of the run.
             UnknownEntityError: There is no such entity.
         """
+        from maingate.orchestrator import asking
+
         request = asking.to_cancel(self.database, self.clock, entity_id, message=message, operator=operator)
         return self._answer_to(request) or (
             f"{entity_id} was just landing when its process was ended; `maingate resume {request.run_id}` "
@@ -275,6 +274,8 @@ class Maingate:
 
         The process that controls the run hears it. Where there is none, this one does what is asked.
         """
+        from maingate.orchestrator import asking
+
         database, run_id = self.database, RunId(request.run_id)
         answer = asking.await_answer(database, self.clock, request, is_alive=lambda: self.is_alive(run_id))
         if answer is not None:
@@ -291,7 +292,7 @@ class Maingate:
         run_id: RunId,
         *,
         workers: int | None = None,
-        listener: Listener | None = None,
+        listener: "Listener | None" = None,
         budget_usd: float | None = None,
         is_only_asked: bool = False,
     ) -> RunState:
@@ -311,6 +312,11 @@ class Maingate:
             InterruptedRunError: It was interrupted and can be resumed.
             OutsideFaultError: Something outside failed; it can be resumed.
         """
+        import asyncio
+
+        from maingate.orchestrator.progress import SilentListener
+        from maingate.orchestrator.run_orchestrator import RunOrchestrator
+
         if run_id not in self._leases:
             self.take_hold(run_id)
         self.clear_up(run_id)
@@ -342,7 +348,7 @@ class Maingate:
         reason: str,
         operator: str,
         workers: int | None = None,
-    ) -> Outcome:
+    ) -> "Outcome":
         """Take landed patches of one run back: reverts, gates, landing and ledger; all of it or nothing.
 
         Args:
@@ -358,6 +364,10 @@ class Maingate:
             TargetBusyError: A living process holds the target.
             OutsideFaultError: Something outside failed.
         """
+        from maingate.orchestrator import admission
+        from maingate.orchestrator.notifying import Message
+        from maingate.recovery.rollback_manager import End, Order
+
         run = self._run_of(patch_ids)
         rollback_id = new_id("rollback")
         interruption = None
@@ -387,7 +397,7 @@ class Maingate:
             raise interruption
         return replace(outcome, notes=(*outcome.notes, *warnings))
 
-    def bisect(self, run_id: RunId, old: str, new: str, *, gate: str, workers: int | None = None) -> Search:
+    def bisect(self, run_id: RunId, old: str, new: str, *, gate: str, workers: int | None = None) -> "Search":
         """Find the patch with which a gate of a run's plan began to fail on the target.
 
         Args:
@@ -402,6 +412,13 @@ class Maingate:
             TargetBusyError: A living process holds the target.
             OutsideFaultError: Something outside failed.
         """
+        import asyncio
+
+        from maingate.orchestrator.examination import Examination
+        from maingate.orchestrator.searching import search
+        from maingate.plan.model import Plan
+        from maingate.recovery import bisection
+
         with self.database.read() as conn:
             run = runs.get(conn, run_id)
             streams = workstreams.of_run(conn, run_id)
@@ -427,8 +444,12 @@ class Maingate:
             )
             return asyncio.run(self._while_renewing(RunId(holder), examination, work))
 
-    def _look_into(self, state: Point) -> list[Point]:
+    def _look_into(self, state: "Point") -> "list[Point]":
         """List the states within the landing that made a state of the target; none when it is no landing."""
+        from maingate.plan.model import Landing
+        from maingate.recovery import bisection, rollback_manager
+        from maingate.recovery.bisection import Point
+
         with self.database.read() as conn:
             mine = workstreams.landed_as(conn, state.commit)
             if mine is not None:
@@ -449,6 +470,9 @@ class Maingate:
         Raises:
             UsageError: It is not in quarantine.
         """
+        from maingate.db.transition_log import TransitionLog
+        from maingate.recovery import overrides
+
         with self.database.write() as conn:
             row = patches.get(conn, patch_id)
             overrides.drop_patch(conn, row, message=reason, operator=operator, at=self.clock.now())
@@ -460,6 +484,8 @@ class Maingate:
         Raises:
             UsageError: It is decided already what becomes of it.
         """
+        from maingate.recovery import overrides
+
         with self.database.write() as conn:
             return overrides.approve_patch(
                 conn, patches.get(conn, patch_id), message=message, operator=operator, at=self.clock.now()
@@ -471,6 +497,10 @@ class Maingate:
         Raises:
             UsageError: It is there already.
         """
+        from maingate.db.transition_log import TransitionLog
+        from maingate.recovery import overrides
+        from maingate.recovery.circuit_breaker import Guard
+
         at, settings = self.clock.now(), self.settings
         new = Guard(tool=tool, threshold=settings.breaker_threshold, cooldown=settings.breaker_cooldown)
         with self.database.write() as conn:
@@ -504,6 +534,8 @@ class Maingate:
             TargetBusyError: A living process of another run holds the target of the run.
             UnknownEntityError: There is no such entity.
         """
+        from maingate.orchestrator import asking
+
         request = asking.to_override(
             self.database, self.clock, override, entity_id, message=reason, operator=operator
         )
@@ -550,7 +582,7 @@ class Maingate:
     def _tree_settings(self) -> Mapping[str, Any]:
         return {} if self._files is None else tree_values(self._files)
 
-    def _settings_of(self, run_id: str, listener: Listener | None = None) -> Settings:
+    def _settings_of(self, run_id: str, listener: "Listener | None" = None) -> Settings:
         """Return a run's settings: the tree's as they were when it was admitted, all else as it is now."""
         if self._files is None:
             return self.settings
@@ -563,7 +595,11 @@ class Maingate:
             )
         return load_settings(None, os.environ, files=self._files, tree=admitted)
 
-    def _around(self, holder: RunId, workers: int | None, settings: Settings | None = None) -> Surroundings:
+    def _around(self, holder: RunId, workers: int | None, settings: Settings | None = None) -> "Surroundings":
+        from maingate.db.transition_log import TransitionLog
+        from maingate.orchestrator.parts import Surroundings
+        from maingate.uet.gate_runner import allowed_environment
+
         self.database.check()
         _make_state(self.paths)
         settings = settings or self.settings
@@ -592,11 +628,13 @@ class Maingate:
         self.database.recognise(conn)
         tenure.keep_out(conn, self._leases[holder])
 
-    async def _held(self, run_id: RunId, orchestrator: RunOrchestrator) -> RunState:
+    async def _held(self, run_id: RunId, orchestrator: "RunOrchestrator") -> RunState:
         """Run while renewing the hold on the target."""
         return await self._while_renewing(run_id, orchestrator, orchestrator.run())
 
-    async def _while_renewing(self, holder: RunId, worker: Stoppable, work: Awaitable[Taken]) -> Taken:
+    async def _while_renewing(self, holder: RunId, worker: "Stoppable", work: Awaitable[Taken]) -> Taken:
+        import asyncio
+
         renewing = asyncio.create_task(self._renew(holder, worker))
         try:
             return await work
@@ -606,7 +644,7 @@ class Maingate:
     # -- rolling back ----------------------------------------------------------------------------------------
 
     @contextmanager
-    def _at_target(self, holder: str, run: RunRow) -> Iterator[Callable[[int | None], Surroundings]]:
+    def _at_target(self, holder: str, run: RunRow) -> "Iterator[Callable[[int | None], Surroundings]]":
         """Hold a run's target for something else than the run; give what makes the surroundings for it."""
         mine = RunId(holder)
         with self.database.write() as conn:
@@ -631,8 +669,10 @@ class Maingate:
             rows = patches.get_many(conn, patch_ids)
         return [each for each in patch_ids if rows[each].state is not PatchState.ROLLED_BACK]
 
-    def _finished(self, run: RunRow, patch_ids: Sequence[str]) -> Outcome:
+    def _finished(self, run: RunRow, patch_ids: Sequence[str]) -> "Outcome":
         """Describe the rollback that was finished on behalf of a process that was killed."""
+        from maingate.recovery.rollback_manager import End, Outcome
+
         with self.database.read() as conn:
             done = [each for each in intents.rollbacks(conn, run.id) if set(patch_ids) & each.commits.keys()]
         last = done[-1]
@@ -647,8 +687,11 @@ class Maingate:
             notes=(note,),
         )
 
-    def _rolled_back(self, order: Order, run: RunRow, around: Surroundings) -> Outcome:
+    def _rolled_back(self, order: "Order", run: RunRow, around: "Surroundings") -> "Outcome":
         """Carry a rollback out."""
+        from maingate.db.transition_log import TransitionLog
+        from maingate.recovery.rollback_manager import RollbackManager
+
         manager = RollbackManager(
             repository=self.repository,
             database=self.database,
@@ -663,9 +706,16 @@ class Maingate:
             TransitionLog(self.paths.transitions, self.database).catch_up()
 
     def _compensated(
-        self, holder: str, run: RunRow, outcome: Outcome, around: Surroundings
-    ) -> tuple[Outcome, InterruptedRunError | None]:
+        self, holder: str, run: RunRow, outcome: "Outcome", around: "Surroundings"
+    ) -> "tuple[Outcome, InterruptedRunError | None]":
         """Run the `on_rollback` commands that are owed; whatever comes of them, the rollback stands."""
+        import asyncio
+
+        from maingate.orchestrator import compensation
+        from maingate.orchestrator.examination import Examination
+        from maingate.orchestrator.lane import Tip
+        from maingate.plan.model import Plan
+
         with self.database.read() as conn:
             wanted = compensation.owed(conn, run)
         if not wanted:
@@ -694,6 +744,8 @@ class Maingate:
 
     def _notify_of_end(self, run_id: RunId) -> list[str]:
         """Have it told that a run ended in trouble; says what failed with that."""
+        from maingate.orchestrator.notifying import trouble
+
         try:
             with self.database.read() as conn:
                 run = runs.get(conn, run_id)
@@ -702,8 +754,12 @@ class Maingate:
             return [f"whether anybody is to be notified could not be read: {error}"]
         return [] if message is None else self._notify(run, message)
 
-    def _notify(self, run: RunRow, message: Message) -> list[str]:
+    def _notify(self, run: RunRow, message: "Message") -> list[str]:
         """Run a plan's `notify` commands; what fails is on record as a warning, and returned."""
+        from maingate.orchestrator.notifying import notify
+        from maingate.plan.model import Plan
+        from maingate.uet.gate_runner import allowed_environment
+
         commands = Plan.from_json(run.plan).notify
         if not commands:
             return []
@@ -733,9 +789,16 @@ class Maingate:
     # -- judging and settling --------------------------------------------------------------------------------
 
     def _judged(
-        self, holder: str, run: RunRow, gates: Sequence[str], result: Reverted, around: Surroundings
+        self, holder: str, run: RunRow, gates: Sequence[str], result: "Reverted", around: "Surroundings"
     ) -> Reason | None:
         """Let gates judge a rollback's result; None when they pass."""
+        import asyncio
+
+        from maingate.orchestrator.examination import Examination
+        from maingate.orchestrator.gatekeeper import Subject
+        from maingate.orchestrator.lane import Opinion, Tip
+        from maingate.plan.model import Plan
+
         if not gates:
             return None
         with self.database.read() as conn:
@@ -750,6 +813,8 @@ class Maingate:
 
     def _settle_rollbacks(self) -> None:
         """Finish, or give up, the rollbacks whose processes were ended, where nobody holds the target."""
+        from maingate.recovery import rollback_manager
+
         with self.database.read() as conn:
             pending = intents.pending_rollbacks(conn)
             here = {run.id for run in self._mine(conn, pending)}
@@ -768,8 +833,10 @@ class Maingate:
         found = runs.get_many(conn, [each.run_id for each in waiting]).values()
         return [run for run in found if run.repository == str(self.repository.git_dir)]
 
-    async def _renew(self, run_id: RunId, orchestrator: Stoppable) -> None:
+    async def _renew(self, run_id: RunId, orchestrator: "Stoppable") -> None:
         """Renew the lease again and again; a database that is busy is given as long as the lease lasts."""
+        import asyncio
+
         renewed_at = self.clock.monotonic()
         while (lease := self._leases.get(run_id)) is not None:
             await asyncio.sleep(tenure.LEASE_TIME.total_seconds() / 4)
@@ -810,6 +877,10 @@ class Maingate:
         Args:
             run_id: A run that this process has just taken hold of: nothing of it can be under way.
         """
+        from maingate.db.transition_log import TransitionLog
+        from maingate.orchestrator import evidence
+        from maingate.recovery.rescuer import rescue
+        from maingate.uet.private_git import remove_abandoned
 
         def is_abandoned(conn: Connection, run: str) -> bool:
             row = runs.get(conn, run)
@@ -884,6 +955,8 @@ def _template(settings: Settings) -> str | None:
     Raises:
         UsageError: There is no such file, or it is no template.
     """
+    from maingate.tools.prompts import fault_of_template
+
     if settings.prompt_template is None:
         return None
     try:

@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from command_line import Invoke, Played, maingate, maingate_bytes, start_maingate
+from command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes, start_maingate
 from factories import GitRepo
 from maingate.cli.events import parse_moment
 from maingate.cli.patch import _diff_json
@@ -404,3 +406,27 @@ def test_audit_verify_finds_what_was_changed_in_the_file(
     assert result.exit_code == 1
     [finding] = json.loads(result.stdout)["findings"]
     assert found in finding["problem"]
+
+
+def test_reading_loads_nothing_that_runs_plans(played: Played, tmp_path: Path) -> None:
+    """`status` is as quick as what it needs: neither the scheduler, nor workers, nor what reads plans."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "maingate", "status"],
+        cwd=played.stage.repository,
+        env=a_clean_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "maingate.orchestrator.report" in loaded
+    unwanted = {
+        "maingate.orchestrator.core",
+        "maingate.orchestrator.messages",
+        "maingate.plan.loader",
+        "maingate.recovery.rollback_manager",
+        "maingate.workers.pool_manager",
+        "pathspec",
+        "yaml",
+    }
+    assert not loaded & unwanted

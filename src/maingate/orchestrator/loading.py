@@ -154,17 +154,12 @@ def _task(
         losses=row.lost_count,
         file=row.spec.get("patch"),
         request=row.spec.get("prompt", ""),
-        reviewers=reviewers_of(plan, workstream.name, row.name),
+        reviewers=plan.reviewers(workstream.name, row.name),
         replaces=row.spec.get("replaces"),
         delay=_delay(row, now),
         reason=row.reason,
         patch=_patch(patch) if patch else None,
     )
-
-
-def reviewers_of(plan: Plan, workstream: str, task: str) -> int:
-    """Say how many people the plan wants to approve a task's patch: the strictest layer decides."""
-    return max((layer.reviewers or 0 for layer in plan.policy_layers(workstream, task)), default=0)
 
 
 def _delay(row: TaskRow, now: datetime) -> float:

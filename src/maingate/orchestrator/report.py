@@ -30,7 +30,6 @@ from maingate.db.dao.verdicts import Evidence
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.events import iso_millis
 from maingate.ids import RunId
-from maingate.orchestrator.loading import reviewers_of
 from maingate.orchestrator.stuck import Patience, overdue
 from maingate.orchestrator.waiting import RunRows, has_ended, why_waiting
 from maingate.plan.model import Plan
@@ -165,7 +164,7 @@ def _approvals_missing(
 ) -> dict[str, int]:
     """Count the people who have still to approve patches, given each one's workstream and task."""
     plan = Plan.from_json(run.plan)
-    wanted = {patch: max(reviewers, reviewers_of(plan, *names)) for patch, names in unapproved.items()}
+    wanted = {patch: max(reviewers, plan.reviewers(*names)) for patch, names in unapproved.items()}
     given = approvals.counts(conn, wanted)
     return {patch: max(1, count - given[patch]) for patch, count in wanted.items()}
 

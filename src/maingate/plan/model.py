@@ -527,6 +527,10 @@ class Plan(_Part):
         description="Workstreams by name."
     )
 
+    def reviewers(self, workstream: str, task: str) -> int:
+        """Return how many people have to approve a task's patch: the strictest layer decides."""
+        return max((layer.reviewers or 0 for layer in self.policy_layers(workstream, task)), default=0)
+
     def task_gates(self, workstream: str, task: str) -> list[str]:
         """Return the gates that a task's patch must pass, each after those it needs.
 
