@@ -295,7 +295,8 @@ def check_nothing_is_left(world: World) -> None:
     """No process, no lock, no row that waits for somebody."""
     wait_until(lambda: not world.processes(), f"the end of {world.processes()}")
     git_dir = world.repo.path / ".git"
-    assert [str(path) for path in git_dir.rglob("*.lock")] == []
+    own = git_dir / "maingate"  # the locks of slots stay; they are held or not
+    assert [str(path) for path in git_dir.rglob("*.lock") if own not in path.parents] == []
     with world.open() as maingate, maingate.database.read() as conn:
         left = {
             table: conn.exec_driver_sql(f"SELECT * FROM {table} WHERE {condition}").mappings().all()

@@ -149,6 +149,18 @@ class CheckoutError(OutsideFaultError):
     """A checkout of the target has not followed it; `maingate checkout repair` brings it along."""
 
 
+class MissingObjectError(GitError):
+    """The repository lacks an object that it should have."""
+
+
+class UnreadablePatchError(OutsideFaultError):
+    """The file of a patch cannot be read."""
+
+
+class PatchFolderError(OutsideFaultError):
+    """The folder with the patches of a plan is gone."""
+
+
 class DatabaseError(OutsideFaultError):
     """The database could not be used."""
 

@@ -331,8 +331,8 @@ def has(world: World, commit: str) -> bool:
     return not said.endswith("missing")
 
 
-def test_what_cannot_be_made_again_is_said_and_can_be_cancelled(tell: Telling) -> None:
-    """The diff on record is another by now: nothing is landed that no gate has seen."""
+def test_what_cannot_be_made_again_ends_its_workstream(tell: Telling) -> None:
+    """The diff on record is another by now: nothing of it is landed, and the others go on."""
     world = tell.world()
     assert world.run(fault="gate.started@5").ended() == KILLED
     wait_until(lambda: not world.processes(), "the end of all workers")
@@ -340,14 +340,12 @@ def test_what_cannot_be_made_again_is_said_and_can_be_cancelled(tell: Telling) -
     with world.open() as maingate, maingate.database.write() as conn:
         forge(conn, world.repo.diff_of({"e.txt": "e\n"}))
     failed = world.resume()
-    assert failed.ended() == 4
-    assert "is gone from the repository" in failed.said
-    assert "does not give it again: it gives the tree" in failed.said
-    run_id = world.report()["run_id"]
-    assert f"maingate cancel {run_id}" in failed.said
-    assert landings(world.repo) == []
-    assert cancel(world, run_id).ended() == 0
-    assert world.report()["state"] == "canceled"
+    assert failed.ended() == 1, failed.said
+    first = world.report()["workstreams"][0]
+    assert (first["name"], first["state"], first["reason"]["code"]) == ("first", "failed", "object_missing")
+    assert "is gone from the repository" in first["reason"]["message"]
+    assert "does not give it again: it gives the tree" in first["reason"]["message"]
+    assert first["id"] not in landings(world.repo)
     check_nothing_is_left(world)
     check_the_checkout(world)
 

@@ -23,6 +23,7 @@ from maingate.errors import TargetBusyError
 from maingate.ids import RunId
 from maingate.orchestrator import admission, effects, roster, tenure
 from maingate.orchestrator.effects import Effects
+from maingate.orchestrator.health import Health
 from maingate.orchestrator.messages import CancelAsked, OverrideAsked
 from maingate.orchestrator.parts import Parts, Surroundings
 from maingate.orchestrator.progress import SilentListener
@@ -138,6 +139,13 @@ class TracedEffects(Effects):
         return await super().carry_out(effect)
 
 
+class SimulatedHealth(Health):
+    """Tries what everything needs; there is no git to be tried."""
+
+    def _try_git(self, head: str) -> None:
+        assert self.repository.has_object(head)
+
+
 class SimulatedParts(Parts):
     """Makes the parts: the real ones, but for threads, worker processes and what reads patches.
 
@@ -170,6 +178,10 @@ class SimulatedParts(Parts):
             environment={},
             clock=around.clock.monotonic,
         )
+
+    def health(self, around: Surroundings, *, target: str, base: str) -> Health:
+        """Make what tries whether everything else works."""
+        return SimulatedHealth(**vars(super().health(around, target=target, base=base)))
 
     def effects(self, around: Surroundings, **rest: Any) -> Effects:
         """Make the real effects, with patches that are JSON."""

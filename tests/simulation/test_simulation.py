@@ -5,9 +5,12 @@ A seed that fails says how to replay it. ``MAINGATE_SIMULATION_SEEDS=20000`` run
 """
 
 from collections.abc import Callable
+from random import Random
+from typing import Any
 
 import pytest
 
+from maingate.errors import GitError
 from maingate.orchestrator.core import Core
 from seeds import BLOCKS
 from simulation.examine import examine
@@ -64,3 +67,71 @@ def test_it_shows_when_what_a_killed_process_owes_is_not_taken_up(monkeypatch: p
     """A core that forgets the tasks which were under way leaves a run that never ends."""
     monkeypatch.setattr(Core, "_take_up_task", lambda *_: None)
     assert _is_caught("it never ends")
+
+
+class Stubborn(TracedEffects):
+    """Fails for ever with one workstream, at one kind of effect, in the way that the seed says."""
+
+    _victim: str
+    _what: str
+    _fault: type[Exception]
+    faults: tuple[type[Exception], ...] = (MemoryError, RecursionError, RuntimeError, OSError, GitError)
+
+    async def carry_out(self, effect: Any) -> Any:
+        """Do it, unless it is the one that fails."""
+        is_his = self._victim_of(effect) == self._victim
+        if is_his and type(effect).__name__ == self._what:
+            raise self._fault("it comes back each time")
+        return await super().carry_out(effect)
+
+    async def take_patches(self, effects: Any) -> Any:
+        """Take them, unless one of them is the one that fails."""
+        if self._what == "TakePatch" and any(self._victim_of(one) == self._victim for one in effects):
+            raise self._fault("one of these comes back each time")
+        return await super().take_patches(effects)
+
+    def _victim_of(self, effect: Any) -> str | None:
+        if (workstream := getattr(effect, "workstream", None)) is not None:
+            return self._core.workstream(workstream).name
+        named = [*getattr(effect, "tasks", ()), *filter(None, [getattr(effect, "task", None)])]
+        names = {self._core.task(task).workstream.name for task in named}
+        return next(iter(names), None)
+
+
+KINDS = (
+    "TakePatch",
+    "RestorePatch",
+    "RunCommand",
+    "RunTool",
+    "ApplyPatches",
+    "JudgePatch",
+    "JudgeCandidate",
+    "MergeWorkstream",
+    "LandCandidate",
+    "MoveWorkstreamRef",
+)
+
+
+def _fails_for_ever(seed: int) -> Callable[[Scene], None]:
+    """Let one workstream of the scene fail at one kind of effect."""
+
+    def prepare(scene: Scene) -> None:
+        chance = Random(f"{seed} stubborn")
+        names = {
+            "_victim": chance.choice(list(scene.plan.plan.workstreams)),
+            "_what": KINDS[seed % len(KINDS)],
+            "_fault": chance.choice(Stubborn.faults),
+        }
+        scene.effects = type("StubbornHere", (Stubborn,), names)
+
+    return prepare
+
+
+@pytest.mark.parametrize("block", range(0, 100, 20))
+def test_what_fails_for_ever_with_one_workstream_ends_that_and_no_more(block: int) -> None:
+    """Whatever else happens: no process ends for it, every run comes to its end, and the record is right."""
+    wrong = []
+    for seed in range(block, block + 20):
+        found = examine(seed, prepare=_fails_for_ever(seed))
+        wrong += [_replay(seed, [each]) for each in found if not each.startswith("it came to")]
+    assert not wrong, "\n".join(wrong)

@@ -4,7 +4,7 @@ from maingate.orchestrator import messages as msg
 from maingate.orchestrator.jobs import JobMaker
 from maingate.orchestrator.lane import Tip
 from maingate.orchestrator.picture import TaskNode
-from maingate.orchestrator.task_jobs import TaskJobs
+from maingate.orchestrator.task_jobs import NOT_BEGUN, TaskJobs
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.gate_runner import GateOutcome
 from maingate.workers.pool_manager import WorkerLost
@@ -42,6 +42,8 @@ def _reason(task: TaskNode, attempt: int, outcome: GateOutcome | WorkerLost) -> 
     message, detail = f"{task.label}: {outcome.message}", {"attempt": attempt}
     if isinstance(outcome, WorkerLost):
         return Reason(code=ReasonCode.WORKER_LOST, message=message, detail=detail)
+    if outcome.fault in NOT_BEGUN:
+        return Reason(code=NOT_BEGUN[outcome.fault], message=message, detail=detail)
     code = ReasonCode.TOOL_TIMEOUT if outcome.timed_out else ReasonCode.TOOL_FAILED
     evidence = {"exit_code": outcome.exit_code, "output": outcome.excerpt}
     return Reason(code=code, message=message, detail=detail | evidence)

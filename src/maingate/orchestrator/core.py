@@ -29,7 +29,7 @@ from maingate.orchestrator.picture import PatchNode, RunNode, TaskNode, Workstre
 from maingate.orchestrator.task_scheduler import TaskScheduler
 from maingate.orchestrator.tool_desk import ToolDesk, key_of
 from maingate.plan.model import TaskKind
-from maingate.reasons import Reason, ReasonCode
+from maingate.reasons import FAULTS, Reason, ReasonCode
 from maingate.recovery.circuit_breaker import COOLDOWN, THRESHOLD, Breakers, Change, Probe
 from maingate.recovery.retry_handler import RetryPolicy
 from maingate.state.patch_ledger import PATCH_LEDGER, PatchState
@@ -110,8 +110,11 @@ class Core:
             "_hear"
         ].dispatcher.dispatch  # a method that dispatches is made anew each time
         self._cancelled: Reason | None = None
-        self._postponed: dict[WorkstreamId, list[msg.CancelAsked | msg.OverrideAsked]] = {}
+        self._postponed: dict[
+            WorkstreamId, list[msg.CancelAsked | msg.OverrideAsked | msg.WorkstreamBroken]
+        ] = {}
         self.obstacle: str | None = None
+        self.obstructed: WorkstreamId | None = None
         self.exhausted = self._desk.run_exhausted()
         self.is_draining = self.exhausted is not None
         self.tasks_total = len(self._tasks)
@@ -124,8 +127,11 @@ class Core:
         """Tell whether the run has ended."""
         return self.run.state is not RunState.PENDING and self.run.state is not RunState.RUNNING
 
-    def begin(self) -> msg.Decision:
+    def begin(self, broken: Sequence[msg.WorkstreamBroken] = ()) -> msg.Decision:
         """Bring about all that is owed, wherever the run stands: it is new, or its process was killed.
+
+        Args:
+            broken: The workstreams of which something is gone.
 
         What is on record is always the whole of a decision. So nothing but the effects of the last ones can
         be missing, and these are asked for again here: in one place, from the states alone.
@@ -134,9 +140,11 @@ class Core:
             self._move_run(runs.start(self.run.head), RunState.RUNNING)
         for workstream in self.run.workstreams.values():
             self._take_up(workstream)
+        for event in broken:
+            self._hear(event)
         if self.run.open_workstreams:
             self._land_next()
-        else:
+        elif not self.is_over:
             self._end_run()
         return self._decide()
 
@@ -234,9 +242,7 @@ class Core:
             task.material = event.material
             self._accept(task)
             return
-        self._move_patch(task, patches.apply_failed(_patch(task).head, event.refusal))
-        self._quarantine(task, event.refusal, "apply_attempts_exhausted")
-        self._fail_task(task, event.refusal)
+        self._refuse(task, event.refusal)
 
     @_hear.register
     def _(self, event: msg.StepEnded) -> None:
@@ -317,9 +323,7 @@ class Core:
             if car is lane.front:
                 self._arrive_at_front(car)
         if event.refusal is not None and lane.refuse(refused := asked[len(event.fits)]):
-            self._move_patch(refused, patches.apply_failed(_patch(refused).head, event.refusal))
-            self._quarantine(refused, event.refusal, "apply_attempts_exhausted")
-            self._fail_task(refused, event.refusal)
+            self._refuse(refused, event.refusal)
         self._stir(workstream)
 
     @_hear.register
@@ -341,7 +345,7 @@ class Core:
         self._give_intent_up(workstream)
         if event.candidate is None:
             reason = event.conflict or _missing_reason(workstream.name)
-            self._fail_landing(workstream, reason, blames=True)
+            self._fail_landing(workstream, reason, blames=reason.code not in FAULTS)
             return
         if not workstream.gates:
             self._intend_to_land(workstream, event.candidate)
@@ -405,8 +409,26 @@ class Core:
     def _(self, event: msg.LandingObstructed) -> None:
         workstream = self._workstreams[event.workstream]
         if workstream is self._landing and not self._obey_late(workstream):
-            self.obstacle = event.obstacle
+            self.obstacle = f"{workstream.name} cannot land: {event.obstacle}"
+            self.obstructed = workstream.id
             self.is_draining = True
+
+    @_hear.register
+    def _(self, event: msg.LandingFailed) -> None:
+        workstream = self._workstreams[event.workstream]
+        is_awaited = workstream is self._landing and workstream.open_intent == event.intent
+        if is_awaited and not self._obey_late(workstream):
+            self._fail_landing(workstream, event.reason, blames=False)
+
+    @_hear.register
+    def _(self, event: msg.WorkstreamBroken) -> None:
+        workstream = self._workstreams[event.workstream]
+        if workstream.has_ended:
+            return
+        is_under_way = workstream.state in {WorkstreamState.EXECUTING, WorkstreamState.VALIDATING}
+        step = overriding.failing_workstream(workstream, event.reason) if is_under_way else None
+        if not self._stop_workstream(workstream, event.reason, step):
+            self._postponed.setdefault(workstream.id, []).append(event)
 
     @_hear.register
     def _(self, event: msg.CancelAsked) -> None:
@@ -804,6 +826,15 @@ class Core:
             self._quarantine(task, reason, "gates_failed")
         else:
             self._move_patch(task, patches.drop(_patch(task).head, reason))
+        self._fail_task(task, reason)
+
+    def _refuse(self, task: TaskNode, reason: Reason) -> None:
+        """Refuse a patch that does not apply; one that could not be dealt with is dropped, not blamed."""
+        if reason.code in FAULTS:
+            self._move_patch(task, patches.drop(_patch(task).head, reason))
+        else:
+            self._move_patch(task, patches.apply_failed(_patch(task).head, reason))
+            self._quarantine(task, reason, "apply_attempts_exhausted")
         self._fail_task(task, reason)
 
     # -- the end of a task -----------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import oscillation
 from maingate.settings import Settings
 from maingate.uet.catching_up import Move, catch_up
+from maingate.uet.checkouts import unusable_path
 from maingate.uet.executor import Committed, Executor, Order, Origin, Piece, Taken, summary_of
 from maingate.uet.intake import Intake
 from maingate.uet.policy import Policy
@@ -101,29 +102,33 @@ class Effects:
         """Take several patches in one go."""
         return await self._in_thread(lambda: [self._take(self._core.task(effect.task)) for effect in effects])
 
-    def heal(self, *, is_ending: bool) -> None:
+    def heal(self) -> Mapping[WorkstreamId, Exception]:
         """Make commits again that are on record and that git has collected meanwhile; blocks.
 
-        Args:
-            is_ending: Whether the run is only to be cancelled, so that what cannot be made again may go.
+        Returns:
+            The workstreams of which something cannot be made again, and why. They stand on nothing of it now.
         """
+        broken: dict[WorkstreamId, Exception] = {}
         for workstream in self._core.run.order:
             try:
                 made = self._healed(workstream)
-            except OutsideFaultError:
-                if not is_ending:
-                    raise
+            except Exception as error:  # noqa: BLE001 - one workstream never stops the others
                 healing.let_go(workstream)
+                broken[workstream.id] = error
                 continue
             if made:
                 self._warn(
                     f"git had removed commits of workstream {workstream.name}; they were made again from the "
                     f"recorded patches: {', '.join(made)}"
                 )
+        return broken
 
     def _healed(self, workstream: WorkstreamNode) -> Sequence[str]:
-        run_id = self._core.run.id
-        return healing.heal(workstream, run_id=run_id, is_there=self._has, apply_again=self._apply_recorded)
+        return healing.heal(workstream, is_there=self._has, apply_again=self._apply_recorded)
+
+    @_do.register
+    async def _(self, effect: msg.TakePatch) -> msg.Event | None:
+        return await self._in_thread(self._take, self._core.task(effect.task))
 
     @_do.register
     async def _(self, effect: msg.RestorePatch) -> msg.Event | None:
@@ -303,12 +308,32 @@ class Effects:
         ]
         return Piece(intake=material, order=self._order(task), trailers=trailers)
 
+    async def what_became_of(self, workstream_id: WorkstreamId) -> msg.LandingFound | msg.LandingOwed | None:
+        """Ask git what has become of earlier attempts to land a workstream; None when nothing has."""
+        workstream = self._core.workstream(workstream_id)
+        return await self._in_thread(lambda: self._what_became_of(workstream, self._target_head()))
+
     def _merge(self, workstream: WorkstreamNode) -> msg.Event:
         """See what has become of earlier attempts to land it; only then make another candidate."""
+        head = self._target_head()
+        found = self._what_became_of(workstream, head)
+        if found is not None:
+            return found
+        built = self._build(workstream, self._tip(head))
+        if isinstance(built, Reason):
+            return msg.WorkstreamMerged(workstream=workstream.id, conflict=built)
+        return msg.WorkstreamMerged(workstream=workstream.id, candidate=built)
+
+    def _target_head(self) -> str:
         target = self._core.run.target
         head = self._repository.ref_value(target)
         if head is None:
             raise OutsideFaultError(f"{target} is gone; make it again, then `maingate resume` goes on")
+        return head
+
+    def _what_became_of(
+        self, workstream: WorkstreamNode, head: str
+    ) -> msg.LandingFound | msg.LandingOwed | None:
         for intent in reversed(workstream.intents):
             if self._holds(head, intent.new):
                 self._follow()
@@ -317,10 +342,7 @@ class Effects:
         if last and last.id == workstream.open_intent and last.old == head and self._has(last.new):
             candidate = msg.Candidate(onto=self._tip(head), tip=self._tip(last.new), commits=last.commits)
             return msg.LandingOwed(workstream=workstream.id, candidate=candidate, intent=last.id)
-        built = self._build(workstream, self._tip(head))
-        if isinstance(built, Reason):
-            return msg.WorkstreamMerged(workstream=workstream.id, conflict=built)
-        return msg.WorkstreamMerged(workstream=workstream.id, candidate=built)
+        return None
 
     def _build(self, workstream: WorkstreamNode, onto: Tip) -> msg.Candidate | Reason:
         run = self._core.run
@@ -362,6 +384,13 @@ class Effects:
             timeout=self._filter_time,
         )
         if isinstance(came, Obstruction):
+            if (path := unusable_path(self._repository, move.ref, move.old, move.new)) is not None:
+                reason = Reason(
+                    code=ReasonCode.PATH_UNUSABLE,
+                    message=f"{workstream.name} cannot land: the checkout of {move.ref} holds no such name "
+                    f"as {path.decode(errors='backslashreplace')}",
+                )
+                return msg.LandingFailed(workstream=workstream.id, intent=effect.intent, reason=reason)
             return msg.LandingObstructed(
                 workstream=workstream.id, intent=effect.intent, obstacle=came.message
             )

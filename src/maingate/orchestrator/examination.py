@@ -20,7 +20,7 @@ from maingate.orchestrator.lane import Judgement, Opinion, Tip
 from maingate.orchestrator.parts import Surroundings
 from maingate.orchestrator.shop import Shop
 from maingate.plan.model import Plan
-from maingate.reasons import Reason, ReasonCode
+from maingate.reasons import FAULTS, Reason
 
 Result = TypeVar("Result")
 
@@ -88,7 +88,7 @@ class Examination:
         if judgement.opinion is Opinion.PASSED:
             return None
         reason = judgement.reason
-        if reason is None or reason.code is ReasonCode.WORKER_LOST:
+        if reason is None or reason.code in FAULTS:
             raise OutsideFaultError(f"gate {gate} could not be run on {tip.commit}")
         return reason
 

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from sqlalchemy import Connection
 
@@ -23,7 +23,7 @@ from maingate.db.dao.gates import GateRow
 from maingate.db.dao.verdicts import Evidence, Verdict
 from maingate.db.engine import Database
 from maingate.db.transitions import Head, Step
-from maingate.errors import InterruptedRunError
+from maingate.errors import InterruptedRunError, WorkerError
 from maingate.faultpoints import reach
 from maingate.ids import GateId, PatchId, RunId, UetWorkerId, WorkstreamId, new_id
 from maingate.orchestrator.lane import Judgement, Opinion, Tip
@@ -50,6 +50,14 @@ class MakeJob(Protocol):
 LOST_ATTEMPTS = 3
 """How often a gate is started again because its worker was lost (counted apart from real failures)."""
 
+
+_CODES: Final = {
+    "worker_lost": ReasonCode.WORKER_LOST,
+    "worktree_failed": ReasonCode.WORKTREE_FAILED,
+    "spawn_failed": ReasonCode.SPAWN_FAILED,
+    "cancelled": ReasonCode.CANCELLED,
+}
+"""What a patch ends with whose gate could not be run."""
 
 CLASHED = "[maingate: it failed beside other jobs and passed by itself; `exclusive: true` keeps it alone]"
 """What is noted of a gate that a clash of ports, locks or load may have made fail at first."""
@@ -305,6 +313,8 @@ class Gatekeeper:
             if self._is_draining:
                 raise DrainedError
             outcome = await self._pool.run(job)
+            if isinstance(outcome, WorkerLost) and outcome.is_nobody_there:
+                raise WorkerError(f"no worker can be started: {outcome.message}")
             if not isinstance(outcome, WorkerLost) and outcome.cancelled and job_id not in self._unwanted:
                 raise DrainedError  # only what stops takes a job back that is wanted
             return outcome
@@ -324,17 +334,15 @@ class Gatekeeper:
         gate that is there to be made green.
         """
         if answer.fault in gate_rows.NO_VERDICT:
-            return Reason(
-                code=ReasonCode.WORKER_LOST,
-                message=f"gate {answer.gate} could not be run on {subject.label}: {answer.message}",
-                detail=_detail(answer),
-            )
+            return _not_run(answer, subject)
         if answer.code is ReasonCode.GATE_TIMEOUT or self._definitions[answer.gate].red_on_base:
             return None
         on_base = Subject(label=f"the base of {subject.label}", workstream_id=subject.workstream_id)
         base = await self._answer(on_base, answer.gate, onto)
         if base.passed:
             return None
+        if base.fault in gate_rows.NO_VERDICT:
+            return _not_run(base, on_base)
         return Reason(
             code=ReasonCode.BASE_RED,
             message=f"gate {answer.gate} fails without {subject.label} too; nobody is blamed: {base.message} "
@@ -481,6 +489,14 @@ def _blame(subject: Subject, failed: Sequence[Answer]) -> Reason:
         code=first.code,
         message=f"{subject.label} does not pass {names}: {first.message}",
         detail=_detail(first) | {"gates": [answer.gate for answer in failed]},
+    )
+
+
+def _not_run(answer: Answer, subject: Subject) -> Reason:
+    return Reason(
+        code=_CODES.get(answer.fault or "", ReasonCode.INTERNAL_FAULT),
+        message=f"gate {answer.gate} could not be run on {subject.label}: {answer.message}",
+        detail=_detail(answer),
     )
 
 

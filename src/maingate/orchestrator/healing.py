@@ -7,8 +7,7 @@ applied again to what they were applied to they give the same trees, which is ve
 
 from collections.abc import Callable, Sequence
 
-from maingate.errors import OutsideFaultError
-from maingate.ids import RunId
+from maingate.errors import MissingObjectError
 from maingate.orchestrator.lane import Tip
 from maingate.orchestrator.picture import PatchNode, TaskNode, WorkstreamNode
 from maingate.reasons import Reason
@@ -20,19 +19,18 @@ ApplyAgain = Callable[[TaskNode, PatchNode, Tip], Committed | Reason]
 
 
 def heal(
-    workstream: WorkstreamNode, *, run_id: RunId, is_there: Callable[[str], bool], apply_again: ApplyAgain
+    workstream: WorkstreamNode, *, is_there: Callable[[str], bool], apply_again: ApplyAgain
 ) -> Sequence[str]:
     """Make the commits of a workstream again that are on record and gone; return the names of their tasks.
 
     Args:
         workstream: The workstream as it was loaded. Where a commit came out with another id, though with
             the same tree, it stands there from now on.
-        run_id: Its run.
         is_there: Tells whether the repository has a commit.
         apply_again: Applies a patch again.
 
     Raises:
-        OutsideFaultError: A patch does not give the tree any more that its gates have seen.
+        MissingObjectError: A patch does not give the tree any more that its gates have seen.
     """
     chain = _on_record(workstream)
     if not chain or workstream.base is None or is_there(chain[-1][2].commit):
@@ -41,7 +39,7 @@ def heal(
     for task, patch, tip in chain:
         here = tip
         if not is_there(tip.commit):
-            here = _made_again(apply_again(task, patch, onto), task, tip, run_id)
+            here = _made_again(apply_again(task, patch, onto), task, tip)
             made.append(task.label)
         if workstream.settled == tip:
             workstream.settled = here
@@ -50,7 +48,7 @@ def heal(
 
 
 def let_go(workstream: WorkstreamNode) -> None:
-    """Stand on nothing of what is gone, in a workstream that is only to be ended."""
+    """Stand on nothing of what is gone, in a workstream that is to be ended for it."""
     workstream.settled = None
     for _, patch, _ in _on_record(workstream):
         patch.commit = patch.tree = None
@@ -70,13 +68,11 @@ def _on_record(workstream: WorkstreamNode) -> Sequence[tuple[TaskNode, PatchNode
     ]
 
 
-def _made_again(made: Committed | Reason, task: TaskNode, was: Tip, run_id: RunId) -> Tip:
+def _made_again(made: Committed | Reason, task: TaskNode, was: Tip) -> Tip:
     if isinstance(made, Committed) and made.tree == was.tree:
         return Tip(commit=made.commit, tree=made.tree)
     why = made.message if isinstance(made, Reason) else f"it gives the tree {made.tree} instead of {was.tree}"
-    raise OutsideFaultError(
+    raise MissingObjectError(
         f"commit {was.commit} of {task.label} is gone from the repository (was it pruned while no process "
-        f"was at work?), and its recorded patch does not give it again: {why}. Bring the commit back, from a "
-        f"clone or a backup, and `maingate resume {run_id}` goes on; or end the run with "
-        f"`maingate cancel {run_id}`; what has landed stays"
+        f"was at work?), and its recorded patch does not give it again: {why}"
     )

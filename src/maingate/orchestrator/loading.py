@@ -12,6 +12,7 @@ from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.transitions import Head
+from maingate.errors import MissingObjectError
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
 from maingate.orchestrator.lane import Tip
 from maingate.orchestrator.messages import Intention
@@ -182,4 +183,8 @@ def _patch(row: PatchRow) -> PatchNode:
 
 
 def _tip(repository: Repository, commit: str) -> Tip:
-    return Tip(commit=commit, tree=repository.tree_of(commit))
+    """Return a commit with its tree; one that is gone fails whoever needs it, and not the whole run."""
+    try:
+        return Tip(commit=commit, tree=repository.tree_of(commit))
+    except MissingObjectError:
+        return Tip(commit=commit, tree=commit)

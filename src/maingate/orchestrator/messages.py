@@ -242,6 +242,23 @@ class LandingObstructed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LandingFailed:
+    """The target did not move to the candidate, and cannot, for a reason of the workstream's own."""
+
+    workstream: WorkstreamId
+    intent: str
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkstreamBroken:
+    """Something that a workstream cannot do without is gone, or cannot be written."""
+
+    workstream: WorkstreamId
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True)
 class LandingFound:
     """The target holds what an earlier intent of the workstream meant to land: it has landed."""
 
@@ -310,6 +327,8 @@ Event = (
     | TargetLanded
     | TargetMoved
     | LandingObstructed
+    | LandingFailed
+    | WorkstreamBroken
     | LandingFound
     | LandingOwed
     | CancelAsked

@@ -15,6 +15,7 @@ from maingate.db.dao import patches
 from maingate.db.engine import Database
 from maingate.db.transition_log import TransitionLog
 from maingate.orchestrator.effects import Effects
+from maingate.orchestrator.health import Health
 from maingate.orchestrator.jobs import JobMaker
 from maingate.plan.model import Plan
 from maingate.settings import Settings
@@ -85,6 +86,17 @@ class Parts:
     def jobs(self, around: Surroundings, plan: Plan) -> JobMaker:
         """Make what turns gates and commands into jobs."""
         return JobMaker(plan, around.settings, around.repository, around.environment, around.logs)
+
+    def health(self, around: Surroundings, *, target: str, base: str) -> Health:
+        """Make what tries whether everything else works when something failed."""
+        return Health(
+            database=around.database,
+            repository=around.repository,
+            folders=(around.repository.git_dir, around.logs, around.quarantine, around.slots),
+            fence=around.fence,
+            target=target,
+            base=base,
+        )
 
     def effects(self, around: Surroundings, **rest: Any) -> Effects:
         """Make what carries effects out.

@@ -28,6 +28,7 @@ from maingate.events import Event, Severity
 from maingate.ids import EventId, PatchId, RunId, new_id
 from maingate.orchestrator import asking, loading
 from maingate.orchestrator import messages as msg
+from maingate.orchestrator.attendant import Attendant, reason_of
 from maingate.orchestrator.breaker_watch import BreakerWatch
 from maingate.orchestrator.command_runner import CommandRunner
 from maingate.orchestrator.core import Core
@@ -162,8 +163,7 @@ class RunOrchestrator:
             self._gatekeeper.drain()
         asked = await self._in_thread(self._requests)
         is_ending = any(request.entity_id == self._run.id for request in asked)
-        await self._in_thread(partial(self._effects.heal, is_ending=is_ending))
-        decision = self._core.begin()
+        decision = self._core.begin(await self._heal(is_ending=is_ending))
         for request in asked:
             decision += self._core.handle(asking.heard(request))
         self._follow(decision)
@@ -179,6 +179,21 @@ class RunOrchestrator:
             raise self._fault
         if not self._core.is_over and not self._is_only_asked:
             self._stop_short()
+
+    async def _heal(self, *, is_ending: bool) -> Sequence[msg.WorkstreamBroken]:
+        """Make good what git has collected; return the workstreams of which something is gone for good.
+
+        Whoever only does what is asked leaves these to the process that goes on with the run.
+        """
+        broken = await self._in_thread(self._effects.heal)
+        if is_ending or self._is_only_asked:
+            return ()
+        for error in broken.values():
+            await self._attendant.blame(error)
+        return [
+            msg.WorkstreamBroken(workstream=workstream, reason=reason_of("what it stands on is gone", error))
+            for workstream, error in broken.items()
+        ]
 
     def _is_done(self) -> bool:
         if self._fault is not None:
@@ -242,7 +257,7 @@ class RunOrchestrator:
         self._alarms.add(alarm)
 
     async def _take(self, effects: Sequence[msg.TakePatch]) -> None:
-        for event in await self._effects.take_patches(effects):
+        for event in await self._attendant.take_patches(effects):
             self._events.put_nowait(event)
 
     def _enter(self, decision: msg.Decision) -> "asyncio.Future[None]":
@@ -253,7 +268,7 @@ class RunOrchestrator:
 
     async def _carry_out(self, effect: msg.Effect) -> None:
         with suppress(DrainedError):  # the run is stopping: what was asked for is not done any more
-            event = await self._effects.carry_out(effect)
+            event = await self._attendant.carry_out(effect)
             if event is not None:
                 self._events.put_nowait(event)
 
@@ -304,7 +319,10 @@ class RunOrchestrator:
             OutsideFaultError: The target's checkout cannot follow.
         """
         if self._core.obstacle is not None:
-            raise OutsideFaultError(f"{self._core.obstacle}; then {self._how_to_go_on()}")
+            raise OutsideFaultError(
+                f"{self._core.obstacle}. When that is mended, {self._how_to_go_on()}; "
+                f"`maingate cancel {self._core.obstructed}` lets it go without this workstream"
+            )
         if self._core.exhausted is not None:
             raise InterruptedRunError(
                 f"{self._core.exhausted}: it was stopped; what has landed stays, nothing has landed in part; "
@@ -366,6 +384,10 @@ class RunOrchestrator:
             running=running,
             warn=self._warn,
             threads=self._threads,
+        )
+        health = around.parts.health(around, target=run.target, base=run.base.commit)
+        self._attendant = Attendant(
+            self._effects, examine=partial(self._in_thread, health.examine), warn=self._warn
         )
         self._view = RunView(self._core, self._gatekeeper, clock)
         self._breaker_watch = BreakerWatch(around.database, clock, own=frozenset(self._heads))

@@ -1,8 +1,19 @@
 """The jobs of the pool that tasks wait for, by their tasks: what is run can be stopped."""
 
+from typing import Final
+
+from maingate.errors import WorkerError
 from maingate.ids import TaskId
-from maingate.workers.pool_manager import JobEnd, PoolManager
+from maingate.reasons import ReasonCode
+from maingate.workers.pool_manager import JobEnd, PoolManager, WorkerLost
 from maingate.workers.protocol import GateJob
+
+NOT_BEGUN: Final = {
+    "worktree_failed": ReasonCode.WORKTREE_FAILED,
+    "prepare_failed": ReasonCode.PREPARE_FAILED,
+    "spawn_failed": ReasonCode.SPAWN_FAILED,
+}
+"""Faults of a job that say nothing about its command or tool, and the codes of what could not begin."""
 
 
 class TaskJobs:
@@ -17,10 +28,17 @@ class TaskJobs:
         self._running: dict[TaskId, str] = {}
 
     async def run(self, task_id: TaskId, job: GateJob) -> JobEnd:
-        """Run a job to its end."""
+        """Run a job to its end.
+
+        Raises:
+            WorkerError: No worker can be started.
+        """
         self._running[task_id] = job.job_id
         try:
-            return await self._pool.run(job)
+            end = await self._pool.run(job)
+            if isinstance(end, WorkerLost) and end.is_nobody_there:
+                raise WorkerError(f"no worker can be started: {end.message}")
+            return end
         finally:
             if self._running.get(task_id) == job.job_id:
                 del self._running[task_id]

@@ -6,7 +6,6 @@ it made is taken from what it left and goes the way of any other patch.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from maingate.clock import Clock
 from maingate.db.dao import artifacts
@@ -17,16 +16,13 @@ from maingate.orchestrator import messages as msg
 from maingate.orchestrator.jobs import JobMaker
 from maingate.orchestrator.lane import Tip
 from maingate.orchestrator.picture import TaskNode
-from maingate.orchestrator.task_jobs import TaskJobs
+from maingate.orchestrator.task_jobs import NOT_BEGUN, TaskJobs
 from maingate.reasons import Reason, ReasonCode
 from maingate.tools.adapters import ToolReport, report_of
 from maingate.tools.prompts import Refused, render
 from maingate.uet.gate_runner import GateOutcome
 from maingate.workers.pool_manager import WorkerLost
 from maingate.workers.protocol import GateJob
-
-_NOT_BEGUN: Final = frozenset({"worktree_failed", "prepare_failed", "spawn_failed"})
-"""Faults of a job that say nothing about its tool."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +104,8 @@ class ToolRunner:
     def judge(self, task: TaskNode, attempt: int, ran: Ran) -> Made | msg.ToolEnded:
         """See whether there is a patch to look at, and say why there is none; blocks."""
         job, outcome = ran.job, ran.outcome
-        if outcome.fault in _NOT_BEGUN:
-            return _ended(task, attempt, msg.ToolEnd.LOST, ReasonCode.WORKER_LOST, outcome.message)
+        if outcome.fault in NOT_BEGUN:
+            return _ended(task, attempt, msg.ToolEnd.LOST, NOT_BEGUN[outcome.fault], outcome.message)
         report = report_of(
             self._jobs.tool_of(task),
             output=_read(job.log_path),

@@ -105,6 +105,27 @@ def all_checkouts(repository: Repository) -> Iterator[Checkout]:
             )
 
 
+def unusable_path(repository: Repository, ref: str, old: str, new: str) -> bytes | None:
+    """Return a path in which two commits differ and that no checkout of a branch could ever hold, if any.
+
+    Args:
+        repository: Where the commits are.
+        ref: The branch.
+        old: Where it is.
+        new: Where it would be moved to.
+    """
+    tops = [checkout.top for checkout in checkouts_of(repository, ref) if checkout.is_there]
+    if not tops:
+        return None
+    longest_name = min(os.pathconf(top, "PC_NAME_MAX") for top in tops)
+    longest_path = min(os.pathconf(top, "PC_PATH_MAX") for top in tops)
+    for path, (_, now) in repository.changed_paths(repository.tree_of(old), repository.tree_of(new)).items():
+        is_too_long = len(path) >= longest_path or max(map(len, path.split(b"/"))) > longest_name
+        if now is not None and is_too_long:
+            return path
+    return None
+
+
 def why_away(checkout: Checkout, ref: str) -> str:
     """Say that a working tree cannot be seen, and which command helps."""
     shown = short_name(ref)

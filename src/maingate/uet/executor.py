@@ -4,13 +4,14 @@ Nothing here moves a ref or writes a record: it reads, judges, and adds objects 
 What comes out is an outcome; that a patch is refused is not an error.
 """
 
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from maingate.errors import OutsideFaultError
+from maingate.errors import PatchFolderError, UnreadablePatchError
 from maingate.plan.model import TaskPlan
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.already_there import AlreadyThere, Known, Ledger
@@ -111,13 +112,21 @@ class Executor:
         """Read a ready patch and hold it against policy.
 
         Raises:
-            OutsideFaultError: The file cannot be read.
+            UnreadablePatchError: The file cannot be read.
+            PatchFolderError: Nor can any other of the plan: their folder is not there.
         """
+        if not path.parent.is_dir():
+            raise PatchFolderError(
+                f"{path.parent}, where the patch of {order.label} lies, is not there; bring it back, then "
+                "`maingate resume` goes on"
+            )
         try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise UnreadablePatchError(f"the patch of {order.label} cannot be read: {path} is no file")
             size = path.stat().st_size
             diff = path.read_bytes() if size <= self._max_bytes else b""
         except OSError as error:
-            raise OutsideFaultError(f"the patch of {order.label} cannot be read: {error}") from error
+            raise UnreadablePatchError(f"the patch of {order.label} cannot be read: {error}") from error
         if size > self._max_bytes:
             return Taken(diff=b"", refusal=_too_large(path, size, self._max_bytes))
         return self.take_again(diff, order, base_tree=base_tree)

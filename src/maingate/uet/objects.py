@@ -15,7 +15,7 @@ from typing import Final
 import pygit2
 from pygit2.enums import ObjectType
 
-from maingate.errors import GitError
+from maingate.errors import GitError, MissingObjectError
 from maingate.uet import trees
 from maingate.uet.commits import Commit, parse_commit
 from maingate.uet.private_git import PrivateGitDir
@@ -194,13 +194,13 @@ class ObjectStore:
         with translated(f"write a {kind.name.lower()} into {self.git_dir}"):
             return str(self.handle.write(kind, content))
 
-    def _missing(self, object_id: str, kind: ObjectType) -> GitError:
+    def _missing(self, object_id: str, kind: ObjectType) -> MissingObjectError:
         why = ""
         if self.is_shallow:
             why = "; the clone is shallow, `git fetch --unshallow` may bring it"
         elif self.is_partial:
             why = "; the clone is partial, `git fetch --refetch --no-filter` brings everything"
-        return GitError(
+        return MissingObjectError(
             f"{self.git_dir} has no {kind.name.lower()} {object_id}: it is missing or damaged{why}"
         )
 

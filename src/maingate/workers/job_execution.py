@@ -37,12 +37,22 @@ def execute(job: GateJob, *, worktree: Worktree, watch: Watch | None = None) -> 
     try:
         outcome = _execute(job, worktree, watch)
     except WorktreeError as error:
-        return GateOutcome(passed=False, fault="worktree_failed", message=str(error))
+        message = "; ".join(filter(None, (str(error), _removed(worktree))))
+        return GateOutcome(passed=False, fault="worktree_failed", message=message)
     try:
         worktree.sweep()
     except WorktreeError as error:
         return replace(outcome, message="; ".join(filter(None, (outcome.message, str(error)))))
     return outcome
+
+
+def _removed(worktree: Worktree) -> str:
+    """Remove a slot that could not be made ready, which may have filled the disk; return what failed."""
+    try:
+        worktree.destroy()
+    except OSError as error:
+        return f"{worktree.slot_dir} cannot be removed: {error}"
+    return ""
 
 
 def _execute(job: GateJob, worktree: Worktree, watch: Watch | None) -> GateOutcome:

@@ -524,7 +524,7 @@ class PoolManager:
         self._failed_starts += 1
         if self._failed_starts >= _START_ATTEMPTS and not self._count():
             for waiting in self._queued():
-                waiting.lose(uet_id, message)
+                waiting.lose(uet_id, message, is_nobody_there=True)
         self._go_on()
 
     def _tell(self, member: Member, change: Change, message: str = "") -> None:

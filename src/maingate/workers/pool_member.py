@@ -91,12 +91,14 @@ class WorkerLost:
         attempt: Its attempt that was lost.
         uet_id: The worker; None when there was none for it.
         message: What happened to the worker.
+        is_nobody_there: Whether no worker could be started at all: that is no fault of the job's.
     """
 
     job_id: str
     attempt: int
     uet_id: UetWorkerId | None
     message: str
+    is_nobody_there: bool = False
 
 
 JobEnd = GateOutcome | WorkerLost
@@ -120,14 +122,17 @@ class Waiting:
         if not self.end.done():
             self.end.set_result(end)
 
-    def lose(self, uet_id: UetWorkerId | None, message: str) -> None:
+    def lose(self, uet_id: UetWorkerId | None, message: str, *, is_nobody_there: bool = False) -> None:
         """Tell that there will be no outcome; nobody minds who did not want one."""
         job = self.job
-        self.finish(
-            cancelled(job)
-            if self.is_cancelled
-            else WorkerLost(job_id=job.job_id, attempt=job.attempt, uet_id=uet_id, message=message)
+        lost = WorkerLost(
+            job_id=job.job_id,
+            attempt=job.attempt,
+            uet_id=uet_id,
+            message=message,
+            is_nobody_there=is_nobody_there,
         )
+        self.finish(cancelled(job) if self.is_cancelled else lost)
 
 
 def cancelled(job: GateJob) -> GateOutcome:

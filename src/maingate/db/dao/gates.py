@@ -11,7 +11,7 @@ from maingate.db.transitions import Context, HasHead, Step
 from maingate.reasons import Reason
 from maingate.state.gate import GateState
 
-NO_VERDICT: Final = frozenset({"worker_lost", "worktree_failed", "cancelled"})
+NO_VERDICT: Final = frozenset({"worker_lost", "worktree_failed", "spawn_failed", "cancelled"})
 """The faults of a gate that failed without having said anything: it was not run to an end of its own."""
 
 
