@@ -138,8 +138,16 @@ def test_patch_show_tells_why_with_the_gates_output(invoke: Invoke, played: Play
 
 
 def test_patch_show_tells_what_was_repaired(invoke: Invoke, played: Played) -> None:
-    """A repaired patch says so for good."""
-    assert reading(invoke, played, "patch", "show", "readme/usage")["repairs"]
+    """A repaired patch says so for good, to programs and people: here, in the report and in its event."""
+    shown = reading(invoke, played, "patch", "show", "readme/usage")
+    repairs = shown["repairs"]
+    assert {"kind", "file", "hunk", "from", "to", "message"} == set(repairs[0])
+    assert played.task("readme/usage")["patch"]["repairs"] == repairs
+    text = invoke("patch", "show", "readme/usage", cwd=played.stage.repository).stdout
+    assert all(repair["message"] in text for repair in repairs)
+    told = invoke("events", "--json", "--entity", shown["id"], cwd=played.stage.repository).stdout
+    applied = [event for event in json.loads(told) if event.get("to_state") == "applied"]
+    assert [event["metadata"] for event in applied] == [{"method": shown["method"], "repairs": repairs}]
 
 
 @pytest.mark.parametrize("part", [slice(None), slice(20)])

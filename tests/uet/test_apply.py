@@ -11,6 +11,7 @@ from factories import GitRepo
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.apply import Applied, ApplyMethod, Refused
 from maingate.uet.intake import take_in
+from maingate.uet.repairs import Repair, RepairKind
 from maingate.uet.repository import Repository
 
 LINES = "".join(f"line {n}\n" for n in range(1, 41))
@@ -35,6 +36,12 @@ def refusal(outcome: Applied | Refused) -> ReasonCode:
     """Return the code of a refusal, which the outcome has to be."""
     assert isinstance(outcome, Refused), outcome
     return outcome.reason.code
+
+
+def applied_by(outcome: Applied | Refused) -> tuple[str, ApplyMethod]:
+    """Return the tree of a patch that applied, and how it did."""
+    assert isinstance(outcome, Applied), outcome
+    return outcome.tree, outcome.method
 
 
 def with_line(number: int, text: str) -> str:
@@ -210,9 +217,8 @@ def test_offsets_are_found_and_recorded(repo: GitRepo, opened: Repository) -> No
     repo.write({"a.txt": "first\n" + with_line(20, "x\n")})
     repo.git("add", "-A")
     outcome = apply(opened, repo.tree(), diff)
-    assert outcome == Applied(
-        tree=repo.git("write-tree"), method=ApplyMethod.OFFSET, notes=("a.txt: hunk 1 went to line 18",)
-    )
+    moved = Repair(kind=RepairKind.OFFSET, said="went to line 18", file=b"a.txt", hunk=1, was=17, now=18)
+    assert outcome == Applied(tree=repo.git("write-tree"), method=ApplyMethod.OFFSET, repairs=(moved,))
 
 
 def test_known_blobs_are_merged(repo: GitRepo, opened: Repository) -> None:
@@ -222,9 +228,7 @@ def test_known_blobs_are_merged(repo: GitRepo, opened: Repository) -> None:
     repo.commit({"a.txt": changed})
     repo.write({"a.txt": changed.replace("line 20\n", "x\n")})
     repo.git("add", "-A")
-    assert apply(opened, repo.tree(), diff) == Applied(
-        tree=repo.git("write-tree"), method=ApplyMethod.THREE_WAY
-    )
+    assert applied_by(apply(opened, repo.tree(), diff)) == (repo.git("write-tree"), ApplyMethod.THREE_WAY)
 
 
 def test_a_merge_knows_better_than_an_offset(repo: GitRepo, opened: Repository) -> None:
@@ -240,7 +244,7 @@ def test_a_merge_knows_better_than_an_offset(repo: GitRepo, opened: Repository) 
     repo.write({"s": filler + "more\n" + stanza + filler + stanza.replace("  b\n", "  changed\n")})
     repo.git("add", "-A")
     outcome = apply(opened, repo.tree(), diff)
-    assert outcome == Applied(tree=repo.git("write-tree"), method=ApplyMethod.THREE_WAY)
+    assert applied_by(outcome) == (repo.git("write-tree"), ApplyMethod.THREE_WAY)
 
 
 def test_a_stated_line_may_have_become_another(repo: GitRepo, opened: Repository) -> None:
@@ -253,7 +257,7 @@ def test_a_stated_line_may_have_become_another(repo: GitRepo, opened: Repository
     repo.write({"s": meant})
     repo.git("add", "-A")
     outcome = apply(opened, repo.tree(), diff)
-    assert outcome == Applied(tree=repo.git("write-tree"), method=ApplyMethod.THREE_WAY)
+    assert applied_by(outcome) == (repo.git("write-tree"), ApplyMethod.THREE_WAY)
 
 
 def test_repeated_lines_are_no_obstacle(repo: GitRepo, opened: Repository) -> None:
@@ -289,7 +293,7 @@ def test_part_of_a_patch_may_be_there_already(repo: GitRepo, opened: Repository)
     repo.write({"dir/c.txt": "new\n"})
     repo.git("add", "-A")
     outcome = apply(opened, repo.tree(), diff)
-    assert outcome == Applied(tree=repo.git("write-tree"), method=ApplyMethod.THREE_WAY)
+    assert applied_by(outcome) == (repo.git("write-tree"), ApplyMethod.THREE_WAY)
 
 
 def test_a_renamed_file_is_merged_at_its_new_place(repo: GitRepo, opened: Repository) -> None:
@@ -299,9 +303,7 @@ def test_a_renamed_file_is_merged_at_its_new_place(repo: GitRepo, opened: Reposi
     repo.commit({"a.txt": "first\n" + LINES})
     repo.write({"moved/a.txt": "first\n" + with_line(20, "changed\n"), "a.txt": None})
     repo.git("add", "-A")
-    assert apply(opened, repo.tree(), diff) == Applied(
-        tree=repo.git("write-tree"), method=ApplyMethod.THREE_WAY
-    )
+    assert applied_by(apply(opened, repo.tree(), diff)) == (repo.git("write-tree"), ApplyMethod.THREE_WAY)
 
 
 def test_a_pure_rename_takes_the_file_as_it_is(repo: GitRepo, opened: Repository) -> None:
@@ -322,7 +324,7 @@ def test_no_context_is_enough_on_the_very_file(repo: GitRepo, opened: Repository
     diff = repo.diff_of({"a.txt": new}, "-U0")
     repo.write({"a.txt": new})
     repo.git("add", "-A")
-    assert apply(opened, repo.tree(), diff) == Applied(tree=repo.git("write-tree"), method=ApplyMethod.EXACT)
+    assert applied_by(apply(opened, repo.tree(), diff)) == (repo.git("write-tree"), ApplyMethod.EXACT)
 
 
 def test_no_context_is_merged_or_refused_elsewhere(repo: GitRepo, opened: Repository) -> None:
@@ -332,9 +334,8 @@ def test_no_context_is_merged_or_refused_elsewhere(repo: GitRepo, opened: Reposi
     repo.commit({"a.txt": "first\n" + LINES})
     repo.write({"a.txt": "first\n" + more})
     repo.git("add", "-A")
-    assert apply(opened, repo.tree(), named) == Applied(
-        tree=repo.git("write-tree"), method=ApplyMethod.THREE_WAY
-    )
+    outcome = apply(opened, repo.tree(), named)
+    assert applied_by(outcome) == (repo.git("write-tree"), ApplyMethod.THREE_WAY)
     assert refusal(apply(opened, repo.tree(), anonymous)) is ReasonCode.CONFLICT
 
 
@@ -418,7 +419,9 @@ def test_an_edited_hunk_is_noted(repo: GitRepo, opened: Repository) -> None:
     diff = repo.diff_of({"a.txt": with_line(20, "x\n")}).replace(b"+x\n", b"+edited\n")
     outcome = apply(opened, repo.tree(), diff)
     assert isinstance(outcome, Applied)
-    assert outcome.notes == ("a.txt: the content is not the one that the patch's index line names",)
+    [repair] = outcome.repairs
+    assert repair.kind is RepairKind.RESULT
+    assert str(repair) == "a.txt: the content is not the one that the patch's index line names"
 
 
 def test_objects_borrowed_from_another_repository_count(

@@ -7,6 +7,7 @@ import pytest
 from diff_world import MAX_BYTES, DiffWorld, refusal, taken
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.intake import take_in
+from maingate.uet.repairs import RepairKind
 from maingate.uet.unified_diff import ChangeKind
 
 BODY = b"@@ -1,3 +1,4 @@ def f():\n a\n-b\n+B\n+BB\n c\n"
@@ -32,27 +33,29 @@ def renamed(old: bytes, new: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("before", "after", "left_out"),
     [
-        (b"", b""),
-        (b"Here is the change you asked for:\n\n", b"\nI hope it helps.\n- it is fast\n+ it is small\n"),
-        (b"```diff\n", b"```\n"),
-        (b"Sure!\n\n~~~\n", b"~~~\n\nDone.\n"),
-        (b"commit 0123456789\nAuthor: A <a@b>\n\n    rename from old to new\n\n", b""),
-        (b" f.py | 3 ++-\n 1 file changed, 2 insertions(+), 1 deletion(-)\n\n", b""),
-        (b"Index: f.py\n===================================================================\n", b""),
-        (b"diff algorithm of the parser\nindex the words\nrename to something better\n\n", b""),
-        (b"", b"-- \n2.39.5\n\n"),
-        (b"", b"--\n2.39.5\n"),
-        (b"", b"-- \nAda Example\nhttps://example.org\n"),
-        (b"", b"\n\n\n"),
+        (b"", b"", None),
+        (b"Here is the change you asked for:\n\n", b"\nI hope it helps.\n- it is fast\n+ it is small\n", 4),
+        (b"```diff\n", b"```\n", 2),
+        (b"Sure!\n\n~~~\n", b"~~~\n\nDone.\n", 4),
+        (b"commit 0123456789\nAuthor: A <a@b>\n\n    rename from old to new\n\n", b"", 3),
+        (b" f.py | 3 ++-\n 1 file changed, 2 insertions(+), 1 deletion(-)\n\n", b"", 2),
+        (b"Index: f.py\n===================================================================\n", b"", None),
+        (b"diff algorithm of the parser\nindex the words\nrename to something better\n\n", b"", 3),
+        (b"", b"-- \n2.39.5\n\n", None),
+        (b"", b"--\n2.39.5\n", None),
+        (b"", b"-- \nAda Example\nhttps://example.org\n", None),
+        (b"", b"\n\n\n", None),
     ],
 )
-def test_prose_around_a_diff_is_not_its_business(before: bytes, after: bytes) -> None:
-    """Prose, fences, mail signatures and listings around a diff change nothing about it."""
+def test_prose_around_a_diff_is_not_its_business(before: bytes, after: bytes, left_out: int | None) -> None:
+    """Prose, fences, mail signatures and listings around a diff change nothing about it; prose is told."""
     intake = taken(before + PATCH + after)
     assert intake.render() == PATCH
-    assert intake.repairs == ()
+    assert [(repair.kind, repair.was) for repair in intake.repairs] == (
+        [] if left_out is None else [(RepairKind.PROSE, left_out)]
+    )
     assert not intake.needs_base
 
 
@@ -258,7 +261,7 @@ def test_a_new_file_without_its_mode_line() -> None:
     body = b"--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+x\n"
     intake = taken(b"diff --git a/f b/f\n" + body)
     assert intake.files[0].new_mode == 0o100644
-    assert intake.repairs == ("f: `new file mode` was missing: taken as 100644",)
+    assert [str(repair) for repair in intake.repairs] == ["f: `new file mode` was missing: taken as 100644"]
     assert refusal(b"diff --git a/f b/f\nindex 0000000..587be6b\n" + body).code is ReasonCode.FORMAT_INVALID
 
 
@@ -390,7 +393,8 @@ def test_counts_that_are_too_low_are_corrected(counts: bytes, end: bytes) -> Non
     intake = taken(PATCH.replace(b"-1,3 +1,4", counts) + end)
     hunk = intake.files[0].hunks[0]
     assert (hunk.old_count, hunk.new_count, len(hunk.lines)) == (3, 4, 5)
-    assert "corrected to 3,4" in intake.repairs[0]
+    [recounted] = [repair for repair in intake.repairs if repair.kind is RepairKind.COUNTS]
+    assert (recounted.hunk, recounted.now) == (1, "3,4")
     assert intake.needs_base
 
 
@@ -494,7 +498,8 @@ def test_a_missing_last_newline_is_proved_or_recorded() -> None:
     assert refusal(NEW[:-2]).code is ReasonCode.FORMAT_INVALID
     bare = taken(traditional(b"/dev/null", b"b/f", b"@@ -0,0 +1 @@\n+x"))
     assert bare.files[0].hunks[0].lines == (b"+x\n",)
-    assert bare.repairs == ("f: the text ended without a newline; its last line was taken as whole",)
+    said = ["f: the text ended without a newline; its last line was taken as whole"]
+    assert [str(repair) for repair in bare.repairs] == said
 
 
 # Binary data

@@ -8,6 +8,7 @@ from diff_world import DiffWorld, taken
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.intake import Intake
 from maingate.uet.locate import locate
+from maingate.uet.repairs import RepairKind
 
 BASE = b"".join(b"line %d\n" % number for number in range(1, 31))
 HEAD = b"diff --git a/f b/f\n--- a/f\n+++ b/f\n"
@@ -53,7 +54,10 @@ def test_a_bare_hunk_is_found_by_its_old_side(world: DiffWorld, header: bytes) -
     assert landed(world, BASE, raw) == BASE.replace(b"line 10\n", b"TEN\n")
     intake = located(BASE, raw)
     assert isinstance(intake, Intake)
-    assert intake.repairs == ("f: hunk 1 belongs to line 9",)
+    assert [str(repair) for repair in intake.repairs] == [
+        "f: hunk 1 belongs to line 9",
+        "f: its hunks were given context from the file",
+    ]
 
 
 def test_bare_hunks_may_stand_in_any_order(world: DiffWorld) -> None:
@@ -133,7 +137,7 @@ def test_hunks_without_context_get_some(world: DiffWorld) -> None:
     intake = located(base, raw)
     assert isinstance(intake, Intake)
     assert not intake.is_zero_context
-    assert intake.repairs == ()
+    assert [repair.kind for repair in intake.repairs] == [RepairKind.CONTEXT]
 
 
 def test_hunks_without_context_on_another_base_stay_loose() -> None:
@@ -162,7 +166,7 @@ def test_a_file_that_some_tool_forgot_to_call_new() -> None:
     assert isinstance(made, Intake)
     assert isinstance(filled, Intake)
     assert (made.files[0].kind, filled.files[0].kind) == ("add", "modify")
-    assert made.repairs == ("f: it does not exist, so the patch makes it",)
+    assert [str(repair) for repair in made.repairs] == ["f: it does not exist, so the patch makes it"]
 
 
 # Line endings

@@ -183,7 +183,7 @@ def _facts(shown: Mapping[str, Any]) -> dict[str, str]:
         "run": shown["run_id"],
         "change": f"{count(scope['files'], 'file')}, {lines}, {count(scope['hunks'], 'hunk')}",
         "paths": "\n".join(first_lines([safe(path) for path in shown["paths"]], rest=rest)),
-        "repaired": "\n".join(first_lines([safe(one) for one in shown["repairs"]], rest=rest)),
+        "repaired": "\n".join(first_lines([safe(one["message"]) for one in shown["repairs"]], rest=rest)),
         "applied": safe(shown["method"] or ""),
         "base": shown["base_commit"],
         "commit": shown["commit"] or "",

@@ -317,7 +317,7 @@ class Core:
         if workstream.has_ended or lane is None or not lane.arrived(asked, event.onto):
             return
         for task, fit in zip(asked, event.fits, strict=False):
-            car = lane.couple(task, fit.tip, fit.method)
+            car = lane.couple(task, fit.tip, fit.method, fit.repairs)
             if task.gates:
                 self._out.guesses.append(msg.JudgePatch(task=task.id, tip=car.tip, onto=car.onto))
             if car is lane.front:
@@ -786,7 +786,13 @@ class Core:
         task = car.passenger
         patch = _patch(task)
         patch.commit = car.tip.commit
-        step = patches.applied(patch.head, method=car.method, commit=car.tip.commit, tree=car.tip.tree)
+        step = patches.applied(
+            patch.head,
+            method=car.method,
+            repairs=car.repairs,
+            commit=car.tip.commit,
+            tree=car.tip.tree,
+        )
         self._move_patch(task, step)
         if not task.gates:
             car.judgement = Judgement(opinion=Opinion.PASSED)

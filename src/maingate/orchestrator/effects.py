@@ -273,7 +273,11 @@ class Effects:
             return None  # the workstream ended meanwhile
         made, refusal = self._executor.apply(wanted, onto=effect.onto.commit, tree=effect.onto.tree)
         fits = [
-            msg.Fit(tip=Tip(commit=fit.commit, tree=fit.tree), method=fit.method, notes=fit.notes)
+            msg.Fit(
+                tip=Tip(commit=fit.commit, tree=fit.tree),
+                method=fit.method,
+                repairs=tuple(repair.as_json() for repair in fit.repairs),
+            )
             for fit in made
         ]
         return msg.PatchesApplied(tasks=effect.tasks, onto=effect.onto, fits=tuple(fits), refusal=refusal)

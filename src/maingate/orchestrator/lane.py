@@ -12,10 +12,10 @@ again from what is settled.
 A refusal to apply is final only on what is settled: onto a guess it merely waits until the guess is decided.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from maingate.reasons import Reason
 
@@ -72,6 +72,7 @@ class Car(Generic[P]):
         onto: What it was applied on.
         tip: What came out of it.
         method: How it applied: ``exact``, ``offset`` or ``three_way``.
+        repairs: All that was done to it.
         judgement: What the gates came to; None while they run.
     """
 
@@ -79,6 +80,7 @@ class Car(Generic[P]):
     onto: Tip
     tip: Tip
     method: str
+    repairs: Sequence[Mapping[str, Any]] = ()
     judgement: Judgement | None = None
 
 
@@ -148,9 +150,11 @@ class Lane(Generic[P]):
         self.applying = None
         return onto == self.tip
 
-    def couple(self, passenger: P, tip: Tip, method: str) -> Car[P]:
+    def couple(
+        self, passenger: P, tip: Tip, method: str, repairs: Sequence[Mapping[str, Any]] = ()
+    ) -> Car[P]:
         """Couple a patch that was applied on the tip."""
-        car = Car(passenger=passenger, onto=self.tip, tip=tip, method=method)
+        car = Car(passenger=passenger, onto=self.tip, tip=tip, method=method, repairs=repairs)
         self.chain.append(car)
         self._next = self.order.index(passenger, self._next) + 1
         return car

@@ -164,11 +164,11 @@ class RetryDue:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """How a patch applied, and the commit and tree that came out of it."""
+    """How a patch applied, the commit and tree that came out of it, and all that was done to it."""
 
     tip: Tip
     method: str
-    notes: tuple[str, ...] = ()
+    repairs: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,7 @@ from maingate.uet.intake import Intake
 from maingate.uet.locate import locate
 from maingate.uet.preimages import Preimages
 from maingate.uet.render import render_change
+from maingate.uet.repairs import Repair, RepairKind
 from maingate.uet.repository import Repository
 from maingate.uet.trees import Entry
 from maingate.uet.unified_diff import ChangeKind, FileChange, show_path
@@ -69,13 +70,12 @@ class Applied:
     Args:
         tree: The tree that it makes.
         method: How it was made to fit.
-        notes: Sentences for people: what had to be repaired with the base at hand, hunks that moved, texts
-            that differ from the ids they state. What the intake repaired it says itself.
+        repairs: All that was done to the patch, from reading it to applying it.
     """
 
     tree: str
     method: ApplyMethod
-    notes: tuple[str, ...] = ()
+    repairs: tuple[Repair, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +115,7 @@ def apply_patch(
     located = locate(intake, content_at)
     if isinstance(located, Reason):
         return Refused(reason=located)
-    repairs = tuple(repair for repair in located.repairs if repair not in intake.repairs)
-    application = _Application(repository, base_tree, located, history, repairs)
+    application = _Application(repository, base_tree, located, history)
     return application.refused((_UNPLACED,)) if located.is_zero_context else application.run()
 
 
@@ -129,10 +128,9 @@ class _Application:
         base_tree: str,
         intake: Intake,
         history: Preimages,
-        repairs: tuple[str, ...] = (),
     ) -> None:
         self.repository, self.base_tree, self.intake = repository, base_tree, intake
-        self.history, self.repairs = history, repairs
+        self.history = history
         self.touched = {path for change in intake.files for path in change.paths}
         self.index = private_entries(self.touched, self.entry_at, repository)
 
@@ -235,7 +233,20 @@ class _Application:
         if not changed:
             return self.nothing_new()
         tree = self.repository.splice(self.base_tree, changed)
-        return Applied(tree=tree, method=method, notes=(*self.repairs, *_notes(tried, readings)))
+        repairs = (*self.intake.repairs, *self.done_by(method, tried, readings))
+        return Applied(tree=tree, method=method, repairs=repairs)
+
+    def done_by(self, method: ApplyMethod, tried: Attempt, readings: list[Reading]) -> list[Repair]:
+        """Return what was done to make it apply: hunks that moved, files that were merged."""
+        moved = [
+            _moved(reading.change, number, line + 1)
+            for reading, where in zip(readings, tried.moved, strict=False)
+            for number, line in where.items()
+            if not reading.is_exact
+        ]
+        is_merged = method is ApplyMethod.THREE_WAY
+        merged = [_merged(reading, self.own_base(reading.change)) for reading in readings if is_merged]
+        return [*moved, *filter(None, merged), *unlike_stated(readings)]
 
     def nothing_new(self) -> Refused:
         if any(map(_says_something, self.intake.files)):
@@ -299,12 +310,19 @@ def _is_of_another_state(reading: Reading) -> bool:
     return before is not None and stated is not None and not before.id.startswith(stated)
 
 
-def notes_of(readings: Iterable[Reading]) -> tuple[str, ...]:
-    """Say which exact results differ from what the patch's own index lines name."""
+def unlike_stated(readings: Iterable[Reading]) -> tuple[Repair, ...]:
+    """Return which exact results differ from what the patch's own index lines name."""
+    said = "the content is not the one that the patch's index line names"
     return tuple(
-        f"{show_path(reading.change.path)}: the content is not the one that the patch's index line names"
+        Repair(
+            kind=RepairKind.RESULT,
+            said=said,
+            file=reading.change.path,
+            was=reading.change.new_blob,
+            now=reading.entry.id,
+        )
         for reading in readings
-        if reading.is_exact and _is_edited(reading)
+        if reading.is_exact and reading.entry is not None and _is_edited(reading)
     )
 
 
@@ -330,14 +348,19 @@ def _says_something(change: FileChange) -> bool:
     return bool(change.insertions or change.deletions or change.binary) or is_mode_change
 
 
-def _notes(tried: Attempt, readings: list[Reading]) -> tuple[str, ...]:
-    moved = [
-        f"{show_path(reading.change.path)}: hunk {number} went to line {line + 1}"
-        for reading, where in zip(readings, tried.moved, strict=False)
-        for number, line in where.items()
-        if not reading.is_exact
-    ]
-    return (*moved, *notes_of(readings))
+def _moved(change: FileChange, number: int, line: int) -> Repair:
+    stated = change.hunks[number - 1].new_start if number <= len(change.hunks) else None
+    said = f"went to line {line}"
+    return Repair(kind=RepairKind.OFFSET, said=said, file=change.path, hunk=number, was=stated, now=line)
+
+
+def _merged(reading: Reading, own_base: str | None) -> Repair | None:
+    """Return the repair that a file was merged, where it is not the one that the change was made on."""
+    if reading.before is None or own_base is None or own_base == reading.before.id:
+        return None
+    said = "was merged: it is not the file any more that the patch was made on"
+    now = reading.before.id
+    return Repair(kind=RepairKind.THREE_WAY, said=said, file=reading.change.path, was=own_base, now=now)
 
 
 def _is_edited(reading: Reading) -> bool:

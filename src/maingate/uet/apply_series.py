@@ -10,7 +10,7 @@ wrong with which.
 
 from collections.abc import Mapping, Sequence
 
-from maingate.uet.apply import Applied, ApplyMethod, may_be_meant_elsewhere, notes_of
+from maingate.uet.apply import Applied, ApplyMethod, may_be_meant_elsewhere, unlike_stated
 from maingate.uet.apply_git import judge_series, private_entries
 from maingate.uet.expectation import Reading, outcome, read_change
 from maingate.uet.intake import Intake
@@ -64,7 +64,8 @@ def _step(
         after = repository.splice(tree, changed)
     except TreeConflictError:
         return None
-    return Applied(tree=after, method=ApplyMethod.EXACT, notes=notes_of(readings)), changed
+    repairs = (*intake.repairs, *unlike_stated(readings))
+    return Applied(tree=after, method=ApplyMethod.EXACT, repairs=repairs), changed
 
 
 def _read(repository: Repository, tree: str, change: FileChange) -> Reading:

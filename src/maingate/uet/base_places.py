@@ -9,6 +9,7 @@ from maingate.reasons import ReasonCode
 from maingate.uet.diff_text import DiffError
 from maingate.uet.path_quoting import show_path
 from maingate.uet.placing import old_span, renumbered
+from maingate.uet.repairs import Repair, RepairKind
 from maingate.uet.unified_diff import NO_NEWLINE, ChangeKind, FileChange, Hunk, HunkDoubt, lines_of
 
 _CONTEXT: Final = 3
@@ -41,13 +42,13 @@ class _Base:
         return [self.text.count(b"\n", 0, at) for at in (first, second) if at >= 0]
 
 
-def placed(change: FileChange, content: bytes, repairs: list[str]) -> FileChange:
+def placed(change: FileChange, content: bytes, repairs: list[Repair]) -> FileChange:
     """Find every hunk of a change in the base, give it context and its right numbers.
 
     Args:
         change: A change with doubtful hunks.
         content: The file in the base.
-        repairs: Gets a sentence for each hunk that belongs elsewhere than stated.
+        repairs: Gets what was done: a hunk belongs elsewhere than stated, or hunks were given context.
 
     Raises:
         DiffError: A hunk is not there, or could belong to several places.
@@ -63,14 +64,16 @@ def placed(change: FileChange, content: bytes, repairs: list[str]) -> FileChange
         line = _place(base, hunk, f"{show_path(change.path)}: hunk {number}")
         start = line + (hunk.old_count > 0)
         if start != hunk.old_start:
-            repairs.append(f"{show_path(change.path)}: hunk {number} belongs to line {start}")
+            repairs.append(_belongs(change, number, hunk.old_start, start))
         hunks.append(replace(hunk, old_start=start))
     hunks.sort(key=old_span)
     for before, after in pairwise(hunks):
         if old_span(before)[1] > old_span(after)[0] or old_span(before) == old_span(after):
             raise DiffError(f"{show_path(change.path)}: two hunks change the same lines")
     if change.kind is not ChangeKind.DELETE:
-        hunks = with_context(hunks, base.lines)
+        wide = with_context(hunks, base.lines)
+        repairs += widened(change, hunks, wide)
+        hunks = wide
     return replace(change, hunks=renumbered(hunks))
 
 
@@ -94,6 +97,22 @@ def _place(base: _Base, hunk: Hunk, name: str) -> int:
     if hunk.doubt is HunkDoubt.COUNTS:
         raise DiffError(f"{name} has wrong line counts, and its lines are not in the file")
     raise DiffError(f"{name} is not in the file", code=ReasonCode.CONFLICT)
+
+
+def _belongs(change: FileChange, number: int, stated: int | None, line: int) -> Repair:
+    said = f"belongs to line {line}"
+    return Repair(kind=RepairKind.PLACE, said=said, file=change.path, hunk=number, was=stated, now=line)
+
+
+def widened(change: FileChange, before: Sequence[Hunk], after: Sequence[Hunk]) -> list[Repair]:
+    """Return the repair that the base gave hunks context, if it did."""
+    was, now = (
+        sum(line.startswith(b" ") for hunk in hunks for line in hunk.lines) for hunks in (before, after)
+    )
+    if was == now:
+        return []
+    said = "its hunks were given context from the file"
+    return [Repair(kind=RepairKind.CONTEXT, said=said, file=change.path, was=was, now=now)]
 
 
 def with_context(hunks: Sequence[Hunk], lines: list[bytes]) -> list[Hunk]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from maingate.uet.binary_patch import BinaryPatch
+from maingate.uet.repairs import Repair
 from maingate.uet.unified_diff import Doubt, Hunk
 
 
@@ -21,7 +22,7 @@ class Section:
         hunks: Its hunks.
         binary: Its binary data.
         doubts: What only the base can decide.
-        repairs: What was corrected.
+        repairs: What was corrected; the file's name is added when it is known.
         end: The line behind it.
         is_last: Whether nothing but blank lines follows.
     """
@@ -36,7 +37,7 @@ class Section:
     hunks: list[Hunk] = field(default_factory=list)
     binary: BinaryPatch | None = None
     doubts: set[Doubt] = field(default_factory=set)
-    repairs: list[str] = field(default_factory=list)
+    repairs: list[Repair] = field(default_factory=list)
     end: int = 0
     is_last: bool = False
 

@@ -21,6 +21,7 @@ from maingate.uet.commit_again import commit_again
 from maingate.uet.intake import Intake, take_in
 from maingate.uet.policy import Policy, judge
 from maingate.uet.preimages import Preimages
+from maingate.uet.repairs import Repair
 from maingate.uet.repository import Blob, Repository, Signature
 from maingate.uet.trees import SYMLINK_MODE
 
@@ -68,19 +69,19 @@ class Taken:
             "deletions": scope["deletions"],
             "hunks": scope["hunks"],
             "paths": scope["paths"],
-            "repairs": list(self.intake.repairs),
+            "repairs": [repair.as_json() for repair in self.intake.repairs],
             "change_key": self.intake.key,
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Committed:
-    """A patch that applied: the commit it became, that commit's tree, and how it applied."""
+    """A patch that applied: the commit it became, that commit's tree, how, and all that was done to it."""
 
     commit: str
     tree: str
     method: str
-    notes: tuple[str, ...] = ()
+    repairs: tuple[Repair, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +172,7 @@ class Executor:
             onto = self._commit(patch, applied.tree, onto)
             history.go_on(onto)
             made.append(
-                Committed(commit=onto, tree=applied.tree, method=str(applied.method), notes=applied.notes)
+                Committed(commit=onto, tree=applied.tree, method=str(applied.method), repairs=applied.repairs)
             )
         return made, None
 

@@ -7,12 +7,13 @@ from itertools import chain
 
 from maingate.uet.diff_text import DiffError
 from maingate.uet.path_quoting import show_path
+from maingate.uet.repairs import Repair, RepairKind
 from maingate.uet.unified_diff import ChangeKind, FileChange, Hunk, HunkDoubt
 
 _REMOVERS = frozenset({ChangeKind.DELETE, ChangeKind.RENAME})
 
 
-def one_change_per_file(changes: Sequence[FileChange]) -> tuple[tuple[FileChange, ...], list[str]]:
+def one_change_per_file(changes: Sequence[FileChange]) -> tuple[tuple[FileChange, ...], list[Repair]]:
     """Merge parts that change the same file, and refuse sets of parts that no single tree can follow from.
 
     A file may be deleted and made again (git writes a change of type so), and be the source of one change and
@@ -25,11 +26,17 @@ def one_change_per_file(changes: Sequence[FileChange]) -> tuple[tuple[FileChange
         DiffError: Two parts claim one file in ways that cannot be merged.
     """
     writers = Counter(change.new_path for change in changes if change.new_path is not None)
-    merges: list[str] = []
+    merges: list[Repair] = []
     if writers and max(writers.values()) > 1:
         changes = _merged(changes, {path for path, count in writers.items() if count > 1})
         merges = [
-            f"{show_path(path)}: {count} parts about this file were merged"
+            Repair(
+                kind=RepairKind.PARTS,
+                said=f"{count} parts about this file were merged",
+                file=path,
+                was=count,
+                now=1,
+            )
             for path, count in writers.items()
             if count > 1
         ]

@@ -20,6 +20,7 @@ from maingate.uet.diff_text import (
     is_signature,
     skip_blank,
 )
+from maingate.uet.repairs import Repair, RepairKind
 from maingate.uet.unified_diff import NO_NEWLINE, Hunk, HunkDoubt
 
 _HEADER: Final = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@(.*)")
@@ -37,13 +38,13 @@ class ReadHunk:
     Args:
         hunk: The hunk, with true counts.
         end: The line behind it.
-        repair: What was corrected; empty when nothing was.
+        repairs: What was corrected.
         is_open: Whether the text ends within its last line.
     """
 
     hunk: Hunk
     end: int
-    repair: str
+    repairs: tuple[Repair, ...]
     is_open: bool
 
 
@@ -64,13 +65,13 @@ def read_hunk(lines: Sequence[bytes], at: int) -> ReadHunk:
     old_start, new_start = int(found[1]), int(found[3])
     old = int(found[2]) if found[2] is not None else 1
     new = int(found[4]) if found[4] is not None else 1
-    end, repair = _end_by_counts(lines, at + 1, old, new), ""
+    end, repairs = _end_by_counts(lines, at + 1, old, new), list[Repair]()
     if end is None or _goes_on(lines, end):
         end = _end_by_shape(lines, at + 1)
         real_old, real_new = _recount(lines, at + 1, end)
         if (real_old, real_new) != (old, new):
             _refuse_cut(lines, at, end, is_short=real_old < old or real_new < new)
-            repair = f"counts {old},{new} corrected to {real_old},{real_new}"
+            repairs.append(_recounted(f"{old},{new}", f"{real_old},{real_new}"))
             old, new = real_old, real_new
     hunk = Hunk(
         old_start=old_start,
@@ -79,9 +80,28 @@ def read_hunk(lines: Sequence[bytes], at: int) -> ReadHunk:
         new_count=new,
         section=found[5],
         lines=_body(lines, at, end),
-        doubt=HunkDoubt.COUNTS if repair else HunkDoubt.NONE,
+        doubt=HunkDoubt.COUNTS if repairs else HunkDoubt.NONE,
     )
-    return ReadHunk(hunk=hunk, end=end, repair=repair, is_open=_is_open(lines, end))
+    repairs += _rewritten(lines[at + 1 : end])
+    return ReadHunk(hunk=hunk, end=end, repairs=tuple(repairs), is_open=_is_open(lines, end))
+
+
+def _recounted(was: str, now: str) -> Repair:
+    return Repair(kind=RepairKind.COUNTS, said=f"has counts {was}: corrected to {now}", was=was, now=now)
+
+
+def _rewritten(lines: Sequence[bytes]) -> list[Repair]:
+    """Return what is written otherwise in the hunk's body than it stands in the text."""
+    repairs = []
+    if blank := sum(map(is_blank, lines)):
+        said = f"has {blank} empty lines: taken as empty lines of context"
+        repairs.append(Repair(kind=RepairKind.BLANK_LINES, said=said, was=blank, now=blank))
+    for line in lines:
+        if line[0] == _BACKSLASH and chomp(line) != NO_NEWLINE[:-1]:
+            was, now = chomp(line).decode(errors="backslashreplace"), NO_NEWLINE[:-1].decode()
+            said = f"has {was!r}: taken as the marker for a missing newline"
+            repairs.append(Repair(kind=RepairKind.NO_NEWLINE_MARKER, said=said, was=was, now=now))
+    return repairs
 
 
 def _read_bare(lines: Sequence[bytes], at: int, header: bytes) -> ReadHunk:
@@ -98,7 +118,8 @@ def _read_bare(lines: Sequence[bytes], at: int, header: bytes) -> ReadHunk:
         lines=_body(lines, at, end),
         doubt=HunkDoubt.PLACE,
     )
-    return ReadHunk(hunk=hunk, end=end, repair="", is_open=_is_open(lines, end))
+    repairs = tuple(_rewritten(lines[at + 1 : end]))
+    return ReadHunk(hunk=hunk, end=end, repairs=repairs, is_open=_is_open(lines, end))
 
 
 def _end_by_counts(lines: Sequence[bytes], at: int, old: int, new: int) -> int | None:

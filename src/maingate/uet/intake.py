@@ -16,10 +16,12 @@ from maingate.uet.diff_section import Section
 from maingate.uet.diff_text import DiffError, begins_traditional, no_diff, stray_syntax
 from maingate.uet.file_set import one_change_per_file
 from maingate.uet.header_names import same_file, without_prefix
+from maingate.uet.left_out import left_out
 from maingate.uet.mail import MailHeader, open_letter
 from maingate.uet.path_quoting import show_path
 from maingate.uet.render import render_change
-from maingate.uet.section_meaning import change_of, has_effect
+from maingate.uet.repairs import Repair
+from maingate.uet.section_meaning import change_of, has_effect, named_otherwise
 from maingate.uet.section_reader import read_section
 from maingate.uet.unified_diff import ChangeKind, Doubt, FileChange
 
@@ -85,13 +87,13 @@ class Intake:
     Args:
         raw: The bytes as they came.
         files: What becomes of each file, in the order of the text.
-        repairs: What was corrected, as sentences.
+        repairs: What was corrected.
         header: The mail around it.
     """
 
     raw: bytes
     files: tuple[FileChange, ...]
-    repairs: tuple[str, ...]
+    repairs: tuple[Repair, ...]
     header: MailHeader | None
 
     @cached_property
@@ -159,13 +161,14 @@ def _take_in(raw: bytes, max_bytes: int) -> Intake:
     sections = _read_sections(letter.lines, letter.prose_end, _INFLATION * max_bytes)
     changes = _decide_lone_names(sections, [change_of(section) for section in sections])
     repairs = [
-        f"{show_path(change.path)}: {repair}"
+        replace(repair, file=change.path)
         for section, change in zip(sections, changes, strict=True)
         for repair in section.repairs
     ]
     _refuse_without_effect(sections, changes)
     files, merges = one_change_per_file(changes)
-    return Intake(raw=raw, files=files, repairs=(*repairs, *merges), header=letter.header)
+    repairs = [*letter.repairs, *left_out(letter, sections), *repairs, *merges]
+    return Intake(raw=raw, files=files, repairs=tuple(repairs), header=letter.header)
 
 
 def _read_sections(lines: Sequence[bytes], at: int, binary_limit: int) -> list[Section]:
@@ -190,9 +193,16 @@ def _decide_lone_names(sections: Sequence[Section], changes: Sequence[FileChange
     pairs = [section.names for section in sections if section.names is not None]
     has_prefix = [old != new for old, new in pairs if same_file(old, new) is not None]
     return [
-        change if section.lone_name is None else _named(change, _lone_path(section.lone_name, has_prefix))
+        change if section.lone_name is None else _decided(section, section.lone_name, change, has_prefix)
         for section, change in zip(sections, changes, strict=True)
     ]
+
+
+def _decided(section: Section, name: bytes, change: FileChange, has_prefix: Sequence[bool]) -> FileChange:
+    path = _lone_path(name, has_prefix)
+    if name not in {path, b"a/" + path, b"b/" + path}:
+        section.repairs.append(named_otherwise(name, path))
+    return _named(change, path)
 
 
 def _lone_path(name: bytes, has_prefix: Sequence[bool]) -> bytes:

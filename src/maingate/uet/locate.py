@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from maingate.reasons import Reason, ReasonCode
-from maingate.uet.base_places import placed, with_context
+from maingate.uet.base_places import placed, widened, with_context
 from maingate.uet.diff_text import DiffError
 from maingate.uet.intake import Intake
 from maingate.uet.path_quoting import show_path
 from maingate.uet.placing import renumbered
+from maingate.uet.repairs import Repair, RepairKind
 from maingate.uet.unified_diff import (
     REGULAR,
     ChangeKind,
@@ -42,7 +43,7 @@ def locate(intake: Intake, read_blob: ReadBlob) -> Intake | Reason:
     """
     if not intake.needs_base:
         return intake
-    repairs: list[str] = []
+    repairs: list[Repair] = []
     try:
         files = tuple(_located(intake.files, read_blob, repairs))
     except DiffError as error:
@@ -66,7 +67,9 @@ class _Endings:
         return bool(self.kept)
 
 
-def _located(changes: Sequence[FileChange], read_blob: ReadBlob, repairs: list[str]) -> Iterator[FileChange]:
+def _located(
+    changes: Sequence[FileChange], read_blob: ReadBlob, repairs: list[Repair]
+) -> Iterator[FileChange]:
     endings = _Endings()
     settled = {
         index: _settle_existing(change, read_blob, endings, repairs)
@@ -79,16 +82,17 @@ def _located(changes: Sequence[FileChange], read_blob: ReadBlob, repairs: list[s
 
 
 def _settle_existing(
-    change: FileChange, read_blob: ReadBlob, endings: _Endings, repairs: list[str]
+    change: FileChange, read_blob: ReadBlob, endings: _Endings, repairs: list[Repair]
 ) -> FileChange:
     path = change.old_path or b""
     base = read_blob(path)
     stated = change
     if not change.doubts - {Doubt.CONTEXT} and not any(hunk.is_doubtful for hunk in change.hunks):
-        return _with_confirmed_context(change, base)
+        return _with_confirmed_context(change, base, repairs)
     if Doubt.EXISTENCE in change.doubts:
         if base is None:
-            repairs.append(f"{show_path(path)}: it does not exist, so the patch makes it")
+            said = "it does not exist, so the patch makes it"
+            repairs.append(Repair(kind=RepairKind.EXISTENCE, said=said, file=path))
             return _as_new(change)
         change = replace(change, doubts=change.doubts - {Doubt.EXISTENCE})
     if base is None:
@@ -97,7 +101,7 @@ def _settle_existing(
         change = _settle_endings(change, base, endings, repairs)
     if any(hunk.is_doubtful for hunk in change.hunks):
         change = placed(change, base, repairs)
-    return _check_ids(stated, _check_open_end(_with_confirmed_context(change, base), base), base)
+    return _check_ids(stated, _check_open_end(_with_confirmed_context(change, base, repairs), base), base)
 
 
 def _check_ids(stated: FileChange, settled: FileChange, base: bytes) -> FileChange:
@@ -119,7 +123,7 @@ def _as_new(change: FileChange) -> FileChange:
     return replace(change, kind=ChangeKind.ADD, old_path=None, new_mode=REGULAR, hunks=(hunk,), doubts=doubts)
 
 
-def _settle_new(change: FileChange, endings: _Endings, repairs: list[str]) -> FileChange:
+def _settle_new(change: FileChange, endings: _Endings, repairs: list[Repair]) -> FileChange:
     if Doubt.LINE_ENDINGS not in change.doubts:
         return change
     if endings.of_new_file(change.path):
@@ -137,7 +141,7 @@ def _settle_new(change: FileChange, endings: _Endings, repairs: list[str]) -> Fi
 # Line endings
 
 
-def _settle_endings(change: FileChange, base: bytes, endings: _Endings, repairs: list[str]) -> FileChange:
+def _settle_endings(change: FileChange, base: bytes, endings: _Endings, repairs: list[Repair]) -> FileChange:
     keeps = _keeps_endings(change, base)
     (endings.kept if keeps else endings.stripped).append(change.path)
     if keeps:
@@ -153,8 +157,9 @@ def _keeps_endings(change: FileChange, base: bytes) -> bool:
     return b"\r\n" in base and base.count(b"\r\n") == base.count(b"\n")
 
 
-def _without_carriage_returns(change: FileChange, repairs: list[str]) -> FileChange:
-    repairs.append(f"{show_path(change.path)}: CRLF line endings of the whole text were made LF")
+def _without_carriage_returns(change: FileChange, repairs: list[Repair]) -> FileChange:
+    said = "CRLF line endings of the whole text were made LF"
+    repairs.append(Repair(kind=RepairKind.LINE_ENDS, said=said, file=change.path, was="CRLF", now="LF"))
     hunks = tuple(
         replace(
             hunk,
@@ -166,14 +171,16 @@ def _without_carriage_returns(change: FileChange, repairs: list[str]) -> FileCha
     return replace(change, hunks=hunks, doubts=change.doubts - {Doubt.LINE_ENDINGS})
 
 
-def _with_confirmed_context(change: FileChange, content: bytes | None) -> FileChange:
+def _with_confirmed_context(change: FileChange, content: bytes | None, repairs: list[Repair]) -> FileChange:
     """Give hunks without context some, if they fit at the very lines they state; else leave it to git."""
     if Doubt.CONTEXT not in change.doubts:
         return change
     settled = replace(change, doubts=change.doubts - {Doubt.CONTEXT})
     if content is None or patched(content, settled) is None:
         return replace(settled, is_loose=True)
-    return replace(settled, hunks=renumbered(with_context(change.hunks, lines_of(content))))
+    hunks = with_context(change.hunks, lines_of(content))
+    repairs += widened(change, change.hunks, hunks)
+    return replace(settled, hunks=renumbered(hunks))
 
 
 def _check_open_end(change: FileChange, base: bytes) -> FileChange:

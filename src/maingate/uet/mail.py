@@ -13,6 +13,7 @@ from typing import Final
 
 from maingate.plan.charsets import is_charset, storable, text_of
 from maingate.uet.diff_text import DiffError, begins_diff, chomp, is_separator
+from maingate.uet.repairs import Repair, RepairKind
 from maingate.uet.unified_diff import lines_of
 
 _ENVELOPE: Final = re.compile(rb"From \S+ [^\n]*\n")
@@ -51,11 +52,13 @@ class Letter:
         lines: The text with its transfer encoding undone.
         prose_end: The line behind the ``---`` that ends the message; 0 when there is none. What stands before
             is a message, whatever it looks like.
+        repairs: In which encodings it was, where that is not plain UTF-8.
     """
 
     header: MailHeader | None
     lines: list[bytes]
     prose_end: int
+    repairs: tuple[Repair, ...] = ()
 
 
 def open_letter(raw: bytes) -> Letter:
@@ -69,12 +72,43 @@ def open_letter(raw: bytes) -> Letter:
     if "from" not in fields or not fields.keys() & {"subject", "date"}:
         return Letter(header=None, lines=lines, prose_end=0)
     body = _decoded_body(fields, lines[start:])
+    repairs = list[Repair]()
     if body is not None:
         lines = [*lines[:start], *body]
+        repairs.append(_decoded(fields["content-transfer-encoding"].lower()))
     end, has_separator = _end_of_message(lines, start)
     charset = _CHARSET.search(fields.get("content-type", ""))
-    header = _header(fields, lines[start:end], charset[1] if charset else "utf-8")
-    return Letter(header=header, lines=lines, prose_end=end + 1 if has_separator else 0)
+    stated = charset[1] if charset else "utf-8"
+    header = _header(fields, lines[start:end], stated)
+    repairs += _recoded(b"".join(lines[start:end]), stated)
+    return Letter(
+        header=header, lines=lines, prose_end=end + 1 if has_separator else 0, repairs=tuple(repairs)
+    )
+
+
+def _decoded(encoding: str) -> Repair:
+    said = f"the mail's text was decoded from {encoding}"
+    return Repair(kind=RepairKind.TRANSFER_ENCODING, said=said, was=encoding)
+
+
+def _recoded(message: bytes, stated: str) -> list[Repair]:
+    """Return the repair that a message was not in UTF-8, if it was not."""
+    if message.isascii():
+        return []
+    stated = stated.lower() if is_charset(stated) else "utf-8"
+    used = next((name for name in (stated, "utf-8") if _is_in(message, name)), "latin-1")
+    if used in {"utf-8", "utf8"}:
+        return []
+    said = f"the message was read as {used}"
+    return [Repair(kind=RepairKind.CHARSET, said=said, was=used, now="utf-8")]
+
+
+def _is_in(text: bytes, charset: str) -> bool:
+    try:
+        text.decode(charset)
+    except (LookupError, ValueError):
+        return False
+    return True
 
 
 def _read_fields(lines: list[bytes]) -> tuple[dict[str, str], int]:

@@ -13,6 +13,7 @@ from maingate.uet.diff_text import DiffError
 from maingate.uet.header_names import NULL, same_file, same_file_or_backup, split_moved, split_pair
 from maingate.uet.path_quoting import show_path, unquote_path
 from maingate.uet.placing import settle
+from maingate.uet.repairs import Repair, RepairKind
 from maingate.uet.unified_diff import (
     KNOWN_MODES,
     REGULAR,
@@ -111,17 +112,35 @@ def _paths(section: Section) -> tuple[bytes, bytes]:
             "the names in a file's header lines do not agree, or cannot be told apart", section.at
         )
     section.names = names
-    return move or _one_path(section, *names, path=same_file(*names))
+    paths = move or _one_path(section, *names, path=same_file(*names))
+    _note_names(section, names, paths)
+    return paths
 
 
 def _traditional_paths(section: Section, old: bytes | None, new: bytes | None) -> tuple[bytes, bytes]:
     if old is not None and new is not None:
         section.names = (old, new)
-        return _one_path(section, old, new, path=same_file_or_backup(old, new))
+        paths = _one_path(section, old, new, path=same_file_or_backup(old, new))
+        _note_names(section, (old, new), paths)
+        return paths
     section.lone_name = name = old or new
     if name is None:
         raise DiffError("the `---` and `+++` lines name no file", section.at)
     return name, name
+
+
+def _note_names(section: Section, names: tuple[bytes, bytes], paths: tuple[bytes, bytes]) -> None:
+    """Note where a name stands for a path in another way than git's: with other prefixes, or a backup's."""
+    if names in {paths, (b"a/" + paths[0], b"b/" + paths[1])}:
+        return
+    one_each = dict(zip(reversed(paths), reversed(names), strict=True))
+    section.repairs += [named_otherwise(name, path) for path, name in one_each.items() if name != path]
+
+
+def named_otherwise(name: bytes, path: bytes) -> Repair:
+    """Return the repair that a name was taken for a path."""
+    was, now = show_path(name), show_path(path)
+    return Repair(kind=RepairKind.PREFIX, said=f"{was} was taken as this file's name", was=was, now=now)
 
 
 def _one_path(section: Section, old: bytes, new: bytes, *, path: bytes | None) -> tuple[bytes, bytes]:
@@ -174,7 +193,9 @@ def _mode_of_new(section: Section, said: int | None, index_mode: int | None) -> 
     if section.is_git:
         if b"index" in section.fields and index_mode is None:
             raise DiffError("a new file's header has no `new file mode` line", section.at)
-        section.repairs.append("`new file mode` was missing: taken as " + f"{index_mode or REGULAR:06o}")
+        taken = f"{index_mode or REGULAR:06o}"
+        words = f"`new file mode` was missing: taken as {taken}"
+        section.repairs.append(Repair(kind=RepairKind.FILE_MODE, said=words, now=taken))
     return index_mode or REGULAR
 
 
@@ -223,7 +244,8 @@ def _with_hunks(section: Section, change: FileChange) -> FileChange:
         return replace(change, doubts=frozenset())
     hunks, disagrees = settle(change.hunks)
     if disagrees:
-        section.repairs.append("line numbers of its hunks contradict each other")
+        said = "line numbers of its hunks contradict each other"
+        section.repairs.append(Repair(kind=RepairKind.LINE_NUMBERS, said=said))
     doubts = change.doubts | _existence(change) | _context(change)
     return at_open_end(section, replace(change, hunks=hunks, doubts=doubts))
 
@@ -252,7 +274,9 @@ def _without_idle_hunks(section: Section, change: FileChange) -> FileChange:
     hunks = tuple(hunk for hunk in change.hunks if hunk.insertions or hunk.deletions)
     if len(hunks) == len(change.hunks):
         return change
-    section.repairs.append(f"{len(change.hunks) - len(hunks)} hunks without any change were left out")
+    idle = len(change.hunks) - len(hunks)
+    said = f"{idle} hunks without any change were left out"
+    section.repairs.append(Repair(kind=RepairKind.IDLE_HUNKS, said=said, was=idle, now=0))
     return replace(change, hunks=hunks)
 
 

@@ -5,6 +5,7 @@ Every line of a part must be understood. What follows it directly must be anothe
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from maingate.uet.binary_patch import read_binary
@@ -88,8 +89,8 @@ def _read_hunks(section: Section, lines: Sequence[bytes]) -> None:
     at = section.end
     while at < len(lines) and lines[at].startswith(b"@@"):
         read = read_hunk(lines, at)
-        if read.repair:
-            section.repairs.append(f"hunk {len(section.hunks) + 1}: {read.repair}")
+        number = len(section.hunks) + 1
+        section.repairs += [replace(repair, hunk=number) for repair in read.repairs]
         if read.is_open:
             section.doubts.add(Doubt.OPEN_END)
         section.hunks.append(read.hunk)

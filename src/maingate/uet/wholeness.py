@@ -6,6 +6,7 @@ from typing import Final
 
 from maingate.uet.diff_section import Section
 from maingate.uet.diff_text import DiffError
+from maingate.uet.repairs import Repair, RepairKind
 from maingate.uet.unified_diff import ChangeKind, Doubt, FileChange, HunkDoubt
 
 _EMPTY_BLOBS: Final = (
@@ -75,7 +76,8 @@ def at_open_end(section: Section, change: FileChange) -> FileChange:
     """
     if Doubt.OPEN_END not in change.doubts:
         return change
-    section.repairs.append("the text ended without a newline; its last line was taken as whole")
+    said = "the text ended without a newline; its last line was taken as whole"
+    section.repairs.append(Repair(kind=RepairKind.FINAL_NEWLINE, said=said))
     settled = replace(change, doubts=change.doubts - {Doubt.OPEN_END})
     last = change.hunks[-1]
     if not last.lines[-1].startswith(b"+"):

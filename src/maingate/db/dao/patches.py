@@ -37,7 +37,8 @@ class PatchRow(EntityRow):
         deletions: Lines removed.
         hunks: Hunks.
         paths: The paths it touches; bytes that are no UTF-8 are escaped as surrogates.
-        repairs: What intake repaired in its text.
+        repairs: What was done to it to read it and, once it is applied, to apply it: objects with ``kind``,
+            ``file``, ``hunk``, ``from``, ``to`` and ``message``.
         change_key: What it changes, as one short value that others can have too; empty when it was not read.
         method: How it applied: ``exact``, ``offset`` or ``three_way``; None before that.
         commit: The commit that holds it.
@@ -63,7 +64,7 @@ class PatchRow(EntityRow):
     deletions: int = 0
     hunks: int = 0
     paths: Sequence[str] = ()
-    repairs: Sequence[str] = ()
+    repairs: Sequence[Mapping[str, Any]] = ()
     change_key: str = ""
     method: str | None = None
     commit: str | None = None
@@ -188,19 +189,26 @@ def enqueue(patch: HasHead, **note: Unpack[Note]) -> Step:
 
 
 def applied(
-    patch: HasHead, *, method: str, commit: str | None = None, tree: str | None = None, **note: Unpack[Note]
+    patch: HasHead,
+    *,
+    method: str,
+    repairs: Sequence[Mapping[str, Any]] = (),
+    commit: str | None = None,
+    tree: str | None = None,
 ) -> Step:
-    """Record that it applied on the workstream's ref.
+    """Record that it applied on the workstream's ref, and all that was done to it for that.
 
     Args:
         patch: The patch.
         method: ``exact``, ``offset`` or ``three_way``.
+        repairs: What was done to it, from reading it to applying it.
         commit: The commit that holds it.
         tree: The tree after it.
-        **note: What else to say.
     """
-    sets = {"method": method, "commit": commit, "tree": tree, "reason": None}
-    return step(patch, PatchState.APPLIED, "apply_succeeded", sets, **note)
+    done = [dict(repair) for repair in repairs]
+    sets = {"method": method, "repairs": done, "commit": commit, "tree": tree, "reason": None}
+    metadata = {"method": method, "repairs": done}
+    return step(patch, PatchState.APPLIED, "apply_succeeded", sets, metadata=metadata)
 
 
 def apply_failed(patch: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
