@@ -86,6 +86,7 @@ class Effects:
         self._filter_time = settings.checkout_timeout
         self._moved: dict[WorkstreamId, float] = {}
         layers = Policy().tightened(settings.policy).tightened(core.run.plan.policy)
+        self._may_change_settings = layers.allow_settings_changes is True
         self._policy_of = lru_cache(maxsize=256)(
             lambda workstream, task: layers.tightened(workstream).tightened(task)
         )
@@ -361,7 +362,7 @@ class Effects:
             settled=workstream.lane.settled,
             commits=list(_commits(workstream.landed_patches())),
         )
-        return landing.build(
+        built = landing.build(
             self._repository,
             consist,
             style=run.plan.landing,
@@ -369,6 +370,9 @@ class Effects:
             target=run.target,
             at=self._clock.now(),
         )
+        if isinstance(built, Reason) or self._may_change_settings:
+            return built
+        return landing.change_of_settings(self._repository, built) or built
 
     def _land(self, effect: msg.LandCandidate) -> msg.Event:
         """Move the target, and its checkouts along; refuse where one of them could not follow."""

@@ -15,7 +15,9 @@ from maingate.orchestrator.messages import Candidate
 from maingate.plan.model import Landing
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.merging import MergeConflict, RebaseConflict, merge_commits, rebase
-from maingate.uet.repository import Repository, Signature
+from maingate.uet.path_quoting import show_path
+from maingate.uet.path_rules import is_settings
+from maingate.uet.repository import Entry, Repository, Signature
 from maingate.wording import listed
 
 
@@ -149,3 +151,23 @@ def _conflict(consist: Consist, paths: Sequence[bytes], onto: Tip) -> Reason:
         message=f"{consist.name} conflicts with what is on the target by now, in {listed(names, 5)}",
         detail={"paths": names, "onto": onto.commit},
     )
+
+
+def change_of_settings(repository: Repository, candidate: Candidate) -> Reason | None:
+    """Return why a candidate may not land that changes Maingate's own settings; None when it changes none.
+
+    No patch of it touches them by name. A merge can, where it follows a file that was renamed meanwhile.
+    """
+    before, after = (_settings_in(repository, tip.tree) for tip in (candidate.onto, candidate.tip))
+    if before == after:
+        return None
+    name = show_path(min(set(before.items()) ^ set(after.items()), key=lambda each: each[0])[0])
+    return Reason(
+        code=ReasonCode.POLICY_VIOLATION,
+        message=f"{name}: the merged result would change Maingate's own settings; change them by hand",
+        detail={"path": name, "rule": "allow_settings_changes", "limit": False},
+    )
+
+
+def _settings_in(repository: Repository, tree: str) -> dict[bytes, Entry]:
+    return {name: entry for name, entry in repository.list_directory(tree) if is_settings(name)}
