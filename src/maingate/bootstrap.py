@@ -30,6 +30,9 @@ from maingate.errors import (
     MaingateError,
     NoStateError,
     OutsideFaultError,
+    PlanError,
+    Problem,
+    ProgramVersionError,
     TargetBusyError,
     UnknownEntityError,
     UsageError,
@@ -122,6 +125,7 @@ class Maingate:
         files: SettingsFiles | None = None,
     ) -> None:
         self._files = files
+        self._versions: dict[RunId, Mapping[str, Sequence[str]]] = {}
         self.settings, self.repository, self.database = settings, repository, database
         self.paths, self.clock = paths, clock
         self._leases: dict[RunId, Lease] = {}
@@ -197,6 +201,7 @@ class Maingate:
 
         TransitionLog(self.paths.transitions, self.database).check()
         admitted = replace(self.examine(loaded), tree_settings=self._tree_settings())
+        versions = self._versions_for(loaded)
         now = self.clock.now()
         with self.database.write() as conn, _without_collecting():
             run_id = admission.create(conn, self.repository, admitted, at=now)
@@ -210,6 +215,7 @@ class Maingate:
                     )
             git_dir, ref = str(self.repository.git_dir), admitted.target.ref
             self._leases[run_id] = self._hold(conn, git_dir, ref, run_id)
+        self._versions[run_id] = versions
         return run_id
 
     def take_hold(self, run_id: RunId, *, wait: Wait | None = None) -> None:
@@ -324,7 +330,8 @@ class Maingate:
             settings = self._settings_of(run_id, listener)
             template = _template(settings)
             around = self._around(run_id, workers, settings)
-            around = replace(around, template=template, budget_usd=budget_usd)
+            versions = self._versions.pop(run_id, None)
+            around = replace(around, template=template, budget_usd=budget_usd, versions=versions)
             with _without_collecting():
                 orchestrator = RunOrchestrator(
                     run_id, around, listener or SilentListener(), is_only_asked=is_only_asked
@@ -578,6 +585,18 @@ class Maingate:
     ) -> None:
         """Close it."""
         self.close()
+
+    def _versions_for(self, loaded: "LoadedPlan") -> Mapping[str, Sequence[str]]:
+        """Ask the programs that a plan's gates declare the versions of; one that fails refuses the plan."""
+        from maingate.uet import program_versions
+        from maingate.uet.gate_runner import allowed_environment
+
+        environment = allowed_environment(os.environ, self.settings.env_allow)
+        try:
+            return program_versions.ask(loaded.plan.gates, environment)
+        except ProgramVersionError as error:
+            line = loaded.line_of("gates", error.gate, "versions")
+            raise PlanError([Problem(file=str(loaded.path), line=line, message=str(error))]) from error
 
     def _tree_settings(self) -> Mapping[str, Any]:
         return {} if self._files is None else tree_values(self._files)

@@ -161,6 +161,17 @@ class PatchFolderError(OutsideFaultError):
     """The folder with the patches of a plan is gone."""
 
 
+class ProgramVersionError(OutsideFaultError):
+    """A program whose version a gate declares could not be asked for it."""
+
+    def __init__(self, *, gate: str, command: str, message: str) -> None:
+        self.gate = gate
+        super().__init__(
+            f"gate {short(gate)}: `{short(command)}`, one of its `versions`, {message}; "
+            "install the program, or change the plan"
+        )
+
+
 class DatabaseError(OutsideFaultError):
     """The database could not be used."""
 

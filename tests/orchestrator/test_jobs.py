@@ -84,6 +84,7 @@ OF_A_GATE: dict[str, tuple[object, bool]] = {
     "inputs": (["src/**"], True),
     "needs_commit": (True, True),
     "red_on_base": (True, False),
+    "versions": (["git version"], True),
     "exclusive": (True, True),
     "on": (["task"], False),
 }

@@ -359,3 +359,17 @@ def test_a_good_on_rollback_and_notify_are_taken(folder: PlanFolder) -> None:
     assert plan.notify == ("./tell", ("git", "status"))
     assert plan.workstreams["w"].on_rollback == ("brought --by it", ("git", "status"))
     assert Plan.from_json(plan.as_json()) == plan
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("no-such-program --version", "'no-such-program' is not on PATH"),
+        ("tools/x --version", "'tools/x' is a path in the repository"),
+    ],
+)
+def test_versions_that_nobody_can_tell_are_refused(folder: PlanFolder, command: str, said: str) -> None:
+    """They are asked outside of any worktree, so what `prepare` installs there is not found."""
+    head = f"prepare: ['true']\ngates:\n  g: {{run: 'true', versions: ['{command}']}}\n"
+    (problem,) = folder.problems(folder.one_task(GOOD, head=head))
+    assert f"gates.g.versions: nobody can run it: {said}" in problem

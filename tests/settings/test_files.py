@@ -1,12 +1,13 @@
 """Which files settings are read from."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from factories import GitRepo
 from maingate.errors import SettingsError
-from maingate.settings import SettingsFiles, load_settings
+from maingate.settings import SettingsFiles, load_settings, tree_values
 
 
 def refusal(root: Path, environ: dict[str, str] | None = None) -> str:
@@ -135,3 +136,19 @@ def test_only_settings_can_allow_changes_of_settings(repo: GitRepo) -> None:
     assert load_settings(repo.path, allowed).policy.allow_settings_changes is True
     repo.write({"maingate.toml": "[policy]\nallow_settings_changes = false\n"})
     assert "allow_settings_changes is looser" in refusal(repo.path, allowed)
+
+
+def test_what_the_tree_says_can_be_kept_and_given_back(repo: GitRepo) -> None:
+    """It is what is stated and nothing else, and takes the place of what the file says later."""
+    text = 'gate_timeout = "90s"\nworkers = 1\n[limits]\nmemory = "1GiB"\n'
+    text += '[policy]\nallow = ["a/"]\nmax_files = 5\n'
+    repo.write({"maingate.toml": text})
+    files = SettingsFiles.around(repo.path)
+    before, kept = load_settings(repo.path, {}), json.loads(json.dumps(tree_values(files)))
+    assert kept["policy"] == {"allow": ["a/"], "max_files": 5}
+    repo.write({"maingate.toml": "workers = 2\n"})
+    assert load_settings(repo.path, {}, tree=kept) == before
+    assert load_settings(repo.path, {}).workers == 2
+    repo.write({"maingate.toml": "wrokers = 2\n"})
+    with pytest.raises(SettingsError, match="unknown key"):
+        tree_values(files)

@@ -1,6 +1,6 @@
 """The parts that a run is put together from: made in one place, so that a simulation can replace them."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor as Threads
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from maingate.orchestrator.health import Health
 from maingate.orchestrator.jobs import JobMaker
 from maingate.plan.model import Plan
 from maingate.settings import Settings
+from maingate.uet import program_versions
 from maingate.uet.already_there import Landed
 from maingate.uet.executor import Executor
 from maingate.uet.repository import Repository
@@ -39,6 +40,7 @@ class Surroundings:
         fence: Raises when this process does not hold the run's target any more.
         template: How a tool is told what was wrong with its last patch; None for Maingate's own way.
         budget_usd: What the run's tools may cost instead of what its plan says.
+        versions: What programs said that gates declare the versions of; None when they are still to be asked.
         parts: Makes the parts.
     """
 
@@ -56,6 +58,7 @@ class Surroundings:
     fence: Callable[[Connection], None]
     template: str | None = None
     budget_usd: float | None = None
+    versions: Mapping[str, Sequence[str]] | None = None
     parts: "Parts" = field(default_factory=lambda: Parts())  # noqa: PLW0108 - the class comes later
 
 
@@ -85,7 +88,12 @@ class Parts:
 
     def jobs(self, around: Surroundings, plan: Plan) -> JobMaker:
         """Make what turns gates and commands into jobs."""
-        return JobMaker(plan, around.settings, around.repository, around.environment, around.logs)
+        versions = around.versions
+        if versions is None:
+            versions = program_versions.ask(plan.gates, around.environment)
+        return JobMaker(
+            plan, around.settings, around.repository, around.environment, around.logs, versions=versions
+        )
 
     def health(self, around: Surroundings, *, target: str, base: str) -> Health:
         """Make what tries whether everything else works when something failed."""

@@ -270,6 +270,10 @@ class GateDefinition(_Part):
         default=False,
         description="It fails until a patch mends it: what leaves it red is to blame, the base is not asked.",
     )
+    versions: tuple[Command, ...] = Field(
+        default=(),
+        description="Commands such as `python --version`: another output, and no earlier verdict is reused.",
+    )
     exclusive: StrictBool = Field(default=False, description="Nothing else of Maingate runs beside it.")
     on: tuple[Level, ...] = Field(
         default=(Level.TASK, Level.LANDING),

@@ -14,6 +14,7 @@ from maingate.plan.globs import IN_GIT, fault_of_glob, matches_nothing
 from maingate.plan.location import expanded
 from maingate.plan.model import (
     Capture,
+    GateDefinition,
     Plan,
     PolicyLayer,
     PromptBy,
@@ -108,7 +109,22 @@ def _gates(plan: Plan, around: Surroundings) -> Iterator[Finding]:
         yield from _unknown(gate.needs, around.names.gates, (*place, "needs"), "gate")
         yield from _globs(gate.inputs, (*place, "inputs"), around)
         yield from _runnable(plan, gate.run, (*place, "run"), around, env=gate.env)
+        yield from _versions(gate, (*place, "versions"), around)
     yield from _circles({name: gate.needs for name, gate in plan.gates.items()}, ("gates",), "gates")
+
+
+def _versions(gate: GateDefinition, place: Location, around: Surroundings) -> Iterator[Finding]:
+    """Find commands that cannot tell a version: they run in an empty folder, where nothing is prepared."""
+    for at, command in enumerate(gate.versions):
+        program = program_of(command)
+        is_relative = program is not None and "/" in program and not program.startswith("/")
+        if is_relative:
+            hint = "they run outside of any worktree: name a program on PATH, or an absolute path"
+            message = f"nobody can run it: {program!r} is a path in the repository"
+            yield Finding(location=(*place, at), message=message, hint=hint)
+        elif program is not None and not is_found(program, root=None, environ={**around.environ, **gate.env}):
+            message = f"nobody can run it: {_missing(program)}"
+            yield Finding(location=(*place, at), message=message, hint="install it, or name its path")
 
 
 def _runnable(

@@ -72,7 +72,11 @@ def tree_values(files: SettingsFiles) -> Values:
     values = _of_tree(files, problems)
     if problems:
         raise SettingsError(problems)
-    return Settings.model_validate(values).model_dump(mode="json", exclude_unset=True)
+    said = Settings.model_validate(values).model_dump(mode="json", exclude_unset=True, exclude={"policy"})
+    if "policy" in values:  # without the defaults that it has in the settings, which nobody has stated
+        policy = PolicyLayer.model_validate(values["policy"])
+        said["policy"] = policy.model_dump(mode="json", exclude_unset=True)
+    return said
 
 
 def _validated(values: Values) -> Settings:
