@@ -162,7 +162,12 @@ class SimulatedIntake:
     old: str | None
     new: str
     header: None = None
-    repairs: tuple[str, ...] = ()
+    repairs: tuple[Any, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What it changes."""
+        return repr((self.path, self.old, self.new))
 
     @property
     def scope(self) -> Any:
