@@ -30,6 +30,8 @@ _JOB_FIELDS = {
     "priority",
     "exclusive",
     "keep",
+    "keep_shared",
+    "capture",
     "prepare",
     "prepare_digest",
     "prepare_timeout",

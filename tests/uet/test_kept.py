@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -205,3 +206,171 @@ def test_what_a_tree_tracked_is_never_kept(  # noqa: PLR0917 - fixtures and case
             worktree.leave()
         if after != "the same worker":
             worktree = another(tmp_path, repo)
+
+
+def test_what_stands_on_a_folder_that_is_gone_is_gone(
+    tmp_path: Path, repo: GitRepo, worktree: Worktree, bare: str
+) -> None:
+    """A kept name stays only in folders that the commit has, whether the slot was prepared there or not."""
+    keep = ["node_modules"]
+
+    def at(commit: str, slot: Worktree) -> Snapshot:
+        slot.move(commit, keep=keep, prepared_for="key")
+        return seen(slot)
+
+    with_package = repo.commit({"packages/x/package.json": "{}\n", "packages/y/p": "y\n"})
+    repo.git("rm", "-rq", "packages/x")
+    (repo.path / "packages" / "x").symlink_to("y")
+    with_link = repo.commit({})
+    at(with_package, worktree)
+    run(worktree, "mkdir packages/x/node_modules; touch packages/x/node_modules/m")
+    worktree.mark_prepared()
+
+    for commit in (bare, with_link):
+        assert "packages/x/node_modules/m" in at(with_package, worktree)
+        left = at(commit, worktree)
+        assert left == at(commit, another(tmp_path, repo)) == checked_out(repo, commit, tmp_path / commit)
+        assert worktree.is_prepared()
+
+
+def test_a_submodule_that_moves_is_prepared_anew(tmp_path: Path, repo: GitRepo, worktree: Worktree) -> None:
+    """What is kept in a submodule's folder belongs to the commit that is recorded there."""
+    repo.commit({"a": "a\n"})
+    inner = GitRepo.create(tmp_path / "inner")
+    commits = []
+    for number in range(2):
+        linked = inner.commit({"in": f"{number}\n"})
+        repo.git("update-index", "--add", "--cacheinfo", f"160000,{linked},lib/sub")
+        repo.git("commit", "-q", "-m", "moved")
+        commits.append(repo.head())
+
+    def prepare_at(commit: str) -> bool:
+        worktree.move(commit, keep=["lib/sub"], prepared_for="key")
+        is_due = not worktree.is_prepared()
+        if is_due:
+            assert list((worktree.tree / "lib/sub").iterdir()) == []
+            run(worktree, f"git -c protocol.file.allow=always clone -q {inner.path} lib/sub")
+            worktree.mark_prepared()
+            worktree.move(commit, keep=["lib/sub"], prepared_for="key")
+        assert (worktree.tree / "lib/sub/.git/HEAD").exists()
+        return is_due
+
+    assert [prepare_at(commits[number]) for number in (0, 0, 1, 1)] == [True, False, True, False]
+
+
+def test_a_link_that_is_kept_is_not_followed(tmp_path: Path, worktree: Worktree, bare: str) -> None:
+    """A kept path may be a link to elsewhere; what is there is neither taken nor removed."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/precious").write_text("p")
+    prepare(worktree, bare, f"ln -s {tmp_path}/outside build; ln -s src .venv")
+
+    run(worktree, "rm build .venv; mkdir build; touch build/x")
+    assert not to(worktree, bare)
+    assert (worktree.tree / "build").readlink() == tmp_path / "outside"
+    assert (worktree.tree / ".venv").readlink() == Path("src")
+    worktree.move(bare)
+    assert not (worktree.tree / "build").is_symlink()
+    assert (tmp_path / "outside/precious").read_text() == "p"
+
+
+def test_a_file_that_another_commit_has_is_newer_than_what_is_kept(
+    repo: GitRepo, worktree: Worktree, bare: str
+) -> None:
+    """`make` builds anew what was made from another commit's file, whatever times `prepare` and gates set."""
+    changed = repo.commit({"src/a.c": "b\n"})
+    prepare(worktree, bare, "mkdir build; cp src/a.c build/a.o; touch -d 2040-01-01 build/a.o")
+
+    def is_stale() -> bool:
+        object_file, source = worktree.tree / "build/a.o", worktree.tree / "src/a.c"
+        return source.stat().st_mtime_ns > object_file.stat().st_mtime_ns
+
+    assert not to(worktree, changed)
+    assert is_stale()
+    for gate in ("touch -d 1999-01-01 src/a.c", "touch build/a.o", "cp src/a.c build/a.o", "rm src/a.c"):
+        run(worktree, gate)
+        assert not to(worktree, changed)
+        assert is_stale()
+        assert (worktree.tree / "build/a.o").read_text() == "a\n"
+
+
+def test_what_prepare_links_from_a_cache_is_copied(tmp_path: Path, worktree: Worktree, bare: str) -> None:
+    """A package manager's links to its own cache: writing there, later, reaches no job, nor the other way."""
+    (tmp_path / "cache").write_text("package\n")
+    prepare(worktree, bare, f"mkdir .venv; ln {tmp_path}/cache .venv/package")
+
+    (tmp_path / "cache").write_text("evil\n")
+    run(worktree, "rm .venv/package")
+    assert not to(worktree, bare)
+    assert (worktree.tree / ".venv/package").read_text() == "package\n"
+    run(worktree, "echo evil > .venv/package")
+    assert not to(worktree, bare)
+    assert (worktree.tree / ".venv/package").read_text() == "package\n"
+    assert (worktree.tree / ".venv/package").stat().st_nlink == 1
+
+
+def test_extended_attributes_are_those_that_prepare_left(worktree: Worktree, bare: str) -> None:
+    """Attributes of kept files are restored, and those that a gate gave to a folder are taken away."""
+    prepare(worktree, bare, "mkdir .venv; touch .venv/x")
+    try:
+        os.setxattr(worktree.tree / "src", "user.gate", b"1")
+    except OSError:
+        pytest.skip("this file system has no extended attributes")
+    worktree.move(bare)
+    prepare(worktree, bare, 'python3 -c \'import os; os.setxattr("README", "user.a", b"1")\'', "other")
+    run(worktree, "true")
+    os.setxattr(worktree.tree / "src", "user.gate", b"1")
+
+    assert not to(worktree, bare, "other")
+    assert os.listxattr(worktree.tree / "src") == []
+    assert os.listxattr(worktree.tree / "README") == []
+
+
+@pytest.mark.parametrize("note", ["{}", "[]", "no note", '{"boot": "x"}'])
+def test_a_slot_whose_notes_are_nonsense_is_made_anew(
+    tmp_path: Path, repo: GitRepo, worktree: Worktree, bare: str, note: str
+) -> None:
+    """A note that cannot be read, or is of another boot, proves nothing."""
+    prepare(worktree, bare, MAKE)
+    run(worktree, "touch junk build/junk")
+    worktree.leave()
+    for name in ("slot.json", "kept.json"):
+        (worktree.slot_dir / name).write_text(note)
+
+    worktree = another(tmp_path, repo)
+
+    assert to(worktree, bare)
+    assert seen(worktree) == checked_out(repo, bare, tmp_path / "out")
+
+
+def test_a_note_is_believed_once_and_as_far_as_it_proves_true(
+    tmp_path: Path, repo: GitRepo, worktree: Worktree, bare: str
+) -> None:
+    """A worker that comes after one that was lost finds no note; an index that was changed voids one."""
+    keep = ["build"]
+    worktree.move(bare, keep=keep, shared=True)
+    run(worktree, "mkdir build; touch build/mine")
+    worktree.leave()
+    worktree = another(tmp_path, repo)
+    worktree.move(bare, keep=keep, shared=True)
+    assert (worktree.tree / "build/mine").exists()
+
+    run(worktree, "touch ../slot.json")
+    worktree = another(tmp_path, repo)
+    worktree.move(bare, keep=keep, shared=True)
+    assert not (worktree.tree / "build").exists()
+
+    run(worktree, "mkdir build; touch build/mine")
+    worktree.leave()
+    (worktree.slot_dir / "control" / "index").write_bytes(b"")
+    worktree = another(tmp_path, repo)
+    worktree.move(bare, keep=keep, shared=True)
+    assert not (worktree.tree / "build").exists()
+
+
+def test_what_cannot_be_kept_is_an_error(worktree: Worktree, bare: str) -> None:
+    """A `prepare` that removes the worktree itself leaves nothing that could be kept."""
+    assert to(worktree, bare)
+    shutil.rmtree(worktree.tree)
+    with pytest.raises(WorktreeError, match="cannot be kept: the worktree itself"):
+        worktree.mark_prepared()
+    assert to(worktree, bare)

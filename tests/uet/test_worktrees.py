@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from factories import GitRepo
 from maingate.errors import WorktreeError
-from maingate.uet import stillness, worktrees
+from maingate.uet import stillness, tree_manifest, worktrees
 from maingate.uet.removal import remove
 from maingate.uet.worktrees import Worktree
 from worktree_files import checked_out, let_the_clock_tick, snapshot
@@ -561,3 +562,56 @@ def test_attributes_that_change_change_files_whose_blob_does_not(
     for commit in commits:
         worktree.move(commit)
     assert seen(worktree) == checked_out(repo, commits[1], tmp_path / "fresh")
+
+
+TOUCHES: dict[str, str] = {
+    "sets its time back": "touch -d 1999-01-01 src/c.py",
+    "sets its time forth": "touch -d 2040-01-01 src/c.py",
+    "writes the same": "cp src/c.py $TMPDIR/c; cat $TMPDIR/c > src/c.py",
+    "links to it": 'ln src/c.py "$OUT/c"',
+    "gives it an attribute": 'python3 -c \'import os; os.setxattr("src/c.py", "user.x", b"1")\'',
+}
+
+
+@pytest.mark.parametrize("touch", TOUCHES.values(), ids=TOUCHES)
+@pytest.mark.parametrize("is_moved", [True, False], ids=["another commit", "the same commit"])
+def test_a_file_that_a_gate_touched_is_written_anew(  # noqa: PLR0917 - fixtures and cases
+    tmp_path: Path, repo: GitRepo, worktree: Worktree, first: str, touch: str, is_moved: bool
+) -> None:
+    """Times, links and attributes of a file are those of a checkout, though its content never changed."""
+    second = repo.commit({"README": "another\n"})
+    (tmp_path / "out").mkdir()
+    worktree.move(first)
+    before = time.time_ns()
+    worktree.move(second)
+    worktree.move(first)
+    env = {**os.environ, **worktree.environment(), "OUT": str(tmp_path / "out")}
+    done = subprocess.run(["sh", "-ec", touch], cwd=worktree.tree, env=env, check=False)
+    if done.returncode:
+        pytest.skip("this file system has no extended attributes")
+
+    worktree.move(second if is_moved else first)
+
+    info = (worktree.tree / "src/c.py").stat()
+    assert (info.st_nlink, os.listxattr(worktree.tree / "src/c.py")) == (1, [])
+    assert before - 10**10 < info.st_mtime_ns < before + 10**12
+
+
+@pytest.mark.parametrize("date", ["1999-01-01", "2040-01-01"])
+@pytest.mark.parametrize("is_moved", [True, False], ids=["another commit", "the same commit"])
+def test_a_file_that_was_touched_long_after_its_checkout_is_written_anew(  # noqa: PLR0917 - as above
+    repo: GitRepo, worktree: Worktree, first: str, date: str, is_moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the manifest has no reason to look at a file, git finds by its index that it was touched."""
+    second = repo.commit({"README": "another\n"})
+    monkeypatch.setattr(tree_manifest, "_FRESH_NS", -(10**18))
+    worktree.move(second)
+    worktree.move(first)
+    before = (worktree.tree / "src/c.py").stat()
+    subprocess.run(["touch", "-d", date, "src/c.py"], cwd=worktree.tree, check=True)
+
+    worktree.move(second if is_moved else first)
+
+    after = (worktree.tree / "src/c.py").stat()
+    assert abs(after.st_mtime - before.st_mtime) < 10**4
+    assert git(worktree, "status", "--porcelain") == ""

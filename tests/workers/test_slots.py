@@ -80,3 +80,18 @@ def test_unused_slots_are_those_that_nobody_holds(state: Path, tmp_path: Path) -
         assert [slot.number for slot in unused] == [1, 2, 3, 9]
         with taken(state, cache) as other:
             assert other == [4]
+
+
+def test_what_lies_between_the_slots_is_removed(state: Path, tmp_path: Path) -> None:
+    """A gate that wrote above its slot changes nothing for those of later runs; slots and locks stay."""
+    cache = tmp_path / "cache"
+    with taken(state, cache):
+        (cache / "0").mkdir()
+    (cache / "node_modules").mkdir()
+    (cache / "conftest.py").touch()
+    (cache / "x.lock").symlink_to(state)
+
+    with taken(state, cache):
+        assert {path.name for path in cache.iterdir()} <= {"0", "0.lock"}
+    assert (cache / "0").is_dir()
+    assert state.is_dir()

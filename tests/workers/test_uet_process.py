@@ -18,54 +18,13 @@ from maingate.workers.protocol import (
     Cancel,
     GateJob,
     Heartbeat,
-    Message,
     Ready,
     Result,
     Shutdown,
-    decode,
     encode,
 )
 from pools import gate_job, processes_of
-
-MODULE = "maingate.workers.uet_process"
-
-
-class Worker:
-    """A worker process whose control process is the test."""
-
-    def __init__(self, repo: GitRepo, slot: Path, heartbeat: float = 60.0) -> None:
-        options = ["--slot", str(slot), "--source", str(repo.path / ".git"), "--heartbeat", str(heartbeat)]
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-m", MODULE, *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-        )
-
-    def say(self, message: Message) -> None:
-        """Send a message."""
-        self.say_raw(encode(message))
-
-    def say_raw(self, data: bytes) -> None:
-        """Send bytes."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(data)
-
-    def hear(self) -> Message:
-        """Wait for the next message."""
-        assert self.process.stdout is not None
-        return decode(self.process.stdout.readline())
-
-    def end(self) -> int:
-        """Close the line and return the exit code."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        code = self.process.wait(20)
-        for stream in (self.process.stdout, self.process.stderr):
-            assert stream is not None
-            stream.close()
-        return code
+from worker_line import MODULE, Worker
 
 
 @pytest.fixture

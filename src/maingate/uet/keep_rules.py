@@ -7,6 +7,9 @@ from the commit alone.
 import fnmatch
 import os
 from collections.abc import Iterable, Sequence
+from typing import Final
+
+_SUBMODULE: Final = b"160000 "
 
 
 class KeepRules:
@@ -63,6 +66,17 @@ def folders_of(paths: Iterable[bytes]) -> set[bytes]:
             found.add(folder)
             folder = folder.rpartition(b"/")[0]
     return found
+
+
+def folders_listed(lines: Iterable[bytes]) -> frozenset[bytes]:
+    """Return the folders of a commit, submodules among them, from lines of ``git ls-tree -r``."""
+    paths, submodules = [], set()
+    for line in lines:
+        entry, _, path = line.partition(b"\t")
+        paths.append(path)
+        if entry.startswith(_SUBMODULE):
+            submodules.add(path)
+    return frozenset(folders_of(paths) | submodules)
 
 
 def _match(parts: Sequence[bytes], wanted: Sequence[bytes]) -> bool:

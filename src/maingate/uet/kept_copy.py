@@ -21,7 +21,7 @@ from maingate.uet.keep_rules import KeepRules
 from maingate.uet.kept_paths import kept_paths
 from maingate.uet.removal import forced, kind_of, remove
 from maingate.uet.slot_record import read_note, write_note
-from maingate.uet.stillness import outwait, stamp_of
+from maingate.uet.stillness import now_of, outwait, stamp_of
 
 _READING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MAKING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -105,7 +105,7 @@ class KeptCopy:
         """
         self.drop()
         os.mkdir(self._files, 0o700)
-        now = os.lstat(self._files).st_mtime_ns
+        now = now_of(self._files)
         found = [
             self._taken(tree + b"/" + path, path, is_ground=is_ground, now=now)
             for path, is_ground in kept_paths(tree, rules, tracked)
@@ -117,8 +117,22 @@ class KeptCopy:
         write_note(self._list, {"key": key, "things": [_row(thing) for thing in things]})
         self._key, self._things = key, things
 
-    def place(self, tree: bytes) -> None:
+    def clear(self, tree: bytes, own: Collection[bytes]) -> None:
+        """Remove what stands on a folder that the commit does not have; no link may lie in the way there.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        for thing in self._things:
+            if thing.is_ground and thing.path not in own:
+                remove(tree + b"/" + thing.path)
+
+    def place(self, tree: bytes, own: Collection[bytes]) -> None:
         """Put what is missing into the tree; what is there stays, as it is or as the commit has it.
+
+        Args:
+            tree: The worktree, in which the commit is checked out.
+            own: The folders of that commit.
 
         Raises:
             CopyBrokenError: The copy is not what it was.
@@ -128,7 +142,8 @@ class KeptCopy:
         folders: list[tuple[bytes, Kept]] = []
         for thing in self._things:
             at = tree + b"/" + thing.path
-            if blocked and os.path.dirname(thing.path) in blocked:
+            is_missing = thing.is_ground and thing.path not in own
+            if is_missing or (blocked and os.path.dirname(thing.path) in blocked):
                 blocked.add(thing.path)
             elif not stat.S_ISDIR(thing.mode):
                 if kind_of(at) is None:

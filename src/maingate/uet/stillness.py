@@ -87,6 +87,12 @@ def stamp_of(info: os.stat_result) -> tuple[int, ...]:
     return _stamp(info)
 
 
+def now_of(clock: bytes) -> int:
+    """Return the time of a file system, in nanoseconds; the folder is touched."""
+    os.utime(clock)
+    return os.lstat(clock).st_ctime_ns
+
+
 def outwait(clock: bytes, newest: int) -> bool:
     """Wait until no change can bear a time any more.
 
@@ -99,8 +105,7 @@ def outwait(clock: bytes, newest: int) -> bool:
     """
     deadline = time.monotonic() + _LONGEST_TICK
     while True:
-        os.utime(clock)
-        if os.lstat(clock).st_ctime_ns > newest:
+        if now_of(clock) > newest:
             return True
         if time.monotonic() > deadline:
             return False
@@ -109,8 +114,7 @@ def outwait(clock: bytes, newest: int) -> bool:
 
 def _youth(clock: bytes) -> Callable[[os.stat_result], bool]:
     """Make the function that tells what could be touched from now on without bearing another time."""
-    os.utime(clock)
-    now = os.lstat(clock).st_ctime_ns
+    now = now_of(clock)
 
     def is_young(info: os.stat_result) -> bool:
         changed = info.st_ctime_ns

@@ -23,17 +23,16 @@ import contextlib
 import hashlib
 import os
 import stat
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from maingate.errors import GitError, WorktreeError
 from maingate.faultpoints import reach
 from maingate.uet.git import run_git
 from maingate.uet.index_attributes import attribute_files
-from maingate.uet.keep_rules import KeepRules
+from maingate.uet.keep_rules import KeepRules, folders_listed
 from maingate.uet.kept_copy import CopyBrokenError, KeptCopy
 from maingate.uet.removal import kind_of, remove
 from maingate.uet.slot_record import read_note, write_note
@@ -45,7 +44,7 @@ from maingate.uet.slot_repository import (
     make_repository,
     shallow_of,
 )
-from maingate.uet.stillness import FEW, Stillness, content_of, outwait
+from maingate.uet.stillness import FEW, Stillness, content_of, now_of, outwait
 from maingate.uet.tool_capture import Capture, Captured, Ground, capture_tree
 from maingate.uet.tree_manifest import OwnerChangedError, TreeManifest
 
@@ -59,12 +58,11 @@ _GATES_CONFIG: Final = (
 """The git configuration of gates in place of the person's: theirs to write to, no signing, no background."""
 
 
-_NOT_OURS: Final = ("info", "hooks", "packed-refs", "config.worktree", "commondir", "refs/replace")
-"""What the control directory never has, and git would go by."""
+_OF_CONTROL: Final = frozenset({"HEAD", "config", "index", "objects", "refs", "shallow"})
+"""All that the control directory has in it; git would go by much else, and a lock would stop it."""
 
-
-_PARTS: Final = frozenset({"tree", "control", "scratch", "kept", "kept.json", "slot.json"})
-"""All that a slot has in it."""
+_PARTS: Final = frozenset({"tree", "control", "scratch", "kept", "kept.json"})
+"""All that a slot has in it while a worker has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +75,7 @@ class _Wanted:
         is_shared: Whether what is kept stays as the job before left it.
         key: What preparing the tree depends on; empty when nothing is kept of that.
         tracked: Paths that the commit has where something is kept.
+        folders: Its folders, on which kept things may stand.
         shallow: Where the source's history ends.
     """
 
@@ -84,8 +83,9 @@ class _Wanted:
     patterns: tuple[str, ...]
     is_shared: bool
     key: str
-    tracked: tuple[bytes, ...]
     shallow: bytes | None
+    tracked: tuple[bytes, ...] = ()
+    folders: frozenset[bytes] = frozenset()
 
     @property
     def ways(self) -> list[object]:
@@ -196,20 +196,23 @@ class Worktree:
         Raises:
             WorktreeError: It cannot be noted.
         """
-        if self._place is None or not self._place.is_strict or self._manifest is None or self._index is None:
-            return
-        note = {
-            "ways": self._ways,
-            "index": hashlib.sha256(self._index).hexdigest(),
-            "placed": self._placed,
-            "prepared": [self._prepared, self._prepared_names],
-            "tree": self._manifest.to_json(),
-            "tracked": [path.decode("latin-1") for path in self._place.tracked],
-        }
         try:
-            write_note(self._note, note)
+            remove(self._note)
+            if self._place is not None and self._place.is_strict and self._manifest is not None:
+                write_note(self._note, self._noted(self._place, self._manifest))
         except OSError as error:
             raise WorktreeError(f"{os.fsdecode(self._note)} cannot be written: {error}") from error
+
+    def _noted(self, place: _Wanted, manifest: TreeManifest) -> dict[str, Any]:
+        """Return what ``_take_over`` reads."""
+        return {
+            "ways": self._ways,
+            "index": hashlib.sha256(self._index or b"").hexdigest(),
+            "placed": self._placed,
+            "prepared": [self._prepared, self._prepared_names],
+            "tree": manifest.to_json(),
+            "tracked": [path.decode("latin-1") for path in place.tracked],
+        }
 
     def destroy(self) -> None:
         """Remove the slot with all it holds; what symbolic links in it point to stays.
@@ -306,7 +309,6 @@ class Worktree:
             patterns=keep,
             is_shared=is_shared,
             key=prepared_for,
-            tracked=(),
             shallow=shallow_of(self._source),
         )
         if self._wanted is None or asked != self._asked:
@@ -316,7 +318,8 @@ class Worktree:
     def _worked_out(self, wanted: _Wanted) -> _Wanted:
         if not wanted.patterns or not (wanted.is_shared or wanted.key):
             return replace(wanted, key="")
-        lines = KeepRules(wanted.patterns).among(self._listed(wanted.commit))
+        listed = self._listed(wanted.commit)
+        lines = KeepRules(wanted.patterns).among(listed)
         key = hashlib.sha256(wanted.key.encode(errors="surrogateescape"))
         for line in () if wanted.is_shared else lines:
             key.update(b"\0" + line)
@@ -324,6 +327,7 @@ class Worktree:
             wanted,
             key=key.hexdigest() if wanted.key else "",
             tracked=tuple(line.partition(b"\t")[2] for line in lines),
+            folders=frozenset() if wanted.is_shared else folders_listed(listed),
         )
 
     def _move(self, wanted: _Wanted) -> None:
@@ -348,8 +352,10 @@ class Worktree:
         manifest = self._watched(wanted, copy)
         self._renew_control()
         is_untouched = manifest.clean()
+        if copy:
+            self._copy.clear(os.fsencode(self.tree), wanted.folders)
         if wanted.is_shared:
-            self._outwait(time.time_ns())
+            outwait(os.fsencode(self.slot_dir), now_of(os.fsencode(self.slot_dir)))
         before, self._index = self._index, self._checked_out(wanted.commit)
         if before is not None and attribute_files(before) != attribute_files(self._index):
             # Git leaves a file alone whose blob is the same, though it would now be written otherwise.
@@ -357,7 +363,7 @@ class Worktree:
             self._index = self._checked_out(wanted.commit)
         reach("worktree.setup")
         if copy:
-            self._copy.place(os.fsencode(self.tree))
+            self._copy.place(os.fsencode(self.tree), wanted.folders)
         self._show_repository(wanted, self._index)
         manifest.track(wanted.tracked if wanted.is_shared else ())
         manifest.survey()
@@ -365,7 +371,7 @@ class Worktree:
         is_proven = not wanted.is_strict or self._outwait(manifest.newest)
         self._manifest = manifest if is_proven else None
         is_untouched = is_untouched and was_there and before == self._index
-        self._stillness = self._survey(manifest, is_untouched=is_untouched)
+        self._stillness = self._survey(manifest, is_untouched=is_untouched) if is_proven else None
 
     def _watched(self, wanted: _Wanted, copy: str) -> TreeManifest:
         """Return what is known of the tree; where that is not enough, the tree is emptied."""
@@ -414,7 +420,8 @@ class Worktree:
     def _weed(self) -> None:
         """Remove from the slot what a gate has put beside the tree: programs look for their files above."""
         if _are_folders(self.slot_dir):
-            for name in set(os.listdir(self.slot_dir)) - _PARTS:
+            parts = _PARTS if self._has_begun else {*_PARTS, "slot.json"}
+            for name in set(os.listdir(self.slot_dir)) - parts:
                 remove(os.fsencode(self.slot_dir / name))
 
     def _survey(self, manifest: TreeManifest, *, is_untouched: bool) -> Stillness | None:
@@ -434,8 +441,9 @@ class Worktree:
 
     def _renew_control(self) -> None:
         """Restore what git goes by in the control directory: a gate may have found and changed it."""
-        for name in _NOT_OURS:
+        for name in set(os.listdir(self._control)) - _OF_CONTROL:
             remove(os.fsencode(self._control / name))
+        remove(os.fsencode(self._control / "refs" / "replace"))
         make_repository(self._control, self._source, config=CONTROL_CONFIG, head="ref: refs/heads/unborn")
         leave_only(self._control / "objects", "info")
         leave_only(self._control / "objects" / "info", "alternates")
@@ -452,8 +460,10 @@ class Worktree:
         return _are_folders(self.slot_dir, self._control, self.tree)
 
     def _build(self) -> None:
-        """Make an empty slot in place of whatever is there."""
-        self.destroy()
+        """Make an empty slot in place of whatever is there; a copy of what is kept proves itself."""
+        self._forget()
+        for part in (self.tree, self._control) if _are_folders(self.slot_dir) else (self.slot_dir,):
+            remove(os.fsencode(part))
         self.tree.mkdir(parents=True)
         make_repository(self._control, self._source, config=CONTROL_CONFIG, head="ref: refs/heads/unborn")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from maingate.uet.process_tree import end_strays
+from maingate.uet.removal import remove
 
 _MOST: Final = 4096
 
@@ -55,10 +56,15 @@ class Slots:
     def make(self) -> None:
         """Make the folders; that of the locks in a state folder that is there.
 
+        What gates have left between the slots is removed: programs look for their files in the folders above.
+
         Raises:
-            OSError: One cannot be made.
+            OSError: One cannot be made, or something cannot be removed.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
+        for path in self._folder.iterdir():
+            if not path.name.removesuffix(".lock").isdigit():
+                remove(os.fsencode(path))
         self._locks.mkdir(exist_ok=True)
 
     def take(self) -> Slot:
