@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-BENCHMARKS = ("engine", "land")
+BENCHMARKS = ("engine", "land", "large")
 
 
 def main() -> None:
