@@ -36,6 +36,7 @@ class ReasonCode(StrEnum):
     PROCESS_LOST = "process_lost"
     REJECTED = "rejected"
     ROLLED_BACK = "rolled_back"
+    CHECKOUT_BLOCKED = "checkout_blocked"
 
 
 FAULTS: Final = frozenset(

@@ -271,6 +271,7 @@ class Scene:
     def in_place(self) -> Iterator[None]:
         """Let Maingate's edges be this world's."""
         world, checkout = self.world, self.checkout
+        nothing_in_the_way = SimpleNamespace(require_room=lambda *_: None, refusal_of=lambda *_: None)
         system: Any = SimpleNamespace(getpid=world.getpid, gethostname=world.host)
         worker = functools.partial(SimulatedWorker, self.bench)
         slots = functools.partial(SimulatedSlots, world)
@@ -281,7 +282,10 @@ class Scene:
             (rescuer, {"started": world.started, "end_tree": world.end_tree}),
             (transition_log, {"_locked": _locked_without_a_stop}),
             (bootstrap, {"socket": system, "behind": lambda *_: []}),
-            (admission, {"checkouts_of": lambda *_: [], "catch_up": lambda *_: ()}),
+            (
+                admission,
+                {"checkouts_of": lambda *_: [], "catch_up": lambda *_: (), "in_the_way": nothing_in_the_way},
+            ),
             (
                 pool_manager,
                 {
@@ -294,7 +298,7 @@ class Scene:
             (merging, {"_merge_small": merge_small}),
             (
                 effects,
-                {"land": checkout.land, "catch_up": checkout.catch_up},
+                {"land": checkout.land, "catch_up": checkout.catch_up, "in_the_way": nothing_in_the_way},
             ),
         ]
         with ExitStack() as stack:

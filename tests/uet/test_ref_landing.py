@@ -1,5 +1,7 @@
 """A branch moves together with its checkouts, or not at all; nothing of a person's is ever overwritten."""
 
+import errno
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
@@ -535,6 +537,28 @@ def test_an_edit_on_what_a_file_was_before_is_kept_and_named(repo: GitRepo, open
     assert (repo.path / "a.txt").read_text() == content.replace("\n3\n", "\nthree\n") + "mine\n"
     assert behind(opened) == []
     assert catch_up(opened, MAIN) == ()
+
+
+def test_a_file_that_could_not_be_written_is_written_later(
+    repo: GitRepo, opened: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk failed for one file when the branch had moved: the others follow, it is not lost."""
+    commits = made(repo, {"a.txt": "2\n", "b.txt": "2\n"})
+    rename = os.rename
+
+    def failing(source: bytes, there: bytes) -> None:
+        if there.endswith(b"a.txt"):
+            raise OSError(errno.EIO, "no luck today")
+        rename(source, there)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("maingate.uet.following.os.rename", failing)
+        (left,) = landed(opened, commits)  # type: ignore[misc]
+    assert "a.txt could not be changed" in str(left)
+    assert [(repo.path / name).read_text() for name in ("a.txt", "b.txt")] == ["1\n", "2\n"]
+    assert [each.top for each in behind(opened)] == [str(repo.path)]
+    assert catch_up(opened, MAIN) == ()
+    assert is_clean(repo)
 
 
 def test_what_the_person_has_put_right_is_not_listed_any_more(repo: GitRepo, opened: Repository) -> None:

@@ -7,6 +7,7 @@ it ends the process's part of the run and leaves the records as they are.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor as Threads
+from dataclasses import replace
 from functools import lru_cache, partial, singledispatchmethod
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -20,7 +21,7 @@ from maingate.db.engine import Database
 from maingate.errors import OutsideFaultError
 from maingate.faultpoints import reach
 from maingate.ids import PatchId, WorkstreamId, new_id
-from maingate.orchestrator import evidence, healing, landing
+from maingate.orchestrator import evidence, healing, in_the_way, landing
 from maingate.orchestrator import messages as msg
 from maingate.orchestrator.command_runner import CommandRunner
 from maingate.orchestrator.core import Core
@@ -213,7 +214,9 @@ class Effects:
 
     def _take(self, task: TaskNode) -> msg.PatchTaken:
         base = task.workstream.base or self._core.run.base
-        taken = self._executor.take(Path(task.file or ""), self._order(task), base_tree=base.tree)
+        taken = self._with_room(
+            self._executor.take(Path(task.file or ""), self._order(task), base_tree=base.tree)
+        )
         return msg.PatchTaken(
             task=task.id,
             patch=self._ledger_entry(
@@ -229,7 +232,7 @@ class Effects:
         made, base = self._tools.judge(task, effect.attempt, ran), effect.tip
         if isinstance(made, msg.ToolEnded):
             return made
-        taken = self._executor.take_again(made.diff, self._order(task), base_tree=base.tree)
+        taken = self._with_room(self._executor.take_again(made.diff, self._order(task), base_tree=base.tree))
         refusal, is_policy = taken.refusal, taken.violates
         if is_circular := self._goes_round(task, made.diff):
             refusal, is_policy = _circular(task), True
@@ -246,9 +249,16 @@ class Effects:
             material=taken.intake if refusal is None else None,
             refusal=refusal,
             is_policy=is_policy,
-            is_final=is_circular,
+            is_final=is_circular or (refusal is not None and refusal.code is ReasonCode.CHECKOUT_BLOCKED),
             tool_run=made.tool_run,
         )
+
+    def _with_room(self, taken: Taken) -> Taken:
+        """Refuse a patch now that could not land later for a file in a checkout of the target."""
+        if taken.intake is None or taken.refusal is not None:
+            return taken
+        blocked = in_the_way.refusal_of(self._repository, self._core.run.target, taken.intake)
+        return taken if blocked is None else replace(taken, refusal=blocked)
 
     def _goes_round(self, task: TaskNode, diff: bytes) -> bool:
         with self._database.read() as conn:

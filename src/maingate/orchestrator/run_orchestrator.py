@@ -522,11 +522,7 @@ class RunOrchestrator:
     def _signals(self) -> Iterator[None]:
         """Let the person's interrupt, and a service manager's request, stop the run in an orderly way."""
         loop = asyncio.get_running_loop()
-        numbers = (
-            (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            if threading.current_thread() is threading.main_thread()
-            else ()
-        )
+        numbers = _heard_signals() if threading.current_thread() is threading.main_thread() else ()
         for number in numbers:
             loop.add_signal_handler(number, self.interrupt, number)
         try:
@@ -534,6 +530,13 @@ class RunOrchestrator:
         finally:
             for number in numbers:
                 loop.remove_signal_handler(number)
+
+
+def _heard_signals() -> Sequence[int]:
+    """List the signals that stop a run; not the end of a terminal where `nohup` has said that it goes on."""
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    is_to_outlive = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [each for each in wanted if not (is_to_outlive and each is signal.SIGHUP)]
 
 
 def _write(decision: msg.Decision, run: RunNode, clock: Clock, conn: Connection) -> Sequence[Head]:

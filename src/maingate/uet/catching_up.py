@@ -19,11 +19,12 @@ from typing import Final
 from maingate.errors import OutsideFaultError
 from maingate.uet import index_hold
 from maingate.uet.checkout import dirt
-from maingate.uet.checkouts import Checkout, all_checkouts, why_away
+from maingate.uet.checkouts import Checkout, all_checkouts, checkouts_of, why_away
 from maingate.uet.following import Follower, digest, in_progress, remove_copies
 from maingate.uet.landing_record import Following, Ledge, Record, holding, owed
 from maingate.uet.ref_locks import remove_own
 from maingate.uet.repository import Repository
+from maingate.uet.stage import remove_stages
 from maingate.uet.targets import short_name
 
 REPAIR: Final = "`maingate checkout repair`"
@@ -163,6 +164,9 @@ def uncommitted(repository: Repository, ref: str, checkout: Checkout) -> tuple[s
 def catch_up_held(repository: Repository, ledge: Ledge, timeout: timedelta) -> tuple[Behind, ...]:
     """Bring along what is owed, for whoever holds the record; return what still cannot follow."""
     record = ledge.read()
+    for present in checkouts_of(repository, ledge.ref):
+        if present.is_there:
+            remove_stages(present)
     if record is None:
         return ()
     remove_own(repository, record)
@@ -199,7 +203,7 @@ def bring_along(
         if (who := follower.hold(ledge, move.what)) is not None:
             return _still(follower.following(), who)
         _remove_stage(repository, move, checkout, owed_by)
-        if said := (in_progress(checkout) or follower.make_ready()):
+        if said := (in_progress(checkout) or follower.make_ready(is_again=True)):
             return _still(follower.following(), *said)
         follower.look()
         return follower.place()

@@ -59,15 +59,21 @@ class Follower:
         self.stage: Stage = new_stage(checkout, timeout, name)
         self._changed = repository.changed_paths(old, new)
         self._seen: dict[bytes, Signature | None] = {}
+        self._digests: dict[bytes, str] = {}
         self._hold: index_hold.IndexHold | None = None
         self.states: dict[bytes, State] = {}
 
     # -- before the branch moves -----------------------------------------------------------------------------
 
-    def make_ready(self) -> tuple[str, ...]:
-        """Make the new files and the new index beside the checkout; say why where that cannot be."""
+    def make_ready(self, *, is_again: bool = False) -> tuple[str, ...]:
+        """Make the new files and the new index beside the checkout; say why where that cannot be.
+
+        Args:
+            is_again: Whether this was tried before, so that the index may be further than the files.
+        """
+        back = {path: was for path, (was, _) in self._changed.items()} if is_again else None
         try:
-            return self.stage.make(self._old, self._new)
+            return self.stage.make(self._old, self._new, back)
         except GitError as error:
             return (f"{error}",)
 
@@ -92,6 +98,7 @@ class Follower:
     def look(self) -> None:
         """Find out for each file that the move changes what it is."""
         self._seen = {path: signature(self.checkout.top, path) for path in self._changed}
+        self._digests = {path: self._digest(path) for path, seen in self._seen.items() if seen is not None}
         self.states = dict(self._found())
 
     def _found(self) -> Iterator[tuple[bytes, State]]:
@@ -148,7 +155,9 @@ class Follower:
         with contextlib.suppress(GitError):  # only for speed: whoever asks for a status compares what differs
             self.stage.refresh()
         reach("checkout.index")
-        if self._hold is not None and self.stage.index.exists():
+        if (
+            self._hold is not None and not why
+        ):  # what is owed is told by the index, so it comes last or not at all
             self._hold.install(self.stage.index)
         reach("checkout.installed")
         why += [f"{name} has an edit of yours that was made on what it was before" for name in paths_of(kept)]
@@ -177,16 +186,18 @@ class Follower:
     def _place_files(self) -> Iterator[str]:
         old_ones = [path for path, state in self.states.items() if state is State.OLD]
         gone = [path for path in old_ones if not self._is_made(path)]
+        may_leave_out = bool(gone) and self.stage.is_sparse()
         for path in sorted(gone, reverse=True):
-            yield from self._changing(path, self._remove)
+            if self._changed[path][1] is None or may_leave_out:
+                yield from self._changing(path, self._remove)
+            else:
+                yield f"{paths_of([path])[0]} was not made by git"
         for path in sorted(path for path in old_ones if path not in set(gone)):
             yield from self._changing(path, self._put)
 
     def _changing(self, path: bytes, change: Any) -> Iterator[str]:
         """Change one file, unless the person has just done so."""
-        seen = self._seen[path]
-        is_folder = seen is not None and stat.S_ISDIR(seen[0])  # removed only where nothing is in it
-        if not is_folder and signature(self.checkout.top, path) != seen:
+        if not self._is_still_old(path):
             self.states[path] = State.OTHER
             return
         try:
@@ -194,6 +205,14 @@ class Follower:
         except OSError as error:
             yield f"{paths_of([path])[0]} could not be changed: {error.strerror}"
         reach("checkout.file")
+
+    def _is_still_old(self, path: bytes) -> bool:
+        """Tell whether a file is what it was when it was looked at; one that was merely touched is."""
+        seen = self._seen[path]
+        if seen is not None and stat.S_ISDIR(seen[0]):  # removed only where nothing is in it
+            return True
+        now = signature(self.checkout.top, path)
+        return now == seen or (now is not None and self._digest(path) == self._digests.get(path))
 
     def _is_made(self, path: bytes) -> bool:
         now = self._changed[path][1]

@@ -88,8 +88,8 @@ class Record:
 class Ledge:
     """The record of one branch, held: nobody else moves it, or what belongs to it, meanwhile."""
 
-    def __init__(self, path: Path, held: int) -> None:
-        self.path, self.held = path, held
+    def __init__(self, ref: str, path: Path, held: int) -> None:
+        self.ref, self.path, self.held = ref, path, held
 
     def read(self) -> Record | None:
         """Return what is owed; None when nothing is.
@@ -163,7 +163,7 @@ def holding(repository: Repository, ref: str, *, patience: timedelta = PATIENCE)
             f"killed (`fuser {_holder(path)}` names it); try again when that has ended"
         )
     try:
-        yield Ledge(path, held)
+        yield Ledge(ref, path, held)
     finally:
         os.close(held)
 

@@ -29,6 +29,7 @@ _ATTEMPTS: Final = 3
 """How often git is asked again that a signal has ended, such as a supervisor's to all processes."""
 
 Signature = tuple[int, ...]
+Back = Mapping[bytes, Entry | None]
 
 
 class Stage:
@@ -51,8 +52,13 @@ class Stage:
         """Tell whether the checkout's index is still the one that was copied."""
         return self._copied == _signature(self._checkout.index)
 
-    def make(self, old: str, new: str) -> tuple[str, ...]:
+    def make(self, old: str, new: str, back: Back | None = None) -> tuple[str, ...]:
         """Make what the checkout has to get between two trees, and the index that goes with it.
+
+        Args:
+            old: The tree its files are at.
+            new: The tree they go to.
+            back: Entries that the copy of the index gets first: git makes only what the index lacks.
 
         Returns:
             Nothing, or sentences that say why git cannot.
@@ -68,8 +74,25 @@ class Stage:
                 shutil.copyfile(self._checkout.index, self.index)
         except OSError as error:
             raise GitError(f"{self.folder} cannot be made: {error}; nothing was changed") from error
+        if back:
+            self._set_entries(back)
         words = ("read-tree", "-m", "-u", "--no-recurse-submodules", old, new)
         return _complaints(self._asked(*words, index=self.index, tree=self.tree))
+
+    def _set_entries(self, entries: Mapping[bytes, Entry | None]) -> None:
+        gone = b"".join(b"0 %s\t%s\0" % (b"0" * 40, path) for path, entry in entries.items() if entry is None)
+        there = b"".join(
+            b"%o %s 0\t%s\0" % (entry.mode, entry.id.encode(), path)
+            for path, entry in entries.items()
+            if entry is not None
+        )
+        words = ("update-index", "--add", "--replace", "-z", "--index-info")
+        self._checkout.git(*words, index=self.index, tree=self.tree, input=gone + there)
+
+    def is_sparse(self) -> bool:
+        """Tell whether the checkout leaves files out that are in its index."""
+        said = self._checkout.git("config", "--type=bool", "--get", "core.sparseCheckout", check=False)
+        return said.stdout.strip() == b"true"
 
     def differing(self, entries: Mapping[bytes, Entry]) -> set[bytes]:
         """Return which of some files differ in the checkout from these entries, as git and filters see it."""
@@ -186,6 +209,15 @@ def is_same(one: bytes, other: bytes) -> bool:
 def new_stage(checkout: Checkout, timeout: timedelta, name: str) -> Stage:
     """Describe a stage that is not made yet."""
     return Stage(checkout, checkout.git_dir / f"maingate-stage-{name}", timeout)
+
+
+def remove_stages(checkout: Checkout) -> None:
+    """Remove what killed processes have left beside a checkout; for whoever holds its branch's record."""
+    for path in checkout.git_dir.glob("maingate-*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _as_environment(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -30,6 +30,11 @@ PASSED: Final = 5
 LONGEST: Final = 65536
 """Bytes of a request or an answer, with the newline that ends it."""
 
+_HANDED_DOWN: Final = (
+    signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP, signal.SIGTTIN,
+    signal.SIGTTOU, signal.SIGCHLD, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2,
+)  # fmt: skip
+"""The signals that whoever starts Maingate may have ignored; the interpreter itself ignores others."""
 _FAILED: Final = 1
 _STREAMS: Final = 3
 
@@ -39,6 +44,7 @@ def main(parent: int) -> None:
     die_with_parent(signal.SIGKILL)
     if parent != os.getppid():
         return
+    forget_inherited_signals()
     line = socket.socket(fileno=os.dup(0))
     gc.freeze()
     line.sendall(READY)
@@ -53,6 +59,18 @@ def main(parent: int) -> None:
         for each in lines:
             answer = _do(json.loads(each), line, held)
             line.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def forget_inherited_signals() -> None:
+    """Let workers, and so gates and tools, begin with every signal as the system has it.
+
+    `nohup`, and a shell that starts something with ``&``, have signals ignored; a gate that tests how a
+    program is interrupted would fail for how Maingate was started.
+    """
+    for number in _HANDED_DOWN:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _do(asked: dict[str, Any], line: socket.socket, held: list[int]) -> dict[str, Any]:
