@@ -246,6 +246,15 @@ class SimulatedForkServer:
         """Nothing has to be ended."""
 
 
+class SimulatedSlot(Slot):
+    """A slot without a folder."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Nobody removes what is not there."""
+        return True
+
+
 class SimulatedSlots:
     """Takes the place of ``Slots``: folders that nobody looks into and whose locks tell orphans."""
 
@@ -263,7 +272,7 @@ class SimulatedSlots:
         if self._free:
             return self._free.pop()
         self._taken += 1
-        return Slot(number=self._taken, path=self._folder / str(self._taken), locks=())
+        return SimulatedSlot(number=self._taken, path=self._folder / str(self._taken), locks=())
 
     def put_back(self, slot: Slot) -> None:
         """Give it back."""

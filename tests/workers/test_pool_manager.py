@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -568,3 +569,28 @@ def test_ids_are_those_of_uet_workers(repo: GitRepo, tmp_path: Path, commit: str
     (uet_id,) = asyncio.run(scenario())
 
     assert uet_id.startswith("uet_")
+
+
+@pytest.mark.parametrize("removed", ["slots", "slots/0", "slots/0.lock", "locks"])
+def test_what_is_found_in_a_slot_that_was_removed_is_no_verdict(
+    repo: GitRepo, tmp_path: Path, commit: str, removed: str
+) -> None:
+    """Somebody clears the cache while a gate runs: the job is given back, and the next one has a slot."""
+    begun = Bell(tmp_path / "begun")
+    waits = f"echo > {tmp_path}/begun; until test -e {tmp_path}/go; do sleep 0.02; done; exit 1"
+
+    async def scenario() -> None:
+        async with pool_for(repo, tmp_path) as pool:
+            ending = asyncio.create_task(pool.run(gate_job(tmp_path, commit, waits)))
+            await begun.rung()
+            gone = tmp_path / removed
+            shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+            (tmp_path / "go").touch()
+            end = await asyncio.wait_for(ending, 30)
+            assert isinstance(end, WorkerLost)
+            assert "was removed by somebody" in end.message
+            outcome = await outcome_of(pool, gate_job(tmp_path, commit, "test -d ."))
+            assert outcome.passed
+
+    asyncio.run(scenario())
+    begun.close()

@@ -95,3 +95,20 @@ def test_what_lies_between_the_slots_is_removed(state: Path, tmp_path: Path) -> 
         assert {path.name for path in cache.iterdir()} <= {"0", "0.lock"}
     assert (cache / "0").is_dir()
     assert state.is_dir()
+
+
+def test_a_slot_whose_lock_was_removed_is_not_used_again(state: Path, tmp_path: Path) -> None:
+    """A lock on a file that is gone keeps nobody out."""
+    slots = Slots(tmp_path / "cache", state / "slots")
+    slots.make()
+    slot = slots.take()
+    slot.path.mkdir()
+    assert slot.is_whole
+    shutil.rmtree(slot.path)
+    assert (slot.is_held, slot.is_whole) == (True, False)
+    shutil.rmtree(tmp_path / "cache")
+    assert not slot.is_held
+    slots.put_back(slot)
+    again = slots.take()
+    assert again.is_held
+    again.let_go()

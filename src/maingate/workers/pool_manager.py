@@ -496,8 +496,7 @@ class PoolManager:
             self._tell(member, Change.FINISHED)
         if waiting is None:
             return
-        if outcome.cancelled and not waiting.is_cancelled:
-            complaint = "somebody else told it to end"
+        if complaint := _doubt(member, waiting, outcome):
             waiting.lose(member.uet_id, f"UET worker {member.registration.pid}: {complaint}")
             self._put_down(member, complaint)
         else:
@@ -530,3 +529,12 @@ class PoolManager:
     def _tell(self, member: Member, change: Change, message: str = "") -> None:
         if self._observer is not None:
             self._observer.worker_changed(member.registration, change, message)
+
+
+def _doubt(member: Member, waiting: Waiting, outcome: GateOutcome) -> str:
+    """Say why what a worker reports is not to be believed; empty when it is."""
+    if outcome.cancelled and not waiting.is_cancelled:
+        return "somebody else told it to end"
+    return (
+        "" if member.slot.is_whole else f"its worktree {member.slot.path} was removed by somebody meanwhile"
+    )

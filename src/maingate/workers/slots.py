@@ -29,11 +29,23 @@ class Slot:
         number: Its number, which is the name of its folder.
         path: Its folder.
         locks: The descriptors that lock it.
+        lock_paths: The files that they are of.
     """
 
     number: int
     path: Path
     locks: tuple[int, ...]
+    lock_paths: tuple[Path, ...] = ()
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether it is this process's still: a lock on a file that was removed locks nobody out."""
+        return all(map(_is_of, self.locks, self.lock_paths))
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether what was done in it counts: nobody has removed the folder or a lock meanwhile."""
+        return self.is_held and self.path.is_dir()
 
     def let_go(self) -> None:
         """Let others have it."""
@@ -73,8 +85,12 @@ class Slots:
         Raises:
             OSError: There is none, or a lock cannot be made.
         """
-        if self._free:
-            return self._free.pop()
+        self.make()
+        while self._free:
+            kept = self._free.pop()
+            if kept.is_held:
+                return kept
+            kept.let_go()
         for number in range(_MOST):
             slot = self._lock(number)
             if slot is not None:
@@ -130,8 +146,9 @@ class Slots:
         """Lock a slot; None when somebody else has."""
         with contextlib.ExitStack() as undoing:
             locks = []
-            for folder in (self._locks, self._folder):
-                lock = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            paths = tuple(folder / f"{number}.lock" for folder in (self._locks, self._folder))
+            for path in paths:
+                lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
                 undoing.callback(os.close, lock)
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -139,4 +156,11 @@ class Slots:
                     return None
                 locks.append(lock)
             undoing.pop_all()
-        return Slot(number=number, path=self._folder / str(number), locks=tuple(locks))
+        return Slot(number=number, path=self._folder / str(number), locks=tuple(locks), lock_paths=paths)
+
+
+def _is_of(lock: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock), path.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
