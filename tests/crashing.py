@@ -303,7 +303,7 @@ def check_nothing_is_left(world: World) -> None:
             for table, condition in _LEFT_OPEN.items()
         }
         row = runs.newest(conn)
-        held = [] if row is None else [leases.of_key(conn, tenure.key_of(row.repository, row.target_ref))]
+        held = [] if row is None else [leases.of_key(conn, tenure.key_of(row.repository_id, row.target_ref))]
         assert not [lease for lease in held if lease and tenure.is_held(lease, maingate.clock.now())]
     assert [f"{table}: {dict(row)}" for table, rows in left.items() for row in rows] == []
 

@@ -92,7 +92,13 @@ def make_world(connection: Connection, *, at: datetime = NOW, name: str = "plan"
 
 def make_run(**fields: Any) -> runs.RunRow:
     """Make a run that is not stored yet."""
-    plain = {"id": new_id("run"), "name": "plan", "repository": "/repo/.git", "target_ref": "refs/heads/main"}
+    plain = {
+        "id": new_id("run"),
+        "name": "plan",
+        "repository": "/repo/.git",
+        "repository_id": "repo_1",
+        "target_ref": "refs/heads/main",
+    }
     return runs.RunRow(**(plain | fields))
 
 

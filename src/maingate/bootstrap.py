@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from sqlalchemy import Connection
 
@@ -48,6 +48,7 @@ from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.uet.catching_up import behind, catch_up
 from maingate.uet.git import require_git
+from maingate.uet.identity import Identity, identify
 from maingate.uet.refs import PRIVATE_REFS
 from maingate.uet.repository import Repository, Target
 
@@ -66,6 +67,9 @@ if TYPE_CHECKING:
 
 Taken = TypeVar("Taken")
 
+STATE: Final = "maingate"
+"""The state folder, in git's common directory."""
+
 Wait = Callable[[TargetBusyError], None]
 """Told, again and again, that a living process holds the target; it sleeps, or gives up by raising."""
 
@@ -77,10 +81,12 @@ class StatePaths:
     Args:
         root: ``maingate`` in git's common directory, out of reach of patches, `git clean` and checkouts.
         slots: Worktrees, outside the repository, in the user's cache.
+        former_slots: Where worktrees were before the repository was moved.
     """
 
     root: Path
     slots: Path
+    former_slots: Sequence[Path] = ()
 
     @property
     def database(self) -> Path:
@@ -121,13 +127,14 @@ class Maingate:
         repository: Repository,
         database: Database,
         paths: StatePaths,
+        identity: Identity,
         clock: Clock,
         files: SettingsFiles | None = None,
     ) -> None:
         self._files = files
         self._versions: dict[RunId, Mapping[str, Sequence[str]]] = {}
         self.settings, self.repository, self.database = settings, repository, database
-        self.paths, self.clock = paths, clock
+        self.paths, self.identity, self.clock = paths, identity, clock
         self._leases: dict[RunId, Lease] = {}
 
     @classmethod
@@ -147,12 +154,17 @@ class Maingate:
         repository = Repository.open(start or Path.cwd())
         files = settings_files(repository)
         settings = load_settings(None, os.environ, files=files)
-        paths = _paths(repository, settings)
+        identity = identify(
+            repository.git_dir,
+            repository.git_dir / STATE,
+            may_have_moved_far=settings.database_url is None,
+        )
+        paths = _paths(repository, settings, identity)
         url = settings.database_url or f"sqlite:///{paths.database}"
         if not create and not (settings.database_url or paths.database.exists()):
             raise NoStateError(f"Maingate has not run in {repository.root} yet; `maingate run PLAN` begins")
         if create:
-            _make_state(paths)
+            _make_state(paths, identity)
         database = open_database(url, busy_timeout=settings.busy_timeout)
         try:
             database.upgrade()
@@ -160,11 +172,14 @@ class Maingate:
             database.close()
             repository.close()
             raise
+        if settings.database_url is not None:
+            database.speak_for(identity.id)
         return cls(
             settings=settings,
             repository=repository,
             database=database,
             paths=paths,
+            identity=identity,
             clock=SystemClock(),
             files=files,
         )
@@ -204,7 +219,7 @@ class Maingate:
         versions = self._versions_for(loaded)
         now = self.clock.now()
         with self.database.write() as conn, _without_collecting():
-            run_id = admission.create(conn, self.repository, admitted, at=now)
+            run_id = admission.create(conn, self.repository, admitted, repository_id=self.identity.id, at=now)
             if replaces is not None:
                 repeat = patches.get(conn, replaces)
                 runs.ROWS.set_column(conn, run_id, "retry_of", repeat.run_id)
@@ -213,8 +228,7 @@ class Maingate:
                     tasks.ROWS.set_column(
                         conn, task.id, "spec", json.dumps({**task.spec, "replaces": replaces})
                     )
-            git_dir, ref = str(self.repository.git_dir), admitted.target.ref
-            self._leases[run_id] = self._hold(conn, git_dir, ref, run_id)
+            self._leases[run_id] = self._hold(conn, admitted.target.ref, run_id)
         self._versions[run_id] = versions
         return run_id
 
@@ -234,15 +248,16 @@ class Maingate:
     def _take_hold(self, run_id: RunId) -> None:
         with self.database.write() as conn:
             row = runs.get(conn, run_id)
+            self._require_own(row)
             if row.state not in {RunState.PENDING, RunState.RUNNING}:
                 raise UsageError(f"run {run_id} is {row.state}; there is nothing left to do")
-            self._leases[run_id] = self._hold(conn, row.repository, row.target_ref, run_id)
+            self._leases[run_id] = self._hold(conn, row.target_ref, run_id)
 
     def interrupted(self) -> list[RunRow]:
         """List the runs of this repository that have not ended and that no living process is at work on."""
         with self.database.read() as conn:
             open_runs = runs.unfinished(conn)
-            mine = [run for run in open_runs if run.repository == str(self.repository.git_dir)]
+            mine = [run for run in open_runs if self.is_own(run)]
             return [run for run in mine if not self._is_at_work(conn, run)]
 
     def is_alive(self, run_id: str) -> bool:
@@ -560,6 +575,7 @@ class Maingate:
             report = run_report(
                 conn,
                 newest.id,
+                repository=str(self.repository.git_dir) if self.is_own(newest) else newest.repository,
                 tree_of=self.repository.tree_of,
                 now=self.clock.now(),
                 is_alive=self._is_at_work(conn, newest),
@@ -620,7 +636,7 @@ class Maingate:
         from maingate.uet.gate_runner import allowed_environment
 
         self.database.check()
-        _make_state(self.paths)
+        _make_state(self.paths, self.identity)
         settings = settings or self.settings
         return Surroundings(
             repository=self.repository,
@@ -644,6 +660,7 @@ class Maingate:
             RecordError: The record is not the one that this process began with.
             LeaseLostError: The hold on the target is lost.
         """
+        self.identity.check(self.paths.root)
         self.database.recognise(conn)
         tenure.keep_out(conn, self._leases[holder])
 
@@ -667,7 +684,8 @@ class Maingate:
         """Hold a run's target for something else than the run; give what makes the surroundings for it."""
         mine = RunId(holder)
         with self.database.write() as conn:
-            self._leases[mine] = self._hold(conn, run.repository, run.target_ref, mine)
+            self._require_own(run)
+            self._leases[mine] = self._hold(conn, run.target_ref, mine)
         try:
             yield lambda workers: self._around(mine, workers)
         finally:
@@ -679,8 +697,7 @@ class Maingate:
             if len(found) != 1:
                 raise UsageError("patches of one run are rolled back at a time, and at least one of them")
             run = runs.get(conn, found.pop())
-        if run.repository != str(self.repository.git_dir):
-            raise UsageError(f"{run.id} is a run on {run.repository}; run this command there")
+        self._require_own(run)
         return run
 
     def _still_there(self, patch_ids: Sequence[str]) -> list[str]:
@@ -839,7 +856,7 @@ class Maingate:
             here = {run.id for run in self._mine(conn, pending)}
             waiting = [each for each in pending if each.run_id in here]
         for intent in waiting:
-            key = tenure.key_of(str(self.repository.git_dir), intent.ref)
+            key = tenure.key_of(self.identity.id, intent.ref)
             with self.database.write() as conn:
                 is_mine = any(lease.key == key for lease in self._leases.values())
                 present = leases.of_key(conn, key)
@@ -850,7 +867,7 @@ class Maingate:
 
     def _mine(self, conn: Connection, waiting: Sequence[Intent]) -> list[RunRow]:
         found = runs.get_many(conn, [each.run_id for each in waiting]).values()
-        return [run for run in found if run.repository == str(self.repository.git_dir)]
+        return [run for run in found if self.is_own(run)]
 
     async def _renew(self, run_id: RunId, orchestrator: "Stoppable") -> None:
         """Renew the lease again and again; a database that is busy is given as long as the lease lasts."""
@@ -877,16 +894,35 @@ class Maingate:
         with self.database.write() as conn:
             return leases.renew(conn, lease, now=self.clock.now(), ttl=tenure.LEASE_TIME)
 
-    def _hold(self, conn: Connection, git_dir: str, ref: str, run_id: RunId) -> Lease:
-        return tenure.hold(conn, tenure.key_of(git_dir, ref), holder=run_id, now=self.clock.now())
+    def _hold(self, conn: Connection, ref: str, run_id: RunId) -> Lease:
+        _make_state(self.paths, self.identity)
+        key = tenure.key_of(self.identity.id, ref)
+        return tenure.hold(conn, key, holder=run_id, now=self.clock.now())
+
+    def is_own(self, run: RunRow) -> bool:
+        """Tell whether a run is one of this repository, wherever it was when the run was admitted."""
+        return run.repository_id == self.identity.id
+
+    def _require_own(self, run: RunRow) -> None:
+        if self.is_own(run):
+            return
+        copied = run.repository == self.identity.copied_from
+        what = ", of which this repository is a copy" if copied else ", which is another repository than this"
+        raise UsageError(f"{run.id} is a run on {run.repository}{what}; run this command there")
+
+    def _is_copied(self, run: RunRow) -> bool:
+        """Tell whether a run is in this repository's own record only because that was copied with it."""
+        return self.settings.database_url is None and not self.is_own(run)
 
     def _is_at_work(self, conn: Connection, run: RunRow) -> bool:
-        lease = leases.of_key(conn, tenure.key_of(run.repository, run.target_ref))
+        if self._is_copied(run):
+            return False
+        lease = leases.of_key(conn, tenure.key_of(run.repository_id, run.target_ref))
         return lease is not None and lease.holder == run.id and tenure.is_held(lease, self.clock.now())
 
     def _is_examined(self, conn: Connection, run: RunRow) -> bool:
         """Tell whether something else than a run holds a run's target, which may run gates of it."""
-        lease = leases.of_key(conn, tenure.key_of(run.repository, run.target_ref))
+        lease = leases.of_key(conn, tenure.key_of(run.repository_id, run.target_ref))
         is_run = lease is None or lease.holder.startswith("run_")
         return lease is not None and not is_run and tenure.is_held(lease, self.clock.now())
 
@@ -903,6 +939,8 @@ class Maingate:
 
         def is_abandoned(conn: Connection, run: str) -> bool:
             row = runs.get(conn, run)
+            if self._is_copied(row):
+                return False
             return run == run_id or not (self._is_at_work(conn, row) or self._is_examined(conn, row))
 
         rescue(
@@ -918,7 +956,7 @@ class Maingate:
         self._catch_up()
         remove_abandoned()
         TransitionLog(self.paths.transitions, self.database).catch_up()
-        evidence.keep_missing(self.database, self.paths.quarantine, repository=str(self.repository.git_dir))
+        evidence.keep_missing(self.database, self.paths.quarantine, repository_id=self.identity.id)
 
     def _catch_up(self) -> None:
         """Bring along the checkouts that killed processes have left behind; the others stay on record."""
@@ -961,10 +999,18 @@ def settings_files(repository: Repository) -> SettingsFiles:
     return SettingsFiles.of(repository.git_dir, None if repository.is_bare else repository.root)
 
 
-def _paths(repository: Repository, settings: Settings) -> StatePaths:
-    name = hashlib.sha256(str(repository.git_dir).encode(errors="surrogateescape")).hexdigest()[:16]
+def _paths(repository: Repository, settings: Settings, identity: Identity) -> StatePaths:
+    slots = _cache(settings, os.environ) / "worktrees"
+
+    def name_of(git_dir: str) -> str:
+        """Name the slots of a repository at a place, so that not even an unknown copy has the same."""
+        text = f"{identity.id} {git_dir}".encode(errors="surrogateescape")
+        return hashlib.sha256(text).hexdigest()[:16]
+
     return StatePaths(
-        root=repository.git_dir / "maingate", slots=_cache(settings, os.environ) / "worktrees" / name
+        root=repository.git_dir / STATE,
+        slots=slots / name_of(identity.home.git_dir),
+        former_slots=tuple(slots / name_of(git_dir) for git_dir in identity.former),
     )
 
 
@@ -994,9 +1040,10 @@ def _cache(settings: Settings, environ: Mapping[str, str]) -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "maingate"
 
 
-def _make_state(paths: StatePaths) -> None:
-    """Make the state folder."""
+def _make_state(paths: StatePaths, identity: Identity) -> None:
+    """Make the state folder, and write down which repository it is of."""
     try:
         paths.logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutsideFaultError(f"the state folder {paths.root} cannot be made: {error}") from error
+    identity.write(paths.root)

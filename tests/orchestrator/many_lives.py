@@ -337,7 +337,13 @@ class World:
         target = SimpleNamespace(ref="refs/heads/main", commit="base")
         admitted = admission.Admission(loaded=loaded, target=target)  # type: ignore[arg-type]
         with self.database.write() as conn:
-            self.run_id = admission.create(conn, self.git, admitted, at=START)  # type: ignore[arg-type]
+            self.run_id = admission.create(
+                conn,
+                self.git,  # type: ignore[arg-type]
+                admitted,
+                repository_id="repo_1",
+                at=START,
+            )
 
     def say(self, text: str) -> None:
         """Tell what happens, where somebody wants to know."""

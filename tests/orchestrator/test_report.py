@@ -40,7 +40,14 @@ def conn(tmp_path: Path) -> Iterator[Connection]:
     database = open_database(f"sqlite:///{tmp_path}/maingate.db")
     database.upgrade()
     with database.write() as connection:
-        row = RunRow(id=RUN, name="trial", repository="/r/.git", target_ref="refs/heads/main", old_head=OLD)
+        row = RunRow(
+            id=RUN,
+            name="trial",
+            repository="/r/.git",
+            repository_id="repo_1",
+            target_ref="refs/heads/main",
+            old_head=OLD,
+        )
         runs.insert_many(connection, [row], at=NOW)
         workstreams.insert_many(
             connection, [WorkstreamRow(id=STREAM, run_id=RUN, name="ws", title="T")], at=NOW
@@ -312,7 +319,14 @@ def a_large_run(database: Database, name: str, count: int) -> RunId:
         "workstreams": {f"w{n}": {"tasks": {"a": {"patch": "p"}}} for n in range(count)},
     }
     with database.write() as conn:
-        row = RunRow(id=run_id, name=name, repository="/r", target_ref=f"refs/heads/{name}", plan=plan)
+        row = RunRow(
+            id=run_id,
+            name=name,
+            repository="/r",
+            repository_id="repo_1",
+            target_ref=f"refs/heads/{name}",
+            plan=plan,
+        )
         runs.insert_many(conn, [row], at=NOW)
         streams = [
             WorkstreamRow(id=WorkstreamId(f"{name}_ws_{n}"), run_id=run_id, name=f"w{n}")

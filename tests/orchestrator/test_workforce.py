@@ -110,7 +110,7 @@ def test_a_slot_that_has_finished_does_nothing(conn: Connection) -> None:
 def test_a_control_process_controls_the_run_whose_target_it_holds(conn: Connection) -> None:
     """Since it took hold of it."""
     world = make_world(conn, at=NOW)
-    key = tenure.key_of(world.run.repository, world.run.target_ref)
+    key = tenure.key_of(world.run.repository_id, world.run.target_ref)
     lease = tenure.hold(conn, key, holder=world.run.id, now=NOW)
     own = (lease.host, lease.pid, lease.pid_started, world.worker.id)
     conn.exec_driver_sql("UPDATE workers SET host = ?, pid = ?, pid_started = ? WHERE id = ?", own)

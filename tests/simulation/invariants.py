@@ -155,7 +155,7 @@ def _seen_on(stream: WorkstreamRow, files: Mapping[str, str], *, is_completed: b
 def _leftovers(ended: Ended, conn: Connection) -> Iterator[str]:
     for intent in intents.pending(conn):
         yield f"{intent.id} is pending"
-    key = tenure.key_of(str(ended.scene.repository.git_dir), TARGET)
+    key = tenure.key_of(ended.scene.identity.id, TARGET)
     lease = leases.of_key(conn, key)
     if lease is not None and lease.expires_at > lease.acquired_at and not ended.troubles.has_crash:
         yield f"the lease is still held: {lease}"

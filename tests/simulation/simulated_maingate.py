@@ -32,6 +32,7 @@ from maingate.recovery import rescuer
 from maingate.settings import Settings
 from maingate.state.run import RunState
 from maingate.uet import merging
+from maingate.uet.identity import Home, Identity
 from maingate.workers import pool_manager
 from maingate.workers.pool_manager import PoolManager
 from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepository, merge_small
@@ -253,6 +254,8 @@ class Scene:
             world=world, repository=self.repository, manners=bench, failures=plan.failures, plays=plan.plays
         )
         self.paths = StatePaths(root=world.folder, slots=world.folder / "slots")
+        home = Home(git_dir=str(self.repository.git_dir), host="here", device=1, inode=1)
+        self.identity = Identity(id="repo_1", home=home)
         world.folder.mkdir(parents=True)
         shutil.copyfile(template, self.paths.database)
 
@@ -264,6 +267,7 @@ class Scene:
             repository=self.repository,
             database=SimulatedDatabase.at(self.paths.database, self.world),
             paths=self.paths,
+            identity=self.identity,
             clock=clock,
         )
 

@@ -136,11 +136,12 @@ def _no_run(maingate: "Maingate") -> Iterator[None]:
     from maingate.db.dao import leases
     from maingate.orchestrator import tenure
 
-    git_dir, now = str(maingate.repository.git_dir), maingate.clock.now()
+    repository_id, now = maingate.identity.id, maingate.clock.now()
     with maingate.database.write() as conn:
         targets = {run.target_ref for run in _unfinished(maingate, conn)}
         held = [
-            tenure.hold(conn, tenure.key_of(git_dir, ref), holder="clean", now=now) for ref in sorted(targets)
+            tenure.hold(conn, tenure.key_of(repository_id, ref), holder="clean", now=now)
+            for ref in sorted(targets)
         ]
     try:
         yield
@@ -152,26 +153,28 @@ def _no_run(maingate: "Maingate") -> Iterator[None]:
 
 @contextmanager
 def _free_slots(maingate: "Maingate") -> Iterator[list[Path]]:
-    """Lock the worktree slots that no pool uses, and give them.
+    """Lock the worktree slots that no pool uses, those from before a move of the repository too; give them.
 
     The lock files stay: one that is removed while a pool is about to lock it would lock nothing.
     """
     from maingate.workers.slots import Slots
 
-    if not maingate.paths.slots.is_dir():
+    paths = maingate.paths
+    folders = [folder for folder in (paths.slots, *paths.former_slots) if folder.is_dir()]
+    if not folders:
         yield []
         return
-    slots = Slots(maingate.paths.slots, maingate.paths.locks)
+    slots = Slots(paths.slots, paths.locks, former=paths.former_slots)
     slots.make()
     with slots.unused() as free:
-        yield [slot.path for slot in free if slot.path.is_dir()]
+        found = [folder / str(slot.number) for folder in folders for slot in free]
+        yield [path for path in found if path.is_dir()]
 
 
 def _unfinished(maingate: "Maingate", conn: Any) -> "list[RunRow]":
     from maingate.db.dao import runs
 
-    here = str(maingate.repository.git_dir)
-    return [run for run in runs.unfinished(conn) if run.repository == here]
+    return [run for run in runs.unfinished(conn) if maingate.is_own(run)]
 
 
 def _old_refs(maingate: "Maingate", ended_before: datetime) -> dict[str, str]:

@@ -56,6 +56,7 @@ def status(
             _watch(maingate, run_id, every_task=every_task)
             return
         report = maingate.report(run_id)
+        _tell_of_copy(maingate, report)
     if as_json:
         print_json(report)
         return
@@ -136,6 +137,17 @@ def run_named(conn: "Connection", text: str) -> str:
     from maingate.db.dao import lookup
 
     return lookup.find(conn, text, kinds=["run"]).id
+
+
+def _tell_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:
+    """Say on standard error that a run is one of the repository that this one is a copy of."""
+    home = maingate.identity.copied_from
+    if home is not None and report["repository"] == home:
+        console(stderr=True).print(
+            f"this repository is a copy of the one at {safe(home)}, of which this run is; "
+            "how it goes on is seen, and decided, there",
+            soft_wrap=True,
+        )
 
 
 def _watch(maingate: "Maingate", run_id: RunId, *, every_task: bool) -> None:

@@ -19,6 +19,7 @@ from maingate.db.custody import Custody, christen, identify
 from maingate.errors import DatabaseError
 
 _BEGIN: Final = "maingate_begin"
+_REPOSITORY: Final = "maingate_repository"
 _POSTGRESQL_WRITER_LOCK: Final = (
     "SELECT pg_advisory_xact_lock(hashtextextended(concat('maingate ', current_schema()), 0))"
 )
@@ -46,6 +47,11 @@ class Database:
             self._reader = engine.execution_options(**snapshot)
             writing = {_BEGIN: _POSTGRESQL_WRITER_LOCK, "isolation_level": "READ COMMITTED"}
         self._writer = engine.execution_options(**writing)
+
+    def speak_for(self, repository_id: str) -> None:
+        """Let transactions know which of the repositories that share this database it is opened for."""
+        self._reader = self._reader.execution_options(**{_REPOSITORY: repository_id})
+        self._writer = self._writer.execution_options(**{_REPOSITORY: repository_id})
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -116,6 +122,12 @@ class Database:
         """Close every connection; may be called again."""
         self.engine.dispose()
         self._custody.end()
+
+
+def repository_of(connection: Connection) -> str | None:
+    """Return the id of the repository that a transaction speaks for; None when the database is its own."""
+    found: str | None = connection.get_execution_options().get(_REPOSITORY)
+    return found
 
 
 def open_database(

@@ -114,6 +114,7 @@ runs = _entity(
     "run",
     _required("name", FreeText),
     _required("repository", PathText),
+    _required("repository_id"),
     _required("target_ref"),
     _required("landing"),
     _required("strict", Boolean),

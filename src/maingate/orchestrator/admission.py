@@ -83,7 +83,9 @@ def see_to_checkouts(repository: Repository, target: Target, *, is_trial: bool =
             )
 
 
-def create(conn: Connection, repository: Repository, admission: Admission, *, at: datetime) -> RunId:
+def create(
+    conn: Connection, repository: Repository, admission: Admission, *, repository_id: str, at: datetime
+) -> RunId:
     """Insert the run with its workstreams and tasks; the caller's transaction makes it all or nothing."""
     plan, target = admission.loaded.plan, admission.target
     run_id = RunId(new_id("run"))
@@ -91,6 +93,7 @@ def create(conn: Connection, repository: Repository, admission: Admission, *, at
         id=run_id,
         name=plan.name,
         repository=str(repository.git_dir),
+        repository_id=repository_id,
         target_ref=target.ref,
         landing=str(plan.landing),
         strict=plan.strict,

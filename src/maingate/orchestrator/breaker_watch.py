@@ -42,5 +42,5 @@ class BreakerWatch:
         if task.state is not TaskState.RUNNING or task.attempt != probe.attempt:
             return False
         run = runs.get(conn, task.run_id)
-        lease = leases.of_key(conn, tenure.key_of(run.repository, run.target_ref))
+        lease = leases.of_key(conn, tenure.key_of(run.repository_id, run.target_ref))
         return lease is not None and lease.holder == run.id and tenure.is_held(lease, self._clock.now())

@@ -30,14 +30,14 @@ def keep(
     quarantine.keep(folder, patch_id, diff=artifacts.diff_of(conn, patch_id), reason=reason, about=about)
 
 
-def keep_missing(database: Database, folder: Path, *, repository: str) -> None:
+def keep_missing(database: Database, folder: Path, *, repository_id: str) -> None:
     """Write what is missing: a process was killed between refusing a patch and writing it down for people.
 
     Raises:
         OutsideFaultError: The files cannot be written.
     """
     with database.read() as conn:
-        for patch_id in quarantine.missing(folder, patches.quarantined_in(conn, repository)):
+        for patch_id in quarantine.missing(folder, patches.quarantined_in(conn, repository_id)):
             patch = patches.get(conn, patch_id)
             run = runs.get(conn, patch.run_id)
             if patch.quarantine_reason is not None:

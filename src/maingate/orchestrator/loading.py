@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -53,6 +54,9 @@ def load(
         node = nodes[ws.name] = _workstream(plan, row, ws)
         mine = rows_of.get(ws.id, [])
         node.seat([_task(plan, node, task, newest.get(task.id), now) for task in mine])
+        if row.repository != str(repository.git_dir):
+            for each in node.by_name.values():
+                each.file = _moved(each.file, row.repository, repository)
         _restore(node, ws, meant.get(ws.id, []), repository)
         heads.update((entity.id, entity.head) for entity in (ws, *mine))
     heads.update((patch.id, patch.head) for patch in newest.values())
@@ -60,6 +64,15 @@ def load(
     run.breakers = breakers.all_of(conn)
     run.spent = tool_runs.spent_by_task(conn, run_id)
     return run, heads
+
+
+def _moved(file: str | None, git_dir: str, repository: Repository) -> str | None:
+    """Say where a file is now that was in a repository before that was moved."""
+    old = Path(git_dir)
+    root = old.parent if old.name == ".git" else old
+    if file is None or not Path(file).is_relative_to(root):
+        return file
+    return str(repository.root / Path(file).relative_to(root))
 
 
 def _run(row: RunRow, plan: Plan, nodes: dict[str, WorkstreamNode], repository: Repository) -> RunNode:

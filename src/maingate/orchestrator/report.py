@@ -44,6 +44,7 @@ def run_report(
     conn: Connection,
     run_id: RunId | str,
     *,
+    repository: str | None = None,
     tree_of: Callable[[str], str] | None = None,
     now: datetime | None = None,
     is_alive: bool = True,
@@ -55,6 +56,7 @@ def run_report(
     Args:
         conn: A reading connection; one consistent moment.
         run_id: Which run.
+        repository: Where its repository is now; by default where it was when the run was admitted.
         tree_of: Gives the tree id of a commit; without it ``target.tree`` is null.
         now: What time it is, for the seconds of a run that has not ended; without it they are null.
         is_alive: Whether a living process is at work on it.
@@ -105,7 +107,7 @@ def run_report(
         "reason": _reason(run.reason),
         "alive": is_at_work,
         "waiting": waits.get(run.id),
-        "repository": run.repository,
+        "repository": repository or run.repository,
         "target": _target(run, tree_of),
         "workstreams": [
             {**_workstream(stream), "waiting": waits.get(stream.id), "stuck": stuck.get(stream.id)}

@@ -21,9 +21,9 @@ LEASE_TIME = timedelta(seconds=60)
 """How long a lease lasts without being renewed."""
 
 
-def key_of(git_dir: str, ref: str) -> str:
+def key_of(repository_id: str, ref: str) -> str:
     """Name what is held: a branch of a repository."""
-    return f"{git_dir}#{ref}"
+    return f"{repository_id}#{ref}"
 
 
 def hold(conn: Connection, key: str, *, holder: str, now: datetime) -> Lease:

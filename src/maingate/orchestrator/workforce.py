@@ -141,7 +141,7 @@ def _controlled(conn: Connection, now: datetime) -> dict[tuple[str, int | None, 
     """Give the run that each control process holds the target of."""
     found: dict[tuple[str, int | None, str], Job] = {}
     for run in runs.unfinished(conn):
-        lease = leases.of_key(conn, tenure.key_of(run.repository, run.target_ref))
+        lease = leases.of_key(conn, tenure.key_of(run.repository_id, run.target_ref))
         if lease is not None and lease.holder == run.id and tenure.is_held(lease, now):
             found[lease.host, lease.pid, lease.pid_started] = _control_of(run, lease.acquired_at)
     return found

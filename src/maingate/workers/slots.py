@@ -10,7 +10,7 @@ kept, so that the next run finds them warm.
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -59,10 +59,11 @@ class Slots:
     Args:
         folder: Where they are.
         locks: Where their locks are.
+        former: Where they were before, under the same locks.
     """
 
-    def __init__(self, folder: Path, locks: Path) -> None:
-        self._folder, self._locks = folder, locks
+    def __init__(self, folder: Path, locks: Path, *, former: Sequence[Path] = ()) -> None:
+        self._folder, self._locks, self._former = folder, locks, former
         self._free: list[Slot] = []
 
     def make(self) -> None:
@@ -137,9 +138,8 @@ class Slots:
     def _numbers(self) -> set[int]:
         """Return the numbers of the slots that there are, or were."""
         locks = [*self._locks.glob("*.lock"), *self._folder.glob("*.lock")]
-        names = [path.stem for path in locks if path.is_file()] + [
-            path.name for path in self._folder.glob("*")
-        ]
+        names = [path.stem for path in locks if path.is_file()]
+        names += [path.name for folder in (self._folder, *self._former) for path in folder.glob("*")]
         return {int(name) for name in names if name.isdecimal()}
 
     def _lock(self, number: int) -> Slot | None:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Final, Literal, Unpack
 from sqlalchemy import Connection
 
 from maingate.db import tables
-from maingate.db.columns import PathText
 from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
 from maingate.db.statements import rows_in, rows_of
 from maingate.db.transitions import WRITTEN_AT, Context, HasHead, Step
@@ -142,13 +141,13 @@ def landed_with(connection: Connection, keys: Iterable[str]) -> list[LandedPatch
     return [LandedPatch(**dict(zip(names, row, strict=True))) for row in rows_in(connection, sql, keys)]
 
 
-def quarantined_in(connection: Connection, repository: str) -> list[str]:
+def quarantined_in(connection: Connection, repository_id: str) -> list[str]:
     """List the ids of the patches that are quarantined in the runs of a repository."""
     sql = (
         "SELECT p.id FROM patches p JOIN runs r ON r.id = p.run_id"
-        " WHERE p.state = 'quarantined' AND r.repository = ?"
+        " WHERE p.state = 'quarantined' AND r.repository_id = ?"
     )
-    return [row[0] for row in rows_of(connection, sql, (PathText().encode(repository),))]
+    return [row[0] for row in rows_of(connection, sql, (repository_id,))]
 
 
 def listed(

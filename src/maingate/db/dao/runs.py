@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from maingate.db import tables
 from maingate.db.columns import PathText
 from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from maingate.db.engine import repository_of
 from maingate.db.statements import rows_of
 from maingate.db.transitions import Context, HasHead, Step
 from maingate.reasons import Reason
@@ -22,7 +23,8 @@ class RunRow(EntityRow):
 
     Args:
         name: The plan's name.
-        repository: Absolute path of the repository's git directory.
+        repository: Absolute path of the repository's git directory when the run was admitted.
+        repository_id: Which repository that is, wherever it was moved since.
         target_ref: Full name of the branch to land on.
         landing: ``merge``, ``squash`` or ``rebase``.
         strict: Whether every landed state must itself be green.
@@ -39,6 +41,7 @@ class RunRow(EntityRow):
 
     name: str
     repository: str
+    repository_id: str
     target_ref: str
     landing: str = "merge"
     strict: bool = True
@@ -68,18 +71,21 @@ def newest(connection: Connection) -> RunRow | None:
 
 
 def recent(connection: Connection, *, limit: int = 50, before: str | None = None) -> list[RunRow]:
-    """Read runs, newest first.
+    """Read runs, newest first; of a database that repositories share, those of the one that asks.
 
     Args:
         connection: A transaction.
         limit: How many at most.
         before: Only runs older than this one: the id of the last run of the page before.
     """
-    order = "ORDER BY created_at DESC, id DESC LIMIT ?"
-    if before is None:
-        return ROWS.select(connection, order, (limit,))
-    older = "WHERE (created_at, id) < (SELECT created_at, id FROM runs WHERE id = ?)"
-    return ROWS.select(connection, f"{older} {order}", (before, limit))
+    conditions, values = [], []
+    if (whose := repository_of(connection)) is not None:
+        conditions, values = ["repository_id = ?"], [whose]
+    if before is not None:
+        conditions.append("(created_at, id) < (SELECT created_at, id FROM runs WHERE id = ?)")
+        values.append(before)
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    return ROWS.select(connection, f"{where} ORDER BY created_at DESC, id DESC LIMIT ?", (*values, limit))
 
 
 def count(connection: Connection) -> int:

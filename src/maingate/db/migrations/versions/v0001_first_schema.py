@@ -172,6 +172,7 @@ def _create_tables() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("repository_id", sa.Text(), nullable=False),
         sa.Column("target_ref", sa.Text(), nullable=False),
         sa.Column("landing", sa.Text(), nullable=False),
         sa.Column("strict", sa.Boolean(), nullable=False),
