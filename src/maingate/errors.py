@@ -157,6 +157,10 @@ class UnreadablePatchError(OutsideFaultError):
     """The file of a patch cannot be read."""
 
 
+class ProcessLostError(OutsideFaultError):
+    """The process was ended too often while it worked on this."""
+
+
 class PatchFolderError(OutsideFaultError):
     """The folder with the patches of a plan is gone."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crashing import World
+from crashing import KILLED, World, end_of
 from factories import GitRepo
 from landing import Landed, one_each, write_plan
 from maingate.bootstrap import Maingate
@@ -277,3 +277,27 @@ def test_what_is_in_the_way_of_one_can_be_left_by_ending_that(tmp_path: Path) ->
     assert world.resume().ended() == 1
     assert world.repo.git("ls-tree", "--name-only", "main").split() == ["f.txt", "good.txt"]
     assert (world.repo.path / "notes.txt").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("place", ["update-ref.before", "update-ref.after"])
+def test_what_takes_the_process_along_each_time_is_given_up(tmp_path: Path, place: str) -> None:
+    """After `lost_attempts` lives; what it had landed it has landed, and the others go on."""
+    world = World.create(tmp_path / "world", {"f.txt": "f\n"})
+    world = World(folder=world.folder, environment={"MAINGATE_LOST_ATTEMPTS": "3"})
+    patches = {"bad": adding("bad.txt"), "good": adding("good.txt")}
+    world.write_plan(
+        patches,
+        workstreams={name: {"critical": False, "tasks": {"t": {"patch": name}}} for name in patches},
+    )
+    deadly = {"fault": f"{place}@1"}
+    assert world.run(**deadly).ended() == KILLED
+    if place == "update-ref.before":
+        assert [world.resume(**deadly).ended() for _ in range(2)] == [KILLED, KILLED]
+    assert end_of(world, world.finish()).code == 0
+    bad, good = world.report()["workstreams"]
+    assert good["state"] == "completed"
+    if place == "update-ref.before":
+        assert (bad["state"], bad["reason"]["code"]) == ("failed", "process_lost")
+    else:
+        assert bad["state"] == "completed"
+    assert not list((world.repo.path / ".git" / "maingate" / "logs").glob("*.in-hand"))

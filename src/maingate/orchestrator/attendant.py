@@ -9,6 +9,7 @@ code that blames no patch, and the others go on. So nothing here has to know wha
 import asyncio
 import errno
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from typing import Final
 
 from maingate.errors import (
@@ -19,6 +20,7 @@ from maingate.errors import (
     MissingObjectError,
     OutsideFaultError,
     PatchFolderError,
+    ProcessLostError,
     TargetBusyError,
     UnreadablePatchError,
     WorkerError,
@@ -26,6 +28,7 @@ from maingate.errors import (
 )
 from maingate.orchestrator import messages as msg
 from maingate.orchestrator.effects import Effects
+from maingate.orchestrator.in_hand import InHand
 from maingate.orchestrator.lane import Judgement, Opinion
 from maingate.reasons import Reason, ReasonCode
 
@@ -55,12 +58,22 @@ class Attendant:
         effects: What carries them out.
         examine: Raises when something fails that every item needs.
         warn: Told of what people should know although the run goes on.
+        in_hand: What took the process along before.
+        losses: How often something may do so before it is given up.
     """
 
     def __init__(
-        self, effects: Effects, *, examine: Callable[[], Awaitable[None]], warn: Callable[[str], None]
+        self,
+        effects: Effects,
+        *,
+        examine: Callable[[], Awaitable[None]],
+        warn: Callable[[str], None],
+        in_hand: InHand,
+        losses: int,
     ) -> None:
         self._effects, self._examine, self._warn = effects, examine, warn
+        self._in_hand, self._losses = in_hand, losses
+        self._one_suspect = asyncio.Lock()
 
     async def carry_out(self, effect: msg.Effect) -> msg.Event | None:
         """Do what is asked; return what came of it, also where that is that its item is given up.
@@ -69,6 +82,21 @@ class Attendant:
             OutsideFaultError: Something fails that every item needs.
             InterruptedRunError: The run is stopping.
         """
+        keys = _keys_of(effect)
+        lost = self._in_hand.losses(keys)
+        if not lost:
+            with self._in_hand.holding(keys) if keys else nullcontext():
+                return await self._carry_out(effect)
+        if isinstance(effect, msg.ApplyPatches) and len(effect.tasks) > 1:
+            return await self._apply_one_by_one(effect)
+        if lost >= self._losses:
+            how_often = f"the process was ended {lost} times while it worked on this"
+            return await self._give_up(effect, ProcessLostError(how_often))
+        async with self._one_suspect:  # so that what takes the process along again is known
+            with self._in_hand.holding(keys):
+                return await self._carry_out(effect)
+
+    async def _carry_out(self, effect: msg.Effect) -> msg.Event | None:
         fault: Exception | None = None
         for number in range(_tries(effect)):
             if number:
@@ -177,11 +205,27 @@ def _code_of(fault: Exception) -> ReasonCode:
         return ReasonCode.PATH_UNUSABLE
     codes: tuple[tuple[type[Exception], ReasonCode], ...] = (
         (MissingObjectError, ReasonCode.OBJECT_MISSING),
+        (ProcessLostError, ReasonCode.PROCESS_LOST),
         (UnreadablePatchError, ReasonCode.PATCH_UNREADABLE),
         (WorktreeError, ReasonCode.WORKTREE_FAILED),
         (GitError, ReasonCode.GIT_FAILED),
     )
     return next((code for kind, code in codes if isinstance(fault, kind)), ReasonCode.INTERNAL_FAULT)
+
+
+def _keys_of(effect: msg.Effect) -> Sequence[str]:
+    """Name the items whose effect works on them within this process; tasks that run are counted on record."""
+    match effect:
+        case msg.ApplyPatches(tasks=tasks):
+            return [f"apply {task}" for task in tasks]
+        case msg.RestorePatch(task=task):
+            return [f"restore {task}"]
+        case msg.MergeWorkstream(workstream=workstream):
+            return [f"merge {workstream}"]
+        case msg.LandCandidate(workstream=workstream):
+            return [f"land {workstream}"]
+        case _:
+            return ()
 
 
 def _tries(effect: msg.Effect) -> int:

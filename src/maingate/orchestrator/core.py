@@ -1136,7 +1136,7 @@ def _dependency_failed(kind: str, name: str) -> Reason:
 
 def _lost_with_its_process(task: TaskNode) -> Reason:
     return Reason(
-        code=ReasonCode.WORKER_LOST,
+        code=ReasonCode.PROCESS_LOST,
         message=f"the process that worked on {task.label} was ended while it did",
         detail={"attempt": task.attempt},
     )

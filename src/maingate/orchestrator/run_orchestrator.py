@@ -33,6 +33,7 @@ from maingate.orchestrator.breaker_watch import BreakerWatch
 from maingate.orchestrator.command_runner import CommandRunner
 from maingate.orchestrator.core import Core
 from maingate.orchestrator.gatekeeper import DrainedError
+from maingate.orchestrator.in_hand import InHand
 from maingate.orchestrator.parts import Surroundings
 from maingate.orchestrator.picture import RunNode
 from maingate.orchestrator.progress import Listener, SilentListener
@@ -386,8 +387,13 @@ class RunOrchestrator:
             threads=self._threads,
         )
         health = around.parts.health(around, target=run.target, base=run.base.commit)
+        self._in_hand = InHand(around.logs / f"{run.id}.in-hand")
         self._attendant = Attendant(
-            self._effects, examine=partial(self._in_thread, health.examine), warn=self._warn
+            self._effects,
+            examine=partial(self._in_thread, health.examine),
+            warn=self._warn,
+            in_hand=self._in_hand,
+            losses=settings.lost_attempts,
         )
         self._view = RunView(self._core, self._gatekeeper, clock)
         self._breaker_watch = BreakerWatch(around.database, clock, own=frozenset(self._heads))
@@ -405,6 +411,7 @@ class RunOrchestrator:
         await self._shop.close(before=self._answer_the_last)
         await self._in_thread(self._around.log.catch_up)
         self._threads.shutdown(wait=True)
+        self._in_hand.close(is_over=self._core.is_over)
 
     async def _answer_the_last(self) -> None:
         """Answer what was on its way to the loop as that ended, and so was not heard."""
