@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from maingate.db.dao.patches import PatchRow
 from maingate.db.transitions import Context, Head
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
@@ -341,7 +342,7 @@ def worlds(draw: st.DrawFn) -> tuple[Plan, dict[str, str]]:
     return plan_of(workstreams), bad
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(world=worlds(), seeds=st.tuples(st.integers(0, 2**32), st.integers(0, 2**32)))
 def test_every_run_ends_and_its_end_does_not_depend_on_timing(
     world: tuple[Plan, dict[str, str]], seeds: tuple[int, int]

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from diff_world import MAX_BYTES, DiffWorld, Tree, taken
+from examples import examples
 from maingate.reasons import Reason
 from maingate.uet.intake import take_in
 from maingate.uet.repairs import RepairKind
@@ -45,7 +46,9 @@ OPTIONS = [
     ["--patience", "-W"],
 ]
 PROPERTY = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
 

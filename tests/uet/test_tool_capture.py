@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from applying import apply_patch
 from diff_world import MAX_BYTES
+from examples import examples
 from factories import GitRepo
 from maingate.uet.apply import Applied
 from maingate.uet.intake import Intake, take_in
@@ -630,7 +631,7 @@ def play(tree: Path, kind: str, name: bytes, what: object) -> None:
 
 
 @settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
+from examples import examples
 from factories import GitRepo
 from maingate.uet.gate_runner import GateSpec
 from maingate.uet.input_digests import InputDigests
@@ -110,9 +111,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GitRepo, 
 
 
 @settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

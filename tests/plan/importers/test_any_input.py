@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from imported import sound_plan
 from maingate.errors import UsageError
 from maingate.plan.importers.beads import import_beads
@@ -200,7 +201,7 @@ SOUND: dict[str, st.SearchStrategy[str]] = {
 
 
 @pytest.mark.parametrize("kind", SOUND)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(data=st.data())
 def test_what_is_in_order_gives_a_plan_that_is_in_order(kind: str, data: st.DataObject) -> None:
     """Any words, any order, any of it done: a plan that loads, unless nothing of it is open."""
@@ -232,7 +233,7 @@ def _import(kind: str, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", FILES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=st.data())
 def test_what_looks_like_the_format_gives_a_sound_plan_or_an_error(kind: str, data: st.DataObject) -> None:
     """Files of the right shape with anything in them."""
@@ -240,7 +241,7 @@ def test_what_looks_like_the_format_gives_a_sound_plan_or_an_error(kind: str, da
 
 
 @pytest.mark.parametrize("kind", FILES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     raw=st.one_of(
         st.binary(max_size=40), st.text(alphabet='[]{}":,\\n0-dT xe\n', max_size=40).map(str.encode)
@@ -258,7 +259,7 @@ def test_what_is_nested_or_long_without_end_is_an_error(kind: str, raw: bytes) -
     _import(kind, raw)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     predictions=st.lists(PREDICTION, max_size=3),
     instances=st.lists(
