@@ -1,8 +1,12 @@
 """What somebody with all rights on the database could do: the triggers away, everything hashed anew."""
 
-from sqlalchemy import Connection
+import json
+from typing import Any
+
+from sqlalchemy import Connection, Table
 
 from maingate.db import ledger
+from maingate.db.binding import FACTS, WHOLE, digest_of, fixed_columns, form_of
 from maingate.db.chain import (
     COLUMNS,
     EVENT_COLUMNS,
@@ -12,8 +16,10 @@ from maingate.db.chain import (
     hash_of_event,
     hash_of_fact,
 )
-from maingate.db.statements import change, rows_of
-from maingate.db.tables import ENTITIES
+from maingate.db.columns import canonical
+from maingate.db.facts import Binding
+from maingate.db.statements import change, quoted, rows_of
+from maingate.db.tables import ENTITIES, metadata
 from maingate.db.triggers import triggers
 
 
@@ -52,3 +58,41 @@ def rehash(connection: Connection, *, with_head: bool = True) -> None:
         found = rows_of(connection, f"SELECT hash FROM ({numbers}) numbers ORDER BY seq")
         head = ledger.onward(ledger.beginning(connection), (row[0] for row in found))
         change(connection, "UPDATE counters SET value = ?, head = ?", (len(found), head))
+
+
+def rebind(connection: Connection) -> None:
+    """Bind all rows anew as they are now; hash them with `rehash` after that."""
+    for name in FACTS:
+        table = metadata.tables[name]
+        binding, columns = Binding(table), quoted(column.name for column in table.columns)
+        for row in rows_of(connection, f"SELECT {columns} FROM {name}"):
+            _, key, owner, sets = binding.fact(tuple(row))
+            change(
+                connection,
+                "UPDATE facts SET entity_id = ?, sets = ? WHERE about = ? AND key = ? AND seq ="
+                " (SELECT max(seq) FROM facts f WHERE f.about = facts.about AND f.key = facts.key)",
+                (owner, sets, name, key),
+            )
+    for table in ENTITIES.values():
+        names = [column.name for column in table.columns]
+        for found in rows_of(connection, f"SELECT {quoted(names)} FROM {table.name}"):
+            _rebind_entity(connection, table, dict(zip(names, found, strict=True)))
+
+
+def _rebind_entity(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+    sql = "SELECT seq, sets FROM state_transitions WHERE entity_id = ? ORDER BY seq"
+    transitions = rows_of(connection, sql, (row["id"],))
+    facts = rows_of(
+        connection, "SELECT seq, sets FROM facts WHERE entity_id = ? AND about = ?", (row["id"], table.name)
+    )
+    last: dict[str, int] = {}
+    texts = {seq: json.loads(sets) if sets else {} for seq, sets in (*transitions, *facts)}
+    for seq in sorted(texts):
+        last |= dict.fromkeys(texts[seq], seq)
+    for column, seq in last.items():
+        fixed = [row[name] for name in fixed_columns(table.name)]
+        texts[seq][column] = digest_of(fixed) if column == WHOLE else form_of(row[column])
+    for place, rows in (("state_transitions", transitions), ("facts", facts)):
+        for seq, _ in rows:
+            text = canonical(texts[seq]) if texts[seq] else None
+            change(connection, f"UPDATE {place} SET sets = ? WHERE seq = ?", (text, seq))

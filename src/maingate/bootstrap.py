@@ -53,6 +53,7 @@ from maingate.uet.refs import PRIVATE_REFS
 from maingate.uet.repository import Repository, Target
 
 if TYPE_CHECKING:
+    from maingate.db.audit import AuditReport
     from maingate.orchestrator import admission
     from maingate.orchestrator.examination import Stoppable
     from maingate.orchestrator.notifying import Message
@@ -231,6 +232,24 @@ class Maingate:
             self._leases[run_id] = self._hold(conn, admitted.target.ref, run_id)
         self._versions[run_id] = versions
         return run_id
+
+    def audit(self, *, against: str | None = None, others: bool = False) -> "AuditReport":
+        """Check the record: by itself, by the file of transitions, and by the branches.
+
+        Args:
+            against: A revision to hold it against; None for the branches of all targets that are there.
+            others: Whether to accept landings by other records.
+
+        Raises:
+            RepositoryError: The revision means no commit.
+            DatabaseError: The record could not be read.
+        """
+        from maingate.db import audit
+        from maingate.recovery import branch_check
+
+        held = branch_check.hold(self.database, self.repository, against=against, others=others)
+        report = audit.verify(self.database, log=self.paths.transitions, anchors=held.anchors)
+        return report.and_also(held.findings, held.notes)
 
     def take_hold(self, run_id: RunId, *, wait: Wait | None = None) -> None:
         """Take hold of the target of a run that has not ended, so that `execute` may go on with it.

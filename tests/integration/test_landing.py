@@ -266,14 +266,14 @@ def test_someone_else_who_moves_the_target_is_landed_upon(base: GitRepo, tmp_pat
 
 
 def test_the_record_of_a_run_is_whole(base: GitRepo) -> None:
-    """Every chain verifies, and the transitions file has every row."""
+    """Every chain verifies, and the transitions file has every row of the ledger."""
     land(base, {"p": base_patch(base), "bad": b"garbage\n"}, gates={"unit": {"run": "true"}})
     with Maingate.open(base.path) as maingate:
         report = verify(maingate.database, log=maingate.paths.transitions)
         assert report.is_intact, report.findings
         lines = maingate.paths.transitions.read_text().splitlines()
         with maingate.database.read() as conn:
-            rows = conn.exec_driver_sql("SELECT count(*) FROM state_transitions").scalar()
+            rows = conn.exec_driver_sql("SELECT value FROM counters").scalar()
         assert len(lines) == rows
 
 

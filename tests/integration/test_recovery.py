@@ -11,6 +11,7 @@ import pytest
 
 from crashing import KILLED, World
 from maingate.db.audit import verify
+from tampering import drop_triggers, rebind, rehash
 
 COUNT = (sys.executable, "-c", "import sys; sys.exit('bad' in open('a.txt').read())")
 """A gate that fails where a.txt says `bad`."""
@@ -323,6 +324,20 @@ def test_another_plan_on_the_target_finishes_a_killed_rollback(world: World) -> 
     assert_sound(world)
 
 
+def change_gate(world: World, command: str) -> None:
+    """Let the gate of the plan on record be another, as if it had been from the beginning."""
+    with world.open() as maingate:
+        with maingate.database.write() as conn:
+            [(stored,)] = conn.exec_driver_sql("SELECT plan FROM runs").fetchall()
+            plan = json.loads(stored)
+            plan["gates"]["unit"]["run"] = command
+            drop_triggers(conn)
+            conn.exec_driver_sql("UPDATE runs SET plan = ?", (json.dumps(plan),))
+            rebind(conn)
+            rehash(conn)
+        maingate.paths.transitions.unlink()
+
+
 def test_a_target_that_moves_meanwhile_is_judged_anew(world: World) -> None:
     """What somebody pushes while the gates run is kept, and the rollback is proved on top of it."""
     land(world, ONE)
@@ -330,11 +345,7 @@ def test_a_target_that_moves_meanwhile_is_judged_anew(world: World) -> None:
     push = (
         f"cd {world.repo.path} && echo C > c.txt && git -c user.name=A -c user.email=a@b commit -qam pushed"
     )
-    with world.open() as maingate, maingate.database.write() as conn:
-        [(stored,)] = conn.exec_driver_sql("SELECT plan FROM runs").fetchall()
-        plan = json.loads(stored)
-        plan["gates"]["unit"]["run"] = f"if [ -e {flag} ]; then rm {flag}; {push}; fi"
-        conn.exec_driver_sql("UPDATE runs SET plan = ?", (json.dumps(plan),))
+    change_gate(world, f"if [ -e {flag} ]; then rm {flag}; {push}; fi")
     flag.touch()
     told = roll_back(world, "ws")
     assert told["state"] == "rolled_back"
@@ -348,11 +359,7 @@ def test_a_person_may_interrupt_it_and_nothing_has_changed(world: World) -> None
     """Exit code 3; neither branch nor ledger moved, and nothing of it is left."""
     land(world, ONE)
     head = world.repo.head("main")
-    with world.open() as maingate, maingate.database.write() as conn:
-        [(stored,)] = conn.exec_driver_sql("SELECT plan FROM runs").fetchall()
-        plan = json.loads(stored)
-        plan["gates"]["unit"]["run"] = "sleep 600"
-        conn.exec_driver_sql("UPDATE runs SET plan = ?", (json.dumps(plan),))
+    change_gate(world, "sleep 600")
     command = world.start("rollback", "ws", "--reason", "r")
     while not world.rows("SELECT id FROM gates WHERE state = 'RUNNING'"):
         assert command.is_running, command.said

@@ -361,7 +361,7 @@ class Core:
         workstream.candidate = None
         judgement = event.judgement
         if judgement.opinion is Opinion.PASSED:
-            self._intend_to_land(workstream, event.candidate)
+            self._intend_to_land(workstream, event.sealed or event.candidate)
             return
         reason = judgement.reason or _missing_reason(workstream.name)
         self._fail_landing(workstream, reason, blames=judgement.opinion is Opinion.FAILED)

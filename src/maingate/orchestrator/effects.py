@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from maingate.clock import Clock
+from maingate.db import ledger
 from maingate.db.dao import artifacts, intents, patches
 from maingate.db.dao.patches import PatchRow
 from maingate.db.engine import Database
@@ -26,7 +27,7 @@ from maingate.orchestrator import messages as msg
 from maingate.orchestrator.command_runner import CommandRunner
 from maingate.orchestrator.core import Core
 from maingate.orchestrator.gatekeeper import Gatekeeper, Subject
-from maingate.orchestrator.lane import Tip
+from maingate.orchestrator.lane import Opinion, Tip
 from maingate.orchestrator.picture import PatchNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.task_jobs import TaskJobs
 from maingate.orchestrator.tool_runner import Ran, ToolRunner
@@ -194,7 +195,13 @@ class Effects:
         judgement = await self._gatekeeper.judge(
             subject, workstream.gates, tip=candidate.tip, onto=candidate.onto
         )
-        return msg.CandidateJudged(workstream=workstream.id, candidate=candidate, judgement=judgement)
+        sealed = None
+        if judgement.opinion is Opinion.PASSED and not self._is_judged_sealed(workstream):
+            await self._gatekeeper.recorded()
+            sealed = await self._in_thread(self._sealed, candidate)
+        return msg.CandidateJudged(
+            workstream=workstream.id, candidate=candidate, judgement=judgement, sealed=sealed
+        )
 
     @_do.register
     async def _(self, effect: msg.LandCandidate) -> msg.Event | None:
@@ -337,6 +344,8 @@ class Effects:
         built = self._build(workstream, self._tip(head))
         if isinstance(built, Reason):
             return msg.WorkstreamMerged(workstream=workstream.id, conflict=built)
+        if self._is_judged_sealed(workstream):
+            built = self._sealed(built)
         return msg.WorkstreamMerged(workstream=workstream.id, candidate=built)
 
     def _target_head(self) -> str:
@@ -358,6 +367,18 @@ class Effects:
             candidate = msg.Candidate(onto=self._tip(head), tip=self._tip(last.new), commits=last.commits)
             return msg.LandingOwed(workstream=workstream.id, candidate=candidate, intent=last.id)
         return None
+
+    def _is_judged_sealed(self, workstream: WorkstreamNode) -> bool:
+        """Return whether the commit that lands is itself judged, or nothing is; else it is sealed later."""
+        plan = self._core.run.plan
+        return not workstream.gates or any(plan.gates[gate].needs_commit for gate in workstream.gates)
+
+    def _sealed(self, candidate: msg.Candidate) -> msg.Candidate:
+        with self._database.read() as conn:
+            reached = ledger.position(conn)
+        return landing.sealed(
+            self._repository, candidate, record=self._database.record_id or "", position=str(reached)
+        )
 
     def _build(self, workstream: WorkstreamNode, onto: Tip) -> msg.Candidate | Reason:
         run = self._core.run

@@ -202,6 +202,14 @@ class Gatekeeper:
         self.running[row.id] = Running(gate=row.name, label=label, since=self._clock.monotonic())
         self._recorder.post([gate_rows.start(row.head, uet_worker_id=uet_id)], writes=[self._insert(row)])
 
+    async def recorded(self) -> None:
+        """Wait until all that was found out so far is on record.
+
+        Raises:
+            DatabaseError: It cannot be written.
+        """
+        await self._recorder.record()
+
     async def close(self) -> None:
         """End what is still being found out."""
         for task in self._answers.values():

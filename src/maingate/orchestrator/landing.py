@@ -18,6 +18,7 @@ from maingate.uet.merging import MergeConflict, RebaseConflict, merge_commits, r
 from maingate.uet.path_quoting import show_path
 from maingate.uet.path_rules import is_settings
 from maingate.uet.repository import Entry, Repository, Signature
+from maingate.uet.sealing import seal
 from maingate.wording import listed
 
 
@@ -80,6 +81,23 @@ def build(
         trailers=_trailers(consist),
     )
     return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
+
+
+def sealed(repository: Repository, candidate: Candidate, *, record: str, position: str) -> Candidate:
+    """Seal the last commit of what would land: the same tree and parents, with the record's head named.
+
+    Args:
+        repository: Where commits are written.
+        candidate: What would land; nothing of it is sealed when it is what the target holds already.
+        record: The id of the record.
+        position: How far its ledger has got.
+    """
+    tip = candidate.tip
+    if tip.commit == candidate.onto.commit:
+        return candidate
+    commit = seal(repository, tip.commit, record=record, position=position)
+    commits = {patch: commit if own == tip.commit else own for patch, own in candidate.commits.items()}
+    return Candidate(onto=candidate.onto, tip=Tip(commit=commit, tree=tip.tree), commits=commits)
 
 
 def _is_rewritten(repository: Repository, consist: Consist, onto: Tip) -> bool:

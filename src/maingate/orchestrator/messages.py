@@ -208,11 +208,16 @@ class WorkstreamMerged:
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateJudged:
-    """The gates judged the merged result."""
+    """The gates judged the merged result.
+
+    Args:
+        sealed: The same with the record's seal on its commit, to land instead; None to land what was judged.
+    """
 
     workstream: WorkstreamId
     candidate: Candidate
     judgement: Judgement
+    sealed: Candidate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

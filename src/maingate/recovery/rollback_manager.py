@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection
 
 from maingate.clock import Clock
+from maingate.db import ledger
 from maingate.db.dao import events, intents, patches, runs, tasks, workstreams
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.patches import PatchRow
@@ -33,6 +34,7 @@ from maingate.state.patch_ledger import PatchState
 from maingate.uet.catching_up import FILTER_TIME, Move, catch_up
 from maingate.uet.ref_landing import Obstruction, land, obstacle
 from maingate.uet.repository import RefMoved, Repository
+from maingate.uet.sealing import seal
 from maingate.wording import listed
 
 ROUNDS: Final = 5
@@ -155,8 +157,13 @@ class RollbackManager:
                 self._book_only(order, run, streams, built)
                 return self._done(run, built, (), ())
             self._require_no_obstacle(_move(order, run, built))
+            is_judged_sealed = any(plan.gates[gate].needs_commit for gate in gates)
+            if is_judged_sealed:
+                built = self._sealed(built)
             if (said := self._judge(gates, built)) is not None:
                 return self._refuse(order, run, head, gates, said)
+            if not is_judged_sealed:
+                built = self._sealed(built)
             notes = self._land(order, run, streams, built)
             if notes is not None:
                 return self._done(run, built, gates, notes)
@@ -241,6 +248,15 @@ class RollbackManager:
             self._fence(conn)
             intents.require(conn, intent.id)
         reach("rollback.before-ref")
+
+    def _sealed(self, built: Reverted) -> Reverted:
+        """Seal the last commit, so that the branch carries the head of the ledger from after the verdicts."""
+        with self._database.read() as conn:
+            reached = ledger.position(conn)
+        record = self._database.record_id or ""
+        new = seal(self._repository, built.new, record=record, position=str(reached))
+        commits = {patch: new if own == built.new else own for patch, own in built.commits.items()}
+        return replace(built, new=new, commits=commits)
 
     def _book_only(self, order: Order, run: RunRow, streams: Sequence[LandedStream], built: Reverted) -> None:
         """Move only the ledger: the target has none of it any more."""

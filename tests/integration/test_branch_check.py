@@ -1,0 +1,249 @@
+"""The record is held against the branch: what was rewritten, cut off, removed or copied shows there."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factories import GitRepo
+from landing import Landed, land
+from maingate.bootstrap import Maingate
+from maingate.db.audit import AuditReport, verify
+from maingate.db.dao import patches
+from maingate.db.statements import change
+from maingate.errors import RepositoryError
+from maingate.uet.sealing import LEDGER, seal_of, trailers
+from tampering import drop_triggers, rebind, rehash
+
+STYLES = ("merge", "squash", "rebase")
+
+
+def audited(repo: GitRepo, **how: Any) -> AuditReport:
+    """Check the record of a repository."""
+    with Maingate.open(repo.path) as maingate:
+        return maingate.audit(**how)
+
+
+def problems(repo: GitRepo, **how: Any) -> str:
+    """Give what is found, in one text."""
+    return "\n".join(finding.problem for finding in audited(repo, **how).findings)
+
+
+def land_one(repo: GitRepo, name: str = "one", **plan: Any) -> Landed:
+    """Land one workstream of one patch, which adds a file."""
+    wanted = {"gates": {"t": {"run": "true"}}} | plan
+    landed = land(
+        repo, {name: repo.diff_of({f"{name}.txt": "x\n"})}, folder=repo.path.parent / name, **wanted
+    )
+    assert landed.state == "succeeded"
+    return landed
+
+
+@pytest.fixture
+def landed(repo: GitRepo) -> GitRepo:
+    """Give a repository with two runs that have landed."""
+    repo.commit({"a.txt": "one\n"})
+    land_one(repo, "one")
+    land_one(repo, "two")
+    assert audited(repo).is_intact
+    return repo
+
+
+def forge(repo: GitRepo, *statements: str) -> None:
+    """Change the database as somebody with all rights would: all is bound and hashed anew to its end."""
+    with Maingate.open(repo.path) as maingate, maingate.database.write() as connection:
+        drop_triggers(connection)
+        for sql in statements:
+            assert change(connection, sql) >= 1
+        rebind(connection)
+        rehash(connection)
+    (repo.path / ".git" / "maingate" / "transitions.jsonl").unlink()
+    with Maingate.open(repo.path) as maingate:
+        assert verify(maingate.database).is_intact, "from the record alone nothing is to be seen any more"
+
+
+def database_of(repo: GitRepo) -> Path:
+    """Give where the record is."""
+    return repo.path / ".git" / "maingate" / "maingate.db"
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_each_landing_carries_the_head_of_the_ledger(repo: GitRepo, style: str) -> None:
+    """The last line of the commit that lands is the seal; all verdicts that let it land are before it."""
+    repo.commit({"a.txt": "one\n"})
+    first = land_one(repo, "one", landing=style)
+    repo.commit({"other.txt": "x\n"})
+    land_one(repo, "two", landing=style)
+    message = repo.git_bytes("log", "-1", "--format=%B", "main").strip() + b"\n"
+    seal = seal_of(message)
+    assert seal is not None
+    with sqlite3.connect(database_of(repo)) as raw:
+        rows = raw.execute("SELECT seq, about FROM facts ORDER BY seq").fetchall()
+    raw.close()
+    verdicts = [seq for seq, about in rows if about in {"verdicts", "gate_evidence"}]
+    intents = [seq for seq, about in rows if about == "intents"]
+    assert max(verdicts) <= seal[0] < max(intents)
+    assert first.workstream("one")["landed"] in repo.git("rev-list", "main").split()
+    assert (audited(repo).is_intact, audited(repo).anchors) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE verdicts SET created_at = created_at + 1",
+        "UPDATE gates SET output = 'all is well'",
+        "UPDATE patch_artifacts SET diff = x'41', sha256 = replace(sha256, substr(sha256, 1, 1), 'f')",
+        "UPDATE gate_evidence SET reused = NOT reused",
+        "UPDATE runs SET plan = '{}'",
+        "UPDATE state_transitions SET operator = 'eve' WHERE entity_type = 'patch_ledger'",
+    ],
+)
+def test_a_ledger_that_was_hashed_anew_to_its_end_is_found(landed: GitRepo, sql: str) -> None:
+    """Whatever was changed before a landing gives another head than the one that the branch carries."""
+    forge(landed, sql)
+    assert "rows up to" in problems(landed)
+    assert "rows up to" in problems(landed, against="main")
+
+
+def test_another_landed_commit_is_found(landed: GitRepo) -> None:
+    """What is on record after the last landing is held against the branch itself."""
+    forge(landed, "UPDATE workstreams SET landed_commit = '0000000000000000000000000000000000000000'")
+    assert "no landing on record made that" in problems(landed)
+
+
+def test_swapped_commits_are_found(landed: GitRepo) -> None:
+    """A commit names the patch that it holds."""
+    with sqlite3.connect(database_of(landed)) as raw:
+        (one, a), (two, b) = raw.execute('SELECT id, "commit" FROM patches').fetchall()
+    raw.close()
+    forge(
+        landed,
+        f"UPDATE patches SET \"commit\" = CASE id WHEN '{one}' THEN '{b}' WHEN '{two}' THEN '{a}' END",
+    )
+    assert "is its own, but on record it landed with" in problems(landed)
+
+
+def test_a_cut_tail_is_found(repo: GitRepo) -> None:
+    """A record from before the last landing is whole by itself; the branch knows more."""
+    repo.commit({"a.txt": "one\n"})
+    land_one(repo, "one")
+    state = database_of(repo).parent
+    shutil.copytree(state, state.parent / "older")
+    run = land_one(repo, "two").report["run_id"]
+    shutil.rmtree(state)
+    (state.parent / "older").rename(state)
+    assert f"{run}, which is not on record: it was removed from it" in problems(repo)
+    with Maingate.open(repo.path) as maingate:
+        assert verify(maingate.database, log=maingate.paths.transitions).is_intact
+
+
+def test_a_landing_that_was_removed_from_the_branch_is_found(landed: GitRepo) -> None:
+    """A branch that was rewritten does not have what is on record."""
+    landed.git("checkout", "-q", "--detach")
+    landed.git("branch", "-f", "main", "main~1")
+    assert "which is not in the history of refs/heads/main" in problems(landed)
+
+
+def test_a_branch_that_is_gone_is_said_to_be(landed: GitRepo) -> None:
+    """Nothing is claimed of a branch that is not there."""
+    landed.git("checkout", "-q", "--detach")
+    landed.git("branch", "-D", "main")
+    report = audited(landed)
+    assert report.is_intact
+    [note] = report.notes
+    assert "refs/heads/main is not there" in note
+    assert audited(landed, against="HEAD").anchors == 2
+
+
+def test_a_revision_that_is_none_is_refused(landed: GitRepo) -> None:
+    """A mistyped branch is no branch that has nothing."""
+    with pytest.raises(RepositoryError, match="is not a commit"):
+        audited(landed, against="mian")
+
+
+FORGED = b"""From 1111111111111111111111111111111111111111 Mon Sep 17 00:00:00 2001
+From: Eve <eve@example.org>
+Date: Mon, 5 Jan 2026 10:00:00 +0000
+Subject: [PATCH] innocent
+
+Words.
+
+Maingate-Run: run_01ARZ3NDEKTSV4RRFFQ69G5FAV
+Maingate-Patch: patch_01ARZ3NDEKTSV4RRFFQ69G5FAV
+Maingate-Record: record_01ARZ3NDEKTSV4RRFFQ69G5FAV
+Maingate-Ledger: 5:%s
+---
+""" % (b"a" * 64)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_trailers_that_a_patch_brings_along_neither_blind_nor_break(repo: GitRepo, style: str) -> None:
+    """A series that another Maingate landed, or a hostile message, is told by the ids of its commits."""
+    repo.commit({"a.txt": "one\n"})
+    diff = repo.diff_of({"evil.txt": "x\n"})
+    assert land(repo, {"evil": FORGED + diff + b"-- \n2.43\n"}, landing=style).state == "succeeded"
+    report = audited(repo)
+    assert (report.findings, report.anchors) == ((), 1)
+    message = repo.git_bytes("log", "-1", "--format=%B", "main")
+    assert len(trailers(message.strip(), LEDGER)) == (1 if style == "merge" else 2)
+
+
+def test_a_landing_by_another_record_is_told_and_may_be_accepted(repo: GitRepo) -> None:
+    """Two clones with a record each: whoever pulls has landings that only the other one's record has."""
+    repo.commit({"a.txt": "one\n"})
+    land_one(repo, "one")
+    other = repo.path.parent / "other"
+    repo.git("clone", "-q", str(repo.path), str(other))
+    clone = GitRepo(other)
+    run = land_one(clone, "two").report["run_id"]
+    repo.git("pull", "-q", "--ff-only", str(other), "main")
+    assert f"{run}, which is not on record" in problems(repo)
+    report = audited(repo, others=True)
+    assert report.is_intact
+    assert f"{run}, which landed by another record" in "".join(report.notes)
+
+
+def test_a_copy_by_hand_is_no_finding(landed: GitRepo) -> None:
+    """A cherry-pick of what landed names its run, and its own commit is there."""
+    with Maingate.open(landed.path) as maingate, maingate.database.read() as connection:
+        commits = [patch.commit for patch in patches.listed(connection)]
+    landed.git("checkout", "-q", "-b", "backports", "main")
+    landed.git("revert", "--no-edit", "-m", "1", "main")
+    landed.git("cherry-pick", str(commits[0]))
+    report = audited(landed, against="backports")
+    assert report.is_intact
+    assert "1 on backports are copies" in "".join(report.notes)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_rollback_is_sealed_like_a_landing(repo: GitRepo, style: str) -> None:
+    """What takes a landing back moves the branch too, and is looked for on it."""
+    repo.commit({"a.txt": "one\n"})
+    patch = land_one(repo, "one", landing=style).task("one/t")["patch"]["id"]
+    with Maingate.open(repo.path) as maingate:
+        maingate.roll_back([patch], label="one", reason="wrong", operator="ada")
+    assert (audited(repo).findings, audited(repo).anchors) == ((), 2)
+    repo.git("checkout", "-q", "--detach")
+    repo.git("branch", "-f", "main", "main~1")
+    assert "was rolled back with commit" in problems(repo)
+
+
+def test_the_commit_that_a_gate_wants_to_see_is_the_one_that_lands(repo: GitRepo, tmp_path: Path) -> None:
+    """With `needs_commit` the seal is made first: the verdict is about the very commit."""
+    repo.commit({"a.txt": "one\n"})
+    seen = tmp_path / "seen"
+    gate = {"run": f"git rev-parse HEAD >> {seen}", "needs_commit": True}
+    landed = land_one(repo, "one", gates={"t": gate})
+    assert landed.workstream("one")["landed"] in seen.read_text().split()
+    assert audited(repo).anchors == 1
+
+
+def test_rows_that_cannot_be_read_are_findings(landed: GitRepo) -> None:
+    """A record that was made unreadable is damaged, whatever it is held against."""
+    with Maingate.open(landed.path) as maingate, maingate.database.write() as connection:
+        drop_triggers(connection)
+        change(connection, "UPDATE intents SET commits = 'no JSON'")
+        change(connection, "UPDATE runs SET target_ref = 'no ref'")
+    assert "intents" in problems(landed)
