@@ -80,15 +80,16 @@ def test_a_foreign_lock_is_named_before_anything_moves(tell: Telling) -> None:
     assert end_of(world, world.finish()) == tell.story().end
 
 
-def test_a_file_in_the_way_is_named_before_anything_starts(tell: Telling) -> None:
-    """A ready patch says itself which files it makes."""
+def test_a_file_in_the_way_is_named_before_a_gate_runs(tell: Telling) -> None:
+    """A patch says itself which files it makes: it is refused at once, and its workstream alone."""
     world = tell.world()
     world.repo.write({"sub/c.txt": "mine\n"})
     run = world.run()
-    assert run.ended() == OUTSIDE_FAULT
-    assert "sub/c.txt" in run.said
-    assert "second/c" in run.said
-    assert not world.has_begun
-    (world.repo.path / "sub/c.txt").unlink()
-    (world.repo.path / "sub").rmdir()
-    assert end_of(world, world.finish()) == tell.story().end
+    assert run.ended() == 1
+    patches = {task["name"]: task["patch"] for task in world.report()["tasks"]}
+    assert patches["second/c"]["reason"]["code"] == "checkout_blocked"
+    assert "sub/c.txt" in patches["second/c"]["reason"]["message"]
+    assert world.rows(
+        "SELECT count(*) FROM gates WHERE patch_id = ?".replace("?", repr(patches["second/c"]["id"]))
+    ) == [(0,)]
+    assert (world.repo.path / "sub/c.txt").read_text() == "mine\n"

@@ -259,24 +259,21 @@ def test_the_evidence_of_a_refused_patch_that_cannot_be_written_stops_nothing(
     assert not list((base.path / ".git" / "maingate" / "quarantine").glob("*.json"))
 
 
-def test_what_is_in_the_way_of_one_can_be_left_by_ending_that(tmp_path: Path) -> None:
-    """A file of the person's keeps one workstream from landing: the run names it, and goes on without it."""
+def test_what_is_in_the_way_of_one_keeps_no_other_from_landing(tmp_path: Path) -> None:
+    """A file of the person's ends one workstream; once it is away, the patch lands by `patch recover`."""
     world = World.create(tmp_path / "world", {"f.txt": "f\n"})
     patches = {"bad": adding("notes.txt"), "good": adding("good.txt")}
     world.write_plan(patches, workstreams=one_each(patches))
     (world.repo.path / "notes.txt").write_text("mine\n")
-    run = world.run()
-    assert run.ended() == 4
-    for _ in range(2):
-        again = world.resume()
-        assert again.ended() == 4
-        assert "notes.txt" in again.said
-    bad = world.report()["workstreams"][0]
-    assert f"maingate cancel {bad['id']}" in again.said
-    assert world.start("cancel", bad["id"]).ended() == 0
-    assert world.resume().ended() == 1
+    assert world.run().ended() == 1
+    (bad,) = [task for task in world.report()["tasks"] if task["name"] == "bad/t"]
+    assert bad["reason"]["code"] == "checkout_blocked"
+    assert "notes.txt" in bad["reason"]["message"]
     assert world.repo.git("ls-tree", "--name-only", "main").split() == ["f.txt", "good.txt"]
     assert (world.repo.path / "notes.txt").read_text() == "mine\n"
+    (world.repo.path / "notes.txt").unlink()
+    assert world.start("patch", "recover", bad["patch"]["id"]).ended() == 0
+    assert world.repo.git("ls-tree", "--name-only", "main").split() == ["f.txt", "good.txt", "notes.txt"]
 
 
 @pytest.mark.parametrize("place", ["update-ref.before", "update-ref.after"])

@@ -275,7 +275,7 @@ class Scene:
     def in_place(self) -> Iterator[None]:
         """Let Maingate's edges be this world's."""
         world, checkout = self.world, self.checkout
-        nothing_in_the_way = SimpleNamespace(require_room=lambda *_: None, refusal_of=lambda *_: None)
+        nothing_in_the_way = SimpleNamespace(refusal_of=lambda *_: None)
         system: Any = SimpleNamespace(getpid=world.getpid, gethostname=world.host)
         worker = functools.partial(SimulatedWorker, self.bench)
         slots = functools.partial(SimulatedSlots, world)
@@ -288,7 +288,7 @@ class Scene:
             (bootstrap, {"socket": system, "behind": lambda *_: []}),
             (
                 admission,
-                {"checkouts_of": lambda *_: [], "catch_up": lambda *_: (), "in_the_way": nothing_in_the_way},
+                {"checkouts_of": lambda *_: [], "catch_up": lambda *_: ()},
             ),
             (
                 pool_manager,

@@ -13,7 +13,6 @@ from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.errors import CheckoutError, RepositoryError
 from maingate.ids import RunId, TaskId, WorkstreamId, new_id, new_ids
-from maingate.orchestrator import in_the_way
 from maingate.plan.loader import LoadedPlan
 from maingate.uet.catching_up import behind, catch_up, uncommitted
 from maingate.uet.checkouts import checkouts_of, why_away
@@ -46,13 +45,11 @@ def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = Fals
     Raises:
         RepositoryError: The target is missing, or is checked out with uncommitted changes, or somewhere that
             cannot be seen.
-        CheckoutError: What an earlier landing owes to a checkout cannot be made good, or a file that nobody
-            tracks is where a patch would make one.
+        CheckoutError: What an earlier landing owes to a checkout cannot be made good.
         TargetBusyError: A living process is moving the target.
     """
     target = repository.resolve_target(loaded.plan.target)
     see_to_checkouts(repository, target, is_trial=is_trial)
-    in_the_way.require_room(repository, target, loaded)
     return Admission(loaded=loaded, target=target)
 
 
