@@ -1,14 +1,14 @@
-"""Land real history again and again while processes are killed and signalled at random, and check what is left.
+"""Land real history repeatedly while processes are killed and signalled at random, and check the result.
 
     uv run python tests/soak/kills.py --repo PATH [--minutes 30] [--seed N] [--folder DIR]
 
-The history of any repository serves: its first-parent commits are cut into windows, each window becomes a plan
+The history of any repository serves: its first-parent commits are cut into windows, and each becomes a plan
 (workstreams of a few patches, each needing the one before, with gates on every patch and on every merged
-result), and the plan is run with the target checked out. While it runs, at random times, this is done to it:
+result), which is run with the target checked out. While it runs, at random times, this is done to it:
 SIGKILL to the control process, the fork server, a worker, a git child or the whole process group; SIGINT or
-SIGTERM to the group. After each end the branch is compared with upstream's trees, and then the run is resumed.
-At the end of a window the audit, the checkout, the locks and the processes are checked. The first thing that is
-wrong ends the program with exit code 1 and keeps the folder.
+SIGTERM to the group. After each end the branch is compared with upstream's trees, and then the run is
+resumed. At the end of a window the audit, the checkout, the locks and the processes are checked. The first
+thing that is wrong ends the program with exit code 1 and keeps the folder.
 """
 
 import argparse
@@ -125,7 +125,7 @@ class Soak:
         self.tally.windows += 1
         self.tally.landed += len(window.commits)
 
-    # -- one command, one attack -------------------------------------------------------------------------------
+    # -- one command, one attack -----------------------------------------------------------------------------
 
     def _command(self, words: Sequence[str], *, attacked: bool) -> int:
         out = self.folder / "last.txt"
@@ -148,7 +148,9 @@ class Soak:
             raise SoakError(f"`{' '.join(words)}` did not end within {PATIENCE:.0f} s") from None
         self.tally.exits[f"exit {code}"] += 1
         if code in {2, 5} or "Traceback" in out.read_text(errors="replace"):
-            raise SoakError(f"`{' '.join(words)}` exited with {code}: {out.read_text(errors='replace')[-2000:]}")
+            raise SoakError(
+                f"`{' '.join(words)}` exited with {code}: {out.read_text(errors='replace')[-2000:]}"
+            )
         return code
 
     def _attack(self, process: "subprocess.Popen[bytes]") -> None:
@@ -180,7 +182,7 @@ class Soak:
         """Find a git child, a worker or the fork server; git children live for milliseconds."""
         deadline = time.monotonic() + 1.5
         while time.monotonic() < deadline:
-            found = [process for process in control.children(recursive=kind == "kill worker")]
+            found = list(control.children(recursive=kind == "kill worker"))
             if kind == "kill git":
                 found = [process for process in found if _name(process) == "git"]
             else:
@@ -193,7 +195,7 @@ class Soak:
                 return None
         return None
 
-    # -- what must be true -------------------------------------------------------------------------------------
+    # -- what must be true -----------------------------------------------------------------------------------
 
     def _check_branch(self, window: Window) -> None:
         """The branch is at a tree of upstream's, at the end of a workstream, and never goes back."""
@@ -209,7 +211,9 @@ class Soak:
         if self._git("rev-parse", "main^{tree}") != window.trees[-1]:
             raise SoakError("the run is over and something is lost: the final tree is not upstream's")
         landed = self._git(
-            "log", "--first-parent", "--format=%(trailers:key=Maingate-Workstream,valueonly)",
+            "log",
+            "--first-parent",
+            "--format=%(trailers:key=Maingate-Workstream,valueonly)",
             f"{window.commits[0]}~1..main",
         ).split()
         expected = -(-len(window.commits) // IN_WORKSTREAM)
@@ -233,7 +237,9 @@ class Soak:
         """List processes that work in this folder, other than this one."""
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.pid != os.getpid() and str(self.folder) in " ".join([process.cwd(), *process.cmdline()]):
+                if process.pid != os.getpid() and str(self.folder) in " ".join(
+                    [process.cwd(), *process.cmdline()]
+                ):
                     yield f"{process.pid} {process.cmdline()}"
 
     def _runs(self) -> list[str]:
@@ -249,7 +255,7 @@ class Soak:
             raise SoakError(f"`{' '.join(words)}` exited with {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    # -- the material ------------------------------------------------------------------------------------------
+    # -- the material ----------------------------------------------------------------------------------------
 
     def _window(self, commits: Sequence[str]) -> Window:
         trees = [self._git("rev-parse", f"{commit}^{{tree}}") for commit in commits]
@@ -313,7 +319,9 @@ def _with_change(soak: Soak, commits: Sequence[str]) -> list[str]:
 
 def main() -> int:
     """Soak until the time is over; print what was done."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repo", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -332,8 +340,11 @@ def main() -> int:
             if any(not soak._diff(commit) for commit in window[1:]):
                 continue
             soak.land(window)
-            print(f"{soak.tally.windows} windows, {soak.tally.landed} patches landed, "
-                  f"{sum(soak.tally.attacks.values())} attacks", flush=True)
+            print(
+                f"{soak.tally.windows} windows, {soak.tally.landed} patches landed, "
+                f"{sum(soak.tally.attacks.values())} attacks",
+                flush=True,
+            )
     except SoakError as error:
         print(f"BROKEN: {error}\nkept in {folder}")
         return 1
