@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
@@ -66,6 +66,9 @@ LINKS = st.builds(
     st.sampled_from(TARGETS),
 )
 ENTRIES = st.one_of(FILES, ATTRIBUTE_FILES, LINKS)
+ALWAYS = {f"{folder}{name}": ("100644", b"$Id$\na\nb\n") for folder in FOLDERS for name in ("a.py", "x.txt")}
+"""What every tree begins with, so that there is something to read wherever attributes and links lead to."""
+LINK = ("120000", b"../lib")
 
 
 def commit_of(repo: GitRepo, tree: Tree) -> str:
@@ -87,7 +90,7 @@ def as_seen(top: Path, inputs: list[str]) -> dict[str, object]:
     def look(folder: Path, name: str, depth: int) -> None:
         for path in folder.iterdir():
             shown = f"{name}{path.name}"
-            if shown == ".git" or depth == 0:
+            if path.name == ".git" or depth == 0:  # each job has a repository of its own
                 continue
             if path.is_dir() and path.resolve().is_relative_to(top.resolve()):
                 look(path, f"{shown}/", depth - 1)
@@ -116,9 +119,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GitRepo, 
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
-    base=st.lists(ENTRIES, min_size=2, max_size=9).map(dict),
+    base=st.lists(ENTRIES, max_size=5).map(lambda entries: {**ALWAYS, **dict(entries)}),
     change=st.lists(ENTRIES, min_size=1, max_size=2).map(dict),
     inputs=st.sampled_from(INPUTS),
+)
+@example(base={**ALWAYS, "src/on": LINK}, change={"lib/a.py": ("100644", b"x\n")}, inputs=["src/**"])
+@example(
+    base={**ALWAYS, "src/on": ("120000", b"../way"), "way": ("120000", b"lib")},
+    change={"lib/a.py": ("100644", b"x\n")},
+    inputs=["src/**"],
 )
 def test_equal_digests_of_inputs_mean_equal_bytes_in_the_worktree(
     shared: tuple[GitRepo, Repository, list[Worktree]], base: Tree, change: Tree, inputs: list[str]
