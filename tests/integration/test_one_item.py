@@ -21,6 +21,7 @@ from maingate.orchestrator.effects import Effects
 from maingate.orchestrator.health import Health
 from maingate.orchestrator.picture import TaskNode, WorkstreamNode
 from maingate.plan.loader import load_plan
+from maingate.uet import private_git
 from maingate.uet.executor import Executor, Order, Piece
 
 GOOD = ("g0", "g1", "g2", "g3")
@@ -276,6 +277,26 @@ def test_what_is_in_the_way_of_one_keeps_no_other_from_landing(tmp_path: Path) -
     assert world.repo.git("ls-tree", "--name-only", "main").split() == ["f.txt", "good.txt", "notes.txt"]
 
 
+def test_what_comes_in_the_way_of_one_later_can_be_left_by_ending_that(tmp_path: Path) -> None:
+    """A file of the person's keeps one workstream from landing: the run names it, and goes on without it."""
+    world = World.create(tmp_path / "world", {"f.txt": "f\n"})
+    patches = {"bad": adding("notes.txt"), "good": adding("good.txt")}
+    put = f"echo mine > {world.repo.path}/notes.txt"
+    world.write_plan(patches, workstreams=one_each(patches), gates={"unit": {"run": put, "on": ["task"]}})
+    run = world.run()
+    assert run.ended() == 4
+    for _ in range(2):
+        again = world.resume()
+        assert again.ended() == 4
+        assert "notes.txt" in again.said
+    bad = world.report()["workstreams"][0]
+    assert f"maingate cancel {bad['id']}" in again.said
+    assert world.start("cancel", bad["id"]).ended() == 0
+    assert world.resume().ended() == 1
+    assert world.repo.git("ls-tree", "--name-only", "main").split() == ["f.txt", "good.txt"]
+    assert (world.repo.path / "notes.txt").read_text() == "mine\n"
+
+
 @pytest.mark.parametrize("place", ["update-ref.before", "update-ref.after"])
 def test_what_takes_the_process_along_each_time_is_given_up(tmp_path: Path, place: str) -> None:
     """After `lost_attempts` lives; what it had landed it has landed, and the others go on."""
@@ -298,3 +319,39 @@ def test_what_takes_the_process_along_each_time_is_given_up(tmp_path: Path, plac
     else:
         assert bad["state"] == "completed"
     assert not list((world.repo.path / ".git" / "maingate" / "logs").glob("*.in-hand"))
+
+
+def test_evidence_that_cannot_be_written_again_keeps_nobody_from_starting(base: GitRepo) -> None:
+    """A folder lies where the file of a refused patch belongs."""
+    landed = run(base, {"patch": "bad"}, {"bad": b"no patch\n"})
+    patch = landed.task("bad/t")["patch"]["id"]
+    folder = base.path / ".git" / "maingate" / "quarantine"
+    (folder / f"{patch}.json").unlink()
+    (folder / f"{patch}.patch").unlink()
+    (folder / f"{patch}.patch").mkdir()
+    again = run(base, {"patch": "bad"}, {"bad": b"no patch\n"}, target="main")
+    assert again.code("bad/t") == "format_invalid"
+
+
+HANGING = """#!/bin/sh
+case " $* " in
+*" apply "*) cat > {folder}/input.$$; if grep -q EVIL {folder}/input.$$; then exec sleep 600; fi
+  exec {git} "$@" < {folder}/input.$$;;
+esac
+exec {git} "$@"
+"""
+
+
+def test_a_diff_that_makes_git_hang_ends_its_task(
+    base: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not waited for for ever."""
+    monkeypatch.setattr(private_git, "PATIENCE", 5.0)
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(HANGING.format(folder=tmp_path, git=shutil.which("git")))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    landed = run(base, {"patch": "bad"}, {"bad": adding("bad.txt", "EVIL")})
+    check_the_good_have_landed(landed)
+    assert landed.code("bad/t") == "git_failed"

@@ -1,11 +1,13 @@
 """Quarantined patches where people look for them: written when one is refused, and when that was missed."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from maingate.db.dao import artifacts, patches, runs
 from maingate.db.engine import Database
+from maingate.errors import OutsideFaultError
 from maingate.ids import PatchId
 from maingate.reasons import Reason
 from maingate.uet import quarantine
@@ -33,20 +35,20 @@ def keep(
 def keep_missing(database: Database, folder: Path, *, repository_id: str) -> None:
     """Write what is missing: a process was killed between refusing a patch and writing it down for people.
 
-    Raises:
-        OutsideFaultError: The files cannot be written.
+    What cannot be written keeps nobody from starting: the record has it, and the next start tries again.
     """
     with database.read() as conn:
         for patch_id in quarantine.missing(folder, patches.quarantined_in(conn, repository_id)):
             patch = patches.get(conn, patch_id)
             run = runs.get(conn, patch.run_id)
             if patch.quarantine_reason is not None:
-                keep(
-                    conn,
-                    folder,
-                    PatchId(patch.id),
-                    patch.quarantine_reason,
-                    run=run.id,
-                    target=run.target_ref,
-                    base=run.old_head,
-                )
+                with suppress(OutsideFaultError):
+                    keep(
+                        conn,
+                        folder,
+                        PatchId(patch.id),
+                        patch.quarantine_reason,
+                        run=run.id,
+                        target=run.target_ref,
+                        base=run.old_head,
+                    )

@@ -1,5 +1,6 @@
 """Looking at a person's checkout: edits that are not committed, things in progress, files in the way."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -113,3 +114,7 @@ def _mode_of(path: bytes) -> int | None:
         return os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # nothing can be there
+            return None
+        raise

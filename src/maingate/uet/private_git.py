@@ -35,6 +35,9 @@ _NAME: Final = re.compile(r"maingate-(?P<processes>\d+)-(?P<pid>\d+)-(?P<tick>\d
 """Whose a directory is: which processes its maker's number is among (a container has its own), that number,
 and the tick at which it began."""
 
+PATIENCE: Final = 300.0
+"""Seconds that git may take for one patch; it takes milliseconds, and what hangs must not hang the run."""
+
 
 class PrivateGitDir:
     """The private git directory; it vanishes with the value or by ``close``."""
@@ -76,7 +79,9 @@ class PrivateGitDir:
         if index is not None:
             env["GIT_INDEX_FILE"] = str(index)
         with own_directory() as empty:
-            return run_git(*args, git_dir=self.path, cwd=empty, env=env, input=input, check=check)
+            return run_git(
+                *args, git_dir=self.path, cwd=empty, env=env, input=input, check=check, timeout=PATIENCE
+            )
 
     @contextmanager
     def index_file(self) -> Iterator[Path]:

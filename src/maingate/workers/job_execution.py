@@ -47,9 +47,10 @@ def execute(job: GateJob, *, worktree: Worktree, watch: Watch | None = None) -> 
 
 
 def _removed(worktree: Worktree) -> str:
-    """Remove a slot that could not be made ready, which may have filled the disk; return what failed."""
+    """Empty a slot that could not be made ready, which may have filled the disk; return what failed."""
     try:
         worktree.destroy()
+        worktree.slot_dir.mkdir()  # a slot that is gone was removed by somebody else
     except OSError as error:
         return f"{worktree.slot_dir} cannot be removed: {error}"
     return ""
