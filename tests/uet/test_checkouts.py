@@ -44,6 +44,21 @@ def test_a_working_tree_elsewhere_is_found_there(repo: GitRepo, opened: Reposito
     assert checkout.git("diff", "--name-only").stdout == b""
 
 
+def test_a_working_tree_on_another_name_of_a_branch_has_it_checked_out(
+    repo: GitRepo, opened: Repository
+) -> None:
+    """HEAD may name a symbolic ref, such as the old name of a renamed branch: what that leads to counts.
+
+    A ref that is broken, of whichever working tree, stands for itself and is no reason to stop.
+    """
+    repo.git("branch", "-m", "main", "trunk")
+    repo.git("symbolic-ref", MAIN, "refs/heads/trunk")
+    repo.git("symbolic-ref", "HEAD", MAIN)
+    assert tops(opened, "refs/heads/trunk") == [repo.path]
+    (repo.path / ".git" / MAIN).write_text("ref: refs/heads/main\n")
+    assert tops(opened, "refs/heads/trunk") == []
+
+
 def test_linked_working_trees_are_found(repo: GitRepo, opened: Repository, tmp_path: Path) -> None:
     """A branch checked out in a linked working tree is found there, from wherever it is looked for."""
     linked = tmp_path / "linked"

@@ -96,6 +96,21 @@ def test_a_clean_checkout_moves_along(repo: GitRepo, opened: Repository) -> None
     assert not (repo.path / "dir").exists()
 
 
+def test_a_checkout_on_another_name_of_the_branch_moves_along(repo: GitRepo, opened: Repository) -> None:
+    """HEAD names a symbolic ref that leads to the branch: its files would else show the landing undone."""
+    commits = made(repo, {"a.txt": "2\n"})
+    repo.git("symbolic-ref", "refs/heads/alias", MAIN)
+    repo.git("symbolic-ref", "HEAD", "refs/heads/alias")
+    repo.write({"a.txt": "mine\n"})
+    came = landed(opened, commits)
+    assert isinstance(came, Obstruction)
+    assert "a.txt has uncommitted changes" in came.message
+    repo.git("checkout", "-q", "a.txt")
+    assert landed(opened, commits) == ()
+    assert is_clean(repo)
+    assert (repo.path / "a.txt").read_text() == "2\n"
+
+
 def test_modes_and_links_move_along(repo: GitRepo, opened: Repository) -> None:
     """An executable bit, a link in place of a file and a file in place of a link."""
     (repo.path / "link").symlink_to("a.txt")

@@ -86,7 +86,17 @@ class Checkout:
 
 def checkouts_of(repository: Repository, ref: str) -> list[Checkout]:
     """List the working trees that have a branch checked out, or are rebasing or bisecting it."""
-    return [each for each in all_checkouts(repository) if ref in _branches_of(each.git_dir)]
+    return [each for each in all_checkouts(repository) if ref in _branches_of(repository, each.git_dir)]
+
+
+def branch_of(repository: Repository, checkout: Checkout) -> str | None:
+    """Return the branch that moves when a commit is made in a checkout; None when its HEAD is detached.
+
+    HEAD may name a symbolic ref, such as an old name of a branch that was renamed; the branch it leads to is
+    what is checked out.
+    """
+    named = checkout.branch()
+    return None if named is None else _final(repository, named)
 
 
 def all_checkouts(repository: Repository) -> Iterator[Checkout]:
@@ -157,17 +167,26 @@ def _leads_back(top: Path, git_dir: Path) -> bool:
     return Path(os.path.realpath(top / pointed)) == Path(os.path.realpath(git_dir))
 
 
-def _branches_of(git_dir: Path) -> set[str | None]:
+def _final(repository: Repository, ref: str) -> str:
+    """Follow a symbolic ref; one that leads nowhere, such as an unborn branch, stands for itself."""
+    try:
+        return ref if repository.ref_value(ref) is None else repository.final_name(ref)
+    except GitError:  # unreadable: is told where that branch is wanted
+        return ref
+
+
+def _branches_of(repository: Repository, git_dir: Path) -> set[str]:
     """Return the branches that a working tree counts as having checked out, as `git branch` sees it."""
     try:
-        found: set[str | None] = {read_head(git_dir)}
+        head = read_head(git_dir)
     except GitError:
         if not git_dir.exists():  # removed at this very moment
             return set()
         raise
+    found = set() if head is None else {head}
     for name in _BRANCH_FILES:
         path = git_dir / name
         if path.is_file():
             said = os.fsdecode(path.read_bytes()).strip()
             found.add(said if said.startswith("refs/") else BRANCHES + said)
-    return found
+    return {_final(repository, ref) for ref in found}

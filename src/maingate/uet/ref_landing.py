@@ -22,7 +22,7 @@ from maingate.uet.catching_up import (
     new_follower,
     note,
 )
-from maingate.uet.checkouts import Checkout, checkouts_of, why_away
+from maingate.uet.checkouts import Checkout, branch_of, checkouts_of, why_away
 from maingate.uet.following import Follower, in_progress
 from maingate.uet.landing_record import Following, Ledge, Record, holding
 from maingate.uet.ref_locks import foreign_lock, locks_of, remove_own
@@ -115,7 +115,7 @@ def _hold_and_look(
         if (who := follower.hold(ledge, move.what)) is not None:
             return _cannot_follow(move, follower.checkout, (who,))
     for follower in followers:
-        if follower.checkout.branch() == move.ref and (said := follower.blockers()):
+        if branch_of(repository, follower.checkout) == move.ref and (said := follower.blockers()):
             if repository.ref_value(move.ref) != move.old:
                 return _moved(repository, move)
             return _cannot_follow(move, follower.checkout, said)

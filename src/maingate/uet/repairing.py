@@ -6,7 +6,7 @@ from pathlib import Path
 
 from maingate.uet import index_hold
 from maingate.uet.catching_up import FILTER_TIME, Behind, behind, catch_up_held
-from maingate.uet.checkouts import Checkout, all_checkouts, checkouts_of
+from maingate.uet.checkouts import Checkout, all_checkouts, branch_of, checkouts_of
 from maingate.uet.landing_record import holding, owed
 from maingate.uet.ref_locks import foreign_lock, locks_of
 from maingate.uet.repository import Repository
@@ -44,7 +44,9 @@ def repair(repository: Repository, *, timeout: timedelta = FILTER_TIME) -> Repai
         TargetBusyError: A living process is moving one of the branches.
     """
     refs = {record.ref for record, _ in owed(repository)}
-    refs |= {branch for each in all_checkouts(repository) if (branch := each.branch()) is not None}
+    refs |= {
+        branch for each in all_checkouts(repository) if (branch := branch_of(repository, each)) is not None
+    }
     found = [_repair(repository, ref, timeout) for ref in sorted(refs)]
     return Repair(
         brought=tuple(one for each in found for one in each.brought),
