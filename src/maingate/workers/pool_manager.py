@@ -535,6 +535,7 @@ def _doubt(member: Member, waiting: Waiting, outcome: GateOutcome) -> str:
     """Say why what a worker reports is not to be believed; empty when it is."""
     if outcome.cancelled and not waiting.is_cancelled:
         return "somebody else told it to end"
-    return (
-        "" if member.slot.is_whole else f"its worktree {member.slot.path} was removed by somebody meanwhile"
-    )
+    removed = f"its worktree {member.slot.path} was removed by somebody meanwhile"
+    if outcome.fault == "worktree_failed":  # it removes one itself that it cannot make ready, not its locks
+        return "" if member.slot.is_held else removed
+    return "" if member.slot.is_whole else removed
