@@ -53,6 +53,39 @@ def test_a_bare_repository_is_its_own_root(repo: GitRepo, tmp_path: Path) -> Non
     assert bare.resolve_target("main").commit == repo.head()
 
 
+def test_a_git_directory_that_stands_apart_is_of_the_tree_that_points_to_it(tmp_path: Path) -> None:
+    """Its files are where `.git` is a file; where nothing points there, no folder is taken for them."""
+    (tmp_path / "apart").mkdir()
+    here = GitRepo(tmp_path)
+    here.git("init", "-q", f"--separate-git-dir={tmp_path / 'apart' / 'git'}", "tree")
+    (tmp_path / "tree" / "below").mkdir()
+    tops = {Repository.open(tmp_path / name).root for name in ("tree", "tree/below")}
+    assert tops == {tmp_path / "tree"}
+    with pytest.raises(RepositoryError, match=r"says where.*core\.worktree"):
+        Repository.open(tmp_path / "apart" / "git")
+    here.git("--git-dir=apart/git", "config", "core.worktree", str(tmp_path / "tree"))
+    assert Repository.open(tmp_path / "apart" / "git").root == tmp_path / "tree"
+
+
+@pytest.mark.parametrize("way", ["a file", "a link", "configured"])
+def test_a_git_directory_among_the_files_is_refused(tmp_path: Path, way: str) -> None:
+    """No rule for paths would keep a patch from writing git's hooks, or the record, by that name."""
+    here = GitRepo(tmp_path)
+    here.git("init", "-q", "tree")
+    tree = tmp_path / "tree"
+    (tree / "in").mkdir()
+    (tree / ".git").rename(tree / "in" / "git")
+    if way == "a file":
+        (tree / ".git").write_text("gitdir: in/git\n")
+    elif way == "a link":
+        (tree / ".git").symlink_to("in/git")
+    else:
+        here.git("--git-dir=tree/in/git", "config", "core.worktree", str(tree))
+    for path in (tree, tree / "in" / "git") if way != "configured" else (tree / "in" / "git",):
+        with pytest.raises(RepositoryError, match=r"among the files.*move it out"):
+            Repository.open(path)
+
+
 def test_no_repository_is_refused(tmp_path: Path) -> None:
     """Outside a repository the message says what to do."""
     with pytest.raises(RepositoryError, match=r"not in a git repository.*git init"):

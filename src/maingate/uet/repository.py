@@ -64,7 +64,7 @@ class Repository(RefStore):
             handle = pygit2.Repository(str(common))
         except (pygit2.GitError, KeyError, ValueError, OSError) as error:
             raise _cannot_open(common, error) from error
-        root = common if handle.is_bare else Path(handle.workdir)
+        root = common if handle.is_bare else _main_work_tree(path, common, handle)
         return cls(opened_at=opened_at, git_dir=common, root=root, is_bare=handle.is_bare)
 
     def __enter__(self) -> Self:
@@ -156,6 +156,48 @@ def _common_dir(git_dir: Path) -> Path:
     if not pointer.is_file():
         return git_dir.resolve()
     return (git_dir / pointer.read_text().strip()).resolve()
+
+
+def _main_work_tree(path: Path, common: Path, handle: pygit2.Repository) -> Path:
+    """Return the top of the main working tree, whose files no patch may take for git's own.
+
+    Args:
+        path: From where the repository was found.
+        common: The common git directory.
+        handle: Opened there; where nothing is configured, it takes the folder around for the working tree.
+
+    Raises:
+        RepositoryError: Nothing says where it is, as a git directory that stands apart is only pointed to; or
+            the git directory lies in it, where patches reach it.
+    """
+    top = Path(handle.workdir)
+    if (top / ".git").resolve() == common:
+        return top
+    if "core.worktree" not in handle.config:
+        found = [_work_tree_around(each, common) for each in (path.resolve(), top)]
+        top = next(filter(None, found), common)
+    if top == common:
+        raise RepositoryError(
+            f"nothing in {common} says where the files of its main work tree are: run this there, or say it "
+            f"with `git --git-dir={common} config core.worktree PATH`"
+        )
+    if common.is_relative_to(top.resolve()) and ".git" not in common.relative_to(top.resolve()).parts:
+        raise RepositoryError(
+            f"the git directory {common} lies among the files of its work tree {top}, where patches could "
+            "write into it: move it out of there, or call it `.git`"
+        )
+    return top
+
+
+def _work_tree_around(path: Path, common: Path) -> Path | None:
+    """Return the working tree that a path is in, if it points to this very git directory."""
+    if path.is_relative_to(common):
+        return None
+    try:
+        found = pygit2.Repository(str(path))
+    except pygit2.GitError:
+        return None
+    return Path(found.workdir) if found.workdir and Path(found.path).resolve() == common else None
 
 
 def _refuse_sha256(git_dir: Path) -> None:
