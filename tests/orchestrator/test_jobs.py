@@ -218,3 +218,28 @@ def test_no_secret_is_in_what_a_key_is_made_of(keys: Keys, monkeypatch: pytest.M
         said.append(keys.of())
         assert secret not in str(verdict_keys._execution(spec))
     assert said[0] != said[1]
+
+
+@pytest.mark.parametrize(
+    ("environment", "versions"), [({"CC": "clang"}, ("1",)), ({}, ("2",))], ids=["variable", "version"]
+)
+def test_what_was_prepared_elsewhere_is_prepared_anew(
+    repository: Repository, environment: Mapping[str, str], versions: Sequence[str]
+) -> None:
+    """A later run takes over what a slot keeps only from the same environment and the same programs."""
+
+    def digest(environment: Mapping[str, str], versions: Sequence[str]) -> str:
+        made = Plan.model_validate({**PLAN, "gates": {"g": GATE}, "prepare": ["true"], "keep": ["x"]})
+        jobs = JobMaker(
+            made,
+            Settings(),
+            repository,
+            {**ENVIRONMENT, **environment},
+            Path("logs"),
+            environ={},
+            versions={"g": versions},
+        )
+        return jobs.keys.prepare_digest(repository.tree_of(repository.resolve_commit("HEAD")))
+
+    assert digest({}, ("1",)) == digest({"TMPDIR": "/elsewhere"}, ("1",))
+    assert digest(environment, versions) != digest({}, ("1",))

@@ -67,11 +67,17 @@ class VerdictKeys:
     ) -> None:
         self._repository = repository
         self._plan = plan
-        surroundings = {
+        ground = {
             "version": KEY_VERSION,
             "machine": machine(),
             "conversion": checkout_conversion(environment),
             "environment": {name: value for name, value in environment.items() if name not in OF_THE_JOB},
+        }
+        self._prepared_on = digest_of(
+            {**ground, "versions": {name: list(versions[name]) for name in versions}}
+        )
+        surroundings = {
+            **ground,
             "plan": plan.model_dump(mode="json", include={"prepare", "prepare_inputs", "keep"}),
             "confirm": confirm,
         }
@@ -103,10 +109,10 @@ class VerdictKeys:
         return digest_of(seen)
 
     def prepare_digest(self, tree: str) -> str:
-        """Return in which state of its inputs a worktree must have been prepared for this tree."""
+        """Return by what, from what and where a worktree must have been prepared for this tree."""
         if not self._plan.prepare:
             return ""
-        return digest_of([_words(self._plan.prepare), self._prepare_inputs.of(tree)])
+        return digest_of([_words(self._plan.prepare), self._prepare_inputs.of(tree), self._prepared_on])
 
     def _looked_at(self, gate: str, tree: str) -> str:
         inputs = self._inputs.get(gate)
