@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -210,6 +211,17 @@ def test_only_allowed_variables_are_handed_on() -> None:
 
     assert allowed_environment(environ) == {"PATH": "p", "LC_ALL": "C"}
     assert allowed_environment(environ, ["AWS_*"]) == {"AWS_SECRET": "s"}
+
+
+def test_no_gate_is_led_to_the_repository_of_a_hook(tmp_path: Path) -> None:
+    """Whatever is allowed, all that git itself calls local to a repository stays out, but configuration."""
+    said = subprocess.run(
+        ["git", "rev-parse", "--local-env-vars"], check=True, capture_output=True, text=True
+    )
+    local = set(said.stdout.split()) - {"GIT_CONFIG_COUNT", "GIT_NO_REPLACE_OBJECTS"}
+    assert "GIT_DIR" in local
+    environ = dict.fromkeys([*local, "GIT_SSH_COMMAND"], str(tmp_path))
+    assert allowed_environment(environ, ["*", "GIT_DIR"]) == {"GIT_SSH_COMMAND": str(tmp_path)}
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="sizes of pipes differ")

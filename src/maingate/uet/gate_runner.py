@@ -54,6 +54,16 @@ DEFAULT_ALLOWED_ENVIRONMENT: Final[tuple[str, ...]] = (
 )
 """What of the caller's environment a gate sees. A name that ends in ``*`` stands for all that begin so."""
 
+_OF_A_REPOSITORY: Final = frozenset(
+    {
+        *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE"),
+        *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH"),
+        *("GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE"),
+        *("GIT_IMPLICIT_WORK_TREE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_REPLACE_REF_BASE"),
+    }
+)
+"""Variables with which git tells its hooks which repository they are of: a gate would write into that one."""
+
 _BUFFER_BYTES: Final = 256 * 1024
 _PIPE_BYTES: Final = 1024 * 1024
 _NO_PIDFD_POLL: Final = 0.02
@@ -181,7 +191,7 @@ class Watch(Protocol):
 def allowed_environment(
     environ: Mapping[str, str], allowed: Sequence[str] = DEFAULT_ALLOWED_ENVIRONMENT
 ) -> dict[str, str]:
-    """Pick from an environment what gates may see.
+    """Pick from an environment what gates may see; never what leads git to another repository than theirs.
 
     Args:
         environ: The environment to pick from.
@@ -189,7 +199,11 @@ def allowed_environment(
     """
     names = {name for name in allowed if not name.endswith("*")}
     prefixes = tuple(name[:-1] for name in allowed if name.endswith("*"))
-    return {name: value for name, value in environ.items() if name in names or name.startswith(prefixes)}
+    return {
+        name: value
+        for name, value in environ.items()
+        if (name in names or name.startswith(prefixes)) and name not in _OF_A_REPOSITORY
+    }
 
 
 def run_gate(
