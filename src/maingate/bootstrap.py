@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, make_url
 
 from maingate.clock import Clock, SystemClock
 from maingate.db.dao import breakers, events, intents, leases, patches, runs, tasks, workstreams
@@ -47,10 +47,11 @@ from maingate.settings import Settings, SettingsFiles, load_settings, tree_value
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.uet.catching_up import behind, catch_up
+from maingate.uet.checkouts import all_checkouts
 from maingate.uet.git import require_git
 from maingate.uet.identity import Identity, identify
 from maingate.uet.refs import PRIVATE_REFS
-from maingate.uet.repository import Repository, Target
+from maingate.uet.repository import Repository, Target, is_among_files
 
 if TYPE_CHECKING:
     from maingate.db.audit import AuditReport
@@ -155,6 +156,7 @@ class Maingate:
         repository = Repository.open(start or Path.cwd())
         files = settings_files(repository)
         settings = load_settings(None, os.environ, files=files)
+        _require_out_of_reach(repository, settings)
         identity = identify(
             repository.git_dir,
             repository.git_dir / STATE,
@@ -1011,6 +1013,19 @@ def _when_free(take: Callable[[], Taken], wait: Wait | None) -> Taken:
             if wait is None:
                 raise
             wait(error)
+
+
+def _require_out_of_reach(repository: Repository, settings: Settings) -> None:
+    """Refuse a database among the files of a working tree: a commit that has its name would replace it."""
+    url = make_url(settings.database_url) if settings.database_url else None
+    if url is None or url.get_backend_name() != "sqlite" or not url.database:
+        return
+    for checkout in all_checkouts(repository):
+        if is_among_files(Path(url.database), checkout.top):
+            raise UsageError(
+                f"database_url: {url.database} lies in the work tree {checkout.top}, where a patch or a "
+                "checkout could replace the record: name a file elsewhere, or unset it for the one in `.git`"
+            )
 
 
 def settings_files(repository: Repository) -> SettingsFiles:

@@ -10,6 +10,8 @@ import pytest
 
 from crashing import World, check_the_record, end_of, landings, wait_until
 from factories import GitRepo
+from maingate.bootstrap import Maingate
+from maingate.errors import UsageError
 from stories import Telling
 
 OUTSIDE_FAULT = 4
@@ -140,3 +142,19 @@ def test_a_link_to_the_folder_where_it_was_moved_is_the_same_record(held: World)
     (held.folder / "go").touch()
     assert run.ended() == 0, run.said
     check_the_record(held)
+
+
+@pytest.mark.parametrize("name", ["x.db", "below/x.db", "../linked/x.db", "../link/x.db"])
+def test_a_database_among_the_files_of_a_work_tree_is_refused(
+    repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Where it is ignored, git puts a commit's file of that name in its place without a word."""
+    repo.commit({"a": "a\n"})
+    repo.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "linked"))
+    (tmp_path / "link").symlink_to(repo.path)
+    monkeypatch.setenv("MAINGATE_DATABASE_URL", f"sqlite:///{repo.path}/{name}")
+    with pytest.raises(UsageError, match=r"lies in the work tree.*name a file elsewhere"):
+        Maingate.open(repo.path)
+    assert not (repo.path / name).exists()
+    monkeypatch.setenv("MAINGATE_DATABASE_URL", f"sqlite:///{repo.path}/.git/x.db")
+    Maingate.open(repo.path).close()

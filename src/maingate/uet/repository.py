@@ -181,12 +181,18 @@ def _main_work_tree(path: Path, common: Path, handle: pygit2.Repository) -> Path
             f"nothing in {common} says where the files of its main work tree are: run this there, or say it "
             f"with `git --git-dir={common} config core.worktree PATH`"
         )
-    if common.is_relative_to(top.resolve()) and ".git" not in common.relative_to(top.resolve()).parts:
+    if is_among_files(common, top):
         raise RepositoryError(
             f"the git directory {common} lies among the files of its work tree {top}, where patches could "
             "write into it: move it out of there, or call it `.git`"
         )
     return top
+
+
+def is_among_files(path: Path, top: Path) -> bool:
+    """Tell whether a path lies in a working tree where a patch can name it, which it cannot in `.git`."""
+    path, top = path.resolve(), top.resolve()
+    return path.is_relative_to(top) and ".git" not in path.relative_to(top).parts
 
 
 def _work_tree_around(path: Path, common: Path) -> Path | None:
