@@ -45,6 +45,8 @@ _FORKING: Final = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(["maingate.bootstrap", "maingate.cli.commands", "maingate.cli.run"])
 
 _ID: Final = re.compile(r"\b(run|ws|task|patch|gate|intent|uet|worker)_[0-9A-Z]{26}\b")
+_ANCHOR: Final = re.compile(r"^Maingate-(Record|Ledger): .*\n?", re.MULTILINE)
+"""Where a landing stands in its own record: how often a run was killed shows there, and only there."""
 _COMMIT: Final = re.compile(r"\b[0-9a-f]{40}\b")
 _TIMING: Final = ("seconds", "created_at", "started_at", "completed_at", "repository", "gates")
 """What of a report may differ: times, the place, and how often gates ran, which a crash may repeat."""
@@ -350,7 +352,8 @@ def history(repo: GitRepo, ref: str = "main") -> tuple[str, ...]:
         if entry.strip():
             commit, parents, tree, author, message = entry.strip("\n").split("\0")
             above = " ".join(digests[parent] for parent in parents.split())
-            lines.append(f"{tree} {author} [{above}] {_ID.sub('<id>', message.strip())}")
+            told = _ID.sub("<id>", _ANCHOR.sub("", message).strip())
+            lines.append(f"{tree} {author} [{above}] {told}")
             digests[commit] = sha256(lines[-1].encode()).hexdigest()[:8]
     return tuple(sorted(lines))
 
