@@ -533,6 +533,18 @@ def test_what_was_left_behind_is_listed_and_brought_along(repo: GitRepo, opened:
     assert leftovers(repo) == []
 
 
+def test_what_a_filter_makes_differently_each_time_is_no_edit(repo: GitRepo, opened: Repository) -> None:
+    """A smudge filter that writes the time, killed when a file was in place: it is new, nobody's edit."""
+    repo.commit({".gitattributes": "*.f filter=x\n", "y.f": "old\n"})
+    set_filter(repo, 'sed "s/$/ $(date +%N)/"', 'sed "s/ .*//"')
+    commits = made(repo, {"y.f": "new\n"})
+    killed(opened, commits)
+    repo.write({"y.f": "new 1\n"})
+    assert catch_up(opened, MAIN) == ()
+    assert (repo.path / "y.f").read_text() == "new 1\n"
+    assert is_clean(repo)
+
+
 def test_an_edit_on_what_a_file_was_before_is_kept_and_named(repo: GitRepo, opened: Repository) -> None:
     """The others follow; the edit is not staged away, and the commands that are named bring it over."""
     repo.commit({"a.txt": "".join(f"{n}\n" for n in range(20))})

@@ -60,6 +60,7 @@ class Follower:
         self._changed = repository.changed_paths(old, new)
         self._seen: dict[bytes, Signature | None] = {}
         self._digests: dict[bytes, str] = {}
+        self._alike: dict[bytes, Entry] = {}
         self._hold: index_hold.IndexHold | None = None
         self.states: dict[bytes, State] = {}
 
@@ -105,13 +106,22 @@ class Follower:
         were = {path: was for path, (was, _) in self._changed.items() if was is not None}
         differing = self.stage.differing(were)
         differing |= {path for path in self._changed.keys() - were.keys() if self._is_in_the_way(path)}
-        unclear = [path for path in differing if not self._is_new(path)]
+        unclear = {path for path in differing if not self._is_new(path)}
+        unclear -= self._stored_as_new(unclear)
         untouched = self.stage.same_as_checked_out({path: were[path] for path in unclear if path in were})
         for path in self._changed:
             if path not in differing or path in untouched:
                 yield path, State.OLD
             else:
                 yield path, State.OTHER if path in unclear else State.NEW
+
+    def _stored_as_new(self, paths: Iterable[bytes]) -> set[bytes]:
+        """Return which files git would store as what they will be: a filter need not make the same twice."""
+        new = {path: now for path in paths if (now := self._changed[path][1]) is not None}
+        plain = {path: now for path, now in new.items() if now.mode != _SUBMODULE}
+        same = plain.keys() - self.stage.differing(plain)
+        self._alike = {path: plain[path] for path in same}
+        return same
 
     def _is_new(self, path: bytes) -> bool:
         now, seen = self._changed[path][1], self._seen[path]
@@ -153,6 +163,8 @@ class Follower:
         kept = {path: self._digest(path) for path, state in self.states.items() if state is State.OTHER}
         reach("checkout.files")
         with contextlib.suppress(GitError):  # only for speed: whoever asks for a status compares what differs
+            if self._alike:  # with the sizes of these files, not of those that were made
+                self.stage.set_entries(self._alike)
             self.stage.refresh()
         reach("checkout.index")
         if (

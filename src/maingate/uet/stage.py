@@ -75,11 +75,12 @@ class Stage:
         except OSError as error:
             raise GitError(f"{self.folder} cannot be made: {error}; nothing was changed") from error
         if back:
-            self._set_entries(back)
+            self.set_entries(back)
         words = ("read-tree", "-m", "-u", "--no-recurse-submodules", old, new)
         return _complaints(self._asked(*words, index=self.index, tree=self.tree))
 
-    def _set_entries(self, entries: Mapping[bytes, Entry | None]) -> None:
+    def set_entries(self, entries: Back) -> None:
+        """Set what the index holds at some paths, as if nobody had looked at their files yet."""
         gone = b"".join(b"0 %s\t%s\0" % (b"0" * 40, path) for path, entry in entries.items() if entry is None)
         there = b"".join(
             b"%o %s 0\t%s\0" % (entry.mode, entry.id.encode(), path)
