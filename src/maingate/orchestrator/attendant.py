@@ -109,10 +109,11 @@ class Attendant:
                 fault = error
                 await self.blame(error)
                 continue
-            await self._doubt(event)
+            await self._doubt(effect, event)
             return event
         if fault is None:
             raise RuntimeError(f"{effect} was never begun")
+        self._require_kept(effect)
         return await self._give_up(effect, fault)
 
     async def take_patches(self, effects: Sequence[msg.TakePatch]) -> Sequence[msg.Event]:
@@ -140,10 +141,24 @@ class Attendant:
             said = str(error) if str(around) in str(error) else f"{error}; {around}"
             raise OutsideFaultError(said) from error
 
-    async def _doubt(self, event: msg.Event | None) -> None:
+    def _require_kept(self, effect: msg.Effect) -> None:
+        """Make sure that git still has what this run has made and an effect stands on.
+
+        Raises:
+            OutsideFaultError: It was collected meanwhile; the process that resumes the run makes it again.
+        """
+        if gone := self._effects.collected(effect):
+            raise OutsideFaultError(
+                f"git has removed commits that this run had made ({', '.join(gone)}), as `git gc "
+                "--prune=now` does while a run is at work; nothing is lost: `maingate resume` makes them "
+                "again"
+            )
+
+    async def _doubt(self, effect: msg.Effect, event: msg.Event | None) -> None:
         """Stop the run where a worker's trouble with an item is everybody's."""
         reason = _reason_in(event)
         if reason is not None and reason.code in _SUSPECT:
+            self._require_kept(effect)
             await self.blame(OutsideFaultError(reason.message))
 
     async def _give_up(self, effect: msg.Effect, fault: Exception) -> msg.Event | None:

@@ -105,6 +105,15 @@ class Effects:
         """Take several patches in one go."""
         return await self._in_thread(lambda: [self._take(self._core.task(effect.task)) for effect in effects])
 
+    def collected(self, effect: msg.Effect) -> list[str]:
+        """List the commits of the run's own that an effect stands on and that git has not any more."""
+        candidate = getattr(effect, "candidate", None)
+        tips = [getattr(effect, "onto", None), getattr(effect, "tip", None)]
+        tips += [] if candidate is None else [candidate.onto, candidate.tip]
+        commits = [tip.commit for tip in tips if tip is not None]
+        commits += [effect.commit] if isinstance(effect, msg.MoveWorkstreamRef) else []
+        return [commit for commit in dict.fromkeys(commits) if not self._has(commit)]
+
     def heal(self) -> Mapping[WorkstreamId, Exception]:
         """Make commits again that are on record and that git has collected meanwhile; blocks.
 
