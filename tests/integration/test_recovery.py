@@ -611,6 +611,20 @@ def test_a_name_means_what_is_on_the_target_whatever_came_later(world: World) ->
     assert f"workstream ws of {first} is rolled back already" in roll_back(world, "ws", code=2)["said"]
 
 
+def test_a_rollback_of_what_was_rolled_back_names_the_command_that_lands_it_again(world: World) -> None:
+    """By what it took back, by the commit that it made, and by its own id."""
+    land(world, ONE)
+    roll_back(world, "ws")
+    patch = world.rows("SELECT id FROM patches ORDER BY created_at, id")[0][0]
+    ((rollback,),) = world.rows("SELECT id FROM intents WHERE kind = 'rollback'")
+    assert f"`maingate patch recover {patch}` lands it again" in roll_back(world, patch, code=2)["said"]
+    for what in ("ws", world.repo.head("main")[:10], rollback):
+        assert "`maingate patch recover patch_" in roll_back(world, what, code=2)["said"]
+    before = world.repo.head("main")
+    assert world.start("patch", "recover", patch).ended() == 0
+    assert world.repo.head("main") != before
+
+
 def test_what_made_a_gate_green_can_be_taken_back_while_nobody_else_needs_it(world: World) -> None:
     """The gate is red again then, as it was before; while something that landed under it stays, it counts."""
     mending = {"ws": {"x": {"d.txt": "d\n"}, "y": {"b.txt": "B\n"}}}

@@ -90,7 +90,7 @@ def _chosen(conn: "Connection", what: str, run: str | None) -> "tuple[Found, lis
             return found, gone, _label(conn, found, rows)
     for found, rows, gone in meant:
         if gone:
-            said = f"{_label(conn, found, rows)} is rolled back already; there is nothing to do"
+            said = f"{_label(conn, found, rows)} is rolled back already; {_again([row.id for row in gone])}"
             if number := failed(conn, {row.workstream_id for row in gone}):
                 commands = count(number, "on_rollback command")
                 said += f"; {commands} failed then: `maingate events --type on_rollback_failed`"
@@ -99,6 +99,13 @@ def _chosen(conn: "Connection", what: str, run: str | None) -> "tuple[Found, lis
     states = ", ".join(sorted({str(row.state) for row in rows})) or "it has no patches"
     what_it_is = _label(conn, found, rows)
     raise UsageError(f"nothing of {what_it_is} is on the target, so nothing can be rolled back ({states})")
+
+
+def _again(patch_ids: "Sequence[str]") -> str:
+    """Say how what was rolled back lands again: it is no rollback of the rollback, its gates have a say."""
+    if len(patch_ids) == 1:
+        return f"`maingate patch recover {patch_ids[0]}` lands it again"
+    return f"to land its {len(patch_ids)} patches again: `maingate patch recover {patch_ids[0]}`, and so on"
 
 
 def _candidates(conn: "Connection", what: str, run: str | None) -> "Iterator[Found]":
@@ -110,7 +117,7 @@ def _candidates(conn: "Connection", what: str, run: str | None) -> "Iterator[Fou
     """
     from maingate.cli.patch import find_in_each
     from maingate.cli.status import run_named
-    from maingate.db.dao import lookup
+    from maingate.db.dao import intents, lookup
 
     kinds = ["patch_ledger", "task", "workstream", "run"]
     if run is not None:
@@ -119,6 +126,8 @@ def _candidates(conn: "Connection", what: str, run: str | None) -> "Iterator[Fou
     if (landed := lookup.of_commit(conn, what)) is not None:
         yield landed
         return
+    if (undone := intents.rollback_named(conn, what)) is not None:
+        raise UsageError(f"{safe(what)} is a rollback itself; {_again(sorted(undone.commits))}")
     yield from find_in_each(conn, what, kinds)
 
 

@@ -51,6 +51,9 @@ class Intent:
     completed_at: datetime | None = None
 
 
+_SHORTEST_COMMIT: Final = 7
+"""Digits of a commit's id that name it."""
+
 _ROWS: Final = Evidence(tables.intents, Intent)
 
 
@@ -121,6 +124,18 @@ def rollbacks(connection: Connection, run_id: str) -> list[Intent]:
     return _ROWS.select(
         connection, "WHERE run_id = ? AND kind = 'rollback' ORDER BY created_at, id", (run_id,)
     )
+
+
+def rollback_named(connection: Connection, text: str) -> Intent | None:
+    """Read the rollback that an id, or the beginning of a commit that it made, names; None when none does."""
+    for each in _ROWS.select(
+        connection, "WHERE kind = 'rollback' AND state = 'landed' ORDER BY created_at, id"
+    ):
+        made = (each.new, *each.commits.values())
+        is_commit = len(text) >= _SHORTEST_COMMIT and any(it.startswith(text.lower()) for it in made)
+        if each.id.casefold() == text.casefold() or is_commit:
+            return each
+    return None
 
 
 def _settle(connection: Connection, intent_id: str, state: str, at: datetime) -> None:
