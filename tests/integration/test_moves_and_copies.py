@@ -249,3 +249,39 @@ def test_what_does_not_say_who_one_is_is_an_error(tmp_path: Path, damage: str) -
     path.write_text(damage)
     with pytest.raises(Exception, match=r"repository\.json does not say which repository this is"):
         again(tmp_path / "a")
+
+
+# -- what a checkout is owed ---------------------------------------------------------------------------------
+
+
+def killed_before_the_checkout_followed(world: World) -> Path:
+    """Kill the run when the branch has moved and its checkout has not; return the repository."""
+    (world.folder / "go").touch()
+    assert world.run(fault="update-ref.after").ended() < 0
+    wait_until(lambda: not world.processes(), "the end of its processes")
+    return world.repo.path
+
+
+def test_a_checkout_that_had_not_followed_is_brought_along_after_a_move(world: World) -> None:
+    """What is owed to it is found at the new place."""
+    new = killed_before_the_checkout_followed(world).rename(world.folder / "moved")
+    world.repo = GitRepo(new)
+    assert world.start("checkout", "repair").ended() == 0
+    assert world.repo.git("status", "--porcelain") == ""
+    assert (new / "b.txt").exists()
+
+
+def test_a_copy_brings_its_own_checkout_along_and_no_other(world: World) -> None:
+    """Neither a file nor a lock of the original is touched from the copy."""
+    old = killed_before_the_checkout_followed(world)
+    copy = Path(shutil.copytree(old, world.folder / "copy", symlinks=True))
+    lock = old / ".git" / "refs" / "heads" / "main.lock"
+    lock.touch()
+    before = GitRepo(old).git("status", "--porcelain")
+    other = World(folder=world.folder / "elsewhere")
+    other.folder.mkdir()
+    other.repo = GitRepo(copy)
+    assert other.start("checkout", "repair").ended() == 0
+    assert other.repo.git("status", "--porcelain") == ""
+    assert GitRepo(old).git("status", "--porcelain") == before != ""
+    assert lock.exists()

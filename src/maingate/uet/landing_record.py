@@ -108,7 +108,7 @@ class Ledge:
         fresh = self.path.with_suffix(".new")
         try:
             with fresh.open("w", encoding="utf-8") as file:
-                json.dump(asdict(record), file)
+                json.dump({**asdict(record), "at": str(_git_dir_of(self.path))}, file)
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(self.path)
@@ -183,7 +183,8 @@ def owed(repository: Repository) -> list[tuple[Record, bool]]:
 
 def _read(path: Path) -> Record | None:
     try:
-        return Record.from_json(json.loads(path.read_text(encoding="utf-8")))
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return Record.from_json(_brought(said, said["at"], str(_git_dir_of(path))))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -191,6 +192,28 @@ def _read(path: Path) -> Record | None:
             f"{path} cannot be read ({error}); `git status` in the checkouts of the branch says where they "
             "stand; remove the file when they are in order"
         ) from error
+
+
+def _brought(said: Any, old: str, new: str) -> Any:
+    """Return what was said with the paths in it as they are here: the repository was moved, or is a copy.
+
+    So a copy never touches a checkout, or a lock, of the repository that it was copied from.
+    """
+    if old == new:
+        return said
+    if isinstance(said, Mapping):
+        return {name: _brought(value, old, new) for name, value in said.items()}
+    if isinstance(said, list):
+        return [_brought(value, old, new) for value in said]
+    if isinstance(said, str) and (said == old or said.startswith(f"{old}/")):
+        return new + said[len(old) :]
+    root = old.removesuffix("/.git")
+    return new.removesuffix("/.git") if said == root else said
+
+
+def _git_dir_of(path: Path) -> Path:
+    """Return the git directory in whose state folder a record is."""
+    return path.parents[2]
 
 
 def _folder(repository: Repository) -> Path:
