@@ -16,6 +16,7 @@ from maingate.ids import RunId, TaskId, WorkstreamId, new_id, new_ids
 from maingate.plan.loader import LoadedPlan
 from maingate.uet.catching_up import behind, catch_up, uncommitted
 from maingate.uet.checkouts import checkouts_of, why_away
+from maingate.uet.obstacles import require_usable
 from maingate.uet.repository import Repository, Target
 
 
@@ -49,6 +50,7 @@ def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = Fals
         TargetBusyError: A living process is moving the target.
     """
     target = repository.resolve_target(loaded.plan.target)
+    require_usable(repository, target)
     see_to_checkouts(repository, target, is_trial=is_trial)
     return Admission(loaded=loaded, target=target)
 
