@@ -113,6 +113,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GitRepo, 
         yield repo, repository, [Worktree(folder / name, repo.path / ".git") for name in ("one", "two")]
 
 
+@example(
+    base={
+        ".gitattributes": ("100644", b"* text eol=crlf\n"),
+        "a.py": ("100644", b"a\nb\n"),
+        "src/on": ("120000", b".."),
+    },
+    change={".gitattributes": ("100644", b"* text eol=crlf\n")},
+    inputs=["src/**"],
+)
 @settings(
     max_examples=examples(60),
     deadline=None,
