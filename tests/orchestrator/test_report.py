@@ -34,6 +34,11 @@ OLD, NEW = "1" * 40, "2" * 40
 RUN, STREAM, TASK = RunId("run_1"), WorkstreamId("ws_1"), TaskId("task_1")
 
 
+def plan_of_the_run(conn: Connection, plan: dict[str, Any]) -> None:
+    """Put another plan on record, past the writer, for which a run's plan never changes."""
+    conn.exec_driver_sql("UPDATE runs SET plan = ? WHERE id = ?", (json.dumps(plan), RUN))
+
+
 @pytest.fixture
 def conn(tmp_path: Path) -> Iterator[Connection]:
     """Give a writing connection with a run of one workstream and one task."""
@@ -245,7 +250,7 @@ def test_what_the_tools_have_cost_is_told_where_they_say_so(conn: Connection) ->
 
 def test_a_run_whose_budget_is_used_up_waits_for_a_larger_one(conn: Connection) -> None:
     """To resume it with the budget of its plan would stop it at once."""
-    runs.ROWS.set_column(conn, RUN, "plan", json.dumps({"budget_usd": 0.3}))
+    plan_of_the_run(conn, {"budget_usd": 0.3})
     spend(conn, 1, 0.2)
     report = run_report(conn, RUN, is_alive=False)
     assert report["cost"] == {"spent_usd": 0.2, "budget_usd": 0.3, "used_up": False}
@@ -274,7 +279,7 @@ def test_the_people_who_have_still_to_approve_a_patch_are_counted(
             "workstreams": {"ws": {"tasks": tasks_}},
         }
     )
-    runs.ROWS.set_column(conn, RUN, "plan", json.dumps(plan.as_json()))
+    plan_of_the_run(conn, plan.as_json())
     patch = a_patch(conn, "patch_1")
     take(conn, patches.validate(patch))
     take(conn, tasks.queue(tasks.get(conn, TASK)))
