@@ -84,6 +84,7 @@ class Soak:
     def __init__(self, folder: Path, source: Path, chance: random.Random) -> None:
         self.folder, self.source, self.chance = folder, source, chance
         self.repo, self.plans, self.tally = folder / "repo", folder / "plans", Tally()
+        self.target = "main"
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {
             "XDG_CACHE_HOME": str(folder / "cache"),
             "MAINGATE_KILL_GRACE": "1s",
@@ -103,7 +104,9 @@ class Soak:
     def land(self, commits: Sequence[str]) -> None:
         """Land one window under attack, and check all that is left."""
         window = self._window(commits)
-        self._git("checkout", "-q", "-f", "-B", "main", commits[0])
+        # Each window has a branch of its own: the audit rightly calls one that is set back rewritten.
+        self.target = f"window-{self.tally.windows}"
+        self._git("checkout", "-q", "-b", self.target, commits[0])
         plan = self._plan(window)
         words: tuple[str, ...] = ("run", str(plan), "--workers", "2", "--json")
         before = len(self._runs())
@@ -199,22 +202,24 @@ class Soak:
 
     def _check_branch(self, window: Window) -> None:
         """The branch is at a tree of upstream's, at the end of a workstream, and never goes back."""
-        tree = self._git("rev-parse", "main^{tree}")
+        tree = self._git("rev-parse", f"{self.target}^{{tree}}")
         places = [at for at, known in enumerate(window.trees) if known == tree and at >= window.reached]
         if not places:
-            raise SoakError(f"main has the tree {tree}, which is none of those that may follow")
+            raise SoakError(f"{self.target} has the tree {tree}, which is none of those that may follow")
         if not any(at % IN_WORKSTREAM == 0 or at == len(window.commits) for at in places):
-            raise SoakError(f"main is amid a workstream: after {places} of {len(window.commits)} commits")
+            raise SoakError(
+                f"{self.target} is amid a workstream: after {places} of {len(window.commits)} commits"
+            )
         window.reached = places[0]
 
     def _check_end(self, window: Window) -> None:
-        if self._git("rev-parse", "main^{tree}") != window.trees[-1]:
+        if self._git("rev-parse", f"{self.target}^{{tree}}") != window.trees[-1]:
             raise SoakError("the run is over and something is lost: the final tree is not upstream's")
         landed = self._git(
             "log",
             "--first-parent",
             "--format=%(trailers:key=Maingate-Workstream,valueonly)",
-            f"{window.commits[0]}~1..main",
+            f"{window.commits[0]}~1..{self.target}",
         ).split()
         expected = -(-len(window.commits) // IN_WORKSTREAM)
         if len(landed) != expected or len(set(landed)) != expected:
@@ -224,7 +229,7 @@ class Soak:
         git_dir = self.repo / ".git"
         if locks := [str(path) for path in git_dir.rglob("*.lock") if "maingate" not in path.parts]:
             raise SoakError(f"locks are left: {locks}")
-        for words in (("audit", "verify"), ("audit", "verify", "--against", "main")):
+        for words in (("audit", "verify"), ("audit", "verify", "--against", self.target)):
             self._ask(*words)
         self._git("fsck", "--no-dangling", "--connectivity-only")
         deadline = time.monotonic() + 30
@@ -276,7 +281,7 @@ class Soak:
             "maingate": 1,
             "name": folder.name,
             "repo": str(self.repo),
-            "target": "main",
+            "target": self.target,
             "landing": self.chance.choice(("merge", "merge", "squash")),
             "policy": {"binary": True, "submodules": True},
             "gates": {
