@@ -60,6 +60,11 @@ class SimulatedRepository(Repository):
     def close(self) -> None:
         """Nothing is open."""
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether objects may be missing: none is."""
+        return False
+
     def _read(self, object_id: str, kind: ObjectType) -> bytes:
         if object_id not in self._objects:
             raise GitError(f"there is no {kind.name} {object_id}")
