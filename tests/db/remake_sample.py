@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from maingate.db import ledger
-from maingate.db.binding import CHANGING, FACTS, fixed_columns, is_empty, told, told_of_creation
+from maingate.db.binding import CHANGING, FACTS, empty_of, fixed_columns, told, told_of_creation
 from maingate.db.chain import (
     COLUMNS,
     EVENT_COLUMNS,
@@ -91,8 +91,8 @@ def _transitions(sample: Sample) -> dict[str, str]:
         mine = changing if transition is last[entity] else []
         is_first = transition["version"] == 1
         fixed = [row.get(name) for name in fixed_columns(table)]
-        said = {column.name: value for column, value in mine if not is_empty(column, value)}
-        transition["sets"] = told_of_creation(fixed, mine) if is_first else told(said)
+        said = {column.name: value for column, value in mine if value != empty_of(column)}
+        transition["sets"] = told_of_creation(fixed, said) if is_first else told(said)
         transition["prev_hash"] = hashes.get(entity)
         stored = [transition[name] for name in COLUMNS[:-2]]
         hashes[entity] = transition["hash"] = hash_of(stored, transition["prev_hash"])

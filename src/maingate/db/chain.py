@@ -8,11 +8,12 @@ has the table can check it without this program.
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Table
 
-from maingate.db.columns import canonical, text_of
+from maingate.db.columns import canonical, quote, text_of
 from maingate.db.tables import events, facts, state_transitions
 
 HashOf = Callable[[Sequence[Any], str | None], str]
@@ -32,11 +33,13 @@ EMPTY_METADATA: Final = canonical({})
 
 def _hasher(table: Table) -> HashOf:
     names = [column.name for column in table.columns if column.name not in {"prev_hash", "hash"}]
-    places = tuple((f'"{name}":', names.index(name)) for name in sorted(names))
+    named = sorted(names)
+    in_order = itemgetter(*(names.index(name) for name in named))
+    form = "{" + ",".join(f'"{name}":%s' for name in named) + "}"
 
     def hash_row(stored: Sequence[Any], before: str | None = None) -> str:
-        pairs = [key + text_of(stored[place]) for key, place in places]
-        return sha256(f"{before or ''}\n{{{','.join(pairs)}}}".encode("ascii")).hexdigest()
+        texts = [quote(value) if type(value) is str else text_of(value) for value in in_order(stored)]
+        return sha256(f"{before or ''}\n{form % tuple(texts)}".encode()).hexdigest()
 
     return hash_row
 

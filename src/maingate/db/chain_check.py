@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
-from maingate.db.binding import CHANGING, LOOSE, WHOLE, digest_of, fixed_columns, form_of, is_empty
+from maingate.db.binding import CHANGING, LOOSE, WHOLE, digest_of, empty_of, fixed_columns, form_of
 from maingate.db.chain import COLUMNS, HASHED, hash_of
 from maingate.db.findings import Finding
 from maingate.db.statements import quoted, rows_of
@@ -170,7 +170,7 @@ def _problems(table: Table, row: Mapping[str, Any], chain: Chain | None) -> Iter
         yield f"the entity was changed in what never changes ({_some(fixed)})"
     for column in sorted(CHANGING[table.name] - LOOSE.get(table.name, {}).keys()):
         said = chain.bound.get(column)
-        is_unsaid = said is None and is_empty(table.c[column], row[column])
+        is_unsaid = said is None and row[column] == empty_of(table.c[column])
         if not is_unsaid and (said is None or form_of(row[column]) != said[1]):
             yield f"{column} of the entity was changed: {_whose(said)}"
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from json.encoder import encode_basestring_ascii as _quoted
+from json.encoder import encode_basestring_ascii
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Dialect, Text
@@ -29,6 +29,9 @@ canonical: Final = json.JSONEncoder(
 ).encode
 """Write a value as the one JSON text that it has here: keys sorted, compact, ASCII."""
 
+quote: Final = encode_basestring_ascii
+"""Write a text as JSON has it, in quotes and ASCII."""
+
 _in_order: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
@@ -36,7 +39,7 @@ def text_of(value: str | int | None) -> str:
     """Write one stored value as `canonical` does, but without its cost."""
     if value is None:
         return "null"
-    return _quoted(value) if isinstance(value, str) else str(value)
+    return quote(value) if isinstance(value, str) else str(value)
 
 
 def to_micros(at: datetime) -> int:

@@ -75,5 +75,5 @@ def _head(connection: Connection, found: Sequence[Any] | None) -> str:
 def onward(head: str, hashes: Iterable[str]) -> str:
     """Return the head of a ledger after more rows."""
     for each in hashes:
-        head = sha256(f"{head}\n{each}".encode("ascii")).hexdigest()
+        head = sha256(f"{head}\n{each}".encode()).hexdigest()
     return head

@@ -272,7 +272,7 @@ def _follow(moves: dict[str, _Move], heads: Mapping[str, Head], step: Step, at: 
         stored = _stored(step, at)
         move.sets.update(stored)
         loose = _LOOSE[step.machine]
-        bound = told({column: value for column, value in stored.items() if column not in loose})
+        bound = told({name: stored[name] for name in stored if name not in loose} if loose else stored)
     if step.machine == "task" and move.state == "running":
         move.sets["worker_id"] = None
     move.state = state
@@ -287,8 +287,8 @@ def _check(move: _Move, step: Step) -> None:
         raise InvariantError(f"{step.head_id} is a {machine}, not a {step.machine}; nothing was written")
     if (move.state, step.to, step.trigger) not in _ALLOWED[machine]:
         MACHINES[machine].check(entity_id=step.head_id, state=move.state, to=step.to, trigger=step.trigger)
-    if step.sets and (refused := step.sets.keys() - _ENCODERS[machine].keys()):
-        columns = ", ".join(sorted(refused))
+    if step.sets and not step.sets.keys() <= _ENCODERS[machine].keys():
+        columns = ", ".join(sorted(step.sets.keys() - _ENCODERS[machine].keys()))
         raise InvariantError(f"{step.head_id}: a transition cannot set {columns}; nothing was written")
 
 

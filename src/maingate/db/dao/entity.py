@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
 from sqlalchemy import Connection, Table
 
 from maingate.db import facts
-from maingate.db.binding import CHANGING, LOOSE, fixed_columns, told_of_creation
+from maingate.db.binding import CHANGING, LOOSE, empty_of, fixed_columns, told_of_creation
 from maingate.db.columns import EPOCH, to_micros
 from maingate.db.records import Records
 from maingate.db.statements import change, change_many
@@ -105,7 +105,9 @@ class Entities(Records[E_]):
         places = {name: place for place, name in enumerate(self.names)}
         self._fixed = [places[name] for name in fixed_columns(table.name)]
         self._changing = [
-            (column, places[column.name]) for column in table.columns if column.name in CHANGING[table.name]
+            (column.name, places[column.name], empty_of(column))
+            for column in table.columns
+            if column.name in CHANGING[table.name]
         ]
         self._begun = [places[name] for name in ("version", "chain_hash", "created_at", "changed_at")]
 
@@ -161,8 +163,8 @@ class Entities(Records[E_]):
 
     def _bound(self, stored: Sequence[Any]) -> str:
         """Return what an entity's first audit row binds of its columns."""
-        changing = ((column, stored[place]) for column, place in self._changing)
-        return told_of_creation([stored[place] for place in self._fixed], changing)
+        begun = {name: stored[place] for name, place, empty in self._changing if stored[place] != empty}
+        return told_of_creation([stored[place] for place in self._fixed], begun)
 
     def set_column(self, connection: Connection, entity_id: str, column: str, value: Any) -> None:
         """Change a column that is no part of the state; the version stays. A fact binds what is evidence.
