@@ -158,6 +158,7 @@ def test_an_answer_that_comes_twice_is_ignored(
 
     async def scenario() -> None:
         async with pool_for(repo, tmp_path, observer=recorder) as pool:
+            (tmp_path / "slots" / "0").mkdir(parents=True, exist_ok=True)  # as a worker that works would have
             assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
             assert (pool.ignored_answers, pool.workers) == (2, 1)
 
