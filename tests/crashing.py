@@ -206,6 +206,10 @@ class World:
         """Let the run come to its end without any more faults; return the last exit code."""
         return self.go_on().ended()
 
+    def unlock_by_hand(self) -> None:
+        """Remove the lock on the checkout's index that a killed landing has left, as git tells a person to."""
+        (self.repo.path / ".git" / "index.lock").unlink()
+
     # -- what is there ---------------------------------------------------------------------------------------
 
     def open(self) -> Maingate:

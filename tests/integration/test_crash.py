@@ -219,6 +219,7 @@ def test_a_push_on_top_before_it_is_resumed_is_kept(tell: Telling, place: str) -
     world = tell.world()
     assert world.run(fault=place).ended() == KILLED
     if place == "update-ref.before":
+        world.unlock_by_hand()
         pushed = world.repo.commit({"pushed.txt": "p\n"}, "pushed")
     else:
         pushed = push(world, {"pushed.txt": "p\n"})
@@ -234,6 +235,7 @@ def test_a_landing_that_somebody_rewrote_away_lands_again(tell: Telling) -> None
     world = tell.world()
     base = world.repo.head("main")
     assert world.run(fault="update-ref.after").ended() == KILLED
+    world.unlock_by_hand()
     world.repo.git("reset", "-q", "--hard", base)
     pushed = world.repo.commit({"pushed.txt": "p\n"}, "pushed")
     assert world.finish() == 0

@@ -314,6 +314,7 @@ def test_another_plan_on_the_target_finishes_a_killed_rollback(world: World) -> 
     land(world, ONE)
     roll_back(world, "ws", code=KILLED, fault="rollback.after-ref")
     assert states(world) == {"x": "committed", "y": "committed"}
+    world.unlock_by_hand()
     world.repo.git("reset", "-q", "--hard")
     diff = world.repo.diff_of({"c.txt": "C\n"})
     world.write_plan({"p": diff}, workstreams={"w": {"tasks": {"t": {"patch": "p"}}}}, gates={})

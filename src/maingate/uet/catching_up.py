@@ -214,13 +214,14 @@ def bring_along(
 
 
 def _goal(repository: Repository, move: Move, head: str, checkout: Checkout) -> str:
-    """Return the tree that a checkout has to reach: of what the move changed, what HEAD has.
+    """Return the tree that a checkout has to reach: that of HEAD, but for the person's staged changes.
 
-    What the person has staged since stays as it is: neither old nor new in the index.
+    Commits that came onto the branch after the move are part of it: no checkout could follow these while this
+    one was behind. A staged change is neither old nor new in the index.
     """
-    old, new, there = (repository.tree_of(commit) for commit in (move.old, move.new, head))
+    old, there = repository.tree_of(move.old), repository.tree_of(head)
     staged = _changed_in_index(checkout, old) & _changed_in_index(checkout, there)
-    changed = repository.changed_paths(old, new).keys() - staged
+    changed = repository.changed_paths(old, there).keys() - staged
     return repository.splice(old, {path: repository.entry_at(there, path) for path in changed})
 
 
