@@ -207,7 +207,7 @@ class World:
         return self.go_on().ended()
 
     def unlock_by_hand(self) -> None:
-        """Remove the lock on the checkout's index that a killed landing has left, as git tells a person to."""
+        """Remove the lock on the index that a killed landing has left, as git tells a person to."""
         (self.repo.path / ".git" / "index.lock").unlink()
 
     # -- what is there ---------------------------------------------------------------------------------------

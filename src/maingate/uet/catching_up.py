@@ -265,18 +265,19 @@ def _tidy(
     """Remove what a dead process has left beside a checkout that is in order."""
     if checkout is None or not checkout.is_there:
         return
+    held = index_hold.take(checkout, ledge.owner(record.what), is_dead=ledge.is_dead)
     move = Move(ref=record.ref, old=record.old, new=record.new, what=record.what)
-    follower = new_follower(repository, checkout, record.old, record.new, FILTER_TIME)
-    follower.hold(ledge, record.what)
     _remove_stage(repository, move, checkout, each)
-    follower.release()
+    if not isinstance(held, str):
+        held.release()
 
 
 def _remove_stage(repository: Repository, move: Move, checkout: Checkout, each: Following | None) -> None:
     if each is None or not each.stage:
         return
-    changed = repository.changed_paths(repository.tree_of(move.old), repository.tree_of(move.new))
-    remove_copies(checkout, each.stage, changed)
+    if repository.has_object(move.new):  # else git has collected it since, and it never came onto the branch
+        changed = repository.changed_paths(repository.tree_of(move.old), repository.tree_of(move.new))
+        remove_copies(checkout, each.stage, changed)
     with contextlib.suppress(OSError):
         shutil.rmtree(Path(each.stage))
 
