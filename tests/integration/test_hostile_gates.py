@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from factories import GitRepo
+from maingate.reasons import ReasonCode
 from maingate.uet.gate_runner import GateOutcome
-from maingate.workers.pool_manager import PoolManager, WorkerLost
+from maingate.workers.pool_manager import JobEnd, PoolManager, WorkerLost
 from pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of
 from worktree_files import checked_out, snapshot
 
@@ -110,7 +111,6 @@ TABLE = {
     "collects garbage": Hostile(run="git gc -q --prune=now; git repack -adq", passed=True, exit_code=0),
     "deletes its worktree": Hostile(run='rm -rf "$PWD"', passed=True, exit_code=0),
     "deletes all files": Hostile(run="rm -rf * .[!.]*; exit 1", exit_code=1),
-    "deletes its slot": Hostile(run='rm -rf "$(dirname "$PWD")"; exit 1', exit_code=1),
     "makes it read-only": Hostile(run="chmod -R a-w . ; exit 1", exit_code=1),
     "takes all rights from it": Hostile(run="chmod 0 src README; exit 1", exit_code=1),
     "makes .git a link to the person's": Hostile(
@@ -157,28 +157,48 @@ def test_hostile_gate_has_a_clear_outcome_and_leaves_nothing(
 ) -> None:
     """The outcome says what happened; the slot's next gate and the person's repository see none of it."""
     hostile = TABLE[name]
-    expected = checked_out(repo, commits[0], tmp_path / "expected")
-    before = snapshot(repo.path)
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PERSON": str(repo.path)}
 
-    async def scenario() -> GateOutcome:
-        async with pool_for(repo, tmp_path, environment=environment) as pool:
-            outcome = await outcome_of(pool, gate_job(tmp_path, commits[1], hostile.run, **hostile.options))
-            await _nothing_but_the_worker(pool, tmp_path)
-            for commit, history in ((commits[1], 2), (commits[0], 1)):
-                witness = await outcome_of(pool, gate_job(tmp_path, commit, WITNESS, job_id="witness"))
-                assert (witness.exit_code, witness.excerpt.strip()) == (0, str(history))
-            return outcome
+    outcome = _played(repo, tmp_path, commits, hostile)
 
-    outcome = asyncio.run(scenario())
-
+    assert isinstance(outcome, GateOutcome), outcome
     assert outcome.passed is hostile.passed
     assert (outcome.timed_out, outcome.fault) == (hostile.timed_out, hostile.fault)
     assert hostile.exit_code in {None, outcome.exit_code}
     assert (outcome.leftovers_killed > 0) is hostile.leftovers
     assert outcome.settled is (hostile.fault is None)
+
+
+def test_a_gate_that_deletes_its_slot_has_no_verdict(
+    repo: GitRepo, tmp_path: Path, commits: list[str]
+) -> None:
+    """A person who clears the cache looks the same, and a gate without files says nothing about a patch."""
+    end = _played(repo, tmp_path, commits, Hostile(run='rm -rf "$(dirname "$PWD")"; exit 1'))
+    assert isinstance(end, WorkerLost), end
+    assert end.code is ReasonCode.WORKTREE_FAILED
+    assert "was removed while the job ran" in end.message
+
+
+def _played(repo: GitRepo, tmp_path: Path, commits: list[str], hostile: Hostile) -> JobEnd:
+    """Run a hostile gate, then witnesses that see none of it; return how the first ended."""
+    expected = checked_out(repo, commits[0], tmp_path / "expected")
+    before = snapshot(repo.path)
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PERSON": str(repo.path)}
+
+    async def scenario() -> JobEnd:
+        async with pool_for(repo, tmp_path, environment=environment) as pool:
+            job = gate_job(tmp_path, commits[1], hostile.run, **hostile.options)
+            end = await asyncio.wait_for(pool.run(job), 60)
+            if isinstance(end, GateOutcome):  # a worker that was lost is still being replaced
+                await _nothing_but_the_worker(pool, tmp_path)
+            for commit, history in ((commits[1], 2), (commits[0], 1)):
+                witness = await outcome_of(pool, gate_job(tmp_path, commit, WITNESS, job_id="witness"))
+                assert (witness.exit_code, witness.excerpt.strip()) == (0, str(history))
+            return end
+
+    end = asyncio.run(scenario())
     assert snapshot(tmp_path / "slots/0/tree", without=(".git",)) == expected
     assert snapshot(repo.path) == before
+    return end
 
 
 async def _nothing_but_the_worker(pool: PoolManager, tmp_path: Path) -> None:

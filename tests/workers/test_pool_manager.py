@@ -16,6 +16,7 @@ import pytest
 from factories import GitRepo
 from maingate.errors import WorkerError
 from maingate.ids import UetWorkerId
+from maingate.reasons import ReasonCode
 from maingate.uet.gate_runner import GateOutcome
 from maingate.workers.pool_manager import PoolManager, WorkerLost
 from maingate.workers.protocol import Result, encode
@@ -588,7 +589,10 @@ def test_what_is_found_in_a_slot_that_was_removed_is_no_verdict(
             (tmp_path / "go").touch()
             end = await asyncio.wait_for(ending, 30)
             assert isinstance(end, WorkerLost)
-            assert "was removed by somebody" in end.message
+            assert (end.code, "was removed while the job ran" in end.message) == (
+                ReasonCode.WORKTREE_FAILED,
+                True,
+            )
             outcome = await outcome_of(pool, gate_job(tmp_path, commit, "test -d ."))
             assert outcome.passed
 

@@ -41,7 +41,7 @@ def _end_of(outcome: GateOutcome | WorkerLost) -> msg.StepEnd:
 def _reason(task: TaskNode, attempt: int, outcome: GateOutcome | WorkerLost) -> Reason:
     message, detail = f"{task.label}: {outcome.message}", {"attempt": attempt}
     if isinstance(outcome, WorkerLost):
-        return Reason(code=ReasonCode.WORKER_LOST, message=message, detail=detail)
+        return Reason(code=outcome.code, message=message, detail=detail)
     if outcome.fault in NOT_BEGUN:
         return Reason(code=NOT_BEGUN[outcome.fault], message=message, detail=detail)
     code = ReasonCode.TOOL_TIMEOUT if outcome.timed_out else ReasonCode.TOOL_FAILED

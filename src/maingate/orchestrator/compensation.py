@@ -158,7 +158,6 @@ def _event(
     log: str,
 ) -> Event:
     """Describe how a command ended."""
-    is_lost = isinstance(end, WorkerLost)
     passed = not isinstance(end, WorkerLost) and end.passed
     facts: dict[str, Any] = {
         "rollback": each.rollback.id,
@@ -168,7 +167,7 @@ def _event(
         "output": "" if isinstance(end, WorkerLost) else end.excerpt,
         "log": log,
     }
-    code = ReasonCode.WORKER_LOST if is_lost else ReasonCode.TOOL_FAILED
+    code = end.code if isinstance(end, WorkerLost) else ReasonCode.TOOL_FAILED
     return Event(
         event_id=EventId(new_id("evt")),
         timestamp=around.clock.now(),

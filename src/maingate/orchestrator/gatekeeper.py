@@ -432,7 +432,7 @@ async def _all_of(asked: Iterable["asyncio.Task[Answer]"]) -> list[Answer]:
 def _answer_of(row: GateRow, outcome: Outcome, *, is_flaky: bool, clashed: bool) -> Answer:
     if isinstance(outcome, WorkerLost):
         return Answer(
-            gate=row.name, passed=False, gate_id=row.id, fault="worker_lost", message=outcome.message
+            gate=row.name, passed=False, gate_id=row.id, fault=outcome.code, message=outcome.message
         )
     if outcome.passed:
         return Answer(
@@ -458,7 +458,7 @@ def _answer_of(row: GateRow, outcome: Outcome, *, is_flaky: bool, clashed: bool)
 def _ending(row: GateRow, outcome: Outcome, answer: Answer, attempts: int) -> Step:
     if isinstance(outcome, WorkerLost):
         return gate_rows.fail(
-            row.head, exit_code=-1, output=outcome.message, fault="worker_lost", attempts=attempts
+            row.head, exit_code=-1, output=outcome.message, fault=outcome.code, attempts=attempts
         )
     log = f"{row.id}.log" if attempts == 1 else f"{row.id}.{attempts}.log"
     duration = round(outcome.seconds * 1000)

@@ -96,7 +96,7 @@ class ToolRunner:
         job = self._jobs.tool(task, attempt, tip, prompt=prompt, budget_usd=budget_usd)
         outcome = await self._running.run(task.id, job)
         if isinstance(outcome, WorkerLost):
-            return _ended(task, attempt, msg.ToolEnd.LOST, ReasonCode.WORKER_LOST, outcome.message)
+            return _ended(task, attempt, msg.ToolEnd.LOST, outcome.code, outcome.message)
         if outcome.cancelled:
             return None
         return Ran(job=job, outcome=outcome)

@@ -26,6 +26,7 @@ from typing import Final, Self
 
 from maingate.errors import WorkerError, WorkerProtocolError
 from maingate.ids import UetWorkerId, new_id
+from maingate.reasons import ReasonCode
 from maingate.state.worker import WorkerState
 from maingate.uet.gate_runner import GateOutcome, allowed_environment
 from maingate.uet.process_tree import started
@@ -496,8 +497,10 @@ class PoolManager:
             self._tell(member, Change.FINISHED)
         if waiting is None:
             return
-        if complaint := _doubt(member, waiting, outcome):
-            waiting.lose(member.uet_id, f"UET worker {member.registration.pid}: {complaint}")
+        if doubt := _doubt(member, waiting, outcome):
+            code, complaint = doubt
+            message = f"UET worker {member.registration.pid}: {complaint}"
+            waiting.lose(member.uet_id, message, code=code)
             self._put_down(member, complaint)
         else:
             waiting.finish(replace(outcome, had_company=waiting.has_company))
@@ -531,11 +534,12 @@ class PoolManager:
             self._observer.worker_changed(member.registration, change, message)
 
 
-def _doubt(member: Member, waiting: Waiting, outcome: GateOutcome) -> str:
-    """Say why what a worker reports is not to be believed; empty when it is."""
+def _doubt(member: Member, waiting: Waiting, outcome: GateOutcome) -> tuple[ReasonCode, str] | None:
+    """Return why what a worker reports is not to be believed; None when it is."""
     if outcome.cancelled and not waiting.is_cancelled:
-        return "somebody else told it to end"
-    removed = f"its worktree {member.slot.path} was removed by somebody meanwhile"
-    if outcome.fault == "worktree_failed":  # it removes one itself that it cannot make ready, not its locks
-        return "" if member.slot.is_held else removed
-    return "" if member.slot.is_whole else removed
+        return ReasonCode.WORKER_LOST, "it was told to end, and not by Maingate"
+    # A worker removes a worktree itself that it cannot make ready, but never its locks.
+    slot, has_failed = member.slot, outcome.fault == "worktree_failed"
+    if slot.is_held if has_failed else slot.is_whole:
+        return None
+    return ReasonCode.WORKTREE_FAILED, f"its worktree {slot.path} was removed while the job ran"

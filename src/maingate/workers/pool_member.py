@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from maingate.ids import UetWorkerId
+from maingate.reasons import ReasonCode
 from maingate.state.worker import WorkerState
 from maingate.uet.gate_runner import GateOutcome
 from maingate.workers.protocol import GateJob, Result
@@ -92,6 +93,7 @@ class WorkerLost:
         uet_id: The worker; None when there was none for it.
         message: What happened to the worker.
         is_nobody_there: Whether no worker could be started at all: that is no fault of the job's.
+        code: What to say of it: the worker is lost, or the worktree under it.
     """
 
     job_id: str
@@ -99,6 +101,7 @@ class WorkerLost:
     uet_id: UetWorkerId | None
     message: str
     is_nobody_there: bool = False
+    code: ReasonCode = ReasonCode.WORKER_LOST
 
 
 JobEnd = GateOutcome | WorkerLost
@@ -122,7 +125,14 @@ class Waiting:
         if not self.end.done():
             self.end.set_result(end)
 
-    def lose(self, uet_id: UetWorkerId | None, message: str, *, is_nobody_there: bool = False) -> None:
+    def lose(
+        self,
+        uet_id: UetWorkerId | None,
+        message: str,
+        *,
+        is_nobody_there: bool = False,
+        code: ReasonCode = ReasonCode.WORKER_LOST,
+    ) -> None:
         """Tell that there will be no outcome; nobody minds who did not want one."""
         job = self.job
         lost = WorkerLost(
@@ -131,6 +141,7 @@ class Waiting:
             uet_id=uet_id,
             message=message,
             is_nobody_there=is_nobody_there,
+            code=code,
         )
         self.finish(cancelled(job) if self.is_cancelled else lost)
 
