@@ -252,6 +252,20 @@ def test_a_full_disk_on_standard_output_is_an_outside_fault(hermetic_environment
     assert b"standard output could not be written: No space left" in done.stderr
 
 
+def test_a_folder_that_is_gone_is_told_of(hermetic_environment: Path) -> None:
+    """Started in a folder that was removed, as by a branch that was switched, a command says so."""
+    code = (
+        "import os\n"
+        "os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
+        "from maingate.cli.app import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", code, "status"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=hermetic_environment)
+    said = "maingate: the folder that this was started in is not there any more: `cd` to one that is\n"
+    assert (done.returncode, done.stdout, done.stderr) == (4, "", said)
+
+
 def raising(error: BaseException) -> Callable[[], None]:
     """Arrange a command that fails."""
 

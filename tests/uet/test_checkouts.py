@@ -104,6 +104,21 @@ def test_a_bare_repository_has_no_working_tree_of_its_own(
     assert checkout.git("status", "--porcelain").stdout == b""
 
 
+@pytest.mark.parametrize("put", ["nothing", "a folder"])
+def test_a_working_tree_without_a_head_stops_no_other(
+    repo: GitRepo, opened: Repository, tmp_path: Path, put: str
+) -> None:
+    """A work tree that was half made or half removed has no branch checked out, as git, too, has it."""
+    linked = tmp_path / "linked"
+    repo.git("worktree", "add", "-q", "-b", "side", str(linked))
+    head = repo.path / ".git/worktrees/linked/HEAD"
+    head.unlink()
+    if put == "a folder":
+        head.mkdir()
+    assert "(detached HEAD)" in repo.git("worktree", "list")
+    assert (tops(opened, MAIN), tops(opened, SIDE)) == ([repo.path], [])
+
+
 def test_a_branch_being_rebased_counts_as_checked_out(repo: GitRepo, opened: Repository) -> None:
     """During a rebase HEAD is detached, but the branch will be moved at its end: hands off."""
     repo.git("branch", "base")

@@ -148,12 +148,23 @@ def _paragraph(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError) and error.filename == NAME:
         return f"{NAME} could not be written: {error.strerror}"
+    if isinstance(error, FileNotFoundError) and not _is_somewhere():
+        return "the folder that this was started in is not there any more: `cd` to one that is"
     if isinstance(error, OSError):
         return f"the system refused: {error}"
     return (
         f"this is a bug in Maingate: {type(error).__name__}: {error}. What was committed stays as recorded. "
         "Run the same command with --debug (`maingate --debug …`) to see where, and please report it."
     )
+
+
+def _is_somewhere() -> bool:
+    """Tell whether the working directory is there; all that takes a relative path fails where it is not."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _fail_usage(error: Any) -> None:

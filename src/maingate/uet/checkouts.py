@@ -177,12 +177,7 @@ def _final(repository: Repository, ref: str) -> str:
 
 def _branches_of(repository: Repository, git_dir: Path) -> set[str]:
     """Return the branches that a working tree counts as having checked out, as `git branch` sees it."""
-    try:
-        head = read_head(git_dir)
-    except GitError:
-        if not git_dir.exists():  # removed at this very moment
-            return set()
-        raise
+    head = read_head(git_dir)
     found = set() if head is None else {head}
     for name in _BRANCH_FILES:
         path = git_dir / name

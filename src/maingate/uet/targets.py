@@ -57,13 +57,21 @@ def _full_name(name: str) -> str:
 def read_head(git_dir: Path) -> str | None:
     """Return the full name of the ref that a git directory's HEAD stands for; None when it is detached.
 
+    Where there is no such file, as in a linked work tree that was half made or half removed, no branch is
+    checked out: git, too, takes that HEAD for detached.
+
     Raises:
         GitError: It cannot be read.
     """
     try:
         said = os.fsdecode((git_dir / "HEAD").read_bytes()).strip()
+    except (FileNotFoundError, IsADirectoryError):
+        return None
     except OSError as error:
-        raise GitError(f"{git_dir / 'HEAD'} could not be read: {error}") from error
+        raise GitError(
+            f"{git_dir / 'HEAD'} cannot be read ({error.strerror}), so which branch is checked out there is "
+            "not known: make it readable, or remove that work tree (`git worktree list` shows all of them)"
+        ) from error
     return said.removeprefix("ref:").strip() if said.startswith("ref:") else None
 
 
