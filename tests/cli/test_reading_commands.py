@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -225,7 +226,7 @@ def test_events_are_the_whole_history_in_order(invoke: Invoke, played: Played) -
     events = reading(invoke, played, "events", "--limit", "0")
     seqs = [event["seq"] for event in events]
     assert seqs == sorted(set(seqs))
-    with sqlite3.connect(played.stage.repository / ".git" / "maingate" / "maingate.db") as raw:
+    with closing(sqlite3.connect(played.stage.repository / ".git" / "maingate" / "maingate.db")) as raw:
         facts = [row[0] for row in raw.execute("SELECT seq FROM facts")]
     assert sorted(seqs + facts) == list(range(1, len(seqs) + len(facts) + 1))
     assert events[0]["to_state"] == "pending"
