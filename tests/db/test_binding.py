@@ -1,6 +1,7 @@
 """What is evidence is bound into the ledger; the rest is listed, with a reason, as not evidence."""
 
 import sqlite3
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,23 @@ def test_every_column_is_bound_or_listed_as_no_evidence(copied: Path, table: str
     raw.close()
     assert tamper(copied, f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', forged(value), rowid) == 1
     assert bool(findings(copied)) is (column not in LOOSE.get(table, {}))
+
+
+def test_a_digest_in_the_place_of_what_it_is_of_is_found(copied: Path) -> None:
+    """Bytes are not bound as a text would be: a diff that was replaced by its own digest is gone."""
+    raw = sqlite3.connect(copied)
+    [diff] = raw.execute("SELECT diff FROM patch_artifacts ORDER BY rowid LIMIT 1").fetchone()
+    raw.close()
+    digest = f"sha256:{sha256(diff).hexdigest()}"
+    sql = "UPDATE patch_artifacts SET diff = ? WHERE rowid = (SELECT min(rowid) FROM patch_artifacts)"
+    assert tamper(copied, sql, digest) == 1
+    assert any("patch_artifacts" in problem and "was changed" in problem for problem in findings(copied))
+
+
+def test_a_second_name_of_the_record_is_found(copied: Path) -> None:
+    """Whose ledger it is has one answer: with a second row, the next process may begin with the other."""
+    assert tamper(copied, "INSERT INTO record SELECT id || 'x' FROM record") == 1
+    assert any("2 names" in problem for problem in findings(copied))
 
 
 def test_each_column_is_of_one_kind() -> None:

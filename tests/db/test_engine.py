@@ -101,7 +101,7 @@ def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
 def test_a_database_without_its_schema_says_what_to_do(dialect: str, new_url: Callable[..., str]) -> None:
     """Reading an empty database names the way out."""
     database = open_database(new_url(dialect, is_empty=True))
-    with pytest.raises(DatabaseError, match="maingate db upgrade"), database.read() as connection:
+    with pytest.raises(DatabaseError, match="restore a copy"), database.read() as connection:
         runs.recent(connection)
     database.close()
 

@@ -218,6 +218,25 @@ def test_a_copy_by_hand_is_no_finding(landed: GitRepo) -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
+def test_what_was_carried_to_another_target_is_a_copy(repo: GitRepo, style: str) -> None:
+    """A fix that landed on one branch and is picked onto another is no finding there, a rollback neither."""
+    repo.commit({"a.txt": "one\n"})
+    repo.git("branch", "stable")
+    patch = land_one(repo, "one", landing=style).task("one/t")["patch"]["id"]
+    fix = repo.git("rev-parse", "main")
+    with Maingate.open(repo.path) as maingate:
+        maingate.roll_back([patch], label="one", reason="too early", operator="ada")
+    land_one(repo, "two", landing=style, target="stable")
+    repo.git("checkout", "-q", "stable")
+    parents = repo.git("rev-list", "--parents", "-1", fix).split()[1:]
+    repo.git("cherry-pick", *(["-m", "1"] if len(parents) > 1 else []), fix)
+    repo.git("cherry-pick", "main")
+    report = audited(repo)
+    assert report.is_intact, report.findings
+    assert "2 on refs/heads/stable are copies" in "".join(report.notes)
+
+
+@pytest.mark.parametrize("style", STYLES)
 def test_a_rollback_is_sealed_like_a_landing(repo: GitRepo, style: str) -> None:
     """What takes a landing back moves the branch too, and is looked for on it."""
     repo.commit({"a.txt": "one\n"})

@@ -82,7 +82,7 @@ FACTS: Final = tuple(
 
 def digest_of(values: Iterable[Any]) -> str:
     """Return the digest over stored values, in the order given."""
-    text = ",".join([text_of(_plain(value)) for value in values])
+    text = ",".join([_written(value) for value in values])
     return sha256(f"[{text}]".encode()).hexdigest()
 
 
@@ -133,15 +133,20 @@ def told_of_creation(fixed: Sequence[Any], begun: Mapping[str, Any]) -> str:
 _EMPTY: Final = ((Integer, 0), (Boolean, 0), (JsonList, "[]"), (JsonText, "{}"))
 
 
+def _written(value: Any) -> str:
+    """Write a stored value as no value of another kind is written: bytes are never what a text says."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"sha256:{sha256(value).hexdigest()}"
+    return text_of(_plain(value))
+
+
 def _plain(value: Any) -> Any:
-    """Return a stored value alike from every database: truths as numbers, bytes as their digest."""
+    """Return a stored value alike from every database: truths as numbers, odd kinds as lists."""
     if value is None or type(value) in _AS_IT_IS:
         return value
     if isinstance(value, bool):
         return int(value)
-    if isinstance(value, bytes | bytearray | memoryview):
-        return f"sha256:{sha256(value).hexdigest()}"
-    return repr(value) if isinstance(value, float) else value  # there are none, but somebody may put one in
+    return value if isinstance(value, str | int) else [type(value).__name__, repr(value)]
 
 
 _AS_IT_IS: Final = frozenset({str, int})

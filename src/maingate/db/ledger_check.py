@@ -52,7 +52,10 @@ def check_sequence(connection: Connection) -> Iterator[Finding]:
 
 
 def check_heads(connection: Connection, anchors: Sequence[Anchor]) -> Iterator[Finding]:
-    """Check the running hash at its end, and wherever it was told to the outside."""
+    """Check whose ledger it is, the running hash at its end, and wherever that was told to the outside."""
+    names = row_of(connection, "SELECT count(*) FROM record")
+    if names is not None and names[0] != 1:
+        yield _finding(None, f"the record has {names[0]} names instead of one: they were changed")
     heads, end = _heads(connection, {anchor.position.seq for anchor in anchors})
     kept = ledger.position(connection)
     if end.head != kept.head:

@@ -132,6 +132,14 @@ class _History:
         self.commits = frozenset(self._listed())
         self.is_whole = not repository.is_shallow
 
+    def reaches(self, commit: str, ref: str) -> bool:
+        """Return whether a commit is in this history, or in that of a target as it is now."""
+        if commit in self.commits:
+            return True
+        head = None if ref in self.targets else _head(self._repository, ref)
+        is_there = head is not None and self._repository.has_object(commit)
+        return is_there and self._repository.is_ancestor(commit, head or "")
+
     def of(self, commit: str) -> str:
         """Return how people call a commit of it."""
         return f"commit {commit[:12]} on {self.name}"
@@ -217,7 +225,7 @@ def _look_at_branch(record: Landings, history: _History, held: Held) -> Mapping[
         named = (trailers(message, RUN) or trailers(message, ROLLBACK) or [""])[-1]
         if commit in known:
             _compare_names(commit, message, landed_as, history, held)
-        elif named in names and _is_copy(message, record, history):
+        elif named in names and _is_copy(message, named, record, history):
             copies += 1
         elif named in names:
             held.find(named, f"{history.of(commit)} names {named}, which has no such commit on record")
@@ -239,10 +247,16 @@ def _compare_names(
             held.find(named, f"{history.of(commit)} is its own, but on record it landed with {with_}")
 
 
-def _is_copy(message: bytes, record: Landings, history: _History) -> bool:
-    """Return whether a commit names a patch whose own commit is here too: a cherry-pick, say."""
-    named = [record.patches.get(patch) for patch in trailers(message, PATCH)[-1:]]
-    return any(patch is not None and patch.commit in history.commits for patch in named)
+def _is_copy(message: bytes, named: str, record: Landings, history: _History) -> bool:
+    """Return whether a commit names what has landed with another commit that is there: a cherry-pick, say.
+
+    The other one is looked for here and on the target that it landed on, for fixes are carried over.
+    """
+    patches = [record.patches.get(patch) for patch in trailers(message, PATCH)[-1:]]
+    streams = [record.workstreams.get(stream) for stream in trailers(message, WORKSTREAM)[-1:]]
+    places = [(each.commit, record.targets[each.run_id]) for each in (*patches, *streams) if each is not None]
+    places += [(move.new, move.ref) for move in record.moves if move.id == named]
+    return any(commit is not None and history.reaches(commit, ref) for commit, ref in places)
 
 
 def _tell_of_strangers(
