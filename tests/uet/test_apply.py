@@ -221,6 +221,41 @@ def test_offsets_are_found_and_recorded(repo: GitRepo, opened: Repository) -> No
     assert outcome == Applied(tree=repo.git("write-tree"), method=ApplyMethod.OFFSET, repairs=(moved,))
 
 
+def test_an_offset_is_no_guess(repo: GitRepo, opened: Repository) -> None:
+    """Where the lines of a hunk stand at several places, none of them the stated one, nobody knows which."""
+    stanza = "begin\n  a\n  b\n  c\nend\n"
+    patched = stanza * 3 + stanza.replace("  b\n", "  changed\n") + stanza
+    repo.commit({"a.txt": stanza * 5})
+    diff = b"".join(
+        line
+        for line in repo.diff_of({"a.txt": patched}).splitlines(keepends=True)
+        if not line.startswith(b"index ")
+    )
+    repo.commit({"a.txt": "x\n" * 7 + stanza * 5})
+    refused = apply(opened, repo.tree(), diff)
+    assert isinstance(refused, Refused)
+    assert refused.reason.code is ReasonCode.CONFLICT
+    assert "hunk 1 of a.txt fits at several places" in refused.reason.message
+
+
+def test_an_offset_between_its_neighbours_is_none(repo: GitRepo, opened: Repository) -> None:
+    """Lines that stand at several places have one between the hunks before and after them."""
+    stanza = "begin\n  a\n  b\n  c\n  d\n  e\n  f\n  g\nend\n"
+    base = stanza + "unlike 1\n" + stanza + "unlike 2\n" + stanza
+    changed = stanza.replace("  d\n", "  changed\n")
+    repo.commit({"a.txt": base})
+    after = stanza + "UNLIKE 1\n" + changed + "UNLIKE 2\n" + stanza
+    diff = b"".join(
+        line
+        for line in repo.diff_of({"a.txt": after}).splitlines(keepends=True)
+        if not line.startswith(b"index ")
+    )
+    repo.commit({"a.txt": "x\n" * 3 + base})
+    repo.write({"a.txt": "x\n" * 3 + after})
+    repo.git("add", "-A")
+    assert applied_by(apply(opened, repo.tree(), diff)) == (repo.git("write-tree"), ApplyMethod.OFFSET)
+
+
 def test_known_blobs_are_merged(repo: GitRepo, opened: Repository) -> None:
     """With blobs that the repository has, the patch is merged, also where its context changed."""
     diff = repo.diff_of({"a.txt": with_line(20, "x\n")})

@@ -12,7 +12,8 @@ The order of trying, and who decides:
    line may belong to a repetition of the same lines, and a merge knows the difference. A conflict of the
    merge is a conflict.
 3. With offsets, when there are no such blobs: git found every line of context elsewhere, nothing is
-   fuzzy. The result has to be what the own reading makes with the hunks where git says they went.
+   fuzzy, and they stand nowhere else (`maingate.uet.one_place`). The result has to be what the own reading
+   makes with the hunks where git says they went.
 
 A hunk without any context (``diff -U0``) that was made on another state of the file is never placed by
 line number alone: it gets its context from the file it was made on, if that counts, or is
@@ -31,6 +32,7 @@ from maingate.uet.apply_git import Attempt, attempt, private_entries
 from maingate.uet.expectation import (
     REMOVING,
     Reading,
+    content_of,
     is_done,
     is_merged,
     is_repeated,
@@ -39,6 +41,7 @@ from maingate.uet.expectation import (
 )
 from maingate.uet.intake import Intake
 from maingate.uet.locate import locate
+from maingate.uet.one_place import with_other_places
 from maingate.uet.preimages import Preimages
 from maingate.uet.render import render_change
 from maingate.uet.repairs import Repair, RepairKind
@@ -168,8 +171,20 @@ class _Application:
         if any(can_merge(self.history, reading) for reading in readings if not reading.is_exact):
             return self.three_way()
         if direct.took:
-            return self.applied(direct, ApplyMethod.OFFSET, readings)
+            guessed = self.guessed(direct, readings)
+            return self.refused(guessed) if guessed else self.applied(direct, ApplyMethod.OFFSET, readings)
         return self.refused(direct.complaints, is_malformed=direct.is_malformed)
+
+    def guessed(self, tried: Attempt, readings: list[Reading]) -> tuple[str, ...]:
+        """Return which hunks git has moved to one of several places where their lines stand."""
+        return tuple(
+            f"hunk {number} of {show_path(reading.change.path)} fits at several places, none of them its own"
+            for reading, moved in zip(readings, tried.moved, strict=False)
+            if moved and not reading.is_exact and reading.before is not None
+            for number in with_other_places(
+                content_of(self.repository, reading.before), reading.change.hunks, moved
+            )
+        )
 
     def exact(self, exact: Applied | Refused, readings: list[Reading]) -> Applied | Refused:
         """Return what came of applying exactly, unless a merge knows that its lines are meant elsewhere."""
