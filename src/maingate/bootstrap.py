@@ -156,7 +156,8 @@ class Maingate:
         repository = Repository.open(start or Path.cwd())
         files = settings_files(repository)
         settings = load_settings(None, os.environ, files=files)
-        _require_out_of_reach(repository, settings)
+        _require_record_out_of_reach(repository, settings)
+        _require_cache_out_of_reach(repository, settings)
         identity = identify(
             repository.git_dir,
             repository.git_dir / STATE,
@@ -1015,7 +1016,7 @@ def _when_free(take: Callable[[], Taken], wait: Wait | None) -> Taken:
             wait(error)
 
 
-def _require_out_of_reach(repository: Repository, settings: Settings) -> None:
+def _require_record_out_of_reach(repository: Repository, settings: Settings) -> None:
     """Refuse a database among the files of a working tree: a commit that has its name would replace it."""
     url = make_url(settings.database_url) if settings.database_url else None
     if url is None or url.get_backend_name() != "sqlite" or not url.database:
@@ -1025,6 +1026,19 @@ def _require_out_of_reach(repository: Repository, settings: Settings) -> None:
             raise UsageError(
                 f"database_url: {url.database} lies in the work tree {checkout.top}, where a patch or a "
                 "checkout could replace the record: name a file elsewhere, or unset it for the one in `.git`"
+            )
+
+
+def _require_cache_out_of_reach(repository: Repository, settings: Settings) -> None:
+    """Refuse worktrees among the files of a working tree: what lands there would be written into them."""
+    if settings.cache_dir is None:
+        return
+    for checkout in all_checkouts(repository):
+        if is_among_files(settings.cache_dir, checkout.top):
+            raise UsageError(
+                f"cache_dir: {settings.cache_dir} lies in the work tree {checkout.top}, where a patch or a "
+                "checkout could write into what gates judge: name a folder elsewhere, or unset it for the "
+                "user's cache folder"
             )
 
 
@@ -1070,8 +1084,8 @@ def _template(settings: Settings) -> str | None:
 def _cache(settings: Settings, environ: Mapping[str, str]) -> Path:
     if settings.cache_dir is not None:
         return settings.cache_dir
-    base = environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "maingate"
+    base = Path(environ.get("XDG_CACHE_HOME", ""))  # a relative one is none, says who defined the variable
+    return (base if base.is_absolute() else Path.home() / ".cache") / "maingate"
 
 
 def _make_state(paths: StatePaths, identity: Identity) -> None:

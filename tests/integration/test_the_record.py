@@ -144,6 +144,20 @@ def test_a_link_to_the_folder_where_it_was_moved_is_the_same_record(held: World)
     check_the_record(held)
 
 
+@pytest.mark.parametrize("name", ["", "/cache", "/../linked/cache"])
+def test_a_cache_among_the_files_of_a_work_tree_is_refused(
+    repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What lands would be written into the worktrees that gates judge; in `.git` no patch reaches them."""
+    repo.commit({"a": "a\n"})
+    repo.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "linked"))
+    monkeypatch.setenv("MAINGATE_CACHE_DIR", f"{repo.path}{name}")
+    with pytest.raises(UsageError, match=r"cache_dir: .* lies in the work tree"):
+        Maingate.open(repo.path)
+    monkeypatch.setenv("MAINGATE_CACHE_DIR", f"{repo.path}/.git/cache")
+    Maingate.open(repo.path).close()
+
+
 @pytest.mark.parametrize("name", ["x.db", "below/x.db", "../linked/x.db", "../link/x.db"])
 def test_a_database_among_the_files_of_a_work_tree_is_refused(
     repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

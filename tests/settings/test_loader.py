@@ -1,5 +1,6 @@
 """Settings from maingate.toml and from the environment."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -90,6 +91,12 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "maingate.toml").unlink()
     (tmp_path / "maingate.toml").mkdir()
     assert problems(tmp_path) == ["maingate.toml: cannot be read: Is a directory"]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe that nobody writes to would keep every command for ever."""
+    os.mkfifo(tmp_path / "maingate.toml")
+    assert problems(tmp_path) == ["maingate.toml: is not an ordinary file"]
 
 
 def test_a_wrong_variable_is_named() -> None:

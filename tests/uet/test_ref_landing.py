@@ -263,6 +263,15 @@ def test_an_index_that_cannot_follow_blocks(repo: GitRepo, opened: Repository, h
     assert leftovers(repo) == []
 
 
+def test_a_pipe_in_place_of_the_lock_is_not_waited_for(repo: GitRepo, opened: Repository) -> None:
+    """It is in the way like any file that is not Maingate's; reading it would hold up the run for ever."""
+    commits = made(repo, {"a.txt": "2\n"})
+    os.mkfifo(repo.path / ".git" / "index.lock")
+    said = landed(opened, commits)
+    assert isinstance(said, Obstruction)
+    assert "index.lock exists" in said.message
+
+
 def test_a_folder_that_became_a_link_is_not_written_through(
     repo: GitRepo, opened: Repository, tmp_path: Path
 ) -> None:

@@ -140,6 +140,8 @@ def variable_of(location: Location) -> str:
 
 def _read(file: Path) -> str:
     try:
+        if file.exists() and not (file.is_file() or file.is_dir()):  # reading a pipe would wait for ever
+            raise SettingsError([Problem(file=str(file), line=None, message="is not an ordinary file")])
         return file.read_bytes().decode()
     except FileNotFoundError:
         return ""
