@@ -152,6 +152,20 @@ def test_names_that_disagree_are_refused(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "raw",
+    [
+        b'--- /dev/null\n+++ "b/n\\000x"\n@@ -0,0 +1 @@\n+x\n',
+        b'diff --git "a/n\\000x" "b/n\\000x"\nold mode 100644\nnew mode 100755\n',
+        b"diff --git a/n\0x b/n\0x\nnew file mode 100644\n--- /dev/null\n+++ b/n\0x\n@@ -0,0 +1 @@\n+x\n",
+        b'diff --git a/a.txt "b/n\\000x"\nsimilarity index 100%\nrename from a.txt\nrename to "n\\000x"\n',
+    ],
+)
+def test_a_name_with_a_nul_is_refused(raw: bytes) -> None:
+    """No file can be called so, on no system: the text is at fault, not whoever asks the disk for it."""
+    assert refusal(raw).code is ReasonCode.FORMAT_INVALID
+
+
+@pytest.mark.parametrize(
     ("context", "name", "path"),
     [
         (b"", b"b/new", b"new"),

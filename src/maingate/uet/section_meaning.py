@@ -101,6 +101,13 @@ def _kind(section: Section) -> ChangeKind:
 
 
 def _paths(section: Section) -> tuple[bytes, bytes]:
+    paths = _named_paths(section)
+    if any(b"\0" in path for path in paths):
+        raise DiffError(f"{show_path(paths[1])} is no name of a file: it has a NUL in it", section.at)
+    return paths
+
+
+def _named_paths(section: Section) -> tuple[bytes, bytes]:
     old = None if section.old_name == NULL else section.old_name
     new = None if section.new_name == NULL else section.new_name
     if section.title is None:
