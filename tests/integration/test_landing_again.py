@@ -117,6 +117,20 @@ def test_a_series_that_somebody_else_landed_lands_nothing_twice(repo: GitRepo) -
     assert repo.head("main") == head
 
 
+def test_a_series_that_somebody_squashed_lands_nothing_twice(repo: GitRepo) -> None:
+    """A commit that did this among other things counts, also where the patch would fit once more."""
+    repo.commit({"CHANGES.md": changelog(2), "a": "a\n"})
+    bare = b"".join(
+        line
+        for line in repo.diff_of({"CHANGES.md": changelog(3)}).splitlines(keepends=True)
+        if line[:6] != b"index "
+    )
+    repo.commit({"CHANGES.md": changelog(3), "a": "A\n"}, "all of it")
+    assert codes(again(repo, {"p": bare})) == {"already_applied"}
+    repo.commit({"CHANGES.md": changelog(2)}, "not that")
+    assert again(repo, {"p": bare}).state == "succeeded"
+
+
 def test_a_series_lands_again_in_order_only_once(repo: GitRepo) -> None:
     """The same plan, as one workstream, is refused as a whole with the first of its patches."""
     start, mails = history(repo)

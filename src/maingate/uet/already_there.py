@@ -5,7 +5,8 @@ changes is full of that), a file that it adds may have been renamed since. So wh
 happened, not what fits:
 
 * **The ledger**: the very same patch landed on this history, or one that does the same to the same lines.
-* **The history**: one of the newest commits did exactly this, whoever made it.
+* **The history**: one of the newest commits did exactly this to the same files, whoever made it; what it did
+  to others beside (somebody has squashed a series) counts for nothing.
 
 Neither counts once the change was taken back: by a rollback, by a commit that does the reverse, or by hand,
 so that nothing of it is left. What the rest of the same run made of it (a later patch that undoes it or moves
@@ -109,10 +110,13 @@ class AlreadyThere:
             if (
                 did(self._repository, before, after, intake.files)
                 and not self._is_older(commit, intake, onto)
-                and self._holds(commit, commit, onto, intake, is_own=True)
+                and self._holds(commit, commit, onto, intake, is_own=self._is_all(before, after, intake))
             ):
                 return commit
         return None
+
+    def _is_all(self, before: str, after: str, intake: Intake) -> bool:
+        return set(self._repository.changed_paths(before, after)) == set(intake.scope.paths)
 
     def _is_older(self, commit: str, intake: Intake, onto: str) -> bool:
         """Was the patch made on a state that the files came to by the commit only, or after it?"""

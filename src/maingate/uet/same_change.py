@@ -14,7 +14,7 @@ def did(repository: Repository, before: str, after: str, changes: Sequence[FileC
     Args:
         repository: Where the trees are.
         before: The tree that a commit was made on.
-        after: The commit's own tree, which differs from it in the paths of the changes only.
+        after: The commit's own tree; what differs in other paths does not count.
         changes: What a patch does.
     """
     placed = {change.new_path for change in changes}

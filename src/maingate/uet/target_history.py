@@ -16,6 +16,9 @@ from maingate.uet.trees import Entry
 DEPTH: Final = 1000
 """Commits that are looked through, newest first."""
 
+_MOST: Final = 50
+"""Of commits that changed other files too, so many are looked at: a list of changes is in all of them."""
+
 _NONE: Final = "0" * 40
 _TIPS: Final = 20
 _LOG: Final = ("log", "--no-merges", "--raw", "-z", "--no-abbrev", "--no-renames", "--format=commit %H %P")
@@ -52,11 +55,23 @@ class TargetHistory:
         self._by_path: defaultdict[bytes, list[Step]] = defaultdict(list)
 
     def commits_that_changed(self, paths: Iterable[bytes], *, onto: str) -> list[str]:
-        """Return the commits in a commit's history that changed exactly these paths, newest first."""
+        """Return the commits in a commit's history that changed these paths.
+
+        All that changed no other come first, then some that did; of each kind the newest first.
+        """
         with self._lock:
             self._read_up_to(onto)
-            found = list(reversed(self._by_paths.get(frozenset(paths), [])))
+            wanted = frozenset(paths)
+            found = [*reversed(self._by_paths.get(wanted, [])), *self._among_others(wanted)]
         return [commit for commit in found if self._repository.is_ancestor(commit, onto)]
+
+    def _among_others(self, paths: frozenset[bytes]) -> list[str]:
+        steps = [self._by_path.get(path, []) for path in paths]
+        if not steps:
+            return []
+        alone = set(self._by_paths.get(paths, ()))
+        in_all = set.intersection(*({step.commit for step in each} for each in steps)) - alone
+        return [step.commit for step in reversed(steps[0]) if step.commit in in_all][:_MOST]
 
     def has_come_since(self, commit: str, path: bytes, state: str, *, onto: str) -> bool:
         """Tell whether a path came to a state, named by the start of a blob's id, by that commit or later."""
