@@ -641,8 +641,20 @@ def test_what_is_in_the_way_in_the_checkout_is_named_and_kept(world: World) -> N
     (world.repo.path / "c.txt").write_text("mine\n")
     before = world.repo.head("main")
     said = roll_back(world, "ws", code=4)["said"]
-    assert "c.txt is not tracked and would be overwritten; commit that or move it away first" in said
+    assert "c.txt is not tracked and would be overwritten. Nothing was changed: when that is out" in said
     assert (world.repo.head("main"), (world.repo.path / "c.txt").read_text()) == (before, "mine\n")
+
+
+def test_a_lock_of_anothers_in_the_way_of_a_rollback_is_not_to_be_committed(world: World) -> None:
+    """What is advised suits what is in the way: a lock file is no work of anybody's."""
+    land(world, {"ws": {"x": {"c.txt": None}}})
+    lock = world.repo.path / ".git" / "index.lock"
+    lock.touch()
+    before = world.repo.head("main")
+    said = roll_back(world, "ws", code=4)["said"]
+    assert "index.lock` helps. Nothing was changed: when that is out of the way, roll back again" in said
+    assert "commit" not in said
+    assert world.repo.head("main") == before
 
 
 @pytest.mark.parametrize(

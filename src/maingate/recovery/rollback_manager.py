@@ -323,7 +323,7 @@ def _move(order: Order, run: RunRow, built: Reverted) -> Move:
 
 
 def _cannot_follow(said: str) -> CheckoutError:
-    return CheckoutError(f"{said}; commit that or move it away first; nothing was changed")
+    return CheckoutError(f"{said}. Nothing was changed: when that is out of the way, roll back again")
 
 
 def landed_stream(conn: Connection, workstream_id: str) -> LandedStream:
