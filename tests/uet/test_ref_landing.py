@@ -521,6 +521,7 @@ def test_submodules_are_left_to_the_person(repo: GitRepo, opened: Repository, tm
     assert landed(opened, (old, new)) == ()
     assert (repo.path / "sub/s.txt").read_text() == "1\n"
     assert (repo.path / "fresh").is_dir()
+    assert uncommitted(opened, MAIN, checkouts_of(opened, MAIN)[0]) == ()
     assert leftovers(repo) == []
     assert repo.git("diff", "--cached") == ""
 

@@ -16,6 +16,7 @@ from maingate.uet.path_quoting import show_path
 from maingate.uet.repository import Repository
 
 _SHOWN: Final = 5
+_SUBMODULE: Final = 0o160000
 
 
 def refusal_of(repository: Repository, ref: str, intake: Intake) -> Reason | None:
@@ -23,9 +24,8 @@ def refusal_of(repository: Repository, ref: str, intake: Intake) -> Reason | Non
     head = repository.ref_value(ref)
     checkouts = [each for each in checkouts_of(repository, ref) if each.is_there] if head else []
     for checkout in checkouts:
-        blocked = list(
-            in_the_way(repository, checkout.top, repository.tree_of(str(head)), _new_paths(intake))
-        )
+        tree = repository.tree_of(str(head))
+        blocked = list(in_the_way(repository, checkout.top, tree, _new_paths(repository, tree, intake)))
         if blocked:
             return _refusal(checkout, blocked)
     return None
@@ -42,5 +42,16 @@ def _refusal(checkout: Checkout, blocked: list[bytes]) -> Reason:
     )
 
 
-def _new_paths(intake: Intake) -> list[bytes]:
-    return [change.new_path for change in intake.files if change.new_path is not None]
+def _new_paths(repository: Repository, tree: str, intake: Intake) -> list[bytes]:
+    """List what will be written to; what is in a submodule that is moved stays, as with `git checkout`."""
+    return [
+        change.new_path
+        for change in intake.files
+        if change.new_path is not None
+        and not (change.new_mode in {None, _SUBMODULE} and _is_submodule(repository, tree, change.new_path))
+    ]
+
+
+def _is_submodule(repository: Repository, tree: str, path: bytes) -> bool:
+    entry = repository.entry_at(tree, path)
+    return entry is not None and entry.mode == _SUBMODULE

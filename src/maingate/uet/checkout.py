@@ -21,6 +21,7 @@ IN_PROGRESS: Final = {
     "rebase-apply": "a rebase or `git am` is in progress",
     "BISECT_LOG": "a bisection is in progress",
 }
+_SUBMODULE: Final = 0o160000
 _SHOWN: Final = 20
 _FILTER_TIME: Final = timedelta(minutes=1)
 _STATUS: Final = (
@@ -38,6 +39,8 @@ def dirt(checkout: Checkout) -> tuple[str, ...]:
 
     Untracked files do not count, nor does a file that is byte for byte what git would check out: where its
     attributes contradict how it was stored, git calls it changed, and nobody can commit or stash that away.
+    Nor does a submodule that is at another commit than the index says: no landing touches what is in it, and
+    after one that moved it, to commit that would take the landing back.
     At most the first twenty changes are listed.
 
     Raises:
@@ -73,7 +76,10 @@ def _as_checked_out(checkout: Checkout, paths: list[bytes]) -> set[bytes]:
     """Return those of some files that nobody has changed, although git says so."""
     if not paths:
         return set()
-    return new_stage(checkout, _FILTER_TIME, "look").same_as_checked_out(_entries(checkout, paths))
+    entries = _entries(checkout, paths)
+    submodules = {path for path, entry in entries.items() if entry.mode == _SUBMODULE}
+    files = {path: entry for path, entry in entries.items() if path not in submodules}
+    return submodules | new_stage(checkout, _FILTER_TIME, "look").same_as_checked_out(files)
 
 
 def _entries(checkout: Checkout, paths: list[bytes]) -> dict[bytes, Entry]:
