@@ -17,6 +17,7 @@ import pytest
 
 from command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes, start_maingate
 from factories import GitRepo
+from maingate.cli import patch, status
 from maingate.cli.events import parse_moment
 from maingate.cli.patch import _diff_json
 from maingate.errors import UsageError
@@ -105,6 +106,18 @@ def test_patch_list_is_filtered_by_state(invoke: Invoke, played: Played) -> None
 def test_patch_list_keeps_to_its_limit(invoke: Invoke, played: Played) -> None:
     """The newest ones."""
     assert len(reading(invoke, played, "patch", "list", "--limit", "3")) == 3
+
+
+@pytest.mark.parametrize("command", ["runs", "patch list", "quarantine"])
+def test_programs_get_the_whole_list(
+    invoke: Invoke, played: Played, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A list in JSON cannot say that it was cut, so it is cut only when that was asked for."""
+    every = reading(invoke, played, *command.split(), "--limit", "1000")
+    assert every
+    monkeypatch.setattr(patch, "LISTED", 0)
+    monkeypatch.setattr(status, "LISTED", 0)
+    assert reading(invoke, played, *command.split()) == every
 
 
 def test_a_state_that_does_not_exist_is_refused(invoke: Invoke, played: Played) -> None:

@@ -33,6 +33,9 @@ LEAST_ROOM: Final = 24
 PIPE_WIDTH: Final = 160
 """Columns assumed where no terminal says how wide it is; tables shrink to their content."""
 
+EVERY: Final = 1_000_000_000
+"""A limit that cuts nothing."""
+
 STATE_STYLES: Final[dict[str, str]] = {
     "succeeded": "green",
     "completed": "green",
@@ -197,6 +200,13 @@ def print_commands(out: "Console", hints: "Sequence[tuple[str, str]]") -> None:
         out.print(f"  {command:<{longest}}  {tells}" if fits else f"  {command}", soft_wrap=True)
         if not fits:
             print_indented(out, tells)
+
+
+def most_of(limit: int | None, *, shown: int, as_json: bool) -> int:
+    """Return how many rows of a list to read: as asked for, else all for programs and some for people."""
+    if limit is not None:
+        return limit
+    return EVERY if as_json else shown
 
 
 def print_more(out: "Console", more: int, *, limit: str = "--limit") -> None:

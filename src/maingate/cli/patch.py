@@ -10,6 +10,7 @@ from maingate.cli.output import (
     console,
     count,
     is_narrow,
+    most_of,
     print_json,
     print_more,
     print_table,
@@ -31,13 +32,20 @@ if TYPE_CHECKING:
     from maingate.db.dao.patches import PatchRow
     from maingate.db.dao.tasks import TaskRow
 
+LISTED: Final = 50
+
 OLDER_RUNS: Final = 1000
 """How many runs back a name is looked for."""
 
 app = typer.Typer(help="Look into the ledger of patches.", no_args_is_help=True)
 
 RunOption = Annotated[str | None, typer.Option("--run", metavar="RUN", help="Of this run only.")]
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="How many to list.")]
+LimitOption = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", "-n", min=1, metavar="N", help="How many to list. [default: 50; all with --json]"
+    ),
+]
 PatchArgument = Annotated[
     str,
     typer.Argument(
@@ -52,14 +60,14 @@ def list_patches(
         str | None, typer.Option("--state", "-s", metavar="S", help="In this state only.")
     ] = None,
     run: RunOption = None,
-    limit: LimitOption = 50,
+    limit: LimitOption = None,
     as_json: AsJson = False,
 ) -> None:
     """List patches, newest first."""
     _list(state=_checked(state), run=run, limit=limit, as_json=as_json)
 
 
-def quarantine(run: RunOption = None, limit: LimitOption = 50, as_json: AsJson = False) -> None:
+def quarantine(run: RunOption = None, limit: LimitOption = None, as_json: AsJson = False) -> None:
     """List the patches that were kept out, newest first (`patch list --state quarantined`)."""
     _list(state="quarantined", run=run, limit=limit, as_json=as_json)
 
@@ -213,7 +221,7 @@ def _checked(state: str | None) -> str | None:
     return state
 
 
-def _list(*, state: str | None, run: str | None, limit: int, as_json: bool) -> None:
+def _list(*, state: str | None, run: str | None, limit: int | None, as_json: bool) -> None:
     from maingate.db.dao import patches
 
     maingate = opened_for_reading()
@@ -222,9 +230,10 @@ def _list(*, state: str | None, run: str | None, limit: int, as_json: bool) -> N
         return
     with maingate, maingate.database.read() as conn:
         run_id = run_named(conn, run) if run is not None else None
-        rows = patches.listed(conn, run_id=run_id, state=state, limit=limit)
-        is_cut = len(rows) == limit and not as_json
-        more = patches.count(conn, run_id=run_id, state=state) - limit if is_cut else 0
+        most = most_of(limit, shown=LISTED, as_json=as_json)
+        rows = patches.listed(conn, run_id=run_id, state=state, limit=most)
+        is_cut = len(rows) == most and not as_json
+        more = patches.count(conn, run_id=run_id, state=state) - most if is_cut else 0
         names = task_names(conn, rows)
     if as_json:
         print_json([patch_json(row, names[row.task_id]) for row in rows])

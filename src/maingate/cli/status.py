@@ -11,6 +11,7 @@ from maingate.cli.output import (
     duration,
     is_narrow,
     local_time,
+    most_of,
     print_json,
     print_more,
     print_table,
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from maingate.db.dao.runs import RunRow
 
 WATCH_SECONDS: Final = 1.0
-EVERY: Final = 1_000_000_000
-"""A limit that cuts nothing."""
+LISTED: Final = 20
 _ENDED: Final = frozenset({"succeeded", "failed", "canceled"})
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -69,7 +69,12 @@ def status(
 
 
 def runs(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="How many to list.")] = 20,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", "-n", min=1, metavar="N", help="How many to list. [default: 20; all with --json]"
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the runs of this repository, newest first."""
@@ -80,9 +85,10 @@ def runs(
         print_no_runs(as_json=as_json)
         return
     with maingate, maingate.database.read() as conn:
-        rows = ledger.recent(conn, limit=limit)
-        is_cut = len(rows) == limit and not as_json
-        more = ledger.count(conn) - limit if is_cut else 0
+        most = most_of(limit, shown=LISTED, as_json=as_json)
+        rows = ledger.recent(conn, limit=most)
+        is_cut = len(rows) == most and not as_json
+        more = ledger.count(conn) - most if is_cut else 0
     if as_json or not rows:
         print_no_runs(as_json=as_json) if not rows else print_json([_run_json(row) for row in rows])
         return

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from maingate.cli.output import duration, print_commands, print_more, safe
+from maingate.cli.output import EVERY, duration, print_commands, print_more, safe
 from maingate.cli.patch_view import (
     history_json,
     print_excerpt,
@@ -19,7 +19,6 @@ from maingate.cli.patch_view import (
     print_history,
     print_reason,
 )
-from maingate.cli.status import EVERY
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maingate.cli.output import (
+    EVERY,
     STATE_STYLES,
     console,
     duration,
@@ -17,7 +18,7 @@ from maingate.cli.output import (
     safe,
     table,
 )
-from maingate.cli.status import EVERY, opened_for_reading
+from maingate.cli.status import opened_for_reading
 from maingate.cli.waiting_view import why_stuck
 
 if TYPE_CHECKING:
