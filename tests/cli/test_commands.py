@@ -37,7 +37,12 @@ def test_version_loads_nothing_heavy(hermetic_environment: Path) -> None:
 def test_the_command_modules_load_nothing_heavy(hermetic_environment: Path) -> None:
     """Help and completion need no database, no git and no validation."""
     heavy = ("sqlalchemy", "pygit2", "alembic")
-    code = f"import sys, maingate.cli.commands; print([name for name in {heavy!r} if name in sys.modules])"
+    code = (
+        "import sys, maingate.cli.commands\n"
+        "from maingate.cli.command_table import COMMANDS, command_named\n"
+        "assert all([command_named(name) for name in COMMANDS])\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=hermetic_environment
     )

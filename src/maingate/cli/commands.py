@@ -11,30 +11,10 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from maingate.cli import (
-    audit,
-    bisect,
-    breaker,
-    cancel,
-    checkout,
-    clean,
-    demo,
-    events,
-    init,
-    machines,
-    override,
-    patch,
-    patch_actions,
-    plan,
-    resume,
-    rollback,
-    run,
-    status,
-    tools,
-    workers,
-)
+from maingate.cli.command_table import COMMANDS, command_named
 from maingate.cli.exit_codes import ExitCode, code_of_error, is_expected
 from maingate.cli.output import fail
+from maingate.cli.parameters import spare_conversions
 from maingate.cli.standard_streams import NAME, discard_output, is_reader_gone
 
 CommandLineError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
@@ -42,38 +22,6 @@ CommandLineError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
 
 KEYBOARD_INTERRUPT: Final = 130
 """What the parser makes of a Ctrl-C that nobody handled."""
-
-FIRST_STEPS, RUNNING, LEDGER, RECORD, UPKEEP = (
-    "First steps",
-    "Plan and run",
-    "Patches",
-    "The record",
-    "Upkeep",
-)
-
-ORDER: Final = (
-    "demo",
-    "init",
-    "plan",
-    "run",
-    "resume",
-    "cancel",
-    "status",
-    "runs",
-    "patch",
-    "quarantine",
-    "rollback",
-    "bisect",
-    "events",
-    "audit",
-    "workers",
-    "tools",
-    "breaker",
-    "override",
-    "machines",
-    "checkout",
-    "clean",
-)
 
 
 @dataclass
@@ -97,6 +45,7 @@ class Commands(TyperGroup):
     ) -> Any:
         """Run one command line and exit."""
         invocation = Invocation()
+        spare_conversions(self)
 
         def call() -> Any:
             return super(Commands, self).main(
@@ -105,9 +54,19 @@ class Commands(TyperGroup):
 
         sys.exit(ended(call, invocation))
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """List the commands in the order in which people need them; the parser would put groups last."""
-        return sorted(super().list_commands(ctx), key=ORDER.index)
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # the signature is the parser's
+        """List the commands in the order in which people need them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  # the signature is the parser's
+        """Load a command and return it; None when there is none of that name."""
+        return command_named(cmd_name) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command that is meant; where there is none, all of them are there to be suggested."""
+        if args and args[0] not in COMMANDS:
+            self.commands.update((name, command_named(name)) for name in COMMANDS)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, and have what it printed out before it is said to be done."""
@@ -221,29 +180,3 @@ def maingate(
     """Lands patches: nothing reaches your branch without passing the gate."""
     del directory, show_version
     ctx.obj.is_debug = debug
-
-
-app.command("demo", rich_help_panel=FIRST_STEPS)(demo.demo)
-app.command("init", rich_help_panel=FIRST_STEPS)(init.init)
-app.add_typer(plan.app, name="plan", rich_help_panel=RUNNING)
-app.command("run", rich_help_panel=RUNNING)(run.run)
-app.command("resume", rich_help_panel=RUNNING)(resume.resume)
-app.command("cancel", rich_help_panel=RUNNING)(cancel.cancel)
-app.command("status", rich_help_panel=RUNNING)(status.status)
-app.command("runs", rich_help_panel=RUNNING)(status.runs)
-patch.app.command("drop")(patch_actions.drop)
-patch.app.command("approve")(patch_actions.approve)
-patch.app.command("recover")(patch_actions.recover)
-app.add_typer(patch.app, name="patch", rich_help_panel=LEDGER)
-app.command("quarantine", rich_help_panel=LEDGER)(patch.quarantine)
-app.command("rollback", rich_help_panel=LEDGER)(rollback.rollback)
-app.command("bisect", rich_help_panel=LEDGER)(bisect.bisect)
-app.command("events", rich_help_panel=RECORD)(events.events)
-app.add_typer(audit.app, name="audit", rich_help_panel=RECORD)
-app.command("workers", rich_help_panel=UPKEEP)(workers.workers)
-app.add_typer(tools.app, name="tools", rich_help_panel=UPKEEP)
-app.add_typer(breaker.app, name="breaker", rich_help_panel=UPKEEP)
-app.add_typer(override.app, name="override", rich_help_panel=UPKEEP)
-app.command("machines", rich_help_panel=UPKEEP)(machines.machines)
-app.add_typer(checkout.app, name="checkout", rich_help_panel=UPKEEP)
-app.command("clean", rich_help_panel=UPKEEP)(clean.clean)

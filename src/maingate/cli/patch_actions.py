@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from maingate.cli.output import console, count, print_json, safe
-from maingate.cli.patch import PatchArgument, RunOption, find_patch
+from maingate.cli.patch import PatchArgument, RunOption, app, find_patch
 from maingate.cli.run import Wait, Workers, execute, finish, operator_name
 from maingate.cli.status import AsJson
 from maingate.errors import UsageError
@@ -30,6 +30,7 @@ RECOVERED_PLAN: Final = "plan.json"
 _RECOVERABLE: Final = frozenset({"quarantined", "dropped", "rolled_back"})
 
 
+@app.command("drop")
 def drop(
     patch: PatchArgument,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")],
@@ -56,6 +57,7 @@ def drop(
     console().print(f"{row.id} is dropped.", soft_wrap=True)
 
 
+@app.command("approve")
 def approve(
     patch: PatchArgument,
     message: Annotated[
@@ -86,6 +88,7 @@ def approve(
     console().print(f"{safe(by)} {said}: {row.id} has {count(len(given), 'approval')}.", soft_wrap=True)
 
 
+@app.command("recover")
 def recover(  # noqa: PLR0917 - the options of a command line
     patch: PatchArgument,
     file: Annotated[

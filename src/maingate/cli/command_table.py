@@ -1,0 +1,71 @@
+"""The commands by name: where each is defined, and under which heading the help lists it.
+
+A command is loaded when it is asked for: a start loads one of them, and only the help loads all.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import typer
+from typer.main import get_group
+
+from maingate.cli.parameters import spare_conversions
+
+FIRST_STEPS, RUNNING, LEDGER, RECORD, UPKEEP = (
+    "First steps",
+    "Plan and run",
+    "Patches",
+    "The record",
+    "Upkeep",
+)
+
+
+class Place(NamedTuple):
+    """Where a command is defined: a module of this package, and its function or group in it."""
+
+    panel: str
+    module: str
+    name: str = "app"
+
+
+COMMANDS: Final[Mapping[str, Place]] = {
+    "demo": Place(FIRST_STEPS, "demo", "demo"),
+    "init": Place(FIRST_STEPS, "init", "init"),
+    "plan": Place(RUNNING, "plan"),
+    "run": Place(RUNNING, "run", "run"),
+    "resume": Place(RUNNING, "resume", "resume"),
+    "cancel": Place(RUNNING, "cancel", "cancel"),
+    "status": Place(RUNNING, "status", "status"),
+    "runs": Place(RUNNING, "status", "runs"),
+    "patch": Place(LEDGER, "patch_actions"),
+    "quarantine": Place(LEDGER, "patch", "quarantine"),
+    "rollback": Place(LEDGER, "rollback", "rollback"),
+    "bisect": Place(LEDGER, "bisect", "bisect"),
+    "events": Place(RECORD, "events", "events"),
+    "audit": Place(RECORD, "audit"),
+    "workers": Place(UPKEEP, "workers", "workers"),
+    "tools": Place(UPKEEP, "tools"),
+    "breaker": Place(UPKEEP, "breaker"),
+    "override": Place(UPKEEP, "override"),
+    "machines": Place(UPKEEP, "machines", "machines"),
+    "checkout": Place(UPKEEP, "checkout"),
+    "clean": Place(UPKEEP, "clean", "clean"),
+}
+"""All commands, in the order in which people need them."""
+
+
+@cache
+def command_named(name: str) -> Any:
+    """Load a command, and return it as the parser has it."""
+    place = COMMANDS[name]
+    found = getattr(import_module(f"maingate.cli.{place.module}"), place.name)
+    alone = typer.Typer(rich_markup_mode="rich")
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name, rich_help_panel=place.panel)
+    else:
+        alone.command(name, rich_help_panel=place.panel)(found)
+    command = get_group(alone).commands[name]
+    spare_conversions(command)
+    return command

@@ -1,0 +1,43 @@
+"""Spare the parser from loading its means of conversion for values that need none.
+
+The parser converts and checks every value with Pydantic, also those that were not given, and takes longer to
+load that than a reading command takes for all the rest.
+"""
+
+from functools import partial
+from typing import Any
+
+
+def spare_conversions(command: Any) -> None:
+    """Take values that are right as they are, for the parameters of a command and of those below it."""
+    for parameter in command.params:
+        vars(parameter)["process_value"] = partial(_processed, parameter)
+    for below in getattr(command, "commands", {}).values():
+        spare_conversions(below)
+
+
+def _processed(parameter: Any, context: Any, value: Any) -> Any:
+    """Return the value that the command gets."""
+    if not _is_right(parameter, value):
+        return type(parameter).process_value(parameter, context, value)
+    return value if parameter.callback is None else parameter.callback(context, parameter, value)
+
+
+def _is_right(parameter: Any, value: Any) -> bool:
+    """Return whether a value is what conversion would make of it: not given, the default, or any text."""
+    if parameter.nargs != 1 or getattr(parameter, "multiple", False):
+        return False
+    if value is None:
+        return not parameter.required
+    if type(value) is int:
+        return type(parameter.default) is int and value == parameter.default
+    return type(value) is str and _takes_any_text(parameter)
+
+
+def _takes_any_text(parameter: Any) -> bool:
+    described = getattr(parameter, "type_descriptor", None)
+    return (
+        described is not None
+        and described.annotation is str
+        and getattr(described.parameter_info, "parser", None) is None
+    )
