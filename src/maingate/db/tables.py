@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
 
@@ -84,6 +86,11 @@ def _ended_has_end(machine: Machine) -> CheckConstraint:
     return CheckConstraint(rule, name="ended_has_end")
 
 
+def _partial(name: str, *columns: str, where: str, is_unique: bool = False) -> Index:
+    """Declare an index of the rows that fulfil a condition."""
+    return Index(name, *columns, unique=is_unique, sqlite_where=text(where))
+
+
 def _entity(name: str, machine_name: str, *parts: Any) -> Table:
     """Declare the table of one machine's entities."""
     machine = MACHINES[machine_name]
@@ -107,6 +114,18 @@ def _entity(name: str, machine_name: str, *parts: Any) -> Table:
         _ended_has_end(machine),
         info={"machine": machine_name},
     )
+
+
+@event.listens_for(metadata, "before_create")
+def _hold_conditions(_metadata: MetaData, connection: Connection, **_options: Any) -> None:
+    """Set the conditions of indexes for PostgreSQL too.
+
+    It has an option of its own for them, and naming that loads its dialect, which no start needs.
+    """
+    if connection.dialect.name == "postgresql":
+        for index in (index for table in metadata.tables.values() for index in table.indexes):
+            if (where := index.dialect_kwargs.get("sqlite_where")) is not None:
+                index.dialect_kwargs["postgresql_where"] = where
 
 
 runs = _entity(
@@ -144,13 +163,12 @@ workstreams = _entity(
     _child_of("retry_of", "workstreams.id", nullable=True),
     Column("reason", ReasonText),
     Index(None, "run_id", "position"),
-    Index(
+    _partial(
         "uq_workstreams_name_in_run",
         "run_id",
         "name",
-        unique=True,
-        sqlite_where=text("retry_of IS NULL"),
-        postgresql_where=text("retry_of IS NULL"),
+        where="retry_of IS NULL",
+        is_unique=True,
     ),
 )
 
@@ -171,11 +189,10 @@ workers = _entity(
     CheckConstraint(
         "current_load >= 0 AND current_load <= max_concurrent_tasks", name="load_within_capacity"
     ),
-    Index(
+    _partial(
         "ix_workers_alive",
         "created_at",
-        sqlite_where=text("completed_at IS NULL"),
-        postgresql_where=text("completed_at IS NULL"),
+        where="completed_at IS NULL",
     ),
 )
 
@@ -215,13 +232,12 @@ tasks = _entity(
     CheckConstraint("lost_count >= 0 AND attempt >= 0", name="counts"),
     Index(None, "run_id"),
     Index(None, "workstream_id", "position"),
-    Index(
+    _partial(
         "uq_tasks_name_in_workstream",
         "workstream_id",
         "name",
-        unique=True,
-        sqlite_where=text("retry_of IS NULL"),
-        postgresql_where=text("retry_of IS NULL"),
+        where="retry_of IS NULL",
+        is_unique=True,
     ),
 )
 
@@ -292,11 +308,10 @@ gates = _entity(
         "state NOT IN ('PASSED', 'FAILED') OR (exit_code IS NOT NULL AND output IS NOT NULL)",
         name="verdict_has_evidence",
     ),
-    Index(
+    _partial(
         "ix_gates_running",
         "uet_worker_id",
-        sqlite_where=text("state = 'RUNNING'"),
-        postgresql_where=text("state = 'RUNNING'"),
+        where="state = 'RUNNING'",
     ),
     Index(None, "run_id"),
     Index(None, "workstream_id"),
