@@ -8,7 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -22,7 +22,7 @@ from maingate.db.dao.intents import Intent
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.requests import Override, Request
 from maingate.db.dao.runs import RunRow
-from maingate.db.engine import Database, open_database
+from maingate.db.engine import BUSY_TIMEOUT, Database, open_database
 from maingate.errors import (
     DatabaseError,
     InterruptedRunError,
@@ -40,10 +40,9 @@ from maingate.errors import (
 from maingate.events import Event, Severity
 from maingate.ids import EventId, RunId, WorkstreamId, new_id
 from maingate.orchestrator import tenure
-from maingate.orchestrator.report import run_report
-from maingate.orchestrator.stuck import Patience
+from maingate.orchestrator.report import has_ended, run_report
 from maingate.reasons import Reason
-from maingate.settings import Settings, SettingsFiles, load_settings, tree_values
+from maingate.settings import SettingsFiles
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.uet.catching_up import behind, catch_up
@@ -62,10 +61,12 @@ if TYPE_CHECKING:
     from maingate.orchestrator.progress import Listener
     from maingate.orchestrator.run_orchestrator import RunOrchestrator
     from maingate.orchestrator.searching import Search
+    from maingate.orchestrator.stuck import Patience
     from maingate.plan.loader import LoadedPlan
     from maingate.recovery.bisection import Point
     from maingate.recovery.reverts import Reverted
     from maingate.recovery.rollback_manager import Order, Outcome
+    from maingate.settings import Settings
 
 Taken = TypeVar("Taken")
 
@@ -125,7 +126,7 @@ class Maingate:
     def __init__(
         self,
         *,
-        settings: Settings,
+        settings: "Settings | None",
         repository: Repository,
         database: Database,
         paths: StatePaths,
@@ -135,7 +136,10 @@ class Maingate:
     ) -> None:
         self._files = files
         self._versions: dict[RunId, Mapping[str, Sequence[str]]] = {}
-        self.settings, self.repository, self.database = settings, repository, database
+        if settings is not None:
+            self.settings = settings
+        self._is_shared = settings is not None and settings.database_url is not None
+        self.repository, self.database = repository, database
         self.paths, self.identity, self.clock = paths, identity, clock
         self._leases: dict[RunId, Lease] = {}
 
@@ -155,28 +159,27 @@ class Maingate:
         require_git()
         repository = Repository.open(start or Path.cwd())
         files = settings_files(repository)
-        settings = load_settings(None, os.environ, files=files)
-        _require_record_out_of_reach(repository, settings)
-        _require_cache_out_of_reach(repository, settings)
+        settings = _stated(repository, files)
+        database_url = settings.database_url if settings is not None else None
         identity = identify(
             repository.git_dir,
             repository.git_dir / STATE,
-            may_have_moved_far=settings.database_url is None,
+            may_have_moved_far=database_url is None,
         )
         paths = _paths(repository, settings, identity)
-        url = settings.database_url or f"sqlite:///{paths.database}"
-        if not create and not (settings.database_url or paths.database.exists()):
+        url = database_url or f"sqlite:///{paths.database}"
+        if not create and not (database_url or paths.database.exists()):
             raise NoStateError(f"Maingate has not run in {repository.root} yet; `maingate run PLAN` begins")
         if create:
             _make_state(paths, identity)
-        database = open_database(url, busy_timeout=settings.busy_timeout)
+        database = open_database(url, busy_timeout=settings.busy_timeout if settings else BUSY_TIMEOUT)
         try:
             database.upgrade()
         except MaingateError:
             database.close()
             repository.close()
             raise
-        if settings.database_url is not None:
+        if database_url is not None:
             database.speak_for(identity.id)
         return cls(
             settings=settings,
@@ -187,6 +190,13 @@ class Maingate:
             clock=SystemClock(),
             files=files,
         )
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """What is set here; read when it is first asked for where nothing is, since that takes a while."""
+        from maingate.settings import load_settings
+
+        return load_settings(None, os.environ, files=self._files)
 
     @classmethod
     def for_plan(cls, loaded: "LoadedPlan") -> Self:
@@ -594,6 +604,7 @@ class Maingate:
             newest = runs.newest(conn) if run_id is None else runs.get(conn, run_id)
             if newest is None:
                 raise UsageError("there is no run yet; `maingate run PLAN` begins one")
+            patience, reviewers = (None, 0) if has_ended(newest) else self._expectations(newest)
             report = run_report(
                 conn,
                 newest.id,
@@ -601,11 +612,17 @@ class Maingate:
                 tree_of=self.repository.tree_of,
                 now=self.clock.now(),
                 is_alive=self._is_at_work(conn, newest),
-                patience=Patience.of(self.settings),
-                reviewers=self._settings_of(newest.id).policy.reviewers or 0,
+                patience=patience,
+                reviewers=reviewers,
             )
         report["target"]["behind"] = [each.as_json() for each in behind(self.repository, newest.target_ref)]
         return report
+
+    def _expectations(self, run: RunRow) -> "tuple[Patience, int]":
+        """Return how long what is under way may stay as it is, and how many people are to approve a patch."""
+        from maingate.orchestrator.stuck import Patience
+
+        return Patience.of(self.settings), self._settings_of(run.id).policy.reviewers or 0
 
     def close(self) -> None:
         """Let go of the database and the repository."""
@@ -637,10 +654,14 @@ class Maingate:
             raise PlanError([Problem(file=str(loaded.path), line=line, message=str(error))]) from error
 
     def _tree_settings(self) -> Mapping[str, Any]:
+        from maingate.settings import tree_values
+
         return {} if self._files is None else tree_values(self._files)
 
-    def _settings_of(self, run_id: str, listener: "Listener | None" = None) -> Settings:
+    def _settings_of(self, run_id: str, listener: "Listener | None" = None) -> "Settings":
         """Return a run's settings: the tree's as they were when it was admitted, all else as it is now."""
+        from maingate.settings import load_settings
+
         if self._files is None:
             return self.settings
         with self.database.read() as conn:
@@ -652,7 +673,9 @@ class Maingate:
             )
         return load_settings(None, os.environ, files=self._files, tree=admitted)
 
-    def _around(self, holder: RunId, workers: int | None, settings: Settings | None = None) -> "Surroundings":
+    def _around(
+        self, holder: RunId, workers: int | None, settings: "Settings | None" = None
+    ) -> "Surroundings":
         from maingate.db.transition_log import TransitionLog
         from maingate.orchestrator.parts import Surroundings
         from maingate.uet.gate_runner import allowed_environment
@@ -934,7 +957,7 @@ class Maingate:
 
     def _is_copied(self, run: RunRow) -> bool:
         """Tell whether a run is in this repository's own record only because that was copied with it."""
-        return self.settings.database_url is None and not self.is_own(run)
+        return not self._is_shared and not self.is_own(run)
 
     def _is_at_work(self, conn: Connection, run: RunRow) -> bool:
         if self._is_copied(run):
@@ -1016,7 +1039,19 @@ def _when_free(take: Callable[[], Taken], wait: Wait | None) -> Taken:
             wait(error)
 
 
-def _require_record_out_of_reach(repository: Repository, settings: Settings) -> None:
+def _stated(repository: Repository, files: SettingsFiles) -> "Settings | None":
+    """Read what is set; None where nothing is, and so neither is the record nor the caches elsewhere."""
+    if not files.say_anything(os.environ):
+        return None
+    from maingate.settings import load_settings
+
+    settings = load_settings(None, os.environ, files=files)
+    _require_record_out_of_reach(repository, settings)
+    _require_cache_out_of_reach(repository, settings)
+    return settings
+
+
+def _require_record_out_of_reach(repository: Repository, settings: "Settings") -> None:
     """Refuse a database among the files of a working tree: a commit that has its name would replace it."""
     url = make_url(settings.database_url) if settings.database_url else None
     if url is None or url.get_backend_name() != "sqlite" or not url.database:
@@ -1029,7 +1064,7 @@ def _require_record_out_of_reach(repository: Repository, settings: Settings) -> 
             )
 
 
-def _require_cache_out_of_reach(repository: Repository, settings: Settings) -> None:
+def _require_cache_out_of_reach(repository: Repository, settings: "Settings") -> None:
     """Refuse worktrees among the files of a working tree: what lands there would be written into them."""
     if settings.cache_dir is None:
         return
@@ -1047,7 +1082,7 @@ def settings_files(repository: Repository) -> SettingsFiles:
     return SettingsFiles.of(repository.git_dir, None if repository.is_bare else repository.root)
 
 
-def _paths(repository: Repository, settings: Settings, identity: Identity) -> StatePaths:
+def _paths(repository: Repository, settings: "Settings | None", identity: Identity) -> StatePaths:
     slots = _cache(settings, os.environ) / "worktrees"
 
     def name_of(git_dir: str) -> str:
@@ -1062,7 +1097,7 @@ def _paths(repository: Repository, settings: Settings, identity: Identity) -> St
     )
 
 
-def _template(settings: Settings) -> str | None:
+def _template(settings: "Settings") -> str | None:
     """Read how tools are told what was wrong.
 
     Raises:
@@ -1081,8 +1116,8 @@ def _template(settings: Settings) -> str | None:
     return text
 
 
-def _cache(settings: Settings, environ: Mapping[str, str]) -> Path:
-    if settings.cache_dir is not None:
+def _cache(settings: "Settings | None", environ: Mapping[str, str]) -> Path:
+    if settings is not None and settings.cache_dir is not None:
         return settings.cache_dir
     base = Path(environ.get("XDG_CACHE_HOME", ""))  # a relative one is none, says who defined the variable
     return (base if base.is_absolute() else Path.home() / ".cache") / "maingate"

@@ -11,9 +11,22 @@ from typing import Any
 def spare_conversions(command: Any) -> None:
     """Take values that are right as they are, for the parameters of a command and of those below it."""
     for parameter in command.params:
-        vars(parameter)["process_value"] = partial(_processed, parameter)
+        _spare(parameter)
+    vars(command)["get_help_option"] = partial(_help_of, command)
     for below in getattr(command, "commands", {}).values():
         spare_conversions(below)
+
+
+def _help_of(command: Any, context: Any) -> Any:
+    """Return the option for help, which the parser makes when it first needs it."""
+    option = type(command).get_help_option(command, context)
+    if option is not None:
+        _spare(option)
+    return option
+
+
+def _spare(parameter: Any) -> None:
+    vars(parameter)["process_value"] = partial(_processed, parameter)
 
 
 def _processed(parameter: Any, context: Any, value: Any) -> Any:

@@ -18,6 +18,9 @@ from maingate.db import faults, migrations
 from maingate.db.custody import Custody, christen, identify
 from maingate.errors import DatabaseError
 
+BUSY_TIMEOUT: Final = timedelta(seconds=30)
+"""How long to wait for another writer, unless a setting says so."""
+
 _BEGIN: Final = "maingate_begin"
 _REPOSITORY: Final = "maingate_repository"
 _POSTGRESQL_WRITER_LOCK: Final = (
@@ -131,7 +134,7 @@ def repository_of(connection: Connection) -> str | None:
 
 
 def open_database(
-    url: str, *, synchronous: str = "NORMAL", busy_timeout: timedelta = timedelta(seconds=30)
+    url: str, *, synchronous: str = "NORMAL", busy_timeout: timedelta = BUSY_TIMEOUT
 ) -> Database:
     """Open a database; its schema is looked at by `Database.upgrade`, not here.
 

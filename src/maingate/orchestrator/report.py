@@ -5,7 +5,7 @@ Read from the database alone; where a run stands is derived here each time and s
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
@@ -21,6 +21,7 @@ from maingate.db.dao import (
     verdicts,
     workstreams,
 )
+from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
@@ -30,12 +31,13 @@ from maingate.db.dao.verdicts import Evidence
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.events import iso_millis
 from maingate.ids import RunId
-from maingate.orchestrator.stuck import Patience, overdue
-from maingate.orchestrator.waiting import RunRows, has_ended, why_waiting
-from maingate.plan.model import Plan
 from maingate.reasons import Reason
 from maingate.state.gate import GateState
+from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
+
+if TYPE_CHECKING:
+    from maingate.orchestrator.stuck import Patience
 
 Json = dict[str, Any]
 
@@ -48,7 +50,7 @@ def run_report(
     tree_of: Callable[[str], str] | None = None,
     now: datetime | None = None,
     is_alive: bool = True,
-    patience: Patience | None = None,
+    patience: "Patience | None" = None,
     reviewers: int = 0,
 ) -> Json:
     """Describe a run: its target, each workstream and task with its reason, and what the gates did.
@@ -75,11 +77,12 @@ def run_report(
     rows = tasks.of_run(conn, run.id)
     ledger = patches.of_run(conn, run.id)
     judged = gates.of_run(conn, run.id)
-    is_at_work = is_alive and not has_ended(run)
+    is_over = has_ended(run)
+    is_at_work = is_alive and not is_over
     cost = _cost(conn, run)
     waits = (
         {}
-        if has_ended(run)
+        if is_over
         else _waits(
             conn,
             run=run,
@@ -93,7 +96,7 @@ def run_report(
         )
     )
     stuck = (
-        {key: one.as_json(now) for key, one in overdue([*streams, *rows, *ledger], patience, now=now).items()}
+        _stuck([*streams, *rows, *ledger], patience, now)
         if is_at_work and patience is not None and now is not None
         else {}
     )
@@ -130,6 +133,18 @@ def run_report(
     }
 
 
+def has_ended(run: RunRow) -> bool:
+    """Return whether a run is over, so that nothing of it waits or is stuck."""
+    return MACHINES[run.machine].is_terminal(run.state)
+
+
+def _stuck(rows: Iterable[EntityRow], patience: "Patience", now: datetime) -> dict[str, Json]:
+    """Say of each entity that does not move since when that is."""
+    from maingate.orchestrator.stuck import overdue  # noqa: PLC0415 - only for a run that has not ended
+
+    return {key: one.as_json(now) for key, one in overdue(rows, patience, now=now).items()}
+
+
 def _waits(
     conn: Connection,
     *,
@@ -143,6 +158,8 @@ def _waits(
     is_alive: bool,
 ) -> dict[str, Json]:
     """Say why each entity that has not ended is where it is."""
+    from maingate.orchestrator.waiting import RunRows, why_waiting  # noqa: PLC0415 - loads plans
+
     labels = {stream.id: stream.name for stream in streams}
     names = {task.id: (labels[task.workstream_id], task.name) for task in rows}
     unapproved = {patch.id: names[patch.task_id] for patch in ledger if patch.state is PatchState.VALIDATED}
@@ -165,6 +182,8 @@ def _approvals_missing(
     conn: Connection, run: RunRow, unapproved: Mapping[str, tuple[str, str]], reviewers: int
 ) -> dict[str, int]:
     """Count the people who have still to approve patches, given each one's workstream and task."""
+    from maingate.plan.model import Plan  # noqa: PLC0415 - only for a run that has not ended
+
     plan = Plan.from_json(run.plan)
     wanted = {patch: max(reviewers, plan.reviewers(*names)) for patch, names in unapproved.items()}
     given = approvals.counts(conn, wanted)

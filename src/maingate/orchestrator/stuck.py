@@ -7,16 +7,18 @@ keeps no more than what is under way now, so asking costs in proportion to that 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.workers import WorkerRow
 from maingate.db.transitions import Context, Head, Step
 from maingate.events import Event, Severity, iso_millis
 from maingate.ids import new_id
-from maingate.settings import Settings
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
+
+if TYPE_CHECKING:
+    from maingate.settings import Settings
 
 EVENT_TYPE: Final = "stuck"
 
@@ -39,7 +41,7 @@ class Patience:
     worker: timedelta
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: "Settings") -> Self:
         """Take it from the settings."""
         return cls(
             task=settings.stuck_task, workstream=settings.stuck_workstream, worker=settings.stuck_worker

@@ -1,8 +1,31 @@
-"""Settings: the tree's ``maingate.toml``, the repository's own, ``MAINGATE_*`` over them, as one object."""
+"""Settings: the tree's ``maingate.toml``, the repository's own, ``MAINGATE_*`` over them, as one object.
+
+Their model takes longer to load than most commands take to read what they print, so it is loaded when one of
+these names is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from maingate.settings.files import SettingsFiles
-from maingate.settings.loader import load_settings, tree_values
-from maingate.settings.model import Settings
-from maingate.settings.policy import PolicyLayer
+
+if TYPE_CHECKING:
+    from maingate.settings.loader import load_settings, tree_values
+    from maingate.settings.model import Settings
+    from maingate.settings.policy import PolicyLayer
 
 __all__ = ["PolicyLayer", "Settings", "SettingsFiles", "load_settings", "tree_values"]
+
+_LATE: Final = {
+    "PolicyLayer": "policy",
+    "Settings": "model",
+    "load_settings": "loader",
+    "tree_values": "loader",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for."""
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)

@@ -1,12 +1,15 @@
 """Where settings are read from: a file of the tree, which patches could reach, and one that none can."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 FILE_NAME: Final = "maingate.toml"
 STATE_FOLDER: Final = "maingate"
+PREFIX: Final = "MAINGATE_"
+"""How the variables begin that are settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,22 @@ class SettingsFiles:
             return cls.of(common, root)
         is_bare = (root / "HEAD").is_file() and (root / "objects").is_dir()
         return cls.of(root, None) if is_bare else cls(tree=root / FILE_NAME)
+
+    def say_anything(self, environ: Mapping[str, str]) -> bool:
+        """Return whether anything may be set: where nothing is, all is as it is by default, and in order."""
+        is_there = any(map(_may_be_there, filter(None, (self.tree, self.own))))
+        return is_there or any(name.startswith(PREFIX) and text for name, text in environ.items())
+
+
+def _may_be_there(file: Path) -> bool:
+    """Return whether a file is there, or cannot be looked for; reading it then says which."""
+    try:
+        file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _git_dir(pointer: Path) -> Path:

@@ -14,12 +14,10 @@ from typing import Any, Final, get_origin
 from pydantic import ValidationError
 
 from maingate.errors import Problem, SettingsError
-from maingate.settings.files import SettingsFiles
+from maingate.settings.files import PREFIX, SettingsFiles
 from maingate.settings.model import NEVER_FROM_A_TREE, GateLimits, Settings
 from maingate.settings.policy import PolicyLayer, loosenings
 from maingate.settings.problems import Location, findings
-
-PREFIX: Final = "MAINGATE_"
 
 _LISTS_OF_POLICY: Final = ("allow", "forbid", "protect", "require_tests", "test_paths")
 
