@@ -12,12 +12,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pygit2.enums import ObjectType
-
 from maingate.errors import GitError
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.catching_up import Move as RefMove
 from maingate.uet.executor import Committed, Order, Piece, Taken, message_of
+from maingate.uet.library import Kind
 from maingate.uet.merging import MergeConflict
 from maingate.uet.ref_landing import Obstruction
 from maingate.uet.refs import RefMoved
@@ -65,12 +64,12 @@ class SimulatedRepository(Repository):
         """Whether objects may be missing: none is."""
         return False
 
-    def _read(self, object_id: str, kind: ObjectType) -> bytes:
+    def _read(self, object_id: str, kind: Kind) -> bytes:
         if object_id not in self._objects:
             raise GitError(f"there is no {kind.name} {object_id}")
         return self._objects[object_id]
 
-    def _write(self, kind: ObjectType, content: bytes) -> str:
+    def _write(self, kind: Kind, content: bytes) -> str:
         self._world.reach(f"git: write a {kind.name.lower()}")
         name = hashlib.sha256(b"%d " % kind + content).hexdigest()[:40]
         self._objects[name] = content

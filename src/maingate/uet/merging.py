@@ -19,7 +19,7 @@ import pygit2
 from maingate.errors import RepositoryError
 from maingate.uet.commits import Signature, commit_content
 from maingate.uet.git import failure, require_git
-from maingate.uet.objects import translated
+from maingate.uet.library import translated
 from maingate.uet.repository import MAINGATE_MAIL, MAINGATE_NAME, Repository
 from maingate.uet.trees import Changes, Entry, TreeConflictError
 

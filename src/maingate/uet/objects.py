@@ -6,20 +6,21 @@ Every thread has library handles of its own, because libgit2's are not to be sha
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
-
-import pygit2
-from pygit2.enums import ObjectType
+from typing import TYPE_CHECKING, Final
 
 from maingate.errors import GitError, MissingObjectError
 from maingate.uet import trees
 from maingate.uet.commits import Commit, parse_commit
+from maingate.uet.library import Kind, failures, oid, opened, translated
+from maingate.uet.plain_repository import loose_commit
 from maingate.uet.private_git import PrivateGitDir
 from maingate.uet.trees import Changes, Directory, Entry, parse_directory
+
+if TYPE_CHECKING:
+    import pygit2
 
 _DIRECTORIES: Final = 256
 """How many parsed directories are remembered; a patch looks at a few, and the next one mostly at the same."""
@@ -37,8 +38,8 @@ class Blob:
 class _Handles(threading.local):
     """What one thread has open."""
 
-    ours: pygit2.Repository | None = None
-    private: pygit2.Repository | None = None
+    ours: "pygit2.Repository | None" = None
+    private: "pygit2.Repository | None" = None
 
 
 class ObjectStore:
@@ -83,11 +84,11 @@ class ObjectStore:
 
     def read_blob(self, blob: str) -> bytes:
         """Return a blob's content."""
-        return self._read(blob, ObjectType.BLOB)
+        return self._read(blob, Kind.BLOB)
 
     def write_blob(self, data: bytes) -> str:
         """Store content and return its id."""
-        return self._write(ObjectType.BLOB, data)
+        return self._write(Kind.BLOB, data)
 
     def read_directory(self, tree: str) -> Directory:
         """Return what is directly in a tree, by name."""
@@ -95,12 +96,12 @@ class ObjectStore:
 
     def write_tree(self, content: bytes) -> str:
         """Store a tree object and return its id."""
-        return self._write(ObjectType.TREE, content)
+        return self._write(Kind.TREE, content)
 
     def has_object(self, object_id: str) -> bool:
         """Is there an object of that full id?"""
         with translated(f"look for {object_id}"):
-            return pygit2.Oid(hex=object_id) in self.handle
+            return oid(object_id) in self.handle
 
     def blobs_like(self, prefix: str) -> list[str]:
         """Return the full ids of the blobs whose ids start so; none for what is no id."""
@@ -108,15 +109,15 @@ class ObjectStore:
             found = self.handle.get(prefix)
         except ValueError:  # several begin so, or it is too short, or no id at all
             return self._of_several(prefix)
-        return [str(found.id)] if isinstance(found, pygit2.Blob) else []
+        return [str(found.id)] if found is not None and found.type_str == "blob" else []
 
     def read_commit(self, commit: str) -> Commit:
         """Return a commit's parts."""
-        return parse_commit(commit, self._read(commit, ObjectType.COMMIT))
+        return parse_commit(commit, self._read(commit, Kind.COMMIT))
 
     def write_commit(self, content: bytes) -> str:
         """Store a commit object and return its id."""
-        return self._write(ObjectType.COMMIT, content)
+        return self._write(Kind.COMMIT, content)
 
     def tree_of(self, commit: str) -> str:
         """Return the id of a commit's tree."""
@@ -156,14 +157,14 @@ class ObjectStore:
         return {path: (was, now) for path, was, now in trees.diff(self, old, new)}
 
     @property
-    def handle(self) -> pygit2.Repository:
+    def handle(self) -> "pygit2.Repository":
         """This thread's handle on the repository."""
         if self._handles.ours is None:
             self._handles.ours = opened(self.git_dir)
         return self._handles.ours
 
     @property
-    def merge_handle(self) -> pygit2.Repository:
+    def merge_handle(self) -> "pygit2.Repository":
         """This thread's handle on the private git directory: what merges in it depends on nothing else."""
         if self._handles.private is None:
             self._handles.private = opened(self.private_git_dir().path)
@@ -172,29 +173,34 @@ class ObjectStore:
     def _of_several(self, prefix: str) -> list[str]:
         said = self.private_git_dir().git("rev-parse", f"--disambiguate={prefix}", check=False).stdout
         found = {name: self.handle.get(name) for name in said.decode().split()}
-        return sorted(name for name, object_ in found.items() if isinstance(object_, pygit2.Blob))
+        return sorted(
+            name for name, object_ in found.items() if object_ is not None and object_.type_str == "blob"
+        )
 
     def _parse_directory(self, tree: str) -> Directory:
-        return parse_directory(self._read(tree, ObjectType.TREE))
+        return parse_directory(self._read(tree, Kind.TREE))
 
-    def _read(self, object_id: str, kind: ObjectType) -> bytes:
+    def _read(self, object_id: str, kind: Kind) -> bytes:
+        is_first = self._handles.ours is None  # of this thread, and perhaps its last too
+        if is_first and kind is Kind.COMMIT and (loose := loose_commit(self.git_dir, object_id)) is not None:
+            return loose
         try:
-            found, content = self.handle.read(pygit2.Oid(hex=object_id))
+            found, content = self.handle.read(oid(object_id))
         except KeyError as error:
             raise self._missing(object_id, kind) from error
-        except (ValueError, OSError, pygit2.GitError) as error:
+        except failures() as error:
             raise GitError(f"the object {object_id} could not be read: {error}") from error
         if found != kind:
             raise GitError(
-                f"the object {object_id} is a {ObjectType(found).name.lower()}, not a {kind.name.lower()}"
+                f"the object {object_id} is a {Kind(found).name.lower()}, not a {kind.name.lower()}"
             )
         return content
 
-    def _write(self, kind: ObjectType, content: bytes) -> str:
+    def _write(self, kind: Kind, content: bytes) -> str:
         with translated(f"write a {kind.name.lower()} into {self.git_dir}"):
             return str(self.handle.write(kind, content))
 
-    def _missing(self, object_id: str, kind: ObjectType) -> MissingObjectError:
+    def _missing(self, object_id: str, kind: Kind) -> MissingObjectError:
         why = ""
         if self.is_shallow:
             why = "; the clone is shallow, `git fetch --unshallow` may bring it"
@@ -203,18 +209,3 @@ class ObjectStore:
         return MissingObjectError(
             f"{self.git_dir} has no {kind.name.lower()} {object_id}: it is missing or damaged{why}"
         )
-
-
-def opened(git_dir: Path) -> pygit2.Repository:
-    """Open a git directory with the library, for one thread."""
-    with translated(f"open {git_dir}"):
-        return pygit2.Repository(str(git_dir))
-
-
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Turn what the library raises into the one error family, saying what was being done."""
-    try:
-        yield
-    except (KeyError, ValueError, OSError, pygit2.GitError) as error:
-        raise GitError(f"could not {doing}: {error}") from error

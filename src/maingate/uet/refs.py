@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import pygit2
-
 from maingate.errors import GitError
 from maingate.uet.git import run_git
-from maingate.uet.objects import ObjectStore, translated
+from maingate.uet.library import failures, oid, translated
+from maingate.uet.objects import ObjectStore
 
 PRIVATE_REFS: Final = "refs/maingate/"
 """Where Maingate's own refs are; only these are written without a guard."""
@@ -48,7 +47,7 @@ class RefStore(ObjectStore):
             return str(self.handle.lookup_reference(ref).resolve().target)
         except KeyError:
             return None
-        except (ValueError, OSError, pygit2.GitError) as error:
+        except failures() as error:
             raise GitError(f"the ref {ref} could not be read: {error}") from error
 
     def final_name(self, ref: str) -> str:
@@ -118,7 +117,7 @@ class RefStore(ObjectStore):
         """
         _refuse_foreign(ref)
         with translated(f"write {ref}"):
-            self.handle.references.create(ref, pygit2.Oid(hex=commit), force=True)
+            self.handle.references.create(ref, oid(commit), force=True)
 
     def forget(self, ref: str) -> None:
         """Delete one of Maingate's own refs; one that is not there is fine.

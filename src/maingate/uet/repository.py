@@ -8,17 +8,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-import pygit2
-
-from maingate.errors import RepositoryError
+from maingate.errors import GitError, RepositoryError
 from maingate.uet.commits import Commit, Signature, commit_content, message_with_trailers
 from maingate.uet.git import require_git, run_git
-from maingate.uet.objects import Blob, translated
+from maingate.uet.library import failures, oid, opened, translated
+from maingate.uet.objects import Blob
+from maingate.uet.plain_repository import plain_git_dir
 from maingate.uet.refs import RefChange, RefMoved, RefStore
 from maingate.uet.targets import Target, resolve_target
 from maingate.uet.trees import Entry
+
+if TYPE_CHECKING:
+    import pygit2
 
 __all__ = ["Blob", "Commit", "Entry", "RefChange", "RefMoved", "Repository", "Signature", "Target"]
 
@@ -52,6 +55,14 @@ class Repository(RefStore):
         require_git()
         if not path.exists():
             raise RepositoryError(f"{path} does not exist")
+        if (plain := plain_git_dir(path)) is not None:
+            return cls(opened_at=plain, git_dir=plain, root=plain.parent, is_bare=False)
+        return cls._opened_by_the_library(path)
+
+    @classmethod
+    def _opened_by_the_library(cls, path: Path) -> "Repository":
+        import pygit2  # noqa: PLC0415 - only here is it sure to be needed
+
         found = pygit2.discover_repository(str(path))
         if found is None:
             raise RepositoryError(
@@ -62,7 +73,7 @@ class Repository(RefStore):
         _refuse_sha256(common)
         try:
             handle = pygit2.Repository(str(common))
-        except (pygit2.GitError, KeyError, ValueError, OSError) as error:
+        except failures() as error:
             raise _cannot_open(common, error) from error
         root = common if handle.is_bare else _main_work_tree(path, common, handle)
         return cls(opened_at=opened_at, git_dir=common, root=root, is_bare=handle.is_bare)
@@ -92,9 +103,11 @@ class Repository(RefStore):
         Raises:
             RepositoryError: It means none.
         """
+        import pygit2  # noqa: PLC0415 - only here is it sure to be needed
+
         try:
             return str(self.handle.revparse_single(revision).peel(pygit2.Commit).id)
-        except (KeyError, ValueError, pygit2.GitError) as error:
+        except failures() as error:
             message = f"{revision!r} is not a commit in {self.root}"
             if self.is_shallow:
                 message += "; it is a shallow clone, `git fetch --unshallow` brings the rest"
@@ -133,7 +146,7 @@ class Repository(RefStore):
     def merge_base(self, one: str, other: str) -> str | None:
         """Return the best common ancestor of two commits; None when they share no history that is here."""
         with translated(f"find the merge base of {one} and {other}"):
-            found = self.handle.merge_base(pygit2.Oid(hex=one), pygit2.Oid(hex=other))
+            found = self.handle.merge_base(oid(one), oid(other))
         return None if found is None else str(found)
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
@@ -141,7 +154,7 @@ class Repository(RefStore):
         if ancestor == descendant:
             return True
         with translated(f"compare {ancestor} and {descendant}"):
-            return self.handle.descendant_of(pygit2.Oid(hex=descendant), pygit2.Oid(hex=ancestor))
+            return self.handle.descendant_of(oid(descendant), oid(ancestor))
 
     def commits_between(self, old: str, new: str, *, first_parent: bool = True) -> list[str]:
         """Return the commits of ``new`` that are not in ``old``, oldest first."""
@@ -158,7 +171,7 @@ def _common_dir(git_dir: Path) -> Path:
     return (git_dir / pointer.read_text().strip()).resolve()
 
 
-def _main_work_tree(path: Path, common: Path, handle: pygit2.Repository) -> Path:
+def _main_work_tree(path: Path, common: Path, handle: "pygit2.Repository") -> Path:
     """Return the top of the main working tree, whose files no patch may take for git's own.
 
     Args:
@@ -200,8 +213,8 @@ def _work_tree_around(path: Path, common: Path) -> Path | None:
     if path.is_relative_to(common):
         return None
     try:
-        found = pygit2.Repository(str(path))
-    except pygit2.GitError:
+        found = opened(path)
+    except GitError:
         return None
     return Path(found.workdir) if found.workdir and Path(found.path).resolve() == common else None
 

@@ -1,0 +1,59 @@
+"""The library that reads and writes repositories (pygit2), loaded when it is first used.
+
+Most commands that only read never use it, and loading it would take a fifth of their time.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maingate.errors import GitError
+
+if TYPE_CHECKING:
+    import pygit2
+
+
+class Kind(IntEnum):
+    """What an object is, as git and the library number it."""
+
+    COMMIT = 1
+    TREE = 2
+    BLOB = 3
+    TAG = 4
+
+
+def opened(git_dir: Path) -> "pygit2.Repository":
+    """Open a git directory, for one thread."""
+    import pygit2  # noqa: PLC0415 - only here is it sure to be needed
+
+    with translated(f"open {git_dir}"):
+        return pygit2.Repository(str(git_dir))
+
+
+def oid(hexadecimal: str) -> "pygit2.Oid":
+    """Return an id as the library has it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    import pygit2  # noqa: PLC0415 - only here is it sure to be needed
+
+    return pygit2.Oid(hex=hexadecimal)
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Return what the library raises."""
+    import pygit2  # noqa: PLC0415 - asked for when something was raised
+
+    return KeyError, ValueError, OSError, pygit2.GitError
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn what the library raises into the one error family, saying what was being done."""
+    try:
+        yield
+    except failures() as error:
+        raise GitError(f"could not {doing}: {error}") from error
