@@ -36,4 +36,7 @@ def _main() -> None:
     gc.set_threshold(50_000, 20, 50)  # most of what is made at start stays, and looking it over again costs
     from maingate.cli.commands import app
 
-    app(prog_name="maingate")
+    try:
+        app(prog_name="maingate")
+    finally:
+        gc.freeze()  # or the interpreter, which ends now, looks all of it over for garbage once more
