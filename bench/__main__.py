@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-BENCHMARKS = ("engine", "land", "large")
+BENCHMARKS = ("engine", "land", "large", "startup")
 
 
 def main() -> None:

@@ -18,9 +18,9 @@ from bench.figures import Limit
 
 WORKSTREAMS, TASKS, RECORDED, PAIRS = 300, 5_000, 50_000, 900
 ASKED: Mapping[str, float] = {
-    "status": 3.5,
-    "status-json": 3.5,
-    "runs": 3.5,
+    "status": 2.0,
+    "status-json": 2.0,
+    "runs": 2.0,
     "dry-run": 5.0,
     "check": 5.0,
     "scopes": 5.0,
@@ -74,9 +74,9 @@ def _limit(case: str, title: str, folder: Path, words: Sequence[str], *, rounds:
     ratios = []
     for turn in range(rounds + 1):
         new = folder / f"{case}-{turn}.yaml"
-        floor = _processor_time([sys.executable, "-c", "import sqlalchemy"], folder)
+        floor = processor_time([sys.executable, "-c", "import sqlalchemy"], folder)
         command = [word.replace("{new}", str(new)) for word in words]
-        took = _processor_time([sys.executable, "-m", "maingate", *command], folder)
+        took = processor_time([sys.executable, "-m", "maingate", *command], folder)
         if turn:
             ratios.append(took / floor)
     return Limit(
@@ -84,7 +84,7 @@ def _limit(case: str, title: str, folder: Path, words: Sequence[str], *, rounds:
     )
 
 
-def _processor_time(words: Sequence[str], folder: Path) -> float:
+def processor_time(words: Sequence[str], folder: Path) -> float:
     """Run a command and return the seconds of processor time that it and its children took."""
     child = subprocess.Popen(
         words, cwd=folder, env=repository.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -110,7 +110,7 @@ def _recorded(folder: Path, plan: Mapping[str, Any]) -> Path:
     (made / "a.txt").write_text("a\n")
     repository.commit(made, "base")
     (folder.parent / f"{folder.name}.json").write_text(json.dumps(plan))
-    _processor_time([sys.executable, "-m", "maingate", "run", f"../{folder.name}.json"], made)
+    processor_time([sys.executable, "-m", "maingate", "run", f"../{folder.name}.json"], made)
     return made
 
 

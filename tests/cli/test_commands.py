@@ -5,11 +5,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from command_line import Invoke, Played, a_clean_environment, maingate_bytes
+from command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes
 from factories import GitRepo
 from maingate.cli.commands import Invocation, ended
 from maingate.errors import DatabaseError, UsageError
@@ -47,6 +48,81 @@ def test_the_command_modules_load_nothing_heavy(hermetic_environment: Path) -> N
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=hermetic_environment
     )
     assert done.stdout.strip() == "[]"
+
+
+LATE = (
+    "alembic",
+    "asyncpg",
+    "pydantic",
+    "pygit2",
+    "structlog",
+    "yaml",
+    "maingate.orchestrator.run_orchestrator",
+    "maingate.plan.loader",
+    "maingate.plan.model",
+    "maingate.settings.model",
+    "maingate.workers",
+    "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.ext.asyncio",
+)
+
+READING_PROBE = """
+import atexit, sys
+sys.argv = ["maingate", *{words!r}]
+late = {late!r}
+atexit.register(lambda: print([name for name in late if name in sys.modules], file=sys.stderr))
+from maingate.cli.app import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["status", "--json"],
+        ["runs"],
+        ["patch", "show", "TASK"],
+        ["patch", "list"],
+        ["events"],
+        ["quarantine"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_reads_loads_only_what_reads(
+    played: Played, words: list[str], hermetic_environment: Path
+) -> None:
+    """Where nothing is set, an ended run is read without git's library, plans, settings and workers."""
+    task = next(task["name"] for task in played.report["tasks"] if task["patch"] is not None)
+    code = READING_PROBE.format(words=[task if word == "TASK" else word for word in words], late=LATE)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=played.stage.repository,
+        env=a_clean_environment(hermetic_environment),
+    )
+    assert done.stdout
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_what_is_loaded_late_can_be_loaded() -> None:
+    """A name that is misspelt or gone would never be found loaded."""
+    absent = [name for name in LATE if name != "asyncpg" and find_spec(name) is None]
+    assert absent == []
+
+
+def test_a_setting_is_heeded_by_a_command_that_reads(played: Played, hermetic_environment: Path) -> None:
+    """Where something is set, its model is loaded, and what is wrong in it refuses the command."""
+    done = maingate(
+        "status",
+        cwd=played.stage.repository,
+        home=hermetic_environment,
+        env={"MAINGATE_WORKERS": "none"},
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "MAINGATE_WORKERS" in done.stderr
 
 
 def test_help_groups_the_commands(invoke: Invoke) -> None:

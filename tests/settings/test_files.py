@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from factories import GitRepo
+from maingate.db.engine import BUSY_TIMEOUT
 from maingate.errors import SettingsError
 from maingate.settings import SettingsFiles, load_settings, tree_values
 
@@ -23,6 +24,26 @@ def own(repo: GitRepo, text: str) -> Path:
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
     return file
+
+
+def test_only_where_nothing_is_set_do_the_files_say_nothing(repo: GitRepo, tmp_path: Path) -> None:
+    """A file, a link that leads nowhere, a file that cannot be looked for and a variable may."""
+    files = SettingsFiles.of(repo.path / ".git", repo.path)
+    others = {"PATH": "/bin", "MAINGATE_WORKERS": ""}
+    assert not files.say_anything(others)
+    assert not SettingsFiles.of(tmp_path / "no" / "where", None).say_anything(others)
+    assert files.say_anything({"MAINGATE_WORKERS": "2"})
+    assert SettingsFiles(own=tmp_path / ("x" * 300)).say_anything(others)
+    (repo.path / "maingate.toml").symlink_to("nowhere")
+    assert files.say_anything(others)
+    (repo.path / "maingate.toml").unlink()
+    own(repo, "")
+    assert files.say_anything(others)
+
+
+def test_a_database_is_waited_for_as_long_as_the_setting_says_by_default() -> None:
+    """Where nothing is set, the settings are not loaded to open the database."""
+    assert load_settings(None, {}).busy_timeout == BUSY_TIMEOUT
 
 
 def test_the_repositorys_own_file_is_laid_over_the_trees(repo: GitRepo) -> None:
