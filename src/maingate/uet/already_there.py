@@ -144,7 +144,7 @@ class AlreadyThere:
 
     def _change_of(self, commit: str) -> tuple[str, str]:
         found = self._repository.read_commit(commit)
-        if not found.parents:
+        if not found.parents or not self._repository.has_object(found.parents[0]):  # where a clone is cut off
             return self._repository.write_tree(b""), found.tree
         return self._repository.tree_of(found.parents[0]), found.tree
 
