@@ -1,10 +1,10 @@
 """Applying a patch on what is checked out, as an executor does on the head of a workstream."""
 
-from maingate.uet import apply
-from maingate.uet.apply import Applied, Refused
-from maingate.uet.intake import Intake
-from maingate.uet.preimages import Preimages
-from maingate.uet.repository import Repository
+from maingate.git.repository import Repository
+from maingate.patches.apply import apply
+from maingate.patches.apply.apply import Applied, Refused
+from maingate.patches.apply.preimages import Preimages
+from maingate.patches.intake import Intake
 
 
 def apply_patch(

@@ -12,7 +12,7 @@ from typing import Any
 
 from typer.testing import Result
 
-from maingate.cli.demo_stage import Stage
+from maingate.demo.stage import Stage
 
 Invoke = Callable[..., Result]
 

@@ -31,10 +31,10 @@ from factories import GitRepo
 from landing import write_plan
 from maingate import faultpoints
 from maingate.bootstrap import Maingate
-from maingate.cli.app import main
+from maingate.cli.main import main
 from maingate.db.audit import verify
 from maingate.db.dao import leases, runs
-from maingate.orchestrator import tenure
+from maingate.landing import lease_hold
 from pools import processes_of
 
 KILLED: Final = -signal.SIGKILL
@@ -318,8 +318,10 @@ def check_nothing_is_left(world: World) -> None:
             for table, condition in _LEFT_OPEN.items()
         }
         row = runs.newest(conn)
-        held = [] if row is None else [leases.of_key(conn, tenure.key_of(row.repository_id, row.target_ref))]
-        assert not [lease for lease in held if lease and tenure.is_held(lease, maingate.clock.now())]
+        held = (
+            [] if row is None else [leases.of_key(conn, lease_hold.key_of(row.repository_id, row.target_ref))]
+        )
+        assert not [lease for lease in held if lease and lease_hold.is_held(lease, maingate.clock.now())]
     assert [f"{table}: {dict(row)}" for table, rows in left.items() for row in rows] == []
 
 

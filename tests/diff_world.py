@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from maingate.patches.apply.locate import locate
+from maingate.patches.intake import Intake, take_in
 from maingate.reasons import Reason
-from maingate.uet.intake import Intake, take_in
-from maingate.uet.locate import locate
 
 Tree = Mapping[bytes, tuple[str, bytes]]
 """Paths to (mode, content); a symbolic link's content is its target."""

@@ -9,7 +9,7 @@ import pytest
 
 from factories import GitRepo
 from maingate.errors import PlanError
-from maingate.plan.importers.series import ImportedPlan
+from maingate.importers.series import ImportedPlan
 from maingate.plan.loader import load_plan
 from maingate.plan.model import Plan, TaskPlan
 

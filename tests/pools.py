@@ -18,8 +18,8 @@ from maingate.ids import UetWorkerId
 from maingate.orchestrator.roster import Pair
 from maingate.state.machines import MACHINES
 from maingate.state.uet_worker import UET_WORKER
-from maingate.uet.gate_runner import GateOutcome, GateSpec
-from maingate.uet.process_tree import process_table
+from maingate.system.process_tree import process_table
+from maingate.uet.process.gate_runner import GateOutcome, GateSpec
 from maingate.workers.pool_manager import Change, PoolManager, Registration, WorkerLost
 from maingate.workers.protocol import GateJob
 
@@ -197,7 +197,7 @@ def talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: bytes) -> P
     server.write_text(
         f"#!{sys.executable} -I\n"
         "import pathlib, sys\n"
-        "from maingate.workers import fork_server_process, uet_process\n"
+        "from maingate.workers.local import fork_server_process, uet_process\n"
         f"uet_process.main = lambda _: exec(pathlib.Path({str(script)!r}).read_text(), {{}}) or 0\n"
         "fork_server_process.main(int(sys.argv[-2]))\n"
     )

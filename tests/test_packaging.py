@@ -22,7 +22,7 @@ def loaded_by(code: str) -> set[str]:
 @pytest.mark.parametrize("option", ["--version", "-V"])
 def test_version_answers_without_loading_anything_heavy(option: str) -> None:
     """`maingate --version` prints name and version and imports neither database, git nor command tree."""
-    call = f"import sys; sys.argv = ['maingate', {option!r}]; from maingate.cli.app import main; main()"
+    call = f"import sys; sys.argv = ['maingate', {option!r}]; from maingate.cli.main import main; main()"
     assert loaded_by(call) & (HEAVY | {"typer", "rich"}) == set()
     done = subprocess.run(
         [sys.executable, "-m", "maingate", option], capture_output=True, text=True, check=True
@@ -32,7 +32,7 @@ def test_version_answers_without_loading_anything_heavy(option: str) -> None:
 
 def test_a_gate_process_loads_the_standard_library_and_maingate_only() -> None:
     """A worker process must start at once: of what was installed it imports Maingate and at most psutil."""
-    extra = loaded_by("import maingate.workers.uet_process") - loaded_by("") - sys.stdlib_module_names
+    extra = loaded_by("import maingate.workers.local.uet_process") - loaded_by("") - sys.stdlib_module_names
     assert extra <= {"maingate", "psutil"}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from factories import GitRepo
 from maingate.workers.protocol import Message, decode, encode
 
-MODULE = "maingate.workers.uet_process"
+MODULE = "maingate.workers.local.uet_process"
 
 
 class Worker:

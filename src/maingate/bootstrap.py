@@ -38,34 +38,34 @@ from maingate.errors import (
     UsageError,
 )
 from maingate.events import Event, Severity
+from maingate.git.command import require_git
+from maingate.git.identity import Identity, identify
+from maingate.git.refs import PRIVATE_REFS
+from maingate.git.repository import Repository, Target, is_among_files
 from maingate.ids import EventId, RunId, WorkstreamId, new_id
-from maingate.orchestrator import tenure
-from maingate.orchestrator.report import has_ended, run_report
+from maingate.landing import lease_hold
+from maingate.landing.catching_up import behind, catch_up
+from maingate.landing.checkouts import all_checkouts
+from maingate.queries.report import has_ended, run_report
 from maingate.reasons import Reason
 from maingate.settings import SettingsFiles
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
-from maingate.uet.catching_up import behind, catch_up
-from maingate.uet.checkouts import all_checkouts
-from maingate.uet.git import require_git
-from maingate.uet.identity import Identity, identify
-from maingate.uet.refs import PRIVATE_REFS
-from maingate.uet.repository import Repository, Target, is_among_files
 
 if TYPE_CHECKING:
     from maingate.db.audit import AuditReport
-    from maingate.orchestrator import admission
-    from maingate.orchestrator.examination import Stoppable
-    from maingate.orchestrator.notifying import Message
+    from maingate.monitoring.stuck import Patience
     from maingate.orchestrator.parts import Surroundings
     from maingate.orchestrator.progress import Listener
     from maingate.orchestrator.run_orchestrator import RunOrchestrator
-    from maingate.orchestrator.searching import Search
-    from maingate.orchestrator.stuck import Patience
     from maingate.plan.loader import LoadedPlan
     from maingate.recovery.bisection import Point
     from maingate.recovery.reverts import Reverted
     from maingate.recovery.rollback_manager import Order, Outcome
+    from maingate.services import admission
+    from maingate.services.examination import Stoppable
+    from maingate.services.notifications import Message
+    from maingate.services.searching import Search
     from maingate.settings import Settings
 
 Taken = TypeVar("Taken")
@@ -205,7 +205,7 @@ class Maingate:
 
     def examine(self, loaded: "LoadedPlan") -> "admission.Admission":
         """Ask everything that could refuse the plan; write nothing but what an earlier run owes."""
-        from maingate.orchestrator import admission
+        from maingate.services import admission
 
         return admission.examine(self.repository, loaded)
 
@@ -226,7 +226,7 @@ class Maingate:
 
     def _admit(self, loaded: "LoadedPlan", replaces: str | None) -> RunId:
         from maingate.db.transition_log import TransitionLog
-        from maingate.orchestrator import admission
+        from maingate.services import admission
 
         TransitionLog(self.paths.transitions, self.database).check()
         admitted = replace(self.examine(loaded), tree_settings=self._tree_settings())
@@ -314,9 +314,11 @@ class Maingate:
             TargetBusyError: A living process of another run holds the target of the run.
             UnknownEntityError: There is no such entity.
         """
-        from maingate.orchestrator import asking
+        from maingate.orchestrator import operator_requests
 
-        request = asking.to_cancel(self.database, self.clock, entity_id, message=message, operator=operator)
+        request = operator_requests.to_cancel(
+            self.database, self.clock, entity_id, message=message, operator=operator
+        )
         return self._answer_to(request) or (
             f"{entity_id} was just landing when its process was ended; `maingate resume {request.run_id}` "
             "asks git, cancels it unless it has landed, and goes on with the rest"
@@ -327,10 +329,12 @@ class Maingate:
 
         The process that controls the run hears it. Where there is none, this one does what is asked.
         """
-        from maingate.orchestrator import asking
+        from maingate.orchestrator import operator_requests
 
         database, run_id = self.database, RunId(request.run_id)
-        answer = asking.await_answer(database, self.clock, request, is_alive=lambda: self.is_alive(run_id))
+        answer = operator_requests.await_answer(
+            database, self.clock, request, is_alive=lambda: self.is_alive(run_id)
+        )
         if answer is not None:
             return answer
         try:
@@ -338,7 +342,7 @@ class Maingate:
         except TargetBusyError as error:
             raise TargetBusyError(f"{error}; the wish stays for whoever goes on with {run_id}") from error
         self.execute(run_id, is_only_asked=request.entity_id != run_id)
-        return asking.answer_to(database, request)
+        return operator_requests.answer_to(database, request)
 
     def execute(
         self,
@@ -418,9 +422,9 @@ class Maingate:
             TargetBusyError: A living process holds the target.
             OutsideFaultError: Something outside failed.
         """
-        from maingate.orchestrator import admission
-        from maingate.orchestrator.notifying import Message
         from maingate.recovery.rollback_manager import End, Order
+        from maingate.services import admission
+        from maingate.services.notifications import Message
 
         run = self._run_of(patch_ids)
         rollback_id = new_id("rollback")
@@ -468,10 +472,10 @@ class Maingate:
         """
         import asyncio
 
-        from maingate.orchestrator.examination import Examination
-        from maingate.orchestrator.searching import search
         from maingate.plan.model import Plan
         from maingate.recovery import bisection
+        from maingate.services.examination import Examination
+        from maingate.services.searching import search
 
         with self.database.read() as conn:
             run = runs.get(conn, run_id)
@@ -588,9 +592,9 @@ class Maingate:
             TargetBusyError: A living process of another run holds the target of the run.
             UnknownEntityError: There is no such entity.
         """
-        from maingate.orchestrator import asking
+        from maingate.orchestrator import operator_requests
 
-        request = asking.to_override(
+        request = operator_requests.to_override(
             self.database, self.clock, override, entity_id, message=reason, operator=operator
         )
         return self._answer_to(request) or (
@@ -620,7 +624,7 @@ class Maingate:
 
     def _expectations(self, run: RunRow) -> "tuple[Patience, int]":
         """Return how long what is under way may stay as it is, and how many people are to approve a patch."""
-        from maingate.orchestrator.stuck import Patience
+        from maingate.monitoring.stuck import Patience
 
         return Patience.of(self.settings), self._settings_of(run.id).policy.reviewers or 0
 
@@ -643,8 +647,8 @@ class Maingate:
 
     def _versions_for(self, loaded: "LoadedPlan") -> Mapping[str, Sequence[str]]:
         """Ask the programs that a plan's gates declare the versions of; one that fails refuses the plan."""
-        from maingate.uet import program_versions
-        from maingate.uet.gate_runner import allowed_environment
+        from maingate.uet.process.gate_runner import allowed_environment
+        from maingate.verdicts import program_versions
 
         environment = allowed_environment(os.environ, self.settings.env_allow)
         try:
@@ -678,7 +682,7 @@ class Maingate:
     ) -> "Surroundings":
         from maingate.db.transition_log import TransitionLog
         from maingate.orchestrator.parts import Surroundings
-        from maingate.uet.gate_runner import allowed_environment
+        from maingate.uet.process.gate_runner import allowed_environment
 
         self.database.check()
         _make_state(self.paths, self.identity)
@@ -707,7 +711,7 @@ class Maingate:
         """
         self.identity.check(self.paths.root)
         self.database.recognise(conn)
-        tenure.keep_out(conn, self._leases[holder])
+        lease_hold.keep_out(conn, self._leases[holder])
 
     async def _held(self, run_id: RunId, orchestrator: "RunOrchestrator") -> RunState:
         """Run while renewing the hold on the target."""
@@ -792,10 +796,10 @@ class Maingate:
         """Run the `on_rollback` commands that are owed; whatever comes of them, the rollback stands."""
         import asyncio
 
-        from maingate.orchestrator import compensation
-        from maingate.orchestrator.examination import Examination
-        from maingate.orchestrator.lane import Tip
+        from maingate.orchestrator.core.lanes import Tip
         from maingate.plan.model import Plan
+        from maingate.services import compensation
+        from maingate.services.examination import Examination
 
         with self.database.read() as conn:
             wanted = compensation.owed(conn, run)
@@ -825,7 +829,7 @@ class Maingate:
 
     def _notify_of_end(self, run_id: RunId) -> list[str]:
         """Have it told that a run ended in trouble; says what failed with that."""
-        from maingate.orchestrator.notifying import trouble
+        from maingate.services.notifications import trouble
 
         try:
             with self.database.read() as conn:
@@ -837,9 +841,9 @@ class Maingate:
 
     def _notify(self, run: RunRow, message: "Message") -> list[str]:
         """Run a plan's `notify` commands; what fails is on record as a warning, and returned."""
-        from maingate.orchestrator.notifying import notify
         from maingate.plan.model import Plan
-        from maingate.uet.gate_runner import allowed_environment
+        from maingate.services.notifications import notify
+        from maingate.uet.process.gate_runner import allowed_environment
 
         commands = Plan.from_json(run.plan).notify
         if not commands:
@@ -875,10 +879,10 @@ class Maingate:
         """Let gates judge a rollback's result; None when they pass."""
         import asyncio
 
-        from maingate.orchestrator.examination import Examination
+        from maingate.orchestrator.core.lanes import Opinion, Tip
         from maingate.orchestrator.gatekeeper import Subject
-        from maingate.orchestrator.lane import Opinion, Tip
         from maingate.plan.model import Plan
+        from maingate.services.examination import Examination
 
         if not gates:
             return None
@@ -901,11 +905,11 @@ class Maingate:
             here = {run.id for run in self._mine(conn, pending)}
             waiting = [each for each in pending if each.run_id in here]
         for intent in waiting:
-            key = tenure.key_of(self.identity.id, intent.ref)
+            key = lease_hold.key_of(self.identity.id, intent.ref)
             with self.database.write() as conn:
                 is_mine = any(lease.key == key for lease in self._leases.values())
                 present = leases.of_key(conn, key)
-                if not is_mine and present is not None and tenure.is_held(present, self.clock.now()):
+                if not is_mine and present is not None and lease_hold.is_held(present, self.clock.now()):
                     continue
                 if any(each.id == intent.id for each in intents.pending_rollbacks(conn)):
                     rollback_manager.settle(conn, self.repository, intent, self.clock)
@@ -920,11 +924,11 @@ class Maingate:
 
         renewed_at = self.clock.monotonic()
         while (lease := self._leases.get(run_id)) is not None:
-            await asyncio.sleep(tenure.LEASE_TIME.total_seconds() / 4)
+            await asyncio.sleep(lease_hold.LEASE_TIME.total_seconds() / 4)
             try:
                 renewed = await asyncio.to_thread(self._renewed, lease)
             except DatabaseError as error:
-                if self.clock.monotonic() - renewed_at > tenure.LEASE_TIME.total_seconds():
+                if self.clock.monotonic() - renewed_at > lease_hold.LEASE_TIME.total_seconds():
                     orchestrator.give_up(error)
                     return
                 continue
@@ -937,12 +941,12 @@ class Maingate:
 
     def _renewed(self, lease: Lease) -> Lease | None:
         with self.database.write() as conn:
-            return leases.renew(conn, lease, now=self.clock.now(), ttl=tenure.LEASE_TIME)
+            return leases.renew(conn, lease, now=self.clock.now(), ttl=lease_hold.LEASE_TIME)
 
     def _hold(self, conn: Connection, ref: str, run_id: RunId) -> Lease:
         _make_state(self.paths, self.identity)
-        key = tenure.key_of(self.identity.id, ref)
-        return tenure.hold(conn, key, holder=run_id, now=self.clock.now())
+        key = lease_hold.key_of(self.identity.id, ref)
+        return lease_hold.hold(conn, key, holder=run_id, now=self.clock.now())
 
     def is_own(self, run: RunRow) -> bool:
         """Tell whether a run is one of this repository, wherever it was when the run was admitted."""
@@ -962,14 +966,14 @@ class Maingate:
     def _is_at_work(self, conn: Connection, run: RunRow) -> bool:
         if self._is_copied(run):
             return False
-        lease = leases.of_key(conn, tenure.key_of(run.repository_id, run.target_ref))
-        return lease is not None and lease.holder == run.id and tenure.is_held(lease, self.clock.now())
+        lease = leases.of_key(conn, lease_hold.key_of(run.repository_id, run.target_ref))
+        return lease is not None and lease.holder == run.id and lease_hold.is_held(lease, self.clock.now())
 
     def _is_examined(self, conn: Connection, run: RunRow) -> bool:
         """Tell whether something else than a run holds a run's target, which may run gates of it."""
-        lease = leases.of_key(conn, tenure.key_of(run.repository_id, run.target_ref))
+        lease = leases.of_key(conn, lease_hold.key_of(run.repository_id, run.target_ref))
         is_run = lease is None or lease.holder.startswith("run_")
-        return lease is not None and not is_run and tenure.is_held(lease, self.clock.now())
+        return lease is not None and not is_run and lease_hold.is_held(lease, self.clock.now())
 
     def clear_up(self, run_id: RunId | None = None) -> None:
         """End what killed processes have left, and put on record and in the log what they could not.
@@ -978,9 +982,9 @@ class Maingate:
             run_id: A run that this process has just taken hold of: nothing of it can be under way.
         """
         from maingate.db.transition_log import TransitionLog
-        from maingate.orchestrator import evidence
+        from maingate.git.private_git import remove_abandoned
+        from maingate.orchestrator.shell import evidence
         from maingate.recovery.rescuer import rescue
-        from maingate.uet.private_git import remove_abandoned
 
         def is_abandoned(conn: Connection, run: str) -> bool:
             row = runs.get(conn, run)

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from command_line import Invoke, Played, maingate
-from maingate.cli.commands import app
-from maingate.cli.demo_stage import set_stage
+from maingate.cli.tree import app
+from maingate.demo.stage import set_stage
 
 
 @pytest.fixture(scope="session")

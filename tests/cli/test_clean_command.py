@@ -11,8 +11,8 @@ import pytest
 from command_line import Invoke, Played, maingate
 from factories import GitRepo
 from maingate.bootstrap import Maingate
-from maingate.cli.demo_stage import set_stage
-from maingate.cli.demo_story import SCENES
+from maingate.demo.stage import set_stage
+from maingate.demo.story import SCENES
 from maingate.plan.loader import load_plan
 
 

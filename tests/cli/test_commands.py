@@ -12,7 +12,7 @@ import pytest
 
 from command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes
 from factories import GitRepo
-from maingate.cli.commands import Invocation, ended
+from maingate.cli.tree import Invocation, ended
 from maingate.errors import DatabaseError, UsageError
 
 HEAVY = ("sqlalchemy", "pydantic", "pygit2", "alembic", "rich", "typer", "yaml")
@@ -20,7 +20,7 @@ HEAVY = ("sqlalchemy", "pydantic", "pygit2", "alembic", "rich", "typer", "yaml")
 PROBE = """
 import sys
 sys.argv = ["maingate", "--version"]
-from maingate.cli.app import main
+from maingate.cli.main import main
 main()
 print([name for name in {heavy!r} if name in sys.modules])
 """
@@ -39,7 +39,7 @@ def test_the_command_modules_load_nothing_heavy(hermetic_environment: Path) -> N
     """Help and completion need no database, no git and no validation."""
     heavy = ("sqlalchemy", "pygit2", "alembic")
     code = (
-        "import sys, maingate.cli.commands\n"
+        "import sys, maingate.cli.tree\n"
         "from maingate.cli.command_table import COMMANDS, command_named\n"
         "assert all([command_named(name) for name in COMMANDS])\n"
         f"print([name for name in {heavy!r} if name in sys.modules])"
@@ -71,7 +71,7 @@ import atexit, sys
 sys.argv = ["maingate", *{words!r}]
 late = {late!r}
 atexit.register(lambda: print([name for name in late if name in sys.modules], file=sys.stderr))
-from maingate.cli.app import main
+from maingate.cli.main import main
 main()
 """
 
@@ -312,9 +312,9 @@ def test_an_interrupt_before_the_commands_are_loaded_is_one_line(hermetic_enviro
         "import sys\n"
         "class Interrupting:\n"
         "    def find_spec(self, name, *others):\n"
-        "        if name == 'maingate.cli.commands': raise KeyboardInterrupt\n"
+        "        if name == 'maingate.cli.tree': raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Interrupting())\n"
-        "from maingate.cli.app import main\n"
+        "from maingate.cli.main import main\n"
         "main()\n"
     )
     done = subprocess.run(
@@ -338,7 +338,7 @@ def test_a_folder_that_is_gone_is_told_of(hermetic_environment: Path) -> None:
     code = (
         "import os\n"
         "os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
-        "from maingate.cli.app import main\n"
+        "from maingate.cli.main import main\n"
         "main()\n"
     )
     command = [sys.executable, "-c", code, "status"]

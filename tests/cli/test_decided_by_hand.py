@@ -14,11 +14,12 @@ import pytest
 import maingate
 from command_line import Invoke, Played
 from maingate.bootstrap import Maingate
-from maingate.cli.events import _OTHER_TYPES, _cells
-from maingate.cli.patch import find_patch
+from maingate.cli.commands.events import _OTHER_TYPES, _cells
+from maingate.cli.commands.patch import find_patch
 from maingate.events import Event, Severity
-from maingate.orchestrator import compensation, stuck
+from maingate.monitoring import stuck
 from maingate.recovery import overrides
+from maingate.services import compensation
 from maingate.state.patch_ledger import PatchState
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

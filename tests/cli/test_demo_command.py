@@ -9,10 +9,10 @@ import pytest
 
 from command_line import Invoke, Played, maingate
 from factories import GitRepo
-from maingate.cli import demo
-from maingate.cli.demo_check import differences, marks_left
-from maingate.cli.demo_stage import TESTS, plan_text, set_stage
-from maingate.cli.demo_story import SCENES
+from maingate.cli.commands import demo
+from maingate.demo.check import differences, marks_left
+from maingate.demo.stage import TESTS, plan_text, set_stage
+from maingate.demo.story import SCENES
 from maingate.reasons import ReasonCode
 
 

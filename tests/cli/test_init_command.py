@@ -7,11 +7,11 @@ import typer
 from typer.testing import CliRunner, Result
 
 from factories import GitRepo
-from maingate.cli.init import init
+from maingate.cli.commands.init import init
 from maingate.errors import UsageError
+from maingate.patches.intake import Intake, take_in
 from maingate.plan.loader import load_plan
 from maingate.settings import Settings, load_settings
-from maingate.uet.intake import Intake, take_in
 
 WRITTEN = ("maingate.toml", "maingate-plan.yaml", "maingate-plan.patches/0001-hello.patch")
 

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from maingate.cli.machines import machines, markdown, meanings
+from maingate.cli.commands.machines import machines, markdown, meanings
 from maingate.state.machine import Machine
 from maingate.state.machines import MACHINES
 

@@ -12,7 +12,7 @@ import pytest
 from command_line import Invoke, maingate
 from factories import GitRepo
 from maingate.bootstrap import Maingate
-from maingate.cli.task_view import SHOWN_BYTES
+from maingate.cli.views.task import SHOWN_BYTES
 from maingate.db.dao import tasks, workers
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.transitions import Step, write

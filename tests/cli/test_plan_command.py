@@ -10,8 +10,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from factories import GitRepo
-from maingate.cli.plan import app
-from maingate.cli.run import _in_bounds
+from maingate.cli.commands.plan import app
+from maingate.cli.commands.run import _in_bounds
 from maingate.errors import PlanError, UsageError
 from maingate.plan.loader import load_plan
 from maingate.settings.model import MOST_WORKERS

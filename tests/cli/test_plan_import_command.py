@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from factories import GitRepo
 from imported import sound_plan
-from maingate.cli.plan import app
+from maingate.cli.commands.plan import app
 from maingate.errors import PlanError, UsageError
 
 Plan = Callable[..., Result]

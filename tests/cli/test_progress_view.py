@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from maingate.cli.progress_picture import picture
-from maingate.cli.progress_view import LineWatcher, LiveWatcher, is_worth_telling, watcher
+from maingate.cli.views.progress import LineWatcher, LiveWatcher, is_worth_telling, watcher
+from maingate.cli.views.progress_picture import picture
 from maingate.ids import RunId
 from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
 from maingate.reasons import Reason, ReasonCode

@@ -17,9 +17,9 @@ import pytest
 
 from command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes, start_maingate
 from factories import GitRepo
-from maingate.cli import patch, status
-from maingate.cli.events import parse_moment
-from maingate.cli.patch import _diff_json
+from maingate.cli.commands import patch, status
+from maingate.cli.commands.events import parse_moment
+from maingate.cli.commands.patch import _diff_json
 from maingate.errors import UsageError
 
 READING: list[list[str]] = [
@@ -441,10 +441,10 @@ def test_reading_loads_nothing_that_runs_plans(played: Played, tmp_path: Path) -
         check=True,
     )
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "maingate.orchestrator.report" in loaded
+    assert "maingate.queries.report" in loaded
     unwanted = {
-        "maingate.orchestrator.core",
-        "maingate.orchestrator.messages",
+        "maingate.orchestrator.core.core",
+        "maingate.orchestrator.core.messages",
         "maingate.plan.loader",
         "maingate.recovery.rollback_manager",
         "maingate.workers.pool_manager",

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from maingate.cli.output import local_time
-from maingate.cli.report_view import MOST_LINES, print_hints, print_report, refusal_of
+from maingate.cli.views.report import MOST_LINES, print_hints, print_report, refusal_of
 
 Json = dict[str, Any]
 

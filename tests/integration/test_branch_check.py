@@ -14,7 +14,7 @@ from maingate.db.audit import AuditReport, verify
 from maingate.db.dao import patches
 from maingate.db.statements import change
 from maingate.errors import RepositoryError
-from maingate.uet.sealing import LEDGER, seal_of, trailers
+from maingate.landing.sealing import LEDGER, seal_of, trailers
 from tampering import drop_triggers, rebind, rehash
 
 STYLES = ("merge", "squash", "rebase")

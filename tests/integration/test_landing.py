@@ -13,9 +13,9 @@ from landing import land, one_each, write_plan
 from maingate.bootstrap import Maingate
 from maingate.db.audit import verify
 from maingate.errors import InterruptedRunError, RepositoryError, TargetBusyError
+from maingate.landing.record import Following, Record, holding
 from maingate.orchestrator.progress import SilentListener
 from maingate.plan.loader import load_plan
-from maingate.uet.landing_record import Following, Record, holding
 
 
 @pytest.fixture

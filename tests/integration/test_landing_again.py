@@ -10,10 +10,10 @@ from factories import GitRepo
 from landing import Landed, land, one_each
 from maingate.bootstrap import Maingate
 from maingate.db.dao import patches
-from maingate.uet.already_there import AlreadyThere
-from maingate.uet.git import GitResult
-from maingate.uet.intake import Intake, take_in
-from maingate.uet.repository import Repository
+from maingate.git.command import GitResult
+from maingate.git.repository import Repository
+from maingate.patches.apply.already_there import AlreadyThere
+from maingate.patches.intake import Intake, take_in
 
 LINES = [f"line {number}\n" for number in range(30)]
 ALL = {"binary": True, "mode_changes": True}

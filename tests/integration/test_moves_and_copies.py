@@ -12,8 +12,8 @@ from crashing import World, check_the_record, landings, wait_until
 from factories import GitRepo
 from maingate.bootstrap import Maingate
 from maingate.errors import UsageError
+from maingate.git.identity import Home, Identity, identify
 from maingate.ids import RunId
-from maingate.uet.identity import Home, Identity, identify
 
 
 @pytest.fixture

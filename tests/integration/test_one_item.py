@@ -14,14 +14,14 @@ from landing import Landed, one_each, write_plan
 from maingate.bootstrap import Maingate
 from maingate.db.audit import verify
 from maingate.errors import GitError, OutsideFaultError
+from maingate.git import private_git
 from maingate.ids import RunId
-from maingate.orchestrator import evidence
-from maingate.orchestrator import messages as msg
-from maingate.orchestrator.effects import Effects
-from maingate.orchestrator.health import Health
-from maingate.orchestrator.picture import TaskNode, WorkstreamNode
+from maingate.orchestrator.core import messages as msg
+from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
+from maingate.orchestrator.shell import evidence
+from maingate.orchestrator.shell.effects import Effects
+from maingate.orchestrator.shell.health import Health
 from maingate.plan.loader import load_plan
-from maingate.uet import private_git
 from maingate.uet.executor import Executor, Order, Piece
 
 GOOD = ("g0", "g1", "g2", "g3")

@@ -9,7 +9,7 @@ import pytest
 from factories import GitRepo
 from landing import Landed
 from maingate.bootstrap import Maingate
-from maingate.plan.importers.series import ImportOptions, import_series
+from maingate.importers.series import ImportOptions, import_series
 from maingate.plan.loader import load_plan
 from maingate.plan.model import Landing
 

@@ -10,8 +10,8 @@ import pytest
 from factories import GitRepo
 from maingate.bootstrap import Maingate
 from maingate.errors import PlanError, UsageError
-from maingate.plan.importers.swebench_plans import SwebenchOptions, import_swebench
-from maingate.plan.importers.swebench_results import write_results
+from maingate.importers.swebench_plans import SwebenchOptions, import_swebench
+from maingate.importers.swebench_results import write_results
 from maingate.plan.loader import load_plan
 
 TEST = "def test_old():\n    import calc\n    assert calc.one() == 1\n"

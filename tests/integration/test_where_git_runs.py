@@ -11,8 +11,8 @@ import pytest
 from factories import GitRepo
 from landing import Landed, land
 from maingate.bootstrap import Maingate
-from maingate.uet.git import run_git
-from maingate.uet.repository import Repository
+from maingate.git.command import run_git
+from maingate.git.repository import Repository
 
 SHIM = """#!/bin/sh
 above=$PWD inside=

@@ -20,7 +20,7 @@ from maingate.ids import new_id
 from maingate.recovery.rescuer import Rescued, rescue
 from maingate.state.uet_worker import UetWorkerState
 from maingate.state.worker import WorkerState
-from maingate.uet.process_tree import started
+from maingate.system.process_tree import started
 
 WINDOW = timedelta(seconds=300)
 CLOCK = ManualClock(current=NOW)

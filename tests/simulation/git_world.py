@@ -13,16 +13,16 @@ from types import SimpleNamespace
 from typing import Any
 
 from maingate.errors import GitError
+from maingate.git.library import Kind
+from maingate.git.merge import MergeConflict
+from maingate.git.refs import RefMoved
+from maingate.git.repository import Repository
+from maingate.git.targets import Target
+from maingate.git.trees import Entry
+from maingate.landing.catching_up import Move as RefMove
+from maingate.landing.move import Obstruction
 from maingate.reasons import Reason, ReasonCode
-from maingate.uet.catching_up import Move as RefMove
 from maingate.uet.executor import Committed, Order, Piece, Taken, message_of
-from maingate.uet.library import Kind
-from maingate.uet.merging import MergeConflict
-from maingate.uet.ref_landing import Obstruction
-from maingate.uet.refs import RefMoved
-from maingate.uet.repository import Repository
-from maingate.uet.targets import Target
-from maingate.uet.trees import Entry
 from simulation.virtual_world import BEGINNING, World
 
 TARGET = "refs/heads/main"

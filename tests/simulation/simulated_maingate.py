@@ -20,19 +20,22 @@ from maingate.bootstrap import Maingate, StatePaths
 from maingate.db import transition_log
 from maingate.db.engine import Database, open_database
 from maingate.errors import TargetBusyError
+from maingate.git import merge
+from maingate.git.identity import Home, Identity
 from maingate.ids import RunId
-from maingate.orchestrator import admission, effects, roster, tenure
-from maingate.orchestrator.effects import Effects
-from maingate.orchestrator.health import Health
-from maingate.orchestrator.messages import CancelAsked, OverrideAsked
+from maingate.landing import lease_hold
+from maingate.orchestrator import roster
+from maingate.orchestrator.core.messages import CancelAsked, OverrideAsked
 from maingate.orchestrator.parts import Parts, Surroundings
 from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.run_orchestrator import RunOrchestrator
+from maingate.orchestrator.shell import effects
+from maingate.orchestrator.shell.effects import Effects
+from maingate.orchestrator.shell.health import Health
 from maingate.recovery import rescuer
+from maingate.services import admission
 from maingate.settings import Settings
 from maingate.state.run import RunState
-from maingate.uet import merging
-from maingate.uet.identity import Home, Identity
 from maingate.workers import pool_manager
 from maingate.workers.pool_manager import PoolManager
 from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepository, merge_small
@@ -282,7 +285,7 @@ class Scene:
         edges: list[tuple[Any, dict[str, Any]]] = [
             (ids, {"ULID": world.ulid}),
             (roster, {"os": system, "socket": system, "started": world.started}),
-            (tenure, {"os": system, "socket": system, "started": world.started}),
+            (lease_hold, {"os": system, "socket": system, "started": world.started}),
             (rescuer, {"started": world.started, "end_tree": world.end_tree}),
             (transition_log, {"_locked": _locked_without_a_stop}),
             (bootstrap, {"socket": system, "behind": lambda *_: []}),
@@ -299,7 +302,7 @@ class Scene:
                     "started": world.started,
                 },
             ),
-            (merging, {"_merge_small": merge_small}),
+            (merge, {"_merge_small": merge_small}),
             (
                 effects,
                 {"land": checkout.land, "catch_up": checkout.catch_up, "in_the_way": nothing_in_the_way},

@@ -17,7 +17,7 @@ from maingate.db.dao.requests import Override
 from maingate.db.engine import open_database
 from maingate.errors import InterruptedRunError, LeaseLostError, MaingateError, OutsideFaultError, UsageError
 from maingate.ids import RunId
-from maingate.orchestrator import asking
+from maingate.orchestrator import operator_requests
 from maingate.plan.loader import LoadedPlan
 from maingate.recovery import overrides
 from maingate.recovery.overrides import OF_WORKSTREAMS
@@ -227,7 +227,7 @@ class Simulation:
             if kind > 0.85:
                 entity = self.run_id
             try:
-                asking.to_cancel(
+                operator_requests.to_cancel(
                     maingate.database, maingate.clock, entity, message="no longer wanted", operator="ada"
                 )
                 self.world.trace(f"asked to cancel {entity}")
@@ -249,7 +249,7 @@ class Simulation:
                 self.world.trace(f"nothing suits {override}")
                 return
             entity = self.world.random.choice(fitting)
-            asking.to_override(
+            operator_requests.to_override(
                 maingate.database, maingate.clock, override, entity, message="it is time", operator="ada"
             )
             self.world.trace(f"asked to {override} {entity}")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from maingate.errors import GitError
-from maingate.orchestrator.core import Core
+from maingate.orchestrator.core.core import Core
 from seeds import BLOCKS
 from simulation.examine import examine
 from simulation.simulated_maingate import Scene, TracedEffects

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from maingate.errors import WorkerProtocolError
-from maingate.uet.gate_runner import GateOutcome
-from maingate.uet.tool_capture import Capture, Captured
+from maingate.uet.capture import Capture, Captured
+from maingate.uet.process.gate_runner import GateOutcome
+from maingate.workers.local.slots import Slot
 from maingate.workers.protocol import Cancel, GateJob, Heartbeat, Message, Ready, Result, Shutdown
-from maingate.workers.slots import Slot
 from simulation.git_world import SimulatedRepository
 from simulation.plans import LIMIT, Plays
 from simulation.virtual_loop import OWNER

@@ -11,13 +11,13 @@ import pytest
 from agents import DONE, EDIT, RATE_LIMITED, Agent
 from factories import GitRepo
 from maingate.plan.model import ToolDefinition
+from maingate.system.process_tree import adopt_orphans
 from maingate.tools.adapters import ToolReport, command_of, report_of
 from maingate.tools.presets import PRESETS
-from maingate.uet.gate_runner import GateOutcome, GateSpec
-from maingate.uet.process_tree import adopt_orphans
-from maingate.uet.tool_capture import Capture
-from maingate.uet.worktrees import Worktree
-from maingate.workers.job_execution import execute
+from maingate.uet.capture import Capture
+from maingate.uet.process.gate_runner import GateOutcome, GateSpec
+from maingate.uet.worktree.slot import Worktree
+from maingate.workers.local.job_execution import execute
 from maingate.workers.protocol import GateJob
 from pools import processes_of
 

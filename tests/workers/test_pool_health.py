@@ -13,8 +13,8 @@ import pytest
 
 from factories import GitRepo
 from maingate.clock import ManualClock
-from maingate.uet.gate_runner import GateOutcome
-from maingate.uet.process_tree import started
+from maingate.system.process_tree import started
+from maingate.uet.process.gate_runner import GateOutcome
 from maingate.workers.pool_manager import Change, JobEnd, PoolManager, WorkerLost
 from maingate.workers.protocol import Result, encode
 from pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of, talking

@@ -17,7 +17,7 @@ from factories import GitRepo
 from maingate.errors import WorkerError
 from maingate.ids import UetWorkerId
 from maingate.reasons import ReasonCode
-from maingate.uet.gate_runner import GateOutcome
+from maingate.uet.process.gate_runner import GateOutcome
 from maingate.workers.pool_manager import PoolManager, WorkerLost
 from maingate.workers.protocol import Result, encode
 from pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of, run_all, talking

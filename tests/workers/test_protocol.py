@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from maingate.errors import WorkerProtocolError
-from maingate.uet.gate_runner import GateOutcome, GateSpec, Limits
-from maingate.uet.tool_capture import Capture, Captured
+from maingate.uet.capture import Capture, Captured
+from maingate.uet.process.gate_runner import GateOutcome, GateSpec, Limits
 from maingate.workers.protocol import (
     Cancel,
     GateJob,

@@ -23,7 +23,7 @@ FIRST_STEPS, RUNNING, LEDGER, RECORD, UPKEEP = (
 
 
 class Place(NamedTuple):
-    """Where a command is defined: a module of this package, and its function or group in it."""
+    """Where a command is defined: a module of `cli.commands`, and its function or group in it."""
 
     panel: str
     module: str
@@ -60,7 +60,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
 def command_named(name: str) -> Any:
     """Load a command, and return it as the parser has it."""
     place = COMMANDS[name]
-    found = getattr(import_module(f"maingate.cli.{place.module}"), place.name)
+    found = getattr(import_module(f"maingate.cli.commands.{place.module}"), place.name)
     alone = typer.Typer(rich_markup_mode="rich")
     if isinstance(found, typer.Typer):
         alone.add_typer(found, name=name, rich_help_panel=place.panel)

@@ -5,8 +5,8 @@ from sqlalchemy import Connection
 from maingate.clock import Clock
 from maingate.db.dao import breakers, leases, runs, tasks
 from maingate.db.engine import Database
-from maingate.orchestrator import messages as msg
-from maingate.orchestrator import tenure
+from maingate.landing import lease_hold
+from maingate.orchestrator.core import messages as msg
 from maingate.recovery.circuit_breaker import Probe, guard_of
 from maingate.state.task import TaskState
 
@@ -42,5 +42,5 @@ class BreakerWatch:
         if task.state is not TaskState.RUNNING or task.attempt != probe.attempt:
             return False
         run = runs.get(conn, task.run_id)
-        lease = leases.of_key(conn, tenure.key_of(run.repository_id, run.target_ref))
-        return lease is not None and lease.holder == run.id and tenure.is_held(lease, self._clock.now())
+        lease = leases.of_key(conn, lease_hold.key_of(run.repository_id, run.target_ref))
+        return lease is not None and lease.holder == run.id and lease_hold.is_held(lease, self._clock.now())

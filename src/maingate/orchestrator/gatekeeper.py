@@ -26,12 +26,12 @@ from maingate.db.transitions import Head, Step
 from maingate.errors import InterruptedRunError, WorkerError
 from maingate.faultpoints import reach
 from maingate.ids import GateId, PatchId, RunId, UetWorkerId, WorkstreamId, new_id
-from maingate.orchestrator.lane import Judgement, Opinion, Tip
+from maingate.orchestrator.core.lanes import Judgement, Opinion, Tip
 from maingate.orchestrator.recorder import Recorder
 from maingate.plan.model import GateDefinition
 from maingate.reasons import Reason, ReasonCode
-from maingate.uet.gate_runner import GateOutcome
-from maingate.uet.verdict_keys import VerdictKeys
+from maingate.uet.process.gate_runner import GateOutcome
+from maingate.verdicts.verdict_keys import VerdictKeys
 from maingate.wording import listed
 from maingate.workers.pool_manager import PoolManager, WorkerLost
 from maingate.workers.protocol import GateJob

@@ -14,15 +14,15 @@ from maingate.clock import Clock
 from maingate.db.dao import patches
 from maingate.db.engine import Database
 from maingate.db.transition_log import TransitionLog
-from maingate.orchestrator.effects import Effects
-from maingate.orchestrator.health import Health
-from maingate.orchestrator.jobs import JobMaker
+from maingate.git.repository import Repository
+from maingate.orchestrator.shell.effects import Effects
+from maingate.orchestrator.shell.health import Health
+from maingate.orchestrator.shell.jobs import JobMaker
+from maingate.patches.apply.already_there import Landed
 from maingate.plan.model import Plan
 from maingate.settings import Settings
-from maingate.uet import program_versions
-from maingate.uet.already_there import Landed
 from maingate.uet.executor import Executor
-from maingate.uet.repository import Repository
+from maingate.verdicts import program_versions
 from maingate.workers.pool_manager import PoolManager, PoolObserver
 
 

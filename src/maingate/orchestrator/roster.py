@@ -23,7 +23,7 @@ from maingate.ids import UetWorkerId, WorkerId, new_id
 from maingate.orchestrator.recorder import Recorder
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.uet_worker import UetWorkerState
-from maingate.uet.process_tree import started
+from maingate.system.process_tree import started
 from maingate.workers.pool_manager import Change, Registration
 
 _Heard = dict[str, datetime]

@@ -26,22 +26,22 @@ from maingate.db.transitions import Head, Step
 from maingate.errors import InterruptedRunError, MaingateError, OutsideFaultError
 from maingate.events import Event, Severity
 from maingate.ids import EventId, PatchId, RunId, new_id
-from maingate.orchestrator import asking, loading
-from maingate.orchestrator import messages as msg
-from maingate.orchestrator.attendant import Attendant, reason_of
+from maingate.monitoring.stuck import Patience, StuckWatch, event_of
+from maingate.orchestrator import operator_requests, snapshot_loader
 from maingate.orchestrator.breaker_watch import BreakerWatch
-from maingate.orchestrator.command_runner import CommandRunner
-from maingate.orchestrator.core import Core
+from maingate.orchestrator.core import messages as msg
+from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.snapshot import RunNode
 from maingate.orchestrator.gatekeeper import DrainedError
-from maingate.orchestrator.in_hand import InHand
 from maingate.orchestrator.parts import Surroundings
-from maingate.orchestrator.picture import RunNode
 from maingate.orchestrator.progress import Listener, SilentListener
 from maingate.orchestrator.recorder import Write
+from maingate.orchestrator.shell.attendant import Attendant, reason_of
+from maingate.orchestrator.shell.command_runner import CommandRunner
+from maingate.orchestrator.shell.in_hand import InHand
+from maingate.orchestrator.shell.task_jobs import TaskJobs
+from maingate.orchestrator.shell.tool_runner import ToolRunner
 from maingate.orchestrator.shop import Shop
-from maingate.orchestrator.stuck import Patience, StuckWatch, event_of
-from maingate.orchestrator.task_jobs import TaskJobs
-from maingate.orchestrator.tool_runner import ToolRunner
 from maingate.orchestrator.view import RunView
 from maingate.orchestrator.waiting import lacks_approval
 from maingate.plan.model import TaskKind
@@ -84,7 +84,7 @@ class RunOrchestrator:
     ) -> None:
         self._around, self._listener, self._is_only_asked = around, listener, is_only_asked
         with around.database.read() as conn:
-            run, heads = loading.load(conn, around.repository, run_id, now=around.clock.now())
+            run, heads = snapshot_loader.load(conn, around.repository, run_id, now=around.clock.now())
         self._heads = heads
         self._run = run
         self._events: asyncio.Queue[msg.Event | None] = asyncio.Queue()
@@ -166,7 +166,7 @@ class RunOrchestrator:
         is_ending = any(request.entity_id == self._run.id for request in asked)
         decision = self._core.begin(await self._heal(is_ending=is_ending))
         for request in asked:
-            decision += self._core.handle(asking.heard(request))
+            decision += self._core.handle(operator_requests.heard(request))
         self._follow(decision)
         while not self._is_done():
             decision = msg.Decision()
@@ -473,7 +473,7 @@ class RunOrchestrator:
 
     def _look_for_requests(self) -> None:
         """Hear what people ask through the database, and what became of breakers; called from threads."""
-        heard: list[msg.Event] = [asking.heard(request) for request in self._requests()]
+        heard: list[msg.Event] = [operator_requests.heard(request) for request in self._requests()]
         if self._run.plan.tools and (news := self._breaker_watch.news()) is not None:
             heard.append(news)
         if waiting := self._core.unapproved:
@@ -520,7 +520,7 @@ class RunOrchestrator:
     def _answer_the_rest(self, asked: Sequence[Request]) -> None:
         """Answer what came too late, if the run is over; else it is heard by the process that resumes it."""
         for request in asked if self._core.is_over else ():
-            self._follow(self._core.handle(asking.heard(request)))
+            self._follow(self._core.handle(operator_requests.heard(request)))
 
     async def _in_thread(self, call: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -8,10 +8,10 @@ from typing import Self
 from maingate.db.transitions import Head
 from maingate.ids import RunId
 from maingate.orchestrator.gatekeeper import Gatekeeper
-from maingate.orchestrator.jobs import JobMaker
 from maingate.orchestrator.parts import Surroundings
 from maingate.orchestrator.recorder import Recorder, Told
 from maingate.orchestrator.roster import Roster
+from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.plan.model import Plan
 from maingate.workers.pool_manager import PoolManager
 

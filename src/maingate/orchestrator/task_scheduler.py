@@ -13,7 +13,7 @@ from maingate.plan.model import TaskKind
 from maingate.state.task import TaskState
 
 if TYPE_CHECKING:
-    from maingate.orchestrator.picture import TaskNode, WorkstreamNode
+    from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 
 
 class Needy(Protocol):

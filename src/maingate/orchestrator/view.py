@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from maingate.clock import Clock
 from maingate.db.transitions import Step
 from maingate.ids import RunId
-from maingate.orchestrator.core import Core
+from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.gatekeeper import Gatekeeper
-from maingate.orchestrator.picture import WorkstreamNode
 from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
 from maingate.state.workstream import WorkstreamState
 

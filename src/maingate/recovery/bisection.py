@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from maingate.git.merge import MergeConflict, merge_trees
+from maingate.git.repository import Repository
 from maingate.plan.model import Landing
 from maingate.recovery.reverts import LandedStream
-from maingate.uet.merging import MergeConflict, merge_trees
-from maingate.uet.repository import Repository
 
 Ask = Callable[[int], Awaitable[bool]]
 """Tells whether the gate passes at a point."""

@@ -16,11 +16,11 @@ from maingate.db.findings import Finding
 from maingate.db.ledger import Position
 from maingate.db.ledger_check import Anchor
 from maingate.errors import GitError
+from maingate.git.command import run_git
+from maingate.git.repository import Repository
 from maingate.ids import ENTITY_OF_PREFIX
+from maingate.landing.sealing import RECORD, seal_of, trailers
 from maingate.recovery.landings import Landed, Landings, Move, read
-from maingate.uet.git import run_git
-from maingate.uet.repository import Repository
-from maingate.uet.sealing import RECORD, seal_of, trailers
 
 RUN, ROLLBACK = "Maingate-Run", "Maingate-Rollback"
 PATCH, WORKSTREAM = "Maingate-Patch", "Maingate-Workstream"

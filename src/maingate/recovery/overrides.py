@@ -3,7 +3,7 @@
 Each override is one transaction: the transitions, which the tables must allow, and an event of the type
 ``manual_override`` with the operator and the reason. Breakers and patches in quarantine are nobody's, so
 what is decided about them is written here. Tasks and workstreams belong to the process that controls their
-run: here it is only said what suits them, and its core decides (`maingate.orchestrator.overriding`).
+run: here it is only said what suits them, and its core decides (`core.operator_decisions`).
 """
 
 from collections.abc import Callable, Mapping, Sequence

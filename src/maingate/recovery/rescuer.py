@@ -18,7 +18,7 @@ from maingate.db.engine import Database
 from maingate.db.transitions import HasHead, Step, write
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.uet_worker import UetWorkerState
-from maingate.uet.process_tree import end_tree, started
+from maingate.system.process_tree import end_tree, started
 
 WORKER_LOST_EXIT_CODE = -1
 """The exit code on record of a gate that nobody saw end."""

@@ -14,11 +14,11 @@ from typing import Final
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.errors import RepositoryError
+from maingate.git.merge import MergeConflict, merge_trees
+from maingate.git.repository import Repository
+from maingate.git.taken_back import was_taken_back
 from maingate.plan.model import Landing
 from maingate.reasons import Reason, ReasonCode
-from maingate.uet.merging import MergeConflict, merge_trees
-from maingate.uet.repository import Repository
-from maingate.uet.taken_back import was_taken_back
 from maingate.wording import listed
 
 OWN_COMMIT: Final = "Maingate-Patch"

@@ -26,15 +26,15 @@ from maingate.db.transitions import write
 from maingate.errors import CheckoutError, OutsideFaultError, RepositoryError, UsageError
 from maingate.events import Event, Severity
 from maingate.faultpoints import reach
+from maingate.git.repository import RefMoved, Repository
 from maingate.ids import EventId, new_id
+from maingate.landing.catching_up import FILTER_TIME, Move, catch_up
+from maingate.landing.move import Obstruction, land, obstacle
+from maingate.landing.sealing import seal
 from maingate.plan.model import Landing, Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.reverts import LandedStream, Reverted, Wording, build, undos
 from maingate.state.patch_ledger import PatchState
-from maingate.uet.catching_up import FILTER_TIME, Move, catch_up
-from maingate.uet.ref_landing import Obstruction, land, obstacle
-from maingate.uet.repository import RefMoved, Repository
-from maingate.uet.sealing import seal
 from maingate.wording import listed
 
 ROUNDS: Final = 5

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from maingate.plan.model import ToolDefinition
-from maingate.uet.redaction import redact
+from maingate.uet.process.redaction import redact
 
 __all__ = ["missing", "redact", "values_of"]
 

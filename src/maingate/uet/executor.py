@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maingate.errors import PatchFolderError, UnreadablePatchError
+from maingate.git.commit_again import commit_again
+from maingate.git.repository import Blob, Repository, Signature
+from maingate.git.trees import SYMLINK_MODE
+from maingate.patches.apply.already_there import AlreadyThere, Known, Ledger
+from maingate.patches.apply.apply import Applied, Refused, apply_patch
+from maingate.patches.apply.preimages import Preimages
+from maingate.patches.apply.series import apply_series
+from maingate.patches.intake import Intake, take_in
+from maingate.patches.policy.policy import Policy, judge
+from maingate.patches.repairs import Repair
 from maingate.plan.model import TaskPlan
 from maingate.reasons import Reason, ReasonCode
-from maingate.uet.already_there import AlreadyThere, Known, Ledger
-from maingate.uet.apply import Applied, Refused, apply_patch
-from maingate.uet.apply_series import apply_series
-from maingate.uet.commit_again import commit_again
-from maingate.uet.intake import Intake, take_in
-from maingate.uet.policy import Policy, judge
-from maingate.uet.preimages import Preimages
-from maingate.uet.repairs import Repair
-from maingate.uet.repository import Blob, Repository, Signature
-from maingate.uet.trees import SYMLINK_MODE
 
 Origin = Literal["ready", "tool"]
 SUMMARY_LENGTH = 512

@@ -28,10 +28,12 @@ from maingate.errors import WorkerError, WorkerProtocolError
 from maingate.ids import UetWorkerId, new_id
 from maingate.reasons import ReasonCode
 from maingate.state.worker import WorkerState
-from maingate.uet.gate_runner import GateOutcome, allowed_environment
-from maingate.uet.process_tree import started
-from maingate.workers.fork_server import ForkServer
+from maingate.system.process_tree import started
+from maingate.uet.process.gate_runner import GateOutcome, allowed_environment
 from maingate.workers.heartbeat_monitor import HeartbeatMonitor, Verdict
+from maingate.workers.local.fork_server import ForkServer
+from maingate.workers.local.slots import Slots
+from maingate.workers.local.worker_process import WorkerProcess
 from maingate.workers.pool_member import (
     Change,
     JobEnd,
@@ -44,8 +46,6 @@ from maingate.workers.pool_member import (
     suits,
 )
 from maingate.workers.protocol import Cancel, GateJob, Heartbeat, Message, Ready, Result, Shutdown
-from maingate.workers.slots import Slots
-from maingate.workers.worker_process import WorkerProcess
 
 __all__ = ["Change", "JobEnd", "PoolManager", "PoolObserver", "Registration", "WorkerLost"]
 

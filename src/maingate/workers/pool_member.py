@@ -10,10 +10,10 @@ from typing import Final, Protocol
 from maingate.ids import UetWorkerId
 from maingate.reasons import ReasonCode
 from maingate.state.worker import WorkerState
-from maingate.uet.gate_runner import GateOutcome
+from maingate.uet.process.gate_runner import GateOutcome
+from maingate.workers.local.slots import Slot
+from maingate.workers.local.worker_process import WorkerProcess
 from maingate.workers.protocol import GateJob, Result
-from maingate.workers.slots import Slot
-from maingate.workers.worker_process import WorkerProcess
 
 _REMEMBERED: Final = 64
 """How many of a worker's jobs are remembered, to know an answer that comes late or twice."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from maingate.errors import WorkerProtocolError
-from maingate.uet.gate_runner import GateOutcome, GateSpec, Limits
-from maingate.uet.tool_capture import PATIENCE, Capture, Captured
+from maingate.uet.capture import PATIENCE, Capture, Captured
+from maingate.uet.process.gate_runner import GateOutcome, GateSpec, Limits
 
 LONGEST_LINE: Final = 4 * 1024 * 1024
 """Bytes of a line above which it is no message of ours."""

@@ -1,0 +1,75 @@
+"""``maingate audit verify``: whether the record is whole."""
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from maingate.cli.commands.status import AsJson
+from maingate.cli.exit_codes import ExitCode
+from maingate.cli.output import console, count, print_json, print_table, safe, table
+
+if TYPE_CHECKING:
+    from maingate.db.audit import AuditReport
+
+_SHOWN: Final = 30
+
+app = typer.Typer(help="Check the record of what happened.", no_args_is_help=True)
+
+
+@app.callback()
+def audit() -> None:
+    """Check the record of what happened."""
+
+
+@app.command()
+def verify(
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REF", help="Hold the record against this branch or commit, not against all targets."
+        ),
+    ] = None,
+    others: Annotated[
+        bool, typer.Option("--others", help="Accept landings by other records, as of a colleague's clone.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check the record by itself, by transitions.jsonl and by the branches; exit code 1 if it is damaged."""
+    from maingate.bootstrap import Maingate
+
+    with Maingate.open(create=False) as maingate:
+        report = maingate.audit(against=against, others=others)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        _print(report)
+    raise typer.Exit(ExitCode.DONE if report.is_intact else ExitCode.REFUSED)
+
+
+def _print(report: "AuditReport") -> None:
+    from rich.text import Text
+
+    out = console()
+    checked = (
+        f"{count(report.rows, 'change')} of state in {count(report.chains, 'chain')}, "
+        f"{count(report.facts, 'piece')} of evidence, {count(report.anchors, 'landing')} on branches"
+    )
+    if report.is_intact:
+        out.print(Text.assemble(("✔ ", "green"), f"The record is whole: {checked}."))
+    for note in report.notes:
+        out.print(safe(note), markup=False)
+    if report.is_intact:
+        return
+    out.print(
+        Text.assemble(
+            ("✘ ", "red"), f"The record is damaged: {count(len(report.findings), 'finding')} in {checked}."
+        )
+    )
+    out.print()
+    grid = table("entity", "row", "what is wrong", wide="what is wrong")
+    for finding in report.findings[:_SHOWN]:
+        row = "-" if finding.seq is None else str(finding.seq)
+        grid.add_row(safe(finding.entity_id or "-"), row, safe(finding.problem))
+    print_table(out, grid)
+    if len(report.findings) > _SHOWN:
+        out.print(f"and {count(len(report.findings) - _SHOWN, 'more finding')}: --json lists all")

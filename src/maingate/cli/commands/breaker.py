@@ -1,0 +1,125 @@
+"""``maingate breaker``: which tools are left alone, and the hands on their breakers."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from maingate.cli.commands.run import operator_name
+from maingate.cli.commands.status import AsJson, opened_for_reading, print_no_runs
+from maingate.cli.output import console, count, local_time, print_json, print_table, reason_line, safe, table
+from maingate.errors import UnknownEntityError, UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from maingate.db.dao.breakers import BreakerRow
+
+app = typer.Typer(help="See which tools are left alone, and decide it by hand.", no_args_is_help=True)
+
+Tool = Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name in the plans.")]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")]
+By = Annotated[
+    str | None, typer.Option("--operator", metavar="NAME", help="Who wants it. [default: your login]")
+]
+
+
+@app.command("list")
+def list_breakers(as_json: AsJson = False) -> None:
+    """List the tools that have ever failed or been tripped, and where their breakers are."""
+    from maingate.db.dao import breakers
+
+    maingate = opened_for_reading()
+    if maingate is None:
+        print_no_runs(as_json=as_json)
+        return
+    with maingate, maingate.database.read() as conn:
+        rows = breakers.all_of(conn)
+    if as_json:
+        print_json([breaker_json(row) for row in rows])
+        return
+    out = console()
+    if not rows:
+        out.print("No tool has failed yet.")
+        return
+    grid = table("tool", "state", "failures", "next try", "", wide="")
+    for row in rows:
+        until = "" if row.opened_at is None else local_time(row.opened_at + _cooldown(row))
+        until = f"{safe(row.probe_task)} tries it" if row.probe_task is not None else until
+        grid.add_row(safe(row.tool), str(row.state), str(row.failures), until, reason_line(row.reason))
+    print_table(out, grid)
+
+
+@app.command()
+def reset(tool: Tool, reason: Why, operator: By = None, as_json: AsJson = False) -> None:
+    """Let a tool that is left alone be used again."""
+    _by_hand("reset", tool, reason, operator, as_json=as_json)
+
+
+@app.command()
+def trip(tool: Tool, reason: Why, operator: By = None, as_json: AsJson = False) -> None:
+    """Leave a tool alone, for its cooldown, as if it had failed."""
+    _by_hand("trip", tool, reason, operator, as_json=as_json)
+
+
+def breaker_json(row: "BreakerRow") -> dict[str, Any]:
+    """Return the public JSON form of a breaker."""
+    return {
+        "id": row.id,
+        "tool": row.tool,
+        "state": str(row.state),
+        "failures": row.failures,
+        "threshold": row.threshold,
+        "cooldown_seconds": row.cooldown_ms / 1000,
+        "opened_at": row.opened_at,
+        "next_try_at": None if row.opened_at is None else row.opened_at + _cooldown(row),
+        "probe": None if row.probe_task is None else {"task": row.probe_task, "attempt": row.probe_attempt},
+        "reason": None if row.reason is None else row.reason.as_json(),
+    }
+
+
+def _see_to_name(conn: "Connection", tool: str) -> None:
+    """Refuse the name of a tool that no run has ever had, and that is no preset's: it is mistyped.
+
+    Raises:
+        UnknownEntityError: It is.
+    """
+    import difflib
+
+    from maingate.db.dao import breakers, runs
+    from maingate.tools.presets import PRESETS
+
+    known = {str(preset) for preset in PRESETS} | {row.tool for row in breakers.all_of(conn)}
+    if tool in known:
+        return
+    known |= runs.tools(conn)
+    if tool not in known:
+        near = difflib.get_close_matches(tool, sorted(known), n=3)
+        hint = (
+            f"did you mean {' or '.join(map(safe, near))}?" if near else "`maingate tools list` has presets"
+        )
+        raise UnknownEntityError(
+            tool, f"no run here has a tool {safe(tool)!r}, and no preset is called so; {hint}"
+        )
+
+
+def _cooldown(row: "BreakerRow") -> timedelta:
+    return timedelta(milliseconds=row.cooldown_ms)
+
+
+def _by_hand(what: str, tool: str, reason: str, operator: str | None, *, as_json: bool) -> None:
+    from maingate.bootstrap import Maingate
+
+    if not reason.strip() or not tool.strip():
+        raise UsageError("a tool's name and --reason must not be empty")
+    by = operator or operator_name()
+    with Maingate.open(create=False) as maingate:
+        with maingate.database.read() as conn:
+            _see_to_name(conn, tool)
+        row = maingate.override_breaker(what, tool, reason=reason, operator=by)
+    if as_json:
+        print_json(breaker_json(row))
+        return
+    said = "is used again" if what == "reset" else "is left alone for"
+    span = "" if what == "reset" else f" {count(row.cooldown_ms // 1000, 'second')}, then tried out once"
+    console().print(f"{safe(row.tool)} {said}{span}.", soft_wrap=True)

@@ -1,0 +1,75 @@
+"""``maingate checkout repair``: bring checkouts along that have not followed their branch."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from maingate.cli.exit_codes import ExitCode
+from maingate.cli.output import console, print_json, safe
+
+if TYPE_CHECKING:
+    from maingate.landing.catching_up import Behind
+    from maingate.landing.repair import Repair
+
+app = typer.Typer(help="Put the checkouts of the repository right.", no_args_is_help=True)
+
+
+@app.callback()
+def checkout() -> None:
+    """Put the checkouts of the repository right."""
+
+
+@app.command("repair")
+def repair(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Bring along the checkouts that have not followed their branch after a landing or a rollback.
+
+    Files that are as they were before it are brought to what landed; an edit of yours is kept and named, with
+    the commands that bring it over. Lock files that dead processes of Maingate have left are removed, those
+    of others named. Running it again is harmless. `run`, `resume` and `rollback` do the same by themselves.
+
+    Exit codes: 0 everything is in order, 4 something could not be brought along or is locked.
+    """
+    from maingate.git.repository import Repository
+    from maingate.landing.repair import repair as put_right
+    from maingate.settings import load_settings
+
+    with Repository.open(Path.cwd()) as repository:
+        settings = load_settings(repository.root, os.environ)
+        done = put_right(repository, timeout=settings.checkout_timeout)
+    if as_json:
+        print_json(_as_json(done))
+    else:
+        _print(done)
+    if not done.is_in_order:
+        raise typer.Exit(ExitCode.OUTSIDE_FAULT)
+
+
+def _as_json(done: "Repair") -> dict[str, Any]:
+    return {
+        "brought_along": [each.as_json() for each in done.brought],
+        "behind": [each.as_json() for each in done.left],
+        "locks_removed": list(done.removed),
+        "locks": list(done.locks),
+    }
+
+
+def _print(done: "Repair") -> None:
+    out = console()
+    for each in done.brought:
+        out.print(f"{safe(each.top)} has followed {_branch(each)} to {each.new[:10]}", soft_wrap=True)
+    for path in done.removed:
+        out.print(f"removed {safe(path)}, which a process of Maingate's had left", soft_wrap=True)
+    for left in done.left:
+        out.print(safe(str(left)), soft_wrap=True)
+    for said in done.locks:
+        out.print(safe(said), soft_wrap=True)
+    if done.is_in_order and not done.brought and not done.removed:
+        out.print("Every checkout is where its branch is; nothing was to be done.")
+
+
+def _branch(each: "Behind") -> str:
+    return safe(each.ref.removeprefix("refs/heads/"))

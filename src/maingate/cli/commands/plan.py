@@ -1,0 +1,152 @@
+"""``maingate plan``: check a plan, show the format's JSON Schema, and make plans from other tools' files."""
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from maingate.cli.commands.plan_import import app as import_app
+from maingate.cli.output import count, print_json, safe
+from maingate.errors import ProblemsError
+from maingate.wording import first_lines, listed
+
+if TYPE_CHECKING:
+    from maingate.plan.loader import LoadedPlan
+    from maingate.plan.model import Plan, WorkstreamPlan
+
+app = typer.Typer(help="Check, describe and import plans.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
+
+_SHOWN = 10
+"""How many pairs of tasks are listed that will not work side by side."""
+
+_NAMES = 5
+"""How many needs or gates are named on a line."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The plan, YAML or JSON.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell everything that is wrong with a plan, or what it will do."""
+    from maingate.plan.loader import load_plan
+
+    try:
+        loaded = load_plan(file)
+    except ProblemsError as error:
+        if not as_json:
+            raise
+        print_json({"ok": False, "file": str(file), "problems": _problems(error)})
+        raise typer.Exit(2) from error
+    if as_json:
+        print_json({"ok": True, "file": str(file), "problems": [], "plan": _summary(loaded)})
+    else:
+        print("\n".join(_lines(loaded)))
+
+
+@app.command()
+def schema(
+    *, _as_json: Annotated[bool, typer.Option("--json", help="The same: a schema is JSON anyway.")] = False
+) -> None:
+    """Print the JSON Schema of plan files."""
+    from maingate.plan.schema import plan_schema
+
+    print_json(plan_schema())
+
+
+def _problems(error: ProblemsError) -> list[dict[str, Any]]:
+    return [
+        {"file": problem.file, "line": problem.line, "message": problem.message, "hint": problem.hint}
+        for problem in error.problems
+    ]
+
+
+def _summary(loaded: "LoadedPlan") -> dict[str, Any]:
+    from maingate.plan.scopes import overlapping
+
+    plan = loaded.plan
+    return {
+        "name": plan.name,
+        "target": plan.target,
+        "landing": str(plan.landing),
+        "gates": list(plan.gates),
+        "workstreams": [
+            {
+                "name": name,
+                "needs": list(plan.workstreams[name].needs),
+                "gates": plan.landing_gates(name),
+                "tasks": [
+                    {
+                        "name": task,
+                        "kind": str(workstream.tasks[task].kind),
+                        "gates": plan.task_gates(name, task),
+                    }
+                    for task in workstream.task_order()
+                ],
+            }
+            for name, workstream in _in_order(loaded)
+        ],
+        "serial": [["/".join(task) for task in pair] for pair in overlapping(plan)],
+        "notes": _notes(plan),
+    }
+
+
+def _lines(loaded: "LoadedPlan") -> list[str]:
+    plan = loaded.plan
+    tasks = sum(len(workstream.tasks) for workstream in plan.workstreams.values())
+    counts = (
+        count(len(plan.workstreams), "workstream"),
+        count(tasks, "task"),
+        count(len(plan.gates), "gate"),
+        count(len(plan.tools), "tool"),
+    )
+    where = plan.target or "the branch checked out"
+    lines = [
+        f"ok: {loaded.path}: {safe(plan.name)}",
+        f"  {', '.join(counts)}; lands on {safe(where)} ({plan.landing})",
+    ]
+    if loaded.root is None:
+        lines.append("  no repository is around the plan or here: name it with `repo`, or go there to run it")
+    streams: list[str] = []
+    for number, (name, workstream) in enumerate(_in_order(loaded), start=1):
+        needs = f", after {listed(workstream.needs, _NAMES)}" if workstream.needs else ""
+        gates = listed(plan.landing_gates(name), _NAMES) or "none"
+        streams.append(
+            f"  {number}. {name}: {count(len(workstream.tasks), 'task')}{needs}; gates to land: {gates}"
+        )
+    lines += first_lines(streams, rest=" workstreams; --json lists them all")
+    return [*lines, *(f"  {note}" for note in _notes(plan)), *_serial(plan)]
+
+
+def _notes(plan: "Plan") -> list[str]:
+    """Return what is allowed and may not be meant."""
+    if plan.keep.paths and not plan.prepare and not plan.keep.shared:
+        nothing = "`keep` keeps nothing: without `prepare` there is nothing that every job could find there"
+        return [f"{nothing} (`keep: {{paths: [...], shared: true}}`: jobs find what the job before left)"]
+    if plan.prepare and not plan.keep.paths:
+        return ["`prepare` runs before every job: `keep` names what is made once and there for all of them"]
+    return []
+
+
+def _serial(plan: "Plan") -> list[str]:
+    """Say which tasks will wait for each other because their tools may write the same paths."""
+    from maingate.plan.scopes import overlapping
+
+    pairs = overlapping(plan)
+    if not pairs:
+        return []
+    first = (f"    {'/'.join(one)} and {'/'.join(other)}" for one, other in islice(pairs, _SHOWN))
+    more = len(pairs) - _SHOWN
+    shown = [*first, *([f"    and {more} more"] if more > 0 else [])]
+    return [
+        "  not side by side, as their tools may write the same paths (`scope`, `overlap: allow`):",
+        *shown,
+    ]
+
+
+def _in_order(loaded: "LoadedPlan") -> list[tuple[str, "WorkstreamPlan"]]:
+    return [(name, loaded.plan.workstreams[name]) for name in loaded.plan.workstream_order()]

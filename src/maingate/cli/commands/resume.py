@@ -1,0 +1,64 @@
+"""``maingate resume``: go on with a run after a crash or an interruption."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from maingate.cli.commands.run import AsJson, Wait, Workers, finish, go_on
+from maingate.errors import UsageError
+from maingate.ids import RunId
+from maingate.wording import listed
+
+if TYPE_CHECKING:
+    from maingate.bootstrap import Maingate
+
+
+def resume(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="A run's id or its beginning. [default: the one that was interrupted]"
+        ),
+    ] = None,
+    workers: Workers = None,
+    wait: Wait = False,
+    budget_usd: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-usd",
+            min=0.01,
+            metavar="DOLLARS",
+            help="What its tools may cost, all together, instead of what its plan says.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a run whose process was interrupted, ended or killed: nothing is lost, nothing lands twice.
+
+    Exit codes are those of `run`.
+    """
+    from maingate.bootstrap import Maingate
+    from maingate.cli.commands.status import find_run
+
+    with Maingate.open(create=False) as maingate:
+        run_id = find_run(maingate, run) if run is not None else _interrupted(maingate)
+        outcome = go_on(
+            maingate, run_id, workers=workers, wait=wait, budget_usd=budget_usd, progress_on_stderr=as_json
+        )
+    finish(outcome, as_json=as_json)
+
+
+def _interrupted(maingate: "Maingate") -> RunId:
+    """Find the one run that was interrupted.
+
+    Raises:
+        UsageError: There is none, or there are several.
+    """
+    found = maingate.interrupted()
+    if not found:
+        maingate.clear_up()
+        raise UsageError("no run was interrupted; `maingate runs` lists them all")
+    if len(found) > 1:
+        names = listed([f"{row.id} ({row.name})" for row in found], 5)
+        raise UsageError(f"{len(found)} runs were interrupted; say which one: {names}")
+    return RunId(found[0].id)

@@ -1,0 +1,323 @@
+"""``maingate run``: take a plan to its end, and say what landed, what did not, and why."""
+
+import getpass
+import os
+import sys
+import time
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+
+import typer
+
+from maingate.cli.exit_codes import code_of_run
+from maingate.cli.output import console, print_json, print_table, safe, table
+from maingate.cli.streams import reader_may_leave
+from maingate.cli.views.progress import watcher
+from maingate.errors import InterruptedRunError, TargetBusyError, UsageError
+from maingate.ids import RunId
+from maingate.wording import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from maingate.bootstrap import Maingate
+    from maingate.plan.loader import LoadedPlan
+
+
+POLL_SECONDS: Final = 0.5
+"""How often it is looked whether a target that is held has become free."""
+
+PREVIEWED: Final = 100
+"""Lines of what a run would do; a plan of thousands of tasks is counted, not listed."""
+
+GATES: Final = 5
+"""Gates that are named on a line."""
+
+_MOST_WORKERS: Final = 1024
+"""As in the settings, which are not loaded before they are needed."""
+
+
+def _in_bounds(workers: int | None) -> int | None:
+    if workers is not None and not 1 <= workers <= _MOST_WORKERS:
+        raise typer.BadParameter(f"--workers is a number from 1 to {_MOST_WORKERS}, not {workers}.")
+    return workers
+
+
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        "-w",
+        callback=_in_bounds,
+        metavar="N",
+        help="Gates that run at once. [default: one per CPU]",
+    ),
+]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print the result as one JSON object; progress goes to standard error."),
+]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Wait while another run holds the target, instead of failing.")
+]
+
+
+def run(  # noqa: PLR0917 - the options of a command line
+    plan_file: Annotated[Path, typer.Argument(metavar="FILE", help="The plan, YAML or JSON.")],
+    workers: Workers = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Check everything, say what would run in which order; create nothing."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    wait: Wait = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with a run of this plan that was interrupted, if there is one."),
+    ] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Cancel a run of this plan that was interrupted, and begin anew.")
+    ] = False,
+) -> None:
+    """Run a plan to its end. Ctrl-C once lets what runs finish, and `maingate resume` goes on; twice cancels.
+
+    Exit codes: 0 the run succeeded, 1 it failed, 2 the plan or the repository is not in order (nothing was
+    started), 3 cancelled or interrupted, 4 git, the database or the disk failed.
+    """
+    from maingate.plan.loader import load_plan
+
+    loaded = load_plan(plan_file)
+    if dry_run:
+        _print_preview(preview(loaded), as_json=as_json)
+        return
+    from maingate.bootstrap import Maingate
+
+    if resume and anew:
+        raise UsageError("--resume goes on with what was interrupted, --anew cancels it; say one of them")
+    with Maingate.for_plan(loaded) as maingate:
+        earlier = _interrupted_before(maingate, loaded)
+        choice = Choice.RESUME if resume else Choice.ANEW if anew else None
+        if earlier is not None and (choice or _ask(earlier)) is Choice.RESUME:
+            outcome = go_on(maingate, earlier, workers=workers, wait=wait, progress_on_stderr=as_json)
+        else:
+            if earlier is not None:
+                message = "the plan was begun anew"
+                maingate.cancel(earlier, message=message, operator=operator_name())
+            outcome = run_plan(maingate, loaded, workers=workers, wait=wait, progress_on_stderr=as_json)
+    finish(outcome, as_json=as_json)
+
+
+class Choice(Enum):
+    """What to do about a run of the same plan that was interrupted."""
+
+    RESUME = "r"
+    ANEW = "a"
+
+
+def _interrupted_before(maingate: "Maingate", loaded: "LoadedPlan") -> RunId | None:
+    """Find the newest run of the same plan file that was interrupted."""
+    file = loaded.path.resolve()
+    same = [row for row in maingate.interrupted() if row.plan_file and Path(row.plan_file).resolve() == file]
+    return RunId(same[-1].id) if same else None
+
+
+def _ask(earlier: RunId) -> Choice:
+    """Ask what to do about an interrupted run.
+
+    Raises:
+        UsageError: There is nobody to ask, or no answer.
+    """
+    question = f"run {earlier} of this plan was interrupted"
+    refusal = UsageError(
+        f"{question}; `maingate resume {earlier}` (or --resume) goes on with it, "
+        "--anew cancels it and begins anew. Nothing was started."
+    )
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise refusal
+    answer = typer.prompt(f"{question}. [r]esume it, begin [a]new, or [l]eave it?", default="r", err=True)
+    try:
+        return Choice(answer.strip().lower()[:1])
+    except ValueError as error:
+        raise refusal from error
+
+
+def finish(outcome: "Outcome", *, as_json: bool) -> NoReturn:
+    """Print what became of a run, and leave with its exit code."""
+    with reader_may_leave():
+        _print_report(outcome.report, as_json=as_json)
+    if outcome.interruption is not None:
+        raise outcome.interruption
+    raise typer.Exit(code_of_run(outcome.report["state"], is_behind=bool(outcome.report["target"]["behind"])))
+
+
+def operator_name() -> str:
+    """Say who sits here: ``MAINGATE_OPERATOR``, or the login name."""
+    return os.environ.get("MAINGATE_OPERATOR") or getpass.getuser()
+
+
+def _print_report(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+        return
+    from maingate.cli.views.report import print_hints, print_report
+
+    out = console()
+    print_report(out, report)
+    print_hints(out, report)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a run was left.
+
+    Args:
+        report: The public JSON form.
+        interruption: Why it stopped short, when it did.
+    """
+
+    report: dict[str, Any]
+    interruption: InterruptedRunError | None
+
+
+def run_plan(
+    maingate: "Maingate",
+    loaded: "LoadedPlan",
+    *,
+    workers: int | None,
+    progress_on_stderr: bool,
+    wait: bool = False,
+) -> Outcome:
+    """Admit a plan and run it while showing its progress; an interrupted run is reported like any other."""
+    run_id = maingate.admit(loaded, wait=Patience() if wait else None)
+    return execute(maingate, run_id, workers=workers, progress_on_stderr=progress_on_stderr)
+
+
+def go_on(
+    maingate: "Maingate",
+    run_id: RunId,
+    *,
+    workers: int | None,
+    wait: bool,
+    progress_on_stderr: bool,
+    budget_usd: float | None = None,
+) -> Outcome:
+    """Go on with a run that was interrupted, while showing its progress."""
+    maingate.take_hold(run_id, wait=Patience() if wait else None)
+    return execute(
+        maingate, run_id, workers=workers, progress_on_stderr=progress_on_stderr, budget_usd=budget_usd
+    )
+
+
+class Patience:
+    """Waits for whoever holds the target, saying once who that is."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def __call__(self, error: TargetBusyError) -> None:
+        """Wait a little."""
+        if str(error) != self._said:
+            console(stderr=True).print(f"waiting: {safe(str(error))}", soft_wrap=True)
+            self._said = str(error)
+        time.sleep(POLL_SECONDS)
+
+
+def execute(
+    maingate: "Maingate",
+    run_id: RunId,
+    *,
+    workers: int | None,
+    progress_on_stderr: bool,
+    budget_usd: float | None = None,
+) -> Outcome:
+    """Run a run whose target is held, while showing its progress."""
+    interruption = None
+    with watcher(stderr=progress_on_stderr) as watching:
+        try:
+            maingate.execute(run_id, workers=workers, listener=watching, budget_usd=budget_usd)
+        except InterruptedRunError as error:
+            interruption = error
+    return Outcome(report=maingate.report(run_id), interruption=interruption)
+
+
+def repository_of(loaded: "LoadedPlan") -> Path:
+    """Return where to look for the repository that a plan is for."""
+    return loaded.root or loaded.repository_candidates(Path.cwd())[-1]
+
+
+def preview(loaded: "LoadedPlan") -> dict[str, Any]:
+    """Say what a run of the plan would do, having asked everything that could refuse it.
+
+    Raises:
+        PlanError: It asks for something that cannot be done.
+        RepositoryError: There is no repository, or its target is missing or checked out with changes.
+    """
+    from maingate.git.repository import Repository
+    from maingate.services.admission import examine
+
+    plan = loaded.plan
+    with Repository.open(repository_of(loaded)) as repository:
+        target = examine(repository, loaded, is_trial=True).target
+    return {
+        "name": plan.name,
+        "repository": os.fspath(repository.root),
+        "target": {"ref": target.ref, "commit": target.commit},
+        "landing": str(plan.landing),
+        "workstreams": [_preview_workstream(loaded, name) for name in plan.workstream_order()],
+        "gates": {
+            name: {"type": str(gate.type), "run": gate.run if isinstance(gate.run, str) else list(gate.run)}
+            for name, gate in plan.gates.items()
+        },
+    }
+
+
+def _preview_workstream(loaded: "LoadedPlan", name: str) -> dict[str, Any]:
+    plan = loaded.plan
+    stream = plan.workstreams[name]
+    return {
+        "name": name,
+        "title": stream.title,
+        "needs": list(stream.needs),
+        "gates": plan.landing_gates(name),
+        "tasks": [
+            {
+                "name": f"{name}/{task}",
+                "from": os.fspath(stream.tasks[task].patch or stream.tasks[task].tool or ""),
+                "gates": plan.task_gates(name, task),
+            }
+            for task in stream.task_order()
+        ],
+    }
+
+
+def _preview_rows(streams: "Sequence[dict[str, Any]]") -> "Iterator[tuple[str, str, str, str]]":
+    for position, stream in enumerate(streams, start=1):
+        after = f"   after {listed(stream['needs'])}" if stream["needs"] else ""
+        yield f"{position}.", safe(stream["name"]), after, ""
+        for task in stream["tasks"]:
+            yield "", f"  {safe(task['name'])}", safe(task["from"]), listed(task["gates"], GATES) or "-"
+        yield "", "  the merged result", "", listed(stream["gates"], GATES) or "-"
+
+
+def _print_preview(shown: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(shown)
+        return
+    out = console()
+    branch = shown["target"]["ref"].removeprefix("refs/heads/")
+    at = shown["target"]["commit"][:10]
+    out.print(f"{safe(shown['name'])}: would land on {safe(branch)} at {at}, in this order:")
+    out.print()
+    grid = table("", "task", "from", "gates", wide="gates")
+    rows = list(_preview_rows(shown["workstreams"]))
+    for row in rows[:PREVIEWED]:
+        grid.add_row(*row)
+    print_table(out, grid)
+    if len(rows) > PREVIEWED:
+        out.print(f"… {len(rows) - PREVIEWED} more lines; --json lists everything", style="dim")
+    out.print()
+    out.print("Nothing was created. Run it without --dry-run to start.")

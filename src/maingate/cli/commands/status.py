@@ -1,0 +1,202 @@
+"""``maingate status`` and ``maingate runs``: where it stands."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from maingate.cli.output import (
+    STATE_STYLES,
+    console,
+    duration,
+    is_narrow,
+    local_time,
+    most_of,
+    print_json,
+    print_more,
+    print_table,
+    safe,
+    table,
+)
+from maingate.errors import NoStateError, UsageError
+from maingate.ids import RunId
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from maingate.bootstrap import Maingate
+    from maingate.db.dao.runs import RunRow
+
+WATCH_SECONDS: Final = 1.0
+LISTED: Final = 20
+_ENDED: Final = frozenset({"succeeded", "failed", "canceled"})
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def status(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="A run's id or its beginning. [default: the newest run]"),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every second until nothing is under way.")
+    ] = False,
+    every_task: Annotated[bool, typer.Option("--all", "-a", help="List every task and its patch.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show where a run stands: what landed, what did not and why, what is under way."""
+    from maingate.bootstrap import Maingate
+
+    if watch and as_json:
+        raise UsageError("--watch draws for people; a program follows with `maingate events --follow --json`")
+    with Maingate.open(create=False) as maingate:
+        run_id = find_run(maingate, run)
+        if watch:
+            _watch(maingate, run_id, every_task=every_task)
+            return
+        report = maingate.report(run_id)
+        _tell_of_copy(maingate, report)
+    if as_json:
+        print_json(report)
+        return
+    from maingate.cli.views.report import print_hints, print_report
+
+    out = console()
+    print_report(out, report, every_task=every_task)
+    if not every_task:
+        print_hints(out, report)
+
+
+def runs(
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", "-n", min=1, metavar="N", help="How many to list. [default: 20; all with --json]"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of this repository, newest first."""
+    from maingate.db.dao import runs as ledger
+
+    maingate = opened_for_reading()
+    if maingate is None:
+        print_no_runs(as_json=as_json)
+        return
+    with maingate, maingate.database.read() as conn:
+        most = most_of(limit, shown=LISTED, as_json=as_json)
+        rows = ledger.recent(conn, limit=most)
+        is_cut = len(rows) == most and not as_json
+        more = ledger.count(conn) - most if is_cut else 0
+    if as_json or not rows:
+        print_no_runs(as_json=as_json) if not rows else print_json([_run_json(row) for row in rows])
+        return
+    out = console()
+    narrow = is_narrow(out)
+    grid = table("run", "name", "state", *([] if narrow else ["target", "started", "took"]), wide="name")
+    for row in rows:
+        grid.add_row(*_run_cells(row)[: 3 if narrow else 6])
+    print_table(out, grid)
+    print_more(out, more)
+
+
+def opened_for_reading() -> "Maingate | None":
+    """Open Maingate to list what is there; None when it has not run in this repository."""
+    from maingate.bootstrap import Maingate
+
+    try:
+        return Maingate.open(create=False)
+    except NoStateError:
+        return None
+
+
+def print_no_runs(*, as_json: bool) -> None:
+    """Print the list of what is there before the first run: nothing, which is no error."""
+    if as_json:
+        print_json([])
+    else:
+        console().print("No runs yet. `maingate run PLAN` begins one.")
+
+
+def find_run(maingate: "Maingate", text: str | None) -> RunId:
+    """Find a run by its id or the beginning of it; the newest one if nothing was said.
+
+    Raises:
+        UsageError: There is no run at all.
+        UnknownEntityError: No run is called so.
+    """
+    from maingate.db.dao import runs as ledger
+
+    with maingate.database.read() as conn:
+        if text is not None:
+            return RunId(run_named(conn, text))
+        newest = ledger.newest(conn)
+    if newest is None:
+        root = maingate.repository.root
+        raise UsageError(f"Maingate has not run in {root} yet; `maingate run PLAN` begins")
+    return RunId(newest.id)
+
+
+def run_named(conn: "Connection", text: str) -> str:
+    """Find a run by its id or the beginning of it, on a connection that is open already."""
+    from maingate.db.dao import lookup
+
+    return lookup.find(conn, text, kinds=["run"]).id
+
+
+def _tell_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:
+    """Say on standard error that a run is one of the repository that this one is a copy of."""
+    home = maingate.identity.copied_from
+    if home is not None and report["repository"] == home:
+        console(stderr=True).print(
+            f"this repository is a copy of the one at {safe(home)}, of which this run is; "
+            "how it goes on is seen, and decided, there",
+            soft_wrap=True,
+        )
+
+
+def _watch(maingate: "Maingate", run_id: RunId, *, every_task: bool) -> None:
+    """Show the report again and again until the run has ended, or nobody is at work on it any more."""
+    from maingate.cli.views.report import print_report
+
+    out = console()
+    while True:
+        report = maingate.report(run_id)
+        if out.is_terminal:
+            out.clear()
+        print_report(out, report, every_task=every_task)
+        if report["state"] in _ENDED or not report["alive"]:
+            return
+        time.sleep(WATCH_SECONDS)
+
+
+def _run_json(row: "RunRow") -> dict[str, Any]:
+    return {
+        "run_id": row.id,
+        "name": row.name,
+        "state": str(row.state),
+        "reason": None if row.reason is None else row.reason.as_json(),
+        "target": {"ref": row.target_ref, "old": row.old_head, "new": row.new_head or row.old_head},
+        "plan_file": row.plan_file,
+        "retry_of": row.retry_of,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "completed_at": row.completed_at,
+    }
+
+
+def _run_cells(row: "RunRow") -> tuple[Any, ...]:
+    from rich.text import Text
+
+    took = "-"
+    if row.started_at is not None and row.completed_at is not None:
+        took = duration((row.completed_at - row.started_at).total_seconds())
+    return (
+        row.id,
+        safe(row.name),
+        Text(str(row.state), style=STATE_STYLES.get(row.state, "")),
+        safe(row.target_ref.removeprefix("refs/heads/")),
+        local_time(row.started_at or row.created_at),
+        took,
+    )

@@ -1,0 +1,175 @@
+"""Try a tool: on a small repository that is made for it, as a worker would run it, and nothing is landed."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from maingate.git.command import run_git
+from maingate.plan.model import ToolDefinition
+from maingate.settings import Settings
+from maingate.system.process_tree import adopt_orphans
+from maingate.tools.adapters import ToolReport, command_of, report_of
+from maingate.tools.secrets import values_of
+from maingate.uet.capture import Capture
+from maingate.uet.process.gate_runner import GateOutcome, GateSpec, Limits, allowed_environment
+from maingate.uet.worktree.slot import Worktree
+from maingate.workers.local.job_execution import execute
+from maingate.workers.protocol import GateJob
+
+FILES: Final[Mapping[str, str]] = {
+    "greeting.txt": "helo, world\n",
+    "README.md": "# Scratch\n\nA greeting is in greeting.txt.\n",
+}
+PROMPT: Final = (
+    "In the file greeting.txt of the current folder, correct the spelling of the word 'helo' to 'hello'. "
+    "Change nothing else, and run no commands.\n"
+)
+_DIFF_SHOWN: Final = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What came of it.
+
+    Args:
+        name: The tool's name.
+        command: What was run.
+        outcome: How it ended.
+        report: What it said of itself.
+        diff: The patch that was taken, its beginning.
+        output: The end of what it printed.
+    """
+
+    name: str
+    command: str | tuple[str, ...]
+    outcome: GateOutcome
+    report: ToolReport
+    diff: str
+    output: str
+
+    @property
+    def problem(self) -> str:
+        """Why a task would have no patch of it; empty when it would."""
+        captured = self.outcome.captured
+        if self.report.failure in ("rate_limited", "outage"):
+            return self.report.message
+        if not self.outcome.passed:
+            return self.outcome.message
+        if self.report.failure != "none":
+            return self.report.message
+        if captured is None or captured.problem:
+            return captured.problem if captured else "nothing was taken from what it left"
+        return "" if captured.bytes else "it changed nothing"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "tool": self.name,
+            "ok": not self.problem,
+            "problem": self.problem or None,
+            "failure": self.report.failure,
+            "retry_after": self.report.retry_after,
+            "command": self.command if isinstance(self.command, str) else list(self.command),
+            "exit_code": self.outcome.exit_code,
+            "timed_out": self.outcome.timed_out,
+            "seconds": round(self.outcome.seconds, 3),
+            "cost_usd": self.report.cost_usd,
+            "tokens_in": self.report.tokens_in,
+            "tokens_out": self.report.tokens_out,
+            "leftovers_killed": self.outcome.leftovers_killed,
+            "diff": self.diff,
+            "output": self.output,
+        }
+
+
+def try_tool(name: str, tool: ToolDefinition, *, settings: Settings, timeout: float) -> Trial:
+    """Run a tool once on a scratch repository.
+
+    Args:
+        name: The tool's name.
+        tool: What the plan says about it, or a preset alone.
+        settings: What of the environment it may see.
+        timeout: Seconds that it may take.
+    """
+    command = command_of(tool, prompt=PROMPT, budget_usd=tool.max_cost_usd)
+    secrets = values_of(tool, os.environ)
+    with tempfile.TemporaryDirectory(prefix="maingate-trial-") as folder, _as_a_worker(settings):
+        top = Path(folder).resolve()
+        job = GateJob(
+            job_id="trial",
+            commit=_scratch_repository(top / "repository"),
+            gate=GateSpec(
+                name=name,
+                run=command.run,
+                timeout=timeout,
+                idle_timeout=None if tool.idle_timeout is None else tool.idle_timeout.total_seconds(),
+                expect=tool.expect,
+                env=command.env,
+                secret_env=secrets,
+                limits=Limits(
+                    cpu_seconds=None if tool.limits.cpu is None else round(tool.limits.cpu.total_seconds()),
+                    memory_bytes=tool.limits.memory,
+                    processes=tool.limits.processes,
+                    file_bytes=tool.limits.file_size,
+                ),
+            ),
+            log_path=top / "log",
+            capture=Capture(
+                mode=str(command.capture),
+                diff_path=top / "diff",
+                prompt=PROMPT,
+                stdin=command.stdin,
+                task="trial",
+                exclude=command.exclude,
+            ),
+        )
+        worktree = Worktree(top / "slot", top / "repository" / ".git")
+        try:
+            outcome = execute(job, worktree=worktree)
+        finally:
+            worktree.destroy()
+        return Trial(
+            name=name,
+            command=command.run,
+            outcome=outcome,
+            report=report_of(tool, output=_read(job.log_path), exit_code=outcome.exit_code),
+            diff=_read(top / "diff")[:_DIFF_SHOWN].decode("utf-8", "replace"),
+            output=outcome.excerpt,
+        )
+
+
+@contextlib.contextmanager
+def _as_a_worker(settings: Settings) -> Iterator[None]:
+    """Let this process see what a worker sees, and adopt what a tool leaves behind, as a worker does."""
+    before = dict(os.environ)
+    allowed = allowed_environment(os.environ, settings.env_allow)
+    adopt_orphans()
+    os.environ.clear()
+    os.environ.update(allowed)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        adopt_orphans(on=False)
+
+
+def _scratch_repository(root: Path) -> str:
+    root.mkdir()
+    run_git("init", "--quiet", "--initial-branch=main", cwd=root)
+    for name, content in FILES.items():
+        (root / name).write_text(content)
+    run_git("add", "--all", cwd=root)
+    run_git("commit", "--quiet", "--message=A greeting", cwd=root)
+    return run_git("rev-parse", "HEAD", cwd=root).stdout.decode().strip()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,191 @@
+"""``maingate tools``: which tools can be run here, and what comes of one when it is tried."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from maingate.cli.exit_codes import ExitCode
+from maingate.cli.output import console, duration, print_indented, print_json, print_table, safe, table
+from maingate.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maingate.cli.commands.tool_trial import Trial
+    from maingate.plan.model import ToolDefinition
+    from maingate.settings import Settings
+
+app = typer.Typer(help="See which tools there are, and try one.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+PlanFile = Annotated[
+    Path | None, typer.Option("--plan", metavar="FILE", help="A plan whose tools count too.")
+]
+
+_PATIENCE = 10.0
+"""Seconds that a preset has to tell its version."""
+
+
+@app.command("list")
+def list_tools(plan: PlanFile = None, as_json: AsJson = False) -> None:
+    """List the presets, and a plan's own tools, and which of them are installed here."""
+    from maingate.tools.presets import PRESETS
+
+    tools, settings, root = _tools_of(plan)
+    rows = [_row(name, tool, settings, root) for name, tool in tools.items()]
+    if as_json:
+        print_json(rows)
+        return
+    out = console()
+    grid = table("tool", "program", "installed", "version", wide="version")
+    for row in rows:
+        is_there = {True: "yes", False: "no", None: "?"}[row["installed"]]
+        grid.add_row(safe(row["name"]), safe(row["program"] or ""), is_there, safe(row["version"] or ""))
+    print_table(out, grid)
+    if not any(row["installed"] for row in rows if row["name"] in PRESETS):
+        out.print("No preset is installed. Any command can be a tool: give a plan's tool `run`.")
+
+
+@app.command("test")
+def try_out(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A preset, or a tool of the plan.")],
+    plan: PlanFile = None,
+    timeout: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long it may take, such as 90s or 5m.")
+    ] = "5m",
+    as_json: AsJson = False,
+) -> None:
+    """Run a tool once on a small repository made for it, and show what it changed and what it cost.
+
+    Nothing is landed. An agent's provider may charge for it.
+    """
+    from maingate.cli.commands.tool_trial import try_tool
+    from maingate.settings.problems import did_you_mean
+    from maingate.tools.secrets import missing
+
+    tools, settings, root = _tools_of(plan)
+    tool = tools.get(name)
+    if tool is None:
+        hint = did_you_mean(name, tools) or "`maingate tools list` tells which there are"
+        raise UsageError(f"there is no tool {name!r}; {hint}")
+    if absent := missing(tool, _environ()):
+        raise UsageError(
+            f"the tool {name!r} needs {', '.join(absent)} in the environment; set it and try again"
+        )
+    row = _row(name, tool, settings, root)
+    if row["installed"] is False:
+        raise UsageError(f"{row['program']!r} was not found; install it, or name its path")
+    trial = try_tool(name, tool, settings=settings, timeout=_seconds(timeout))
+    if as_json:
+        print_json(trial.as_json())
+    else:
+        _show(trial)
+    if trial.problem:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _seconds(text: str) -> float:
+    from pydantic_core import PydanticCustomError
+
+    from maingate.settings.durations import parse_duration
+
+    try:
+        return parse_duration(text).total_seconds()
+    except PydanticCustomError as error:
+        raise UsageError(f"--timeout: {error.message()}") from error
+
+
+def _tools_of(plan: Path | None) -> "tuple[Mapping[str, ToolDefinition], Settings, Path | None]":
+    """Return the plan's tools and the presets that none of them hides, the settings, and the repository."""
+    from maingate.plan.location import enclosing_root
+    from maingate.plan.model import ToolDefinition
+    from maingate.settings import load_settings
+    from maingate.tools.presets import PRESETS
+
+    presets: dict[str, ToolDefinition] = {name: ToolDefinition(preset=name) for name in PRESETS}
+    if plan is None:
+        root = enclosing_root([Path.cwd()])
+        return presets, load_settings(root, _environ()), root
+    from maingate.plan.loader import load_plan
+
+    loaded = load_plan(plan)
+    own = loaded.plan.tools
+    others = {name: tool for name, tool in presets.items() if name not in own}
+    return {**own, **others}, loaded.settings, loaded.root
+
+
+def _row(name: str, tool: "ToolDefinition", settings: "Settings", root: Path | None) -> dict[str, Any]:
+    """Say what is known of one tool; only presets are asked for a version, for they know the question."""
+    import shutil
+
+    from maingate.plan.programs import is_found, program_of
+    from maingate.tools.presets import PRESETS
+    from maingate.uet.process.gate_runner import allowed_environment
+
+    environ = {**allowed_environment(_environ(), settings.env_allow), **tool.env}
+    program = PRESETS[tool.preset].words[0] if tool.preset else program_of(tool.run or ())
+    installed = None if program is None else is_found(program, root=root, environ=environ)
+    path = shutil.which(program, path=environ.get("PATH")) if program and "/" not in program else program
+    is_asked = tool.preset is not None and path is not None
+    return {
+        "name": name,
+        "preset": tool.preset,
+        "program": program,
+        "installed": installed,
+        "path": path if installed else None,
+        "version": _version(str(path), environ) if is_asked and installed else None,
+        "secrets": list(tool.secrets),
+        "traps": list(PRESETS[tool.preset].traps) if tool.preset else [],
+    }
+
+
+def _version(program: str, environ: "Mapping[str, str]") -> str | None:
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            [program, "--version"],
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1].strip()[:80] if done.returncode == 0 and lines else None
+
+
+def _environ() -> dict[str, str]:
+    import os
+
+    return dict(os.environ)
+
+
+def _show(trial: "Trial") -> None:
+    out = console()
+    command = trial.command if isinstance(trial.command, str) else " ".join(trial.command)
+    report, outcome = trial.report, trial.outcome
+    out.print(f"{safe(trial.name)}: {safe(command)}")
+    facts = [
+        "did not end by itself" if outcome.exit_code is None else f"exited with {outcome.exit_code}",
+        f"after {duration(outcome.seconds)}",
+        "cost not told" if report.cost_usd is None else f"cost ${report.cost_usd:.4f}",
+    ]
+    if report.tokens_in is not None or report.tokens_out is not None:
+        facts.append(f"{report.tokens_in or 0} tokens read, {report.tokens_out or 0} written")
+    if outcome.leftovers_killed:
+        facts.append(f"{outcome.leftovers_killed} processes it left behind were ended")
+    out.print(f"  {', '.join(facts)}")
+    if trial.diff:
+        out.print("what it changed:")
+        print_indented(out, safe(trial.diff, keep_newlines=True))
+    if trial.problem:
+        out.print(f"a task would have no patch of it: {safe(trial.problem)}")
+        if trial.output.strip():
+            out.print("the end of what it printed:")
+            print_indented(out, safe(trial.output, keep_newlines=True))
+    else:
+        out.print("it works: a task would have this patch")

@@ -1,0 +1,91 @@
+"""``maingate workers``: who works, on what, and when each was last heard of."""
+
+import socket
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from maingate.cli.commands.status import opened_for_reading
+from maingate.cli.output import (
+    EVERY,
+    STATE_STYLES,
+    console,
+    duration,
+    local_time,
+    print_json,
+    print_more,
+    print_table,
+    reason_line,
+    safe,
+    table,
+)
+from maingate.cli.views.waiting import why_stuck
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+def workers(
+    every: Annotated[
+        bool, typer.Option("--all", "-a", help="List those that have shut down, too, the last first.")
+    ] = False,
+    limit: Annotated[
+        int,
+        typer.Option("--limit", "-n", min=1, metavar="N", help="How many of those that have shut down."),
+    ] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List who works and on what: the processes that control runs, and the workers of their pools."""
+    maingate = opened_for_reading()
+    if maingate is None:
+        _print([], as_json=as_json)
+        return
+    from maingate.queries.workforce import Viewpoint, workforce
+
+    with maingate, maingate.database.read() as conn:
+        seen = Viewpoint.of(maingate.settings, host=socket.gethostname(), now=maingate.clock.now())
+        shown = workforce(conn, seen, ended=limit if every else 0)
+        is_cut = sum(one["ended_at"] is not None for one in shown) == limit and not as_json
+        more = len(workforce(conn, seen, ended=EVERY)) - len(shown) if is_cut else 0
+    _print(shown, as_json=as_json)
+    print_more(console(), more)
+
+
+def _print(shown: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(shown)
+        return
+    out = console()
+    if not shown:
+        out.print("Nobody is at work.")
+        return
+    grid = table("worker", "state", "process", "last heard of", "doing", wide="doing")
+    for one in shown:
+        heard = "-" if one["silent_seconds"] is None else f"{duration(one['silent_seconds'])} ago"
+        grid.add_row(safe(one["name"]), _state(one), str(one["pid"] or "-"), heard, _doing(one))
+    print_table(out, grid)
+
+
+def _state(one: dict[str, Any]) -> "Text":
+    from rich.text import Text
+
+    return Text(one["state"], style=STATE_STYLES.get(one["state"], ""))
+
+
+def _doing(one: dict[str, Any]) -> str:
+    """Say what a worker is at, or why it is at nothing."""
+    if one["ended_at"] is not None:
+        why = reason_line(one["reason"])
+        return f"ended {local_time(one['ended_at'])}" + (f", {why}" if why else "")
+    if not one["alive"]:
+        return "its process is gone; `maingate resume` clears up after it"
+    said = _job(one["job"]) if one["job"] else "nothing"
+    return f"{why_stuck(one['stuck'])}; {said}" if one["stuck"] else said
+
+
+def _job(job: dict[str, Any]) -> str:
+    name, so_long = safe(job["name"]), f"for {duration(job['seconds'])}"
+    if job["kind"] == "run":
+        return f"run {name}, {so_long}"
+    what = f"gate {name} of {safe(job['of'] or '-')}" if job["kind"] == "gate" else f"command of {name}"
+    return f"{what}, attempt {job['attempt']}, {so_long}"

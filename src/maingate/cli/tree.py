@@ -1,0 +1,182 @@
+"""All commands in one tree, grouped as people look for them, and the one place where errors end a command."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from maingate.cli.command_table import COMMANDS, command_named
+from maingate.cli.exit_codes import ExitCode, code_of_error, is_expected
+from maingate.cli.output import fail
+from maingate.cli.parameters import spare_conversions
+from maingate.cli.streams import NAME, discard_output, is_reader_gone
+
+CommandLineError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
+"""What the parser raises for a wrong command line; the parser does not export its name."""
+
+KEYBOARD_INTERRUPT: Final = 130
+"""What the parser makes of a Ctrl-C that nobody handled."""
+
+
+@dataclass
+class Invocation:
+    """What the global options said."""
+
+    is_debug: bool = False
+
+
+class Commands(TyperGroup):
+    """The command tree; ends every error as one paragraph and an exit code."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: ARG002  # the signature is the parser's
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run one command line and exit."""
+        invocation = Invocation()
+        spare_conversions(self)
+
+        def call() -> Any:
+            return super(Commands, self).main(
+                args, prog_name, complete_var, False, windows_expand_args, obj=invocation, **extra
+            )
+
+        sys.exit(ended(call, invocation))
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # the signature is the parser's
+        """List the commands in the order in which people need them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  # the signature is the parser's
+        """Load a command and return it; None when there is none of that name."""
+        return command_named(cmd_name) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command that is meant; where there is none, all of them are there to be suggested."""
+        if args and args[0] not in COMMANDS:
+            self.commands.update((name, command_named(name)) for name in COMMANDS)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, and have what it printed out before it is said to be done."""
+        result = super().invoke(ctx)
+        sys.stdout.flush()
+        return result
+
+
+def ended(call: Callable[[], Any], invocation: Invocation) -> int:
+    """Call, and return the exit code for how it ended; what went wrong is told on standard error."""
+    try:
+        returned = call()
+    except CommandLineError as error:
+        _fail_usage(error)
+        return ExitCode.USAGE
+    except (SystemExit, BrokenPipeError) as leaving:
+        if not is_reader_gone(leaving):
+            raise
+        discard_output()  # a reader who has seen enough is no error
+        return ExitCode.DONE
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the outermost edge: everything ends here
+        if invocation.is_debug:
+            traceback.print_exception(error)
+        if isinstance(error, OSError) and error.filename == NAME:
+            discard_output()
+        fail(_paragraph(error))
+        return code_of_error(error)
+    if returned == KEYBOARD_INTERRUPT:
+        fail("interrupted")
+        return ExitCode.INTERRUPTED
+    return returned if isinstance(returned, int) else ExitCode.DONE
+
+
+def _paragraph(error: BaseException) -> str:
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        return "interrupted"
+    if is_expected(error):
+        return str(error)
+    if isinstance(error, OSError) and error.filename == NAME:
+        return f"{NAME} could not be written: {error.strerror}"
+    if isinstance(error, FileNotFoundError) and not _is_somewhere():
+        return "the folder that this was started in is not there any more: `cd` to one that is"
+    if isinstance(error, OSError):
+        return f"the system refused: {error}"
+    return (
+        f"this is a bug in Maingate: {type(error).__name__}: {error}. What was committed stays as recorded. "
+        "Run the same command with --debug (`maingate --debug …`) to see where, and please report it."
+    )
+
+
+def _is_somewhere() -> bool:
+    """Tell whether the working directory is there; all that takes a relative path fails where it is not."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _fail_usage(error: Any) -> None:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    path = error.ctx.command_path if error.ctx is not None else "maingate"
+    fail(f"{error.format_message()} Try `{path} --help`.")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"maingate {version('maingate')}")
+        raise typer.Exit
+
+
+def _enter(directory: Path | None) -> Path | None:
+    if directory is not None:
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            raise typer.BadParameter(f"cannot enter {directory}: {error.strerror}") from error
+    return directory
+
+
+Directory = Annotated[
+    Path | None,
+    typer.Option("-C", metavar="DIR", help="Run as if started in DIR.", callback=_enter, is_eager=True),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Version = Annotated[
+    bool,
+    typer.Option("--version", "-V", help="Print the version.", callback=_print_version, is_eager=True),
+]
+
+app = typer.Typer(
+    cls=Commands,
+    help="Lands patches: nothing reaches your branch without passing the gate.",
+    epilog="Exit codes: 0 done · 1 refused by the gates · 2 bad usage, plan or settings · 3 interrupted · "
+    "4 git, database or disk failed · 5 a bug.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def maingate(
+    ctx: typer.Context, directory: Directory = None, debug: Debug = False, show_version: Version = False
+) -> None:
+    """Lands patches: nothing reaches your branch without passing the gate."""
+    del directory, show_version
+    ctx.obj.is_debug = debug

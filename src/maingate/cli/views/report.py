@@ -1,0 +1,318 @@
+"""A run's report for people: what landed, what did not and why, and how to look further."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from maingate.cli.output import (
+    STATE_STYLES,
+    SYMBOLS,
+    count,
+    duration,
+    is_narrow,
+    print_commands,
+    print_indented,
+    print_table,
+    reason_line,
+    safe,
+    table,
+)
+from maingate.cli.views.waiting import FEW, gathered, waiting_alike, why_stuck
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+Report = Mapping[str, Any]
+
+MOST_LINES: Final = 40
+"""Lines per part of a summary; a run of hundreds of workstreams is counted, not listed."""
+
+ABANDONED: Final = "its process is gone; nothing is under way; `maingate resume {}` goes on"
+
+OVERSPENT: Final = (
+    "its budget is used up; nothing is under way; `maingate resume {} --budget-usd N` goes on, "
+    "where N is what its tools may cost all together"
+)
+
+_TRIED: Final = frozenset({"tool_failed", "tool_timeout", "worker_lost", "budget_exceeded"})
+"""Why a task fails whose attempts gave nothing."""
+
+_LANDED: Final = frozenset({"committed", "rolled_back"})
+"""The states of patches that have reached the target, whatever became of them there."""
+
+SHORT: Final = 10
+"""Characters of a commit id that people are shown."""
+
+
+def print_report(out: "Console", report: Report, *, every_task: bool = False) -> None:
+    """Print the summary of a run.
+
+    Args:
+        out: Where to.
+        report: What :func:`maingate.queries.report.run_report` gave.
+        every_task: List each task, also of workstreams that landed.
+    """
+    out.print(_headline(report))
+    out.print(_target_line(report))
+    for each in report["target"].get("behind", ()):
+        out.print(f"  {safe(each['reason'])}", style="yellow", soft_wrap=True)
+    if _is_abandoned(report):
+        why = OVERSPENT if _is_overspent(report) else ABANDONED
+        out.print(f"  {why.format(report['run_id'])}", style="yellow", soft_wrap=True)
+    if every_task:
+        _print_tasks(out, report["tasks"])
+    else:
+        _print_landed(out, report)
+        _print_open(out, report["workstreams"])
+        _print_stuck(out, report["tasks"])
+        if not _is_abandoned(report):
+            _print_waiting(out, report["tasks"])
+        _print_refused(out, report)
+    out.print(_gates_line(report["gates"]), style="dim")
+    if report.get("cost"):
+        out.print(_cost_line(report["cost"]), style="dim")
+
+
+def print_hints(out: "Console", report: Report) -> None:
+    """Print which commands tell more about a run."""
+    refused = next((task for task in report["tasks"] if task["patch"] and _is_refused(task)), None)
+    gave_none = next((task for task in report["tasks"] if not task["patch"] and _is_given_up(task)), None)
+    hints = [("maingate status --all", "every task and its patch")]
+    if refused is not None:
+        hints = [
+            (f"maingate patch show {safe(refused['name'])}", "why it was refused, with the gate's output"),
+            ("maingate quarantine", "all patches that were kept out"),
+            *hints,
+        ]
+    if gave_none is not None:
+        shown = f"maingate patch show {safe(gave_none['name'])}"
+        hints = [(shown, "why it failed, with what it printed"), *hints]
+    out.print()
+    print_commands(out, hints)
+
+
+def refusal_of(workstream: Report, tasks: Sequence[Report]) -> Report | None:
+    """Find what tells most about why a workstream did not land: its patch's, its task's, or its own."""
+    for task in tasks:
+        if _is_refused(task):
+            patch = task["patch"]
+            return (patch and patch["reason"]) or task["reason"] or workstream["reason"]  # type: ignore[no-any-return]
+    return workstream["reason"]  # type: ignore[no-any-return]
+
+
+def short(commit: str | None) -> str:
+    """Shorten a commit id for people."""
+    return (commit or "-")[:SHORT]
+
+
+def _headline(report: Report) -> "Text":
+    from rich.text import Text
+
+    state = str(report["state"])
+    so_far = "" if _is_abandoned(report) else f", {duration(report['seconds'] or 0.0)} so far"
+    took = "" if report["seconds"] is None else f" in {duration(report['seconds'])}"
+    verb = {"running": "is running", "pending": "has not started", "canceled": "was cancelled"}.get(
+        state, state
+    )
+    if state == "running" and _is_abandoned(report):
+        verb = "did not end"
+    return Text.assemble(
+        (f"{SYMBOLS.get(state, '·')} ", STATE_STYLES.get(state, "")),
+        (safe(report["name"]), "bold"),
+        " ",
+        (verb, STATE_STYLES.get(state, "")),
+        took if state not in {"running", "pending"} else so_far,
+        (f"   {report['run_id']}", "dim"),
+    )
+
+
+def _is_abandoned(report: Report) -> bool:
+    """Tell whether a run has not ended and never will: nobody is at work on it."""
+    return report["state"] in {"running", "pending"} and not report.get("alive", True)
+
+
+def _is_overspent(report: Report) -> bool:
+    """Tell whether a run would stop again at once, were it resumed with the budget of its plan."""
+    return bool((report.get("cost") or {}).get("used_up"))
+
+
+def _target_line(report: Report) -> str:
+    target, streams = report["target"], report["workstreams"]
+    landed = sum(stream["state"] == "completed" for stream in streams)
+    branch = safe(target["ref"].removeprefix("refs/heads/"))
+    moved = (
+        f"{short(target['old'])} → {short(target['new'])}"
+        if target["new"] != target["old"]
+        else f"stays at {short(target['old'])}"
+    )
+    return f"  {landed} of {count(len(streams), 'workstream')} landed on {branch}: {moved}"
+
+
+def _print_landed(out: "Console", report: Report) -> None:
+    landed = [stream for stream in report["workstreams"] if stream["state"] == "completed"]
+    if not landed:
+        return
+    grid = table("", "landed", "patches", "commit", "title", wide="title")
+    by_stream = _by_workstream(report["tasks"])
+    for stream in landed[:MOST_LINES]:
+        tasks = by_stream.get(stream["name"], [])
+        done = sum(bool(task["patch"]) and task["patch"]["state"] in _LANDED for task in tasks)
+        title = stream["title"] if stream["title"] != stream["name"] else ""
+        grid.add_row(
+            _symbol("completed"), safe(stream["name"]), str(done), short(stream["landed"]), safe(title)
+        )
+    _print_grid(out, grid, more=len(landed) - MOST_LINES)
+
+
+def _print_open(out: "Console", streams: Sequence[Report]) -> None:
+    ended = {"completed", "failed", "skipped", "cancelled"}
+    still = [stream for stream in streams if stream["state"] not in ended]
+    if not still:
+        return
+    listed, groups = gathered(still, "workstream")
+    grid = table("", "under way", "state", "why", wide="why")
+    for stream in listed[:MOST_LINES]:
+        grid.add_row(_mark(stream), safe(stream["name"]), stream["state"], _why(stream))
+    for group in groups:
+        grid.add_row(_symbol("waiting"), group.headline, "", group.listed(FEW))
+    _print_grid(out, grid, more=len(listed) - MOST_LINES)
+
+
+def _print_stuck(out: "Console", tasks: Sequence[Report]) -> None:
+    """Name the tasks that have not moved for longer than they may; workstreams are listed anyway."""
+    stuck = [task for task in tasks if task.get("stuck")]
+    if not stuck:
+        return
+    grid = table("", "stuck", "state", "why", wide="why")
+    for task in stuck[:MOST_LINES]:
+        grid.add_row(_mark(task), safe(task["name"]), task["state"], _why(task))
+    _print_grid(out, grid, more=len(stuck) - MOST_LINES)
+
+
+def _print_waiting(out: "Console", tasks: Sequence[Report]) -> None:
+    """Count the tasks that merely wait, by what they wait for."""
+    groups = waiting_alike(tasks, "task")
+    if not groups:
+        return
+    out.print()
+    for group in groups:
+        out.print(f"  {group.headline}", soft_wrap=True)
+
+
+def _why(entity: Report, reason: Report | None = None) -> str:
+    """Say why an entity is where it is: what it waits for, whether it is stuck, or why it ended."""
+    waiting, stuck = entity.get("waiting"), entity.get("stuck")
+    if waiting is None:
+        return reason_line(reason or entity["reason"])
+    verb = "works:" if waiting["moving"] else "waits for"
+    said = f"{verb} {safe(waiting['for'])}; until {safe(waiting['until'])}"
+    return f"{why_stuck(stuck)}; {said}" if stuck else said
+
+
+def _print_refused(out: "Console", report: Report) -> None:
+    refused = [one for one in report["workstreams"] if one["state"] in {"failed", "skipped", "cancelled"}]
+    by_stream = _by_workstream(report["tasks"])
+    if refused:
+        grid = table("", "did not land", "because", "", wide="")
+        for stream in refused[:MOST_LINES]:
+            reason = refusal_of(stream, by_stream.get(stream["name"], []))
+            code = reason["code"] if reason else stream["state"]
+            grid.add_row(
+                _symbol(stream["state"]),
+                safe(stream["name"]),
+                code,
+                safe(reason["message"]) if reason else "",
+            )
+        _print_grid(out, grid, more=len(refused) - MOST_LINES)
+    _print_passed_over(out, report, {stream["name"] for stream in refused})
+
+
+def _print_passed_over(out: "Console", report: Report, refused: set[str]) -> None:
+    """List tasks that failed without holding their workstream back."""
+    passed_over = [
+        task
+        for task in report["tasks"]
+        if task["state"] in {"failed", "cancelled"} and task["name"].partition("/")[0] not in refused
+    ]
+    if not passed_over:
+        return
+    grid = table("", "passed over", "because", "", wide="")
+    for task in passed_over[:MOST_LINES]:
+        reason = (task["patch"] and task["patch"]["reason"]) or task["reason"]
+        code, message = (reason["code"], safe(reason["message"])) if reason else (task["state"], "")
+        grid.add_row(_symbol(task["state"]), safe(task["name"]), code, message)
+    _print_grid(out, grid, more=len(passed_over) - MOST_LINES)
+
+
+def _print_tasks(out: "Console", tasks: Sequence[Report]) -> None:
+    narrow = is_narrow(out)
+    grid = table("", "task", "state", *([] if narrow else ["patch"]), "ledger", "why", wide="why")
+    listed, groups = gathered(tasks, "task")
+    for task in listed:
+        patch = task["patch"]
+        ledger = patch["state"] if patch else "-"
+        grid.add_row(
+            _symbol("quarantined") if ledger == "quarantined" else _mark(task),
+            safe(task["name"]),
+            task["state"],
+            *([] if narrow else [patch["id"] if patch else "-"]),
+            ledger,
+            _why(task, (patch and patch["reason"]) or task["reason"]),
+        )
+    if listed:
+        _print_grid(out, grid, more=0)
+    for group in groups:
+        out.print()
+        out.print(f"  {group.headline}:", soft_wrap=True)
+        print_indented(out, group.listed())
+
+
+def _print_grid(out: "Console", grid: Any, *, more: int) -> None:
+    out.print()
+    print_table(out, grid)
+    if more > 0:
+        out.print(f"  … and {more} more; `maingate status --all` lists every task", style="dim")
+
+
+def _gates_line(gates: Mapping[str, int]) -> str:
+    parts = [f"{count(gates['run'], 'gate')} run", f"{gates['passed']} passed", f"{gates['failed']} failed"]
+    if gates["flaky"]:
+        parts.append(f"{gates['flaky']} flaky")
+    if gates.get("lost"):
+        parts.append(f"{gates['lost']} lost without a verdict")
+    if gates["reused"]:
+        parts.append(f"{count(gates['reused'], 'verdict')} reused")
+    return "\n  " + ", ".join(parts)
+
+
+def _cost_line(cost: Report) -> str:
+    spent, budget = f"  the tools have cost ${cost['spent_usd']:.2f}", cost["budget_usd"]
+    return spent if budget is None else f"{spent}; the plan's budget is ${budget:.2f}"
+
+
+def _by_workstream(tasks: Sequence[Report]) -> dict[str, list[Report]]:
+    grouped: dict[str, list[Report]] = {}
+    for task in tasks:
+        grouped.setdefault(task["name"].partition("/")[0], []).append(task)
+    return grouped
+
+
+def _is_refused(task: Report) -> bool:
+    patch = task["patch"]
+    return task["state"] == "failed" or bool(patch and patch["state"] == "quarantined")
+
+
+def _is_given_up(task: Report) -> bool:
+    """Tell whether a task's tool or command was tried, to no avail."""
+    return task["state"] == "failed" and bool(task["reason"]) and task["reason"]["code"] in _TRIED
+
+
+def _mark(entity: Report) -> "Text":
+    """Give the symbol of an entity's state, or the one for what is stuck."""
+    return _symbol("stuck" if entity.get("stuck") else entity["state"])
+
+
+def _symbol(state: str) -> "Text":
+    from rich.text import Text
+
+    return Text(SYMBOLS.get(state, "·"), style=STATE_STYLES.get(state, "dim"))

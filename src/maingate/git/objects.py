@@ -1,0 +1,211 @@
+"""The objects of a repository: read, stored, and looked up by path, in this process.
+
+Every thread has library handles of its own, because libgit2's are not to be shared.
+"""
+
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from maingate.errors import GitError, MissingObjectError
+from maingate.git import trees
+from maingate.git.commits import Commit, parse_commit
+from maingate.git.library import Kind, failures, oid, opened, translated
+from maingate.git.plain_repository import loose_commit
+from maingate.git.private_git import PrivateGitDir
+from maingate.git.trees import Changes, Directory, Entry, parse_directory
+
+if TYPE_CHECKING:
+    import pygit2
+
+_DIRECTORIES: Final = 256
+"""How many parsed directories are remembered; a patch looks at a few, and the next one mostly at the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blob:
+    """A file's or symbolic link's content with its place in a tree."""
+
+    mode: int
+    id: str
+    data: bytes
+
+
+class _Handles(threading.local):
+    """What one thread has open."""
+
+    ours: "pygit2.Repository | None" = None
+    private: "pygit2.Repository | None" = None
+
+
+class ObjectStore:
+    """The objects under a git directory. Threads may share it.
+
+    Args:
+        git_dir: The common git directory, where objects and refs are.
+    """
+
+    def __init__(self, git_dir: Path) -> None:
+        self.git_dir = git_dir
+        self._handles = _Handles()
+        self._lock = threading.Lock()
+        self._private: PrivateGitDir | None = None
+        self._read_directory = lru_cache(maxsize=_DIRECTORIES)(self._parse_directory)
+
+    def close(self) -> None:
+        """Remove the private git directory; again is harmless."""
+        with self._lock:
+            if self._private is not None:
+                self._private.close()
+            self._private = None
+        self._handles = _Handles()
+
+    @property
+    def is_shallow(self) -> bool:
+        """Does its history end early, so that old commits are missing?"""
+        return (self.git_dir / "shallow").is_file()
+
+    @property
+    def is_partial(self) -> bool:
+        """Was it cloned with a filter, so that git fetches some objects only when it needs them?"""
+        with translated("read the configuration"):
+            return any(re.fullmatch(r"remote\..*\.promisor", entry.name) for entry in self.handle.config)
+
+    def private_git_dir(self) -> PrivateGitDir:
+        """Return Maingate's own git directory over the same objects; made when first needed."""
+        with self._lock:
+            if self._private is None or not self._private.path.is_dir():
+                self._private = PrivateGitDir(self.git_dir / "objects")
+            return self._private
+
+    def read_blob(self, blob: str) -> bytes:
+        """Return a blob's content."""
+        return self._read(blob, Kind.BLOB)
+
+    def write_blob(self, data: bytes) -> str:
+        """Store content and return its id."""
+        return self._write(Kind.BLOB, data)
+
+    def read_directory(self, tree: str) -> Directory:
+        """Return what is directly in a tree, by name."""
+        return self._read_directory(tree)
+
+    def write_tree(self, content: bytes) -> str:
+        """Store a tree object and return its id."""
+        return self._write(Kind.TREE, content)
+
+    def has_object(self, object_id: str) -> bool:
+        """Is there an object of that full id?"""
+        with translated(f"look for {object_id}"):
+            return oid(object_id) in self.handle
+
+    def blobs_like(self, prefix: str) -> list[str]:
+        """Return the full ids of the blobs whose ids start so; none for what is no id."""
+        try:
+            found = self.handle.get(prefix)
+        except ValueError:  # several begin so, or it is too short, or no id at all
+            return self._of_several(prefix)
+        return [str(found.id)] if found is not None and found.type_str == "blob" else []
+
+    def read_commit(self, commit: str) -> Commit:
+        """Return a commit's parts."""
+        return parse_commit(commit, self._read(commit, Kind.COMMIT))
+
+    def write_commit(self, content: bytes) -> str:
+        """Store a commit object and return its id."""
+        return self._write(Kind.COMMIT, content)
+
+    def tree_of(self, commit: str) -> str:
+        """Return the id of a commit's tree."""
+        return self.read_commit(commit).tree
+
+    def entry_at(self, tree: str, path: bytes) -> Entry | None:
+        """Return what a tree has at a path, directories included; None when there is nothing."""
+        return trees.entry_at(self, tree, path)
+
+    def blob_at(self, tree: str, path: bytes) -> Blob | None:
+        """Return the file or symbolic link at a path; None when there is none."""
+        entry = self.entry_at(tree, path)
+        if entry is None or not entry.is_blob:
+            return None
+        return Blob(mode=entry.mode, id=entry.id, data=self.read_blob(entry.id))
+
+    def list_files(self, tree: str) -> Iterator[tuple[bytes, Entry]]:
+        """Give every file, symbolic link and submodule of a tree with its full path."""
+        return trees.list_files(self, tree)
+
+    def list_directory(self, tree: str) -> Iterator[tuple[bytes, Entry]]:
+        """Give what is directly in a tree, directories too, by name."""
+        return trees.list_directory(self, tree)
+
+    def splice(self, tree: str, changes: Changes) -> str:
+        """Return the tree that differs from ``tree`` in exactly the given paths; None removes one.
+
+        Raises:
+            TreeConflictError: A path would be a file and a directory at once.
+        """
+        return trees.splice(self, tree, changes)
+
+    def changed_paths(
+        self, old: str | None, new: str | None
+    ) -> dict[bytes, tuple[Entry | None, Entry | None]]:
+        """Return the paths in which two trees differ, with what was and what is there."""
+        return {path: (was, now) for path, was, now in trees.diff(self, old, new)}
+
+    @property
+    def handle(self) -> "pygit2.Repository":
+        """This thread's handle on the repository."""
+        if self._handles.ours is None:
+            self._handles.ours = opened(self.git_dir)
+        return self._handles.ours
+
+    @property
+    def merge_handle(self) -> "pygit2.Repository":
+        """This thread's handle on the private git directory: what merges in it depends on nothing else."""
+        if self._handles.private is None:
+            self._handles.private = opened(self.private_git_dir().path)
+        return self._handles.private
+
+    def _of_several(self, prefix: str) -> list[str]:
+        said = self.private_git_dir().git("rev-parse", f"--disambiguate={prefix}", check=False).stdout
+        found = {name: self.handle.get(name) for name in said.decode().split()}
+        return sorted(
+            name for name, object_ in found.items() if object_ is not None and object_.type_str == "blob"
+        )
+
+    def _parse_directory(self, tree: str) -> Directory:
+        return parse_directory(self._read(tree, Kind.TREE))
+
+    def _read(self, object_id: str, kind: Kind) -> bytes:
+        is_first = self._handles.ours is None  # of this thread, and perhaps its last too
+        if is_first and kind is Kind.COMMIT and (loose := loose_commit(self.git_dir, object_id)) is not None:
+            return loose
+        try:
+            found, content = self.handle.read(oid(object_id))
+        except KeyError as error:
+            raise self._missing(object_id, kind) from error
+        except failures() as error:
+            raise GitError(f"the object {object_id} could not be read: {error}") from error
+        if found != kind:
+            raise GitError(
+                f"the object {object_id} is a {Kind(found).name.lower()}, not a {kind.name.lower()}"
+            )
+        return content
+
+    def _write(self, kind: Kind, content: bytes) -> str:
+        with translated(f"write a {kind.name.lower()} into {self.git_dir}"):
+            return str(self.handle.write(kind, content))
+
+    def _missing(self, object_id: str, kind: Kind) -> MissingObjectError:
+        why = ""
+        if self.is_shallow:
+            why = "; the clone is shallow, `git fetch --unshallow` may bring it"
+        elif self.is_partial:
+            why = "; the clone is partial, `git fetch --refetch --no-filter` brings everything"
+        return MissingObjectError(
+            f"{self.git_dir} has no {kind.name.lower()} {object_id}: it is missing or damaged{why}"
+        )

@@ -1,0 +1,67 @@
+"""Read what can be read of a repository of the plainest kind without loading the library.
+
+Whatever is not as plain as that, or not in order, has no answer here; the library then says what it is.
+"""
+
+import hashlib
+import os
+import re
+import stat
+import zlib
+from pathlib import Path
+from typing import Final
+
+from maingate.git.command import run_git
+
+_TELLING: Final = r"^(core\.(bare|worktree|repositoryformatversion)|extensions\..*)$"
+_PLAIN: Final = frozenset({b"core.bare\nfalse", b"core.repositoryformatversion\n0"})
+_ID: Final = re.compile("[0-9a-f]{40}")
+
+
+def plain_git_dir(path: Path) -> Path | None:
+    """Return the git directory of the work tree that a path is in; None where it takes more to know.
+
+    Plain is a `.git` folder of this user's, on the path's own file system, at the top of its only work tree:
+    neither bare nor linked nor pointed elsewhere, and with no extension.
+    """
+    here = path.resolve()
+    try:
+        device = here.stat().st_dev
+        for folder in (here, *here.parents):
+            if os.path.lexists(folder / "HEAD") or folder.stat().st_dev != device:
+                return None
+            if os.path.lexists(folder / ".git"):
+                return folder / ".git" if _is_plain(folder) else None
+    except OSError:
+        return None
+    return None
+
+
+def loose_commit(git_dir: Path, commit: str) -> bytes | None:
+    """Return the content of a commit that has a file of its own, and is undamaged."""
+    if not _ID.fullmatch(commit):
+        return None
+    try:
+        raw = zlib.decompress((git_dir / "objects" / commit[:2] / commit[2:]).read_bytes())
+    except (OSError, zlib.error):
+        return None
+    head, _, content = raw.partition(b"\0")
+    is_sound = hashlib.sha1(raw, usedforsecurity=False).hexdigest() == commit
+    return content if is_sound and head == b"commit %d" % len(content) else None
+
+
+def _is_plain(top: Path) -> bool:
+    """Return whether a folder is the top of the only work tree of a plain repository of this user's."""
+    git_dir = top / ".git"
+    for folder in (top, git_dir):
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            return False
+    parts = [git_dir / "objects", git_dir / "refs"]
+    if os.path.lexists(git_dir / "commondir") or not all(map(Path.is_dir, parts)):
+        return False
+    if not (git_dir / "HEAD").is_file() or not (git_dir / "config").is_file():
+        return False
+    words = ("--file", git_dir / "config", "--includes", "--null", "--get-regexp", _TELLING)
+    said = run_git("config", *words, git_dir=git_dir, check=False)
+    return said.code == 0 and set(said.stdout.split(b"\0")) - {b""} == _PLAIN

@@ -1,0 +1,157 @@
+"""A git directory of Maingate's own over a repository's objects, in memory where the machine allows.
+
+What decides about a patch has to decide the same for everybody. A repository's own configuration and
+``info/attributes`` can name merge drivers, whitespace rules, replacements and programs to run; overriding
+each on the command line is a list that is never complete. A bare git directory with an empty configuration,
+whose ``objects`` is a link to the repository's objects, knows nothing of them: `git apply` and merges work
+on it. Objects they write are in the repository, nothing else is.
+
+Git never *runs* in it. A command may write below the folder that it runs in (`git apply --3way` checks out a
+file that both sides have added), and a file named ``config`` or ``commondir`` would be git's own. So each
+command gets a folder that holds nothing, and that is gone with all that the command left in it.
+"""
+
+import itertools
+import os
+import re
+import shutil
+import stat
+import sys
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from maingate.errors import GitError
+from maingate.git.command import Argument, GitResult, run_git
+from maingate.system.process_tree import started
+from maingate.system.removal import remove
+
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only a private directory made by mkdtemp is used in it
+_CONFIG: Final = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
+_NAME: Final = re.compile(r"maingate-(?P<processes>\d+)-(?P<pid>\d+)-(?P<tick>\d+)-\w+")
+"""Whose a directory is: which processes its maker's number is among (a container has its own), that number,
+and the tick at which it began."""
+
+PATIENCE: Final = 300.0
+"""Seconds that git may take for one patch; it takes milliseconds, and what hangs must not hang the run."""
+
+
+class PrivateGitDir:
+    """The private git directory; it vanishes with the value or by ``close``."""
+
+    def __init__(self, objects: Path) -> None:
+        try:
+            self.path = Path(tempfile.mkdtemp(prefix=_own_prefix(), dir=_fast_directory()))
+            (self.path / "HEAD").write_text("ref: refs/heads/none\n")
+            (self.path / "config").write_text(_CONFIG)
+            (self.path / "refs").mkdir()
+            (self.path / "objects").symlink_to(objects, target_is_directory=True)
+        except OSError as error:
+            raise GitError(
+                f"no temporary directory could be made for git: {error}; is the disk full?"
+            ) from error
+        self._shallow = objects.parent / "shallow"
+        self._numbers = itertools.count()
+        self._vanish = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+    def git(
+        self,
+        *args: Argument,
+        index: Path | None = None,
+        input: bytes | None = None,  # noqa: A002 - the name subprocess has taught everyone
+        check: bool = True,
+    ) -> GitResult:
+        """Run one git command on this directory, in a folder that holds nothing and is gone afterwards.
+
+        Args:
+            args: What comes after ``git``; files are named by absolute paths.
+            index: The index to work on.
+            input: Bytes for standard input.
+            check: Raise when the exit code is not 0.
+
+        Raises:
+            GitError: git could not be run, or failed and ``check`` was asked for.
+        """
+        env = {"GIT_SHALLOW_FILE": str(self._shallow)}
+        if index is not None:
+            env["GIT_INDEX_FILE"] = str(index)
+        with own_directory() as empty:
+            return run_git(
+                *args, git_dir=self.path, cwd=empty, env=env, input=input, check=check, timeout=PATIENCE
+            )
+
+    @contextmanager
+    def index_file(self) -> Iterator[Path]:
+        """Give the path of an index file that nobody else has; it is gone afterwards."""
+        path = self.path / f"index-{next(self._numbers)}"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+            path.with_name(path.name + ".lock").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Remove the directory; again is harmless."""
+        self._vanish()
+
+
+@contextmanager
+def own_directory() -> Iterator[Path]:
+    """Make a directory that is gone afterwards; `remove_abandoned` finds it should this process be killed."""
+    try:
+        path = Path(tempfile.mkdtemp(prefix=_own_prefix(), dir=_fast_directory()))
+    except OSError as error:
+        raise GitError(f"no temporary directory could be made for git: {error}; is the disk full?") from error
+    try:
+        yield path
+    finally:
+        remove(os.fsencode(path))
+
+
+def _fast_directory() -> str | None:
+    return str(_MEMORY) if os.access(_MEMORY, os.W_OK | os.X_OK) else None
+
+
+def remove_abandoned() -> list[Path]:
+    """Remove the directories that killed processes of this user have left, and return them.
+
+    One whose name does not say whose it is, or whose maker may live, in whatever container, stays.
+    """
+    if not sys.platform.startswith("linux"):
+        return []
+    found = Path(_fast_directory() or tempfile.gettempdir()).glob("maingate-*")
+    abandoned = [path for path in found if _is_abandoned(path)]
+    for path in abandoned:
+        shutil.rmtree(path, ignore_errors=True)
+    return abandoned
+
+
+def _is_abandoned(path: Path) -> bool:
+    made = _NAME.fullmatch(path.name)
+    if made is None or made["processes"] != _processes():
+        return False
+    try:
+        there = path.lstat()
+    except OSError:  # somebody else has just removed it
+        return False
+    is_own = stat.S_ISDIR(there.st_mode) and there.st_uid == os.geteuid()
+    return is_own and _tick_of(int(made["pid"])) != made["tick"]
+
+
+def _own_prefix() -> str:
+    if not sys.platform.startswith("linux"):
+        return "maingate-"
+    return f"maingate-{_processes()}-{os.getpid()}-{_tick_of(os.getpid())}-"
+
+
+def _processes() -> str:
+    """Say among which processes numbers are given: containers that share the memory have their own."""
+    return str(Path("/proc/self/ns/pid").stat().st_ino)
+
+
+def _tick_of(pid: int) -> str:
+    """Return the tick at which a process began; empty when there is none."""
+    return started(pid).rpartition(":")[2]

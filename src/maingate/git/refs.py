@@ -1,0 +1,156 @@
+"""The refs of a repository: read in this process, moved by git itself, as compare-and-swap.
+
+Git moves what others watch, because it alone knows every way in which a repository may keep its refs and
+reflogs. Maingate's own refs, which nobody else writes, are written in this process for their number.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from maingate.errors import GitError
+from maingate.git.command import run_git
+from maingate.git.library import failures, oid, translated
+from maingate.git.objects import ObjectStore
+
+PRIVATE_REFS: Final = "refs/maingate/"
+"""Where Maingate's own refs are; only these are written without a guard."""
+
+_ABSENT: Final = "0" * 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefChange:
+    """One ref to move: None as ``old`` means it must not exist, None as ``new`` deletes it."""
+
+    ref: str
+    new: str | None
+    old: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefMoved:
+    """A ref was not where it was expected, so nothing was changed."""
+
+    ref: str
+    expected: str | None
+    found: str | None
+
+
+class RefStore(ObjectStore):
+    """The refs of a repository, over its objects."""
+
+    def ref_value(self, ref: str) -> str | None:
+        """Return the id that a ref points to; None when there is no such ref."""
+        try:
+            return str(self.handle.lookup_reference(ref).resolve().target)
+        except KeyError:
+            return None
+        except failures() as error:
+            raise GitError(f"the ref {ref} could not be read: {error}") from error
+
+    def final_name(self, ref: str) -> str:
+        """Follow a symbolic ref to the one that really moves."""
+        with translated(f"read {ref}"):
+            return str(self.handle.lookup_reference(ref).resolve().name)
+
+    def refs_under(self, prefix: str) -> dict[str, str]:
+        """Return the refs whose names start with a prefix, with what they point to."""
+        with translated(f"list the refs under {prefix}"):
+            names = [name for name in self.handle.listall_references() if name.startswith(prefix)]
+        found = {name: self.ref_value(name) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def update_ref(
+        self, ref: str, new: str | None, old: str | None, *, message: str, keep_open: Sequence[int] = ()
+    ) -> RefMoved | None:
+        """Move one ref if it is where it is expected; see ``update_refs``."""
+        return self.update_refs([RefChange(ref=ref, new=new, old=old)], message=message, keep_open=keep_open)
+
+    def update_refs(
+        self, changes: Sequence[RefChange], *, message: str, keep_open: Sequence[int] = ()
+    ) -> RefMoved | None:
+        """Move refs by compare-and-swap, all of them or none.
+
+        Args:
+            changes: What to move; a ref that is not at its ``old`` keeps everything from happening.
+            message: What the reflog says, after ``maingate: ``.
+            keep_open: Descriptors that git inherits: what they lock stays locked until it has ended.
+
+        Returns:
+            None when it is done, else which ref was elsewhere, and where.
+
+        Raises:
+            GitError: git could not do it for another reason.
+        """
+        text = b"".join(
+            b"update %s\0%s\0%s\0"
+            % (os.fsencode(c.ref), (c.new or _ABSENT).encode(), (c.old or _ABSENT).encode())
+            for c in changes
+        )
+        try:
+            run_git(
+                "update-ref",
+                "-m",
+                f"maingate: {message}",
+                "--stdin",
+                "-z",
+                git_dir=self.git_dir,
+                input=text,
+                keep_open=keep_open,
+            )
+        except GitError:
+            for change in changes:
+                found = self.ref_value(change.ref)
+                if found != change.old:
+                    return RefMoved(ref=change.ref, expected=change.old, found=found)
+            raise
+        return None
+
+    def keep(self, ref: str, commit: str) -> None:
+        """Point one of Maingate's own refs at a commit, so that nothing of it is ever collected.
+
+        Raises:
+            ValueError: The ref is not under ``refs/maingate/``.
+            GitError: It could not be written.
+        """
+        _refuse_foreign(ref)
+        with translated(f"write {ref}"):
+            self.handle.references.create(ref, oid(commit), force=True)
+
+    def forget(self, ref: str) -> None:
+        """Delete one of Maingate's own refs; one that is not there is fine.
+
+        Raises:
+            ValueError: The ref is not under ``refs/maingate/``.
+            GitError: It could not be deleted.
+        """
+        _refuse_foreign(ref)
+        if self.ref_value(ref) is not None:
+            with translated(f"delete {ref}"):
+                self.handle.references.delete(ref)
+
+    def unlock(self, prefix: str) -> None:
+        """Remove the locks that a killed process has left on some of Maingate's own refs.
+
+        Only for whoever knows that nobody writes them: their run is over, or its target is held.
+
+        Args:
+            prefix: A folder of refs, such as ``refs/maingate/<run>/``.
+
+        Raises:
+            ValueError: It is not under ``refs/maingate/``.
+            GitError: One cannot be removed.
+        """
+        _refuse_foreign(prefix)
+        try:
+            for lock in (self.git_dir / prefix).rglob("*.lock"):
+                lock.unlink(missing_ok=True)
+        except OSError as error:
+            raise GitError(f"a lock under {prefix} could not be removed: {error}") from error
+
+
+def _refuse_foreign(ref: str) -> None:
+    if not ref.startswith(PRIVATE_REFS):
+        raise ValueError(f"{ref} is not one of Maingate's own refs ({PRIVATE_REFS}…)")

@@ -1,0 +1,236 @@
+"""A person's repository: its objects, refs and history, without ever working in the person's checkout.
+
+Objects are read and written in this process (pygit2); refs that others watch are moved by git itself, as
+compare-and-swap. Every thread has library handles of its own, because libgit2's are not to be shared.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from maingate.errors import GitError, RepositoryError
+from maingate.git.command import require_git, run_git
+from maingate.git.commits import Commit, Signature, commit_content, message_with_trailers
+from maingate.git.library import failures, oid, opened, translated
+from maingate.git.objects import Blob
+from maingate.git.plain_repository import plain_git_dir
+from maingate.git.refs import RefChange, RefMoved, RefStore
+from maingate.git.targets import Target, resolve_target
+from maingate.git.trees import Entry
+
+if TYPE_CHECKING:
+    import pygit2
+
+__all__ = ["Blob", "Commit", "Entry", "RefChange", "RefMoved", "Repository", "Signature", "Target"]
+
+MAINGATE_NAME: Final = "Maingate"
+MAINGATE_MAIL: Final = "maingate@localhost"
+
+
+class Repository(RefStore):
+    """A repository that is open. Threads may share it; ``close`` or leaving ``with`` drops what is temporary.
+
+    Args:
+        opened_at: The git directory found from the path that was given; a linked worktree has its own.
+        git_dir: The common git directory, where objects and refs are.
+        root: The top of the main working tree, or the git directory of a bare repository.
+        is_bare: Has it no main working tree?
+    """
+
+    def __init__(self, *, opened_at: Path, git_dir: Path, root: Path, is_bare: bool) -> None:
+        super().__init__(git_dir)
+        self.root, self.is_bare = root, is_bare
+        self._opened_at = opened_at
+
+    @classmethod
+    def open(cls, path: Path) -> "Repository":
+        """Open the repository that a path is in.
+
+        Raises:
+            RepositoryError: There is none, or it is of a kind that Maingate cannot work on.
+            GitError: git itself is missing or too old.
+        """
+        require_git()
+        if not path.exists():
+            raise RepositoryError(f"{path} does not exist")
+        if (plain := plain_git_dir(path)) is not None:
+            return cls(opened_at=plain, git_dir=plain, root=plain.parent, is_bare=False)
+        return cls._opened_by_the_library(path)
+
+    @classmethod
+    def _opened_by_the_library(cls, path: Path) -> "Repository":
+        import pygit2  # noqa: PLC0415 - only here is it sure to be needed
+
+        found = pygit2.discover_repository(str(path))
+        if found is None:
+            raise RepositoryError(
+                f"{path} is not in a git repository: run this inside one, or make one with `git init`"
+            )
+        opened_at = Path(found)
+        common = _common_dir(opened_at)
+        _refuse_sha256(common)
+        try:
+            handle = pygit2.Repository(str(common))
+        except failures() as error:
+            raise _cannot_open(common, error) from error
+        root = common if handle.is_bare else _main_work_tree(path, common, handle)
+        return cls(opened_at=opened_at, git_dir=common, root=root, is_bare=handle.is_bare)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def resolve_target(self, name: str | None = None) -> Target:
+        """Find the branch to land on.
+
+        Args:
+            name: A branch, short or in full; None means the one checked out where the repository was opened.
+
+        Raises:
+            RepositoryError: There is no such branch, it has no commit, or it is not a branch.
+        """
+        return resolve_target(self, name, opened_at=self._opened_at)
+
+    def resolve_commit(self, revision: str) -> str:
+        """Return the id of the commit that any of git's revision expressions means.
+
+        Raises:
+            RepositoryError: It means none.
+        """
+        import pygit2  # noqa: PLC0415 - only here is it sure to be needed
+
+        try:
+            return str(self.handle.revparse_single(revision).peel(pygit2.Commit).id)
+        except failures() as error:
+            message = f"{revision!r} is not a commit in {self.root}"
+            if self.is_shallow:
+                message += "; it is a shallow clone, `git fetch --unshallow` brings the rest"
+            raise RepositoryError(message) from error
+
+    def commit(
+        self,
+        *,
+        tree: str,
+        parents: Sequence[str],
+        message: str | bytes,
+        date: datetime,
+        author: Signature | None = None,
+        trailers: Sequence[tuple[str, str]] = (),
+    ) -> str:
+        """Store a commit and return its id; the same arguments give the same id.
+
+        Args:
+            tree: Its tree.
+            parents: Its parents, first parent first.
+            message: Its message; bytes are kept as they are.
+            date: When Maingate makes it, aware.
+            author: Who wrote the change; Maingate itself by default.
+            trailers: Lines such as ``Maingate-Run: …`` to end the message with.
+        """
+        committer = Signature(MAINGATE_NAME, MAINGATE_MAIL, date)
+        content = commit_content(
+            tree=tree,
+            parents=parents,
+            message=message_with_trailers(message, trailers),
+            author=(author or committer).as_bytes(),
+            committer=committer.as_bytes(),
+        )
+        return self.write_commit(content)
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """Return the best common ancestor of two commits; None when they share no history that is here."""
+        with translated(f"find the merge base of {one} and {other}"):
+            found = self.handle.merge_base(oid(one), oid(other))
+        return None if found is None else str(found)
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Is a commit in the history of another, or the same one?"""
+        if ancestor == descendant:
+            return True
+        with translated(f"compare {ancestor} and {descendant}"):
+            return self.handle.descendant_of(oid(descendant), oid(ancestor))
+
+    def commits_between(self, old: str, new: str, *, first_parent: bool = True) -> list[str]:
+        """Return the commits of ``new`` that are not in ``old``, oldest first."""
+        options = ["--first-parent"] if first_parent else ["--topo-order"]
+        said = run_git("rev-list", "--reverse", *options, new, f"^{old}", "--", git_dir=self.git_dir).stdout
+        return said.decode().split()
+
+
+def _common_dir(git_dir: Path) -> Path:
+    """Return where objects and refs are: a linked worktree's git directory says so in a file."""
+    pointer = git_dir / "commondir"
+    if not pointer.is_file():
+        return git_dir.resolve()
+    return (git_dir / pointer.read_text().strip()).resolve()
+
+
+def _main_work_tree(path: Path, common: Path, handle: "pygit2.Repository") -> Path:
+    """Return the top of the main working tree, whose files no patch may take for git's own.
+
+    Args:
+        path: From where the repository was found.
+        common: The common git directory.
+        handle: Opened there; where nothing is configured, it takes the folder around for the working tree.
+
+    Raises:
+        RepositoryError: Nothing says where it is, as a git directory that stands apart is only pointed to; or
+            the git directory lies in it, where patches reach it.
+    """
+    top = Path(handle.workdir)
+    if (top / ".git").resolve() == common:
+        return top
+    if "core.worktree" not in handle.config:
+        found = [_work_tree_around(each, common) for each in (path.resolve(), top)]
+        top = next(filter(None, found), common)
+    if top == common:
+        raise RepositoryError(
+            f"nothing in {common} says where the files of its main work tree are: run this there, or say it "
+            f"with `git --git-dir={common} config core.worktree PATH`"
+        )
+    if is_among_files(common, top):
+        raise RepositoryError(
+            f"the git directory {common} lies among the files of its work tree {top}, where patches could "
+            "write into it: move it out of there, or call it `.git`"
+        )
+    return top
+
+
+def is_among_files(path: Path, top: Path) -> bool:
+    """Tell whether a path lies in a working tree where a patch can name it, which it cannot in `.git`."""
+    path, top = path.resolve(), top.resolve()
+    return path.is_relative_to(top) and ".git" not in path.relative_to(top).parts
+
+
+def _work_tree_around(path: Path, common: Path) -> Path | None:
+    """Return the working tree that a path is in, if it points to this very git directory."""
+    if path.is_relative_to(common):
+        return None
+    try:
+        found = opened(path)
+    except GitError:
+        return None
+    return Path(found.workdir) if found.workdir and Path(found.path).resolve() == common else None
+
+
+def _refuse_sha256(git_dir: Path) -> None:
+    said = run_git("config", "--get", "extensions.objectFormat", git_dir=git_dir, check=False).stdout
+    if said.strip().lower() not in {b"", b"sha1"}:
+        raise RepositoryError(
+            f"{git_dir} names objects by {said.decode().strip()}; Maingate works with SHA-1 repositories only"
+        )
+
+
+def _cannot_open(git_dir: Path, error: Exception) -> RepositoryError:
+    if "not owned" in str(error):
+        return RepositoryError(
+            f"{git_dir} belongs to another user: "
+            f"if you trust it, run `git config --global --add safe.directory {git_dir.parent}`"
+        )
+    return RepositoryError(f"{git_dir} cannot be opened: {error}")

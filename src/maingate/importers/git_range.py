@@ -1,0 +1,148 @@
+"""A range of git history as a series: first parents, oldest first, a merge as what it changed there."""
+
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from maingate.errors import UsageError
+from maingate.importers.entries import Entry, author_of, date_of
+from maingate.importers.git_call import ask_git, stream_git
+
+EMPTY_TREES: Final = (
+    "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+)
+"""The id of the empty tree: as the start of a range it means from the very first commit on."""
+
+_RANGE: Final = re.compile(r"(?P<old>[^.\s].*?|)\.\.(?P<new>[^.\s].*|)")
+
+_PRINTED_PLAINLY: Final = (
+    "-p", "--binary", "--full-index", "-M", "--no-textconv", "--no-ext-diff", "--no-color", "--root",
+    "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=none", "-U3",
+    "--inter-hunk-context=0", "--diff-algorithm=default", "--no-relative", "-O/dev/null",
+)  # fmt: skip
+"""A diff that `git apply` takes, whatever the user's configuration says about how diffs look."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitRange:
+    """Part of a repository's history.
+
+    Args:
+        repo: A folder of the repository.
+        text: The range as the user wrote it, such as ``v1..main``.
+        old: The commit before the first, or None when the history is taken from its root.
+        new: The last commit.
+    """
+
+    repo: Path
+    text: str
+    old: str | None
+    new: str
+
+
+def is_range(source: str) -> bool:
+    """Tell whether a source reads as ``A..B``."""
+    return "..." not in source and _RANGE.fullmatch(source) is not None
+
+
+def resolve_range(source: str, *, repo: Path) -> GitRange:
+    """Find the commits that a range such as ``A..B`` names; a side left out is HEAD.
+
+    Raises:
+        UsageError: It is no repository, or a name in the range is not a commit.
+    """
+    match = _RANGE.fullmatch(source)
+    if match is None:
+        raise UsageError(f"{source!r} is not a range of commits; write A..B")
+    if not repo.is_dir():
+        raise UsageError(
+            f"{repo} is not a folder; name the repository that {source} is a range of: --repo PATH"
+        )
+    old, new = match["old"] or "HEAD", match["new"] or "HEAD"
+    start = None if old in EMPTY_TREES else _commit(old, repo)
+    return GitRange(repo=repo, text=source, old=start, new=_commit(new, repo))
+
+
+def entries_of_range(commits: GitRange) -> Iterator[Entry]:
+    """Yield the commits of a range, oldest first; the diff of one that changes nothing is empty.
+
+    One git process prints them all, parted by words made up on the spot that no diff can contain.
+    """
+    mark, end = secrets.token_hex(16), secrets.token_hex(16)
+    form = f"--format=tformat:{mark}%H%x00%an%x00%ae%x00%ad%x00%B{end}"
+    wanted = [commits.new] if commits.old is None else [commits.new, f"^{commits.old}"]
+    arguments = [
+        "-c", "core.quotePath=true", "-c", "diff.suppressBlankEmpty=false", "-c", "diff.external=",
+        "--no-pager", "log", "--first-parent", "--diff-merges=first-parent", "--reverse", "--encoding=UTF-8",
+        "--date=raw", "--no-notes", "--no-show-signature", "--no-decorate",
+        form, *_PRINTED_PLAINLY, *wanted, "--",
+    ]  # fmt: skip
+    for record in _parted(stream_git(arguments, cwd=commits.repo), mark.encode()):
+        head, _, diff = record.partition(end.encode())
+        yield _entry(head, diff.lstrip(b"\n"))
+
+
+def base_of(commits: GitRange) -> str | None:
+    """Return the commit that the series builds on; None when it begins with a root commit."""
+    if commits.old is None:
+        return None
+    arguments = ["rev-list", "--first-parent", "--parents", "--reverse", commits.new, f"^{commits.old}", "--"]
+    lines = ask_git(arguments, cwd=commits.repo).decode().splitlines()
+    if not lines:
+        return commits.old
+    return next(iter(lines[0].split()[1:]), None)
+
+
+def _commit(name: str, repo: Path) -> str:
+    if name.startswith("-"):
+        raise UsageError(f"{name!r} is not a commit")
+    try:
+        return ask_git(["rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"], cwd=repo).decode().strip()
+    except UsageError as error:
+        if not _is_repository(repo):
+            raise UsageError(
+                f"{repo.absolute()} is not in a git repository; "
+                "name the one that the range is of: --repo PATH"
+            ) from error
+        raise UsageError(f"{name!r} is not a commit of the repository in {repo}; a range is A..B") from error
+
+
+def _is_repository(folder: Path) -> bool:
+    try:
+        ask_git(["rev-parse", "--git-dir"], cwd=folder)
+    except UsageError:
+        return False
+    return True
+
+
+def _parted(pieces: Iterator[bytes], mark: bytes) -> Iterator[bytes]:
+    """Yield what stands between marks; what comes before the first is dropped."""
+    held = bytearray()
+    searched, started = 0, False
+    for piece in pieces:
+        held += piece
+        while (found := held.find(mark, searched)) >= 0:
+            if started:
+                yield bytes(held[:found])
+            del held[: found + len(mark)]
+            searched, started = 0, True
+        searched = max(0, len(held) - len(mark) + 1)
+    if started:
+        yield bytes(held)
+
+
+def _entry(head: bytes, diff: bytes) -> Entry:
+    commit, name, mail, date, message = (
+        field.decode(errors="replace") for field in head.split(b"\0", maxsplit=4)
+    )
+    return Entry(
+        origin=commit,
+        diff=diff,
+        message=message.strip().replace("\0", ""),
+        author=author_of(name, mail),
+        date=date_of(*(date.split(" ", maxsplit=1) if " " in date else (date, "+0000"))),
+    )

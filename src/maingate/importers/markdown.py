@@ -1,0 +1,86 @@
+"""Import checkbox lists of a Markdown file, such as the ``tasks.md`` of spec-kit.
+
+The outermost checkboxes are the tasks; what stands under one, other checkboxes too, is its text. In a list
+with bullets no task waits for another; in a numbered one each waits for the one before. Once one line of the
+file has an id as spec-kit gives them (``T014``), its rules hold for all: see :mod:`spec_kit`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from maingate.importers.checkboxes import Checkbox, checkboxes
+from maingate.importers.json_files import SourceFile, open_source
+from maingate.importers.spec_kit import is_spec_kit, spec_kit_items
+from maingate.importers.todo import Item, Need, todo_list
+from maingate.importers.tool_plans import ToolPlanOptions, write_tool_plan
+from maingate.importers.writing import ImportedPlan
+
+
+def import_markdown(source: Path, *, out: Path, options: ToolPlanOptions | None = None) -> ImportedPlan:
+    """Write a plan in which a tool does what is not ticked.
+
+    Args:
+        source: The Markdown file.
+        out: The plan file to write.
+        options: What the plan says besides its tasks.
+
+    Raises:
+        UsageError: The file cannot be read, or nothing in it is open.
+        PlanError: The file has problems; all are listed, and nothing is written.
+    """
+    file = open_source(source)
+    boxes = [box for box in checkboxes(file) if _has_words(box, file)]
+    if not boxes:
+        file.note(None, "has no checkboxes", "write tasks as '- [ ] Do this'")
+    titles: dict[str, str] = {}
+    items: list[Item] = []
+    if is_spec_kit(boxes):
+        items, titles = spec_kit_items(boxes, file)
+    else:
+        items = list(_items(boxes))
+    todos = todo_list(items, file=file, kind="task", titles=titles, notes=list(_notes(boxes)))
+    todos = replace(todos, says_what_is_parallel=is_spec_kit(boxes))
+    return write_tool_plan(todos, file=file, out=out, name=source.stem, options=options or ToolPlanOptions())
+
+
+def _has_words(box: Checkbox, file: SourceFile) -> bool:
+    """Tell whether it can be told what to do; if not, that is noted."""
+    fault = "says nothing" if not box.title else ""
+    if "\0" in box.title or "\0" in box.text:
+        fault = "has a NUL character in it"
+    if fault:
+        file.note(box.line, f"the checkbox {fault}", "write what is to be done")
+    return not fault
+
+
+def _notes(boxes: Sequence[Checkbox]) -> Iterator[str]:
+    for box in boxes:
+        if box.is_done and box.open_inside:
+            yield f"line {box.line} is ticked, so what is open under it was left out too"
+
+
+def _items(boxes: Sequence[Checkbox]) -> Iterator[Item]:
+    before: Checkbox | None = None
+    for box in boxes:
+        waits = (
+            before is not None
+            and box.is_numbered
+            and (before.list_number, before.indent) == (box.list_number, box.indent)
+        )
+        yield Item(
+            id=f"line {box.line}",
+            line=box.line,
+            title=box.title,
+            text=_text(box),
+            needs=(Need(on=f"line {before.line}", line=box.line),) if waits and before else (),
+            left_out="done" if box.is_done else "",
+        )
+        if not box.is_done or not waits:
+            before = box
+
+
+def _text(box: Checkbox) -> str:
+    """Return what is said about a task besides its title, and under which heading it stands."""
+    section = f"From the section: {box.section}" if box.section else ""
+    return "\n\n".join(part for part in (box.text, section) if part)

@@ -1,0 +1,116 @@
+"""Patches in files: a folder of them in natural order, a quilt series, or a single one."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from maingate.errors import PlanError, Problem, UsageError
+from maingate.importers.diffs import parted
+from maingate.importers.entries import Entry, author_of
+from maingate.importers.mail import entries_of_mailbox, is_mail
+
+SUFFIXES: Final = (".patch", ".diff")
+_MERCURIAL_USER: Final = re.compile(r"^# User (?P<name>[^<\n]*?)\s*<(?P<mail>[^>\n]*)>", re.MULTILINE)
+_HUNK: Final = re.compile(rb"^@@", re.MULTILINE)
+_STRIP: Final = re.compile(r"-p\s*(\S+)")
+
+
+def entries_of_folder(folder: Path) -> Iterator[Entry]:
+    """Yield the patches of a folder's ``*.patch`` and ``*.diff`` files, in natural order (2 before 10).
+
+    Raises:
+        UsageError: There are none.
+    """
+    files = sorted((path for path in folder.iterdir() if path.suffix in SUFFIXES), key=_natural)
+    if not files:
+        raise UsageError(f"{folder} has no *.patch or *.diff files, and no quilt series")
+    for path in files:
+        yield from entries_of_file(path, origin=path.name)
+
+
+def entries_of_file(path: Path, *, origin: str) -> Iterator[Entry]:
+    """Yield the patch of a file, or the patches of a mailbox."""
+    raw = _read(path)
+    if is_mail(raw):
+        yield from entries_of_mailbox(raw, origin=origin)
+    else:
+        yield _bare(raw, origin=origin)
+
+
+def entries_of_only_file(path: Path) -> Iterator[Entry]:
+    """Yield the patches of a file that is the whole series; one without a diff is a slip.
+
+    Raises:
+        UsageError: It is neither a mailbox nor a diff, not even a broken one.
+    """
+    raw = _read(path)
+    if not is_mail(raw) and not parted(raw)[1] and not _HUNK.search(raw):
+        raise UsageError(f"no diff found in {path}; a series is a mailbox or files of diffs")
+    return entries_of_file(path, origin=path.name)
+
+
+def entries_of_quilt(series: Path) -> Iterator[Entry]:
+    """Yield the patches that a quilt ``series`` lists, in its order; those commented out are not in it.
+
+    Raises:
+        PlanError: Patches that are not there, or options other than ``-p1``, each with its line.
+    """
+    listed = list(_listed(series))
+    problems = [problem for number, line in listed for problem in _problems(series, number, line)]
+    if problems:
+        raise PlanError(problems)
+    for _, line in listed:
+        name = line.split()[0]
+        yield from entries_of_file(series.parent / name, origin=name)
+
+
+def _listed(series: Path) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(_read(series).decode(errors="surrogateescape").splitlines(), start=1):
+        text = re.sub(r"(?:^|\s)#.*", "", line).strip()
+        if text:
+            yield number, text
+
+
+def _problems(series: Path, number: int, line: str) -> Iterator[Problem]:
+    name, _, options = line.partition(" ")
+    if not (series.parent / name).is_file():
+        yield Problem(file=str(series), line=number, message=f"there is no file {name!r} beside the series")
+    if options.strip() and not all(strip in ("1", "ab") for strip in _STRIP.findall(options)):
+        hint = "in the quilt tree, push it and say: quilt refresh -p1"
+        yield Problem(
+            file=str(series), line=number, message=f"{name}: only -p1 patches can be read", hint=hint
+        )
+    if _STRIP.sub("", options).strip():
+        message = f"{name}: the options {options.strip()!r} cannot be followed"
+        yield Problem(file=str(series), line=number, message=message)
+
+
+def _bare(raw: bytes, *, origin: str) -> Entry:
+    """Read a diff with maybe a description before it, as quilt and Mercurial write."""
+    before, diff = parted(raw)
+    if not diff:
+        return Entry(origin=origin, diff=raw if raw.strip() else b"")
+    words = before.decode(errors="replace").replace("\0", "")
+    user = _MERCURIAL_USER.search(words)
+    lines = [line.rstrip() for line in words.splitlines() if not line.startswith(("#", "---", "==="))]
+    return Entry(
+        origin=origin,
+        diff=diff,
+        message="\n".join(lines).strip(),
+        author=author_of(user["name"], user["mail"]) if user else None,
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Order digits by value and the rest by letters."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name) if part
+    ]

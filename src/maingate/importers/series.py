@@ -1,0 +1,97 @@
+"""Import a series of patches: a mailbox, a folder of patches, a quilt series, or a range of git history.
+
+The patches are written as bare diffs, byte for byte; message, author and date of each go into the plan, where
+nothing that a message says can be mistaken for a part of the diff.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from maingate.errors import UsageError
+from maingate.importers.entries import Entry
+from maingate.importers.git_range import base_of, entries_of_range, is_range, resolve_range
+from maingate.importers.patch_files import entries_of_folder, entries_of_only_file, entries_of_quilt
+from maingate.importers.writing import ImportedPlan, ImportOptions, write_plan
+
+__all__ = ["ImportOptions", "ImportedPlan", "import_series"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Series:
+    name: str
+    entries: Iterator[Entry]
+    comments: Sequence[str]
+
+
+def import_series(
+    source: str, *, out: Path, repo: Path, options: ImportOptions | None = None
+) -> ImportedPlan:
+    """Write a plan that lands a series of patches in its order.
+
+    Args:
+        source: A mailbox, a patch file, a folder of ``*.patch`` and ``*.diff`` files, a quilt ``series`` (or
+            a folder with one in it), or a git range ``A..B``. What is there as a path is taken as a path.
+        out: The plan file to write; the patches go beside it into ``<stem>.patches/``.
+        repo: The repository that a git range is of.
+        options: What the plan says besides its patches.
+
+    Returns:
+        What was written, what was left out, and what the person should know.
+
+    Raises:
+        UsageError: The source cannot be read, or something would be overwritten.
+        PlanError: A quilt series has problems; all are listed.
+    """
+    series = _open(source, repo)
+    return write_plan(
+        series.entries,
+        out=out,
+        source=series.name,
+        comments=series.comments,
+        options=options or ImportOptions(),
+    )
+
+
+def _open(source: str, repo: Path) -> _Series:
+    path = Path(source)
+    if path.is_dir():
+        quilt = next(
+            (found for found in (path / "series", path / "patches" / "series") if found.is_file()), None
+        )
+        if quilt is not None:
+            return _from_quilt(quilt)
+        return _Series(
+            name=path.resolve().name, entries=entries_of_folder(path), comments=[f"Imported from {source}."]
+        )
+    if path.is_file():
+        if path.name == "series":
+            return _from_quilt(path)
+        entries = entries_of_only_file(path)
+        return _Series(name=path.stem, entries=entries, comments=[f"Imported from {source}."])
+    if is_range(source):
+        return _from_range(source, repo)
+    if "..." in source:
+        two = re.sub(r"\.{3,}", "..", source)
+        raise UsageError(f"{source!r} is no range of commits that follow each other; use two dots: {two}")
+    raise UsageError(
+        f"{source!r} is no file, no folder and no git range; a series is a mailbox, a folder of patches, "
+        "a quilt series or a range A..B"
+    )
+
+
+def _from_quilt(series: Path) -> _Series:
+    comments = [f"Imported from the quilt series {series}."]
+    return _Series(name=series.resolve().parent.name, entries=entries_of_quilt(series), comments=comments)
+
+
+def _from_range(source: str, repo: Path) -> _Series:
+    commits = resolve_range(source, repo=repo)
+    base = base_of(commits)
+    comments = [
+        f"Imported from the commits {source}, first parents only.",
+        f"base: {base or 'none: the series begins with a root commit'}",
+        f"last: {commits.new}",
+    ]
+    return _Series(name=source, entries=entries_of_range(commits), comments=comments)

@@ -1,0 +1,326 @@
+"""Plans of SWE-bench predictions.
+
+With instances, each is a plan of its own, because each begins at a commit of its own and no prediction may
+see another. Its one workstream is the instance: first the test patch, judged by nothing, then the prediction,
+judged by the tests. So a prediction that fails is to blame itself, not the tests; and it may not touch what
+the test patch touches: its policy forbids those paths. The plan lands on a branch that begins at the
+instance's base commit.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from maingate.errors import Problem, UsageError
+from maingate.importers.diffs import contents_of, paths_of
+from maingate.importers.json_files import SourceFile, refuse
+from maingate.importers.naming import NameGiver
+from maingate.importers.swebench import Instance, Prediction, read_instances, read_predictions
+from maingate.importers.swebench_files import Branches, PlanFolder, PlannedFile
+from maingate.importers.writing import checked
+from maingate.plan.location import enclosing_root
+from maingate.plan.writer import write_document
+from maingate.settings.problems import did_you_mean
+
+DEFAULT_TEST_COMMAND: Final = "python -m pytest {tests}"
+_TESTS: Final = "{tests}"
+_TO_MEND: Final = "fail-to-pass"
+_COMPARED: Final = 500
+"""Among more instances than these no similar one is looked for: that takes its time."""
+_MOST_BYTES: Final = 96 * 1024
+"""Bytes of a gate's command beyond which it is parted: the kernel takes 128 KiB per argument."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwebenchOptions:
+    """How predictions become plans.
+
+    Args:
+        instances: The file of instances; None to import the predictions alone.
+        only: ``owner/name``: take the instances of that repository only.
+        model: Whose predictions to take, where a file has those of several.
+        test_command: The command of the gates; ``{tests}`` is replaced by the quoted test ids.
+        repo: The repository to land in; the one around the plans or the working directory unless given.
+        makes_branches: Whether the branches to land on are made in `repo`, where they are not there.
+        target: The branch to land on, for predictions without instances.
+        gates: Further gates, commands by name.
+    """
+
+    instances: Path | None = None
+    only: str | None = None
+    model: str | None = None
+    test_command: str = DEFAULT_TEST_COMMAND
+    repo: Path | None = None
+    makes_branches: bool = False
+    target: str | None = None
+    gates: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedPlans:
+    """What an import made.
+
+    Args:
+        path: The plan, or the folder of plans.
+        plans: The plan files.
+        skipped: What was left out, and why.
+        notes: What the person should know.
+    """
+
+    path: Path
+    plans: tuple[Path, ...]
+    skipped: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def import_swebench(
+    source: Path, *, out: Path | None = None, options: SwebenchOptions | None = None
+) -> ImportedPlans:
+    """Write the plans that judge predictions.
+
+    Args:
+        source: The predictions: JSON Lines, a JSON list, or a mapping by instance.
+        out: The plan file to write (``plan.yaml``); with instances a folder (``swebench``).
+        options: How they become plans.
+
+    Raises:
+        UsageError: A file cannot be read, the options are wrong, or nothing is to be judged.
+        PlanError: The files have problems; all are listed, and nothing is written.
+    """
+    options = options or SwebenchOptions()
+    _check(options)
+    file, predictions = read_predictions(source, model=options.model)
+    empty = [f"{one.instance_id} (the prediction is empty)" for one in predictions if one.is_empty]
+    if options.instances is None:
+        file.refuse_problems()
+        judged = [one for one in predictions if not one.is_empty]
+        path = out or Path("plan.yaml")
+        plans = [_alone(judged, path, file, options)] if judged else []
+        notes, folder, others = _notes_alone(options), path.parent, 0
+    else:
+        pairs, others = _paired(file, predictions, options)
+        judged = [prediction for prediction, _ in pairs if not prediction.is_empty]
+        path = folder = out or Path("swebench")
+        plans = list(_per_instance(pairs, path, source, options))
+        notes = []
+    if not judged:
+        raise UsageError(f"all predictions in {source} are empty: there is nothing to judge")
+    if others:
+        notes.append(f"predictions of other repositories, passed over: {others}")
+    written = PlanFolder(plans, path=path, is_folder=options.instances is not None)
+    written.refuse_existing()
+    branches = Branches(plans, options.repo if options.makes_branches else None)
+    branches.refuse_faulty()
+    written.write()
+    branches.make()
+    return ImportedPlans(
+        path=path,
+        plans=tuple(folder / f"{plan.name}.yaml" for plan in plans) if options.instances else (path,),
+        skipped=tuple(empty),
+        notes=(*notes, *branches.notes()),
+    )
+
+
+def _check(options: SwebenchOptions) -> None:
+    if _TESTS not in options.test_command:
+        raise UsageError(
+            f"{options.test_command!r} has no {_TESTS} in it, where the tests' ids go: "
+            f"--test-command {DEFAULT_TEST_COMMAND!r}"
+        )
+    if options.makes_branches and (options.repo is None or options.instances is None):
+        raise UsageError("--branches makes branches at the instances' bases: say --instances and --repo too")
+    if options.instances is not None and options.target is not None:
+        raise UsageError("with --instances each plan lands on a branch of its own: leave out --target")
+    if options.repo is not None and not options.repo.is_dir():
+        raise UsageError(f"{options.repo} is not a folder; name a repository with --repo")
+    if options.repo is not None and enclosing_root([options.repo]) is None:
+        raise UsageError(f"{options.repo} is not in a git repository; name one with --repo")
+
+
+def _paired(
+    file: SourceFile, predictions: Sequence[Prediction], options: SwebenchOptions
+) -> tuple[list[tuple[Prediction, Instance]], int]:
+    """Find the instance of each prediction; and tell how many are another repository's."""
+    assert options.instances is not None  # noqa: S101 - asked for with instances only
+    where, instances = read_instances(options.instances)
+    known = {one.instance_id: one for one in instances}
+    if not known and not where.problems:
+        where.note(None, "has no instances")
+    problems: list[Problem] = [*file.problems, *where.problems]
+    pairs = []
+    others = 0
+    for prediction in predictions if known else ():
+        instance = known.get(prediction.instance_id)
+        if instance is None:
+            message = f"there is no instance {prediction.instance_id!r} in {options.instances}"
+            hint = did_you_mean(prediction.instance_id, known) if len(known) <= _COMPARED else ""
+            problems.append(Problem(file=str(file.path), line=prediction.line, message=message, hint=hint))
+        elif options.only is not None and instance.repo != options.only:
+            others += 1
+        else:
+            pairs.append((prediction, instance))
+    repositories = dict.fromkeys(instance.repo for _, instance in pairs if instance.repo)
+    if options.repo is not None and len(repositories) > 1:
+        message, hint = (
+            "has instances of several repositories",
+            f"say which with --only: {', '.join(repositories)}",
+        )
+        problems.append(Problem(file=str(where.path), line=None, message=message, hint=hint))
+    refuse(problems)
+    if options.only is not None and not pairs:
+        raise UsageError(f"no prediction is for {options.only}")
+    return pairs, others
+
+
+def _notes_alone(options: SwebenchOptions) -> list[str]:
+    notes = ["without --instances nothing is known of bases and tests: all land on one branch, one by one"]
+    if not options.gates:
+        notes.append("the plan has no gates, so nothing judges the predictions: add --gate NAME=COMMAND")
+    return notes
+
+
+def _head(name: str, target: str | None, options: SwebenchOptions, folder: Path) -> dict[str, Any]:
+    repo = None
+    if options.repo is not None:
+        repo = os.path.relpath(options.repo.resolve(), folder.resolve())
+    head = {"maingate": 1, "name": name, "repo": repo, "target": target}
+    return {key: value for key, value in head.items() if value}
+
+
+def _alone(
+    predictions: Sequence[Prediction], path: Path, file: SourceFile, options: SwebenchOptions
+) -> PlannedFile:
+    giver = NameGiver()
+    patches: dict[str, bytes] = {}
+    workstreams: dict[str, Any] = {}
+    policy: dict[str, bool] = {}
+    for number, one in enumerate(predictions, start=1):
+        name = giver.name(one.instance_id, otherwise=f"instance-{number}")
+        patches[f"{path.stem}.patches/{name}.patch"] = one.patch.encode()
+        policy |= _policy(one)
+        workstreams[name] = {
+            "title": one.instance_id,
+            "critical": False,
+            "tasks": {"prediction": _task(one, f"{path.stem}.patches/{name}.patch")},
+        }
+    data = {
+        **_head(file.path.stem, options.target, options, path.parent),
+        "policy": policy,
+        "gates": {name: {"run": command} for name, command in options.gates.items()},
+        "workstreams": workstreams,
+    }
+    return PlannedFile(
+        name=path.stem,
+        text=write_document(
+            checked(_without_empty(data)), file=path.name, comments=[f"Imported from {file.path}."]
+        ),
+        patches=patches,
+    )
+
+
+def _per_instance(
+    pairs: Sequence[tuple[Prediction, Instance]], folder: Path, source: Path, options: SwebenchOptions
+) -> Iterator[PlannedFile]:
+    giver = NameGiver()
+    for number, (prediction, instance) in enumerate(pairs, start=1):
+        if not prediction.is_empty:
+            name = giver.name(instance.instance_id, otherwise=f"instance-{number}")
+            yield _of_instance(name, prediction, instance, folder=folder, source=source, options=options)
+
+
+def _of_instance(
+    name: str,
+    prediction: Prediction,
+    instance: Instance,
+    *,
+    folder: Path,
+    source: Path,
+    options: SwebenchOptions,
+) -> PlannedFile:
+    branch = f"swebench/{name}"
+    tests, own = f"{name}.patches/tests.patch", f"{name}.patches/prediction.patch"
+    patches = {own: prediction.patch.encode()}
+    tasks: dict[str, Any] = {}
+    task = _task(prediction, own)
+    if instance.test_patch.strip():
+        patches[tests] = instance.test_patch.encode()
+        tasks["tests"] = {"title": f"{instance.instance_id}: tests", "patch": tests, "gates": []}
+        task["needs"] = ["tests"]
+        forbidden = [_glob(path) for path in paths_of(patches[tests])]
+        task["policy"] = {"forbid": forbidden} if forbidden else {}
+    data = {
+        **_head(instance.instance_id, branch, options, folder),
+        "policy": {key: True for patch in patches.values() for key, has in _contents(patch).items() if has},
+        "gates": {
+            **dict(_gates(_TO_MEND, instance.fail_to_pass, options)),
+            **dict(_gates("pass-to-pass", instance.pass_to_pass, options)),
+            **{gate: {"run": command} for gate, command in options.gates.items()},
+        },
+        "workstreams": {
+            name: {
+                "title": instance.instance_id,
+                "tasks": {**tasks, "prediction": _without_empty(task)},
+            }
+        },
+    }
+    where = f" of {instance.repo}" if instance.repo else ""
+    comments = [
+        f"Imported from {source} and {options.instances}.",
+        f"Lands on a branch{where} that begins at the base of the instance:",
+        f"    git branch {branch} {instance.base_commit}",
+    ]
+    text = write_document(checked(_without_empty(data)), file=f"{name}.yaml", comments=comments)
+    return PlannedFile(name=name, text=text, patches=patches, branch=branch, base=instance.base_commit)
+
+
+def _task(prediction: Prediction, patch: str) -> dict[str, Any]:
+    by = f" by {' '.join(prediction.model.split())}" if prediction.model.strip() else ""
+    return {"title": f"{prediction.instance_id}: prediction{by}", "patch": patch}
+
+
+def _policy(prediction: Prediction) -> dict[str, bool]:
+    return {key: True for key, has in _contents(prediction.patch.encode()).items() if has}
+
+
+def _contents(patch: bytes) -> dict[str, bool]:
+    contents = contents_of(patch)
+    return {"binary": contents.binary, "submodules": contents.submodules}
+
+
+def _gates(name: str, tests: Sequence[str], options: SwebenchOptions) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield gates for tests, as many as their command lines need; those that fail now are to be mended."""
+    is_red = {"red_on_base": True} if name == _TO_MEND else {}
+    parts = list(_parted([shlex.quote(test) for test in tests]))
+    digits = len(str(len(parts)))
+    for number, part in enumerate(parts, start=1):
+        gate = name if len(parts) == 1 else f"{name}-{number:0{digits}}"
+        yield gate, {"run": options.test_command.replace(_TESTS, " ".join(part)), **is_red}
+
+
+def _parted(words: Sequence[str]) -> Iterator[list[str]]:
+    part: list[str] = []
+    size = 0
+    for word in words:
+        length = len(word.encode()) + 1
+        if part and size + length > _MOST_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(word)
+        size += length
+    if part:
+        yield part
+
+
+def _glob(path: str) -> str:
+    """Return the glob that matches a path and nothing else."""
+    escaped = re.sub(r"([\\*?\[\]!#])", r"\\\1", path)
+    trailing = len(escaped) - len(escaped.rstrip(" "))
+    return "/" + escaped.rstrip(" ") + "\\ " * trailing
+
+
+def _without_empty(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if value not in ({}, None, "")}

@@ -1,0 +1,235 @@
+"""A list of what is to be done, whichever tool keeps it: parts of a whole, who waits for whom, what is done.
+
+What has parts is no task of its own: its parts are, and each is told what it is a part of. Whoever waits for
+the whole waits for all of its parts that are open, and what the whole waits for, each part waits for.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from maingate.importers.json_files import SourceFile
+from maingate.plan.order import circles
+from maingate.settings.problems import did_you_mean
+from maingate.wording import chain
+
+_COMPARED: Final = 500
+"""Among more ids than these no similar one is looked for: each time that takes as long as there are ids."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """What something waits for: an id, and the line that says so."""
+
+    on: str
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One thing of a list, open or not.
+
+    Args:
+        id: What the other tool calls it; empty when that could not be read, which is noted: then it is no
+            task, and only looked at for what else is wrong with it.
+        line: Where it begins.
+        title: One line; may be empty.
+        text: All that is said about it, besides the title.
+        needs: What must be done first.
+        whole: The id of what it is a part of; None when it is no part.
+        left_out: Why nothing is to be done about it; empty when it is open.
+        group: What lands as one with it; None when it lands alone.
+        priority: Higher goes first.
+    """
+
+    id: str
+    line: int
+    title: str
+    text: str = ""
+    needs: tuple[Need, ...] = ()
+    whole: str | None = None
+    left_out: str = ""
+    group: str | None = None
+    priority: int = 0
+
+    @property
+    def heading(self) -> str:
+        """Id and title in one line; the id alone when there is no title."""
+        title = " ".join(self.title.split())
+        return f"{self.id}: {title}" if title and title != self.id else self.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Todo:
+    """One task to be: an open item without parts.
+
+    Args:
+        item: What it is made of.
+        prompt: What a tool is asked to do.
+        needs: The ids of the todos that come first.
+    """
+
+    item: Item
+    prompt: str
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TodoList:
+    """What is open, and what was left out.
+
+    Args:
+        todos: In the order of the file.
+        titles: Titles of the groups, by group.
+        left_out: What was left out, and why, for people.
+        notes: What the person should know.
+        says_what_is_parallel: Whether the list itself says that what is not ordered may go side by side.
+    """
+
+    todos: Sequence[Todo]
+    titles: Mapping[str, str] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    says_what_is_parallel: bool = False
+
+
+def todo_list(
+    items: Sequence[Item],
+    *,
+    file: SourceFile,
+    kind: str,
+    wholes: frozenset[str] | None = None,
+    titles: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
+) -> TodoList:
+    """Find what is open and in which order it can be done; what is wrong is noted in the file's problems.
+
+    Args:
+        items: Everything in the file, in its order.
+        file: Where problems are noted.
+        kind: What such a thing is called, such as ``task``.
+        wholes: Which may have parts instead of being tasks; all that have parts when None.
+        titles: Titles of the groups, by group.
+        notes: What the person should know.
+    """
+    return _Lister(items, file=file, kind=kind, wholes=wholes).listed(titles or {}, notes)
+
+
+class _Lister:
+    def __init__(
+        self, items: Sequence[Item], *, file: SourceFile, kind: str, wholes: frozenset[str] | None
+    ) -> None:
+        self._file, self._kind, self._all = file, kind, items
+        self._items = self._unique(items)
+        nested = {key: self._whole_of(one) for key, one in self._items.items()}
+        self._refuse_circles(nested, "are parts of")
+        endless = {key for circle in circles(nested) for key in circle}
+        self._parts: dict[str, list[str]] = {}
+        for key, outer in nested.items():
+            for whole in outer:
+                if key not in endless and (wholes is None or whole in wholes):
+                    self._parts.setdefault(whole, []).append(key)
+
+    def listed(self, titles: Mapping[str, str], notes: Sequence[str]) -> TodoList:
+        todos: list[Todo] = []
+        left_out: list[str] = []
+        for one in self._items.values():
+            why = self._why_left_out(one)
+            if why:
+                left_out.append(f"{one.heading} ({why})")
+            elif one.id not in self._parts:
+                todos.append(Todo(item=one, prompt=self._prompt(one), needs=tuple(self._needs(one))))
+            elif not self._open_parts(one.id):
+                left_out.append(f"{one.heading} (nothing of it is open)")
+        for one in self._all:
+            self._judge_needs(one)
+        self._refuse_circles({todo.item.id: todo.needs for todo in todos}, "wait for")
+        return TodoList(todos=todos, titles=titles, left_out=left_out, notes=notes)
+
+    def _unique(self, items: Sequence[Item]) -> dict[str, Item]:
+        found: dict[str, Item] = {}
+        for one in items:
+            if not one.id:
+                continue
+            first = found.setdefault(one.id, one)
+            if first is not one:
+                self._file.note(
+                    one.line, f"the {self._kind} {one.id!r} is there twice", f"first on line {first.line}"
+                )
+        return found
+
+    def _whole_of(self, one: Item) -> tuple[str, ...]:
+        return (one.whole,) if one.whole is not None and one.whole in self._items else ()
+
+    def _wholes(self, one: Item) -> Iterator[Item]:
+        """Yield what something is a part of, from the inside out."""
+        while one.whole is not None and one.id in self._parts.get(one.whole, ()):
+            one = self._items[one.whole]
+            yield one
+
+    def _why_left_out(self, one: Item) -> str:
+        outer = next((whole for whole in self._wholes(one) if whole.left_out), None)
+        return one.left_out or (f"a part of {outer.id}, {outer.left_out}" if outer else "")
+
+    def _open_parts(self, whole: str) -> list[str]:
+        """Return the open parts of something that are tasks, at any depth."""
+        found: list[str] = []
+        waiting = list(reversed(self._parts.get(whole, ())))
+        while waiting:
+            key = waiting.pop()
+            if key in self._parts:
+                waiting.extend(reversed(self._parts[key]))
+            elif not self._why_left_out(self._items[key]):
+                found.append(key)
+        return found
+
+    def _needs(self, one: Item) -> Iterator[str]:
+        """Yield the todos that come first: what it needs itself, and what those need that it is a part of."""
+        seen: set[str] = set()
+        for level in (one, *self._wholes(one)):
+            own = set(self._open_parts(level.id)) if level is not one else set()
+            outer = {whole.id for whole in self._wholes(level)}
+            for need in (need for need in level.needs if need.on not in outer):
+                for key in self._meant_by(need.on):
+                    if key not in seen and key not in own:
+                        seen.add(key)
+                        yield key
+
+    def _meant_by(self, needed: str) -> Sequence[str]:
+        if needed in self._parts:
+            return () if self._why_left_out(self._items[needed]) else self._open_parts(needed)
+        found = self._items.get(needed)
+        return () if found is None or self._why_left_out(found) else (needed,)
+
+    def _judge_needs(self, one: Item) -> None:
+        inside = {whole.id for whole in self._wholes(one)}
+        who = f"{self._kind} {one.id!r}" if one.id else f"this {self._kind}"
+        for need in one.needs:
+            if need.on not in self._items:
+                self._file.note(
+                    need.line,
+                    f"{who} waits for {need.on!r}, which is not there",
+                    did_you_mean(need.on, self._items) if len(self._items) <= _COMPARED else "",
+                )
+            elif need.on in inside and not self._why_left_out(one):
+                message = f"{who} waits for {need.on!r}, which it is a part of"
+                self._file.note(need.line, message, "the whole is done when its parts are")
+
+    def _prompt(self, one: Item) -> str:
+        asked = [one.title.strip() or one.id, one.text.strip()]
+        around = [
+            f"This is a part of: {whole.title.strip() or whole.id}\n\n{whole.text.strip()}".strip()
+            for whole in self._wholes(one)
+        ]
+        return "\n\n".join(part for part in (*asked, *around) if part)
+
+    def _refuse_circles(self, needs: Mapping[str, Sequence[str]], verb: str) -> None:
+        for circle in circles(needs):
+            start = self._items[circle[0]]
+            line = next((need.line for need in start.needs if need.on == circle[1]), start.line)
+            kinds = f"{self._kind[:-1]}ies" if self._kind.endswith("y") else f"{self._kind}s"
+            message = f"{kinds} {verb} each other in a circle: {chain(circle)}"
+            if len(circle) == 2:  # noqa: PLR2004 - a → a
+                message = f"{self._kind} {circle[0]!r} {verb.replace('are parts', 'is a part')} itself"
+                message = message.replace("wait for", "waits for")
+            self._file.note(line, message, "take one of these dependencies away")

@@ -1,0 +1,232 @@
+"""Write a list of what is to be done as a plan in which a tool makes each patch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from maingate.errors import OutsideFaultError, UsageError
+from maingate.importers.json_files import SourceFile
+from maingate.importers.naming import NameGiver
+from maingate.importers.todo import Todo, TodoList
+from maingate.importers.writing import ImportedPlan, checked, refuse_existing
+from maingate.plan.model import Landing, Overlap, Preset
+from maingate.plan.order import circles
+from maingate.plan.writer import write_document
+from maingate.settings.problems import did_you_mean
+from maingate.wording import listed
+
+DEFAULT_TOOL: Final = "claude"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolPlanOptions:
+    """What a plan of tool-made patches says besides its tasks.
+
+    Args:
+        name: The plan's name; the source's unless given.
+        target: The branch to land on; the plan's default unless given.
+        landing: The landing style; the plan's default unless given.
+        gates: Commands by gate name.
+        tool: A preset's name, or ``NAME=COMMAND``.
+        overlap: Whether tools work side by side though no task has a scope; where the list does not say what
+            may, they work one after the other unless given.
+    """
+
+    name: str | None = None
+    target: str | None = None
+    landing: Landing | None = None
+    gates: Mapping[str, str] = field(default_factory=dict)
+    tool: str = DEFAULT_TOOL
+    overlap: Overlap | None = None
+
+    def tool_definition(self) -> tuple[str, dict[str, Any]]:
+        """Return the tool's name and what the plan says about it.
+
+        Raises:
+            UsageError: It is neither a preset nor has it a command.
+        """
+        name, equals, command = self.tool.partition("=")
+        if equals and name and command.strip():
+            return name, {"run": command}
+        presets = get_args(Preset)
+        if not equals and name in presets:
+            return name, {"preset": name}
+        hint = did_you_mean(name, presets) or f"presets: {', '.join(presets)}"
+        raise UsageError(
+            f"{self.tool!r} is no tool: write a preset's name or "
+            f'--tool "NAME=COMMAND with {{prompt_file}}"; {hint}'
+        )
+
+
+def write_tool_plan(
+    todos: TodoList, *, file: SourceFile, out: Path, name: str, options: ToolPlanOptions
+) -> ImportedPlan:
+    """Write a plan whose tasks a tool does.
+
+    Args:
+        todos: What is to be done.
+        file: Where it comes from; refused with all its problems if it has any.
+        out: The plan file to write.
+        name: The list's name for people, unless the options have another.
+        options: What else the plan says.
+
+    Raises:
+        PlanError: The source has problems; all are listed, and nothing is written.
+        UsageError: Something would be overwritten, the options are wrong, or there is nothing to do.
+        OutsideFaultError: The disk refused.
+    """
+    tool, definition = options.tool_definition()
+    file.refuse_problems()
+    refuse_existing(out)
+    if not todos.todos:
+        raise UsageError(f"nothing is open in {file.path}: there is nothing to do")
+    groups = _groups(todos.todos)
+    workstreams = _workstreams(todos, groups, tool)
+    overlap = options.overlap or (Overlap.ALLOW if todos.says_what_is_parallel else Overlap.SERIAL)
+    head = {
+        "maingate": 1,
+        "name": options.name or _printable(name) or _printable(file.path.stem) or "imported",
+        "target": options.target,
+        "landing": None if options.landing is None else str(options.landing),
+        "overlap": str(overlap) if overlap is Overlap.ALLOW else None,
+        "gates": {gate: {"run": command} for gate, command in options.gates.items()},
+        "tools": {tool: definition},
+    }
+    data = {
+        **{key: value for key, value in head.items() if value},
+        "workstreams": workstreams,
+    }
+    _write(out, write_document(checked(data), file=out.name, comments=[f"Imported from {file.path}."]))
+    return ImportedPlan(
+        path=out,
+        patches=None,
+        tasks=len(todos.todos),
+        workstreams=len(workstreams),
+        skipped=tuple(todos.left_out),
+        notes=(*todos.notes, *_notes(groups, options), *_note_on_overlap(overlap, todos, options)),
+    )
+
+
+def _printable(text: str) -> str:
+    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+
+
+def _notes(groups: Mapping[str, Sequence[str]], options: ToolPlanOptions) -> Iterator[str]:
+    for first, *others in groups.values():
+        if others:
+            yield f"{first} lands as one with {listed(others, 10)}: parts of each wait for parts of the other"
+    if not options.gates:
+        yield "the plan has no gates, so nothing judges what the tool makes: add --gate NAME=COMMAND"
+
+
+def _note_on_overlap(overlap: Overlap, todos: TodoList, options: ToolPlanOptions) -> Iterator[str]:
+    if len(todos.todos) > 1 and options.overlap is None:
+        if overlap is Overlap.SERIAL:
+            yield "no task has a scope, so tools work one after the other: add scopes, or say --overlap allow"
+        else:
+            yield "the list says what may be done side by side, so the plan allows it: overlap: allow"
+
+
+def _group_of(todo: Todo) -> str:
+    return todo.item.id if todo.item.group is None else todo.item.group
+
+
+def _groups(todos: Sequence[Todo]) -> dict[str, list[str]]:
+    """Join groups that wait for parts of each other: neither could land first.
+
+    Returns:
+        By the first group of each that lands as one, all of its groups.
+    """
+    group_of = {todo.item.id: _group_of(todo) for todo in todos}
+    leader = {group: group for group in group_of.values()}
+    while True:
+        needs: dict[str, list[str]] = {group: [] for group in dict.fromkeys(leader.values())}
+        for todo in todos:
+            own = leader[group_of[todo.item.id]]
+            needs[own].extend(other for need in todo.needs if (other := leader[group_of[need]]) != own)
+        found = circles(needs)
+        if not found:
+            break
+        place = {group: number for number, group in enumerate(needs)}
+        for circle in found:
+            first = min(circle, key=place.__getitem__)
+            leader.update({group: first for group, old in leader.items() if old in circle})
+    joined: dict[str, list[str]] = {}
+    for group, first in leader.items():
+        joined.setdefault(first, []).append(group)
+    return joined
+
+
+def _workstreams(todos: TodoList, groups: Mapping[str, Sequence[str]], tool: str) -> dict[str, Any]:
+    leader = {group: first for first, members in groups.items() for group in members}
+    members: dict[str, list[Todo]] = {first: [] for first in groups}
+    where: dict[str, str] = {}
+    for todo in todos.todos:
+        where[todo.item.id] = leader[_group_of(todo)]
+        members[where[todo.item.id]].append(todo)
+    giver = NameGiver()
+    names = {
+        first: giver.name(*_words(first, todos, members[first]), otherwise=f"part-{number}")
+        for number, first in enumerate(groups, start=1)
+    }
+    return {
+        names[first]: _workstream(first, members[first], todos=todos, where=where, names=names, tool=tool)
+        for first in groups
+    }
+
+
+def _words(first: str, todos: TodoList, members: Sequence[Todo]) -> tuple[str, ...]:
+    """Return what a workstream is named after: its group, or the only item in it."""
+    if first in todos.titles:
+        return (first,)
+    own = next((todo.item for todo in members if todo.item.id == first), None)
+    return (first,) if own is None else (first, own.title)
+
+
+def _workstream(
+    first: str,
+    members: Sequence[Todo],
+    *,
+    todos: TodoList,
+    where: Mapping[str, str],
+    names: Mapping[str, str],
+    tool: str,
+) -> dict[str, Any]:
+    outside = dict.fromkeys(
+        names[where[need]] for todo in members for need in todo.needs if where[need] != first
+    )
+    title = todos.titles.get(first) or next(
+        (todo.item.heading for todo in members if todo.item.id == first), first
+    )
+    giver = NameGiver()
+    tasks = {
+        todo.item.id: giver.name(todo.item.id, todo.item.title, otherwise=f"task-{number}")
+        for number, todo in enumerate(members, start=1)
+    }
+    described = {
+        "title": title,
+        "needs": list(outside),
+        "priority": max(todo.item.priority for todo in members),
+        "tasks": {tasks[todo.item.id]: _task(todo, tasks, tool) for todo in members},
+    }
+    return {key: value for key, value in described.items() if value}
+
+
+def _task(todo: Todo, names: Mapping[str, str], tool: str) -> dict[str, Any]:
+    needs = [names[need] for need in todo.needs if need in names]
+    described = {"title": todo.item.heading, "tool": tool, "prompt": todo.prompt, "needs": needs}
+    return {key: value for key, value in described.items() if value}
+
+
+def _write(out: Path, text: str) -> None:
+    is_ours = False
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("xb") as stream:
+            is_ours = True
+            stream.write(text.encode())
+    except OSError as error:
+        if is_ours:
+            out.unlink(missing_ok=True)
+        raise OutsideFaultError(f"{error.filename or out} could not be written: {error.strerror}") from error

@@ -1,0 +1,227 @@
+"""Write an imported plan: patches first, the plan that names them last, and nothing over what is there."""
+
+import re
+import shutil
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from maingate.errors import OutsideFaultError, UsageError
+from maingate.importers.diffs import contents_of
+from maingate.importers.entries import Entry
+from maingate.plan.model import Landing, Plan
+from maingate.plan.reader import is_json
+from maingate.plan.writer import write_document
+from maingate.settings.problems import findings
+
+_SLUG: Final = 48
+"""Letters of a subject that go into a task's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """What an imported plan says besides its patches.
+
+    Args:
+        name: The plan's name; the source's unless given.
+        target: The branch to land on; the plan's default unless given.
+        landing: The landing style; the plan's default unless given.
+        gates: Commands by gate name.
+        gate_last: Run the gates on so many of the last tasks only; on all when None.
+        workstream_size: Tasks per workstream, each needing the one before; all in one when None.
+    """
+
+    name: str | None = None
+    target: str | None = None
+    landing: Landing | None = None
+    gates: Mapping[str, str] = field(default_factory=dict)
+    gate_last: int | None = None
+    workstream_size: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedPlan:
+    """What an import made.
+
+    Args:
+        path: The plan file.
+        patches: The folder of its patches; None when it has none of its own.
+        tasks: How many tasks it has.
+        workstreams: How many workstreams.
+        skipped: What was left out, and why.
+        notes: What the person should know.
+    """
+
+    path: Path
+    patches: Path | None
+    tasks: int
+    workstreams: int
+    skipped: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    name: str
+    spec: dict[str, Any]
+
+
+def write_plan(
+    entries: Iterable[Entry], *, out: Path, source: str, comments: Sequence[str], options: ImportOptions
+) -> ImportedPlan:
+    """Write entries as a plan and its patches.
+
+    Args:
+        entries: The series, in order; those without a diff are left out and told.
+        out: The plan file to write; the patches go beside it into ``<stem>.patches/``.
+        source: The series' name for people.
+        comments: Lines for the head of the plan; JSON has no comments, so there they are notes.
+        options: What else the plan says.
+
+    Raises:
+        UsageError: Something would be overwritten, the options are wrong, or there is nothing to import.
+        OutsideFaultError: The disk refused.
+    """
+    patches = out.with_name(f"{out.stem}.patches")
+    refuse_existing(out, patches)
+    _check(options)
+    half_done = out.with_name(f".{out.stem}.patches.importing")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(half_done, ignore_errors=True)
+        half_done.mkdir()
+        written = _Writer(half_done, folder=patches.name)
+        for entry in entries:
+            written.take(entry)
+        if not written.tasks:
+            raise UsageError(f"no diff found in {source}: there are no patches to import")
+        data = _plan(written, source, options)
+        text = write_document(checked(data), file=out.name, comments=comments)
+        half_done.rename(patches)
+        out.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise OutsideFaultError(f"{error.filename or out} could not be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(half_done, ignore_errors=True)
+    return ImportedPlan(
+        path=out,
+        patches=patches,
+        tasks=len(written.tasks),
+        workstreams=len(data["workstreams"]),
+        skipped=tuple(written.skipped),
+        notes=(*written.notes(), *(comments if is_json(out.name) else ())),
+    )
+
+
+class _Writer:
+    """Writes each patch as it comes and keeps only what the plan says about it."""
+
+    def __init__(self, target: Path, *, folder: str) -> None:
+        self._target, self._folder = target, folder
+        self.tasks: list[_Task] = []
+        self.skipped: list[str] = []
+        self.binary = self.submodules = False
+
+    def take(self, entry: Entry) -> None:
+        if not entry.diff.strip():
+            self.skipped.append(f"{entry.origin}: {entry.subject}" if entry.message else entry.origin)
+            return
+        name = "-".join(part for part in (f"{len(self.tasks) + 1:04}", slug(entry.subject)) if part)
+        (self._target / f"{name}.patch").write_bytes(entry.diff)
+        contents = contents_of(entry.diff)
+        self.binary |= contents.binary
+        self.submodules |= contents.submodules
+        title = _one_line(entry.subject)
+        spec = {
+            "title": title,
+            "patch": f"{self._folder}/{name}.patch",
+            "message": entry.message if entry.message != title else None,
+            "author": entry.author,
+            "date": None if entry.date is None else entry.date.isoformat(),
+        }
+        self.tasks.append(_Task(name=name, spec={key: value for key, value in spec.items() if value}))
+
+    def notes(self) -> list[str]:
+        notes = []
+        if self.binary:
+            notes.append("the series has binary files, so the plan's policy allows them (binary: true)")
+        if self.submodules:
+            notes.append("the series changes submodules, so the plan's policy allows that (submodules: true)")
+        return notes
+
+
+def slug(text: str) -> str:
+    """Return lower-case letters, digits and dashes that remind of a text; may be empty."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain)[:_SLUG].strip("-")
+
+
+def _plan(written: _Writer, source: str, options: ImportOptions) -> dict[str, Any]:
+    policy = {name: True for name in ("binary", "submodules") if getattr(written, name)}
+    head = {
+        "maingate": 1,
+        "name": options.name or source,
+        "target": options.target,
+        "landing": None if options.landing is None else str(options.landing),
+        "policy": policy,
+        "gates": {name: {"run": command} for name, command in options.gates.items()},
+    }
+    return {
+        **{key: value for key, value in head.items() if value},
+        "workstreams": _workstreams(written.tasks, options),
+    }
+
+
+def _workstreams(tasks: Sequence[_Task], options: ImportOptions) -> dict[str, Any]:
+    ungated = 0 if options.gate_last is None else max(0, len(tasks) - options.gate_last)
+    size = options.workstream_size or len(tasks)
+    starts = range(0, len(tasks), size)
+    digits = len(str(len(starts)))
+    made: dict[str, Any] = {}
+    for number, start in enumerate(starts, start=1):
+        part = tasks[start : start + size]
+        workstream: dict[str, Any] = {"needs": [next(reversed(made))]} if made else {}
+        if options.gates and start + len(part) <= ungated:
+            workstream["gates"] = []
+        workstream["tasks"] = {
+            task.name: {**task.spec, "gates": []} if options.gates and start + index < ungated else task.spec
+            for index, task in enumerate(part)
+        }
+        made["series" if len(starts) == 1 else f"part-{number:0{digits}}"] = workstream
+    return made
+
+
+def checked(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data if the model takes it; a gate's or plan's name from the command line may be none."""
+    try:
+        Plan.model_validate(data)
+    except ValidationError as error:
+        said = "; ".join(f"{found.message} ({found.hint})" for found in findings(error, Plan))
+        raise UsageError(f"the plan would not be in order: {said}") from error
+    return data
+
+
+def _check(options: ImportOptions) -> None:
+    if options.workstream_size is not None and options.workstream_size < 1:
+        raise UsageError("a workstream has at least one task: --workstream-size must be at least 1")
+    if options.gate_last is not None and options.gate_last < 0:
+        raise UsageError("--gate-last must be at least 0")
+    if options.gate_last is not None and not options.gates:
+        raise UsageError("--gate-last says where gates run, but there are none; add --gate NAME=COMMAND")
+
+
+def refuse_existing(*paths: Path) -> None:
+    """Raise if something is there already: an import writes over nothing."""
+    for path in paths:
+        if path.exists() or path.is_symlink():
+            raise UsageError(
+                f"{path} is there already and is not overwritten; remove it, or name another with -o"
+            )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,317 @@
+"""Bringing along the checkouts that have not followed their branch: killed in between, or kept from it.
+
+Nothing is guessed: the record says from which commit to which, and each file that the move changed is what it
+was, what it should be, or an edit of the person's, which stays. So it can be done at any time and any number
+of times.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from maingate.errors import OutsideFaultError
+from maingate.git.repository import Repository
+from maingate.git.targets import short_name
+from maingate.landing import index_hold
+from maingate.landing.checkout import dirt
+from maingate.landing.checkouts import Checkout, all_checkouts, checkouts_of, why_away
+from maingate.landing.following import Follower, digest, in_progress, remove_copies
+from maingate.landing.record import Following, Ledge, Record, holding, owed
+from maingate.landing.ref_locks import remove_own
+from maingate.landing.stage import remove_stages
+
+REPAIR: Final = "`maingate checkout repair`"
+FILTER_TIME: Final = timedelta(minutes=5)
+"""How long git and a person's filters may take for the files of a checkout, unless a setting says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """A branch that is to move.
+
+    Args:
+        ref: Its full name.
+        old: Where it must be.
+        new: Where it goes.
+        what: What lands, for people.
+        message: What the reflog says.
+    """
+
+    ref: str
+    old: str
+    new: str
+    what: str
+    message: str = "land"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behind:
+    """A checkout that has not followed its branch.
+
+    Args:
+        ref: The branch.
+        top: The checkout.
+        old: The commit that its files, or some of them, are at.
+        new: The commit that it has to reach.
+        what: What landed without it.
+        why: Why it has not followed; empty where its process was killed before it had.
+        kept: Files with an edit that was made on what they were before.
+    """
+
+    ref: str
+    top: str
+    old: str
+    new: str
+    what: str
+    why: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return what is behind and why, for people."""
+        why = "; ".join(self.why) or "the process that did it was ended"
+        return (
+            f"{short_name(self.ref)} has moved ({self.what}), but its checkout in {self.top} has not "
+            f"followed: {why}; do not commit what it shows as changed by that; {self.how()}"
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Return the public JSON form."""
+        return {
+            "ref": self.ref,
+            "path": self.top,
+            "old": self.old,
+            "new": self.new,
+            "reason": str(self),
+            "kept": list(self.kept),
+            "next_action": {
+                "code": "repair_checkout",
+                "about": self.top,
+                "command": "maingate checkout repair",
+            },
+        }
+
+    def how(self) -> str:
+        """Return which commands end it."""
+        if not self.kept:
+            return f"{REPAIR} brings it along"
+        names = " ".join(self.kept)
+        return (
+            f"keep your edit with `git diff {self.old[:10]} -- {names} >edit.patch`, take what landed with "
+            f"`git restore --source=HEAD --staged --worktree -- {names}`, make it again with "
+            f"`git apply -3 edit.patch`, then {REPAIR}"
+        )
+
+
+def catch_up(repository: Repository, ref: str, *, timeout: timedelta = FILTER_TIME) -> tuple[Behind, ...]:
+    """Bring along what an earlier move of a branch has left behind, and remove the locks of its dead process.
+
+    Returns:
+        What still cannot follow.
+
+    Raises:
+        TargetBusyError: A living process is moving it.
+    """
+    if not any(record.ref == ref for record, _ in owed(repository)):
+        return ()
+    with holding(repository, ref) as ledge:
+        return catch_up_held(repository, ledge, timeout)
+
+
+def behind(repository: Repository, ref: str | None = None) -> list[Behind]:
+    """List the checkouts that have not followed their branch and that no living process is bringing along.
+
+    Reads only; what the person has put right is not listed any more.
+    """
+    found = []
+    for record, is_alive in owed(repository):
+        if ref in {None, record.ref} and not is_alive:
+            found += [
+                _described(record, each)
+                for each in record.checkouts
+                if not _is_settled(repository, record, each)
+            ]
+    return found
+
+
+def uncommitted(repository: Repository, ref: str, checkout: Checkout) -> tuple[str, ...]:
+    """List what is not committed in a checkout of a branch; nothing that is only on its way there.
+
+    What looks like a change may be a landing of another process that the files are just following. So before
+    anything is said of a person, it is looked again while nobody moves the branch or changes the index.
+
+    Raises:
+        TargetBusyError: A living process is moving the branch.
+    """
+    if not dirt(checkout):
+        return ()
+    with holding(repository, ref) as ledge:
+        catch_up_held(repository, ledge, FILTER_TIME)
+        held = index_hold.take(checkout, ledge.owner("a look at it"), is_dead=ledge.is_dead)
+        try:
+            return dirt(checkout)
+        finally:
+            if not isinstance(held, str):
+                held.release()
+
+
+def catch_up_held(repository: Repository, ledge: Ledge, timeout: timedelta) -> tuple[Behind, ...]:
+    """Bring along what is owed, for whoever holds the record; return what still cannot follow."""
+    record = ledge.read()
+    for present in checkouts_of(repository, ledge.ref):
+        if present.is_there:
+            remove_stages(present)
+    if record is None:
+        return ()
+    remove_own(repository, record)
+    move = Move(ref=record.ref, old=record.old, new=record.new, what=record.what)
+    here = {str(each.git_dir): each for each in all_checkouts(repository)}
+    left: list[Following | None] = []
+    for each in record.checkouts:
+        checkout = here.get(each.git_dir)
+        if checkout is None or _is_settled(repository, record, each):
+            _tidy(repository, ledge, record, each, checkout)
+        elif not checkout.is_there:
+            left.append(_still(each, why_away(checkout, record.ref)))
+        else:
+            left.append(bring_along(repository, ledge, move, checkout, timeout=timeout, owed_by=each))
+    return note(ledge, record, left)
+
+
+def bring_along(
+    repository: Repository,
+    ledge: Ledge,
+    move: Move,
+    checkout: Checkout,
+    *,
+    timeout: timedelta,
+    owed_by: Following | None = None,
+) -> Following | None:
+    """Bring a checkout along, whatever state its files are in; every edit of the person's stays."""
+    head = head_of(repository, checkout)
+    goal = _goal(repository, move, head or move.new, checkout)
+    old = repository.tree_of(move.old)
+    name = uuid.uuid4().hex[:12]
+    follower = Follower(repository, checkout, old=old, new=goal, name=name, timeout=timeout)
+    try:
+        if (who := follower.hold(ledge, move.what)) is not None:
+            return _still(follower.following(), who)
+        _remove_stage(repository, move, checkout, owed_by)
+        if said := (in_progress(checkout) or follower.make_ready(is_again=True)):
+            return _still(follower.following(), *said)
+        follower.look()
+        return follower.place()
+    except OutsideFaultError as error:
+        return _still(follower.following(), str(error))
+    finally:
+        follower.release()
+
+
+def _goal(repository: Repository, move: Move, head: str, checkout: Checkout) -> str:
+    """Return the tree that a checkout has to reach: that of HEAD, but for the person's staged changes.
+
+    Commits that came onto the branch after the move are part of it: no checkout could follow these while this
+    one was behind. A staged change is neither old nor new in the index.
+    """
+    old, there = repository.tree_of(move.old), repository.tree_of(head)
+    staged = _changed_in_index(checkout, old) & _changed_in_index(checkout, there)
+    changed = repository.changed_paths(old, there).keys() - staged
+    return repository.splice(old, {path: repository.entry_at(there, path) for path in changed})
+
+
+def _is_settled(repository: Repository, record: Record, each: Following) -> bool:
+    """Tell whether a checkout holds nothing any more that the move should have changed."""
+    checkout = next((one for one in all_checkouts(repository) if str(one.git_dir) == each.git_dir), None)
+    if checkout is None:
+        return True
+    if not checkout.is_there:
+        return False
+    head = head_of(repository, checkout)
+    if head is None or not repository.has_object(record.new) or not repository.is_ancestor(record.new, head):
+        return True
+    old = repository.tree_of(record.old)
+    due = set(repository.changed_paths(old, repository.tree_of(head)))
+    due &= repository.changed_paths(old, repository.tree_of(record.new)).keys()
+    if due - _changed_in_index(checkout, old):
+        return False
+    return not any(digest(checkout, os.fsencode(path)) == was for path, was in each.kept.items())
+
+
+def head_of(repository: Repository, checkout: Checkout) -> str | None:
+    """Return the commit that a checkout's HEAD is at."""
+    branch = checkout.branch()
+    if branch is not None:
+        return repository.ref_value(branch)
+    said = (checkout.git_dir / "HEAD").read_text(encoding="ascii", errors="replace").strip()
+    return said if re.fullmatch("[0-9a-f]{40}", said) else None
+
+
+def _changed_in_index(checkout: Checkout, tree: str) -> set[bytes]:
+    """Return the paths in which a checkout's index is not a tree."""
+    options = ("--cached", "--name-only", "-z", "--no-renames", "--ignore-submodules=none")
+    said = checkout.git("diff-index", *options, tree, "--")
+    return {path for path in said.stdout.split(b"\0") if path}
+
+
+def _tidy(
+    repository: Repository, ledge: Ledge, record: Record, each: Following, checkout: Checkout | None
+) -> None:
+    """Remove what a dead process has left beside a checkout that is in order."""
+    if checkout is None or not checkout.is_there:
+        return
+    held = index_hold.take(checkout, ledge.owner(record.what), is_dead=ledge.is_dead)
+    move = Move(ref=record.ref, old=record.old, new=record.new, what=record.what)
+    _remove_stage(repository, move, checkout, each)
+    if not isinstance(held, str):
+        held.release()
+
+
+def _remove_stage(repository: Repository, move: Move, checkout: Checkout, each: Following | None) -> None:
+    if each is None or not each.stage:
+        return
+    if repository.has_object(move.new):  # else git has collected it since, and it never came onto the branch
+        changed = repository.changed_paths(repository.tree_of(move.old), repository.tree_of(move.new))
+        remove_copies(checkout, each.stage, changed)
+    with contextlib.suppress(OSError):
+        shutil.rmtree(Path(each.stage))
+
+
+def _still(each: Following, *why: str) -> Following:
+    return Following(git_dir=each.git_dir, top=each.top, stage=each.stage, why=why, kept=each.kept)
+
+
+def _described(record: Record, each: Following) -> Behind:
+    return Behind(
+        ref=record.ref,
+        top=each.top,
+        old=record.old,
+        new=record.new,
+        what=record.what,
+        why=each.why,
+        kept=tuple(each.kept),
+    )
+
+
+def note(ledge: Ledge, record: Record, left: Sequence[Following | None]) -> tuple[Behind, ...]:
+    """Keep on record what has not followed, or nothing."""
+    still = tuple(each for each in left if each is not None)
+    if still:
+        ledge.write(record.of(still))
+    else:
+        ledge.clear()
+    return tuple(_described(record, each) for each in still)
+
+
+def new_follower(
+    repository: Repository, checkout: Checkout, old: str, new: str, timeout: timedelta
+) -> Follower:
+    """Describe a checkout that is to go from one commit to another."""
+    trees = repository.tree_of(old), repository.tree_of(new)
+    name = uuid.uuid4().hex[:12]
+    return Follower(repository, checkout, old=trees[0], new=trees[1], name=name, timeout=timeout)

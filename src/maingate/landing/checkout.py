@@ -1,0 +1,126 @@
+"""Looking at a person's checkout: edits that are not committed, things in progress, files in the way."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from maingate.git.repository import Repository
+from maingate.git.trees import Entry
+from maingate.landing.checkouts import Checkout
+from maingate.landing.stage import new_stage
+
+IN_PROGRESS: Final = {
+    "MERGE_HEAD": "a merge is in progress",
+    "CHERRY_PICK_HEAD": "a cherry-pick is in progress",
+    "REVERT_HEAD": "a revert is in progress",
+    "rebase-merge": "a rebase is in progress",
+    "rebase-apply": "a rebase or `git am` is in progress",
+    "BISECT_LOG": "a bisection is in progress",
+}
+_SUBMODULE: Final = 0o160000
+_SHOWN: Final = 20
+_FILTER_TIME: Final = timedelta(minutes=1)
+_STATUS: Final = (
+    "status",
+    "--porcelain=v1",
+    "-z",
+    "--no-renames",
+    "--untracked-files=no",
+    "--ignore-submodules=dirty",
+)
+
+
+def dirt(checkout: Checkout) -> tuple[str, ...]:
+    """List what in a working tree is not committed: changes, staged or not, a merge or rebase in progress.
+
+    Untracked files do not count, nor does a file that is byte for byte what git would check out: where its
+    attributes contradict how it was stored, git calls it changed, and nobody can commit or stash that away.
+    Nor does a submodule that is at another commit than the index says: no landing touches what is in it, and
+    after one that moved it, to commit that would take the landing back.
+    At most the first twenty changes are listed.
+
+    Raises:
+        GitError: git cannot look at it.
+    """
+    found = [said for name, said in IN_PROGRESS.items() if (checkout.git_dir / name).exists()]
+    records = [record for record in checkout.git(*_STATUS).stdout.split(b"\0") if record]
+    unstaged = [record[3:] for record in records if record[:3] == b" M "]
+    unreal = _as_checked_out(checkout, unstaged)
+    changed = [os.fsdecode(record[3:]) for record in records if record[3:] not in unreal]
+    found += [f"{path} has uncommitted changes" for path in changed[:_SHOWN]]
+    if len(changed) > _SHOWN:
+        found.append(f"and {len(changed) - _SHOWN} more files have uncommitted changes")
+    return tuple(found)
+
+
+def in_the_way(repository: Repository, top: Path, tree: str, paths: Iterable[bytes]) -> Iterator[bytes]:
+    """Give what new files would overwrite or cannot be made for: whatever is there and is not in a tree.
+
+    git itself would not mind what is ignored.
+
+    Args:
+        repository: Where the tree is.
+        top: The top of the working tree.
+        tree: What is tracked there.
+        paths: The new files.
+    """
+    for path in sorted(paths):
+        yield from _untracked_at(repository, tree, top, path)
+
+
+def _as_checked_out(checkout: Checkout, paths: list[bytes]) -> set[bytes]:
+    """Return those of some files that nobody has changed, although git says so."""
+    if not paths:
+        return set()
+    entries = _entries(checkout, paths)
+    submodules = {path for path, entry in entries.items() if entry.mode == _SUBMODULE}
+    files = {path: entry for path, entry in entries.items() if path not in submodules}
+    return submodules | new_stage(checkout, _FILTER_TIME, "look").same_as_checked_out(files)
+
+
+def _entries(checkout: Checkout, paths: list[bytes]) -> dict[bytes, Entry]:
+    wanted, found = set(paths), {}
+    for record in checkout.git("ls-files", "-s", "-z").stdout.split(b"\0"):
+        facts, _, path = record.partition(b"\t")
+        if path in wanted:
+            mode, oid, _ = facts.split(b" ")
+            found[path] = Entry(int(mode, 8), oid.decode())
+    return found
+
+
+def _untracked_at(repository: Repository, tree: str, worktree: Path, path: bytes) -> Iterator[bytes]:
+    parts = path.split(b"/")
+    top = os.fsencode(worktree)
+    for length in range(1, len(parts) + 1):
+        prefix = b"/".join(parts[:length])
+        mode = _mode_of(os.path.join(top, prefix))  # noqa: PTH118 - names are bytes
+        if mode is None:
+            return
+        if not stat.S_ISDIR(mode):
+            if repository.entry_at(tree, prefix) is None:
+                yield prefix
+            return
+    yield from _untracked_below(repository, tree, top, path)
+
+
+def _untracked_below(repository: Repository, tree: str, top: bytes, path: bytes) -> Iterator[bytes]:
+    for directory, _, names in os.walk(os.path.join(top, path)):  # noqa: PTH118 - names are bytes
+        for name in names:
+            there = os.path.relpath(os.path.join(directory, name), top)  # noqa: PTH118 - names are bytes
+            if repository.entry_at(tree, there) is None:
+                yield there
+
+
+def _mode_of(path: bytes) -> int | None:
+    try:
+        return os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # nothing can be there
+            return None
+        raise

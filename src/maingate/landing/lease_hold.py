@@ -1,0 +1,89 @@
+"""Holding the target: one run at a time per repository and branch, by a lease in the database.
+
+A lease has an owner, an end and a fencing token. On the machine of its holder, whether that process exists
+decides who holds it (process id and start, not the clock), so nobody waits for an expiry after a crash; on
+another machine its end does. Whoever takes it over gets the next token, and what the holder before still
+writes is refused.
+"""
+
+import os
+import socket
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from maingate.db.dao import leases
+from maingate.db.dao.leases import HeldBy, Lease
+from maingate.errors import LeaseLostError, RecordError, TargetBusyError
+from maingate.system.process_tree import started
+
+LEASE_TIME = timedelta(seconds=60)
+"""How long a lease lasts without being renewed."""
+
+
+def key_of(repository_id: str, ref: str) -> str:
+    """Name what is held: a branch of a repository."""
+    return f"{repository_id}#{ref}"
+
+
+def hold(conn: Connection, key: str, *, holder: str, now: datetime) -> Lease:
+    """Take the lease, or take it over from a process that is gone.
+
+    Raises:
+        TargetBusyError: A living process holds it.
+    """
+    present = leases.of_key(conn, key)
+    if present is not None and is_held(present, now):
+        raise TargetBusyError(
+            f"{key.rpartition('#')[2]} is held by {present.holder} (process {present.pid} on {present.host}, "
+            f"since {present.acquired_at:%H:%M:%S} UTC); wait for it to end, or end it, and try again"
+        )
+    held = leases.acquire(
+        conn,
+        key,
+        holder=holder,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        pid_started=started(os.getpid()),
+        now=now,
+        ttl=LEASE_TIME,
+        instead_of=present,
+    )
+    if isinstance(held, HeldBy):
+        raise TargetBusyError(f"{key} was taken by {held.lease.holder} at this very moment; try again")
+    return held
+
+
+def is_held(lease: Lease, now: datetime) -> bool:
+    """Tell whether somebody holds what a lease is for.
+
+    A process of this machine is asked for, whatever the clock says: a laptop that slept has lost nothing. One
+    of another machine is believed until its lease is over.
+    """
+    if lease.expires_at <= lease.acquired_at:
+        return False
+    if lease.host == socket.gethostname():
+        return started(lease.pid) == lease.pid_started
+    return lease.expires_at > now
+
+
+def keep_out(conn: Connection, lease: Lease) -> None:
+    """Keep a process that lost its lease from writing; asked within each of its transactions.
+
+    Raises:
+        LeaseLostError: Somebody else holds the target by now.
+        RecordError: The record does not know the lease any more: it is an older one.
+    """
+    if not leases.holds(conn, lease):
+        present = leases.of_key(conn, lease.key)
+        if present is None or present.token < lease.token:
+            raise RecordError(
+                f"the record has forgotten that {lease.holder} holds {lease.key.rpartition('#')[2]}: it was "
+                "restored to an older state, or changed by hand. This process has stopped and moves no "
+                "branch; "
+                "`maingate runs` lists what the record has"
+            )
+        raise LeaseLostError(
+            f"the hold on {lease.key.rpartition('#')[2]} was lost to another process, which goes on with it; "
+            "this one has stopped and writes nothing more"
+        )

@@ -1,0 +1,73 @@
+"""The lock files that git makes to move a branch: whose is one that is there, and may it be removed.
+
+Before Maingate starts the git that moves a branch it writes down which locks that one makes, having seen that
+none of them was there. Once neither Maingate nor that git lives, a lock on that list was left by them if it
+holds what they would have written and no git is at work in the repository.
+"""
+
+import time
+from pathlib import Path
+from typing import Final
+
+from maingate.git.repository import Repository
+from maingate.git.targets import read_head, short_name
+from maingate.landing.record import Record
+from maingate.system.process_tree import process_table
+
+_PATIENCE: Final = 2.0
+_POLL: Final = 0.02
+
+
+def locks_of(repository: Repository, ref: str) -> list[Path]:
+    """List the lock files that `git update-ref` makes for a branch: its own, and HEAD's for the reflog."""
+    own = [repository.git_dir / f"{ref}.lock"]
+    return [*own, repository.git_dir / "HEAD.lock"] if read_head(repository.git_dir) == ref else own
+
+
+def foreign_lock(repository: Repository, ref: str, *, patience: float = _PATIENCE) -> str | None:
+    """Say which lock of another git keeps a branch from being moved; one that goes away is waited for."""
+    give_up = time.monotonic() + patience
+    while there := [path for path in locks_of(repository, ref) if path.exists()]:
+        if time.monotonic() >= give_up:
+            return (
+                f"{short_name(ref)} cannot be moved: {there[0]} exists; another git may be at work "
+                f"(`pgrep -a git` lists them); if none is, one that was killed has left it, and "
+                f"`rm {there[0]}` helps"
+            )
+        time.sleep(_POLL)
+    return None
+
+
+def remove_own(repository: Repository, record: Record) -> list[Path]:
+    """Remove the locks that the git of a move has left; for whoever holds the record, so that git is dead."""
+    removed = []
+    for path in map(Path, record.locks):
+        if _is_left(path, record) and not _is_git_at_work(repository):
+            path.unlink(missing_ok=True)
+            removed.append(path)
+    return removed
+
+
+def _is_left(path: Path, record: Record) -> bool:
+    try:
+        return path.read_bytes() in {b"", f"{record.new}\n".encode(), record.new.encode()}
+    except OSError:
+        return False
+
+
+def _is_git_at_work(repository: Repository) -> bool:
+    """Tell whether a git runs in the repository; None can be seen where there is no process table."""
+    inside = (str(repository.git_dir), str(repository.root))
+    return any(_is_git_in(info.pid, inside) for info in process_table() if not info.is_zombie)
+
+
+def _is_git_in(pid: int, inside: tuple[str, ...]) -> bool:
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+        return name.startswith("git") and _is_below(str(Path(f"/proc/{pid}/cwd").readlink()), inside)
+    except OSError:
+        return False
+
+
+def _is_below(path: str, folders: tuple[str, ...]) -> bool:
+    return any(path == each or path.startswith(each.rstrip("/") + "/") for each in folders)

@@ -1,0 +1,110 @@
+"""What a person decides about a task or a workstream of a run, on the core's picture: pure.
+
+What suits an entity is said in one place (`maingate.recovery.overrides.refusal`), for whoever asks and for
+the core, which looks again when it hears of it. The steps are here; carrying them out, and all that follows
+from them, is the core's, as if the program had decided them itself.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from maingate.db.dao import tasks, workstreams
+from maingate.db.dao.requests import Answer
+from maingate.db.transitions import Step
+from maingate.events import Event
+from maingate.orchestrator.core.messages import OverrideAsked
+from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
+from maingate.reasons import Reason, ReasonCode
+from maingate.recovery import overrides
+from maingate.recovery.overrides import Facts, TaskFacts, WorkstreamFacts
+from maingate.state.task import TaskState
+from maingate.state.workstream import WorkstreamState
+
+
+def refusal(asked: OverrideAsked, node: TaskNode | WorkstreamNode) -> str | None:
+    """Say why what is asked does not suit its entity as that is now; None when it does."""
+    return overrides.refusal(asked.override, facts_of(node))
+
+
+def facts_of(node: TaskNode | WorkstreamNode) -> Facts:
+    """Give what tells whether something may be decided by hand about an entity of the picture."""
+    if isinstance(node, WorkstreamNode):
+        open_ones = [task.name for task in node.tasks if task.is_critical and not task.has_left]
+        return WorkstreamFacts(name=node.name, state=node.state, indispensable=open_ones)
+    needed = [node.workstream.by_name[name] for name in dict.fromkeys(node.needs)]
+    return TaskFacts(
+        name=node.name,
+        kind=node.kind,
+        state=node.state,
+        workstream=node.workstream.state,
+        unmet=[task.name for task in needed if task.state is not TaskState.COMPLETED],
+    )
+
+
+def reason_of(asked: OverrideAsked) -> Reason:
+    """Give the reason of all that is done by hand."""
+    code = ReasonCode.CANCELLED if asked.override == "validate" else ReasonCode.REJECTED
+    return overrides.by_hand(asked.message, asked.operator, code)
+
+
+def on_record(asked: OverrideAsked, node: TaskNode | WorkstreamNode, at: datetime) -> Event:
+    """Make the event that tells who decided what, and why."""
+    return overrides.event_of(
+        node.head,
+        asked.override,
+        state=node.state,
+        message=asked.message,
+        operator=asked.operator,
+        at=at,
+    )
+
+
+def answer(asked: OverrideAsked, node: TaskNode | WorkstreamNode) -> Answer:
+    """Say what came of it."""
+    name = node.name if isinstance(node, WorkstreamNode) else node.label
+    return Answer(request=asked.request, said=f"{name} is {node.state}; {asked.operator} decided it.")
+
+
+def signed(steps: Iterable[Step], operator: str) -> list[Step]:
+    """Put the name of whoever decided it on what is done by hand."""
+    return [replace(step, operator=operator) for step in steps]
+
+
+# -- steps ---------------------------------------------------------------------------------------------------
+
+
+def completing(task: TaskNode, reason: Reason, *, worker_id: str) -> Sequence[Step]:
+    """Take a task as done, from wherever it is."""
+    return [*_to_validating(task, worker_id), tasks.complete(task.head, reason=reason)]
+
+
+def failing(task: TaskNode, reason: Reason, *, worker_id: str) -> Sequence[Step]:
+    """Let a task fail, from wherever it is."""
+    return [*_to_validating(task, worker_id), tasks.fail(task.head, reason, trigger="validation_failed")]
+
+
+def starting_over(task: TaskNode, reason: Reason) -> Step:
+    """Queue a task that waits for a retry, with all its retries before it."""
+    step = tasks.requeue(task.head, reason=reason)
+    return replace(step, sets={**step.sets, "retry_count": 0, "lost_count": 0})
+
+
+def failing_workstream(workstream: WorkstreamNode, reason: Reason) -> Step:
+    """Let a workstream fail that is under way."""
+    is_landing = workstream.state is WorkstreamState.VALIDATING
+    return workstreams.fail(
+        workstream.head, reason, trigger="validation_failed" if is_landing else "critical_task_failed"
+    )
+
+
+def _to_validating(task: TaskNode, worker_id: str) -> Iterable[Step]:
+    """Lead a task through the states that lie before its end; only such as its table allows."""
+    if task.state is TaskState.PENDING:
+        yield tasks.queue(task.head)
+    if task.state is TaskState.RETRYING:
+        yield tasks.requeue(task.head)
+    if task.state in {TaskState.PENDING, TaskState.RETRYING, TaskState.QUEUED}:
+        yield tasks.start(task.head, worker_id=worker_id)
+    if task.state is not TaskState.VALIDATING:
+        yield tasks.produced(task.head)

@@ -1,0 +1,196 @@
+"""The run in memory: a cache of the database, rebuilt from it at start, that decisions are made on.
+
+Nodes are what the core looks at: states, who needs whom, how many are still open. Everything in them is
+either a copy of a row or can be derived from rows; nothing here is the truth.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from maingate.db.dao.breakers import BreakerRow
+from maingate.db.transitions import Head
+from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
+from maingate.orchestrator.core.lanes import Lane, Tip
+from maingate.orchestrator.core.messages import Candidate, Intention
+from maingate.orchestrator.task_scheduler import dependents_of
+from maingate.plan.model import Plan, TaskKind, TaskPlan, WorkstreamPlan
+from maingate.reasons import Reason
+from maingate.state.patch_ledger import PatchState
+from maingate.state.run import RunState
+from maingate.state.task import TASK, TaskState
+from maingate.state.workstream import WORKSTREAM, WorkstreamState
+
+
+@dataclass(kw_only=True, eq=False)
+class PatchNode:
+    """A patch of the run; ``commit`` and ``tree`` are where it stands on its workstream's ref.
+
+    Args:
+        approvals: How many people have approved it, as far as that was heard.
+    """
+
+    id: PatchId
+    head: Head
+    state: PatchState
+    commit: str | None = None
+    tree: str | None = None
+    method: str = "exact"
+    approvals: int = 0
+
+
+@dataclass(kw_only=True, eq=False)
+class TaskNode:
+    """A task of the run.
+
+    Args:
+        unmet: How many of the tasks it needs are not completed yet.
+        gates: The gates that must pass on its patch.
+        place: Its place in its workstream's lane; of a task without a patch, among the workstream's tasks.
+        attempt: The number of the present attempt; an answer to an older one is ignored.
+        retries: How many attempts failed and were followed by another.
+        losses: How many attempts were lost with their worker.
+        file: Where its ready patch lies.
+        request: What its tool is asked.
+        reviewers: How many people have to approve its patch.
+        replaces: The patch of another run that its first one stands for.
+        delay: Seconds until its next attempt is due, when it was loaded.
+        material: What was taken in and waits to be applied; opaque to the core, dropped when settled.
+    """
+
+    id: TaskId
+    head: Head
+    name: str
+    label: str
+    plan: TaskPlan
+    workstream: "WorkstreamNode"
+    is_critical: bool
+    needs: Sequence[str]
+    gates: tuple[str, ...]
+    state: TaskState
+    unmet: int = 0
+    place: int = 0
+    attempt: int = 0
+    retries: int = 0
+    losses: int = 0
+    file: str | None = None
+    request: str = ""
+    reviewers: int = 0
+    replaces: str | None = None
+    delay: float = 0.0
+    reason: Reason | None = None
+    patch: PatchNode | None = None
+    material: Any = None
+
+    @property
+    def kind(self) -> TaskKind:
+        """What its patch comes from, or what it does instead."""
+        return self.plan.kind
+
+    @property
+    def is_boarding(self) -> bool:
+        """Tell whether its patch was accepted and waits to be applied (SSOT §2.2: queued)."""
+        is_accepted = self.patch is not None and self.patch.state is PatchState.QUEUED
+        return is_accepted and self.material is not None and self.state is TaskState.VALIDATING
+
+    @property
+    def has_left(self) -> bool:
+        """Tell whether it ended: completed, failed or cancelled."""
+        return TASK.is_terminal(self.state)
+
+
+@dataclass(kw_only=True, eq=False)
+class WorkstreamNode:
+    """A workstream of the run, with its tasks and its lane.
+
+    Args:
+        ref: Its own ref, ``refs/maingate/<run>/<workstream>``.
+        open_tasks: How many of its tasks have not ended.
+        landing: Its place in the order in which workstreams land.
+        base: What it begins on.
+        settled: When it was loaded: the last of its commits whose gates have passed.
+        landed: What the target became when it landed; None when it had nothing to land.
+        leaves: What the run had made of the target when it completed: what those which need it begin on.
+        intents: All that was ever meant to be done to the target for it, oldest first.
+        open_intent: The one that may be carried out at any moment, or may have been.
+        candidate: What is being judged, to be landed.
+    """
+
+    id: WorkstreamId
+    head: Head
+    name: str
+    plan: WorkstreamPlan
+    is_critical: bool
+    needs: Sequence[str]
+    gates: tuple[str, ...]
+    ref: str
+    state: WorkstreamState
+    tasks: list[TaskNode] = field(default_factory=list)
+    by_name: dict[str, TaskNode] = field(default_factory=dict)
+    dependents: Mapping[str, list[str]] = field(default_factory=dict)
+    unmet: int = 0
+    open_tasks: int = 0
+    landing: int = 0
+    lane: Lane[TaskNode] | None = None
+    base: Tip | None = None
+    settled: Tip | None = None
+    landed: Tip | None = None
+    leaves: Tip | None = None
+    intents: list[Intention] = field(default_factory=list)
+    open_intent: str | None = None
+    candidate: Candidate | None = None
+    reason: Reason | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether its state is terminal."""
+        return WORKSTREAM.is_terminal(self.state)
+
+    def seat(self, tasks: Sequence[TaskNode]) -> None:
+        """Take the tasks in, in the order in which their patches will be applied."""
+        self.by_name = {task.name: task for task in tasks}
+        self.dependents = dependents_of(tasks)
+        self.tasks = [self.by_name[name] for name in self.plan.task_order()]
+        for place, task in enumerate(self.tasks):
+            task.place = place
+        for place, task in enumerate(self.patch_tasks()):
+            task.place = place
+        for task in tasks:
+            task.unmet = sum(self.by_name[name].state is not TaskState.COMPLETED for name in set(task.needs))
+        self.open_tasks = sum(not task.has_left for task in tasks)
+
+    def patch_tasks(self) -> list[TaskNode]:
+        """List the tasks that have a place in the lane, in its order."""
+        return [task for task in self.tasks if task.kind.gives_a_patch]
+
+    def landed_patches(self) -> list[TaskNode]:
+        """List the tasks whose patches are verified on its ref, in lane order."""
+        return [task for task in self.tasks if task.patch and task.patch.state is PatchState.VERIFIED]
+
+
+@dataclass(kw_only=True, eq=False)
+class RunNode:
+    """The run: its workstreams in the order in which they land, and the base it began on.
+
+    Args:
+        base: The target's head when the run was admitted.
+        workstreams: By name, in the plan's order.
+        order: The same, in landing order.
+        spent: What the tools of each task have cost so far, in micro-dollars.
+        breakers: The breakers of all tools, as they were when it was loaded.
+    """
+
+    id: RunId
+    head: Head
+    name: str
+    plan: Plan
+    target: str
+    state: RunState
+    base: Tip
+    workstreams: Mapping[str, WorkstreamNode]
+    order: Sequence[WorkstreamNode]
+    dependents: Mapping[str, list[str]]
+    open_workstreams: int
+    tip: Tip
+    spent: Mapping[str, int] = field(default_factory=dict)
+    breakers: Sequence[BreakerRow] = ()

@@ -1,0 +1,164 @@
+"""Which tool task may begin: pure. It keeps apart what must not run side by side, and minds what is spent.
+
+A task waits for its tool while its provider or its breaker leaves it alone, or while it is busy as often as
+it may be. It waits for the end of a task before it in its workstream that may write the same paths, so that
+it begins on what that one has made, and while a tool of another workstream works that may.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from maingate.db.dao.tool_runs import MICROS, ToolRun
+from maingate.plan.model import Plan, TaskKind
+from maingate.plan.scopes import Scopes
+from maingate.reasons import Reason, ReasonCode
+from maingate.recovery.circuit_breaker import Breakers, Yes
+
+if TYPE_CHECKING:
+    from maingate.orchestrator.core.snapshot import TaskNode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold:
+    """What a task waits for.
+
+    Args:
+        until_released: What has to be released, as `ToolDesk.ended` and `ToolDesk.rest_over` say.
+        seconds: After how long its tool is to be looked at again; None where that is seen to.
+    """
+
+    until_released: str
+    seconds: float | None = None
+
+
+class ToolDesk:
+    """Hands out tools to the tasks of one run.
+
+    Args:
+        plan: Whose tools they are, and what may be spent.
+        spent: What each task has cost so far, in micro-dollars.
+        breakers: How the breakers of all tools stand.
+        budget_usd: What all of them may cost; None for any amount.
+    """
+
+    def __init__(
+        self, plan: Plan, spent: Mapping[str, int], breakers: Breakers, *, budget_usd: float | None
+    ) -> None:
+        self.breakers, self._budget = breakers, budget_usd
+        self._plan = plan
+        self._spent: Counter[str] = Counter(spent)
+        self._total = self._spent.total()
+        self._busy: Counter[str] = Counter()
+        self._resting: set[str] = set()
+        self._awaited: set[str] = set()
+        self._scopes = Scopes(plan)
+        self._at_work: dict[str, TaskNode] = {}
+
+    def hold(self, task: "TaskNode", now: datetime) -> Hold | None:
+        """Say what a task has to wait for; None to begin now."""
+        name = str(task.plan.tool)
+        tool = self._plan.tools[name]
+        if name in self._resting or (
+            tool.max_concurrent is not None and self._busy[name] >= tool.max_concurrent
+        ):
+            return Hold(until_released=key_of(name))
+        if (rival := self._rival(task)) is not None:
+            return Hold(until_released=rival)
+        said = self.breakers.may_start(name, now)
+        if isinstance(said, Yes):
+            return None
+        if said.until is None or name in self._awaited:
+            return Hold(until_released=key_of(name))
+        self._awaited.add(name)
+        return Hold(until_released=key_of(name), seconds=(said.until - now).total_seconds())
+
+    def _rival(self, task: "TaskNode") -> str | None:
+        """Find a task that may write what this one writes, and has to come first or is at work."""
+        lane = task.workstream.lane
+        earlier = lane.order[: task.place] if lane is not None else ()
+        for other in reversed(earlier):
+            if other.kind is TaskKind.TOOL and not other.has_left and self._keep_apart(other, task):
+                return other.id
+        for other in self._at_work.values():
+            if other.workstream is not task.workstream and self._keep_apart(other, task):
+                return f"work of {other.id}"
+        return None
+
+    def _keep_apart(self, one: "TaskNode", other: "TaskNode") -> bool:
+        return self._scopes.keep_apart((one.workstream.name, one.name), (other.workstream.name, other.name))
+
+    def began(self, task: "TaskNode") -> None:
+        """Hear that a task uses its tool."""
+        self._busy[str(task.plan.tool)] += 1
+        self._at_work[task.id] = task
+
+    def ended(self, task: "TaskNode") -> Sequence[str]:
+        """Hear that it does not any more; return what to release."""
+        name = str(task.plan.tool)
+        self._busy[name] -= 1
+        del self._at_work[task.id]
+        return key_of(name), f"work of {task.id}"
+
+    def rest(self, tool: str) -> bool:
+        """Leave a tool alone because its provider wants it; False when it is left alone already."""
+        is_new = tool not in self._resting
+        self._resting.add(tool)
+        return is_new
+
+    def rest_over(self, tool: str, *, of_breaker: bool) -> str:
+        """Hear that a tool's provider, or its breaker, may be asked again; return what to release."""
+        (self._awaited if of_breaker else self._resting).discard(tool)
+        return key_of(tool)
+
+    # -- money -----------------------------------------------------------------------------------------------
+
+    def paid(self, tool_run: ToolRun) -> None:
+        """Hear what an attempt has cost."""
+        if tool_run.cost_micros:
+            self._spent[tool_run.task_id] += tool_run.cost_micros
+            self._total += tool_run.cost_micros
+
+    def left_for(self, task: "TaskNode") -> float | None:
+        """Return how many dollars the next attempt of a task may cost; None when there is no limit."""
+        limits = [
+            limit - self._spent[task.id]
+            for limit in (
+                _micros(self._plan.tools[str(task.plan.tool)].max_cost_usd),
+                _micros(task.plan.budget_usd),
+            )
+            if limit is not None
+        ]
+        if (whole := _micros(self._budget)) is not None:
+            limits.append(whole - self._total)
+        return min(limits) / MICROS if limits else None
+
+    def exhausted(self, task: "TaskNode") -> Reason | None:
+        """Say that a task has cost what it may cost; None while it has not."""
+        spent = self._spent[task.id]
+        for limit in (self._plan.tools[str(task.plan.tool)].max_cost_usd, task.plan.budget_usd):
+            if limit is not None and spent >= (_micros(limit) or 0):
+                return Reason(
+                    code=ReasonCode.BUDGET_EXCEEDED,
+                    message=f"{task.label} has cost ${spent / MICROS:.2f} of the ${limit:.2f} it may cost",
+                    detail={"spent_usd": spent / MICROS, "budget_usd": limit},
+                )
+        return None
+
+    def run_exhausted(self) -> str | None:
+        """Say that the whole run has cost what it may cost; None while it has not."""
+        limit = self._budget
+        if limit is None or self._total < (_micros(limit) or 0):
+            return None
+        return f"the run has cost ${self._total / MICROS:.2f} of the ${limit:.2f} that it may cost"
+
+
+def key_of(tool: str) -> str:
+    """Name what tasks wait for that wait for a tool."""
+    return f"tool {tool}"
+
+
+def _micros(dollars: float | None) -> int | None:
+    return None if dollars is None else round(dollars * MICROS)

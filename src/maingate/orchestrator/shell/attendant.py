@@ -1,0 +1,291 @@
+"""Whose fault it is when an effect fails: one item never stops the others.
+
+An effect that fails is tried again, a few times. Before each time, what everything needs is tried without the
+item (``health``). Where that fails too, something outside is at fault: the run stops and can be resumed.
+Where all of it works and the effect still fails, the fault is the item's: the task or workstream ends with a
+code that blames no patch, and the others go on. So nothing here has to know what can be wrong with an item.
+"""
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
+from typing import Final
+
+from maingate.errors import (
+    GitError,
+    InterruptedRunError,
+    LeaseLostError,
+    MaingateError,
+    MissingObjectError,
+    OutsideFaultError,
+    PatchFolderError,
+    ProcessLostError,
+    TargetBusyError,
+    UnreadablePatchError,
+    WorkerError,
+    WorktreeError,
+)
+from maingate.orchestrator.core import messages as msg
+from maingate.orchestrator.core.lanes import Judgement, Opinion
+from maingate.orchestrator.shell.effects import Effects
+from maingate.orchestrator.shell.in_hand import InHand
+from maingate.reasons import Reason, ReasonCode
+
+TRIES: Final = 3
+"""How often an effect is begun before its item is given up."""
+
+PAUSE: Final = 0.05
+"""Seconds before the second time; four times as long before each further one."""
+
+_OF_THE_RUN: Final = (InterruptedRunError, LeaseLostError, TargetBusyError, WorkerError, PatchFolderError)
+"""What is never an item's fault."""
+
+_OF_PATHS: Final = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP})
+"""What a file system says of a path that it cannot have."""
+
+_ONCE: Final = (msg.RunTool, msg.RunCommand)
+"""What is not begun again here: it costs money or changes things, and the core has rules for it."""
+
+_SUSPECT: Final = frozenset({ReasonCode.WORKTREE_FAILED, ReasonCode.SPAWN_FAILED})
+"""Codes of workers that may as well be the surroundings' fault, such as a full disk."""
+
+
+class Attendant:
+    """Carries effects out, and finds out whose fault it is when one fails.
+
+    Args:
+        effects: What carries them out.
+        examine: Raises when something fails that every item needs.
+        warn: Told of what people should know although the run goes on.
+        in_hand: What took the process along before.
+        losses: How often something may do so before it is given up.
+    """
+
+    def __init__(
+        self,
+        effects: Effects,
+        *,
+        examine: Callable[[], Awaitable[None]],
+        warn: Callable[[str], None],
+        in_hand: InHand,
+        losses: int,
+    ) -> None:
+        self._effects, self._examine, self._warn = effects, examine, warn
+        self._in_hand, self._losses = in_hand, losses
+        self._one_suspect = asyncio.Lock()
+
+    async def carry_out(self, effect: msg.Effect) -> msg.Event | None:
+        """Do what is asked; return what came of it, also where that is that its item is given up.
+
+        Raises:
+            OutsideFaultError: Something fails that every item needs.
+            InterruptedRunError: The run is stopping.
+        """
+        keys = _keys_of(effect)
+        lost = self._in_hand.losses(keys)
+        if not lost:
+            with self._in_hand.holding(keys) if keys else nullcontext():
+                return await self._carry_out(effect)
+        if isinstance(effect, msg.ApplyPatches) and len(effect.tasks) > 1:
+            return await self._apply_one_by_one(effect)
+        if lost >= self._losses:
+            how_often = f"the process was ended {lost} times while it worked on this"
+            return await self._give_up(effect, ProcessLostError(how_often))
+        async with self._one_suspect:  # so that what takes the process along again is known
+            with self._in_hand.holding(keys):
+                return await self._carry_out(effect)
+
+    async def _carry_out(self, effect: msg.Effect) -> msg.Event | None:
+        fault: Exception | None = None
+        for number in range(_tries(effect)):
+            if number:
+                await asyncio.sleep(PAUSE * 4 ** (number - 1))
+            try:
+                event = await self._effects.carry_out(effect)
+            except _OF_THE_RUN:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, it may be one item's alone
+                fault = error
+                await self.blame(error)
+                continue
+            await self._doubt(effect, event)
+            return event
+        if fault is None:
+            raise RuntimeError(f"{effect} was never begun")
+        self._require_kept(effect)
+        return await self._give_up(effect, fault)
+
+    async def take_patches(self, effects: Sequence[msg.TakePatch]) -> Sequence[msg.Event]:
+        """Take several patches in one go; where that fails, one by one."""
+        try:
+            return await self._effects.take_patches(effects)
+        except _OF_THE_RUN:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is one of them
+            await self.blame(error)
+        taken = [await self.carry_out(effect) for effect in effects]
+        return [event for event in taken if event is not None]
+
+    async def blame(self, error: Exception) -> None:
+        """Find out whether something around is at fault.
+
+        Raises:
+            OutsideFaultError: It is.
+        """
+        try:
+            await self._examine()
+        except _OF_THE_RUN:
+            raise
+        except MaingateError as around:
+            said = str(error) if str(around) in str(error) else f"{error}; {around}"
+            raise OutsideFaultError(said) from error
+
+    def _require_kept(self, effect: msg.Effect) -> None:
+        """Make sure that git still has what this run has made and an effect stands on.
+
+        Raises:
+            OutsideFaultError: It was collected meanwhile; the process that resumes the run makes it again.
+        """
+        if gone := self._effects.collected(effect):
+            raise OutsideFaultError(
+                f"git has removed commits that this run had made ({', '.join(gone)}), as `git gc "
+                "--prune=now` does while a run is at work; nothing is lost: `maingate resume` makes them "
+                "again"
+            )
+
+    async def _doubt(self, effect: msg.Effect, event: msg.Event | None) -> None:
+        """Stop the run where a worker's trouble with an item is everybody's."""
+        reason = _reason_in(event)
+        if reason is not None and reason.code in _SUSPECT:
+            self._require_kept(effect)
+            await self.blame(OutsideFaultError(reason.message))
+
+    async def _give_up(self, effect: msg.Effect, fault: Exception) -> msg.Event | None:
+        """Say what it means for its item that an effect cannot be carried out."""
+        match effect:
+            case msg.ApplyPatches(tasks=tasks) if len(tasks) > 1:
+                return await self._apply_one_by_one(effect)
+            case msg.MergeWorkstream(workstream=workstream):
+                found = await self._effects.what_became_of(workstream)
+                return found or msg.WorkstreamMerged(
+                    workstream=workstream, conflict=reason_of("it could not be merged", fault)
+                )
+            case msg.LandCandidate(workstream=workstream, intent=intent):
+                found = await self._effects.what_became_of(workstream)
+                if isinstance(found, msg.LandingFound):
+                    return msg.TargetLanded(workstream=workstream, candidate=effect.candidate, intent=intent)
+                reason = reason_of("it could not be landed", fault)
+                return msg.LandingFailed(workstream=workstream, intent=intent, reason=reason)
+            case msg.KeepEvidence(patch=patch):
+                self._warn(
+                    f"the files of the quarantined patch {patch} could not be written ({fault}); "
+                    f"`maingate patch show {patch} --diff` has what is in them"
+                )
+                return None
+            case _:
+                if (event := _given_up(effect, fault)) is None:
+                    raise fault
+                return event
+
+    async def _apply_one_by_one(self, effect: msg.ApplyPatches) -> msg.Event | None:
+        """Find the patch of several that cannot be applied; those before it are."""
+        fits: list[msg.Fit] = []
+        onto = effect.onto
+        for task in effect.tasks:
+            one = await self.carry_out(msg.ApplyPatches(tasks=(task,), onto=onto))
+            if not isinstance(one, msg.PatchesApplied):
+                return None
+            fits += one.fits
+            if one.refusal is not None:
+                return msg.PatchesApplied(
+                    tasks=effect.tasks, onto=effect.onto, fits=tuple(fits), refusal=one.refusal
+                )
+            onto = one.fits[-1].tip
+        return msg.PatchesApplied(tasks=effect.tasks, onto=effect.onto, fits=tuple(fits))
+
+
+def reason_of(what: str, fault: Exception) -> Reason:
+    """Return why an item is given up: what could not be done, and the fault."""
+    said = str(fault) if isinstance(fault, MaingateError) else f"{type(fault).__name__}: {fault}"
+    return Reason(
+        code=_code_of(fault),
+        message=f"{what}: {said.rstrip('.')}. The rest works, so this alone is ended; nobody is blamed",
+        detail={"fault": type(fault).__name__},
+    )
+
+
+def _code_of(fault: Exception) -> ReasonCode:
+    if isinstance(fault, OSError) and fault.errno in _OF_PATHS:
+        return ReasonCode.PATH_UNUSABLE
+    codes: tuple[tuple[type[Exception], ReasonCode], ...] = (
+        (MissingObjectError, ReasonCode.OBJECT_MISSING),
+        (ProcessLostError, ReasonCode.PROCESS_LOST),
+        (UnreadablePatchError, ReasonCode.PATCH_UNREADABLE),
+        (WorktreeError, ReasonCode.WORKTREE_FAILED),
+        (GitError, ReasonCode.GIT_FAILED),
+    )
+    return next((code for kind, code in codes if isinstance(fault, kind)), ReasonCode.INTERNAL_FAULT)
+
+
+def _keys_of(effect: msg.Effect) -> Sequence[str]:
+    """Name the items whose effect works on them within this process; tasks that run are counted on record."""
+    match effect:
+        case msg.ApplyPatches(tasks=tasks):
+            return [f"apply {task}" for task in tasks]
+        case msg.RestorePatch(task=task):
+            return [f"restore {task}"]
+        case msg.MergeWorkstream(workstream=workstream):
+            return [f"merge {workstream}"]
+        case msg.LandCandidate(workstream=workstream):
+            return [f"land {workstream}"]
+        case _:
+            return ()
+
+
+def _tries(effect: msg.Effect) -> int:
+    """Return how often an effect is begun: several patches but once, since then each is tried by itself."""
+    is_several = isinstance(effect, msg.ApplyPatches) and len(effect.tasks) > 1
+    return 1 if is_several or isinstance(effect, _ONCE) else TRIES
+
+
+def _given_up(effect: msg.Effect, fault: Exception) -> msg.Event | None:  # noqa: PLR0911 - a table
+    match effect:
+        case msg.TakePatch(task=task):
+            return msg.NothingTaken(task=task, reason=reason_of("its patch could not be taken in", fault))
+        case msg.RestorePatch(task=task):
+            return msg.PatchRestored(task=task, refusal=reason_of("its patch could not be read again", fault))
+        case msg.RunCommand(task=task, attempt=attempt):
+            reason = reason_of("its command could not be run", fault)
+            return msg.StepEnded(task=task, attempt=attempt, end=msg.StepEnd.FAILED, reason=reason)
+        case msg.RunTool(task=task, attempt=attempt):
+            reason = reason_of("its tool could not be run", fault)
+            return msg.ToolEnded(task=task, attempt=attempt, end=msg.ToolEnd.FAILED, reason=reason)
+        case msg.ApplyPatches(tasks=tasks, onto=onto):
+            reason = reason_of("its patch could not be applied", fault)
+            return msg.PatchesApplied(tasks=tasks, onto=onto, fits=(), refusal=reason)
+        case msg.JudgePatch(task=task, tip=tip):
+            judgement = _undecided(reason_of("its gates could not be asked", fault))
+            return msg.PatchJudged(task=task, commit=tip.commit, judgement=judgement)
+        case msg.JudgeCandidate(workstream=workstream, candidate=candidate):
+            judgement = _undecided(reason_of("its gates could not be asked", fault))
+            return msg.CandidateJudged(workstream=workstream, candidate=candidate, judgement=judgement)
+        case msg.MoveWorkstreamRef(workstream=workstream):
+            reason = reason_of("its ref could not be written", fault)
+            return msg.WorkstreamBroken(workstream=workstream, reason=reason)
+        case _:
+            return None
+
+
+def _undecided(reason: Reason) -> Judgement:
+    return Judgement(opinion=Opinion.UNDECIDED, reason=reason)
+
+
+def _reason_in(event: msg.Event | None) -> Reason | None:
+    match event:
+        case msg.PatchJudged(judgement=judgement) | msg.CandidateJudged(judgement=judgement):
+            return judgement.reason
+        case msg.StepEnded(reason=reason) | msg.ToolEnded(reason=reason):
+            return reason
+        case _:
+            return None

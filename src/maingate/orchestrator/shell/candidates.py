@@ -1,0 +1,191 @@
+"""What a workstream makes of the target: a merge commit, a squashed commit, or its commits in a row.
+
+Building a candidate moves no ref. The tree is the same in all three styles, only the history differs, so a
+verdict on the tree holds for any of them. When the target has not moved since the workstream began, that tree
+is the one its own patches were proved on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, rebase
+from maingate.git.repository import Entry, Repository, Signature
+from maingate.ids import PatchId, RunId, WorkstreamId
+from maingate.landing.sealing import seal
+from maingate.orchestrator.core.lanes import Tip
+from maingate.orchestrator.core.messages import Candidate
+from maingate.patches.policy.paths import is_settings
+from maingate.patches.text.quoting import show_path
+from maingate.plan.model import Landing
+from maingate.reasons import Reason, ReasonCode
+from maingate.wording import listed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consist:
+    """A workstream ready to land: the patches on its ref, oldest first, and what it is called.
+
+    Args:
+        commits: Each patch with its commit on the workstream's ref.
+        settled: The head of the workstream's ref.
+        base: What the workstream began on.
+    """
+
+    run_id: RunId
+    workstream_id: WorkstreamId
+    name: str
+    title: str
+    base: Tip
+    settled: Tip
+    commits: Sequence[tuple[PatchId, str]]
+
+
+def build(
+    repository: Repository, consist: Consist, *, style: Landing, onto: Tip, target: str, at: datetime
+) -> Candidate | Reason:
+    """Build what would land.
+
+    Args:
+        repository: Where commits are written.
+        consist: What is to land.
+        style: How.
+        onto: The target's head.
+        target: The target's name, for the message.
+        at: The time to stamp commits with.
+
+    Returns:
+        The candidate, or the reason why the workstream conflicts with the target.
+    """
+    if style is Landing.REBASE or _is_rewritten(repository, consist, onto):
+        replayed = _rebased(repository, consist, onto, at)
+        if isinstance(replayed, Reason) or style is Landing.REBASE:
+            return replayed
+        tree, settled, commits = replayed.tip.tree, replayed.tip.commit, replayed.commits
+    else:
+        tree, settled, commits = consist.settled.tree, consist.settled.commit, dict(consist.commits)
+        if onto.commit != consist.base.commit:
+            merged = merge_commits(repository, ours=onto.commit, theirs=settled)
+            if isinstance(merged, MergeConflict):
+                return _conflict(consist, merged.paths, onto)
+            if strayed := _strayed(repository, consist, onto, merged):
+                return _conflict(consist, strayed, onto)
+            tree = merged
+    if style is Landing.SQUASH:
+        return _squashed(repository, consist, onto, tree, at)
+    head = repository.commit(
+        tree=tree,
+        parents=[onto.commit, settled],
+        message=f"Merge {consist.name} into {target.removeprefix('refs/heads/')}\n\n{consist.title}",
+        date=at,
+        trailers=_trailers(consist),
+    )
+    return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
+
+
+def sealed(repository: Repository, candidate: Candidate, *, record: str, position: str) -> Candidate:
+    """Seal the last commit of what would land: the same tree and parents, with the record's head named.
+
+    Args:
+        repository: Where commits are written.
+        candidate: What would land; nothing of it is sealed when it is what the target holds already.
+        record: The id of the record.
+        position: How far its ledger has got.
+    """
+    tip = candidate.tip
+    if tip.commit == candidate.onto.commit:
+        return candidate
+    commit = seal(repository, tip.commit, record=record, position=position)
+    commits = {patch: commit if own == tip.commit else own for patch, own in candidate.commits.items()}
+    return Candidate(onto=candidate.onto, tip=Tip(commit=commit, tree=tip.tree), commits=commits)
+
+
+def _is_rewritten(repository: Repository, consist: Consist, onto: Tip) -> bool:
+    """Tell whether the target lost what the workstream began on: a merge would bring it back."""
+    return onto.commit != consist.base.commit and not repository.is_ancestor(consist.base.commit, onto.commit)
+
+
+def _strayed(repository: Repository, consist: Consist, onto: Tip, tree: str) -> Sequence[bytes]:
+    """List what would change on the target beside the paths that the workstream's own patches changed.
+
+    A merge follows renames: what a patch was allowed to do to one path it would do to another, which no
+    policy has looked at.
+    """
+    own = repository.changed_paths(consist.base.tree, consist.settled.tree)
+    return sorted(path for path in repository.changed_paths(onto.tree, tree) if path not in own)
+
+
+def _squashed(repository: Repository, consist: Consist, onto: Tip, tree: str, at: datetime) -> Candidate:
+    messages = [repository.read_commit(commit) for _, commit in consist.commits]
+    head = repository.commit(
+        tree=tree,
+        parents=[onto.commit],
+        message=_squash_message(consist, [message.message for message in messages]),
+        author=_only_author([message.author for message in messages], at),
+        date=at,
+        trailers=_trailers(consist),
+    )
+    commits = {patch_id: head for patch_id, _ in consist.commits}
+    return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
+
+
+def _rebased(repository: Repository, consist: Consist, onto: Tip, at: datetime) -> Candidate | Reason:
+    if onto.commit == consist.base.commit:
+        return Candidate(onto=onto, tip=consist.settled, commits=dict(consist.commits))
+    moved = rebase(repository, [commit for _, commit in consist.commits], onto=onto.commit, date=at)
+    if isinstance(moved, RebaseConflict):
+        return _conflict(consist, moved.paths, onto)
+    now = dict(moved.commits)
+    commits = {patch_id: now[commit] for patch_id, commit in consist.commits}
+    return Candidate(
+        onto=onto, tip=Tip(commit=moved.head, tree=repository.tree_of(moved.head)), commits=commits
+    )
+
+
+def _squash_message(consist: Consist, messages: Sequence[bytes]) -> bytes:
+    if len(messages) == 1:
+        return messages[0]
+    subjects = [b"* " + (message.split(b"\n", 1)[0] or b"(no subject)") for message in messages]
+    return (consist.title or consist.name).encode() + b"\n\n" + b"\n".join(subjects)
+
+
+def _only_author(authors: Sequence[bytes], at: datetime) -> Signature | None:
+    """Keep the author where there is only one; None lets Maingate be the author of what several wrote."""
+    names = {author.rsplit(b" ", 2)[0] for author in authors}
+    if len(names) != 1:
+        return None
+    ident, when, zone = authors[-1].decode(errors="replace").rsplit(" ", 2)
+    return Signature.parse(ident, f"{when} {zone}") if len(authors) == 1 else Signature.parse(ident, at)
+
+
+def _trailers(consist: Consist) -> list[tuple[str, str]]:
+    return [("Maingate-Run", consist.run_id), ("Maingate-Workstream", consist.workstream_id)]
+
+
+def _conflict(consist: Consist, paths: Sequence[bytes], onto: Tip) -> Reason:
+    names = [path.decode(errors="backslashreplace") for path in paths]
+    return Reason(
+        code=ReasonCode.CONFLICT,
+        message=f"{consist.name} conflicts with what is on the target by now, in {listed(names, 5)}",
+        detail={"paths": names, "onto": onto.commit},
+    )
+
+
+def change_of_settings(repository: Repository, candidate: Candidate) -> Reason | None:
+    """Return why a candidate may not land that changes Maingate's own settings; None when it changes none.
+
+    No patch of it touches them by name. A merge can, where it follows a file that was renamed meanwhile.
+    """
+    before, after = (_settings_in(repository, tip.tree) for tip in (candidate.onto, candidate.tip))
+    if before == after:
+        return None
+    name = show_path(min(set(before.items()) ^ set(after.items()), key=lambda each: each[0])[0])
+    return Reason(
+        code=ReasonCode.POLICY_VIOLATION,
+        message=f"{name}: the merged result would change Maingate's own settings; change them by hand",
+        detail={"path": name, "rule": "allow_settings_changes", "limit": False},
+    )
+
+
+def _settings_in(repository: Repository, tree: str) -> dict[bytes, Entry]:
+    return {name: entry for name, entry in repository.list_directory(tree) if is_settings(name)}

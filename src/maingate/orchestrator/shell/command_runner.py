@@ -1,0 +1,49 @@
+"""Running the tasks that are commands, on the pool's workers; what comes of one is one event for the core."""
+
+from maingate.orchestrator.core import messages as msg
+from maingate.orchestrator.core.lanes import Tip
+from maingate.orchestrator.core.snapshot import TaskNode
+from maingate.orchestrator.shell.jobs import JobMaker
+from maingate.orchestrator.shell.task_jobs import NOT_BEGUN, TaskJobs
+from maingate.reasons import Reason, ReasonCode
+from maingate.uet.process.gate_runner import GateOutcome
+from maingate.workers.pool_manager import WorkerLost
+
+
+class CommandRunner:
+    """Runs commands as jobs of the pool.
+
+    Args:
+        running: Runs their jobs.
+        jobs: Makes them.
+    """
+
+    def __init__(self, running: TaskJobs, jobs: JobMaker) -> None:
+        self._running, self._jobs = running, jobs
+
+    async def run(self, task: TaskNode, attempt: int, tip: Tip) -> msg.StepEnded | None:
+        """Run a task's command; None when it was stopped, so that nobody wants to know."""
+        outcome = await self._running.run(task.id, self._jobs.command(task, attempt, tip))
+        if not isinstance(outcome, WorkerLost) and outcome.cancelled:
+            return None
+        end = _end_of(outcome)
+        reason = None if end is msg.StepEnd.DONE else _reason(task, attempt, outcome)
+        seconds = None if isinstance(outcome, WorkerLost) else outcome.seconds
+        return msg.StepEnded(task=task.id, attempt=attempt, end=end, reason=reason, seconds=seconds)
+
+
+def _end_of(outcome: GateOutcome | WorkerLost) -> msg.StepEnd:
+    if isinstance(outcome, WorkerLost):
+        return msg.StepEnd.LOST
+    return msg.StepEnd.DONE if outcome.passed else msg.StepEnd.FAILED
+
+
+def _reason(task: TaskNode, attempt: int, outcome: GateOutcome | WorkerLost) -> Reason:
+    message, detail = f"{task.label}: {outcome.message}", {"attempt": attempt}
+    if isinstance(outcome, WorkerLost):
+        return Reason(code=outcome.code, message=message, detail=detail)
+    if outcome.fault in NOT_BEGUN:
+        return Reason(code=NOT_BEGUN[outcome.fault], message=message, detail=detail)
+    code = ReasonCode.TOOL_TIMEOUT if outcome.timed_out else ReasonCode.TOOL_FAILED
+    evidence = {"exit_code": outcome.exit_code, "output": outcome.excerpt}
+    return Reason(code=code, message=message, detail=detail | evidence)

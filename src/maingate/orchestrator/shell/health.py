@@ -1,0 +1,81 @@
+"""Whether what every item of a run needs still works: asked when something failed, without the item.
+
+Nothing here has to do with what failed. So where all of it works, the fault is the item's, and the others can
+go on; where it does not, the run stops as it stands and can be resumed.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection
+
+from maingate.db.engine import Database
+from maingate.errors import GitError, OutsideFaultError
+from maingate.git.command import run_git
+from maingate.git.repository import Repository
+from maingate.ids import new_id
+
+ROOM: Final = 1024 * 1024
+"""Bytes that each disk must have left: with less, next to nothing can be written."""
+
+FILES: Final = 8
+"""How many files each disk must have room for, where it counts them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """Tries what everything needs.
+
+    Args:
+        folders: Where Maingate writes.
+        fence: Raises when this process does not hold the run's target any more.
+        target: The branch that the run lands on.
+        base: The commit that it began on.
+    """
+
+    database: Database
+    repository: Repository
+    folders: Sequence[Path]
+    fence: Callable[[Connection], None]
+    target: str
+    base: str
+
+    def examine(self) -> None:
+        """Try it all; blocks.
+
+        Raises:
+            OutsideFaultError: Something of it fails: what, and what to do about it.
+        """
+        with self.database.write() as conn:
+            self.fence(conn)
+        for folder in self.folders:
+            _see_to_room(folder)
+        self.repository.write_blob(f"{new_id('evt')}\n".encode())
+        head = self.repository.ref_value(self.target)
+        if head is None:
+            raise OutsideFaultError(f"{self.target} is gone; make it again, then `maingate resume` goes on")
+        for commit in (self.base, head):
+            self.repository.read_directory(self.repository.tree_of(commit))
+        self._try_git(head)
+
+    def _try_git(self, head: str) -> None:
+        """Let git read the target, and move it to where it is, which changes nothing."""
+        git_dir = self.repository.git_dir
+        done = run_git("cat-file", "-e", f"{head}^{{tree}}", git_dir=git_dir, check=False)
+        if done.code != 0:
+            raise GitError(f"git does not work on {git_dir}: {done.stderr.strip() or done.code}")
+        self.repository.update_ref(self.target, head, head, message="maingate: can it be moved?")
+
+
+def _see_to_room(folder: Path) -> None:
+    """Look whether the disk of a folder has room; one that is not there yet is where its parent is."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        disk = os.statvfs(there)
+    except OSError as error:
+        raise OutsideFaultError(f"{there} cannot be looked at: {error}") from error
+    if disk.f_bavail * disk.f_frsize < ROOM or (disk.f_files and disk.f_favail < FILES):
+        raise OutsideFaultError(f"the disk of {there} is full; make room, then `maingate resume` goes on")

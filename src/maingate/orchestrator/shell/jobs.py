@@ -1,0 +1,215 @@
+"""Turning a plan's gate and a commit into a job for the pool."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+
+from maingate.git.repository import Repository
+from maingate.orchestrator.core.lanes import Tip
+from maingate.orchestrator.core.snapshot import TaskNode
+from maingate.plan.model import GateDefinition, Plan, ToolDefinition
+from maingate.settings import Settings
+from maingate.tools.adapters import command_of
+from maingate.tools.secrets import values_of
+from maingate.uet.capture import Capture
+from maingate.uet.process.gate_runner import GateSpec, Limits
+from maingate.verdicts.verdict_keys import VerdictKeys
+from maingate.workers.protocol import GateJob
+
+
+class JobMaker:
+    """Makes the jobs of one plan.
+
+    Args:
+        plan: Whose gates they are.
+        settings: Limits, timeouts and bounds where the plan names none.
+        repository: Where the trees are.
+        environment: What gates get of the environment.
+        logs: Where their output is kept.
+        environ: Where the secrets are that only the tools which name them may see.
+        versions: The words of the programs that a gate declares the versions of, by its name.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Settings,
+        repository: Repository,
+        environment: Mapping[str, str],
+        logs: Path,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        versions: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
+        self._environ = environ
+        self._plan, self._settings, self._logs = plan, settings, logs
+        limits = settings.limits
+        self._limits = Limits(
+            cpu_seconds=round(limits.cpu.total_seconds()) if limits.cpu else None,
+            memory_bytes=limits.memory,
+            processes=limits.processes,
+            file_bytes=limits.file_size,
+        )
+        self._specs = {name: self._spec(name, gate) for name, gate in plan.gates.items()}
+        self.keys = VerdictKeys(
+            repository=repository,
+            plan=plan,
+            specs=self._specs,
+            environment=environment,
+            confirm=settings.confirm_failures,
+            versions=versions,
+        )
+
+    def make(self, gate: str, tip: Tip, job_id: str, attempt: int, log: Path, *, urgent: bool) -> GateJob:
+        """Make the job of running a gate on a commit."""
+        is_exclusive = self._plan.gates[gate].exclusive
+        spec, priority = self._specs[gate], int(urgent)
+        return self._job(
+            job_id, spec, tip, attempt=attempt, log=log, priority=priority, exclusive=is_exclusive
+        )
+
+    def command(self, task: TaskNode, attempt: int, tip: Tip) -> GateJob:
+        """Make the job of running a task's command on a commit.
+
+        Raises:
+            ValueError: The task has none.
+        """
+        command = task.plan.command
+        if command is None:
+            raise ValueError(f"{task.label} has no command")
+        timeout = task.plan.timeout or self._settings.command_timeout
+        return self._plain(f"{task.id}.{attempt}", task.label, command, tip, timeout=timeout, attempt=attempt)
+
+    def compensation(
+        self, job_id: str, label: str, command: str | Sequence[str], tip: Tip, *, env: Mapping[str, str]
+    ) -> GateJob:
+        """Make the job of running a command of a workstream's `on_rollback` on a commit."""
+        return self._plain(job_id, label, command, tip, timeout=self._settings.command_timeout, env=env)
+
+    def _plain(
+        self,
+        job_id: str,
+        label: str,
+        command: str | Sequence[str],
+        tip: Tip,
+        *,
+        timeout: timedelta,
+        attempt: int = 1,
+        env: Mapping[str, str] | None = None,
+    ) -> GateJob:
+        """Make the job of a command that gives neither a verdict nor a patch."""
+        spec = self._spec_of(label, command, timeout, env=env or {})
+        return self._job(job_id, spec, tip, attempt=attempt)
+
+    def tool_of(self, task: TaskNode) -> ToolDefinition:
+        """Return the tool of a task that has one."""
+        return self._plan.tools[str(task.plan.tool)]
+
+    def fault_of(self, task: TaskNode, prompt: str) -> str:
+        """Say why a task's tool cannot be told this; empty when it can."""
+        return command_of(self.tool_of(task), prompt=prompt).problem
+
+    def tool(
+        self, task: TaskNode, attempt: int, tip: Tip, *, prompt: str, budget_usd: float | None
+    ) -> GateJob:
+        """Make the job of having a task's tool make a patch on a commit."""
+        tool, settings = self.tool_of(task), self._settings
+        command = command_of(tool, prompt=prompt, budget_usd=budget_usd)
+        limits, own = tool.limits, self._limits
+        spec = self._spec_of(
+            task.label,
+            command.run,
+            task.plan.timeout or tool.timeout or settings.command_timeout,
+            idle_timeout=tool.idle_timeout,
+            expect=tool.expect,
+            env={**command.env, "MAINGATE_ATTEMPT": str(attempt)},
+            secret_env=values_of(tool, self._environ),
+            limits=Limits(
+                cpu_seconds=round(limits.cpu.total_seconds()) if limits.cpu else own.cpu_seconds,
+                memory_bytes=limits.memory or own.memory_bytes,
+                processes=limits.processes or own.processes,
+                file_bytes=limits.file_size or own.file_bytes,
+            ),
+        )
+        job_id = f"{task.id}.{attempt}"
+        capture = Capture(
+            mode=str(command.capture),
+            diff_path=self._logs / f"{job_id}.diff",
+            prompt=prompt,
+            stdin=command.stdin,
+            max_bytes=settings.max_patch_bytes,
+            task=task.label,
+            exclude=command.exclude,
+        )
+        return self._job(job_id, spec, tip, attempt=attempt, capture=capture)
+
+    def _job(
+        self,
+        job_id: str,
+        spec: GateSpec,
+        tip: Tip,
+        *,
+        attempt: int,
+        log: Path | None = None,
+        priority: int = 0,
+        exclusive: bool = False,
+        capture: Capture | None = None,
+    ) -> GateJob:
+        return GateJob(
+            job_id=job_id,
+            commit=tip.commit,
+            gate=spec,
+            log_path=log or self._logs / f"{job_id}.log",
+            attempt=attempt,
+            priority=priority,
+            exclusive=exclusive,
+            keep=self._plan.keep.paths,
+            keep_shared=self._plan.keep.shared,
+            prepare=self._plan.prepare,
+            prepare_digest=self.keys.prepare_digest(tip.tree),
+            capture=capture,
+        )
+
+    def _spec(self, name: str, gate: GateDefinition) -> GateSpec:
+        settings = self._settings
+        return self._spec_of(
+            name,
+            gate.run,
+            gate.timeout or settings.gate_timeout,
+            idle_timeout=gate.idle_timeout or settings.gate_idle_timeout,
+            expect=gate.expect,
+            env=gate.env,
+        )
+
+    def _spec_of(
+        self,
+        name: str,
+        command: str | Sequence[str],
+        timeout: timedelta,
+        *,
+        env: Mapping[str, str],
+        idle_timeout: timedelta | None = None,
+        expect: tuple[int, ...] = (0,),
+        secret_env: Mapping[str, str] = MappingProxyType({}),
+        limits: Limits | None = None,
+    ) -> GateSpec:
+        settings = self._settings
+        return GateSpec(
+            name=name,
+            run=_words(command),
+            timeout=timeout.total_seconds(),
+            idle_timeout=idle_timeout.total_seconds() if idle_timeout else None,
+            expect=expect,
+            env=env,
+            secret_env=dict(secret_env),
+            grace=settings.kill_grace.total_seconds(),
+            limits=limits or self._limits,
+            log_head=settings.log_head_bytes,
+            log_tail=settings.log_tail_bytes,
+        )
+
+
+def _words(command: str | Sequence[str]) -> str | tuple[str, ...]:
+    return command if isinstance(command, str) else tuple(os.fspath(word) for word in command)

@@ -1,0 +1,203 @@
+"""Rebuilding the picture of a run from the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from maingate.db.dao import breakers, intents, patches, runs, tasks, tool_runs, workstreams
+from maingate.db.dao.intents import Intent
+from maingate.db.dao.patches import PatchRow
+from maingate.db.dao.runs import RunRow
+from maingate.db.dao.tasks import TaskRow
+from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.transitions import Head
+from maingate.errors import MissingObjectError
+from maingate.git.repository import Repository
+from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
+from maingate.orchestrator.core.lanes import Tip
+from maingate.orchestrator.core.messages import Intention
+from maingate.orchestrator.core.snapshot import PatchNode, RunNode, TaskNode, WorkstreamNode
+from maingate.orchestrator.task_scheduler import dependents_of
+from maingate.plan.model import Plan
+from maingate.state.patch_ledger import PatchState
+from maingate.state.workstream import WORKSTREAM, WorkstreamState
+
+
+def load(
+    conn: Connection, repository: Repository, run_id: RunId, *, now: datetime
+) -> tuple[RunNode, dict[str, Head]]:
+    """Read a run with everything in it, wherever it stands.
+
+    Args:
+        conn: A reading connection; one consistent moment.
+        repository: Where its commits are.
+        run_id: Which run.
+        now: The time, for what waits for one.
+
+    Returns:
+        The picture, and what was read of every entity for the guarded updates to come.
+    """
+    row = runs.get(conn, run_id)
+    plan = Plan.from_json(row.plan)
+    newest = patches.present(patches.of_run(conn, run_id))
+    rows_of: dict[str, list[TaskRow]] = {}
+    for task in tasks.of_run(conn, run_id):
+        rows_of.setdefault(task.workstream_id, []).append(task)
+    meant: dict[str, list[Intent]] = {}
+    for intent in intents.of_run(conn, run_id):
+        meant.setdefault(intent.workstream_id, []).append(intent)
+    heads = {row.id: row.head}
+    nodes = {}
+    for ws in workstreams.of_run(conn, run_id):
+        node = nodes[ws.name] = _workstream(plan, row, ws)
+        mine = rows_of.get(ws.id, [])
+        node.seat([_task(plan, node, task, newest.get(task.id), now) for task in mine])
+        if row.repository != str(repository.git_dir):
+            for each in node.by_name.values():
+                each.file = _moved(each.file, row.repository, repository)
+        _restore(node, ws, meant.get(ws.id, []), repository)
+        heads.update((entity.id, entity.head) for entity in (ws, *mine))
+    heads.update((patch.id, patch.head) for patch in newest.values())
+    run = _run(row, plan, nodes, repository)
+    run.breakers = breakers.all_of(conn)
+    run.spent = tool_runs.spent_by_task(conn, run_id)
+    return run, heads
+
+
+def _moved(file: str | None, git_dir: str, repository: Repository) -> str | None:
+    """Say where a file is now that was in a repository before that was moved."""
+    old = Path(git_dir)
+    root = old.parent if old.name == ".git" else old
+    if file is None or not Path(file).is_relative_to(root):
+        return file
+    return str(repository.root / Path(file).relative_to(root))
+
+
+def _run(row: RunRow, plan: Plan, nodes: dict[str, WorkstreamNode], repository: Repository) -> RunNode:
+    base = _tip(repository, row.old_head or "")
+    order = [nodes[name] for name in plan.workstream_order()]
+    tip = base
+    for place, node in enumerate(order):
+        tip = node.landed or tip
+        node.landing, node.leaves = place, tip
+        node.unmet = sum(nodes[name].state is not WorkstreamState.COMPLETED for name in set(node.needs))
+    return RunNode(
+        id=RunId(row.id),
+        head=row.head,
+        name=row.name,
+        plan=plan,
+        target=row.target_ref,
+        state=row.state,
+        base=base,
+        workstreams=nodes,
+        order=order,
+        dependents=dependents_of(list(nodes.values())),
+        open_workstreams=sum(not WORKSTREAM.is_terminal(node.state) for node in order),
+        tip=_tip(repository, row.new_head) if row.new_head else base,
+    )
+
+
+def _workstream(plan: Plan, run: RunRow, row: WorkstreamRow) -> WorkstreamNode:
+    described = plan.workstreams[row.name]
+    return WorkstreamNode(
+        id=WorkstreamId(row.id),
+        head=row.head,
+        name=row.name,
+        plan=described,
+        is_critical=row.is_critical,
+        needs=described.needs,
+        gates=tuple(plan.landing_gates(row.name)),
+        ref=f"refs/maingate/{run.id}/{row.name}",
+        state=row.state,
+        reason=row.reason,
+    )
+
+
+def _restore(
+    node: WorkstreamNode, row: WorkstreamRow, meant: Sequence[Intent], repository: Repository
+) -> None:
+    """Fill in how far a workstream had come."""
+    if row.landed_commit is not None:
+        node.landed = _tip(repository, row.landed_commit)
+    if node.has_ended:
+        return
+    if row.base_commit is not None:
+        node.base = _tip(repository, row.base_commit)
+    last = next(
+        (
+            task.patch
+            for task in reversed(node.tasks)
+            if task.patch and task.patch.state is PatchState.VERIFIED
+        ),
+        None,
+    )
+    if last is not None and last.commit and last.tree:
+        node.settled = Tip(commit=last.commit, tree=last.tree)
+    node.intents = [
+        Intention(
+            id=intent.id,
+            workstream=node.id,
+            old=intent.old or "",
+            new=intent.new,
+            commits={PatchId(patch): commit for patch, commit in intent.commits.items()},
+        )
+        for intent in meant
+    ]
+    node.open_intent = next((intent.id for intent in meant if intent.state == "pending"), None)
+
+
+def _task(
+    plan: Plan, workstream: WorkstreamNode, row: TaskRow, patch: PatchRow | None, now: datetime
+) -> TaskNode:
+    described = workstream.plan.tasks[row.name]
+    return TaskNode(
+        id=TaskId(row.id),
+        head=row.head,
+        name=row.name,
+        label=f"{workstream.name}/{row.name}",
+        plan=described,
+        workstream=workstream,
+        is_critical=row.is_critical,
+        needs=described.needs,
+        gates=tuple(plan.task_gates(workstream.name, row.name)),
+        state=row.state,
+        attempt=row.attempt,
+        retries=row.retry_count,
+        losses=row.lost_count,
+        file=row.spec.get("patch"),
+        request=row.spec.get("prompt", ""),
+        reviewers=plan.reviewers(workstream.name, row.name),
+        replaces=row.spec.get("replaces"),
+        delay=_delay(row, now),
+        reason=row.reason,
+        patch=_patch(patch) if patch else None,
+    )
+
+
+def _delay(row: TaskRow, now: datetime) -> float:
+    """Return the seconds until its next attempt, though the clock jumped back: never more than was meant."""
+    if row.not_before is None:
+        return 0.0
+    left, wanted = row.not_before - now, row.not_before - row.changed_at
+    return max(0.0, min(left, wanted).total_seconds())
+
+
+def _patch(row: PatchRow) -> PatchNode:
+    return PatchNode(
+        id=PatchId(row.id),
+        head=row.head,
+        state=row.state,
+        commit=row.commit,
+        tree=row.tree,
+        method=row.method or "exact",
+    )
+
+
+def _tip(repository: Repository, commit: str) -> Tip:
+    """Return a commit with its tree; one that is gone fails whoever needs it, and not the whole run."""
+    try:
+        return Tip(commit=commit, tree=repository.tree_of(commit))
+    except MissingObjectError:
+        return Tip(commit=commit, tree=commit)

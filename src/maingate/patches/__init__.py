@@ -1,0 +1,1 @@
+"""Patches: read from any text, held against policy, and applied to a tree."""

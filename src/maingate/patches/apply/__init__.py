@@ -1,0 +1,1 @@
+"""A patch on a tree: where it stands, what has to come out, and what the history holds already."""

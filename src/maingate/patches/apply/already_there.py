@@ -1,0 +1,171 @@
+"""What the target holds already: a patch that landed once lands no second time, also where it would apply.
+
+That a patch applies proves nothing. Its context may occur again below what it has added itself (a list of
+changes is full of that), a file that it adds may have been renamed since. So what is looked at is what
+happened, not what fits:
+
+* **The ledger**: the very same patch landed on this history, or one that does the same to the same lines.
+* **The history**: one of the newest commits did exactly this to the same files, whoever made it; what it did
+  to others beside (somebody has squashed a series) counts for nothing.
+
+Neither counts once the change was taken back: by a rollback, by a commit that does the reverse, or by hand,
+so that nothing of it is left. What the rest of the same run made of it (a later patch that undoes it or moves
+the file) is no taking back. And neither counts for a patch that says by the ids on its `index` lines that it
+was made on the very files that are there: then it is another change, which happens to look alike. Only the
+very same bytes are the same patch even so.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from maingate.git.history import TargetHistory
+from maingate.git.merge import MergeConflict, merge_trees
+from maingate.git.repository import Repository
+from maingate.git.taken_back import was_taken_back
+from maingate.git.trees import EMPTY_TREE
+from maingate.patches.apply.same_change import did
+from maingate.patches.intake import Intake
+from maingate.patches.model import ChangeKind, FileChange
+from maingate.patches.text.quoting import show_path
+from maingate.reasons import Reason, ReasonCode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landed:
+    """A patch that the ledger has as landed and not taken back.
+
+    Args:
+        patch: Its id.
+        run: Its run's id.
+        key: What it changes, as a `change_key`.
+        sha256: The checksum of its bytes.
+        commit: The commit that holds it.
+        end: Where its run left the target; None while the run goes on.
+    """
+
+    patch: str
+    run: str
+    key: str
+    sha256: str
+    commit: str
+    end: str | None = None
+
+
+Ledger = Callable[[Collection[str]], Sequence[Landed]]
+"""Finds the landed patches with one of these keys."""
+
+Known = Mapping[str, Sequence[Landed]]
+"""Landed patches by their keys."""
+
+
+class AlreadyThere:
+    """Knows what the target holds. Threads may share it."""
+
+    def __init__(self, repository: Repository, ledger: Ledger) -> None:
+        self._repository, self._ledger = repository, ledger
+        self.history = TargetHistory(repository)
+
+    def recall(self, intakes: Sequence[Intake]) -> Known:
+        """Ask the ledger about several patches at once."""
+        known: dict[str, list[Landed]] = {}
+        for landed in self._ledger({intake.key for intake in intakes}):
+            known.setdefault(landed.key, []).append(landed)
+        return known
+
+    def reason(self, intake: Intake, known: Known, *, onto: str) -> Reason | None:
+        """Return why a patch is not to land on a commit: it has landed before; None when it has not."""
+        tree = self._repository.tree_of(onto)
+        is_made_here = all(self._is_made_on(tree, change) for change in intake.files)
+        for landed in known.get(intake.key, ()):
+            if self._is_evidence(landed, intake, onto, is_made_here=is_made_here):
+                by = f"patch {landed.patch} of run {landed.run} landed it"
+                return _already(intake, landed.commit, by, {"patch": landed.patch, "run": landed.run})
+        commit = None if is_made_here else self._commit_that_did(intake, onto)
+        return None if commit is None else _already(intake, commit, "it does exactly this", {})
+
+    def _is_made_on(self, tree: str, change: FileChange) -> bool:
+        """Does a change name the very file that is there, and find free where it puts another?"""
+        if change.old_path is None or change.old_blob is None or change.kind is ChangeKind.COPY:
+            return False
+        there = self._repository.entry_at(tree, change.old_path)
+        is_free = change.kind is not ChangeKind.RENAME or self._is_free(tree, change.path)
+        return is_free and there is not None and there.id.startswith(change.old_blob)
+
+    def _is_free(self, tree: str, path: bytes) -> bool:
+        return self._repository.entry_at(tree, path) is None
+
+    def _is_evidence(self, landed: Landed, intake: Intake, onto: str, *, is_made_here: bool) -> bool:
+        if not self._is_in(landed.commit, onto):
+            return False
+        is_the_same = landed.sha256 == sha256(intake.raw).hexdigest()
+        if not is_the_same and (is_made_here or self._is_older(landed.commit, intake, onto)):
+            return False
+        end = landed.end if landed.end is not None and self._is_in(landed.end, onto) else landed.commit
+        return self._holds(landed.commit, end, onto, intake, is_own=self._is_own(landed))
+
+    def _commit_that_did(self, intake: Intake, onto: str) -> str | None:
+        for commit in self.history.commits_that_changed(intake.scope.paths, onto=onto):
+            before, after = self._change_of(commit)
+            if (
+                did(self._repository, before, after, intake.files)
+                and not self._is_older(commit, intake, onto)
+                and self._holds(commit, commit, onto, intake, is_own=self._is_all(before, after, intake))
+            ):
+                return commit
+        return None
+
+    def _is_all(self, before: str, after: str, intake: Intake) -> bool:
+        return set(self._repository.changed_paths(before, after)) == set(intake.scope.paths)
+
+    def _is_older(self, commit: str, intake: Intake, onto: str) -> bool:
+        """Was the patch made on a state that the files came to by the commit only, or after it?"""
+        return any(
+            self.history.has_come_since(commit, change.old_path, change.old_blob, onto=onto)
+            for change in intake.files
+            if change.old_path is not None and change.old_blob is not None
+        )
+
+    def _holds(self, commit: str, end: str, onto: str, intake: Intake, *, is_own: bool) -> bool:
+        """Is the change of a commit still there, or gone only by what its own run made of it?"""
+        before, after = self._change_of(commit)
+        here, then = self._repository.tree_of(onto), self._repository.tree_of(end)
+        if not is_own:  # the commit holds other patches too: only the files of this one tell
+            before, after, here, then = (self._only(tree, intake) for tree in (before, after, here, then))
+        is_gone = self._is_gone(before, after, here)
+        if is_gone is None:
+            return not was_taken_back(self._repository, before=before, after=after, since=end, head=onto)
+        return not is_gone or self._is_gone(before, after, then) is True
+
+    def _is_gone(self, before: str, after: str, state: str) -> bool | None:
+        """Has a tree nothing left of a change? None when it was changed further, so that nobody can tell."""
+        merged = merge_trees(self._repository, base=after, ours=state, theirs=before)
+        return None if isinstance(merged, MergeConflict) else merged == state
+
+    def _change_of(self, commit: str) -> tuple[str, str]:
+        found = self._repository.read_commit(commit)
+        if not found.parents or not self._repository.has_object(found.parents[0]):  # where a clone is cut off
+            return self._repository.write_tree(b""), found.tree
+        return self._repository.tree_of(found.parents[0]), found.tree
+
+    def _is_in(self, commit: str, onto: str) -> bool:
+        return self._repository.has_object(commit) and self._repository.is_ancestor(commit, onto)
+
+    def _is_own(self, landed: Landed) -> bool:
+        message = self._repository.read_commit(landed.commit).message
+        return f"Maingate-Patch: {landed.patch}".encode() in message.splitlines()
+
+    def _only(self, tree: str, intake: Intake) -> str:
+        entries = {path: self._repository.entry_at(tree, path) for path in intake.scope.paths}
+        files = {path: entry for path, entry in entries.items() if entry is not None and not entry.is_tree}
+        return self._repository.splice(EMPTY_TREE, files)
+
+
+def _already(intake: Intake, commit: str, by: str, detail: Mapping[str, str]) -> Reason:
+    paths = [show_path(path) for path in intake.scope.paths]
+    return Reason(
+        code=ReasonCode.ALREADY_APPLIED,
+        message=f"the target has this change already: {by}, in commit {commit[:12]}, and nothing has taken "
+        "it back since; if it is to be made once more, make the patch again on the current state",
+        detail={**detail, "commit": commit, "paths": paths},
+    )

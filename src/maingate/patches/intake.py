@@ -1,0 +1,227 @@
+"""The door for patches: bytes come in, a patch understood as a whole goes on, or a reason (SSOT, Patches).
+
+``git apply`` can exit 0 having applied a part: it ignores what it does not recognise and believes what it is
+told. So the text is read here to its last line, what is wrong is corrected where the text itself leaves no
+choice (and that is recorded), and git is given text that is written anew from what was understood.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
+
+from maingate.patches.change_key import change_key
+from maingate.patches.model import ChangeKind, Doubt, FileChange
+from maingate.patches.repairs import Repair
+from maingate.patches.text.file_set import one_change_per_file
+from maingate.patches.text.headers import same_file, without_prefix
+from maingate.patches.text.left_out import left_out
+from maingate.patches.text.lines import DiffError, begins_traditional, no_diff, stray_syntax
+from maingate.patches.text.mail import MailHeader, open_letter
+from maingate.patches.text.quoting import show_path
+from maingate.patches.text.render import render_change
+from maingate.patches.text.section import Section
+from maingate.patches.text.section_meaning import change_of, has_effect, named_otherwise
+from maingate.patches.text.section_reader import read_section
+from maingate.reasons import Reason, ReasonCode
+
+__all__ = ["Intake", "MailHeader", "Scope", "take_in"]
+
+_BYTE_ORDER_MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_INFLATION: Final = 8
+"""How many times larger than the largest text a binary file may be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What a patch touches; always derived from the diff, never from what it declares.
+
+    Args:
+        paths: Every path it writes or removes, both sides of renames, sorted.
+        insertions: Lines added.
+        deletions: Lines deleted.
+        hunks: Runs of changed lines.
+    """
+
+    paths: tuple[bytes, ...]
+    insertions: int
+    deletions: int
+    hunks: int
+
+    @classmethod
+    def of(cls, changes: Sequence[FileChange]) -> "Scope":
+        """Derive the scope of changes."""
+        touched = {path for change in changes for path in touched_paths(change)}
+        return cls(
+            paths=tuple(sorted(touched)),
+            insertions=sum(change.insertions for change in changes),
+            deletions=sum(change.deletions for change in changes),
+            hunks=sum(len(change.hunks) for change in changes),
+        )
+
+    @property
+    def files(self) -> int:
+        """How many paths it touches."""
+        return len(self.paths)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the form that is stored and printed."""
+        return {
+            "files": self.files,
+            "insertions": self.insertions,
+            "deletions": self.deletions,
+            "hunks": self.hunks,
+            "paths": [show_path(path) for path in self.paths],
+        }
+
+
+def touched_paths(change: FileChange) -> tuple[bytes, ...]:
+    """Return the paths that a change writes or removes; a copy leaves its source alone."""
+    return (change.path,) if change.kind is ChangeKind.COPY else change.paths
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """A patch that was understood as a whole.
+
+    Args:
+        raw: The bytes as they came.
+        files: What becomes of each file, in the order of the text.
+        repairs: What was corrected.
+        header: The mail around it.
+    """
+
+    raw: bytes
+    files: tuple[FileChange, ...]
+    repairs: tuple[Repair, ...]
+    header: MailHeader | None
+
+    @cached_property
+    def scope(self) -> Scope:
+        """What it touches."""
+        return Scope.of(self.files)
+
+    @cached_property
+    def key(self) -> str:
+        """What it changes, as one short value that other patches can have too."""
+        return change_key(self.files)
+
+    @cached_property
+    def needs_base(self) -> bool:
+        """Whether ``locate`` must ask the base before it can be rendered."""
+        return any(change.needs_base for change in self.files)
+
+    @cached_property
+    def is_zero_context(self) -> bool:
+        """Whether only line numbers say where some hunk belongs, and the base did not confirm them.
+
+        Git needs ``--unidiff-zero`` for such a patch, and that it applies elsewhere proves nothing.
+        """
+        return any(change.is_loose or Doubt.CONTEXT in change.doubts for change in self.files)
+
+    def render(self, changes: Sequence[FileChange] | None = None) -> bytes:
+        """Write the text for git: of everything, or of some of its changes.
+
+        Raises:
+            ValueError: It needs the base first.
+        """
+        return b"".join(render_change(change) for change in (self.files if changes is None else changes))
+
+
+def take_in(raw: bytes, *, max_bytes: int) -> Intake | Reason:
+    """Understand a patch as a whole.
+
+    Args:
+        raw: Any bytes: a diff, a mail, a tool's answer with a diff somewhere in it.
+        max_bytes: The most that is looked at.
+
+    Returns:
+        The patch, or why it is refused: ``format_invalid`` or ``empty_patch``.
+    """
+    try:
+        return _take_in(raw, max_bytes)
+    except DiffError as error:
+        place = "" if error.at is None else f"line {error.at + 1}: "
+        detail = {} if error.at is None else {"line": error.at + 1}
+        return Reason(code=error.code, message=f"{place}{error}", detail=detail)
+
+
+def _take_in(raw: bytes, max_bytes: int) -> Intake:
+    if len(raw) > max_bytes:
+        raise DiffError(
+            f"the patch has {len(raw)} bytes, more than the {max_bytes} allowed (max_patch_bytes)"
+        )
+    if not raw.strip():
+        raise DiffError("the patch is empty", code=ReasonCode.EMPTY_PATCH)
+    if raw.startswith(_BYTE_ORDER_MARKS):
+        raise DiffError("the patch begins with a byte-order mark; save it as plain bytes without", 0)
+    letter = open_letter(raw)
+    if any(b"\0" in line for line in letter.lines[: letter.prose_end]):
+        raise DiffError("a NUL byte stands outside of any file's content")
+    sections = _read_sections(letter.lines, letter.prose_end, _INFLATION * max_bytes)
+    changes = _decide_lone_names(sections, [change_of(section) for section in sections])
+    repairs = [
+        replace(repair, file=change.path)
+        for section, change in zip(sections, changes, strict=True)
+        for repair in section.repairs
+    ]
+    _refuse_without_effect(sections, changes)
+    files, merges = one_change_per_file(changes)
+    repairs = [*letter.repairs, *left_out(letter, sections), *repairs, *merges]
+    return Intake(raw=raw, files=files, repairs=tuple(repairs), header=letter.header)
+
+
+def _read_sections(lines: Sequence[bytes], at: int, binary_limit: int) -> list[Section]:
+    sections: list[Section] = []
+    while at < len(lines):
+        line = lines[at]
+        if line[0] in b"d-" and (line.startswith(b"diff --git ") or begins_traditional(lines, at)):
+            section = read_section(lines, at, binary_limit=binary_limit)
+            sections.append(section)
+            at = section.end
+            continue
+        if fault := stray_syntax(lines, at, is_after_file=bool(sections)):
+            raise DiffError(fault, at)
+        at += 1
+    if not sections:
+        raise DiffError(no_diff(lines))
+    return sections
+
+
+def _decide_lone_names(sections: Sequence[Section], changes: Sequence[FileChange]) -> list[FileChange]:
+    """Decide whether names of files made or deleted have a prefix, by how the other files are named."""
+    pairs = [section.names for section in sections if section.names is not None]
+    has_prefix = [old != new for old, new in pairs if same_file(old, new) is not None]
+    return [
+        change if section.lone_name is None else _decided(section, section.lone_name, change, has_prefix)
+        for section, change in zip(sections, changes, strict=True)
+    ]
+
+
+def _decided(section: Section, name: bytes, change: FileChange, has_prefix: Sequence[bool]) -> FileChange:
+    path = _lone_path(name, has_prefix)
+    if name not in {path, b"a/" + path, b"b/" + path}:
+        section.repairs.append(named_otherwise(name, path))
+    return _named(change, path)
+
+
+def _lone_path(name: bytes, has_prefix: Sequence[bool]) -> bytes:
+    stripped = without_prefix(name)
+    if stripped is None or (has_prefix and not any(has_prefix)):
+        return name
+    is_usual = name.startswith((b"a/", b"b/"))
+    return stripped if is_usual or (has_prefix and all(has_prefix)) else name
+
+
+def _named(change: FileChange, path: bytes) -> FileChange:
+    if change.kind is ChangeKind.ADD:
+        return replace(change, new_path=path)
+    return replace(change, old_path=path)
+
+
+def _refuse_without_effect(sections: Sequence[Section], changes: Sequence[FileChange]) -> None:
+    idle = [section for section, change in zip(sections, changes, strict=True) if not has_effect(change)]
+    if len(idle) == len(sections):
+        raise DiffError("the patch changes nothing", code=ReasonCode.EMPTY_PATCH)
+    if idle:
+        raise DiffError("a file's header says no change: its part is damaged or was truncated", idle[0].at)

@@ -1,0 +1,1 @@
+"""The text of a patch: syntax, names, hunks and mail, line by line."""

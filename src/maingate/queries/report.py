@@ -1,0 +1,269 @@
+"""What became of a run: the public JSON object of ``run --json``, ``status --json`` and the HTTP interface.
+
+Read from the database alone; where a run stands is derived here each time and stored nowhere.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from maingate.db.dao import (
+    approvals,
+    breakers,
+    gates,
+    intents,
+    patches,
+    runs,
+    tasks,
+    tool_runs,
+    verdicts,
+    workstreams,
+)
+from maingate.db.dao.entity import EntityRow
+from maingate.db.dao.gates import GateRow
+from maingate.db.dao.patches import PatchRow
+from maingate.db.dao.runs import RunRow
+from maingate.db.dao.tasks import TaskRow
+from maingate.db.dao.tool_runs import MICROS
+from maingate.db.dao.verdicts import Evidence
+from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.events import iso_millis
+from maingate.ids import RunId
+from maingate.reasons import Reason
+from maingate.state.gate import GateState
+from maingate.state.machines import MACHINES
+from maingate.state.patch_ledger import PatchState
+
+if TYPE_CHECKING:
+    from maingate.monitoring.stuck import Patience
+
+Json = dict[str, Any]
+
+
+def run_report(
+    conn: Connection,
+    run_id: RunId | str,
+    *,
+    repository: str | None = None,
+    tree_of: Callable[[str], str] | None = None,
+    now: datetime | None = None,
+    is_alive: bool = True,
+    patience: "Patience | None" = None,
+    reviewers: int = 0,
+) -> Json:
+    """Describe a run: its target, each workstream and task with its reason, and what the gates did.
+
+    Args:
+        conn: A reading connection; one consistent moment.
+        run_id: Which run.
+        repository: Where its repository is now; by default where it was when the run was admitted.
+        tree_of: Gives the tree id of a commit; without it ``target.tree`` is null.
+        now: What time it is, for the seconds of a run that has not ended; without it they are null.
+        is_alive: Whether a living process is at work on it.
+        patience: How long what is under way may stay as it is; without it, or without ``now``, nothing
+            is called stuck.
+        reviewers: How many people the settings want to approve each patch; the plan may want more.
+
+    Returns:
+        The object of the public face, ready for ``json.dumps``.
+
+    Raises:
+        UnknownEntityError: There is no such run.
+    """
+    run = runs.get(conn, RunId(run_id))
+    streams = workstreams.of_run(conn, run.id)
+    rows = tasks.of_run(conn, run.id)
+    ledger = patches.of_run(conn, run.id)
+    judged = gates.of_run(conn, run.id)
+    is_over = has_ended(run)
+    is_at_work = is_alive and not is_over
+    cost = _cost(conn, run)
+    waits = (
+        {}
+        if is_over
+        else _waits(
+            conn,
+            run=run,
+            streams=streams,
+            rows=rows,
+            ledger=ledger,
+            judged=judged,
+            cost=cost,
+            reviewers=reviewers,
+            is_alive=is_alive,
+        )
+    )
+    stuck = (
+        _stuck([*streams, *rows, *ledger], patience, now)
+        if is_at_work and patience is not None and now is not None
+        else {}
+    )
+    subjects = [*(patch.id for patch in ledger), *(stream.id for stream in streams)]
+    names = {stream.id: stream.name for stream in streams}
+    newest = patches.present(ledger)
+    return {
+        "run_id": run.id,
+        "name": run.name,
+        "state": str(run.state),
+        "reason": _reason(run.reason),
+        "alive": is_at_work,
+        "waiting": waits.get(run.id),
+        "repository": repository or run.repository,
+        "target": _target(run, tree_of),
+        "workstreams": [
+            {**_workstream(stream), "waiting": waits.get(stream.id), "stuck": stuck.get(stream.id)}
+            for stream in streams
+        ],
+        "tasks": [
+            {
+                **_task(task, names[task.workstream_id], newest.get(task.id)),
+                "waiting": waits.get(task.id),
+                "stuck": stuck.get(task.id),
+            }
+            for task in rows
+        ],
+        "gates": _gates(judged, verdicts.evidence(conn, subjects)),
+        "cost": cost,
+        "seconds": _seconds(run, now),
+        "created_at": _moment(run.created_at),
+        "started_at": _moment(run.started_at),
+        "completed_at": _moment(run.completed_at),
+    }
+
+
+def has_ended(run: RunRow) -> bool:
+    """Return whether a run is over, so that nothing of it waits or is stuck."""
+    return MACHINES[run.machine].is_terminal(run.state)
+
+
+def _stuck(rows: Iterable[EntityRow], patience: "Patience", now: datetime) -> dict[str, Json]:
+    """Say of each entity that does not move since when that is."""
+    from maingate.monitoring.stuck import overdue  # noqa: PLC0415 - only for a run that has not ended
+
+    return {key: one.as_json(now) for key, one in overdue(rows, patience, now=now).items()}
+
+
+def _waits(
+    conn: Connection,
+    *,
+    run: RunRow,
+    streams: Sequence[WorkstreamRow],
+    rows: Sequence[TaskRow],
+    ledger: Sequence[PatchRow],
+    judged: Sequence[GateRow],
+    cost: Json | None,
+    reviewers: int,
+    is_alive: bool,
+) -> dict[str, Json]:
+    """Say why each entity that has not ended is where it is."""
+    from maingate.orchestrator.waiting import RunRows, why_waiting  # noqa: PLC0415 - loads plans
+
+    labels = {stream.id: stream.name for stream in streams}
+    names = {task.id: (labels[task.workstream_id], task.name) for task in rows}
+    unapproved = {patch.id: names[patch.task_id] for patch in ledger if patch.state is PatchState.VALIDATED}
+    every = RunRows(
+        run=run,
+        workstreams=streams,
+        tasks=rows,
+        patches=ledger,
+        gates=judged,
+        breakers=breakers.all_of(conn),
+        landing={intent.workstream_id for intent in intents.pending(conn, run.id)},
+        needs={**workstreams.needs(conn, run.id), **tasks.needs(conn, run.id)},
+        approvals_missing=_approvals_missing(conn, run, unapproved, reviewers) if unapproved else {},
+        is_overspent=cost is not None and cost["used_up"],
+    )
+    return {key: why.as_json() for key, why in why_waiting(every, is_alive=is_alive).items()}
+
+
+def _approvals_missing(
+    conn: Connection, run: RunRow, unapproved: Mapping[str, tuple[str, str]], reviewers: int
+) -> dict[str, int]:
+    """Count the people who have still to approve patches, given each one's workstream and task."""
+    from maingate.plan.model import Plan  # noqa: PLC0415 - only for a run that has not ended
+
+    plan = Plan.from_json(run.plan)
+    wanted = {patch: max(reviewers, plan.reviewers(*names)) for patch, names in unapproved.items()}
+    given = approvals.counts(conn, wanted)
+    return {patch: max(1, count - given[patch]) for patch, count in wanted.items()}
+
+
+def _cost(conn: Connection, run: RunRow) -> Json | None:
+    """Say what the tools have cost so far and what the plan lets them; None when none said what it cost."""
+    spent = tool_runs.spent_by_run(conn, run.id)
+    if spent is None:
+        return None
+    budget = run.plan.get("budget_usd")
+    is_used_up = budget is not None and spent >= round(budget * MICROS)
+    return {"spent_usd": spent / MICROS, "budget_usd": budget, "used_up": is_used_up}
+
+
+def _target(run: RunRow, tree_of: Callable[[str], str] | None) -> Json:
+    new = run.new_head or run.old_head
+    tree = tree_of(new) if tree_of is not None and new is not None else None
+    return {"ref": run.target_ref, "old": run.old_head, "new": new, "tree": tree}
+
+
+def _workstream(stream: WorkstreamRow) -> Json:
+    return {
+        "id": stream.id,
+        "name": stream.name,
+        "title": stream.title,
+        "state": str(stream.state),
+        "critical": stream.is_critical,
+        "reason": _reason(stream.reason),
+        "landed": stream.landed_commit,
+    }
+
+
+def _task(task: TaskRow, workstream: str, patch: PatchRow | None) -> Json:
+    return {
+        "id": task.id,
+        "name": f"{workstream}/{task.name}",
+        "state": str(task.state),
+        "critical": task.is_critical,
+        "reason": _reason(task.reason),
+        "retry_count": task.retry_count,
+        "patch": None if patch is None else _patch(patch),
+    }
+
+
+def _patch(patch: PatchRow) -> Json:
+    return {
+        "id": patch.id,
+        "state": str(patch.state),
+        "reason": _reason(patch.quarantine_reason or patch.reason),
+        "commit": patch.commit,
+        "method": patch.method,
+        "repairs": list(patch.repairs),
+    }
+
+
+def _gates(rows: Iterable[GateRow], evidence: Iterable[Evidence]) -> Json:
+    ended = [row for row in rows if row.state in (GateState.PASSED, GateState.FAILED)]
+    lost = sum(row.is_lost for row in ended)
+    return {
+        "run": len(ended),
+        "reused": sum(one.reused for one in evidence),
+        "passed": sum(row.state == GateState.PASSED for row in ended),
+        "failed": sum(row.state == GateState.FAILED for row in ended) - lost,
+        "flaky": sum(row.is_flaky for row in ended),
+        "lost": lost,
+    }
+
+
+def _seconds(run: RunRow, now: datetime | None) -> float | None:
+    end = run.completed_at or now
+    if end is None:
+        return None
+    return round(max(0.0, (end - (run.started_at or end)).total_seconds()), 3)
+
+
+def _reason(reason: Reason | None) -> Json | None:
+    return None if reason is None else reason.as_json()
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else iso_millis(at)

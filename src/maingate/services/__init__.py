@@ -1,0 +1,1 @@
+"""What is asked for outside a run's own course: admission, examination, search, notifications."""

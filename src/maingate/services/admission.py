@@ -1,0 +1,167 @@
+"""Admitting a plan: all that could refuse it is asked first, then the run exists whole, or not at all."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from maingate.db.dao import runs, tasks, workstreams
+from maingate.db.dao.runs import RunRow
+from maingate.db.dao.tasks import TaskRow
+from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.errors import CheckoutError, RepositoryError
+from maingate.git.repository import Repository, Target
+from maingate.ids import RunId, TaskId, WorkstreamId, new_id, new_ids
+from maingate.landing.catching_up import behind, catch_up, uncommitted
+from maingate.landing.checkouts import checkouts_of, why_away
+from maingate.landing.obstacles import require_usable
+from maingate.plan.loader import LoadedPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """A plan that may run.
+
+    Args:
+        loaded: The plan.
+        target: Where it will land, and on what it begins.
+        tree_settings: What the tree's ``maingate.toml`` says, by which the run goes to its end.
+    """
+
+    loaded: LoadedPlan
+    target: Target
+    tree_settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = False) -> Admission:
+    """Ask everything that could refuse the plan; write nothing but what a checkout is owed.
+
+    Args:
+        repository: The plan's repository.
+        loaded: The plan.
+        is_trial: Whether nothing at all is to be written.
+
+    Raises:
+        RepositoryError: The target is missing, or is checked out with uncommitted changes, or somewhere that
+            cannot be seen.
+        CheckoutError: What an earlier landing owes to a checkout cannot be made good.
+        TargetBusyError: A living process is moving the target.
+    """
+    target = repository.resolve_target(loaded.plan.target)
+    require_usable(repository, target)
+    see_to_checkouts(repository, target, is_trial=is_trial)
+    return Admission(loaded=loaded, target=target)
+
+
+def see_to_checkouts(repository: Repository, target: Target, *, is_trial: bool = False) -> None:
+    """Make sure that every checkout of the target can follow it, and has followed it so far.
+
+    Args:
+        repository: Where the target is.
+        target: The branch.
+        is_trial: Whether nothing is to be written, not even what is owed to a checkout.
+
+    Raises:
+        RepositoryError: It is checked out with uncommitted changes, or somewhere that cannot be seen.
+        CheckoutError: What an earlier landing owes to a checkout cannot be made good.
+        TargetBusyError: A living process is moving the target.
+    """
+    left = behind(repository, target.ref) if is_trial else catch_up(repository, target.ref)
+    if left:
+        raise CheckoutError(str(left[0]))
+    for checkout in checkouts_of(repository, target.ref):
+        if not checkout.is_there:
+            raise RepositoryError(why_away(checkout, target.ref))
+        if what := uncommitted(repository, target.ref, checkout):
+            raise RepositoryError(
+                f"{target.ref} is checked out in {checkout.top} with uncommitted changes "
+                f"({'; '.join(what)}); "
+                "commit or stash them first, or let the plan land on another branch"
+            )
+
+
+def create(
+    conn: Connection, repository: Repository, admission: Admission, *, repository_id: str, at: datetime
+) -> RunId:
+    """Insert the run with its workstreams and tasks; the caller's transaction makes it all or nothing."""
+    plan, target = admission.loaded.plan, admission.target
+    run_id = RunId(new_id("run"))
+    run = RunRow(
+        id=run_id,
+        name=plan.name,
+        repository=str(repository.git_dir),
+        repository_id=repository_id,
+        target_ref=target.ref,
+        landing=str(plan.landing),
+        strict=plan.strict,
+        plan=plan.as_json(),
+        tree_settings=admission.tree_settings,
+        plan_file=str(admission.loaded.path.absolute()),
+        old_head=target.commit,
+    )
+    runs.insert_many(conn, [run], at=at)
+    ids = {name: WorkstreamId(new_id("ws")) for name in plan.workstreams}
+    workstreams.insert_many(conn, list(_workstream_rows(run_id, admission.loaded, ids)), at=at)
+    workstreams.add_needs(
+        conn,
+        [(ids[name], ids[need]) for name, ws in plan.workstreams.items() for need in dict.fromkeys(ws.needs)],
+    )
+    rows = list(_task_rows(run_id, admission.loaded, ids))
+    tasks.insert_many(conn, rows, at=at)
+    tasks.add_needs(
+        conn, _task_needs(admission.loaded, {(row.workstream_id, row.name): row.id for row in rows}, ids)
+    )
+    return run_id
+
+
+def _workstream_rows(
+    run_id: RunId, loaded: LoadedPlan, ids: dict[str, WorkstreamId]
+) -> Iterator[WorkstreamRow]:
+    for position, (name, workstream) in enumerate(loaded.plan.workstreams.items()):
+        yield WorkstreamRow(
+            id=ids[name],
+            run_id=run_id,
+            name=name,
+            title=workstream.title or "",
+            position=position,
+            priority=workstream.priority,
+            is_critical=workstream.critical,
+        )
+
+
+def _task_rows(run_id: RunId, loaded: LoadedPlan, ids: dict[str, WorkstreamId]) -> Iterator[TaskRow]:
+    names = iter(new_ids("task", sum(len(ws.tasks) for ws in loaded.plan.workstreams.values())))
+    for name, workstream in loaded.plan.workstreams.items():
+        for position, (task_name, task) in enumerate(workstream.tasks.items()):
+            yield TaskRow(
+                id=TaskId(next(names)),
+                run_id=run_id,
+                workstream_id=ids[name],
+                name=task_name,
+                position=position,
+                is_critical=task.critical,
+                kind=str(task.kind),
+                spec=_spec(loaded, name, task_name),
+                max_retries=task.max_retries,
+            )
+
+
+def _spec(loaded: LoadedPlan, workstream: str, task: str) -> dict[str, str]:
+    """Say what a task needs that lies beside the plan: its patch, or what its tool is asked."""
+    planned = loaded.plan.workstreams[workstream].tasks[task]
+    if planned.patch:
+        return {"patch": str(loaded.patch_path(workstream, task).absolute())}
+    return {"prompt": loaded.prompt_text(workstream, task)} if planned.tool else {}
+
+
+def _task_needs(
+    loaded: LoadedPlan, tasks_by_name: dict[tuple[str, str], str], ids: dict[str, WorkstreamId]
+) -> Iterable[tuple[str, str]]:
+    return [
+        (tasks_by_name[ids[name], task_name], tasks_by_name[ids[name], need])
+        for name, workstream in loaded.plan.workstreams.items()
+        for task_name, task in workstream.tasks.items()
+        for need in dict.fromkeys(task.needs)
+    ]

@@ -1,0 +1,163 @@
+"""Asking gates about commits outside a run's own course: for a rollback, or to find which patch broke one.
+
+The same gatekeeper, workers and record as in a run, without its core: verdicts that are known are taken over,
+failures are confirmed, and what is found out is on record under the run whose plan has the gates.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any, Final, Protocol, TypeVar
+
+from maingate.errors import InterruptedRunError, OutsideFaultError
+from maingate.faultpoints import reach
+from maingate.ids import RunId
+from maingate.orchestrator.core.lanes import Judgement, Opinion, Tip
+from maingate.orchestrator.gatekeeper import Gatekeeper, Subject
+from maingate.orchestrator.parts import Surroundings
+from maingate.orchestrator.shop import Shop
+from maingate.plan.model import Plan
+from maingate.reasons import FAULTS, Reason
+
+Result = TypeVar("Result")
+
+LOG_INTERVAL: Final = timedelta(seconds=1)
+"""How often ``transitions.jsonl`` is brought up to date meanwhile."""
+
+
+class Stoppable(Protocol):
+    """Something at work that can be told that it must not go on."""
+
+    def give_up(self, error: OutsideFaultError) -> None:
+        """Stop at once."""
+        ...
+
+
+class Examination:
+    """Judges commits by a plan's gates.
+
+    Args:
+        run_id: The run that the gates' executions are recorded under.
+        plan: Whose gates they are.
+        around: What it works with.
+        interrupted: What a person is told who interrupts it.
+    """
+
+    def __init__(
+        self,
+        run_id: RunId,
+        plan: Plan,
+        around: Surroundings,
+        *,
+        interrupted: str = "it was interrupted; nothing was changed",
+    ) -> None:
+        self._run_id, self._plan, self._around = run_id, plan, around
+        self._interrupted = interrupted
+        self._fault: asyncio.Future[None] | None = None
+
+    def give_up(self, error: Exception) -> None:
+        """Stop at once, because something outside makes it wrong to go on."""
+        if self._fault is not None and not self._fault.done():
+            self._fault.set_exception(error)
+
+    async def judge(self, subject: Subject, gates: Sequence[str], *, tip: Tip, onto: Tip) -> Judgement:
+        """Ask gates about a commit; see ``Gatekeeper.judge``.
+
+        Raises:
+            InterruptedRunError: A person or the system asked this process to end.
+            OutsideFaultError: Something outside failed.
+        """
+        asked: list[Judgement] = []
+
+        async def ask(gatekeeper: Gatekeeper) -> None:
+            asked.append(await gatekeeper.judge(subject, gates, tip=tip, onto=onto))
+
+        await self.work(ask)
+        return asked[0]
+
+    async def passes(self, gatekeeper: Gatekeeper, subject: Subject, gate: str, tip: Tip) -> Reason | None:
+        """Ask one gate about one commit, whoever is to blame; None when it passes, else what it said.
+
+        Raises:
+            OutsideFaultError: It could not be run.
+        """
+        judgement = await gatekeeper.judge(subject, [gate], tip=tip, onto=tip)
+        if judgement.opinion is Opinion.PASSED:
+            return None
+        reason = judgement.reason
+        if reason is None or reason.code in FAULTS:
+            raise OutsideFaultError(f"gate {gate} could not be run on {tip.commit}")
+        return reason
+
+    async def work(self, ask: Callable[[Gatekeeper], Coroutine[Any, Any, None]]) -> None:
+        """Open shop, let gates be asked, and close it again, whatever happens."""
+        await self.work_in(lambda shop: ask(shop.gatekeeper))
+
+    async def work_in(self, do: Callable[[Shop], Coroutine[Any, Any, None]]) -> None:
+        """Open shop, let something be done in it, and close it again, whatever happens."""
+        self._fault = asyncio.get_running_loop().create_future()
+        async with self._open() as shop:
+            work = asyncio.create_task(do(shop))
+            with self._signals():
+                try:
+                    await asyncio.wait({work, self._fault}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    work.cancel()
+                    await asyncio.gather(work, return_exceptions=True)
+            if not self._fault.done():
+                work.result()
+        if self._fault.done():  # also what came up only while the shop was closed
+            self._fault.result()
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[Shop]:
+        around = self._around
+        shop = Shop.of(
+            around,
+            self._run_id,
+            self._plan,
+            heads={},
+            told=lambda _steps, _before: None,
+            failed=self.give_up,
+        )
+        keeping = [
+            asyncio.create_task(_every(around.settings.heartbeat_interval, shop.roster.beat)),
+            asyncio.create_task(_every(LOG_INTERVAL, around.log.catch_up, in_thread=True)),
+        ]
+        try:
+            shop.roster.sign_on()
+            await shop.pool.start(soon=True)
+            reach("examination.started")
+            yield shop
+        finally:
+            for task in keeping:
+                task.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
+            await shop.close()
+            await asyncio.to_thread(around.log.catch_up)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Let a person's interrupt, and a service manager's request, end it in an orderly way."""
+        loop = asyncio.get_running_loop()
+        is_main = threading.current_thread() is threading.main_thread()
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if is_main else ()
+        for number in numbers:
+            loop.add_signal_handler(number, self.give_up, InterruptedRunError(self._interrupted))
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+async def _every(interval: timedelta, do: Callable[[], object], *, in_thread: bool = False) -> None:
+    while True:
+        await asyncio.sleep(interval.total_seconds())
+        if in_thread:
+            await asyncio.to_thread(do)
+        else:
+            do()

@@ -1,0 +1,171 @@
+"""Telling people's own programs what came of a rollback or a run: the plan's `notify` commands.
+
+They are no part of the work: they run when all is said and done, in the repository's root, and whatever comes
+of them changes nothing. Each has its time, and nothing that it starts outlives it.
+"""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection
+
+from maingate.db.dao import breakers, events, patches, runs, tasks, workstreams
+from maingate.git.private_git import own_directory
+from maingate.plan.model import Plan
+from maingate.state.patch_ledger import PatchState
+from maingate.state.run import RunState
+from maingate.system.process_tree import adopt_orphans
+from maingate.uet.process.gate_runner import GateSpec, run_gate
+from maingate.wording import listed
+
+TIMEOUT: Final = 30.0
+"""Seconds that a command may take."""
+
+_OPENED: Final = frozenset({"failure_threshold_reached", "probe_failed"})
+"""How a breaker opens by itself."""
+_ENDED: Final = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELED})
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """What is told.
+
+    Args:
+        event: ``run_ended`` or ``rollback``.
+        run_id: The run.
+        state: How it ended: the run's state, or ``rolled_back`` or ``refused``.
+        message: A sentence for people.
+    """
+
+    event: str
+    run_id: str
+    state: str
+    message: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that the commands see."""
+        return {
+            "MAINGATE_EVENT": self.event,
+            "MAINGATE_RUN": self.run_id,
+            "MAINGATE_STATE": self.state,
+            "MAINGATE_MESSAGE": self.message.replace("\0", ""),
+        }
+
+
+def notify(
+    commands: Sequence[str | tuple[str, ...]],
+    message: Message,
+    *,
+    root: Path,
+    environment: Mapping[str, str],
+    timeout: float = TIMEOUT,
+) -> list[str]:
+    """Run commands one after the other.
+
+    Args:
+        commands: The commands.
+        message: What they are told.
+        root: Where they run.
+        environment: What else they see of the environment.
+        timeout: Seconds that each may take.
+
+    Returns:
+        What failed, a sentence each. A person's interrupt ends the one that runs and all that would follow.
+    """
+    failures = []
+    with (
+        own_directory() as folder,
+        _adopting(),
+        _interruptible() as person,
+    ):
+        for number, command in enumerate(commands, start=1):
+            name = f"notify {number}"
+            spec = GateSpec(name=name, run=command, timeout=timeout, env=message.environment)
+            log = folder / "log"
+            outcome = run_gate(spec, cwd=root, log_path=log, environment=environment, watch=person)
+            if person.should_stop():
+                failures.append(f"{name} was interrupted")
+                break
+            if not outcome.passed:
+                lines = [line for line in outcome.excerpt.splitlines() if line.strip()]
+                failures.append(": ".join([outcome.message, *(line.strip() for line in lines[-1:])]))
+    return failures
+
+
+class _Person:
+    """Watches a command on behalf of somebody who may press Ctrl-C at any moment."""
+
+    interval = 0.1
+
+    def __init__(self) -> None:
+        self._is_interrupted = False
+
+    def interrupt(self, *_: object) -> None:
+        """Hear Ctrl-C."""
+        self._is_interrupted = True
+
+    def filenos(self) -> Sequence[int]:
+        """Nothing can be read that would tell."""
+        return ()
+
+    def should_stop(self) -> bool:
+        """Tell whether it was pressed."""
+        return self._is_interrupted
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[_Person]:
+    """Let Ctrl-C end what runs in its own good time, instead of breaking off what starts and ends it."""
+    person = _Person()
+    if threading.current_thread() is not threading.main_thread():
+        yield person
+        return
+    before = signal.signal(signal.SIGINT, person.interrupt)
+    try:
+        yield person
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _adopting() -> Iterator[None]:
+    """Be the parent of what the commands leave behind, so that it is found and ended."""
+    adopt_orphans()
+    try:
+        yield
+    finally:
+        adopt_orphans(on=False)
+
+
+def trouble(conn: Connection, run_id: str) -> Message | None:
+    """Say what is wrong with a run that has ended; None when nothing is, or when it has not ended."""
+    run = runs.get(conn, run_id)
+    if run.state not in _ENDED:
+        return None
+    refused = [row for row in patches.of_run(conn, run_id) if row.state is PatchState.QUARANTINED]
+    opened = _opened(conn, run)
+    if run.state is not RunState.FAILED and not refused and not opened:
+        return None
+    owners = tasks.get_many(conn, [row.task_id for row in refused])
+    streams = workstreams.get_many(conn, [row.workstream_id for row in refused])
+    names = [f"{streams[row.workstream_id].name}/{owners[row.task_id].name}" for row in refused]
+    said = [f"run {run.name} {run.state}"]
+    said += [f"in quarantine: {listed(names, _SHOWN)}"] if names else []
+    said += [f"tools left alone because they fail: {listed(opened, _SHOWN)}"] if opened else []
+    return Message(event="run_ended", run_id=run_id, state=str(run.state), message="; ".join(said))
+
+
+def _opened(conn: Connection, run: runs.RunRow) -> list[str]:
+    """Name the plan's tools whose breakers opened by themselves since the run began."""
+    known = {row.id: row.tool for row in breakers.all_of(conn)}
+    moved = events.query(conn, type="circuit_breaker_state_transition", since=run.created_at)
+    by_itself = {event.entity_id for event in moved if event.trigger in _OPENED}
+    tools = Plan.from_json(run.plan).tools
+    return sorted(known[each] for each in by_itself if each in known and known[each] in tools)

@@ -1,0 +1,1 @@
+"""One command: started, attended, ended with all that it started."""

@@ -1,0 +1,1 @@
+"""What decides a gate's verdict: the keys under which it is known again."""

@@ -1,0 +1,1 @@
+"""Workers on this machine: processes, their slots, and how one carries a job out."""

@@ -1,0 +1,166 @@
+"""The slots of a repository: folders of worktrees, each locked by whoever works in it.
+
+The locks are in the state folder of the repository, because the worktrees are in a cache, which may be
+cleared at any time and may be another one in the next run: two runs of a repository never share a number. A
+second lock lies beside the worktree, for the case that the state folder is cleared. A lock is held by the
+control process and by the worker that it started, so a slot stays taken until both are gone. The folders are
+kept, so that the next run finds them warm.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from maingate.system.process_tree import end_strays
+from maingate.system.removal import remove
+
+_MOST: Final = 4096
+
+
+@dataclass(eq=False, kw_only=True)
+class Slot:
+    """A slot that this process holds.
+
+    Args:
+        number: Its number, which is the name of its folder.
+        path: Its folder.
+        locks: The descriptors that lock it.
+        lock_paths: The files that they are of.
+    """
+
+    number: int
+    path: Path
+    locks: tuple[int, ...]
+    lock_paths: tuple[Path, ...] = ()
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether it is this process's still: a lock on a file that was removed locks nobody out."""
+        return all(map(_is_of, self.locks, self.lock_paths))
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether what was done in it counts: nobody has removed the folder or a lock meanwhile."""
+        return self.is_held and self.path.is_dir()
+
+    def let_go(self) -> None:
+        """Let others have it."""
+        for lock in self.locks:
+            os.close(lock)
+
+
+class Slots:
+    """Takes slots and gives them back.
+
+    Args:
+        folder: Where they are.
+        locks: Where their locks are.
+        former: Where they were before, under the same locks.
+    """
+
+    def __init__(self, folder: Path, locks: Path, *, former: Sequence[Path] = ()) -> None:
+        self._folder, self._locks, self._former = folder, locks, former
+        self._free: list[Slot] = []
+
+    def make(self) -> None:
+        """Make the folders; that of the locks in a state folder that is there.
+
+        What gates have left between the slots is removed: programs look for their files in the folders above.
+
+        Raises:
+            OSError: One cannot be made, or something cannot be removed.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for path in self._folder.iterdir():
+            if not path.name.removesuffix(".lock").isdigit():
+                remove(os.fsencode(path))
+        self._locks.mkdir(exist_ok=True)
+
+    def take(self) -> Slot:
+        """Take a slot that nobody holds: one that was put back, or the first that can be locked.
+
+        Raises:
+            OSError: There is none, or a lock cannot be made.
+        """
+        self.make()
+        while self._free:
+            kept = self._free.pop()
+            if kept.is_held:
+                return kept
+            kept.let_go()
+        for number in range(_MOST):
+            slot = self._lock(number)
+            if slot is not None:
+                return slot
+        raise OSError(f"all {_MOST} are taken")
+
+    def put_back(self, slot: Slot) -> None:
+        """Keep a slot locked for the next worker of this pool."""
+        self._free.append(slot)
+
+    def release(self) -> None:
+        """Let others have the slots that were put back."""
+        for slot in self._free:
+            slot.let_go()
+        self._free = []
+
+    def end_orphans(self) -> int:
+        """End what earlier control processes left running in slots that nobody holds any more.
+
+        Returns:
+            How many processes were ended.
+
+        Raises:
+            OSError: A lock cannot be had for another reason than that somebody holds it.
+        """
+        with self.unused() as slots:
+            return end_strays(*(str(slot.path) for slot in slots))
+
+    @contextlib.contextmanager
+    def unused(self) -> Iterator[list[Slot]]:
+        """Lock all slots that were ever made and that nobody holds, and give them.
+
+        Raises:
+            OSError: A lock cannot be had for another reason than that somebody holds it.
+        """
+        with contextlib.ExitStack() as unlocking:
+            slots = []
+            for number in sorted(self._numbers()):
+                if (slot := self._lock(number)) is not None:
+                    unlocking.callback(slot.let_go)
+                    slots.append(slot)
+            yield slots
+
+    def _numbers(self) -> set[int]:
+        """Return the numbers of the slots that there are, or were."""
+        locks = [*self._locks.glob("*.lock"), *self._folder.glob("*.lock")]
+        names = [path.stem for path in locks if path.is_file()]
+        names += [path.name for folder in (self._folder, *self._former) for path in folder.glob("*")]
+        return {int(name) for name in names if name.isdecimal()}
+
+    def _lock(self, number: int) -> Slot | None:
+        """Lock a slot; None when somebody else has."""
+        with contextlib.ExitStack() as undoing:
+            locks = []
+            paths = tuple(folder / f"{number}.lock" for folder in (self._locks, self._folder))
+            for path in paths:
+                lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                undoing.callback(os.close, lock)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return None
+                locks.append(lock)
+            undoing.pop_all()
+        return Slot(number=number, path=self._folder / str(number), locks=tuple(locks), lock_paths=paths)
+
+
+def _is_of(lock: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock), path.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False

@@ -1,0 +1,109 @@
+"""What is read of a plain repository without the library: the same as with it, and nothing of any other."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pygit2
+import pytest
+
+from factories import GitRepo
+from maingate.git.plain_repository import loose_commit, plain_git_dir
+
+
+@pytest.fixture(name="git_repo")
+def a_repository_with_a_commit(repo: GitRepo) -> GitRepo:
+    """Give a repository with a commit."""
+    repo.write({"a.txt": "a\n"})
+    repo.git("add", "-A")
+    repo.git("commit", "-qm", "base")
+    return repo
+
+
+def git(*words: str, cwd: Path) -> str:
+    """Run git and return what it says."""
+    return subprocess.run(["git", *words], cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_plain_repository_is_found_as_the_library_finds_it(git_repo: GitRepo) -> None:
+    """From its top, from a folder in it, and through a link, it is the one that libgit2 finds."""
+    below = git_repo.path / "a" / "b"
+    below.mkdir(parents=True)
+    link = git_repo.path.parent / "link"
+    link.symlink_to(below)
+    for start in (git_repo.path, below, link):
+        assert plain_git_dir(start) == Path(pygit2.discover_repository(str(start)) or "")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("core.bare", "true"),
+        ("core.worktree", "/elsewhere"),
+        ("core.repositoryformatversion", "1"),
+        ("extensions.worktreeConfig", "true"),
+        ("extensions.fromTheFuture", "true"),
+    ],
+)
+def test_a_repository_that_is_configured_to_be_another_is_left_to_the_library(
+    git_repo: GitRepo, key: str, value: str
+) -> None:
+    """What could make a repository mean another one is not judged here."""
+    git("config", key, value, cwd=git_repo.path)
+    assert plain_git_dir(git_repo.path) is None
+
+
+def test_a_setting_that_is_included_counts(git_repo: GitRepo) -> None:
+    """A configuration may name another file; what stands there holds too."""
+    (git_repo.path / ".git" / "more").write_text("[core]\n\tworktree = /elsewhere\n")
+    git("config", "include.path", "more", cwd=git_repo.path)
+    assert plain_git_dir(git_repo.path) is None
+
+
+def test_a_linked_work_tree_is_left_to_the_library(git_repo: GitRepo) -> None:
+    """Its `.git` is a file that names the real one."""
+    linked = git_repo.path.parent / "linked"
+    git("worktree", "add", "-q", "--detach", str(linked), "HEAD", cwd=git_repo.path)
+    assert plain_git_dir(linked) is None
+
+
+def test_a_bare_repository_and_no_repository_are_left_to_the_library(tmp_path: Path) -> None:
+    """Neither has a work tree of its own."""
+    git("init", "-q", "--bare", "bare.git", cwd=tmp_path)
+    assert plain_git_dir(tmp_path / "bare.git") is None
+    assert plain_git_dir(tmp_path / "bare.git" / "refs") is None
+    assert plain_git_dir(tmp_path / "nothing") is None
+
+
+def test_a_damaged_repository_is_left_to_the_library(git_repo: GitRepo) -> None:
+    """The library says what is wrong with it."""
+    (git_repo.path / ".git" / "HEAD").unlink()
+    assert plain_git_dir(git_repo.path) is None
+
+
+def test_a_repository_of_another_user_is_left_to_the_library(
+    git_repo: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is trusted is for git's `safe.directory` to say."""
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert plain_git_dir(git_repo.path) is None
+
+
+def test_a_loose_commit_is_read_as_git_reads_it(git_repo: GitRepo) -> None:
+    """The content is the object's; a damaged file, a blob, and one in a pack have none."""
+    top, head = git_repo.path, git("rev-parse", "HEAD", cwd=git_repo.path)
+    git_dir = top / ".git"
+    content = loose_commit(git_dir, head)
+    assert content is not None
+    assert content.decode().strip() == git("cat-file", "commit", head, cwd=top)
+    assert loose_commit(git_dir, git("rev-parse", "HEAD^{tree}", cwd=top)) is None
+    assert loose_commit(git_dir, "HEAD") is None
+    file = git_dir / "objects" / head[:2] / head[2:]
+    whole = file.read_bytes()
+    file.chmod(0o600)
+    for damaged in (b"", whole[:-9], b"x" + whole, (git_dir / "HEAD").read_bytes()):
+        file.write_bytes(damaged)
+        assert loose_commit(git_dir, head) is None
+    file.write_bytes(whole)
+    git("gc", "-q", cwd=top)
+    assert loose_commit(git_dir, head) is None

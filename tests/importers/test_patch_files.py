@@ -1,0 +1,117 @@
+"""Folders of patches, quilt series and single patch files as series."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from factories import GitRepo
+from imported import diffs_of, tasks_of, tree_after
+from maingate.errors import PlanError, UsageError
+from maingate.importers.series import ImportedPlan
+
+Import = Callable[..., ImportedPlan]
+
+
+@pytest.fixture
+def patches(repo: GitRepo, tmp_path: Path) -> Path:
+    """Give a folder with two bare diffs that build on each other, in a repository at their base."""
+    folder = tmp_path / "queue"
+    folder.mkdir()
+    repo.commit({"a": "1\n"})
+    (folder / "fix-2.patch").write_bytes(b"Make it two\n\nBecause.\n---\n" + repo.diff_of({"a": "2\n"}))
+    repo.commit({"a": "2\n"})
+    (folder / "fix-10.diff").write_bytes(
+        b"# HG changeset patch\n# User Ada <a@b>\nTen\n\n" + repo.diff_of({"a": "10\n"})
+    )
+    (folder / "readme.txt").write_text("no patch")
+    repo.git("reset", "-q", "--hard", "HEAD~1")
+    return folder
+
+
+def test_a_folder_is_taken_in_natural_order(repo: GitRepo, patches: Path, do_import: Import) -> None:
+    """2 comes before 10, other files are passed over, and words before the diff are the message."""
+    made = do_import(patches)
+    (_, two), (name, ten) = tasks_of(made)
+    assert (two.title, two.message) == ("Make it two", "Make it two\n\nBecause.")
+    assert (name, ten.title, ten.message, ten.author) == ("0002-ten", "Ten", None, "Ada <a@b>")
+    assert diffs_of(made)[1].startswith(b"diff --git a/a b/a\n")
+    repo.commit({"a": "10\n"})
+    assert tree_after(repo, "HEAD~1", diffs_of(made)) == repo.tree()
+
+
+def test_a_folder_of_mails_keeps_their_headers(repo: GitRepo, tmp_path: Path, do_import: Import) -> None:
+    """Files that `git format-patch` wrote are mails, each with its author."""
+    repo.commit({"a": "1\n"}, "base")
+    repo.commit({"a": "2\n"}, "first")
+    repo.commit({"a": "3\n"}, "second")
+    repo.git("format-patch", "-q", "-o", str(tmp_path / "mails"), "HEAD~2")
+    made = do_import(tmp_path / "mails")
+    assert [(task.title, task.author) for _, task in tasks_of(made)] == [
+        ("first", "Ada Example <ada@example.org>"),
+        ("second", "Ada Example <ada@example.org>"),
+    ]
+    assert tree_after(repo, "HEAD~2", diffs_of(made)) == repo.tree()
+
+
+@pytest.mark.parametrize("source", ["series", "."])
+def test_a_quilt_series_is_taken_in_its_order(patches: Path, do_import: Import, source: str) -> None:
+    """The series file decides the order; comments and -p1 are fine."""
+    (patches / "series").write_text(
+        "# our queue\nfix-10.diff -p1\n\nfix-2.patch # the small one\n#gone.patch\n"
+    )
+    made = do_import(patches / source)
+    assert [task.title for _, task in tasks_of(made)] == ["Ten", "Make it two"]
+    assert "quilt series" in made.path.read_text()
+
+
+def test_a_quilt_tree_is_found_by_its_patches(patches: Path, tmp_path: Path, do_import: Import) -> None:
+    """The series may be where quilt keeps it, in `patches/`."""
+    (tmp_path / "tree").mkdir()
+    patches.rename(tmp_path / "tree" / "patches")
+    (tmp_path / "tree" / "patches" / "series").write_text("fix-2.patch\n")
+    assert do_import(tmp_path / "tree").tasks == 1
+
+
+def test_all_problems_of_a_quilt_series_are_told(patches: Path, do_import: Import) -> None:
+    """Patches that are missing and options that cannot be followed are listed with their lines."""
+    (patches / "series").write_text("gone.patch\nfix-2.patch -p0\nfix-10.diff -R\n")
+    with pytest.raises(PlanError) as refused:
+        do_import(patches)
+    assert [str(problem).replace(f"{patches}/", "") for problem in refused.value.problems] == [
+        "series:1: there is no file 'gone.patch' beside the series",
+        (
+            "series:2: fix-2.patch: only -p1 patches can be read "
+            "(in the quilt tree, push it and say: quilt refresh -p1)"
+        ),
+        "series:3: fix-10.diff: the options '-R' cannot be followed",
+    ]
+
+
+def test_a_single_patch_is_a_series_of_one(patches: Path, do_import: Import) -> None:
+    """A file with one diff gives one task."""
+    assert do_import(patches / "fix-2.patch").tasks == 1
+
+
+def test_bytes_are_kept(tmp_path: Path, do_import: Import) -> None:
+    """A bare diff is copied byte for byte; so is what is no diff in a folder: the run will say so."""
+    diff = b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-caf\xe9\r\n+th\xe9\x00\n\\ No newline at end of file\n"
+    (tmp_path / "x.patch").write_bytes(diff)
+    assert diffs_of(do_import(tmp_path / "x.patch")) == [diff]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "y.patch").write_bytes(b"garbage\xff\n")
+    assert diffs_of(do_import(folder, "y.yaml")) == [b"garbage\xff\n"]
+
+
+def test_an_empty_file_is_left_out_and_told(patches: Path, do_import: Import) -> None:
+    """A file with nothing in it becomes no task."""
+    (patches / "fix-3.patch").write_bytes(b"")
+    assert do_import(patches).skipped == ("fix-3.patch",)
+
+
+def test_a_folder_without_patches_is_told(tmp_path: Path, do_import: Import) -> None:
+    """Nothing to import is a mistake."""
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UsageError, match=r"no \*\.patch or \*\.diff files"):
+        do_import(tmp_path / "none")

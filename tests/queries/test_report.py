@@ -1,0 +1,364 @@
+"""The report of a run, derived from what the database says."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from maingate.db.dao import approvals, gates, patches, runs, tasks, tool_runs, verdicts, workers, workstreams
+from maingate.db.dao.approvals import Approval
+from maingate.db.dao.gates import NO_VERDICT, GateRow
+from maingate.db.dao.patches import PatchRow
+from maingate.db.dao.runs import RunRow
+from maingate.db.dao.tasks import TaskRow
+from maingate.db.dao.tool_runs import MICROS, ToolRun
+from maingate.db.dao.verdicts import Evidence
+from maingate.db.dao.workers import WorkerRow
+from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.engine import Database, open_database
+from maingate.db.transitions import Step, write
+from maingate.errors import UnknownEntityError
+from maingate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
+from maingate.monitoring.stuck import Patience
+from maingate.plan.model import Plan
+from maingate.queries.report import run_report
+from maingate.reasons import Reason, ReasonCode
+from maingate.settings import Settings
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+OLD, NEW = "1" * 40, "2" * 40
+RUN, STREAM, TASK = RunId("run_1"), WorkstreamId("ws_1"), TaskId("task_1")
+
+
+def plan_of_the_run(conn: Connection, plan: dict[str, Any]) -> None:
+    """Put another plan on record, past the writer, for which a run's plan never changes."""
+    conn.exec_driver_sql("UPDATE runs SET plan = ? WHERE id = ?", (json.dumps(plan), RUN))
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> Iterator[Connection]:
+    """Give a writing connection with a run of one workstream and one task."""
+    database = open_database(f"sqlite:///{tmp_path}/maingate.db")
+    database.upgrade()
+    with database.write() as connection:
+        row = RunRow(
+            id=RUN,
+            name="trial",
+            repository="/r/.git",
+            repository_id="repo_1",
+            target_ref="refs/heads/main",
+            old_head=OLD,
+        )
+        runs.insert_many(connection, [row], at=NOW)
+        workstreams.insert_many(
+            connection, [WorkstreamRow(id=STREAM, run_id=RUN, name="ws", title="T")], at=NOW
+        )
+        tasks.insert_many(connection, [TaskRow(id=TASK, run_id=RUN, workstream_id=STREAM, name="a")], at=NOW)
+        yield connection
+    database.close()
+
+
+def take(conn: Connection, *steps: Step, at: datetime = NOW) -> None:
+    """Make transitions of entities as they are now."""
+    for step in steps:
+        dao: Any = {"run": runs, "task": tasks, "patch_ledger": patches, "test_gate": gates}[step.machine]
+        write(conn, {step.head_id: dao.get(conn, step.head_id).head}, [step], at=at)
+
+
+def a_patch(conn: Connection, id_: str) -> PatchRow:
+    """Arrange a patch of the task."""
+    row = PatchRow(id=PatchId(id_), run_id=RUN, workstream_id=STREAM, task_id=TASK)
+    (made,) = patches.insert_many(conn, [row], at=NOW)
+    return made
+
+
+def a_gate(conn: Connection, id_: str, *, passes: bool, is_flaky: bool = False) -> None:
+    """Arrange a gate that ran on the workstream's merged result."""
+    row = GateRow(id=GateId(id_), run_id=RUN, workstream_id=STREAM, name="unit", tree=NEW)
+    gates.insert_many(conn, [row], at=NOW)
+    take(conn, gates.start(gates.get(conn, id_)))
+    head = gates.get(conn, id_)
+    how = {"output": "", "is_flaky": is_flaky}
+    take(conn, gates.pass_(head, exit_code=0, **how) if passes else gates.fail(head, exit_code=1, **how))  # type: ignore[arg-type]
+
+
+def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connection) -> None:
+    """Every field of the public face is there; the target stays where it is."""
+    report = run_report(conn, RUN, tree_of=lambda commit: f"tree of {commit}", is_alive=False)
+    waiting = {
+        "for": "a process to go on with the run: its own is gone",
+        "since": "2026-01-01T12:00:00.000Z",
+        "until": "`maingate resume run_1`",
+        "moving": False,
+        "kind": "a process to go on with the run",
+    }
+    assert report == {
+        "run_id": "run_1",
+        "name": "trial",
+        "state": "pending",
+        "reason": None,
+        "alive": False,
+        "waiting": waiting,
+        "repository": "/r/.git",
+        "target": {"ref": "refs/heads/main", "old": OLD, "new": OLD, "tree": f"tree of {OLD}"},
+        "workstreams": [
+            {
+                "id": "ws_1",
+                "name": "ws",
+                "title": "T",
+                "state": "planned",
+                "critical": True,
+                "reason": None,
+                "landed": None,
+                "waiting": waiting,
+                "stuck": None,
+            }
+        ],
+        "tasks": [
+            {
+                "id": "task_1",
+                "name": "ws/a",
+                "state": "pending",
+                "critical": True,
+                "reason": None,
+                "retry_count": 0,
+                "patch": None,
+                "waiting": waiting,
+                "stuck": None,
+            }
+        ],
+        "gates": {"run": 0, "reused": 0, "passed": 0, "failed": 0, "flaky": 0, "lost": 0},
+        "cost": None,
+        "seconds": None,
+        "created_at": "2026-01-01T12:00:00.000Z",
+        "started_at": None,
+        "completed_at": None,
+    }
+
+
+def test_what_has_not_moved_for_too_long_says_since_when_and_what_its_limit_is(conn: Connection) -> None:
+    """Past its threshold and not at it; never where nobody is at work, which is said otherwise."""
+    patience = Patience(
+        task=timedelta(minutes=30), workstream=timedelta(hours=1), worker=timedelta(minutes=2)
+    )
+    take(conn, tasks.queue(tasks.get(conn, TASK)))
+    worker = WorkerRow(id=WorkerId("wrk_1"), name="w")
+    workers.insert_many(conn, [worker], at=NOW)
+    take(conn, tasks.start(tasks.get(conn, TASK), worker_id="wrk_1", attempt=1))
+
+    def stuck(minutes: int, *, is_alive: bool = True) -> object:
+        now = NOW + timedelta(minutes=minutes)
+        (task,) = run_report(conn, RUN, now=now, is_alive=is_alive, patience=patience)["tasks"]
+        return task["stuck"]
+
+    assert stuck(30) is None
+    assert stuck(31) == {"since": "2026-01-01T12:00:00.000Z", "seconds": 1860.0, "threshold": 1800.0}
+    assert stuck(31, is_alive=False) is None
+
+
+def test_a_run_says_whether_its_process_is_alive(conn: Connection) -> None:
+    """A run that has ended has none, whoever holds its target by now."""
+    assert run_report(conn, RUN, is_alive=True)["alive"] is True
+    assert run_report(conn, RUN, is_alive=False)["alive"] is False
+    take(conn, runs.cancel(runs.get(conn, RUN), Reason(code=ReasonCode.CANCELLED, message="enough")))
+    assert run_report(conn, RUN, is_alive=True)["alive"] is False
+
+
+def test_seconds_are_measured_from_the_start_to_the_end_or_to_now(conn: Connection) -> None:
+    """A run under way is measured to now, one that ended to its end."""
+    take(conn, runs.start(runs.get(conn, RUN)))
+    assert run_report(conn, RUN, now=NOW + timedelta(seconds=90))["seconds"] == 90.0
+    take(
+        conn, runs.succeed(runs.get(conn, RUN), new_head=NEW), at=NOW + timedelta(seconds=4, milliseconds=250)
+    )
+    report = run_report(conn, RUN, now=NOW + timedelta(days=1))
+    assert (report["seconds"], report["target"]["new"], report["target"]["tree"]) == (4.25, NEW, None)
+
+
+def test_a_task_shows_its_newest_patch_with_the_reason_of_its_quarantine(conn: Connection) -> None:
+    """A patch that was made again replaces the one before in the report."""
+    a_patch(conn, "patch_1")
+    newest = a_patch(conn, "patch_2")
+    reason = Reason(code=ReasonCode.FORMAT_INVALID, message="cut off", detail={"line": 6})
+    take(conn, patches.quarantine(newest, reason, trigger="validation_failed"))
+    (task,) = run_report(conn, RUN)["tasks"]
+    assert task["patch"] == {
+        "id": "patch_2",
+        "state": "quarantined",
+        "reason": {"code": "format_invalid", "message": "cut off", "detail": {"line": 6}},
+        "commit": None,
+        "method": None,
+        "repairs": [],
+    }
+
+
+def test_gates_are_counted_by_what_they_said_and_verdicts_by_their_reuse(conn: Connection) -> None:
+    """A gate that has not ended is not counted; a flaky pass is counted as both."""
+    a_gate(conn, "gate_1", passes=True)
+    a_gate(conn, "gate_2", passes=False)
+    a_gate(conn, "gate_3", passes=True, is_flaky=True)
+    pending = GateRow(id=GateId("gate_4"), run_id=RUN, workstream_id=STREAM, name="unit", tree=NEW)
+    gates.insert_many(conn, [pending], at=NOW)
+    for gate, reused in (("gate_1", False), ("gate_3", True)):
+        evidence = Evidence(
+            subject_kind="workstream",
+            subject_id=STREAM,
+            gate_name=gate,
+            tree=NEW,
+            gate_id=GateId(gate),
+            reused=reused,
+            created_at=NOW,
+        )
+        verdicts.attach(conn, evidence)
+    counts = {"run": 3, "reused": 1, "passed": 2, "failed": 1, "flaky": 1, "lost": 0}
+    assert run_report(conn, RUN)["gates"] == counts
+
+
+@pytest.mark.parametrize("fault", sorted(NO_VERDICT))
+def test_a_gate_that_was_ended_without_a_verdict_is_counted_as_lost(conn: Connection, fault: str) -> None:
+    """It did not fail, though its state on record is that; a gate that a signal ended did."""
+    for id_, why in (("gate_1", fault), ("gate_2", "signal")):
+        row = GateRow(id=GateId(id_), run_id=RUN, workstream_id=STREAM, name="unit", tree=NEW)
+        gates.insert_many(conn, [row], at=NOW)
+        take(conn, gates.start(gates.get(conn, id_)))
+        take(conn, gates.fail(gates.get(conn, id_), exit_code=-1, output="", fault=why))
+    counts = {"run": 2, "reused": 0, "passed": 0, "failed": 1, "flaky": 0, "lost": 1}
+    assert run_report(conn, RUN)["gates"] == counts
+
+
+def spend(conn: Connection, attempt: int, cost: float | None) -> None:
+    """Arrange an attempt of a tool that has ended."""
+    micros = None if cost is None else round(cost * MICROS)
+    ended = ToolRun(
+        task_id=TASK, attempt=attempt, run_id=RUN, tool="t", outcome="patch", cost_micros=micros, ended_at=NOW
+    )
+    tool_runs.record(conn, [ended])
+
+
+def test_what_the_tools_have_cost_is_told_where_they_say_so(conn: Connection) -> None:
+    """Nothing is claimed of tools that do not; without a budget nothing is used up."""
+    spend(conn, 1, None)
+    assert run_report(conn, RUN)["cost"] is None
+    spend(conn, 2, 0.25)
+    spend(conn, 3, 0.5)
+    assert run_report(conn, RUN)["cost"] == {"spent_usd": 0.75, "budget_usd": None, "used_up": False}
+
+
+def test_a_run_whose_budget_is_used_up_waits_for_a_larger_one(conn: Connection) -> None:
+    """To resume it with the budget of its plan would stop it at once."""
+    plan_of_the_run(conn, {"budget_usd": 0.3})
+    spend(conn, 1, 0.2)
+    report = run_report(conn, RUN, is_alive=False)
+    assert report["cost"] == {"spent_usd": 0.2, "budget_usd": 0.3, "used_up": False}
+    assert report["waiting"]["until"] == "`maingate resume run_1`"
+    spend(conn, 2, 0.1)
+    report = run_report(conn, RUN, is_alive=False)
+    assert report["cost"] == {"spent_usd": 0.3, "budget_usd": 0.3, "used_up": True}
+    assert (report["waiting"]["for"], report["waiting"]["until"]) == (
+        "a larger budget",
+        "`maingate resume run_1 --budget-usd N`",
+    )
+
+
+@pytest.mark.parametrize(("settings", "given", "missing"), [(0, 0, 2), (0, 1, 1), (3, 1, 2)])
+def test_the_people_who_have_still_to_approve_a_patch_are_counted(
+    conn: Connection, settings: int, given: int, missing: int
+) -> None:
+    """The plan's policy or the settings', whichever is stricter, less those who have."""
+    tasks_ = {"a": {"tool": "t", "prompt": "p"}}
+    plan = Plan.model_validate(
+        {
+            "maingate": 1,
+            "name": "trial",
+            "policy": {"reviewers": 2},
+            "tools": {"t": {"run": "true"}},
+            "workstreams": {"ws": {"tasks": tasks_}},
+        }
+    )
+    plan_of_the_run(conn, plan.as_json())
+    patch = a_patch(conn, "patch_1")
+    take(conn, patches.validate(patch))
+    take(conn, tasks.queue(tasks.get(conn, TASK)))
+    workers.insert_many(conn, [WorkerRow(id=WorkerId("wrk_1"), name="w")], at=NOW)
+    take(conn, tasks.start(tasks.get(conn, TASK), worker_id="wrk_1", attempt=1))
+    take(conn, tasks.produced(tasks.get(conn, TASK)))
+    for number in range(given):
+        approvals.add(conn, Approval(patch_id=patch.id, operator=f"p{number}", created_at=NOW))
+    (task,) = run_report(conn, RUN, is_alive=True, reviewers=settings)["tasks"]
+    plural = "s" * (missing > 1)
+    assert task["waiting"]["for"] == f"{missing} more approval{plural}: `maingate patch approve ws/a`"
+
+
+def test_an_unknown_run_is_refused(conn: Connection) -> None:
+    """There is no report of what never was."""
+    with pytest.raises(UnknownEntityError):
+        run_report(conn, "run_2")
+
+
+def statements_of(database: Database, run_id: RunId) -> int:
+    """Count what is asked of the database for a report."""
+    asked: list[str] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    with database.read() as conn:
+        event.listen(database.engine, "before_cursor_execute", note)
+        try:
+            run_report(conn, run_id, now=NOW, patience=Patience.of(Settings()), reviewers=1)
+        finally:
+            event.remove(database.engine, "before_cursor_execute", note)
+    return len(asked)
+
+
+def a_large_run(database: Database, name: str, count: int) -> RunId:
+    """Arrange a run of many workstreams, each with a patch that waits for approval."""
+    run_id = RunId(name)
+    plan = {
+        "maingate": 1,
+        "name": name,
+        "workstreams": {f"w{n}": {"tasks": {"a": {"patch": "p"}}} for n in range(count)},
+    }
+    with database.write() as conn:
+        row = RunRow(
+            id=run_id,
+            name=name,
+            repository="/r",
+            repository_id="repo_1",
+            target_ref=f"refs/heads/{name}",
+            plan=plan,
+        )
+        runs.insert_many(conn, [row], at=NOW)
+        streams = [
+            WorkstreamRow(id=WorkstreamId(f"{name}_ws_{n}"), run_id=run_id, name=f"w{n}")
+            for n in range(count)
+        ]
+        workstreams.insert_many(conn, streams, at=NOW)
+        rows = [
+            TaskRow(id=TaskId(f"{name}_t_{n}"), run_id=run_id, workstream_id=stream.id, name="a")
+            for n, stream in enumerate(streams)
+        ]
+        tasks.insert_many(conn, rows, at=NOW)
+        ledger = [
+            PatchRow(
+                id=PatchId(f"{name}_p_{n}"), run_id=run_id, workstream_id=task.workstream_id, task_id=task.id
+            )
+            for n, task in enumerate(rows)
+        ]
+        patches.insert_many(conn, ledger, at=NOW)
+        for patch in ledger:
+            take(conn, patches.validate(patches.get(conn, patch.id)))
+    return run_id
+
+
+def test_what_is_asked_for_a_report_does_not_grow_with_the_run(tmp_path: Path) -> None:
+    """`status` of two hundred workstreams asks the database as often as that of three."""
+    database = open_database(f"sqlite:///{tmp_path}/maingate.db")
+    database.upgrade()
+    small, large = a_large_run(database, "small", 3), a_large_run(database, "large", 200)
+    assert statements_of(database, small) == statements_of(database, large)
+    database.close()

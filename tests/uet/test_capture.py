@@ -1,0 +1,652 @@
+"""What a tool leaves in its worktree is taken as a patch that leads exactly there, whatever the tool did."""
+
+# Names on disk are bytes, which pathlib cannot hold.
+# ruff: noqa: PTH101, PTH102, PTH104, PTH108, PTH112, PTH113, PTH114, PTH115, PTH118, PTH120, PTH211
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from applying import apply_patch
+from diff_world import MAX_BYTES
+from examples import examples
+from factories import GitRepo
+from maingate.git.repository import Repository
+from maingate.patches.apply.apply import Applied
+from maingate.patches.intake import Intake, take_in
+from maingate.uet.capture import Capture, Captured
+from maingate.uet.worktree.slot import Worktree
+
+BASE: Mapping[str, str | bytes | None] = {
+    "README.md": "one\ntwo\nthree\n",
+    "src/a.py": "a = 1\n",
+    "src/b.py": "b = 1\n",
+    "docs/deep/er/page.md": "page\n",
+    "binary": b"\x00\x01\x02" * 40,
+    "empty": "",
+    "no-newline": "no newline",
+    ".gitignore": "*.log\nbuild/\n",
+}
+
+Tree = dict[bytes, tuple[str, bytes]]
+
+
+def tree_on_disk(top: Path, *, ignored: Callable[[bytes], bool] = lambda _: False) -> Tree:
+    """Read a work tree by itself: mode and content of each file and link."""
+    found: Tree = {}
+    for folder, folders, names in os.walk(os.fsencode(top)):
+        folders[:] = [name for name in folders if name != b".git"]
+        for name in [*names, *(n for n in folders if os.path.islink(os.path.join(folder, n)))]:
+            path = os.path.join(folder, name)
+            relative = os.path.relpath(path, os.fsencode(top))
+            info = os.lstat(path)
+            if relative == b".git" or ignored(relative):
+                continue
+            if stat.S_ISLNK(info.st_mode):
+                found[relative] = ("120000", os.readlink(path))
+            elif stat.S_ISREG(info.st_mode):
+                mode = "100755" if info.st_mode & stat.S_IXUSR else "100644"
+                found[relative] = (mode, Path(os.fsdecode(path)).read_bytes())
+    return found
+
+
+def tree_in_git(repo: GitRepo, tree: str) -> Tree:
+    """Read a tree of the repository."""
+    listed = repo.git_bytes("ls-tree", "-r", "-z", tree).split(b"\0")[:-1]
+    found: Tree = {}
+    for line in listed:
+        head, _, path = line.partition(b"\t")
+        mode, _, oid = head.split(b" ")
+        content = b"" if mode == b"160000" else repo.git_bytes("cat-file", "blob", oid.decode())
+        found[path] = (mode.decode(), content)
+    return found
+
+
+@dataclass
+class Slot:
+    """A slot at a commit, in which a test plays the tool."""
+
+    repo: GitRepo
+    worktree: Worktree
+    commit: str
+    diff: Path
+    since: int = 0
+
+    def begin(self, *keep: str) -> Path:
+        """Move the tree to the commit and begin."""
+        self.worktree.move(self.commit, keep=keep)
+        _, self.since = self.worktree.begin("do it")
+        return self.worktree.tree
+
+    def capture(self, *keep: str, secrets: tuple[str, ...] = (), max_bytes: int = 1 << 20) -> Captured:
+        """Take what is there."""
+        wanted = Capture(mode="worktree", diff_path=self.diff, max_bytes=max_bytes)
+        return self.worktree.capture(wanted, commit=self.commit, keep=keep, since=self.since, secrets=secrets)
+
+    def landed(self) -> Tree:
+        """Give the tree that the patch makes of the base, by Maingate's own intake."""
+        taken = take_in(self.diff.read_bytes(), max_bytes=MAX_BYTES)
+        assert isinstance(taken, Intake), taken
+        repository = Repository.open(self.repo.path)
+        applied = apply_patch(repository, repository.tree_of(self.commit), taken)
+        assert isinstance(applied, Applied), applied
+        return tree_in_git(self.repo, applied.tree)
+
+
+@pytest.fixture
+def slot(repo: GitRepo, tmp_path: Path) -> Iterator[Slot]:
+    """Give a slot and a base with a file of each kind."""
+    repo.write(BASE)
+    (repo.path / "run.sh").write_text("#!/bin/sh\n")
+    (repo.path / "run.sh").chmod(0o755)
+    (repo.path / "link").symlink_to("src/a.py")
+    commit = repo.commit({})
+    worktree = Worktree(tmp_path / "slot", repo.path / ".git")
+    yield Slot(repo, worktree, commit, tmp_path / "out" / "patch.diff")
+    worktree.destroy()
+
+
+def git(tree: Path, *args: str) -> None:
+    """Run git as a tool would."""
+    identity = ("-c", "user.name=t", "-c", "user.email=t@t", "-c", "protocol.file.allow=always")
+    subprocess.run(["git", *identity, *args], cwd=tree, check=True, capture_output=True)
+
+
+def edit(tree: Path) -> None:
+    """Make the edit that all tools of these tests make."""
+    (tree / "src" / "a.py").write_text("a = 2\n")
+    (tree / "new file").write_text("new\n")
+
+
+EDITED = {b"src/a.py": ("100644", b"a = 2\n"), b"new file": ("100644", b"new\n")}
+
+
+def expected(slot: Slot, changes: Mapping[bytes, tuple[str, bytes] | None] = EDITED) -> Tree:
+    """Give the base with changes; None deletes."""
+    tree: dict[bytes, tuple[str, bytes] | None] = {**tree_in_git(slot.repo, slot.commit), **changes}
+    return {path: entry for path, entry in tree.items() if entry is not None}
+
+
+def test_an_untouched_tree_is_an_empty_patch(slot: Slot) -> None:
+    """A tool that did nothing has made nothing, and that is no problem of the capture."""
+    slot.begin()
+
+    assert slot.capture() == Captured(bytes=0)
+    assert slot.diff.read_bytes() == b""
+
+
+def test_edits_are_taken(slot: Slot) -> None:
+    """Edits, new, deleted and renamed files, links and modes are in the patch."""
+    tree = slot.begin()
+    edit(tree)
+    (tree / "binary").write_bytes(bytes(range(256)) * 8)
+    (tree / "empty").unlink()
+    (tree / "README.md").rename(tree / "READ ME")
+    (tree / "run.sh").chmod(0o644)
+    (tree / "link").unlink()
+    (tree / "link").symlink_to("../outside")
+    (tree / "src" / "b.py").unlink()
+    (tree / "src" / "b.py").symlink_to("a.py")
+
+    captured = slot.capture()
+
+    assert captured == Captured(bytes=slot.diff.stat().st_size)
+    assert slot.landed() == tree_on_disk(tree)
+
+
+def commits_of_its_own(tree: Path) -> None:
+    """Commit, move the branch, go back, detach."""
+    edit(tree)
+    git(tree, "checkout", "-q", "-b", "mine")
+    git(tree, "add", "-A")
+    git(tree, "commit", "-q", "-m", "mine")
+    git(tree, "tag", "mine-too")
+
+
+def reset_after_commit(tree: Path) -> None:
+    """Leave HEAD where nobody expects it."""
+    commits_of_its_own(tree)
+    git(tree, "reset", "-q", "--soft", "HEAD~1")
+    git(tree, "checkout", "-q", "--orphan", "nothing")
+    git(tree, "rm", "-q", "-r", "--cached", ".")
+
+
+def without_repository(tree: Path) -> None:
+    """Remove the repository."""
+    shutil.rmtree(tree / ".git")
+    edit(tree)
+
+
+def repository_replaced_by_a_pipe(tree: Path) -> None:
+    """Put what never answers in its place."""
+    without_repository(tree)
+    os.mkfifo(tree / ".git")
+
+
+def hostile_configuration(tree: Path) -> None:
+    """Let everything that git could run in the repository leave a mark."""
+    mark = tree.parent / "scratch" / "mark"
+    for name in ("core.fsmonitor", "filter.f.clean", "filter.f.process", "diff.d.command", "diff.d.textconv"):
+        git(tree, "config", name, f"touch {mark}; cat")
+    git(tree, "config", "core.hooksPath", str(tree / ".git" / "hooks"))
+    for name in ("pre-commit", "post-index-change", "post-checkout", "reference-transaction"):
+        hook = tree / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {mark}\n")
+        hook.chmod(0o755)
+    (tree / ".git" / "info").mkdir(exist_ok=True)
+    (tree / ".git" / "info" / "attributes").write_text("* filter=f diff=d\n")
+    (tree / ".git" / "info" / "exclude").write_text("*\n")
+    (tree / ".git" / "index").write_bytes(b"nonsense")
+    edit(tree)
+
+
+def hostile_control(tree: Path) -> None:
+    """Do the same to the git directory beside the tree."""
+    control = tree.parent / "control"
+    (control / "config").write_text("[core]\n\tfsmonitor = false\n\tworktree = /nowhere\n[filter")
+    (control / "info").mkdir()
+    (control / "info" / "exclude").write_text("*\n")
+    (control / "index").write_bytes(b"nonsense")
+    (tree.parent / "capture").mkdir()
+    (tree.parent / "capture" / "index").write_bytes(b"nonsense")
+    edit(tree)
+
+
+def control_is_gone(tree: Path) -> None:
+    """Leave nothing beside the tree but a link that leads away."""
+    shutil.rmtree(tree.parent / "control")
+    (tree.parent / "control").symlink_to(tree / "src")
+    edit(tree)
+
+
+def closed_folders(tree: Path) -> None:
+    """Take away rights to read."""
+    edit(tree)
+    (tree / "new file").chmod(0o200)
+    (tree / "src").chmod(0)
+
+
+def backdated(tree: Path) -> None:
+    """Give an edited file of the same size the time that it had."""
+    before = (tree / "src" / "a.py").stat()
+    edit(tree)
+    os.utime(tree / "src" / "a.py", ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def sockets_and_pipes(tree: Path) -> None:
+    """Leave what a server leaves."""
+    edit(tree)
+    os.mkfifo(tree / "pipe")
+    (tree / "new").mkdir()
+    os.mkfifo(tree / "new" / ".gitignore")
+    os.mkfifo(tree / "new" / ".gitattributes")
+    here = Path.cwd()
+    os.chdir(tree)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("sock")
+    os.chdir(here)
+
+
+def ignored_things(tree: Path) -> None:
+    """Build, and install a package from a repository."""
+    edit(tree)
+    (tree / "build" / "vendor").mkdir(parents=True)
+    (tree / "build" / "out").write_text("x" * 4_000_000)
+    git(tree / "build" / "vendor", "init", "-q")
+    (tree / "a.log").write_text("log\n")
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        commits_of_its_own,
+        reset_after_commit,
+        without_repository,
+        repository_replaced_by_a_pipe,
+        hostile_configuration,
+        hostile_control,
+        control_is_gone,
+        closed_folders,
+        backdated,
+        sockets_and_pipes,
+        ignored_things,
+    ],
+)
+def test_only_the_tree_counts(slot: Slot, tool: Callable[[Path], None]) -> None:
+    """Whatever was done: the patch is the difference, and the slot is as before."""
+    tree = slot.begin()
+    tool(tree)
+
+    assert slot.capture() == Captured(bytes=slot.diff.stat().st_size)
+    assert slot.landed() == expected(slot)
+    assert not (tree.parent / "scratch" / "mark").exists()
+    assert not (tree.parent / "capture").exists()
+    again = slot.begin()
+    assert tree_on_disk(again) == tree_in_git(slot.repo, slot.commit)
+
+
+def test_a_nested_repository_is_a_problem_and_its_files_are_saved(slot: Slot) -> None:
+    """A `.git` below the root would become a submodule that nobody has: it is told, the files are taken."""
+    tree = slot.begin()
+    edit(tree)
+    (tree / "vendor").mkdir()
+    git(tree / "vendor", "init", "-q")
+    (tree / "vendor" / "x").write_text("x\n")
+    git(tree / "vendor", "add", "-A")
+    git(tree / "vendor", "commit", "-q", "-m", "x")
+
+    captured = slot.capture()
+
+    assert captured.problem == "a repository of its own in the tree: vendor"
+    assert slot.landed() == expected(slot, {**EDITED, b"vendor/x": ("100644", b"x\n")})
+
+
+def test_a_pipe_in_place_of_a_file_is_a_problem(slot: Slot) -> None:
+    """It cannot be in a patch, and nothing waits for it."""
+    tree = slot.begin()
+    edit(tree)
+    (tree / ".gitignore").unlink()
+    os.mkfifo(tree / ".gitignore")
+
+    captured = slot.capture()
+
+    assert captured.problem == "a pipe, socket or device in place of a file: .gitignore"
+    assert slot.landed() == expected(slot, {**EDITED, b".gitignore": None})
+
+
+def test_a_folder_replaced_by_a_link_out_of_the_tree_is_a_link(slot: Slot, tmp_path: Path) -> None:
+    """What a link leads to is not read; policy judges the link."""
+    tree = slot.begin()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "a.py").write_text("secret\n")
+    shutil.rmtree(tree / "src")
+    (tree / "src").symlink_to(tmp_path / "outside")
+
+    slot.capture()
+
+    assert b"secret" not in slot.diff.read_bytes()
+    assert b"diff --git a/src b/src\nnew file mode 120000\n" in slot.diff.read_bytes()
+
+
+@pytest.mark.parametrize("how", ["removed", "linked"])
+def test_without_the_tree_there_is_nothing(slot: Slot, tmp_path: Path, how: str) -> None:
+    """A worktree that is gone, or leads elsewhere, is a problem and no deletion of all files."""
+    tree = slot.begin()
+    shutil.rmtree(tree)
+    if how == "linked":
+        tree.symlink_to(tmp_path)
+
+    assert slot.capture() == Captured(problem="the tool removed or replaced the worktree itself")
+
+
+def test_what_is_too_big_is_left_out_and_told(slot: Slot) -> None:
+    """The rest is saved; the big file costs neither memory nor disk, though it claims a terabyte."""
+    tree = slot.begin()
+    edit(tree)
+    with (tree / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+
+    captured = slot.capture()
+
+    assert captured.problem == "the patch is bigger than 1048576 bytes; left out: huge"
+    assert slot.landed() == expected(slot)
+
+
+def test_a_patch_beyond_the_limit_is_cut_and_told(slot: Slot) -> None:
+    """What is left of it is for people."""
+    tree = slot.begin()
+    (tree / "README.md").write_text("".join(f"{number}\n" for number in range(300)))
+
+    captured = slot.capture(max_bytes=1500)
+
+    assert captured == Captured(bytes=1500, problem="the patch is bigger than 1500 bytes")
+
+
+def test_rules_too_big_to_be_read_are_a_problem(slot: Slot) -> None:
+    """Git holds them in memory; it is not let."""
+    tree = slot.begin()
+    edit(tree)
+    (tree / "src" / ".gitignore").touch()
+    os.truncate(tree / "src" / ".gitignore", 1 << 40)
+
+    captured = slot.capture()
+
+    assert captured.problem.startswith("rules for git that are too big to be read: src/.gitignore")
+    assert slot.landed() == expected(slot)
+
+
+def test_a_secret_in_the_patch_is_a_problem(slot: Slot) -> None:
+    """A key must not land, and not be kept in a file either."""
+    tree = slot.begin()
+    (tree / "src" / "a.py").write_text("key = 'hunter2-hunter2'\n")
+
+    captured = slot.capture(secrets=("hunter2-hunter2",))
+
+    assert captured.problem == "the patch has the value of a secret in it"
+    assert b"hunter2" not in slot.diff.read_bytes()
+    assert b"key = '[redacted]'" in slot.diff.read_bytes()
+
+
+def test_what_is_kept_is_no_part_of_the_patch(slot: Slot) -> None:
+    """Nor is a repository in it of interest."""
+    tree = slot.begin(".venv")
+    edit(tree)
+    (tree / ".venv" / "src").mkdir(parents=True)
+    git(tree / ".venv" / "src", "init", "-q")
+
+    assert slot.capture(".venv").problem == ""
+    assert slot.landed() == expected(slot)
+    assert (tree / ".venv" / "src" / ".git").is_dir()
+
+
+def test_ignoring_more_hides_only_what_is_new(slot: Slot) -> None:
+    """A `.gitignore` counts as the tool left it: what is tracked stays tracked, and the edit is seen."""
+    tree = slot.begin()
+    edit(tree)
+    (tree / ".gitignore").write_text("*\n")
+
+    assert slot.capture().problem == ""
+    wanted = {b"src/a.py": EDITED[b"src/a.py"], b".gitignore": ("100644", b"*\n")}
+    assert slot.landed() == expected(slot, wanted)
+
+
+def test_files_that_git_would_convert_are_not_changed_by_looking(slot: Slot) -> None:
+    """Where attributes ask for other line ends than the base has, only what the tool wrote is taken."""
+    slot.commit = slot.repo.commit({"crlf.txt": b"one\r\ntwo\r\n", "other.txt": b"one\r\ntwo\r\n"})
+    tree_before = tree_in_git(slot.repo, slot.commit)
+    slot.repo.write({".gitattributes": "*.txt text\n"})
+    slot.repo.git("add", ".gitattributes")
+    slot.repo.git("commit", "-q", "-m", "attributes")
+    slot.commit = slot.repo.head()
+    assert tree_in_git(slot.repo, slot.commit).items() > tree_before.items()
+    tree = slot.begin()
+    (tree / "other.txt").write_bytes(b"one\r\nthree\r\n")
+    (tree / "src" / "a.py").write_text("a = 2\n")
+
+    assert slot.capture().problem == ""
+    wanted = {b"src/a.py": EDITED[b"src/a.py"], b"other.txt": ("100644", b"one\nthree\n")}
+    assert slot.landed() == expected(slot, wanted)
+
+
+def test_folders_that_changed_places_are_seen(slot: Slot) -> None:
+    """A file bears its old time though its folder was renamed: the place counts, not the time."""
+    slot.commit = slot.repo.commit({"x/f": "1111\n", "y/f": "2222\n"})
+    tree = slot.begin()
+    (tree / "x").rename(tree / "z")
+    (tree / "y").rename(tree / "x")
+    (tree / "z").rename(tree / "y")
+
+    slot.capture()
+
+    assert slot.landed() == tree_on_disk(tree)
+
+
+def test_planted_objects_do_not_stand_for_those_of_the_source(slot: Slot) -> None:
+    """What lies in the slot's own store under a wrong name is not what the next job sees."""
+    tree = slot.begin()
+    oid = slot.repo.git("rev-parse", f"{slot.commit}:src/a.py")
+    wrong = slot.repo.git("hash-object", "-w", "--stdin", stdin=b"evil = 1\n")
+    source = slot.repo.path / ".git" / "objects"
+    planted = tree.parent / "control" / "objects" / oid[:2] / oid[2:]
+    planted.parent.mkdir()
+    shutil.copyfile(source / wrong[:2] / wrong[2:], planted)
+    (tree / "src" / "a.py").unlink()
+
+    slot.capture()
+
+    assert slot.landed() == expected(slot, {b"src/a.py": None})
+    assert (slot.begin() / "src" / "a.py").read_text() == "a = 1\n"
+
+
+def test_a_link_in_place_of_the_control_directorys_store_is_not_followed(slot: Slot, tmp_path: Path) -> None:
+    """Cleaning up never reaches out of the slot."""
+    tree = slot.begin()
+    outside = tmp_path / "precious"
+    (outside / "info").mkdir(parents=True)
+    (outside / "file").write_text("x")
+    shutil.rmtree(tree.parent / "control" / "objects")
+    (tree.parent / "control" / "objects").symlink_to(outside)
+
+    slot.capture()
+    slot.begin()
+
+    assert (outside / "file").read_text() == "x"
+
+
+def test_a_submodule_of_the_base_stays_what_it_is(slot: Slot, tmp_path: Path) -> None:
+    """A tool that checks it out, and configures it, runs nothing of Maingate's and changes no link to it."""
+    inner = GitRepo.create(tmp_path / "inner")
+    commit = inner.commit({"x": "x\n"})
+    slot.repo.git("update-index", "--add", "--cacheinfo", f"160000,{commit},sub")
+    slot.repo.git("commit", "-q", "-m", "submodule")
+    slot.commit = slot.repo.head()
+    tree = slot.begin()
+    edit(tree)
+    git(tree, "clone", "-q", str(inner.path), "sub")
+    mark = tree.parent / "scratch" / "mark"
+    git(tree / "sub", "config", "core.fsmonitor", f"touch {mark}")
+    (tree / "sub" / "x").write_text("y\n")
+
+    captured = slot.capture()
+
+    assert captured.problem == "a repository of its own in the tree: sub"
+    assert not mark.exists()
+    assert b"Subproject" not in slot.diff.read_bytes()
+    assert slot.landed() == expected(slot)
+
+
+def test_a_name_that_git_refuses_is_a_problem_and_the_rest_is_saved(slot: Slot) -> None:
+    """On other file systems it would be the repository itself."""
+    tree = slot.begin()
+    edit(tree)
+    (tree / ".GIT").mkdir()
+    (tree / ".GIT" / "config").write_text("x")
+    (tree / "git~1").write_text("x")
+
+    captured = slot.capture()
+
+    assert captured.problem.startswith("git could not take all that the tool left: ")
+    assert slot.landed() == expected(slot)
+
+
+def test_a_file_that_cannot_be_converted_is_saved_as_it_is_and_told(slot: Slot) -> None:
+    """A tool that claims another encoding than its file has does not hide the file."""
+    tree = slot.begin()
+    edit(tree)
+    (tree / ".gitattributes").write_text("new* working-tree-encoding=UTF-16\n")
+
+    captured = slot.capture()
+
+    assert "git could not take all that the tool left" in captured.problem
+    attributes = (tree / ".gitattributes").read_bytes()
+    assert slot.landed() == expected(slot, {**EDITED, b".gitattributes": ("100644", attributes)})
+
+
+def test_what_a_tool_keeps_for_itself_is_no_part_of_the_patch(slot: Slot) -> None:
+    """Caches of agents are left out, at any depth."""
+    tree = slot.begin()
+    edit(tree)
+    (tree / ".agent-cache").mkdir()
+    (tree / ".agent-cache" / "x").write_text("x")
+    (tree / "src" / ".agent.log").write_text("x")
+    wanted = Capture(mode="worktree", diff_path=slot.diff, exclude=(".agent*",))
+
+    assert slot.worktree.capture(wanted, commit=slot.commit, since=slot.since).problem == ""
+    assert slot.landed() == expected(slot)
+
+
+def test_a_deep_tree_is_taken_or_told(slot: Slot) -> None:
+    """Folders too deep for the system to name are told, and nothing else is lost."""
+    tree = slot.begin()
+    edit(tree)
+    here = Path.cwd()
+    os.chdir(tree)
+    for _ in range(600):
+        os.mkdir("deep-folder")
+        os.chdir("deep-folder")
+    Path("file").write_text("x")
+    os.chdir(here)
+
+    captured = slot.capture()
+
+    assert captured.problem.startswith("it cannot be read: deep-folder/")
+    assert {path for path in slot.landed() if not path.startswith(b"deep-folder")} == set(expected(slot))
+    assert tree_on_disk(slot.begin()) == tree_in_git(slot.repo, slot.commit)
+
+
+NAMES = [
+    *(b"README.md", b"src/a.py", b"src/b.py", b"src", b"docs/deep", b"empty", b"no-newline", b"binary"),
+    *(b"link", b"run.sh", b"t\tab", b"n\nl", b'q"uo', b"\xff\xfe", b" lead", b"trail ", b"-dash", b":(top)x"),
+    *(b"x/y/z", b"x/y", b"x", b"b/b", b"a b/c", b"\\", b".gitkeep", b"*", b"~", b"CON"),
+]
+CONTENTS = st.one_of(
+    st.sampled_from([b"", b"\n", b"x", b"one\r\ntwo\r\n", b"\x00\xff" * 9, b"@@ -1 +1 @@\n", b"a = 1\n"]),
+    st.binary(max_size=40),
+    st.lists(st.sampled_from([b"one\n", b"two\n", b"-- x\n", b"\r\n", b"last"]), max_size=12).map(b"".join),
+)
+EDITS = st.one_of(
+    st.tuples(st.just("write"), st.sampled_from(NAMES), CONTENTS),
+    st.tuples(st.just("delete"), st.sampled_from(NAMES), st.none()),
+    st.tuples(st.just("rename"), st.sampled_from(NAMES), st.sampled_from(NAMES)),
+    st.tuples(st.just("link"), st.sampled_from(NAMES), st.sampled_from([b"src/a.py", b"/etc", b"../x"])),
+    st.tuples(st.just("mode"), st.sampled_from(NAMES), st.sampled_from([0o755, 0o644, 0o600])),
+)
+
+
+def _gone(path: bytes) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def _make_room(top: bytes, path: bytes) -> bytes:
+    """Make the folders above a path, in place of what is there."""
+    folder = top
+    for part in path.split(b"/")[:-1]:
+        folder = os.path.join(folder, part)
+        if not os.path.isdir(folder) or os.path.islink(folder):
+            _gone(folder)
+            os.mkdir(folder)
+    return os.path.join(top, path)
+
+
+def play(tree: Path, kind: str, name: bytes, what: object) -> None:
+    """Make one random edit."""
+    top = os.fsencode(tree)
+    if kind in ("write", "link"):
+        path = _make_room(top, name)
+        _gone(path)
+        if isinstance(what, bytes) and kind == "link":
+            os.symlink(what, path)
+        elif isinstance(what, bytes):
+            Path(os.fsdecode(path)).write_bytes(what)
+        return
+    path = os.path.join(top, name)
+    folder = os.path.dirname(path)
+    if not os.path.lexists(path) or os.path.realpath(folder) != folder:
+        return
+    if kind == "delete":
+        _gone(path)
+    elif kind == "mode" and isinstance(what, int) and os.path.isfile(path) and not os.path.islink(path):
+        os.chmod(path, what)
+    elif kind == "rename" and isinstance(what, bytes):
+        if what == name or what.startswith(name + b"/") or name.startswith(what + b"/"):
+            return
+        aside = top + b"-aside"
+        os.rename(path, aside)
+        target = _make_room(top, what)
+        _gone(target)
+        os.rename(aside, target)
+
+
+@settings(
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.lists(EDITS, min_size=1, max_size=8))
+def test_the_patch_leads_exactly_to_the_tree(slot: Slot, edits: list[tuple[str, bytes, object]]) -> None:
+    """For all edits: read by the intake and applied to the base, the patch gives the tree the tool left."""
+    tree = slot.begin()
+    for one in edits:
+        play(tree, *one)
+
+    captured = slot.capture()
+
+    assert captured.problem == ""
+    left = tree_on_disk(tree)
+    if captured.bytes == 0:
+        assert left == tree_in_git(slot.repo, slot.commit)
+    else:
+        assert slot.landed() == left

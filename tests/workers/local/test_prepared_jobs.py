@@ -1,0 +1,140 @@
+"""What `prepare` makes is there for the gate, for every gate alike, whoever had the slot before."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factories import GitRepo
+from maingate.system.process_tree import adopt_orphans
+from maingate.uet.capture import Capture
+from maingate.uet.process.gate_runner import GateOutcome
+from maingate.uet.worktree.slot import Worktree
+from maingate.workers.local.job_execution import execute
+from maingate.workers.protocol import Ready, Result, Shutdown
+from pools import gate_job
+from worker_line import Worker
+
+
+@pytest.fixture
+def commit(repo: GitRepo) -> str:
+    """Commit something."""
+    return repo.commit({"file": "x\n", "build/tracked": "t\n"})
+
+
+@pytest.fixture
+def slot(repo: GitRepo, tmp_path: Path) -> Worktree:
+    """Give an empty slot."""
+    return Worktree(tmp_path / "slots" / "0", repo.path / ".git")
+
+
+@pytest.fixture(autouse=True)
+def _reaper() -> Iterator[None]:
+    """Adopt orphans, as a worker does."""
+    adopt_orphans()
+    yield
+    adopt_orphans(on=False)
+
+
+class Jobs:
+    """Runs jobs of one plan in a slot."""
+
+    def __init__(self, slot: Worktree, folder: Path, commit: str, **plan: Any) -> None:
+        self._slot, self._folder, self._commit, self._plan = slot, folder, commit, plan
+
+    def run(self, script: str, commit: str = "", **options: Any) -> GateOutcome:
+        """Run a job."""
+        job = gate_job(self._folder, commit or self._commit, script, **self._plan, **options)
+        return execute(job, worktree=self._slot)
+
+
+def test_without_keep_every_job_is_prepared(slot: Worktree, tmp_path: Path, commit: str) -> None:
+    """All that `prepare` leaves is there for the gate, changes of tracked files too, in every job alike."""
+    ran = tmp_path / "ran"
+    prepare = f"echo x >> {ran}; test -e made || echo m > made; echo changed > file; echo t > $TMPDIR/t"
+    jobs = Jobs(slot, tmp_path, commit, prepare=(prepare,))
+
+    for _ in range(3):
+        outcome = jobs.run("cat made file $TMPDIR/t; echo evil > made")
+        assert (outcome.passed, outcome.excerpt) == (True, "m\nchanged\nt\n")
+    assert ran.read_text() == "x\n" * 3
+
+
+def test_with_keep_a_worktree_is_prepared_once(slot: Worktree, tmp_path: Path, commit: str) -> None:
+    """What is kept is there for every job as it was left; all else that `prepare` did is there for none."""
+    ran = tmp_path / "ran"
+    prepare = (
+        f"echo x >> {ran}; mkdir lib; echo m > lib/m; echo made > made; echo changed > file; rm build/tracked"
+    )
+    jobs = Jobs(slot, tmp_path, commit, prepare=(prepare,), keep=("lib", "build"))
+
+    for _ in range(3):
+        outcome = jobs.run(
+            "cat file lib/* build/*; test -e made && cat made; echo evil > lib/m; touch lib/n build/n"
+        )
+        assert (outcome.passed, outcome.excerpt) == (True, "x\nm\nt\n")
+    assert ran.read_text() == "x\n"
+
+
+def test_a_tool_finds_nothing_that_would_be_in_its_patch(slot: Worktree, tmp_path: Path, commit: str) -> None:
+    """What `prepare` makes and nothing keeps is removed before a tool begins."""
+    jobs = Jobs(slot, tmp_path, commit, prepare=("touch made; echo changed > file",))
+    wanted = Capture(mode="worktree", diff_path=tmp_path / "diff")
+
+    outcome = jobs.run("test ! -e made && echo y >> file", capture=wanted)
+
+    assert outcome.passed
+    assert (tmp_path / "diff").read_text().count("\n+") == 2
+    assert "+y\n" in (tmp_path / "diff").read_text()
+
+
+@pytest.mark.parametrize("keep", [("lib",), ()], ids=["kept", "nothing kept"])
+@pytest.mark.parametrize("is_shared", [False, True], ids=["from a copy", "shared"])
+def test_half_of_what_is_prepared_is_nothing(
+    slot: Worktree, tmp_path: Path, commit: str, keep: tuple[str, ...], is_shared: bool
+) -> None:
+    """After a `prepare` that failed, the next job begins it on a worktree without what it left."""
+    flag = tmp_path / "works"
+    prepare = ("test ! -e lib && mkdir lib && touch lib/first", f"test -e {flag} && touch lib/second")
+    jobs = Jobs(slot, tmp_path, commit, prepare=prepare, keep=keep, keep_shared=is_shared)
+
+    for _ in range(2):
+        assert jobs.run("true").fault == "prepare_failed"
+    flag.touch()
+
+    outcome = jobs.run("ls lib")
+    assert (outcome.passed, outcome.excerpt) == (True, "first\nsecond\n")
+
+
+def test_shared_content_outlasts_a_worker_that_ends_in_order(
+    repo: GitRepo, tmp_path: Path, commit: str
+) -> None:
+    """What a worker leaves that was killed is never seen; one that was sent home hands on its slot."""
+
+    def answer(worker: Worker, script: str) -> str:
+        worker.say(gate_job(tmp_path, commit, script, keep=("cache",), keep_shared=True))
+        result = worker.hear()
+        assert isinstance(result, Result)
+        return result.outcome.excerpt
+
+    first = Worker(repo, tmp_path / "slots" / "0")
+    assert isinstance(first.hear(), Ready)
+    assert answer(first, "mkdir cache; touch cache/one; ls cache") == "one\n"
+    first.say(Shutdown())
+    assert first.process.wait(20) == 0
+    first.end()
+
+    second = Worker(repo, tmp_path / "slots" / "0")
+    assert isinstance(second.hear(), Ready)
+    assert answer(second, "ls cache; touch cache/two") == "one\n"
+    os.kill(second.process.pid, signal.SIGKILL)
+    assert second.end() == -signal.SIGKILL
+
+    third = Worker(repo, tmp_path / "slots" / "0")
+    assert isinstance(third.hear(), Ready)
+    assert answer(third, "test -e cache || echo none") == "none\n"
+    third.say(Shutdown())
+    assert third.end() == 0
