@@ -5,14 +5,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from typer.testing import Result
 
+from forking import start_forked
 from maingate.demo.stage import Stage
+
+PATIENCE = 60.0
+"""Seconds that a command may take; it takes a fraction of one."""
 
 Invoke = Callable[..., Result]
 
@@ -59,19 +64,39 @@ def maingate(
 
 
 def maingate_bytes(
-    *args: str, cwd: Path, home: Path, env: Mapping[str, str] | None = None, stdout: Any = subprocess.PIPE
+    *args: str,
+    cwd: Path,
+    home: Path,
+    env: Mapping[str, str] | None = None,
+    stdout: int | IO[bytes] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run the real command line as a process of its own and give its output as it is."""
-    return subprocess.run(
-        [sys.executable, "-m", "maingate", *args],
-        cwd=cwd,
-        env=a_clean_environment(home) | dict(env or {}),
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        check=False,
-        timeout=60,
-    )
+    """Run the real command line as a process of its own and return its output as it is.
+
+    It is forked, see ``forking``. An interpreter is started for it where the test is about one: with variables of
+    Python's, or a descriptor for its standard output.
+    """
+    environment = a_clean_environment(home) | dict(env or {})
+    if stdout is not None or any(name.startswith("PYTHON") for name in env or {}):
+        return subprocess.run(
+            [sys.executable, "-m", "maingate", *args],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if stdout is None else stdout,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=PATIENCE,
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder, "out"), Path(folder, "err")
+        out.touch()
+        err.touch()
+        process = start_forked(args, cwd=cwd, environment=environment, out=out, err=err)
+        process.join(PATIENCE)
+        if process.exitcode is None:
+            process.kill()
+            raise AssertionError(f"{args} did not end in time; it said: {out.read_text()}{err.read_text()}")
+        return subprocess.CompletedProcess(args, process.exitcode, out.read_bytes(), err.read_bytes())
 
 
 def start_maingate(*args: str, cwd: Path, home: Path) -> subprocess.Popen[str]:

@@ -1,21 +1,16 @@
 """Runs that are ended from outside, and what must be true when they were resumed: as if nothing had been.
 
 A world is a small repository with a plan for it. The command line works on it as a process of its own, that
-can be killed and continued. It is forked from a server which has imported Maingate already: what a test is
-about is not the start of an interpreter.
+can be killed and continued.
 """
 
 import contextlib
-import importlib
 import json
-import multiprocessing
 import os
-import pkgutil
 import re
 import shutil
 import signal
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
@@ -26,12 +21,11 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final
 
-import maingate
 from factories import GitRepo
+from forking import start_forked
 from landing import write_plan
 from maingate import faultpoints
 from maingate.bootstrap import Maingate
-from maingate.cli.main import main
 from maingate.db.audit import verify
 from maingate.db.dao import leases, runs
 from maingate.landing import lease_hold
@@ -42,16 +36,6 @@ KILLED: Final = -signal.SIGKILL
 
 PATIENCE: Final = 30.0
 """Seconds that anything here may take; it takes a fraction of one."""
-
-_FORKING: Final = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload(
-    [
-        module.name
-        for module in pkgutil.walk_packages(maingate.__path__, "maingate.")
-        if "__main__" not in module.name and ".migrations." not in module.name
-    ]
-)
-"""A command imports most of it; a server that has done so saves each of a thousand commands half a second."""
 
 _ID: Final = re.compile(r"\b(run|ws|task|patch|gate|intent|uet|worker)_[0-9A-Z]{26}\b")
 _ANCHOR: Final = re.compile(r"^Maingate-(Record|Ledger): .*\n?", re.MULTILINE)
@@ -173,8 +157,7 @@ class World:
         own = {**os.environ, **self.environment, "XDG_CACHE_HOME": str(self.folder / "cache"), **environment}
         if fault:
             own[faultpoints.VARIABLE] = fault
-        process = _FORKING.Process(target=_be_maingate, args=(words, self.repo.path, own, out))
-        process.start()
+        process = start_forked(words, cwd=self.repo.path, environment=own, out=out)
         self.commands.append(Command(process=process, out=out))
         return self.commands[-1]
 
@@ -247,22 +230,6 @@ class World:
         if not (self.repo.path / ".git" / "maingate" / "maingate.db").exists():
             return 0
         return int(self.rows(f"SELECT count(*) FROM {table} WHERE {condition}")[0][0])
-
-
-def _be_maingate(words: tuple[str, ...], folder: Path, environment: Mapping[str, str], out: Path) -> None:
-    """Become the command line, in a fresh process: its own session, its own environment and streams."""
-    os.setsid()
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
-    os.dup2(1, 2)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115 - they stay
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    importlib.reload(faultpoints)
-    sys.argv = ["maingate", *words]
-    main()
 
 
 def wait_until(holds: Callable[[], object], what: str) -> None:
