@@ -72,8 +72,8 @@ def maingate_bytes(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the real command line as a process of its own and return its output as it is.
 
-    It is forked, see ``forking``. An interpreter is started for it where the test is about one: with variables of
-    Python's, or a descriptor for its standard output.
+    It is forked, see ``forking``. An interpreter is started for it where the test is about one: with
+    variables of Python's, or a descriptor for its standard output.
     """
     environment = a_clean_environment(home) | dict(env or {})
     if stdout is not None or any(name.startswith("PYTHON") for name in env or {}):
