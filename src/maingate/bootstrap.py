@@ -73,6 +73,8 @@ Taken = TypeVar("Taken")
 STATE: Final = "maingate"
 """The state folder, in git's common directory."""
 
+_OR_WAIT: Final = "give `--wait` to wait for it to end, or end it and try again"
+
 Wait = Callable[[TargetBusyError], None]
 """Told, again and again, that a living process holds the target; it sleeps, or gives up by raising."""
 
@@ -340,7 +342,8 @@ class Maingate:
         try:
             self.take_hold(run_id)
         except TargetBusyError as error:
-            raise TargetBusyError(f"{error}; the wish stays for whoever goes on with {run_id}") from error
+            remedy = f"the wish stays for whoever goes on with {run_id}"
+            raise TargetBusyError(error.what, remedy) from error
         self.execute(run_id, is_only_asked=request.entity_id != run_id)
         return operator_requests.answer_to(database, request)
 
@@ -1039,7 +1042,7 @@ def _when_free(take: Callable[[], Taken], wait: Wait | None) -> Taken:
             return take()
         except TargetBusyError as error:
             if wait is None:
-                raise
+                raise TargetBusyError(error.what, _OR_WAIT) from error
             wait(error)
 
 

@@ -90,7 +90,11 @@ class AmbiguousNameError(UsageError):
     def __init__(self, name: str, candidates: Sequence[str]) -> None:
         self.name, self.candidates = name, tuple(candidates)
         shown = listed(self.candidates, _SHOWN)
-        super().__init__(f"{short(name)!r} may mean {len(self.candidates)} things; say which one: {shown}")
+        ids = "id in brackets" if all(each.endswith(")") for each in self.candidates) else "whole id"
+        super().__init__(
+            f"{short(name)!r} may mean {len(self.candidates)} things; "
+            f"give the {ids} of the one that you mean: {shown}"
+        )
 
 
 class TransitionError(MaingateError):
@@ -189,7 +193,16 @@ class InvariantError(MaingateError):
 
 
 class TargetBusyError(OutsideFaultError):
-    """Another run holds the target branch."""
+    """Another run holds the target branch.
+
+    Args:
+        what: Which branch is held, and by what.
+        remedy: What to do about it; of no use to one that waits already.
+    """
+
+    def __init__(self, what: str = "another run holds the target", remedy: str = "try again later") -> None:
+        self.what = what
+        super().__init__(f"{what}; {remedy}")
 
 
 class LeaseLostError(OutsideFaultError):

@@ -233,8 +233,12 @@ def test_a_dirty_checkout_of_the_target_is_refused_and_nothing_is_made(base: Git
             assert conn.exec_driver_sql("SELECT count(*) FROM runs").scalar() == 0
 
 
+def _give_up(error: TargetBusyError) -> None:
+    raise StopIteration(error.what)
+
+
 def test_two_runs_on_one_target_do_not_mix(base: GitRepo) -> None:
-    """The second is told who holds the target."""
+    """The second is told who holds the target, and how to wait; one that waits is not told to do so."""
     plan = write_plan(
         base.path.parent / "plan",
         {"repo": str(base.path), "workstreams": one_each({"p": b""}), "name": "x"},
@@ -243,8 +247,10 @@ def test_two_runs_on_one_target_do_not_mix(base: GitRepo) -> None:
     loaded = load_plan(plan)
     with Maingate.for_plan(loaded) as one, Maingate.for_plan(loaded) as two:
         first = one.admit(loaded)
-        with pytest.raises(TargetBusyError, match=first):
+        with pytest.raises(TargetBusyError, match=rf"{first}.*; give `--wait` to wait for it to end"):
             two.admit(loaded)
+        with pytest.raises(StopIteration, match=rf"{first}[^;]*$"):
+            two.admit(loaded, wait=_give_up)
         one.execute(first)
         two.execute(two.admit(loaded))
 

@@ -36,7 +36,8 @@ def hold(conn: Connection, key: str, *, holder: str, now: datetime) -> Lease:
     if present is not None and is_held(present, now):
         raise TargetBusyError(
             f"{key.rpartition('#')[2]} is held by {present.holder} (process {present.pid} on {present.host}, "
-            f"since {present.acquired_at:%H:%M:%S} UTC); wait for it to end, or end it, and try again"
+            f"since {present.acquired_at:%H:%M:%S} UTC)",
+            "wait for it to end, or end it, and try again",
         )
     held = leases.acquire(
         conn,
@@ -50,7 +51,7 @@ def hold(conn: Connection, key: str, *, holder: str, now: datetime) -> Lease:
         instead_of=present,
     )
     if isinstance(held, HeldBy):
-        raise TargetBusyError(f"{key} was taken by {held.lease.holder} at this very moment; try again")
+        raise TargetBusyError(f"{key} was taken by {held.lease.holder} at this very moment", "try again")
     return held
 
 

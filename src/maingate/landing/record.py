@@ -160,7 +160,8 @@ def holding(repository: Repository, ref: str, *, patience: timedelta = PATIENCE)
     if held is None:
         raise TargetBusyError(
             f"{short_name(ref)} is being moved by another process just now, or by the git of one that was "
-            f"killed (`fuser {_holder(path)}` names it); try again when that has ended"
+            f"killed (`fuser {_holder(path)}` names it)",
+            "try again when that has ended",
         )
     try:
         yield Ledge(ref, path, held)

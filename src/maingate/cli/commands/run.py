@@ -220,9 +220,9 @@ class Patience:
 
     def __call__(self, error: TargetBusyError) -> None:
         """Wait a little."""
-        if str(error) != self._said:
-            console(stderr=True).print(f"waiting: {safe(str(error))}", soft_wrap=True)
-            self._said = str(error)
+        if error.what != self._said:
+            console(stderr=True).print(f"waiting: {safe(error.what)}", soft_wrap=True)
+            self._said = error.what
         time.sleep(POLL_SECONDS)
 
 
