@@ -333,6 +333,15 @@ def test_a_patch_of_an_older_run_is_found_by_its_name(
     assert (
         json.loads(invoke("patch", "show", "t", "--json", cwd=repo.path).stdout)["run_id"] == newest["run_id"]
     )
+    events = invoke("events", "--entity", "old", cwd=repo.path).stdout
+    assert events.startswith(f"of an older run: {oldest['run_id']}\n")
+    assert "workstream old" in events
+    refused = invoke("cancel", "old", cwd=repo.path)
+    assert refused.exit_code == 2
+    assert f"`--run {oldest['run_id']}`" in refused.stderr
+    missing = invoke("bisect", "old", "--gate", "unit", cwd=repo.path).stderr
+    assert "is called" not in missing
+    assert "unit" in missing
     narrow = invoke("patch", "list", cwd=repo.path, env={"COLUMNS": "60"}).stdout
     assert json.loads(shown_json := invoke("patch", "show", "old/t", "--json", cwd=repo.path).stdout)
     assert json.loads(shown_json)["id"] in narrow

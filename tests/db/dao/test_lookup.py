@@ -6,7 +6,7 @@ import pytest
 
 from database_factories import NOW, World, make_run, make_task, make_workstream
 from maingate.db.dao import runs, tasks, workstreams
-from maingate.db.dao.lookup import Found, find
+from maingate.db.dao.lookup import Found, find, find_in_newest
 from maingate.db.engine import Database
 from maingate.errors import AmbiguousNameError, UnknownEntityError
 from maingate.state.machines import MACHINES
@@ -79,6 +79,52 @@ def test_the_kinds_wanted_decide_what_a_name_means(database: Database, world: Wo
         assert find(connection, "parser", kinds=["workstream"]).id == world.workstream.id
         with pytest.raises(UnknownEntityError):
             find(connection, world.task.id, kinds=["run"])
+
+
+def test_an_ambiguous_name_is_answered_with_ids(database: Database, world: World) -> None:
+    """Of things with one name each has its kind and its id, and the id is what is to be given."""
+    with database.write() as connection:
+        tasks.insert_many(connection, [make_task(world.workstream, name="parser", position=1)], at=NOW)
+        with pytest.raises(AmbiguousNameError, match="give the id in brackets") as caught:
+            find(connection, "parser")
+    stream, task = caught.value.candidates
+    assert stream == f"workstream parser ({world.workstream.id})"
+    assert task.startswith("task parser/parser (task_")
+
+
+def test_a_name_that_only_an_older_run_has_is_found_there_or_its_run_is_named(
+    database: Database, world: World
+) -> None:
+    """What reads finds it; what acts on the newest run names both runs, and how to say the older one."""
+    with database.write() as connection:
+        newer = make_run(name="newer")
+        runs.insert_many(connection, [newer], at=LATER)
+        for name in ("parser", "parser/drop-regex", "drop-regex", world.run.name):
+            found = find_in_newest(connection, name)
+            assert found.id in {world.workstream.id, world.task.id, world.run.id}
+            with pytest.raises(UnknownEntityError) as caught:
+                find(connection, name)
+            said = str(caught.value)
+            assert f"nothing in the newest run ({newer.id}) is called {name!r}" in said
+            assert f"`--run {world.run.id}`" in said
+        with pytest.raises(UnknownEntityError, match=f"'parser' is a workstream of {world.run.id}"):
+            find_in_newest(connection, "parser", kinds=["run"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("praser", "parser"), ("parser/drop-regx", "parser/drop-regex")]
+)
+def test_a_mistyped_name_is_answered_with_the_one_that_may_be_meant(
+    database: Database, world: World, typed: str, meant: str
+) -> None:
+    """What is nearly called so in the run is suggested; what is near to nothing is not."""
+    assert world.run
+    with database.read() as connection:
+        with pytest.raises(UnknownEntityError, match=f"did you mean '{meant}'"):
+            find(connection, typed)
+        with pytest.raises(UnknownEntityError) as caught:
+            find(connection, "zzz")
+    assert "did you mean" not in str(caught.value)
 
 
 def test_of_what_was_retried_the_last_is_meant(database: Database, world: World) -> None:

@@ -74,7 +74,11 @@ def _range(maingate: "Maingate", what: str, run: str | None) -> tuple[RunId, str
             ends = repository.resolve_commit(old or "HEAD"), repository.resolve_commit(end)
             _see_to_order(maingate, what, *ends)
             return RunId(run_id), *ends
-        found = lookup.find(conn, what, kinds=["workstream"], run_id=run_id)
+        found = (
+            lookup.find_in_newest(conn, what, kinds=["workstream"])
+            if run is None
+            else lookup.find(conn, what, kinds=["workstream"], run_id=run_id)
+        )
         row = workstreams.get(conn, found.id)
         landing = next(
             (each for each in intents.of_run(conn, row.run_id) if each.new == row.landed_commit), None

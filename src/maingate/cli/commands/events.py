@@ -165,10 +165,13 @@ def events(
         is_cut = most and len(found) == most and not as_json
         more = len(chosen.newest(0)) - most if is_cut else 0
         names = {} if as_json else _names(maingate.database, found)
+        older = None if as_json or entity is None else _older_run(maingate.database, found)
     if as_json:
         print_json([event.as_json() for event in found])
-    else:
-        _print_events(found, names, more)
+        return
+    if older is not None:
+        console().print(f"of an older run: {older}", style="yellow", soft_wrap=True)
+    _print_events(found, names, more)
 
 
 def parse_moment(text: str, *, now: datetime) -> datetime:
@@ -214,7 +217,17 @@ def _entity_id(database: "Database", text: str) -> str:
     from maingate.db.dao import lookup
 
     with database.read() as conn:
-        return lookup.find(conn, text).id
+        return lookup.find_in_newest(conn, text).id
+
+
+def _older_run(database: "Database", shown: "Sequence[Event]") -> str | None:
+    """Return the run that events are of, where it is not the newest one; else None."""
+    from maingate.db.dao import runs
+
+    with database.read() as conn:
+        newest = runs.newest(conn)
+    of_runs = {event.run_id for event in shown if event.run_id}
+    return of_runs.pop() if newest and len(of_runs) == 1 and newest.id not in of_runs else None
 
 
 def _print_counts(maingate: "Maingate", since: datetime | None, *, as_json: bool) -> None:

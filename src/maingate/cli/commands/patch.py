@@ -24,18 +24,12 @@ from maingate.cli.views.patch import described, patch_json, print_patch, state_t
 from maingate.errors import UnknownEntityError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlalchemy import Connection
 
-    from maingate.db.dao.lookup import Found
     from maingate.db.dao.patches import PatchRow
     from maingate.db.dao.tasks import TaskRow
 
 LISTED: Final = 50
-
-OLDER_RUNS: Final = 1000
-"""How many runs back a name is looked for."""
 
 app = typer.Typer(help="Look into the ledger of patches.", no_args_is_help=True)
 
@@ -84,7 +78,7 @@ def show(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -
 
     with Maingate.open(create=False) as maingate, maingate.database.read() as conn:
         row = find_patch_or_task(conn, patch, run=run)
-        older = _older_run(conn, row.run_id)
+        older = older_run(conn, row.run_id)
         shown = (
             described_task(conn, maingate, row)
             if isinstance(row, TaskRow)
@@ -107,7 +101,7 @@ def diff(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -
 
     with Maingate.open(create=False) as maingate, maingate.database.read() as conn:
         row = find_patch(conn, patch, run=run)
-        older = _older_run(conn, row.run_id)
+        older = older_run(conn, row.run_id)
         raw = artifacts.diff_of(conn, row.id)
     if as_json:
         print_json({"patch": row.id, **_diff_json(raw)})
@@ -130,8 +124,8 @@ def _diff_json(raw: bytes) -> dict[str, str]:
         return {"encoding": "base64", "diff": base64.b64encode(raw).decode()}
 
 
-def _older_run(conn: "Connection", run_id: str) -> str | None:
-    """Name a run when it is not the newest one."""
+def older_run(conn: "Connection", run_id: str) -> str | None:
+    """Return a run's id where it is not the newest one; None where it is."""
     from maingate.db.dao import runs
 
     newest = runs.newest(conn)
@@ -170,7 +164,7 @@ def find_patch_or_task(conn: "Connection", text: str, *, run: str | None = None)
     if run is not None:
         found = lookup.find(conn, text, kinds=kinds, run_id=run_named(conn, run))
     else:
-        found = find_in_newest(conn, text, kinds)
+        found = lookup.find_in_newest(conn, text, kinds=kinds)
     if found.machine == "patch_ledger":
         return patches.get(conn, found.id)
     if of_task := patches.of_task(conn, found.id):
@@ -181,34 +175,6 @@ def find_patch_or_task(conn: "Connection", text: str, *, run: str | None = None)
             text, f"task {safe(found.name)} has no patch yet; `maingate status --all` shows where it is"
         )
     return task
-
-
-def find_in_newest(conn: "Connection", text: str, kinds: list[str]) -> "Found":
-    """Find what is called so in the newest run where anything is."""
-    return next(find_in_each(conn, text, kinds))
-
-
-def find_in_each(conn: "Connection", text: str, kinds: list[str]) -> "Iterator[Found]":
-    """Find what is called so in each run, the newest first; what is meant by its id is found once.
-
-    Raises:
-        UnknownEntityError: Nothing is called so in any.
-        AmbiguousNameError: Several are, in one of them.
-    """
-    from maingate.db.dao import lookup, runs
-
-    is_anywhere = False
-    for run in runs.recent(conn, limit=OLDER_RUNS):
-        try:
-            found = lookup.find(conn, text, kinds=kinds, run_id=run.id)
-        except UnknownEntityError:
-            continue
-        is_anywhere = True
-        yield found
-        if "_" in text and found.id.lower().startswith(text.lower()):
-            return
-    if not is_anywhere:
-        yield lookup.find(conn, text, kinds=kinds)  # which says what is called so instead
 
 
 def _checked(state: str | None) -> str | None:

@@ -115,7 +115,6 @@ def _candidates(conn: "Connection", what: str, run: str | None) -> "Iterator[Fou
         UnknownEntityError: Nothing is called so.
         AmbiguousNameError: Several things are.
     """
-    from maingate.cli.commands.patch import find_in_each
     from maingate.cli.commands.status import run_named
     from maingate.db.dao import intents, lookup
 
@@ -128,7 +127,7 @@ def _candidates(conn: "Connection", what: str, run: str | None) -> "Iterator[Fou
         return
     if (undone := intents.rollback_named(conn, what)) is not None:
         raise UsageError(f"{safe(what)} is a rollback itself; {_again(sorted(undone.commits))}")
-    yield from find_in_each(conn, what, kinds)
+    yield from lookup.find_in_each(conn, what, kinds=kinds)
 
 
 def _label(conn: "Connection", found: "Found", rows: "Sequence[PatchRow]") -> str:

@@ -139,10 +139,10 @@ def find_run(maingate: "Maingate", text: str | None) -> RunId:
 
 
 def run_named(conn: "Connection", text: str) -> str:
-    """Find a run by its id or the beginning of it, on a connection that is open already."""
+    """Return the run with an id, with one that begins so, or else the newest one of that name."""
     from maingate.db.dao import lookup
 
-    return lookup.find(conn, text, kinds=["run"]).id
+    return lookup.find_in_newest(conn, text, kinds=["run"]).id
 
 
 def _tell_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:

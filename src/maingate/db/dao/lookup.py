@@ -1,7 +1,8 @@
 """Find what people mean: an id, the beginning of one, or a plan's own name within a run."""
 
+import difflib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from maingate.db.statements import rows_of
 from maingate.db.tables import ENTITIES
 from maingate.errors import AmbiguousNameError, UnknownEntityError
 from maingate.ids import ENTITY_OF_PREFIX
+from maingate.wording import short
 
 _NAME_COLUMN: Final[dict[str, str]] = {
     "run": "name",
@@ -32,6 +34,23 @@ _NOUN: Final[dict[str, str]] = {
 """What people call that which they may name."""
 _SOME: Final = 20
 _SHORTEST_PREFIX: Final = 4
+_LISTS: Final = "`maingate status --all` lists what there is"
+_HOLDERS: Final[dict[str, str]] = {
+    "run": "SELECT id FROM runs WHERE name = ?",
+    "workstream": "SELECT run_id FROM workstreams WHERE name = ?",
+    "task": "SELECT t.run_id FROM tasks t JOIN workstreams w ON w.id = t.workstream_id"
+    " WHERE t.name = ? OR w.name || '/' || t.name = ?",
+}
+"""Runs that have something of a kind, by its name."""
+_NAMES: Final[dict[str, str]] = {
+    "run": "SELECT name FROM runs WHERE id = ?",
+    "workstream": "SELECT name FROM workstreams WHERE run_id = ?",
+    "task": "SELECT w.name || '/' || t.name, t.name FROM tasks t JOIN workstreams w"
+    " ON w.id = t.workstream_id WHERE t.run_id = ?",
+}
+"""Names that a run has of a kind."""
+_OLDER_RUNS: Final = 1000
+"""How many runs back a name is looked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +89,43 @@ def find(
     wanted = set(ENTITIES) if kinds is None else set(kinds)
     found = _by_id(connection, text, wanted) or _by_name(connection, text, wanted, run_id)
     if not found:
-        raise UnknownEntityError(text, _called_so(connection, text, wanted, run_id))
+        raise UnknownEntityError(text, _unknown(connection, text, wanted, run_id))
     if len(found) > 1:
-        raise AmbiguousNameError(
-            text, [f"{each.name} ({each.id})" if each.name != each.id else each.id for each in found]
-        )
+        raise AmbiguousNameError(text, [_candidate(each) for each in found])
     return found[0]
+
+
+def find_in_newest(connection: Connection, text: str, *, kinds: Collection[str] | None = None) -> Found:
+    """Find what is called so in the newest run where anything is.
+
+    Raises:
+        UnknownEntityError: Nothing is called so in any.
+        AmbiguousNameError: Several are, in that run.
+    """
+    return next(find_in_each(connection, text, kinds=kinds))
+
+
+def find_in_each(
+    connection: Connection, text: str, *, kinds: Collection[str] | None = None
+) -> Iterator[Found]:
+    """Find what is called so in each run, the newest first; what is meant by its id is found once.
+
+    Raises:
+        UnknownEntityError: Nothing is called so in any.
+        AmbiguousNameError: Several are, in one of them.
+    """
+    is_anywhere = False
+    for run in runs.recent(connection, limit=_OLDER_RUNS):
+        wanted = set(ENTITIES) if kinds is None else set(kinds)
+        if not _by_id(connection, text, wanted) and not _by_name(connection, text, wanted, run.id):
+            continue
+        is_anywhere = True
+        found = find(connection, text, kinds=kinds, run_id=run.id)
+        yield found
+        if "_" in text and found.id.lower().startswith(text.lower()):
+            return
+    if not is_anywhere:
+        yield find(connection, text, kinds=kinds)  # which says what is called so instead
 
 
 def of_commit(connection: Connection, text: str) -> Found | None:
@@ -96,21 +146,69 @@ def of_commit(connection: Connection, text: str) -> Found | None:
     streams = _select(connection, "workstream", "WHERE landed_commit LIKE ? ORDER BY id", beginning)
     found = in_it if len(in_it) == 1 or not streams else streams
     if len(found) > 1:
-        raise AmbiguousNameError(text, [f"{each.name} ({each.id})" for each in found])
+        raise AmbiguousNameError(text, [_candidate(each) for each in found])
     return found[0] if found else None
 
 
+def _candidate(found: Found) -> str:
+    """Return what an ambiguous name may mean: its kind, its name, and the id that is not ambiguous."""
+    noun = _NOUN.get(found.machine, found.machine)
+    return f"{noun} {found.name} ({found.id})" if found.name != found.id else f"{noun} {found.id}"
+
+
+def _unknown(connection: Connection, text: str, wanted: set[str], run_id: str | None) -> str | None:
+    """Return why nothing was found that is called so, and what may be meant; None where nothing is near."""
+    if (said := _called_so(connection, text, wanted, run_id)) is not None:
+        return said
+    if (newest := runs.newest(connection)) is None:
+        return None
+    if holders := _runs_with(connection, text, wanted):
+        looked_in = f"run {run_id}" if run_id not in {None, newest.id} else f"the newest run ({newest.id})"
+        more = f" (and {len(holders) - 1} more)" if len(holders) > 1 else ""
+        found_in = f"{holders[0]}{more} has it: add `--run {holders[0]}`"
+        return f"nothing in {looked_in} is called {short(text)!r}; {found_in}"
+    if elsewhere := _runs_with(connection, text, set(_NOUN)):
+        return _called_so(connection, text, wanted, elsewhere[0])
+    near = difflib.get_close_matches(text, _names_in(connection, wanted, run_id or newest.id))
+    if not near:
+        return None
+    meant = " or ".join(repr(name) for name in near)
+    return f"nothing here is called {short(text)!r}; did you mean {meant}? {_LISTS}"
+
+
 def _called_so(connection: Connection, text: str, wanted: set[str], run_id: str | None) -> str | None:
-    """Say that something of another kind is called so; None when nothing is."""
+    """Return that something of another kind is called so; None when nothing is."""
     others = set(_NOUN) - wanted
     found = _by_id(connection, text, others) or _by_name(connection, text, others, run_id)
     if not found:
         return None
     nouns = " or ".join(f"a {noun}" for machine, noun in _NOUN.items() if machine in wanted)
+    newest = runs.newest(connection)
+    of_run = "" if run_id is None or (newest and newest.id == run_id) else f" of {run_id}"
     return (
-        f"{text!r} is a {_NOUN[found[0].machine]}, and what is wanted here is {nouns or 'something else'}; "
-        "`maingate status --all` lists what there is"
+        f"{text!r} is a {_NOUN[found[0].machine]}{of_run}, and what is wanted here is "
+        f"{nouns or 'something else'}; {_LISTS}"
     )
+
+
+def _runs_with(connection: Connection, text: str, wanted: set[str]) -> list[str]:
+    """Return the runs in which something of these kinds is called so, newest first."""
+    holders = set()
+    for machine, sql in _HOLDERS.items():
+        if machine in wanted:
+            holders |= {row[0] for row in rows_of(connection, sql, (text,) * sql.count("?"))}
+    if not holders:
+        return []
+    return [run.id for run in runs.recent(connection, limit=_OLDER_RUNS) if run.id in holders]
+
+
+def _names_in(connection: Connection, wanted: set[str], run_id: str) -> list[str]:
+    """Return the names of what a run has of these kinds, each once."""
+    names: dict[str, None] = {}
+    for machine, sql in _NAMES.items():
+        if machine in wanted:
+            names |= {str(name): None for row in rows_of(connection, sql, (run_id,)) for name in row}
+    return list(names)
 
 
 def _by_id(connection: Connection, text: str, kinds: Collection[str]) -> list[Found]:
