@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -414,11 +415,14 @@ def tell(world: World, *words: str, code: int = 0) -> Any:
     return json.loads(text[min(starts) :]) if "--json" in words and starts else command.said
 
 
-def refuse_one(world: World) -> str:
+def refuse_one(
+    world: World, stream: Mapping[str, Any] = MappingProxyType({}), code: int = 1, **task: Any
+) -> str:
     """Have a patch refused by its gate; return its id."""
     diff = world.repo.diff_of({"a.txt": "bad\ntwo\nthree\n"})
-    world.write_plan({"p": diff}, workstreams={"ws": {"tasks": {"t": {"patch": "p"}}}}, gates=gates(*COUNT))
-    assert world.run().ended() == 1
+    ws = {"tasks": {"t": {"patch": "p", **task}}, **stream}
+    world.write_plan({"p": diff}, workstreams={"ws": ws}, gates=gates(*COUNT))
+    assert world.run().ended() == code
     [(patch_id,)] = world.rows("SELECT id FROM patches WHERE state = 'quarantined'")
     return str(patch_id)
 
@@ -451,6 +455,20 @@ def test_the_same_patch_is_tried_again_and_refused_again(world: World) -> None:
     assert told["state"] == "failed"
     assert told["tasks"][0]["patch"]["state"] == "quarantined"
     assert "claude" in tell(world, "patch", "recover", old, "--tool", "claude", code=2)
+
+
+@pytest.mark.parametrize("optional", ["task", "workstream", "both"])
+def test_a_recovery_succeeds_only_if_what_was_asked_for_lands(world: World, optional: str) -> None:
+    """That others could do without a patch is of the plan that it comes from; here it is all there is."""
+    stream = {"critical": False} if optional != "task" else {}
+    task = {"critical": False} if optional != "workstream" else {}
+    old = refuse_one(world, stream, code=0, **task)
+    told = tell(world, "patch", "recover", old, "--json", code=1)
+    assert told["state"] == "failed"
+    assert told["tasks"][0]["patch"]["reason"]["code"] == "gate_failed"
+    better = world.folder / "better.patch"
+    better.write_bytes(world.repo.diff_of({"a.txt": "good\ntwo\nthree\n"}))
+    assert tell(world, "patch", "recover", old, "--patch", str(better), "--json")["state"] == "succeeded"
 
 
 def test_a_quarantined_patch_can_be_dropped_and_no_other(world: World) -> None:

@@ -27,6 +27,9 @@ RECOVERED: Final = "recover"
 """The folder, in the state folder, of the plans that `recover` writes, each in a folder of its own."""
 RECOVERED_PLAN: Final = "plan.json"
 
+_OF_THE_OLD: Final = frozenset({"needs", "critical"})
+"""What a task and its workstream were to others in the old plan; in the new run there are no others."""
+
 _RECOVERABLE: Final = frozenset({"quarantined", "dropped", "rolled_back"})
 
 
@@ -144,13 +147,13 @@ def _write_plan(maingate: "Maingate", row: "PatchRow", file: Path | None, tool: 
     wanted = {
         key: value
         for key, value in described["tasks"][task.name].items()
-        if key not in {"needs", "patch", "tool", "prompt", "prompt_file"}
+        if key not in _OF_THE_OLD | {"patch", "tool", "prompt", "prompt_file"}
     }
     if tool is None:
         wanted["patch"] = "recovered.patch"
     else:
         wanted |= {"tool": tool, "prompt": _prompt(described["tasks"][task.name], row, diff)}
-    described = {key: value for key, value in described.items() if key != "needs"}
+    described = {key: value for key, value in described.items() if key not in _OF_THE_OLD}
     plan |= {
         "maingate": 1,
         "name": f"recover {stream.name}/{task.name}",
