@@ -92,9 +92,35 @@ def test_what_landed_and_what_did_not_are_told_apart_with_the_reason() -> None:
         "✘ docs gate_failed gate unit failed with exit code 1",
         "12 gates run, 11 passed, 1 failed, 7 verdicts reused",
         "maingate patch show docs/b why it was refused, with the gate's output",
-        "maingate quarantine all patches that were kept out",
+        "maingate quarantine all patches that were refused",
         "maingate status --all every task and its patch",
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "patch", "promised"),
+    [
+        ("conflict", "quarantined", ["patch show docs/b why it was refused", "quarantine all"]),
+        ("format_invalid", "quarantined", ["patch show docs/b why it was refused", "quarantine all"]),
+        (
+            "base_red",
+            "dropped",
+            [
+                "patch show docs/b why it was refused, with the gate's output",
+                "patch list --state dropped those",
+            ],
+        ),
+    ],
+)
+def test_the_footer_promises_what_is_there(code: str, patch: str, promised: list[str]) -> None:
+    """A gate's output where a gate spoke; the quarantine where something is in it, else what was dropped."""
+    task = a_task("docs/b", "failed", patch=patch, reason=a_reason(code))
+    shown = printed(a_report([a_stream("docs", "failed", a_reason(code))], [task]))
+    lines = [" ".join(line.split()).removeprefix("maingate ") for line in shown.splitlines()]
+    first = lines.index(next(line for line in lines if line.startswith("patch show")))
+    assert lines[first] == promised[0]
+    assert lines[first + 1].startswith(promised[1])
+    assert lines[first + 2].startswith("status --all")
 
 
 def test_only_patches_that_landed_are_counted_as_patches() -> None:

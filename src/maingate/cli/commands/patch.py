@@ -62,7 +62,7 @@ def list_patches(
 
 
 def quarantine(run: RunOption = None, limit: LimitOption = None, as_json: AsJson = False) -> None:
-    """List the patches that were kept out, newest first (`patch list --state quarantined`)."""
+    """List the patches that were refused, newest first (`patch list --state quarantined`)."""
     _list(state="quarantined", run=run, limit=limit, as_json=as_json)
 
 
@@ -171,10 +171,18 @@ def find_patch_or_task(conn: "Connection", text: str, *, run: str | None = None)
         return patches.present(of_task)[found.id]
     task = tasks.get(conn, found.id)
     if not task.attempt:
-        raise UnknownEntityError(
-            text, f"task {safe(found.name)} has no patch yet; `maingate status --all` shows where it is"
-        )
+        raise UnknownEntityError(text, _without_patch(safe(found.name), task))
     return task
+
+
+def _without_patch(name: str, task: "TaskRow") -> str:
+    """Return why a task that was never tried has no patch."""
+    from maingate.state.task import TASK
+
+    if TASK.is_terminal(task.state):
+        why = f": {reason_line(task.reason)}" if task.reason else ""
+        return f"task {name} has no patch, it is {task.state} and was never tried{why}"
+    return f"task {name} has no patch yet; `maingate status --all` shows where it is"
 
 
 def _checked(state: str | None) -> str | None:

@@ -37,6 +37,12 @@ OVERSPENT: Final = (
 _TRIED: Final = frozenset({"tool_failed", "tool_timeout", "worker_lost", "budget_exceeded"})
 """Why a task fails whose attempts gave nothing."""
 
+_LISTS: Final = (
+    ("quarantined", "maingate quarantine", "all patches that were refused"),
+    ("dropped", "maingate patch list --state dropped", "those that ended without being refused"),
+)
+"""Which command lists the patches in a state, and what they are."""
+
 _LANDED: Final = frozenset({"committed", "rolled_back"})
 """The states of patches that have reached the target, whatever became of them there."""
 
@@ -75,20 +81,29 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
 
 def print_hints(out: "Console", report: Report) -> None:
     """Print which commands tell more about a run."""
-    refused = next((task for task in report["tasks"] if task["patch"] and _is_refused(task)), None)
+    with_patch = [task for task in report["tasks"] if task["patch"]]
+    refused = next((task for task in with_patch if _is_refused(task)), None)
     gave_none = next((task for task in report["tasks"] if not task["patch"] and _is_given_up(task)), None)
-    hints = [("maingate status --all", "every task and its patch")]
+    hints = [
+        (command, tells)
+        for state, command, tells in _LISTS
+        if any(task["patch"]["state"] == state for task in with_patch)
+    ]
+    hints.append(("maingate status --all", "every task and its patch"))
     if refused is not None:
-        hints = [
-            (f"maingate patch show {safe(refused['name'])}", "why it was refused, with the gate's output"),
-            ("maingate quarantine", "all patches that were kept out"),
-            *hints,
-        ]
+        hints.insert(0, (f"maingate patch show {safe(refused['name'])}", _shows(refused)))
     if gave_none is not None:
         shown = f"maingate patch show {safe(gave_none['name'])}"
         hints = [(shown, "why it failed, with what it printed"), *hints]
     out.print()
     print_commands(out, hints)
+
+
+def _shows(refused: Report) -> str:
+    """Return what `patch show` tells of a refused patch: a gate's output only where a gate refused it."""
+    reason = refused["patch"]["reason"] or refused["reason"] or {}
+    is_gate = reason.get("code") in {"gate_failed", "gate_timeout", "base_red"}
+    return "why it was refused, with the gate's output" if is_gate else "why it was refused"
 
 
 def refusal_of(workstream: Report, tasks: Sequence[Report]) -> Report | None:
