@@ -12,6 +12,8 @@ from maingate.errors import UsageError
 from maingate.ids import RunId
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from maingate.bootstrap import Maingate
     from maingate.services.searching import Search
 
@@ -60,7 +62,7 @@ def _range(maingate: "Maingate", what: str, run: str | None) -> tuple[RunId, str
         UsageError: There is no run, the range has no commits, or the workstream has not landed.
     """
     from maingate.cli.commands.status import run_named
-    from maingate.db.dao import intents, lookup, runs, workstreams
+    from maingate.db.dao import lookup, runs
 
     repository = maingate.repository
     with maingate.database.read() as conn:
@@ -74,18 +76,27 @@ def _range(maingate: "Maingate", what: str, run: str | None) -> tuple[RunId, str
             ends = repository.resolve_commit(old or "HEAD"), repository.resolve_commit(end)
             _see_to_order(maingate, what, *ends)
             return RunId(run_id), *ends
-        found = (
-            lookup.find_in_newest(conn, what, kinds=["workstream"])
+        kinds = ["workstream"]
+        meant = (
+            lookup.find_in_each(conn, what, kinds=kinds)
             if run is None
-            else lookup.find(conn, what, kinds=["workstream"], run_id=run_id)
+            else iter([lookup.find(conn, what, kinds=kinds, run_id=run_id)])
         )
-        row = workstreams.get(conn, found.id)
-        landing = next(
-            (each for each in intents.of_run(conn, row.run_id) if each.new == row.landed_commit), None
-        )
-    if row.landed_commit is None or landing is None or landing.old is None:
-        raise UsageError(f"workstream {row.name} has not landed anything, so there is nothing to search")
-    return RunId(row.run_id), landing.old, row.landed_commit
+        for found in meant:
+            if (landing := _landing(conn, found.id)) is not None:
+                return landing
+    raise UsageError(f"workstream {safe(what)} has not landed anything, so there is nothing to search")
+
+
+def _landing(conn: "Connection", workstream_id: str) -> tuple[RunId, str, str] | None:
+    """Return a workstream's run and the target before and after it landed; None when it has not."""
+    from maingate.db.dao import intents, workstreams
+
+    row = workstreams.get(conn, workstream_id)
+    for each in intents.of_run(conn, row.run_id):
+        if each.new == row.landed_commit and each.new is not None and each.old is not None:
+            return RunId(row.run_id), each.old, each.new
+    return None
 
 
 def _see_to_order(maingate: "Maingate", what: str, old: str, new: str) -> None:
