@@ -171,6 +171,39 @@ def test_a_misspelt_variable_is_refused_and_a_foreign_one_is_not() -> None:
     assert load_settings(None, {"MAINGATE_SERVICE_HOST": "10.0.0.1"}) == Settings()
 
 
+@pytest.mark.parametrize("name", ["allow", "forbid", "protect", "require_tests", "test_paths"])
+def test_a_list_of_the_policy_in_the_environment_is_refused(name: str) -> None:
+    """It has no variable; one that was set for safety and did nothing would be a trap."""
+    variable = f"MAINGATE_POLICY_{name.upper()}"
+    said = (
+        f"no setting has this variable (lists of the policy go into maingate.toml: [policy] {name} = [...])"
+    )
+    assert problems(None, {variable: "*"}) == [f"{variable}: {said}"]
+    assert load_settings(None, {variable: ""}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "hint"),
+    [
+        ("MAINGATE_POLICY_FORBDI", "lists of the policy go into maingate.toml: [policy] forbid = [...]"),
+        ("MAINGATE_POLICY_MAX_FILE", "did you mean MAINGATE_POLICY_MAX_FILES?"),
+        ("MAINGATE_LIMITS_MEM", "did you mean MAINGATE_LIMITS_MEMORY?"),
+        ("MAINGATE_LIMITS_MEMORY_", "did you mean MAINGATE_LIMITS_MEMORY?"),
+        ("MAINGATE_LIMITS", "MAINGATE_LIMITS_FILE_SIZE"),
+        ("MAINGATE_LIMITS_", "MAINGATE_LIMITS_FILE_SIZE"),
+        ("MAINGATE_LIMITS_XYZZY", "known: MAINGATE_LIMITS_CPU, "),
+        ("MAINGATE_POLICY", "MAINGATE_POLICY_BINARY"),
+        ("MAINGATE_POLICY_NO_SUCH_THING_AT_ALL", "MAINGATE_POLICY_MAX_FILES"),
+    ],
+)
+def test_a_variable_of_our_tables_that_is_no_setting_is_always_refused(variable: str, hint: str) -> None:
+    """However far from a setting: nobody else uses these prefixes, and what they are for is safety."""
+    (problem,) = problems(None, {variable: "1"})
+    assert problem.startswith(f"{variable}: no setting has this variable (")
+    assert hint in problem
+    assert load_settings(None, {"MAINGATE_LIMITSERVICE_HOST": "1", "MAINGATE_POLICYX": "1"}) == Settings()
+
+
 def test_the_environment_may_only_tighten_the_policy(tmp_path: Path) -> None:
     """A looser policy in the environment is refused, a tighter one wins."""
     root = write(tmp_path, "[policy]\nmax_files = 10\nbinary = false\n")

@@ -7,7 +7,7 @@ out of the environment or read from the disk, is never taken from there (``NEVER
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, get_origin
 
@@ -18,6 +18,9 @@ from maingate.settings.files import PREFIX, SettingsFiles
 from maingate.settings.model import NEVER_FROM_A_TREE, GateLimits, Settings
 from maingate.settings.policy import PolicyLayer, loosenings
 from maingate.settings.problems import Location, findings
+
+_TABLES: Final = {"limits": tuple(GateLimits.model_fields), "policy": tuple(PolicyLayer.model_fields)}
+"""The tables of the file whose keys have variables of their own, with the keys."""
 
 _LISTS_OF_POLICY: Final = ("allow", "forbid", "protect", "require_tests", "test_paths")
 
@@ -125,7 +128,7 @@ def _of_file(file: Path, problems: list[Problem]) -> dict[str, Any]:
 
 def variables() -> dict[str, Location]:
     """Return every environment variable that is a setting, with the setting's place in the file."""
-    places: list[Location] = [(name,) for name in Settings.model_fields if name not in ("limits", "policy")]
+    places: list[Location] = [(name,) for name in Settings.model_fields if name not in _TABLES]
     places += [("limits", name) for name in GateLimits.model_fields]
     places += [("policy", name) for name in PolicyLayer.model_fields if name not in _LISTS_OF_POLICY]
     return {variable_of(place): place for place in places}
@@ -202,8 +205,9 @@ _MISSPELT: Final = 0.93
 def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
     """Take settings from the environment.
 
-    A variable that is no setting is a problem only when it looks like one misspelt: others may use the prefix
-    (a cluster sets ``MAINGATE_SERVICE_HOST`` for a service called maingate).
+    A variable that is no setting is a problem where it is called like a key of one of our tables, or looks
+    like a setting misspelt; others may use the prefix (a cluster sets ``MAINGATE_SERVICE_HOST`` for a service
+    called maingate).
     """
     known = variables()
     values: dict[str, Any] = {}
@@ -213,10 +217,32 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[
             continue
         if name in known:
             _put(values, known[name], _read_value(known[name], text))
-        elif close := difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT):
-            hint = f"did you mean {close[0]}?"
+        elif hint := _what_was_meant(name, known):
             problems.append(Problem(file=name, line=None, message="no setting has this variable", hint=hint))
     return values, problems
+
+
+def _what_was_meant(name: str, known: Iterable[str]) -> str:
+    """Return what to do instead of setting a variable that is no setting; empty where it is not ours.
+
+    What is set to limit patches or gates must never do nothing without a word.
+    """
+    for table, fields in _TABLES.items():
+        prefix = f"{variable_of((table,))}_"
+        if f"{name}_".startswith(prefix):
+            return _meant_in(table, fields, name.removeprefix(prefix).lower())
+    close = difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def _meant_in(table: str, fields: Iterable[str], key: str) -> str:
+    lists = _LISTS_OF_POLICY if table == "policy" else ()
+    close = [key] if key in lists else difflib.get_close_matches(key, fields, n=1)
+    if not close:
+        return f"known: {', '.join(variable_of((table, each)) for each in fields if each not in lists)}"
+    if close[0] in lists:
+        return f"lists of the policy go into maingate.toml: [policy] {close[0]} = [...]"
+    return f"did you mean {variable_of((table, close[0]))}?"
 
 
 def _read_value(place: Location, text: str) -> object:

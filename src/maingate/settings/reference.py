@@ -31,9 +31,11 @@ Settings are read from these places; later wins, but a policy is only tightened:
 3. The environment.
 4. Flags of the command line.
 
-An unknown key of a file is refused, with everything else that is wrong. A variable that begins with
-`MAINGATE_` and is no setting is refused when it looks like a misspelt one; any other is passed over, since
-other programs may use the prefix. `maingate init` writes a `maingate.toml` with every setting commented out
+An unknown key of a file is refused, with everything else that is wrong. So is a variable that begins with
+`MAINGATE_POLICY_` or `MAINGATE_LIMITS_` and is no setting: what is set for safety never does nothing without
+a word. (Lists of the policy go into a file.) Any other variable that begins with `MAINGATE_` and is no
+setting is refused when it looks like a misspelt one, and else passed over, since other programs may use the
+prefix. `maingate init` writes a `maingate.toml` with every setting commented out
 that it may have.
 
 What is in the work tree can be changed by whatever lands. So a patch that touches the root's `maingate.toml`
