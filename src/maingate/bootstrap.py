@@ -13,16 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from sqlalchemy import Connection, make_url
-
 from maingate.clock import Clock, SystemClock
+from maingate.db.connection import Connection
 from maingate.db.dao import breakers, events, intents, leases, patches, runs, tasks, workstreams
 from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.requests import Override, Request
 from maingate.db.dao.runs import RunRow
-from maingate.db.engine import BUSY_TIMEOUT, Database, open_database
+from maingate.db.engine import BUSY_TIMEOUT, Database, file_of, open_database
 from maingate.errors import (
     DatabaseError,
     InterruptedRunError,
@@ -1060,13 +1059,13 @@ def _stated(repository: Repository, files: SettingsFiles) -> "Settings | None":
 
 def _require_record_out_of_reach(repository: Repository, settings: "Settings") -> None:
     """Refuse a database among the files of a working tree: a commit that has its name would replace it."""
-    url = make_url(settings.database_url) if settings.database_url else None
-    if url is None or url.get_backend_name() != "sqlite" or not url.database:
+    record = file_of(settings.database_url) if settings.database_url else None
+    if record is None:
         return
     for checkout in all_checkouts(repository):
-        if is_among_files(Path(url.database), checkout.top):
+        if is_among_files(record, checkout.top):
             raise UsageError(
-                f"database_url: {url.database} lies in the work tree {checkout.top}, where a patch or a "
+                f"database_url: {record} lies in the work tree {checkout.top}, where a patch or a "
                 "checkout could replace the record: name a file elsewhere, or unset it for the one in `.git`"
             )
 

@@ -156,6 +156,11 @@ def open_database(
     return Database(url=parsed, engine=engine)
 
 
+def file_of(address: str) -> Path | None:
+    """Return the file of the embedded database at an address; None when it is on a server."""
+    return _file_of(make_url(address))
+
+
 def _file_of(url: URL) -> Path | None:
     """Return the file of an embedded database."""
     is_path = url.get_backend_name() == "sqlite" and url.database and not url.database.startswith("file:")

@@ -10,8 +10,7 @@ import os
 import socket
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
+from maingate.db.connection import Connection
 from maingate.db.dao import leases
 from maingate.db.dao.leases import HeldBy, Lease
 from maingate.errors import LeaseLostError, RecordError, TargetBusyError

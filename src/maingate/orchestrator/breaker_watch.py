@@ -1,8 +1,7 @@
 """Seeing what became of breakers: other runs use the same tools, and people reset and trip them."""
 
-from sqlalchemy import Connection
-
 from maingate.clock import Clock
+from maingate.db.connection import Connection
 from maingate.db.dao import breakers, leases, runs, tasks
 from maingate.db.engine import Database
 from maingate.landing import lease_hold

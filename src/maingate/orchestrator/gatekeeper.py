@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from sqlalchemy import Connection
-
 from maingate.clock import Clock
+from maingate.db.connection import Connection
 from maingate.db.dao import gates as gate_rows
 from maingate.db.dao import verdicts
 from maingate.db.dao.gates import GateRow

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Connection
-
 from maingate.clock import Clock
+from maingate.db.connection import Connection
 from maingate.db.dao import lookup, requests, runs, tasks, workstreams
 from maingate.db.dao.requests import Kind, Override, Request
 from maingate.db.engine import Database

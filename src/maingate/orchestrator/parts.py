@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
-
 from maingate.clock import Clock
+from maingate.db.connection import Connection
 from maingate.db.dao import patches
 from maingate.db.engine import Database
 from maingate.db.transition_log import TransitionLog

@@ -12,9 +12,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy import Connection
-
 from maingate.clock import Clock
+from maingate.db.connection import Connection
 from maingate.db.engine import Database
 from maingate.db.transitions import Head, Step, write
 from maingate.faultpoints import reach

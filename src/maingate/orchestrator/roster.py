@@ -12,9 +12,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from sqlalchemy import Connection
-
 from maingate.clock import Clock
+from maingate.db.connection import Connection
 from maingate.db.dao import uet_workers, workers
 from maingate.db.dao.uet_workers import UetWorkerRow
 from maingate.db.dao.workers import WorkerRow

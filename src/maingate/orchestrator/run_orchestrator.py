@@ -16,9 +16,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-from sqlalchemy import Connection
-
 from maingate.clock import Clock
+from maingate.db.connection import Connection
 from maingate.db.dao import approvals, artifacts, events, intents, patches, requests, runs, tool_runs
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.requests import Request

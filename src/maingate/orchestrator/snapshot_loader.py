@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection
-
+from maingate.db.connection import Connection
 from maingate.db.dao import breakers, intents, patches, runs, tasks, tool_runs, workstreams
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.patches import PatchRow

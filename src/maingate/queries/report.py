@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
-
+from maingate.db.connection import Connection
 from maingate.db.dao import (
     approvals,
     breakers,

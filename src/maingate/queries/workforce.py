@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection
-
+from maingate.db.connection import Connection
 from maingate.db.dao import events, gates, leases, patches, runs, tasks, uet_workers, workers, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow

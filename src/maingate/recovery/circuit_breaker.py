@@ -19,8 +19,7 @@ from datetime import datetime, timedelta
 from threading import Event
 from typing import Final
 
-from sqlalchemy import Connection
-
+from maingate.db.connection import Connection
 from maingate.db.dao import breakers
 from maingate.db.dao.breakers import BreakerRow
 from maingate.db.transitions import HasHead, Head, Step, write

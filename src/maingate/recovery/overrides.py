@@ -12,9 +12,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from maingate.db.columns import keepable
+from maingate.db.connection import Connection
 from maingate.db.dao import approvals, breakers, events, patches, tasks, workstreams
 from maingate.db.dao.approvals import Approval
 from maingate.db.dao.patches import PatchRow

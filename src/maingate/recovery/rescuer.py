@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
 from maingate.clock import Clock
+from maingate.db.connection import Connection
 from maingate.db.dao import gates, uet_workers, workers
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.workers import WorkerRow

@@ -13,10 +13,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection
-
 from maingate.clock import Clock
 from maingate.db import ledger
+from maingate.db.connection import Connection
 from maingate.db.dao import events, intents, patches, runs, tasks, workstreams
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.patches import PatchRow

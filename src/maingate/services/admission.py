@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
+from maingate.db.connection import Connection
 from maingate.db.dao import runs, tasks, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow

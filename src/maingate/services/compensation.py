@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
+from maingate.db.connection import Connection
 from maingate.db.dao import events, intents, patches, workstreams
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.patches import PatchRow

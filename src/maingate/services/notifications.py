@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection
-
+from maingate.db.connection import Connection
 from maingate.db.dao import breakers, events, patches, runs, tasks, workstreams
 from maingate.git.private_git import own_directory
 from maingate.plan.model import Plan

@@ -12,9 +12,8 @@ from maingate.errors import UsageError
 from maingate.ids import RunId
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from maingate.bootstrap import Maingate
+    from maingate.db.connection import Connection
     from maingate.services.searching import Search
 
 

@@ -11,8 +11,7 @@ from maingate.cli.output import console, count, local_time, print_json, print_ta
 from maingate.errors import UnknownEntityError, UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from maingate.db.connection import Connection
     from maingate.db.dao.breakers import BreakerRow
 
 app = typer.Typer(help="See which tools are left alone, and decide it by hand.", no_args_is_help=True)

@@ -24,8 +24,7 @@ from maingate.cli.views.patch import described, patch_json, print_patch, state_t
 from maingate.errors import UnknownEntityError, UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from maingate.db.connection import Connection
     from maingate.db.dao.patches import PatchRow
     from maingate.db.dao.tasks import TaskRow
 

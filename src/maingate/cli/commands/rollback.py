@@ -12,8 +12,7 @@ from maingate.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Connection
-
+    from maingate.db.connection import Connection
     from maingate.db.dao.lookup import Found
     from maingate.db.dao.patches import PatchRow
     from maingate.recovery.rollback_manager import Outcome

@@ -22,9 +22,8 @@ from maingate.errors import NoStateError, UsageError
 from maingate.ids import RunId
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from maingate.bootstrap import Maingate
+    from maingate.db.connection import Connection
     from maingate.db.dao.runs import RunRow
 
 WATCH_SECONDS: Final = 1.0

@@ -20,9 +20,9 @@ from maingate.wording import first_lines
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
-    from sqlalchemy import Connection
 
     from maingate.bootstrap import Maingate
+    from maingate.db.connection import Connection
     from maingate.db.dao.gates import GateRow
     from maingate.db.dao.patches import PatchRow
     from maingate.events import Event

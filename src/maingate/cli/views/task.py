@@ -22,9 +22,9 @@ from maingate.cli.views.patch import (
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from sqlalchemy import Connection
 
     from maingate.bootstrap import Maingate
+    from maingate.db.connection import Connection
     from maingate.db.dao.runs import RunRow
     from maingate.db.dao.tasks import TaskRow
     from maingate.db.dao.tool_runs import ToolRun

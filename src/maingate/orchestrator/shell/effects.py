@@ -12,10 +12,9 @@ from functools import lru_cache, partial, singledispatchmethod
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from sqlalchemy import Connection
-
 from maingate.clock import Clock
 from maingate.db import ledger
+from maingate.db.connection import Connection
 from maingate.db.dao import artifacts, intents, patches
 from maingate.db.dao.patches import PatchRow
 from maingate.db.engine import Database

@@ -3,8 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import Connection
-
+from maingate.db.connection import Connection
 from maingate.db.dao import artifacts, patches, runs
 from maingate.db.engine import Database
 from maingate.errors import OutsideFaultError

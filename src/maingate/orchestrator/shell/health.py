@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection
-
+from maingate.db.connection import Connection
 from maingate.db.engine import Database
 from maingate.errors import GitError, OutsideFaultError
 from maingate.git.command import run_git
