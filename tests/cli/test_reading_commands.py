@@ -268,6 +268,19 @@ def test_events_of_one_type(invoke: Invoke, played: Played) -> None:
     )
 
 
+@pytest.mark.parametrize("width", ["40", "60", "80", "110", "200"])
+def test_a_narrow_terminal_is_shown_all_that_a_wide_one_is(
+    invoke: Invoke, played: Played, width: str
+) -> None:
+    """Runs keep their target, start and length, events both states and by what, whatever the width."""
+    for command in (["runs"], ["events", "--entity", "daily-report"], ["patch", "list"]):
+        wide, here = (
+            invoke(*command, cwd=played.stage.repository, env={"COLUMNS": columns}).stdout
+            for columns in ("400", width)
+        )
+        assert sorted("".join(wide.split())) == sorted("".join(here.split())), command
+
+
 def test_a_type_of_events_that_does_not_exist_is_refused(invoke: Invoke, played: Played) -> None:
     """The types that there are, are named."""
     result = invoke("events", "--type", "nope", cwd=played.stage.repository)

@@ -271,6 +271,22 @@ def test_on_a_narrow_terminal_titles_and_reasons_have_lines_of_their_own() -> No
     assert "✔  parser  1  aaaaaaaaaa\n    Make the parser faster by far" in shown
 
 
+def test_a_command_in_a_reason_is_never_broken() -> None:
+    """What is to be copied stands on one line, in the column where it fits and below it where it does not."""
+    stream = a_stream("parser", "executing")
+    command = "`maingate resume run_01M83N3WRNYSSJPC7WN5S73685`"
+    stream["waiting"] = {
+        "for": "a process to go on with the run: its own is gone",
+        "since": "",
+        "until": command,
+        "moving": False,
+        "kind": "a process",
+    }
+    report = a_report([stream], [a_task("parser/a", "running", patch=None)], state="running")
+    for width in (40, 60, 72, 80, 100, 200):
+        assert command in printed(report, width=width), width
+
+
 def test_a_run_whose_process_is_gone_says_that_nothing_is_under_way() -> None:
     """A state that nobody will ever change is not shown as progress."""
     report = a_report([a_stream("parser", "executing")], [a_task("parser/a", "running")], state="running")

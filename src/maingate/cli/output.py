@@ -7,6 +7,7 @@ shown as escapes instead of being obeyed. Consoles made here do not interpret ma
 
 import json
 import os
+import re
 import sys
 import textwrap
 import unicodedata
@@ -24,14 +25,17 @@ if TYPE_CHECKING:
 
     from maingate.reasons import Reason
 
-NARROW: Final = 110
-"""Below as many columns, lists leave out what their commands do not need: ids and years."""
 STACKED: Final = 60
 """Below as many columns, a table that does not fit gives each row lines of its own."""
 LEAST_ROOM: Final = 24
 """Columns that text needs at least to be readable in a table."""
 PIPE_WIDTH: Final = 160
 """Columns assumed where no terminal says how wide it is; tables shrink to their content."""
+
+_INDENT: Final = "    "
+_COMMAND: Final = re.compile("`[^`]+`")
+_GLUE: Final = "\ue000"
+"""Stands for a space that no line ends at; :func:`safe` lets no such character through."""
 
 EVERY: Final = 1_000_000_000
 """A limit that cuts nothing."""
@@ -136,11 +140,6 @@ def console(*, stderr: bool = False) -> "Console":
     return made
 
 
-def is_narrow(out: "Console") -> bool:
-    """Tell whether a list must do without its widest columns to stay readable."""
-    return out.width < NARROW
-
-
 def table(*columns: str, wide: str | None = None) -> "Table":
     """Make an empty table with a plain header and no lines.
 
@@ -159,29 +158,69 @@ def table(*columns: str, wide: str | None = None) -> "Table":
 def print_table(out: "Console", grid: "Table") -> None:
     """Print a table; where its lines do not fit, each row as lines of its own, so that nothing is cropped.
 
-    What keeps to one line (commands, ids, times) then stands on a line that the terminal may continue, and
-    the column that may wrap on indented lines below it.
+    Cells that keep to one line (commands, ids, times) then fill lines, the first of them at the left, and the
+    text of the column that may wrap stands on indented lines below. A command in it is never broken.
     """
     from rich.cells import cell_len
-    from rich.text import Text
 
     columns = [[column.header, *column.cells] for column in grid.columns]
     needs = [max(cell_len(str(cell)) for cell in cells) for cells in columns]
     wide = max((n for n, column in enumerate(grid.columns) if not column.no_wrap), default=None)
     whole = sum(needs) + 2 * (len(needs) - 1)
     room = out.width if wide is None else out.width - whole + needs[wide]
-    if whole <= out.width or (wide is not None and out.width >= STACKED and room >= LEAST_ROOM):
+    commands = (
+        () if wide is None else (len(one) for cell in columns[wide] for one in _COMMAND.findall(str(cell)))
+    )
+    least = max((LEAST_ROOM, *commands))
+    if whole <= out.width:
         out.print(grid)
-        return
-    rows = list(zip(*columns, strict=True))
-    for cells in rows if grid.show_header else rows[1:]:
-        kept = [cell for n, cell in enumerate(cells) if n != wide and str(cell).strip()]
-        line = Text("  ").join(cell if isinstance(cell, Text) else Text(str(cell)) for cell in kept)
-        if cells is rows[0]:
+    elif wide is not None and out.width >= STACKED and room >= least:
+        out.print(_folded(grid, wide, room))
+    else:
+        rows = list(zip(*columns, strict=True))
+        for cells in rows if grid.show_header else rows[1:]:
+            _print_stacked(out, cells, wide, is_header=cells is rows[0])
+
+
+def _print_stacked(out: "Console", cells: "Sequence[Any]", wide: int | None, *, is_header: bool) -> None:
+    from rich.text import Text
+
+    lines: list[Text] = []
+    for n, cell in enumerate(cells):
+        if n == wide or not str(cell).strip():
+            continue
+        text = cell if isinstance(cell, Text) else Text(str(cell))
+        if lines and lines[-1].cell_len + 2 + text.cell_len <= out.width:
+            lines[-1].append("  ").append_text(text)
+        else:
+            lines.append(Text(_INDENT if lines else "").append_text(text))
+    for line in lines:
+        if is_header:
             line.stylize("bold")
         out.print(line, soft_wrap=True)
-        if wide is not None and str(cells[wide]) and cells is not rows[0]:
-            print_indented(out, str(cells[wide]))
+    if wide is not None and is_header and str(cells[wide]):
+        out.print(Text(f"{_INDENT}{cells[wide]}", style="bold"), soft_wrap=True)
+    elif wide is not None and str(cells[wide]):
+        print_indented(out, str(cells[wide]))
+
+
+def _folded(grid: "Table", wide: int, width: int) -> "Table":
+    """Return a table as it is, but for the commands in the column that may wrap: no line breaks one."""
+    made = table(*(str(column.header) for column in grid.columns))
+    made.show_header, made.columns[wide].no_wrap = grid.show_header, False
+    for cells in zip(*(column.cells for column in grid.columns), strict=True):
+        text = cells[wide]
+        is_command = isinstance(text, str) and _COMMAND.search(text) is not None
+        folded = [_lines(str(text), width)] if is_command else [text]
+        made.add_row(*cells[:wide], *folded, *cells[wide + 1 :])
+    return made
+
+
+def _lines(text: str, width: int) -> str:
+    """Wrap text; commands in backticks, which are to be copied, stay whole, whatever the width."""
+    glued = _COMMAND.sub(lambda command: command[0].replace(" ", _GLUE), text)
+    wrapped = textwrap.wrap(glued, width=width, break_on_hyphens=False, break_long_words=False)
+    return "\n".join(wrapped).replace(_GLUE, " ")
 
 
 def print_indented(out: "Console", text: str) -> None:
@@ -189,7 +228,11 @@ def print_indented(out: "Console", text: str) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    out.print(Padding(Text(text, overflow="fold"), (0, 0, 0, 4)))
+    if _COMMAND.search(text):
+        for line in _lines(text, max(out.width - len(_INDENT), LEAST_ROOM)).splitlines():
+            out.print(f"{_INDENT}{line}", soft_wrap=True)
+        return
+    out.print(Padding(Text(text, overflow="fold"), (0, 0, 0, len(_INDENT))))
 
 
 def print_commands(out: "Console", hints: "Sequence[tuple[str, str]]") -> None:

@@ -12,7 +12,6 @@ from maingate.cli.commands.status import opened_for_reading, print_no_runs
 from maingate.cli.output import (
     STATE_STYLES,
     console,
-    is_narrow,
     local_time,
     print_json,
     print_json_line,
@@ -275,12 +274,9 @@ def _print_events(shown: "Sequence[Event]", names: "Mapping[str, str]", more: in
     if not shown:
         out.print("Nothing of that kind has happened.")
         return
-    narrow = is_narrow(out)
-    grid = table("when", "what", "change", *([] if narrow else ["by"]), "why", wide="why")
+    grid = table("when", "what", "change", "by", "why", wide="why")
     for event in shown:
-        when, what, change, by, why = _cells(event, names)
-        state = change if not narrow or event.to_state is None else event.to_state
-        grid.add_row(when, what, state, *([] if narrow else [by]), why)
+        grid.add_row(*_cells(event, names))
     print_table(out, grid)
     print_more(out, more, limit="--limit (0 for all)")
 

@@ -10,7 +10,6 @@ from maingate.cli.commands.status import AsJson, opened_for_reading, print_no_ru
 from maingate.cli.output import (
     console,
     count,
-    is_narrow,
     most_of,
     print_json,
     print_more,
@@ -215,14 +214,13 @@ def _list(*, state: str | None, run: str | None, limit: int | None, as_json: boo
     if not rows:
         out.print(f"No patches{f' in state {state}' if state else ''}.")
         return
-    narrow = is_narrow(out)
-    grid = table("patch", "task", "state", *([] if narrow else ["change"]), "", wide="")
+    grid = table("patch", "task", "state", "change", "", wide="")
     for row in rows:
         grid.add_row(
             row.id,
             safe(names[row.task_id]),
             state_text(row.state),
-            *([] if narrow else [f"{count(row.files, 'file')} +{row.insertions} -{row.deletions}"]),
+            f"{count(row.files, 'file')} +{row.insertions} -{row.deletions}",
             reason_line(row.quarantine_reason or row.reason) or safe(row.summary),
         )
     print_table(out, grid)

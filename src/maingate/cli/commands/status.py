@@ -9,7 +9,6 @@ from maingate.cli.output import (
     STATE_STYLES,
     console,
     duration,
-    is_narrow,
     local_time,
     most_of,
     print_json,
@@ -92,10 +91,9 @@ def runs(
         print_no_runs(as_json=as_json) if not rows else print_json([_run_json(row) for row in rows])
         return
     out = console()
-    narrow = is_narrow(out)
-    grid = table("run", "name", "state", *([] if narrow else ["target", "started", "took"]), wide="name")
+    grid = table("run", "name", "state", "target", "started", "took", wide="name")
     for row in rows:
-        grid.add_row(*_run_cells(row)[: 3 if narrow else 6])
+        grid.add_row(*_run_cells(row))
     print_table(out, grid)
     print_more(out, more)
 

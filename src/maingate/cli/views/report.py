@@ -8,7 +8,6 @@ from maingate.cli.output import (
     SYMBOLS,
     count,
     duration,
-    is_narrow,
     print_commands,
     print_indented,
     print_table,
@@ -260,8 +259,7 @@ def _print_passed_over(out: "Console", report: Report, refused: set[str]) -> Non
 
 
 def _print_tasks(out: "Console", tasks: Sequence[Report]) -> None:
-    narrow = is_narrow(out)
-    grid = table("", "task", "state", *([] if narrow else ["patch"]), "ledger", "why", wide="why")
+    grid = table("", "task", "state", "patch", "ledger", "why", wide="why")
     listed, groups = gathered(tasks, "task")
     for task in listed:
         patch = task["patch"]
@@ -270,7 +268,7 @@ def _print_tasks(out: "Console", tasks: Sequence[Report]) -> None:
             _symbol("quarantined") if ledger == "quarantined" else _mark(task),
             safe(task["name"]),
             task["state"],
-            *([] if narrow else [patch["id"] if patch else "-"]),
+            patch["id"] if patch else "-",
             ledger,
             _why(task, (patch and patch["reason"]) or task["reason"]),
         )
