@@ -1,4 +1,6 @@
-"""The circuit breaker: protection of one external tool (SSOT §2.4; Nygard, *Release It!*).
+"""The circuit breaker: protection of one external tool (Nygard, *Release It!*).
+
+As in a fuse box, closed is the good state: the tool is in use. Open means that it is left alone.
 
 A tool that fails again and again is left alone for a while, then tried with a single probe. While the breaker
 is open its tasks wait and burn no retries. A breaker lives as long as its tool, so it has no terminal state.

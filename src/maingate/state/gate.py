@@ -1,4 +1,4 @@
-"""The test gate: one execution of one gate command on one tree (SSOT §2.3).
+"""The test gate: one execution of one gate command on one tree.
 
 A gate that passed or failed is a verdict about a tree. A fault of the machine is not one, and blames no
 patch. ``BLOCKED`` says that a gate it needs did not pass, so running it would tell nothing. It is no end,

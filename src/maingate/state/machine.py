@@ -2,7 +2,7 @@
 
 A machine decides nothing and stores nothing. It answers one question: may this entity go from here to there
 by that trigger? Its users are the one writer of states, the CHECK constraints of the database, the diagrams
-and the documentation, so that none of them can disagree with another (SSOT §1, §8).
+and the documentation, so that none of them can disagree with another.
 """
 
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ class Machine:
         return [f"{to} by {trigger}" for to, trigger in self._ways_out_of(state)]
 
     def check(self, *, entity_id: str, state: str, to: str, trigger: str) -> None:
-        """Refuse a transition that is not in the table, before anything is written (SSOT §1, rule 1).
+        """Refuse a transition that is not in the table, before anything is written.
 
         Raises:
             InvalidTransitionError: Naming the entity, its state and what is allowed from there.

@@ -1,4 +1,4 @@
-"""The patch ledger: a patch's life from its capture to the target branch or to quarantine (SSOT §2.2).
+"""The patch ledger: a patch's life from its capture to the target branch or to quarantine.
 
 The ledger holds facts, never hopes: ``applied``, ``verified`` and ``committed`` are written when they are
 true of what lands, so a patch never goes backwards. Quarantine keeps the patch and what is known about it,

@@ -1,4 +1,4 @@
-"""How a change of one entity moves others: gate → patch → task → workstream → run (SSOT, Derivation).
+"""How a change of one entity moves others: gate → patch → task → workstream → run.
 
 The machines say what may happen to one entity; this module says what must happen to its neighbours. Every
 rule is a function of states alone and answers with a ``Move`` or with the derived state, so the orchestrator
@@ -65,7 +65,7 @@ class WorkstreamFact:
 
 
 def are_needs_met(needs: Iterable[TaskState | WorkstreamState]) -> bool:
-    """Tell whether everything needed is completed; so it is when nothing is needed (SSOT §1, rule 6)."""
+    """Tell whether everything needed is completed; so it is when nothing is needed."""
     return all(state == _COMPLETED for state in needs)
 
 
@@ -97,7 +97,7 @@ def task_after_needs(task: TaskState, needs: Collection[TaskState]) -> Move | No
 
 
 def gate_after_needs(gate: GateState, needs: Collection[GateState]) -> Move | None:
-    """Decide what the gates that a gate needs mean for it: blocked, or free again (SSOT §2.3).
+    """Decide what the gates that a gate needs mean for it: blocked, or free again.
 
     A pending gate whose needs have all passed may be started; that is up to a free slot, so nothing is
     answered.
@@ -152,7 +152,7 @@ def derive_workstream(
     """Derive the state of a workstream from its tasks, up to ``validating``; the first match wins.
 
     1. A task runs, validates or will be retried: ``executing``. A critical failure fails the workstream at
-       once (SSOT §1, rule 7) all the same, because it ends the tasks under way (``task_after_siblings``).
+       once all the same, because it ends the tasks under way (``task_after_siblings``).
     2. A critical task ended otherwise than completed: ``failed``. A cancelled one counts like a failed one:
        its patch is missing, usually because a task it needs failed, and a workstream lands whole or not at
        all.
@@ -203,7 +203,7 @@ def _is_critical_loss(task: TaskFact) -> bool:
 
 
 def derive_run(workstreams: Collection[WorkstreamFact]) -> RunState:
-    """Derive the state of a run that was started and that nobody has cancelled (SSOT §1, rules 7 and 8).
+    """Derive the state of a run that was started and that nobody has cancelled.
 
     While any workstream has not ended the run is ``running``, so that what is independent of a failure still
     lands. Then it is ``failed`` if a critical workstream did not land, else ``succeeded``: failures of

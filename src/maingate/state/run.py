@@ -1,4 +1,4 @@
-"""The run: one execution of a plan against one repository and target branch (SSOT §1.2).
+"""The run: one execution of a plan against one repository and target branch.
 
 A run is only a frame: it says nothing about patches by itself. It starts when its first workstream may be
 scheduled, and its end is derived from how its workstreams ended (``propagation.derive_run``), so it can never

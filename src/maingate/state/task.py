@@ -1,4 +1,4 @@
-"""The task: one tool execution or one ready diff, giving one patch (SSOT §1.4).
+"""The task: one tool execution or one ready diff, giving one patch.
 
 ``running`` is the making of the patch, ``validating`` is the patch's own way: intake, policy, apply, task
 gates. A failure of a tool goes through ``retrying`` while attempts remain. A lost worker goes there as well

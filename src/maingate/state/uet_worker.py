@@ -1,4 +1,8 @@
-"""The UET worker: one execution slot of a worker, a process that applies patches and runs gates (SSOT §2.1).
+"""The UET worker, which people see as a slot: a process of a run's pool that runs gates, commands and tools.
+
+UET is the layer that runs one patch or one gate at a time (``src/maingate/uet``). The slot is the process
+itself; the worker of the same number is what the scheduler knows of it by its heartbeat. So each job moves
+both.
 
 A slot that is asked to stop while it is busy drains: it finishes the job it has and takes no other. A
 process that dies with a job ends as ``crashed``, and its job is given to another slot.

@@ -1,4 +1,4 @@
-"""The orchestration worker: one agent on one host, known by its heartbeat (SSOT §1.5).
+"""The worker: a process that takes jobs, or that controls a run, on one host, known by its heartbeat.
 
 Only a busy worker can become ``unresponsive``: it holds a task whose fate is unknown until it speaks again
 or its recovery window ends. An idle one that falls silent holds nothing and is simply gone.

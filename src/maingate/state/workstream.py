@@ -1,4 +1,4 @@
-"""The workstream: a group of tasks that lands on the target branch as a whole or not at all (SSOT §1.3).
+"""The workstream: a group of tasks that lands on the target branch as a whole or not at all.
 
 Until ``validating`` its state is derived from its tasks and from the workstreams it needs
 (``propagation.derive_workstream``). From there the merged result decides: it lands, and only then is

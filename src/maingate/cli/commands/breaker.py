@@ -1,7 +1,7 @@
 """``maingate breaker``: which tools are left alone, and the hands on their breakers."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -9,6 +9,7 @@ from maingate.cli.commands.run import operator_name
 from maingate.cli.commands.status import AsJson, opened_for_reading, print_no_runs
 from maingate.cli.output import console, count, local_time, print_json, print_table, reason_line, safe, table
 from maingate.errors import UnknownEntityError, UsageError
+from maingate.state.circuit_breaker import BreakerState
 
 if TYPE_CHECKING:
     from maingate.db.connection import Connection
@@ -21,6 +22,14 @@ Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is k
 By = Annotated[
     str | None, typer.Option("--operator", metavar="NAME", help="Who wants it. [default: your login]")
 ]
+
+
+_MEANINGS: Final = {
+    BreakerState.CLOSED: "in use (closed)",
+    BreakerState.OPEN: "left alone (open)",
+    BreakerState.HALF_OPEN: "being tried (half open)",
+}
+"""The states of a breaker, in the words in which people think of a tool."""
 
 
 @app.command("list")
@@ -45,7 +54,7 @@ def list_breakers(as_json: AsJson = False) -> None:
     for row in rows:
         until = "" if row.opened_at is None else local_time(row.opened_at + _cooldown(row))
         until = f"{safe(row.probe_task)} tries it" if row.probe_task is not None else until
-        grid.add_row(safe(row.tool), str(row.state), str(row.failures), until, reason_line(row.reason))
+        grid.add_row(safe(row.tool), _MEANINGS[row.state], str(row.failures), until, reason_line(row.reason))
     print_table(out, grid)
 
 

@@ -96,7 +96,9 @@ def _section(machine: Machine) -> str:
         "\n".join(["| state | meaning | goes to |", "|---|---|---|", *rows]),
     ]
     if machine.extensions:
-        parts.append("Transitions that the founding tables lacked, and why they are needed:")
+        parts.append(
+            "Transitions that were added to the first design of this machine, and why they are needed:"
+        )
         parts.append(
             "\n".join(f"- `{a}` → `{b}` by `{by}`: {why}" for (a, b, by), why in machine.extensions.items())
         )
