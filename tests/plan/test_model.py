@@ -1,6 +1,5 @@
 """The plan as values."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -62,18 +61,6 @@ def test_tasks_come_as_listed_unless_needs_demand() -> None:
     """A task comes after those it needs, else where it is listed."""
     tasks = {"b": {"patch": "a", "needs": ["c"]}, "a": {"patch": "a"}, "c": {"patch": "a"}}
     assert plan({"w": {"tasks": tasks}}).workstreams["w"].task_order() == ["a", "c", "b"]
-
-
-def test_a_task_may_shorten_its_tools_time() -> None:
-    """The task's timeout counts before the tool's."""
-    tools = {"x": {"run": "x", "timeout": "10m"}}
-    tasks = {"a": {"tool": "x"}, "b": {"tool": "x", "timeout": "1m"}, "c": {"patch": "p"}}
-    made = plan({"w": {"tasks": tasks}}, tools=tools)
-    assert [made.task_timeout("w", name) for name in tasks] == [
-        timedelta(minutes=10),
-        timedelta(minutes=1),
-        None,
-    ]
 
 
 def test_policies_are_stacked_outermost_first() -> None:

@@ -25,9 +25,7 @@ from maingate.recovery.circuit_breaker import (
     after_release,
     after_start,
     after_success,
-    claim,
     guard_of,
-    living,
     may_start,
 )
 from maingate.recovery.overrides import reset_breaker, trip_breaker
@@ -153,18 +151,6 @@ def test_a_probe_that_says_nothing_is_given_again(database: Database) -> None:
     assert read(database, is_running=True).may_start("claude", later) == Yes(is_probe=True)
 
 
-def test_of_two_processes_one_gets_the_probe(database: Database) -> None:
-    """Each believes that it may; the record decides."""
-    open_one(database)
-    later = NOW + MINUTE
-    with database.write() as conn:
-        first = claim(conn, "claude", Probe(task="a", attempt=1), later, everybody)
-        second = claim(conn, "claude", Probe(task="b", attempt=1), later, everybody)
-        again = claim(conn, "claude", Probe(task="a", attempt=1), later, everybody)
-    assert first == again == Yes(is_probe=True)
-    assert isinstance(second, Wait)
-
-
 def test_a_process_that_is_behind_breaks_nothing(database: Database) -> None:
     """What another process or a person did meanwhile counts; nothing is written twice or over it."""
     behind = open_one(database)
@@ -205,14 +191,6 @@ def test_hands_on_a_breaker_are_on_record_and_obey_the_table(database: Database)
         ("trip", "ada", "warning"),
         ("reset", "ada", "warning"),
     ]
-
-
-def test_who_is_alive_is_told_by_task_and_attempt() -> None:
-    """A later attempt of the same task is not the probe."""
-    is_running = living({"a": 2})
-    assert is_running(Probe(task="a", attempt=2))
-    assert not is_running(Probe(task="a", attempt=1))
-    assert not is_running(Probe(task="b", attempt=2))
 
 
 PROBES = st.builds(Probe, task=st.sampled_from("abc"), attempt=st.integers(1, 2))

@@ -134,12 +134,6 @@ class Stage:
         """Note in the index that the files are in place, so that nobody has to read them for that."""
         self._asked("update-index", "-q", "--refresh", index=self.index)
 
-    def changed_in_index(self, tree: str) -> set[bytes]:
-        """Return the paths in which the checkout's index is not a tree."""
-        options = ("--cached", "--name-only", "-z", "--no-renames", "--ignore-submodules=none")
-        said = self._checkout.git("diff-index", *options, tree, "--")
-        return {path for path in said.stdout.split(b"\0") if path}
-
     def remove(self) -> None:
         """Remove all of it; again is harmless."""
         shutil.rmtree(self.folder, ignore_errors=True)

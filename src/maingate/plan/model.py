@@ -6,7 +6,7 @@ files; ``loader`` reads them, ``validation`` judges what a single field cannot s
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
@@ -564,13 +564,6 @@ class Plan(_Part):
         """Return the plan's, the workstream's and the task's policy, outermost first."""
         inner = self.workstreams[workstream]
         return self.policy, inner.policy, inner.tasks[task].policy
-
-    def task_timeout(self, workstream: str, task: str) -> timedelta | None:
-        """Return the wall time of a task's tool; None leaves it to the settings."""
-        wanted = self.workstreams[workstream].tasks[task]
-        if wanted.timeout is not None or wanted.tool is None:
-            return wanted.timeout
-        return self.tools[wanted.tool].timeout
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON form, without what has its default; `from_json` gives the same plan back."""

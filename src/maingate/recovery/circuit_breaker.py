@@ -13,7 +13,7 @@ The probe is on record by its task and attempt, so a restart does not give a sec
 died is given again.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Event
@@ -315,32 +315,6 @@ def steps_between(breaker: HasHead, before: Guard, after: Guard) -> list[Step]:
             return []
 
 
-def claim(conn: Connection, tool: str, probe: Probe, now: datetime, is_running: IsRunning) -> Yes | Wait:
-    """Ask the record itself whether a tool may be used, and be its probe if so, in one transaction.
-
-    For processes that share a tool: asked right before the tool is started, it keeps two of them from sending
-    a probe each.
-
-    Args:
-        conn: A writing transaction.
-        tool: The tool.
-        probe: The attempt that wants to use it.
-        now: The time.
-        is_running: Tells whether the present probe is still worked on.
-    """
-    row = breakers.locked(conn, tool)
-    if row is None:
-        return Yes()
-    guard = guard_of(row)
-    said = may_start(guard, now, lambda present: present != probe and is_running(present))
-    if isinstance(said, Yes) and said.is_probe and guard.probe != probe:
-        change = Change(
-            tool=tool, decide=lambda each: after_start(each, probe, now, is_running), new=Guard(tool=tool)
-        )
-        change.write(conn, now)
-    return said
-
-
 def new_row(guard: Guard) -> BreakerRow:
     """Make the row of a breaker that is not on record yet."""
     return BreakerRow(
@@ -349,8 +323,3 @@ def new_row(guard: Guard) -> BreakerRow:
         threshold=guard.threshold,
         cooldown_ms=round(guard.cooldown.total_seconds() * 1000),
     )
-
-
-def living(attempts: Mapping[str, int]) -> IsRunning:
-    """Make the question whether a probe is still worked on out of the running tasks with their attempts."""
-    return lambda probe: attempts.get(probe.task) == probe.attempt

@@ -10,11 +10,13 @@ import pytest
 from factories import GitRepo
 from maingate.git import conversion
 from maingate.git.repository import Repository
+from maingate.orchestrator.core.lanes import Tip
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.plan.model import GateDefinition, Plan
 from maingate.settings import Settings
 from maingate.uet.process.gate_runner import GateSpec, Limits
 from maingate.verdicts import verdict_keys
+from orchestrator.core.test_core import picture_of
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TMPDIR": "/tmp/a"}  # noqa: S108 - never used
 GATE: Mapping[str, Any] = {"run": "true"}
@@ -244,3 +246,23 @@ def test_what_was_prepared_elsewhere_is_prepared_anew(
 
     assert digest({}, ("1",)) == digest({"TMPDIR": "/elsewhere"}, ("1",))
     assert digest(environment, versions) != digest({}, ("1",))
+
+
+def test_a_task_may_shorten_its_tools_time(repository: Repository) -> None:
+    """The task's timeout counts before the tool's, and that before the one of the settings."""
+    tasks = {
+        "a": {"tool": "x", "prompt": "p"},
+        "b": {"tool": "x", "prompt": "p", "timeout": "1m"},
+        "c": {"tool": "y", "prompt": "p"},
+    }
+    tools = {"x": {"run": "x", "timeout": "10m"}, "y": {"run": "y"}}
+    made = Plan.model_validate({**PLAN, "tools": tools, "workstreams": {"w": {"tasks": tasks}}})
+    settings = Settings.model_validate({"command_timeout": "7m"})
+    jobs = JobMaker(made, settings, repository, ENVIRONMENT, Path("logs"), environ={}, versions={})
+    commit = repository.resolve_commit("HEAD")
+    tip = Tip(commit=commit, tree=repository.tree_of(commit))
+    times = {
+        task.name: jobs.tool(task, 1, tip, prompt="p", budget_usd=None).gate.timeout
+        for task in picture_of(made).workstreams["w"].tasks
+    }
+    assert times == {"a": 600.0, "b": 60.0, "c": 420.0}
