@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from maingate.clock import Clock, SystemClock
 from maingate.db.connection import Connection
-from maingate.db.dao import breakers, events, intents, leases, patches, runs, tasks, workstreams
+from maingate.db.dao import breakers, events, intents, leases, patches, runs, stops, tasks, workstreams
 from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.leases import Lease
@@ -291,12 +291,12 @@ class Maingate:
         with self.database.read() as conn:
             open_runs = runs.unfinished(conn)
             mine = [run for run in open_runs if self.is_own(run)]
-            return [run for run in mine if not self._is_at_work(conn, run)]
+            return [run for run in mine if not self.is_at_work(conn, run)]
 
     def is_alive(self, run_id: str) -> bool:
         """Tell whether a living process is at work on a run."""
         with self.database.read() as conn:
-            return self._is_at_work(conn, runs.get(conn, run_id))
+            return self.is_at_work(conn, runs.get(conn, run_id))
 
     def cancel(self, entity_id: str, *, message: str, operator: str) -> str:
         """Cancel a run, or a workstream or task of one, and say what became of it.
@@ -380,6 +380,7 @@ class Maingate:
             self.take_hold(run_id)
         self.clear_up(run_id)
         try:
+            self._note_resumption(run_id)
             settings = self._settings_of(run_id, listener)
             template = _template(settings)
             around = self._around(run_id, workers, settings)
@@ -393,12 +394,30 @@ class Maingate:
             state = asyncio.run(self._held(run_id, orchestrator))
             with self.database.read() as conn:
                 self._fence(run_id, conn)
+        except Exception as error:
+            self._note_stop(run_id, error)
+            raise
         finally:
             gc.unfreeze()
             self._release(run_id)
         for warning in self._notify_of_end(run_id):
             (listener or SilentListener()).notice(warning)
         return state
+
+    def _note_resumption(self, run_id: RunId) -> None:
+        """Record that a run that had stopped goes on."""
+        with self.database.read() as conn:
+            has_stopped = stops.last(conn, run_id) is not None
+        if has_stopped:
+            with self.database.write() as conn:
+                stops.resume(conn, run_id, at=self.clock.now())
+
+    def _note_stop(self, run_id: RunId, error: Exception) -> None:
+        """Record why a run stops before its end, unless the record or the target is another's by now."""
+        with suppress(MaingateError), self.database.write() as conn:  # the error itself is told anyway
+            self._fence(run_id, conn)
+            if not has_ended(runs.get(conn, run_id)):
+                stops.record(conn, run_id, error, at=self.clock.now())
 
     def roll_back(
         self,
@@ -617,7 +636,7 @@ class Maingate:
                 repository=str(self.repository.git_dir) if self.is_own(newest) else newest.repository,
                 tree_of=self.repository.tree_of,
                 now=self.clock.now(),
-                is_alive=self._is_at_work(conn, newest),
+                is_alive=self.is_at_work(conn, newest),
                 patience=patience,
                 reviewers=reviewers,
             )
@@ -965,7 +984,8 @@ class Maingate:
         """Tell whether a run is in this repository's own record only because that was copied with it."""
         return not self._is_shared and not self.is_own(run)
 
-    def _is_at_work(self, conn: Connection, run: RunRow) -> bool:
+    def is_at_work(self, conn: Connection, run: RunRow) -> bool:
+        """Return whether a living process is at work on a run."""
         if self._is_copied(run):
             return False
         lease = leases.of_key(conn, lease_hold.key_of(run.repository_id, run.target_ref))
@@ -992,7 +1012,7 @@ class Maingate:
             row = runs.get(conn, run)
             if self._is_copied(row):
                 return False
-            return run == run_id or not (self._is_at_work(conn, row) or self._is_examined(conn, row))
+            return run == run_id or not (self.is_at_work(conn, row) or self._is_examined(conn, row))
 
         rescue(
             self.database,

@@ -296,6 +296,24 @@ def test_a_run_whose_process_is_gone_says_that_nothing_is_under_way() -> None:
     assert "its process is gone" not in printed({**report, "alive": True})
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("main is gone", "stopped: main is gone; `maingate resume run_1` continues it"),
+        (
+            "x; `maingate resume run_1` goes on from here",
+            "stopped: x; `maingate resume run_1` goes on from here",
+        ),
+    ],
+)
+def test_a_run_that_stopped_says_why_and_how_to_go_on(message: str, shown: str) -> None:
+    """The reason that its process gave as it ended stays to be read; the way on is said once."""
+    report = a_report([a_stream("parser", "executing")], [], state="running")
+    said = printed({**report, "alive": False, "stopped": {"message": message, "at": "…"}})
+    assert f"  {shown}\n" in said
+    assert "its process is gone" not in said
+
+
 # -- what waits, and what is stuck ---------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """What fails outside: Maingate waits, or says what is wrong; then it goes on as if nothing had been."""
 
+import json
 import resource
 import shutil
 import signal
@@ -262,8 +263,52 @@ def test_a_checkout_that_became_dirty_keeps_the_run_until_it_is_clean(tell: Tell
     assert run.ended() == OUTSIDE_FAULT
     assert "cannot follow" in run.said
     assert (world.repo.path / "a.txt").read_text() == "mine\n"
+    check_why_it_stopped_is_told(world, "cannot follow")
     world.repo.git("checkout", "-q", "a.txt")
     assert end_of(world, world.finish()) == tell.story().end
+
+
+def check_why_it_stopped_is_told(world: World, why: str) -> None:
+    """The reason is on record as an error of the run; `status`, its JSON, `events` and `runs` show it."""
+    report = world.report()
+    assert (report["state"], report["alive"], report["reason"]) == ("running", False, None)
+    assert why in report["stopped"]["message"]
+    shown = told(world, "status")
+    assert "stopped: " in shown
+    assert why in shown
+    assert f"`maingate resume {report['run_id']}`" in shown
+    (event,) = json.loads(told(world, "events", "--type", "error", "--entity", report["run_id"], "--json"))
+    assert event["reason"]["message"] == report["stopped"]["message"]
+    assert (event["trigger"], event["context"]["run_id"]) == ("stopped", report["run_id"])
+    assert "running (no process)" in told(world, "runs")
+    (listed,) = json.loads(told(world, "runs", "--json"))
+    assert (listed["state"], listed["alive"]) == ("running", False)
+
+
+def told(world: World, *words: str) -> str:
+    """Return what a command that reads prints."""
+    command = world.start(*words)
+    assert command.ended() == 0, command.said
+    return command.said
+
+
+def test_why_a_run_stopped_stands_until_a_process_goes_on_with_it(tell: Telling) -> None:
+    """A process that is killed later has left no reason, and the one before is not its."""
+    world = tell.held_up()
+    run = begun(world)
+    (world.repo.path / "a.txt").write_text("mine\n")
+    let_go(world)
+    assert run.ended() == OUTSIDE_FAULT
+    assert world.resume().ended() == OUTSIDE_FAULT
+    assert "cannot follow" in world.report()["stopped"]["message"]
+    world.repo.git("checkout", "-q", "a.txt")
+    assert world.resume(fault="update-ref.before@1").ended() == KILLED
+    assert world.report()["stopped"] is None
+    assert "its process is gone" in told(world, "status")
+    assert end_of(world, world.finish()) == tell.story().end
+    assert world.report()["stopped"] is None
+    (listed,) = json.loads(told(world, "runs", "--json"))
+    assert (listed["state"], listed["alive"]) == (world.report()["state"], False)
 
 
 def test_a_target_that_was_deleted_ends_the_run_resumably(tell: Telling) -> None:
@@ -275,6 +320,7 @@ def test_a_target_that_was_deleted_ends_the_run_resumably(tell: Telling) -> None
     let_go(world)
     assert run.ended() == OUTSIDE_FAULT
     assert "refs/heads/main is gone" in run.said
+    check_why_it_stopped_is_told(world, "refs/heads/main is gone")
     world.repo.git("update-ref", "refs/heads/main", base)
     assert end_of(world, world.finish()) == tell.story().end
 

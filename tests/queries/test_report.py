@@ -103,6 +103,7 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
         "reason": None,
         "alive": False,
         "waiting": waiting,
+        "stopped": None,
         "repository": "/r/.git",
         "target": {"ref": "refs/heads/main", "old": OLD, "new": OLD, "tree": f"tree of {OLD}"},
         "workstreams": [

@@ -15,6 +15,7 @@ from maingate.db.dao import (
     intents,
     patches,
     runs,
+    stops,
     tasks,
     tool_runs,
     verdicts,
@@ -109,6 +110,7 @@ def run_report(
         "reason": _reason(run.reason),
         "alive": is_at_work,
         "waiting": waits.get(run.id),
+        "stopped": None if is_alive or is_over else _stopped(conn, run),
         "repository": repository or run.repository,
         "target": _target(run, tree_of),
         "workstreams": [
@@ -135,6 +137,12 @@ def run_report(
 def has_ended(run: RunRow) -> bool:
     """Return whether a run is over, so that nothing of it waits or is stuck."""
     return MACHINES[run.machine].is_terminal(run.state)
+
+
+def _stopped(conn: Connection, run: RunRow) -> Json | None:
+    """Return why the last process that worked on a run stopped, where that could be recorded."""
+    stopped = stops.last(conn, run.id)
+    return None if stopped is None else dict(stopped)
 
 
 def _stuck(rows: Iterable[EntityRow], patience: "Patience", now: datetime) -> dict[str, Json]:

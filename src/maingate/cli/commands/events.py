@@ -59,6 +59,7 @@ _OTHER_TYPES: Final = (
     "on_rollback",
     "on_rollback_failed",
     "patch_approved",
+    "resumed",
     "rollback",
     "rollback_refused",
     "stuck",

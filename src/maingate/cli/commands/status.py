@@ -85,15 +85,18 @@ def runs(
     with maingate, maingate.database.read() as conn:
         most = most_of(limit, shown=LISTED, as_json=as_json)
         rows = ledger.recent(conn, limit=most)
+        alive = {row.id for row in rows if row.state not in _ENDED and maingate.is_at_work(conn, row)}
         is_cut = len(rows) == most and not as_json
         more = ledger.count(conn) - most if is_cut else 0
     if as_json or not rows:
-        print_no_runs(as_json=as_json) if not rows else print_json([_run_json(row) for row in rows])
+        print_no_runs(as_json=as_json) if not rows else print_json(
+            [_run_json(row, is_alive=row.id in alive) for row in rows]
+        )
         return
     out = console()
     grid = table("run", "name", "state", "target", "started", "took", wide="name")
     for row in rows:
-        grid.add_row(*_run_cells(row))
+        grid.add_row(*_run_cells(row, is_alive=row.id in alive))
     print_table(out, grid)
     print_more(out, more)
 
@@ -168,11 +171,12 @@ def _watch(maingate: "Maingate", run_id: RunId, *, every_task: bool) -> None:
         time.sleep(WATCH_SECONDS)
 
 
-def _run_json(row: "RunRow") -> dict[str, Any]:
+def _run_json(row: "RunRow", *, is_alive: bool) -> dict[str, Any]:
     return {
         "run_id": row.id,
         "name": row.name,
         "state": str(row.state),
+        "alive": is_alive,
         "reason": None if row.reason is None else row.reason.as_json(),
         "target": {"ref": row.target_ref, "old": row.old_head, "new": row.new_head or row.old_head},
         "plan_file": row.plan_file,
@@ -183,16 +187,17 @@ def _run_json(row: "RunRow") -> dict[str, Any]:
     }
 
 
-def _run_cells(row: "RunRow") -> tuple[Any, ...]:
+def _run_cells(row: "RunRow", *, is_alive: bool) -> tuple[Any, ...]:
     from rich.text import Text
 
     took = "-"
     if row.started_at is not None and row.completed_at is not None:
         took = duration((row.completed_at - row.started_at).total_seconds())
+    state = str(row.state) if is_alive or row.state in _ENDED else f"{row.state} (no process)"
     return (
         row.id,
         safe(row.name),
-        Text(str(row.state), style=STATE_STYLES.get(row.state, "")),
+        Text(state, style=STATE_STYLES.get(row.state, "")),
         safe(row.target_ref.removeprefix("refs/heads/")),
         local_time(row.started_at or row.created_at),
         took,

@@ -62,8 +62,7 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
     for each in report["target"].get("behind", ()):
         out.print(f"  {safe(each['reason'])}", style="yellow", soft_wrap=True)
     if _is_abandoned(report):
-        why = OVERSPENT if _is_overspent(report) else ABANDONED
-        out.print(f"  {why.format(report['run_id'])}", style="yellow", soft_wrap=True)
+        out.print(f"  {_why_abandoned(report)}", style="yellow", soft_wrap=True)
     if every_task:
         _print_tasks(out, report["tasks"])
     else:
@@ -143,6 +142,17 @@ def _headline(report: Report) -> "Text":
 def _is_abandoned(report: Report) -> bool:
     """Tell whether a run has not ended and never will: nobody is at work on it."""
     return report["state"] in {"running", "pending"} and not report.get("alive", True)
+
+
+def _why_abandoned(report: Report) -> str:
+    """Return why nobody is at work on a run that has not ended, and how it goes on."""
+    run_id, stopped = report["run_id"], report.get("stopped")
+    if _is_overspent(report):
+        return OVERSPENT.format(run_id)
+    if stopped is None:
+        return ABANDONED.format(run_id)
+    way_on = "" if "`maingate resume " in stopped["message"] else f"; `maingate resume {run_id}` continues it"
+    return f"stopped: {safe(stopped['message'])}{way_on}"
 
 
 def _is_overspent(report: Report) -> bool:

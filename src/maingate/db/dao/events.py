@@ -119,6 +119,7 @@ def query(
     since: datetime | None = None,
     after_seq: int | None = None,
     run_id: str | None = None,
+    trigger: str | None = None,
     limit: int = 1000,
     newest: bool = False,
 ) -> list[Event]:
@@ -131,6 +132,7 @@ def query(
         since: Only those from this time on.
         after_seq: Only those after this place.
         run_id: Only those of this run.
+        trigger: Only those that this set off.
         limit: How many at most.
         newest: Whether to give the last ones, newest first, instead of the first ones, oldest first.
     """
@@ -139,6 +141,7 @@ def query(
     wanted += [] if since is None else [("at >= ?", to_micros(since))]
     wanted += [] if after_seq is None else [("seq > ?", after_seq)]
     wanted += [] if run_id is None else [("run_id = ?", run_id)]
+    wanted += [] if trigger is None else [('"trigger" = ?', trigger)]
     sources = _sources(type, wanted)
     order = "DESC" if newest else "ASC"
     limited = [

@@ -1,0 +1,59 @@
+"""Why a run stopped before its end: an event of the run, which stands until somebody goes on with it.
+
+A run that stopped has no state of its own for that; it is still running, only no process is at work on it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from maingate.db.dao import events
+from maingate.errors import InterruptedRunError, MaingateError
+from maingate.events import Event, Severity, iso_millis
+from maingate.ids import new_id
+
+STOPPED: Final = "stopped"
+RESUMED: Final = "resumed"
+
+
+def record(conn: Connection, run_id: str, error: Exception, *, at: datetime) -> None:
+    """Record why a run stopped: a warning where somebody wanted it, else an error."""
+    severity = Severity.WARNING if isinstance(error, InterruptedRunError) else Severity.ERROR
+    message = str(error) if isinstance(error, MaingateError) else f"{type(error).__name__}: {error}"
+    event = _event(run_id, message, at)
+    events.record(conn, replace(event, event_type=str(severity), severity=severity, trigger=STOPPED))
+
+
+def resume(conn: Connection, run_id: str, *, at: datetime) -> None:
+    """Record that a process goes on with a run that had stopped."""
+    events.record(conn, _event(run_id, "a process went on with the run, which had stopped", at))
+
+
+def last(conn: Connection, run_id: str) -> Mapping[str, Any] | None:
+    """Return why and when a run stopped, in the public JSON form; None unless it stands so."""
+    stopped, resumed = _newest(conn, run_id, STOPPED), _newest(conn, run_id, RESUMED)
+    if stopped is None or (resumed is not None and (resumed.seq or 0) > (stopped.seq or 0)):
+        return None
+    return {"message": (stopped.reason or {}).get("message", ""), "at": iso_millis(stopped.timestamp)}
+
+
+def _newest(conn: Connection, run_id: str, trigger: str) -> Event | None:
+    found = events.query(conn, entity=run_id, trigger=trigger, newest=True, limit=1)
+    return found[0] if found else None
+
+
+def _event(run_id: str, message: str, at: datetime) -> Event:
+    return Event(
+        event_id=new_id("evt"),
+        timestamp=at,
+        event_type=RESUMED,
+        severity=Severity.INFO,
+        entity_type="run",
+        entity_id=run_id,
+        trigger=RESUMED,
+        reason={"message": message},
+        run_id=run_id,
+    )
