@@ -35,6 +35,24 @@ def test_version_loads_nothing_heavy(hermetic_environment: Path) -> None:
     assert loaded == "[]"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["status", "--debug"],
+            "--debug; it comes before the command: `maingate --debug …`. Try `",
+        ),
+        (["events", "--limit", "x"], "integer. Try `"),
+        (["events", "--limit", "-1"], "equal to 0. Try `"),
+    ],
+)
+def test_a_usage_error_is_made_of_whole_sentences(invoke: Invoke, words: list[str], said: str) -> None:
+    """What is wrong ends before what to try begins, and a global option is shown where it goes."""
+    done = invoke(*words)
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.split())
+
+
 def test_the_command_modules_load_nothing_heavy(hermetic_environment: Path) -> None:
     """Help and completion need no database, no git and no validation."""
     heavy = ("sqlalchemy", "pygit2", "alembic")

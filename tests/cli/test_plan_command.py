@@ -47,6 +47,15 @@ def write(repo: GitRepo, text: str) -> None:
     repo.write({"plan.yaml": text, "a.patch": "x"})
 
 
+def test_check_tells_of_a_gate_that_never_runs(plan: Plan, repo: GitRepo) -> None:
+    """A gate on nothing that nothing lists is told of; one that another needs does run."""
+    write(repo, GOOD.replace("{lint:", '{idle: {run: "true", on: []}, lint:'))
+    last = plan("check", "plan.yaml").stdout.splitlines()[-1]
+    assert last == "  idle will never run: not `on` anything, and listed by no workstream and no task"
+    write(repo, GOOD.replace("on: [task]", "on: []"))
+    assert "never run" not in plan("check", "plan.yaml").stdout
+
+
 def test_check_tells_what_a_plan_will_do(plan: Plan, repo: GitRepo) -> None:
     """A plan in order is summed up: how much, where to, in which order, with which gates."""
     write(repo, GOOD)
@@ -120,7 +129,7 @@ def test_check_refuses_with_all_problems(plan: Plan, repo: GitRepo) -> None:
                 "file": "plan.yaml",
                 "line": 3,
                 "message": "workstreams.w.tasks.t: the file 'none' does not exist",
-                "hint": "paths are relative to the plan: none was looked for",
+                "hint": f"paths are relative to the plan: {repo.path / 'none'} was looked for",
             },
         ],
     }

@@ -123,6 +123,16 @@ def test_the_footer_promises_what_is_there(code: str, patch: str, promised: list
     assert lines[first + 2].startswith("status --all")
 
 
+def test_what_changed_nothing_is_not_counted_as_landed() -> None:
+    """A workstream of commands only is completed, and the target has nothing of it; no title, no column."""
+    idle = a_stream("deploy") | {"landed": None, "title": "deploy"}
+    report = a_report([idle], [a_task("deploy/a", patch=None)])
+    report["target"]["new"] = report["target"]["old"]
+    shown = printed(report)
+    assert "0 of 1 workstream landed on main, 1 had nothing to land: stays at 1111111111" in shown
+    assert "title" not in shown
+
+
 def test_only_patches_that_landed_are_counted_as_patches() -> None:
     """A command and a point without work are no patches; one that was taken back later did land."""
     tasks = [

@@ -132,7 +132,7 @@ def test_a_plans_tool_is_tried_with_its_secret(invoke: Invoke, bin_folder: Path,
     ("args", "said"),
     [
         (["cloude"], "there is no tool 'cloude'; did you mean 'claude'?"),
-        (["opencode"], "'opencode' was not found; install it, or name its path"),
+        (["opencode"], "'opencode' was not found; install it on PATH, or write its command with `run`"),
         (["mine", "--plan", "plan.yaml"], "needs MY_KEY in the environment"),
         (["claude", "--timeout", "soon"], "--timeout: "),
     ],

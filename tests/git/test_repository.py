@@ -380,7 +380,8 @@ def test_several_refs_move_together_or_not_at_all(repo: GitRepo, opened: Reposit
 def test_a_fault_is_not_a_moved_ref(repo: GitRepo, opened: Repository) -> None:
     """When the ref is where it was expected and git fails all the same, that is an error."""
     (repo.path / ".git/refs/heads/main.lock").touch()
-    with pytest.raises(GitError, match=r"main\.lock"):
+    said = r"main\.lock is there: another git is moving refs .* remove it, and try again$"
+    with pytest.raises(GitError, match=said):
         opened.update_ref("refs/heads/main", repo.head("HEAD~1"), repo.head(), message="m")
 
 

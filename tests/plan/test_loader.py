@@ -117,8 +117,8 @@ def test_many_mistakes_are_all_told_with_their_lines(folder: PlanFolder) -> None
         "plan.yaml:21: workstreams.parser.tasks.three: 'folder' is a folder (name a file in it)",
         "plan.yaml:22: workstreams.parser.tasks.four: there is no tool 'fxer' (did you mean 'fixer'?)",
         (
-            "plan.yaml:23: workstreams.parser.tasks: task 'five' has neither 'patch' nor 'tool' "
-            "(give exactly one)"
+            "plan.yaml:23: workstreams.parser.tasks: task 'five' has none of 'patch', 'tool', 'command' and "
+            "'noop' (give exactly one)"
         ),
         (
             "plan.yaml:24: workstreams.parser.tasks: 's ix' cannot be used as a name "

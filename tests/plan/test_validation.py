@@ -14,7 +14,7 @@ GOOD = "{patch: a.patch}"
     ("task", "said"),
     [
         ("{patch: a.patch, tool: x}", "has both 'patch' and 'tool' (give exactly one)"),
-        ("{}", "has neither 'patch' nor 'tool' (give exactly one)"),
+        ("{}", "has none of 'patch', 'tool', 'command' and 'noop' (give exactly one)"),
         ("{patch: a.patch, prompt: Do}", "'prompt' is for tools (a ready patch needs none: remove it)"),
         ("{patch: a.patch, needs: [t]}", "'t' needs itself (remove one of these needs)"),
         ("{tool: x}", "the tool 'x' needs to be told what to do (give 'prompt' or 'prompt_file')"),
@@ -174,7 +174,7 @@ def test_a_policy_may_only_tighten(folder: PlanFolder) -> None:
         ),
         (
             "plan.yaml:5: workstreams.w.policy: 'binary' would loosen the policy around it "
-            "(false is set there: remove the key)"
+            "(the layers around it do not grant it: remove the key, or grant it there)"
         ),
         (
             "plan.yaml:6: workstreams.w.tasks.t.policy: 'max_lines' would loosen the policy around it "
@@ -246,6 +246,13 @@ def test_programs_are_looked_up_in_the_given_environment(folder: PlanFolder) -> 
     head = "gates: {g: {run: [git, status]}}"
     folder.load(folder.one_task(GOOD, head=head), environ=dict(os.environ))
     assert folder.problems(folder.one_task(GOOD, head=head), environ={"PATH": "/nonexistent"})
+
+
+def test_a_scope_on_a_command_is_one_mistake(folder: PlanFolder) -> None:
+    """It is not for commands, whatever is in it; what is in it is no second problem."""
+    for scope in ("[]", "['/x']"):
+        [said] = folder.problems(folder.one_task(f"{{command: 'true', scope: {scope}}}"))
+        assert "'scope' is for patches" in said
 
 
 def test_gates_lists_may_name_known_gates_only(folder: PlanFolder) -> None:

@@ -215,7 +215,7 @@ def test_the_environment_may_only_tighten_the_policy(tmp_path: Path) -> None:
         ),
         (
             "MAINGATE_POLICY_BINARY: binary is looser than maingate.toml allows "
-            "(false is set there: remove the key)"
+            "(the layers around it do not grant it: remove the key, or grant it there)"
         ),
     ]
 

@@ -20,6 +20,9 @@ from maingate.cli.streams import NAME, discard_output, is_reader_gone
 CommandLineError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
 """What the parser raises for a wrong command line; the parser does not export its name."""
 
+_GLOBAL: Final = frozenset({"-C", "--debug", "--version", "-V", "--install-completion"})
+"""Options of `maingate` itself."""
+
 KEYBOARD_INTERRUPT: Final = 130
 """What the parser makes of a Ctrl-C that nobody handled."""
 
@@ -131,7 +134,12 @@ def _fail_usage(error: Any) -> None:
         error.show()
         return
     path = error.ctx.command_path if error.ctx is not None else "maingate"
-    fail(f"{error.format_message()} Try `{path} --help`.")
+    said = error.format_message()
+    end = "" if said.endswith((".", "?", "!")) else "."
+    option = getattr(error, "option_name", None)
+    if path != "maingate" and option in _GLOBAL:
+        end = f"; it comes before the command: `maingate {option} …`."
+    fail(f"{said.removesuffix('.') if end.startswith(';') else said}{end} Try `{path} --help`.")
 
 
 def _print_version(asked: bool) -> None:

@@ -5,6 +5,7 @@ reflogs. Maingate's own refs, which nobody else writes, are written in this proc
 """
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,9 @@ PRIVATE_REFS: Final = "refs/maingate/"
 """Where Maingate's own refs are; only these are written without a guard."""
 
 _ABSENT: Final = "0" * 40
+
+_LOCKED: Final = re.compile(r"Unable to create '([^']+\.lock)': File exists")
+"""How git says that a file of refs is locked, at the beginning of eight lines of advice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +104,13 @@ class RefStore(ObjectStore):
                 input=text,
                 keep_open=keep_open,
             )
-        except GitError:
+        except GitError as error:
             for change in changes:
                 found = self.ref_value(change.ref)
                 if found != change.old:
                     return RefMoved(ref=change.ref, expected=change.old, found=found)
+            if (lock := _LOCKED.search(error.stderr)) is not None:
+                raise _held(lock[1], error) from error
             raise
         return None
 
@@ -154,3 +160,12 @@ class RefStore(ObjectStore):
 def _refuse_foreign(ref: str) -> None:
     if not ref.startswith(PRIVATE_REFS):
         raise ValueError(f"{ref} is not one of Maingate's own refs ({PRIVATE_REFS}…)")
+
+
+def _held(lock: str, error: GitError) -> GitError:
+    """Return the error which says that another git has locked refs, or left them locked."""
+    message = (
+        f"{lock} is there: another git is moving refs just now, or one that was killed has left it; "
+        "nothing was moved. When no git is running there, remove it, and try again"
+    )
+    return GitError(message, command=error.command, exit_code=error.exit_code, stderr=error.stderr)

@@ -17,7 +17,10 @@ def fault_of_file(folder: Path, name: str) -> tuple[str, str] | None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return f"the file {name!r} does not exist", f"paths are relative to the plan: {path} was looked for"
+        return (
+            f"the file {name!r} does not exist",
+            f"paths are relative to the plan: {path.resolve()} was looked for",
+        )
     except (OSError, ValueError) as error:
         return f"the file {name!r} cannot be read: {error}", ""
     if stat.S_ISDIR(mode):

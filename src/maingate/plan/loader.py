@@ -120,7 +120,7 @@ def parse_plan(
 def _settings(root: Path | None, environ: Mapping[str, str]) -> tuple[Settings, SettingsError | None]:
     """Load the settings; with faulty ones the plan is judged by the defaults, and both are told."""
     try:
-        return load_settings(root, environ), None
+        return load_settings(None if root is None else root.resolve(), environ), None
     except SettingsError as error:
         return Settings(), error
 

@@ -258,7 +258,8 @@ def _tasks(plan: Plan, name: str, workstream: WorkstreamPlan, around: Surroundin
         yield from _unknown(task.gates or (), around.names.gates, (*here, "gates"), "gate")
         yield from _source(plan, task, here, around)
         yield from _policy(task.policy, (*here, "policy"), outer, around)
-        yield from _scope(task, (*here, "scope"), [*outer, task.policy], around)
+        if task.command is None and not task.noop:
+            yield from _scope(task, (*here, "scope"), [*outer, task.policy], around)
     yield from _circles({key: task.needs for key, task in workstream.tasks.items()}, place, "tasks")
 
 
@@ -293,7 +294,7 @@ def _source(plan: Plan, task: TaskPlan, place: Location, around: Surroundings) -
         return
     given = [f"'{key}'" for key in _SOURCES if getattr(task, key) not in (None, False)]
     if len(given) != 1:
-        said = "both " + " and ".join(given) if given else "neither 'patch' nor 'tool'"
+        said = "both " + " and ".join(given) if given else "none of 'patch', 'tool', 'command' and 'noop'"
         yield Finding(location=place, message=f"task {place[-1]!r} has {said}", hint="give exactly one")
         return
     if task.kind is TaskKind.TOOL:

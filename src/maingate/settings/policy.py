@@ -111,7 +111,7 @@ def loosenings(outer: Sequence[PolicyLayer], inner: PolicyLayer) -> Iterator[tup
             yield name, f"at most {min(granted)} is granted: lower it or remove the key"
     for name in _PERMISSIONS:
         if getattr(inner, name) and any(getattr(layer, name) is False for layer in outer):
-            yield name, "false is set there: remove the key"
+            yield name, "the layers around it do not grant it: remove the key, or grant it there"
     demanded = [layer.reviewers for layer in outer if layer.reviewers is not None]
     if demanded and inner.reviewers is not None and inner.reviewers < max(demanded):
         yield "reviewers", f"at least {max(demanded)} is demanded: raise it or remove the key"

@@ -126,10 +126,25 @@ def _notes(plan: "Plan") -> list[str]:
     """Return what is allowed and may not be meant."""
     if plan.keep.paths and not plan.prepare and not plan.keep.shared:
         nothing = "`keep` keeps nothing: without `prepare` there is nothing that every job could find there"
-        return [f"{nothing} (`keep: {{paths: [...], shared: true}}`: jobs find what the job before left)"]
-    if plan.prepare and not plan.keep.paths:
-        return ["`prepare` runs before every job: `keep` names what is made once and there for all of them"]
-    return []
+        notes = [f"{nothing} (`keep: {{paths: [...], shared: true}}`: jobs find what the job before left)"]
+    elif plan.prepare and not plan.keep.paths:
+        notes = ["`prepare` runs before every job: `keep` names what is made once and there for all of them"]
+    else:
+        notes = []
+    if idle := _idle_gates(plan):
+        why = "not `on` anything, and listed by no workstream and no task"
+        notes.append(f"{listed(idle, _NAMES)} will never run: {why}")
+    return notes
+
+
+def _idle_gates(plan: "Plan") -> list[str]:
+    """Return the gates that no patch and no landing has to pass."""
+    used = set()
+    for name, workstream in plan.workstreams.items():
+        used.update(plan.landing_gates(name))
+        for task in workstream.tasks:
+            used.update(plan.task_gates(name, task))
+    return [name for name in plan.gates if name not in used]
 
 
 def _serial(plan: "Plan") -> list[str]:

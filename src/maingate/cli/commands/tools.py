@@ -75,7 +75,12 @@ def try_out(
         )
     row = _row(name, tool, settings, root)
     if row["installed"] is False:
-        raise UsageError(f"{row['program']!r} was not found; install it, or name its path")
+        hint = (
+            "install it on PATH, or write its command with `run` as a tool of a plan"
+            if tool.preset
+            else "install it, or name its path in `run`"
+        )
+        raise UsageError(f"{row['program']!r} was not found; {hint}")
     trial = try_tool(name, tool, settings=settings, timeout=_seconds(timeout))
     if as_json:
         print_json(trial.as_json())

@@ -162,30 +162,38 @@ def _is_overspent(report: Report) -> bool:
 
 def _target_line(report: Report) -> str:
     target, streams = report["target"], report["workstreams"]
-    landed = sum(stream["state"] == "completed" for stream in streams)
+    completed = [stream for stream in streams if stream["state"] == "completed"]
+    landed = sum(stream["landed"] is not None for stream in completed)
+    unchanged = len(completed) - landed
+    rest = f", {unchanged} had nothing to land" if unchanged else ""
     branch = safe(target["ref"].removeprefix("refs/heads/"))
     moved = (
         f"{short(target['old'])} → {short(target['new'])}"
         if target["new"] != target["old"]
         else f"stays at {short(target['old'])}"
     )
-    return f"  {landed} of {count(len(streams), 'workstream')} landed on {branch}: {moved}"
+    return f"  {landed} of {count(len(streams), 'workstream')} landed on {branch}{rest}: {moved}"
 
 
 def _print_landed(out: "Console", report: Report) -> None:
     landed = [stream for stream in report["workstreams"] if stream["state"] == "completed"]
     if not landed:
         return
-    grid = table("", "landed", "patches", "commit", "title", wide="title")
+    titles = [_title(stream) for stream in landed[:MOST_LINES]]
+    heading = ["title"] if any(titles) else []
+    grid = table("", "landed", "patches", "commit", *heading, wide="title")
     by_stream = _by_workstream(report["tasks"])
-    for stream in landed[:MOST_LINES]:
+    for stream, title in zip(landed[:MOST_LINES], titles, strict=True):
         tasks = by_stream.get(stream["name"], [])
         done = sum(bool(task["patch"]) and task["patch"]["state"] in _LANDED for task in tasks)
-        title = stream["title"] if stream["title"] != stream["name"] else ""
-        grid.add_row(
-            _symbol("completed"), safe(stream["name"]), str(done), short(stream["landed"]), safe(title)
-        )
+        cells = safe(stream["name"]), str(done), short(stream["landed"])
+        grid.add_row(_symbol("completed"), *cells, *([title] if heading else []))
     _print_grid(out, grid, more=len(landed) - MOST_LINES)
+
+
+def _title(stream: Report) -> str:
+    """Return a workstream's title; empty where it is only the name again."""
+    return safe(stream["title"]) if stream["title"] != stream["name"] else ""
 
 
 def _print_open(out: "Console", streams: Sequence[Report]) -> None:
