@@ -146,6 +146,87 @@ def test_a_landing_that_was_removed_from_the_branch_is_found(landed: GitRepo) ->
     assert "which is not in the history of refs/heads/main" in problems(landed)
 
 
+@pytest.fixture
+def pushed(repo: GitRepo) -> GitRepo:
+    """Give a repository with a remote that has the first of two landings."""
+    up = repo.path.parent / "up.git"
+    repo.commit({"a.txt": "one\n"})
+    repo.git("init", "-q", "--bare", str(up))
+    repo.git("remote", "add", "origin", str(up))
+    land_one(repo, "one")
+    repo.git("push", "-q", "origin", "main")
+    land_one(repo, "two")
+    repo.git("fetch", "-q", "origin")
+    return repo
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_landings_that_were_not_pushed_yet_are_no_findings(repo: GitRepo, style: str) -> None:
+    """A remote's branch that is merely behind lacks what nobody has brought there; it is said how many."""
+    repo.commit({"a.txt": "one\n"})
+    repo.git("update-ref", "refs/remotes/origin/main", "main")
+    for name in ("one", "two"):
+        land_one(repo, name, landing=style)
+    report = audited(repo, against="origin/main")
+    assert (report.findings, report.anchors) == ((), 0)
+    [note] = report.notes
+    assert note == "2 landings are on refs/heads/main and not in origin/main yet: push what is to be there"
+    repo.git("update-ref", "refs/remotes/origin/main", "main")
+    report = audited(repo, against="origin/main")
+    assert (report.findings, report.notes, report.anchors) == ((), (), 2)
+
+
+def test_what_was_pushed_is_still_held_against_the_record(pushed: GitRepo) -> None:
+    """A part is there and is compared; the rest is a note. So is all of it once it was pushed."""
+    report = audited(pushed, against="origin/main")
+    assert (report.findings, len(report.notes), report.anchors) == ((), 1, 1)
+    forge(pushed, "UPDATE gates SET output = 'all is well'")
+    assert "rows up to" in problems(pushed, against="origin/main")
+
+
+def test_a_remote_that_was_set_back_or_rewritten_is_found(pushed: GitRepo) -> None:
+    """What its branch has had, as its log tells, and has no more was taken from it, whatever came on top."""
+    pushed.git("push", "-q", "origin", "main")
+    assert audited(pushed, against="origin/main").notes == ()
+    pushed.git("push", "-q", "--force", "origin", "main~1:main")
+    found = problems(pushed, against="origin/main")
+    assert "is not in the history of origin/main any more: that was rewritten or set back" in found
+    other = pushed.git("commit-tree", "-p", "main~2", "-m", "another way", "main~2^{tree}")
+    pushed.git("push", "-q", "--force", "origin", f"{other}:main")
+    again = problems(pushed, against="origin/main")
+    assert again.count("is not in the history of origin/main any more") >= 2
+
+
+def test_a_remote_that_has_gone_another_way_is_no_finding(pushed: GitRepo) -> None:
+    """Somebody else pushed meanwhile: what has landed here was never there, as far as can be seen."""
+    other = pushed.git("commit-tree", "-p", "main~1", "-m", "a colleague's", "main~1^{tree}")
+    pushed.git("update-ref", "refs/remotes/origin/main", other)
+    base = pushed.git("rev-parse", "main~1")
+    for against in ("origin/main", other):
+        report = audited(pushed, against=against)
+        assert report.findings == ()
+        [note] = report.notes
+        assert f"1 landing is on refs/heads/main and not in {against}, which has gone another way" in note
+        assert f"since {base[:12]}" in note
+
+
+def test_a_remote_that_is_ahead_has_all_that_has_landed(pushed: GitRepo) -> None:
+    """What others put on top is theirs."""
+    other = pushed.git("commit-tree", "-p", "main", "-m", "a colleague's", "main^{tree}")
+    pushed.git("update-ref", "refs/remotes/origin/main", other)
+    report = audited(pushed, against="origin/main")
+    assert (report.findings, report.notes, report.anchors) == ((), (), 2)
+
+
+def test_a_target_that_was_rewritten_here_is_found_whatever_the_remote_lacks(pushed: GitRepo) -> None:
+    """A landing that neither has is in nobody's history."""
+    pushed.git("checkout", "-q", "--detach")
+    pushed.git("branch", "-f", "main", "main~1")
+    assert "is not in the history of origin/main: that was rewritten, or the record was" in problems(
+        pushed, against="origin/main"
+    )
+
+
 def test_a_branch_that_is_gone_is_said_to_be(landed: GitRepo) -> None:
     """Nothing is claimed of a branch that is not there."""
     landed.git("checkout", "-q", "--detach")

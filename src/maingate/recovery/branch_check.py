@@ -21,6 +21,7 @@ from maingate.git.repository import Repository
 from maingate.ids import ENTITY_OF_PREFIX
 from maingate.landing.sealing import RECORD, seal_of, trailers
 from maingate.recovery.landings import Landed, Landings, Move, read
+from maingate.recovery.unpushed import Unpushed
 
 RUN, ROLLBACK = "Maingate-Run", "Maingate-Rollback"
 PATCH, WORKSTREAM = "Maingate-Patch", "Maingate-Workstream"
@@ -131,6 +132,7 @@ class _History:
         self._head = branch.commit
         self.commits = frozenset(self._listed())
         self.is_whole = not repository.is_shallow
+        self.unpushed = Unpushed(repository, branch.name, branch.commit)
 
     def reaches(self, commit: str, ref: str) -> bool:
         """Return whether a commit is in this history, or in that of a target as it is now."""
@@ -139,6 +141,16 @@ class _History:
         head = None if ref in self.targets else _head(self._repository, ref)
         is_there = head is not None and self._repository.has_object(commit)
         return is_there and self._repository.is_ancestor(commit, head or "")
+
+    def has_not_yet(self, commit: str, ref: str) -> bool:
+        """Return whether a target, as it is here, has a commit that this history lacks and never had."""
+        return commit not in self.commits and self.unpushed.has(commit, ref)
+
+    def why_missing(self, commit: str) -> str:
+        """Return how it came that a commit is not in this history, as far as that can be seen."""
+        if self.unpushed.was_there(commit):
+            return f"is not in the history of {self.name} any more: that was rewritten or set back"
+        return f"is not in the history of {self.name}: that was rewritten, or the record was"
 
     def of(self, commit: str) -> str:
         """Return how people call a commit of it."""
@@ -164,9 +176,14 @@ class _History:
 def _look_for_landed(record: Landings, history: _History, held: Held) -> None:
     """Look for all that has landed in the history of its target, and gather the seals."""
     landed = [move for move in record.moves if move.state == "landed" and move.ref in history.targets]
+    later: set[str] = set()
     for move in landed:
-        if move.new != move.old:
+        if history.has_not_yet(move.new, move.ref):
+            history.unpushed.count(move.ref)
+            later |= {move.new, *move.commits.values()}
+        elif move.new != move.old:
             _look_for_move(move, history, held)
+    held.notes += history.unpushed.notes()
     made = {(move.workstream_id, move.new) for move in landed}
     for each in record.landed:
         if record.targets[each.run_id] not in history.targets:
@@ -174,14 +191,14 @@ def _look_for_landed(record: Landings, history: _History, held: Held) -> None:
         if each.id in record.workstreams:
             if (each.id, each.commit) not in made:
                 held.find(each.id, f"landed with commit {each.commit}, but no landing on record made that")
-        elif each.commit not in history.commits:
-            _miss(each.id, f"landed with commit {each.commit}", history, held)
+        elif each.commit not in history.commits and each.commit not in later:
+            _miss(each.id, "landed", str(each.commit), history, held)
 
 
 def _look_for_move(move: Move, history: _History, held: Held) -> None:
     what = "was rolled back" if move.kind == "rollback" else "landed"
     if move.new not in history.commits:
-        _miss(move.workstream_id, f"{what} with commit {move.new}", history, held)
+        _miss(move.workstream_id, what, move.new, history, held)
         return
     where = history.of(move.new)
     seal = seal_of(history.message_of(move.new))
@@ -191,11 +208,10 @@ def _look_for_move(move: Move, history: _History, held: Held) -> None:
         held.anchors.append(Anchor(position=Position(seq=seal[0], head=seal[1]), where=where))
 
 
-def _miss(entity_id: str, what: str, history: _History, held: Held) -> None:
+def _miss(entity_id: str, what: str, commit: str, history: _History, held: Held) -> None:
     """Tell that a commit is not in the branch's history; in a shallow clone that means nothing."""
     if history.is_whole:
-        why = f"which is not in the history of {history.name}: that was rewritten, or the record was"
-        held.find(entity_id, f"{what}, {why}")
+        held.find(entity_id, f"{what} with commit {commit}, which {history.why_missing(commit)}")
 
 
 # -- from the branch to the record ---------------------------------------------------------------------------
