@@ -173,6 +173,41 @@ def test_a_gate_that_hangs_is_a_timeout(base: GitRepo) -> None:
     assert landed.code("p/t") == "gate_timeout"
 
 
+def test_a_gate_that_hangs_without_the_patch_blames_nobody(base: GitRepo) -> None:
+    """The base is asked after a timeout as after any failure."""
+    landed = land(base, {"p": base_patch(base)}, gates={"unit": {"run": "exec sleep 600", "timeout": 1}})
+    assert (landed.code("p/t"), landed.patch_state("p/t")) == ("base_red", "dropped")
+
+
+def test_a_squashed_commit_names_all_who_wrote_it(base: GitRepo) -> None:
+    """Several authors, and those whom their messages name, become trailers; Maingate is the author then."""
+    diff = {name: base.diff_of({f"{name}.txt": f"{name}\n"}) for name in "xyz"}
+    tasks = {
+        "x": {"patch": "x", "author": "Ada <ada@example.org>"},
+        "y": {
+            "patch": "y",
+            "author": "Bob <bob@example.org>",
+            "message": "b\n\nCo-authored-by: Eve <e@x.org>\n",
+        },
+        "z": {"patch": "z", "author": "Ada <ada@example.org>"},
+    }
+    assert land(base, diff, workstreams={"w": {"tasks": tasks}}, landing="squash").state == "succeeded"
+    told = base.git("log", "-1", "--format=%(trailers:key=Co-authored-by,valueonly)", "main").split("\n")
+    assert told == ["Ada <ada@example.org>", "Bob <bob@example.org>", "Eve <e@x.org>"]
+
+
+def test_a_squashed_commit_of_one_author_is_theirs(base: GitRepo) -> None:
+    """Then no trailer says so again, also when a message names them."""
+    diff = {name: base.diff_of({f"{name}.txt": f"{name}\n"}) for name in "xy"}
+    ada = {"author": "Ada <ada@example.org>"}
+    tasks = {
+        "x": {"patch": "x", **ada},
+        "y": {"patch": "y", **ada, "message": "b\n\nco-authored-by: Ada <ada@example.org>\n"},
+    }
+    assert land(base, diff, workstreams={"w": {"tasks": tasks}}, landing="squash").state == "succeeded"
+    assert base.git("log", "-1", "--format=%an%(trailers:key=Co-authored-by)", "main") == "Ada"
+
+
 def test_a_non_critical_failure_is_passed_over(base: GitRepo) -> None:
     """The others of its workstream land without it."""
     good, bad = base.diff_of({"b.txt": "B\n"}), b"garbage that is no diff\n"

@@ -337,12 +337,12 @@ class Gatekeeper:
     async def _excuse(self, subject: Subject, answer: Answer, onto: Tip) -> Reason | None:
         """Find out why a failure is nobody's fault; None when it is the patch's.
 
-        A timeout is not asked about on the base: a base that hangs would cost the same time again. Nor is a
-        gate that is there to be made green.
+        The base is asked after a timeout, too: a gate that hangs without the patch blames nobody, which costs
+        the same time once more. A gate that is there to be made green is not asked about.
         """
         if answer.fault in gate_rows.NO_VERDICT:
             return _not_run(answer, subject)
-        if answer.code is ReasonCode.GATE_TIMEOUT or self._definitions[answer.gate].red_on_base:
+        if self._definitions[answer.gate].red_on_base:
             return None
         on_base = Subject(label=f"the base of {subject.label}", workstream_id=subject.workstream_id)
         base = await self._answer(on_base, answer.gate, onto)

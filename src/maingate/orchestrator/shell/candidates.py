@@ -5,12 +5,14 @@ verdict on the tree holds for any of them. When the target has not moved since t
 is the one its own patches were proved on.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, rebase
-from maingate.git.repository import Entry, Repository, Signature
+from maingate.git.repository import MAINGATE_MAIL, Entry, Repository, Signature
 from maingate.ids import PatchId, RunId, WorkstreamId
 from maingate.landing.sealing import seal
 from maingate.orchestrator.core.lanes import Tip
@@ -20,6 +22,9 @@ from maingate.patches.text.quoting import show_path
 from maingate.plan.model import Landing
 from maingate.reasons import Reason, ReasonCode
 from maingate.wording import listed
+
+_CO_AUTHOR: Final = re.compile(rb"^Co-authored-by: *(\S[^\r\n]*?)\s*$", re.IGNORECASE | re.MULTILINE)
+_OURS: Final = f"<{MAINGATE_MAIL}>".encode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,14 +121,15 @@ def _strayed(repository: Repository, consist: Consist, onto: Tip, tree: str) -> 
 
 
 def _squashed(repository: Repository, consist: Consist, onto: Tip, tree: str, at: datetime) -> Candidate:
-    messages = [repository.read_commit(commit) for _, commit in consist.commits]
+    made = [repository.read_commit(commit) for _, commit in consist.commits]
+    messages, authors = [each.message for each in made], [each.author for each in made]
     head = repository.commit(
         tree=tree,
         parents=[onto.commit],
-        message=_squash_message(consist, [message.message for message in messages]),
-        author=_only_author([message.author for message in messages], at),
+        message=_squash_message(consist, messages),
+        author=_only_author(authors, at),
         date=at,
-        trailers=_trailers(consist),
+        trailers=[*_co_authors(messages, authors), *_trailers(consist)],
     )
     commits = {patch_id: head for patch_id, _ in consist.commits}
     return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
@@ -156,6 +162,17 @@ def _only_author(authors: Sequence[bytes], at: datetime) -> Signature | None:
         return None
     ident, when, zone = authors[-1].decode(errors="replace").rsplit(" ", 2)
     return Signature.parse(ident, f"{when} {zone}") if len(authors) == 1 else Signature.parse(ident, at)
+
+
+def _co_authors(messages: Sequence[bytes], authors: Sequence[bytes]) -> list[tuple[str, str]]:
+    """Return a trailer for each person whose work is in a squashed commit, besides its author."""
+    if len(messages) == 1:
+        return []  # its own message has them
+    names = dict.fromkeys(author.rsplit(b" ", 2)[0] for author in authors)
+    wrote = names if len(names) > 1 else {}
+    told = dict.fromkeys(found for message in messages for found in _CO_AUTHOR.findall(message))
+    people = [name for name in {**wrote, **told} if name in wrote or name not in names]
+    return [("Co-authored-by", name.decode(errors="replace")) for name in people if _OURS not in name]
 
 
 def _trailers(consist: Consist) -> list[tuple[str, str]]:
