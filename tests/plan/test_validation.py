@@ -156,6 +156,28 @@ def test_a_scope_with_something_left_is_fine(folder: PlanFolder, scope: str, for
     folder.load(folder.one_task(f"{{patch: a.patch, scope: {scope}, policy: {{forbid: {forbid}}}}}"))
 
 
+TOOLED = "tools: {fix: {run: ['true']}}"
+
+
+@pytest.mark.parametrize("scope", ["['tests/**']", "['.github/workflows/*.yml', '**/test_*.py']"])
+def test_a_tools_scope_all_of_which_is_protected_is_told(folder: PlanFolder, scope: str) -> None:
+    """Such a tool's patch can never land; the way out is said. A ready patch may touch it."""
+    (problem,) = folder.problems(folder.one_task(f"{{tool: fix, scope: {scope}}}", head=TOOLED))
+    assert "leaves nothing to touch" in problem
+    assert "`policy: {protect: []}` in the plan" in problem
+    folder.load(folder.one_task(f"{{tool: fix, scope: {scope}}}", head=f"{TOOLED}\npolicy: {{protect: []}}"))
+    folder.load(folder.one_task(f"{{patch: a.patch, scope: {scope}}}"))
+
+
+def test_a_tools_scope_that_a_policy_protects_is_told(folder: PlanFolder) -> None:
+    """What a layer protects counts instead of the default; a part that is left is enough."""
+    head = f"{TOOLED}\npolicy: {{protect: ['src/gen/**']}}"
+    (problem,) = folder.problems(folder.one_task("{tool: fix, scope: ['src/gen/a/**']}", head=head))
+    assert "take it out there" in problem
+    folder.load(folder.one_task("{tool: fix, scope: ['tests/**']}", head=head))
+    folder.load(folder.one_task("{tool: fix, scope: ['src/**']}", head=head))
+
+
 def test_a_policy_may_only_tighten(folder: PlanFolder) -> None:
     """maingate.toml, plan, workstream and task: each may only tighten what is around it."""
     (folder.path / "maingate.toml").write_text("[policy]\nmax_files = 10\nbinary = false\n")

@@ -15,6 +15,34 @@ IN_GIT: Final = "nothing in .git may be touched"
 _DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
 _ANYTHING: Final = "\x02any\x02"
 
+DEFAULT_TESTS: Final[tuple[str, ...]] = (
+    "test/",
+    "tests/",
+    "__tests__/",
+    "spec/",
+    "test_*.py",
+    "*_test.py",
+    "*_test.go",
+    "*.test.*",
+    "*.spec.*",
+    "conftest.py",
+)
+"""The usual places of tests."""
+
+DEFAULT_PROTECT: Final[tuple[str, ...]] = (
+    *DEFAULT_TESTS,
+    "/.github/",
+    "/.gitlab-ci.yml",
+    "/.circleci/",
+    "/.ci/",
+    "/.buildkite/",
+    "/.travis.yml",
+    "/azure-pipelines.yml",
+    "/Jenkinsfile",
+    "/maingate.toml",
+)
+"""What a tool's patch may not change when no layer says: the tests and CI files that judge it."""
+
 
 def fault_of_glob(pattern: str, *, root: str = "") -> str | None:
     """Tell why a glob cannot match a path of a repository, or None when it can.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from maingate.plan.files import fault_of_file, mentioned_in
-from maingate.plan.globs import IN_GIT, fault_of_glob, matches_nothing
+from maingate.plan.globs import DEFAULT_PROTECT, IN_GIT, fault_of_glob, matches_nothing
 from maingate.plan.location import expanded
 from maingate.plan.model import (
     Capture,
@@ -358,10 +358,25 @@ def _scope(
         yield Finding(
             location=place, message="the scope is empty: no patch fits", hint="remove the key, or list globs"
         )
-    elif matches_nothing(task.scope, taken=taken):
-        hint = "only what is forbidden, or nothing at all, matches it"
+    elif hint := _why_nothing_is_left(task, taken, layers):
         shown = listed([repr(glob) for glob in task.scope])
         yield Finding(location=place, message=f"the scope {shown} leaves nothing to touch", hint=hint)
+
+
+def _why_nothing_is_left(
+    task: TaskPlan, forbidden: Sequence[Sequence[str]], layers: Sequence[PolicyLayer]
+) -> str:
+    """Return why no patch can fit a scope; empty where one may."""
+    if matches_nothing(task.scope or (), taken=forbidden):
+        return "only what is forbidden, or nothing at all, matches it"
+    stated = [layer.protect for layer in layers if layer.protect is not None]
+    if task.kind is not TaskKind.TOOL or _faulty(stated):
+        return ""
+    if not matches_nothing(task.scope or (), taken=[*forbidden, *(stated or [DEFAULT_PROTECT])]):
+        return ""
+    if stated:
+        return "tools' patches may not touch what `protect` of the policy names: take it out there"
+    return "tools may not touch tests and CI files by default: `policy: {protect: []}` in the plan lets them"
 
 
 def _policy(

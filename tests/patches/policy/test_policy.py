@@ -180,7 +180,14 @@ def test_protected_paths_bind_tools_only() -> None:
         (".github/workflows/ci.yml", "protect"),
         ("tests/test_x.py", "protect"),
     ]
-    assert rules(raw, Policy(protect=(("src/**",),)), origin="tool") == [("src/x.py", "protect")]
+    assert (
+        "under `protect` of the policy (tests and CI files by default)"
+        in judged(raw, origin="tool")[0].message
+    )
+    assert "`policy: {protect: []}` in the plan" in judged(raw, origin="tool")[0].message
+    own = Policy(protect=(("src/**",),))
+    assert rules(raw, own, origin="tool") == [("src/x.py", "protect")]
+    assert "take it out there, in the plan or in maingate.toml" in judged(raw, own, origin="tool")[0].message
     assert rules(raw, Policy(protect=((),)), origin="tool") == []
 
 

@@ -2,37 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Protocol
 
 Groups = tuple[tuple[str, ...], ...]
-
-DEFAULT_TESTS: Final[tuple[str, ...]] = (
-    "test/",
-    "tests/",
-    "__tests__/",
-    "spec/",
-    "test_*.py",
-    "*_test.py",
-    "*_test.go",
-    "*.test.*",
-    "*.spec.*",
-    "conftest.py",
-)
-"""The usual places of tests."""
-
-DEFAULT_PROTECT: Final[tuple[str, ...]] = (
-    *DEFAULT_TESTS,
-    "/.github/",
-    "/.gitlab-ci.yml",
-    "/.circleci/",
-    "/.ci/",
-    "/.buildkite/",
-    "/.travis.yml",
-    "/azure-pipelines.yml",
-    "/Jenkinsfile",
-    "/maingate.toml",
-)
-"""What a tool's patch may not change when no layer says: the tests and CI files that judge it."""
 
 
 class PolicyLayer(Protocol):

@@ -13,10 +13,11 @@ from pathspec import GitIgnoreSpec
 
 from maingate.patches.intake import Intake, touched_paths
 from maingate.patches.model import SUBMODULE, SYMLINK, ChangeKind, FileChange
-from maingate.patches.policy.layers import DEFAULT_PROTECT, DEFAULT_TESTS, Groups, Policy, PolicyLayer
+from maingate.patches.policy.layers import Groups, Policy, PolicyLayer
 from maingate.patches.policy.links import EntryAt, Links, TreeEntry
 from maingate.patches.policy.paths import glob_text, is_gitmodules, is_settings, path_fault
 from maingate.patches.text.quoting import show_path
+from maingate.plan.globs import DEFAULT_PROTECT, DEFAULT_TESTS
 from maingate.reasons import Reason, ReasonCode
 
 __all__ = ["DEFAULT_PROTECT", "DEFAULT_TESTS", "EntryAt", "Policy", "PolicyLayer", "TreeEntry", "judge"]
@@ -113,7 +114,16 @@ def _write_faults(
     if origin == "tool":
         protect = policy.protect or (DEFAULT_PROTECT,)
         if guarding := _matching(protect, path, is_folder=is_folder):
-            yield _violation(path, "protect", "a tool's patch may not touch it", list(guarding))
+            yield _violation(path, "protect", _protected(by_default=not policy.protect), list(guarding))
+
+
+def _protected(*, by_default: bool) -> str:
+    """Return why a tool's patch may not touch a path, and how to let it."""
+    why = "a tool's patch may not touch it, it is under `protect` of the policy"
+    if by_default:
+        lets = "`policy: {protect: []}` in the plan lets tools change them"
+        return f"{why} (tests and CI files by default); {lets}"
+    return f"{why}; take it out there, in the plan or in maingate.toml, to let tools change it"
 
 
 def _missing_tests(policy: Policy, written: Sequence[bytes]) -> Iterator[Reason]:
