@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crashing import wait_until
 from factories import GitRepo
 from landing import one_each, write_plan
 
@@ -45,3 +46,32 @@ def test_gates_begin_with_every_signal_as_the_system_has_it(
     assert int(masks["SigIgn"], 16) == 0
     assert int(masks["SigBlk"], 16) == 0
     assert repo.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(signal.SIGINT, 0), (signal.SIGHUP, 0), (signal.SIGTERM, 3)],
+    ids=["INT", "HUP", "TERM"],
+)
+def test_a_signal_of_the_terminal_that_was_to_be_ignored_stops_nothing(
+    repo: GitRepo, tmp_path: Path, sent: signal.Signals, code: int
+) -> None:
+    """`trap '' INT` and `nohup` are heeded; SIGTERM is meant for the very process and stops it."""
+    repo.commit({"a.txt": "1\n"})
+    started, go = tmp_path / "started", tmp_path / "go"
+    gate = f"touch {started}; until test -e {go}; do sleep 0.05; done"
+    plan = {"repo": str(repo.path), "gates": {"wait": {"run": gate}}, "workstreams": one_each({"p": b""})}
+    file = write_plan(tmp_path / "plan", plan, {"p": repo.diff_of({"a.txt": "2\n"})})
+    with subprocess.Popen(
+        [sys.executable, "-m", "maingate", "run", str(file)],
+        cwd=repo.path,
+        preexec_fn=lambda: ignoring(sent),  # noqa: PLW1509 - no thread of the tests holds anything
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as run:
+        wait_until(started.exists, "the gate")
+        run.send_signal(sent)
+        go.touch()
+        _, said = run.communicate()
+    assert run.returncode == code, said
+    assert (b"was interrupted" in said) == (code != 0)

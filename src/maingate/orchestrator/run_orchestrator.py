@@ -539,10 +539,13 @@ class RunOrchestrator:
 
 
 def _heard_signals() -> Sequence[int]:
-    """List the signals that stop a run; not the end of a terminal where `nohup` has said that it goes on."""
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    is_to_outlive = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    return [each for each in wanted if not (is_to_outlive and each is signal.SIGHUP)]
+    """List the signals that stop a run; not those of a terminal that whoever started it lets it ignore.
+
+    So does `nohup` with SIGHUP, and a shell with SIGINT for what it starts in the background. SIGTERM is
+    meant for the very process, and always stops it.
+    """
+    of_terminal = (signal.SIGINT, signal.SIGHUP)
+    return [signal.SIGTERM, *(each for each in of_terminal if signal.getsignal(each) is not signal.SIG_IGN)]
 
 
 def _write(decision: msg.Decision, run: RunNode, clock: Clock, conn: Connection) -> Sequence[Head]:
