@@ -11,8 +11,11 @@ import pytest
 from factories import GitRepo
 from landing import land, one_each, write_plan
 from maingate.bootstrap import Maingate
+from maingate.cli.views.patch import described
 from maingate.db.audit import verify
+from maingate.db.dao import patches as ledger
 from maingate.errors import InterruptedRunError, RepositoryError, TargetBusyError
+from maingate.ids import PatchId
 from maingate.landing.record import Following, Record, holding
 from maingate.orchestrator.progress import SilentListener
 from maingate.plan.loader import load_plan
@@ -144,6 +147,19 @@ def test_a_red_base_blames_nobody(base: GitRepo) -> None:
     assert landed.code("p/t") == "base_red"
     assert landed.patch_state("p/t") == "dropped"
     assert base.git("show", "main:a.txt") == "one\ntwo\nthree"
+
+
+def test_each_patch_on_a_red_base_shows_what_the_gate_said_of_the_base(base: GitRepo) -> None:
+    """Also where the verdict was there already, of another patch's base; it is the reason of all of them."""
+    patches = {name: base.diff_of({f"{name}.txt": "x\n"}) for name in ("p", "q")}
+    landed = land(base, patches, gates={"unit": {"run": "echo dark; exit 3"}}, workers=1)
+    for name in patches:
+        assert landed.code(f"{name}/t") == "base_red"
+        with Maingate.open(base.path) as maingate, maingate.database.read() as conn:
+            row = ledger.get(conn, PatchId(landed.task(f"{name}/t")["patch"]["id"]))
+            shown = described(conn, maingate, row)["gates"]
+        of_base = [gate for gate in shown if gate["judged"] == "base"]
+        assert [(gate["state"], gate["output"].strip()) for gate in of_base] == [("FAILED", "dark")]
 
 
 def test_a_flaky_gate_passes_and_is_recorded_as_flaky(base: GitRepo, tmp_path: Path) -> None:

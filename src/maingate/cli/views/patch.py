@@ -15,6 +15,7 @@ from maingate.cli.output import (
     safe,
     table,
 )
+from maingate.ids import GateId
 from maingate.wording import first_lines
 
 if TYPE_CHECKING:
@@ -85,13 +86,27 @@ def described(conn: "Connection", maingate: "Maingate", row: "PatchRow") -> dict
     kept = maingate.paths.quarantine / f"{row.id}.patch"
     judged = [*gates.of_patch(conn, row.id), *gates.of_workstream(conn, row.workstream_id)]
     mine = {gate.id: gate for gate in judged if gate.patch_id in (None, row.id)}
+    named, is_base_red = _gate_named(row)
+    mine |= gates.get_many(conn, [named] if named else [])  # it may have judged for another patch first
     without = _trees_without(conn, maingate, row)
     return {
         **patch_json(row, names[row.task_id]),
         "quarantine_file": str(kept) if row.state == "quarantined" and kept.exists() else None,
-        "gates": [_gate_json(gate, maingate.paths.logs, without) for gate in mine.values()],
+        "gates": [
+            _gate_json(gate, maingate.paths.logs, without)
+            | ({"judged": "base"} if is_base_red and gate.id == named else {})
+            for gate in mine.values()
+        ],
         "history": [history_json(event) for event in events.query(conn, entity=row.id)],
     }
+
+
+def _gate_named(row: "PatchRow") -> tuple["GateId | None", bool]:
+    """Return the execution that the reason of a patch rests on, and whether that was on the base."""
+    reason = row.quarantine_reason or row.reason
+    if reason is None or not isinstance(named := reason.detail.get("gate_id"), str):
+        return None, False
+    return GateId(named), reason.code == "base_red"
 
 
 def _trees_without(conn: "Connection", maingate: "Maingate", row: "PatchRow") -> set[str | None]:
