@@ -88,3 +88,17 @@ def test_a_file_that_only_its_encoding_makes_dirty_is_no_edit(repo: GitRepo, ope
     assert dirt_of(opened) == ()
     repo.write({"crlf.txt": b"2\r\n"})
     assert dirt_of(opened) == ("crlf.txt has uncommitted changes",)
+
+
+def test_a_file_that_its_filter_may_have_changed_names_the_filter(repo: GitRepo, opened: Repository) -> None:
+    """A filter that writes something else each time makes a file look edited that nobody has touched."""
+    repo.git("config", "filter.z.clean", "cat")
+    repo.git("config", "filter.z.smudge", "date +%N; cat")
+    repo.commit({".gitattributes": "*.i filter=z\n", "a.i": "1\n", "b.txt": "1\n"})
+    (repo.path / "a.i").unlink()
+    repo.git("checkout", "-q", "a.i")
+    repo.write({"b.txt": "2\n"})
+    assert dirt_of(opened) == (
+        "a.i has uncommitted changes (or its filter 'z' does not write the same each time)",
+        "b.txt has uncommitted changes",
+    )

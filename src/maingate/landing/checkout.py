@@ -50,8 +50,11 @@ def dirt(checkout: Checkout) -> tuple[str, ...]:
     records = [record for record in checkout.git(*_STATUS).stdout.split(b"\0") if record]
     unstaged = [record[3:] for record in records if record[:3] == b" M "]
     unreal = _as_checked_out(checkout, unstaged)
-    changed = [os.fsdecode(record[3:]) for record in records if record[3:] not in unreal]
-    found += [f"{path} has uncommitted changes" for path in changed[:_SHOWN]]
+    changed = [record[3:] for record in records if record[3:] not in unreal]
+    filters = _filters(checkout, [path for path in changed[:_SHOWN] if path in unstaged])
+    found += [
+        f"{os.fsdecode(path)} has uncommitted changes{filters.get(path, '')}" for path in changed[:_SHOWN]
+    ]
     if len(changed) > _SHOWN:
         found.append(f"and {len(changed) - _SHOWN} more files have uncommitted changes")
     return tuple(found)
@@ -80,6 +83,19 @@ def _as_checked_out(checkout: Checkout, paths: list[bytes]) -> set[bytes]:
     submodules = {path for path, entry in entries.items() if entry.mode == _SUBMODULE}
     files = {path: entry for path, entry in entries.items() if path not in submodules}
     return submodules | new_stage(checkout, _FILTER_TIME, "look").same_as_checked_out(files)
+
+
+def _filters(checkout: Checkout, paths: list[bytes]) -> dict[bytes, str]:
+    """Return what to add of files that a filter writes: it may write something else each time."""
+    if not paths:
+        return {}
+    told = checkout.git("check-attr", "-z", "filter", "--", *paths).stdout.split(b"\0")
+    names = dict(zip(told[::3], map(os.fsdecode, told[2::3]), strict=False))
+    return {
+        path: f" (or its filter {name!r} does not write the same each time)"
+        for path, name in names.items()
+        if name not in {"unspecified", "set", "unset", ""}
+    }
 
 
 def _entries(checkout: Checkout, paths: list[bytes]) -> dict[bytes, Entry]:
