@@ -414,10 +414,14 @@ class Maingate:
 
     def _note_stop(self, run_id: RunId, error: Exception) -> None:
         """Record why a run stops before its end, unless the record or the target is another's by now."""
-        with suppress(MaingateError), self.database.write() as conn:  # the error itself is told anyway
-            self._fence(run_id, conn)
-            if not has_ended(runs.get(conn, run_id)):
-                stops.record(conn, run_id, error, at=self.clock.now())
+        from maingate.db.transition_log import TransitionLog
+
+        with suppress(MaingateError):  # the error itself is told anyway
+            with self.database.write() as conn:
+                self._fence(run_id, conn)
+                if not has_ended(runs.get(conn, run_id)):
+                    stops.record(conn, run_id, error, at=self.clock.now())
+            TransitionLog(self.paths.transitions, self.database).catch_up()
 
     def roll_back(
         self,
