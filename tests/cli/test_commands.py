@@ -359,7 +359,7 @@ def test_a_folder_that_is_gone_is_told_of(hermetic_environment: Path) -> None:
         "from maingate.cli.main import main\n"
         "main()\n"
     )
-    command = [sys.executable, "-c", code, "status"]
+    command = [sys.executable, "-P", "-c", code, "status"]  # -P: nor looks the installed command there
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=hermetic_environment)
     said = "maingate: the folder that this was started in is not there any more: `cd` to one that is\n"
     assert (done.returncode, done.stdout, done.stderr) == (4, "", said)
