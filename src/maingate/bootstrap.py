@@ -414,14 +414,12 @@ class Maingate:
 
     def _note_stop(self, run_id: RunId, error: Exception) -> None:
         """Record why a run stops before its end, unless the record or the target is another's by now."""
-        from maingate.db.transition_log import TransitionLog
-
         with suppress(MaingateError):  # the error itself is told anyway
             with self.database.write() as conn:
                 self._fence(run_id, conn)
                 if not has_ended(runs.get(conn, run_id)):
                     stops.record(conn, run_id, error, at=self.clock.now())
-            TransitionLog(self.paths.transitions, self.database).catch_up()
+            self._write_log()
 
     def roll_back(
         self,
@@ -553,13 +551,12 @@ class Maingate:
         Raises:
             UsageError: It is not in quarantine.
         """
-        from maingate.db.transition_log import TransitionLog
         from maingate.recovery import overrides
 
         with self.database.write() as conn:
             row = patches.get(conn, patch_id)
             overrides.drop_patch(conn, row, message=reason, operator=operator, at=self.clock.now())
-        TransitionLog(self.paths.transitions, self.database).catch_up()
+        self._write_log()
 
     def approve_patch(self, patch_id: str, *, message: str, operator: str) -> bool:
         """Note that somebody approves a patch; False when that person had done so before.
@@ -580,7 +577,6 @@ class Maingate:
         Raises:
             UsageError: It is there already.
         """
-        from maingate.db.transition_log import TransitionLog
         from maingate.recovery import overrides
         from maingate.recovery.circuit_breaker import Guard
 
@@ -591,7 +587,7 @@ class Maingate:
                 overrides.reset_breaker(conn, tool, message=reason, operator=operator, at=at)
             else:
                 overrides.trip_breaker(conn, tool, new, message=reason, operator=operator, at=at)
-        TransitionLog(self.paths.transitions, self.database).catch_up()
+        self._write_log()
         with self.database.read() as conn:
             row = breakers.of_tool(conn, tool)
         if row is None:
@@ -799,7 +795,6 @@ class Maingate:
 
     def _rolled_back(self, order: "Order", run: RunRow, around: "Surroundings") -> "Outcome":
         """Carry a rollback out."""
-        from maingate.db.transition_log import TransitionLog
         from maingate.recovery.rollback_manager import RollbackManager
 
         manager = RollbackManager(
@@ -813,7 +808,7 @@ class Maingate:
         try:
             return manager.roll_back(order)
         finally:
-            TransitionLog(self.paths.transitions, self.database).catch_up()
+            self._write_log()
 
     def _compensated(
         self, holder: str, run: RunRow, outcome: "Outcome", around: "Surroundings"
@@ -1007,7 +1002,6 @@ class Maingate:
         Args:
             run_id: A run that this process has just taken hold of: nothing of it can be under way.
         """
-        from maingate.db.transition_log import TransitionLog
         from maingate.git.private_git import remove_abandoned
         from maingate.orchestrator.shell import evidence
         from maingate.recovery.rescuer import rescue
@@ -1030,8 +1024,14 @@ class Maingate:
         self._settle_rollbacks()
         self._catch_up()
         remove_abandoned()
-        TransitionLog(self.paths.transitions, self.database).catch_up()
+        self._write_log()
         evidence.keep_missing(self.database, self.paths.quarantine, repository_id=self.identity.id)
+
+    def _write_log(self) -> None:
+        """Append to the file of transitions what it lacks."""
+        from maingate.db.transition_log import TransitionLog
+
+        TransitionLog(self.paths.transitions, self.database).catch_up()
 
     def _catch_up(self) -> None:
         """Bring along the checkouts that killed processes have left behind; the others stay on record."""
@@ -1076,35 +1076,30 @@ def _stated(repository: Repository, files: SettingsFiles) -> "Settings | None":
     from maingate.settings import load_settings
 
     settings = load_settings(None, os.environ, files=files)
-    _require_record_out_of_reach(repository, settings)
-    _require_cache_out_of_reach(repository, settings)
+    _require_out_of_reach(repository, settings)
     return settings
 
 
-def _require_record_out_of_reach(repository: Repository, settings: "Settings") -> None:
-    """Refuse a database among the files of a working tree: a commit that has its name would replace it."""
-    record = file_of(settings.database_url) if settings.database_url else None
-    if record is None:
-        return
-    for checkout in all_checkouts(repository):
-        if is_among_files(record, checkout.top):
-            raise UsageError(
-                f"database_url: {record} lies in the work tree {checkout.top}, where a patch or a "
-                "checkout could replace the record: name a file elsewhere, or unset it for the one in `.git`"
-            )
-
-
-def _require_cache_out_of_reach(repository: Repository, settings: "Settings") -> None:
-    """Refuse worktrees among the files of a working tree: what lands there would be written into them."""
-    if settings.cache_dir is None:
-        return
-    for checkout in all_checkouts(repository):
-        if is_among_files(settings.cache_dir, checkout.top):
-            raise UsageError(
-                f"cache_dir: {settings.cache_dir} lies in the work tree {checkout.top}, where a patch or a "
-                "checkout could write into what gates judge: name a folder elsewhere, or unset it for the "
-                "user's cache folder"
-            )
+def _require_out_of_reach(repository: Repository, settings: "Settings") -> None:
+    """Refuse a record or caches among the files of a working tree, where what lands would be written."""
+    places = (
+        (
+            "database_url",
+            file_of(settings.database_url) if settings.database_url else None,
+            "replace the record: name a file elsewhere, or unset it for the one in `.git`",
+        ),
+        (
+            "cache_dir",
+            settings.cache_dir,
+            "write into what gates judge: name a folder elsewhere, or unset it for the user's cache folder",
+        ),
+    )
+    stated = [(key, path, harm) for key, path, harm in places if path is not None]
+    for checkout in all_checkouts(repository) if stated else ():
+        for key, path, harm in stated:
+            if is_among_files(path, checkout.top):
+                lies = f"{key}: {path} lies in the work tree {checkout.top}"
+                raise UsageError(f"{lies}, where a patch or a checkout could {harm}")
 
 
 def settings_files(repository: Repository) -> SettingsFiles:
