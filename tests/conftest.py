@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from factories import GitRepo
+from support.factories import GitRepo
 
 # What tests import and what they start is compiled once, as on a user's machine, not in every process anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from command_line import Invoke, Played, maingate
 from maingate.cli.tree import app
 from maingate.demo.stage import set_stage
+from support.command_line import Invoke, Played, maingate
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from command_line import Invoke, Played, maingate
-from factories import GitRepo
 from maingate.bootstrap import Maingate
 from maingate.demo.stage import set_stage
 from maingate.demo.story import SCENES
 from maingate.plan.loader import load_plan
+from support.command_line import Invoke, Played, maingate
+from support.factories import GitRepo
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes
-from factories import GitRepo
 from maingate.cli.tree import Invocation, ended
 from maingate.errors import DatabaseError, UsageError
+from support.command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes
+from support.factories import GitRepo
 
 HEAVY = ("sqlalchemy", "pydantic", "pygit2", "alembic", "rich", "typer", "yaml")
 

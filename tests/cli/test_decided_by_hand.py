@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 import maingate
-from command_line import Invoke, Played
 from maingate.bootstrap import Maingate
 from maingate.cli.commands.events import _OTHER_TYPES, _cells
 from maingate.cli.commands.patch import find_patch
@@ -21,6 +20,7 @@ from maingate.monitoring import stuck
 from maingate.recovery import overrides
 from maingate.services import compensation
 from maingate.state.patch_ledger import PatchState
+from support.command_line import Invoke, Played
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

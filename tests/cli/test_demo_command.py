@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from command_line import Invoke, Played, maingate
-from factories import GitRepo
 from maingate.cli.commands import demo
 from maingate.demo.check import differences, marks_left
 from maingate.demo.stage import TESTS, plan_text, set_stage
 from maingate.demo.story import SCENES
 from maingate.reasons import ReasonCode
+from support.command_line import Invoke, Played, maingate
+from support.factories import GitRepo
 
 
 def test_the_demo_keeps_its_promises(hermetic_environment: Path, tmp_path: Path) -> None:

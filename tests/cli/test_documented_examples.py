@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Final
 
-from command_line import maingate
+from support.command_line import maingate
 
 COMMANDS: Final = Path(__file__).parents[2] / "docs" / "COMMANDS.md"
 _BLOCK: Final = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -6,12 +6,12 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from factories import GitRepo
 from maingate.cli.commands.init import init
 from maingate.errors import UsageError
 from maingate.patches.intake import Intake, take_in
 from maingate.plan.loader import load_plan
 from maingate.settings import Settings, load_settings
+from support.factories import GitRepo
 
 WRITTEN = ("maingate.toml", "maingate-plan.yaml", "maingate-plan.patches/0001-hello.patch")
 

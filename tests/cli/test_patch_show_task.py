@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from command_line import Invoke, maingate
-from factories import GitRepo
 from maingate.bootstrap import Maingate
 from maingate.cli.views.task import SHOWN_BYTES
 from maingate.db.dao import tasks, workers
@@ -19,6 +17,8 @@ from maingate.db.transitions import Step, write
 from maingate.ids import new_id
 from maingate.plan.loader import load_plan
 from maingate.reasons import Reason, ReasonCode
+from support.command_line import Invoke, maingate
+from support.factories import GitRepo
 
 NOISY = "echo attempt $MAINGATE_ATTEMPT; echo work > new.txt; printf 'a\\033[2Jb\\n'; exit 3"
 """A tool that leaves something, tries to clear the screen, and fails."""

@@ -9,12 +9,12 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from factories import GitRepo
 from maingate.cli.commands.plan import app
 from maingate.cli.commands.run import _in_bounds
 from maingate.errors import PlanError, UsageError
 from maingate.plan.loader import load_plan
 from maingate.settings.model import MOST_WORKERS
+from support.factories import GitRepo
 
 Plan = Callable[..., Result]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from factories import GitRepo
-from imported import sound_plan
 from maingate.cli.commands.plan import app
 from maingate.errors import PlanError, UsageError
+from support.factories import GitRepo
+from support.imported import sound_plan
 
 Plan = Callable[..., Result]
 PATCH = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-1\n+2\n"

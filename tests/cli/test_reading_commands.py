@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes, start_maingate
-from factories import GitRepo
 from maingate.cli.commands import patch, status
 from maingate.cli.commands.events import parse_moment
 from maingate.cli.commands.patch import _diff_json
 from maingate.errors import UsageError
+from support.command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes, start_maingate
+from support.factories import GitRepo
 
 READING: list[list[str]] = [
     ["status"],

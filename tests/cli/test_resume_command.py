@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from command_line import maingate, start_maingate
-from factories import GitRepo
+from support.command_line import maingate, start_maingate
+from support.factories import GitRepo
 
 if TYPE_CHECKING:
     import subprocess

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes, start_maingate
-from factories import GitRepo
+from support.command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes, start_maingate
+from support.factories import GitRepo
 
 GOOD = "true"
 ONE_FILE_ONLY = "test $(ls | wc -l) -eq 1"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agents import RATE_LIMITED, Agent
-from command_line import Invoke
 from maingate.tools.presets import PRESETS
+from support.agents import RATE_LIMITED, Agent
+from support.command_line import Invoke
 
 CORRECTED = "sed -i s/helo/hello/ greeting.txt"
 

@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from database_factories import World, make_world
 from maingate.db.engine import Database, open_database
+from support.database_factories import World, make_world
 
 DIALECTS = ("sqlite", "postgresql")
 _numbers = count()

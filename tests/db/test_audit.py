@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from database_factories import NOW, REASON, World, make_run, make_world
 from maingate.db.audit import AuditReport, verify
 from maingate.db.chain import COLUMNS, HASHED, hash_of
 from maingate.db.dao import events, runs, tasks
@@ -19,7 +18,8 @@ from maingate.db.transitions import write
 from maingate.errors import DatabaseError
 from maingate.events import Event, Severity
 from maingate.ids import new_id
-from tampering import drop_triggers, rehash
+from support.database_factories import NOW, REASON, World, make_run, make_world
+from support.tampering import drop_triggers, rehash
 
 LATER = NOW + timedelta(seconds=1)
 

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from database_factories import NOW, World
-from database_samples import load_sample
 from maingate.db import migrations
 from maingate.db.audit import verify
 from maingate.db.binding import CHANGING, FACTS, LOOSE, PROVEN, fixed_columns
@@ -22,7 +20,9 @@ from maingate.db.tables import ENTITIES, metadata
 from maingate.errors import InvariantError
 from maingate.events import Event, Severity
 from maingate.ids import new_id
-from tampering import drop_triggers, rehash
+from support.database_factories import NOW, World
+from support.database_samples import load_sample
+from support.tampering import drop_triggers, rehash
 
 COLUMNS = [(table.name, column.name) for table in metadata.tables.values() for column in table.columns]
 

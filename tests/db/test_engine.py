@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from database_factories import NOW, World, make_run, stored_rows
 from maingate.db import faults, migrations
 from maingate.db.dao import runs
 from maingate.db.engine import Database, open_database
 from maingate.db.statements import change, rows_of
 from maingate.errors import DatabaseError, InvariantError
+from support.database_factories import NOW, World, make_run, stored_rows
 
 
 def test_a_read_sees_one_consistent_state(database: Database, world: World) -> None:

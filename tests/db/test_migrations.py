@@ -9,7 +9,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 
-from database_samples import SAMPLES, load_sample
 from maingate.db import migrations
 from maingate.db.audit import verify
 from maingate.db.dao import artifacts, patches, runs
@@ -18,6 +17,7 @@ from maingate.db.migrations import runner
 from maingate.db.statements import row_of, rows_of
 from maingate.db.tables import metadata
 from maingate.db.triggers import triggers
+from support.database_samples import SAMPLES, load_sample
 
 REVISIONS = runner.known_revisions()
 

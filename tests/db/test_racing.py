@@ -10,12 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
 
-from database_factories import NOW, World, fresh, stored_rows
 from maingate.db.audit import verify
 from maingate.db.dao import leases, tasks
 from maingate.db.engine import Database, open_database
 from maingate.db.transitions import Head, write
 from maingate.errors import StaleTransitionError
+from support.database_factories import NOW, World, fresh, stored_rows
 
 RACERS = 6
 ROUNDS = 5

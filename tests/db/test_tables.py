@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from database_factories import DAO, NOW, World, bring_to, fresh, make_patch, make_task, make_workstream
 from maingate.db.columns import to_micros
 from maingate.db.dao import artifacts, breakers, leases, patches, tasks, verdicts, workers, workstreams
 from maingate.db.dao.intents import Intent
@@ -18,6 +17,16 @@ from maingate.db.tables import verdicts as verdicts_table
 from maingate.errors import InvariantError
 from maingate.ids import new_id
 from maingate.state.machines import MACHINES
+from support.database_factories import (
+    DAO,
+    NOW,
+    World,
+    bring_to,
+    fresh,
+    make_patch,
+    make_task,
+    make_workstream,
+)
 
 BEFORE = to_micros(NOW) - 1
 AFTER = to_micros(NOW) + 1

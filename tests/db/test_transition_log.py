@@ -12,7 +12,6 @@ from unittest.mock import ANY
 
 import pytest
 
-from database_factories import NOW, REASON, World, fresh, make_world
 from maingate.db import transition_log
 from maingate.db.audit import verify
 from maingate.db.dao import artifacts, events, tasks
@@ -22,6 +21,7 @@ from maingate.db.transitions import write
 from maingate.errors import DatabaseError
 from maingate.events import Event, Severity
 from maingate.ids import new_id
+from support.database_factories import NOW, REASON, World, fresh, make_world
 
 LATER = NOW + timedelta(milliseconds=1500)
 

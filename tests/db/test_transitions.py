@@ -7,7 +7,15 @@ from hashlib import sha256
 
 import pytest
 
-from database_factories import (
+from maingate.db.chain import COLUMNS
+from maingate.db.dao import breakers, gates, patches, runs, tasks
+from maingate.db.engine import Database
+from maingate.db.transitions import FIXED, STARTING_STATE, Context, Head, Step, write
+from maingate.errors import InvalidTransitionError, InvariantError, StaleTransitionError
+from maingate.ids import new_id
+from maingate.state.machines import MACHINES
+from maingate.state.run import RunState
+from support.database_factories import (
     DAO,
     NOW,
     REASON,
@@ -18,14 +26,6 @@ from database_factories import (
     plain_step,
     stored_rows,
 )
-from maingate.db.chain import COLUMNS
-from maingate.db.dao import breakers, gates, patches, runs, tasks
-from maingate.db.engine import Database
-from maingate.db.transitions import FIXED, STARTING_STATE, Context, Head, Step, write
-from maingate.errors import InvalidTransitionError, InvariantError, StaleTransitionError
-from maingate.ids import new_id
-from maingate.state.machines import MACHINES
-from maingate.state.run import RunState
 
 LATER = NOW + timedelta(seconds=1)
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from factories import GitRepo
-from landing import land
 from maingate.bootstrap import Maingate
 from maingate.db.audit import verify
+from support.factories import GitRepo
+from support.landing import land
 
 
 def test_a_run_lands_and_is_recorded_alike(

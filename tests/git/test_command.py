@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.errors import GitError, OutsideFaultError
 from maingate.git import command
 from maingate.git.command import git_environment, parse_version, require_git, run_git
+from support.factories import GitRepo
 
 
 def test_output_comes_back_as_bytes(repo: GitRepo) -> None:

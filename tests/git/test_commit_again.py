@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from factories import GitRepo
 from maingate.git.commit_again import commit_again
 from maingate.git.repository import Repository, Signature
+from support.factories import GitRepo
 
 MADE = datetime(2026, 1, 1, 12, 0, 7, tzinfo=UTC)
 ADA = Signature("Ada", "ada@example.org", datetime(2025, 5, 5, tzinfo=timezone(timedelta(hours=2))))

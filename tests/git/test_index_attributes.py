@@ -1,7 +1,7 @@
 """Which `.gitattributes` an index has."""
 
-from factories import GitRepo
 from maingate.git.index_attributes import attribute_files
+from support.factories import GitRepo
 
 
 def test_every_file_of_that_name_is_found_and_no_other(repo: GitRepo) -> None:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from factories import GitRepo
 from maingate.errors import RepositoryError
 from maingate.git.command import require_git
 from maingate.git.merge import (
@@ -18,6 +17,7 @@ from maingate.git.merge import (
 )
 from maingate.git.repository import Repository
 from maingate.git.trees import EMPTY_TREE
+from support.factories import GitRepo
 
 WHEN = datetime(2026, 1, 2, tzinfo=UTC)
 LINES = "".join(f"line {n}\n" for n in range(1, 30))

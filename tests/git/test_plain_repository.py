@@ -7,8 +7,8 @@ from pathlib import Path
 import pygit2
 import pytest
 
-from factories import GitRepo
 from maingate.git.plain_repository import loose_commit, plain_git_dir
+from support.factories import GitRepo
 
 
 @pytest.fixture(name="git_repo")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.git import private_git
 from maingate.git.private_git import PrivateGitDir, remove_abandoned
+from support.factories import GitRepo
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names processes by /proc")
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.errors import GitError
 from maingate.git.private_index import read_index, write_index
 from maingate.git.trees import Entry
+from support.factories import GitRepo
 
 BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 

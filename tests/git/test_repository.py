@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.errors import GitError, RepositoryError
 from maingate.git.repository import Entry, RefChange, RefMoved, Repository, Signature, Target
 from maingate.git.trees import EMPTY_TREE, TreeConflictError
+from support.factories import GitRepo
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2)))
 FILE, TREE = 0o100644, 0o040000

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.importers.series import ImportedPlan, ImportOptions, import_series
+from support.factories import GitRepo
 
 
 @pytest.fixture

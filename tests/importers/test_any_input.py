@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from examples import examples
-from imported import sound_plan
 from maingate.errors import UsageError
 from maingate.importers.beads import import_beads
 from maingate.importers.markdown import import_markdown
@@ -20,6 +18,8 @@ from maingate.importers.swebench_plans import SwebenchOptions, import_swebench
 from maingate.importers.swebench_results import write_results
 from maingate.importers.taskmaster import import_taskmaster
 from maingate.plan.order import stable_order
+from support.examples import examples
+from support.imported import sound_plan
 
 Importer = Callable[[Path, Path], Any]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from imported import order_of, problems_of, sound_plan
 from maingate.errors import UsageError
 from maingate.importers.beads import import_beads
+from support.imported import order_of, problems_of, sound_plan
 
 BRACES = "an object in braces was expected"
 AWAY = "take one of these dependencies away"

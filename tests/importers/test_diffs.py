@@ -2,8 +2,8 @@
 
 import pytest
 
-from factories import GitRepo
 from maingate.importers.diffs import paths_of
+from support.factories import GitRepo
 
 
 def test_the_paths_of_a_diff_are_old_and_new_ones(repo: GitRepo) -> None:

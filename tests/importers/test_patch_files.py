@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
-from imported import diffs_of, tasks_of, tree_after
 from maingate.errors import PlanError, UsageError
 from maingate.importers.series import ImportedPlan
+from support.factories import GitRepo
+from support.imported import diffs_of, tasks_of, tree_after
 
 Import = Callable[..., ImportedPlan]
 

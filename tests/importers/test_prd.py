@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from imported import order_of, problems_of, sound_plan
 from maingate.errors import UsageError
 from maingate.importers.prd import import_prd
+from support.imported import order_of, problems_of, sound_plan
 
 
 def write(folder: Path, stories: object, **head: Any) -> Path:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from factories import GitRepo
-from imported import problems_of
 from maingate.errors import UsageError
 from maingate.importers.swebench_plans import ImportedPlans, SwebenchOptions, import_swebench
 from maingate.plan.loader import load_plan
+from support.factories import GitRepo
+from support.imported import problems_of
 
 BASE = "a" * 40
 MODEL = b"diff --git a/f.py b/f.py\n--- a/f.py\n+++ b/f.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"

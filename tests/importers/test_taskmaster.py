@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from imported import order_of, problems_of, sound_plan
 from maingate.errors import PlanError, UsageError
 from maingate.importers.taskmaster import import_taskmaster
 from maingate.importers.tool_plans import ToolPlanOptions
+from support.imported import order_of, problems_of, sound_plan
 
 WHOLE = "the whole is done when its parts are"
 AWAY = "take one of these dependencies away"

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factories import GitRepo
-from imported import tasks_of
 from maingate.errors import UsageError
 from maingate.importers.series import ImportedPlan
 from maingate.importers.writing import slug
 from maingate.plan.loader import load_plan
 from maingate.plan.model import Landing
 from maingate.plan.names import fault_of_name
+from support.factories import GitRepo
+from support.imported import tasks_of
 
 Import = Callable[..., ImportedPlan]
 

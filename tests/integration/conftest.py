@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stories import Telling
+from support.stories import Telling
 
 
 @pytest.fixture

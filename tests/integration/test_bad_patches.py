@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
-from landing import land
+from support.factories import GitRepo
+from support.landing import land
 
 FORMAT = {"format_invalid"}
 POLICY = {"policy_violation"}

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from factories import GitRepo
-from landing import Landed, land
 from maingate.bootstrap import Maingate
 from maingate.db.audit import AuditReport, verify
 from maingate.db.dao import patches
 from maingate.db.statements import change
 from maingate.errors import RepositoryError
 from maingate.landing.sealing import LEDGER, seal_of, trailers
-from tampering import drop_triggers, rebind, rehash
+from support.factories import GitRepo
+from support.landing import Landed, land
+from support.tampering import drop_triggers, rebind, rehash
 
 STYLES = ("merge", "squash", "rebase")
 

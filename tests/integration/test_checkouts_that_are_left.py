@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from crashing import KILLED, World, check_each_landed_once, check_the_checkout, end_of
-from stories import Telling
+from support.crashing import KILLED, World, check_each_landed_once, check_the_checkout, end_of
+from support.stories import Telling
 
 OUTSIDE_FAULT = 4
 PLACES = ["update-ref.after", "checkout.file", "checkout.index", "checkout.installed"]

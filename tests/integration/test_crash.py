@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from crashing import (
+from maingate.db.dao import artifacts
+from support.crashing import (
     KILLED,
     Command,
     World,
@@ -21,8 +22,7 @@ from crashing import (
     tidy,
     wait_until,
 )
-from maingate.db.dao import artifacts
-from stories import PREPARE, READY, STYLES, UNIT, Telling
+from support.stories import PREPARE, READY, STYLES, UNIT, Telling
 
 
 def test_the_story_ends_as_it_is_told(tell: Telling) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from crashing import KILLED, World, end_of
-from factories import GitRepo
-from landing import land
+from support.crashing import KILLED, World, end_of
+from support.factories import GitRepo
+from support.landing import land
 
 ONE, TWO = {"g": "one\n"}, {"g": "two\n"}
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from crashing import World, end_of, wait_until
-from factories import GitRepo
-from landing import Landed, land, one_each
 from maingate.bootstrap import Maingate
 from maingate.db.dao import gates as rows
 from maingate.orchestrator.gatekeeper import CLASHED
+from support.crashing import World, end_of, wait_until
+from support.factories import GitRepo
+from support.landing import Landed, land, one_each
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from factories import GitRepo
 from maingate.reasons import ReasonCode
 from maingate.uet.process.gate_runner import GateOutcome
 from maingate.workers.pool_manager import JobEnd, PoolManager, WorkerLost
-from pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of
-from worktree_files import checked_out, snapshot
+from support.factories import GitRepo
+from support.pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of
+from support.worktree_files import checked_out, snapshot
 
 WITNESS = """
 set -e

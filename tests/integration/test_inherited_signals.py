@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from crashing import wait_until
-from factories import GitRepo
-from landing import one_each, write_plan
+from support.crashing import wait_until
+from support.factories import GitRepo
+from support.landing import one_each, write_plan
 
 
 def ignoring(*numbers: signal.Signals) -> None:

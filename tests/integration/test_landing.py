@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
-from landing import land, one_each, write_plan
 from maingate.bootstrap import Maingate
 from maingate.cli.views.patch import described
 from maingate.db.audit import verify
@@ -19,6 +17,8 @@ from maingate.ids import PatchId
 from maingate.landing.record import Following, Record, holding
 from maingate.orchestrator.progress import SilentListener
 from maingate.plan.loader import load_plan
+from support.factories import GitRepo
+from support.landing import land, one_each, write_plan
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from factories import GitRepo
-from landing import Landed, land, one_each
 from maingate.bootstrap import Maingate
 from maingate.db.dao import patches
 from maingate.git.command import GitResult
 from maingate.git.repository import Repository
 from maingate.patches.apply.already_there import AlreadyThere
 from maingate.patches.intake import Intake, take_in
+from support.factories import GitRepo
+from support.landing import Landed, land, one_each
 
 LINES = [f"line {number}\n" for number in range(30)]
 ALL = {"binary": True, "mode_changes": True}

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from crashing import World, check_the_record, landings, wait_until
-from factories import GitRepo
 from maingate.bootstrap import Maingate
 from maingate.errors import UsageError
 from maingate.git.identity import Home, Identity, identify
 from maingate.ids import RunId
+from support.crashing import World, check_the_record, landings, wait_until
+from support.factories import GitRepo
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from crashing import World, landings, wait_until
-from factories import GitRepo
-from landing import land, one_each, write_plan
 from maingate.bootstrap import Maingate
 from maingate.errors import RepositoryError
 from maingate.plan.loader import load_plan
+from support.crashing import World, landings, wait_until
+from support.factories import GitRepo
+from support.landing import land, one_each, write_plan
 
 PATCH = b"diff --git a/a.txt b/a.txt\n--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+A\n"
 

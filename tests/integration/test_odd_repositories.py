@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
-from landing import land, one_each, write_plan
 from maingate.bootstrap import Maingate
 from maingate.errors import MaingateError, OutsideFaultError, PlanError, RepositoryError
 from maingate.plan.loader import load_plan
+from support.factories import GitRepo
+from support.landing import land, one_each, write_plan
 
 PATCH = b"diff --git a/a.txt b/a.txt\n--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+A\n"
 

@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 
-from crashing import KILLED, World, end_of
-from factories import GitRepo
-from landing import Landed, one_each, write_plan
 from maingate.bootstrap import Maingate
 from maingate.db.audit import verify
 from maingate.errors import GitError, OutsideFaultError
@@ -23,6 +20,9 @@ from maingate.orchestrator.shell.effects import Effects
 from maingate.orchestrator.shell.health import Health
 from maingate.plan.loader import load_plan
 from maingate.uet.executor import Executor, Order, Piece
+from support.crashing import KILLED, World, end_of
+from support.factories import GitRepo
+from support.landing import Landed, one_each, write_plan
 
 GOOD = ("g0", "g1", "g2", "g3")
 LONG = "n" * 300

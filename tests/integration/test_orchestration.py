@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
-from landing import Landed, land
 from maingate.bootstrap import Maingate
 from maingate.db.audit import verify
 from maingate.db.dao import events, tasks
 from maingate.db.dao.tasks import TaskRow
 from maingate.events import TRANSITION_SUFFIX, Event
 from maingate.state.machines import MACHINES
+from support.factories import GitRepo
+from support.landing import Landed, land
 
 LONG = 10_000
 """More events than any run here has."""

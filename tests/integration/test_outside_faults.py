@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from crashing import (
+from maingate.ids import RunId
+from maingate.plan.loader import load_plan
+from support.crashing import (
     KILLED,
     Command,
     World,
@@ -23,9 +25,7 @@ from crashing import (
     end_of,
     wait_until,
 )
-from maingate.ids import RunId
-from maingate.plan.loader import load_plan
-from stories import Telling
+from support.stories import Telling
 
 OUTSIDE_FAULT = 4
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from crashing import KILLED, World
 from maingate.db.audit import verify
-from tampering import drop_triggers, rebind, rehash
+from support.crashing import KILLED, World
+from support.tampering import drop_triggers, rebind, rehash
 
 COUNT = (sys.executable, "-c", "import sys; sys.exit('bad' in open('a.txt').read())")
 """A gate that fails where a.txt says `bad`."""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
-from landing import Landed
 from maingate.bootstrap import Maingate
 from maingate.importers.series import ImportOptions, import_series
 from maingate.plan.loader import load_plan
 from maingate.plan.model import Landing
+from support.factories import GitRepo
+from support.landing import Landed
 
 ODD_NAMES = [
     b"with space",

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from factories import GitRepo
-from landing import land, one_each, write_plan
 from maingate.bootstrap import Maingate
 from maingate.errors import PlanError
 from maingate.orchestrator.progress import News, SilentListener
 from maingate.plan.loader import load_plan
+from support.factories import GitRepo
+from support.landing import land, one_each, write_plan
 
 ALLOW = "MAINGATE_POLICY_ALLOW_SETTINGS_CHANGES"
 

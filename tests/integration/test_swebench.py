@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from factories import GitRepo
 from maingate.bootstrap import Maingate
 from maingate.errors import PlanError, UsageError
 from maingate.importers.swebench_plans import SwebenchOptions, import_swebench
 from maingate.importers.swebench_results import write_results
 from maingate.plan.loader import load_plan
+from support.factories import GitRepo
 
 TEST = "def test_old():\n    import calc\n    assert calc.one() == 1\n"
 NEW_TEST = TEST + "\n\ndef test_new():\n    import calc\n    assert calc.two() == 2\n"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from crashing import World, check_the_record, end_of, landings, wait_until
-from factories import GitRepo
 from maingate.bootstrap import Maingate
 from maingate.errors import UsageError
-from stories import Telling
+from support.crashing import World, check_the_record, end_of, landings, wait_until
+from support.factories import GitRepo
+from support.stories import Telling
 
 OUTSIDE_FAULT = 4
 

@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from factories import GitRepo
-from landing import Landed, land, write_plan
 from maingate.bootstrap import Maingate
 from maingate.db import audit
 from maingate.db.dao import breakers, events, patches, runs, tasks, tool_runs
@@ -25,7 +23,9 @@ from maingate.plan.loader import load_plan
 from maingate.reasons import ReasonCode
 from maingate.state.machines import MACHINES
 from maingate.state.task import TaskState
-from pools import processes_of
+from support.factories import GitRepo
+from support.landing import Landed, land, write_plan
+from support.pools import processes_of
 
 TRUE = ["true"]
 

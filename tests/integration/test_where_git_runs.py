@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
-from landing import Landed, land
 from maingate.bootstrap import Maingate
 from maingate.git.command import run_git
 from maingate.git.repository import Repository
+from support.factories import GitRepo
+from support.landing import Landed, land
 
 SHIM = """#!/bin/sh
 above=$PWD inside=

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
-from landing import Landed, land
 from maingate.bootstrap import Maingate
 from maingate.db.dao.gates import ROWS as GATES
 from maingate.db.dao.uet_workers import ROWS as SLOTS
@@ -14,7 +12,9 @@ from maingate.db.dao.uet_workers import UetWorkerRow
 from maingate.db.dao.workers import ROWS as WORKERS
 from maingate.db.dao.workers import WorkerRow
 from maingate.db.tables import state_transitions
-from pools import processes_of
+from support.factories import GitRepo
+from support.landing import Landed, land
+from support.pools import processes_of
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.git.repository import Repository
 from maingate.landing.checkout import dirt
 from maingate.landing.checkouts import all_checkouts
+from support.factories import GitRepo
 
 
 @pytest.fixture(name="opened")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.git.repository import Repository
 from maingate.landing.checkouts import all_checkouts, checkouts_of, why_away
+from support.factories import GitRepo
 
 MAIN = "refs/heads/main"
 SIDE = "refs/heads/side"

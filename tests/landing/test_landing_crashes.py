@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate import faultpoints
 from maingate.git.repository import Repository
 from maingate.landing.catching_up import Move, behind
 from maingate.landing.move import land
 from maingate.landing.repair import repair
 from maingate.system.process_tree import process_table
+from support.factories import GitRepo
 
 PLACES = [
     "checkout.held",

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.git.repository import Entry, RefMoved, Repository
 from maingate.landing import index_hold
 from maingate.landing.catching_up import Behind, Move, behind, catch_up, uncommitted
 from maingate.landing.checkouts import checkouts_of
 from maingate.landing.move import Obstruction, land, obstacle
+from support.factories import GitRepo
 
 MAIN = "refs/heads/main"
 AT = datetime(2026, 1, 2, tzinfo=UTC)

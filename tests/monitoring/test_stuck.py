@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from database_factories import make_patch, make_run, make_task, make_workstream
 from maingate.db.transitions import Context, Step
 from maingate.events import Severity
 from maingate.monitoring.stuck import Patience, Stuck, StuckWatch, event_of, overdue
@@ -14,6 +13,7 @@ from maingate.settings import Settings
 from maingate.state.patch_ledger import PatchState
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
+from support.database_factories import make_patch, make_run, make_task, make_workstream
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PATIENCE = Patience(task=timedelta(minutes=30), workstream=timedelta(hours=1), worker=timedelta(minutes=2))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from database_factories import World, bring_to, make_world
 from maingate.clock import SystemClock
 from maingate.db.dao import requests
 from maingate.db.dao.requests import Answer
@@ -16,6 +15,7 @@ from maingate.errors import UnknownEntityError, UsageError
 from maingate.orchestrator import operator_requests
 from maingate.orchestrator.core.messages import CancelAsked, OverrideAsked
 from maingate.reasons import Reason, ReasonCode
+from support.database_factories import World, bring_to, make_world
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

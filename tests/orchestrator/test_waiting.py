@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from database_factories import make_gate, make_patch, make_run, make_task, make_workstream
 from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
@@ -24,6 +23,7 @@ from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
+from support.database_factories import make_gate, make_patch, make_run, make_task, make_workstream
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUN = make_run(state=RunState.RUNNING, changed_at=NOW)

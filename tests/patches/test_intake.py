@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from diff_world import MAX_BYTES, DiffWorld, refusal, taken
 from maingate.patches.intake import take_in
 from maingate.patches.model import ChangeKind
 from maingate.patches.repairs import RepairKind
 from maingate.reasons import Reason, ReasonCode
+from support.diff_world import MAX_BYTES, DiffWorld, refusal, taken
 
 BODY = b"@@ -1,3 +1,4 @@ def f():\n a\n-b\n+B\n+BB\n c\n"
 PATCH = b"diff --git a/f.py b/f.py\nindex 1234567..89abcde 100644\n--- a/f.py\n+++ b/f.py\n" + BODY

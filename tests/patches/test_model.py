@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diff_world import DiffWorld, taken
 from maingate.patches.model import (
     NO_NEWLINE,
     ChangeKind,
@@ -20,6 +19,7 @@ from maingate.patches.model import (
 )
 from maingate.patches.text.binary import apply_delta
 from maingate.patches.text.quoting import unquote_path
+from support.diff_world import DiffWorld, taken
 
 HUNK = Hunk(
     old_start=2,

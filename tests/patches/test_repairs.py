@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from applying import apply_patch
-from factories import GitRepo
 from maingate.git.repository import Repository
 from maingate.patches.apply.apply import Applied
 from maingate.patches.intake import Intake, take_in
 from maingate.patches.repairs import RepairKind
+from support.applying import apply_patch
+from support.factories import GitRepo
 
 LINES = [f"line {number}\n" for number in range(1, 31)]
 TEXT = "".join(LINES)

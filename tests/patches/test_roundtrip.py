@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from diff_world import MAX_BYTES, DiffWorld, Tree, taken
-from examples import examples
 from maingate.patches.intake import take_in
 from maingate.patches.model import ChangeKind, FileChange, patched
 from maingate.patches.repairs import RepairKind
 from maingate.reasons import Reason
+from support.diff_world import MAX_BYTES, DiffWorld, Tree, taken
+from support.examples import examples
 
 NAMES = [b"a", b"dir/x", b"dir/y z", b'q"uote', b"t\tab", b"n\nl", b"\xff", b"b/b", b"x b/x", b"deep/er/f"]
 LINES = [

@@ -2,8 +2,8 @@
 
 import pytest
 
-from factories import GitRepo
-from plan_folder import PlanFolder
+from support.factories import GitRepo
+from support.plan_folder import PlanFolder
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.errors import PlanError, SettingsError
 from maingate.plan.loader import LoadedPlan, load_plan, parse_plan
 from maingate.plan.model import Plan
 from maingate.settings import Settings
-from plan_folder import PlanFolder
+from support.factories import GitRepo
+from support.plan_folder import PlanFolder
 
 
 def test_a_small_plan_loads(folder: PlanFolder) -> None:

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from maingate.plan.model import Plan
-from plan_folder import PlanFolder
+from support.plan_folder import PlanFolder
 
 GOOD = "{patch: a.patch}"
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from database_factories import DAO, World, make_world
 from maingate.db.dao import gates, uet_workers, workers
 from maingate.db.engine import open_database
 from maingate.db.transitions import Step, write
@@ -21,6 +20,7 @@ from maingate.queries.workforce import Viewpoint, workforce
 from maingate.reasons import Reason, ReasonCode
 from maingate.settings import Settings
 from maingate.system.process_tree import started
+from support.database_factories import DAO, World, make_world
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HERE = socket.gethostname()

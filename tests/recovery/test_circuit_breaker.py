@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from database_factories import NOW
 from maingate.db.audit import verify
 from maingate.db.dao import breakers, events
 from maingate.db.engine import Database, open_database
@@ -30,6 +29,7 @@ from maingate.recovery.circuit_breaker import (
 )
 from maingate.recovery.overrides import reset_breaker, trip_breaker
 from maingate.state.circuit_breaker import BreakerState
+from support.database_factories import NOW
 
 DOWN = Reason(code=ReasonCode.TOOL_FAILED, message="the service is down")
 MINUTE = timedelta(seconds=60)

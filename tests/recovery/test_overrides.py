@@ -6,14 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from database_factories import (
-    NOW,
-    World,
-    bring_to,
-    make_patch,
-    make_task,
-    make_world,
-)
 from maingate.db.dao import approvals, patches, tasks
 from maingate.db.dao.requests import Override
 from maingate.db.engine import Database, open_database
@@ -23,6 +15,14 @@ from maingate.recovery.overrides import Facts, TaskFacts, WorkstreamFacts
 from maingate.state.task import TASK as TASK_MACHINE
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
+from support.database_factories import (
+    NOW,
+    World,
+    bring_to,
+    make_patch,
+    make_task,
+    make_world,
+)
 
 SAID = {"message": "it is time", "operator": "ada"}
 

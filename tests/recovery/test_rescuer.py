@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from database_factories import NOW, bring_to, make_gate, make_world
 from maingate.clock import ManualClock
 from maingate.db.dao import gates, uet_workers, workers
 from maingate.db.dao.uet_workers import UetWorkerRow
@@ -21,6 +20,7 @@ from maingate.recovery.rescuer import Rescued, rescue
 from maingate.state.uet_worker import UetWorkerState
 from maingate.state.worker import WorkerState
 from maingate.system.process_tree import started
+from support.database_factories import NOW, bring_to, make_gate, make_world
 
 WINDOW = timedelta(seconds=300)
 CLOCK = ManualClock(current=NOW)

@@ -11,7 +11,7 @@ import pytest
 
 from maingate.services.notifications import Message, notify
 from maingate.system.process_tree import started
-from pools import processes_of
+from support.pools import processes_of
 
 MESSAGE = Message(event="run_ended", run_id="run_1", state="failed", message='it\'s "out"; $(touch x)\0')
 _PR_GET_CHILD_SUBREAPER = 37

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.db.engine import BUSY_TIMEOUT
 from maingate.errors import SettingsError
 from maingate.settings import SettingsFiles, load_settings, tree_values
+from support.factories import GitRepo
 
 
 def refusal(root: Path, environ: dict[str, str] | None = None) -> str:

@@ -12,9 +12,9 @@ import pytest
 
 from maingate.errors import GitError
 from maingate.orchestrator.core.core import Core
-from seeds import BLOCKS
 from simulation.examine import examine
 from simulation.simulated_maingate import Scene, TracedEffects
+from support.seeds import BLOCKS
 
 
 def _replay(seed: int, problems: list[str]) -> str:

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from agents import DONE, EDIT, RATE_LIMITED, Agent
-from factories import GitRepo
 from maingate.plan.model import ToolDefinition
 from maingate.system.process_tree import adopt_orphans
 from maingate.tools.adapters import ToolReport, command_of, report_of
@@ -19,7 +17,9 @@ from maingate.uet.process.gate_runner import GateOutcome, GateSpec
 from maingate.uet.worktree.slot import Worktree
 from maingate.workers.local.job_execution import execute
 from maingate.workers.protocol import GateJob
-from pools import processes_of
+from support.agents import DONE, EDIT, RATE_LIMITED, Agent
+from support.factories import GitRepo
+from support.pools import processes_of
 
 PROMPT = "Change the file.\n"
 

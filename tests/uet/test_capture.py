@@ -16,15 +16,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from applying import apply_patch
-from diff_world import MAX_BYTES
-from examples import examples
-from factories import GitRepo
 from maingate.git.repository import Repository
 from maingate.patches.apply.apply import Applied
 from maingate.patches.intake import Intake, take_in
 from maingate.uet.capture import Capture, Captured
 from maingate.uet.worktree.slot import Worktree
+from support.applying import apply_patch
+from support.diff_world import MAX_BYTES
+from support.examples import examples
+from support.factories import GitRepo
 
 BASE: Mapping[str, str | bytes | None] = {
     "README.md": "one\ntwo\nthree\n",

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from factories import GitRepo
 from maingate.git.repository import Repository
 from maingate.verdicts.input_digests import InputDigests
+from support.factories import GitRepo
 
 Files = Mapping[str, str | bytes]
 

@@ -9,8 +9,6 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
-from examples import examples
-from factories import GitRepo
 from maingate.git.repository import Repository
 from maingate.uet.process.gate_runner import GateSpec
 from maingate.uet.worktree.slot import Worktree
@@ -18,6 +16,8 @@ from maingate.verdicts.input_digests import InputDigests
 from maingate.verdicts.verdict_keys import OF_THE_JOB
 from maingate.workers.local.job_execution import execute
 from maingate.workers.protocol import GateJob
+from support.examples import examples
+from support.factories import GitRepo
 
 CONTENTS = (b"a\nb\n", b"a\r\nb\n", b"$Id$\n", "é\n".encode(), b"")
 ATTRIBUTES = (

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from factories import GitRepo
 from maingate.clock import ManualClock
 from maingate.system.process_tree import started
 from maingate.uet.process.gate_runner import GateOutcome
 from maingate.workers.pool_manager import Change, JobEnd, PoolManager, WorkerLost
 from maingate.workers.protocol import Result, encode
-from pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of, talking
+from support.factories import GitRepo
+from support.pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of, talking
 
 QUICK = 0.06
 """Seconds between heartbeats of the worker, three in each interval of the pool."""

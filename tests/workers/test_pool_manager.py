@@ -13,14 +13,24 @@ from typing import Any
 
 import pytest
 
-from factories import GitRepo
 from maingate.errors import WorkerError
 from maingate.ids import UetWorkerId
 from maingate.reasons import ReasonCode
 from maingate.uet.process.gate_runner import GateOutcome
 from maingate.workers.pool_manager import PoolManager, WorkerLost
 from maingate.workers.protocol import Result, encode
-from pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of, run_all, talking
+from support.factories import GitRepo
+from support.pools import (
+    Bell,
+    Recorder,
+    at_work_in,
+    gate_job,
+    outcome_of,
+    pool_for,
+    processes_of,
+    run_all,
+    talking,
+)
 
 
 @pytest.fixture

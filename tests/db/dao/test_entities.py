@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from database_factories import (
+from maingate.db.dao import breakers, gates, patches, runs, tasks, uet_workers, workers, workstreams
+from maingate.db.engine import Database
+from maingate.db.transitions import Step, write
+from maingate.errors import UnknownEntityError
+from maingate.ids import new_id
+from maingate.state.machines import MACHINES
+from support.database_factories import (
     DAO,
     NOW,
     REASON,
@@ -19,12 +25,6 @@ from database_factories import (
     make_task,
     make_workstream,
 )
-from maingate.db.dao import breakers, gates, patches, runs, tasks, uet_workers, workers, workstreams
-from maingate.db.engine import Database
-from maingate.db.transitions import Step, write
-from maingate.errors import UnknownEntityError
-from maingate.ids import new_id
-from maingate.state.machines import MACHINES
 
 LATER = NOW + timedelta(seconds=1)
 

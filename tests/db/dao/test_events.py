@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from database_factories import NOW, REASON, World
 from maingate.db.dao import events, runs, tasks
 from maingate.db.engine import Database
 from maingate.db.transitions import write
 from maingate.errors import InvariantError
 from maingate.events import Event, Severity
 from maingate.ids import new_id
+from support.database_factories import NOW, REASON, World
 
 LATER = NOW + timedelta(seconds=1)
 

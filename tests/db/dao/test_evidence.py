@@ -6,12 +6,12 @@ from hashlib import sha256
 
 import pytest
 
-from database_factories import NOW, World, make_gate
 from maingate.db.dao import artifacts, gates, intents, leases, verdicts
 from maingate.db.engine import Database
 from maingate.db.statements import change
 from maingate.errors import DatabaseError, InvariantError, UnknownEntityError
 from maingate.ids import new_id
+from support.database_factories import NOW, World, make_gate
 
 LATER = NOW + timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

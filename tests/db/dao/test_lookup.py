@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from database_factories import NOW, World, make_run, make_task, make_workstream
 from maingate.db.dao import runs, tasks, workstreams
 from maingate.db.dao.lookup import Found, find, find_in_newest
 from maingate.db.engine import Database
 from maingate.errors import AmbiguousNameError, UnknownEntityError
 from maingate.state.machines import MACHINES
+from support.database_factories import NOW, World, make_run, make_task, make_workstream
 
 LATER = NOW + timedelta(seconds=1)
 

@@ -3,8 +3,6 @@
 import asyncio
 from pathlib import Path
 
-from factories import GitRepo
-from landing import write_plan
 from maingate.bootstrap import Maingate
 from maingate.db.dao import patches
 from maingate.ids import PatchId
@@ -17,6 +15,8 @@ from maingate.plan.model import TaskKind
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from orchestrator.core.test_core import World, outcome_of, picture_of, plan_of
+from support.factories import GitRepo
+from support.landing import write_plan
 
 
 def begun(reviewers: int, *, settings: int = 0) -> tuple[World, Core]:

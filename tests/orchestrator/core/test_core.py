@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from examples import examples
 from maingate.db.dao.patches import PatchRow
 from maingate.db.transitions import Context, Head
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
@@ -37,6 +36,7 @@ from maingate.state.propagation import (
 from maingate.state.run import RunState
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
+from support.examples import examples
 
 BASE = Tip(commit="base", tree="base")
 ROOM = dict.fromkeys(TaskKind, 2)

@@ -15,7 +15,7 @@ import pytest
 
 from maingate.db.engine import Database, open_database
 from orchestrator.core.many_lives import Trouble, World, plan_of
-from seeds import BLOCKS
+from support.seeds import BLOCKS
 
 SEED = "MAINGATE_LIVES_SEED"
 """The environment variable that names a seed to replay."""

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from factories import GitRepo
 from maingate.git.repository import Repository
 from maingate.orchestrator.shell.in_the_way import refusal_of
 from maingate.patches.intake import Intake, take_in
+from support.factories import GitRepo
 
 MAIN = "refs/heads/main"
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from factories import GitRepo
 from maingate.git import conversion
 from maingate.git.repository import Repository
 from maingate.orchestrator.core.lanes import Tip
@@ -17,6 +16,7 @@ from maingate.settings import Settings
 from maingate.uet.process.gate_runner import GateSpec, Limits
 from maingate.verdicts import verdict_keys
 from orchestrator.core.test_core import picture_of
+from support.factories import GitRepo
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TMPDIR": "/tmp/a"}  # noqa: S108 - never used
 GATE: Mapping[str, Any] = {"run": "true"}

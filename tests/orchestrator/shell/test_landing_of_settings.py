@@ -2,12 +2,12 @@
 
 import pytest
 
-from factories import GitRepo
 from maingate.git.merge import merge_trees
 from maingate.git.repository import Repository
 from maingate.orchestrator.core.lanes import Tip
 from maingate.orchestrator.core.messages import Candidate
 from maingate.orchestrator.shell.candidates import change_of_settings
+from support.factories import GitRepo
 
 TEXT = "".join(f"# line {number}\n" for number in range(40))
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from applying import apply_patch
-from factories import GitRepo
 from maingate.git.repository import Repository
 from maingate.patches.apply.apply import Applied, ApplyMethod, Refused
 from maingate.patches.intake import take_in
 from maingate.patches.repairs import Repair, RepairKind
 from maingate.reasons import Reason, ReasonCode
+from support.applying import apply_patch
+from support.factories import GitRepo
 
 LINES = "".join(f"line {n}\n" for n in range(1, 41))
 NUMBERED = [f"line {n}\n" for n in range(1, 41)]

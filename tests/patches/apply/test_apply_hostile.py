@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from applying import apply_patch
-from factories import GitRepo
 from maingate.errors import GitError
 from maingate.git.repository import Repository
 from maingate.patches.apply.apply import Applied, ApplyMethod, Refused
 from maingate.patches.intake import Intake, take_in
 from maingate.reasons import Reason, ReasonCode
+from support.applying import apply_patch
+from support.factories import GitRepo
 
 LINES = "".join(f"line {n}\n" for n in range(1, 41))
 BINARY = bytes(random.Random(1).randbytes(3000))

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from diff_world import DiffWorld, taken
 from maingate.patches.apply.locate import locate
 from maingate.patches.intake import Intake
 from maingate.patches.repairs import RepairKind
 from maingate.reasons import Reason, ReasonCode
+from support.diff_world import DiffWorld, taken
 
 BASE = b"".join(b"line %d\n" % number for number in range(1, 31))
 HEAD = b"diff --git a/f b/f\n--- a/f\n+++ b/f\n"

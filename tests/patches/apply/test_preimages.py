@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from applying import apply_patch
-from factories import GitRepo
 from maingate.git.repository import Repository
 from maingate.patches.apply.apply import Applied, ApplyMethod, Refused
 from maingate.patches.apply.expected import blob_id
 from maingate.patches.apply.preimages import Preimages
 from maingate.patches.intake import Intake, take_in
 from maingate.reasons import ReasonCode
+from support.applying import apply_patch
+from support.factories import GitRepo
 
 NUMBERED = [f"line {number}\n" for number in range(40)]
 LINES = "".join(NUMBERED)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from factories import GitRepo
 from maingate.git.repository import Repository
 from maingate.patches.apply.same_change import did
 from maingate.patches.intake import Intake, take_in
+from support.factories import GitRepo
 
 LINES = [f"line {number}\n" for number in range(30)]
 TEXT = "".join(LINES)

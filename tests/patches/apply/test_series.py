@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from applying import apply_patch
-from factories import GitRepo
 from maingate.git.repository import Repository
 from maingate.patches.apply.apply import Applied
 from maingate.patches.apply.series import apply_series
 from maingate.patches.intake import Intake, take_in
+from support.applying import apply_patch
+from support.factories import GitRepo
 
 TEXT = "".join(f"line {number}\n" for number in range(30))
 

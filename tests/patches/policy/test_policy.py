@@ -7,11 +7,11 @@ from typing import Literal
 
 import pytest
 
-from diff_world import DiffWorld, refusal, taken
 from maingate.patches.model import quote_path
 from maingate.patches.policy.policy import Policy, TreeEntry, judge
 from maingate.reasons import Reason, ReasonCode
 from maingate.settings.policy import PolicyLayer
+from support.diff_world import DiffWorld, refusal, taken
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from diff_world import MAX_BYTES, refusal, taken
-from factories import GitRepo
 from maingate.patches.intake import take_in
 from maingate.reasons import Reason, ReasonCode
+from support.diff_world import MAX_BYTES, refusal, taken
+from support.factories import GitRepo
 
 DIFF = b"diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n"
 WHEN = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(timedelta(hours=2)))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.errors import WorktreeError
 from maingate.uet.worktree.slot import Worktree
-from worktree_files import Snapshot, checked_out, snapshot
+from support.factories import GitRepo
+from support.worktree_files import Snapshot, checked_out, snapshot
 
 KEEP = [".venv", "build", "deep/cache"]
 

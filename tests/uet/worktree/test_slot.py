@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.errors import WorktreeError
 from maingate.system.removal import remove
 from maingate.uet.worktree import manifest, slot, stillness
 from maingate.uet.worktree.slot import Worktree
-from worktree_files import checked_out, let_the_clock_tick, snapshot
+from support.factories import GitRepo
+from support.worktree_files import checked_out, let_the_clock_tick, snapshot
 
 FILES: dict[str, str | bytes | None] = {
     "README": "read me\n",

@@ -13,7 +13,7 @@ import pytest
 
 from maingate.uet.worktree import stillness
 from maingate.uet.worktree.stillness import Stillness
-from worktree_files import let_the_clock_tick
+from support.worktree_files import let_the_clock_tick
 
 SECOND = 1_000_000_000
 

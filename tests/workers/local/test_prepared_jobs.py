@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from factories import GitRepo
 from maingate.system.process_tree import adopt_orphans
 from maingate.uet.capture import Capture
 from maingate.uet.process.gate_runner import GateOutcome
 from maingate.uet.worktree.slot import Worktree
 from maingate.workers.local.job_execution import execute
 from maingate.workers.protocol import Ready, Result, Shutdown
-from pools import gate_job
-from worker_line import Worker
+from support.factories import GitRepo
+from support.pools import gate_job
+from support.worker_line import Worker
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from factories import GitRepo
 from maingate.system.process_tree import adopt_orphans
 from maingate.uet.capture import Capture
 from maingate.uet.process.gate_runner import GateOutcome
 from maingate.uet.worktree.slot import Worktree
 from maingate.workers.local.job_execution import execute
 from maingate.workers.protocol import GateJob
-from pools import gate_job, processes_of
+from support.factories import GitRepo
+from support.pools import gate_job, processes_of
 
 NASTY = "say 'hi' \"there\" $(touch pwned) `touch pwned` {prompt_file} \\ \n- end"
 

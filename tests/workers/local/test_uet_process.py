@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.uet.capture import Capture, Captured
 from maingate.uet.process.gate_runner import Limits
 from maingate.workers.protocol import (
@@ -23,8 +22,9 @@ from maingate.workers.protocol import (
     Shutdown,
     encode,
 )
-from pools import gate_job, processes_of
-from worker_line import MODULE, Worker
+from support.factories import GitRepo
+from support.pools import gate_job, processes_of
+from support.worker_line import MODULE, Worker
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from typing import IO, Any
 
 from typer.testing import Result
 
-from forking import start_forked
 from maingate.demo.stage import Stage
+from support.forking import start_forked
 
 PATIENCE = 60.0
 """Seconds that a command may take; it takes a fraction of one."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from factories import GitRepo
 from maingate.db.dao.uet_workers import UetWorkerRow
 from maingate.db.dao.workers import WorkerRow
 from maingate.ids import UetWorkerId
@@ -22,6 +21,7 @@ from maingate.system.process_tree import process_table
 from maingate.uet.process.gate_runner import GateOutcome, GateSpec
 from maingate.workers.pool_manager import Change, PoolManager, Registration, WorkerLost
 from maingate.workers.protocol import GateJob
+from support.factories import GitRepo
 
 _JOB_FIELDS = {
     "attempt",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crashing import End, World, end_of, kill_all
+from support.crashing import End, World, end_of, kill_all
 
 STYLES = ("merge", "squash", "rebase")
 UNIT = "! grep -rq bad --include=*.txt ."

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from factories import GitRepo
 from maingate.errors import PlanError
 from maingate.importers.series import ImportedPlan
 from maingate.plan.loader import load_plan
 from maingate.plan.model import Plan, TaskPlan
+from support.factories import GitRepo
 
 
 def tasks_of(made: ImportedPlan) -> list[tuple[str, TaskPlan]]:

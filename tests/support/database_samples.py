@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from maingate.db.statements import change_many, insertion
 
-SAMPLES = Path(__file__).parent / "db" / "samples"
+SAMPLES = Path(__file__).parent.parent / "db" / "samples"
 
 
 def load_sample(connection: Connection, revision: str) -> None:

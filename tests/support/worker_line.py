@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from factories import GitRepo
 from maingate.workers.protocol import Message, decode, encode
+from support.factories import GitRepo
 
 MODULE = "maingate.workers.local.uet_process"
 

@@ -21,15 +21,15 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final
 
-from factories import GitRepo
-from forking import start_forked
-from landing import write_plan
 from maingate import faultpoints
 from maingate.bootstrap import Maingate
 from maingate.db.audit import verify
 from maingate.db.dao import leases, runs
 from maingate.landing import lease_hold
-from pools import processes_of
+from support.factories import GitRepo
+from support.forking import start_forked
+from support.landing import write_plan
+from support.pools import processes_of
 
 KILLED: Final = -signal.SIGKILL
 """The exit code of a process that was killed."""

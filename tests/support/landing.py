@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from factories import GitRepo
 from maingate.bootstrap import Maingate
 from maingate.plan.loader import load_plan
+from support.factories import GitRepo
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from factories import GitRepo
+from support.factories import GitRepo
 
 Snapshot = dict[str, tuple[str, int, bytes]]
 
