@@ -54,7 +54,7 @@ from maingate.state.run import RunState
 if TYPE_CHECKING:
     from maingate.db.audit import AuditReport
     from maingate.monitoring.stuck import Patience
-    from maingate.orchestrator.parts import Surroundings
+    from maingate.orchestrator.dependencies import Dependencies
     from maingate.orchestrator.progress import Listener
     from maingate.orchestrator.run_orchestrator import RunOrchestrator
     from maingate.plan.loader import LoadedPlan
@@ -383,12 +383,12 @@ class Maingate:
             self._note_resumption(run_id)
             settings = self._settings_of(run_id, listener)
             template = _template(settings)
-            around = self._around(run_id, workers, settings)
+            deps = self._dependencies(run_id, workers, settings)
             versions = self._versions.pop(run_id, None)
-            around = replace(around, template=template, budget_usd=budget_usd, versions=versions)
+            deps = replace(deps, template=template, budget_usd=budget_usd, versions=versions)
             with _without_collecting():
                 orchestrator = RunOrchestrator(
-                    run_id, around, listener or SilentListener(), is_only_asked=is_only_asked
+                    run_id, deps, listener or SilentListener(), is_only_asked=is_only_asked
                 )
             gc.freeze()  # the picture lives as long as the run; looking through it for garbage is of no use
             state = asyncio.run(self._held(run_id, orchestrator))
@@ -452,7 +452,7 @@ class Maingate:
         run = self._run_of(patch_ids)
         rollback_id = new_id("rollback")
         interruption = None
-        with self._at_target(rollback_id, run) as around_of:
+        with self._at_target(rollback_id, run) as deps_of:
             target = Target(ref=run.target_ref, commit=self.repository.ref_value(run.target_ref) or "")
             admission.see_to_checkouts(self.repository, target)
             self.clear_up()
@@ -464,13 +464,11 @@ class Maingate:
                 reason=reason,
                 operator=operator,
             )
-            around = around_of(workers)
-            if order.patches:
-                outcome = self._rolled_back(order, run, around)
-            else:  # a rollback that was killed has just been finished
-                outcome = self._finished(run, patch_ids)
+            deps = deps_of(workers)
+            # without patches, the rollback of a process that was killed has just been finished
+            outcome = self._rolled_back(order, run, deps) if order.patches else self._finished(run, patch_ids)
             if outcome.end is End.ROLLED_BACK:
-                outcome, interruption = self._compensated(rollback_id, run, outcome, around)
+                outcome, interruption = self._compensated(rollback_id, run, outcome, deps)
         said = outcome.reason.message if outcome.reason is not None else reason
         message = Message(event="rollback", run_id=run.id, state=str(outcome.end), message=f"{label}: {said}")
         warnings = self._notify(run, message)
@@ -510,13 +508,13 @@ class Maingate:
             )
         points = bisection.history(self.repository, old, new)
         holder = f"bisect {new_id('req')}"
-        with self._at_target(holder, run) as around_of:
+        with self._at_target(holder, run) as deps_of:
             self.clear_up()
-            around = around_of(workers)
-            examination = Examination(run_id, plan, around)
+            deps = deps_of(workers)
+            examination = Examination(run_id, plan, deps)
             work = search(
                 plan,
-                around,
+                deps,
                 examination,
                 gate=gate,
                 points=points,
@@ -698,17 +696,17 @@ class Maingate:
             )
         return load_settings(None, os.environ, files=self._files, tree=admitted)
 
-    def _around(
+    def _dependencies(
         self, holder: RunId, workers: int | None, settings: "Settings | None" = None
-    ) -> "Surroundings":
+    ) -> "Dependencies":
         from maingate.db.transition_log import TransitionLog
-        from maingate.orchestrator.parts import Surroundings
+        from maingate.orchestrator.dependencies import Dependencies
         from maingate.uet.process.gate_runner import allowed_environment
 
         self.database.check()
         _make_state(self.paths, self.identity)
         settings = settings or self.settings
-        return Surroundings(
+        return Dependencies(
             repository=self.repository,
             database=self.database,
             settings=settings,
@@ -750,14 +748,14 @@ class Maingate:
     # -- rolling back ----------------------------------------------------------------------------------------
 
     @contextmanager
-    def _at_target(self, holder: str, run: RunRow) -> "Iterator[Callable[[int | None], Surroundings]]":
+    def _at_target(self, holder: str, run: RunRow) -> "Iterator[Callable[[int | None], Dependencies]]":
         """Hold a run's target for something else than the run; give what makes the surroundings for it."""
         mine = RunId(holder)
         with self.database.write() as conn:
             self._require_own(run)
             self._leases[mine] = self._hold(conn, run.target_ref, mine)
         try:
-            yield lambda workers: self._around(mine, workers)
+            yield lambda workers: self._dependencies(mine, workers)
         finally:
             self._release(mine)
 
@@ -793,7 +791,7 @@ class Maingate:
             notes=(note,),
         )
 
-    def _rolled_back(self, order: "Order", run: RunRow, around: "Surroundings") -> "Outcome":
+    def _rolled_back(self, order: "Order", run: RunRow, deps: "Dependencies") -> "Outcome":
         """Carry a rollback out."""
         from maingate.recovery.rollback_manager import RollbackManager
 
@@ -801,8 +799,8 @@ class Maingate:
             repository=self.repository,
             database=self.database,
             clock=self.clock,
-            fence=around.fence,
-            judge=lambda gates, result: self._judged(order.id, run, gates, result, around),
+            fence=deps.fence,
+            judge=lambda gates, result: self._judged(order.id, run, gates, result, deps),
             timeout=self.settings.checkout_timeout,
         )
         try:
@@ -811,7 +809,7 @@ class Maingate:
             self._write_log()
 
     def _compensated(
-        self, holder: str, run: RunRow, outcome: "Outcome", around: "Surroundings"
+        self, holder: str, run: RunRow, outcome: "Outcome", deps: "Dependencies"
     ) -> "tuple[Outcome, InterruptedRunError | None]":
         """Run the `on_rollback` commands that are owed; whatever comes of them, the rollback stands."""
         import asyncio
@@ -831,10 +829,10 @@ class Maingate:
         examination = Examination(
             RunId(run.id),
             Plan.from_json(run.plan),
-            around,
+            deps,
             interrupted=f"the rollback stands, its on_rollback commands were interrupted; {again}",
         )
-        work = compensation.compensate(wanted, examination=examination, around=around, tip=tip)
+        work = compensation.compensate(wanted, examination=examination, deps=deps, tip=tip)
         interruption, failures = None, []
         try:
             failures = asyncio.run(self._while_renewing(RunId(holder), examination, work))
@@ -894,7 +892,7 @@ class Maingate:
     # -- judging and settling --------------------------------------------------------------------------------
 
     def _judged(
-        self, holder: str, run: RunRow, gates: Sequence[str], result: "Reverted", around: "Surroundings"
+        self, holder: str, run: RunRow, gates: Sequence[str], result: "Reverted", deps: "Dependencies"
     ) -> Reason | None:
         """Let gates judge a rollback's result; None when they pass."""
         import asyncio
@@ -911,7 +909,7 @@ class Maingate:
         subject = Subject(label="the rolled back result", workstream_id=WorkstreamId(streams[0].id))
         tip = Tip(commit=result.new, tree=result.tree)
         onto = Tip(commit=result.old, tree=self.repository.tree_of(result.old))
-        examination = Examination(RunId(run.id), Plan.from_json(run.plan), around)
+        examination = Examination(RunId(run.id), Plan.from_json(run.plan), deps)
         work = examination.judge(subject, gates, tip=tip, onto=onto)
         judgement = asyncio.run(self._while_renewing(RunId(holder), examination, work))
         return None if judgement.opinion is Opinion.PASSED else judgement.reason

@@ -26,7 +26,7 @@ from maingate.ids import RunId
 from maingate.landing import lease_hold
 from maingate.orchestrator import roster
 from maingate.orchestrator.core.messages import CancelAsked, OverrideAsked
-from maingate.orchestrator.parts import Parts, Surroundings
+from maingate.orchestrator.dependencies import Dependencies, Parts
 from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.run_orchestrator import RunOrchestrator
 from maingate.orchestrator.shell import effects
@@ -166,39 +166,39 @@ class SimulatedParts(Parts):
         assert name
         return InlineThreads()
 
-    def pool(self, around: Surroundings, observer: Any) -> PoolManager:
+    def pool(self, deps: Dependencies, observer: Any) -> PoolManager:
         """Make the real pool, with a clock that is not."""
-        settings = around.settings
+        settings = deps.settings
         return PoolManager(
-            size=around.workers,
+            size=deps.workers,
             idle_time=settings.worker_idle_time.total_seconds(),
             heartbeat=settings.heartbeat_interval.total_seconds(),
             misses=settings.heartbeat_misses,
             recovery_window=settings.recovery_window.total_seconds(),
-            slots_dir=around.slots,
-            locks_dir=around.locks,
-            source_git_dir=around.repository.git_dir,
+            slots_dir=deps.slots,
+            locks_dir=deps.locks,
+            source_git_dir=deps.repository.git_dir,
             observer=observer,
             environment={},
-            clock=around.clock.monotonic,
+            clock=deps.clock.monotonic,
         )
 
-    def health(self, around: Surroundings, *, target: str, base: str) -> Health:
+    def health(self, deps: Dependencies, *, target: str, base: str) -> Health:
         """Make what tries whether everything else works."""
-        return SimulatedHealth(**vars(super().health(around, target=target, base=base)))
+        return SimulatedHealth(**vars(super().health(deps, target=target, base=base)))
 
-    def effects(self, around: Surroundings, **rest: Any) -> Effects:
+    def effects(self, deps: Dependencies, **rest: Any) -> Effects:
         """Make the real effects, with patches that are JSON."""
         scene = self._scene
         executor: Any = SimulatedExecutor(scene.world, scene.repository, scene.plan.patches)
         made = self._kind(
-            repository=around.repository,
+            repository=deps.repository,
             executor=executor,
-            database=around.database,
-            settings=around.settings,
-            clock=around.clock,
-            quarantine_folder=around.quarantine,
-            fence=around.fence,
+            database=deps.database,
+            settings=deps.settings,
+            clock=deps.clock,
+            quarantine_folder=deps.quarantine,
+            fence=deps.fence,
             **rest,
         )
         made.world = scene.world
@@ -222,12 +222,12 @@ class SimulatedMaingate(Maingate):
                 await asyncio.sleep(5)
         try:
             self.clear_up(run_id)
-            around = replace(
-                self._around(run_id, None), environment={}, parts=SimulatedParts(scene, scene.effects)
+            deps = replace(
+                self._dependencies(run_id, None), environment={}, parts=SimulatedParts(scene, scene.effects)
             )
             if scene.fence is not None:
-                around = replace(around, fence=scene.fence)
-            self.orchestrator = RunOrchestrator(run_id, around, SilentListener(), is_only_asked=is_only_asked)
+                deps = replace(deps, fence=scene.fence)
+            self.orchestrator = RunOrchestrator(run_id, deps, SilentListener(), is_only_asked=is_only_asked)
             noise = Random(f"{scene.world.random.random()}")
             self.orchestrator._events = NoisyEvents(scene.world, noise, scene.noise)
             process.orchestrator = self.orchestrator

@@ -31,16 +31,16 @@ from maingate.orchestrator.breaker_watch import BreakerWatch
 from maingate.orchestrator.core import messages as msg
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.snapshot import RunNode
+from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.gatekeeper import DrainedError
-from maingate.orchestrator.parts import Surroundings
 from maingate.orchestrator.progress import Listener, SilentListener
 from maingate.orchestrator.recorder import Write
+from maingate.orchestrator.run_services import RunServices
 from maingate.orchestrator.shell.attendant import Attendant, reason_of
 from maingate.orchestrator.shell.command_runner import CommandRunner
 from maingate.orchestrator.shell.in_hand import InHand
 from maingate.orchestrator.shell.task_jobs import TaskJobs
 from maingate.orchestrator.shell.tool_runner import ToolRunner
-from maingate.orchestrator.shop import Shop
 from maingate.orchestrator.view import RunView
 from maingate.orchestrator.waiting import lacks_approval
 from maingate.plan.model import TaskKind
@@ -72,18 +72,18 @@ class RunOrchestrator:
 
     Args:
         run_id: An admitted run that has not begun, or one whose process was interrupted or killed.
-        around: What it works with.
+        deps: What it works with.
         listener: Who watches.
         is_only_asked: Whether it is only to do what is asked of it, and to go no further: whatever else is
             owed stays for the process that resumes the run.
     """
 
     def __init__(
-        self, run_id: RunId, around: Surroundings, listener: Listener, *, is_only_asked: bool = False
+        self, run_id: RunId, deps: Dependencies, listener: Listener, *, is_only_asked: bool = False
     ) -> None:
-        self._around, self._listener, self._is_only_asked = around, listener, is_only_asked
-        with around.database.read() as conn:
-            run, heads = snapshot_loader.load(conn, around.repository, run_id, now=around.clock.now())
+        self._deps, self._listener, self._is_only_asked = deps, listener, is_only_asked
+        with deps.database.read() as conn:
+            run, heads = snapshot_loader.load(conn, deps.repository, run_id, now=deps.clock.now())
         self._heads = heads
         self._run = run
         self._events: asyncio.Queue[msg.Event | None] = asyncio.Queue()
@@ -105,11 +105,11 @@ class RunOrchestrator:
         self._loop_running = asyncio.get_running_loop()
         self._assemble(self._run)
         with self._signals():
-            patience, settings = self._watch.patience, self._around.settings
+            patience, settings = self._watch.patience, self._deps.settings
             keeping = [
                 asyncio.create_task(self._every(interval, do))
                 for interval, do in (
-                    (LOG_INTERVAL, partial(self._in_thread, self._around.log.catch_up)),
+                    (LOG_INTERVAL, partial(self._in_thread, self._deps.log.catch_up)),
                     (ASK_INTERVAL, partial(self._in_thread, self._look_for_requests)),
                     (settings.heartbeat_interval, self._beat),
                     (min(patience.task, patience.workstream) / LOOKS, self._look_for_stuck),
@@ -170,7 +170,7 @@ class RunOrchestrator:
         while not self._is_done():
             decision = msg.Decision()
             heard = await self._heard()
-            self._core.now = self._around.clock.now()
+            self._core.now = self._deps.clock.now()
             for event in heard:
                 decision += self._core.handle(event)
             self._follow(decision)
@@ -264,7 +264,7 @@ class RunOrchestrator:
         return self._recorder.enter(decision.steps, writes=self._rows_of(decision))
 
     def _rows_of(self, decision: msg.Decision) -> Sequence[Write]:
-        return [partial(_write, decision, self._run, self._around.clock)] if decision.has_rows else []
+        return [partial(_write, decision, self._run, self._deps.clock)] if decision.has_rows else []
 
     async def _carry_out(self, effect: msg.Effect) -> None:
         with suppress(DrainedError):  # the run is stopping: what was asked for is not done any more
@@ -339,19 +339,22 @@ class RunOrchestrator:
     # -- putting together, taking apart ----------------------------------------------------------------------
 
     def _assemble(self, run: RunNode) -> None:
-        around, clock, settings = self._around, self._around.clock, self._around.settings
-        self._threads = around.parts.threads(around.workers + 1, "patches")
-        self._shop = Shop.of(around, run.id, run.plan, heads=self._heads, told=self._told, failed=self._fail)
-        self._recorder, self._roster = self._shop.recorder, self._shop.roster
-        self._pool, self._gatekeeper, jobs = self._shop.pool, self._shop.gatekeeper, self._shop.jobs
+        deps, clock, settings = self._deps, self._deps.clock, self._deps.settings
+        self._threads = deps.parts.threads(deps.workers + 1, "patches")
+        services = RunServices.of(
+            deps, run.id, run.plan, heads=self._heads, told=self._told, failed=self._fail
+        )
+        self._recorder, self._roster = services.recorder, services.roster
+        self._pool, self._gatekeeper, jobs = services.pool, services.gatekeeper, services.jobs
+        self._services = services
         running = TaskJobs(self._pool)
         tools = ToolRunner(
             run.id,
             running,
             jobs,
-            database=around.database,
+            database=deps.database,
             clock=clock,
-            template=around.template,
+            template=deps.template,
             rest=settings.rate_limit_rest.total_seconds(),
         )
         self._core = Core(
@@ -359,11 +362,11 @@ class RunOrchestrator:
             worker_id=self._roster.worker_id,
             capacity={
                 TaskKind.PATCH: LOOKAHEAD,
-                TaskKind.COMMAND: around.workers,
-                TaskKind.TOOL: around.workers,
+                TaskKind.COMMAND: deps.workers,
+                TaskKind.TOOL: deps.workers,
                 TaskKind.NOOP: POINTS,
             },
-            window=max(LOOKAHEAD, 4 * around.workers),
+            window=max(LOOKAHEAD, 4 * deps.workers),
             retries=RetryPolicy(
                 delay=settings.retry_delay,
                 ceiling=settings.retry_delay_max,
@@ -371,12 +374,12 @@ class RunOrchestrator:
             ),
             breaker_threshold=settings.breaker_threshold,
             breaker_cooldown=settings.breaker_cooldown,
-            budget_usd=around.budget_usd,
+            budget_usd=deps.budget_usd,
             reviewers=settings.policy.reviewers or 0,
             now=clock.now(),
         )
-        self._effects = around.parts.effects(
-            around,
+        self._effects = deps.parts.effects(
+            deps,
             core=self._core,
             gatekeeper=self._gatekeeper,
             commands=CommandRunner(running, jobs),
@@ -385,8 +388,8 @@ class RunOrchestrator:
             warn=self._warn,
             threads=self._threads,
         )
-        health = around.parts.health(around, target=run.target, base=run.base.commit)
-        self._in_hand = InHand(around.logs / f"{run.id}.in-hand")
+        health = deps.parts.health(deps, target=run.target, base=run.base.commit)
+        self._in_hand = InHand(deps.logs / f"{run.id}.in-hand")
         self._attendant = Attendant(
             self._effects,
             examine=partial(self._in_thread, health.examine),
@@ -395,7 +398,7 @@ class RunOrchestrator:
             losses=settings.lost_attempts,
         )
         self._view = RunView(self._core, self._gatekeeper, clock)
-        self._breaker_watch = BreakerWatch(around.database, clock, own=frozenset(self._heads))
+        self._breaker_watch = BreakerWatch(deps.database, clock, own=frozenset(self._heads))
         self._watch = StuckWatch(
             patience=Patience.of(settings), context_of=lambda entity_id: self._heads[entity_id].context
         )
@@ -407,8 +410,8 @@ class RunOrchestrator:
             alarm.cancel()
         self._cancel_all()
         await asyncio.gather(*self._under_way, return_exceptions=True)
-        await self._shop.close(before=self._answer_the_last)
-        await self._in_thread(self._around.log.catch_up)
+        await self._services.close(before=self._answer_the_last)
+        await self._in_thread(self._deps.log.catch_up)
         self._threads.shutdown(wait=True)
         self._in_hand.close(is_over=self._core.is_over)
 
@@ -424,7 +427,7 @@ class RunOrchestrator:
     # -- telling ---------------------------------------------------------------------------------------------
 
     def _told(self, steps: Sequence[Step], before: Mapping[str, str]) -> None:
-        self._watch.told(steps, self._around.clock.now())
+        self._watch.told(steps, self._deps.clock.now())
         if isinstance(self._listener, SilentListener):
             return
         if news := self._view.news_of(steps, before):
@@ -434,7 +437,7 @@ class RunOrchestrator:
         """Put a warning on record and before people; called from threads."""
         event = Event(
             event_id=EventId(new_id("evt")),
-            timestamp=self._around.clock.now(),
+            timestamp=self._deps.clock.now(),
             event_type="warning",
             severity=Severity.WARNING,
             entity_type="run",
@@ -442,7 +445,7 @@ class RunOrchestrator:
             reason={"message": text},
             run_id=self._run.id,
         )
-        with self._around.database.write() as conn:
+        with self._deps.database.write() as conn:
             events.record(conn, event)
         self._listener.notice(text)
 
@@ -463,7 +466,7 @@ class RunOrchestrator:
 
     async def _look_for_stuck(self) -> None:
         """Report what has not moved for too long, once."""
-        now = self._around.clock.now()
+        now = self._deps.clock.now()
         reports = [event_of(stuck, now) for stuck in self._watch.due(now)]
         if reports:
             self._recorder.post(writes=[partial(_report, reports)])
@@ -502,13 +505,13 @@ class RunOrchestrator:
 
     def _approvals(self, patch_ids: Sequence[PatchId]) -> Mapping[PatchId, int]:
         """Count who has approved patches, of those that anybody has."""
-        with self._around.database.read() as conn:
+        with self._deps.database.read() as conn:
             counts = approvals.counts(conn, patch_ids)
         return {patch_id: counts[patch_id] for patch_id in patch_ids if counts[patch_id]}
 
     def _requests(self) -> Sequence[Request]:
         """Read what is asked of the run and was not heard yet."""
-        with self._around.database.read() as conn:
+        with self._deps.database.read() as conn:
             asked = requests.waiting(conn, self._run.id)
         if self._is_only_asked:  # git is asked by the process that goes on with the run
             asked = [request for request in asked if not self._core.may_have_landed(request.entity_id)]

@@ -19,8 +19,8 @@ from maingate.events import Event, Severity
 from maingate.faultpoints import reach
 from maingate.ids import EventId, new_id
 from maingate.orchestrator.core.lanes import Tip
-from maingate.orchestrator.parts import Surroundings
-from maingate.orchestrator.shop import Shop
+from maingate.orchestrator.dependencies import Dependencies
+from maingate.orchestrator.run_services import RunServices
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.services.examination import Examination
@@ -105,14 +105,14 @@ def _owed_to(
 
 
 async def compensate(
-    wanted: Sequence[Owed], *, examination: Examination, around: Surroundings, tip: Tip
+    wanted: Sequence[Owed], *, examination: Examination, deps: Dependencies, tip: Tip
 ) -> list[str]:
     """Run what is owed, one command after the other, each whatever came of those before it.
 
     Args:
         wanted: What is owed.
-        examination: Opens the shop.
-        around: What it works with.
+        examination: Starts the services that commands run with.
+        deps: What it works with.
         tip: The target's head.
 
     Returns:
@@ -124,16 +124,16 @@ async def compensate(
     """
     failures = [said for each in wanted for said in each.failures]
 
-    async def work(shop: Shop) -> None:
+    async def work(services: RunServices) -> None:
         for each in wanted:
             for number, command in each.commands:
                 reach("compensation.before")
                 label = f"on_rollback {number} of {each.row.name}"
                 job_id = f"{each.row.id}.rollback{number}"
-                job = shop.jobs.compensation(job_id, label, command, tip, env=each.environment)
-                end = await shop.pool.run(job)
-                event = _event(around, each, number, end, command=command, log=str(job.log_path))
-                await shop.recorder.record(writes=[partial(_record, event=event)])
+                job = services.jobs.compensation(job_id, label, command, tip, env=each.environment)
+                end = await services.pool.run(job)
+                event = _event(deps, each, number, end, command=command, log=str(job.log_path))
+                await services.recorder.record(writes=[partial(_record, event=event)])
                 if event.event_type == FAILED:
                     failures.append(_sentence(event))
                 reach("compensation.recorded")
@@ -148,7 +148,7 @@ def _record(conn: Connection, event: Event) -> tuple[()]:
 
 
 def _event(
-    around: Surroundings,
+    deps: Dependencies,
     each: Owed,
     number: int,
     end: JobEnd,
@@ -169,7 +169,7 @@ def _event(
     code = end.code if isinstance(end, WorkerLost) else ReasonCode.TOOL_FAILED
     return Event(
         event_id=EventId(new_id("evt")),
-        timestamp=around.clock.now(),
+        timestamp=deps.clock.now(),
         event_type=DONE if passed else FAILED,
         severity=Severity.INFO if passed else Severity.ERROR,
         entity_type="workstream",

@@ -16,9 +16,9 @@ from maingate.errors import InterruptedRunError, OutsideFaultError
 from maingate.faultpoints import reach
 from maingate.ids import RunId
 from maingate.orchestrator.core.lanes import Judgement, Opinion, Tip
+from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.gatekeeper import Gatekeeper, Subject
-from maingate.orchestrator.parts import Surroundings
-from maingate.orchestrator.shop import Shop
+from maingate.orchestrator.run_services import RunServices
 from maingate.plan.model import Plan
 from maingate.reasons import FAULTS, Reason
 
@@ -42,7 +42,7 @@ class Examination:
     Args:
         run_id: The run that the gates' executions are recorded under.
         plan: Whose gates they are.
-        around: What it works with.
+        deps: What it works with.
         interrupted: What a person is told who interrupts it.
     """
 
@@ -50,11 +50,11 @@ class Examination:
         self,
         run_id: RunId,
         plan: Plan,
-        around: Surroundings,
+        deps: Dependencies,
         *,
         interrupted: str = "it was interrupted; nothing was changed",
     ) -> None:
-        self._run_id, self._plan, self._around = run_id, plan, around
+        self._run_id, self._plan, self._deps = run_id, plan, deps
         self._interrupted = interrupted
         self._fault: asyncio.Future[None] | None = None
 
@@ -93,14 +93,14 @@ class Examination:
         return reason
 
     async def work(self, ask: Callable[[Gatekeeper], Coroutine[Any, Any, None]]) -> None:
-        """Open shop, let gates be asked, and close it again, whatever happens."""
-        await self.work_in(lambda shop: ask(shop.gatekeeper))
+        """Start the services, have gates asked, and close them again in any case."""
+        await self.work_in(lambda services: ask(services.gatekeeper))
 
-    async def work_in(self, do: Callable[[Shop], Coroutine[Any, Any, None]]) -> None:
-        """Open shop, let something be done in it, and close it again, whatever happens."""
+    async def work_in(self, do: Callable[[RunServices], Coroutine[Any, Any, None]]) -> None:
+        """Start the services, do something with them, and close them again in any case."""
         self._fault = asyncio.get_running_loop().create_future()
-        async with self._open() as shop:
-            work = asyncio.create_task(do(shop))
+        async with self._open() as services:
+            work = asyncio.create_task(do(services))
             with self._signals():
                 try:
                     await asyncio.wait({work, self._fault}, return_when=asyncio.FIRST_COMPLETED)
@@ -109,14 +109,14 @@ class Examination:
                     await asyncio.gather(work, return_exceptions=True)
             if not self._fault.done():
                 work.result()
-        if self._fault.done():  # also what came up only while the shop was closed
+        if self._fault.done():  # also what came up only while the services were closed
             self._fault.result()
 
     @asynccontextmanager
-    async def _open(self) -> AsyncIterator[Shop]:
-        around = self._around
-        shop = Shop.of(
-            around,
+    async def _open(self) -> AsyncIterator[RunServices]:
+        deps = self._deps
+        services = RunServices.of(
+            deps,
             self._run_id,
             self._plan,
             heads={},
@@ -124,20 +124,20 @@ class Examination:
             failed=self.give_up,
         )
         keeping = [
-            asyncio.create_task(_every(around.settings.heartbeat_interval, shop.roster.beat)),
-            asyncio.create_task(_every(LOG_INTERVAL, around.log.catch_up, in_thread=True)),
+            asyncio.create_task(_every(deps.settings.heartbeat_interval, services.roster.beat)),
+            asyncio.create_task(_every(LOG_INTERVAL, deps.log.catch_up, in_thread=True)),
         ]
         try:
-            shop.roster.sign_on()
-            await shop.pool.start(soon=True)
+            services.roster.sign_on()
+            await services.pool.start(soon=True)
             reach("examination.started")
-            yield shop
+            yield services
         finally:
             for task in keeping:
                 task.cancel()
             await asyncio.gather(*keeping, return_exceptions=True)
-            await shop.close()
-            await asyncio.to_thread(around.log.catch_up)
+            await services.close()
+            await asyncio.to_thread(deps.log.catch_up)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

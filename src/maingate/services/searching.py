@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from maingate.db.dao import verdicts
 from maingate.ids import WorkstreamId
 from maingate.orchestrator.core.lanes import Tip
+from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.gatekeeper import Gatekeeper, Subject
-from maingate.orchestrator.parts import Surroundings
 from maingate.plan.model import Plan
 from maingate.reasons import Reason
 from maingate.recovery.bisection import Point, first_bad
@@ -39,7 +39,7 @@ class Search:
 
 async def search(
     plan: Plan,
-    around: Surroundings,
+    deps: Dependencies,
     examination: Examination,
     *,
     gate: str,
@@ -51,7 +51,7 @@ async def search(
 
     Args:
         plan: Whose gate it is.
-        around: What it works with.
+        deps: What it works with.
         examination: Runs the gate.
         gate: Its name.
         points: States of the target, oldest first; at least one.
@@ -60,13 +60,13 @@ async def search(
             none when it cannot be looked into.
     """
     found = Search(gate=gate, points=points)
-    keys = around.parts.jobs(around, plan).keys
+    keys = deps.parts.jobs(deps, plan).keys
     reasons: dict[str, Reason] = {}
 
     async def places(gatekeeper: Gatekeeper, states: Sequence[Point]) -> int | None:
         subject = Subject(label=f"the search with {gate}", workstream_id=workstream_id)
         names = [keys.key(gate, state.commit, state.tree) for state in states]
-        with around.database.read() as conn:
+        with deps.database.read() as conn:
             stored = verdicts.known(conn, names)
         known = {at: stored[key].state == "PASSED" for at, key in enumerate(names) if key in stored}
         found.known += len(known)

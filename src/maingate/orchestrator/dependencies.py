@@ -1,4 +1,4 @@
-"""The parts that a run is put together from: made in one place, so that a simulation can replace them."""
+"""The dependencies of a run, and the factory of its parts, which a simulation replaces."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor as Threads
@@ -26,8 +26,8 @@ from maingate.workers.pool_manager import PoolManager, PoolObserver
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What a run works with, handed in by ``bootstrap``.
+class Dependencies:
+    """Everything that a run needs from outside of itself, handed in by ``bootstrap``.
 
     Args:
         slots: Where worktrees are kept.
@@ -40,7 +40,7 @@ class Surroundings:
         template: How a tool is told what was wrong with its last patch; None for Maingate's own way.
         budget_usd: What the run's tools may cost instead of what its plan says.
         versions: What programs said that gates declare the versions of; None when they are still to be asked.
-        parts: Makes the parts.
+        parts: The factory of its parts.
     """
 
     repository: Repository
@@ -62,69 +62,67 @@ class Surroundings:
 
 
 class Parts:
-    """Makes the real parts."""
+    """The factory of the parts of a run."""
 
     def threads(self, count: int, name: str) -> Threads:
-        """Make what calls that block run in."""
+        """Return the threads that calls which block run in."""
         return ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
 
-    def pool(self, around: Surroundings, observer: PoolObserver) -> PoolManager:
-        """Make the pool of workers."""
-        settings = around.settings
+    def pool(self, deps: Dependencies, observer: PoolObserver) -> PoolManager:
+        """Return the pool of workers."""
+        settings = deps.settings
         return PoolManager(
-            size=around.workers,
-            minimum=min(settings.workers_min, around.workers),
+            size=deps.workers,
+            minimum=min(settings.workers_min, deps.workers),
             idle_time=settings.worker_idle_time.total_seconds(),
             heartbeat=settings.heartbeat_interval.total_seconds(),
             misses=settings.heartbeat_misses,
             recovery_window=settings.recovery_window.total_seconds(),
-            slots_dir=around.slots,
-            locks_dir=around.locks,
-            source_git_dir=around.repository.git_dir,
+            slots_dir=deps.slots,
+            locks_dir=deps.locks,
+            source_git_dir=deps.repository.git_dir,
             observer=observer,
-            environment=around.environment,
+            environment=deps.environment,
         )
 
-    def jobs(self, around: Surroundings, plan: Plan) -> JobMaker:
-        """Make what turns gates and commands into jobs."""
-        versions = around.versions
+    def jobs(self, deps: Dependencies, plan: Plan) -> JobMaker:
+        """Return the maker of jobs from gates and commands."""
+        versions = deps.versions
         if versions is None:
-            versions = program_versions.ask(plan.gates, around.environment)
-        return JobMaker(
-            plan, around.settings, around.repository, around.environment, around.logs, versions=versions
-        )
+            versions = program_versions.ask(plan.gates, deps.environment)
+        return JobMaker(plan, deps.settings, deps.repository, deps.environment, deps.logs, versions=versions)
 
-    def health(self, around: Surroundings, *, target: str, base: str) -> Health:
-        """Make what tries whether everything else works when something failed."""
+    def health(self, deps: Dependencies, *, target: str, base: str) -> Health:
+        """Return the check of everything else, for when something failed."""
         return Health(
-            database=around.database,
-            repository=around.repository,
-            folders=(around.repository.git_dir, around.logs, around.quarantine, around.slots),
-            fence=around.fence,
+            database=deps.database,
+            repository=deps.repository,
+            folders=(deps.repository.git_dir, deps.logs, deps.quarantine, deps.slots),
+            fence=deps.fence,
             target=target,
             base=base,
         )
 
-    def effects(self, around: Surroundings, **rest: Any) -> Effects:
-        """Make what carries effects out.
+    def effects(self, deps: Dependencies, **rest: Any) -> Effects:
+        """Return the part that carries effects out.
 
         Args:
-            around: What the run works with.
+            deps: What the run needs.
             **rest: What the shell knows: core, gatekeeper, commands, warn and threads.
         """
         return Effects(
-            repository=around.repository,
+            repository=deps.repository,
             executor=Executor(
-                around.repository,
-                max_bytes=around.settings.max_patch_bytes,
-                now=around.clock.now,
-                ledger=partial(_landed, around.database),
+                deps.repository,
+                max_bytes=deps.settings.max_patch_bytes,
+                now=deps.clock.now,
+                ledger=partial(_landed, deps.database),
             ),
-            database=around.database,
-            settings=around.settings,
-            clock=around.clock,
-            quarantine_folder=around.quarantine,
-            fence=around.fence,
+            database=deps.database,
+            settings=deps.settings,
+            clock=deps.clock,
+            quarantine_folder=deps.quarantine,
+            fence=deps.fence,
             **rest,
         )
 

@@ -1,4 +1,4 @@
-"""What runs gates and commands and writes down what came of them: the same in a run and outside of one."""
+"""The services that gates and commands need while they run, in a run and outside of one."""
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor as Threads
@@ -7,8 +7,8 @@ from typing import Self
 
 from maingate.db.transitions import Head
 from maingate.ids import RunId
+from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.gatekeeper import Gatekeeper
-from maingate.orchestrator.parts import Surroundings
 from maingate.orchestrator.recorder import Recorder, Told
 from maingate.orchestrator.roster import Roster
 from maingate.orchestrator.shell.jobs import JobMaker
@@ -17,8 +17,8 @@ from maingate.workers.pool_manager import PoolManager
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shop:
-    """What works for a run, or for an examination, while it is under way.
+class RunServices:
+    """Services that are active while gates and commands can run: recorder, registry, pool, verdicts.
 
     Args:
         recorder: Writes down what came of it.
@@ -39,7 +39,7 @@ class Shop:
     @classmethod
     def of(
         cls,
-        around: Surroundings,
+        deps: Dependencies,
         run_id: RunId,
         plan: Plan,
         *,
@@ -50,32 +50,32 @@ class Shop:
         """Put it together; nothing begins yet.
 
         Args:
-            around: What it works with.
+            deps: What it works with.
             run_id: The run that executions are recorded under.
             plan: Whose gates and commands are run.
             heads: See ``Recorder``.
             told: See ``Recorder``.
             failed: See ``Recorder``.
         """
-        clock, parts = around.clock, around.parts
+        clock, parts = deps.clock, deps.parts
         writer = parts.threads(1, "recorder")
         recorder = Recorder(
-            database=around.database,
+            database=deps.database,
             clock=clock,
             heads=heads,
             told=told,
             failed=failed,
-            fence=around.fence,
+            fence=deps.fence,
             thread=writer,
         )
         roster = Roster(
             recorder=recorder,
             clock=clock,
-            capacity=around.workers,
+            capacity=deps.workers,
             job_started=lambda job_id, uet_id: gatekeeper.job_started(job_id, uet_id),  # noqa: PLW0108 - made below
         )
-        pool = parts.pool(around, roster)
-        jobs = parts.jobs(around, plan)
+        pool = parts.pool(deps, roster)
+        jobs = parts.jobs(deps, plan)
         gatekeeper = Gatekeeper(
             run_id=run_id,
             definitions=plan.gates,
@@ -83,10 +83,10 @@ class Shop:
             make_job=jobs.make,
             pool=pool,
             recorder=recorder,
-            database=around.database,
+            database=deps.database,
             clock=clock,
-            logs=around.logs,
-            confirm=around.settings.confirm_failures,
+            logs=deps.logs,
+            confirm=deps.settings.confirm_failures,
         )
         return cls(
             recorder=recorder, roster=roster, pool=pool, jobs=jobs, gatekeeper=gatekeeper, writer=writer
