@@ -1,4 +1,4 @@
-"""Events and how much attention they deserve (SSOT §7)."""
+"""Events and how much attention they deserve (docs/SPECIFICATION.md §7)."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

@@ -1,4 +1,6 @@
-"""Events: what happened, in the one form that files, command line and HTTP interface show (SSOT §7).
+"""Events: what happened, in the one form that files, command line and HTTP interface show.
+
+See docs/SPECIFICATION.md §7.
 
 A change of state is an event of type ``<entity>_state_transition``. Everything else worth telling (a manual
 override, an error, a warning) is an event too, without states.
@@ -140,7 +142,7 @@ def severity_of(
     *,
     operator: str | None = None,
 ) -> Severity:
-    """Tell how much attention a transition deserves (SSOT §7).
+    """Tell how much attention a transition deserves (docs/SPECIFICATION.md §7).
 
     A rollback or the failure of something critical (by its trigger, or because the metadata says
     ``critical``) is critical, any other failure an error, a retry or recovery a warning, as is what somebody

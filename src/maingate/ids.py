@@ -1,4 +1,4 @@
-"""Identifiers: ULIDs behind a prefix that tells the entity (SSOT, Entities).
+"""Identifiers: ULIDs behind a prefix that tells the entity (docs/SPECIFICATION.md §1.1).
 
 ULIDs sort by creation time, so lists in id order are lists in creation order.
 """

@@ -1,4 +1,7 @@
-"""`audit verify` finds whatever was changed past the writer, on both databases (SSOT §8.5)."""
+"""`audit verify` finds whatever was changed past the writer, on both databases.
+
+See docs/SPECIFICATION.md §8.5.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

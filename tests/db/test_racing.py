@@ -1,4 +1,7 @@
-"""Of writers that race for an entity exactly one wins, the others get a clean conflict (SSOT §1, rule 2)."""
+"""Of writers that race for an entity exactly one wins, the others get a clean conflict.
+
+See docs/SPECIFICATION.md §1, rule 2.
+"""
 
 import json
 import subprocess

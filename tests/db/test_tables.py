@@ -1,4 +1,7 @@
-"""The database itself refuses what would break an invariant (SSOT §1, rules 3, 5 and 7), on both."""
+"""The database itself refuses what would break an invariant, on both.
+
+See docs/SPECIFICATION.md §1, rules 3, 5 and 7.
+"""
 
 from dataclasses import fields
 from typing import Any

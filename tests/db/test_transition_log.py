@@ -1,4 +1,7 @@
-"""transitions.jsonl follows the table: no gap, no duplicate, whatever ends the writer (SSOT §1, rule 4)."""
+"""transitions.jsonl follows the table: no gap, no duplicate, whatever ends the writer.
+
+See docs/SPECIFICATION.md §1, rule 4.
+"""
 
 import fcntl
 import json

@@ -163,7 +163,10 @@ def test_each_patch_on_a_red_base_shows_what_the_gate_said_of_the_base(base: Git
 
 
 def test_a_flaky_gate_passes_and_is_recorded_as_flaky(base: GitRepo, tmp_path: Path) -> None:
-    """A failure is confirmed once on the same tree; a pass then is a pass, not hidden (SSOT §2.3)."""
+    """A failure is confirmed once on the same tree; a pass then is a pass, not hidden.
+
+    See docs/SPECIFICATION.md §2.3.
+    """
     marker = tmp_path / "ran"
     gate = f"test -e {marker} || {{ touch {marker}; exit 1; }}"
     landed = land(base, {"p": base_patch(base)}, gates={"unit": {"run": gate}})
@@ -172,7 +175,7 @@ def test_a_flaky_gate_passes_and_is_recorded_as_flaky(base: GitRepo, tmp_path: P
 
 
 def test_a_gate_that_needs_a_failed_one_is_not_run(base: GitRepo, tmp_path: Path) -> None:
-    """BLOCKED, with no execution (SSOT §2.3)."""
+    """BLOCKED, with no execution (docs/SPECIFICATION.md §2.3)."""
     gates = {
         "lint": {"run": "! grep -q 2 a.txt"},
         "unit": {"run": f"touch {tmp_path}/unit-ran", "needs": ["lint"], "on": ["task"]},
@@ -183,7 +186,7 @@ def test_a_gate_that_needs_a_failed_one_is_not_run(base: GitRepo, tmp_path: Path
 
 
 def test_a_gate_that_hangs_is_a_timeout(base: GitRepo) -> None:
-    """Past its timeout a gate has failed (SSOT §2.3)."""
+    """Past its timeout a gate has failed (docs/SPECIFICATION.md §2.3)."""
     gates = {"unit": {"run": "grep -q 2 a.txt && exec sleep 600 || true", "timeout": 1}}
     landed = land(base, {"p": base_patch(base)}, gates=gates)
     assert landed.code("p/t") == "gate_timeout"
@@ -235,7 +238,7 @@ def test_a_non_critical_failure_is_passed_over(base: GitRepo) -> None:
 
 
 def test_what_needs_a_failure_is_skipped_with_the_reason(base: GitRepo) -> None:
-    """Dependents end, they do not hang (SSOT §1, rule 6)."""
+    """Dependents end, they do not hang (docs/SPECIFICATION.md §1, rule 6)."""
     workstreams = one_each({"bad": b"", "good": b""})
     workstreams["good"]["needs"] = ["bad"]
     landed = land(

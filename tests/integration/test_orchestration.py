@@ -33,7 +33,10 @@ def base(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> GitRepo:
 
 
 def test_a_run_leads_everything_through_its_machine(base: GitRepo) -> None:
-    """Each entity's way, in order and with what moved it, from its creation to its end (SSOT §1)."""
+    """Each entity's way, in order and with what moved it, from its creation to its end.
+
+    See docs/SPECIFICATION.md §1.
+    """
     patches = {"p": base.diff_of({"a.txt": "A\n"})}
     workstreams = {"w": {"tasks": {"p": {"patch": "p"}, "then": {"command": "true", "needs": ["p"]}}}}
     landed = land(base, patches, workstreams=workstreams, gates={"unit": {"run": "true"}})
@@ -84,7 +87,10 @@ def test_a_run_leads_everything_through_its_machine(base: GitRepo) -> None:
 
 
 def test_the_record_of_a_run_with_one_of_everything_is_legal_and_whole(base: GitRepo, tmp_path: Path) -> None:
-    """Every step is one that its machine has, every end is an end, and the chains hold (SSOT §8.5)."""
+    """Every step is one that its machine has, every end is an end, and the chains hold.
+
+    See docs/SPECIFICATION.md §8.5.
+    """
     landed = run_of_everything(base, tmp_path)
     assert landed.state == "failed"
     with Maingate.open(base.path) as maingate:
@@ -143,7 +149,7 @@ def test_events_can_be_asked_for_by_entity_kind_and_run(base: GitRepo) -> None:
 
 
 def test_workstreams_begin_when_those_they_need_have_landed(base: GitRepo) -> None:
-    """What they begin on holds all that they need (design: the merge train)."""
+    """What they begin on holds all that they need (docs/SPECIFICATION.md §4)."""
     patches = {
         "1": base.diff_of({"a.txt": "1\n"}),
         "2": base.diff_of({"b.txt": "2\n"}),

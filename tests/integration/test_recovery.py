@@ -1,4 +1,7 @@
-"""What has landed can be taken back as carefully: real git, real gates, real processes (SSOT §2.5)."""
+"""What has landed can be taken back as carefully: real git, real gates, real processes.
+
+See docs/SPECIFICATION.md §2.5.
+"""
 
 import json
 import signal

@@ -1,4 +1,7 @@
-"""A tool that fails again and again is left alone, then tried out exactly once (SSOT §2.4)."""
+"""A tool that fails again and again is left alone, then tried out exactly once.
+
+See docs/SPECIFICATION.md §2.4.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta

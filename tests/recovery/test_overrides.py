@@ -104,7 +104,7 @@ def test_a_workstream_is_decided_about_while_it_is_under_way(state: WorkstreamSt
     ],
 )
 def test_a_refusal_says_what_to_do(override: Override, facts: Facts, said: str) -> None:
-    """SSOT §1, rules 1, 6 and 8: neither ends, nor needs, nor gates are passed over by hand."""
+    """Ends, needs and gates cannot be overridden (docs/SPECIFICATION.md §1, rules 1, 6 and 8)."""
     assert said in str(overrides.refusal(override, facts))
 
 

@@ -25,7 +25,10 @@ def _replay(seed: int, problems: list[str]) -> str:
 @pytest.mark.simulation
 @pytest.mark.parametrize("seeds", BLOCKS, ids=str)
 def test_whatever_happens_the_record_and_the_target_are_right(seeds: range) -> None:
-    """SSOT rules 1-8, landing exactly once, and the outcome of the run in which nothing goes wrong."""
+    """Rules 1-8, landing exactly once (§4), and the outcome of the undisturbed run.
+
+    See docs/SPECIFICATION.md §1.
+    """
     found = {seed: examine(seed) for seed in seeds}
     wrong = [_replay(seed, problems) for seed, problems in found.items() if problems]
     assert not wrong, "\n".join(wrong)

@@ -54,7 +54,10 @@ def _nothing_is_left(tmp_path: Path) -> Iterator[None]:
 
 
 def test_a_worker_lives_through_its_machine(repo: GitRepo, tmp_path: Path, commit: str) -> None:
-    """The observer hears every state of a worker, in an order that its machine allows (SSOT §2.1)."""
+    """The observer hears every state of a worker, in an order that its machine allows.
+
+    See docs/SPECIFICATION.md §2.1.
+    """
     recorder = Recorder()
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""Every table, with the invariants of SSOT §1, rule 5 as CHECK constraints and foreign keys.
+"""Every table, with the rules of docs/SPECIFICATION.md §8.2 as CHECK constraints and foreign keys.
 
 The CHECKs are built from the state machines, so that the database accepts exactly the states that the program
 knows. An entity's table has its own columns between ``id`` and the lifecycle columns, which are the same for
@@ -427,7 +427,7 @@ events = Table(
     Index(None, "entity_id", "seq"),
     Index(None, "run_id", "seq"),
 )
-"""What happened that is no change of state: overrides, errors, warnings (SSOT §7)."""
+"""What happened that is no change of state: overrides, errors, warnings (docs/SPECIFICATION.md §7)."""
 
 facts = Table(
     "facts",

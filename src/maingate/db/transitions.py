@@ -1,4 +1,4 @@
-"""The one writer of states (SSOT §1, rules 1-3).
+"""The one writer of states (docs/SPECIFICATION.md §1, rules 1-3).
 
 A state changes when one transaction finds the row in the very state and version that the writer read, moves
 it, and adds the audit row that continues the entity's hash chain. Everything that is to change together is
@@ -158,7 +158,7 @@ FIXED: Final = frozenset(
     }
 )
 """Columns that no step may set: the writer's own, those that say what an entity belongs to, and those that
-never change after creation (SSOT §1, rule 7; §1.5)."""
+never change after creation (docs/SPECIFICATION.md §1, rule 7; §1.5)."""
 
 _ALLOWED: Final = {
     name: frozenset((str(state), str(to), trigger) for state, to, trigger in machine.transitions)

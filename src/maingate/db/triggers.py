@@ -16,10 +16,10 @@ FIXED_COLUMNS: Final = (
     (tasks.name, "is_critical"),
     (workers.name, "affinity"),
 )
-"""Columns that never change after creation (SSOT §1, rule 7; §1.5)."""
+"""Columns that never change after creation (docs/SPECIFICATION.md §1, rule 7; §1.5)."""
 
 APPEND_ONLY: Final = (state_transitions.name, events.name, facts.name)
-"""Tables whose rows are neither changed nor removed (SSOT §1, rule 3)."""
+"""Tables whose rows are neither changed nor removed (docs/SPECIFICATION.md §1, rule 3)."""
 
 
 @dataclass(frozen=True, kw_only=True)

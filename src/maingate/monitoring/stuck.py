@@ -34,7 +34,7 @@ _STIRRING: Final = frozenset({"task", "patch_ledger"})
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long each may stay as it is before it counts as stuck (SSOT, Stuck detection)."""
+    """How long each may stay as it is before it counts as stuck (docs/SPECIFICATION.md §5.3)."""
 
     task: timedelta
     workstream: timedelta

@@ -1,11 +1,11 @@
 """Judging a tree: which gates must run on it, which verdicts are known, and who is to blame for a failure.
 
 A verdict belongs to the tree (or to the gate's inputs in it), the gate's definition and the environment, so
-one tree is never tested twice for the same question (SSOT §2.3): a known verdict is taken over, one that is
-being found out is waited for. A failure is confirmed once on the same tree before anybody is blamed, and when
-other jobs ran beside it, by itself: two gates may want the same port or lock. A pass then is a pass, recorded
-as flaky. And before a patch is blamed the same gate is asked about the tree it was
-put on: where that fails too, nobody is blamed.
+one tree is never tested twice for the same question (docs/SPECIFICATION.md §2.3): a known verdict is taken
+over, one that is being found out is waited for. A failure is confirmed once on the same tree before anybody
+is blamed, and when other jobs ran beside it, by itself: two gates may want the same port or lock. A pass then
+is a pass, recorded as flaky. And before a patch is blamed the same gate is asked about the tree it was put
+on: where that fails too, nobody is blamed.
 """
 
 import asyncio

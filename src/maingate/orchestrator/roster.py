@@ -1,4 +1,6 @@
-"""The workers of a run on record: the process it runs in, and the workers of its pool (SSOT §1.5, §2.1).
+"""The workers of a run on record: the process it runs in, and the workers of its pool.
+
+See docs/SPECIFICATION.md §1.5, §2.1.
 
 Each process of the pool is a worker with one execution slot. What happens to it moves both on their machines,
 in one entry of the record.

@@ -1,4 +1,6 @@
-"""The door for patches: bytes come in, a patch understood as a whole goes on, or a reason (SSOT, Patches).
+"""The door for patches: bytes come in, a patch understood as a whole goes on, or a reason.
+
+See docs/SPECIFICATION.md §2.2.
 
 ``git apply`` can exit 0 having applied a part: it ignores what it does not recognise and believes what it is
 told. So the text is read here to its last line, what is wrong is corrected where the text itself leaves no

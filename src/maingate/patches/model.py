@@ -1,4 +1,6 @@
-"""What a patch says, as values: files that change, their hunks and binary data (git-diff(1), SSOT, Patches).
+"""A patch as values: files that change, their hunks and binary data.
+
+See docs/SPECIFICATION.md §2.2 and git-diff(1).
 
 Everything is bytes: neither names nor contents need be text in any encoding. An old side always means the
 tree the patch was made on, also when one patch renames ``a`` to ``b`` and ``b`` to ``a``.

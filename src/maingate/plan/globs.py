@@ -8,7 +8,7 @@ from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.base import GitIgnorePatternError
 
 ALWAYS_FORBIDDEN: Final = ".git/**"
-"""What no patch may touch, whatever a policy says (SSOT, Patches)."""
+"""What no patch may touch, whatever a policy says (docs/SPECIFICATION.md §2.6)."""
 
 IN_GIT: Final = "nothing in .git may be touched"
 

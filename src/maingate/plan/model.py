@@ -61,7 +61,7 @@ class Landing(StrEnum):
 
 
 class GateType(StrEnum):
-    """What kind of proof a gate is (SSOT §2.3)."""
+    """What kind of proof a gate is (docs/SPECIFICATION.md §2.3)."""
 
     LINT = "LINT"
     UNIT = "UNIT"

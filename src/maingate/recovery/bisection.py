@@ -1,4 +1,6 @@
-"""Finding the patch that turned a gate red: by what is known, then by halving what is left (SSOT §2.3).
+"""Finding the patch that turned a gate red: by what is known, then by halving what is left.
+
+See docs/SPECIFICATION.md §2.3.
 
 The points of a search are states of the target, oldest first. A landing that turns out to be the first red
 one is looked into: its patches are put on what it landed on, one after the other.

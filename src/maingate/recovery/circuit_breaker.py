@@ -1,4 +1,6 @@
-"""Circuit breakers around tools: what fails again and again is left alone for a while (SSOT §2.4; Nygard).
+"""Circuit breakers around tools: what fails again and again is left alone for a while.
+
+See docs/SPECIFICATION.md §2.4.
 
 The decisions are pure: a `Guard` says how a tool's breaker stands, and each thing that happens gives the next
 one. `Breakers` keeps them in memory for one control process. What it returns is written in that process's own

@@ -1,7 +1,7 @@
 """Seeing that a tool goes round in circles: the same lines flipped back and forth, attempt after attempt.
 
 Pure. What counts is what a patch does to lines, not where: two attempts with the same added and removed
-lines in the same files are one answer, however git numbers its hunks (SSOT, Patches: oscillation).
+lines in the same files are one answer, however git numbers its hunks (docs/SPECIFICATION.md §2.6).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Hands on the controls: what an operator may decide instead of the program (SSOT §5, Manual overrides).
+"""Hands on the controls: what an operator may decide instead of the program (docs/SPECIFICATION.md §5.4).
 
 Each override is one transaction: the transitions, which the tables must allow, and an event of the type
 ``manual_override`` with the operator and the reason. Breakers and patches in quarantine are nobody's, so

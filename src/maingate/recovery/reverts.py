@@ -1,4 +1,6 @@
-"""What a rollback makes of the target: commits that take landed patches back, newest first (SSOT §2.5).
+"""What a rollback makes of the target: commits that take landed patches back, newest first.
+
+See docs/SPECIFICATION.md §2.5.
 
 A workstream that is taken back whole is one revert: of its merge against the first parent, or of its squashed
 commit. Else each patch is taken back by itself. Reverts are three-way merges in the object store: nothing is

@@ -1,4 +1,4 @@
-"""Rollback: taking landed patches back as carefully as they landed (SSOT §2.5, Rollback).
+"""Rollback: taking landed patches back as carefully as they landed (docs/SPECIFICATION.md §2.5).
 
 The reverts are built on the target's head, the plan's gates judge the result, and only then the branch moves,
 by compare-and-swap with the intent on record first, as in a landing. The ledger follows in the transaction

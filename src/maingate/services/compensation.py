@@ -1,4 +1,6 @@
-"""What a plan wants done once a workstream is rolled back: its `on_rollback` commands (SSOT §2.5, saga).
+"""What a plan wants done once a workstream is rolled back: its `on_rollback` commands.
+
+See docs/SPECIFICATION.md §2.5.
 
 The ledger says what is owed, and events say what was done, so that a process that is ended meanwhile loses
 nothing: whoever asks next finds the commands that are not on record yet. One that was under way is run again.

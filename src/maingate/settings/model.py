@@ -34,7 +34,7 @@ NEVER_FROM_A_TREE: Final = ("database_url", "cache_dir", "env_allow", "prompt_te
 """Settings that no commit may decide: where the record and the caches lie, and what is given out."""
 
 DEFAULT_FORBID: Final = ("secrets/**",)
-"""What no patch may touch unless `maingate.toml` says otherwise (SSOT, Patches)."""
+"""What no patch may touch unless `maingate.toml` says otherwise (docs/SPECIFICATION.md §2.6)."""
 
 DEFAULT_ENVIRONMENT: Final = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR",

@@ -1,4 +1,6 @@
-"""One layer of policy, as ``maingate.toml``, a plan, a workstream or a task may state it (SSOT, Patches).
+"""One layer of policy, as ``maingate.toml``, a plan, a workstream or a task may state it.
+
+See docs/SPECIFICATION.md §2.6.
 
 Layers are stacked global → plan → workstream → task and a deeper layer can only tighten: lists add up (a path
 must be allowed by every layer that has ``allow`` and forbidden by none; a test must match every

@@ -27,7 +27,7 @@ from maingate.reasons import Reason, ReasonCode
 
 Origin = Literal["ready", "tool"]
 SUMMARY_LENGTH = 512
-"""Characters that a ledger entry's summary may have (SSOT, Patches)."""
+"""Characters that a ledger entry's summary may have (docs/SPECIFICATION.md §2.2)."""
 
 
 @dataclass(frozen=True, kw_only=True)

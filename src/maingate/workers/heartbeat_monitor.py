@@ -1,8 +1,8 @@
 """Who still lives: workers judged by when they were heard of, and by when their jobs should have ended.
 
 A busy worker that misses its heartbeats is unresponsive: its job is given to another, and it has a recovery
-window in which to come back with empty hands. An idle one holds nothing and is simply gone (SSOT §1.5). One
-that speaks but does not end its job is stuck inside, and overdue.
+window in which to come back with empty hands. An idle one holds nothing and is simply gone
+(docs/SPECIFICATION.md §1.5). One that speaks but does not end its job is stuck inside, and overdue.
 
 The monitor has no clock: it is told what time it is. When it was not asked for longer than an interval, it
 was the control process that slept, not its workers, and everybody gets a fresh interval.

@@ -20,7 +20,10 @@ _REMEMBERED: Final = 64
 
 
 class Change(StrEnum):
-    """What can happen to a worker; each moves it, and its slot, on their machines (SSOT §1.5, §2.1)."""
+    """What can happen to a worker; each moves it, and its slot, on their machines.
+
+    See docs/SPECIFICATION.md §1.5, §2.1.
+    """
 
     SPAWNED = "spawned"
     READY = "ready"
@@ -58,7 +61,10 @@ class Registration:
     affinity: Mapping[str, str] = field(default_factory=dict)
 
     def suits(self, job: GateJob) -> bool:
-        """Tell whether it holds every required capability and matches the affinity (SSOT, Workers)."""
+        """Tell whether it holds every required capability and matches the affinity.
+
+        See docs/SPECIFICATION.md §1.5.
+        """
         return suits(job, self.capabilities, self.affinity)
 
 

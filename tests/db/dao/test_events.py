@@ -1,4 +1,4 @@
-"""Events of both tables in one order, narrowed and counted, on both databases (SSOT §7)."""
+"""Events of both tables in one order, narrowed and counted, on both databases (docs/SPECIFICATION.md §7)."""
 
 from datetime import timedelta
 

@@ -240,7 +240,10 @@ def test_lands_a_workstream_whole_and_in_order() -> None:
 
 
 def test_a_failed_critical_task_ends_its_workstream_and_nothing_of_it_lands() -> None:
-    """The culprit is quarantined, its neighbours are dropped, the target stays (SSOT §1, rules 7 and 8)."""
+    """The culprit is quarantined, its neighbours are dropped, the target stays.
+
+    See docs/SPECIFICATION.md §1, rules 7 and 8.
+    """
     plan = plan_of({"a": {"tasks": {name: {"patch": "x"} for name in ("t1", "t2", "t3")}}})
     core = World(plan, {"a/t2": "red"}, seed=3).run()
     state, tasks, workstreams, tree = outcome_of(core)
@@ -265,7 +268,7 @@ def test_a_failed_non_critical_task_is_passed_over() -> None:
 
 
 def test_dependents_of_a_failure_end_with_the_reason() -> None:
-    """Nothing hangs on a dependency that will never be (SSOT §1, rule 6)."""
+    """Nothing hangs on a dependency that will never be (docs/SPECIFICATION.md §1, rule 6)."""
     plan = plan_of(
         {
             "a": {"tasks": {"t": {"patch": "x"}}},
@@ -364,7 +367,7 @@ def test_every_run_ends_and_its_end_does_not_depend_on_timing(
 
 
 def _nothing_is_owed(core: Core) -> None:
-    """After every event each entity is where the rules of propagation want it (SSOT, Derivation)."""
+    """After every event each entity is where the rules of propagation want it (docs/SPECIFICATION.md §3)."""
     workstreams = core.run.workstreams
     for workstream in core.run.order:
         needs = [workstreams[name].state for name in workstream.needs]
@@ -393,7 +396,10 @@ def _nothing_is_owed(core: Core) -> None:
 
 
 def _nothing_lands_in_part(core: Core) -> None:
-    """Patches are committed exactly where their workstream is completed (SSOT §1, rule 8)."""
+    """Patches are committed exactly where their workstream is completed.
+
+    See docs/SPECIFICATION.md §1, rule 8.
+    """
     for workstream in core.run.order:
         states = {task.patch.state for task in workstream.tasks if task.patch}
         if workstream.state is WorkstreamState.COMPLETED:

@@ -143,7 +143,7 @@ def test_a_patch_is_never_taken_as_good_by_hand() -> None:
 
 
 def test_what_waits_is_not_forced() -> None:
-    """SSOT §1, rule 6: a task may begin only when every task it needs is completed."""
+    """A task begins only when every task it needs is completed (docs/SPECIFICATION.md §1, rule 6)."""
     run = run_of({"c": COMMAND, "d": {**COMMAND, "needs": ["c"]}})
     overrides: Sequence[Override] = ("force-complete", "force-fail", "unblock")
     for override in overrides:

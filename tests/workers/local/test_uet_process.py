@@ -246,7 +246,7 @@ def test_bad_options_are_a_usage_error() -> None:
 
 
 def test_it_imports_little() -> None:
-    """A worker starts in milliseconds because nothing heavy is imported (design, Orchestration)."""
+    """A worker starts in milliseconds because nothing heavy is imported (docs/ARCHITECTURE.md, "Layers")."""
     script = f"import sys, {MODULE}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-c", script], check=True, capture_output=True, text=True)
 

@@ -1,4 +1,7 @@
-"""Circuit breakers: one per tool, so that a tool that is down is left alone for a while (SSOT §2.4)."""
+"""Circuit breakers: one per tool, so that a tool that is down is left alone for a while.
+
+See docs/SPECIFICATION.md §2.4.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

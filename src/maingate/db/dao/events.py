@@ -1,4 +1,7 @@
-"""Events: transitions from the audit and everything else that was recorded, in one order (SSOT §7)."""
+"""Events: transitions from the audit and everything else that was recorded, in one order.
+
+See docs/SPECIFICATION.md §7.
+"""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

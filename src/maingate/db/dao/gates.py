@@ -1,4 +1,4 @@
-"""Gates: executions of one gate command on one tree (SSOT §2.3)."""
+"""Gates: executions of one gate command on one tree (docs/SPECIFICATION.md §2.3)."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Unpack

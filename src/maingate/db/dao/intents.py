@@ -1,4 +1,4 @@
-"""Intents: refs that are about to move, written before git is told (design, Landing exactly once)."""
+"""Intents: refs that are about to move, written before git is told (docs/SPECIFICATION.md §4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""Patches: the ledger of unified diffs, from captured to committed or quarantined (SSOT §2.2, §2.5)."""
+"""Patches: the ledger of unified diffs, from captured to committed or quarantined.
+
+See docs/SPECIFICATION.md §2.2, §2.5.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

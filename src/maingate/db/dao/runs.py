@@ -1,4 +1,4 @@
-"""Runs: one execution of a plan against one repository and target branch (SSOT §1.2)."""
+"""Runs: one execution of a plan against one repository and target branch (docs/SPECIFICATION.md §1.2)."""
 
 import json
 from collections.abc import Iterable, Mapping

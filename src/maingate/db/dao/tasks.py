@@ -1,4 +1,4 @@
-"""Tasks: one tool execution or one ready diff each, giving one patch (SSOT §1.4)."""
+"""Tasks: one tool execution or one ready diff each, giving one patch (docs/SPECIFICATION.md §1.4)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""UET workers: execution slots, a process each, that apply patches and run gates (SSOT §2.1)."""
+"""UET workers: execution slots, a process each, that apply patches and run gates.
+
+See docs/SPECIFICATION.md §2.1.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar, Final, Unpack

@@ -1,4 +1,6 @@
-"""What gates said about trees, and which of that vouches for which patch or workstream (SSOT §2.3).
+"""What gates said about trees, and which of that vouches for which patch or workstream.
+
+See docs/SPECIFICATION.md §2.3.
 
 A verdict belongs to its key (tree, gate definition, environment), so that the same tree is not tested twice.
 Evidence ties a verdict's gate to what it was asked for, whether it was run for that or reused.

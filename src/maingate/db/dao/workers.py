@@ -1,4 +1,7 @@
-"""Workers: one agent on one host, with capabilities, capacity and a heartbeat (SSOT §1.5)."""
+"""Workers: one agent on one host, with capabilities, capacity and a heartbeat.
+
+See docs/SPECIFICATION.md §1.5.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Workstreams: groups of tasks that land as a whole or not at all (SSOT §1.3)."""
+"""Workstreams: groups of tasks that land as a whole or not at all (docs/SPECIFICATION.md §1.3)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -89,7 +89,10 @@ class TaskNode:
 
     @property
     def is_boarding(self) -> bool:
-        """Tell whether its patch was accepted and waits to be applied (SSOT §2.2: queued)."""
+        """Tell whether its patch was accepted and waits to be applied.
+
+        See docs/SPECIFICATION.md §2.2: queued.
+        """
         is_accepted = self.patch is not None and self.patch.state is PatchState.QUEUED
         return is_accepted and self.material is not None and self.state is TaskState.VALIDATING
 

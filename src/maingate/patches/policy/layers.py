@@ -1,4 +1,7 @@
-"""Layers of policy, stacked from the settings down to the task; each can only tighten (SSOT, Patches)."""
+"""Layers of policy, stacked from the settings down to the task; each can only tighten.
+
+See docs/SPECIFICATION.md §2.6.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

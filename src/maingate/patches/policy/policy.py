@@ -1,4 +1,4 @@
-"""What a patch may touch, as a pure judgement over values (SSOT, Patches).
+"""What a patch may touch, as a pure judgement over values (docs/SPECIFICATION.md §2.6).
 
 Git refuses ``../x`` and ``.git/config``, but neither a link to ``/etc/passwd`` nor ``.git ``, which Windows
 takes for ``.git``. Layers of policy are stacked from the settings down to the task; each can only tighten.

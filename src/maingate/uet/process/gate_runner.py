@@ -6,7 +6,7 @@ output, watches its time and listens for a cancellation. However it ends, its wh
 
 What a gate did is judged once, at the end, by what *we* did first: a gate that exits with 0 after it was
 told to stop has not passed. A missing program, a signal, or a machine out of memory say nothing about a
-patch; they are faults, not verdicts (design, Gates).
+patch; they are faults, not verdicts (docs/ARCHITECTURE.md, "Gates").
 """
 
 import contextlib

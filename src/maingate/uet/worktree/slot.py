@@ -1,10 +1,10 @@
 """A worktree slot: the folder in which gates see a commit, one after the other.
 
 A slot holds ``tree/``, the work tree; ``control/``, the git directory that Maingate itself uses to move
-the tree; and ``scratch/``, the temporary folder of the job. It is a shared clone (design, Patches and git):
-objects are borrowed through alternates from the person's repository, nothing else is. What a gate sees as
-``tree/.git`` is one more repository, written anew for every job, in which it may commit, stash, tag and
-configure what it likes; nobody reads it afterwards.
+the tree; and ``scratch/``, the temporary folder of the job. It is a shared clone (docs/ARCHITECTURE.md,
+"git"): objects are borrowed through alternates from the person's repository, nothing else is. What a gate
+sees as ``tree/.git`` is one more repository, written anew for every job, in which it may commit, stash, tag
+and configure what it likes; nobody reads it afterwards.
 
 A move restores exactly the commit, whatever the gate before did: ``TreeManifest`` finds what does not belong,
 git restores what changed. Where ``Stillness`` proves that a slot at the commit was not touched, there is
