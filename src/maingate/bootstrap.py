@@ -814,7 +814,7 @@ class Maingate:
         """Run the `on_rollback` commands that are owed; whatever comes of them, the rollback stands."""
         import asyncio
 
-        from maingate.orchestrator.core.lanes import Tip
+        from maingate.orchestrator.core.commits import Tip
         from maingate.plan.model import Plan
         from maingate.services import compensation
         from maingate.services.examination import Examination
@@ -897,7 +897,8 @@ class Maingate:
         """Let gates judge a rollback's result; None when they pass."""
         import asyncio
 
-        from maingate.orchestrator.core.lanes import Opinion, Tip
+        from maingate.orchestrator.core.commits import Tip
+        from maingate.orchestrator.core.lanes import Opinion
         from maingate.orchestrator.gatekeeper import Subject
         from maingate.plan.model import Plan
         from maingate.services.examination import Examination

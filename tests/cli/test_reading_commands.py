@@ -466,7 +466,8 @@ def test_reading_loads_nothing_that_runs_plans(played: Played, tmp_path: Path) -
     assert "maingate.queries.report" in loaded
     unwanted = {
         "maingate.orchestrator.core.core",
-        "maingate.orchestrator.core.messages",
+        "maingate.orchestrator.core.effects",
+        "maingate.orchestrator.core.events",
         "maingate.plan.loader",
         "maingate.recovery.rollback_manager",
         "maingate.workers.pool_manager",

@@ -13,7 +13,7 @@ from maingate.db.audit import verify
 from maingate.errors import GitError, OutsideFaultError
 from maingate.git import private_git
 from maingate.ids import RunId
-from maingate.orchestrator.core import messages as msg
+from maingate.orchestrator.core.effects import LandCandidate
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.orchestrator.shell import evidence
 from maingate.orchestrator.shell.effects import Effects
@@ -223,7 +223,7 @@ def _names_in(effects: Any, values: Any) -> set[str]:
                 names.add(label.split("/")[0])
             case WorkstreamNode(name=name):
                 names.add(name)
-            case msg.LandCandidate(workstream=workstream):
+            case LandCandidate(workstream=workstream):
                 names.add(effects._core.workstream(workstream).name)
             case list() | tuple():
                 names |= _names_in(effects, value)

@@ -13,7 +13,7 @@ from maingate.db.dao.requests import Answer
 from maingate.db.engine import Database, open_database
 from maingate.errors import UnknownEntityError, UsageError
 from maingate.orchestrator import operator_requests
-from maingate.orchestrator.core.messages import CancelAsked, OverrideAsked
+from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
 from maingate.reasons import Reason, ReasonCode
 from support.database_factories import World, bring_to, make_world
 
@@ -65,7 +65,7 @@ def test_a_wish_is_on_record_for_the_run_that_it_is_about(
     request = ask(database, world.of(machine).id)
     with database.read() as conn:
         assert requests.waiting(conn, world.run.id) == [request]
-    assert operator_requests.heard(request) == CancelAsked(
+    assert operator_requests.heard(request) == CancelRequested(
         reason=Reason(
             code=ReasonCode.CANCELLED, message="ada cancelled it: enough", detail={"operator": "ada"}
         ),
@@ -125,7 +125,7 @@ def test_what_is_decided_by_hand_is_on_record_with_who_and_why(database: Databas
     )
     with database.read() as conn:
         assert requests.waiting(conn, world.run.id) == [request]
-    assert operator_requests.heard(request) == OverrideAsked(
+    assert operator_requests.heard(request) == OverrideRequested(
         override="force-fail", entity=world.task.id, message="stuck", operator="ada", request=request.id
     )
 

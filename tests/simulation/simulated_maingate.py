@@ -25,7 +25,7 @@ from maingate.git.identity import Home, Identity
 from maingate.ids import RunId
 from maingate.landing import lease_hold
 from maingate.orchestrator import roster
-from maingate.orchestrator.core.messages import CancelAsked, OverrideAsked
+from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
 from maingate.orchestrator.dependencies import Dependencies, Parts
 from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.run_orchestrator import RunOrchestrator
@@ -123,11 +123,11 @@ class NoisyEvents(asyncio.Queue[Any]):
     def put_nowait(self, item: Any) -> None:
         """Put an event in, now or later, once or twice."""
         self._world.trace(f"heard: {_brief(item)}")
-        is_answer = item is not None and not isinstance(item, CancelAsked)
+        is_answer = item is not None and not isinstance(item, CancelRequested)
         if is_answer and self._random.random() < self._likely:
             later = self._random.random() * 0.3
             self._world.loop.call_later(later, super().put_nowait, item)
-            if isinstance(item, OverrideAsked) or self._random.random() < 0.5:
+            if isinstance(item, OverrideRequested) or self._random.random() < 0.5:
                 return
         super().put_nowait(item)
 

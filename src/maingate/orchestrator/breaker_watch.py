@@ -5,7 +5,7 @@ from maingate.db.connection import Connection
 from maingate.db.dao import breakers, leases, runs, tasks
 from maingate.db.engine import Database
 from maingate.landing import lease_hold
-from maingate.orchestrator.core import messages as msg
+from maingate.orchestrator.core.events import BreakersRead
 from maingate.recovery.circuit_breaker import Probe, guard_of
 from maingate.state.task import TaskState
 
@@ -21,15 +21,15 @@ class BreakerWatch:
 
     def __init__(self, database: Database, clock: Clock, *, own: frozenset[str]) -> None:
         self._database, self._clock, self._own = database, clock, own
-        self._last: msg.BreakersRead | None = None
+        self._last: BreakersRead | None = None
 
-    def news(self) -> msg.BreakersRead | None:
+    def news(self) -> BreakersRead | None:
         """Read how they stand; None when that is as it was the last time."""
         with self._database.read() as conn:
             rows = breakers.all_of(conn)
             probes = [probe for row in rows if (probe := guard_of(row).probe) and probe.task not in self._own]
             given_up = frozenset(probe for probe in probes if not self._is_worked_on(conn, probe))
-            seen = msg.BreakersRead(rows=tuple(rows), given_up=given_up)
+            seen = BreakersRead(rows=tuple(rows), given_up=given_up)
         if seen == self._last:
             return None
         self._last = seen

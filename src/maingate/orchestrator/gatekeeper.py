@@ -25,7 +25,8 @@ from maingate.db.transitions import Head, Step
 from maingate.errors import InterruptedRunError, WorkerError
 from maingate.faultpoints import reach
 from maingate.ids import GateId, PatchId, RunId, UetWorkerId, WorkstreamId, new_id
-from maingate.orchestrator.core.lanes import Judgement, Opinion, Tip
+from maingate.orchestrator.core.commits import Tip
+from maingate.orchestrator.core.lanes import Judgement, Opinion
 from maingate.orchestrator.recorder import Recorder
 from maingate.plan.model import GateDefinition
 from maingate.reasons import Reason, ReasonCode

@@ -16,7 +16,7 @@ from maingate.db.dao.requests import Kind, Override, Request
 from maingate.db.engine import Database
 from maingate.errors import UsageError
 from maingate.ids import new_id
-from maingate.orchestrator.core.messages import CancelAsked, OverrideAsked
+from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import overrides
 from maingate.state.machines import MACHINES
@@ -81,10 +81,10 @@ def _ask(
     return request
 
 
-def heard(request: Request) -> CancelAsked | OverrideAsked:
+def heard(request: Request) -> CancelRequested | OverrideRequested:
     """Make the event that the core hears of a request."""
     if request.kind != "cancel":
-        return OverrideAsked(
+        return OverrideRequested(
             override=request.kind,
             entity=request.entity_id,
             message=request.message,
@@ -93,7 +93,7 @@ def heard(request: Request) -> CancelAsked | OverrideAsked:
         )
     said = f"{request.operator} cancelled it" + (f": {request.message}" if request.message else "")
     reason = Reason(code=ReasonCode.CANCELLED, message=said, detail={"operator": request.operator})
-    return CancelAsked(reason=reason, entity=request.entity_id, request=request.id)
+    return CancelRequested(reason=reason, entity=request.entity_id, request=request.id)
 
 
 def answer_to(database: Database, request: Request) -> str | None:

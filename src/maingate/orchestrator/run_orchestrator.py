@@ -1,8 +1,8 @@
 """The shell around the core: one asyncio loop that hears, lets the core decide, records, and carries out.
 
 An event is heard, the core decides, the decision is recorded in one transaction, and then its effects begin;
-guesses, which leave no trace, begin at once. When something outside fails, everything that runs is ended and
-the records stay as they are: what is on record is true, and nothing else has been done.
+speculative effects, which leave no trace, begin at once. When something outside fails, everything that runs
+is ended and the records stay as they are: what is on record is true, and nothing else has been done.
 """
 
 import asyncio
@@ -28,8 +28,19 @@ from maingate.ids import EventId, PatchId, RunId, new_id
 from maingate.monitoring.stuck import Patience, StuckWatch, event_of
 from maingate.orchestrator import operator_requests, snapshot_loader
 from maingate.orchestrator.breaker_watch import BreakerWatch
-from maingate.orchestrator.core import messages as msg
 from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.effects import Effect, RunNoop, TakePatch, WaitForRetry, WaitForTool
+from maingate.orchestrator.core.events import (
+    ApprovalsRead,
+    AttemptEnd,
+    AttemptEnded,
+    CancelRequested,
+    CoreEvent,
+    RetryDue,
+    ToolDue,
+    WorkstreamBroken,
+)
 from maingate.orchestrator.core.snapshot import RunNode
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.gatekeeper import DrainedError
@@ -86,7 +97,7 @@ class RunOrchestrator:
             run, heads = snapshot_loader.load(conn, deps.repository, run_id, now=deps.clock.now())
         self._heads = heads
         self._run = run
-        self._events: asyncio.Queue[msg.Event | None] = asyncio.Queue()
+        self._events: asyncio.Queue[CoreEvent | None] = asyncio.Queue()
         self._under_way: set[asyncio.Task[None]] = set()
         self._alarms: set[asyncio.TimerHandle] = set()
         self._asked: set[str] = set()
@@ -146,7 +157,7 @@ class RunOrchestrator:
         elif number == signal.SIGINT:
             self._listener.notice("cancelling")
             reason = Reason(code=ReasonCode.CANCELLED, message="it was interrupted twice")
-            self._events.put_nowait(msg.CancelAsked(reason=reason))
+            self._events.put_nowait(CancelRequested(reason=reason))
         else:
             self._listener.notice("stopping at once")
             self._fail(InterruptedRunError(self._how_to_go_on()))
@@ -168,7 +179,7 @@ class RunOrchestrator:
             decision += self._core.handle(operator_requests.heard(request))
         self._follow(decision)
         while not self._is_done():
-            decision = msg.Decision()
+            decision = Decision()
             heard = await self._heard()
             self._core.now = self._deps.clock.now()
             for event in heard:
@@ -180,7 +191,7 @@ class RunOrchestrator:
         if not self._core.is_over and not self._is_only_asked:
             self._stop_short()
 
-    async def _heal(self, *, is_ending: bool) -> Sequence[msg.WorkstreamBroken]:
+    async def _heal(self, *, is_ending: bool) -> Sequence[WorkstreamBroken]:
         """Make good what git has collected; return the workstreams of which something is gone for good.
 
         Whoever only does what is asked leaves these to the process that goes on with the run.
@@ -191,7 +202,7 @@ class RunOrchestrator:
         for error in broken.values():
             await self._attendant.blame(error)
         return [
-            msg.WorkstreamBroken(workstream=workstream, reason=reason_of("what it stands on is gone", error))
+            WorkstreamBroken(workstream=workstream, reason=reason_of("what it stands on is gone", error))
             for workstream, error in broken.items()
         ]
 
@@ -200,20 +211,20 @@ class RunOrchestrator:
             return True
         return not self._under_way and self._events.empty() and (self._core.is_over or self._core.is_draining)
 
-    async def _heard(self) -> Sequence[msg.Event]:
+    async def _heard(self) -> Sequence[CoreEvent]:
         """Wait for an event, and take with it whatever else has come."""
         heard = [await self._events.get()]
         while not self._events.empty():
             heard.append(self._events.get_nowait())
         return [event for event in heard if event is not None]
 
-    def _follow(self, decision: msg.Decision) -> None:
-        """Begin the guesses, record the decision, and begin its effects when it is durable."""
+    def _follow(self, decision: Decision) -> None:
+        """Start the speculative effects, record the decision, and begin its effects when it is durable."""
         self._answered.update(answer.request for answer in decision.answers)
-        for effect in () if self._is_only_asked else decision.guesses:
+        for effect in () if self._is_only_asked else decision.speculative:
             match effect:
-                case msg.DoNothing(task=task_id, attempt=attempt):
-                    done = msg.StepEnded(task=task_id, attempt=attempt, end=msg.StepEnd.DONE)
+                case RunNoop(task=task_id, attempt=attempt):
+                    done = AttemptEnded(task=task_id, attempt=attempt, end=AttemptEnd.DONE)
                     self._events.put_nowait(done)
                 case _:
                     self._begin(self._carry_out(effect))
@@ -226,29 +237,29 @@ class RunOrchestrator:
             self._recorder.post(decision.steps, writes=self._rows_of(decision))
 
     async def _carry_out_when(
-        self, durable: "asyncio.Future[None] | None", effects: Sequence[msg.Effect]
+        self, durable: "asyncio.Future[None] | None", effects: Sequence[Effect]
     ) -> None:
         if durable is not None:
             await durable
         self._begin_all(effects)
 
-    def _begin_all(self, effects: Sequence[msg.Effect]) -> None:
+    def _begin_all(self, effects: Sequence[Effect]) -> None:
         taking = []
         for effect in effects:
             match effect:
-                case msg.TakePatch(task=task_id):
+                case TakePatch(task=task_id):
                     if self._core.task(task_id).state is TaskState.RUNNING:
                         taking.append(effect)
-                case msg.WaitForRetry(task=task_id, attempt=attempt, seconds=seconds):
-                    self._set_alarm(seconds, msg.RetryDue(task=task_id, attempt=attempt))
-                case msg.WaitForTool(tool=tool, seconds=seconds, of_breaker=of_breaker):
-                    self._set_alarm(seconds, msg.ToolDue(tool=tool, of_breaker=of_breaker))
+                case WaitForRetry(task=task_id, attempt=attempt, seconds=seconds):
+                    self._set_alarm(seconds, RetryDue(task=task_id, attempt=attempt))
+                case WaitForTool(tool=tool, seconds=seconds, of_breaker=of_breaker):
+                    self._set_alarm(seconds, ToolDue(tool=tool, of_breaker=of_breaker))
                 case _:
                     self._begin(self._carry_out(effect))
         if taking:
             self._begin(self._take(taking))
 
-    def _set_alarm(self, seconds: float, event: msg.Event) -> None:
+    def _set_alarm(self, seconds: float, event: CoreEvent) -> None:
         def ring() -> None:
             self._alarms.discard(alarm)
             self._events.put_nowait(event)
@@ -256,17 +267,17 @@ class RunOrchestrator:
         alarm = asyncio.get_running_loop().call_later(seconds, ring)
         self._alarms.add(alarm)
 
-    async def _take(self, effects: Sequence[msg.TakePatch]) -> None:
+    async def _take(self, effects: Sequence[TakePatch]) -> None:
         for event in await self._attendant.take_patches(effects):
             self._events.put_nowait(event)
 
-    def _enter(self, decision: msg.Decision) -> "asyncio.Future[None]":
+    def _enter(self, decision: Decision) -> "asyncio.Future[None]":
         return self._recorder.enter(decision.steps, writes=self._rows_of(decision))
 
-    def _rows_of(self, decision: msg.Decision) -> Sequence[Write]:
+    def _rows_of(self, decision: Decision) -> Sequence[Write]:
         return [partial(_write, decision, self._run, self._deps.clock)] if decision.has_rows else []
 
-    async def _carry_out(self, effect: msg.Effect) -> None:
+    async def _carry_out(self, effect: Effect) -> None:
         with suppress(DrainedError):  # the run is stopping: what was asked for is not done any more
             event = await self._attendant.carry_out(effect)
             if event is not None:
@@ -308,7 +319,7 @@ class RunOrchestrator:
         )
 
     async def _cancel(self, reason: Reason) -> None:
-        decision = self._core.handle(msg.CancelAsked(reason=reason))
+        decision = self._core.handle(CancelRequested(reason=reason))
         await self._enter(decision)
 
     def _stop_short(self) -> None:
@@ -475,12 +486,12 @@ class RunOrchestrator:
 
     def _look_for_requests(self) -> None:
         """Hear what people ask through the database, and what became of breakers; called from threads."""
-        heard: list[msg.Event] = [operator_requests.heard(request) for request in self._requests()]
+        heard: list[CoreEvent] = [operator_requests.heard(request) for request in self._requests()]
         if self._run.plan.tools and (news := self._breaker_watch.news()) is not None:
             heard.append(news)
         if waiting := self._core.unapproved:
             counts = self._approvals(waiting)
-            heard += [msg.ApprovalsRead(counts=counts)] if counts else []
+            heard += [ApprovalsRead(counts=counts)] if counts else []
             self._loop_running.call_soon_threadsafe(self._say_who_waits, waiting, counts)
         elif self._waiting_said:
             self._loop_running.call_soon_threadsafe(self._say_who_waits, (), {})
@@ -551,7 +562,7 @@ def _heard_signals() -> Sequence[int]:
     return [signal.SIGTERM, *(each for each in of_terminal if signal.getsignal(each) is not signal.SIG_IGN)]
 
 
-def _write(decision: msg.Decision, run: RunNode, clock: Clock, conn: Connection) -> Sequence[Head]:
+def _write(decision: Decision, run: RunNode, clock: Clock, conn: Connection) -> Sequence[Head]:
     """Write what a decision records besides transitions; return the heads of what it created."""
     at = clock.now()
     rows = patches.insert_many(conn, [row for row, _ in decision.patches], at=at)

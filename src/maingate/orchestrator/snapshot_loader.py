@@ -15,8 +15,7 @@ from maingate.db.transitions import Head
 from maingate.errors import MissingObjectError
 from maingate.git.repository import Repository
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
-from maingate.orchestrator.core.lanes import Tip
-from maingate.orchestrator.core.messages import Intention
+from maingate.orchestrator.core.commits import LandingIntent, Tip
 from maingate.orchestrator.core.snapshot import PatchNode, RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.model import Plan
@@ -135,7 +134,7 @@ def _restore(
     if last is not None and last.commit and last.tree:
         node.settled = Tip(commit=last.commit, tree=last.tree)
     node.intents = [
-        Intention(
+        LandingIntent(
             id=intent.id,
             workstream=node.id,
             old=intent.old or "",

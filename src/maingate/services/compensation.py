@@ -20,7 +20,7 @@ from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.events import Event, Severity
 from maingate.faultpoints import reach
 from maingate.ids import EventId, new_id
-from maingate.orchestrator.core.lanes import Tip
+from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.run_services import RunServices
 from maingate.plan.model import Plan

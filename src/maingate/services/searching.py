@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from maingate.db.dao import verdicts
 from maingate.ids import WorkstreamId
-from maingate.orchestrator.core.lanes import Tip
+from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.gatekeeper import Gatekeeper, Subject
 from maingate.plan.model import Plan

@@ -27,10 +27,43 @@ from maingate.errors import LeaseLostError
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
 from maingate.landing import lease_hold
 from maingate.orchestrator import snapshot_loader
-from maingate.orchestrator.core import messages as msg
 from maingate.orchestrator.core import operator_decisions
+from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.orchestrator.core.core import Core
-from maingate.orchestrator.core.lanes import Judgement, Opinion, Tip
+from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.effects import (
+    ApplyPatches,
+    Effect,
+    JudgeCandidate,
+    JudgePatch,
+    LandCandidate,
+    MergeWorkstream,
+    RestorePatch,
+    RunCommand,
+    RunNoop,
+    TakePatch,
+    WaitForRetry,
+)
+from maingate.orchestrator.core.events import (
+    AppliedPatch,
+    AttemptEnd,
+    AttemptEnded,
+    CancelRequested,
+    CandidateJudged,
+    CoreEvent,
+    LandingFound,
+    LandingOwed,
+    OverrideRequested,
+    PatchesApplied,
+    PatchJudged,
+    PatchRestored,
+    PatchTaken,
+    RetryDue,
+    TargetLanded,
+    TargetMoved,
+    WorkstreamMerged,
+)
+from maingate.orchestrator.core.lanes import Judgement, Opinion
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.operator_requests import heard
 from maingate.orchestrator.run_orchestrator import _write
@@ -154,8 +187,8 @@ class Life:
             lookahead=3,
             retries=RetryPolicy(losses=1000),
         )
-        self.unwritten: list[msg.Decision] = []
-        self.due: list[tuple[float, msg.Effect | msg.Event]] = []
+        self.unwritten: list[Decision] = []
+        self.due: list[tuple[float, Effect | CoreEvent]] = []
         self.is_stale = False
         decision = self.core.begin()
         self.heard: set[str] = set()
@@ -179,10 +212,10 @@ class Life:
         at = chance.randrange(len(self.due))
         _, what = self.due.pop(at)
         self.world.clock.advance(timedelta(seconds=chance.random()))
-        if isinstance(what, msg.Event):
+        if isinstance(what, CoreEvent):
             self.world.say(f"hear {type(what).__name__}")
             self.follow(self.core.handle(what))
-            is_asked = isinstance(what, msg.CancelAsked | msg.OverrideAsked)
+            is_asked = isinstance(what, CancelRequested | OverrideRequested)
             if not is_asked and chance.random() < self.world.trouble.twice:
                 self.due.append((0.0, what))
             return
@@ -191,9 +224,9 @@ class Life:
         if event is not None:
             self.due.append((0.0, event))
 
-    def follow(self, decision: msg.Decision) -> None:
+    def follow(self, decision: Decision) -> None:
         """Begin the guesses; the rest waits for the record, in order."""
-        self.due += [(0.0, effect) for effect in decision.guesses]
+        self.due += [(0.0, effect) for effect in decision.speculative]
         if decision.writes or decision.effects:
             self.unwritten.append(decision)
 
@@ -201,7 +234,7 @@ class Life:
         """Write what waits, one decision or several, in one transaction; then their effects may begin."""
         count = self.world.chance.randint(1, len(self.unwritten))
         batch, self.unwritten = self.unwritten[:count], self.unwritten[count:]
-        world, merged = self.world, msg.Decision()
+        world, merged = self.world, Decision()
         for decision in batch:
             merged += decision
         with world.database.write() as conn:
@@ -216,44 +249,44 @@ class Life:
 
     # -- effects ---------------------------------------------------------------------------------------------
 
-    def carry_out(self, effect: msg.Effect) -> msg.Event | None:  # noqa: PLR0911, C901 - a table
+    def carry_out(self, effect: Effect) -> CoreEvent | None:  # noqa: PLR0911, C901 - a table
         """Do what is asked for in the played world."""
         world, core = self.world, self.core
         match effect:
-            case msg.TakePatch(task=task_id):
+            case TakePatch(task=task_id):
                 return self._taken(core.task(task_id))
-            case msg.RestorePatch(task=task_id):
-                return msg.PatchRestored(task=task_id, material=core.task(task_id).name)
-            case msg.DoNothing(task=task_id, attempt=attempt):
-                return msg.StepEnded(task=task_id, attempt=attempt, end=msg.StepEnd.DONE)
-            case msg.RunCommand(task=task_id, attempt=attempt):
+            case RestorePatch(task=task_id):
+                return PatchRestored(task=task_id, material=core.task(task_id).name)
+            case RunNoop(task=task_id, attempt=attempt):
+                return AttemptEnded(task=task_id, attempt=attempt, end=AttemptEnd.DONE)
+            case RunCommand(task=task_id, attempt=attempt):
                 return self._commanded(core.task(task_id), attempt)
-            case msg.WaitForRetry(task=task_id, attempt=attempt):
-                return msg.RetryDue(task=task_id, attempt=attempt)
-            case msg.ApplyPatches(tasks=task_ids, onto=onto):
+            case WaitForRetry(task=task_id, attempt=attempt):
+                return RetryDue(task=task_id, attempt=attempt)
+            case ApplyPatches(tasks=task_ids, onto=onto):
                 return self._applied(task_ids, onto)
-            case msg.JudgePatch(task=task_id, tip=tip):
-                return msg.PatchJudged(
+            case JudgePatch(task=task_id, tip=tip):
+                return PatchJudged(
                     task=task_id, commit=tip.commit, judgement=world.judged(tip, core.task(task_id).gates)
                 )
-            case msg.MergeWorkstream(workstream=ws_id):
+            case MergeWorkstream(workstream=ws_id):
                 return self._merged(core.workstream(ws_id))
-            case msg.JudgeCandidate(workstream=ws_id, candidate=candidate):
+            case JudgeCandidate(workstream=ws_id, candidate=candidate):
                 is_bad = world.bad.get(core.workstream(ws_id).name) == "landing"
                 judgement = _refused() if is_bad else Judgement(opinion=Opinion.PASSED)
-                return msg.CandidateJudged(workstream=ws_id, candidate=candidate, judgement=judgement)
-            case msg.LandCandidate(workstream=ws_id, candidate=candidate, intent=intent):
+                return CandidateJudged(workstream=ws_id, candidate=candidate, judgement=judgement)
+            case LandCandidate(workstream=ws_id, candidate=candidate, intent=intent):
                 if world.git.target != candidate.onto.commit:
-                    return msg.TargetMoved(workstream=ws_id, intent=intent)
+                    return TargetMoved(workstream=ws_id, intent=intent)
                 world.git.target = candidate.tip.commit
                 world.say(f"target is {candidate.tip.commit}")
-                return msg.TargetLanded(workstream=ws_id, candidate=candidate, intent=intent)
+                return TargetLanded(workstream=ws_id, candidate=candidate, intent=intent)
             case _:
                 return None
 
     # what each effect comes to
 
-    def _taken(self, task: TaskNode) -> msg.Event:
+    def _taken(self, task: TaskNode) -> CoreEvent:
         row = PatchRow(
             id=PatchId(new_id("patch")),
             run_id=self.core.run.id,
@@ -261,7 +294,7 @@ class Life:
             task_id=task.id,
         )
         is_bad = self.world.bad.get(task.label) == "refused"
-        return msg.PatchTaken(
+        return PatchTaken(
             task=task.id,
             patch=row,
             diff=b"",
@@ -269,47 +302,47 @@ class Life:
             refusal=WHY if is_bad else None,
         )
 
-    def _commanded(self, task: TaskNode, attempt: int) -> msg.Event:
+    def _commanded(self, task: TaskNode, attempt: int) -> CoreEvent:
         world = self.world
         if world.chance.random() < world.trouble.lost:
-            return msg.StepEnded(task=task.id, attempt=attempt, end=msg.StepEnd.LOST, reason=WHY)
+            return AttemptEnded(task=task.id, attempt=attempt, end=AttemptEnd.LOST, reason=WHY)
         world.ran[task.label] += 1
         fails = {"fails": 10**6, "flaky": 2}.get(world.bad.get(task.label, ""), 0)
-        end = msg.StepEnd.FAILED if task.retries < fails else msg.StepEnd.DONE
-        return msg.StepEnded(task=task.id, attempt=attempt, end=end, reason=WHY)
+        end = AttemptEnd.FAILED if task.retries < fails else AttemptEnd.DONE
+        return AttemptEnded(task=task.id, attempt=attempt, end=end, reason=WHY)
 
-    def _applied(self, task_ids: tuple[TaskId, ...], onto: Tip) -> msg.Event | None:
-        fits: list[msg.Fit] = []
+    def _applied(self, task_ids: tuple[TaskId, ...], onto: Tip) -> CoreEvent | None:
+        applied: list[AppliedPatch] = []
         tip = onto
         for task in map(self.core.task, task_ids):
             if task.material is None:
                 return None
             if self.world.bad.get(task.label) == "conflict":
-                return msg.PatchesApplied(tasks=task_ids, onto=onto, fits=tuple(fits), refusal=WHY)
+                return PatchesApplied(tasks=task_ids, onto=onto, applied=tuple(applied), refusal=WHY)
             tree = self.world.git.commits[tip.commit].tree | {task.label}
             tip = self.world.git.commit(f"({tip.commit}).{task.label}", [tip.commit], tree)
-            fits.append(msg.Fit(tip=tip, method="exact"))
-        return msg.PatchesApplied(tasks=task_ids, onto=onto, fits=tuple(fits))
+            applied.append(AppliedPatch(tip=tip, method="exact"))
+        return PatchesApplied(tasks=task_ids, onto=onto, applied=tuple(applied))
 
-    def _merged(self, workstream: WorkstreamNode) -> msg.Event:
+    def _merged(self, workstream: WorkstreamNode) -> CoreEvent:
         """Look for what has landed, then for what is owed, and only then merge, as the program does."""
         git = self.world.git
         for intent in reversed(workstream.intents):
             if self.world.looks(git, intent.new):
-                return msg.LandingFound(workstream=workstream.id, intent=intent.id, tip=git.tip(intent.new))
+                return LandingFound(workstream=workstream.id, intent=intent.id, tip=git.tip(intent.new))
         last = workstream.intents[-1] if workstream.intents else None
         if last and last.id == workstream.open_intent and last.old == git.target:
-            candidate = msg.Candidate(onto=git.tip(last.old), tip=git.tip(last.new), commits=last.commits)
-            return msg.LandingOwed(workstream=workstream.id, candidate=candidate, intent=last.id)
+            candidate = Candidate(onto=git.tip(last.old), tip=git.tip(last.new), commits=last.commits)
+            return LandingOwed(workstream=workstream.id, candidate=candidate, intent=last.id)
         if self.world.bad.get(workstream.name) == "merge" or workstream.lane is None:
-            return msg.WorkstreamMerged(workstream=workstream.id, conflict=WHY)
+            return WorkstreamMerged(workstream=workstream.id, conflict=WHY)
         onto, settled = git.target, workstream.lane.settled.commit
         tree = git.commits[onto].tree | git.commits[settled].tree
         self.world.merges += 1
         tip = git.commit(f"land {workstream.name} {self.world.merges}", [onto, settled], tree)
         commits = {task.patch.id: tip.commit for task in workstream.landed_patches() if task.patch}
-        candidate = msg.Candidate(onto=git.tip(onto), tip=tip, commits=commits)
-        return msg.WorkstreamMerged(workstream=workstream.id, candidate=candidate)
+        candidate = Candidate(onto=git.tip(onto), tip=tip, commits=commits)
+        return WorkstreamMerged(workstream=workstream.id, candidate=candidate)
 
 
 @dataclass

@@ -6,8 +6,9 @@ from pathlib import Path
 from maingate.bootstrap import Maingate
 from maingate.db.dao import patches
 from maingate.ids import PatchId
-from maingate.orchestrator.core import messages as msg
 from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.events import ApprovalsRead
 from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.run_orchestrator import ASK_INTERVAL
 from maingate.plan.loader import load_plan
@@ -30,7 +31,7 @@ def begun(reviewers: int, *, settings: int = 0) -> tuple[World, Core]:
     return world, core
 
 
-def play(world: World, core: Core, decision: msg.Decision) -> None:
+def play(world: World, core: Core, decision: Decision) -> None:
     """Do all that is to be done."""
     waiting = world.follow(decision)
     while waiting:
@@ -47,10 +48,10 @@ def test_a_patch_waits_until_as_many_have_approved_it_as_have_to() -> None:
         PatchState.VALIDATED,
         PatchState.QUEUED,
     ]
-    play(world, core, core.handle(msg.ApprovalsRead(counts={patch_id: 1})))
+    play(world, core, core.handle(ApprovalsRead(counts={patch_id: 1})))
     assert list(core.unapproved) == [patch_id]
     assert outcome_of(core)[0] == "running"
-    play(world, core, core.handle(msg.ApprovalsRead(counts={patch_id: 2})))
+    play(world, core, core.handle(ApprovalsRead(counts={patch_id: 2})))
     assert not core.unapproved
     assert outcome_of(core)[0] == "succeeded"
     assert core.run.tip.tree == "base|base+t1+t2"

@@ -13,9 +13,31 @@ from hypothesis import strategies as st
 from maingate.db.dao.patches import PatchRow
 from maingate.db.transitions import Context, Head
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
-from maingate.orchestrator.core import messages as msg
+from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.orchestrator.core.core import Core
-from maingate.orchestrator.core.lanes import Judgement, Opinion, Tip
+from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.effects import (
+    ApplyPatches,
+    Effect,
+    JudgeCandidate,
+    JudgePatch,
+    LandCandidate,
+    MergeWorkstream,
+    TakePatch,
+)
+from maingate.orchestrator.core.events import (
+    AppliedPatch,
+    CancelRequested,
+    CandidateJudged,
+    CoreEvent,
+    PatchesApplied,
+    PatchJudged,
+    PatchTaken,
+    TargetLanded,
+    TargetMoved,
+    WorkstreamMerged,
+)
+from maingate.orchestrator.core.lanes import Judgement, Opinion
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.model import Plan, TaskKind
@@ -140,7 +162,7 @@ class World:
                 waiting += self.follow(core.handle(event))
         return core
 
-    def follow(self, decision: msg.Decision) -> list[msg.Effect]:
+    def follow(self, decision: Decision) -> list[Effect]:
         """Hold every step against its machine, as the writer would, and return what is to be done."""
         for row, _ in decision.patches:
             self.states[row.id] = "created"
@@ -150,12 +172,12 @@ class World:
             machine.check(entity_id=step.head_id, state=now, to=step.to, trigger=step.trigger)
             self.states[step.head_id] = step.to
             self.chains[step.head_id].append(step.to)
-        return [*decision.guesses, *decision.effects]
+        return [*decision.speculative, *decision.effects]
 
-    def answer(self, core: Core, effect: msg.Effect) -> msg.Event | None:  # noqa: PLR0911 - a table
+    def answer(self, core: Core, effect: Effect) -> CoreEvent | None:  # noqa: PLR0911 - a table
         """Do what an effect asks for, the way the plan of this world says it ends."""
         match effect:
-            case msg.TakePatch(task=task_id):
+            case TakePatch(task=task_id):
                 task = core.task(task_id)
                 row = PatchRow(
                     id=PatchId(new_id("patch")),
@@ -164,58 +186,58 @@ class World:
                     task_id=task.id,
                 )
                 refused = self.bad.get(task.label) == "refused"
-                return msg.PatchTaken(
+                return PatchTaken(
                     task=task.id,
                     patch=row,
                     diff=b"",
                     material=None if refused else task.name,
                     refusal=WHY if refused else None,
                 )
-            case msg.ApplyPatches(tasks=task_ids, onto=onto):
+            case ApplyPatches(tasks=task_ids, onto=onto):
                 return self.applied(core, task_ids, onto)
-            case msg.JudgePatch(task=task_id, tip=tip):
+            case JudgePatch(task=task_id, tip=tip):
                 task = core.task(task_id)
                 red = any(
                     self.bad.get(f"{task.workstream.name}/{name}") == "red" for name in tip.tree.split("+")
                 )
                 opinion = Opinion.FAILED if red else Opinion.PASSED
                 verdict = Judgement(opinion=opinion, gates=task.gates, reason=WHY if red else None)
-                return msg.PatchJudged(task=task.id, commit=tip.commit, judgement=verdict)
-            case msg.MergeWorkstream(workstream=ws_id):
+                return PatchJudged(task=task.id, commit=tip.commit, judgement=verdict)
+            case MergeWorkstream(workstream=ws_id):
                 return self.merged(core, core.workstream(ws_id))
-            case msg.JudgeCandidate(workstream=ws_id, candidate=candidate):
+            case JudgeCandidate(workstream=ws_id, candidate=candidate):
                 red = self.bad.get(core.workstream(ws_id).name) == "landing"
                 opinion = Opinion.FAILED if red else Opinion.PASSED
                 verdict = Judgement(opinion=opinion, reason=WHY if red else None)
-                return msg.CandidateJudged(workstream=ws_id, candidate=candidate, judgement=verdict)
-            case msg.LandCandidate(workstream=ws_id, candidate=candidate, intent=intent):
+                return CandidateJudged(workstream=ws_id, candidate=candidate, judgement=verdict)
+            case LandCandidate(workstream=ws_id, candidate=candidate, intent=intent):
                 if self.moved > 0:
                     self.moved -= 1
-                    return msg.TargetMoved(workstream=ws_id, intent=intent)
-                return msg.TargetLanded(workstream=ws_id, candidate=candidate, intent=intent)
+                    return TargetMoved(workstream=ws_id, intent=intent)
+                return TargetLanded(workstream=ws_id, candidate=candidate, intent=intent)
             case _:
                 return None
 
-    def applied(self, core: Core, task_ids: tuple[TaskId, ...], onto: Tip) -> msg.Event:
+    def applied(self, core: Core, task_ids: tuple[TaskId, ...], onto: Tip) -> CoreEvent:
         """Apply by adding the name to the tree, up to the first patch that conflicts."""
-        fits: list[msg.Fit] = []
+        applied: list[AppliedPatch] = []
         tip = onto
         for task in map(core.task, task_ids):
             if self.bad.get(task.label) == "conflict":
-                return msg.PatchesApplied(tasks=task_ids, onto=onto, fits=tuple(fits), refusal=WHY)
+                return PatchesApplied(tasks=task_ids, onto=onto, applied=tuple(applied), refusal=WHY)
             tip = Tip(commit=f"{tip.commit}+{task.name}", tree=f"{tip.tree}+{task.name}")
-            fits.append(msg.Fit(tip=tip, method="exact"))
-        return msg.PatchesApplied(tasks=task_ids, onto=onto, fits=tuple(fits))
+            applied.append(AppliedPatch(tip=tip, method="exact"))
+        return PatchesApplied(tasks=task_ids, onto=onto, applied=tuple(applied))
 
-    def merged(self, core: Core, workstream: WorkstreamNode) -> msg.Event:
+    def merged(self, core: Core, workstream: WorkstreamNode) -> CoreEvent:
         """Merge by joining trees, or conflict."""
         if self.bad.get(workstream.name) == "merge" or workstream.lane is None:
-            return msg.WorkstreamMerged(workstream=workstream.id, conflict=WHY)
+            return WorkstreamMerged(workstream=workstream.id, conflict=WHY)
         onto, settled = core.run.tip, workstream.lane.settled
         tip = Tip(commit=f"{onto.commit}*{workstream.name}", tree=f"{onto.tree}|{settled.tree}")
         commits = {task.patch.id: tip.commit for task in workstream.landed_patches() if task.patch}
-        candidate = msg.Candidate(onto=onto, tip=tip, commits=commits)
-        return msg.WorkstreamMerged(workstream=workstream.id, candidate=candidate)
+        candidate = Candidate(onto=onto, tip=tip, commits=commits)
+        return WorkstreamMerged(workstream=workstream.id, candidate=candidate)
 
 
 def outcome_of(core: Core) -> tuple[str, dict[str, tuple[str, str | None]], dict[str, str], str]:
@@ -435,7 +457,7 @@ def test_cancel_reaches_everything(late: int) -> None:
         event = world.answer(core, waiting.pop(0))
         if event is not None:
             waiting += world.follow(core.handle(event))
-    world.follow(core.handle(msg.CancelAsked(reason=WHY)))
+    world.follow(core.handle(CancelRequested(reason=WHY)))
     assert core.run.state is RunState.CANCELED
     assert all(task.has_left for task in core.tasks)
     assert all(ws.has_ended for ws in core.run.order)

@@ -8,8 +8,26 @@ import pytest
 
 from maingate.db.dao.requests import Answer, Override
 from maingate.ids import new_id
-from maingate.orchestrator.core import messages as msg
 from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.effects import (
+    Effect,
+    JudgeCandidate,
+    JudgePatch,
+    LandCandidate,
+    StopCommand,
+    StopJudging,
+)
+from maingate.orchestrator.core.events import (
+    AttemptEnd,
+    AttemptEnded,
+    CancelRequested,
+    CoreEvent,
+    OverrideRequested,
+    RetryDue,
+    TargetLanded,
+    TargetMoved,
+)
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
@@ -29,7 +47,7 @@ class Run:
     plan: Plan
     world: World = field(init=False)
     core: Core = field(init=False)
-    todo: list[msg.Effect] = field(default_factory=list)
+    todo: list[Effect] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin it."""
@@ -37,13 +55,13 @@ class Run:
         self.core = Core(picture_of(self.plan), worker_id="wrk_1", capacity=ROOM, window=3)
         self.todo += self.world.follow(self.core.begin())
 
-    def hear(self, event: msg.Event) -> msg.Decision:
+    def hear(self, event: CoreEvent) -> Decision:
         """Let the core hear something; its effects wait."""
         decision = self.core.handle(event)
         self.todo += self.world.follow(decision)
         return decision
 
-    def go_on(self, until: Callable[[msg.Effect], bool] = lambda _: False) -> None:
+    def go_on(self, until: Callable[[Effect], bool] = lambda _: False) -> None:
         """Do what waits, up to something that is left waiting."""
         while self.todo and not until(self.todo[0]):
             event = self.world.answer(self.core, self.todo.pop(0))
@@ -54,11 +72,11 @@ class Run:
         """Look a task up."""
         return next(task for task in self.core.tasks if task.label == label)
 
-    def decide(self, override: Override, what: str) -> msg.Decision:
+    def decide(self, override: Override, what: str) -> Decision:
         """Have something decided by hand."""
         node: TaskNode | WorkstreamNode
         node = self.task(what) if "/" in what else self.core.run.workstreams[what]
-        asked = msg.OverrideAsked(
+        asked = OverrideRequested(
             override=override, entity=node.id, message="it is time", operator="ada", request=new_id("req")
         )
         return self.hear(asked)
@@ -70,7 +88,7 @@ class Run:
     def fail(self, label: str) -> None:
         """Let the attempt of a step fail."""
         task = self.task(label)
-        self.hear(msg.StepEnded(task=task.id, attempt=task.attempt, end=msg.StepEnd.FAILED, reason=FAILED))
+        self.hear(AttemptEnded(task=task.id, attempt=task.attempt, end=AttemptEnd.FAILED, reason=FAILED))
 
 
 def run_of(tasks: dict[str, Any], **more: dict[str, Any]) -> Run:
@@ -78,12 +96,12 @@ def run_of(tasks: dict[str, Any], **more: dict[str, Any]) -> Run:
     return Run(plan=plan_of({"a": {"tasks": tasks}} | more))
 
 
-def way_of(decision: msg.Decision, entity: str) -> list[tuple[str, str | None]]:
+def way_of(decision: Decision, entity: str) -> list[tuple[str, str | None]]:
     """List an entity's steps with who has signed them."""
     return [(step.to, step.operator) for step in decision.steps if step.head_id == entity]
 
 
-def refused(decision: msg.Decision) -> str:
+def refused(decision: Decision) -> str:
     """Return why something was refused, having checked that nothing else was done."""
     [answer] = decision.answers
     assert answer.is_refused
@@ -99,10 +117,10 @@ def test_a_running_step_is_taken_as_done_and_what_needs_it_begins() -> None:
     """Its command is stopped, the room is free, and what still comes of it is ignored."""
     run = run_of({"c": COMMAND, "d": {**COMMAND, "needs": ["c"]}, "e": COMMAND, "f": COMMAND})
     task = run.task("a/c")
-    late = msg.StepEnded(task=task.id, attempt=1, end=msg.StepEnd.FAILED, reason=FAILED)
+    late = AttemptEnded(task=task.id, attempt=1, end=AttemptEnd.FAILED, reason=FAILED)
     decision = run.decide("force-complete", "a/c")
     assert way_of(decision, task.id) == [("validating", "ada"), ("completed", "ada")]
-    assert msg.StopCommand(task=task.id) in decision.effects
+    assert StopCommand(task=task.id) in decision.effects
     assert decision.answers == [
         Answer(request=decision.answers[0].request, said="a/c is completed; ada decided it.")
     ]
@@ -126,7 +144,7 @@ def test_a_step_that_waits_for_a_retry_goes_all_the_way_to_its_end() -> None:
     task = run.task("a/c")
     decision = run.decide("force-complete", "a/c")
     assert [to for to, _ in way_of(decision, task.id)] == ["queued", "running", "validating", "completed"]
-    assert not run.hear(msg.RetryDue(task=task.id, attempt=task.attempt)).steps
+    assert not run.hear(RetryDue(task=task.id, attempt=task.attempt)).steps
 
 
 def test_the_last_step_sends_its_workstream_to_the_lane() -> None:
@@ -166,14 +184,14 @@ def test_a_task_that_fails_by_hand_takes_its_patch_along(is_critical: bool) -> N
     """It leaves the lane, and what was built on it is built again without it, or ends with the workstream."""
     patch = {"patch": "x", "gates": ["unit"]}
     run = run_of({"t": {**patch, "critical": is_critical}, "u": patch, "v": {"command": "make"}})
-    run.go_on(until=lambda effect: isinstance(effect, msg.JudgePatch))
+    run.go_on(until=lambda effect: isinstance(effect, JudgePatch))
     task = run.task("a/t")
     decision = run.decide("force-fail", "a/t")
     assert task.patch is not None
     assert (task.state, task.patch.state) == (TaskState.FAILED, PatchState.DROPPED)
     assert task.reason is not None
     assert task.reason.message == "ada: it is time"
-    assert any(isinstance(effect, msg.ForgetJudging) for effect in decision.effects)
+    assert any(isinstance(effect, StopJudging) for effect in decision.effects)
     if is_critical:
         assert run.core.run.workstreams["a"].state is WorkstreamState.FAILED
         return
@@ -200,7 +218,7 @@ def test_a_tool_that_fails_by_hand_is_ended_and_gives_way_to_the_next() -> None:
     running, waiting = run.core.tasks
     assert (running.state, waiting.state) == (TaskState.RUNNING, TaskState.QUEUED)
     decision = run.decide("force-fail", running.label)
-    assert msg.StopCommand(task=running.id) in decision.effects
+    assert StopCommand(task=running.id) in decision.effects
     assert (running.state, waiting.state) == (TaskState.FAILED, TaskState.RUNNING)
 
 
@@ -237,7 +255,7 @@ def test_a_workstream_that_fails_by_hand_takes_all_of_it_along() -> None:
     a, b = run.core.run.order
     assert (a.state, b.state) == (WorkstreamState.FAILED, WorkstreamState.SKIPPED)
     assert way_of(decision, a.id) == [("failed", "ada")]
-    assert msg.StopCommand(task=run.task("a/c").id) in decision.effects
+    assert StopCommand(task=run.task("a/c").id) in decision.effects
     patch = run.task("a/t").patch
     assert patch is not None
     assert patch.state is PatchState.DROPPED
@@ -249,7 +267,7 @@ def test_a_workstream_that_is_judged_can_fail_by_hand_and_the_next_one_lands() -
     """What comes of its gates is ignored."""
     patch = {"tasks": {"t": {"patch": "x"}}, "gates": ["unit"]}
     run = Run(plan=plan_of({"a": patch, "b": patch}))
-    run.go_on(until=lambda effect: isinstance(effect, msg.JudgeCandidate))
+    run.go_on(until=lambda effect: isinstance(effect, JudgeCandidate))
     run.decide("fail", "a")
     run.go_on()
     a, b = run.core.run.order
@@ -261,21 +279,19 @@ def test_a_workstream_that_is_judged_can_fail_by_hand_and_the_next_one_lands() -
 def test_what_may_just_have_landed_is_decided_when_that_is_known(has_landed: bool) -> None:
     """Nobody is answered before; then it has failed, or it is too late."""
     run = run_of({"t": {"patch": "x"}})
-    run.go_on(until=lambda effect: isinstance(effect, msg.LandCandidate))
+    run.go_on(until=lambda effect: isinstance(effect, LandCandidate))
     [landing] = run.todo
-    assert isinstance(landing, msg.LandCandidate)
+    assert isinstance(landing, LandCandidate)
     decision = run.decide("fail", "a")
     assert not decision.writes
     run.todo.clear()
     if has_landed:
         decision = run.hear(
-            msg.TargetLanded(
-                workstream=landing.workstream, candidate=landing.candidate, intent=landing.intent
-            )
+            TargetLanded(workstream=landing.workstream, candidate=landing.candidate, intent=landing.intent)
         )
         assert run.core.run.workstreams["a"].state is WorkstreamState.COMPLETED
     else:
-        run.hear(msg.TargetMoved(workstream=landing.workstream, intent=landing.intent))
+        run.hear(TargetMoved(workstream=landing.workstream, intent=landing.intent))
         event = run.world.answer(run.core, run.todo.pop())
         assert event is not None
         decision = run.hear(event)
@@ -290,22 +306,22 @@ def test_what_may_just_have_landed_is_decided_when_that_is_known(has_landed: boo
 def test_a_cancel_is_answered_when_it_is_known_what_has_landed(has_landed: bool, of_run: bool) -> None:
     """So that a kill before that loses no promise: the next process hears the request again."""
     run = run_of({"t": {"patch": "x"}}, b={"tasks": {"u": {"command": "true"}}})
-    run.go_on(until=lambda effect: isinstance(effect, msg.LandCandidate))
-    landing = next(effect for effect in run.todo if isinstance(effect, msg.LandCandidate))
+    run.go_on(until=lambda effect: isinstance(effect, LandCandidate))
+    landing = next(effect for effect in run.todo if isinstance(effect, LandCandidate))
     run.todo.clear()
     a, b = run.core.run.workstreams["a"], run.core.run.workstreams["b"]
     entity = run.core.run.id if of_run else a.id
     request = new_id("req")
-    decision = run.hear(msg.CancelAsked(reason=FAILED, entity=entity, request=request))
+    decision = run.hear(CancelRequested(reason=FAILED, entity=entity, request=request))
     assert decision.answers == []
     assert (b.state is WorkstreamState.CANCELLED) is of_run
     run.todo.clear()
     if has_landed:
-        event: msg.Event = msg.TargetLanded(
+        event: CoreEvent = TargetLanded(
             workstream=landing.workstream, candidate=landing.candidate, intent=landing.intent
         )
     else:
-        run.hear(msg.TargetMoved(workstream=landing.workstream, intent=landing.intent))
+        run.hear(TargetMoved(workstream=landing.workstream, intent=landing.intent))
         answer = run.world.answer(run.core, run.todo.pop())
         assert answer is not None
         event = answer
@@ -328,7 +344,7 @@ def test_a_workstream_lands_without_what_it_can_do_without() -> None:
     run.go_on()
     decision = run.decide("validate", "a")
     assert decision.answers[0].said == "a is validating; ada decided it."
-    assert msg.StopCommand(task=run.task("a/c").id) in decision.effects
+    assert StopCommand(task=run.task("a/c").id) in decision.effects
     assert "is validating already" in refused(run.decide("validate", "a"))
     run.go_on()
     assert run.states() == {"a/t": "completed", "a/c": "cancelled", "a/d": "cancelled"}

@@ -1,7 +1,7 @@
 """Commands that take less time than their record are handed out ahead, and only while they do."""
 
-from maingate.orchestrator.core import messages as msg
 from maingate.orchestrator.core.core import COMMANDS_AHEAD, QUICK, Core
+from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded
 from maingate.plan.model import TaskKind
 from maingate.state.task import TaskState
 from orchestrator.core.test_core import picture_of, plan_of
@@ -23,7 +23,7 @@ def running(core: Core) -> int:
 def end_one(core: Core, seconds: float | None) -> None:
     """Let a command end that took so long."""
     task = next(task for task in core.tasks if task.state is TaskState.RUNNING)
-    done = msg.StepEnded(task=task.id, attempt=task.attempt, end=msg.StepEnd.DONE, seconds=seconds)
+    done = AttemptEnded(task=task.id, attempt=task.attempt, end=AttemptEnd.DONE, seconds=seconds)
     core.handle(done)
 
 

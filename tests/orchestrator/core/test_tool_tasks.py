@@ -12,8 +12,18 @@ from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.tool_runs import MICROS, ToolRun
 from maingate.ids import PatchId, TaskId, new_id
-from maingate.orchestrator.core import messages as msg
 from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.effects import Effect, RunTool, WaitForRetry, WaitForTool
+from maingate.orchestrator.core.events import (
+    BreakersRead,
+    CoreEvent,
+    PatchTaken,
+    RetryDue,
+    ToolDue,
+    ToolEnd,
+    ToolEnded,
+)
 from maingate.plan.model import Plan, TaskKind
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.circuit_breaker import Probe
@@ -46,30 +56,30 @@ class Workshop(World):
     waits: list[float] = field(default_factory=list)
     budgets: list[float | None] = field(default_factory=list)
 
-    def follow(self, decision: msg.Decision) -> list[msg.Effect]:
+    def follow(self, decision: Decision) -> list[Effect]:
         """Note which tools begin beside which."""
         todo = super().follow(decision)
         for effect in todo:
-            if isinstance(effect, msg.RunTool):
+            if isinstance(effect, RunTool):
                 self.at_work.add(effect.task)
         for one in self.at_work:
             self.beside[one] |= self.at_work - {one}
         return todo
 
-    def answer(self, core: Core, effect: msg.Effect) -> msg.Event | None:
+    def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
         """Play a tool, or do what the world does."""
         match effect:
-            case msg.RunTool():
+            case RunTool():
                 return self.played(core, effect)
-            case msg.WaitForRetry(task=task_id, attempt=attempt, seconds=seconds):
+            case WaitForRetry(task=task_id, attempt=attempt, seconds=seconds):
                 self.waits.append(seconds)
-                return msg.RetryDue(task=task_id, attempt=attempt)
-            case msg.WaitForTool(tool=tool, of_breaker=of_breaker):
-                return msg.ToolDue(tool=tool, of_breaker=of_breaker)
+                return RetryDue(task=task_id, attempt=attempt)
+            case WaitForTool(tool=tool, of_breaker=of_breaker):
+                return ToolDue(tool=tool, of_breaker=of_breaker)
             case _:
                 return super().answer(core, effect)
 
-    def played(self, core: Core, effect: msg.RunTool) -> msg.Event:
+    def played(self, core: Core, effect: RunTool) -> CoreEvent:
         """Let a tool end."""
         task = core.task(effect.task)
         self.at_work.discard(task.id)
@@ -82,10 +92,10 @@ class Workshop(World):
         play = plays[number] if number < len(plays) else GOOD
         self.bad = {**self.bad, task.label: play if play in {"red", "conflict"} else ""}
         ended = self.tool_run(core, task.id, effect.attempt)
-        ends = {"failed": msg.ToolEnd.FAILED, "lost": msg.ToolEnd.LOST, "limited": msg.ToolEnd.LIMITED}
+        ends = {"failed": ToolEnd.FAILED, "lost": ToolEnd.LOST, "limited": ToolEnd.LIMITED}
         reason = Reason(code=ReasonCode.TOOL_FAILED, message=play)
         if play in ends:
-            return msg.ToolEnded(
+            return ToolEnded(
                 task=task.id,
                 attempt=effect.attempt,
                 end=ends[play],
@@ -97,7 +107,7 @@ class Workshop(World):
             id=PatchId(new_id("patch")), run_id=core.run.id, workstream_id=task.workstream.id, task_id=task.id
         )
         is_refused = play == "refused"
-        return msg.PatchTaken(
+        return PatchTaken(
             task=task.id,
             patch=row,
             diff=b"",
@@ -259,8 +269,8 @@ def test_only_one_task_tries_a_tool_out() -> None:
     picture.breakers = [row]
     core = Core(picture, worker_id="wrk_1", capacity={TaskKind.TOOL: 4}, window=3, now=NOW)
     assert begun(core.begin()) == 0
-    assert begun(core.handle(msg.BreakersRead(rows=(row,)))) == 0
-    assert begun(core.handle(msg.BreakersRead(rows=(row,), given_up=frozenset({probe})))) == 1
+    assert begun(core.handle(BreakersRead(rows=(row,)))) == 0
+    assert begun(core.handle(BreakersRead(rows=(row,), given_up=frozenset({probe})))) == 1
 
 
 def test_a_breaker_that_is_reset_by_hand_lets_a_running_run_go_on() -> None:
@@ -271,11 +281,11 @@ def test_a_breaker_that_is_reset_by_hand_lets_a_running_run_go_on() -> None:
     core = Core(picture, worker_id="wrk_1", capacity={TaskKind.TOOL: 4}, window=3, now=NOW)
     decision = core.begin()
     assert begun(decision) == 0
-    assert [effect.seconds for effect in decision.effects if isinstance(effect, msg.WaitForTool)] == [60.0]
+    assert [effect.seconds for effect in decision.effects if isinstance(effect, WaitForTool)] == [60.0]
     is_reset = replace(is_open, state=BreakerState.CLOSED, failures=0, opened_at=None)
-    assert begun(core.handle(msg.BreakersRead(rows=(is_reset,)))) == 2
+    assert begun(core.handle(BreakersRead(rows=(is_reset,)))) == 2
 
 
-def begun(decision: msg.Decision) -> int:
+def begun(decision: Decision) -> int:
     """Count the tools that begin."""
-    return sum(isinstance(effect, msg.RunTool) for effect in decision.effects)
+    return sum(isinstance(effect, RunTool) for effect in decision.effects)

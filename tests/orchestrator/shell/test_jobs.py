@@ -9,7 +9,7 @@ import pytest
 
 from maingate.git import conversion
 from maingate.git.repository import Repository
-from maingate.orchestrator.core.lanes import Tip
+from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.plan.model import GateDefinition, Plan
 from maingate.settings import Settings

@@ -4,8 +4,7 @@ import pytest
 
 from maingate.git.merge import merge_trees
 from maingate.git.repository import Repository
-from maingate.orchestrator.core.lanes import Tip
-from maingate.orchestrator.core.messages import Candidate
+from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.orchestrator.shell.candidates import change_of_settings
 from support.factories import GitRepo
 

@@ -22,9 +22,55 @@ from maingate.db.dao.requests import Answer
 from maingate.db.dao.tool_runs import ToolRun
 from maingate.db.transitions import Step
 from maingate.ids import PatchId, TaskId, WorkstreamId, new_id
-from maingate.orchestrator.core import messages as msg
 from maingate.orchestrator.core import operator_decisions
-from maingate.orchestrator.core.lanes import Car, Judgement, Lane, Opinion, Tip
+from maingate.orchestrator.core.commits import Candidate, LandingIntent, Tip
+from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.effects import (
+    ApplyPatches,
+    JudgeCandidate,
+    JudgePatch,
+    KeepEvidence,
+    LandCandidate,
+    MergeWorkstream,
+    MoveWorkstreamRef,
+    RestorePatch,
+    RunCommand,
+    RunNoop,
+    RunTool,
+    StopCommand,
+    StopJudging,
+    TakePatch,
+    WaitForRetry,
+    WaitForTool,
+)
+from maingate.orchestrator.core.events import (
+    ApprovalsRead,
+    AttemptEnd,
+    AttemptEnded,
+    BreakersRead,
+    CancelRequested,
+    CandidateJudged,
+    CoreEvent,
+    LandingFailed,
+    LandingFound,
+    LandingObstructed,
+    LandingOwed,
+    NoPatchTaken,
+    OverrideRequested,
+    PatchesApplied,
+    PatchJudged,
+    PatchRestored,
+    PatchTaken,
+    RetryDue,
+    TargetLanded,
+    TargetMoved,
+    ToolDue,
+    ToolEnd,
+    ToolEnded,
+    WorkstreamBroken,
+    WorkstreamMerged,
+)
+from maingate.orchestrator.core.lanes import Car, Judgement, Lane, Opinion
 from maingate.orchestrator.core.snapshot import PatchNode, RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.core.tools import ToolDesk, key_of
 from maingate.orchestrator.task_scheduler import TaskScheduler
@@ -103,16 +149,14 @@ class Core:
         self._landing: WorkstreamNode | None = None
         self._landing_attempts = 0
         self._is_merging = False
-        self._out = msg.Decision()
+        self._out = Decision()
         self._agenda: deque[Callable[[], None]] = deque()
         self._stirred: dict[WorkstreamId, WorkstreamNode] = {}
         self._hearer_of = vars(Core)[
             "_hear"
         ].dispatcher.dispatch  # a method that dispatches is made anew each time
         self._cancelled: Reason | None = None
-        self._postponed: dict[
-            WorkstreamId, list[msg.CancelAsked | msg.OverrideAsked | msg.WorkstreamBroken]
-        ] = {}
+        self._postponed: dict[WorkstreamId, list[CancelRequested | OverrideRequested | WorkstreamBroken]] = {}
         self.obstacle: str | None = None
         self.obstructed: WorkstreamId | None = None
         self.exhausted = self._desk.run_exhausted()
@@ -127,7 +171,7 @@ class Core:
         """Tell whether the run has ended."""
         return self.run.state is not RunState.PENDING and self.run.state is not RunState.RUNNING
 
-    def begin(self, broken: Sequence[msg.WorkstreamBroken] = ()) -> msg.Decision:
+    def begin(self, broken: Sequence[WorkstreamBroken] = ()) -> Decision:
         """Bring about all that is owed, wherever the run stands: it is new, or its process was killed.
 
         Args:
@@ -148,13 +192,13 @@ class Core:
             self._end_run()
         return self._decide()
 
-    def handle(self, event: msg.Event) -> msg.Decision:
+    def handle(self, event: CoreEvent) -> Decision:
         """Decide what an event brings about."""
         if not self.is_over:
             self._hearer_of(type(event))(self, event)
-        elif isinstance(event, msg.OverrideAsked):
+        elif isinstance(event, OverrideRequested):
             self._override(event)
-        elif isinstance(event, msg.CancelAsked) and event.request is not None:
+        elif isinstance(event, CancelRequested) and event.request is not None:
             said = f"run {self.run.name} is {self.run.state} already"
             self._out.answers.append(Answer(request=event.request, said=said))
         return self._decide()
@@ -182,7 +226,7 @@ class Core:
         ahead = next((ws for ws in self.run.order[self._next_to_land :] if not ws.has_ended), None)
         return None if ahead is workstream else ahead
 
-    def _decide(self) -> msg.Decision:
+    def _decide(self) -> Decision:
         """Follow up what was brought about, one by one: a long chain must not become a deep stack."""
         while self._agenda:
             self._agenda.popleft()()
@@ -192,7 +236,7 @@ class Core:
         if not self.is_over and not self.is_draining:
             for task in self._scheduler.start():
                 self._start(task)
-        decision, self._out = self._out, msg.Decision()
+        decision, self._out = self._out, Decision()
         return decision
 
     # -- events ----------------------------------------------------------------------------------------------
@@ -202,7 +246,7 @@ class Core:
         raise TypeError(f"not an event: {event!r}")
 
     @_hear.register
-    def _(self, event: msg.PatchTaken) -> None:
+    def _(self, event: PatchTaken) -> None:
         task = self._tasks[event.task]
         if task.state is not TaskState.RUNNING or _is_of_another_attempt(event.tool_run, task):
             return
@@ -226,7 +270,7 @@ class Core:
         self._fail_task(task, event.refusal, is_final=event.is_final)
 
     @_hear.register
-    def _(self, event: msg.NothingTaken) -> None:
+    def _(self, event: NoPatchTaken) -> None:
         task = self._tasks[event.task]
         if task.state is not TaskState.RUNNING:
             return
@@ -234,7 +278,7 @@ class Core:
         self._give_task_up(task, event.reason)
 
     @_hear.register
-    def _(self, event: msg.PatchRestored) -> None:
+    def _(self, event: PatchRestored) -> None:
         task = self._tasks[event.task]
         if task.has_left or task.material is not None or task.state is not TaskState.VALIDATING:
             return
@@ -245,19 +289,19 @@ class Core:
         self._refuse(task, event.refusal)
 
     @_hear.register
-    def _(self, event: msg.StepEnded) -> None:
+    def _(self, event: AttemptEnded) -> None:
         task = self._tasks[event.task]
         if task.state is not TaskState.RUNNING or task.attempt != event.attempt:
             return
         self._finished(task)
         self._look_ahead(event.seconds)
-        if event.end is msg.StepEnd.DONE:
+        if event.end is AttemptEnd.DONE:
             self._move_task(task, tasks.produced(task.head))
             self._move_task(task, tasks.complete(task.head))
             self._agenda.append(partial(self._task_ended, task))
             return
         reason = event.reason or _missing_reason(task.label)
-        if event.end is msg.StepEnd.LOST:
+        if event.end is AttemptEnd.LOST:
             self._lose(task, reason)
         elif task.retries < task.plan.max_retries:
             self._try_again(task, reason)
@@ -265,7 +309,7 @@ class Core:
             self._give_task_up(task, reason)
 
     @_hear.register
-    def _(self, event: msg.ToolEnded) -> None:
+    def _(self, event: ToolEnded) -> None:
         task = self._tasks[event.task]
         if task.state is not TaskState.RUNNING or task.attempt != event.attempt:
             return
@@ -273,30 +317,30 @@ class Core:
         self._paid(event.tool_run)
         breakers, tool = self._desk.breakers, str(task.plan.tool)
         match event.end:
-            case msg.ToolEnd.LOST:
+            case ToolEnd.LOST:
                 self._note(breakers.released(tool, task.id, task.attempt))
                 self._lose(task, event.reason)
-            case msg.ToolEnd.LIMITED:
+            case ToolEnd.LIMITED:
                 self._note(breakers.released(tool, task.id, task.attempt))
                 self._rest(str(task.plan.tool), event.seconds)
                 self._put_off(task, event.reason, event.seconds)
-            case msg.ToolEnd.FAILED:
+            case ToolEnd.FAILED:
                 self._note(breakers.failed(tool, task.id, task.attempt, event.reason, self.now))
                 self._try_tool_again(task, event.reason, trigger="execution_failed")
 
     @_hear.register
-    def _(self, event: msg.ToolDue) -> None:
+    def _(self, event: ToolDue) -> None:
         self._scheduler.release(self._desk.rest_over(event.tool, of_breaker=event.of_breaker))
 
     @_hear.register
-    def _(self, event: msg.BreakersRead) -> None:
+    def _(self, event: BreakersRead) -> None:
         self._given_up = event.given_up
         self._desk.breakers.refresh(event.rows)
         for tool in self.run.plan.tools:
             self._scheduler.release(key_of(tool))
 
     @_hear.register
-    def _(self, event: msg.ApprovalsRead) -> None:
+    def _(self, event: ApprovalsRead) -> None:
         for patch_id, count in event.counts.items():
             task = self._unapproved.get(patch_id)
             if task is not None:
@@ -304,30 +348,30 @@ class Core:
                 self._accept(task)
 
     @_hear.register
-    def _(self, event: msg.RetryDue) -> None:
+    def _(self, event: RetryDue) -> None:
         task = self._tasks[event.task]
         if task.state is TaskState.RETRYING and task.attempt == event.attempt:
             self._requeue(task)
 
     @_hear.register
-    def _(self, event: msg.PatchesApplied) -> None:
+    def _(self, event: PatchesApplied) -> None:
         asked = [self._tasks[task_id] for task_id in event.tasks]
         workstream = asked[0].workstream
         lane = workstream.lane
         if workstream.has_ended or lane is None or not lane.arrived(asked, event.onto):
             return
-        for task, fit in zip(asked, event.fits, strict=False):
+        for task, fit in zip(asked, event.applied, strict=False):
             car = lane.couple(task, fit.tip, fit.method, fit.repairs)
             if task.gates:
-                self._out.guesses.append(msg.JudgePatch(task=task.id, tip=car.tip, onto=car.onto))
+                self._out.speculative.append(JudgePatch(task=task.id, tip=car.tip, onto=car.onto))
             if car is lane.front:
                 self._arrive_at_front(car)
-        if event.refusal is not None and lane.refuse(refused := asked[len(event.fits)]):
+        if event.refusal is not None and lane.refuse(refused := asked[len(event.applied)]):
             self._refuse(refused, event.refusal)
         self._stir(workstream)
 
     @_hear.register
-    def _(self, event: msg.PatchJudged) -> None:
+    def _(self, event: PatchJudged) -> None:
         task = self._tasks[event.task]
         lane = task.workstream.lane
         car = lane.car_of(event.commit) if lane else None
@@ -338,7 +382,7 @@ class Core:
         self._stir(task.workstream)
 
     @_hear.register
-    def _(self, event: msg.WorkstreamMerged) -> None:
+    def _(self, event: WorkstreamMerged) -> None:
         workstream = self._workstreams[event.workstream]
         if not self._take_answer_to_merge(workstream) or self._obey_late(workstream):
             return
@@ -351,10 +395,10 @@ class Core:
             self._intend_to_land(workstream, event.candidate)
             return
         workstream.candidate = event.candidate
-        self._out.guesses.append(msg.JudgeCandidate(workstream=workstream.id, candidate=event.candidate))
+        self._out.speculative.append(JudgeCandidate(workstream=workstream.id, candidate=event.candidate))
 
     @_hear.register
-    def _(self, event: msg.CandidateJudged) -> None:
+    def _(self, event: CandidateJudged) -> None:
         workstream = self._workstreams[event.workstream]
         if workstream is not self._landing or workstream.candidate is not event.candidate:
             return
@@ -367,36 +411,36 @@ class Core:
         self._fail_landing(workstream, reason, blames=judgement.opinion is Opinion.FAILED)
 
     @_hear.register
-    def _(self, event: msg.TargetLanded) -> None:
+    def _(self, event: TargetLanded) -> None:
         workstream = self._workstreams[event.workstream]
         if workstream is self._landing and workstream.open_intent == event.intent:
             self._landed(workstream, event.intent, event.candidate.tip, event.candidate.commits)
 
     @_hear.register
-    def _(self, event: msg.LandingFound) -> None:
+    def _(self, event: LandingFound) -> None:
         workstream = self._workstreams[event.workstream]
         meant = next((intent for intent in workstream.intents if intent.id == event.intent), None)
         if meant is not None and self._take_answer_to_merge(workstream):
             self._landed(workstream, meant.id, event.tip, meant.commits)
 
     @_hear.register
-    def _(self, event: msg.LandingOwed) -> None:
+    def _(self, event: LandingOwed) -> None:
         workstream = self._workstreams[event.workstream]
         if not self._take_answer_to_merge(workstream) or self._obey_late(workstream):
             return
         self._out.effects.append(
-            msg.LandCandidate(workstream=workstream.id, candidate=event.candidate, intent=event.intent)
+            LandCandidate(workstream=workstream.id, candidate=event.candidate, intent=event.intent)
         )
 
     @_hear.register
-    def _(self, event: msg.TargetMoved) -> None:
+    def _(self, event: TargetMoved) -> None:
         workstream = self._workstreams[event.workstream]
         if workstream is not self._landing or workstream.open_intent != event.intent or self._is_merging:
             return
         self._landing_attempts += 1
         if self._landing_attempts < LANDING_ATTEMPTS:
             self._is_merging = True
-            self._out.guesses.append(msg.MergeWorkstream(workstream=workstream.id))
+            self._out.speculative.append(MergeWorkstream(workstream=workstream.id))
             return
         reason = Reason(
             code=ReasonCode.CONFLICT,
@@ -406,7 +450,7 @@ class Core:
         self._fail_landing(workstream, reason, blames=False)
 
     @_hear.register
-    def _(self, event: msg.LandingObstructed) -> None:
+    def _(self, event: LandingObstructed) -> None:
         workstream = self._workstreams[event.workstream]
         if workstream is self._landing and not self._obey_late(workstream):
             self.obstacle = f"{workstream.name} cannot land: {event.obstacle}"
@@ -414,14 +458,14 @@ class Core:
             self.is_draining = True
 
     @_hear.register
-    def _(self, event: msg.LandingFailed) -> None:
+    def _(self, event: LandingFailed) -> None:
         workstream = self._workstreams[event.workstream]
         is_awaited = workstream is self._landing and workstream.open_intent == event.intent
         if is_awaited and not self._obey_late(workstream):
             self._fail_landing(workstream, event.reason, blames=False)
 
     @_hear.register
-    def _(self, event: msg.WorkstreamBroken) -> None:
+    def _(self, event: WorkstreamBroken) -> None:
         workstream = self._workstreams[event.workstream]
         if workstream.has_ended:
             return
@@ -431,7 +475,7 @@ class Core:
             self._postponed.setdefault(workstream.id, []).append(event)
 
     @_hear.register
-    def _(self, event: msg.CancelAsked) -> None:
+    def _(self, event: CancelRequested) -> None:
         said = self._cancel(event.entity, event.reason)
         if isinstance(said, WorkstreamNode):
             self._postponed.setdefault(said.id, []).append(event)
@@ -439,7 +483,7 @@ class Core:
             self._out.answers.append(Answer(request=event.request, said=said))
 
     @_hear.register
-    def _(self, event: msg.OverrideAsked) -> None:
+    def _(self, event: OverrideRequested) -> None:
         self._override(event)
 
     # -- cancelling ------------------------------------------------------------------------------------------
@@ -497,13 +541,13 @@ class Core:
         lane = task.workstream.lane
         if lane is not None:
             for car in lane.remove(task):
-                self._out.effects.append(msg.ForgetJudging(commit=car.tip.commit))
+                self._out.effects.append(StopJudging(commit=car.tip.commit))
         self._end_open_task(task, reason, steps)
         self._agenda.append(partial(self._task_ended, task))
 
     # -- deciding by hand ------------------------------------------------------------------------------------
 
-    def _override(self, asked: msg.OverrideAsked) -> None:
+    def _override(self, asked: OverrideRequested) -> None:
         """Do what a person decides, if it suits; wait with it while it is not known what has landed."""
         node = self._tasks.get(TaskId(asked.entity)) or self._workstreams[WorkstreamId(asked.entity)]
         if (refused := operator_decisions.refusal(asked, node)) is not None:
@@ -518,7 +562,7 @@ class Core:
         self._out.steps[mine:] = operator_decisions.signed(self._out.steps[mine:], asked.operator)
         self._agenda.append(lambda: self._out.answers.append(operator_decisions.answer(asked, node)))
 
-    def _obey(self, asked: msg.OverrideAsked, node: TaskNode | WorkstreamNode) -> None:
+    def _obey(self, asked: OverrideRequested, node: TaskNode | WorkstreamNode) -> None:
         reason = operator_decisions.reason_of(asked)
         match asked.override, node:
             case "force-complete", TaskNode():
@@ -566,19 +610,17 @@ class Core:
                     self._note(self._desk.breakers.released(str(task.plan.tool), task.id, task.attempt))
                 self._lose(task, _lost_with_its_process(task))
             case TaskState.RETRYING:
-                self._out.effects.append(
-                    msg.WaitForRetry(task=task.id, attempt=task.attempt, seconds=task.delay)
-                )
+                self._out.effects.append(WaitForRetry(task=task.id, attempt=task.attempt, seconds=task.delay))
             case TaskState.VALIDATING:
                 self._take_up_patch(task, _patch(task))
 
     def _take_up_patch(self, task: TaskNode, patch: PatchNode) -> None:
         lane = task.workstream.lane
         if patch.state is not PatchState.APPLIED or lane is None:
-            self._out.guesses.append(msg.RestorePatch(task=task.id))
+            self._out.speculative.append(RestorePatch(task=task.id))
         elif patch.commit and patch.tree:
             car = lane.couple(task, Tip(commit=patch.commit, tree=patch.tree), patch.method)
-            self._out.guesses.append(msg.JudgePatch(task=task.id, tip=car.tip, onto=car.onto))
+            self._out.speculative.append(JudgePatch(task=task.id, tip=car.tip, onto=car.onto))
 
     def _make_ready(self, workstream: WorkstreamNode) -> None:
         self._move_workstream(workstream, workstreams.ready(workstream.head))
@@ -617,12 +659,12 @@ class Core:
         self._move_task(task, tasks.start(task.head, worker_id=self._worker_id, attempt=task.attempt))
         match task.kind:
             case TaskKind.NOOP:
-                self._out.guesses.append(msg.DoNothing(task=task.id, attempt=task.attempt))
+                self._out.speculative.append(RunNoop(task=task.id, attempt=task.attempt))
             case TaskKind.TOOL if workstream.lane is not None:
                 self._desk.began(task)
                 self._note(self._desk.breakers.started(str(task.plan.tool), task.id, task.attempt, self.now))
                 self._out.effects.append(
-                    msg.RunTool(
+                    RunTool(
                         task=task.id,
                         attempt=task.attempt,
                         tip=workstream.lane.settled,
@@ -630,17 +672,17 @@ class Core:
                     )
                 )
             case TaskKind.COMMAND if workstream.base is not None:
-                work = msg.RunCommand(task=task.id, attempt=task.attempt, tip=workstream.base)
+                work = RunCommand(task=task.id, attempt=task.attempt, tip=workstream.base)
                 self._out.effects.append(work)
             case _:
-                self._out.effects.append(msg.TakePatch(task=task.id))
+                self._out.effects.append(TakePatch(task=task.id))
 
     def _held_by(self, task: TaskNode) -> str | None:
         """Say what a queued task has to wait for besides a worker."""
         hold = self._desk.hold(task, self.now) if task.kind is TaskKind.TOOL else None
         if hold is not None and hold.seconds is not None:
             tool = str(task.plan.tool)
-            self._out.effects.append(msg.WaitForTool(tool=tool, seconds=hold.seconds, of_breaker=True))
+            self._out.effects.append(WaitForTool(tool=tool, seconds=hold.seconds, of_breaker=True))
         return hold.until_released if hold is not None else None
 
     def _is_probing(self, probe: Probe) -> bool:
@@ -680,7 +722,7 @@ class Core:
     def _rest(self, tool: str, seconds: float) -> None:
         """Leave a tool alone for a while."""
         if self._desk.rest(tool):
-            self._out.effects.append(msg.WaitForTool(tool=tool, seconds=seconds))
+            self._out.effects.append(WaitForTool(tool=tool, seconds=seconds))
 
     @property
     def unapproved(self) -> Sequence[PatchId]:
@@ -723,7 +765,7 @@ class Core:
         wait = self._retries.wait(task.id, task.retries)
         step = tasks.retry(task.head, reason, trigger=trigger, after=wait, retry_count=task.retries)
         self._move_task(task, step, reason)
-        effect = msg.WaitForRetry(task=task.id, attempt=task.attempt, seconds=wait.total_seconds())
+        effect = WaitForRetry(task=task.id, attempt=task.attempt, seconds=wait.total_seconds())
         self._out.effects.append(effect)
 
     def _lose(self, task: TaskNode, reason: Reason) -> None:
@@ -757,7 +799,7 @@ class Core:
         """Try again when the tool's provider lets it; that is no failure of the task."""
         step = tasks.retry(task.head, reason, trigger="execution_failed", after=timedelta(seconds=seconds))
         self._move_task(task, step, reason)
-        self._out.effects.append(msg.WaitForRetry(task=task.id, attempt=task.attempt, seconds=seconds))
+        self._out.effects.append(WaitForRetry(task=task.id, attempt=task.attempt, seconds=seconds))
 
     def _requeue(self, task: TaskNode) -> None:
         self._move_task(task, tasks.requeue(task.head))
@@ -781,7 +823,7 @@ class Core:
         boarding = workstream.lane.board(window=self._window)
         if boarding is not None:
             asked, onto = boarding
-            self._out.guesses.append(msg.ApplyPatches(tasks=tuple(task.id for task in asked), onto=onto))
+            self._out.speculative.append(ApplyPatches(tasks=tuple(task.id for task in asked), onto=onto))
 
     def _arrive_at_front(self, car: Car[TaskNode]) -> None:
         """Record what is now true: the patch is applied on what is settled."""
@@ -817,7 +859,7 @@ class Core:
         task = car.passenger
         task.material = None
         gates = list(car.judgement.gates) if car.judgement else []
-        self._out.guesses.append(msg.MoveWorkstreamRef(workstream=workstream.id, commit=car.tip.commit))
+        self._out.speculative.append(MoveWorkstreamRef(workstream=workstream.id, commit=car.tip.commit))
         self._move_patch(task, patches.verify(_patch(task).head, metadata={"gates": gates}))
         self._move_task(task, tasks.complete(task.head))
         self._agenda.append(partial(self._task_ended, task))
@@ -827,7 +869,7 @@ class Core:
     def _derail(self, lane: Lane[TaskNode], judgement: Judgement) -> None:
         front, behind = lane.derail()
         for car in behind:
-            self._out.effects.append(msg.ForgetJudging(commit=car.tip.commit))
+            self._out.effects.append(StopJudging(commit=car.tip.commit))
         task = front.passenger
         reason = judgement.reason or _missing_reason(task.label)
         if judgement.opinion is Opinion.FAILED:
@@ -914,9 +956,9 @@ class Core:
         """End what is still open in a workstream: its patches are dropped, its tasks cancelled."""
         if workstream.lane is not None:
             for car in workstream.lane.chain:
-                self._out.effects.append(msg.ForgetJudging(commit=car.tip.commit))
+                self._out.effects.append(StopJudging(commit=car.tip.commit))
         if workstream.candidate is not None:
-            self._out.effects.append(msg.ForgetJudging(commit=workstream.candidate.tip.commit))
+            self._out.effects.append(StopJudging(commit=workstream.candidate.tip.commit))
         for task in workstream.tasks:
             self._end_open_task(task, reason)
         self._keep_settled(workstream)
@@ -935,7 +977,7 @@ class Core:
             if task.kind is TaskKind.TOOL:
                 self._note(self._desk.breakers.released(str(task.plan.tool), task.id, task.attempt))
             if task.kind in {TaskKind.COMMAND, TaskKind.TOOL}:
-                self._out.effects.append(msg.StopCommand(task=task.id))
+                self._out.effects.append(StopCommand(task=task.id))
         task.material = None
         for step in steps or (tasks.cancel(task.head, reason),):
             self._move_task(task, step, reason)
@@ -948,7 +990,7 @@ class Core:
         if lane is None or lane.settled == workstream.base:
             return None
         commit = lane.settled.commit
-        effect = msg.MoveWorkstreamRef(workstream=workstream.id, commit=commit, is_last=True)
+        effect = MoveWorkstreamRef(workstream=workstream.id, commit=commit, is_last=True)
         self._out.effects.append(effect)
         return commit
 
@@ -969,7 +1011,7 @@ class Core:
             self._complete_workstream(workstream, None)
         else:
             self._is_merging = True
-            self._out.effects.append(msg.MergeWorkstream(workstream=workstream.id))
+            self._out.effects.append(MergeWorkstream(workstream=workstream.id))
 
     def _take_answer_to_merge(self, workstream: WorkstreamNode) -> bool:
         """Take an answer to what was asked about the workstream that is to land; True for the first only."""
@@ -997,10 +1039,10 @@ class Core:
             self._out.intents_abandoned.append(workstream.open_intent)
             workstream.open_intent = None
 
-    def _intend_to_land(self, workstream: WorkstreamNode, candidate: msg.Candidate) -> None:
+    def _intend_to_land(self, workstream: WorkstreamNode, candidate: Candidate) -> None:
         """Record what is about to be done to the target; only then do it."""
         self._give_intent_up(workstream)
-        intent = msg.Intention(
+        intent = LandingIntent(
             id=new_id("intent"),
             workstream=workstream.id,
             old=candidate.onto.commit,
@@ -1010,7 +1052,7 @@ class Core:
         workstream.intents.append(intent)
         workstream.open_intent = intent.id
         self._out.intents.append(intent)
-        effect = msg.LandCandidate(workstream=workstream.id, candidate=candidate, intent=intent.id)
+        effect = LandCandidate(workstream=workstream.id, candidate=candidate, intent=intent.id)
         self._out.effects.append(effect)
 
     def _complete_workstream(self, workstream: WorkstreamNode, landed: Tip | None) -> None:
@@ -1111,7 +1153,7 @@ class Core:
     def _quarantine(self, task: TaskNode, reason: Reason, trigger: patches.Refusal) -> None:
         patch = _patch(task)
         self._move_patch(task, patches.quarantine(patch.head, reason, trigger=trigger))
-        self._out.effects.append(msg.KeepEvidence(patch=patch.id, reason=reason))
+        self._out.effects.append(KeepEvidence(patch=patch.id, reason=reason))
 
 
 def _patch(task: TaskNode) -> PatchNode:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
 
+from maingate.orchestrator.core.commits import Tip
 from maingate.reasons import Reason
 
 
@@ -53,14 +54,6 @@ class Judgement:
     opinion: Opinion
     gates: tuple[str, ...] = ()
     reason: Reason | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tip:
-    """A state of the workstream's ref: a commit and its tree, as hexadecimal object ids."""
-
-    commit: str
-    tree: str
 
 
 @dataclass(kw_only=True)

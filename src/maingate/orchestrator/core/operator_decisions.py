@@ -13,7 +13,7 @@ from maingate.db.dao import tasks, workstreams
 from maingate.db.dao.requests import Answer
 from maingate.db.transitions import Step
 from maingate.events import Event
-from maingate.orchestrator.core.messages import OverrideAsked
+from maingate.orchestrator.core.events import OverrideRequested
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import overrides
@@ -22,7 +22,7 @@ from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
 
 
-def refusal(asked: OverrideAsked, node: TaskNode | WorkstreamNode) -> str | None:
+def refusal(asked: OverrideRequested, node: TaskNode | WorkstreamNode) -> str | None:
     """Say why what is asked does not suit its entity as that is now; None when it does."""
     return overrides.refusal(asked.override, facts_of(node))
 
@@ -42,13 +42,13 @@ def facts_of(node: TaskNode | WorkstreamNode) -> Facts:
     )
 
 
-def reason_of(asked: OverrideAsked) -> Reason:
+def reason_of(asked: OverrideRequested) -> Reason:
     """Give the reason of all that is done by hand."""
     code = ReasonCode.CANCELLED if asked.override == "validate" else ReasonCode.REJECTED
     return overrides.by_hand(asked.message, asked.operator, code)
 
 
-def on_record(asked: OverrideAsked, node: TaskNode | WorkstreamNode, at: datetime) -> Event:
+def on_record(asked: OverrideRequested, node: TaskNode | WorkstreamNode, at: datetime) -> Event:
     """Make the event that tells who decided what, and why."""
     return overrides.event_of(
         node.head,
@@ -60,7 +60,7 @@ def on_record(asked: OverrideAsked, node: TaskNode | WorkstreamNode, at: datetim
     )
 
 
-def answer(asked: OverrideAsked, node: TaskNode | WorkstreamNode) -> Answer:
+def answer(asked: OverrideRequested, node: TaskNode | WorkstreamNode) -> Answer:
     """Say what came of it."""
     name = node.name if isinstance(node, WorkstreamNode) else node.label
     return Answer(request=asked.request, said=f"{name} is {node.state}; {asked.operator} decided it.")

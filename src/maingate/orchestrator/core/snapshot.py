@@ -11,8 +11,8 @@ from typing import Any
 from maingate.db.dao.breakers import BreakerRow
 from maingate.db.transitions import Head
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
-from maingate.orchestrator.core.lanes import Lane, Tip
-from maingate.orchestrator.core.messages import Candidate, Intention
+from maingate.orchestrator.core.commits import Candidate, LandingIntent, Tip
+from maingate.orchestrator.core.lanes import Lane
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.model import Plan, TaskKind, TaskPlan, WorkstreamPlan
 from maingate.reasons import Reason
@@ -139,7 +139,7 @@ class WorkstreamNode:
     settled: Tip | None = None
     landed: Tip | None = None
     leaves: Tip | None = None
-    intents: list[Intention] = field(default_factory=list)
+    intents: list[LandingIntent] = field(default_factory=list)
     open_intent: str | None = None
     candidate: Candidate | None = None
     reason: Reason | None = None

@@ -26,7 +26,38 @@ from maingate.errors import (
     WorkerError,
     WorktreeError,
 )
-from maingate.orchestrator.core import messages as msg
+from maingate.orchestrator.core.effects import (
+    ApplyPatches,
+    Effect,
+    JudgeCandidate,
+    JudgePatch,
+    KeepEvidence,
+    LandCandidate,
+    MergeWorkstream,
+    MoveWorkstreamRef,
+    RestorePatch,
+    RunCommand,
+    RunTool,
+    TakePatch,
+)
+from maingate.orchestrator.core.events import (
+    AppliedPatch,
+    AttemptEnd,
+    AttemptEnded,
+    CandidateJudged,
+    CoreEvent,
+    LandingFailed,
+    LandingFound,
+    NoPatchTaken,
+    PatchesApplied,
+    PatchJudged,
+    PatchRestored,
+    TargetLanded,
+    ToolEnd,
+    ToolEnded,
+    WorkstreamBroken,
+    WorkstreamMerged,
+)
 from maingate.orchestrator.core.lanes import Judgement, Opinion
 from maingate.orchestrator.shell.effects import Effects
 from maingate.orchestrator.shell.in_hand import InHand
@@ -44,7 +75,7 @@ _OF_THE_RUN: Final = (InterruptedRunError, LeaseLostError, TargetBusyError, Work
 _OF_PATHS: Final = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP})
 """What a file system says of a path that it cannot have."""
 
-_ONCE: Final = (msg.RunTool, msg.RunCommand)
+_ONCE: Final = (RunTool, RunCommand)
 """What is not begun again here: it costs money or changes things, and the core has rules for it."""
 
 _SUSPECT: Final = frozenset({ReasonCode.WORKTREE_FAILED, ReasonCode.SPAWN_FAILED})
@@ -75,7 +106,7 @@ class Attendant:
         self._in_hand, self._losses = in_hand, losses
         self._one_suspect = asyncio.Lock()
 
-    async def carry_out(self, effect: msg.Effect) -> msg.Event | None:
+    async def carry_out(self, effect: Effect) -> CoreEvent | None:
         """Do what is asked; return what came of it, also where that is that its item is given up.
 
         Raises:
@@ -87,7 +118,7 @@ class Attendant:
         if not lost:
             with self._in_hand.holding(keys) if keys else nullcontext():
                 return await self._carry_out(effect)
-        if isinstance(effect, msg.ApplyPatches) and len(effect.tasks) > 1:
+        if isinstance(effect, ApplyPatches) and len(effect.tasks) > 1:
             return await self._apply_one_by_one(effect)
         if lost >= self._losses:
             how_often = f"the process was ended {lost} times while it worked on this"
@@ -96,7 +127,7 @@ class Attendant:
             with self._in_hand.holding(keys):
                 return await self._carry_out(effect)
 
-    async def _carry_out(self, effect: msg.Effect) -> msg.Event | None:
+    async def _carry_out(self, effect: Effect) -> CoreEvent | None:
         fault: Exception | None = None
         for number in range(_tries(effect)):
             if number:
@@ -116,7 +147,7 @@ class Attendant:
         self._require_kept(effect)
         return await self._give_up(effect, fault)
 
-    async def take_patches(self, effects: Sequence[msg.TakePatch]) -> Sequence[msg.Event]:
+    async def take_patches(self, effects: Sequence[TakePatch]) -> Sequence[CoreEvent]:
         """Take several patches in one go; where that fails, one by one."""
         try:
             return await self._effects.take_patches(effects)
@@ -141,7 +172,7 @@ class Attendant:
             said = str(error) if str(around) in str(error) else f"{error}; {around}"
             raise OutsideFaultError(said) from error
 
-    def _require_kept(self, effect: msg.Effect) -> None:
+    def _require_kept(self, effect: Effect) -> None:
         """Make sure that git still has what this run has made and an effect stands on.
 
         Raises:
@@ -154,30 +185,30 @@ class Attendant:
                 "again"
             )
 
-    async def _doubt(self, effect: msg.Effect, event: msg.Event | None) -> None:
+    async def _doubt(self, effect: Effect, event: CoreEvent | None) -> None:
         """Stop the run where a worker's trouble with an item is everybody's."""
         reason = _reason_in(event)
         if reason is not None and reason.code in _SUSPECT:
             self._require_kept(effect)
             await self.blame(OutsideFaultError(reason.message))
 
-    async def _give_up(self, effect: msg.Effect, fault: Exception) -> msg.Event | None:
+    async def _give_up(self, effect: Effect, fault: Exception) -> CoreEvent | None:
         """Say what it means for its item that an effect cannot be carried out."""
         match effect:
-            case msg.ApplyPatches(tasks=tasks) if len(tasks) > 1:
+            case ApplyPatches(tasks=tasks) if len(tasks) > 1:
                 return await self._apply_one_by_one(effect)
-            case msg.MergeWorkstream(workstream=workstream):
+            case MergeWorkstream(workstream=workstream):
                 found = await self._effects.what_became_of(workstream)
-                return found or msg.WorkstreamMerged(
+                return found or WorkstreamMerged(
                     workstream=workstream, conflict=reason_of("it could not be merged", fault)
                 )
-            case msg.LandCandidate(workstream=workstream, intent=intent):
+            case LandCandidate(workstream=workstream, intent=intent):
                 found = await self._effects.what_became_of(workstream)
-                if isinstance(found, msg.LandingFound):
-                    return msg.TargetLanded(workstream=workstream, candidate=effect.candidate, intent=intent)
+                if isinstance(found, LandingFound):
+                    return TargetLanded(workstream=workstream, candidate=effect.candidate, intent=intent)
                 reason = reason_of("it could not be landed", fault)
-                return msg.LandingFailed(workstream=workstream, intent=intent, reason=reason)
-            case msg.KeepEvidence(patch=patch):
+                return LandingFailed(workstream=workstream, intent=intent, reason=reason)
+            case KeepEvidence(patch=patch):
                 self._warn(
                     f"the files of the quarantined patch {patch} could not be written ({fault}); "
                     f"`maingate patch show {patch} --diff` has what is in them"
@@ -188,21 +219,21 @@ class Attendant:
                     raise fault
                 return event
 
-    async def _apply_one_by_one(self, effect: msg.ApplyPatches) -> msg.Event | None:
+    async def _apply_one_by_one(self, effect: ApplyPatches) -> CoreEvent | None:
         """Find the patch of several that cannot be applied; those before it are."""
-        fits: list[msg.Fit] = []
+        applied: list[AppliedPatch] = []
         onto = effect.onto
         for task in effect.tasks:
-            one = await self.carry_out(msg.ApplyPatches(tasks=(task,), onto=onto))
-            if not isinstance(one, msg.PatchesApplied):
+            one = await self.carry_out(ApplyPatches(tasks=(task,), onto=onto))
+            if not isinstance(one, PatchesApplied):
                 return None
-            fits += one.fits
+            applied += one.applied
             if one.refusal is not None:
-                return msg.PatchesApplied(
-                    tasks=effect.tasks, onto=effect.onto, fits=tuple(fits), refusal=one.refusal
+                return PatchesApplied(
+                    tasks=effect.tasks, onto=effect.onto, applied=tuple(applied), refusal=one.refusal
                 )
-            onto = one.fits[-1].tip
-        return msg.PatchesApplied(tasks=effect.tasks, onto=effect.onto, fits=tuple(fits))
+            onto = one.applied[-1].tip
+        return PatchesApplied(tasks=effect.tasks, onto=effect.onto, applied=tuple(applied))
 
 
 def reason_of(what: str, fault: Exception) -> Reason:
@@ -228,51 +259,51 @@ def _code_of(fault: Exception) -> ReasonCode:
     return next((code for kind, code in codes if isinstance(fault, kind)), ReasonCode.INTERNAL_FAULT)
 
 
-def _keys_of(effect: msg.Effect) -> Sequence[str]:
+def _keys_of(effect: Effect) -> Sequence[str]:
     """Name the items whose effect works on them within this process; tasks that run are counted on record."""
     match effect:
-        case msg.ApplyPatches(tasks=tasks):
+        case ApplyPatches(tasks=tasks):
             return [f"apply {task}" for task in tasks]
-        case msg.RestorePatch(task=task):
+        case RestorePatch(task=task):
             return [f"restore {task}"]
-        case msg.MergeWorkstream(workstream=workstream):
+        case MergeWorkstream(workstream=workstream):
             return [f"merge {workstream}"]
-        case msg.LandCandidate(workstream=workstream):
+        case LandCandidate(workstream=workstream):
             return [f"land {workstream}"]
         case _:
             return ()
 
 
-def _tries(effect: msg.Effect) -> int:
+def _tries(effect: Effect) -> int:
     """Return how often an effect is begun: several patches but once, since then each is tried by itself."""
-    is_several = isinstance(effect, msg.ApplyPatches) and len(effect.tasks) > 1
+    is_several = isinstance(effect, ApplyPatches) and len(effect.tasks) > 1
     return 1 if is_several or isinstance(effect, _ONCE) else TRIES
 
 
-def _given_up(effect: msg.Effect, fault: Exception) -> msg.Event | None:  # noqa: PLR0911 - a table
+def _given_up(effect: Effect, fault: Exception) -> CoreEvent | None:  # noqa: PLR0911 - a table
     match effect:
-        case msg.TakePatch(task=task):
-            return msg.NothingTaken(task=task, reason=reason_of("its patch could not be taken in", fault))
-        case msg.RestorePatch(task=task):
-            return msg.PatchRestored(task=task, refusal=reason_of("its patch could not be read again", fault))
-        case msg.RunCommand(task=task, attempt=attempt):
+        case TakePatch(task=task):
+            return NoPatchTaken(task=task, reason=reason_of("its patch could not be taken in", fault))
+        case RestorePatch(task=task):
+            return PatchRestored(task=task, refusal=reason_of("its patch could not be read again", fault))
+        case RunCommand(task=task, attempt=attempt):
             reason = reason_of("its command could not be run", fault)
-            return msg.StepEnded(task=task, attempt=attempt, end=msg.StepEnd.FAILED, reason=reason)
-        case msg.RunTool(task=task, attempt=attempt):
+            return AttemptEnded(task=task, attempt=attempt, end=AttemptEnd.FAILED, reason=reason)
+        case RunTool(task=task, attempt=attempt):
             reason = reason_of("its tool could not be run", fault)
-            return msg.ToolEnded(task=task, attempt=attempt, end=msg.ToolEnd.FAILED, reason=reason)
-        case msg.ApplyPatches(tasks=tasks, onto=onto):
+            return ToolEnded(task=task, attempt=attempt, end=ToolEnd.FAILED, reason=reason)
+        case ApplyPatches(tasks=tasks, onto=onto):
             reason = reason_of("its patch could not be applied", fault)
-            return msg.PatchesApplied(tasks=tasks, onto=onto, fits=(), refusal=reason)
-        case msg.JudgePatch(task=task, tip=tip):
+            return PatchesApplied(tasks=tasks, onto=onto, applied=(), refusal=reason)
+        case JudgePatch(task=task, tip=tip):
             judgement = _undecided(reason_of("its gates could not be asked", fault))
-            return msg.PatchJudged(task=task, commit=tip.commit, judgement=judgement)
-        case msg.JudgeCandidate(workstream=workstream, candidate=candidate):
+            return PatchJudged(task=task, commit=tip.commit, judgement=judgement)
+        case JudgeCandidate(workstream=workstream, candidate=candidate):
             judgement = _undecided(reason_of("its gates could not be asked", fault))
-            return msg.CandidateJudged(workstream=workstream, candidate=candidate, judgement=judgement)
-        case msg.MoveWorkstreamRef(workstream=workstream):
+            return CandidateJudged(workstream=workstream, candidate=candidate, judgement=judgement)
+        case MoveWorkstreamRef(workstream=workstream):
             reason = reason_of("its ref could not be written", fault)
-            return msg.WorkstreamBroken(workstream=workstream, reason=reason)
+            return WorkstreamBroken(workstream=workstream, reason=reason)
         case _:
             return None
 
@@ -281,11 +312,11 @@ def _undecided(reason: Reason) -> Judgement:
     return Judgement(opinion=Opinion.UNDECIDED, reason=reason)
 
 
-def _reason_in(event: msg.Event | None) -> Reason | None:
+def _reason_in(event: CoreEvent | None) -> Reason | None:
     match event:
-        case msg.PatchJudged(judgement=judgement) | msg.CandidateJudged(judgement=judgement):
+        case PatchJudged(judgement=judgement) | CandidateJudged(judgement=judgement):
             return judgement.reason
-        case msg.StepEnded(reason=reason) | msg.ToolEnded(reason=reason):
+        case AttemptEnded(reason=reason) | ToolEnded(reason=reason):
             return reason
         case _:
             return None

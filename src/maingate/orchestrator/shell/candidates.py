@@ -15,8 +15,7 @@ from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, reb
 from maingate.git.repository import MAINGATE_MAIL, Entry, Repository, Signature
 from maingate.ids import PatchId, RunId, WorkstreamId
 from maingate.landing.sealing import seal
-from maingate.orchestrator.core.lanes import Tip
-from maingate.orchestrator.core.messages import Candidate
+from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.patches.policy.paths import is_settings
 from maingate.patches.text.quoting import show_path
 from maingate.plan.model import Landing

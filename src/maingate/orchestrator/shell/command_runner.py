@@ -1,7 +1,7 @@
 """Running the tasks that are commands, on the pool's workers; what comes of one is one event for the core."""
 
-from maingate.orchestrator.core import messages as msg
-from maingate.orchestrator.core.lanes import Tip
+from maingate.orchestrator.core.commits import Tip
+from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded
 from maingate.orchestrator.core.snapshot import TaskNode
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.orchestrator.shell.task_jobs import NOT_BEGUN, TaskJobs
@@ -21,21 +21,21 @@ class CommandRunner:
     def __init__(self, running: TaskJobs, jobs: JobMaker) -> None:
         self._running, self._jobs = running, jobs
 
-    async def run(self, task: TaskNode, attempt: int, tip: Tip) -> msg.StepEnded | None:
+    async def run(self, task: TaskNode, attempt: int, tip: Tip) -> AttemptEnded | None:
         """Run a task's command; None when it was stopped, so that nobody wants to know."""
         outcome = await self._running.run(task.id, self._jobs.command(task, attempt, tip))
         if not isinstance(outcome, WorkerLost) and outcome.cancelled:
             return None
         end = _end_of(outcome)
-        reason = None if end is msg.StepEnd.DONE else _reason(task, attempt, outcome)
+        reason = None if end is AttemptEnd.DONE else _reason(task, attempt, outcome)
         seconds = None if isinstance(outcome, WorkerLost) else outcome.seconds
-        return msg.StepEnded(task=task.id, attempt=attempt, end=end, reason=reason, seconds=seconds)
+        return AttemptEnded(task=task.id, attempt=attempt, end=end, reason=reason, seconds=seconds)
 
 
-def _end_of(outcome: GateOutcome | WorkerLost) -> msg.StepEnd:
+def _end_of(outcome: GateOutcome | WorkerLost) -> AttemptEnd:
     if isinstance(outcome, WorkerLost):
-        return msg.StepEnd.LOST
-    return msg.StepEnd.DONE if outcome.passed else msg.StepEnd.FAILED
+        return AttemptEnd.LOST
+    return AttemptEnd.DONE if outcome.passed else AttemptEnd.FAILED
 
 
 def _reason(task: TaskNode, attempt: int, outcome: GateOutcome | WorkerLost) -> Reason:

@@ -8,7 +8,7 @@ applied again to what they were applied to they give the same trees, which is ve
 from collections.abc import Callable, Sequence
 
 from maingate.errors import MissingObjectError
-from maingate.orchestrator.core.lanes import Tip
+from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.core.snapshot import PatchNode, TaskNode, WorkstreamNode
 from maingate.reasons import Reason
 from maingate.state.patch_ledger import PatchState

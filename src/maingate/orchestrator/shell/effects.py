@@ -25,9 +25,42 @@ from maingate.ids import PatchId, WorkstreamId, new_id
 from maingate.landing.catching_up import Move, catch_up
 from maingate.landing.checkouts import unusable_path
 from maingate.landing.move import Obstruction, land
-from maingate.orchestrator.core import messages as msg
+from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.orchestrator.core.core import Core
-from maingate.orchestrator.core.lanes import Opinion, Tip
+from maingate.orchestrator.core.effects import (
+    ApplyPatches,
+    Effect,
+    JudgeCandidate,
+    JudgePatch,
+    KeepEvidence,
+    LandCandidate,
+    MergeWorkstream,
+    MoveWorkstreamRef,
+    RestorePatch,
+    RunCommand,
+    RunTool,
+    StopCommand,
+    StopJudging,
+    TakePatch,
+)
+from maingate.orchestrator.core.events import (
+    AppliedPatch,
+    CandidateJudged,
+    CoreEvent,
+    LandingFailed,
+    LandingFound,
+    LandingObstructed,
+    LandingOwed,
+    PatchesApplied,
+    PatchJudged,
+    PatchRestored,
+    PatchTaken,
+    TargetLanded,
+    TargetMoved,
+    ToolEnded,
+    WorkstreamMerged,
+)
+from maingate.orchestrator.core.lanes import Opinion
 from maingate.orchestrator.core.snapshot import PatchNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.gatekeeper import Gatekeeper, Subject
 from maingate.orchestrator.shell import candidates, commit_repair, evidence, in_the_way
@@ -92,25 +125,25 @@ class Effects:
             lambda workstream, task: layers.tightened(workstream).tightened(task)
         )
 
-    async def carry_out(self, effect: msg.Effect) -> msg.Event | None:
+    async def carry_out(self, effect: Effect) -> CoreEvent | None:
         """Do what is asked; return what came of it, or None where nothing is to be told."""
         return await self._do(effect)
 
     @singledispatchmethod
-    async def _do(self, effect: object) -> msg.Event | None:
+    async def _do(self, effect: object) -> CoreEvent | None:
         raise TypeError(f"not an effect: {effect!r}")
 
-    async def take_patches(self, effects: Sequence[msg.TakePatch]) -> list[msg.Event]:
+    async def take_patches(self, effects: Sequence[TakePatch]) -> list[CoreEvent]:
         """Take several patches in one go."""
         return await self._in_thread(lambda: [self._take(self._core.task(effect.task)) for effect in effects])
 
-    def collected(self, effect: msg.Effect) -> list[str]:
+    def collected(self, effect: Effect) -> list[str]:
         """List the commits of the run's own that an effect stands on and that git has not any more."""
         candidate = getattr(effect, "candidate", None)
         tips = [getattr(effect, "onto", None), getattr(effect, "tip", None)]
         tips += [] if candidate is None else [candidate.onto, candidate.tip]
         commits = [tip.commit for tip in tips if tip is not None]
-        commits += [effect.commit] if isinstance(effect, msg.MoveWorkstreamRef) else []
+        commits += [effect.commit] if isinstance(effect, MoveWorkstreamRef) else []
         return [commit for commit in dict.fromkeys(commits) if not self._has(commit)]
 
     def heal(self) -> Mapping[WorkstreamId, Exception]:
@@ -138,53 +171,53 @@ class Effects:
         return commit_repair.heal(workstream, is_there=self._has, apply_again=self._apply_recorded)
 
     @_do.register
-    async def _(self, effect: msg.TakePatch) -> msg.Event | None:
+    async def _(self, effect: TakePatch) -> CoreEvent | None:
         return await self._in_thread(self._take, self._core.task(effect.task))
 
     @_do.register
-    async def _(self, effect: msg.RestorePatch) -> msg.Event | None:
+    async def _(self, effect: RestorePatch) -> CoreEvent | None:
         return await self._in_thread(self._take_again, self._core.task(effect.task))
 
     @_do.register
-    async def _(self, effect: msg.RunCommand) -> msg.Event | None:
+    async def _(self, effect: RunCommand) -> CoreEvent | None:
         return await self._commands.run(self._core.task(effect.task), effect.attempt, effect.tip)
 
     @_do.register
-    async def _(self, effect: msg.RunTool) -> msg.Event | None:
+    async def _(self, effect: RunTool) -> CoreEvent | None:
         task = self._core.task(effect.task)
         prompt = await self._in_thread(self._tools.prompt_of, task)
         ran = await self._tools.run(
             task, effect.attempt, effect.tip, prompt=prompt, budget_usd=effect.budget_usd
         )
-        if ran is None or isinstance(ran, msg.ToolEnded):
+        if ran is None or isinstance(ran, ToolEnded):
             return ran
         return await self._in_thread(self._take_made, task, ran, effect)
 
     @_do.register
-    async def _(self, effect: msg.StopCommand) -> msg.Event | None:
+    async def _(self, effect: StopCommand) -> CoreEvent | None:
         self._running.stop(effect.task)
         return None
 
     @_do.register
-    async def _(self, effect: msg.ApplyPatches) -> msg.Event | None:
+    async def _(self, effect: ApplyPatches) -> CoreEvent | None:
         return await self._in_thread(self._apply, effect)
 
     @_do.register
-    async def _(self, effect: msg.JudgePatch) -> msg.Event | None:
+    async def _(self, effect: JudgePatch) -> CoreEvent | None:
         task = self._core.task(effect.task)
         subject = Subject(
             label=task.label, workstream_id=task.workstream.id, patch_id=task.patch.id if task.patch else None
         )
         judgement = await self._gatekeeper.judge(subject, task.gates, tip=effect.tip, onto=effect.onto)
-        return msg.PatchJudged(task=task.id, commit=effect.tip.commit, judgement=judgement)
+        return PatchJudged(task=task.id, commit=effect.tip.commit, judgement=judgement)
 
     @_do.register
-    async def _(self, effect: msg.ForgetJudging) -> msg.Event | None:
+    async def _(self, effect: StopJudging) -> CoreEvent | None:
         self._gatekeeper.forget(effect.commit)
         return None
 
     @_do.register
-    async def _(self, effect: msg.MoveWorkstreamRef) -> msg.Event | None:
+    async def _(self, effect: MoveWorkstreamRef) -> CoreEvent | None:
         now = self._clock.monotonic()
         if effect.is_last or now - self._moved.get(effect.workstream, -REF_INTERVAL) >= REF_INTERVAL:
             self._moved[effect.workstream] = now
@@ -192,11 +225,11 @@ class Effects:
         return None
 
     @_do.register
-    async def _(self, effect: msg.MergeWorkstream) -> msg.Event | None:
+    async def _(self, effect: MergeWorkstream) -> CoreEvent | None:
         return await self._in_thread(self._merge, self._core.workstream(effect.workstream))
 
     @_do.register
-    async def _(self, effect: msg.JudgeCandidate) -> msg.Event | None:
+    async def _(self, effect: JudgeCandidate) -> CoreEvent | None:
         workstream = self._core.workstream(effect.workstream)
         subject = Subject(label=f"the merged result of {workstream.name}", workstream_id=workstream.id)
         candidate = effect.candidate
@@ -207,16 +240,16 @@ class Effects:
         if judgement.opinion is Opinion.PASSED and not self._is_judged_sealed(workstream):
             await self._gatekeeper.recorded()
             sealed = await self._in_thread(self._sealed, candidate)
-        return msg.CandidateJudged(
+        return CandidateJudged(
             workstream=workstream.id, candidate=candidate, judgement=judgement, sealed=sealed
         )
 
     @_do.register
-    async def _(self, effect: msg.LandCandidate) -> msg.Event | None:
+    async def _(self, effect: LandCandidate) -> CoreEvent | None:
         return await self._in_thread(self._land, effect)
 
     @_do.register
-    async def _(self, effect: msg.KeepEvidence) -> msg.Event | None:
+    async def _(self, effect: KeepEvidence) -> CoreEvent | None:
         await self._in_thread(self._keep_evidence, effect.patch, effect.reason)
         return None
 
@@ -227,12 +260,12 @@ class Effects:
 
     # -- in threads ------------------------------------------------------------------------------------------
 
-    def _take(self, task: TaskNode) -> msg.PatchTaken:
+    def _take(self, task: TaskNode) -> PatchTaken:
         base = task.workstream.base or self._core.run.base
         taken = self._with_room(
             self._executor.take(Path(task.file or ""), self._order(task), base_tree=base.tree)
         )
-        return msg.PatchTaken(
+        return PatchTaken(
             task=task.id,
             patch=self._ledger_entry(
                 task, taken, base, origin={"kind": "ready", "file": task.file, "task": task.label}
@@ -243,9 +276,9 @@ class Effects:
             is_policy=taken.violates,
         )
 
-    def _take_made(self, task: TaskNode, ran: Ran, effect: msg.RunTool) -> msg.PatchTaken | msg.ToolEnded:
+    def _take_made(self, task: TaskNode, ran: Ran, effect: RunTool) -> PatchTaken | ToolEnded:
         made, base = self._tools.judge(task, effect.attempt, ran), effect.tip
-        if isinstance(made, msg.ToolEnded):
+        if isinstance(made, ToolEnded):
             return made
         taken = self._with_room(self._executor.take_again(made.diff, self._order(task), base_tree=base.tree))
         refusal, is_policy = taken.refusal, taken.violates
@@ -257,7 +290,7 @@ class Effects:
             "attempt": made.tool_run.attempt,
             "task": task.label,
         }
-        return msg.PatchTaken(
+        return PatchTaken(
             task=task.id,
             patch=self._ledger_entry(task, taken, base, origin=origin, replaces=made.replaces),
             diff=taken.diff,
@@ -281,7 +314,7 @@ class Effects:
             diffs = [artifacts.diff_of(conn, patch.id) for patch in earlier]
         return oscillation.goes_round(diffs, diff)
 
-    def _take_again(self, task: TaskNode) -> msg.PatchRestored | None:
+    def _take_again(self, task: TaskNode) -> PatchRestored | None:
         """Read a patch from the ledger, as it was taken in."""
         patch, base = task.patch, task.workstream.base
         if patch is None or base is None:
@@ -290,23 +323,23 @@ class Effects:
             diff = artifacts.diff_of(conn, patch.id)
         taken = self._executor.take_again(diff, self._order(task), base_tree=base.tree)
         material = taken.intake if taken.refusal is None else None
-        return msg.PatchRestored(task=task.id, material=material, refusal=taken.refusal)
+        return PatchRestored(task=task.id, material=material, refusal=taken.refusal)
 
-    def _apply(self, effect: msg.ApplyPatches) -> msg.PatchesApplied | None:
+    def _apply(self, effect: ApplyPatches) -> PatchesApplied | None:
         pieces = [self._piece(self._core.task(task_id)) for task_id in effect.tasks]
         wanted = [piece for piece in pieces if piece is not None]
         if len(wanted) < len(pieces):
             return None  # the workstream ended meanwhile
         made, refusal = self._executor.apply(wanted, onto=effect.onto.commit, tree=effect.onto.tree)
-        fits = [
-            msg.Fit(
+        applied = [
+            AppliedPatch(
                 tip=Tip(commit=fit.commit, tree=fit.tree),
                 method=fit.method,
                 repairs=tuple(repair.as_json() for repair in fit.repairs),
             )
             for fit in made
         ]
-        return msg.PatchesApplied(tasks=effect.tasks, onto=effect.onto, fits=tuple(fits), refusal=refusal)
+        return PatchesApplied(tasks=effect.tasks, onto=effect.onto, applied=tuple(applied), refusal=refusal)
 
     def _apply_recorded(self, task: TaskNode, patch: PatchNode, onto: Tip) -> Committed | Reason:
         with self._database.read() as conn:
@@ -338,12 +371,12 @@ class Effects:
         ]
         return Piece(intake=material, order=self._order(task), trailers=trailers)
 
-    async def what_became_of(self, workstream_id: WorkstreamId) -> msg.LandingFound | msg.LandingOwed | None:
+    async def what_became_of(self, workstream_id: WorkstreamId) -> LandingFound | LandingOwed | None:
         """Ask git what has become of earlier attempts to land a workstream; None when nothing has."""
         workstream = self._core.workstream(workstream_id)
         return await self._in_thread(lambda: self._what_became_of(workstream, self._target_head()))
 
-    def _merge(self, workstream: WorkstreamNode) -> msg.Event:
+    def _merge(self, workstream: WorkstreamNode) -> CoreEvent:
         """See what has become of earlier attempts to land it; only then make another candidate."""
         head = self._target_head()
         found = self._what_became_of(workstream, head)
@@ -351,10 +384,10 @@ class Effects:
             return found
         built = self._build(workstream, self._tip(head))
         if isinstance(built, Reason):
-            return msg.WorkstreamMerged(workstream=workstream.id, conflict=built)
+            return WorkstreamMerged(workstream=workstream.id, conflict=built)
         if self._is_judged_sealed(workstream):
             built = self._sealed(built)
-        return msg.WorkstreamMerged(workstream=workstream.id, candidate=built)
+        return WorkstreamMerged(workstream=workstream.id, candidate=built)
 
     def _target_head(self) -> str:
         target = self._core.run.target
@@ -363,17 +396,15 @@ class Effects:
             raise OutsideFaultError(f"{target} is gone; make it again, then `maingate resume` goes on")
         return head
 
-    def _what_became_of(
-        self, workstream: WorkstreamNode, head: str
-    ) -> msg.LandingFound | msg.LandingOwed | None:
+    def _what_became_of(self, workstream: WorkstreamNode, head: str) -> LandingFound | LandingOwed | None:
         for intent in reversed(workstream.intents):
             if self._holds(head, intent.new):
                 self._follow()
-                return msg.LandingFound(workstream=workstream.id, intent=intent.id, tip=self._tip(intent.new))
+                return LandingFound(workstream=workstream.id, intent=intent.id, tip=self._tip(intent.new))
         last = workstream.intents[-1] if workstream.intents else None
         if last and last.id == workstream.open_intent and last.old == head and self._has(last.new):
-            candidate = msg.Candidate(onto=self._tip(head), tip=self._tip(last.new), commits=last.commits)
-            return msg.LandingOwed(workstream=workstream.id, candidate=candidate, intent=last.id)
+            candidate = Candidate(onto=self._tip(head), tip=self._tip(last.new), commits=last.commits)
+            return LandingOwed(workstream=workstream.id, candidate=candidate, intent=last.id)
         return None
 
     def _is_judged_sealed(self, workstream: WorkstreamNode) -> bool:
@@ -381,14 +412,14 @@ class Effects:
         plan = self._core.run.plan
         return not workstream.gates or any(plan.gates[gate].needs_commit for gate in workstream.gates)
 
-    def _sealed(self, candidate: msg.Candidate) -> msg.Candidate:
+    def _sealed(self, candidate: Candidate) -> Candidate:
         with self._database.read() as conn:
             reached = ledger.position(conn)
         return candidates.sealed(
             self._repository, candidate, record=self._database.record_id or "", position=str(reached)
         )
 
-    def _build(self, workstream: WorkstreamNode, onto: Tip) -> msg.Candidate | Reason:
+    def _build(self, workstream: WorkstreamNode, onto: Tip) -> Candidate | Reason:
         run = self._core.run
         if workstream.base is None or workstream.lane is None:
             raise RuntimeError(f"{workstream.name} has no lane")
@@ -413,7 +444,7 @@ class Effects:
             return built
         return candidates.change_of_settings(self._repository, built) or built
 
-    def _land(self, effect: msg.LandCandidate) -> msg.Event:
+    def _land(self, effect: LandCandidate) -> CoreEvent:
         """Move the target, and its checkouts along; refuse where one of them could not follow."""
         workstream = self._core.workstream(effect.workstream)
         move = Move(
@@ -437,16 +468,14 @@ class Effects:
                     message=f"{workstream.name} cannot land: the checkout of {move.ref} holds no such name "
                     f"as {path.decode(errors='backslashreplace')}",
                 )
-                return msg.LandingFailed(workstream=workstream.id, intent=effect.intent, reason=reason)
-            return msg.LandingObstructed(
-                workstream=workstream.id, intent=effect.intent, obstacle=came.message
-            )
+                return LandingFailed(workstream=workstream.id, intent=effect.intent, reason=reason)
+            return LandingObstructed(workstream=workstream.id, intent=effect.intent, obstacle=came.message)
         if isinstance(came, RefMoved):
-            return msg.TargetMoved(workstream=workstream.id, intent=effect.intent)
+            return TargetMoved(workstream=workstream.id, intent=effect.intent)
         for left in came:
             self._warn(str(left))
         reach("checkout.after")
-        return msg.TargetLanded(workstream=workstream.id, candidate=effect.candidate, intent=effect.intent)
+        return TargetLanded(workstream=workstream.id, candidate=effect.candidate, intent=effect.intent)
 
     def _last_look(self, intent: str) -> None:
         """Make sure, at the last moment, that this process may still move the target."""

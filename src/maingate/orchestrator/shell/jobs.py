@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from maingate.git.repository import Repository
-from maingate.orchestrator.core.lanes import Tip
+from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.core.snapshot import TaskNode
 from maingate.plan.model import GateDefinition, Plan, ToolDefinition
 from maingate.settings import Settings

@@ -12,8 +12,8 @@ from maingate.db.dao import artifacts
 from maingate.db.dao.tool_runs import MICROS, Outcome, ToolRun
 from maingate.db.engine import Database
 from maingate.ids import RunId
-from maingate.orchestrator.core import messages as msg
-from maingate.orchestrator.core.lanes import Tip
+from maingate.orchestrator.core.commits import Tip
+from maingate.orchestrator.core.events import ToolEnd, ToolEnded
 from maingate.orchestrator.core.snapshot import TaskNode
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.orchestrator.shell.task_jobs import NOT_BEGUN, TaskJobs
@@ -89,23 +89,23 @@ class ToolRunner:
 
     async def run(
         self, task: TaskNode, attempt: int, tip: Tip, *, prompt: str, budget_usd: float | None
-    ) -> Ran | msg.ToolEnded | None:
+    ) -> Ran | ToolEnded | None:
         """Run a task's tool; None when it was stopped, so that nobody wants to know."""
         if fault := self._jobs.fault_of(task, prompt):
-            return _ended(task, attempt, msg.ToolEnd.FAILED, ReasonCode.TOOL_FAILED, fault)
+            return _ended(task, attempt, ToolEnd.FAILED, ReasonCode.TOOL_FAILED, fault)
         job = self._jobs.tool(task, attempt, tip, prompt=prompt, budget_usd=budget_usd)
         outcome = await self._running.run(task.id, job)
         if isinstance(outcome, WorkerLost):
-            return _ended(task, attempt, msg.ToolEnd.LOST, outcome.code, outcome.message)
+            return _ended(task, attempt, ToolEnd.LOST, outcome.code, outcome.message)
         if outcome.cancelled:
             return None
         return Ran(job=job, outcome=outcome)
 
-    def judge(self, task: TaskNode, attempt: int, ran: Ran) -> Made | msg.ToolEnded:
+    def judge(self, task: TaskNode, attempt: int, ran: Ran) -> Made | ToolEnded:
         """See whether there is a patch to look at, and say why there is none; blocks."""
         job, outcome = ran.job, ran.outcome
         if outcome.fault in NOT_BEGUN:
-            return _ended(task, attempt, msg.ToolEnd.LOST, NOT_BEGUN[outcome.fault], outcome.message)
+            return _ended(task, attempt, ToolEnd.LOST, NOT_BEGUN[outcome.fault], outcome.message)
         report = report_of(
             self._jobs.tool_of(task),
             output=_read(job.log_path),
@@ -136,10 +136,10 @@ class ToolRunner:
         detail = {"attempt": attempt, "exit_code": outcome.exit_code, "output": outcome.excerpt}
         reason = Reason(code=fault.code, message=f"{task.label}: {fault.message}", detail=detail)
         is_limited = fault.outcome == "rate_limited"
-        return msg.ToolEnded(
+        return ToolEnded(
             task=task.id,
             attempt=attempt,
-            end=msg.ToolEnd.LIMITED if is_limited else msg.ToolEnd.FAILED,
+            end=ToolEnd.LIMITED if is_limited else ToolEnd.FAILED,
             reason=reason,
             seconds=self._rest if report.retry_after is None else report.retry_after,
             tool_run=tool_run,
@@ -170,9 +170,9 @@ def _fault_of(report: ToolReport, outcome: GateOutcome) -> _Fault | None:
     return None if captured.bytes else _Fault(outcome="failed", message="the tool changed nothing")
 
 
-def _ended(task: TaskNode, attempt: int, end: msg.ToolEnd, code: ReasonCode, message: str) -> msg.ToolEnded:
+def _ended(task: TaskNode, attempt: int, end: ToolEnd, code: ReasonCode, message: str) -> ToolEnded:
     reason = Reason(code=code, message=f"{task.label}: {message}", detail={"attempt": attempt})
-    return msg.ToolEnded(task=task.id, attempt=attempt, end=end, reason=reason)
+    return ToolEnded(task=task.id, attempt=attempt, end=end, reason=reason)
 
 
 def _read(log: Path) -> bytes:

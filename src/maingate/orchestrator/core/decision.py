@@ -1,0 +1,89 @@
+"""The answer of the core to one event: what one transaction records, and the effects that follow it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from maingate.db.dao.patches import PatchRow
+from maingate.db.dao.requests import Answer
+from maingate.db.dao.tool_runs import ToolRun
+from maingate.db.transitions import Step
+from maingate.events import Event
+from maingate.orchestrator.core.commits import LandingIntent
+from maingate.orchestrator.core.effects import Effect
+from maingate.recovery.circuit_breaker import Change as BreakerChange
+
+
+@dataclass(kw_only=True)
+class Decision:
+    """Transitions and rows of one event, recorded in one transaction, and the effects that follow.
+
+    Args:
+        patches: New rows of the ledger with their diffs, written before the steps.
+        steps: Transitions, in order, all in one transaction.
+        intents: Landing intents to record in the same transaction.
+        intents_landed: Intents whose candidate is on the target.
+        intents_abandoned: Intents that will not be carried out.
+        answers: Answers to requests.
+        overrides: Decisions by operators, as events of the ledger.
+        tool_runs: Ended attempts of tools.
+        breakers: Changes of the tools' circuit breakers.
+        target: The target's new head; None when it did not move.
+        speculative: Effects without durable consequences; started before the transaction commits.
+        effects: Effects that start after the transaction commits.
+    """
+
+    patches: list[tuple[PatchRow, bytes]] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    intents: list[LandingIntent] = field(default_factory=list)
+    intents_landed: list[str] = field(default_factory=list)
+    intents_abandoned: list[str] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    overrides: list[Event] = field(default_factory=list)
+    tool_runs: list[ToolRun] = field(default_factory=list)
+    breakers: list[BreakerChange] = field(default_factory=list)
+    target: str | None = None
+    speculative: list[Effect] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+
+    @property
+    def writes(self) -> bool:
+        """Return whether anything is to be recorded."""
+        return bool(self.steps) or self.has_rows
+
+    @property
+    def has_rows(self) -> bool:
+        """Return whether anything except transitions is to be recorded."""
+        return self.target is not None or bool(
+            self.patches
+            or self.intents
+            or self.intents_landed
+            or self.intents_abandoned
+            or self.answers
+            or self.overrides
+            or self.tool_runs
+            or self.breakers
+        )
+
+    def __iadd__(self, other: "Decision") -> Self:
+        """Append the decision about a later event."""
+        for mine, theirs in _pairs(self, other):
+            mine.extend(theirs)
+        self.target = other.target or self.target
+        return self
+
+
+def _pairs(one: Decision, other: Decision) -> Sequence[tuple[list[Any], list[Any]]]:
+    return [
+        (one.patches, other.patches),
+        (one.steps, other.steps),
+        (one.intents, other.intents),
+        (one.intents_landed, other.intents_landed),
+        (one.intents_abandoned, other.intents_abandoned),
+        (one.answers, other.answers),
+        (one.overrides, other.overrides),
+        (one.tool_runs, other.tool_runs),
+        (one.breakers, other.breakers),
+        (one.speculative, other.speculative),
+        (one.effects, other.effects),
+    ]

@@ -1,0 +1,337 @@
+"""Events: the input of the core, as plain values.
+
+Each effect comes back as exactly one event. An event names its subject and the state that it was computed
+on (an attempt, a commit, an intent), so that a late or repeated one is recognised and ignored.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from maingate.db.dao.breakers import BreakerRow
+from maingate.db.dao.patches import PatchRow
+from maingate.db.dao.requests import Override
+from maingate.db.dao.tool_runs import ToolRun
+from maingate.ids import PatchId, TaskId, WorkstreamId
+from maingate.orchestrator.core.commits import Candidate, Tip
+from maingate.orchestrator.core.lanes import Judgement
+from maingate.reasons import Reason
+from maingate.recovery.circuit_breaker import Probe
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchTaken:
+    """A task produced a patch.
+
+    Args:
+        patch: The patch's row.
+        diff: Its bytes.
+        material: The parsed patch, to be applied; None when it is refused.
+        refusal: Why it is refused; None when it is accepted.
+        is_policy: Whether the policy refused it, rather than the parser.
+        is_final: Whether another attempt of its tool is pointless.
+        tool_run: The attempt of the tool that made it; None for a ready patch.
+    """
+
+    task: TaskId
+    patch: PatchRow
+    diff: bytes
+    material: Any = None
+    refusal: Reason | None = None
+    is_policy: bool = False
+    is_final: bool = False
+    tool_run: ToolRun | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoPatchTaken:
+    """A task has no patch: its file is missing or cannot be read."""
+
+    task: TaskId
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchRestored:
+    """A patch of the record was read again: the parsed patch, or why it is refused now."""
+
+    task: TaskId
+    material: Any = None
+    refusal: Reason | None = None
+
+
+class AttemptEnd(Enum):
+    """How an attempt of a task without a patch ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    LOST = "lost"
+    """Its worker was lost; its progress is unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptEnded:
+    """An attempt of a task without a patch ended.
+
+    Args:
+        task: The task.
+        attempt: Its attempt.
+        end: How it ended.
+        reason: Why, when it is not ``DONE``.
+        seconds: How long its command took; None without a command, or when unknown.
+    """
+
+    task: TaskId
+    attempt: int
+    end: AttemptEnd
+    reason: Reason | None = None
+    seconds: float | None = None
+
+
+class ToolEnd(Enum):
+    """How an attempt of a tool ended that produced no patch."""
+
+    FAILED = "failed"
+    LOST = "lost"
+    """Its worker was lost or could not prepare; no evidence about the tool."""
+    LIMITED = "limited"
+    """Its provider refuses for a while, or is down; no evidence about the task."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolEnded:
+    """An attempt of a tool ended without a patch.
+
+    Args:
+        seconds: How long to pause the tool, for `ToolEnd.LIMITED`.
+        tool_run: The attempt's row; None when the tool is not known to have started.
+    """
+
+    task: TaskId
+    attempt: int
+    end: ToolEnd
+    reason: Reason
+    seconds: float = 0.0
+    tool_run: ToolRun | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolDue:
+    """The pause of a tool is over: that of its provider or, with ``of_breaker``, that of its breaker."""
+
+    tool: str
+    of_breaker: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BreakersRead:
+    """All breakers were read from the database: other runs and operators change them, too.
+
+    Args:
+        rows: The breakers.
+        given_up: Probes of other runs whose process has exited.
+    """
+
+    rows: tuple[BreakerRow, ...]
+    given_up: frozenset[Probe] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalsRead:
+    """The number of approvals of each patch that waits for approval was read."""
+
+    counts: Mapping[PatchId, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryDue:
+    """The wait before a task's next attempt is over."""
+
+    task: TaskId
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppliedPatch:
+    """A patch that applied.
+
+    Args:
+        tip: The resulting commit.
+        method: How it applied: ``exact``, ``offset`` or ``three_way``.
+        repairs: All repairs of its text.
+    """
+
+    tip: Tip
+    method: str
+    repairs: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchesApplied:
+    """Patches of one lane were applied, each on the one before it, up to the first that did not apply.
+
+    Args:
+        tasks: The tasks of the effect.
+        onto: The commit that the first patch was applied to.
+        applied: The patches that applied, in order.
+        refusal: Why the next one did not apply; None when all did.
+    """
+
+    tasks: tuple[TaskId, ...]
+    onto: Tip
+    applied: tuple[AppliedPatch, ...]
+    refusal: Reason | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchJudged:
+    """The gates of a patch's commit ended."""
+
+    task: TaskId
+    commit: str
+    judgement: Judgement
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkstreamMerged:
+    """A workstream was merged onto the target's head: the candidate, or the conflict."""
+
+    workstream: WorkstreamId
+    candidate: Candidate | None = None
+    conflict: Reason | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateJudged:
+    """The gates of a candidate ended.
+
+    Args:
+        sealed: The candidate with the ledger's seal in its last commit, to land instead; None without a seal.
+    """
+
+    workstream: WorkstreamId
+    candidate: Candidate
+    judgement: Judgement
+    sealed: Candidate | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetLanded:
+    """The target moved to the candidate."""
+
+    workstream: WorkstreamId
+    candidate: Candidate
+    intent: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetMoved:
+    """Another process or person moved the target first; nothing landed."""
+
+    workstream: WorkstreamId
+    intent: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingObstructed:
+    """A checkout of the target cannot follow; nothing landed, and a person must act."""
+
+    workstream: WorkstreamId
+    intent: str
+    obstacle: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingFailed:
+    """The target cannot move to the candidate for a reason that is the workstream's own."""
+
+    workstream: WorkstreamId
+    intent: str
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkstreamBroken:
+    """An object or ref that a workstream depends on is gone or cannot be written."""
+
+    workstream: WorkstreamId
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingFound:
+    """The target holds the commit of an earlier intent of the workstream: it has landed."""
+
+    workstream: WorkstreamId
+    intent: str
+    tip: Tip
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingOwed:
+    """An earlier intent was not carried out and still can be: the target has not moved since."""
+
+    workstream: WorkstreamId
+    candidate: Candidate
+    intent: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelRequested:
+    """An operator cancels the run, a workstream or a task.
+
+    Args:
+        reason: Why.
+        entity: The workstream or task; None for the run.
+        request: The request to answer; None for a signal.
+    """
+
+    reason: Reason
+    entity: str | None = None
+    request: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverrideRequested:
+    """An operator decides about a task or a workstream by hand.
+
+    Args:
+        override: The decision.
+        entity: The task or workstream.
+        message: Why.
+        operator: The operator's name.
+        request: The request to answer.
+    """
+
+    override: Override
+    entity: str
+    message: str
+    operator: str
+    request: str
+
+
+CoreEvent = (
+    PatchTaken
+    | NoPatchTaken
+    | PatchRestored
+    | AttemptEnded
+    | ToolEnded
+    | ToolDue
+    | BreakersRead
+    | ApprovalsRead
+    | RetryDue
+    | PatchesApplied
+    | PatchJudged
+    | WorkstreamMerged
+    | CandidateJudged
+    | TargetLanded
+    | TargetMoved
+    | LandingObstructed
+    | LandingFailed
+    | WorkstreamBroken
+    | LandingFound
+    | LandingOwed
+    | CancelRequested
+    | OverrideRequested
+)
