@@ -666,7 +666,7 @@ class Maingate:
 
     def _versions_for(self, loaded: "LoadedPlan") -> Mapping[str, Sequence[str]]:
         """Ask the programs that a plan's gates declare the versions of; one that fails refuses the plan."""
-        from maingate.uet.process.gate_runner import allowed_environment
+        from maingate.uet.process.environment import allowed_environment
         from maingate.verdicts import program_versions
 
         environment = allowed_environment(os.environ, self.settings.env_allow)
@@ -701,7 +701,7 @@ class Maingate:
     ) -> "Dependencies":
         from maingate.db.transition_log import TransitionLog
         from maingate.orchestrator.dependencies import Dependencies
-        from maingate.uet.process.gate_runner import allowed_environment
+        from maingate.uet.process.environment import allowed_environment
 
         self.database.check()
         _make_state(self.paths, self.identity)
@@ -861,7 +861,7 @@ class Maingate:
         """Run a plan's `notify` commands; what fails is on record as a warning, and returned."""
         from maingate.plan.model import Plan
         from maingate.services.notifications import notify
-        from maingate.uet.process.gate_runner import allowed_environment
+        from maingate.uet.process.environment import allowed_environment
 
         commands = Plan.from_json(run.plan).notify
         if not commands:

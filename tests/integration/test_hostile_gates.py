@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from maingate.reasons import ReasonCode
-from maingate.uet.process.gate_runner import GateOutcome
-from maingate.workers.pool_manager import JobEnd, PoolManager, WorkerLost
+from maingate.uet.process.command import CommandResult
+from maingate.workers.backend import JobEnd, WorkerLost
+from maingate.workers.pool_manager import PoolManager
 from support.factories import GitRepo
 from support.pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of
 from support.worktree_files import checked_out, snapshot
@@ -160,7 +161,7 @@ def test_hostile_gate_has_a_clear_outcome_and_leaves_nothing(
 
     outcome = _played(repo, tmp_path, commits, hostile)
 
-    assert isinstance(outcome, GateOutcome), outcome
+    assert isinstance(outcome, CommandResult), outcome
     assert outcome.passed is hostile.passed
     assert (outcome.timed_out, outcome.fault) == (hostile.timed_out, hostile.fault)
     assert hostile.exit_code in {None, outcome.exit_code}
@@ -188,7 +189,7 @@ def _played(repo: GitRepo, tmp_path: Path, commits: list[str], hostile: Hostile)
         async with pool_for(repo, tmp_path, environment=environment) as pool:
             job = gate_job(tmp_path, commits[1], hostile.run, **hostile.options)
             end = await asyncio.wait_for(pool.run(job), 60)
-            if isinstance(end, GateOutcome):  # a worker that was lost is still being replaced
+            if isinstance(end, CommandResult):  # a worker that was lost is still being replaced
                 await _nothing_but_the_worker(pool, tmp_path)
             for commit, history in ((commits[1], 2), (commits[0], 1)):
                 witness = await outcome_of(pool, gate_job(tmp_path, commit, WITNESS, job_id="witness"))
@@ -215,7 +216,7 @@ def test_two_hundred_megabytes_of_output_are_flat(repo: GitRepo, tmp_path: Path,
     """Output of any size passes through a worker that stays small, into a log that stays small."""
     recorder = Recorder()
 
-    async def scenario() -> tuple[GateOutcome, int]:
+    async def scenario() -> tuple[CommandResult, int]:
         async with pool_for(repo, tmp_path, observer=recorder) as pool:
             script = "yes 0123456789abcdef0123456789abcde | head -c 200000000; exit 1"
             outcome = await outcome_of(pool, gate_job(tmp_path, commits[0], script))
@@ -269,7 +270,7 @@ def test_an_exclusive_gate_is_the_only_one(repo: GitRepo, tmp_path: Path, commit
                 for n in range(9)
             ]
             ends = await asyncio.gather(*(pool.run(job) for job in jobs))
-            assert [isinstance(end, GateOutcome) and end.passed for end in ends] == [True] * 9
+            assert [isinstance(end, CommandResult) and end.passed for end in ends] == [True] * 9
 
     asyncio.run(scenario())
 
@@ -285,7 +286,7 @@ def test_cancelled_gates_leave_nothing(repo: GitRepo, tmp_path: Path, commits: l
             await bell.rung()
             pool.cancel("job")
             end = await running
-            assert isinstance(end, GateOutcome)
+            assert isinstance(end, CommandResult)
             assert end.cancelled
             await _nothing_but_the_worker(pool, tmp_path)
             assert (await outcome_of(pool, gate_job(tmp_path, commits[0], WITNESS))).passed

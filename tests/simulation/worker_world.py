@@ -8,9 +8,10 @@ from typing import Any
 
 from maingate.errors import WorkerProtocolError
 from maingate.uet.capture import Capture, Captured
-from maingate.uet.process.gate_runner import GateOutcome
+from maingate.uet.process.command import CommandResult
+from maingate.workers.jobs import Job
+from maingate.workers.local.protocol import Cancel, Heartbeat, Message, Ready, Result, Shutdown
 from maingate.workers.local.slots import Slot
-from maingate.workers.protocol import Cancel, GateJob, Heartbeat, Message, Ready, Result, Shutdown
 from simulation.git_world import SimulatedRepository
 from simulation.plans import LIMIT, Plays
 from simulation.virtual_loop import OWNER
@@ -53,37 +54,37 @@ class Bench:
     runs: dict[str, int] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)
 
-    def outcome(self, job: GateJob) -> GateOutcome:
+    def outcome(self, job: Job) -> CommandResult:
         """Judge a tree, or run a command."""
         seconds = self.world.random.random()
         if self._is(self.manners.timeouts):
-            return GateOutcome(passed=False, timed_out="wall", message="it took too long", exit_code=137)
+            return CommandResult(passed=False, timed_out="wall", message="it took too long", exit_code=137)
         if job.capture is not None:
             return self._of_tool(job, job.capture)
         if job.job_id.startswith("task_"):
-            count = self.runs[job.gate.name] = self.runs.get(job.gate.name, 0) + 1
-            passed = count > self.failures[job.gate.name]
+            count = self.runs[job.command.name] = self.runs.get(job.command.name, 0) + 1
+            passed = count > self.failures[job.command.name]
             seconds /= 1 if seconds > 0.5 else 50
         else:
-            passed = _passes(job.gate.name, self.repository.files(job.commit))
+            passed = _passes(job.command.name, self.repository.files(job.commit))
             first = job.job_id.endswith(".1")
             passed = passed and not (first and self._is(self.manners.flaky))
-        return GateOutcome(
+        return CommandResult(
             passed=passed, exit_code=int(not passed), seconds=seconds, message="" if passed else "it is red"
         )
 
-    def _of_tool(self, job: GateJob, capture: Capture) -> GateOutcome:
+    def _of_tool(self, job: Job, capture: Capture) -> CommandResult:
         """Let a tool end, and take what it left."""
-        plays = self.plays[job.gate.name]
-        number = self.runs[job.gate.name] = self.runs.get(job.gate.name, -1) + 1
+        plays = self.plays[job.command.name]
+        number = self.runs[job.command.name] = self.runs.get(job.command.name, -1) + 1
         play = plays.play(number)
         left = plays.left(play)
         capture.diff_path.parent.mkdir(parents=True, exist_ok=True)
         capture.diff_path.write_bytes(left)
         job.log_path.write_text(LIMIT if play == "limited" else "")
         passed = play not in {"failed", "limited"}
-        self.world.trace(f"{job.gate.name}: the tool has {play}")
-        return GateOutcome(
+        self.world.trace(f"{job.command.name}: the tool has {play}")
+        return CommandResult(
             passed=passed,
             exit_code=int(not passed),
             seconds=0.1,
@@ -91,7 +92,7 @@ class Bench:
             captured=Captured(bytes=len(left)),
         )
 
-    def fate(self, job: GateJob) -> str:
+    def fate(self, job: Job) -> str:
         """Decide what becomes of a worker that is given a job."""
         subject = job.job_id.rpartition(".")[0]
         if self.losses.get(subject, 0) < self.manners.losses:
@@ -135,7 +136,7 @@ class SimulatedWorker:
         self.pid = self._world.new_pid(process.host)
         self._world.parents[self.pid] = process.pid
         self._loop = asyncio.get_running_loop()
-        self._job: GateJob | None = None
+        self._job: Job | None = None
         self._is_hanging = False
         self._is_leaving = False
         self._has_ended: asyncio.Future[None] = self._loop.create_future()
@@ -146,7 +147,7 @@ class SimulatedWorker:
         """Hear something."""
         self._world.reach("worker: hear")
         match message:
-            case GateJob():
+            case Job():
                 self._take_on(message)
             case Cancel(job_id=job_id):
                 self._after(0.01, self._give_up, job_id)
@@ -166,10 +167,10 @@ class SimulatedWorker:
     def _after(self, about: float, do: Callable[..., None], *args: Any) -> None:
         self._loop.call_later(about * (0.5 + self._world.random.random()), do, *args)
 
-    def _take_on(self, job: GateJob) -> None:
+    def _take_on(self, job: Job) -> None:
         self._job = job
         fate = self._bench.fate(job)
-        self._world.trace(f"{job.gate.name} ({job.job_id}): the worker {fate}")
+        self._world.trace(f"{job.command.name} ({job.job_id}): the worker {fate}")
         match fate:
             case "dies":
                 self._after(0.1, self._be_gone, "it died")
@@ -177,24 +178,24 @@ class SimulatedWorker:
                 self._is_hanging = True
                 self._after(3.0, self._wake, job)
             case "nonsense":
-                self._after(0.1, self._say, Result(job_id="?", attempt=9, outcome=GateOutcome(passed=True)))
+                self._after(0.1, self._say, Result(job_id="?", attempt=9, outcome=CommandResult(passed=True)))
             case "twice":
                 self._after(0.15, self._answer, job)
                 self._after(0.3, self._repeat, job)
             case _:
                 self._after(0.15, self._answer, job)
 
-    def _answer(self, job: GateJob) -> None:
+    def _answer(self, job: Job) -> None:
         if self._job is job:
             self._job = None
             self._say(Result(job_id=job.job_id, attempt=job.attempt, outcome=self._bench.outcome(job)))
             self._leave()
 
-    def _repeat(self, job: GateJob) -> None:
+    def _repeat(self, job: Job) -> None:
         if self._job is None:
             self._say(Result(job_id=job.job_id, attempt=job.attempt, outcome=self._bench.outcome(job)))
 
-    def _wake(self, job: GateJob) -> None:
+    def _wake(self, job: Job) -> None:
         self._is_hanging = False
         self._answer(job)
 
@@ -202,7 +203,7 @@ class SimulatedWorker:
         job = self._job
         if job is not None and job.job_id == job_id and not self._is_hanging:
             self._job = None
-            outcome = GateOutcome(passed=False, cancelled=True, message="it was cancelled")
+            outcome = CommandResult(passed=False, cancelled=True, message="it was cancelled")
             self._say(Result(job_id=job.job_id, attempt=job.attempt, outcome=outcome))
             self._leave()
 

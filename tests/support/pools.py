@@ -18,9 +18,11 @@ from maingate.orchestrator.roster import Pair
 from maingate.state.machines import MACHINES
 from maingate.state.uet_worker import UET_WORKER
 from maingate.system.process_tree import process_table
-from maingate.uet.process.gate_runner import GateOutcome, GateSpec
-from maingate.workers.pool_manager import Change, PoolManager, Registration, WorkerLost
-from maingate.workers.protocol import GateJob
+from maingate.uet.process.command import CommandResult, CommandSpec
+from maingate.workers.backend import WorkerLost
+from maingate.workers.jobs import Job
+from maingate.workers.pool_manager import PoolManager
+from maingate.workers.registry import Registration, WorkerChange
 from support.factories import GitRepo
 
 _JOB_FIELDS = {
@@ -38,14 +40,14 @@ _JOB_FIELDS = {
 }
 
 
-def gate_job(folder: Path, commit: str, run: str | tuple[str, ...] = "true", **options: Any) -> GateJob:
+def gate_job(folder: Path, commit: str, run: str | tuple[str, ...] = "true", **options: Any) -> Job:
     """Make a job. Options are those of the job or of its gate."""
     job_id = options.pop("job_id", "job")
     of_job = {name: options.pop(name) for name in _JOB_FIELDS & options.keys()}
     options.setdefault("timeout", 60.0)
-    gate = GateSpec(name=options.pop("name", "unit"), run=run, **options)
-    return GateJob(
-        job_id=job_id, commit=commit, gate=gate, log_path=folder / "logs" / f"{job_id}.log", **of_job
+    gate = CommandSpec(name=options.pop("name", "unit"), run=run, **options)
+    return Job(
+        job_id=job_id, commit=commit, command=gate, log_path=folder / "logs" / f"{job_id}.log", **of_job
     )
 
 
@@ -63,7 +65,7 @@ class Recorder:
     states: dict[UetWorkerId, str] = field(default_factory=dict)
     pairs: dict[UetWorkerId, Pair] = field(default_factory=dict)
     pids: dict[UetWorkerId, int | None] = field(default_factory=dict)
-    told: list[Change] = field(default_factory=list)
+    told: list[WorkerChange] = field(default_factory=list)
     heard: set[UetWorkerId] = field(default_factory=set)
     spawned: asyncio.Event = field(default_factory=asyncio.Event)
     silent: asyncio.Event = field(default_factory=asyncio.Event)
@@ -71,11 +73,11 @@ class Recorder:
     terminated: asyncio.Event = field(default_factory=asyncio.Event)
     on_started: Callable[[str, UetWorkerId], None] = lambda *_: None
 
-    def worker_changed(self, worker: Registration, change: Change, message: str) -> None:
+    def worker_changed(self, worker: Registration, change: WorkerChange, message: str) -> None:
         """Check the change against both machines, as the roster moves them, and remember it."""
         uet_id = worker.uet_id
         self.told.append(change)
-        if change is Change.SPAWNED:
+        if change is WorkerChange.SPAWNED:
             self.pairs[uet_id], self.pids[uet_id] = _new_pair(uet_id), worker.pid
             self.states[uet_id] = UET_WORKER.initial
             self.changes.append((UET_WORKER.initial, "created"))
@@ -89,12 +91,12 @@ class Recorder:
             if step.machine == "uet_worker":
                 self.states[uet_id] = step.to
                 self.changes.append((step.to, step.trigger))
-        if change in (Change.ENDED, Change.LOST):
+        if change in (WorkerChange.ENDED, WorkerChange.LOST):
             assert sorted(states.values()) == ["TERMINATED", "shutdown"]
             self.terminated.set()
-        if change is Change.FELL_SILENT:
+        if change is WorkerChange.FELL_SILENT:
             self.silent.set()
-        if change is Change.RECOVERED:
+        if change is WorkerChange.RECOVERED:
             self.recovered.set()
 
     def worker_heard(self, uet_id: UetWorkerId) -> None:
@@ -118,15 +120,15 @@ def pool_for(repo: GitRepo, folder: Path, *, size: int = 1, **options: Any) -> P
     )
 
 
-async def run_all(pool: PoolManager, *jobs: GateJob) -> list[GateOutcome | WorkerLost]:
+async def run_all(pool: PoolManager, *jobs: Job) -> list[CommandResult | WorkerLost]:
     """Run jobs, all asked for at once."""
     return list(await asyncio.gather(*(pool.run(job) for job in jobs)))
 
 
-async def outcome_of(pool: PoolManager, job: GateJob) -> GateOutcome:
+async def outcome_of(pool: PoolManager, job: Job) -> CommandResult:
     """Run a job that is expected to have an outcome."""
     end = await asyncio.wait_for(pool.run(job), 60)
-    assert isinstance(end, GateOutcome), end
+    assert isinstance(end, CommandResult), end
     return end
 
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from maingate.workers.protocol import Message, decode, encode
+from maingate.workers.local.protocol import Message, decode, encode
 from support.factories import GitRepo
 
 MODULE = "maingate.workers.local.uet_process"

@@ -13,10 +13,10 @@ from maingate.system.process_tree import adopt_orphans
 from maingate.tools.adapters import ToolReport, command_of, report_of
 from maingate.tools.presets import PRESETS
 from maingate.uet.capture import Capture
-from maingate.uet.process.gate_runner import GateOutcome, GateSpec
+from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.uet.worktree.slot import Worktree
+from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
-from maingate.workers.protocol import GateJob
 from support.agents import DONE, EDIT, RATE_LIMITED, Agent
 from support.factories import GitRepo
 from support.pools import processes_of
@@ -42,15 +42,15 @@ class Bench:
         """What was captured."""
         return (self.folder / "p.diff").read_text()
 
-    def run(self, agent: Agent, timeout: float = 60.0, **keys: Any) -> tuple[GateOutcome, ToolReport]:
+    def run(self, agent: Agent, timeout: float = 60.0, **keys: Any) -> tuple[CommandResult, ToolReport]:
         """Run a preset whose program is this agent."""
         agent.install(self.bin)
         tool = ToolDefinition.model_validate({"preset": agent.name, **keys})
         command = command_of(tool, prompt=PROMPT, budget_usd=1.0)
-        job = GateJob(
+        job = Job(
             job_id="job",
             commit=self.commit,
-            gate=GateSpec(name="w/t", run=command.run, timeout=timeout, env=command.env, grace=0.2),
+            command=CommandSpec(name="w/t", run=command.run, timeout=timeout, env=command.env, grace=0.2),
             log_path=self.folder / "log",
             capture=Capture(
                 mode=str(command.capture),

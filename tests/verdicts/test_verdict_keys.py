@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
 from maingate.git.repository import Repository
-from maingate.uet.process.gate_runner import GateSpec
+from maingate.uet.process.command import CommandSpec
 from maingate.uet.worktree.slot import Worktree
 from maingate.verdicts.input_digests import InputDigests
 from maingate.verdicts.verdict_keys import OF_THE_JOB
+from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
-from maingate.workers.protocol import GateJob
 from support.examples import examples
 from support.factories import GitRepo
 
@@ -175,8 +175,8 @@ def test_a_gate_finds_only_what_is_in_its_key_or_of_its_job(repo: GitRepo, tmp_p
             patch.setenv(name, value)
         for number in (1, 2):
             log = tmp_path / f"log{number}"
-            gate = GateSpec(name="g", run=("env", "-0"), env={"OWN": "y"})
-            job = GateJob(job_id=f"j{number}", commit=commit, gate=gate, log_path=log)
+            gate = CommandSpec(name="g", run=("env", "-0"), env={"OWN": "y"})
+            job = Job(job_id=f"j{number}", commit=commit, command=gate, log_path=log)
             slot = Worktree(tmp_path / f"slot{number}", repo.path / ".git")
             assert execute(job, worktree=slot).passed
             pairs = [line.partition("=") for line in log.read_text().split("\0") if line]

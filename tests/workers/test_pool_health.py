@@ -13,9 +13,11 @@ import pytest
 
 from maingate.clock import ManualClock
 from maingate.system.process_tree import started
-from maingate.uet.process.gate_runner import GateOutcome
-from maingate.workers.pool_manager import Change, JobEnd, PoolManager, WorkerLost
-from maingate.workers.protocol import Result, encode
+from maingate.uet.process.command import CommandResult
+from maingate.workers.backend import JobEnd, WorkerLost
+from maingate.workers.local.protocol import Result, encode
+from maingate.workers.pool_manager import PoolManager
+from maingate.workers.registry import WorkerChange
 from support.factories import GitRepo
 from support.pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of, talking
 
@@ -92,8 +94,8 @@ def test_a_stopped_worker_loses_its_job_and_comes_back_with_empty_hands(
 
     asyncio.run(scenario())
 
-    assert recorder.told.count(Change.LOST) == 0
-    assert recorder.told.count(Change.RECOVERED) == 1
+    assert recorder.told.count(WorkerChange.LOST) == 0
+    assert recorder.told.count(WorkerChange.RECOVERED) == 1
 
 
 def test_a_worker_that_does_not_come_back_is_killed(
@@ -121,7 +123,7 @@ def test_a_worker_that_does_not_come_back_is_killed(
 
     asyncio.run(scenario())
 
-    assert recorder.told[-2:] == [Change.FELL_SILENT, Change.LOST]
+    assert recorder.told[-2:] == [WorkerChange.FELL_SILENT, WorkerChange.LOST]
 
 
 def test_a_worker_that_never_ends_its_job_is_ended(
@@ -151,7 +153,7 @@ def test_an_answer_that_comes_twice_is_ignored(
     repo: GitRepo, tmp_path: Path, commit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second one changes nothing, and the worker is kept."""
-    answer = encode(Result(job_id="job", attempt=1, outcome=GateOutcome(passed=True)))
+    answer = encode(Result(job_id="job", attempt=1, outcome=CommandResult(passed=True)))
     script = talking(tmp_path, monkeypatch, answer, answer, answer)
     script.write_text(script.read_text().replace("sys.stdin.read()", "sys.stdin.readline()"))
     recorder = Recorder()
@@ -164,7 +166,7 @@ def test_an_answer_that_comes_twice_is_ignored(
 
     asyncio.run(scenario())
 
-    assert recorder.told[-2:] == [Change.FINISHED, Change.ENDED]
+    assert recorder.told[-2:] == [WorkerChange.FINISHED, WorkerChange.ENDED]
 
 
 def test_a_cancelled_job_does_not_wait_for_a_worker_that_does_not_hear(
@@ -182,7 +184,7 @@ def test_a_cancelled_job_does_not_wait_for_a_worker_that_does_not_hear(
             os.kill(only_pid(recorder), signal.SIGSTOP)
             pool.cancel("job")
             end = await asyncio.wait_for(running, 30)
-            assert isinstance(end, GateOutcome)
+            assert isinstance(end, CommandResult)
             assert end.cancelled
 
     asyncio.run(scenario())
@@ -217,10 +219,10 @@ def test_the_pool_shrinks_to_its_minimum(repo: GitRepo, tmp_path: Path, commit: 
             await asyncio.gather(*jobs)
             clock.elapsed += 59.0
             pool.run_once()
-            assert Change.ENDED not in recorder.told
+            assert WorkerChange.ENDED not in recorder.told
             clock.elapsed += 1.0
             pool.run_once()
-            while recorder.told.count(Change.ENDED) < 2:
+            while recorder.told.count(WorkerChange.ENDED) < 2:
                 await asyncio.wait_for(recorder.terminated.wait(), 30)
                 await asyncio.sleep(0)
             clock.elapsed += 600.0
@@ -230,7 +232,7 @@ def test_the_pool_shrinks_to_its_minimum(repo: GitRepo, tmp_path: Path, commit: 
 
     asyncio.run(scenario())
 
-    assert Change.LOST not in recorder.told
+    assert WorkerChange.LOST not in recorder.told
 
 
 @pytest.mark.parametrize(
@@ -256,7 +258,7 @@ def test_a_job_goes_to_workers_that_can_do_it(
 
     end = asyncio.run(scenario())
 
-    assert isinstance(end, GateOutcome) is is_taken
+    assert isinstance(end, CommandResult) is is_taken
     if isinstance(end, WorkerLost):
         assert "no worker here can ever run unit" in end.message
 

@@ -16,9 +16,10 @@ import pytest
 from maingate.errors import WorkerError
 from maingate.ids import UetWorkerId
 from maingate.reasons import ReasonCode
-from maingate.uet.process.gate_runner import GateOutcome
-from maingate.workers.pool_manager import PoolManager, WorkerLost
-from maingate.workers.protocol import Result, encode
+from maingate.uet.process.command import CommandResult
+from maingate.workers.backend import WorkerLost
+from maingate.workers.local.protocol import Result, encode
+from maingate.workers.pool_manager import PoolManager
 from support.factories import GitRepo
 from support.pools import (
     Bell,
@@ -97,7 +98,7 @@ def test_workers_are_as_many_as_jobs_need_and_no_more_than_allowed(
             assert (set(pool.running), pool.waiting, pool.workers) == ({"a", "b"}, 1, 2)
             pool.cancel("a")
             end = await third
-            assert isinstance(end, GateOutcome)
+            assert isinstance(end, CommandResult)
             assert end.passed
             pool.cancel("b")
             await both
@@ -166,7 +167,7 @@ def test_a_cancelled_job_ends_waiting_or_running(
             for job_id in ("waiting", "running", "unknown"):
                 pool.cancel(job_id)
             ends = await asyncio.gather(running, waiting)
-            assert [isinstance(end, GateOutcome) and end.cancelled for end in ends] == [True, True]
+            assert [isinstance(end, CommandResult) and end.cancelled for end in ends] == [True, True]
             assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
 
     asyncio.run(scenario())
@@ -232,7 +233,7 @@ def test_an_idle_worker_that_dies_is_replaced(repo: GitRepo, tmp_path: Path, com
     asyncio.run(scenario())
 
 
-GOOD = GateOutcome(passed=True)
+GOOD = CommandResult(passed=True)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +278,7 @@ def test_last_words_of_a_worker_are_reported(
     script = talking(tmp_path, monkeypatch, b"")
     script.write_text(script.read_text().replace("sys.stdin.read()", "os._exit(3)"))
 
-    async def scenario() -> WorkerLost | GateOutcome:
+    async def scenario() -> WorkerLost | CommandResult:
         async with pool_for(repo, tmp_path) as pool:
             return await pool.run(gate_job(tmp_path, commit))
 
@@ -364,13 +365,13 @@ def test_stop_lets_running_jobs_finish_and_cancels_waiting_ones(
         await asyncio.sleep(0)
         stopping = asyncio.create_task(pool.stop())
         end = await waiting
-        assert isinstance(end, GateOutcome)
+        assert isinstance(end, CommandResult)
         assert end.cancelled
         await asyncio.to_thread(go.write_text, "go\n")
         await stopping
         await pool.stop()
         end = await running
-        assert isinstance(end, GateOutcome)
+        assert isinstance(end, CommandResult)
         assert end.passed
         with pytest.raises(WorkerError, match="start it first"):
             await pool.run(job)
@@ -393,7 +394,7 @@ def test_stop_can_be_made_urgent(repo: GitRepo, tmp_path: Path, commit: str, bel
         await pool.stop(cancel_running=True)
         await patient
         end = await running
-        assert isinstance(end, GateOutcome)
+        assert isinstance(end, CommandResult)
         assert end.cancelled
 
     asyncio.run(scenario())
@@ -408,7 +409,7 @@ def test_stop_while_workers_start_leaves_none(repo: GitRepo, tmp_path: Path, com
         jobs = [asyncio.create_task(pool.run(gate_job(tmp_path, commit, job_id=str(n)))) for n in range(3)]
         await asyncio.sleep(0)
         await pool.stop()
-        assert all(isinstance(job.result(), GateOutcome) for job in jobs)
+        assert all(isinstance(job.result(), CommandResult) for job in jobs)
         assert pool.workers == 0
 
     asyncio.run(scenario())

@@ -22,7 +22,8 @@ from maingate.plan.model import Plan
 from maingate.settings import Settings
 from maingate.uet.executor import Executor
 from maingate.verdicts import program_versions
-from maingate.workers.pool_manager import PoolManager, PoolObserver
+from maingate.workers.pool_manager import PoolManager
+from maingate.workers.registry import PoolObserver
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,19 +30,19 @@ from maingate.orchestrator.core.lanes import Judgement, Opinion
 from maingate.orchestrator.recorder import Recorder
 from maingate.plan.model import GateDefinition
 from maingate.reasons import Reason, ReasonCode
-from maingate.uet.process.gate_runner import GateOutcome
+from maingate.uet.process.command import CommandResult
 from maingate.verdicts.verdict_keys import VerdictKeys
 from maingate.wording import listed
-from maingate.workers.pool_manager import PoolManager, WorkerLost
-from maingate.workers.protocol import GateJob
+from maingate.workers.backend import Backend, WorkerLost
+from maingate.workers.jobs import Job
 
-Outcome = GateOutcome | WorkerLost
+Outcome = CommandResult | WorkerLost
 
 
 class MakeJob(Protocol):
     """Makes a job of a gate's name, the tip to judge, a job id, an attempt and a log file."""
 
-    def __call__(self, gate: str, tip: Tip, job_id: str, attempt: int, log: Path, *, urgent: bool) -> GateJob:
+    def __call__(self, gate: str, tip: Tip, job_id: str, attempt: int, log: Path, *, urgent: bool) -> Job:
         """Make it; what is urgent goes before what is tested ahead."""
         ...
 
@@ -133,7 +133,7 @@ class Gatekeeper:
         definitions: Mapping[str, GateDefinition],
         keys: VerdictKeys,
         make_job: MakeJob,
-        pool: PoolManager,
+        pool: Backend,
         recorder: Recorder,
         database: Database,
         clock: Clock,
@@ -286,7 +286,7 @@ class Gatekeeper:
         clashed = False
         while True:
             outcome = await self._run_once(subject, row, tip, attempts + 1, alone=clashed)
-            if isinstance(outcome, GateOutcome) and outcome.cancelled:
+            if isinstance(outcome, CommandResult) and outcome.cancelled:
                 return outcome, attempts + 1 if row.id in self.running else attempts, clashed
             attempts += 1
             if isinstance(outcome, WorkerLost):
@@ -301,7 +301,7 @@ class Gatekeeper:
                 return outcome, failures, clashed
             clashed = clashed or outcome.had_company
 
-    def _confirmations(self, failed: GateOutcome) -> int:
+    def _confirmations(self, failed: CommandResult) -> int:
         """Return how often a failure is confirmed; not a timeout that nothing else can have caused."""
         return int(self._confirm and (not failed.timed_out or failed.had_company))
 

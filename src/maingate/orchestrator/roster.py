@@ -25,7 +25,7 @@ from maingate.orchestrator.recorder import Recorder
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.uet_worker import UetWorkerState
 from maingate.system.process_tree import started
-from maingate.workers.pool_manager import Change, Registration
+from maingate.workers.registry import Registration, WorkerChange
 
 _Heard = dict[str, datetime]
 
@@ -40,7 +40,7 @@ class Pair:
     worker: Head
     uet: Head
 
-    def follow(self, change: Change, said: str = "") -> Sequence[Step]:
+    def follow(self, change: WorkerChange, said: str = "") -> Sequence[Step]:
         """Move on with what happened, and return the steps; what is said is the job, or what went wrong."""
         steps = _STEPS[change](self, said)
         for step in steps:
@@ -66,19 +66,22 @@ def _lost(message: str) -> Reason:
     return Reason(code=ReasonCode.WORKER_LOST, message=message)
 
 
-_STEPS: Final[Mapping[Change, Callable[[Pair, str], list[Step]]]] = MappingProxyType(
+_STEPS: Final[Mapping[WorkerChange, Callable[[Pair, str], list[Step]]]] = MappingProxyType(
     {
-        Change.READY: lambda pair, _: [workers.register(pair.worker), uet_workers.ready(pair.uet)],
-        Change.ASSIGNED: lambda pair, job: [
+        WorkerChange.READY: lambda pair, _: [workers.register(pair.worker), uet_workers.ready(pair.uet)],
+        WorkerChange.ASSIGNED: lambda pair, job: [
             workers.assign(pair.worker, load=1),
             uet_workers.assign(pair.uet, metadata={JOB: job}),
         ],
-        Change.FINISHED: lambda pair, _: [uet_workers.finish(pair.uet), workers.finish(pair.worker, load=0)],
-        Change.FELL_SILENT: lambda pair, message: [workers.miss_heartbeat(pair.worker, _lost(message))],
-        Change.RECOVERED: lambda pair, _: [uet_workers.finish(pair.uet), workers.recover(pair.worker)],
-        Change.DRAINING: lambda pair, _: [uet_workers.drain(pair.uet)],
-        Change.ENDED: _end,
-        Change.LOST: _lose,
+        WorkerChange.FINISHED: lambda pair, _: [
+            uet_workers.finish(pair.uet),
+            workers.finish(pair.worker, load=0),
+        ],
+        WorkerChange.FELL_SILENT: lambda pair, message: [workers.miss_heartbeat(pair.worker, _lost(message))],
+        WorkerChange.RECOVERED: lambda pair, _: [uet_workers.finish(pair.uet), workers.recover(pair.worker)],
+        WorkerChange.DRAINING: lambda pair, _: [uet_workers.drain(pair.uet)],
+        WorkerChange.ENDED: _end,
+        WorkerChange.LOST: _lose,
     }
 )
 
@@ -138,16 +141,16 @@ class Roster:
 
         self._recorder.post(writes=[note])
 
-    def worker_changed(self, worker: Registration, change: Change, message: str) -> None:
+    def worker_changed(self, worker: Registration, change: WorkerChange, message: str) -> None:
         """Record what happened to one of the pool's processes."""
-        if change is Change.SPAWNED:
+        if change is WorkerChange.SPAWNED:
             self._register(worker)
             return
-        if change is Change.ASSIGNED:
+        if change is WorkerChange.ASSIGNED:
             return  # `uet_job_started` follows, and knows the job
         pair = self._pairs[worker.uet_id]
         self._recorder.post(pair.follow(change, message))
-        if change in (Change.ENDED, Change.LOST):
+        if change in (WorkerChange.ENDED, WorkerChange.LOST):
             del self._pairs[worker.uet_id]
 
     def worker_heard(self, uet_id: UetWorkerId) -> None:
@@ -156,7 +159,7 @@ class Roster:
 
     def uet_job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
         """Record which job a worker took on, and pass it on."""
-        self._recorder.post(self._pairs[uet_id].follow(Change.ASSIGNED, job_id))
+        self._recorder.post(self._pairs[uet_id].follow(WorkerChange.ASSIGNED, job_id))
         self._job_started(job_id, uet_id)
 
     def _register(self, member: Registration) -> None:

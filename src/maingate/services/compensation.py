@@ -27,7 +27,7 @@ from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.services.examination import Examination
 from maingate.state.patch_ledger import PatchState
-from maingate.workers.pool_manager import JobEnd, WorkerLost
+from maingate.workers.backend import JobEnd, WorkerLost
 
 DONE: Final = "on_rollback"
 FAILED: Final = "on_rollback_failed"

@@ -19,7 +19,8 @@ from maingate.plan.model import Plan
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.system.process_tree import adopt_orphans
-from maingate.uet.process.gate_runner import GateSpec, run_gate
+from maingate.uet.process.attend import run_command
+from maingate.uet.process.command import CommandSpec
 from maingate.wording import listed
 
 TIMEOUT: Final = 30.0
@@ -86,9 +87,9 @@ def notify(
     ):
         for number, command in enumerate(commands, start=1):
             name = f"notify {number}"
-            spec = GateSpec(name=name, run=command, timeout=timeout, env=message.environment)
+            spec = CommandSpec(name=name, run=command, timeout=timeout, env=message.environment)
             log = folder / "log"
-            outcome = run_gate(spec, cwd=root, log_path=log, environment=environment, watch=person)
+            outcome = run_command(spec, cwd=root, log_path=log, environment=environment, watch=person)
             if person.should_stop():
                 failures.append(f"{name} was interrupted")
                 break

@@ -11,7 +11,8 @@ from typing import Final
 from maingate.errors import ProgramVersionError
 from maingate.git.private_git import own_directory
 from maingate.plan.model import GateDefinition
-from maingate.uet.process.gate_runner import GateSpec, run_gate
+from maingate.uet.process.attend import run_command
+from maingate.uet.process.command import CommandSpec
 
 PATIENCE: Final = 60.0
 """Seconds that a command has."""
@@ -40,8 +41,8 @@ def ask(gates: Mapping[str, GateDefinition], environment: Mapping[str, str]) -> 
 
 def _printed(name: str, gate: GateDefinition, at: int, environment: Mapping[str, str], folder: Path) -> str:
     command, log = gate.versions[at], folder / "log"
-    spec = GateSpec(name=name, run=command, timeout=PATIENCE, env=gate.env)
-    outcome = run_gate(spec, cwd=folder / "empty", log_path=log, environment=environment)
+    spec = CommandSpec(name=name, run=command, timeout=PATIENCE, env=gate.env)
+    outcome = run_command(spec, cwd=folder / "empty", log_path=log, environment=environment)
     if not outcome.passed:
         raise ProgramVersionError(
             gate=name,

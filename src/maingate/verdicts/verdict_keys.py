@@ -20,7 +20,7 @@ from typing import Final
 from maingate.git.conversion import checkout_conversion
 from maingate.git.repository import Repository
 from maingate.plan.model import GateDefinition, Plan
-from maingate.uet.process.gate_runner import GateSpec
+from maingate.uet.process.command import CommandSpec
 from maingate.verdicts.input_digests import InputDigests, digest_of
 
 KEY_VERSION: Final = 4
@@ -60,7 +60,7 @@ class VerdictKeys:
         *,
         repository: Repository,
         plan: Plan,
-        specs: Mapping[str, GateSpec],
+        specs: Mapping[str, CommandSpec],
         environment: Mapping[str, str],
         confirm: bool,
         versions: Mapping[str, Sequence[str]],
@@ -152,7 +152,7 @@ def _question(definition: GateDefinition) -> object:
     return definition.model_dump(mode="json", exclude=set(_NO_MATTER))
 
 
-def _execution(spec: GateSpec) -> Mapping[str, object]:
+def _execution(spec: CommandSpec) -> Mapping[str, object]:
     said = {name: value for name, value in asdict(spec).items() if name not in _NO_MATTER_TO_RUN}
     secrets = {
         name: hashlib.sha256(os.fsencode(value)).hexdigest() for name, value in spec.secret_env.items()

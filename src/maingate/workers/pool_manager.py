@@ -29,25 +29,19 @@ from maingate.ids import UetWorkerId, new_id
 from maingate.reasons import ReasonCode
 from maingate.state.worker import WorkerState
 from maingate.system.process_tree import started
-from maingate.uet.process.gate_runner import GateOutcome, allowed_environment
+from maingate.uet.process.command import CommandResult
+from maingate.uet.process.environment import allowed_environment
+from maingate.workers.backend import JobEnd, WorkerLost, cancelled
 from maingate.workers.heartbeat_monitor import HeartbeatMonitor, Verdict
+from maingate.workers.jobs import Job
 from maingate.workers.local.fork_server import ForkServer
+from maingate.workers.local.protocol import Cancel, Heartbeat, Message, Ready, Result, Shutdown
 from maingate.workers.local.slots import Slots
 from maingate.workers.local.worker_process import WorkerProcess
-from maingate.workers.pool_member import (
-    Change,
-    JobEnd,
-    Member,
-    PoolObserver,
-    Registration,
-    Waiting,
-    WorkerLost,
-    cancelled,
-    suits,
-)
-from maingate.workers.protocol import Cancel, GateJob, Heartbeat, Message, Ready, Result, Shutdown
+from maingate.workers.pool_member import Member, Waiting
+from maingate.workers.registry import PoolObserver, Registration, WorkerChange, suits
 
-__all__ = ["Change", "JobEnd", "PoolManager", "PoolObserver", "Registration", "WorkerLost"]
+__all__ = ["JobEnd", "PoolManager", "PoolObserver", "Registration", "WorkerChange", "WorkerLost"]
 
 _START_ATTEMPTS: Final = 3
 """Workers that may end in a row before they were ready; then their jobs are given back."""
@@ -179,7 +173,7 @@ class PoolManager:
         self._watching = asyncio.get_running_loop().create_task(self._watch(), name="watch of the pool")
         self._dispatch()
 
-    async def run(self, job: GateJob) -> JobEnd:
+    async def run(self, job: Job) -> JobEnd:
         """Run a job when its turn comes. Cancelling the caller cancels the job.
 
         Returns:
@@ -255,7 +249,7 @@ class PoolManager:
         """Let a silent worker's job be done by another; if it hears anything, it hears to let it be."""
         waiting, member.state = member.let_go(), WorkerState.UNRESPONSIVE
         message = f"UET worker {member.registration.pid} was not heard of for {self._silence}"
-        self._tell(member, Change.FELL_SILENT, message)
+        self._tell(member, WorkerChange.FELL_SILENT, message)
         if waiting is not None:
             if member.process is not None:
                 member.process.send(Cancel(job_id=waiting.job.job_id))
@@ -281,7 +275,7 @@ class PoolManager:
             return
         member.state, member.idle_since = WorkerState.IDLE, self._clock()
         self._monitor.freed(member)
-        self._tell(member, Change.RECOVERED)
+        self._tell(member, WorkerChange.RECOVERED)
         if member.is_leaving or self._count() > self._size:
             self._send_home(member)
 
@@ -298,7 +292,7 @@ class PoolManager:
         """Ask a worker to end when it has done what it is at."""
         member.is_leaving = True
         if member.state is WorkerState.BUSY:
-            self._tell(member, Change.DRAINING)
+            self._tell(member, WorkerChange.DRAINING)
         else:
             self._monitor.freed(member, due_at=self._clock() + _END_PATIENCE)
         if member.process is not None:
@@ -364,7 +358,7 @@ class PoolManager:
             self._reserved = heapq.heappop(self._queue)[2]
         return self._reserved or (self._queue[0][2] if self._queue else None)
 
-    def _may_start(self, job: GateJob) -> bool:
+    def _may_start(self, job: Job) -> bool:
         """Whether the jobs that run allow this one beside them."""
         current = [member.current.job for member in self._members if member.current]
         return not current if job.exclusive else not any(other.exclusive for other in current)
@@ -375,7 +369,7 @@ class PoolManager:
         else:
             heapq.heappop(self._queue)
 
-    def _idle_member(self, job: GateJob) -> Member | None:
+    def _idle_member(self, job: Job) -> Member | None:
         """Pick an idle worker that the job may have, preferably one whose worktree is at the commit."""
         idle = [member for member in self._members if member.is_idle and member.registration.suits(job)]
         return max(idle, key=lambda member: member.commit == job.commit, default=None)
@@ -387,7 +381,7 @@ class PoolManager:
         self._monitor.assigned(member, due_at=due_at)
         if member.process is not None:
             member.process.send(waiting.job)
-        self._tell(member, Change.ASSIGNED)
+        self._tell(member, WorkerChange.ASSIGNED)
         if self._observer is not None:
             self._observer.uet_job_started(waiting.job.job_id, member.uet_id)
 
@@ -399,12 +393,12 @@ class PoolManager:
             elif other.state is WorkerState.UNRESPONSIVE:  # its job was taken away, and may still be running
                 waiting.has_company = True
 
-    def _unsuited(self, job: GateJob) -> WorkerLost:
+    def _unsuited(self, job: Job) -> WorkerLost:
         wanted = [
             *sorted(set(job.requires) - self._capabilities),
             *(f"{k}={v}" for k, v in job.affinity.items()),
         ]
-        message = f"no worker here can ever run {job.gate.name}: it needs {', '.join(wanted)}"
+        message = f"no worker here can ever run {job.command.name}: it needs {', '.join(wanted)}"
         return WorkerLost(job_id=job.job_id, attempt=job.attempt, uet_id=None, message=message)
 
     # -- the life of workers ---------------------------------------------------------------------------------
@@ -462,7 +456,7 @@ class PoolManager:
             member.registration = replace(registration, pid=pid, pid_started=started(pid))
         except OSError as error:
             loop.call_soon(self._bury, member, f"no process can be started: {error}")
-        self._tell(member, Change.SPAWNED)
+        self._tell(member, WorkerChange.SPAWNED)
 
     def _hear(self, member: Member, message: Message) -> None:
         self._monitor.heard(member, self._clock())
@@ -472,7 +466,7 @@ class PoolManager:
             case Ready() if member.state is WorkerState.INITIALIZING:
                 self._failed_starts = 0
                 member.state, member.idle_since = WorkerState.IDLE, self._clock()
-                self._tell(member, Change.READY)
+                self._tell(member, WorkerChange.READY)
             case Result() if member.answers(message):
                 self._settle(member, message.outcome)
             case Result() if member.answers_late(message):
@@ -487,14 +481,14 @@ class PoolManager:
                 raise WorkerProtocolError(f"it said what nobody asked: {message}")
         self._go_on()
 
-    def _settle(self, member: Member, outcome: GateOutcome) -> None:
+    def _settle(self, member: Member, outcome: CommandResult) -> None:
         waiting = member.let_go()
         if member.is_leaving:
             self._monitor.freed(member, due_at=self._clock() + _END_PATIENCE)
         else:
             member.state, member.idle_since = WorkerState.IDLE, self._clock()
             self._monitor.freed(member)
-            self._tell(member, Change.FINISHED)
+            self._tell(member, WorkerChange.FINISHED)
         if waiting is None:
             return
         if doubt := _doubt(member, waiting, outcome):
@@ -507,7 +501,7 @@ class PoolManager:
 
     def _bury(self, member: Member, message: str) -> None:
         """Take leave of a worker whose process has ended, and give its job back."""
-        change = Change.ENDED if member.has_left else Change.LOST
+        change = WorkerChange.ENDED if member.has_left else WorkerChange.LOST
         never_was = member.state is WorkerState.INITIALIZING
         waiting = member.let_go()
         self._monitor.leave(member)
@@ -529,12 +523,12 @@ class PoolManager:
                 waiting.lose(uet_id, message, is_nobody_there=True)
         self._go_on()
 
-    def _tell(self, member: Member, change: Change, message: str = "") -> None:
+    def _tell(self, member: Member, change: WorkerChange, message: str = "") -> None:
         if self._observer is not None:
             self._observer.worker_changed(member.registration, change, message)
 
 
-def _doubt(member: Member, waiting: Waiting, outcome: GateOutcome) -> tuple[ReasonCode, str] | None:
+def _doubt(member: Member, waiting: Waiting, outcome: CommandResult) -> tuple[ReasonCode, str] | None:
     """Return why what a worker reports is not to be believed; None when it is."""
     if outcome.cancelled and not waiting.is_cancelled:
         return ReasonCode.WORKER_LOST, "it was told to end, and not by Maingate"

@@ -2,115 +2,21 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 from maingate.ids import UetWorkerId
 from maingate.reasons import ReasonCode
 from maingate.state.worker import WorkerState
-from maingate.uet.process.gate_runner import GateOutcome
+from maingate.workers.backend import JobEnd, WorkerLost, cancelled
+from maingate.workers.jobs import Job
+from maingate.workers.local.protocol import Result
 from maingate.workers.local.slots import Slot
 from maingate.workers.local.worker_process import WorkerProcess
-from maingate.workers.protocol import GateJob, Result
+from maingate.workers.registry import Registration
 
 _REMEMBERED: Final = 64
 """How many of a worker's jobs are remembered, to know an answer that comes late or twice."""
-
-
-class Change(StrEnum):
-    """What can happen to a worker; each moves it, and its slot, on their machines.
-
-    See docs/SPECIFICATION.md §1.5, §2.1.
-    """
-
-    SPAWNED = "spawned"
-    READY = "ready"
-    ASSIGNED = "assigned"
-    FINISHED = "finished"
-    FELL_SILENT = "fell silent"
-    """Its job was taken away; it may come back with empty hands."""
-    RECOVERED = "recovered"
-    DRAINING = "draining"
-    """It finishes the job it has and takes no other."""
-    ENDED = "ended"
-    """As it was asked to."""
-    LOST = "lost"
-    """Its process is gone, and nobody asked it to go."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Registration:
-    """What a worker says of itself when it is registered; none of it ever changes.
-
-    Args:
-        uet_id: Its slot's process on record.
-        slot: The number of its slot.
-        pid: Its process; None when none could be started.
-        pid_started: When that began, see ``process_tree.started``.
-        capabilities: What it can do.
-        affinity: What it is bound to.
-    """
-
-    uet_id: UetWorkerId
-    slot: int
-    pid: int | None = None
-    pid_started: str = ""
-    capabilities: frozenset[str] = frozenset()
-    affinity: Mapping[str, str] = field(default_factory=dict)
-
-    def suits(self, job: GateJob) -> bool:
-        """Tell whether it holds every required capability and matches the affinity.
-
-        See docs/SPECIFICATION.md §1.5.
-        """
-        return suits(job, self.capabilities, self.affinity)
-
-
-def suits(job: GateJob, capabilities: frozenset[str], affinity: Mapping[str, str]) -> bool:
-    """Tell whether a worker with these could ever take a job."""
-    return capabilities.issuperset(job.requires) and job.affinity.items() <= affinity.items()
-
-
-class PoolObserver(Protocol):
-    """Who writes down what happens to workers. Called in the event loop; must not block."""
-
-    def worker_changed(self, worker: Registration, change: Change, message: str) -> None:
-        """Hear what happened to a worker, and why where there is something to say; first that it SPAWNED."""
-        ...
-
-    def worker_heard(self, uet_id: UetWorkerId) -> None:
-        """Hear that a worker gave a sign of life."""
-        ...
-
-    def uet_job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
-        """Hear that a worker has been given a job."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerLost:
-    """A job's worker is gone, or silent, and there will be no outcome.
-
-    Args:
-        job_id: The job.
-        attempt: Its attempt that was lost.
-        uet_id: The worker; None when there was none for it.
-        message: What happened to the worker.
-        is_nobody_there: Whether no worker could be started at all: that is no fault of the job's.
-        code: What to say of it: the worker is lost, or the worktree under it.
-    """
-
-    job_id: str
-    attempt: int
-    uet_id: UetWorkerId | None
-    message: str
-    is_nobody_there: bool = False
-    code: ReasonCode = ReasonCode.WORKER_LOST
-
-
-JobEnd = GateOutcome | WorkerLost
 
 
 @dataclass(eq=False, kw_only=True)
@@ -121,7 +27,7 @@ class Waiting:
         has_company: Whether another job of the pool ran at any time while it did.
     """
 
-    job: GateJob
+    job: Job
     end: "asyncio.Future[JobEnd]"
     is_cancelled: bool = False
     has_company: bool = False
@@ -150,11 +56,6 @@ class Waiting:
             code=code,
         )
         self.finish(cancelled(job) if self.is_cancelled else lost)
-
-
-def cancelled(job: GateJob) -> GateOutcome:
-    """Return the outcome of a job that was cancelled and has no other."""
-    return GateOutcome(passed=False, cancelled=True, message=f"{job.gate.name} was cancelled")
 
 
 def _set_event() -> asyncio.Event:

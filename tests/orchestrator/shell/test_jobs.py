@@ -13,7 +13,8 @@ from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.plan.model import GateDefinition, Plan
 from maingate.settings import Settings
-from maingate.uet.process.gate_runner import GateSpec, Limits
+from maingate.uet.process.command import CommandSpec
+from maingate.uet.process.limits import Limits
 from maingate.verdicts import verdict_keys
 from orchestrator.core.test_core import picture_of
 from support.factories import GitRepo
@@ -149,7 +150,7 @@ def test_what_does_not_matter_keeps_the_key(keys: Keys, change: dict[str, Any]) 
 def test_every_part_of_how_a_gate_is_run_is_decided_about() -> None:
     """Who adds to what a worker is told about a gate, or to limits, decides whether verdicts depend on it."""
     decided = {"name", "run", "timeout", "idle_timeout", "expect", "env", "secret_env", "limits"}
-    assert decided | {"grace", "log_head", "log_tail"} == GateSpec.__dataclass_fields__.keys()
+    assert decided | {"grace", "log_head", "log_tail"} == CommandSpec.__dataclass_fields__.keys()
     assert {"cpu_seconds", "memory_bytes", "processes", "file_bytes"} == Limits.__dataclass_fields__.keys()
 
 
@@ -216,7 +217,7 @@ def test_no_secret_is_in_what_a_key_is_made_of(keys: Keys, monkeypatch: pytest.M
     """A secret decides by its digest."""
     said: list[str] = []
     for secret in ("s3cret", "other"):
-        spec = GateSpec(name="g", run="true", secret_env={"TOKEN": secret})
+        spec = CommandSpec(name="g", run="true", secret_env={"TOKEN": secret})
         monkeypatch.setattr(JobMaker, "_spec", lambda _self, _name, _gate, spec=spec: spec)
         said.append(keys.of())
         assert secret not in str(verdict_keys._execution(spec))
@@ -262,7 +263,7 @@ def test_a_task_may_shorten_its_tools_time(repository: Repository) -> None:
     commit = repository.resolve_commit("HEAD")
     tip = Tip(commit=commit, tree=repository.tree_of(commit))
     times = {
-        task.name: jobs.tool(task, 1, tip, prompt="p", budget_usd=None).gate.timeout
+        task.name: jobs.tool(task, 1, tip, prompt="p", budget_usd=None).command.timeout
         for task in picture_of(made).workstreams["w"].tasks
     }
     assert times == {"a": 600.0, "b": 60.0, "c": 420.0}

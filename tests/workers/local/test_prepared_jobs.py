@@ -10,10 +10,10 @@ import pytest
 
 from maingate.system.process_tree import adopt_orphans
 from maingate.uet.capture import Capture
-from maingate.uet.process.gate_runner import GateOutcome
+from maingate.uet.process.command import CommandResult
 from maingate.uet.worktree.slot import Worktree
 from maingate.workers.local.job_execution import execute
-from maingate.workers.protocol import Ready, Result, Shutdown
+from maingate.workers.local.protocol import Ready, Result, Shutdown
 from support.factories import GitRepo
 from support.pools import gate_job
 from support.worker_line import Worker
@@ -45,7 +45,7 @@ class Jobs:
     def __init__(self, slot: Worktree, folder: Path, commit: str, **plan: Any) -> None:
         self._slot, self._folder, self._commit, self._plan = slot, folder, commit, plan
 
-    def run(self, script: str, commit: str = "", **options: Any) -> GateOutcome:
+    def run(self, script: str, commit: str = "", **options: Any) -> CommandResult:
         """Run a job."""
         job = gate_job(self._folder, commit or self._commit, script, **self._plan, **options)
         return execute(job, worktree=self._slot)

@@ -11,10 +11,10 @@ import pytest
 
 from maingate.system.process_tree import adopt_orphans
 from maingate.uet.capture import Capture
-from maingate.uet.process.gate_runner import GateOutcome
+from maingate.uet.process.command import CommandResult
 from maingate.uet.worktree.slot import Worktree
+from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
-from maingate.workers.protocol import GateJob
 from support.factories import GitRepo
 from support.pools import gate_job, processes_of
 
@@ -39,7 +39,7 @@ def _reaper() -> Iterator[None]:
 
 def tool_job(
     tmp_path: Path, commit: str, run: str | tuple[str, ...], *, prompt: str = "do it", **options: Any
-) -> GateJob:
+) -> Job:
     """Make a job that captures."""
     of_capture = {
         name: options.pop(name) for name in ("stdin", "max_bytes", "mode", "task") if name in options
@@ -50,13 +50,13 @@ def tool_job(
     return replace(job, capture=wanted)
 
 
-def patch_of(job: GateJob) -> str:
+def patch_of(job: Job) -> str:
     """Read what was captured."""
     assert job.capture is not None
     return job.capture.diff_path.read_text()
 
 
-def problem_of(outcome: GateOutcome) -> str:
+def problem_of(outcome: CommandResult) -> str:
     """Return what the capture complains about."""
     assert outcome.captured is not None
     return outcome.captured.problem

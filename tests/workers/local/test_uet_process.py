@@ -12,16 +12,9 @@ from pathlib import Path
 import pytest
 
 from maingate.uet.capture import Capture, Captured
-from maingate.uet.process.gate_runner import Limits
-from maingate.workers.protocol import (
-    Cancel,
-    GateJob,
-    Heartbeat,
-    Ready,
-    Result,
-    Shutdown,
-    encode,
-)
+from maingate.uet.process.limits import Limits
+from maingate.workers.jobs import Job
+from maingate.workers.local.protocol import Cancel, Heartbeat, Ready, Result, Shutdown, encode
 from support.factories import GitRepo
 from support.pools import gate_job, processes_of
 from support.worker_line import MODULE, Worker
@@ -45,7 +38,7 @@ def worker(repo: GitRepo, commit: str, tmp_path: Path) -> Iterator[Worker]:
     assert processes_of(tmp_path / "slots") == []
 
 
-def ringing(tmp_path: Path, commit: str, script: str) -> tuple[GateJob, Path]:
+def ringing(tmp_path: Path, commit: str, script: str) -> tuple[Job, Path]:
     """Make a job that writes into a fifo when it has begun."""
     fifo = tmp_path / "bell"
     os.mkfifo(fifo)

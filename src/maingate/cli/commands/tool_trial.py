@@ -15,10 +15,12 @@ from maingate.system.process_tree import adopt_orphans
 from maingate.tools.adapters import ToolReport, command_of, report_of
 from maingate.tools.secrets import values_of
 from maingate.uet.capture import Capture
-from maingate.uet.process.gate_runner import GateOutcome, GateSpec, Limits, allowed_environment
+from maingate.uet.process.command import CommandResult, CommandSpec
+from maingate.uet.process.environment import allowed_environment
+from maingate.uet.process.limits import Limits
 from maingate.uet.worktree.slot import Worktree
+from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
-from maingate.workers.protocol import GateJob
 
 FILES: Final[Mapping[str, str]] = {
     "greeting.txt": "helo, world\n",
@@ -46,7 +48,7 @@ class Trial:
 
     name: str
     command: str | tuple[str, ...]
-    outcome: GateOutcome
+    outcome: CommandResult
     report: ToolReport
     diff: str
     output: str
@@ -99,10 +101,10 @@ def try_tool(name: str, tool: ToolDefinition, *, settings: Settings, timeout: fl
     secrets = values_of(tool, os.environ)
     with tempfile.TemporaryDirectory(prefix="maingate-trial-") as folder, _as_a_worker(settings):
         top = Path(folder).resolve()
-        job = GateJob(
+        job = Job(
             job_id="trial",
             commit=_scratch_repository(top / "repository"),
-            gate=GateSpec(
+            command=CommandSpec(
                 name=name,
                 run=command.run,
                 timeout=timeout,

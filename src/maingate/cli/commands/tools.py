@@ -126,7 +126,7 @@ def _row(name: str, tool: "ToolDefinition", settings: "Settings", root: Path | N
 
     from maingate.plan.programs import is_found, program_of
     from maingate.tools.presets import PRESETS
-    from maingate.uet.process.gate_runner import allowed_environment
+    from maingate.uet.process.environment import allowed_environment
 
     environ = {**allowed_environment(_environ(), settings.env_allow), **tool.env}
     program = PRESETS[tool.preset].words[0] if tool.preset else program_of(tool.run or ())

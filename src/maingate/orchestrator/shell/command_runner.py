@@ -6,8 +6,8 @@ from maingate.orchestrator.core.snapshot import TaskNode
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.orchestrator.shell.task_jobs import NOT_BEGUN, TaskJobs
 from maingate.reasons import Reason, ReasonCode
-from maingate.uet.process.gate_runner import GateOutcome
-from maingate.workers.pool_manager import WorkerLost
+from maingate.uet.process.command import CommandResult
+from maingate.workers.backend import WorkerLost
 
 
 class CommandRunner:
@@ -32,13 +32,13 @@ class CommandRunner:
         return AttemptEnded(task=task.id, attempt=attempt, end=end, reason=reason, seconds=seconds)
 
 
-def _end_of(outcome: GateOutcome | WorkerLost) -> AttemptEnd:
+def _end_of(outcome: CommandResult | WorkerLost) -> AttemptEnd:
     if isinstance(outcome, WorkerLost):
         return AttemptEnd.LOST
     return AttemptEnd.DONE if outcome.passed else AttemptEnd.FAILED
 
 
-def _reason(task: TaskNode, attempt: int, outcome: GateOutcome | WorkerLost) -> Reason:
+def _reason(task: TaskNode, attempt: int, outcome: CommandResult | WorkerLost) -> Reason:
     message, detail = f"{task.label}: {outcome.message}", {"attempt": attempt}
     if isinstance(outcome, WorkerLost):
         return Reason(code=outcome.code, message=message, detail=detail)

@@ -14,9 +14,10 @@ from maingate.settings import Settings
 from maingate.tools.adapters import command_of
 from maingate.tools.secrets import values_of
 from maingate.uet.capture import Capture
-from maingate.uet.process.gate_runner import GateSpec, Limits
+from maingate.uet.process.command import CommandSpec
+from maingate.uet.process.limits import Limits
 from maingate.verdicts.verdict_keys import VerdictKeys
-from maingate.workers.protocol import GateJob
+from maingate.workers.jobs import Job
 
 
 class JobMaker:
@@ -62,7 +63,7 @@ class JobMaker:
             versions=versions,
         )
 
-    def make(self, gate: str, tip: Tip, job_id: str, attempt: int, log: Path, *, urgent: bool) -> GateJob:
+    def make(self, gate: str, tip: Tip, job_id: str, attempt: int, log: Path, *, urgent: bool) -> Job:
         """Make the job of running a gate on a commit."""
         is_exclusive = self._plan.gates[gate].exclusive
         spec, priority = self._specs[gate], int(urgent)
@@ -70,7 +71,7 @@ class JobMaker:
             job_id, spec, tip, attempt=attempt, log=log, priority=priority, exclusive=is_exclusive
         )
 
-    def command(self, task: TaskNode, attempt: int, tip: Tip) -> GateJob:
+    def command(self, task: TaskNode, attempt: int, tip: Tip) -> Job:
         """Make the job of running a task's command on a commit.
 
         Raises:
@@ -84,7 +85,7 @@ class JobMaker:
 
     def compensation(
         self, job_id: str, label: str, command: str | Sequence[str], tip: Tip, *, env: Mapping[str, str]
-    ) -> GateJob:
+    ) -> Job:
         """Make the job of running a command of a workstream's `on_rollback` on a commit."""
         return self._plain(job_id, label, command, tip, timeout=self._settings.command_timeout, env=env)
 
@@ -98,7 +99,7 @@ class JobMaker:
         timeout: timedelta,
         attempt: int = 1,
         env: Mapping[str, str] | None = None,
-    ) -> GateJob:
+    ) -> Job:
         """Make the job of a command that gives neither a verdict nor a patch."""
         spec = self._spec_of(label, command, timeout, env=env or {})
         return self._job(job_id, spec, tip, attempt=attempt)
@@ -111,9 +112,7 @@ class JobMaker:
         """Say why a task's tool cannot be told this; empty when it can."""
         return command_of(self.tool_of(task), prompt=prompt).problem
 
-    def tool(
-        self, task: TaskNode, attempt: int, tip: Tip, *, prompt: str, budget_usd: float | None
-    ) -> GateJob:
+    def tool(self, task: TaskNode, attempt: int, tip: Tip, *, prompt: str, budget_usd: float | None) -> Job:
         """Make the job of having a task's tool make a patch on a commit."""
         tool, settings = self.tool_of(task), self._settings
         command = command_of(tool, prompt=prompt, budget_usd=budget_usd)
@@ -148,7 +147,7 @@ class JobMaker:
     def _job(
         self,
         job_id: str,
-        spec: GateSpec,
+        spec: CommandSpec,
         tip: Tip,
         *,
         attempt: int,
@@ -156,11 +155,11 @@ class JobMaker:
         priority: int = 0,
         exclusive: bool = False,
         capture: Capture | None = None,
-    ) -> GateJob:
-        return GateJob(
+    ) -> Job:
+        return Job(
             job_id=job_id,
             commit=tip.commit,
-            gate=spec,
+            command=spec,
             log_path=log or self._logs / f"{job_id}.log",
             attempt=attempt,
             priority=priority,
@@ -172,7 +171,7 @@ class JobMaker:
             capture=capture,
         )
 
-    def _spec(self, name: str, gate: GateDefinition) -> GateSpec:
+    def _spec(self, name: str, gate: GateDefinition) -> CommandSpec:
         settings = self._settings
         return self._spec_of(
             name,
@@ -194,9 +193,9 @@ class JobMaker:
         expect: tuple[int, ...] = (0,),
         secret_env: Mapping[str, str] = MappingProxyType({}),
         limits: Limits | None = None,
-    ) -> GateSpec:
+    ) -> CommandSpec:
         settings = self._settings
-        return GateSpec(
+        return CommandSpec(
             name=name,
             run=_words(command),
             timeout=timeout.total_seconds(),

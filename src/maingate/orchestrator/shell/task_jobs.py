@@ -5,8 +5,8 @@ from typing import Final
 from maingate.errors import WorkerError
 from maingate.ids import TaskId
 from maingate.reasons import ReasonCode
-from maingate.workers.pool_manager import JobEnd, PoolManager, WorkerLost
-from maingate.workers.protocol import GateJob
+from maingate.workers.backend import Backend, JobEnd, WorkerLost
+from maingate.workers.jobs import Job
 
 NOT_BEGUN: Final = {
     "worktree_failed": ReasonCode.WORKTREE_FAILED,
@@ -23,11 +23,11 @@ class TaskJobs:
         pool: Where they run.
     """
 
-    def __init__(self, pool: PoolManager) -> None:
+    def __init__(self, pool: Backend) -> None:
         self._pool = pool
         self._running: dict[TaskId, str] = {}
 
-    async def run(self, task_id: TaskId, job: GateJob) -> JobEnd:
+    async def run(self, task_id: TaskId, job: Job) -> JobEnd:
         """Run a job to its end.
 
         Raises:

@@ -20,9 +20,9 @@ from maingate.orchestrator.shell.task_jobs import NOT_BEGUN, TaskJobs
 from maingate.reasons import Reason, ReasonCode
 from maingate.tools.adapters import ToolReport, report_of
 from maingate.tools.prompts import Refused, render
-from maingate.uet.process.gate_runner import GateOutcome
-from maingate.workers.pool_manager import WorkerLost
-from maingate.workers.protocol import GateJob
+from maingate.uet.process.command import CommandResult
+from maingate.workers.backend import WorkerLost
+from maingate.workers.jobs import Job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,8 @@ class Made:
 class Ran:
     """A tool ran to some end: its job, and what the worker says of it."""
 
-    job: GateJob
-    outcome: GateOutcome
+    job: Job
+    outcome: CommandResult
 
 
 class ToolRunner:
@@ -155,7 +155,7 @@ class _Fault:
     code: ReasonCode = ReasonCode.TOOL_FAILED
 
 
-def _fault_of(report: ToolReport, outcome: GateOutcome) -> _Fault | None:
+def _fault_of(report: ToolReport, outcome: CommandResult) -> _Fault | None:
     captured = outcome.captured
     problem = captured.problem if captured else "nothing was taken from what it left"
     if report.failure in {"rate_limited", "outage"}:

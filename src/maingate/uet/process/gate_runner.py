@@ -90,7 +90,7 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateSpec:
+class CommandSpec:
     """What to run and what to make of it.
 
     Args:
@@ -131,7 +131,7 @@ class GateSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateOutcome:
+class CommandResult:
     """How a gate ended.
 
     Args:
@@ -206,8 +206,8 @@ def allowed_environment(
     }
 
 
-def run_gate(
-    spec: GateSpec,
+def run_command(
+    spec: CommandSpec,
     *,
     cwd: Path,
     log_path: Path,
@@ -215,7 +215,7 @@ def run_gate(
     watch: Watch | None = None,
     stdin: Path | None = None,
     copy: OutputCopy | None = None,
-) -> GateOutcome:
+) -> CommandResult:
     """Run a gate to its end, and end everything that it started.
 
     Args:
@@ -231,7 +231,9 @@ def run_gate(
     try:
         log = OutputLog(log_path, head=spec.log_head, tail=spec.log_tail)
     except OSError as error:
-        return GateOutcome(passed=False, fault="spawn_failed", message=f"the log could not be made: {error}")
+        return CommandResult(
+            passed=False, fault="spawn_failed", message=f"the log could not be made: {error}"
+        )
     with log:
         attempt = _Attempt(spec=spec, log=log, watch=watch, stdin=stdin, copy=copy)
         outcome = attempt.carry_out(cwd, _environment(spec, cwd, environment))
@@ -239,7 +241,7 @@ def run_gate(
     return replace(outcome, message=message, seconds=time.monotonic() - started)
 
 
-def _environment(spec: GateSpec, cwd: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def _environment(spec: CommandSpec, cwd: Path, environment: Mapping[str, str]) -> dict[str, str]:
     own = {"PWD": str(cwd), "MAINGATE_GATE": spec.name}
     return {"PATH": os.defpath, **environment, **own, **spec.env, **spec.secret_env}
 
@@ -247,7 +249,7 @@ def _environment(spec: GateSpec, cwd: Path, environment: Mapping[str, str]) -> d
 class _Stream:
     """One of the pipes that a gate writes into, without its secrets."""
 
-    def __init__(self, spec: GateSpec, log: OutputLog, copy: OutputCopy | None) -> None:
+    def __init__(self, spec: CommandSpec, log: OutputLog, copy: OutputCopy | None) -> None:
         self.source, self.end = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
         self._log, self._copy = log, copy
         self._redactor = Redactor(spec.secrets) if spec.secrets else None
@@ -278,7 +280,7 @@ class _Attempt:
     def __init__(
         self,
         *,
-        spec: GateSpec,
+        spec: CommandSpec,
         log: OutputLog,
         watch: Watch | None,
         stdin: Path | None,
@@ -298,7 +300,7 @@ class _Attempt:
         self._heard_at = time.monotonic()
         self._ask_at = 0.0
 
-    def carry_out(self, cwd: Path, environment: dict[str, str]) -> GateOutcome:
+    def carry_out(self, cwd: Path, environment: dict[str, str]) -> CommandResult:
         """Do it all."""
         others, memory_kills = bystanders(), _memory_kills()
         captured = None
@@ -443,11 +445,11 @@ class _Attempt:
                     break
 
 
-def _judge(spec: GateSpec, code: int, cause: str | None, *, memory_kills: int) -> GateOutcome:
+def _judge(spec: CommandSpec, code: int, cause: str | None, *, memory_kills: int) -> CommandResult:
     """Say what an end means. What we did to the gate comes first: its exit code then says nothing."""
     exit_code = _SIGNAL_BASE - code if code < 0 else code
     number = -code if code < 0 else None
-    stopped = GateOutcome(passed=False, exit_code=exit_code, signal=number)
+    stopped = CommandResult(passed=False, exit_code=exit_code, signal=number)
     if cause == "cancelled":
         return replace(stopped, cancelled=True, message=f"{spec.name} was cancelled")
     if cause == "wall":
@@ -455,13 +457,13 @@ def _judge(spec: GateSpec, code: int, cause: str | None, *, memory_kills: int) -
     if cause == "idle":
         return _timed_out(stopped, cause, f"{spec.name} printed nothing for {spec.idle_timeout:g} s")
     if number is None and code in spec.expect:
-        return GateOutcome(passed=True, exit_code=code)
+        return CommandResult(passed=True, exit_code=code)
     if number is None and isinstance(spec.run, str) and _is_signal(code - _SIGNAL_BASE):
         number = code - _SIGNAL_BASE
     if number is not None:
         return _by_signal(spec, number, memory_kills=memory_kills)
     is_missing = code in (_NOT_EXECUTABLE, _NOT_FOUND)
-    return GateOutcome(
+    return CommandResult(
         passed=False,
         exit_code=code,
         fault="missing_program" if is_missing else None,
@@ -469,8 +471,8 @@ def _judge(spec: GateSpec, code: int, cause: str | None, *, memory_kills: int) -
     )
 
 
-def _by_signal(spec: GateSpec, number: int, *, memory_kills: int) -> GateOutcome:
-    ended = GateOutcome(passed=False, exit_code=_SIGNAL_BASE + number, signal=number, fault="signal")
+def _by_signal(spec: CommandSpec, number: int, *, memory_kills: int) -> CommandResult:
+    ended = CommandResult(passed=False, exit_code=_SIGNAL_BASE + number, signal=number, fault="signal")
     if number == signal.SIGXCPU and spec.limits.cpu_seconds is not None:
         what = f"{spec.name} used more than {spec.limits.cpu_seconds} s of CPU time"
         return _timed_out(replace(ended, fault=None), "cpu", what)
@@ -481,12 +483,12 @@ def _by_signal(spec: GateSpec, number: int, *, memory_kills: int) -> GateOutcome
     return replace(ended, message=f"{spec.name} was ended by {name}")
 
 
-def _timed_out(outcome: GateOutcome, which: str, what: str) -> GateOutcome:
+def _timed_out(outcome: CommandResult, which: str, what: str) -> CommandResult:
     return replace(outcome, timed_out=which, message=f"{what} and was ended")
 
 
-def _not_started(spec: GateSpec, cwd: Path, error: Exception) -> GateOutcome:
-    refused = GateOutcome(passed=False, fault="spawn_failed", message=f"{spec.name} did not start: {error}")
+def _not_started(spec: CommandSpec, cwd: Path, error: Exception) -> CommandResult:
+    refused = CommandResult(passed=False, fault="spawn_failed", message=f"{spec.name} did not start: {error}")
     if not isinstance(error, FileNotFoundError | PermissionError) or not cwd.is_dir():
         return refused
     is_path = "/" in spec.argv[0]

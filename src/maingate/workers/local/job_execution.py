@@ -15,16 +15,17 @@ from typing import Final
 from maingate.errors import WorktreeError
 from maingate.system.process_tree import SLOT_VARIABLE
 from maingate.uet.capture import STDOUT, Capture, OutputCopy
-from maingate.uet.process.gate_runner import GateOutcome, GateSpec, Watch, run_gate
+from maingate.uet.process.attend import Watch, run_command
+from maingate.uet.process.command import CommandLine, CommandResult, CommandSpec
 from maingate.uet.process.redaction import redact
 from maingate.uet.worktree.slot import Worktree
-from maingate.workers.protocol import Command, GateJob
+from maingate.workers.jobs import Job
 
 _PLACEHOLDER: Final = re.compile(r"\{(prompt|prompt_file)\}")
 _IN_SHELL: Final = {"prompt": '"$MAINGATE_PROMPT"', "prompt_file": '"$MAINGATE_PROMPT_FILE"'}
 
 
-def execute(job: GateJob, *, worktree: Worktree, watch: Watch | None = None) -> GateOutcome:
+def execute(job: Job, *, worktree: Worktree, watch: Watch | None = None) -> CommandResult:
     """Run a job to its end.
 
     Args:
@@ -38,7 +39,7 @@ def execute(job: GateJob, *, worktree: Worktree, watch: Watch | None = None) -> 
         outcome = _execute(job, worktree, watch)
     except WorktreeError as error:
         message = "; ".join(filter(None, (str(error), _removed(worktree))))
-        return GateOutcome(passed=False, fault="worktree_failed", message=message)
+        return CommandResult(passed=False, fault="worktree_failed", message=message)
     try:
         worktree.sweep()
     except WorktreeError as error:
@@ -56,7 +57,7 @@ def _removed(worktree: Worktree) -> str:
     return ""
 
 
-def _execute(job: GateJob, worktree: Worktree, watch: Watch | None) -> GateOutcome:
+def _execute(job: Job, worktree: Worktree, watch: Watch | None) -> CommandResult:
     _move(job, worktree)
     refusal = _prepare(job, worktree, watch)
     if refusal is not None:
@@ -65,10 +66,10 @@ def _execute(job: GateJob, worktree: Worktree, watch: Watch | None) -> GateOutco
         return _cancelled(job)
     if job.capture is not None:
         return _run_tool(job, job.capture, worktree, watch)
-    return _run(job.gate, job, worktree, watch)
+    return _run(job.command, job, worktree, watch)
 
 
-def _run_tool(job: GateJob, wanted: Capture, worktree: Worktree, watch: Watch | None) -> GateOutcome:
+def _run_tool(job: Job, wanted: Capture, worktree: Worktree, watch: Watch | None) -> CommandResult:
     """Run a tool and take its patch, however it ended; what was cancelled nobody wants."""
     prompt_file, since = worktree.begin(wanted.prompt)
     spec = _asked(job, wanted, prompt_file)
@@ -78,7 +79,7 @@ def _run_tool(job: GateJob, wanted: Capture, worktree: Worktree, watch: Watch | 
             copy = OutputCopy(wanted)
         except OSError as error:
             message = f"{wanted.diff_path} could not be made: {error}"
-            return GateOutcome(passed=False, fault="spawn_failed", message=message)
+            return CommandResult(passed=False, fault="spawn_failed", message=message)
         outcome = _run(spec, job, worktree, watch, stdin=stdin, copy=copy)
         return replace(outcome, captured=None) if outcome.cancelled else outcome
     outcome = _run(spec, job, worktree, watch, stdin=stdin)
@@ -89,13 +90,13 @@ def _run_tool(job: GateJob, wanted: Capture, worktree: Worktree, watch: Watch | 
     return replace(outcome, captured=replace(captured, problem=redact(captured.problem, secrets)))
 
 
-def _asked(job: GateJob, wanted: Capture, prompt_file: Path) -> GateSpec:
+def _asked(job: Job, wanted: Capture, prompt_file: Path) -> CommandSpec:
     """Put the prompt into the command.
 
     A program gets it as one argument. A shell gets it in a variable: whatever quotes the plan has around the
     placeholder, what a prompt says is never run.
     """
-    spec = job.gate
+    spec = job.command
     values = {"prompt": wanted.prompt, "prompt_file": str(prompt_file)}
     env = {
         "MAINGATE_PROMPT_FILE": str(prompt_file),
@@ -111,19 +112,21 @@ def _asked(job: GateJob, wanted: Capture, prompt_file: Path) -> GateSpec:
     return replace(spec, run=run, env=env)
 
 
-def _cancelled(job: GateJob) -> GateOutcome:
-    return GateOutcome(passed=False, cancelled=True, message=f"{job.gate.name} was cancelled before it began")
+def _cancelled(job: Job) -> CommandResult:
+    return CommandResult(
+        passed=False, cancelled=True, message=f"{job.command.name} was cancelled before it began"
+    )
 
 
 def _run(
-    spec: GateSpec,
-    job: GateJob,
+    spec: CommandSpec,
+    job: Job,
     worktree: Worktree,
     watch: Watch | None,
     *,
     stdin: Path | None = None,
     copy: OutputCopy | None = None,
-) -> GateOutcome:
+) -> CommandResult:
     environment = {
         **os.environ,
         **worktree.environment(),
@@ -132,7 +135,7 @@ def _run(
         "MAINGATE_COMMIT": job.commit,
         SLOT_VARIABLE: str(worktree.slot_dir),
     }
-    return run_gate(
+    return run_command(
         spec,
         cwd=worktree.tree,
         log_path=job.log_path,
@@ -143,12 +146,12 @@ def _run(
     )
 
 
-def _move(job: GateJob, worktree: Worktree) -> None:
+def _move(job: Job, worktree: Worktree) -> None:
     key = json.dumps([job.prepare, job.keep, job.prepare_digest]) if job.prepare else ""
     worktree.move(job.commit, keep=job.keep, shared=job.keep_shared, prepared_for=key)
 
 
-def _prepare(job: GateJob, worktree: Worktree, watch: Watch | None) -> GateOutcome | None:
+def _prepare(job: Job, worktree: Worktree, watch: Watch | None) -> CommandResult | None:
     """Prepare the worktree when that is due; returns the outcome that forbids to go on.
 
     Where nothing is kept, that is before every job, and what it leaves is there for the gate. Where something
@@ -171,10 +174,10 @@ def _prepare(job: GateJob, worktree: Worktree, watch: Watch | None) -> GateOutco
     return None
 
 
-def _preparing(job: GateJob, command: Command) -> GateSpec:
+def _preparing(job: Job, command: CommandLine) -> CommandSpec:
     """Make a gate of a command of `prepare`; others find what it left, so no gate's variables are in it."""
     return replace(
-        job.gate,
+        job.command,
         name="prepare",
         run=command,
         timeout=job.prepare_timeout,
@@ -185,7 +188,7 @@ def _preparing(job: GateJob, command: Command) -> GateSpec:
     )
 
 
-def _unprepared(outcome: GateOutcome, command: Command) -> GateOutcome:
+def _unprepared(outcome: CommandResult, command: CommandLine) -> CommandResult:
     shown = command if isinstance(command, str) else " ".join(command)
     message = f"preparing the worktree with `{shown}` failed: {outcome.message}"
     return replace(outcome, fault="prepare_failed", message=message)

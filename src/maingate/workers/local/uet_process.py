@@ -1,9 +1,9 @@
 """A UET worker: ``python -I -m maingate.workers.local.uet_process --slot DIR --source GITDIR …``.
 
-One slot, one job at a time. It speaks the lines of ``workers.protocol`` on its standard input and output and
-is a single thread in which nothing waits for long: while a gate runs, the loop that attends the gate listens
-here too. When its control process dies, standard input ends (and Linux sends a signal): the worker ends the
-running gate with its whole tree, and itself.
+One slot, one job at a time. It speaks the lines of ``workers.local.protocol`` on its standard input and
+output and is a single thread in which nothing waits for long: while a gate runs, the loop that attends the
+gate listens here too. When its control process dies, standard input ends (and Linux sends a signal): the
+worker ends the running gate with its whole tree, and itself.
 
 It starts in milliseconds because it imports little; keep it so.
 """
@@ -21,11 +21,11 @@ from typing import Final
 from maingate.errors import WorkerProtocolError, WorktreeError
 from maingate.system.process_tree import adopt_orphans, die_with_parent, end_strays
 from maingate.uet.worktree.slot import Worktree
+from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
-from maingate.workers.protocol import (
+from maingate.workers.local.protocol import (
     LONGEST_LINE,
     Cancel,
-    GateJob,
     Heartbeat,
     Message,
     Ready,
@@ -53,7 +53,7 @@ class ControlLine:
         self._incoming, self._outgoing, self._wakeup = incoming, outgoing, wakeup
         self._heartbeat, self._is_sending = heartbeat, False
         self._rest = b""
-        self._jobs: list[GateJob] = []
+        self._jobs: list[Job] = []
         self._current: str | None = None
         self._cancelled: set[str] = set()
         self.is_cut = False
@@ -74,7 +74,7 @@ class ControlLine:
         self._hear()
         return self.is_cut or self._current in self._cancelled
 
-    def next_job(self) -> GateJob | None:
+    def next_job(self) -> Job | None:
         """Wait for a job; None when there will be none."""
         self._current = None
         while not self.should_stop():
@@ -134,7 +134,7 @@ class ControlLine:
 
     def _take(self, message: Message) -> None:
         match message:
-            case GateJob():
+            case Job():
                 self._cancelled.discard(message.job_id)
                 self._jobs.append(message)
             case Cancel():

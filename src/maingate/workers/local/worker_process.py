@@ -13,7 +13,7 @@ from typing import Final
 from maingate.errors import WorkerProtocolError
 from maingate.system.process_tree import end_strays, end_tree
 from maingate.workers.local.fork_server import ForkServer
-from maingate.workers.protocol import LONGEST_LINE, Message, decode, encode
+from maingate.workers.local.protocol import LONGEST_LINE, Message, decode, encode
 
 _CHUNK: Final = 65536
 _STDERR_KEPT: Final = 4096

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,8 @@ from typing import Any
 import pytest
 
 from maingate.system.process_tree import adopt_orphans, bystanders
-from maingate.uet.process.gate_runner import GateOutcome, GateSpec, allowed_environment, run_gate
+from maingate.uet.process.attend import run_command
+from maingate.uet.process.command import CommandResult, CommandSpec
 
 
 @pytest.fixture(autouse=True)
@@ -43,18 +43,18 @@ class StopAt:
             return False
 
 
-def run(tmp_path: Path, script: str | tuple[str, ...], **options: Any) -> GateOutcome:
+def run(tmp_path: Path, script: str | tuple[str, ...], **options: Any) -> CommandResult:
     """Run a gate in an empty folder."""
     options.setdefault("timeout", 60.0)
-    return run_gate(
-        GateSpec(name="unit", run=script, **options),
+    return run_command(
+        CommandSpec(name="unit", run=script, **options),
         cwd=tmp_path,
         log_path=tmp_path / "log",
         environment={"PATH": os.environ["PATH"], "MAINGATE_SLOT": str(tmp_path)},
     )
 
 
-def judged(outcome: GateOutcome) -> tuple[bool, int | None, str | None, str | None]:
+def judged(outcome: CommandResult) -> tuple[bool, int | None, str | None, str | None]:
     """Return what a gate's outcome is judged by."""
     return (outcome.passed, outcome.exit_code, outcome.timed_out, outcome.fault)
 
@@ -98,8 +98,11 @@ def test_an_end_is_judged(
 
 def test_a_folder_that_is_gone_is_not_a_missing_program(tmp_path: Path) -> None:
     """When the worktree is missing, the program is not to blame."""
-    outcome = run_gate(
-        GateSpec(name="unit", run=("true",)), cwd=tmp_path / "gone", log_path=tmp_path / "log", environment={}
+    outcome = run_command(
+        CommandSpec(name="unit", run=("true",)),
+        cwd=tmp_path / "gone",
+        log_path=tmp_path / "log",
+        environment={},
     )
 
     assert outcome.fault == "spawn_failed"
@@ -107,8 +110,8 @@ def test_a_folder_that_is_gone_is_not_a_missing_program(tmp_path: Path) -> None:
 
 def test_a_log_that_cannot_be_made_is_a_fault(tmp_path: Path) -> None:
     """Without a log nothing is run, and the patch is not blamed."""
-    outcome = run_gate(
-        GateSpec(name="unit", run="touch ran"), cwd=tmp_path, log_path=tmp_path, environment={}
+    outcome = run_command(
+        CommandSpec(name="unit", run="touch ran"), cwd=tmp_path, log_path=tmp_path, environment={}
     )
 
     assert outcome.fault == "spawn_failed"
@@ -184,8 +187,8 @@ def test_cancelling_ends_it_whatever_it_exits_with(tmp_path: Path) -> None:
     os.mkfifo(fifo)
     keep = os.open(fifo, os.O_RDWR)
 
-    outcome = run_gate(
-        GateSpec(name="unit", run="trap 'exit 0' TERM; echo x > fifo; while :; do sleep 0.02; done"),
+    outcome = run_command(
+        CommandSpec(name="unit", run="trap 'exit 0' TERM; echo x > fifo; while :; do sleep 0.02; done"),
         cwd=tmp_path,
         log_path=tmp_path / "log",
         environment={"PATH": os.environ["PATH"]},
@@ -203,25 +206,6 @@ def test_the_environment_is_what_was_given(tmp_path: Path, monkeypatch: pytest.M
     outcome = run(tmp_path, "echo $MAINGATE_GATE $CI ${SECRET_TOKEN-unset}", env={"CI": "yes"})
 
     assert outcome.excerpt == "unit yes unset\n"
-
-
-def test_only_allowed_variables_are_handed_on() -> None:
-    """Names are exact, or beginnings with a star."""
-    environ = {"PATH": "p", "LC_ALL": "C", "LC": "x", "AWS_SECRET": "s", "GIT_DIR": "g"}
-
-    assert allowed_environment(environ) == {"PATH": "p", "LC_ALL": "C"}
-    assert allowed_environment(environ, ["AWS_*"]) == {"AWS_SECRET": "s"}
-
-
-def test_no_gate_is_led_to_the_repository_of_a_hook(tmp_path: Path) -> None:
-    """Whatever is allowed, all that git itself calls local to a repository stays out, but configuration."""
-    said = subprocess.run(
-        ["git", "rev-parse", "--local-env-vars"], check=True, capture_output=True, text=True
-    )
-    local = set(said.stdout.split()) - {"GIT_CONFIG_COUNT", "GIT_NO_REPLACE_OBJECTS"}
-    assert "GIT_DIR" in local
-    environ = dict.fromkeys([*local, "GIT_SSH_COMMAND"], str(tmp_path))
-    assert allowed_environment(environ, ["*", "GIT_DIR"]) == {"GIT_SSH_COMMAND": str(tmp_path)}
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="sizes of pipes differ")

@@ -8,64 +8,18 @@ answered too late, or to another question, is recognised. What is no message of 
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from maingate.errors import WorkerProtocolError
-from maingate.uet.capture import PATIENCE, Capture, Captured
-from maingate.uet.process.gate_runner import GateOutcome, GateSpec, Limits
+from maingate.uet.capture import Capture, Captured
+from maingate.uet.process.command import CommandLine, CommandResult, CommandSpec
+from maingate.uet.process.limits import Limits
+from maingate.workers.jobs import Job
 
 LONGEST_LINE: Final = 4 * 1024 * 1024
 """Bytes of a line above which it is no message of ours."""
-
-Command = str | tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class GateJob:
-    """One gate to run on one commit.
-
-    Args:
-        job_id: Names the job; the same job has the same id in all its attempts.
-        commit: Full id of the commit to run on; the source repository has it and keeps it.
-        gate: What to run.
-        log_path: Where the output goes; an older log is replaced.
-        attempt: Number of the attempt, told back with the result.
-        priority: Higher ones go first; equal ones in the order of asking.
-        exclusive: No other job of the pool may run meanwhile.
-        requires: Capabilities that a worker must have to take it.
-        affinity: What a worker must be bound to, to take it.
-        keep: Untracked paths at which every job finds what ``prepare`` left there.
-        keep_shared: Every job finds there what the job before left instead.
-        prepare: Commands to run before the job. Where something is kept, once per worktree, and again when
-            ``prepare_digest`` is another; only what ``keep`` names outlasts them then.
-        prepare_digest: Digest of the content of the plan's ``prepare_inputs`` at the commit.
-        prepare_timeout: Seconds for each of these commands.
-        capture: What is taken from what the command leaves, which is a tool then; None for a gate.
-    """
-
-    job_id: str
-    commit: str
-    gate: GateSpec
-    log_path: Path
-    attempt: int = 1
-    priority: int = 0
-    exclusive: bool = False
-    requires: tuple[str, ...] = ()
-    affinity: Mapping[str, str] = field(default_factory=dict)
-    keep: tuple[str, ...] = ()
-    keep_shared: bool = False
-    prepare: tuple[Command, ...] = ()
-    prepare_digest: str = ""
-    prepare_timeout: float = 1800.0
-    capture: Capture | None = None
-
-    @property
-    def longest(self) -> float:
-        """Seconds that its commands may take, all of them, and until they are ended when they take longer."""
-        preparing = len(self.prepare) * (self.prepare_timeout + self.gate.grace)
-        return self.gate.timeout + self.gate.grace + preparing + (PATIENCE if self.capture else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +35,7 @@ class Result:
 
     job_id: str
     attempt: int
-    outcome: GateOutcome
+    outcome: CommandResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +57,10 @@ class Shutdown:
     """Finish what you do, then end."""
 
 
-Message = GateJob | Ready | Result | Heartbeat | Cancel | Shutdown
+Message = Job | Ready | Result | Heartbeat | Cancel | Shutdown
 
 _TYPES: Final[dict[str, type[Message]]] = {
-    "job": GateJob,
+    "job": Job,
     "ready": Ready,
     "result": Result,
     "heartbeat": Heartbeat,
@@ -142,16 +96,16 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else vars(value)
 
 
-def _job(value: dict[str, Any]) -> GateJob:
-    gate = dict(value.pop("gate"))
-    limits = Limits(**gate.pop("limits"))
-    spec = GateSpec(
-        **{**gate, "run": _command(gate["run"]), "expect": tuple(gate["expect"]), "limits": limits}
+def _job(value: dict[str, Any]) -> Job:
+    command = dict(value.pop("command"))
+    limits = Limits(**command.pop("limits"))
+    spec = CommandSpec(
+        **{**command, "run": _command(command["run"]), "expect": tuple(command["expect"]), "limits": limits}
     )
-    return GateJob(
+    return Job(
         **{
             **value,
-            "gate": spec,
+            "command": spec,
             "log_path": Path(value["log_path"]),
             "requires": tuple(value["requires"]),
             "keep": tuple(value["keep"]),
@@ -179,7 +133,7 @@ def _captured(value: dict[str, Any] | None) -> Captured | None:
 
 def _result(value: dict[str, Any]) -> Result:
     given = value.pop("outcome")
-    outcome = GateOutcome(**{**given, "captured": _captured(given.get("captured"))})
+    outcome = CommandResult(**{**given, "captured": _captured(given.get("captured"))})
     _check(vars(outcome), _OUTCOME_TYPES)
     _check(value, {"job_id": str, "attempt": int})
     return Result(**value, outcome=outcome)
@@ -235,5 +189,5 @@ def _check(value: Mapping[str, Any], types: Mapping[str, Any]) -> None:
             raise TypeError(f"{name} is {value[name]!r}")
 
 
-def _command(value: Any) -> Command:
+def _command(value: Any) -> CommandLine:
     return value if isinstance(value, str) else tuple(value)

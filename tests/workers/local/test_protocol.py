@@ -7,10 +7,11 @@ import pytest
 
 from maingate.errors import WorkerProtocolError
 from maingate.uet.capture import Capture, Captured
-from maingate.uet.process.gate_runner import GateOutcome, GateSpec, Limits
-from maingate.workers.protocol import (
+from maingate.uet.process.command import CommandResult, CommandSpec
+from maingate.uet.process.limits import Limits
+from maingate.workers.jobs import Job
+from maingate.workers.local.protocol import (
     Cancel,
-    GateJob,
     Heartbeat,
     Message,
     Ready,
@@ -20,11 +21,11 @@ from maingate.workers.protocol import (
     encode,
 )
 
-OUTCOME = GateOutcome(passed=False, exit_code=137, signal=9, fault="signal", message="\udcff", seconds=1.5)
-JOB = GateJob(
+OUTCOME = CommandResult(passed=False, exit_code=137, signal=9, fault="signal", message="\udcff", seconds=1.5)
+JOB = Job(
     job_id="gate_1",
     commit="a" * 40,
-    gate=GateSpec(
+    command=CommandSpec(
         name="unit", run=("pytest", "-q"), expect=(0, 5), env={"A": "ü"}, limits=Limits(cpu_seconds=3)
     ),
     log_path=Path("/logs/one"),

@@ -1,0 +1,58 @@
+"""Where jobs run, as all others know it: a job goes in, its end comes out.
+
+``PoolManager`` runs them in processes of this machine. Nothing outside of ``workers`` and the one place that
+chooses the parts of a run knows more of it than this.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from maingate.ids import UetWorkerId
+from maingate.reasons import ReasonCode
+from maingate.uet.process.command import CommandResult
+from maingate.workers.jobs import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerLost:
+    """A job's worker is gone, or silent, and there will be no outcome.
+
+    Args:
+        job_id: The job.
+        attempt: Its attempt that was lost.
+        uet_id: The worker; None when there was none for it.
+        message: What happened to the worker.
+        is_nobody_there: Whether no worker could be started at all: that is no fault of the job's.
+        code: What to say of it: the worker is lost, or the worktree under it.
+    """
+
+    job_id: str
+    attempt: int
+    uet_id: UetWorkerId | None
+    message: str
+    is_nobody_there: bool = False
+    code: ReasonCode = ReasonCode.WORKER_LOST
+
+
+JobEnd = CommandResult | WorkerLost
+
+
+def cancelled(job: Job) -> CommandResult:
+    """Return the outcome of a job that was cancelled and has no other."""
+    return CommandResult(passed=False, cancelled=True, message=f"{job.command.name} was cancelled")
+
+
+class Backend(Protocol):
+    """A part that runs jobs."""
+
+    async def run(self, job: Job) -> JobEnd:
+        """Run a job when its turn comes. Cancelling the caller cancels the job.
+
+        Raises:
+            WorkerError: Jobs are not accepted: it was not started, or was stopped.
+        """
+        ...
+
+    def cancel(self, job_id: str) -> None:
+        """End a job without a verdict, waiting or running; one that is not known has ended already."""
+        ...
