@@ -525,7 +525,7 @@ class Maingate:
 
     def _look_into(self, state: "Point") -> "list[Point]":
         """List the states within the landing that made a state of the target; none when it is no landing."""
-        from maingate.plan.model import Landing
+        from maingate.plan.choices import LandingStyle
         from maingate.recovery import bisection, rollback_manager
         from maingate.recovery.bisection import Point
 
@@ -534,7 +534,7 @@ class Maingate:
             if mine is not None:
                 stream = rollback_manager.landed_stream(conn, mine.id)
                 at = self.clock.now()
-                if stream.landing is not Landing.REBASE:
+                if stream.landing is not LandingStyle.REBASE:
                     return bisection.inside(self.repository, stream, state.commit, at=at)
             by_commit = patches.of_commit(conn, state.commit)
         if len(by_commit) != 1:

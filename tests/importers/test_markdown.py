@@ -8,7 +8,7 @@ import pytest
 from maingate.errors import UsageError
 from maingate.importers.markdown import import_markdown
 from maingate.importers.writing import ImportedPlan
-from maingate.plan.model import Overlap
+from maingate.plan.choices import Overlap
 from support.imported import order_of, problems_of, sound_plan
 
 AWAY = "take one of these dependencies away"

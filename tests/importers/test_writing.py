@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from maingate.errors import UsageError
 from maingate.importers.series import ImportedPlan
 from maingate.importers.writing import slug
+from maingate.plan.choices import LandingStyle
 from maingate.plan.loader import load_plan
-from maingate.plan.model import Landing
 from maingate.plan.names import fault_of_name
 from support.factories import GitRepo
 from support.imported import tasks_of
@@ -31,10 +31,14 @@ def five(repo: GitRepo) -> str:
 def test_the_options_are_in_the_plan(five: str, do_import: Import) -> None:
     """Name, target, landing and gates are as asked for."""
     made = do_import(
-        five, name="replay", target="dev", landing=Landing.REBASE, gates={"unit": "true", "lint": "true -x"}
+        five,
+        name="replay",
+        target="dev",
+        landing=LandingStyle.REBASE,
+        gates={"unit": "true", "lint": "true -x"},
     )
     plan = load_plan(made.path).plan
-    assert (plan.name, plan.target, plan.landing) == ("replay", "dev", Landing.REBASE)
+    assert (plan.name, plan.target, plan.landing) == ("replay", "dev", LandingStyle.REBASE)
     assert {name: gate.run for name, gate in plan.gates.items()} == {"unit": "true", "lint": "true -x"}
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from maingate.bootstrap import Maingate
 from maingate.importers.series import ImportOptions, import_series
+from maingate.plan.choices import LandingStyle
 from maingate.plan.loader import load_plan
-from maingate.plan.model import Landing
 from support.factories import GitRepo
 from support.landing import Landed
 
@@ -167,7 +167,7 @@ def _replay(history: GitRepo, source: str, folder: Path, style: str) -> Landed:
     plan = folder / "plan" / "plan.yaml"
     plan.parent.mkdir()
     imported = import_series(
-        source, out=plan, repo=history.path, options=ImportOptions(landing=Landing(style))
+        source, out=plan, repo=history.path, options=ImportOptions(landing=LandingStyle(style))
     )
     plan.write_text(f"repo: {clone.path}\n" + imported.path.read_text())
     loaded = load_plan(plan)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from maingate.plan.model import GateType, Landing, Plan, TaskKind
+from maingate.plan.choices import GateType, LandingStyle, TaskKind
+from maingate.plan.model import Plan
 
 
 def plan(workstreams: dict[str, Any], **head: Any) -> Plan:
@@ -20,7 +21,12 @@ def test_defaults() -> None:
     """What a plan does not say is as documented."""
     made = plan(ONE, gates={"g": {"run": "x"}})
     gate, task = made.gates["g"], made.workstreams["w"].tasks["t"]
-    assert (made.landing, made.strict, gate.type, gate.expect) == (Landing.MERGE, True, GateType.UNIT, (0,))
+    assert (made.landing, made.strict, gate.type, gate.expect) == (
+        LandingStyle.MERGE,
+        True,
+        GateType.UNIT,
+        (0,),
+    )
     assert (task.kind, task.max_retries, task.critical, task.scope) == (TaskKind.PATCH, 3, True, None)
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maingate.errors import PlanError
-from maingate.plan.document import Document
-from maingate.plan.reader import read_document
+from maingate.plan.readers.document import Document
+from maingate.plan.readers.reader import read_document
 
 
 def read(text: str | bytes, *, file: str = "p.yaml") -> Document:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maingate.plan.reader import read_document
+from maingate.plan.readers.reader import read_document
 from maingate.plan.writer import write_document
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from maingate.plan.model import Capture, ToolDefinition
+from maingate.plan.choices import CaptureSource
+from maingate.plan.definitions import ToolDefinition
 from maingate.tools.adapters import ToolCommand, ToolReport, command_of, report_of
 from maingate.tools.presets import PRESETS
 
@@ -39,7 +40,7 @@ def report(preset: str, output: bytes, code: int | None = 0, **keys: Any) -> Too
 def test_a_command_is_told_by_its_placeholders(keys: Any, run: object, stdin: bool) -> None:
     """The plan's word counts first; without placeholders the prompt is on standard input."""
     command = command_of(tool(**keys), prompt="do it")
-    assert command == ToolCommand(run=run, stdin=stdin, capture=Capture.WORKTREE)  # type: ignore[arg-type]
+    assert command == ToolCommand(run=run, stdin=stdin, capture=CaptureSource.WORKTREE)  # type: ignore[arg-type]
 
 
 def test_a_tool_that_is_asked_nothing_reads_nothing() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from maingate.plan.model import ToolDefinition
+from maingate.plan.definitions import ToolDefinition
 from maingate.system.process_tree import adopt_orphans
 from maingate.tools.adapters import ToolReport, command_of, report_of
 from maingate.tools.presets import PRESETS

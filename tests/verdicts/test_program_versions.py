@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from maingate.errors import ProgramVersionError
-from maingate.plan.model import GateDefinition
+from maingate.plan.definitions import GateDefinition
 from maingate.verdicts.program_versions import ask
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "SEEN": "yes"}

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from maingate.errors import PlanError, Problem, UsageError
-from maingate.plan.document import Document, Unreadable
-from maingate.plan.json_reader import read_json
+from maingate.plan.readers.document import Document, Unreadable
+from maingate.plan.readers.json_reader import read_json
 from maingate.settings.problems import Location
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from maingate.importers.diffs import parted, without_surroundings
 from maingate.importers.entries import Entry, author_of
 from maingate.importers.git_call import ask_git
-from maingate.plan.charsets import text_of, with_words_in_utf8
+from maingate.patches.text.charsets import text_of, with_words_in_utf8
 
 _HEADER: Final = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]")
 _TELLING: Final = re.compile(rb"^(?:From|Subject):[ \t]", re.MULTILINE)

@@ -10,7 +10,7 @@ from maingate.importers.json_files import SourceFile
 from maingate.importers.naming import NameGiver
 from maingate.importers.todo import Todo, TodoList
 from maingate.importers.writing import ImportedPlan, checked, refuse_existing
-from maingate.plan.model import Landing, Overlap, Preset
+from maingate.plan.choices import LandingStyle, Overlap, Preset
 from maingate.plan.order import circles
 from maingate.plan.writer import write_document
 from maingate.settings.problems import did_you_mean
@@ -35,7 +35,7 @@ class ToolPlanOptions:
 
     name: str | None = None
     target: str | None = None
-    landing: Landing | None = None
+    landing: LandingStyle | None = None
     gates: Mapping[str, str] = field(default_factory=dict)
     tool: str = DEFAULT_TOOL
     overlap: Overlap | None = None

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from maingate.errors import OutsideFaultError, UsageError
 from maingate.importers.diffs import contents_of
 from maingate.importers.entries import Entry
-from maingate.plan.model import Landing, Plan
-from maingate.plan.reader import is_json
+from maingate.plan.choices import LandingStyle
+from maingate.plan.model import Plan
+from maingate.plan.readers.reader import is_json
 from maingate.plan.writer import write_document
 from maingate.settings.problems import findings
 
@@ -37,7 +38,7 @@ class ImportOptions:
 
     name: str | None = None
     target: str | None = None
-    landing: Landing | None = None
+    landing: LandingStyle | None = None
     gates: Mapping[str, str] = field(default_factory=dict)
     gate_last: int | None = None
     workstream_size: int | None = None

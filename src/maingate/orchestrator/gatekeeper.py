@@ -28,7 +28,7 @@ from maingate.ids import GateId, PatchId, RunId, UetWorkerId, WorkstreamId, new_
 from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.core.lanes import Judgement, Opinion
 from maingate.orchestrator.recorder import Recorder
-from maingate.plan.model import GateDefinition
+from maingate.plan.definitions import GateDefinition
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.process.command import CommandResult
 from maingate.verdicts.verdict_keys import VerdictKeys

@@ -54,7 +54,7 @@ from maingate.orchestrator.shell.task_jobs import TaskJobs
 from maingate.orchestrator.shell.tool_runner import ToolRunner
 from maingate.orchestrator.view import RunView
 from maingate.orchestrator.waiting import lacks_approval
-from maingate.plan.model import TaskKind
+from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.retry_handler import RetryPolicy
 from maingate.state.run import RunState

@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from maingate.plan.model import TaskKind
+from maingate.plan.choices import TaskKind
 from maingate.state.task import TaskState
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.events import iso_millis
-from maingate.plan.model import Plan, TaskKind
+from maingate.plan.choices import TaskKind
+from maingate.plan.model import Plan
 from maingate.plan.order import stable_order
 from maingate.plan.scopes import Scopes
 from maingate.state.circuit_breaker import BreakerState

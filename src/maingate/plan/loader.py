@@ -14,11 +14,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from maingate.errors import PlanError, Problem, SettingsError
-from maingate.plan.document import Document
 from maingate.plan.location import enclosing_root, repository_candidates
 from maingate.plan.model import FORMAT_VERSION, Plan
 from maingate.plan.names import ANY_NAME
-from maingate.plan.reader import read_document
+from maingate.plan.readers.document import Document
+from maingate.plan.readers.reader import read_document
 from maingate.plan.validation import Names, Surroundings, validate
 from maingate.settings import Settings, load_settings
 from maingate.settings.problems import IN_QUOTES, Finding, Location, findings

@@ -4,360 +4,24 @@ The file format is described for people in ``docs/PLAN_FILE.md``. Models are fro
 files; ``loader`` reads them, ``validation`` judges what a single field cannot show.
 """
 
-import re
 from collections.abc import Mapping
-from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    WithJsonSchema,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, StrictBool, StrictInt, WithJsonSchema
 
+from maingate.plan.choices import LandingStyle, Level, Overlap, TaskKind
+from maingate.plan.definitions import GateDefinition, ToolDefinition
+from maingate.plan.fields import Author, Command, Count, Date, Dollars, Globs, PlanPart, Text, fault
 from maingate.plan.names import ANY_NAME, BranchName, Name
 from maingate.plan.order import stable_order
-from maingate.settings.durations import Duration, Size
+from maingate.settings.durations import Duration
 from maingate.settings.policy import PolicyLayer
 from maingate.settings.problems import as_written
-
-__all__ = [
-    "Capture",
-    "GateDefinition",
-    "GateType",
-    "Landing",
-    "Level",
-    "Overlap",
-    "Plan",
-    "PolicyLayer",
-    "PromptBy",
-    "TaskKind",
-    "TaskPlan",
-    "ToolDefinition",
-    "ToolLimits",
-    "WorkstreamPlan",
-]
 
 FORMAT_VERSION: Final = 1
 
 
-class Landing(StrEnum):
-    """How a workstream's commits come onto the target branch."""
-
-    MERGE = "merge"
-    SQUASH = "squash"
-    REBASE = "rebase"
-
-
-class GateType(StrEnum):
-    """What kind of proof a gate is (docs/SPECIFICATION.md §2.3)."""
-
-    LINT = "LINT"
-    UNIT = "UNIT"
-    INTEGRATION = "INTEGRATION"
-    SECURITY = "SECURITY"
-
-
-class Level(StrEnum):
-    """Where a gate runs by default: on each task's patch, or on the merged result before it lands."""
-
-    TASK = "task"
-    LANDING = "landing"
-
-
-class Capture(StrEnum):
-    """Where a tool's result is taken from."""
-
-    WORKTREE = "worktree"
-    STDOUT = "stdout"
-
-
-class PromptBy(StrEnum):
-    """How a tool is told what to do."""
-
-    FILE = "file"
-    """A file outside the worktree; `{prompt_file}` in the command, and MAINGATE_PROMPT_FILE, name it."""
-    ARGUMENT = "argument"
-    """`{prompt}` in the command."""
-    STDIN = "stdin"
-    """Standard input."""
-
-
-class Overlap(StrEnum):
-    """What becomes of tasks whose tools may write the same paths."""
-
-    SERIAL = "serial"
-    """One after the other."""
-    ALLOW = "allow"
-    """Side by side; what conflicts is made again."""
-
-
-class TaskKind(StrEnum):
-    """What a task's patch comes from."""
-
-    PATCH = "patch"
-    TOOL = "tool"
-    COMMAND = "command"
-    """Nothing: a command is run, and has to end well."""
-    NOOP = "noop"
-    """Nothing at all: a point that others need."""
-
-    @property
-    def gives_a_patch(self) -> bool:
-        """Tell whether there is something to apply, judge and land."""
-        return self in {TaskKind.PATCH, TaskKind.TOOL}
-
-
-Preset = Literal["claude", "codex", "aider", "gemini", "opencode"]
-
-
-def _fault(kind: str, message: str, hint: str) -> PydanticCustomError:
-    return PydanticCustomError(kind, "{message}", {"message": message, "hint": hint})
-
-
-def _command(value: object) -> str | tuple[str, ...]:
-    """Read a command: a string for ``sh -c``, or a list of program and arguments."""
-    hint = 'write a string (run by sh) or a list such as ["pytest", "-q"]'
-    if isinstance(value, str):
-        parts: tuple[object, ...] = (value,)
-    elif isinstance(value, list | tuple):
-        parts = tuple(value)
-    else:
-        raise _fault("command_invalid", f"{as_written(value)} is not a command", hint)
-    for part in parts:
-        if not isinstance(part, str):
-            raise _fault(
-                "command_invalid",
-                f"{as_written(part)} in a command is not text",
-                f'write it in quotes: "{part}"',
-            )
-        if "\0" in part:
-            raise _fault("command_invalid", "a command cannot contain a NUL character", "remove it")
-    if not parts or not str(parts[0]).strip():
-        raise _fault("command_invalid", "the command is empty", hint)
-    return value if isinstance(value, str) else tuple(str(part) for part in parts)
-
-
-def _text(value: str) -> str:
-    if not value.strip():
-        raise _fault("text_empty", "the text is empty", "write something, or remove the key")
-    if "\0" in value:
-        raise _fault("text_invalid", "text cannot contain a NUL character", "remove it")
-    return value
-
-
-_AUTHOR: Final = re.compile(r"[^<>\n\0]*[^<>\s\0][^<>\n\0]* <[^<>\n\0]*>")
-
-
-def _author(value: str) -> str:
-    if not _AUTHOR.fullmatch(value):
-        raise _fault("author_invalid", f"{value!r} is not an author", 'write "Ada Example <ada@example.org>"')
-    return value
-
-
-def _date(value: object) -> object:
-    if not isinstance(value, str | datetime):
-        raise _fault(
-            "date_invalid", f"{as_written(value)} is not a date", 'write "2026-01-31T12:00:00+01:00"'
-        )
-    return value
-
-
-def _variable(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value, re.ASCII):
-        hint = "write the name of the variable, such as ANTHROPIC_API_KEY, never its value"
-        raise _fault("variable_invalid", "a secret is not the name of an environment variable", hint)
-    return value
-
-
-def _regex(value: str) -> str:
-    try:
-        re.compile(value.encode())
-    except re.error as error:
-        raise _fault("regex_invalid", f"{value!r} is not a regular expression: {error}", "") from error
-    return value
-
-
-def _keep(value: object) -> object:
-    """Read the short form: a list of paths."""
-    if not isinstance(value, list | tuple):
-        if isinstance(value, Mapping | BaseModel):
-            return value
-        hint = 'write [".venv"], or {paths: [".venv"], shared: true}'
-        raise _fault("keep_invalid", f"'keep' must be a list of paths, not {as_written(value)}", hint)
-    for path in value:
-        if not isinstance(path, str):
-            raise _fault("keep_invalid", f"{as_written(path)} in 'keep' is not text", "write it in quotes")
-    return {"paths": tuple(value)}
-
-
-def _exit_code(value: int) -> int:
-    if not 0 <= value <= 255:  # noqa: PLR2004 - the range of exit codes on POSIX
-        raise _fault("exit_code_invalid", f"{value} is not an exit code", "exit codes go from 0 to 255")
-    return value
-
-
-Command = Annotated[
-    str | tuple[str, ...],
-    PlainValidator(_command),
-    PlainSerializer(lambda command: command if isinstance(command, str) else list(command), when_used="json"),
-    WithJsonSchema(
-        {
-            "description": "a string is run by sh; a list is program and arguments",
-            "anyOf": [
-                {"type": "string", "minLength": 1},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1},
-            ],
-        }
-    ),
-]
-Text = Annotated[str, AfterValidator(_text)]
-Author = Annotated[str, AfterValidator(_author)]
-Date = Annotated[AwareDatetime, BeforeValidator(_date)]
-ExitCodes = Annotated[tuple[Annotated[StrictInt, AfterValidator(_exit_code)], ...], Field(min_length=1)]
-Globs = tuple[str, ...]
-Environment = Mapping[
-    Annotated[str, Field(pattern=r"^[^=\x00]+$")], Annotated[str, Field(pattern=r"^[^\x00]*$")]
-]
-Count = Annotated[StrictInt, Field(ge=0)]
-Dollars = Annotated[StrictFloat | StrictInt, Field(gt=0, allow_inf_nan=False)]
-VariableName = Annotated[str, AfterValidator(_variable)]
-Regex = Annotated[str, AfterValidator(_regex)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class GateDefinition(_Part):
-    """A command that must pass on a tree."""
-
-    type: GateType = Field(default=GateType.UNIT, description="What kind of proof it is.")
-    run: Command = Field(description="The command, run at the root of a worktree.")
-    needs: tuple[str, ...] = Field(default=(), description="Gates that must have passed first.")
-    timeout: Duration | None = Field(
-        default=None,
-        description="Wall time after which it has failed. Defaults to the setting `gate_timeout`.",
-    )
-    idle_timeout: Duration | None = Field(
-        default=None, description="Time without output after which it has failed. Defaults to the setting."
-    )
-    retries: Count = Field(
-        default=0, description="How often a known-flaky gate is run again before it has failed."
-    )
-    expect: ExitCodes = Field(default=(0,), description="Exit codes that mean passed.")
-    env: Environment = Field(default={}, description="Environment variables set for it.")
-    inputs: Globs | None = Field(
-        default=None,
-        description="What its verdict depends on: unchanged inputs, reused verdict. Default: the whole tree.",
-    )
-    needs_commit: StrictBool = Field(
-        default=False,
-        description="It looks at the commit and not only at the files: verdicts are not reused by tree.",
-    )
-    red_on_base: StrictBool = Field(
-        default=False,
-        description="It fails until a patch mends it: what leaves it red is to blame, the base is not asked.",
-    )
-    versions: tuple[Command, ...] = Field(
-        default=(),
-        description="Commands such as `python --version`: another output, and no earlier verdict is reused.",
-    )
-    exclusive: StrictBool = Field(default=False, description="Nothing else of Maingate runs beside it.")
-    on: tuple[Level, ...] = Field(
-        default=(Level.TASK, Level.LANDING),
-        description="Where it runs when a task or workstream does not list its gates.",
-    )
-
-
-class ToolLimits(_Part):
-    """What each process of a tool may use; what is not given is as the settings have it."""
-
-    cpu: Duration | None = Field(default=None, description="CPU time of one process.")
-    memory: Size | None = Field(default=None, description="Address space of one process.")
-    processes: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="Processes of the user; the system counts all of them."
-    )
-    file_size: Size | None = Field(default=None, description="Size of one file that it writes.")
-
-
-class ToolDefinition(_Part):
-    """A command, or a preset, that makes patches."""
-
-    run: Command | None = Field(
-        default=None, description="The command; `{prompt}` and `{prompt_file}` are put in. Or say `preset`."
-    )
-    preset: Preset | None = Field(default=None, description="A well-known agent instead of `run`.")
-    prompt_by: PromptBy | None = Field(
-        default=None,
-        description="How `run` is told what to do. Default: by the placeholders in it, else `stdin`.",
-    )
-    model: Text | None = Field(default=None, description="The model that a preset is to use.")
-    args: tuple[Text, ...] = Field(default=(), description="More arguments for a preset.")
-    timeout: Duration | None = Field(
-        default=None,
-        description="Wall time of a task that names none. Default: the setting `command_timeout`.",
-    )
-    idle_timeout: Duration | None = Field(
-        default=None, description="Time without output after which it is ended."
-    )
-    capabilities: tuple[Text, ...] = Field(
-        default=(), description="What a worker must have to run it; not asked for while all workers are here."
-    )
-    max_concurrent: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="How many may run at once. Default: as many as there are workers."
-    )
-    expect: ExitCodes = Field(default=(0,), description="Exit codes that mean it did its work.")
-    capture: Capture = Field(
-        default=Capture.WORKTREE, description="`worktree`, or `stdout` when it prints a diff."
-    )
-    env: Environment = Field(default={}, description="Environment variables set for it.")
-    secrets: tuple[VariableName, ...] = Field(
-        default=(),
-        description="Names of environment variables that only this tool sees, redacted in all that is kept.",
-    )
-    limits: ToolLimits = Field(default=ToolLimits(), description="What each of its processes may use.")
-    rate_limit: tuple[Regex, ...] = Field(
-        default=(),
-        description="Regular expressions; a failed tool that printed a match was refused by its provider.",
-    )
-    max_cost_usd: Dollars | None = Field(
-        default=None, description="Budget per task in US dollars, where the tool reports its cost."
-    )
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """What `run` consists of: a shell command is one word."""
-        return (self.run,) if isinstance(self.run, str) else self.run or ()
-
-    @property
-    def tells_by(self) -> PromptBy:
-        """How `run` is told what to do: as the plan says, or as its placeholders do."""
-        if self.prompt_by is not None:
-            return self.prompt_by
-        if any("{prompt}" in word for word in self.words):
-            return PromptBy.ARGUMENT
-        return PromptBy.FILE if any("{prompt_file}" in word for word in self.words) else PromptBy.STDIN
-
-    @property
-    def asks(self) -> bool:
-        """Whether it has to be told what to do."""
-        is_told = self.prompt_by is not None or any("{prompt" in word for word in self.words)
-        return self.preset is not None or is_told
-
-
-class TaskPlan(_Part):
+class TaskPlan(PlanPart):
     """One patch: a ready diff, or one that a tool makes; or a step without one: a command, or nothing.
 
     Exactly one of `patch`, `tool`, `command` and `noop` is given.
@@ -417,7 +81,7 @@ class TaskPlan(_Part):
         return TaskKind.NOOP if self.command is None else TaskKind.COMMAND
 
 
-class WorkstreamPlan(_Part):
+class WorkstreamPlan(PlanPart):
     """Tasks that land as a whole or not at all."""
 
     title: Text | None = Field(default=None, description="What people read.")
@@ -445,7 +109,20 @@ class WorkstreamPlan(_Part):
         return stable_order({name: task.needs for name, task in self.tasks.items()})
 
 
-class KeepPlan(_Part):
+def _keep(value: object) -> object:
+    """Read the short form: a list of paths."""
+    if not isinstance(value, list | tuple):
+        if isinstance(value, Mapping | BaseModel):
+            return value
+        hint = 'write [".venv"], or {paths: [".venv"], shared: true}'
+        raise fault("keep_invalid", f"'keep' must be a list of paths, not {as_written(value)}", hint)
+    for path in value:
+        if not isinstance(path, str):
+            raise fault("keep_invalid", f"{as_written(path)} in 'keep' is not text", "write it in quotes")
+    return {"paths": tuple(value)}
+
+
+class KeepPlan(PlanPart):
     """What of a prepared worktree is there for every job."""
 
     paths: Globs = Field(default=(), description="Globs of untracked paths.")
@@ -480,7 +157,7 @@ Keep = Annotated[
 ]
 
 
-class Plan(_Part):
+class Plan(PlanPart):
     """What to land, where, and what must hold before it does."""
 
     maingate: Literal[1] = Field(description="Version of this format.")
@@ -493,8 +170,8 @@ class Plan(_Part):
     target: BranchName | None = Field(
         default=None, description="The branch to land on. Default: the one checked out."
     )
-    landing: Landing = Field(
-        default=Landing.MERGE, description="One merge commit, one squashed commit, or a linear history."
+    landing: LandingStyle = Field(
+        default=LandingStyle.MERGE, description="One merge commit, one squashed commit, or a linear history."
     )
     strict: StrictBool = Field(
         default=True,

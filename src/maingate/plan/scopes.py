@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Final
 
-from maingate.plan.model import Overlap, Plan, TaskKind
+from maingate.plan.choices import Overlap, TaskKind
+from maingate.plan.model import Plan
 
 Task = tuple[str, str]
 """Workstream and task."""

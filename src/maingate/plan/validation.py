@@ -9,24 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from maingate.plan.choices import CaptureSource, PromptBy, TaskKind
+from maingate.plan.definitions import GateDefinition, ToolDefinition
 from maingate.plan.files import fault_of_file, mentioned_in
 from maingate.plan.globs import DEFAULT_PROTECT, IN_GIT, fault_of_glob, matches_nothing
 from maingate.plan.location import expanded
-from maingate.plan.model import (
-    Capture,
-    GateDefinition,
-    Plan,
-    PolicyLayer,
-    PromptBy,
-    TaskKind,
-    TaskPlan,
-    ToolDefinition,
-    WorkstreamPlan,
-)
+from maingate.plan.model import Plan, TaskPlan, WorkstreamPlan
 from maingate.plan.order import circles
 from maingate.plan.programs import is_found, program_of
 from maingate.settings import Settings
-from maingate.settings.policy import loosenings
+from maingate.settings.policy import PolicyLayer, loosenings
 from maingate.settings.problems import Finding, Location, did_you_mean
 from maingate.wording import chain, listed, short
 
@@ -212,7 +204,7 @@ def _preset(tool: ToolDefinition, place: Location) -> Iterator[Finding]:
         message = "'prompt_by' is for 'run'"
         hint = "remove the key: a preset knows how it is told"
         yield Finding(location=(*place, "prompt_by"), message=message, hint=hint)
-    if tool.capture is Capture.STDOUT:
+    if tool.capture is CaptureSource.STDOUT:
         hint = "remove the key: what it leaves in the worktree is taken"
         yield Finding(location=(*place, "capture"), message="a preset prints no diff", hint=hint)
 

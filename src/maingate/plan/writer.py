@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from maingate.plan.reader import is_json
+from maingate.plan.readers.reader import is_json
 from maingate.plan.yaml_writer import write_yaml
 
 

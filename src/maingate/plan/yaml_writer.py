@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import yaml
 
-from maingate.plan.yaml_reader import add_core_schema
+from maingate.plan.readers.yaml_reader import add_core_schema
 
 _Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _WIDTH: Final = 110

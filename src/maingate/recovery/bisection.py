@@ -13,7 +13,7 @@ from typing import Final
 
 from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.repository import Repository
-from maingate.plan.model import Landing
+from maingate.plan.choices import LandingStyle
 from maingate.recovery.reverts import LandedStream
 
 Ask = Callable[[int], Awaitable[bool]]
@@ -90,7 +90,7 @@ def inside(repository: Repository, stream: LandedStream, landed: str, *, at: dat
     ours = repository.tree_of(onto)
     points = [Point(commit=onto, tree=ours)]
     base = stream.row.base_commit
-    if base is None or stream.landing is Landing.REBASE or not repository.has_object(base):
+    if base is None or stream.landing is LandingStyle.REBASE or not repository.has_object(base):
         return points
     for patch in stream.patches:
         if patch.tree is None or not repository.has_object(patch.tree):

@@ -19,7 +19,7 @@ from maingate.errors import RepositoryError
 from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.repository import Repository
 from maingate.git.taken_back import was_taken_back
-from maingate.plan.model import Landing
+from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason, ReasonCode
 from maingate.wording import listed
 
@@ -41,7 +41,7 @@ class LandedStream:
     """
 
     row: WorkstreamRow
-    landing: Landing
+    landing: LandingStyle
     patches: Sequence[PatchRow]
     names: Mapping[str, str]
 
@@ -102,7 +102,7 @@ class Wording:
     rollback_id: str
     label: str
     reason: str
-    style: Landing
+    style: LandingStyle
 
 
 def undos(repository: Repository, streams: Iterable[LandedStream], wanted: set[str]) -> list[Undo]:
@@ -159,9 +159,9 @@ def build(
 def _together(repository: Repository, built: Reverted, wording: Wording, at: datetime) -> Reverted:
     """Make one step of the branch of several reverts, so that nobody sees a state that no gate has seen."""
     made = list(dict.fromkeys(commit for commit in built.commits.values() if commit))
-    if len(made) < 2 or wording.style is Landing.REBASE:  # noqa: PLR2004 - a single revert is one step
+    if len(made) < 2 or wording.style is LandingStyle.REBASE:  # noqa: PLR2004 - a single revert is one step
         return built
-    is_squash = wording.style is Landing.SQUASH
+    is_squash = wording.style is LandingStyle.SQUASH
     subjects = "\n".join(f"* {_subject(repository, commit)}" for commit in made)
     new = repository.commit(
         tree=built.tree,
@@ -183,9 +183,9 @@ def _undos_of(repository: Repository, stream: LandedStream, wanted: set[str]) ->
     mine = [patch for patch in stream.patches if patch.id in wanted]
     landed = stream.row.landed_commit
     is_whole = len(mine) == len(stream.patches)
-    if landed is not None and is_whole and stream.landing is not Landing.REBASE:
+    if landed is not None and is_whole and stream.landing is not LandingStyle.REBASE:
         return [_whole(repository, landed, tuple(patch.id for patch in mine), stream.row.name)]
-    if stream.landing is Landing.SQUASH:
+    if stream.landing is LandingStyle.SQUASH:
         return _parts(repository, stream, {patch.id for patch in mine})
     return [_own(repository, patch, stream) for patch in reversed(mine)]
 

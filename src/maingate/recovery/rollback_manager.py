@@ -30,7 +30,8 @@ from maingate.ids import EventId, new_id
 from maingate.landing.catching_up import FILTER_TIME, Move, catch_up
 from maingate.landing.move import Obstruction, land, obstacle
 from maingate.landing.sealing import seal
-from maingate.plan.model import Landing, Plan
+from maingate.plan.choices import LandingStyle
+from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.reverts import LandedStream, Reverted, Wording, build, undos
 from maingate.state.patch_ledger import PatchState
@@ -144,7 +145,7 @@ class RollbackManager:
         gates = required_gates(plan, landed, stays)
         for _ in range(ROUNDS):
             wording = Wording(
-                rollback_id=order.id, label=order.label, reason=order.reason, style=Landing(run.landing)
+                rollback_id=order.id, label=order.label, reason=order.reason, style=LandingStyle(run.landing)
             )
             head = self._repository.ref_value(run.target_ref)
             if head is None:
@@ -343,7 +344,7 @@ def _stream(
     places = {name: place for place, name in enumerate(plan.workstreams[row.name].task_order())}
     landed = [patch for patch in ledger if patch.workstream_id == row.id and patch.committed_at]
     landed.sort(key=lambda patch: (places.get(names[patch.task_id], 0), patch.id))
-    return LandedStream(row=row, landing=Landing(run.landing), patches=landed, names=names)
+    return LandedStream(row=row, landing=LandingStyle(run.landing), patches=landed, names=names)
 
 
 def required_gates(plan: Plan, landed: set[str], stays: set[str]) -> list[str]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from maingate.plan.model import Capture, PromptBy, ToolDefinition
+from maingate.plan.choices import CaptureSource, PromptBy
+from maingate.plan.definitions import ToolDefinition
 from maingate.tools.outputs import READERS, Reading, last_words
 from maingate.tools.presets import PRESETS
 from maingate.tools.signs import Failure, failure_of, retry_after
@@ -39,7 +40,7 @@ class ToolCommand:
 
     run: str | tuple[str, ...]
     stdin: bool
-    capture: Capture
+    capture: CaptureSource
     env: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     problem: str = ""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from maingate.plan.model import Preset
+from maingate.plan.choices import Preset
 
 _TRIES: Final = 64
 """How many beginnings of an object are tried: an output may be made of nothing else."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from maingate.plan.model import Preset, PromptBy
+from maingate.plan.choices import Preset, PromptBy
 
 MAX_TURNS: Final = 200
 

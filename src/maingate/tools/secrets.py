@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from maingate.plan.model import ToolDefinition
+from maingate.plan.definitions import ToolDefinition
 from maingate.uet.process.redaction import redact
 
 __all__ = ["missing", "redact", "values_of"]

@@ -10,7 +10,7 @@ from typing import Final
 
 from maingate.errors import ProgramVersionError
 from maingate.git.private_git import own_directory
-from maingate.plan.model import GateDefinition
+from maingate.plan.definitions import GateDefinition
 from maingate.uet.process.attend import run_command
 from maingate.uet.process.command import CommandSpec
 

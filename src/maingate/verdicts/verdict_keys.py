@@ -19,7 +19,8 @@ from typing import Final
 
 from maingate.git.conversion import checkout_conversion
 from maingate.git.repository import Repository
-from maingate.plan.model import GateDefinition, Plan
+from maingate.plan.definitions import GateDefinition
+from maingate.plan.model import Plan
 from maingate.uet.process.command import CommandSpec
 from maingate.verdicts.input_digests import InputDigests, digest_of
 

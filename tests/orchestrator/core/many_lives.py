@@ -67,7 +67,8 @@ from maingate.orchestrator.core.lanes import Judgement, Opinion
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.operator_requests import heard
 from maingate.orchestrator.run_orchestrator import _write
-from maingate.plan.model import Plan, TaskKind
+from maingate.plan.choices import TaskKind
+from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import overrides
 from maingate.recovery.retry_handler import RetryPolicy

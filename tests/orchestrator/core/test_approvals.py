@@ -11,8 +11,8 @@ from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.events import ApprovalsRead
 from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.run_orchestrator import ASK_INTERVAL
+from maingate.plan.choices import TaskKind
 from maingate.plan.loader import load_plan
-from maingate.plan.model import TaskKind
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from orchestrator.core.test_core import World, outcome_of, picture_of, plan_of

@@ -40,7 +40,8 @@ from maingate.orchestrator.core.events import (
 from maingate.orchestrator.core.lanes import Judgement, Opinion
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.task_scheduler import dependents_of
-from maingate.plan.model import Plan, TaskKind
+from maingate.plan.choices import TaskKind
+from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState

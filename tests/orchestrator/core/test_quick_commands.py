@@ -2,7 +2,7 @@
 
 from maingate.orchestrator.core.core import COMMANDS_AHEAD, QUICK, Core
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded
-from maingate.plan.model import TaskKind
+from maingate.plan.choices import TaskKind
 from maingate.state.task import TaskState
 from orchestrator.core.test_core import picture_of, plan_of
 

@@ -24,7 +24,8 @@ from maingate.orchestrator.core.events import (
     ToolEnd,
     ToolEnded,
 )
-from maingate.plan.model import Plan, TaskKind
+from maingate.plan.choices import TaskKind
+from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.circuit_breaker import Probe
 from maingate.state.circuit_breaker import BreakerState

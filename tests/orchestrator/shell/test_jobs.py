@@ -11,7 +11,8 @@ from maingate.git import conversion
 from maingate.git.repository import Repository
 from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.shell.jobs import JobMaker
-from maingate.plan.model import GateDefinition, Plan
+from maingate.plan.definitions import GateDefinition
+from maingate.plan.model import Plan
 from maingate.settings import Settings
 from maingate.uet.process.command import CommandSpec
 from maingate.uet.process.limits import Limits

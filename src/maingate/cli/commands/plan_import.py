@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from maingate.importers.swebench_plans import ImportedPlans
     from maingate.importers.tool_plans import ToolPlanOptions
     from maingate.importers.writing import ImportedPlan
-    from maingate.plan.model import Landing
+    from maingate.plan.choices import LandingStyle
 
 app = typer.Typer(help="Make a plan from other tools' files.", no_args_is_help=True)
 
@@ -276,7 +276,7 @@ def _options(
     overlap: str | None,
 ) -> "ToolPlanOptions":
     from maingate.importers.tool_plans import ToolPlanOptions
-    from maingate.plan.model import Overlap
+    from maingate.plan.choices import Overlap
 
     if overlap is not None and overlap not in list(Overlap):
         raise UsageError(f"{overlap!r} is no way to work side by side; --overlap is serial or allow")
@@ -290,12 +290,12 @@ def _options(
     )
 
 
-def _style(landing: str | None) -> "Landing | None":
-    from maingate.plan.model import Landing
+def _style(landing: str | None) -> "LandingStyle | None":
+    from maingate.plan.choices import LandingStyle
 
-    if landing is not None and landing not in list(Landing):
+    if landing is not None and landing not in list(LandingStyle):
         raise UsageError(f"{landing!r} is no landing style; --landing is merge, squash or rebase")
-    return None if landing is None else Landing(landing)
+    return None if landing is None else LandingStyle(landing)
 
 
 def _gates(given: list[str]) -> dict[str, str]:

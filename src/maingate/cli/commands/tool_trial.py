@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from maingate.git.command import run_git
-from maingate.plan.model import ToolDefinition
+from maingate.plan.definitions import ToolDefinition
 from maingate.settings import Settings
 from maingate.system.process_tree import adopt_orphans
 from maingate.tools.adapters import ToolReport, command_of, report_of

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from maingate.cli.commands.tool_trial import Trial
-    from maingate.plan.model import ToolDefinition
+    from maingate.plan.definitions import ToolDefinition
     from maingate.settings import Settings
 
 app = typer.Typer(help="See which tools there are, and try one.", no_args_is_help=True)
@@ -103,8 +103,8 @@ def _seconds(text: str) -> float:
 
 def _tools_of(plan: Path | None) -> "tuple[Mapping[str, ToolDefinition], Settings, Path | None]":
     """Return the plan's tools and the presets that none of them hides, the settings, and the repository."""
+    from maingate.plan.definitions import ToolDefinition
     from maingate.plan.location import enclosing_root
-    from maingate.plan.model import ToolDefinition
     from maingate.settings import load_settings
     from maingate.tools.presets import PRESETS
 

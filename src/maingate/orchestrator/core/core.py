@@ -74,7 +74,7 @@ from maingate.orchestrator.core.lanes import Car, Judgement, Lane, Opinion
 from maingate.orchestrator.core.snapshot import PatchNode, RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.core.tools import ToolDesk, key_of
 from maingate.orchestrator.task_scheduler import TaskScheduler
-from maingate.plan.model import TaskKind
+from maingate.plan.choices import TaskKind
 from maingate.reasons import FAULTS, Reason, ReasonCode
 from maingate.recovery.circuit_breaker import COOLDOWN, THRESHOLD, Breakers, Change, Probe
 from maingate.recovery.retry_handler import RetryPolicy

@@ -14,7 +14,8 @@ from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
 from maingate.orchestrator.core.commits import Candidate, LandingIntent, Tip
 from maingate.orchestrator.core.lanes import Lane
 from maingate.orchestrator.task_scheduler import dependents_of
-from maingate.plan.model import Plan, TaskKind, TaskPlan, WorkstreamPlan
+from maingate.plan.choices import TaskKind
+from maingate.plan.model import Plan, TaskPlan, WorkstreamPlan
 from maingate.reasons import Reason
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState

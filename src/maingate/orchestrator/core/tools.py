@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from maingate.db.dao.tool_runs import MICROS, ToolRun
-from maingate.plan.model import Plan, TaskKind
+from maingate.plan.choices import TaskKind
+from maingate.plan.model import Plan
 from maingate.plan.scopes import Scopes
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.circuit_breaker import Breakers, Yes

@@ -18,7 +18,7 @@ from maingate.landing.sealing import seal
 from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.patches.policy.paths import is_settings
 from maingate.patches.text.quoting import show_path
-from maingate.plan.model import Landing
+from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason, ReasonCode
 from maingate.wording import listed
 
@@ -46,7 +46,7 @@ class Consist:
 
 
 def build(
-    repository: Repository, consist: Consist, *, style: Landing, onto: Tip, target: str, at: datetime
+    repository: Repository, consist: Consist, *, style: LandingStyle, onto: Tip, target: str, at: datetime
 ) -> Candidate | Reason:
     """Build what would land.
 
@@ -61,9 +61,9 @@ def build(
     Returns:
         The candidate, or the reason why the workstream conflicts with the target.
     """
-    if style is Landing.REBASE or _is_rewritten(repository, consist, onto):
+    if style is LandingStyle.REBASE or _is_rewritten(repository, consist, onto):
         replayed = _rebased(repository, consist, onto, at)
-        if isinstance(replayed, Reason) or style is Landing.REBASE:
+        if isinstance(replayed, Reason) or style is LandingStyle.REBASE:
             return replayed
         tree, settled, commits = replayed.tip.tree, replayed.tip.commit, replayed.commits
     else:
@@ -75,7 +75,7 @@ def build(
             if strayed := _strayed(repository, consist, onto, merged):
                 return _conflict(consist, strayed, onto)
             tree = merged
-    if style is Landing.SQUASH:
+    if style is LandingStyle.SQUASH:
         return _squashed(repository, consist, onto, tree, at)
     head = repository.commit(
         tree=tree,

@@ -69,7 +69,7 @@ from maingate.orchestrator.shell.task_jobs import TaskJobs
 from maingate.orchestrator.shell.tool_runner import Ran, ToolRunner
 from maingate.patches.intake import Intake
 from maingate.patches.policy.policy import Policy
-from maingate.plan.model import TaskKind
+from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import oscillation
 from maingate.settings import Settings

@@ -9,7 +9,8 @@ from types import MappingProxyType
 from maingate.git.repository import Repository
 from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.core.snapshot import TaskNode
-from maingate.plan.model import GateDefinition, Plan, ToolDefinition
+from maingate.plan.definitions import GateDefinition, ToolDefinition
+from maingate.plan.model import Plan
 from maingate.settings import Settings
 from maingate.tools.adapters import command_of
 from maingate.tools.secrets import values_of

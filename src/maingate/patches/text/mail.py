@@ -13,8 +13,8 @@ from typing import Final
 
 from maingate.patches.model import lines_of
 from maingate.patches.repairs import Repair, RepairKind
+from maingate.patches.text.charsets import is_charset, storable, text_of
 from maingate.patches.text.lines import DiffError, begins_diff, chomp, is_separator
-from maingate.plan.charsets import is_charset, storable, text_of
 
 _ENVELOPE: Final = re.compile(rb"From \S+ [^\n]*\n")
 _FIELD: Final = re.compile(rb"([!-9;-~]+):[ \t]*(.*)")

@@ -4,9 +4,9 @@ import codecs
 from typing import Final
 
 from maingate.errors import PlanError, Problem
-from maingate.plan.document import Document, Unreadable
-from maingate.plan.json_reader import read_json
-from maingate.plan.yaml_reader import read_yaml
+from maingate.plan.readers.document import Document, Unreadable
+from maingate.plan.readers.json_reader import read_json
+from maingate.plan.readers.yaml_reader import read_yaml
 
 LARGEST: Final = 32 * 1024 * 1024
 """Bytes of a plan file beyond which it is not read: it must be something else."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from maingate.plan.document import Document, Unreadable
+from maingate.plan.readers.document import Document, Unreadable
 from maingate.settings.problems import Finding, Location
 
 MOST_NODES: Final = 1_000_000

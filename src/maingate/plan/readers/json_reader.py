@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, Final
 
-from maingate.plan.document import Document, Unreadable
+from maingate.plan.readers.document import Document, Unreadable
 from maingate.settings.problems import Finding, Location
 
 _scan_string: Any = json.decoder.scanstring  # type: ignore[attr-defined]  # there since Python 2.6; C where it can

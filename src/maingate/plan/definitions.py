@@ -1,0 +1,137 @@
+"""What a plan defines by name for its tasks: gates and tools."""
+
+from typing import Annotated
+
+from pydantic import Field, StrictBool, StrictInt
+
+from maingate.plan.choices import CaptureSource, GateType, Level, Preset, PromptBy
+from maingate.plan.fields import (
+    Command,
+    Count,
+    Dollars,
+    Environment,
+    ExitCodes,
+    Globs,
+    PlanPart,
+    Regex,
+    Text,
+    VariableName,
+)
+from maingate.settings.durations import Duration, Size
+
+
+class GateDefinition(PlanPart):
+    """A command that must pass on a tree."""
+
+    type: GateType = Field(default=GateType.UNIT, description="What kind of proof it is.")
+    run: Command = Field(description="The command, run at the root of a worktree.")
+    needs: tuple[str, ...] = Field(default=(), description="Gates that must have passed first.")
+    timeout: Duration | None = Field(
+        default=None,
+        description="Wall time after which it has failed. Defaults to the setting `gate_timeout`.",
+    )
+    idle_timeout: Duration | None = Field(
+        default=None, description="Time without output after which it has failed. Defaults to the setting."
+    )
+    retries: Count = Field(
+        default=0, description="How often a known-flaky gate is run again before it has failed."
+    )
+    expect: ExitCodes = Field(default=(0,), description="Exit codes that mean passed.")
+    env: Environment = Field(default={}, description="Environment variables set for it.")
+    inputs: Globs | None = Field(
+        default=None,
+        description="What its verdict depends on: unchanged inputs, reused verdict. Default: the whole tree.",
+    )
+    needs_commit: StrictBool = Field(
+        default=False,
+        description="It looks at the commit and not only at the files: verdicts are not reused by tree.",
+    )
+    red_on_base: StrictBool = Field(
+        default=False,
+        description="It fails until a patch mends it: what leaves it red is to blame, the base is not asked.",
+    )
+    versions: tuple[Command, ...] = Field(
+        default=(),
+        description="Commands such as `python --version`: another output, and no earlier verdict is reused.",
+    )
+    exclusive: StrictBool = Field(default=False, description="Nothing else of Maingate runs beside it.")
+    on: tuple[Level, ...] = Field(
+        default=(Level.TASK, Level.LANDING),
+        description="Where it runs when a task or workstream does not list its gates.",
+    )
+
+
+class ToolLimits(PlanPart):
+    """What each process of a tool may use; what is not given is as the settings have it."""
+
+    cpu: Duration | None = Field(default=None, description="CPU time of one process.")
+    memory: Size | None = Field(default=None, description="Address space of one process.")
+    processes: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        default=None, description="Processes of the user; the system counts all of them."
+    )
+    file_size: Size | None = Field(default=None, description="Size of one file that it writes.")
+
+
+class ToolDefinition(PlanPart):
+    """A command, or a preset, that makes patches."""
+
+    run: Command | None = Field(
+        default=None, description="The command; `{prompt}` and `{prompt_file}` are put in. Or say `preset`."
+    )
+    preset: Preset | None = Field(default=None, description="A well-known agent instead of `run`.")
+    prompt_by: PromptBy | None = Field(
+        default=None,
+        description="How `run` is told what to do. Default: by the placeholders in it, else `stdin`.",
+    )
+    model: Text | None = Field(default=None, description="The model that a preset is to use.")
+    args: tuple[Text, ...] = Field(default=(), description="More arguments for a preset.")
+    timeout: Duration | None = Field(
+        default=None,
+        description="Wall time of a task that names none. Default: the setting `command_timeout`.",
+    )
+    idle_timeout: Duration | None = Field(
+        default=None, description="Time without output after which it is ended."
+    )
+    capabilities: tuple[Text, ...] = Field(
+        default=(), description="What a worker must have to run it; not asked for while all workers are here."
+    )
+    max_concurrent: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        default=None, description="How many may run at once. Default: as many as there are workers."
+    )
+    expect: ExitCodes = Field(default=(0,), description="Exit codes that mean it did its work.")
+    capture: CaptureSource = Field(
+        default=CaptureSource.WORKTREE, description="`worktree`, or `stdout` when it prints a diff."
+    )
+    env: Environment = Field(default={}, description="Environment variables set for it.")
+    secrets: tuple[VariableName, ...] = Field(
+        default=(),
+        description="Names of environment variables that only this tool sees, redacted in all that is kept.",
+    )
+    limits: ToolLimits = Field(default=ToolLimits(), description="What each of its processes may use.")
+    rate_limit: tuple[Regex, ...] = Field(
+        default=(),
+        description="Regular expressions; a failed tool that printed a match was refused by its provider.",
+    )
+    max_cost_usd: Dollars | None = Field(
+        default=None, description="Budget per task in US dollars, where the tool reports its cost."
+    )
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What `run` consists of: a shell command is one word."""
+        return (self.run,) if isinstance(self.run, str) else self.run or ()
+
+    @property
+    def tells_by(self) -> PromptBy:
+        """How `run` is told what to do: as the plan says, or as its placeholders do."""
+        if self.prompt_by is not None:
+            return self.prompt_by
+        if any("{prompt}" in word for word in self.words):
+            return PromptBy.ARGUMENT
+        return PromptBy.FILE if any("{prompt_file}" in word for word in self.words) else PromptBy.STDIN
+
+    @property
+    def asks(self) -> bool:
+        """Whether it has to be told what to do."""
+        is_told = self.prompt_by is not None or any("{prompt" in word for word in self.words)
+        return self.preset is not None or is_told
