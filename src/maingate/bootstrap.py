@@ -41,7 +41,7 @@ from maingate.git.command import require_git
 from maingate.git.identity import Identity, identify
 from maingate.git.refs import PRIVATE_REFS
 from maingate.git.repository import Repository, Target, is_among_files
-from maingate.ids import EventId, RunId, WorkstreamId, new_id
+from maingate.ids import EventId, LeaseHolder, RunId, WorkstreamId, new_id
 from maingate.landing import lease_hold
 from maingate.landing.catching_up import behind, catch_up
 from maingate.landing.checkouts import all_checkouts
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from maingate.monitoring.stuck import Patience
     from maingate.orchestrator.dependencies import Dependencies
     from maingate.orchestrator.progress import Listener
-    from maingate.orchestrator.run_orchestrator import RunOrchestrator
     from maingate.plan.loader import LoadedPlan
     from maingate.recovery.bisection import Point
     from maingate.recovery.reverts import Reverted
@@ -142,7 +141,7 @@ class Maingate:
         self._is_shared = settings is not None and settings.database_url is not None
         self.repository, self.database = repository, database
         self.paths, self.identity, self.clock = paths, identity, clock
-        self._leases: dict[RunId, Lease] = {}
+        self._leases: dict[LeaseHolder, Lease] = {}
 
     @classmethod
     def open(cls, start: Path | None = None, *, create: bool = True) -> Self:
@@ -243,7 +242,8 @@ class Maingate:
                     tasks.ROWS.set_column(
                         conn, task.id, "spec", json.dumps({**task.spec, "replaces": replaces})
                     )
-            self._leases[run_id] = self._hold(conn, admitted.target.ref, run_id)
+            holder = LeaseHolder(run_id)
+            self._leases[holder] = self._hold(conn, admitted.target.ref, holder)
         self._versions[run_id] = versions
         return run_id
 
@@ -284,7 +284,8 @@ class Maingate:
             self._require_own(row)
             if row.state not in {RunState.PENDING, RunState.RUNNING}:
                 raise UsageError(f"run {run_id} is {row.state}; there is nothing left to do")
-            self._leases[run_id] = self._hold(conn, row.target_ref, run_id)
+            holder = LeaseHolder(run_id)
+            self._leases[holder] = self._hold(conn, row.target_ref, holder)
 
     def interrupted(self) -> list[RunRow]:
         """List the runs of this repository that have not ended and that no living process is at work on."""
@@ -376,14 +377,15 @@ class Maingate:
         from maingate.orchestrator.progress import SilentListener
         from maingate.orchestrator.run_orchestrator import RunOrchestrator
 
-        if run_id not in self._leases:
+        holder = LeaseHolder(run_id)
+        if holder not in self._leases:
             self.take_hold(run_id)
         self.clear_up(run_id)
         try:
             self._note_resumption(run_id)
             settings = self._settings_of(run_id, listener)
             template = _template(settings)
-            deps = self._dependencies(run_id, workers, settings)
+            deps = self._dependencies(holder, workers, settings)
             versions = self._versions.pop(run_id, None)
             deps = replace(deps, template=template, budget_usd=budget_usd, versions=versions)
             with _without_collecting():
@@ -391,15 +393,15 @@ class Maingate:
                     run_id, deps, listener or SilentListener(), is_only_asked=is_only_asked
                 )
             gc.freeze()  # the picture lives as long as the run; looking through it for garbage is of no use
-            state = asyncio.run(self._held(run_id, orchestrator))
+            state = asyncio.run(self._while_renewing(holder, orchestrator, orchestrator.run()))
             with self.database.read() as conn:
-                self._fence(run_id, conn)
+                self._fence(holder, conn)
         except Exception as error:
             self._note_stop(run_id, error)
             raise
         finally:
             gc.unfreeze()
-            self._release(run_id)
+            self._release(holder)
         for warning in self._notify_of_end(run_id):
             (listener or SilentListener()).notice(warning)
         return state
@@ -416,7 +418,7 @@ class Maingate:
         """Record why a run stops before its end, unless the record or the target is another's by now."""
         with suppress(MaingateError):  # the error itself is told anyway
             with self.database.write() as conn:
-                self._fence(run_id, conn)
+                self._fence(LeaseHolder(run_id), conn)
                 if not has_ended(runs.get(conn, run_id)):
                     stops.record(conn, run_id, error, at=self.clock.now())
             self._write_log()
@@ -450,14 +452,14 @@ class Maingate:
         from maingate.services.notifications import Message
 
         run = self._run_of(patch_ids)
-        rollback_id = new_id("rollback")
+        holder = LeaseHolder.new("rollback")
         interruption = None
-        with self._at_target(rollback_id, run) as deps_of:
+        with self._at_target(holder, run) as deps_of:
             target = Target(ref=run.target_ref, commit=self.repository.ref_value(run.target_ref) or "")
             admission.see_to_checkouts(self.repository, target)
             self.clear_up()
             order = Order(
-                id=rollback_id,
+                id=holder.id,
                 run_id=run.id,
                 label=label,
                 patches=self._still_there(patch_ids),
@@ -466,9 +468,13 @@ class Maingate:
             )
             deps = deps_of(workers)
             # without patches, the rollback of a process that was killed has just been finished
-            outcome = self._rolled_back(order, run, deps) if order.patches else self._finished(run, patch_ids)
+            outcome = (
+                self._rolled_back(holder, order, run, deps)
+                if order.patches
+                else self._finished(run, patch_ids)
+            )
             if outcome.end is End.ROLLED_BACK:
-                outcome, interruption = self._compensated(rollback_id, run, outcome, deps)
+                outcome, interruption = self._compensated(holder, run, outcome, deps)
         said = outcome.reason.message if outcome.reason is not None else reason
         message = Message(event="rollback", run_id=run.id, state=str(outcome.end), message=f"{label}: {said}")
         warnings = self._notify(run, message)
@@ -507,7 +513,7 @@ class Maingate:
                 f"the plan of {run_id} has no gate {gate!r}; it has {', '.join(plan.gates) or 'none'}"
             )
         points = bisection.history(self.repository, old, new)
-        holder = f"bisect {new_id('req')}"
+        holder = LeaseHolder.new("bisect")
         with self._at_target(holder, run) as deps_of:
             self.clear_up()
             deps = deps_of(workers)
@@ -521,7 +527,7 @@ class Maingate:
                 workstream_id=WorkstreamId(streams[0].id),
                 look_into=self._look_into,
             )
-            return asyncio.run(self._while_renewing(RunId(holder), examination, work))
+            return asyncio.run(self._while_renewing(holder, examination, work))
 
     def _look_into(self, state: "Point") -> "list[Point]":
         """List the states within the landing that made a state of the target; none when it is no landing."""
@@ -649,8 +655,8 @@ class Maingate:
 
     def close(self) -> None:
         """Let go of the database and the repository."""
-        for run_id in tuple(self._leases):
-            self._release(run_id)
+        for holder in tuple(self._leases):
+            self._release(holder)
         self.database.close()
         self.repository.close()
 
@@ -697,7 +703,7 @@ class Maingate:
         return load_settings(None, os.environ, files=self._files, tree=admitted)
 
     def _dependencies(
-        self, holder: RunId, workers: int | None, settings: "Settings | None" = None
+        self, holder: LeaseHolder, workers: int | None, settings: "Settings | None" = None
     ) -> "Dependencies":
         from maingate.db.transition_log import TransitionLog
         from maingate.orchestrator.dependencies import Dependencies
@@ -721,7 +727,7 @@ class Maingate:
             fence=partial(self._fence, holder),
         )
 
-    def _fence(self, holder: RunId, conn: Connection) -> None:
+    def _fence(self, holder: LeaseHolder, conn: Connection) -> None:
         """Keep out of a record that is another one by now, and of a target that somebody else holds.
 
         Raises:
@@ -732,11 +738,9 @@ class Maingate:
         self.database.recognise(conn)
         lease_hold.keep_out(conn, self._leases[holder])
 
-    async def _held(self, run_id: RunId, orchestrator: "RunOrchestrator") -> RunState:
-        """Run while renewing the hold on the target."""
-        return await self._while_renewing(run_id, orchestrator, orchestrator.run())
-
-    async def _while_renewing(self, holder: RunId, worker: "Stoppable", work: Awaitable[Taken]) -> Taken:
+    async def _while_renewing(
+        self, holder: LeaseHolder, worker: "Stoppable", work: Awaitable[Taken]
+    ) -> Taken:
         import asyncio
 
         renewing = asyncio.create_task(self._renew(holder, worker))
@@ -748,16 +752,17 @@ class Maingate:
     # -- rolling back ----------------------------------------------------------------------------------------
 
     @contextmanager
-    def _at_target(self, holder: str, run: RunRow) -> "Iterator[Callable[[int | None], Dependencies]]":
+    def _at_target(
+        self, holder: LeaseHolder, run: RunRow
+    ) -> "Iterator[Callable[[int | None], Dependencies]]":
         """Hold a run's target for something else than the run; give what makes the surroundings for it."""
-        mine = RunId(holder)
         with self.database.write() as conn:
             self._require_own(run)
-            self._leases[mine] = self._hold(conn, run.target_ref, mine)
+            self._leases[holder] = self._hold(conn, run.target_ref, holder)
         try:
-            yield lambda workers: self._dependencies(mine, workers)
+            yield lambda workers: self._dependencies(holder, workers)
         finally:
-            self._release(mine)
+            self._release(holder)
 
     def _run_of(self, patch_ids: Sequence[str]) -> RunRow:
         with self.database.read() as conn:
@@ -791,7 +796,9 @@ class Maingate:
             notes=(note,),
         )
 
-    def _rolled_back(self, order: "Order", run: RunRow, deps: "Dependencies") -> "Outcome":
+    def _rolled_back(
+        self, holder: LeaseHolder, order: "Order", run: RunRow, deps: "Dependencies"
+    ) -> "Outcome":
         """Carry a rollback out."""
         from maingate.recovery.rollback_manager import RollbackManager
 
@@ -800,7 +807,7 @@ class Maingate:
             database=self.database,
             clock=self.clock,
             fence=deps.fence,
-            judge=lambda gates, result: self._judged(order.id, run, gates, result, deps),
+            judge=lambda gates, result: self._judged(holder, run, gates, result, deps),
             timeout=self.settings.checkout_timeout,
         )
         try:
@@ -809,7 +816,7 @@ class Maingate:
             self._write_log()
 
     def _compensated(
-        self, holder: str, run: RunRow, outcome: "Outcome", deps: "Dependencies"
+        self, holder: LeaseHolder, run: RunRow, outcome: "Outcome", deps: "Dependencies"
     ) -> "tuple[Outcome, InterruptedRunError | None]":
         """Run the `on_rollback` commands that are owed; whatever comes of them, the rollback stands."""
         import asyncio
@@ -835,7 +842,7 @@ class Maingate:
         work = compensation.compensate(wanted, examination=examination, deps=deps, tip=tip)
         interruption, failures = None, []
         try:
-            failures = asyncio.run(self._while_renewing(RunId(holder), examination, work))
+            failures = asyncio.run(self._while_renewing(holder, examination, work))
         except InterruptedRunError as error:
             interruption = error
         except OutsideFaultError as error:
@@ -892,7 +899,7 @@ class Maingate:
     # -- judging and settling --------------------------------------------------------------------------------
 
     def _judged(
-        self, holder: str, run: RunRow, gates: Sequence[str], result: "Reverted", deps: "Dependencies"
+        self, holder: LeaseHolder, run: RunRow, gates: Sequence[str], result: "Reverted", deps: "Dependencies"
     ) -> Reason | None:
         """Let gates judge a rollback's result; None when they pass."""
         import asyncio
@@ -912,7 +919,7 @@ class Maingate:
         onto = Tip(commit=result.old, tree=self.repository.tree_of(result.old))
         examination = Examination(RunId(run.id), Plan.from_json(run.plan), deps)
         work = examination.judge(subject, gates, tip=tip, onto=onto)
-        judgement = asyncio.run(self._while_renewing(RunId(holder), examination, work))
+        judgement = asyncio.run(self._while_renewing(holder, examination, work))
         return None if judgement.opinion is Opinion.PASSED else judgement.reason
 
     def _settle_rollbacks(self) -> None:
@@ -937,12 +944,12 @@ class Maingate:
         found = runs.get_many(conn, [each.run_id for each in waiting]).values()
         return [run for run in found if self.is_own(run)]
 
-    async def _renew(self, run_id: RunId, orchestrator: "Stoppable") -> None:
+    async def _renew(self, holder: LeaseHolder, orchestrator: "Stoppable") -> None:
         """Renew the lease again and again; a database that is busy is given as long as the lease lasts."""
         import asyncio
 
         renewed_at = self.clock.monotonic()
-        while (lease := self._leases.get(run_id)) is not None:
+        while (lease := self._leases.get(holder)) is not None:
             await asyncio.sleep(lease_hold.LEASE_TIME.total_seconds() / 4)
             try:
                 renewed = await asyncio.to_thread(self._renewed, lease)
@@ -956,16 +963,16 @@ class Maingate:
                     LeaseLostError(f"the hold on the target was lost to another process: {lease.key}")
                 )
                 return
-            self._leases[run_id], renewed_at = renewed, self.clock.monotonic()
+            self._leases[holder], renewed_at = renewed, self.clock.monotonic()
 
     def _renewed(self, lease: Lease) -> Lease | None:
         with self.database.write() as conn:
             return leases.renew(conn, lease, now=self.clock.now(), ttl=lease_hold.LEASE_TIME)
 
-    def _hold(self, conn: Connection, ref: str, run_id: RunId) -> Lease:
+    def _hold(self, conn: Connection, ref: str, holder: LeaseHolder) -> Lease:
         _make_state(self.paths, self.identity)
         key = lease_hold.key_of(self.identity.id, ref)
-        return lease_hold.hold(conn, key, holder=run_id, now=self.clock.now())
+        return lease_hold.hold(conn, key, holder=holder, now=self.clock.now())
 
     def is_own(self, run: RunRow) -> bool:
         """Tell whether a run is one of this repository, wherever it was when the run was admitted."""
@@ -986,14 +993,10 @@ class Maingate:
         """Return whether a living process is at work on a run."""
         if self._is_copied(run):
             return False
-        lease = leases.of_key(conn, lease_hold.key_of(run.repository_id, run.target_ref))
-        return lease is not None and lease.holder == run.id and lease_hold.is_held(lease, self.clock.now())
+        return lease_hold.lease_at_work(conn, run, self.clock.now()) is not None
 
     def _is_examined(self, conn: Connection, run: RunRow) -> bool:
-        """Tell whether something else than a run holds a run's target, which may run gates of it."""
-        lease = leases.of_key(conn, lease_hold.key_of(run.repository_id, run.target_ref))
-        is_run = lease is None or lease.holder.startswith("run_")
-        return lease is not None and not is_run and lease_hold.is_held(lease, self.clock.now())
+        return lease_hold.is_examined(conn, run, self.clock.now())
 
     def clear_up(self, run_id: RunId | None = None) -> None:
         """End what killed processes have left, and put on record and in the log what they could not.
@@ -1038,8 +1041,8 @@ class Maingate:
             with suppress(TargetBusyError):  # somebody else is at it
                 catch_up(self.repository, left.ref, timeout=self.settings.checkout_timeout)
 
-    def _release(self, run_id: RunId) -> None:
-        lease = self._leases.pop(run_id, None)
+    def _release(self, holder: LeaseHolder) -> None:
+        lease = self._leases.pop(holder, None)
         if lease is not None:
             with self.database.write() as conn:
                 leases.release(conn, lease)

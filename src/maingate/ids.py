@@ -4,8 +4,10 @@ ULIDs sort by creation time, so lists in id order are lists in creation order.
 """
 
 import secrets
+from dataclasses import dataclass
+from enum import StrEnum
 from itertools import product
-from typing import Final, Literal, NewType
+from typing import Final, Literal, NewType, Self
 
 from ulid import ULID
 
@@ -31,6 +33,8 @@ Prefix = Literal[
     "intent",
     "req",
     "rollback",
+    "bisect",
+    "clean",
     "record",
     "repo",
 ]
@@ -73,3 +77,44 @@ def new_ids(prefix: Prefix, count: int) -> list[str]:
             f"{stem}{_PAIRS[each >> 10]}{_PAIRS[each & 1023]}" for each in range(min(_ENDS, count - begun))
         ]
     return made
+
+
+class HolderKind(StrEnum):
+    """The kinds of work that hold a target, by the prefixes of their identifiers."""
+
+    RUN = "run"
+    """Lands its workstreams."""
+    ROLLBACK = "rollback"
+    """Takes landed patches back."""
+    BISECT = "bisect"
+    """Runs a gate on the target's history."""
+    CLEAN = "clean"
+    """Removes what ended runs left."""
+
+
+@dataclass(frozen=True)
+class LeaseHolder:
+    """The work that holds a target.
+
+    Args:
+        id: Its identifier, whose prefix is a ``HolderKind``.
+    """
+
+    id: str
+
+    def __post_init__(self) -> None:
+        HolderKind(self.id.partition("_")[0])
+
+    @classmethod
+    def new(cls, kind: Literal["rollback", "bisect", "clean"]) -> Self:
+        """Return the holder of work that has no identifier yet."""
+        return cls(new_id(kind))
+
+    @property
+    def kind(self) -> HolderKind:
+        """Which kind of work it is."""
+        return HolderKind(self.id.partition("_")[0])
+
+    def __str__(self) -> str:
+        """Return the identifier."""
+        return self.id

@@ -18,6 +18,7 @@ from maingate.db.dao import leases, tasks
 from maingate.db.engine import Database, open_database
 from maingate.db.transitions import Head, write
 from maingate.errors import StaleTransitionError
+from maingate.ids import LeaseHolder
 from support.database_factories import NOW, World, fresh, stored_rows
 
 RACERS = 6
@@ -134,7 +135,7 @@ def test_of_racing_claims_of_a_lease_exactly_one_gets_it(database: Database) -> 
             got = leases.acquire(
                 connection,
                 "repo main",
-                holder=f"run {number}",
+                holder=LeaseHolder(f"run_{number}"),
                 host="here",
                 pid=number,
                 pid_started="1",

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from maingate.db.dao import gates, uet_workers, workers
 from maingate.db.engine import open_database
 from maingate.db.transitions import Step, write
+from maingate.ids import LeaseHolder
 from maingate.landing import lease_hold
 from maingate.monitoring.stuck import Patience
 from maingate.queries.workforce import Viewpoint, workforce
@@ -111,7 +112,7 @@ def test_a_control_process_controls_the_run_whose_target_it_holds(conn: Connecti
     """Since it took hold of it."""
     world = make_world(conn, at=NOW)
     key = lease_hold.key_of(world.run.repository_id, world.run.target_ref)
-    lease = lease_hold.hold(conn, key, holder=world.run.id, now=NOW)
+    lease = lease_hold.hold(conn, key, holder=LeaseHolder(world.run.id), now=NOW)
     own = (lease.host, lease.pid, lease.pid_started, world.worker.id)
     conn.exec_driver_sql("UPDATE workers SET host = ?, pid = ?, pid_started = ? WHERE id = ?", own)
     found = job(conn)

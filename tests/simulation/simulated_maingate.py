@@ -22,7 +22,7 @@ from maingate.db.engine import Database, open_database
 from maingate.errors import TargetBusyError
 from maingate.git import merge
 from maingate.git.identity import Home, Identity
-from maingate.ids import RunId
+from maingate.ids import LeaseHolder, RunId
 from maingate.landing import lease_hold
 from maingate.orchestrator import roster
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
@@ -214,6 +214,7 @@ class SimulatedMaingate(Maingate):
         self, run_id: RunId, scene: "Scene", process: Process, *, is_only_asked: bool = False
     ) -> RunState:
         """Do what ``take_hold`` and ``execute`` do."""
+        holder = LeaseHolder(run_id)
         while True:
             try:
                 self.take_hold(run_id)
@@ -223,7 +224,7 @@ class SimulatedMaingate(Maingate):
         try:
             self.clear_up(run_id)
             deps = replace(
-                self._dependencies(run_id, None), environment={}, parts=SimulatedParts(scene, scene.effects)
+                self._dependencies(holder, None), environment={}, parts=SimulatedParts(scene, scene.effects)
             )
             if scene.fence is not None:
                 deps = replace(deps, fence=scene.fence)
@@ -231,9 +232,9 @@ class SimulatedMaingate(Maingate):
             noise = Random(f"{scene.world.random.random()}")
             self.orchestrator._events = NoisyEvents(scene.world, noise, scene.noise)
             process.orchestrator = self.orchestrator
-            return await self._held(run_id, self.orchestrator)
+            return await self._while_renewing(holder, self.orchestrator, self.orchestrator.run())
         finally:
-            self._release(run_id)
+            self._release(holder)
 
 
 class Scene:

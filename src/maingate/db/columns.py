@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Boolean, Dialect, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from maingate.ids import LeaseHolder
 from maingate.reasons import Reason
 
 Codec = Callable[[Any], Any]
@@ -168,6 +169,20 @@ class ReasonText(Stored):
     def decode(self, value: str) -> Reason:
         """Return the reason."""
         return Reason.from_json(json.loads(value))
+
+
+class HolderText(Stored):
+    """The holder of a lease, as its identifier."""
+
+    cache_ok = True
+
+    def encode(self, value: LeaseHolder) -> str:
+        """Return the identifier."""
+        return value.id
+
+    def decode(self, value: str) -> LeaseHolder:
+        """Return the holder."""
+        return LeaseHolder(value)
 
 
 class StateText(Stored):

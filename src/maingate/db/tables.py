@@ -26,7 +26,16 @@ from sqlalchemy import (
     text,
 )
 
-from maingate.db.columns import FreeText, JsonList, JsonText, PathText, ReasonText, StateText, Timestamp
+from maingate.db.columns import (
+    FreeText,
+    HolderText,
+    JsonList,
+    JsonText,
+    PathText,
+    ReasonText,
+    StateText,
+    Timestamp,
+)
 from maingate.events import Severity
 from maingate.state.machine import Machine
 from maingate.state.machines import MACHINES
@@ -570,7 +579,7 @@ leases = Table(
     "leases",
     metadata,
     Column("key", Text, primary_key=True),
-    _required("holder"),
+    _required("holder", HolderText),
     _required("host", FreeText),
     _required("pid", Integer),
     _required("pid_started", Text),

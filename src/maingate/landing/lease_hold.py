@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 from maingate.db.connection import Connection
 from maingate.db.dao import leases
 from maingate.db.dao.leases import HeldBy, Lease
+from maingate.db.dao.runs import RunRow
 from maingate.errors import LeaseLostError, RecordError, TargetBusyError
+from maingate.ids import HolderKind, LeaseHolder
 from maingate.system.process_tree import started
 
 LEASE_TIME = timedelta(seconds=60)
@@ -25,7 +27,7 @@ def key_of(repository_id: str, ref: str) -> str:
     return f"{repository_id}#{ref}"
 
 
-def hold(conn: Connection, key: str, *, holder: str, now: datetime) -> Lease:
+def hold(conn: Connection, key: str, *, holder: LeaseHolder, now: datetime) -> Lease:
     """Take the lease, or take it over from a process that is gone.
 
     Raises:
@@ -65,6 +67,23 @@ def is_held(lease: Lease, now: datetime) -> bool:
     if lease.host == socket.gethostname():
         return started(lease.pid) == lease.pid_started
     return lease.expires_at > now
+
+
+def lease_at_work(conn: Connection, run: RunRow, now: datetime) -> Lease | None:
+    """Return the lease by which a living process is at work on a run; None when there is no such process."""
+    lease = _held_on_target_of(conn, run, now)
+    return lease if lease is not None and lease.holder.id == run.id else None
+
+
+def is_examined(conn: Connection, run: RunRow, now: datetime) -> bool:
+    """Return whether other work than a run holds a run's target: it may run gates on the run's behalf."""
+    lease = _held_on_target_of(conn, run, now)
+    return lease is not None and lease.holder.kind is not HolderKind.RUN
+
+
+def _held_on_target_of(conn: Connection, run: RunRow, now: datetime) -> Lease | None:
+    lease = leases.of_key(conn, key_of(run.repository_id, run.target_ref))
+    return lease if lease is not None and is_held(lease, now) else None
 
 
 def keep_out(conn: Connection, lease: Lease) -> None:

@@ -2,7 +2,7 @@
 
 from maingate.clock import Clock
 from maingate.db.connection import Connection
-from maingate.db.dao import breakers, leases, runs, tasks
+from maingate.db.dao import breakers, runs, tasks
 from maingate.db.engine import Database
 from maingate.landing import lease_hold
 from maingate.orchestrator.core.events import BreakersRead
@@ -41,5 +41,4 @@ class BreakerWatch:
         if task.state is not TaskState.RUNNING or task.attempt != probe.attempt:
             return False
         run = runs.get(conn, task.run_id)
-        lease = leases.of_key(conn, lease_hold.key_of(run.repository_id, run.target_ref))
-        return lease is not None and lease.holder == run.id and lease_hold.is_held(lease, self._clock.now())
+        return lease_hold.lease_at_work(conn, run, self._clock.now()) is not None

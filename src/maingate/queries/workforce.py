@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
 from maingate.db.connection import Connection
-from maingate.db.dao import events, gates, leases, patches, runs, tasks, uet_workers, workers, workstreams
+from maingate.db.dao import events, gates, patches, runs, tasks, uet_workers, workers, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.uet_workers import UetWorkerRow
@@ -140,8 +140,7 @@ def _controlled(conn: Connection, now: datetime) -> dict[tuple[str, int | None, 
     """Give the run that each control process holds the target of."""
     found: dict[tuple[str, int | None, str], Job] = {}
     for run in runs.unfinished(conn):
-        lease = leases.of_key(conn, lease_hold.key_of(run.repository_id, run.target_ref))
-        if lease is not None and lease.holder == run.id and lease_hold.is_held(lease, now):
+        if (lease := lease_hold.lease_at_work(conn, run, now)) is not None:
             found[lease.host, lease.pid, lease.pid_started] = _control_of(run, lease.acquired_at)
     return found
 

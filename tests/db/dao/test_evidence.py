@@ -10,7 +10,7 @@ from maingate.db.dao import artifacts, gates, intents, leases, verdicts
 from maingate.db.engine import Database
 from maingate.db.statements import change
 from maingate.errors import DatabaseError, InvariantError, UnknownEntityError
-from maingate.ids import new_id
+from maingate.ids import LeaseHolder, new_id
 from support.database_factories import NOW, World, make_gate
 
 LATER = NOW + timedelta(seconds=1)
@@ -146,7 +146,7 @@ def claim(
         return leases.acquire(
             connection,
             "repo main",
-            holder=holder,
+            holder=LeaseHolder(holder),
             host="here",
             pid=1,
             pid_started="100",

@@ -24,7 +24,7 @@ from maingate.db.dao.workers import WorkerRow
 from maingate.db.engine import Database
 from maingate.db.transitions import Head, write
 from maingate.errors import LeaseLostError
-from maingate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
+from maingate.ids import LeaseHolder, PatchId, RunId, TaskId, WorkstreamId, new_id
 from maingate.landing import lease_hold
 from maingate.orchestrator import snapshot_loader
 from maingate.orchestrator.core import operator_decisions
@@ -490,7 +490,7 @@ class World:
             held = leases.acquire(
                 conn,
                 KEY,
-                holder=self.run_id,
+                holder=LeaseHolder(self.run_id),
                 host="sim",
                 pid=self.lives + 1,
                 pid_started="",

@@ -134,13 +134,15 @@ def _no_run(maingate: "Maingate") -> Iterator[None]:
         TargetBusyError: A living process holds one.
     """
     from maingate.db.dao import leases
+    from maingate.ids import LeaseHolder
     from maingate.landing import lease_hold
 
     repository_id, now = maingate.identity.id, maingate.clock.now()
+    holder = LeaseHolder.new("clean")
     with maingate.database.write() as conn:
         targets = {run.target_ref for run in _unfinished(maingate, conn)}
         held = [
-            lease_hold.hold(conn, lease_hold.key_of(repository_id, ref), holder="clean", now=now)
+            lease_hold.hold(conn, lease_hold.key_of(repository_id, ref), holder=holder, now=now)
             for ref in sorted(targets)
         ]
     try:

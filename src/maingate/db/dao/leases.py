@@ -14,6 +14,7 @@ from maingate.db import tables
 from maingate.db.columns import to_micros
 from maingate.db.records import Records
 from maingate.db.statements import change
+from maingate.ids import LeaseHolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class Lease:
 
     Args:
         key: What is controlled: the repository and the target's ref.
-        holder: Who holds it, such as a run's id.
+        holder: The work that holds it.
         host: The host of the holder's process.
         pid: The holder's process.
         pid_started: When that process began, in the host's own words: a reused pid is not taken for it.
@@ -32,7 +33,7 @@ class Lease:
     """
 
     key: str
-    holder: str
+    holder: LeaseHolder
     host: str
     pid: int
     pid_started: str
@@ -55,7 +56,7 @@ def acquire(
     connection: Connection,
     key: str,
     *,
-    holder: str,
+    holder: LeaseHolder,
     host: str,
     pid: int,
     pid_started: str,
@@ -68,7 +69,7 @@ def acquire(
     Args:
         connection: A writing transaction.
         key: What is to be controlled.
-        holder: Who wants it.
+        holder: The work that is to hold it.
         host: The host of the process that wants it.
         pid: That process.
         pid_started: When that process began.
