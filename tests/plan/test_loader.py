@@ -77,7 +77,7 @@ def test_many_mistakes_are_all_told_with_their_lines(folder: PlanFolder) -> None
         "plan.yaml:5: policy: 'max_files' must be at least 1, not 0 (remove the key to have its default)",
         "plan.yaml:7: gates.lint: 'LINTT' is not a value for 'type' (did you mean 'LINT'?)",
         (
-            "plan.yaml:7: gates.lint: nobody can run it: 'no-such-linter' is not on PATH "
+            "plan.yaml:7: gates.lint: cannot be run: 'no-such-linter' is not on PATH "
             "(install it, name its path, or let `prepare` install it)"
         ),
         (

@@ -230,7 +230,7 @@ def test_a_policy_that_allows_nothing_is_told(folder: PlanFolder) -> None:
 def test_a_gate_that_nobody_can_run_is_told(folder: PlanFolder, run: str) -> None:
     """A program that is neither on PATH nor in the repository is told before anything starts."""
     (problem,) = folder.problems(folder.one_task(GOOD, head=f"gates: {{g: {{run: {run}}}}}"))
-    assert "gates.g: nobody can run it" in problem
+    assert "gates.g: cannot be run" in problem
 
 
 @pytest.mark.parametrize(
@@ -316,8 +316,8 @@ def test_gates_lists_may_name_known_gates_only(folder: PlanFolder) -> None:
         ("keep: ['/../x']", "can match nothing"),
         ("notify: [5]", "5 is not a command"),
         ("notify: ls", "'notify' must be a list"),
-        ("notify: [no-such-program]", "notify: nobody can run it: 'no-such-program' is not on PATH"),
-        ("prepare: ['true']\nnotify: [[no-such-program]]", "notify: nobody can run it"),
+        ("notify: [no-such-program]", "notify: cannot be run: 'no-such-program' is not on PATH"),
+        ("prepare: ['true']\nnotify: [[no-such-program]]", "notify: cannot be run"),
         ("strict: maybe", "'strict' must be true or false"),
         ("target: 1e5", 'write it in quotes: "1e5"'),
     ],
@@ -357,7 +357,7 @@ def test_protection_of_git_may_be_spelt_out(folder: PlanFolder) -> None:
     [
         (
             "{on_rollback: [no-such-program, 'true'], tasks: {t: {patch: a.patch}}}",
-            "workstreams.w.on_rollback: nobody can run it: 'no-such-program' is not on PATH",
+            "workstreams.w.on_rollback: cannot be run: 'no-such-program' is not on PATH",
         ),
         ("{on_rollback: ['true', 5], tasks: {t: {patch: a.patch}}}", "5 is not a command"),
         ("{on_rollback: ['true', {}], tasks: {t: {patch: a.patch}}}", "is not a command"),
@@ -401,4 +401,4 @@ def test_versions_that_nobody_can_tell_are_refused(folder: PlanFolder, command: 
     """They are asked outside of any worktree, so what `prepare` installs there is not found."""
     head = f"prepare: ['true']\ngates:\n  g: {{run: 'true', versions: ['{command}']}}\n"
     (problem,) = folder.problems(folder.one_task(GOOD, head=head))
-    assert f"gates.g.versions: nobody can run it: {said}" in problem
+    assert f"gates.g.versions: cannot be run: {said}" in problem

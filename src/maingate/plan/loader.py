@@ -14,12 +14,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from maingate.errors import PlanError, Problem, SettingsError
+from maingate.plan.checks.context import Names, PlanContext
 from maingate.plan.location import enclosing_root, repository_candidates
 from maingate.plan.model import FORMAT_VERSION, Plan
 from maingate.plan.names import ANY_NAME
 from maingate.plan.readers.document import Document
 from maingate.plan.readers.reader import read_document
-from maingate.plan.validation import Names, Surroundings, validate
+from maingate.plan.validation import validate
 from maingate.settings import Settings, load_settings
 from maingate.settings.problems import IN_QUOTES, Finding, Location, findings
 
@@ -101,7 +102,7 @@ def parse_plan(
     root = enclosing_root(candidates)
     settings, faults = _settings(root, environ)
     plan, refused = _understand({"name": path.stem or "plan", **document.data})
-    around = Surroundings(
+    context = PlanContext(
         folder=path.parent,
         root=root,
         environ=environ,
@@ -109,7 +110,7 @@ def parse_plan(
         names=names,
         refused=document.broken | {found.location for found in refused},
     )
-    problems = _listed(document, [*refused, *validate(plan, around)], file=str(path))
+    problems = _listed(document, [*refused, *validate(plan, context)], file=str(path))
     if problems:
         raise PlanError([*problems, *(faults.problems if faults else ())])
     if faults:
