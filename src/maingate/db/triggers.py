@@ -5,9 +5,11 @@ They guard against mistakes, not against somebody who may drop them; the hash ch
 """
 
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
-from sqlalchemy import DDL, Connection, event
+from sqlalchemy import DDL, Connection, create_mock_engine, event
+from sqlalchemy.schema import ExecutableDDLElement
 
 from maingate.db.tables import events, facts, metadata, state_transitions, tasks, workers, workstreams
 
@@ -94,4 +96,18 @@ _attach()
 
 def create_schema(connection: Connection) -> None:
     """Make every declared table with its triggers in an empty database."""
-    metadata.create_all(connection, checkfirst=False)
+    for statement in _schema(connection.dialect.name):
+        connection.exec_driver_sql(statement)
+
+
+@lru_cache
+def _schema(dialect: str) -> tuple[str, ...]:
+    """Return the statements that make the declared schema, compiled once in a process."""
+    made: list[str] = []
+
+    def keep(statement: ExecutableDDLElement, *_: Any, **__: Any) -> None:
+        made.append(str(statement.compile(dialect=engine.dialect)))
+
+    engine = create_mock_engine(f"{dialect}://", keep)
+    metadata.create_all(engine, checkfirst=False)
+    return tuple(made)
