@@ -40,7 +40,7 @@ from maingate.events import Event, Severity
 from maingate.git.command import require_git
 from maingate.git.identity import Identity, identify
 from maingate.git.refs import PRIVATE_REFS
-from maingate.git.repository import Repository, Target, is_among_files
+from maingate.git.repository import Repository, is_among_files
 from maingate.ids import EventId, LeaseHolder, RunId, WorkstreamId, new_id
 from maingate.landing import lease_hold
 from maingate.landing.catching_up import behind, catch_up
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from maingate.plan.loader import LoadedPlan
     from maingate.recovery.bisection import Point
     from maingate.recovery.reverts import Reverted
-    from maingate.recovery.rollback_manager import Order, Outcome
+    from maingate.recovery.rollback import RollbackOutcome, RollbackRequest
     from maingate.services import admission
     from maingate.services.examination import Stoppable
     from maingate.services.notifications import Message
@@ -431,7 +431,7 @@ class Maingate:
         reason: str,
         operator: str,
         workers: int | None = None,
-    ) -> "Outcome":
+    ) -> "RollbackOutcome":
         """Take landed patches of one run back: reverts, gates, landing and ledger; all of it or nothing.
 
         Args:
@@ -447,18 +447,17 @@ class Maingate:
             TargetBusyError: A living process holds the target.
             OutsideFaultError: Something outside failed.
         """
-        from maingate.recovery.rollback_manager import End, Order
-        from maingate.services import admission
+        from maingate.landing.target import LandingTarget
+        from maingate.recovery.rollback import RollbackEnd, RollbackRequest
         from maingate.services.notifications import Message
 
         run = self._run_of(patch_ids)
         holder = LeaseHolder.new("rollback")
         interruption = None
         with self._at_target(holder, run) as deps_of:
-            target = Target(ref=run.target_ref, commit=self.repository.ref_value(run.target_ref) or "")
-            admission.see_to_checkouts(self.repository, target)
+            LandingTarget(repository=self.repository, ref=run.target_ref).require_ready()
             self.clear_up()
-            order = Order(
+            order = RollbackRequest(
                 id=holder.id,
                 run_id=run.id,
                 label=label,
@@ -473,7 +472,7 @@ class Maingate:
                 if order.patches
                 else self._finished(run, patch_ids)
             )
-            if outcome.end is End.ROLLED_BACK:
+            if outcome.end is RollbackEnd.ROLLED_BACK:
                 outcome, interruption = self._compensated(holder, run, outcome, deps)
         said = outcome.reason.message if outcome.reason is not None else reason
         message = Message(event="rollback", run_id=run.id, state=str(outcome.end), message=f"{label}: {said}")
@@ -532,13 +531,14 @@ class Maingate:
     def _look_into(self, state: "Point") -> "list[Point]":
         """List the states within the landing that made a state of the target; none when it is no landing."""
         from maingate.plan.choices import LandingStyle
-        from maingate.recovery import bisection, rollback_manager
+        from maingate.recovery import bisection
         from maingate.recovery.bisection import Point
+        from maingate.recovery.landed_workstreams import landed_workstream
 
         with self.database.read() as conn:
             mine = workstreams.landed_as(conn, state.commit)
             if mine is not None:
-                stream = rollback_manager.landed_stream(conn, mine.id)
+                stream = landed_workstream(conn, mine.id)
                 at = self.clock.now()
                 if stream.landing is not LandingStyle.REBASE:
                     return bisection.inside(self.repository, stream, state.commit, at=at)
@@ -778,17 +778,17 @@ class Maingate:
             rows = patches.get_many(conn, patch_ids)
         return [each for each in patch_ids if rows[each].state is not PatchState.ROLLED_BACK]
 
-    def _finished(self, run: RunRow, patch_ids: Sequence[str]) -> "Outcome":
+    def _finished(self, run: RunRow, patch_ids: Sequence[str]) -> "RollbackOutcome":
         """Describe the rollback that was finished on behalf of a process that was killed."""
-        from maingate.recovery.rollback_manager import End, Outcome
+        from maingate.recovery.rollback import RollbackEnd, RollbackOutcome
 
         with self.database.read() as conn:
             done = [each for each in intents.rollbacks(conn, run.id) if set(patch_ids) & each.commits.keys()]
         last = done[-1]
         commits = {each: last.commits.get(each, "") for each in patch_ids}
         note = f"rollback {last.id}, whose process had been ended, was finished"
-        return Outcome(
-            end=End.ROLLED_BACK,
+        return RollbackOutcome(
+            end=RollbackEnd.ROLLED_BACK,
             ref=last.ref,
             old=last.old or "",
             new=last.new,
@@ -797,18 +797,22 @@ class Maingate:
         )
 
     def _rolled_back(
-        self, holder: LeaseHolder, order: "Order", run: RunRow, deps: "Dependencies"
-    ) -> "Outcome":
+        self, holder: LeaseHolder, order: "RollbackRequest", run: RunRow, deps: "Dependencies"
+    ) -> "RollbackOutcome":
         """Carry a rollback out."""
+        from maingate.landing.target import HeldTarget
         from maingate.recovery.rollback_manager import RollbackManager
 
-        manager = RollbackManager(
+        target = HeldTarget(
             repository=self.repository,
-            database=self.database,
-            clock=self.clock,
-            fence=deps.fence,
-            judge=lambda gates, result: self._judged(holder, run, gates, result, deps),
+            ref=run.target_ref,
             timeout=self.settings.checkout_timeout,
+            database=self.database,
+            fence=deps.fence,
+            clock=self.clock,
+        )
+        manager = RollbackManager(
+            target=target, judge=lambda gates, result: self._judged(holder, run, gates, result, deps)
         )
         try:
             return manager.roll_back(order)
@@ -816,8 +820,8 @@ class Maingate:
             self._write_log()
 
     def _compensated(
-        self, holder: LeaseHolder, run: RunRow, outcome: "Outcome", deps: "Dependencies"
-    ) -> "tuple[Outcome, InterruptedRunError | None]":
+        self, holder: LeaseHolder, run: RunRow, outcome: "RollbackOutcome", deps: "Dependencies"
+    ) -> "tuple[RollbackOutcome, InterruptedRunError | None]":
         """Run the `on_rollback` commands that are owed; whatever comes of them, the rollback stands."""
         import asyncio
 
@@ -924,7 +928,8 @@ class Maingate:
 
     def _settle_rollbacks(self) -> None:
         """Finish, or give up, the rollbacks whose processes were ended, where nobody holds the target."""
-        from maingate.recovery import rollback_manager
+        from maingate.landing.target import LandingTarget
+        from maingate.recovery import rollback_record
 
         with self.database.read() as conn:
             pending = intents.pending_rollbacks(conn)
@@ -938,7 +943,8 @@ class Maingate:
                 if not is_mine and present is not None and lease_hold.is_held(present, self.clock.now()):
                     continue
                 if any(each.id == intent.id for each in intents.pending_rollbacks(conn)):
-                    rollback_manager.settle(conn, self.repository, intent, self.clock)
+                    target = LandingTarget(repository=self.repository, ref=intent.ref)
+                    rollback_record.settle(conn, target, intent, self.clock)
 
     def _mine(self, conn: Connection, waiting: Sequence[Intent]) -> list[RunRow]:
         found = runs.get_many(conn, [each.run_id for each in waiting]).values()

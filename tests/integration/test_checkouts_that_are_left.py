@@ -8,7 +8,7 @@ from support.crashing import KILLED, World, check_each_landed_once, check_the_ch
 from support.stories import Telling
 
 OUTSIDE_FAULT = 4
-PLACES = ["update-ref.after", "checkout.file", "checkout.index", "checkout.installed"]
+PLACES = ["landing.after-ref", "checkout.file", "checkout.index", "checkout.installed"]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -23,7 +23,7 @@ def test_killed_while_the_checkout_follows_it_ends_the_same(tell: Telling, place
 def killed(tell: Telling) -> World:
     """Make a world in which a landing was killed when the branch had moved and the checkout had not."""
     world = tell.world()
-    assert world.run(fault="update-ref.after").ended() == KILLED
+    assert world.run(fault="landing.after-ref").ended() == KILLED
     return world
 
 

@@ -62,7 +62,7 @@ def test_killed_around_a_transaction_it_ends_the_same(tell: Telling, place: str,
 
 
 @pytest.mark.parametrize("passing", [1, 2, 3])
-@pytest.mark.parametrize("place", ["update-ref.before", "update-ref.after", "checkout.after"])
+@pytest.mark.parametrize("place", ["landing.before-ref", "landing.after-ref", "landing.after-checkout"])
 @pytest.mark.parametrize("style", STYLES)
 def test_killed_while_it_lands_it_lands_exactly_once(
     tell: Telling, style: str, place: str, passing: int
@@ -173,10 +173,10 @@ def test_without_its_control_process_a_worker_ends_by_itself(tell: Telling) -> N
     "faults",
     [
         ("transaction.after@3", "transaction.before@1"),
-        ("update-ref.after@1", "transaction.before@1", "transaction.inside@1"),
-        ("update-ref.before@1", "update-ref.before@1", "update-ref.after@1"),
-        ("update-ref.after@1", "update-ref.after@1", "update-ref.after@1"),
-        ("gate.started@1", "gate.started@1", "checkout.after@2"),
+        ("landing.after-ref@1", "transaction.before@1", "transaction.inside@1"),
+        ("landing.before-ref@1", "landing.before-ref@1", "landing.after-ref@1"),
+        ("landing.after-ref@1", "landing.after-ref@1", "landing.after-ref@1"),
+        ("gate.started@1", "gate.started@1", "landing.after-checkout@2"),
         ("transaction.before@2", "transaction.before@2", "transaction.before@2"),
     ],
     ids=" ".join,
@@ -213,12 +213,12 @@ def test_killed_at_any_time_it_ends_the_same(tell: Telling, seed: int) -> None:
 # -- others at work ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("place", ["update-ref.before", "update-ref.after"])
+@pytest.mark.parametrize("place", ["landing.before-ref", "landing.after-ref"])
 def test_a_push_on_top_before_it_is_resumed_is_kept(tell: Telling, place: str) -> None:
     """Landed or not, what somebody else pushed meanwhile stays, and everything is there once."""
     world = tell.world()
     assert world.run(fault=place).ended() == KILLED
-    if place == "update-ref.before":
+    if place == "landing.before-ref":
         world.unlock_by_hand()
         pushed = world.repo.commit({"pushed.txt": "p\n"}, "pushed")
     else:
@@ -234,7 +234,7 @@ def test_a_landing_that_somebody_rewrote_away_lands_again(tell: Telling) -> None
     """What was on the target and is not any more has not landed; it lands on what is there now."""
     world = tell.world()
     base = world.repo.head("main")
-    assert world.run(fault="update-ref.after").ended() == KILLED
+    assert world.run(fault="landing.after-ref").ended() == KILLED
     world.unlock_by_hand()
     world.repo.git("reset", "-q", "--hard", base)
     pushed = world.repo.commit({"pushed.txt": "p\n"}, "pushed")
@@ -277,7 +277,7 @@ def test_a_holder_that_was_thought_dead_writes_nothing_any_more(tell: Telling) -
     assert end_of(world, 0) == tell.story().end
 
 
-@pytest.mark.parametrize("place", ["update-ref.before", "update-ref.after"])
+@pytest.mark.parametrize("place", ["landing.before-ref", "landing.after-ref"])
 def test_a_holder_that_sleeps_amid_a_landing_is_never_overtaken(tell: Telling, place: str) -> None:
     """It holds the branch and the checkout's index, so another one stops; what it began is there once."""
     world, sleeper = put_to_sleep(tell, place)
@@ -314,7 +314,7 @@ def move_lease_away(world: World) -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("place", ["transaction.after@14", "gate.started@5", "update-ref.before@1"])
+@pytest.mark.parametrize("place", ["transaction.after@14", "gate.started@5", "landing.before-ref@1"])
 def test_commits_that_git_collected_meanwhile_are_made_again(tell: Telling, place: str, style: str) -> None:
     """They were on record and on no ref; the recorded patches give the very same ones."""
     world = tell.world(style)
@@ -484,7 +484,7 @@ def test_a_cancelled_task_ends_and_its_workstream_with_it_if_it_is_critical(tell
 def test_the_run_of_a_dead_process_is_cancelled_from_elsewhere(tell: Telling) -> None:
     """What has landed is found out and stays; all the rest is cancelled."""
     world = tell.world()
-    assert world.run(fault="update-ref.after").ended() == KILLED
+    assert world.run(fault="landing.after-ref").ended() == KILLED
     assert cancel(world, world.report()["run_id"]).ended() == 0
     report = world.report()
     assert report["state"] == "canceled"
@@ -539,7 +539,7 @@ def test_a_task_of_a_dead_process_is_cancelled_now_and_its_workstream_fails(tell
 
 
 @pytest.mark.parametrize(
-    ("place", "state"), [("update-ref.before", "cancelled"), ("update-ref.after", "completed")]
+    ("place", "state"), [("landing.before-ref", "cancelled"), ("landing.after-ref", "completed")]
 )
 def test_what_may_have_landed_is_cancelled_by_whoever_resumes_unless_it_has(
     tell: Telling, place: str, state: str

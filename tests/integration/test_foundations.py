@@ -101,7 +101,7 @@ def test_what_somebody_else_pushed_before_is_part_of_it(base: GitRepo) -> None:
     assert (base.git("show", "main:g"), base.git("show", "main:theirs")) == ("two", "x")
 
 
-@pytest.mark.parametrize("fault", ["update-ref.after@1", "transaction.after@6", "gate.started@2"])
+@pytest.mark.parametrize("fault", ["landing.after-ref@1", "transaction.after@6", "gate.started@2"])
 def test_a_process_that_takes_over_builds_on_the_same(tmp_path: Path, fault: str) -> None:
     """What landed in an earlier life of the run is seen through those that landed nothing, as in this one."""
     world = World.create(tmp_path / "world", {"f": "f\n"})

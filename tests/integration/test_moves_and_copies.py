@@ -156,7 +156,7 @@ def test_two_repositories_that_share_a_database_do_not_touch_each_other(tmp_path
         world.write_plan(
             {"p": world.repo.diff_of({"b.txt": "b\n"})}, workstreams={"w": {"tasks": {"t": {"patch": "p"}}}}
         )
-    assert one.run(fault="update-ref.before").ended() < 0
+    assert one.run(fault="landing.before-ref").ended() < 0
     assert two.run().ended() == 0
     os.environ.update(environment)
     with opened(one.repo.path) as mine, opened(two.repo.path) as other:
@@ -257,7 +257,7 @@ def test_what_does_not_say_who_one_is_is_an_error(tmp_path: Path, damage: str) -
 def killed_before_the_checkout_followed(world: World) -> Path:
     """Kill the run when the branch has moved and its checkout has not; return the repository."""
     (world.folder / "go").touch()
-    assert world.run(fault="update-ref.after").ended() < 0
+    assert world.run(fault="landing.after-ref").ended() < 0
     wait_until(lambda: not world.processes(), "the end of its processes")
     return world.repo.path
 

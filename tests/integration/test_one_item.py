@@ -297,7 +297,7 @@ def test_what_comes_in_the_way_of_one_later_can_be_left_by_ending_that(tmp_path:
     assert (world.repo.path / "notes.txt").read_text() == "mine\n"
 
 
-@pytest.mark.parametrize("place", ["update-ref.before", "update-ref.after"])
+@pytest.mark.parametrize("place", ["landing.before-ref", "landing.after-ref"])
 def test_what_takes_the_process_along_each_time_is_given_up(tmp_path: Path, place: str) -> None:
     """After `lost_attempts` lives; what it had landed it has landed, and the others go on."""
     world = World.create(tmp_path / "world", {"f.txt": "f\n"})
@@ -309,12 +309,12 @@ def test_what_takes_the_process_along_each_time_is_given_up(tmp_path: Path, plac
     )
     deadly = {"fault": f"{place}@1"}
     assert world.run(**deadly).ended() == KILLED
-    if place == "update-ref.before":
+    if place == "landing.before-ref":
         assert [world.resume(**deadly).ended() for _ in range(2)] == [KILLED, KILLED]
     assert end_of(world, world.finish()).code == 0
     bad, good = world.report()["workstreams"]
     assert good["state"] == "completed"
-    if place == "update-ref.before":
+    if place == "landing.before-ref":
         assert (bad["state"], bad["reason"]["code"]) == ("failed", "process_lost")
     else:
         assert bad["state"] == "completed"

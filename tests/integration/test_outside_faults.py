@@ -167,7 +167,7 @@ def test_a_clock_that_jumps_while_it_runs_changes_nothing(tell: Telling, jump: t
 
 
 @pytest.mark.parametrize("jump", [timedelta(hours=-1), timedelta(hours=1)], ids=["back", "forth"])
-@pytest.mark.parametrize("fault", ["transaction.after@5", "update-ref.after@1", "gate.started@2"])
+@pytest.mark.parametrize("fault", ["transaction.after@5", "landing.after-ref@1", "gate.started@2"])
 def test_a_clock_that_was_set_between_crash_and_resume_changes_nothing(
     tell: Telling, fault: str, jump: timedelta
 ) -> None:
@@ -302,7 +302,7 @@ def test_why_a_run_stopped_stands_until_a_process_goes_on_with_it(tell: Telling)
     assert world.resume().ended() == OUTSIDE_FAULT
     assert "cannot follow" in world.report()["stopped"]["message"]
     world.repo.git("checkout", "-q", "a.txt")
-    assert world.resume(fault="update-ref.before@1").ended() == KILLED
+    assert world.resume(fault="landing.before-ref@1").ended() == KILLED
     assert world.report()["stopped"] is None
     assert "its process is gone" in told(world, "status")
     assert end_of(world, world.finish()) == tell.story().end

@@ -289,7 +289,7 @@ def oldest_run(world: World) -> str:
         ("rollback.before-ref", False),
         ("rollback.after-ref", True),
         ("rollback.after-checkout", True),
-        ("rollback.recorded", True),
+        ("rollback.booked", True),
     ],
 )
 def test_a_rollback_that_is_killed_is_finished_or_forgotten(world: World, place: str, is_moved: bool) -> None:
@@ -299,7 +299,7 @@ def test_a_rollback_that_is_killed_is_finished_or_forgotten(world: World, place:
     landed = world.repo.head("main")
     roll_back(world, "ws", code=KILLED, fault=place)
     assert (world.repo.head("main") != landed) is is_moved
-    if place == "rollback.recorded":
+    if place == "rollback.booked":
         assert "already" in roll_back(world, "ws", code=2)["said"]
     else:
         told = roll_back(world, "ws")
@@ -589,7 +589,7 @@ def test_a_rollback_that_is_refused_undoes_nothing_outside(world: World) -> None
     ("place", "ran"),
     [
         ("rollback.after-ref", ["1", "2"]),
-        ("rollback.recorded", ["1", "2"]),
+        ("rollback.booked", ["1", "2"]),
         ("compensation.before@2", ["1", "2"]),
         ("compensation.recorded", ["1", "2"]),
         ("compensation.recorded@2", ["1", "2"]),
@@ -754,7 +754,7 @@ def test_the_end_of_a_run_is_told_of_when_something_went_wrong(world: World) -> 
         "other": {"critical": False, "tasks": {"bad": {"patch": "bad"}}},
     }
     world.write_plan(patches, workstreams=streams, gates=gates(*COUNT), notify=[notifying(file)])
-    assert world.run(fault="update-ref.after").ended() == KILLED
+    assert world.run(fault="landing.after-ref").ended() == KILLED
     assert told_in(file) == [], "it has not ended"
     command = world.resume()
     assert command.ended() == 0, command.said

@@ -23,15 +23,15 @@ from support.factories import GitRepo
 
 PLACES = [
     "checkout.held",
-    "landing.recorded",
-    "update-ref.before",
-    "update-ref.after",
+    "checkouts.owed",
+    "landing.before-ref",
+    "landing.after-ref",
     *(f"checkout.file@{number}" for number in range(1, 6)),
     "checkout.files",
     "checkout.index",
     "checkout.installed",
 ]
-BEFORE = {"checkout.held", "landing.recorded", "update-ref.before"}
+BEFORE = {"checkout.held", "checkouts.owed", "landing.before-ref"}
 OLD = {"a.txt": "1\n", "b.txt": "1\n", "gone.txt": "1\n", "d/deep.txt": "1\n", "same.txt": "1\n"}
 NEW = {"a.txt": "2\n", "b.txt": "2\n", "gone.txt": None, "d/deep.txt": None, "d": "now a file\n"}
 LANDER = """
@@ -47,8 +47,8 @@ with Repository.open(Path(folder)) as repository:
     came = land(
         repository,
         Move(ref="refs/heads/main", old=old, new=new, what="w"),
-        before=lambda: reach("update-ref.before"),
-        after=lambda: reach("update-ref.after"),
+        before=lambda: reach("landing.before-ref"),
+        after=lambda: reach("landing.after-ref"),
     )
 sys.exit(0 if came == () else 1)
 """
@@ -125,7 +125,7 @@ def test_after_a_kill_anywhere_it_is_put_right(repo: GitRepo, commits: tuple[str
     assert leftovers(repo) == []
 
 
-@pytest.mark.parametrize("place", ["checkout.held", "update-ref.after", "checkout.file@2", "checkout.index"])
+@pytest.mark.parametrize("place", ["checkout.held", "landing.after-ref", "checkout.file@2", "checkout.index"])
 def test_the_next_landing_goes_on_from_there(repo: GitRepo, commits: tuple[str, str], place: str) -> None:
     """By itself, with nobody repairing anything in between."""
     lander(repo, commits, place).communicate(timeout=60)
@@ -143,7 +143,7 @@ def test_the_next_landing_goes_on_from_there(repo: GitRepo, commits: tuple[str, 
 
 def test_a_living_process_is_not_taken_for_a_dead_one(repo: GitRepo, commits: tuple[str, str]) -> None:
     """A landing that is stopped in the middle holds its locks; what it does is not listed as left behind."""
-    process = lander(repo, commits, "update-ref.after:stop")
+    process = lander(repo, commits, "landing.after-ref:stop")
     try:
         _, status = os.waitpid(process.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status)
@@ -163,7 +163,7 @@ def test_a_ref_lock_of_the_dead_git_is_removed_and_another_is_named(
     repo: GitRepo, commits: tuple[str, str], lock: str, *, is_own: bool
 ) -> None:
     """Its content, and the record that was written before git was started, say whose it is."""
-    lander(repo, commits, "update-ref.before").communicate(timeout=60)
+    lander(repo, commits, "landing.before-ref").communicate(timeout=60)
     path = repo.path / ".git" / lock
     path.write_text(("" if lock == "HEAD.lock" else commits[1] + "\n") if is_own else "0" * 40)
     with Repository.open(repo.path) as opened:

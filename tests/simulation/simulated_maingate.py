@@ -23,7 +23,7 @@ from maingate.errors import TargetBusyError
 from maingate.git import merge
 from maingate.git.identity import Home, Identity
 from maingate.ids import LeaseHolder, RunId
-from maingate.landing import lease_hold
+from maingate.landing import lease_hold, target
 from maingate.orchestrator import roster
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
 from maingate.orchestrator.dependencies import Dependencies, Parts
@@ -33,7 +33,6 @@ from maingate.orchestrator.shell import effects
 from maingate.orchestrator.shell.effects import Effects
 from maingate.orchestrator.shell.health import Health
 from maingate.recovery import rescuer
-from maingate.services import admission
 from maingate.settings import Settings
 from maingate.state.run import RunState
 from maingate.workers import pool_manager
@@ -291,8 +290,12 @@ class Scene:
             (transition_log, {"_locked": _locked_without_a_stop}),
             (bootstrap, {"socket": system, "behind": lambda *_: []}),
             (
-                admission,
-                {"checkouts_of": lambda *_: [], "catch_up": lambda *_: ()},
+                target,
+                {
+                    "checkouts_of": lambda *_: [],
+                    "land": checkout.land,
+                    "catch_up": checkout.catch_up,
+                },
             ),
             (
                 pool_manager,
@@ -304,10 +307,7 @@ class Scene:
                 },
             ),
             (merge, {"_merge_small": merge_small}),
-            (
-                effects,
-                {"land": checkout.land, "catch_up": checkout.catch_up, "in_the_way": nothing_in_the_way},
-            ),
+            (effects, {"in_the_way": nothing_in_the_way}),
         ]
         with ExitStack() as stack:
             for module, names in edges:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from maingate.errors import GitError
+from maingate.landing.target import LandingTarget
 from maingate.orchestrator.core.core import Core
 from simulation.examine import examine
 from simulation.simulated_maingate import Scene, TracedEffects
@@ -34,19 +35,6 @@ def test_whatever_happens_the_record_and_the_target_are_right(seeds: range) -> N
     assert not wrong, "\n".join(wrong)
 
 
-class Forgetful(TracedEffects):
-    """Does not see that something has landed."""
-
-    def _holds(self, head: str, commit: str) -> bool:
-        assert head
-        assert commit
-        return False
-
-
-def _forget_landings(scene: Scene) -> None:
-    scene.effects = Forgetful
-
-
 def _take_the_fence_down(scene: Scene) -> None:
     scene.fence = lambda _: None
 
@@ -58,9 +46,10 @@ def _is_caught(told: str, breaks: Callable[[Scene], None] = lambda _: None, *, s
     )
 
 
-def test_it_shows_when_a_landing_is_forgotten() -> None:
+def test_it_shows_when_a_landing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """A resume that does not find what has landed lands it again."""
-    assert _is_caught("landed 2 times", _forget_landings, since=10)
+    monkeypatch.setattr(LandingTarget, "newest_landed", lambda *_, **__: None)
+    assert _is_caught("landed 2 times", since=10)
 
 
 def test_it_shows_when_nothing_keeps_an_overtaken_process_out() -> None:

@@ -151,7 +151,7 @@ def _move(
         checkouts=tuple(follower.following() for follower in followers),
     )
     ledge.write(record)
-    reach("landing.recorded")
+    reach("checkouts.owed")
     try:
         before()
         moved = _update(repository, ledge, record, move.message)

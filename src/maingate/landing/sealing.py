@@ -5,10 +5,12 @@ Trailers of the same name in the message of a patch are older and stand before i
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from maingate.git.commits import commit_content, message_with_trailers
 from maingate.git.repository import Repository
+from maingate.plan.model import Plan
 
 RECORD: Final = "Maingate-Record"
 """The trailer that names the record: another clone may have another."""
@@ -17,6 +19,11 @@ LEDGER: Final = "Maingate-Ledger"
 """The trailer with the number of the record's last row and the head of its ledger."""
 
 _SEAL: Final = re.compile(rb"\nMaingate-Ledger: ([0-9]{1,18}):([0-9a-f]{64})\n?\Z")
+
+
+def is_judged_sealed(plan: Plan, gates: Sequence[str]) -> bool:
+    """Return whether a commit gets its seal before it is judged: a gate looks at it, or no gate judges it."""
+    return not gates or any(plan.gates[gate].needs_commit for gate in gates)
 
 
 def seal(repository: Repository, commit: str, *, record: str, position: str) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.repository import Repository
 from maingate.plan.choices import LandingStyle
-from maingate.recovery.reverts import LandedStream
+from maingate.recovery.landed_workstreams import LandedWorkstream
 
 Ask = Callable[[int], Awaitable[bool]]
 """Tells whether the gate passes at a point."""
@@ -74,7 +74,7 @@ def history(repository: Repository, old: str, new: str) -> list[Point]:
     return [Point(commit=commit, tree=repository.tree_of(commit)) for commit in commits]
 
 
-def inside(repository: Repository, stream: LandedStream, landed: str, *, at: datetime) -> list[Point]:
+def inside(repository: Repository, stream: LandedWorkstream, landed: str, *, at: datetime) -> list[Point]:
     """List the states that a landing went through: what it landed on, then that with each of its patches.
 
     Args:

@@ -7,47 +7,26 @@ commit. Else each patch is taken back by itself. Reverts are three-way merges in
 checked out, and building them moves no ref.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
 from maingate.db.dao.patches import PatchRow
-from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.errors import RepositoryError
 from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.repository import Repository
 from maingate.git.taken_back import was_taken_back
 from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason, ReasonCode
+from maingate.recovery.landed_workstreams import LandedWorkstream
 from maingate.wording import listed
 
 OWN_COMMIT: Final = "Maingate-Patch"
 """The trailer by which a commit says which patch it is."""
 
 _SHOWN: Final = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class LandedStream:
-    """A workstream that landed, with all that landed of it.
-
-    Args:
-        row: The workstream.
-        landing: How it landed.
-        patches: Its patches that were ever on the target, oldest first.
-        names: The names of tasks by their ids.
-    """
-
-    row: WorkstreamRow
-    landing: LandingStyle
-    patches: Sequence[PatchRow]
-    names: Mapping[str, str]
-
-    def label_of(self, patch: PatchRow) -> str:
-        """Say what people call a patch: by its task."""
-        return f"{self.row.name}/{self.names[patch.task_id]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +68,7 @@ class Reverted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wording:
+class CommitWording:
     """What the commits of a rollback say.
 
     Args:
@@ -105,7 +84,7 @@ class Wording:
     style: LandingStyle
 
 
-def undos(repository: Repository, streams: Iterable[LandedStream], wanted: set[str]) -> list[Undo]:
+def undos(repository: Repository, streams: Iterable[LandedWorkstream], wanted: set[str]) -> list[Undo]:
     """List what is to be taken back, newest first.
 
     Args:
@@ -121,7 +100,7 @@ def undos(repository: Repository, streams: Iterable[LandedStream], wanted: set[s
 
 
 def build(
-    repository: Repository, changes: Sequence[Undo], wording: Wording, *, head: str, at: datetime
+    repository: Repository, changes: Sequence[Undo], wording: CommitWording, *, head: str, at: datetime
 ) -> Reverted | Reason:
     """Build the commits that take changes back on a head of the target.
 
@@ -156,7 +135,7 @@ def build(
     return _together(repository, built, wording, at)
 
 
-def _together(repository: Repository, built: Reverted, wording: Wording, at: datetime) -> Reverted:
+def _together(repository: Repository, built: Reverted, wording: CommitWording, at: datetime) -> Reverted:
     """Make one step of the branch of several reverts, so that nobody sees a state that no gate has seen."""
     made = list(dict.fromkeys(commit for commit in built.commits.values() if commit))
     if len(made) < 2 or wording.style is LandingStyle.REBASE:  # noqa: PLR2004 - a single revert is one step
@@ -179,7 +158,7 @@ def _together(repository: Repository, built: Reverted, wording: Wording, at: dat
 # -- what there is to take back ------------------------------------------------------------------------------
 
 
-def _undos_of(repository: Repository, stream: LandedStream, wanted: set[str]) -> list[Undo]:
+def _undos_of(repository: Repository, stream: LandedWorkstream, wanted: set[str]) -> list[Undo]:
     mine = [patch for patch in stream.patches if patch.id in wanted]
     landed = stream.row.landed_commit
     is_whole = len(mine) == len(stream.patches)
@@ -200,7 +179,7 @@ def _whole(repository: Repository, commit: str, patches: tuple[str, ...], label:
     return Undo(patches=patches, label=label, commit=commit, after=after, before=before)
 
 
-def _own(repository: Repository, patch: PatchRow, stream: LandedStream) -> Undo:
+def _own(repository: Repository, patch: PatchRow, stream: LandedWorkstream) -> Undo:
     """Take back a patch that has a commit of its own; it has none when there was nothing left of it."""
     label = stream.label_of(patch)
     commit = patch.commit or ""
@@ -211,7 +190,7 @@ def _own(repository: Repository, patch: PatchRow, stream: LandedStream) -> Undo:
     return _whole(repository, commit, (patch.id,), label)
 
 
-def _parts(repository: Repository, stream: LandedStream, wanted: set[str]) -> list[Undo]:
+def _parts(repository: Repository, stream: LandedWorkstream, wanted: set[str]) -> list[Undo]:
     """Take patches out of a squashed commit: by the trees that each made on the workstream's own ref."""
     base = stream.row.base_commit or ""
     _require(repository, base, stream.row.name)
@@ -244,7 +223,7 @@ def _require(repository: Repository, object_id: str, label: str) -> None:
         )
 
 
-def _landed_at(stream: LandedStream) -> tuple[datetime, str]:
+def _landed_at(stream: LandedWorkstream) -> tuple[datetime, str]:
     times = [patch.committed_at for patch in stream.patches if patch.committed_at is not None]
     return max(times), stream.row.id
 
@@ -252,7 +231,7 @@ def _landed_at(stream: LandedStream) -> tuple[datetime, str]:
 # -- words ---------------------------------------------------------------------------------------------------
 
 
-def _message(repository: Repository, undo: Undo, wording: Wording) -> bytes:
+def _message(repository: Repository, undo: Undo, wording: CommitWording) -> bytes:
     subject = _subject(repository, undo.commit)
     if not undo.is_whole:
         what = f"This takes {undo.label} out of commit {undo.commit}."
@@ -268,7 +247,7 @@ def _subject(repository: Repository, commit: str) -> str:
     return message.split(b"\n", 1)[0].decode(errors="surrogateescape") or "(no subject)"
 
 
-def _trailers(undo: Undo, wording: Wording) -> list[tuple[str, str]]:
+def _trailers(undo: Undo, wording: CommitWording) -> list[tuple[str, str]]:
     return [
         ("Maingate-Rollback", wording.rollback_id),
         *(("Maingate-Reverts", patch) for patch in undo.patches),

@@ -1,449 +1,212 @@
 """Rollback: taking landed patches back as carefully as they landed (docs/SPECIFICATION.md §2.5).
 
 The reverts are built on the target's head, the plan's gates judge the result, and only then the branch moves,
-by compare-and-swap with the intent on record first, as in a landing. The ledger follows in the transaction
-that settles the intent. All of it or nothing: a revert that conflicts or a red gate changes neither branch
-nor ledger. What a killed process left between the branch and the ledger is settled by whoever holds the
-target next (`settle`): the branch says whether it happened.
+by the protocol of every landing (`maingate.landing.target`). The ledger follows in the transaction that
+settles the intent. All of it or nothing: a revert that conflicts or a red gate changes neither branch nor
+ledger. A rollback whose process was killed is finished, or given up, by the next holder of the target
+(`rollback_record.settle`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from enum import StrEnum
-from typing import Any, Final, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
 
-from maingate.clock import Clock
-from maingate.db import ledger
-from maingate.db.connection import Connection
-from maingate.db.dao import events, intents, patches, runs, tasks, workstreams
+from maingate.db.dao import intents
 from maingate.db.dao.intents import Intent
-from maingate.db.dao.patches import PatchRow
-from maingate.db.dao.runs import RunRow
-from maingate.db.engine import Database
-from maingate.db.transitions import write
-from maingate.errors import CheckoutError, OutsideFaultError, RepositoryError, UsageError
-from maingate.events import Event, Severity
-from maingate.faultpoints import reach
-from maingate.git.repository import RefMoved, Repository
-from maingate.ids import EventId, new_id
-from maingate.landing.catching_up import FILTER_TIME, Move, catch_up
-from maingate.landing.move import Obstruction, land, obstacle
-from maingate.landing.sealing import seal
+from maingate.errors import CheckoutError, OutsideFaultError, RepositoryError
+from maingate.git.repository import RefMoved
+from maingate.ids import new_id
+from maingate.landing.catching_up import Move
+from maingate.landing.move import Obstruction
+from maingate.landing.sealing import is_judged_sealed
+from maingate.landing.target import HeldTarget
 from maingate.plan.choices import LandingStyle
-from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
-from maingate.recovery.reverts import LandedStream, Reverted, Wording, build, undos
-from maingate.state.patch_ledger import PatchState
-from maingate.wording import listed
+from maingate.recovery import rollback_record
+from maingate.recovery.landed_workstreams import LandedRun, LandedWorkstream
+from maingate.recovery.reverts import CommitWording, Reverted, Undo, build, undos
+from maingate.recovery.rollback import Judge, RollbackEnd, RollbackOutcome, RollbackRequest
 
-ROUNDS: Final = 5
-"""How often a rollback is made anew because somebody else moved the branch meanwhile."""
-
-
-class Judge(Protocol):
-    """Runs gates on a result; nothing is said against it, or the reason is returned."""
-
-    def __call__(self, gates: Sequence[str], result: Reverted) -> Reason | None:
-        """Judge what would land against the head that it is built on."""
-        ...
-
-
-class End(StrEnum):
-    """How a rollback ended."""
-
-    ROLLED_BACK = "rolled_back"
-    """The target has them no more, and the ledger says so."""
-    REFUSED = "refused"
-    """Nothing was changed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """What somebody wants to have rolled back.
-
-    Args:
-        id: Identifier of the rollback.
-        run_id: The run that landed it.
-        label: What people call it.
-        patches: The patches, all of that run.
-        reason: Why.
-        operator: Who wants it.
-    """
-
-    id: str
-    run_id: str
-    label: str
-    patches: Sequence[str]
-    reason: str
-    operator: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What came of a rollback.
-
-    Args:
-        end: How it ended.
-        ref: The branch.
-        old: Where the branch was.
-        new: Where it is.
-        commits: The commit that took each patch back; empty for one that was gone already.
-        gates: The gates that judged the result.
-        reason: Why it was refused; None when it was not.
-        notes: What people should know besides.
-        failures: What failed after it; it stands nevertheless.
-    """
-
-    end: End
-    ref: str
-    old: str
-    new: str
-    commits: dict[str, str] = field(default_factory=dict)
-    gates: tuple[str, ...] = ()
-    reason: Reason | None = None
-    notes: tuple[str, ...] = ()
-    failures: tuple[str, ...] = ()
+ROLLBACK_ATTEMPTS: Final = 5
+"""How often a rollback is built anew because somebody else moved the branch meanwhile."""
 
 
 class RollbackManager:
-    """Carries out rollbacks on a target that the caller holds.
+    """Carries out rollbacks on a target that this process holds.
 
     Args:
-        repository: Where the target is.
-        database: The ledger.
-        clock: What time commits and records are stamped with.
-        fence: Raises when this process does not hold the target any more.
+        target: The branch.
         judge: Runs the gates.
-        timeout: How long git and the person's filters may take for the files of a checkout.
     """
 
-    def __init__(
-        self,
-        *,
-        repository: Repository,
-        database: Database,
-        clock: Clock,
-        fence: Callable[[Connection], None],
-        judge: Judge,
-        timeout: timedelta = FILTER_TIME,
-    ) -> None:
-        self._repository, self._database, self._clock = repository, database, clock
-        self._fence, self._judge, self._timeout = fence, judge, timeout
+    def __init__(self, *, target: HeldTarget, judge: Judge) -> None:
+        self._target, self._judge = target, judge
+        self._repository, self._clock = target.repository, target.clock
 
-    def roll_back(self, order: Order) -> Outcome:
+    def roll_back(self, request: RollbackRequest) -> RollbackOutcome:
         """Take patches back, all of them or none.
 
         Raises:
             UsageError: One of them is not on the target.
             RepositoryError: The target, or a commit that is needed, is gone; or a checkout cannot follow.
-            OutsideFaultError: The branch does not keep still.
+            OutsideFaultError: The branch was moved by others again and again.
         """
-        run, plan, streams = self._read(order)
-        changes = undos(self._repository, streams, set(order.patches))
-        landed, stays = self._landed_names(run, order)
-        gates = required_gates(plan, landed, stays)
-        for _ in range(ROUNDS):
-            wording = Wording(
-                rollback_id=order.id, label=order.label, reason=order.reason, style=LandingStyle(run.landing)
-            )
-            head = self._repository.ref_value(run.target_ref)
-            if head is None:
-                raise RepositoryError(f"{run.target_ref} is gone; make it again, then roll back")
-            built = build(self._repository, changes, wording, head=head, at=self._clock.now())
-            if isinstance(built, Reason):
-                return self._refuse(order, run, head, (), built)
-            if built.new == head:
-                self._book_only(order, run, streams, built)
-                return self._done(run, built, (), ())
-            self._require_no_obstacle(_move(order, run, built))
-            is_judged_sealed = any(plan.gates[gate].needs_commit for gate in gates)
-            if is_judged_sealed:
-                built = self._sealed(built)
-            if (said := self._judge(gates, built)) is not None:
-                return self._refuse(order, run, head, gates, said)
-            if not is_judged_sealed:
-                built = self._sealed(built)
-            notes = self._land(order, run, streams, built)
-            if notes is not None:
-                return self._done(run, built, gates, notes)
-            order = replace(order, id=new_id("rollback"))  # an intent stands for one attempt
+        with self._target.database.read() as conn:
+            run = LandedRun.read(conn, request.run_id)
+        streams = run.holding(request.patches)
+        changes = undos(self._repository, streams, set(request.patches))
+        gates = run.required_gates(request.patches)
+        for _ in range(ROLLBACK_ATTEMPTS):
+            attempt = _Attempt(request=request, run=run, streams=streams, gates=gates)
+            if (outcome := self._try(attempt, changes)) is not None:
+                return outcome
+            request = replace(request, id=new_id("rollback"))  # an intent stands for one attempt
         raise OutsideFaultError(
-            f"{run.target_ref} was moved by somebody else {ROUNDS} times while the gates ran; "
+            f"{self._target.ref} was moved by somebody else {ROLLBACK_ATTEMPTS} times while the gates ran; "
             "nothing was changed; try again when it keeps still"
         )
 
-    # -- reading ---------------------------------------------------------------------------------------------
+    def _try(self, attempt: "_Attempt", changes: Sequence[Undo]) -> RollbackOutcome | None:
+        """Build, judge and land the reverts once; None when somebody else moved the branch meanwhile."""
+        head = self._target.head()
+        if head is None:
+            raise RepositoryError(f"{self._target.ref} is gone; make it again, then roll back")
+        built = build(self._repository, changes, attempt.wording, head=head, at=self._clock.now())
+        if isinstance(built, Reason):
+            return self._refuse(replace(attempt, gates=()), head, built)
+        if built.new == head:
+            self._book_only(attempt, built)
+            return self._rolled_back(replace(attempt, gates=()), built, ())
+        self._require_no_obstacle(self._move(attempt, built))
+        judged = self._judge_sealed(attempt, built)
+        if isinstance(judged, Reason):
+            return self._refuse(attempt, head, judged)
+        notes = self._land(attempt, judged)
+        return None if notes is None else self._rolled_back(attempt, judged, notes)
 
-    def _read(self, order: Order) -> tuple[RunRow, Plan, list[LandedStream]]:
-        with self._database.read() as conn:
-            run = runs.get(conn, order.run_id)
-            plan = Plan.from_json(run.plan)
-            ledger = patches.of_run(conn, run.id)
-            names = {task.id: task.name for task in tasks.of_run(conn, run.id)}
-            rows = workstreams.of_run(conn, run.id)
-        wanted = [row for row in ledger if row.id in set(order.patches)]
-        if not wanted or (not_there := [row for row in wanted if row.state is not PatchState.COMMITTED]):
-            states = listed([f"{row.id} is {row.state}" for row in not_there]) if wanted else ""
-            raise UsageError(f"only what is on the target can be rolled back: {states or 'there is nothing'}")
-        mine = {row.workstream_id for row in wanted}
-        streams = [_stream(run, plan, row, ledger, names) for row in rows if row.id in mine]
-        return run, plan, streams
+    def _judge_sealed(self, attempt: "_Attempt", built: Reverted) -> Reverted | Reason:
+        """Return the result with the seal of the ledger, when its gates pass; else why they refuse it.
 
-    def _landed_names(self, run: RunRow, order: Order) -> tuple[set[str], set[str]]:
-        """Name the workstreams that have landed, and those of which something stays on the target."""
-        with self._database.read() as conn:
-            rows, ledger = workstreams.of_run(conn, run.id), patches.of_run(conn, run.id)
-        kept = {
-            row.workstream_id
-            for row in ledger
-            if row.state is PatchState.COMMITTED and row.id not in order.patches
-        }
-        landed = {row.name for row in rows if row.landed_commit is not None}
-        return landed, {row.name for row in rows if row.id in kept}
+        The seal is made after the verdicts where it can be, so that the branch carries the head of the
+        ledger from after them.
+        """
+        if is_judged_sealed(attempt.run.plan, attempt.gates):
+            built = self._sealed(built)
+            return self._judge(attempt.gates, built) or built
+        return self._judge(attempt.gates, built) or self._sealed(built)
 
-    # -- changing --------------------------------------------------------------------------------------------
-
-    def _land(
-        self, order: Order, run: RunRow, streams: Sequence[LandedStream], built: Reverted
-    ) -> tuple[str, ...] | None:
+    def _land(self, attempt: "_Attempt", built: Reverted) -> tuple[str, ...] | None:
         """Move the target; None when somebody else has moved it, which undoes the intent."""
-        repository = self._repository
-        move = _move(order, run, built)
-        intent = self._intent(order, run, streams, built)
-        with self._database.write() as conn:
-            self._fence(conn)
-            intents.record(conn, intent)
-        reach("rollback.intent")
-        came = land(
-            repository,
-            move,
-            before=lambda: self._last_look(intent),
-            after=lambda: reach("rollback.after-ref"),
-            timeout=self._timeout,
+        intent = self._intent(attempt, built)
+        came = self._target.carry_out(
+            intent,
+            self._move(attempt, built),
+            book=partial(rollback_record.book, intent=intent, clock=self._clock),
         )
-        if isinstance(came, RefMoved | Obstruction):
-            with self._database.write() as conn:
-                self._fence(conn)
-                intents.abandon(conn, intent.id, self._clock.now())
-            if isinstance(came, Obstruction):
-                raise _cannot_follow(came.message)
-            return None
-        reach("rollback.after-checkout")
-        with self._database.write() as conn:
-            self._fence(conn)
-            book(conn, intent, self._clock)
-        reach("rollback.recorded")
-        return tuple(str(left) for left in came)
+        if isinstance(came, Obstruction):
+            raise _cannot_follow(came.message)
+        return None if isinstance(came, RefMoved) else tuple(str(left) for left in came)
 
     def _require_no_obstacle(self, move: Move) -> None:
         """Refuse before the gates run what would be refused after them."""
-        said = obstacle(self._repository, move, timeout=self._timeout)
-        if said is not None and self._repository.ref_value(move.ref) == move.old:
-            raise _cannot_follow(said)
-
-    def _last_look(self, intent: Intent) -> None:
-        """Make sure, at the last moment, that this process may still move the target."""
-        with self._database.read() as conn:
-            self._fence(conn)
-            intents.require(conn, intent.id)
-        reach("rollback.before-ref")
+        obstacle = self._target.obstacle(move)
+        if obstacle is not None and self._target.head() == move.old:
+            raise _cannot_follow(obstacle)
 
     def _sealed(self, built: Reverted) -> Reverted:
-        """Seal the last commit, so that the branch carries the head of the ledger from after the verdicts."""
-        with self._database.read() as conn:
-            reached = ledger.position(conn)
-        record = self._database.record_id or ""
-        new = seal(self._repository, built.new, record=record, position=str(reached))
+        new = self._target.seal(built.new)
         commits = {patch: new if own == built.new else own for patch, own in built.commits.items()}
         return replace(built, new=new, commits=commits)
 
-    def _book_only(self, order: Order, run: RunRow, streams: Sequence[LandedStream], built: Reverted) -> None:
-        """Move only the ledger: the target has none of it any more."""
-        intent = self._intent(order, run, streams, built)
-        with self._database.write() as conn:
-            self._fence(conn)
+    def _book_only(self, attempt: "_Attempt", built: Reverted) -> None:
+        """Move only the ledger: nothing of the patches is on the target any more."""
+        intent = self._intent(attempt, built)
+        with self._target.fenced() as conn:
             intents.record(conn, intent)
-            book(conn, intent, self._clock)
+            rollback_record.book(conn, intent, self._clock)
 
-    def _intent(self, order: Order, run: RunRow, streams: Sequence[LandedStream], built: Reverted) -> Intent:
+    def _intent(self, attempt: "_Attempt", built: Reverted) -> Intent:
+        request = attempt.request
         return Intent(
-            id=order.id,
-            run_id=run.id,
-            workstream_id=streams[0].row.id,
-            ref=run.target_ref,
+            id=request.id,
+            run_id=request.run_id,
+            workstream_id=attempt.streams[0].row.id,
+            ref=self._target.ref,
             old=built.old,
             new=built.new,
             commits=built.commits,
             kind="rollback",
-            reason=Reason(code=ReasonCode.ROLLED_BACK, message=order.reason, detail={"what": order.label}),
-            operator=order.operator,
+            reason=Reason(
+                code=ReasonCode.ROLLED_BACK, message=request.reason, detail={"what": request.label}
+            ),
+            operator=request.operator,
             created_at=self._clock.now(),
         )
 
-    def _refuse(self, order: Order, run: RunRow, head: str, gates: Sequence[str], reason: Reason) -> Outcome:
-        with self._database.write() as conn:
-            self._fence(conn)
-            event = _event(
-                "rollback_refused",
-                Severity.WARNING,
-                run,
-                order.operator,
-                self._clock,
-                reason=reason,
-                rollback=order.id,
-                asked=order.reason,
-                patches=list(order.patches),
-            )
-            events.record(conn, event)
-        return Outcome(
-            end=End.REFUSED, ref=run.target_ref, old=head, new=head, gates=tuple(gates), reason=reason
+    def _move(self, attempt: "_Attempt", built: Reverted) -> Move:
+        label = attempt.request.label
+        return Move(
+            ref=self._target.ref,
+            old=built.old,
+            new=built.new,
+            what=f"the rollback of {label}",
+            message=f"roll back {label}",
         )
 
-    def _done(self, run: RunRow, built: Reverted, gates: Sequence[str], notes: tuple[str, ...]) -> Outcome:
-        return Outcome(
-            end=End.ROLLED_BACK,
-            ref=run.target_ref,
+    def _refuse(self, attempt: "_Attempt", head: str, reason: Reason) -> RollbackOutcome:
+        request = attempt.request
+        with self._target.fenced() as conn:
+            rollback_record.refuse(
+                conn,
+                attempt.run.row,
+                self._clock,
+                rollback=request.id,
+                patch_ids=request.patches,
+                asked=request.reason,
+                operator=request.operator,
+                reason=reason,
+            )
+        return RollbackOutcome(
+            end=RollbackEnd.REFUSED,
+            ref=self._target.ref,
+            old=head,
+            new=head,
+            gates=tuple(attempt.gates),
+            reason=reason,
+        )
+
+    def _rolled_back(self, attempt: "_Attempt", built: Reverted, notes: tuple[str, ...]) -> RollbackOutcome:
+        return RollbackOutcome(
+            end=RollbackEnd.ROLLED_BACK,
+            ref=self._target.ref,
             old=built.old,
             new=built.new,
             commits=built.commits,
-            gates=tuple(gates),
+            gates=tuple(attempt.gates),
             notes=notes,
         )
 
 
-def _move(order: Order, run: RunRow, built: Reverted) -> Move:
-    return Move(
-        ref=run.target_ref,
-        old=built.old,
-        new=built.new,
-        what=f"the rollback of {order.label}",
-        message=f"roll back {order.label}",
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Attempt:
+    """One attempt of a rollback: the request, what it concerns, and the gates that judge its result."""
 
+    request: RollbackRequest
+    run: LandedRun
+    streams: Sequence[LandedWorkstream]
+    gates: Sequence[str]
 
-def _cannot_follow(said: str) -> CheckoutError:
-    return CheckoutError(f"{said}. Nothing was changed: when that is out of the way, roll back again")
-
-
-def landed_stream(conn: Connection, workstream_id: str) -> LandedStream:
-    """Read a workstream with all that landed of it, oldest first."""
-    row = workstreams.get(conn, workstream_id)
-    run = runs.get(conn, row.run_id)
-    names = {task.id: task.name for task in tasks.of_run(conn, run.id)}
-    return _stream(run, Plan.from_json(run.plan), row, patches.of_run(conn, run.id), names)
-
-
-def _stream(
-    run: RunRow,
-    plan: Plan,
-    row: workstreams.WorkstreamRow,
-    ledger: Sequence[PatchRow],
-    names: Mapping[str, str],
-) -> LandedStream:
-    places = {name: place for place, name in enumerate(plan.workstreams[row.name].task_order())}
-    landed = [patch for patch in ledger if patch.workstream_id == row.id and patch.committed_at]
-    landed.sort(key=lambda patch: (places.get(names[patch.task_id], 0), patch.id))
-    return LandedStream(row=row, landing=LandingStyle(run.landing), patches=landed, names=names)
-
-
-def required_gates(plan: Plan, landed: set[str], stays: set[str]) -> list[str]:
-    """List the gates that the target must pass: those of every workstream of the run that has landed.
-
-    A gate that a workstream was to make green is asked only while something of that stays.
-    """
-    return list(
-        dict.fromkeys(
-            gate
-            for name in plan.workstreams
-            if name in landed
-            for gate in plan.landing_gates(name)
-            if name in stays or not plan.gates[gate].red_on_base
+    @property
+    def wording(self) -> CommitWording:
+        """The text of its commits."""
+        return CommitWording(
+            rollback_id=self.request.id,
+            label=self.request.label,
+            reason=self.request.reason,
+            style=LandingStyle(self.run.row.landing),
         )
-    )
 
 
-def book(conn: Connection, intent: Intent, clock: Clock) -> None:
-    """Write that a rollback has happened: ledger, event and intent, in the caller's transaction."""
-    at = clock.now()
-    rows = patches.get_many(conn, intent.commits)
-    there = [row for row in rows.values() if row.state is PatchState.COMMITTED]
-    steps = [
-        patches.roll_back(
-            row, _reason_for(intent, row), operator=intent.operator, metadata=_facts(intent, row)
-        )
-        for row in there
-    ]
-    write(conn, {row.id: row.head for row in there}, steps, at=at)
-    run = runs.get(conn, intent.run_id)
-    event = _event(
-        "rollback",
-        Severity.CRITICAL,
-        run,
-        intent.operator,
-        clock,
-        reason=intent.reason,
-        rollback=intent.id,
-        ref=intent.ref,
-        old=intent.old,
-        new=intent.new,
-        patches=sorted(rows),
-    )
-    events.record(conn, event)
-    intents.landed(conn, intent.id, at)
-
-
-def settle(
-    conn: Connection, repository: Repository, intent: Intent, clock: Clock
-) -> tuple[bool, tuple[str, ...]]:
-    """Finish, or give up, a rollback whose process was ended; the caller holds the target.
-
-    Args:
-        conn: A writing transaction.
-        repository: Where the target is.
-        intent: A pending rollback.
-        clock: The time.
-
-    Returns:
-        Whether the branch has it, so that the ledger moved too; and why a checkout did not follow.
-    """
-    head = repository.ref_value(intent.ref)
-    has_happened = (
-        head is not None and repository.has_object(intent.new) and repository.is_ancestor(intent.new, head)
-    )
-    if not has_happened or head is None:
-        intents.abandon(conn, intent.id, clock.now())
-        return False, ()
-    notes = tuple(str(left) for left in catch_up(repository, intent.ref))
-    book(conn, intent, clock)
-    return True, notes
-
-
-def _reason_for(intent: Intent, row: PatchRow) -> Reason:
-    said = intent.reason.message if intent.reason is not None else ""
-    return Reason(
-        code=ReasonCode.ROLLED_BACK, message=f"{intent.operator}: {said}", detail=_facts(intent, row)
-    )
-
-
-def _facts(intent: Intent, row: PatchRow) -> dict[str, object]:
-    commit = intent.commits[row.id]
-    return {"rollback": intent.id, "commit": commit or None, "by_hand": not commit}
-
-
-def _event(
-    kind: str, severity: Severity, run: RunRow, operator: str | None, clock: Clock, **facts: Any
-) -> Event:
-    reason = facts.pop("reason")
-    return Event(
-        event_id=EventId(new_id("evt")),
-        timestamp=clock.now(),
-        event_type=kind,
-        severity=severity,
-        entity_type="run",
-        entity_id=run.id,
-        reason=None if reason is None else reason.as_json(),
-        metadata=facts,
-        operator=operator,
-        run_id=run.id,
-    )
+def _cannot_follow(why: str) -> CheckoutError:
+    return CheckoutError(f"{why}. Nothing was changed: when that is out of the way, roll back again")

@@ -10,12 +10,10 @@ from maingate.db.dao import runs, tasks, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
-from maingate.errors import CheckoutError, RepositoryError
 from maingate.git.repository import Repository, Target
 from maingate.ids import RunId, TaskId, WorkstreamId, new_id, new_ids
-from maingate.landing.catching_up import behind, catch_up, uncommitted
-from maingate.landing.checkouts import checkouts_of, why_away
 from maingate.landing.obstacles import require_usable
+from maingate.landing.target import LandingTarget
 from maingate.plan.loader import LoadedPlan
 
 
@@ -50,35 +48,8 @@ def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = Fals
     """
     target = repository.resolve_target(loaded.plan.target)
     require_usable(repository, target)
-    see_to_checkouts(repository, target, is_trial=is_trial)
+    LandingTarget(repository=repository, ref=target.ref).require_ready(is_trial=is_trial)
     return Admission(loaded=loaded, target=target)
-
-
-def see_to_checkouts(repository: Repository, target: Target, *, is_trial: bool = False) -> None:
-    """Make sure that every checkout of the target can follow it, and has followed it so far.
-
-    Args:
-        repository: Where the target is.
-        target: The branch.
-        is_trial: Whether nothing is to be written, not even what is owed to a checkout.
-
-    Raises:
-        RepositoryError: It is checked out with uncommitted changes, or somewhere that cannot be seen.
-        CheckoutError: What an earlier landing owes to a checkout cannot be made good.
-        TargetBusyError: A living process is moving the target.
-    """
-    left = behind(repository, target.ref) if is_trial else catch_up(repository, target.ref)
-    if left:
-        raise CheckoutError(str(left[0]))
-    for checkout in checkouts_of(repository, target.ref):
-        if not checkout.is_there:
-            raise RepositoryError(why_away(checkout, target.ref))
-        if what := uncommitted(repository, target.ref, checkout):
-            raise RepositoryError(
-                f"{target.ref} is checked out in {checkout.top} with uncommitted changes "
-                f"({'; '.join(what)}); "
-                "commit or stash them first, or let the plan land on another branch"
-            )
 
 
 def create(

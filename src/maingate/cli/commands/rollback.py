@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from maingate.db.connection import Connection
     from maingate.db.dao.lookup import Found
     from maingate.db.dao.patches import PatchRow
-    from maingate.recovery.rollback_manager import Outcome
+    from maingate.recovery.rollback import RollbackOutcome
 
 
 def rollback(  # noqa: PLR0917 - the options of a command line
@@ -155,7 +155,7 @@ def _patches_of(conn: "Connection", found: "Found") -> "list[PatchRow]":
 
 
 def _told(
-    conn: "Connection", found: "Found", label: str, outcome: "Outcome", wanted: list[str]
+    conn: "Connection", found: "Found", label: str, outcome: "RollbackOutcome", wanted: list[str]
 ) -> dict[str, Any]:
     from maingate.cli.views.patch import task_names
     from maingate.db.dao import patches
@@ -183,7 +183,7 @@ def _told(
     }
 
 
-def _print(told: dict[str, Any], outcome: "Outcome") -> None:
+def _print(told: dict[str, Any], outcome: "RollbackOutcome") -> None:
     out = console()
     branch = outcome.ref.removeprefix("refs/heads/")
     if outcome.reason is not None:

@@ -6,7 +6,7 @@ is the one its own patches were proved on.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,7 +14,6 @@ from typing import Final
 from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, rebase
 from maingate.git.repository import MAINGATE_MAIL, Entry, Repository, Signature
 from maingate.ids import PatchId, RunId, WorkstreamId
-from maingate.landing.sealing import seal
 from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.patches.policy.paths import is_settings
 from maingate.patches.text.quoting import show_path
@@ -87,19 +86,17 @@ def build(
     return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
 
 
-def sealed(repository: Repository, candidate: Candidate, *, record: str, position: str) -> Candidate:
-    """Seal the last commit of what would land: the same tree and parents, with the record's head named.
+def sealed(candidate: Candidate, seal: Callable[[str], str]) -> Candidate:
+    """Return a candidate whose last commit is made again with a seal, its tree and parents alike.
 
     Args:
-        repository: Where commits are written.
-        candidate: What would land; nothing of it is sealed when it is what the target holds already.
-        record: The id of the record.
-        position: How far its ledger has got.
+        candidate: The candidate; one that is what the target holds already is returned as it is.
+        seal: Makes a commit again with the seal, and returns its id.
     """
     tip = candidate.tip
     if tip.commit == candidate.onto.commit:
         return candidate
-    commit = seal(repository, tip.commit, record=record, position=position)
+    commit = seal(tip.commit)
     commits = {patch: commit if own == tip.commit else own for patch, own in candidate.commits.items()}
     return Candidate(onto=candidate.onto, tip=Tip(commit=commit, tree=tip.tree), commits=commits)
 

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from maingate.clock import Clock
-from maingate.db import ledger
 from maingate.db.connection import Connection
-from maingate.db.dao import artifacts, intents, patches
+from maingate.db.dao import artifacts, patches
 from maingate.db.dao.patches import PatchRow
 from maingate.db.engine import Database
 from maingate.errors import OutsideFaultError
-from maingate.faultpoints import reach
 from maingate.git.repository import RefMoved, Repository
 from maingate.ids import PatchId, WorkstreamId, new_id
-from maingate.landing.catching_up import Move, catch_up
+from maingate.landing.catching_up import Move
 from maingate.landing.checkouts import unusable_path
-from maingate.landing.move import Obstruction, land
+from maingate.landing.move import Obstruction
+from maingate.landing.sealing import is_judged_sealed
+from maingate.landing.target import HeldTarget
 from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.effects import (
@@ -117,7 +117,14 @@ class Effects:
         self._commands, self._tools, self._running, self._fence = commands, tools, running, fence
         self._gatekeeper, self._database, self._clock = gatekeeper, database, clock
         self._quarantine, self._warn, self._threads = quarantine_folder, warn, threads
-        self._filter_time = settings.checkout_timeout
+        self._target = HeldTarget(
+            repository=repository,
+            ref=core.run.target,
+            timeout=settings.checkout_timeout,
+            database=database,
+            fence=fence,
+            clock=clock,
+        )
         self._moved: dict[WorkstreamId, float] = {}
         layers = Policy().tightened(settings.policy).tightened(core.run.plan.policy)
         self._may_change_settings = layers.allow_settings_changes is True
@@ -391,16 +398,17 @@ class Effects:
 
     def _target_head(self) -> str:
         target = self._core.run.target
-        head = self._repository.ref_value(target)
+        head = self._target.head()
         if head is None:
             raise OutsideFaultError(f"{target} is gone; make it again, then `maingate resume` goes on")
         return head
 
     def _what_became_of(self, workstream: WorkstreamNode, head: str) -> LandingFound | LandingOwed | None:
-        for intent in reversed(workstream.intents):
-            if self._holds(head, intent.new):
-                self._follow()
-                return LandingFound(workstream=workstream.id, intent=intent.id, tip=self._tip(intent.new))
+        landed = self._target.newest_landed(workstream.intents, head=head)
+        if landed is not None:
+            for left in self._target.catch_up():
+                self._warn(str(left))
+            return LandingFound(workstream=workstream.id, intent=landed.id, tip=self._tip(landed.new))
         last = workstream.intents[-1] if workstream.intents else None
         if last and last.id == workstream.open_intent and last.old == head and self._has(last.new):
             candidate = Candidate(onto=self._tip(head), tip=self._tip(last.new), commits=last.commits)
@@ -408,16 +416,10 @@ class Effects:
         return None
 
     def _is_judged_sealed(self, workstream: WorkstreamNode) -> bool:
-        """Return whether the commit that lands is itself judged, or nothing is; else it is sealed later."""
-        plan = self._core.run.plan
-        return not workstream.gates or any(plan.gates[gate].needs_commit for gate in workstream.gates)
+        return is_judged_sealed(self._core.run.plan, workstream.gates)
 
     def _sealed(self, candidate: Candidate) -> Candidate:
-        with self._database.read() as conn:
-            reached = ledger.position(conn)
-        return candidates.sealed(
-            self._repository, candidate, record=self._database.record_id or "", position=str(reached)
-        )
+        return candidates.sealed(candidate, self._target.seal)
 
     def _build(self, workstream: WorkstreamNode, onto: Tip) -> Candidate | Reason:
         run = self._core.run
@@ -454,13 +456,7 @@ class Effects:
             what=workstream.name,
             message=f"land {workstream.name}",
         )
-        came = land(
-            self._repository,
-            move,
-            before=lambda: self._last_look(effect.intent),
-            after=lambda: reach("update-ref.after"),
-            timeout=self._filter_time,
-        )
+        came = self._target.move(move, effect.intent)
         if isinstance(came, Obstruction):
             if (path := unusable_path(self._repository, move.ref, move.old, move.new)) is not None:
                 reason = Reason(
@@ -474,24 +470,7 @@ class Effects:
             return TargetMoved(workstream=workstream.id, intent=effect.intent)
         for left in came:
             self._warn(str(left))
-        reach("checkout.after")
         return TargetLanded(workstream=workstream.id, candidate=effect.candidate, intent=effect.intent)
-
-    def _last_look(self, intent: str) -> None:
-        """Make sure, at the last moment, that this process may still move the target."""
-        with self._database.read() as conn:
-            self._fence(conn)
-            intents.require(conn, intent)
-        reach("update-ref.before")
-
-    def _follow(self) -> None:
-        """Bring along checkouts of the target that an earlier process has left behind."""
-        for left in catch_up(self._repository, self._core.run.target, timeout=self._filter_time):
-            self._warn(str(left))
-
-    def _holds(self, head: str, commit: str) -> bool:
-        """Tell whether a commit is part of the target's history."""
-        return self._has(commit) and self._repository.is_ancestor(commit, head)
 
     def _has(self, commit: str) -> bool:
         return self._repository.has_object(commit)

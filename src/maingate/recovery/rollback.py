@@ -1,0 +1,74 @@
+"""A rollback as values: what somebody wants taken back, who judges the result, and how it ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from maingate.reasons import Reason
+from maingate.recovery.reverts import Reverted
+
+
+class Judge(Protocol):
+    """Runs gates on the result of a rollback."""
+
+    def __call__(self, gates: Sequence[str], result: Reverted) -> Reason | None:
+        """Return the reason why gates refuse a result, compared with the head it is built on; or None."""
+        ...
+
+
+class RollbackEnd(StrEnum):
+    """How a rollback ended."""
+
+    ROLLED_BACK = "rolled_back"
+    """The patches are not on the target any more, and the ledger records it."""
+    REFUSED = "refused"
+    """Nothing was changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackRequest:
+    """A rollback that somebody wants.
+
+    Args:
+        id: Identifier of the rollback.
+        run_id: The run that landed the patches.
+        label: Their name for people.
+        patches: The patches, all of that run.
+        reason: Why.
+        operator: Who wants it.
+    """
+
+    id: str
+    run_id: str
+    label: str
+    patches: Sequence[str]
+    reason: str
+    operator: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackOutcome:
+    """The result of a rollback.
+
+    Args:
+        end: How it ended.
+        ref: The branch.
+        old: Where the branch was.
+        new: Where it is.
+        commits: The commit that took each patch back; empty for one that was gone already.
+        gates: The gates that judged the result.
+        reason: Why it was refused; None when it was not.
+        notes: What people should know besides.
+        failures: What failed after it; it stands nevertheless.
+    """
+
+    end: RollbackEnd
+    ref: str
+    old: str
+    new: str
+    commits: dict[str, str] = field(default_factory=dict)
+    gates: tuple[str, ...] = ()
+    reason: Reason | None = None
+    notes: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
