@@ -1079,7 +1079,7 @@ def _when_free(take: Callable[[], Taken], wait: Wait | None) -> Taken:
 
 def _stated(repository: Repository, files: SettingsFiles) -> "Settings | None":
     """Read what is set; None where nothing is, and so neither is the record nor the caches elsewhere."""
-    if not files.say_anything(os.environ):
+    if not files.may_set_anything(os.environ):
         return None
     from maingate.settings import load_settings
 

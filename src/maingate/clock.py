@@ -1,4 +1,4 @@
-"""Time as a part that is handed in, so that tests decide what time it is."""
+"""Clocks as a dependency, so that tests decide the time."""
 
 import time
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What tells the time: wall time for records, monotonic time for durations."""
+    """A source of time: wall time for records, monotonic time for durations."""
 
     def now(self) -> datetime:
         """Return the current time, aware, in UTC."""
@@ -32,7 +32,7 @@ class SystemClock:
 
 @dataclass(kw_only=True)
 class ManualClock:
-    """A clock that stands still until it is told to advance."""
+    """A clock that stands still until `advance` is called."""
 
     current: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
     elapsed: float = 0.0

@@ -1,7 +1,7 @@
-"""The one family of errors. What is expected of a patch or a gate is an outcome, not an error.
+"""All errors of the program, as one family.
 
-The command line maps each branch of the family to an exit code in one place (``cli.exit_codes``).
-A message says what happened, to what, and what to do next.
+The refusal of a patch and the failure of a gate are outcomes, not errors. ``cli.exit_codes`` maps each branch
+of the family to an exit code. A message states the fact, its object, and the next step.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from typing import Final
 
 from maingate.wording import first_lines, listed, short
 
-_SHOWN: Final = 6
+_CANDIDATES_SHOWN: Final = 6
 
 
 class MaingateError(Exception):
-    """Something kept Maingate from doing what was asked."""
+    """Maingate could not do what was asked."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
@@ -22,13 +22,13 @@ class MaingateError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that is wrong in what the user wrote.
+    """One mistake in a plan, in the settings, or in another input.
 
     Args:
-        file: The file as the user named it, or where it came from.
+        file: The file as the user named it, or the place of an input without a file.
         line: Line in that file, from 1; None when it has none.
-        message: What is wrong.
-        hint: What to do about it; empty when the message says it all.
+        message: The mistake.
+        hint: How to correct it; empty when the message is enough.
     """
 
     file: str
@@ -42,11 +42,11 @@ class Problem:
 
 
 class UsageError(MaingateError):
-    """What was asked for cannot be done as asked."""
+    """The request cannot be carried out as it was made."""
 
 
 class ProblemsError(UsageError):
-    """The input has problems; all of them are here, the message lists the first."""
+    """The input has problems; `problems` has all of them, the message lists the first."""
 
     rest = " problems"
 
@@ -85,11 +85,11 @@ class UnknownEntityError(UsageError):
 
 
 class AmbiguousNameError(UsageError):
-    """Several entities have that name; say which one."""
+    """Several entities have that name; give the identifier of one."""
 
     def __init__(self, name: str, candidates: Sequence[str]) -> None:
         self.name, self.candidates = name, tuple(candidates)
-        shown = listed(self.candidates, _SHOWN)
+        shown = listed(self.candidates, _CANDIDATES_SHOWN)
         ids = "id in brackets" if all(each.endswith(")") for each in self.candidates) else "whole id"
         super().__init__(
             f"{short(name)!r} may mean {len(self.candidates)} things; "
@@ -116,11 +116,11 @@ class InvalidTransitionError(TransitionError):
 
 
 class StaleTransitionError(TransitionError):
-    """Somebody else changed the entity first; read it again and decide anew."""
+    """Another process changed the entity first; read it again and decide anew."""
 
     def __init__(self, *, entity_ids: Sequence[str]) -> None:
         self.entity_ids = tuple(entity_ids)
-        super().__init__(f"changed by someone else since they were read: {listed(self.entity_ids)}")
+        super().__init__(f"changed by another process since they were read: {listed(self.entity_ids)}")
 
 
 class OutsideFaultError(MaingateError):
@@ -131,10 +131,10 @@ class GitError(OutsideFaultError):
     """A git command failed that should not have.
 
     Args:
-        message: What happened; the first line of this text when not given.
+        message: The failure; the first line of this text when not given.
         command: The arguments after ``git``, without the options every command gets.
-        exit_code: What git exited with; negative for a signal, None when it did not run to its end.
-        stderr: What git wrote on standard error.
+        exit_code: git's exit code; negative for a signal, None when it did not run to its end.
+        stderr: git's standard error.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class GitError(OutsideFaultError):
 
 
 class CheckoutError(OutsideFaultError):
-    """A checkout of the target has not followed it; `maingate checkout repair` brings it along."""
+    """A checkout of the target has not followed the branch; `maingate checkout repair` completes it."""
 
 
 class MissingObjectError(GitError):
@@ -162,7 +162,7 @@ class UnreadablePatchError(OutsideFaultError):
 
 
 class ProcessLostError(OutsideFaultError):
-    """The process was ended too often while it worked on this."""
+    """The process was killed too often while it worked on this."""
 
 
 class PatchFolderError(OutsideFaultError):
@@ -170,7 +170,7 @@ class PatchFolderError(OutsideFaultError):
 
 
 class ProgramVersionError(OutsideFaultError):
-    """A program whose version a gate declares could not be asked for it."""
+    """A command of a gate's `versions` could not be run."""
 
     def __init__(self, *, gate: str, command: str, message: str) -> None:
         self.gate = gate
@@ -185,19 +185,19 @@ class DatabaseError(OutsideFaultError):
 
 
 class RecordError(DatabaseError):
-    """The record is not the one that this process began with."""
+    """The database is not the one that this process opened."""
 
 
 class InvariantError(MaingateError):
-    """The database refused what would break an invariant; nothing was written."""
+    """The database refused a change that would break an invariant; nothing was written."""
 
 
 class TargetBusyError(OutsideFaultError):
     """Another run holds the target branch.
 
     Args:
-        what: Which branch is held, and by what.
-        remedy: What to do about it; of no use to one that waits already.
+        what: The branch, and its holder.
+        remedy: The next step; pointless for a process that waits already.
     """
 
     def __init__(self, what: str = "another run holds the target", remedy: str = "try again later") -> None:
@@ -218,7 +218,7 @@ class WorkerProtocolError(WorkerError):
 
 
 class WorktreeError(OutsideFaultError):
-    """A worktree could not be made ready; look at the disk, the rights on the cache, and the commit."""
+    """A worktree could not be prepared; check the disk, the permissions of the cache, and the commit."""
 
 
 class InterruptedRunError(MaingateError):

@@ -1,9 +1,9 @@
-"""Events: what happened, in the one form that files, command line and HTTP interface show.
+"""Events, in the one form that files, command line and HTTP interface show.
 
 See docs/SPECIFICATION.md §7.
 
-A change of state is an event of type ``<entity>_state_transition``. Everything else worth telling (a manual
-override, an error, a warning) is an event too, without states.
+A change of state is an event of the type ``<entity>_state_transition``. A manual override, an error or a
+warning is an event too, without states.
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from typing import Any, Final
 
 
 class Severity(StrEnum):
-    """How much attention an event deserves."""
+    """The attention that an event deserves."""
 
     INFO = "info"
-    """Progress, or somebody's wish."""
+    """Progress, or a request."""
     WARNING = "warning"
-    """A retry, a recovery, or a hand on the controls."""
+    """A retry, a recovery, or a manual decision."""
     ERROR = "error"
     """A failure."""
     CRITICAL = "critical"
@@ -61,21 +61,21 @@ _CRITICAL_TRIGGERS: Final = frozenset({"critical_workstream_failed", "critical_t
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One thing that happened.
+    """One event.
 
     Args:
         event_id: Its identifier, ``evt_…``.
-        timestamp: When, aware, in UTC.
+        timestamp: Its time, aware, in UTC.
         event_type: ``<entity>_state_transition``, ``manual_override``, ``error``, ``warning``, …
-        severity: How much attention it deserves.
-        entity_type: Name of the entity's machine; None when it is about no entity.
-        entity_id: The entity; None when it is about no entity.
-        from_state: The state before; None for a creation and for what is no transition.
-        to_state: The state after; None for what is no transition.
-        trigger: What moved it.
-        reason: Why, in the public form of a reason.
+        severity: The attention that it deserves.
+        entity_type: The name of its entity's machine; None when it has no entity.
+        entity_id: Its entity; None when it has none.
+        from_state: The state before; None for a creation and for an event without states.
+        to_state: The state after; None for an event without states.
+        trigger: The trigger of the transition.
+        reason: Its reason, in the public form.
         metadata: Values for programs, JSON-serialisable.
-        operator: Who did it by hand; None when it happened by itself.
+        operator: The person who caused it; None when it is automatic.
         run_id: The run it belongs to.
         workstream_id: The workstream it belongs to.
         task_id: The task it belongs to.
@@ -101,7 +101,7 @@ class Event:
 
     @property
     def is_transition(self) -> bool:
-        """Tell whether it is a change of state."""
+        """Return whether it is a change of state."""
         return self.event_type.endswith(TRANSITION_SUFFIX)
 
     def as_json(self) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class Event:
 
 
 def iso_millis(at: datetime) -> str:
-    """Write a time as people and programs read it: ``2026-01-01T00:00:00.000Z``."""
+    """Return a time as text: ``2026-01-01T00:00:00.000Z``."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -142,11 +142,11 @@ def severity_of(
     *,
     operator: str | None = None,
 ) -> Severity:
-    """Tell how much attention a transition deserves (docs/SPECIFICATION.md §7).
+    """Return the severity of a transition (docs/SPECIFICATION.md §7.1).
 
-    A rollback or the failure of something critical (by its trigger, or because the metadata says
-    ``critical``) is critical, any other failure an error, a retry or recovery a warning, as is what somebody
-    did by hand; the rest is progress.
+    A rollback or the failure of a critical entity (by its trigger, or by ``critical`` in the metadata) is
+    critical, any other failure an error; a retry, a recovery or a manual decision is a warning; anything else
+    is progress.
     """
     is_critical, is_by_hand = metadata.get("critical") is True, operator is not None
     return _severity_of(

@@ -1,7 +1,7 @@
-"""Named places in the program at which a test may end it, as a power cut would.
+"""Fault points: named places in the program at which a test may end it, as a power cut would.
 
-A place is passed by `reach`, which does nothing unless ``MAINGATE_FAULTPOINT`` names it. The tests of
-crashes (tests/integration/test_crash.py) set that variable; nothing else does.
+`reach` passes a place and does nothing unless ``MAINGATE_FAULTPOINT`` names it. Only the tests of crashes set
+that variable (tests/integration/test_crash.py).
 """
 
 import os
@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 VARIABLE: Final = "MAINGATE_FAULTPOINT"
-"""``name``, ``name@3`` or ``name@3:control``: a place, which passing of it (default: the first), and what
-happens there: the process that passes it is killed (default) or stopped (``stop``), or the control process
-of this worker is killed (``control``), or both of them (``both``)."""
+"""The environment variable: ``name``, ``name@3`` or ``name@3:control``.
+
+That is a place, which passing of it counts (default: the first), and the action there: kill this process
+(default), stop it (``stop``), kill the control process of this worker (``control``), or kill both
+(``both``)."""
 
 
 def _control() -> int:
-    """Return the process for whose workers the parent of this worker was started, see ``fork_server``."""
+    """Return the control process of this worker: the parent of the fork server (``fork_server``)."""
     with open(f"/proc/{os.getppid()}/stat", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs a quick start
         return int(file.read().rpartition(")")[2].split()[1])
 
@@ -34,12 +36,12 @@ _left = int(_count or "1")
 
 
 def reach(name: str) -> None:
-    """Pass a place; the process ends here if a test wants it."""
+    """Pass a place; the process is killed here if a test asks for it."""
     if name == _name:
-        _meet()
+        _act_on_count()
 
 
-def _meet() -> None:
+def _act_on_count() -> None:
     global _left  # noqa: PLW0603 - how often the one place that is asked for was passed
     _left -= 1
     if _left == 0:

@@ -1,4 +1,4 @@
-"""Identifiers: ULIDs behind a prefix that tells the entity (docs/SPECIFICATION.md §1.1).
+"""Identifiers: ULIDs with a prefix for the kind of entity (docs/SPECIFICATION.md §1.1).
 
 ULIDs sort by creation time, so lists in id order are lists in creation order.
 """
@@ -49,32 +49,33 @@ ENTITY_OF_PREFIX: Final[dict[str, str]] = {
     "gate": "test_gate",
     "brk": "circuit_breaker",
 }
-"""Which machine of the specification an identifier's prefix belongs to."""
+"""The state machine of each prefix; other prefixes name rows that have no state."""
 
 
 _DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS: Final = tuple(map("".join, product(_DIGITS, repeat=2)))
-_ENDS: Final = len(_PAIRS) ** 2
-_TIME, _DRAWN = 10, 12
-"""How many digits of an identifier say when it was made, and how many of those made at once are drawn."""
+_DIGIT_PAIRS: Final = tuple(map("".join, product(_DIGITS, repeat=2)))
+_PER_STEM: Final = len(_DIGIT_PAIRS) ** 2
+_TIME_DIGITS, _RANDOM_DIGITS = 10, 12
+"""Digits of an identifier that hold its time, and random digits that identifiers of one call share."""
 
 
 def new_id(prefix: Prefix) -> str:
-    """Make a new identifier such as ``run_01JB…``."""
+    """Return a new identifier such as ``run_01JB…``."""
     return f"{prefix}_{ULID()}"
 
 
 def new_ids(prefix: Prefix, count: int) -> list[str]:
-    """Make many identifiers at once, in ascending order.
+    """Return many new identifiers, in ascending order.
 
-    They share the time and 60 random bits, and are counted in the 20 bits that are left.
+    They share the time and 60 random bits, and count in the 20 bits that are left.
     """
     made: list[str] = []
-    for begun in range(0, count, _ENDS):
-        drawn = "".join(_DIGITS[byte & 31] for byte in secrets.token_bytes(_DRAWN))
-        stem = f"{prefix}_{str(ULID())[:_TIME]}{drawn}"
+    for begun in range(0, count, _PER_STEM):
+        drawn = "".join(_DIGITS[byte & 31] for byte in secrets.token_bytes(_RANDOM_DIGITS))
+        stem = f"{prefix}_{str(ULID())[:_TIME_DIGITS]}{drawn}"
         made += [
-            f"{stem}{_PAIRS[each >> 10]}{_PAIRS[each & 1023]}" for each in range(min(_ENDS, count - begun))
+            f"{stem}{_DIGIT_PAIRS[each >> 10]}{_DIGIT_PAIRS[each & 1023]}"
+            for each in range(min(_PER_STEM, count - begun))
         ]
     return made
 
@@ -112,7 +113,7 @@ class LeaseHolder:
 
     @property
     def kind(self) -> HolderKind:
-        """Which kind of work it is."""
+        """The kind of work."""
         return HolderKind(self.id.partition("_")[0])
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Why something ended as it did: a stable code, a sentence for people, and details for programs."""
+"""Reasons for the state of an entity: a stable code, a sentence for people, details for programs."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 
 class ReasonCode(StrEnum):
-    """The stable codes of the public face; clients may rely on their spelling."""
+    """The stable codes of reasons; clients may rely on their spelling."""
 
     FORMAT_INVALID = "format_invalid"
     SCOPE_VIOLATION = "scope_violation"
@@ -53,17 +53,18 @@ FAULTS: Final = frozenset(
         ReasonCode.PROCESS_LOST,
     }
 )
-"""Codes that blame no patch: something could not be done with an item, while everything else works."""
+"""Codes that blame no patch: work on one item failed while everything else works."""
 
-_LONGEST_WORD: Final = 200
-_LONGEST_MESSAGE: Final = 2000
+_WORD_LENGTH: Final = 200
+_MESSAGE_LENGTH: Final = 2000
+"""Most characters of one word and of the whole message of a reason."""
 
 
 def shortened(text: str) -> str:
-    """Return a text without what nobody reads: the middle of a long name, the end of a long text."""
-    half = _LONGEST_WORD // 2 - 1
-    words = re.sub(rf"\S{{{_LONGEST_WORD},}}", lambda word: f"{word[0][:half]}…{word[0][-half:]}", text)
-    return words if len(words) <= _LONGEST_MESSAGE else f"{words[:_LONGEST_MESSAGE]}…"
+    """Return a text without the middle of a long word and without the end of a long text."""
+    half = _WORD_LENGTH // 2 - 1
+    words = re.sub(rf"\S{{{_WORD_LENGTH},}}", lambda word: f"{word[0][:half]}…{word[0][-half:]}", text)
+    return words if len(words) <= _MESSAGE_LENGTH else f"{words[:_MESSAGE_LENGTH]}…"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class Reason:
 
     Args:
         code: The stable code.
-        message: One or two sentences: what happened, to what, and what to do next.
+        message: One or two sentences: the fact, its object, the next step.
         detail: Values for programs, JSON-serialisable.
     """
 
@@ -81,7 +82,7 @@ class Reason:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Keep the message to what people read."""
+        """Shorten the message."""
         object.__setattr__(self, "message", shortened(self.message))
 
     def as_json(self) -> dict[str, Any]:
@@ -90,5 +91,5 @@ class Reason:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Reason":
-        """Read the public JSON form back."""
+        """Return the reason of its public JSON form."""
         return cls(code=ReasonCode(value["code"]), message=value["message"], detail=value.get("detail") or {})

@@ -1,7 +1,7 @@
 """Names in sentences: long ones are shortened, long lists counted, so that a message stays a few lines.
 
-Everything that puts names, paths or globs of others into a message goes through here; ``cli.output.safe``
-bounds once more what reaches a terminal. JSON always has all of it.
+Names, paths and globs that others chose go through here before they are part of a message;
+``cli.output.safe`` bounds each line once more on its way to a terminal. JSON always has the full text.
 """
 
 import re
@@ -9,9 +9,13 @@ from collections.abc import Sequence
 from typing import Final
 
 LONGEST_NAME: Final = 80
+"""Characters of a name in a message."""
 LONGEST_WORD: Final = 200
+"""Characters of any word that reaches a terminal."""
 LONGEST_LINE: Final = 1200
+"""Characters of one line of a message."""
 MOST_LINES: Final = 50
+"""Lines of a message that lists problems."""
 _CUT: Final = "…"
 _LONG_WORD: Final = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
@@ -40,7 +44,7 @@ def chain(names: Sequence[str], most: int = 6) -> str:
 
 
 def bounded(line: str) -> str:
-    """Return a line in which no word and not the whole is longer than a reader wants."""
+    """Return a line whose words and whose whole are shortened to `LONGEST_WORD` and `LONGEST_LINE`."""
     if len(line) <= LONGEST_WORD:
         return line
     return short(_LONG_WORD.sub(lambda word: short(word[0], LONGEST_WORD), line), LONGEST_LINE)

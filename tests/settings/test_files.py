@@ -30,15 +30,15 @@ def test_only_where_nothing_is_set_do_the_files_say_nothing(repo: GitRepo, tmp_p
     """A file, a link that leads nowhere, a file that cannot be looked for and a variable may."""
     files = SettingsFiles.of(repo.path / ".git", repo.path)
     others = {"PATH": "/bin", "MAINGATE_WORKERS": ""}
-    assert not files.say_anything(others)
-    assert not SettingsFiles.of(tmp_path / "no" / "where", None).say_anything(others)
-    assert files.say_anything({"MAINGATE_WORKERS": "2"})
-    assert SettingsFiles(own=tmp_path / ("x" * 300)).say_anything(others)
+    assert not files.may_set_anything(others)
+    assert not SettingsFiles.of(tmp_path / "no" / "where", None).may_set_anything(others)
+    assert files.may_set_anything({"MAINGATE_WORKERS": "2"})
+    assert SettingsFiles(own=tmp_path / ("x" * 300)).may_set_anything(others)
     (repo.path / "maingate.toml").symlink_to("nowhere")
-    assert files.say_anything(others)
+    assert files.may_set_anything(others)
     (repo.path / "maingate.toml").unlink()
     own(repo, "")
-    assert files.say_anything(others)
+    assert files.may_set_anything(others)
 
 
 def test_a_database_is_waited_for_as_long_as_the_setting_says_by_default() -> None:

@@ -74,7 +74,7 @@ class TargetHistory:
         return [step.commit for step in reversed(steps[0]) if step.commit in in_all][:_MOST]
 
     def has_come_since(self, commit: str, path: bytes, state: str, *, onto: str) -> bool:
-        """Tell whether a path came to a state, named by the start of a blob's id, by that commit or later."""
+        """Return whether a path got a blob, given by the start of its id, in that commit or later."""
         with self._lock:
             self._read_up_to(onto)
             for step in reversed(self._by_path.get(path, [])):

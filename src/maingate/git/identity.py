@@ -38,7 +38,7 @@ class Home:
         return cls(git_dir=str(git_dir), host=socket.gethostname(), device=found.st_dev, inode=found.st_ino)
 
     def is_of(self, other: "Home") -> bool:
-        """Tell whether it is the same folder, by whatever path."""
+        """Return whether it is the same folder, by whatever path."""
         mine, theirs = (self.host, self.device, self.inode), (other.host, other.device, other.inode)
         return self.git_dir == other.git_dir or mine == theirs
 
@@ -126,7 +126,7 @@ def _moved(known: Identity, here: Home) -> Identity:
 
 
 def _is_there(known: Identity, state: Path) -> bool:
-    """Tell whether the repository is where it was at home."""
+    """Return whether the repository is where it was at home."""
     with contextlib.suppress(OutsideFaultError):
         there = _read(Path(known.home.git_dir) / state)
         return there is not None and there["id"] == known.id

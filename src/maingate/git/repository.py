@@ -203,7 +203,7 @@ def _main_work_tree(path: Path, common: Path, handle: "pygit2.Repository") -> Pa
 
 
 def is_among_files(path: Path, top: Path) -> bool:
-    """Tell whether a path lies in a working tree where a patch can name it, which it cannot in `.git`."""
+    """Return whether a path lies in a working tree where a patch can name it, which it cannot in `.git`."""
     path, top = path.resolve(), top.resolve()
     return path.is_relative_to(top) and ".git" not in path.relative_to(top).parts
 

@@ -9,7 +9,7 @@ _PLAIN: Final = ("-p", "--full-index", "--no-renames", "--no-ext-diff", "--no-te
 
 
 def was_taken_back(repository: Repository, *, before: str, after: str, since: str, head: str) -> bool:
-    """Tell whether a commit has taken exactly this change back, and none has brought it again.
+    """Return whether a commit has taken exactly this change back, and none has brought it again.
 
     Args:
         repository: Where the commits are.

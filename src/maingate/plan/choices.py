@@ -67,7 +67,7 @@ class TaskKind(StrEnum):
 
     @property
     def gives_a_patch(self) -> bool:
-        """Tell whether there is something to apply, judge and land."""
+        """Return whether there is something to apply, judge and land."""
         return self in {TaskKind.PATCH, TaskKind.TOOL}
 
 

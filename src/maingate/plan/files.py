@@ -33,6 +33,6 @@ def fault_of_file(folder: Path, name: str) -> tuple[str, str] | None:
 
 
 def mentioned_in(name: str, files: Iterable[Path]) -> bool:
-    """Tell whether one of the patch files speaks of a path, and so may create it."""
+    """Return whether one of the patch files speaks of a path, and so may create it."""
     needle = os.fsencode(name.removeprefix("./"))
     return any(path.is_file() and needle in path.read_bytes() for path in files)

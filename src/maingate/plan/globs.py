@@ -80,7 +80,7 @@ def _refused_as_glob(pattern: str) -> str | None:
 
 
 def matches_nothing(patterns: Sequence[str], *, taken: Sequence[Sequence[str]] = ()) -> bool:
-    """Tell whether globs surely leave no path, once those that policies forbid are taken away.
+    """Return whether globs surely leave no path, once those that policies forbid are taken away.
 
     Decided by samples: each glob is filled in with letters that no one writes. What cannot be decided so
     (brackets, negations) counts as matching something.

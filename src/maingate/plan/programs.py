@@ -92,7 +92,7 @@ def program_of(command: str | tuple[str, ...]) -> str | None:
 
 
 def is_found(program: str, *, root: Path | None, environ: Mapping[str, str]) -> bool:
-    """Tell whether a program is there to be run in a worktree.
+    """Return whether a program is there to be run in a worktree.
 
     Args:
         program: A name that is looked up on PATH, or a path relative to the worktree's root.

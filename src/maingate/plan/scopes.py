@@ -22,7 +22,7 @@ _Token = object | str
 
 
 def may_overlap(globs_a: Sequence[str], globs_b: Sequence[str]) -> bool:
-    """Tell whether a path could match both lists; never False when one does.
+    """Return whether a path could match both lists; never False when one does.
 
     Args:
         globs_a: Globs as in a `.gitignore`; one that begins with ``!`` takes away and is passed over.
@@ -94,7 +94,7 @@ class Scopes:
         """The bit that stands for each."""
 
     def keep_apart(self, one: Task, other: Task) -> bool:
-        """Tell whether two tasks may write the same paths, and the plan does not let them side by side."""
+        """Return whether two tasks may write the same paths, and the plan does not let them side by side."""
         return bool(self.apart_from(one) & self.bits[other])
 
     def apart_from(self, task: Task) -> int:
@@ -182,7 +182,7 @@ class _Trie:
 
 
 def is_overlap_allowed(plan: Plan, workstream: str) -> bool:
-    """Tell whether a workstream lets its tasks overlap: as it says itself, else as the plan does."""
+    """Return whether a workstream lets its tasks overlap: as it says itself, else as the plan does."""
     return (plan.workstreams[workstream].overlap or plan.overlap) is Overlap.ALLOW
 
 
@@ -259,7 +259,7 @@ def _is_wild(name: str) -> bool:
 
 @lru_cache(maxsize=65536)
 def _names_meet(one: str, other: str) -> bool:
-    """Tell whether a single name matches both globs."""
+    """Return whether a single name matches both globs."""
     if one == other:
         return True
     if _differ(one, other) or _differ(one[::-1], other[::-1]):

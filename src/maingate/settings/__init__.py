@@ -1,7 +1,7 @@
-"""Settings: the tree's ``maingate.toml``, the repository's own, ``MAINGATE_*`` over them, as one object.
+"""Settings as one object: the tree's ``maingate.toml``, the repository's own, and ``MAINGATE_*`` over both.
 
-Their model takes longer to load than most commands take to read what they print, so it is loaded when one of
-these names is first used.
+The model takes longer to load than most commands take to read their rows, so it is loaded at the first use of
+one of these names.
 """
 
 from importlib import import_module
@@ -25,7 +25,7 @@ _LATE: Final = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is asked for."""
+    """Load a name at its first use."""
     if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)

@@ -18,22 +18,23 @@ _EXAMPLES: Final = "write postgresql+psycopg://user@host/name or sqlite:////abso
 
 
 def check_database_url(url: str) -> str:
-    """Return the address of a database that can be used, as far as the address tells.
+    """Check the address of a database, without a connection, and return it.
 
-    Messages show no more of it than its kind, since it may have a password in it.
+    Messages show only its kind, since it may contain a password.
 
     Raises:
-        PydanticCustomError: It is no address, of another kind of database, in memory, or a relative path.
+        PydanticCustomError: It is no address, names another kind of database, one in memory, or a relative
+            path.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or not scheme:
-        raise _refused("is not the address of a database", _EXAMPLES)
+        raise _invalid("is not the address of a database", _EXAMPLES)
     if scheme == "sqlite":
         _check_sqlite(rest)
     elif scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
-        raise _refused(f"databases of the kind {scheme!r} cannot be used", _EXAMPLES)
+        raise _invalid(f"databases of the kind {scheme!r} cannot be used", _EXAMPLES)
     elif not _POSTGRESQL.fullmatch(rest):
-        raise _refused("is not an address of PostgreSQL", "write postgresql+psycopg://user@host:5432/name")
+        raise _invalid("is not an address of PostgreSQL", "write postgresql+psycopg://user@host:5432/name")
     return url
 
 
@@ -48,9 +49,9 @@ def absolute_folder(value: object) -> object:
     try:
         path = Path(value).expanduser()
     except RuntimeError as error:
-        raise _refused(f"there is no such home: {str(value)!r}", "write an absolute path") from error
+        raise _invalid(f"there is no such home: {str(value)!r}", "write an absolute path") from error
     if not path.is_absolute():
-        raise _refused(
+        raise _invalid(
             f"{str(value)!r} is a relative path", f"write an absolute path, such as {str(path.absolute())!r}"
         )
     return path
@@ -60,10 +61,10 @@ def _check_sqlite(rest: str) -> None:
     hint = "write sqlite:////absolute/path.db, with four slashes"
     path = rest.partition("?")[0].removeprefix("/")
     if path in ("", ":memory:") or "mode=memory" in rest:
-        raise _refused("a database in memory would lose the record", hint)
+        raise _invalid("a database in memory would lose the record", hint)
     if not path.removeprefix("file:").startswith("/"):
-        raise _refused(f"the path of the database is relative: {path!r}", hint)
+        raise _invalid(f"the path of the database is relative: {path!r}", hint)
 
 
-def _refused(message: str, hint: str) -> PydanticCustomError:
+def _invalid(message: str, hint: str) -> PydanticCustomError:
     return PydanticCustomError("address_invalid", "{message}", {"message": message, "hint": hint})

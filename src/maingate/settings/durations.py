@@ -1,4 +1,4 @@
-"""Amounts as people write them in plans and settings: durations (``1h30m``) and sizes (``64MiB``)."""
+"""Durations (``1h30m``) and sizes (``64MiB``) as people write them in plans and settings."""
 
 import math
 import re
@@ -10,20 +10,20 @@ from pydantic_core import PydanticCustomError
 
 from maingate.settings.problems import as_written
 
-LONGEST: Final = timedelta(days=365)
-"""No wait in a plan or in the settings may be longer than this."""
+LONGEST_DURATION: Final = timedelta(days=365)
+"""The longest duration that a plan or the settings may state."""
 
-_SECONDS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_SECONDS_IN_UNIT: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII)
 _SIZE: Final = re.compile(r"(\d+)\s*([KMGT]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
-_POWER: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+_POWER_OF_1024: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def parse_duration(value: object) -> timedelta:
-    """Read a duration: ``90s``, ``10m``, ``1h30m``, ``1d``, or a number of seconds.
+    """Parse a duration: ``90s``, ``10m``, ``1h30m``, ``1d``, or a number of seconds.
 
     Args:
-        value: What the user wrote, or a timedelta.
+        value: The user's text or number, or a timedelta.
 
     Returns:
         The duration, above zero and at most a year.
@@ -44,25 +44,25 @@ def parse_duration(value: object) -> timedelta:
             f"a duration must be above zero, not {as_written(value)}",
             "remove the key to have its default",
         )
-    if seconds > LONGEST.total_seconds():
+    if seconds > LONGEST_DURATION.total_seconds():
         raise _amount_error("duration", f"{as_written(value)} is longer than a year", "write at most 365d")
     return timedelta(seconds=seconds)
 
 
 def format_duration(value: timedelta) -> str:
-    """Write a duration the way a person would, such as ``1h30m``."""
+    """Return a duration as text, such as ``1h30m``."""
     rest = value.total_seconds()
     if rest != int(rest):
         return f"{rest:g}s"
     text, left = "", int(rest)
-    for unit, size in _SECONDS.items():
+    for unit, size in _SECONDS_IN_UNIT.items():
         count, left = divmod(left, size)
         text += f"{count}{unit}" if count else ""
     return text or "0s"
 
 
 def parse_size(value: object) -> int:
-    """Read a size in bytes: a whole number, or ``512K``, ``64MiB``, ``2G`` (powers of 1024).
+    """Parse a size in bytes: a whole number, or ``512K``, ``64MiB``, ``2G`` (powers of 1024).
 
     Raises:
         PydanticCustomError: It is not a size, or not above zero.
@@ -71,7 +71,7 @@ def parse_size(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         size = value
     elif isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
-        size = int(match[1]) * 1024 ** _POWER[match[2].upper()]
+        size = int(match[1]) * 1024 ** _POWER_OF_1024[match[2].upper()]
     if size is None:
         raise _amount_error(
             "size", f"{as_written(value)} is not a size", "write a number of bytes, or 512K, 64MiB, 2G"

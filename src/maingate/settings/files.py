@@ -1,4 +1,4 @@
-"""Where settings are read from: a file of the tree, which patches could reach, and one that none can."""
+"""Files of settings: one in the tree, which commits can change, and one that no commit reaches."""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Final
 FILE_NAME: Final = "maingate.toml"
 STATE_FOLDER: Final = "maingate"
 PREFIX: Final = "MAINGATE_"
-"""How the variables begin that are settings."""
+"""The prefix of environment variables that are settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class SettingsFiles:
 
     @classmethod
     def around(cls, root: Path | None) -> "SettingsFiles":
-        """Return the files of the repository whose work tree, linked work tree or bare folder a folder is."""
+        """Return the files of the repository whose work tree, linked work tree or bare folder `root` is."""
         if root is None:
             return cls()
         pointer = root / ".git"
@@ -50,14 +50,14 @@ class SettingsFiles:
         is_bare = (root / "HEAD").is_file() and (root / "objects").is_dir()
         return cls.of(root, None) if is_bare else cls(tree=root / FILE_NAME)
 
-    def say_anything(self, environ: Mapping[str, str]) -> bool:
-        """Return whether anything may be set: where nothing is, all is as it is by default, and in order."""
+    def may_set_anything(self, environ: Mapping[str, str]) -> bool:
+        """Return whether a setting may be set; when none is, every default holds."""
         is_there = any(map(_may_be_there, filter(None, (self.tree, self.own))))
         return is_there or any(name.startswith(PREFIX) and text for name, text in environ.items())
 
 
 def _may_be_there(file: Path) -> bool:
-    """Return whether a file is there, or cannot be looked for; reading it then says which."""
+    """Return whether a file exists or cannot be examined; reading it shows which."""
     try:
         file.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -68,7 +68,7 @@ def _may_be_there(file: Path) -> bool:
 
 
 def _git_dir(pointer: Path) -> Path:
-    """Return the git directory: `.git` itself, or the one that it names."""
+    """Return the git directory: `.git` itself, or the directory that it names."""
     if not pointer.is_file():
         return pointer
     try:
@@ -79,7 +79,7 @@ def _git_dir(pointer: Path) -> Path:
 
 
 def _common_dir(git_dir: Path) -> Path:
-    """Return where a linked work tree shares its repository with others: its git directory names it."""
+    """Return the common git directory of a linked work tree, which its own git directory names."""
     try:
         named = (git_dir / "commondir").read_text(errors="surrogateescape").strip()
     except OSError:

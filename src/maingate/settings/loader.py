@@ -1,7 +1,7 @@
-"""Read the settings: two ``maingate.toml``, then ``MAINGATE_*`` over them; all that is wrong is told at once.
+"""Load the settings: two ``maingate.toml``, then ``MAINGATE_*`` over them; all mistakes are reported at once.
 
-A commit can change the file of the tree. What decides where the record and the caches lie, and what is given
-out of the environment or read from the disk, is never taken from there (``NEVER_FROM_A_TREE``).
+A commit can change the file of the tree. So the settings that place the record and the caches, pass on parts
+of the environment, or read a file are never taken from there (``NEVER_FROM_A_TREE``).
 """
 
 import difflib
@@ -34,16 +34,16 @@ def load_settings(
     files: SettingsFiles | None = None,
     tree: Values | None = None,
 ) -> Settings:
-    """Read the settings of a repository: the tree's file, its own file over that, the environment over both.
+    """Load the settings of a repository: the tree's file, its own file over that, the environment over both.
 
     Args:
         root: The repository's root; None reads the environment only.
-        environ: The environment; variables of other programs and empty ones are passed over.
-        files: Which files to read, where that is known better than the root tells.
-        tree: What to take instead of what the tree's file says now.
+        environ: The environment; variables of other programs and empty ones are ignored.
+        files: The files to read; by default those of the root.
+        tree: Values that replace those of the tree's file.
 
     Raises:
-        SettingsError: With everything that is wrong in the files and in the environment.
+        SettingsError: Lists every mistake in the files and in the environment.
     """
     files = files or SettingsFiles.around(root)
     problems: list[Problem] = []
@@ -52,7 +52,7 @@ def load_settings(
     from_environment, faults = _from_environment(environ)
     problems += faults
     if files.own is not None:
-        problems += _said_twice(from_tree.get("policy"), from_own.get("policy"), str(files.own))
+        problems += _stated_twice(from_tree.get("policy"), from_own.get("policy"), str(files.own))
         problems += _loosened(from_tree.get("policy"), from_own.get("policy"), lambda _name: str(files.own))
     from_files = _laid_over(from_tree, from_own)
     problems += _loosened(
@@ -64,20 +64,20 @@ def load_settings(
 
 
 def tree_values(files: SettingsFiles) -> Values:
-    """Return what the tree's file says now, in a form that can be kept and given back to `load_settings`.
+    """Return the values of the tree's file, in a form that can be stored and passed to `load_settings`.
 
     Raises:
-        SettingsError: With everything that is wrong in it.
+        SettingsError: Lists every mistake in it.
     """
     problems: list[Problem] = []
     values = _of_tree(files, problems)
     if problems:
         raise SettingsError(problems)
-    said = Settings.model_validate(values).model_dump(mode="json", exclude_unset=True, exclude={"policy"})
-    if "policy" in values:  # without the defaults that it has in the settings, which nobody has stated
+    stated = Settings.model_validate(values).model_dump(mode="json", exclude_unset=True, exclude={"policy"})
+    if "policy" in values:  # without the defaults of the settings, which are not stated
         policy = PolicyLayer.model_validate(values["policy"])
-        said["policy"] = policy.model_dump(mode="json", exclude_unset=True)
-    return said
+        stated["policy"] = policy.model_dump(mode="json", exclude_unset=True)
+    return stated
 
 
 def _validated(values: Values) -> Settings:
@@ -98,12 +98,12 @@ def _validated(values: Values) -> Settings:
 
 
 def _of_tree(files: SettingsFiles, problems: list[Problem]) -> Values:
-    """Read the file that a commit can change, and refuse what no commit may decide."""
+    """Read the tree's file, which a commit can change, and refuse settings that no commit may decide."""
     file = files.tree
     if file is None:
         return {}
     if file.is_symlink():
-        hint = "write a plain file: whatever changes what a link leads to would change the settings"
+        hint = "write a plain file: a change of the link's target would change the settings"
         problems.append(Problem(file=str(file), line=None, message="is a symbolic link", hint=hint))
         return {}
     found: list[Problem] = []
@@ -186,7 +186,7 @@ _KEY: Final = re.compile(r"""\s*(["']?)([\w\-]+)\1((?:\s*\.\s*[\w\-]+)*)\s*=""")
 
 
 def _lines(text: str) -> Iterator[tuple[Location, int]]:
-    """Find where keys are: the standard library does not tell, and for a message a guess is enough."""
+    """Find the lines of keys, which the standard library does not report; a guess is enough for a message."""
     table: Location = ()
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _TABLE.match(line):
@@ -198,16 +198,16 @@ def _lines(text: str) -> Iterator[tuple[Location, int]]:
 
 
 _NUMBER: Final = re.compile(r"-?\d{1,1000}", re.ASCII)
-_MISSPELT: Final = 0.93
-"""How alike a variable must be to a known one to be taken for it: a letter or two in twenty."""
+_SIMILARITY: Final = 0.93
+"""Least similarity to a known variable that counts as a misspelling: a letter or two in twenty differ."""
 
 
 def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
-    """Take settings from the environment.
+    """Read settings from the environment.
 
-    A variable that is no setting is a problem where it is called like a key of one of our tables, or looks
-    like a setting misspelt; others may use the prefix (a cluster sets ``MAINGATE_SERVICE_HOST`` for a service
-    called maingate).
+    A variable that is no setting is a problem if it is named like a key of a table of the settings, or looks
+    like a misspelt setting. Other programs may use the prefix (a cluster sets ``MAINGATE_SERVICE_HOST`` for a
+    service called maingate).
     """
     known = variables()
     values: dict[str, Any] = {}
@@ -217,25 +217,25 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[
             continue
         if name in known:
             _put(values, known[name], _read_value(known[name], text))
-        elif hint := _what_was_meant(name, known):
+        elif hint := _suggestion(name, known):
             problems.append(Problem(file=name, line=None, message="no setting has this variable", hint=hint))
     return values, problems
 
 
-def _what_was_meant(name: str, known: Iterable[str]) -> str:
-    """Return what to do instead of setting a variable that is no setting; empty where it is not ours.
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    """Return a hint for a variable that is no setting; empty where it belongs to another program.
 
-    What is set to limit patches or gates must never do nothing without a word.
+    A variable that is meant to limit patches or gates must never be ignored silently.
     """
     for table, fields in _TABLES.items():
         prefix = f"{variable_of((table,))}_"
         if f"{name}_".startswith(prefix):
-            return _meant_in(table, fields, name.removeprefix(prefix).lower())
-    close = difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT)
+            return _suggestion_in_table(table, fields, name.removeprefix(prefix).lower())
+    close = difflib.get_close_matches(name, known, n=1, cutoff=_SIMILARITY)
     return f"did you mean {close[0]}?" if close else ""
 
 
-def _meant_in(table: str, fields: Iterable[str], key: str) -> str:
+def _suggestion_in_table(table: str, fields: Iterable[str], key: str) -> str:
     lists = _LISTS_OF_POLICY if table == "policy" else ()
     close = [key] if key in lists else difflib.get_close_matches(key, fields, n=1)
     if not close:
@@ -246,7 +246,7 @@ def _meant_in(table: str, fields: Iterable[str], key: str) -> str:
 
 
 def _read_value(place: Location, text: str) -> object:
-    """Give a variable's text the type that the file would give it; what does not fit, the model refuses."""
+    """Return a variable's text with the type that the file would give it; the model checks it."""
     if len(place) == 1 and get_origin(Settings.model_fields[str(place[0])].annotation) is tuple:
         return [part.strip() for part in text.split(",") if part.strip()]
     return {"true": True, "false": False}.get(
@@ -268,7 +268,7 @@ def _laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
 
 
 def _loosened(outer: object, inner: object, file_of: Callable[[str], str]) -> list[Problem]:
-    """Refuse what would loosen the policy of a file around it."""
+    """Return a problem for each value that would loosen the policy of an outer file."""
     layers = _layers(outer, inner)
     return [
         Problem(
@@ -278,8 +278,8 @@ def _loosened(outer: object, inner: object, file_of: Callable[[str], str]) -> li
     ]
 
 
-def _said_twice(tree: object, own: object, file: str) -> list[Problem]:
-    """Refuse a list of the policy that both files have: which of the two was to hold?"""
+def _stated_twice(tree: object, own: object, file: str) -> list[Problem]:
+    """Return a problem for each list of the policy that both files have."""
     layers = _layers(tree, own)
     both = layers[0].stated.keys() & layers[1].stated.keys() if layers else set()
     hint = "keep it in one of the two"
@@ -291,7 +291,7 @@ def _said_twice(tree: object, own: object, file: str) -> list[Problem]:
 
 
 def _layers(outer: object, inner: object) -> tuple[PolicyLayer, PolicyLayer] | None:
-    """Read two policies; None when either is faulty, which is told with its place already."""
+    """Return two policies; None when either is faulty, which is reported with its place already."""
     try:
         return PolicyLayer.model_validate(outer or {}), PolicyLayer.model_validate(inner or {})
     except ValidationError:

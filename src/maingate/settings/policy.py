@@ -4,8 +4,8 @@ See docs/SPECIFICATION.md §2.6.
 
 Layers are stacked global → plan → workstream → task and a deeper layer can only tighten: lists add up (a path
 must be allowed by every layer that has ``allow`` and forbidden by none; a test must match every
-``test_paths``), limits may only get smaller, a ``false`` stays false. What no layer states has the default
-given at each field.
+``test_paths``), limits may only get smaller, a ``false`` stays false. A value that no layer states has its
+default.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ Globs = tuple[str, ...]
 
 
 class PolicyLayer(BaseModel):
-    """What a patch may do. A field that is None says nothing: outer layers and then the defaults decide."""
+    """Limits on what a patch may do. For a field that is None, outer layers and then the defaults decide."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -76,7 +76,8 @@ class PolicyLayer(BaseModel):
     test_paths: Globs | None = Field(
         default=None,
         examples=[["tests/**"]],
-        description="What counts as a test for `require_tests`. Defaults to the usual places of tests.",
+        description="The paths that count as tests for `require_tests`. Defaults to the usual places of "
+        "tests.",
     )
     reviewers: Count | None = Field(
         default=None,
@@ -86,7 +87,7 @@ class PolicyLayer(BaseModel):
 
     @property
     def stated(self) -> dict[str, object]:
-        """The fields this layer says something about."""
+        """The fields that this layer states."""
         return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
 
 
@@ -95,7 +96,7 @@ _PERMISSIONS: Final = ("binary", "submodules", "mode_changes", "allow_settings_c
 
 
 def loosenings(outer: Sequence[PolicyLayer], inner: PolicyLayer) -> Iterator[tuple[str, str]]:
-    """Tell where a layer asks for more than a layer around it grants.
+    """Find where a layer asks for more than a layer around it grants.
 
     Lists never loosen: they add up.
 

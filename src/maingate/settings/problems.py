@@ -1,4 +1,4 @@
-"""What a model refused, told to the person who wrote it: where, what, and what to do about it."""
+"""Findings about settings and plans, written for the person who wrote them: place, mistake, correction."""
 
 import difflib
 import types
@@ -13,22 +13,22 @@ from pydantic_core import ErrorDetails
 Location = tuple[str | int, ...]
 
 IN_QUOTES: Final = "write it in quotes:"
-"""How the hint for a number where text is wanted begins; who knows how the number was spelt may go on."""
+"""The beginning of the hint for a number where text is expected; a reader that knows its spelling adds it."""
 
-_FEW: Final = 12
-"""Up to so many names are listed in a hint when none is close."""
+_MOST_SUGGESTIONS: Final = 12
+"""Most names that a hint lists when none of them is close."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing a model refused.
+    """One mistake that a model or a check found.
 
     Args:
         location: Keys and list positions from the top to the value.
-        message: What is wrong.
-        hint: What to do about it; may be empty.
-        missing: Whether the thing at the location is not there at all.
-        is_name: Whether only the name was refused: what stands under it can be judged all the same.
+        message: The mistake.
+        hint: How to correct it; may be empty.
+        missing: Whether the location has no value at all.
+        is_name: Whether only the name was refused, so that its value can be checked all the same.
     """
 
     location: Location
@@ -39,21 +39,21 @@ class Finding:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Suggest the known word that is closest, or list the known ones when they are few; may be empty."""
+    """Return a hint: the known word that is closest, or all known words when they are few; may be empty."""
     options = list(known)
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.6) or difflib.get_close_matches(
         word.lower(), [option for option in options if option == option.lower()], n=1, cutoff=0.6
     )
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"known: {', '.join(options)}" if 0 < len(options) <= _FEW else ""
+    return f"known: {', '.join(options)}" if 0 < len(options) <= _MOST_SUGGESTIONS else ""
 
 
 def findings(error: ValidationError, model: type[BaseModel]) -> list[Finding]:
-    """Translate a model's refusal.
+    """Return the findings of a failed validation.
 
     Args:
-        error: What pydantic raised.
+        error: The error of pydantic.
         model: The model that was validated; its fields make the suggestions for unknown keys.
     """
     return [_finding(detail, model) for detail in error.errors(include_url=False)]
@@ -172,7 +172,7 @@ def _shown(given: object) -> str:
 
 
 def as_written(given: object) -> str:
-    """Return a value as a person wrote it, text in quotes, cut to what reads well in a line."""
+    """Return a value as a person wrote it, text in quotes, shortened for one line."""
     match given:
         case str():
             return _short(repr(given))

@@ -1,4 +1,4 @@
-"""The settings told to people, from the model: a page of documentation, and a commented ``maingate.toml``."""
+"""The reference of settings, made from the model: a page and a commented ``maingate.toml``."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -32,17 +32,15 @@ Settings are read from these places; later wins, but a policy is only tightened:
 4. Flags of the command line.
 
 An unknown key of a file is refused, with everything else that is wrong. So is a variable that begins with
-`MAINGATE_POLICY_` or `MAINGATE_LIMITS_` and is no setting: what is set for safety never does nothing without
-a word. (Lists of the policy go into a file.) Any other variable that begins with `MAINGATE_` and is no
-setting is refused when it looks like a misspelt one, and else passed over, since other programs may use the
-prefix. `maingate init` writes a `maingate.toml` with every setting commented out
-that it may have.
+`MAINGATE_POLICY_` or `MAINGATE_LIMITS_` and is no setting: a setting for safety is never ignored silently.
+(Lists of the policy go into a file.) Any other variable that begins with `MAINGATE_` and is no setting is
+refused when it looks like a misspelt one, and else ignored, since other programs may use the prefix.
+`maingate init` writes a `maingate.toml` with every setting commented out that it may have.
 
-What is in the work tree can be changed by whatever lands. So a patch that touches the root's `maingate.toml`
-is refused (`policy_violation`) unless `allow_settings_changes` is set, a symbolic link of that name is not
-read, and a run goes by the tree's file as it was when the run was admitted, also when it is resumed: what
-lands meanwhile, and what you change there, is for the runs to come. The other places are read by every
-command.
+A patch that lands can change the work tree. So a patch that touches the root's `maingate.toml` is refused
+(`policy_violation`) unless `allow_settings_changes` is set, a symbolic link of that name is not read, and a
+run uses the tree's file as it was when the run was admitted, also when it is resumed: later changes apply to
+later runs. The other places are read by every command.
 
 Durations are `90s`, `10m`, `1h30m`, `1d` or a number of seconds; sizes are bytes or `512K`, `64MiB`, `2G`
 (powers of 1024). In the environment a list is written with commas and an empty variable counts as not set.
@@ -50,20 +48,21 @@ Paths are absolute (`cache_dir` may begin with `~`), whatever folder a command i
 """
 
 _POLICY: Final = """\
-What every patch must hold to. A plan, a workstream and a task can state a policy of their own, which may only
-tighten this one: a path must match `allow` of every layer that states it and `forbid` of none, the smallest
-limit counts, and what is `false` here stays false. What no layer states has its default.
+The rules that every patch must keep. A plan, a workstream and a task can state a policy of their own, which
+may only tighten this one: a path must match `allow` of every layer that states it and `forbid` of none, the
+smallest limit counts, and a value that is `false` here stays false. A value that no layer states has its
+default.
 
-Lists of the policy cannot be set in the environment, and what can may only tighten the file's.
+Lists of the policy cannot be set in the environment; other values of the policy may only tighten the file's.
 """
 
 
 _OF_THE_MACHINE: Final = """\
 ## Never from the tree
 
-Where the record and the caches lie, and what is given out to gates and tools, is no commit's to decide. These
-are taken from the repository's own file and from the environment. In the root's `maingate.toml` they are
-refused.
+No commit may decide where the record and the caches lie, or which variables gates and tools see. These
+settings are taken from the repository's own file and from the environment. In the root's `maingate.toml` they
+are refused.
 """
 
 
@@ -84,7 +83,7 @@ def markdown() -> str:
 def commented_toml() -> str:
     """Return a ``maingate.toml`` with every setting as a comment; without the comment signs it is valid."""
     head = (
-        "# Settings of Maingate for this repository. What is commented out has its default.\n"
+        "# Settings of Maingate for this repository. A setting that is commented out has its default.\n"
         f"# Not in this file, which commits can change: {', '.join(NEVER_FROM_A_TREE)}.\n"
         "# They go into maingate/maingate.toml in git's common directory, or into the environment.\n"
     )

@@ -58,7 +58,7 @@ class Machine:
         return [(state, to, trigger) for state, pairs in self.table.items() for to, trigger in pairs]
 
     def allows(self, state: str, to: str, trigger: str) -> bool:
-        """Tell whether the table has this transition; False for a state that the machine does not know."""
+        """Return whether the table has this transition; False for a state that the machine does not know."""
         return any(pair == (to, trigger) for pair in self._ways_out_of(state))
 
     def allowed(self, state: str) -> list[str]:
@@ -82,7 +82,7 @@ class Machine:
             )
 
     def is_terminal(self, state: str) -> bool:
-        """Tell whether an entity in this state has ended."""
+        """Return whether an entity in this state has ended."""
         return state in self.terminal
 
     def as_json(self) -> dict[str, Any]:

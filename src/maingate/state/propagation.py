@@ -65,12 +65,12 @@ class WorkstreamFact:
 
 
 def are_needs_met(needs: Iterable[TaskState | WorkstreamState]) -> bool:
-    """Tell whether everything needed is completed; so it is when nothing is needed."""
+    """Return whether everything needed is completed; so it is when nothing is needed."""
     return all(state == _COMPLETED for state in needs)
 
 
 def are_needs_broken(needs: Iterable[TaskState | WorkstreamState]) -> bool:
-    """Tell whether something needed ended otherwise than completed, so that the dependent can never run."""
+    """Return whether something needed ended otherwise than completed, so that the dependent can never run."""
     return any(state != _COMPLETED and state in _ENDED for state in needs)
 
 

@@ -67,7 +67,7 @@ def die_with_parent(sent: signal.Signals) -> bool:
 
 
 def has_children() -> bool:
-    """Tell whether this process has any child, running or not yet reaped (Linux)."""
+    """Return whether this process has any child, running or not yet reaped (Linux)."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:

@@ -65,7 +65,7 @@ class GateRow(EntityRow):
 
     @property
     def is_lost(self) -> bool:
-        """Tell whether it failed only on record: it was ended with its worker or its run."""
+        """Return whether it failed only on record: it was ended with its worker or its run."""
         return self.state is GateState.FAILED and self.fault in NO_VERDICT
 
 

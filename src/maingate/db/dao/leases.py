@@ -123,7 +123,7 @@ def release(connection: Connection, lease: Lease) -> bool:
 
 
 def holds(connection: Connection, lease: Lease) -> bool:
-    """Tell whether a lease is still the holder's own, expired or not: nobody else has a newer token.
+    """Return whether a lease is still the holder's own, expired or not: nobody else has a newer token.
 
     Asked within the transaction that is to be fenced, the answer stays true until it ends.
     """

@@ -70,7 +70,7 @@ _EVIDENCE: Final = facts.Evidence(tables.gate_evidence, Evidence)
 
 
 def are_there(connection: Connection) -> bool:
-    """Tell whether anything is known at all, so that a first run need not ask about every tree."""
+    """Return whether anything is known at all, so that a first run need not ask about every tree."""
     return row_of(connection, "SELECT 1 FROM verdicts LIMIT 1") is not None
 
 

@@ -59,7 +59,7 @@ class _Endings:
     stripped: list[bytes] = field(default_factory=list)
 
     def of_new_file(self, path: bytes) -> bool:
-        """Tell whether a new file keeps them; without any evidence they are the transport's."""
+        """Return whether a new file keeps them; without any evidence they are the transport's."""
         if self.kept and self.stripped:
             raise DiffError(
                 f"{show_path(path)}: cannot tell whose its CRLF line endings are: existing files differ"
@@ -150,7 +150,7 @@ def _settle_endings(change: FileChange, base: bytes, endings: _Endings, repairs:
 
 
 def _keeps_endings(change: FileChange, base: bytes) -> bool:
-    """Tell whether the old sides stand in the base with their CR; without any, the base's own lines tell."""
+    """Return whether the old sides occur in the base with CR; without old sides, whether its lines do."""
     blocks = [b"".join(hunk.old_lines()) for hunk in change.hunks]
     if any(blocks):
         return all(block in base for block in blocks)

@@ -9,7 +9,7 @@ from maingate.patches.model import ChangeKind, FileChange, Hunk, lines_of
 
 
 def did(repository: Repository, before: str, after: str, changes: Sequence[FileChange]) -> bool:
-    """Tell whether each of the changes leads from one tree to the other, at whatever lines.
+    """Return whether each of the changes leads from one tree to the other, at whatever lines.
 
     Args:
         repository: Where the trees are.

@@ -136,7 +136,7 @@ def _prefixes(path: bytes) -> Iterator[bytes]:
 
 
 def _climbs_late(target: bytes) -> bool:
-    """Tell whether a name comes before a ``..``: a link made of that name later would lead elsewhere."""
+    """Return whether a name comes before a ``..``: a link made of that name later would lead elsewhere."""
     steps = _steps(target) or []
     return any(step == b".." and name != b".." for step, name in pairwise(steps))
 

@@ -57,17 +57,17 @@ def path_fault(path: bytes) -> str | None:
 
 
 def is_dot_git(name: str) -> bool:
-    """Tell whether a name means ``.git`` on some file system."""
+    """Return whether a name means ``.git`` on some file system."""
     plain = plain_name(name)
     return plain == ".git" or _SHORT_GIT.fullmatch(plain) is not None
 
 
 def is_gitmodules(path: bytes) -> bool:
-    """Tell whether a path is the file that configures submodules."""
+    """Return whether a path is the file that configures submodules."""
     return _GITMODULES.fullmatch(plain_name(text_of(path))) is not None
 
 
 def is_settings(path: bytes) -> bool:
-    """Tell whether a path is, on some file system, the root's ``maingate.toml``, or lies below it."""
+    """Return whether a path is, on some file system, the root's ``maingate.toml``, or lies below it."""
     first = _SEPARATORS.split(text_of(path), maxsplit=1)[0]
     return _SETTINGS.fullmatch(plain_name(first)) is not None

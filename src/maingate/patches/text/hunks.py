@@ -151,7 +151,7 @@ def _took_signature(lines: Sequence[bytes], end: int) -> bool:
 
 
 def _goes_on(lines: Sequence[bytes], end: int) -> bool:
-    """Tell whether what follows a hunk that is complete by its counts reads like more of it.
+    """Return whether what follows a hunk that is complete by its counts reads like more of it.
 
     Raises:
         DiffError: Changed lines follow behind a blank one: more of the hunk, or a list in prose?
@@ -209,7 +209,7 @@ def _refuse_cut(lines: Sequence[bytes], at: int, end: int, *, is_short: bool) ->
 
 
 def _resumes(lines: Sequence[bytes], at: int) -> bool:
-    """Tell whether changed lines go on behind a fence or signature that seems to end a short hunk."""
+    """Return whether changed lines go on behind a fence or signature that seems to end a short hunk."""
     if not (is_fence(lines[at]) or is_signature(lines, at)):
         return False
     for place in range(at + 1, len(lines)):

@@ -66,7 +66,7 @@ def chomp(line: bytes) -> bytes:
 
 
 def is_blank(line: bytes) -> bool:
-    """Tell whether nothing, not even a space, stands on the line."""
+    """Return whether nothing, not even a space, stands on the line."""
     return line in _BLANKS
 
 
@@ -79,17 +79,17 @@ def skip_blank(lines: Sequence[bytes], at: int) -> int:
 
 
 def is_fence(line: bytes) -> bool:
-    """Tell whether the line opens or closes a code fence."""
+    """Return whether the line opens or closes a code fence."""
     return line.startswith((b"```", b"~~~"))
 
 
 def is_marker(line: bytes) -> bool:
-    r"""Tell whether it is a ``\ No newline at end of file``, in whatever language."""
+    r"""Return whether it is a ``\ No newline at end of file``, in whatever language."""
     return line.startswith(b"\\ ") and len(line) >= _SHORTEST_MARKER
 
 
 def is_signature(lines: Sequence[bytes], at: int) -> bool:
-    r"""Tell whether a mail's signature begins here: ``-- `` and then, say, git's version.
+    r"""Return whether a mail's signature begins here: ``-- `` and then, say, git's version.
 
     A line ``-- `` may be a deleted ``- `` as well: it is a signature only when what follows is no diff.
     """
@@ -107,7 +107,7 @@ def is_signature(lines: Sequence[bytes], at: int) -> bool:
 
 
 def begins_traditional(lines: Sequence[bytes], at: int) -> bool:
-    """Tell whether ``---`` and ``+++`` lines stand here, as at the beginning of each file of a diff."""
+    """Return whether ``---`` and ``+++`` lines stand here, as at the beginning of each file of a diff."""
     return (
         lines[at].startswith(b"--- ")
         and at + 1 < len(lines)
@@ -148,7 +148,7 @@ def names_one_file(line: bytes) -> bool:
 
 
 def begins_file(lines: Sequence[bytes], at: int) -> bool:
-    """Tell whether the part of another file surely begins here, so that a hunk before it has ended."""
+    """Return whether the part of another file surely begins here, so that a hunk before it has ended."""
     line = lines[at]
     return line.startswith((b"diff --git ", b"diff -", b"Index: ")) or (
         begins_traditional(lines, at) and at + 2 < len(lines) and lines[at + 2].startswith(b"@@")

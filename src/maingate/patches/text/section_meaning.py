@@ -65,7 +65,7 @@ def change_of(section: Section) -> FileChange:
 
 
 def has_effect(change: FileChange) -> bool:
-    """Tell whether a change changes anything."""
+    """Return whether a change changes anything."""
     return bool(
         change.hunks
         or change.binary
@@ -288,7 +288,7 @@ def _without_idle_hunks(section: Section, change: FileChange) -> FileChange:
 
 
 def _existence(change: FileChange) -> frozenset[Doubt]:
-    """Tell whether the diff may have been meant to make the file: some tools do not write ``/dev/null``."""
+    """Return whether the diff may have been meant to make the file: some tools do not write ``/dev/null``."""
     hunk = change.hunks[0]
     starts = (hunk.old_start, hunk.new_start)
     is_whole = len(change.hunks) == 1 and hunk.old_count == 0 and (starts[0] in (0, None) or starts == (1, 1))
@@ -297,7 +297,7 @@ def _existence(change: FileChange) -> frozenset[Doubt]:
 
 
 def _context(change: FileChange) -> frozenset[Doubt]:
-    """Tell whether git would have to take a line number's word for a hunk: with -U0 it gets that wrong."""
+    """Return whether git would have to take a line number's word for a hunk: with -U0 it gets that wrong."""
     is_bare = any(not hunk.leading and not hunk.trailing for hunk in change.hunks)
     is_file = SUBMODULE not in (change.old_mode, change.new_mode)
     return frozenset({Doubt.CONTEXT}) if is_bare and is_file else frozenset()

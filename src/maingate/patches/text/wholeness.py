@@ -56,7 +56,7 @@ def check_binary(section: Section, change: FileChange) -> None:
 
 
 def is_blob(content: bytes, blob: str) -> bool:
-    """Tell whether content has the object id, which may be abbreviated to 7 digits or more.
+    """Return whether content has the object id, which may be abbreviated to 7 digits or more.
 
     Args:
         content: A file's content.

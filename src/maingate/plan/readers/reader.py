@@ -13,7 +13,7 @@ LARGEST: Final = 32 * 1024 * 1024
 
 
 def is_json(file: str) -> bool:
-    """Tell whether a file of that name is JSON and nothing else; any other is YAML, or JSON as well."""
+    """Return whether a file of that name is JSON and nothing else; any other is YAML, or JSON as well."""
     return file.endswith(".json")
 
 
