@@ -1,9 +1,9 @@
 """The circuit breaker: protection of one external tool (Nygard, *Release It!*).
 
-As in a fuse box, closed is the good state: the tool is in use. Open means that it is left alone.
+As in a fuse box, closed is the good state: the tool is in use. Open means that it is paused.
 
-A tool that fails again and again is left alone for a while, then tried with a single probe. While the breaker
-is open its tasks wait and burn no retries. A breaker lives as long as its tool, so it has no terminal state.
+A tool that fails repeatedly is paused for a while, then tried with a single probe. While the breaker is open
+its tasks wait and use up no retries. A breaker lives as long as its tool, so it has no terminal state.
 """
 
 from enum import StrEnum
@@ -12,7 +12,7 @@ from maingate.state.machine import Machine
 
 
 class BreakerState(StrEnum):
-    """Where a breaker is."""
+    """The states of a circuit breaker."""
 
     CLOSED = "CLOSED"
     """Calls go through. Consecutive failures, or an operator, move it on."""

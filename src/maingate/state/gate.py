@@ -1,8 +1,8 @@
 """The test gate: one execution of one gate command on one tree.
 
 A gate that passed or failed is a verdict about a tree. A fault of the machine is not one, and blames no
-patch. ``BLOCKED`` says that a gate it needs did not pass, so running it would tell nothing. It is no end,
-because that gate may yet pass on a retry.
+patch. ``BLOCKED`` means that a gate it needs did not pass, so that its own result would mean nothing. It is
+not terminal, because that gate may yet pass on a retry.
 """
 
 from enum import StrEnum
@@ -11,7 +11,7 @@ from maingate.state.machine import Machine
 
 
 class GateState(StrEnum):
-    """Where an execution of a gate is."""
+    """The states of an execution of a gate."""
 
     PENDING = "PENDING"
     """Wanted. A free slot moves it on, or the failure of a gate it needs."""

@@ -1,8 +1,8 @@
-"""What a state machine is: a frozen table in which every state is a key.
+"""A state machine: a frozen table in which every state is a key.
 
-A machine decides nothing and stores nothing. It answers one question: may this entity go from here to there
-by that trigger? Its users are the one writer of states, the CHECK constraints of the database, the diagrams
-and the documentation, so that none of them can disagree with another.
+A machine decides nothing and stores nothing. It answers one question: may this entity go from one state to
+another by a trigger? Its users are the one writer of states, the CHECK constraints of the database, the
+diagrams and the documentation, so that none of them can disagree with another.
 """
 
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ class Machine:
         terminal: The states in which an entity has ended. A few of them still have a way out (a quarantined
             patch can be dropped); the table says which.
         table: For every state the pairs ``(to, trigger)`` that lead out of it.
-        extensions: Of the transitions in the table, those that the founding tables lacked, each as
-            ``(from, to, trigger)`` with why it is needed.
+        extensions: The transitions in the table that the first design lacked, each as ``(from, to, trigger)``
+            with the reason why it is needed.
 
     Raises:
-        ValueError: When the table is not whole: a state without a key, a foreign state, or an extension that
+        ValueError: The table is not complete: a state without a key, a foreign state, or an extension that
             is not in the table.
     """
 
@@ -62,14 +62,15 @@ class Machine:
         return any(pair == (to, trigger) for pair in self._ways_out_of(state))
 
     def allowed(self, state: str) -> list[str]:
-        """List for people what is allowed from a state, each as ``to by trigger``; empty when nothing is."""
+        """Return the transitions that are allowed from a state, for people: ``to by trigger`` each."""
         return [f"{to} by {trigger}" for to, trigger in self._ways_out_of(state)]
 
     def check(self, *, entity_id: str, state: str, to: str, trigger: str) -> None:
         """Refuse a transition that is not in the table, before anything is written.
 
         Raises:
-            InvalidTransitionError: Naming the entity, its state and what is allowed from there.
+            InvalidTransitionError: Names the entity, its state and the transitions that are allowed from
+                there.
         """
         if not self.allows(state, to, trigger):
             raise InvalidTransitionError(
@@ -95,7 +96,7 @@ class Machine:
         }
 
     def mermaid(self) -> str:
-        """Draw the machine as a Mermaid state diagram, without a final newline."""
+        """Return the machine as a Mermaid state diagram, without a final newline."""
         lines = ["stateDiagram-v2", f"    [*] --> {self.initial}"]
         lines += [f"    {state} --> {to}: {trigger}" for state, to, trigger in self.transitions]
         lines += [f"    {state} --> [*]" for state in self.states if state in self.terminal]

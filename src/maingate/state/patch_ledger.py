@@ -1,9 +1,9 @@
 """The patch ledger: a patch's life from its capture to the target branch or to quarantine.
 
-The ledger holds facts, never hopes: ``applied``, ``verified`` and ``committed`` are written when they are
-true of what lands, so a patch never goes backwards. Quarantine keeps the patch and what is known about it,
-and blocks nothing else. Two final states still have a way out, and only by a person: a committed patch can
-be rolled back, a quarantined one dropped.
+``applied``, ``verified`` and ``committed`` are written once they are true of the commit that lands, so a
+patch never goes backwards. Quarantine keeps the patch and its evidence, and blocks nothing else. Two final
+states
+have a way out, by a person only: a committed patch can be rolled back, a quarantined one dropped.
 """
 
 from enum import StrEnum
@@ -12,10 +12,10 @@ from maingate.state.machine import Machine
 
 
 class PatchState(StrEnum):
-    """Where a patch is."""
+    """The states of a patch."""
 
     CREATED = "created"
-    """Captured as bytes. Intake moves it on: format, scope and constraints."""
+    """Captured as bytes. The checks of format, scope and constraints move it on."""
     VALIDATED = "validated"
     """It is a well-formed diff of known scope. Policy moves it on."""
     QUEUED = "queued"
@@ -89,10 +89,30 @@ PATCH_LEDGER = Machine(
             PatchState.DROPPED,
             "discarded",
         ): "the one way out of quarantine: a person",
-        (PatchState.CREATED, PatchState.DROPPED, "discarded"): "what will not be committed is discarded",
-        (PatchState.VALIDATED, PatchState.DROPPED, "discarded"): "what will not be committed is discarded",
-        (PatchState.QUEUED, PatchState.DROPPED, "discarded"): "what will not be committed is discarded",
-        (PatchState.APPLIED, PatchState.DROPPED, "discarded"): "what will not be committed is discarded",
-        (PatchState.VERIFIED, PatchState.DROPPED, "discarded"): "what will not be committed is discarded",
+        (
+            PatchState.CREATED,
+            PatchState.DROPPED,
+            "discarded",
+        ): "a patch that will not be committed is discarded",
+        (
+            PatchState.VALIDATED,
+            PatchState.DROPPED,
+            "discarded",
+        ): "a patch that will not be committed is discarded",
+        (
+            PatchState.QUEUED,
+            PatchState.DROPPED,
+            "discarded",
+        ): "a patch that will not be committed is discarded",
+        (
+            PatchState.APPLIED,
+            PatchState.DROPPED,
+            "discarded",
+        ): "a patch that will not be committed is discarded",
+        (
+            PatchState.VERIFIED,
+            PatchState.DROPPED,
+            "discarded",
+        ): "a patch that will not be committed is discarded",
     },
 )

@@ -1,12 +1,12 @@
-"""How a change of one entity moves others: gate → patch → task → workstream → run.
+"""Rules by which a change of one entity moves others: gate → patch → task → workstream → run.
 
-The machines say what may happen to one entity; this module says what must happen to its neighbours. Every
-rule is a function of states alone and answers with a ``Move`` or with the derived state, so the orchestrator
-can ask as often as it likes: once a rule's move is made, the rule has nothing more to say (level-triggered).
+A machine defines the transitions that an entity may make; this module derives the transitions that its
+neighbours must make. Every rule is a function of states alone and returns a ``Move`` or the derived state. It
+can be applied repeatedly: once its move is made, the rule returns nothing more (level-triggered).
 
-Downwards, what a workstream or a task needs decides whether it may start, or never will. Upwards, gates
+Downwards, the needs of a workstream or a task decide whether it may start, or never will. Upwards, gates
 decide the patch, the patch its task, the tasks their workstream, the workstreams the run. When a workstream
-has ended, its patches and what is left of its tasks end with it.
+has ended, its patches and its open tasks end with it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -31,13 +31,12 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFact:
-    """What the derivation of a workstream looks at in a task.
+    """The input of a task to the derivation of its workstream.
 
     Args:
         state: The task's state.
         is_critical: Whether the workstream cannot land without it.
-        has_started: Whether any attempt began. Running tells by itself; this is for a task that is queued
-            again between two attempts.
+        has_started: Whether any attempt began, for a task that is queued again between two attempts.
     """
 
     state: TaskState
@@ -47,7 +46,7 @@ class TaskFact:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkstreamFact:
-    """What the derivation of a run looks at in a workstream.
+    """The input of a workstream to the derivation of its run.
 
     Args:
         state: The workstream's state.
@@ -65,12 +64,12 @@ class WorkstreamFact:
 
 
 def are_needs_met(needs: Iterable[TaskState | WorkstreamState]) -> bool:
-    """Return whether everything needed is completed; so it is when nothing is needed."""
+    """Return whether everything that is needed is completed; true when nothing is needed."""
     return all(state == _COMPLETED for state in needs)
 
 
 def are_needs_broken(needs: Iterable[TaskState | WorkstreamState]) -> bool:
-    """Return whether something needed ended otherwise than completed, so that the dependent can never run."""
+    """Return whether a need ended otherwise than completed, so that the dependent can never run."""
     return any(state != _COMPLETED and state in _ENDED for state in needs)
 
 
@@ -80,7 +79,7 @@ _ENDED: Final = TASK.terminal | WORKSTREAM.terminal
 
 
 def task_after_needs(task: TaskState, needs: Collection[TaskState]) -> Move | None:
-    """Decide what the tasks that a waiting task needs mean for it.
+    """Decide the move of a waiting task by the tasks that it needs.
 
     A task whose need ended otherwise than completed is cancelled, with ``dependency_failed`` as its reason,
     whether or not the need was critical: it can never run.
@@ -97,10 +96,9 @@ def task_after_needs(task: TaskState, needs: Collection[TaskState]) -> Move | No
 
 
 def gate_after_needs(gate: GateState, needs: Collection[GateState]) -> Move | None:
-    """Decide what the gates that a gate needs mean for it: blocked, or free again.
+    """Decide the move of a gate by the gates that it needs: blocked, or free again.
 
-    A pending gate whose needs have all passed may be started; that is up to a free slot, so nothing is
-    answered.
+    A pending gate whose needs have all passed may be started. That depends on a free slot, so it is no move.
     """
     if gate == GateState.PENDING and any(need in {GateState.FAILED, GateState.BLOCKED} for need in needs):
         return Move(GateState.BLOCKED, "dependency_failed")
@@ -113,7 +111,7 @@ def gate_after_needs(gate: GateState, needs: Collection[GateState]) -> Move | No
 
 
 def patch_after_gates(patch: PatchState, gates: Collection[GateState]) -> Move | None:
-    """Decide what its task gates mean for an applied patch; a patch without gates is verified by that fact.
+    """Decide the move of an applied patch by its task gates; without any, it is verified.
 
     One failed gate is enough, without waiting for the others. While gates run, nothing is decided.
     """
@@ -134,11 +132,11 @@ TASK_AFTER_PATCH: Final[Mapping[PatchState, Move]] = MappingProxyType(
         PatchState.DROPPED: Move(TaskState.CANCELLED, "user_cancelled"),
     }
 )
-"""What becomes of a validating task when its patch is in one of these states."""
+"""The move of a validating task when its patch is in one of these states."""
 
 
 def task_after_patch(task: TaskState, patch: PatchState) -> Move | None:
-    """Decide what its patch means for a validating task.
+    """Decide the move of a validating task by its patch.
 
     A task that is already completed stays so when its workstream's merged result fails later and its patch is
     quarantined: terminal states never change, and it is the workstream that fails.
@@ -156,13 +154,11 @@ def derive_workstream(
     2. A critical task ended otherwise than completed: ``failed``. A cancelled one counts like a failed one:
        its patch is missing, usually because a task it needs failed, and a workstream lands whole or not at
        all.
-    3. All have ended: ``validating``. What non-critical failures would have brought is left out of the
-       landing.
+    3. All have ended: ``validating``. The patches of non-critical failures are left out of the landing.
     4. Some have begun, none is under way: still ``executing``, the next ones are queued.
     5. None has begun: ``skipped``, ``ready`` or ``blocked``, as the needs are broken, met, or not met yet.
 
-    In 2 and 3, when no task ever began, all that can have happened is that somebody stopped them:
-    ``cancelled``.
+    In 2 and 3, when no task ever began, they can only have been stopped by a person: ``cancelled``.
 
     Args:
         tasks: All tasks of the workstream, at least one.
@@ -203,12 +199,12 @@ def _is_critical_loss(task: TaskFact) -> bool:
 
 
 def derive_run(workstreams: Collection[WorkstreamFact]) -> RunState:
-    """Derive the state of a run that was started and that nobody has cancelled.
+    """Derive the state of a run that was started and not cancelled.
 
-    While any workstream has not ended the run is ``running``, so that what is independent of a failure still
-    lands. Then it is ``failed`` if a critical workstream did not land, else ``succeeded``: failures of
+    While any workstream has not ended the run is ``running``, so that workstreams independent of a failure
+    still land. Then it is ``failed`` if a critical workstream did not land, else ``succeeded``: failures of
     non-critical workstreams are reported and passed over. A workstream that was left out on purpose is no
-    loss; a critical one that was skipped because what it needs did not land is.
+    loss; a critical one that was skipped because a need did not land is.
     """
     if not all(WORKSTREAM.is_terminal(workstream.state) for workstream in workstreams):
         return RunState.RUNNING
@@ -263,11 +259,11 @@ _TOWARDS: Final[Mapping[WorkstreamState, Mapping[WorkstreamState, Move]]] = Mapp
         WorkstreamState.SKIPPED: {},
     }
 )
-"""From each state, the next move towards a derived one."""
+"""The next move from each state towards a derived one."""
 
 
 def workstream_moves(current: WorkstreamState, derived: WorkstreamState) -> tuple[Move, ...]:
-    """List the moves from a workstream's state to the derived one, each of which is in the machine's table.
+    """Return the moves from a workstream's state to the derived one, each of which is in the machine's table.
 
     A single event may carry it over several states (its only task starts and ends in one step); each is
     recorded. A workstream never goes back: when the derived state lies behind it (it waits to land, or has
@@ -297,10 +293,10 @@ def run_after_workstreams(run: RunState, workstreams: Collection[WorkstreamFact]
 
 
 def patch_after_workstream(patch: PatchState, ended: Move) -> Move | None:
-    """Decide what the end of its workstream means for a patch: together they land, or together they do not.
+    """Decide the move of a patch by the end of its workstream: they land together, or not at all.
 
     When it landed, its verified patches are committed. When its merged result failed, they are quarantined
-    with that evidence. When it ended in any other way, whatever is not yet final is discarded.
+    with that evidence. When it ended in any other way, a patch that is not final is discarded.
 
     Args:
         patch: The patch's state.
@@ -322,14 +318,14 @@ def _can_be_discarded(patch: PatchState) -> bool:
 
 
 def task_after_workstream(task: TaskState, workstream: WorkstreamState) -> Move | None:
-    """Cancel what is left of a workstream that has ended."""
+    """Cancel the open tasks of a workstream that has ended."""
     if WORKSTREAM.is_terminal(workstream) and not TASK.is_terminal(task):
         return Move(TaskState.CANCELLED, "user_cancelled")
     return None
 
 
 def workstream_after_run(workstream: WorkstreamState, run: RunState) -> Move | None:
-    """Cancel what is left of a run that was cancelled."""
+    """Cancel the open workstreams of a run that was cancelled."""
     if run == RunState.CANCELED and not WORKSTREAM.is_terminal(workstream):
         return Move(WorkstreamState.CANCELLED, "user_cancelled")
     return None

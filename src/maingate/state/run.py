@@ -1,8 +1,8 @@
 """The run: one execution of a plan against one repository and target branch.
 
-A run is only a frame: it says nothing about patches by itself. It starts when its first workstream may be
-scheduled, and its end is derived from how its workstreams ended (``propagation.derive_run``), so it can never
-end before they did. Cancelling is the one decision that comes from outside.
+A run is a frame around its workstreams. It starts when the first of them may be scheduled, and its end is
+derived from theirs (``propagation.derive_run``), so it can never end before they did. Cancelling is the only
+decision that comes from outside.
 """
 
 from enum import StrEnum
@@ -11,7 +11,7 @@ from maingate.state.machine import Machine
 
 
 class RunState(StrEnum):
-    """Where a run is."""
+    """The states of a run."""
 
     PENDING = "pending"
     """Recorded, nothing scheduled. The orchestrator moves it on when it starts scheduling."""

@@ -1,8 +1,8 @@
 """The task: one tool execution or one ready diff, giving one patch.
 
-``running`` is the making of the patch, ``validating`` is the patch's own way: intake, policy, apply, task
-gates. A failure of a tool goes through ``retrying`` while attempts remain. A lost worker goes there as well
-but is counted apart, because it is no fault of the task. Only ``running`` tasks have a worker.
+While it is ``running`` a worker makes its patch; while it is ``validating`` the patch goes through intake,
+policy, apply and task gates. A failure of a tool goes through ``retrying`` while attempts remain. A lost
+worker does too but is counted apart, because the task did not cause it. Only ``running`` tasks have a worker.
 """
 
 from enum import StrEnum
@@ -11,7 +11,7 @@ from maingate.state.machine import Machine
 
 
 class TaskState(StrEnum):
-    """Where a task is."""
+    """The states of a task."""
 
     PENDING = "pending"
     """Recorded. The scheduler moves it on by looking at the tasks it needs."""
@@ -22,7 +22,7 @@ class TaskState(StrEnum):
     RUNNING = "running"
     """A worker makes its patch. The end of that execution, or the loss of the worker, moves it on."""
     VALIDATING = "validating"
-    """Its patch is there. What becomes of the patch moves it on."""
+    """Its patch is captured. The outcome of the patch moves it on."""
     COMPLETED = "completed"
     """The end: its patch is verified on the workstream's ref."""
     FAILED = "failed"

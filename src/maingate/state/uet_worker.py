@@ -1,8 +1,7 @@
-"""The UET worker, which people see as a slot: a process of a run's pool that runs gates, commands and tools.
+"""The UET worker, shown to people as a slot: a process of a run's pool that runs gates, commands and tools.
 
 UET is the layer that runs one patch or one gate at a time (``src/maingate/uet``). The slot is the process
-itself; the worker of the same number is what the scheduler knows of it by its heartbeat. So each job moves
-both.
+itself; the worker of the same number is the scheduler's view of it, by its heartbeat. So each job moves both.
 
 A slot that is asked to stop while it is busy drains: it finishes the job it has and takes no other. A
 process that dies with a job ends as ``crashed``, and its job is given to another slot.
@@ -14,7 +13,7 @@ from maingate.state.machine import Machine
 
 
 class UetWorkerState(StrEnum):
-    """Where an execution slot is."""
+    """The states of an execution slot."""
 
     SPAWNING = "SPAWNING"
     """Its process is starting. The process's first message, or its failure to start, moves it on."""

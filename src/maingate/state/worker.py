@@ -1,7 +1,7 @@
 """The worker: a process that takes jobs, or that controls a run, on one host, known by its heartbeat.
 
-Only a busy worker can become ``unresponsive``: it holds a task whose fate is unknown until it speaks again
-or its recovery window ends. An idle one that falls silent holds nothing and is simply gone.
+Only a busy worker can become ``unresponsive``: the outcome of its task is unknown until its next heartbeat or
+until its recovery window ends. A silent idle worker holds no task and is shut down.
 """
 
 from enum import StrEnum
@@ -10,7 +10,7 @@ from maingate.state.machine import Machine
 
 
 class WorkerState(StrEnum):
-    """Where a worker is."""
+    """The states of a worker."""
 
     INITIALIZING = "initializing"
     """Announced. Its registration moves it on."""
@@ -21,7 +21,7 @@ class WorkerState(StrEnum):
     UNRESPONSIVE = "unresponsive"
     """Silent while holding a task. The next heartbeat, or the end of the recovery window, moves it on."""
     SHUTDOWN = "shutdown"
-    """The end: it takes nothing any more."""
+    """The end: it takes no more tasks."""
 
 
 WORKER = Machine(

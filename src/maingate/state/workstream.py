@@ -11,12 +11,12 @@ from maingate.state.machine import Machine
 
 
 class WorkstreamState(StrEnum):
-    """Where a workstream is."""
+    """The states of a workstream."""
 
     PLANNED = "planned"
     """Recorded. The scheduler moves it on by looking at the workstreams it needs."""
     READY = "ready"
-    """All it needs has landed. Its first task to start moves it on."""
+    """Every workstream that it needs has landed. Its first task to start moves it on."""
     BLOCKED = "blocked"
     """It waits for a workstream it needs. The end of that one moves it on, to ready or to skipped."""
     EXECUTING = "executing"
@@ -30,7 +30,7 @@ class WorkstreamState(StrEnum):
     CANCELLED = "cancelled"
     """The end: a person stopped it; none of it is on the target branch."""
     SKIPPED = "skipped"
-    """The end: it never started, because it was left out or what it needs did not land."""
+    """The end: it never started, because it was left out or a workstream that it needs did not land."""
 
 
 WORKSTREAM = Machine(
@@ -79,7 +79,7 @@ WORKSTREAM = Machine(
     },
     extensions={
         (WorkstreamState.BLOCKED, WorkstreamState.SKIPPED, "dependency_failed"): (
-            "what it needs ended without landing, so it can never become ready"
+            "a workstream that it needs ended without landing, so it can never become ready"
         ),
         (WorkstreamState.BLOCKED, WorkstreamState.CANCELLED, "user_cancelled"): (
             "cancelling a run reaches blocked workstreams"
