@@ -909,7 +909,7 @@ class Maingate:
         import asyncio
 
         from maingate.orchestrator.core.commits import Tip
-        from maingate.orchestrator.core.lanes import Opinion
+        from maingate.orchestrator.core.judgement import Opinion
         from maingate.orchestrator.gatekeeper import Subject
         from maingate.plan.model import Plan
         from maingate.services.examination import Examination

@@ -12,7 +12,7 @@ import pytest
 
 from maingate.errors import GitError
 from maingate.landing.target import LandingTarget
-from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.tasks import Tasks
 from simulation.examine import examine
 from simulation.simulated_maingate import Scene, TracedEffects
 from support.seeds import BLOCKS
@@ -59,7 +59,7 @@ def test_it_shows_when_nothing_keeps_an_overtaken_process_out() -> None:
 
 def test_it_shows_when_what_a_killed_process_owes_is_not_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A core that forgets the tasks which were under way leaves a run that never ends."""
-    monkeypatch.setattr(Core, "_take_up_task", lambda *_: None)
+    monkeypatch.setattr(Tasks, "_take_up_task", lambda *_: None)
     assert _is_caught("it never ends", since=2)
 
 

@@ -26,7 +26,7 @@ from maingate.errors import InterruptedRunError, WorkerError
 from maingate.faultpoints import reach
 from maingate.ids import GateId, PatchId, RunId, UetWorkerId, WorkstreamId, new_id
 from maingate.orchestrator.core.commits import Tip
-from maingate.orchestrator.core.lanes import Judgement, Opinion
+from maingate.orchestrator.core.judgement import Judgement, Opinion
 from maingate.orchestrator.recorder import Recorder
 from maingate.plan.definitions import GateDefinition
 from maingate.reasons import Reason, ReasonCode

@@ -41,6 +41,7 @@ from maingate.orchestrator.core.events import (
     ToolDue,
     WorkstreamBroken,
 )
+from maingate.orchestrator.core.parts import Limits
 from maingate.orchestrator.core.snapshot import RunNode
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.gatekeeper import DrainedError
@@ -313,7 +314,7 @@ class RunOrchestrator:
 
     def _has_jobs(self) -> bool:
         """Tell whether there is anything to do for workers."""
-        kinds = {task.kind for task in self._core.tasks if not task.has_left}
+        kinds = {task.kind for task in self._core.tasks if not task.has_ended}
         return not kinds.isdisjoint({TaskKind.COMMAND, TaskKind.TOOL}) or any(
             ws.gates or any(task.gates for task in ws.tasks) for ws in self._run.order if not ws.has_ended
         )
@@ -370,23 +371,25 @@ class RunOrchestrator:
         )
         self._core = Core(
             run,
-            worker_id=self._roster.worker_id,
-            capacity={
-                TaskKind.PATCH: LOOKAHEAD,
-                TaskKind.COMMAND: deps.workers,
-                TaskKind.TOOL: deps.workers,
-                TaskKind.NOOP: POINTS,
-            },
-            window=max(LOOKAHEAD, 4 * deps.workers),
-            retries=RetryPolicy(
-                delay=settings.retry_delay,
-                ceiling=settings.retry_delay_max,
-                losses=sys.maxsize if self._is_only_asked else settings.lost_attempts,
+            Limits(
+                worker_id=self._roster.worker_id,
+                capacity={
+                    TaskKind.PATCH: LOOKAHEAD,
+                    TaskKind.COMMAND: deps.workers,
+                    TaskKind.TOOL: deps.workers,
+                    TaskKind.NOOP: POINTS,
+                },
+                window=max(LOOKAHEAD, 4 * deps.workers),
+                retries=RetryPolicy(
+                    delay=settings.retry_delay,
+                    ceiling=settings.retry_delay_max,
+                    losses=sys.maxsize if self._is_only_asked else settings.lost_attempts,
+                ),
+                breaker_threshold=settings.breaker_threshold,
+                breaker_cooldown=settings.breaker_cooldown,
+                budget_usd=deps.budget_usd,
+                reviewers=settings.policy.reviewers or 0,
             ),
-            breaker_threshold=settings.breaker_threshold,
-            breaker_cooldown=settings.breaker_cooldown,
-            budget_usd=deps.budget_usd,
-            reviewers=settings.policy.reviewers or 0,
             now=clock.now(),
         )
         self._effects = deps.parts.effects(

@@ -108,7 +108,5 @@ class TaskScheduler:
     def _is_far(self, task: "TaskNode") -> bool:
         lane = task.workstream.lane
         return (
-            task.kind.gives_a_patch
-            and lane is not None
-            and task.place >= lane.boarding_place + self._lookahead
+            task.kind.gives_a_patch and lane is not None and task.place >= lane.next_place + self._lookahead
         )

@@ -88,6 +88,6 @@ class RunView:
         if workstream.state is WorkstreamState.BLOCKED:
             return f"needs {', '.join(workstream.needs)}"
         if workstream.state is WorkstreamState.VALIDATING:
-            ahead = self._core.waits_to_land_behind(workstream)
+            ahead = self._core.lands_after(workstream)
             return "landing" if ahead is None else f"lands after {ahead.name}"
         return ""

@@ -16,7 +16,7 @@ from maingate.errors import InterruptedRunError, OutsideFaultError
 from maingate.faultpoints import reach
 from maingate.ids import RunId
 from maingate.orchestrator.core.commits import Tip
-from maingate.orchestrator.core.lanes import Judgement, Opinion
+from maingate.orchestrator.core.judgement import Judgement, Opinion
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.gatekeeper import Gatekeeper, Subject
 from maingate.orchestrator.run_services import RunServices

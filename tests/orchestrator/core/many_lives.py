@@ -63,7 +63,8 @@ from maingate.orchestrator.core.events import (
     TargetMoved,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.lanes import Judgement, Opinion
+from maingate.orchestrator.core.judgement import Judgement, Opinion
+from maingate.orchestrator.core.parts import Limits
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.operator_requests import heard
 from maingate.orchestrator.run_orchestrator import _write
@@ -182,11 +183,13 @@ class Life:
         worker = world.new_worker()
         self.core = Core(
             run,
-            worker_id=worker,
-            capacity=dict.fromkeys(TaskKind, 2),
-            window=3,
-            lookahead=3,
-            retries=RetryPolicy(losses=1000),
+            Limits(
+                worker_id=worker,
+                capacity=dict.fromkeys(TaskKind, 2),
+                window=3,
+                lookahead=3,
+                retries=RetryPolicy(losses=1000),
+            ),
         )
         self.unwritten: list[Decision] = []
         self.due: list[tuple[float, Effect | CoreEvent]] = []
@@ -594,7 +597,7 @@ def _picture(run: RunNode) -> Any:
             task.label,
             task.state,
             task.patch and task.patch.state,
-            None if task.has_left else (task.unmet, task.attempt, task.retries, task.losses),
+            None if task.has_ended else (task.unmet, task.attempt, task.retries, task.losses),
         )
         for ws in run.order
         for task in ws.tasks

@@ -9,6 +9,7 @@ from maingate.ids import PatchId
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.events import ApprovalsRead
+from maingate.orchestrator.core.parts import Limits
 from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.run_orchestrator import ASK_INTERVAL
 from maingate.plan.choices import TaskKind
@@ -25,7 +26,9 @@ def begun(reviewers: int, *, settings: int = 0) -> tuple[World, Core]:
     plan = plan_of({"a": {"tasks": {"t1": {"patch": "x"}, "t2": {"patch": "x"}}}})
     picture = picture_of(plan)
     picture.workstreams["a"].by_name["t1"].reviewers = reviewers
-    core = Core(picture, worker_id="wrk_1", capacity={TaskKind.PATCH: 2}, window=3, reviewers=settings)
+    core = Core(
+        picture, Limits(worker_id="wrk_1", capacity={TaskKind.PATCH: 2}, window=3, reviewers=settings)
+    )
     world = World(plan, {}, seed=1)
     play(world, core, core.begin())
     return world, core

@@ -28,6 +28,7 @@ from maingate.orchestrator.core.events import (
     TargetLanded,
     TargetMoved,
 )
+from maingate.orchestrator.core.parts import Limits
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
@@ -52,7 +53,7 @@ class Run:
     def __post_init__(self) -> None:
         """Begin it."""
         self.world = World(self.plan, {}, seed=0)
-        self.core = Core(picture_of(self.plan), worker_id="wrk_1", capacity=ROOM, window=3)
+        self.core = Core(picture_of(self.plan), Limits(worker_id="wrk_1", capacity=ROOM, window=3))
         self.todo += self.world.follow(self.core.begin())
 
     def hear(self, event: CoreEvent) -> Decision:

@@ -15,7 +15,7 @@ from maingate.db.dao.requests import Override
 from maingate.db.dao.tool_runs import ToolRun
 from maingate.ids import PatchId, TaskId, WorkstreamId
 from maingate.orchestrator.core.commits import Candidate, Tip
-from maingate.orchestrator.core.lanes import Judgement
+from maingate.orchestrator.core.judgement import Judgement
 from maingate.reasons import Reason
 from maingate.recovery.circuit_breaker import Probe
 

@@ -1,197 +1,209 @@
-"""A workstream's lane: the ordered way of its patches onto its ref, as pure values.
+"""The way of patches onto their workstream's ref: applied ahead, judged, and settled one by one.
 
-Patches are applied in the plan's order, each on the result of the one before it. A patch may be applied and
-its gates started *ahead* of the verdict on those before it; what is ahead is a guess and leaves no trace in
-the ledger. Only the front of the chain is fact: once its gates passed it is settled and the next car becomes
-the front. When the front fails, everything behind it was built on something that will not be, and is built
-again from what is settled.
-
-    settled ── front ── car ── car            chain: applied, verdicts awaited
-                                  └─ applying  the next ones are being applied, onto the last car
-
-A refusal to apply is final only on what is settled: onto a guess it merely waits until the guess is decided.
+`maingate.orchestrator.core.lane` holds one workstream's lane as a value; here it is decided what happens when
+patches were applied or judged, and what is recorded of it. Only the front of a lane is recorded as applied.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, Generic, Protocol, TypeVar
-
+from maingate.db.dao import patches, tasks
+from maingate.orchestrator.core.approvals import Approvals
+from maingate.orchestrator.core.attempts import Attempts
 from maingate.orchestrator.core.commits import Tip
-from maingate.reasons import Reason
+from maingate.orchestrator.core.effects import (
+    ApplyPatches,
+    JudgePatch,
+    MoveWorkstreamRef,
+    RestorePatch,
+    StopJudging,
+)
+from maingate.orchestrator.core.events import PatchesApplied, PatchJudged, PatchRestored
+from maingate.orchestrator.core.judgement import Judgement, Opinion
+from maingate.orchestrator.core.lane import Car, Lane
+from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
+from maingate.orchestrator.core.turn import Turn, stated
+from maingate.orchestrator.task_scheduler import TaskScheduler
+from maingate.reasons import FAULTS, Reason
+from maingate.state.patch_ledger import PatchState
+from maingate.state.task import TaskState
 
 
-class Passenger(Protocol):
-    """What rides in a lane: a task whose patch may or may not be ready to be applied."""
-
-    @property
-    def is_boarding(self) -> bool:
-        """Tell whether its patch was taken in and waits to be applied."""
-        ...
-
-    @property
-    def has_left(self) -> bool:
-        """Tell whether it ended and takes no place in the lane any more."""
-        ...
-
-
-P = TypeVar("P", bound=Passenger)
-
-
-class Opinion(Enum):
-    """What gates came to about a tree."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    UNDECIDED = "undecided"
-    """Nobody's patch is to blame: the base is red, or a gate could not be run."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judgement:
-    """The gates' opinion, the names of those asked, and the reason where it is not ``PASSED``."""
-
-    opinion: Opinion
-    gates: tuple[str, ...] = ()
-    reason: Reason | None = None
-
-
-@dataclass(kw_only=True)
-class Car(Generic[P]):
-    """A patch applied on what was ahead of it.
+class Lanes:
+    """Moves patches along their lanes.
 
     Args:
-        passenger: Whose patch it is.
-        onto: What it was applied on.
-        tip: What came out of it.
-        method: How it applied: ``exact``, ``offset`` or ``three_way``.
-        repairs: All that was done to it.
-        judgement: What the gates came to; None while they run.
+        turn: The current turn.
+        scheduler: Hands out queued tasks, no further ahead of their lane than its lookahead.
+        attempts: Ends the task of a refused patch.
+        approvals: Lets patches into their lane.
+        window: How many patches of a lane may be applied and wait for their gates.
     """
 
-    passenger: P
-    onto: Tip
-    tip: Tip
-    method: str
-    repairs: Sequence[Mapping[str, Any]] = ()
-    judgement: Judgement | None = None
+    def __init__(
+        self, turn: Turn, scheduler: TaskScheduler, attempts: Attempts, approvals: Approvals, *, window: int
+    ) -> None:
+        self._turn, self._scheduler = turn, scheduler
+        self._attempts, self._approvals, self._window = attempts, approvals, window
 
+    # -- a lane begins ---------------------------------------------------------------------------------------
 
-@dataclass(kw_only=True)
-class Lane(Generic[P]):
-    """The order of a workstream's patches and how far each one is.
+    def lay(self, workstream: WorkstreamNode) -> None:
+        """Start the lane on what the target held once all that it needs had ended, or on the base.
 
-    Args:
-        order: Every task of the workstream, in the order in which patches are applied.
-        settled: The newest state whose gates passed.
-    """
-
-    order: Sequence[P]
-    settled: Tip
-    chain: list[Car[P]] = field(default_factory=list)
-    applying: tuple[Sequence[P], Tip] | None = None
-    held: P | None = None
-    _next: int = 0
-
-    @property
-    def tip(self) -> Tip:
-        """What the next patch is applied on."""
-        return self.chain[-1].tip if self.chain else self.settled
-
-    @property
-    def boarding_place(self) -> int:
-        """The place of the next patch to be applied; those that ended have none any more."""
-        while self._next < len(self.order) and self.order[self._next].has_left:
-            self._next += 1
-        return self._next
-
-    @property
-    def front(self) -> Car[P] | None:
-        """The car whose verdict decides next."""
-        return self.chain[0] if self.chain else None
-
-    def board(self, *, window: int) -> tuple[Sequence[P], Tip] | None:
-        """Choose the next patches to apply and what to apply the first on, or None while nothing can be.
-
-        While cars wait, boarding waits until half the window is free: several patches applied in one go
-        cost little more than one.
-
-        Args:
-            window: How many cars there may be.
+        Those needed by the ones it needs land before them, so the last of the latter stands for all.
         """
-        room = window - len(self.chain)
-        if self.applying is not None or (self.chain and 2 * room < window):
+        if workstream.base is None:
+            run = self._turn.run
+            needed = [run.workstreams[name] for name in workstream.needs]
+            last = max(needed, key=lambda ws: ws.landing, default=None)
+            workstream.base = last.leaves if last and last.leaves else run.base
+        settled = workstream.settled or workstream.base
+        workstream.lane = Lane(order=workstream.patch_tasks(), settled=settled)
+
+    def take_up(self, task: TaskNode) -> None:
+        """Request what is owed to a patch whose task was validating when its process exited."""
+        lane, patch = task.workstream.lane, task.require_patch()
+        if patch.state is not PatchState.APPLIED or lane is None:
+            self._turn.speculate(RestorePatch(task=task.id))
+        elif patch.commit and patch.tree:
+            car = lane.append(task, Tip(commit=patch.commit, tree=patch.tree), patch.method)
+            self._turn.speculate(JudgePatch(task=task.id, tip=car.tip, onto=car.onto))
+
+    # -- events ----------------------------------------------------------------------------------------------
+
+    def patch_restored(self, event: PatchRestored) -> None:
+        """Queue a patch of an earlier process for its lane again, or refuse it."""
+        task = self._turn.tasks[event.task]
+        if task.has_ended or task.material is not None or task.state is not TaskState.VALIDATING:
+            return
+        if event.refusal is None:
+            task.material = event.material
+            self._approvals.accept(task)
+            return
+        self._refuse(task, event.refusal)
+
+    def patches_applied(self, event: PatchesApplied) -> None:
+        """Append the applied patches to their lane, and judge each."""
+        asked = [self._turn.tasks[task_id] for task_id in event.tasks]
+        workstream = asked[0].workstream
+        lane = workstream.lane
+        if workstream.has_ended or lane is None or not lane.arrived(asked, event.onto):
+            return
+        for task, fit in zip(asked, event.applied, strict=False):
+            car = lane.append(task, fit.tip, fit.method, fit.repairs)
+            if task.gates:
+                self._turn.speculate(JudgePatch(task=task.id, tip=car.tip, onto=car.onto))
+            if car is lane.front:
+                self._arrive_at_front(car)
+        if event.refusal is not None and lane.refuse(refused := asked[len(event.applied)]):
+            self._refuse(refused, event.refusal)
+        self._turn.lane_changed(workstream)
+
+    def patch_judged(self, event: PatchJudged) -> None:
+        """Note the judgement of a patch; it counts once the patch is at the front."""
+        task = self._turn.tasks[event.task]
+        lane = task.workstream.lane
+        car = lane.car_of(event.commit) if lane else None
+        if lane is None or car is None or task.has_ended:
+            return
+        car.judgement = event.judgement
+        self._decide_front(task.workstream, lane)
+        self._turn.lane_changed(task.workstream)
+
+    # -- what the rest of the core asks for ------------------------------------------------------------------
+
+    def apply_next(self, workstream: WorkstreamNode) -> None:
+        """Apply the next patches of a lane, if there are some and there is room."""
+        self._scheduler.advance(workstream)
+        if workstream.has_ended or workstream.lane is None or self._turn.is_draining:
+            return
+        batch = workstream.lane.next_batch(window=self._window)
+        if batch is not None:
+            items, onto = batch
+            self._turn.speculate(ApplyPatches(tasks=tuple(task.id for task in items), onto=onto))
+
+    def remove(self, task: TaskNode) -> None:
+        """Remove a task from its lane; patches that were built on its own are applied anew."""
+        if task.workstream.lane is not None:
+            self._stop_judging(task.workstream.lane.remove(task))
+
+    def stop(self, workstream: WorkstreamNode) -> None:
+        """Stop the gates of everything in a workstream's lane, and of its candidate."""
+        if workstream.lane is not None:
+            self._stop_judging(workstream.lane.chain)
+        if workstream.candidate is not None:
+            self._turn.request(StopJudging(commit=workstream.candidate.tip.commit))
+
+    def keep_settled(self, workstream: WorkstreamNode) -> str | None:
+        """Move the workstream's ref to its settled commit for good; return that, or None without one."""
+        lane = workstream.lane
+        if lane is None or lane.settled == workstream.base:
             return None
-        boarding: list[P] = []
-        for place in range(self.boarding_place, len(self.order)):
-            passenger = self.order[place]
-            if passenger.has_left:
-                continue
-            if not passenger.is_boarding or len(boarding) == room:
-                break
-            boarding.append(passenger)
-        if not boarding or (boarding[0] is self.held and self.chain):
-            return None
-        self.held = None
-        self.applying = (boarding, self.tip)
-        return self.applying
+        commit = lane.settled.commit
+        self._turn.request(MoveWorkstreamRef(workstream=workstream.id, commit=commit, is_last=True))
+        return commit
 
-    def arrived(self, passengers: Sequence[P], onto: Tip) -> bool:
-        """Take an answer to what was asked for last; False for any other, which is to be ignored."""
-        if self.applying is None or self.applying[1] != onto or list(self.applying[0]) != list(passengers):
-            return False
-        self.applying = None
-        return onto == self.tip
+    # -- the front -------------------------------------------------------------------------------------------
 
-    def couple(
-        self, passenger: P, tip: Tip, method: str, repairs: Sequence[Mapping[str, Any]] = ()
-    ) -> Car[P]:
-        """Couple a patch that was applied on the tip."""
-        car = Car(passenger=passenger, onto=self.tip, tip=tip, method=method, repairs=repairs)
-        self.chain.append(car)
-        self._next = self.order.index(passenger, self._next) + 1
-        return car
+    def _arrive_at_front(self, car: Car[TaskNode]) -> None:
+        """Record what is true now: the patch is applied to what is settled."""
+        task = car.item
+        patch = task.require_patch()
+        patch.commit = car.tip.commit
+        step = patches.applied(
+            patch.head,
+            method=car.method,
+            repairs=car.repairs,
+            commit=car.tip.commit,
+            tree=car.tip.tree,
+        )
+        self._turn.move_patch(task, step)
+        if not task.gates:
+            car.judgement = Judgement(opinion=Opinion.PASSED)
+        lane = task.workstream.lane
+        if lane is not None:
+            self._decide_front(task.workstream, lane)
 
-    def refuse(self, passenger: P) -> bool:
-        """Hear that a patch does not apply on the tip; True when that is final: the tip is settled."""
-        if self.chain:
-            self.held = passenger
-            return False
-        return True
+    def _decide_front(self, workstream: WorkstreamNode, lane: Lane[TaskNode]) -> None:
+        """Settle or fail the front, once it is judged."""
+        front = lane.front
+        if front is None or front.judgement is None:
+            return
+        if front.judgement.opinion is Opinion.PASSED:
+            self._settle(workstream, lane)
+        else:
+            self._fail_head(lane, front.judgement)
 
-    def settle(self) -> Car[P]:
-        """Make the front a fact and return it."""
-        car = self.chain.pop(0)
-        self.settled = car.tip
-        return car
+    def _settle(self, workstream: WorkstreamNode, lane: Lane[TaskNode]) -> None:
+        car = lane.settle()
+        task = car.item
+        task.material = None
+        gates = list(car.judgement.gates) if car.judgement else []
+        self._turn.speculate(MoveWorkstreamRef(workstream=workstream.id, commit=car.tip.commit))
+        self._turn.move_patch(task, patches.verify(task.require_patch().head, metadata={"gates": gates}))
+        self._turn.move_task(task, tasks.complete(task.head))
+        self._turn.follow_up(task)
+        if lane.front is not None and not workstream.has_ended:
+            self._arrive_at_front(lane.front)
 
-    def derail(self) -> tuple[Car[P], list[Car[P]]]:
-        """Take the failed front off, and everything behind it, which will be applied anew; return both.
+    def _fail_head(self, lane: Lane[TaskNode], judgement: Judgement) -> None:
+        front, behind = lane.fail_head()
+        self._stop_judging(behind)
+        task = front.item
+        reason = stated(judgement.reason, task.label)
+        if judgement.opinion is Opinion.FAILED:
+            self._turn.quarantine(task, reason, "gates_failed")
+        else:
+            self._turn.drop(task, reason)
+        self._attempts.refused(task, reason)
 
-        The front's passenger keeps its place for as long as it has not ended: it may come with another patch.
-        """
-        front, *behind = self.chain
-        self.chain.clear()
-        self.applying = None
-        self.held = None
-        self._next = self.order.index(front.passenger)
-        return front, behind
+    def _refuse(self, task: TaskNode, reason: Reason) -> None:
+        """Quarantine a patch that does not apply; one that could not be tried is dropped without blame."""
+        if reason.code in FAULTS:
+            self._turn.drop(task, reason)
+        else:
+            self._turn.move_patch(task, patches.apply_failed(task.require_patch().head, reason))
+            self._turn.quarantine(task, reason, "apply_attempts_exhausted")
+        self._attempts.refused(task, reason)
 
-    def remove(self, passenger: P) -> list[Car[P]]:
-        """Take a passenger out wherever it is; return the cars built on it, and its own, to be made anew."""
-        if self.applying is not None and passenger in self.applying[0]:
-            self.applying = None
-        if self.held is passenger:
-            self.held = None
-        place = next((at for at, car in enumerate(self.chain) if car.passenger is passenger), None)
-        if place is None:
-            return []
-        removed = self.chain[place:]
-        del self.chain[place:]
-        self.applying = None
-        self._next = self.order.index(passenger)
-        return removed
-
-    def car_of(self, commit: str) -> Car[P] | None:
-        """Find the car that a verdict on this commit is about."""
-        return next((car for car in self.chain if car.tip.commit == commit), None)
+    def _stop_judging(self, cars: list[Car[TaskNode]]) -> None:
+        for car in cars:
+            self._turn.request(StopJudging(commit=car.tip.commit))

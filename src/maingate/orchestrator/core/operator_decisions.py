@@ -30,7 +30,7 @@ def refusal(asked: OverrideRequested, node: TaskNode | WorkstreamNode) -> str | 
 def facts_of(node: TaskNode | WorkstreamNode) -> Facts:
     """Give what tells whether something may be decided by hand about an entity of the picture."""
     if isinstance(node, WorkstreamNode):
-        open_ones = [task.name for task in node.tasks if task.is_critical and not task.has_left]
+        open_ones = [task.name for task in node.tasks if task.is_critical and not task.has_ended]
         return WorkstreamFacts(name=node.name, state=node.state, indispensable=open_ones)
     needed = [node.workstream.by_name[name] for name in dict.fromkeys(node.needs)]
     return TaskFacts(

@@ -12,7 +12,7 @@ from maingate.db.dao.breakers import BreakerRow
 from maingate.db.transitions import Head
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
 from maingate.orchestrator.core.commits import Candidate, LandingIntent, Tip
-from maingate.orchestrator.core.lanes import Lane
+from maingate.orchestrator.core.lane import Lane
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan, TaskPlan, WorkstreamPlan
@@ -89,7 +89,7 @@ class TaskNode:
         return self.plan.kind
 
     @property
-    def is_boarding(self) -> bool:
+    def is_ready_to_apply(self) -> bool:
         """Tell whether its patch was accepted and waits to be applied.
 
         See docs/SPECIFICATION.md §2.2: queued.
@@ -98,9 +98,19 @@ class TaskNode:
         return is_accepted and self.material is not None and self.state is TaskState.VALIDATING
 
     @property
-    def has_left(self) -> bool:
-        """Tell whether it ended: completed, failed or cancelled."""
+    def has_ended(self) -> bool:
+        """Return whether it ended: completed, failed or cancelled."""
         return TASK.is_terminal(self.state)
+
+    def require_patch(self) -> PatchNode:
+        """Return its patch.
+
+        Raises:
+            RuntimeError: It has none.
+        """
+        if self.patch is None:
+            raise RuntimeError(f"task {self.label} has no patch")
+        return self.patch
 
 
 @dataclass(kw_only=True, eq=False)
@@ -161,7 +171,7 @@ class WorkstreamNode:
             task.place = place
         for task in tasks:
             task.unmet = sum(self.by_name[name].state is not TaskState.COMPLETED for name in set(task.needs))
-        self.open_tasks = sum(not task.has_left for task in tasks)
+        self.open_tasks = sum(not task.has_ended for task in tasks)
 
     def patch_tasks(self) -> list[TaskNode]:
         """List the tasks that have a place in the lane, in its order."""

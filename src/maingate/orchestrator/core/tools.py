@@ -81,7 +81,7 @@ class ToolDesk:
         lane = task.workstream.lane
         earlier = lane.order[: task.place] if lane is not None else ()
         for other in reversed(earlier):
-            if other.kind is TaskKind.TOOL and not other.has_left and self._keep_apart(other, task):
+            if other.kind is TaskKind.TOOL and not other.has_ended and self._keep_apart(other, task):
                 return other.id
         for other in self._at_work.values():
             if other.workstream is not task.workstream and self._keep_apart(other, task):

@@ -58,7 +58,7 @@ from maingate.orchestrator.core.events import (
     WorkstreamBroken,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.lanes import Judgement, Opinion
+from maingate.orchestrator.core.judgement import Judgement, Opinion
 from maingate.orchestrator.shell.effects import Effects
 from maingate.orchestrator.shell.in_hand import InHand
 from maingate.reasons import Reason, ReasonCode

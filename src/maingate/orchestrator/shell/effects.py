@@ -60,7 +60,7 @@ from maingate.orchestrator.core.events import (
     ToolEnded,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.lanes import Opinion
+from maingate.orchestrator.core.judgement import Opinion
 from maingate.orchestrator.core.snapshot import PatchNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.gatekeeper import Gatekeeper, Subject
 from maingate.orchestrator.shell import candidates, commit_repair, evidence, in_the_way

@@ -1,0 +1,248 @@
+"""The work of tasks: queued when their needs are met, started when there is room, and what comes of it."""
+
+from maingate.db.dao import patches, tasks, workstreams
+from maingate.db.dao.tool_runs import ToolRun
+from maingate.ids import PatchId
+from maingate.orchestrator.core.approvals import Approvals
+from maingate.orchestrator.core.attempts import Attempts
+from maingate.orchestrator.core.effects import RunCommand, RunNoop, RunTool, TakePatch, WaitForRetry
+from maingate.orchestrator.core.events import (
+    AttemptEnd,
+    AttemptEnded,
+    NoPatchTaken,
+    PatchTaken,
+    RetryDue,
+    ToolEnd,
+    ToolEnded,
+)
+from maingate.orchestrator.core.lanes import Lanes
+from maingate.orchestrator.core.snapshot import PatchNode, TaskNode, WorkstreamNode
+from maingate.orchestrator.core.tool_use import ToolUse
+from maingate.orchestrator.core.turn import Turn, stated
+from maingate.orchestrator.task_scheduler import TaskScheduler
+from maingate.plan.choices import TaskKind
+from maingate.reasons import Reason, ReasonCode
+from maingate.state.patch_ledger import PatchState
+from maingate.state.task import TaskState
+from maingate.state.workstream import WorkstreamState
+
+QUICK = 0.05
+"""Seconds within which a command is so quick that workers would wait for the record of the one before it."""
+
+COMMANDS_AHEAD = 6
+"""How many quick commands are handed out for each worker; the others wait for it, so a drain is no longer."""
+
+
+class Tasks:
+    """Starts tasks and decides what comes of their attempts.
+
+    Args:
+        turn: The current turn.
+        scheduler: Hands out queued tasks.
+        attempts: Ends attempts that failed.
+        tools: Breakers, room and money of the tools.
+        approvals: Lets patches into their lane.
+        lanes: The way of patches onto their workstream's ref.
+        worker_id: The orchestration worker on whose behalf tasks run.
+        commands: How many commands may run at once when they are not quick.
+    """
+
+    def __init__(
+        self,
+        turn: Turn,
+        scheduler: TaskScheduler,
+        *,
+        attempts: Attempts,
+        tools: ToolUse,
+        approvals: Approvals,
+        lanes: Lanes,
+        worker_id: str,
+        commands: int,
+    ) -> None:
+        self._turn, self._scheduler, self._attempts = turn, scheduler, attempts
+        self._tools, self._approvals, self._lanes = tools, approvals, lanes
+        self._worker_id, self._commands = worker_id, commands
+
+    # -- before they start -----------------------------------------------------------------------------------
+
+    def take_up(self, workstream: WorkstreamNode) -> None:
+        """Request all that is owed to a workstream in its state, when a process begins with the run."""
+        match workstream.state:
+            case WorkstreamState.PLANNED if workstream.unmet:
+                step = workstreams.block(workstream.head, metadata={"needs": list(workstream.needs)})
+                self._turn.move_workstream(workstream, step)
+            case WorkstreamState.PLANNED:
+                self.make_ready(workstream)
+            case WorkstreamState.READY | WorkstreamState.EXECUTING | WorkstreamState.VALIDATING:
+                self._lanes.lay(workstream)
+                self._lanes.keep_settled(workstream)
+                for task in workstream.tasks:
+                    self._take_up_task(task)
+
+    def _take_up_task(self, task: TaskNode) -> None:
+        match task.state:
+            case TaskState.QUEUED:
+                self._scheduler.queue(task)
+            case TaskState.RUNNING:
+                if task.kind is TaskKind.TOOL:
+                    self._tools.released(task)
+                self._attempts.lost(task, _lost_with_its_process(task))
+            case TaskState.RETRYING:
+                self._turn.request(WaitForRetry(task=task.id, attempt=task.attempt, seconds=task.delay))
+            case TaskState.VALIDATING:
+                self._lanes.take_up(task)
+
+    def make_ready(self, workstream: WorkstreamNode) -> None:
+        """Start a workstream's lane, and queue its tasks that need no other."""
+        self._turn.move_workstream(workstream, workstreams.ready(workstream.head))
+        self._lanes.lay(workstream)
+        for task in workstream.tasks:
+            if task.has_ended:
+                continue
+            if task.unmet:
+                self._turn.move_task(task, tasks.block(task.head, metadata={"needs": list(task.needs)}))
+            else:
+                self._queue(task)
+
+    def need_met(self, task: TaskNode) -> None:
+        """Queue a task once the last task it needs has completed."""
+        task.unmet -= 1
+        if not task.unmet and task.state is TaskState.BLOCKED:
+            self.unblock(task)
+
+    def unblock(self, task: TaskNode, reason: Reason | None = None) -> None:
+        """Queue a blocked task; the reason is that of whoever decides it by hand."""
+        self._turn.move_task(task, tasks.unblock(task.head, reason=reason))
+        self._queue(task)
+
+    def _queue(self, task: TaskNode) -> None:
+        self._turn.move_task(task, tasks.queue(task.head))
+        self._scheduler.queue(task)
+
+    # -- they start ------------------------------------------------------------------------------------------
+
+    def start(self, task: TaskNode) -> None:
+        """Start the next attempt of a task."""
+        workstream = task.workstream
+        if workstream.state is WorkstreamState.READY and workstream.base is not None:
+            self._turn.move_workstream(
+                workstream, workstreams.start(workstream.head, base_commit=workstream.base.commit)
+            )
+        task.attempt += 1
+        step = tasks.start(task.head, worker_id=self._worker_id, attempt=task.attempt)
+        self._turn.move_task(task, step)
+        match task.kind:
+            case TaskKind.NOOP:
+                self._turn.speculate(RunNoop(task=task.id, attempt=task.attempt))
+            case TaskKind.TOOL if workstream.lane is not None:
+                self._tools.began(task)
+                self._turn.request(
+                    RunTool(
+                        task=task.id,
+                        attempt=task.attempt,
+                        tip=workstream.lane.settled,
+                        budget_usd=self._tools.desk.left_for(task),
+                    )
+                )
+            case TaskKind.COMMAND if workstream.base is not None:
+                self._turn.request(RunCommand(task=task.id, attempt=task.attempt, tip=workstream.base))
+            case _:
+                self._turn.request(TakePatch(task=task.id))
+
+    def abandon(self, task: TaskNode) -> None:
+        """Release what a running task uses that is ended by request."""
+        self._attempts.finished(task)
+        if task.kind is TaskKind.TOOL:
+            self._tools.released(task)
+
+    # -- they end --------------------------------------------------------------------------------------------
+
+    def patch_taken(self, event: PatchTaken) -> None:
+        """Record a task's patch; accept it, or refuse it."""
+        task = self._turn.tasks[event.task]
+        if task.state is not TaskState.RUNNING or _is_of_another_attempt(event.tool_run, task):
+            return
+        self._attempts.finished(task)
+        self._tools.paid(event.tool_run)
+        if task.kind is TaskKind.TOOL:
+            self._tools.succeeded(task)
+        row = event.patch
+        task.patch = PatchNode(id=PatchId(row.id), head=row.head, state=PatchState.CREATED)
+        self._turn.decision.patches.append((row, event.diff))
+        self._turn.move_task(task, tasks.produced(task.head))
+        if event.refusal is None or event.is_policy:
+            self._turn.move_patch(task, patches.validate(task.patch.head))
+        if event.refusal is None:
+            task.material = event.material
+            self._approvals.accept(task)
+            return
+        trigger: patches.Refusal = "policy_violation" if event.is_policy else "validation_failed"
+        self._turn.quarantine(task, event.refusal, trigger)
+        self._attempts.refused(task, event.refusal, is_final=event.is_final)
+
+    def no_patch_taken(self, event: NoPatchTaken) -> None:
+        """Fail a task without a patch."""
+        task = self._turn.tasks[event.task]
+        if task.state is not TaskState.RUNNING:
+            return
+        self._attempts.finished(task)
+        self._attempts.give_up(task, event.reason)
+
+    def attempt_ended(self, event: AttemptEnded) -> None:
+        """Complete a task without a patch, retry it, or fail it."""
+        task = self._turn.tasks[event.task]
+        if task.state is not TaskState.RUNNING or task.attempt != event.attempt:
+            return
+        self._attempts.finished(task)
+        self._resize_commands(event.seconds)
+        if event.end is AttemptEnd.DONE:
+            self._turn.move_task(task, tasks.produced(task.head))
+            self._turn.move_task(task, tasks.complete(task.head))
+            self._turn.follow_up(task)
+        elif event.end is AttemptEnd.LOST:
+            self._attempts.lost(task, stated(event.reason, task.label))
+        else:
+            self._attempts.failed(task, stated(event.reason, task.label))
+
+    def tool_ended(self, event: ToolEnded) -> None:
+        """Start a tool's attempt again at once or after a pause, or count its failure."""
+        task = self._turn.tasks[event.task]
+        if task.state is not TaskState.RUNNING or task.attempt != event.attempt:
+            return
+        self._attempts.finished(task)
+        self._tools.paid(event.tool_run)
+        match event.end:
+            case ToolEnd.LOST:
+                self._tools.released(task)
+                self._attempts.lost(task, event.reason)
+            case ToolEnd.LIMITED:
+                self._tools.released(task)
+                self._tools.rest(task, event.seconds)
+                self._attempts.put_off(task, event.reason, event.seconds)
+            case ToolEnd.FAILED:
+                self._tools.failed(task, event.reason)
+                self._attempts.tool_failed(task, event.reason, trigger="execution_failed")
+
+    def retry_due(self, event: RetryDue) -> None:
+        """Queue a task whose wait is over."""
+        task = self._turn.tasks[event.task]
+        if task.state is TaskState.RETRYING and task.attempt == event.attempt:
+            self._attempts.requeue(task)
+
+    def _resize_commands(self, seconds: float | None) -> None:
+        """Hand out more commands than there are workers while recording one takes longer than running it."""
+        if seconds is not None:
+            more = COMMANDS_AHEAD if seconds < QUICK else 1
+            self._scheduler.resize(TaskKind.COMMAND, more * self._commands)
+
+
+def _is_of_another_attempt(tool_run: ToolRun | None, task: TaskNode) -> bool:
+    return tool_run is not None and tool_run.attempt != task.attempt
+
+
+def _lost_with_its_process(task: TaskNode) -> Reason:
+    return Reason(
+        code=ReasonCode.PROCESS_LOST,
+        message=f"the process that worked on {task.label} was ended while it did",
+        detail={"attempt": task.attempt},
+    )

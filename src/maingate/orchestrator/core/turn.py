@@ -1,0 +1,133 @@
+"""One turn of the core: the decision about the current events while it is being made.
+
+Every part of the core changes the run's picture through the turn. So each change of a state is recorded as a
+transition in the same place, and a part needs no other part to announce that a task or a workstream ended:
+the turn remembers the ending, and the core follows it up (`maingate.orchestrator.core.endings`).
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+
+from maingate.db.dao import patches
+from maingate.db.transitions import Step
+from maingate.ids import PatchId, TaskId, WorkstreamId
+from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.effects import Effect, KeepEvidence
+from maingate.orchestrator.core.events import OverrideRequested
+from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
+from maingate.reasons import Reason, ReasonCode
+from maingate.state.patch_ledger import PatchState
+from maingate.state.run import RunState
+from maingate.state.task import TaskState
+from maingate.state.workstream import WorkstreamState
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppliedOverride:
+    """An override whose consequences are drawn, to be answered."""
+
+    request: OverrideRequested
+    node: TaskNode | WorkstreamNode
+
+
+FollowUp = TaskNode | WorkstreamNode | AppliedOverride
+"""An ended task or workstream whose consequences are not drawn yet, or an override to be answered then."""
+
+
+class Turn:
+    """The run's picture, and the decision about the current events.
+
+    Args:
+        run: The picture.
+        now: The time; set anew by the shell before each call of the core.
+    """
+
+    def __init__(self, run: RunNode, now: datetime) -> None:
+        self.run, self.now = run, now
+        self.tasks: dict[TaskId, TaskNode] = {task.id: task for ws in run.order for task in ws.tasks}
+        self.workstreams: dict[WorkstreamId, WorkstreamNode] = {ws.id: ws for ws in run.order}
+        self.tasks_ended = sum(task.has_ended for task in self.tasks.values())
+        self.is_draining = False
+        self.decision = Decision()
+        self._follow_ups: deque[FollowUp] = deque()
+        self._changed_lanes: dict[WorkstreamId, WorkstreamNode] = {}
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the run has ended."""
+        return self.run.state is not RunState.PENDING and self.run.state is not RunState.RUNNING
+
+    # -- effects ---------------------------------------------------------------------------------------------
+
+    def request(self, effect: Effect) -> None:
+        """Add an effect that starts after the transaction commits."""
+        self.decision.effects.append(effect)
+
+    def speculate(self, effect: Effect) -> None:
+        """Add an effect without durable consequences, which starts before the transaction commits."""
+        self.decision.speculative.append(effect)
+
+    # -- consequences ----------------------------------------------------------------------------------------
+
+    def follow_up(self, ended: FollowUp) -> None:
+        """Add an ending whose consequences are drawn later in this turn: a chain must not become a stack."""
+        self._follow_ups.append(ended)
+
+    def next_follow_up(self) -> FollowUp | None:
+        """Remove and return the oldest ending without consequences; None when all are drawn."""
+        return self._follow_ups.popleft() if self._follow_ups else None
+
+    def lane_changed(self, workstream: WorkstreamNode) -> None:
+        """Mark a lane, whose next patches may be applied once all consequences are drawn."""
+        self._changed_lanes[workstream.id] = workstream
+
+    def take_changed_lanes(self) -> list[WorkstreamNode]:
+        """Return the marked lanes and clear the marks."""
+        changed, self._changed_lanes = list(self._changed_lanes.values()), {}
+        return changed
+
+    def take_decision(self) -> Decision:
+        """Return the decision and start an empty one."""
+        decision, self.decision = self.decision, Decision()
+        return decision
+
+    # -- transitions -----------------------------------------------------------------------------------------
+
+    def move_run(self, step: Step) -> None:
+        """Record a transition of the run."""
+        self.run.state = RunState(step.to)
+        self.decision.steps.append(step)
+
+    def move_workstream(self, workstream: WorkstreamNode, step: Step, reason: Reason | None = None) -> None:
+        """Record a transition of a workstream."""
+        workstream.state = WorkstreamState(step.to)
+        workstream.reason = reason or workstream.reason
+        self.decision.steps.append(step)
+
+    def move_task(self, task: TaskNode, step: Step, reason: Reason | None = None) -> None:
+        """Record a transition of a task."""
+        task.state = TaskState(step.to)
+        task.reason = reason or task.reason
+        self.tasks_ended += task.has_ended
+        self.decision.steps.append(step)
+
+    def move_patch(self, task: TaskNode, step: Step) -> None:
+        """Record a transition of a task's patch."""
+        task.require_patch().state = PatchState(step.to)
+        self.decision.steps.append(step)
+
+    def drop(self, task: TaskNode, reason: Reason) -> None:
+        """Drop a task's patch without blame."""
+        self.move_patch(task, patches.drop(task.require_patch().head, reason))
+
+    def quarantine(self, task: TaskNode, reason: Reason, trigger: patches.Refusal) -> None:
+        """Quarantine a task's patch, and request its evidence."""
+        patch = task.require_patch()
+        self.move_patch(task, patches.quarantine(patch.head, reason, trigger=trigger))
+        self.request(KeepEvidence(patch=PatchId(patch.id), reason=reason))
+
+
+def stated(reason: Reason | None, name: str) -> Reason:
+    """Return the reason, or one that says that none was stated."""
+    return reason or Reason(code=ReasonCode.GATE_FAILED, message=f"{name} was refused without a reason given")
