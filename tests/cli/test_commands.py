@@ -40,7 +40,7 @@ def test_version_loads_nothing_heavy(hermetic_environment: Path) -> None:
     [
         (
             ["status", "--debug"],
-            "--debug; it comes before the command: `maingate --debug …`. Try `",
+            "--debug; write it before the command: `maingate --debug …`. Try `",
         ),
         (["events", "--limit", "x"], "integer. Try `"),
         (["events", "--limit", "-1"], "equal to 0. Try `"),
@@ -242,7 +242,11 @@ def test_c_chooses_the_repository_like_git(invoke: Invoke, repo: GitRepo, tmp_pa
     [
         (UsageError("do it otherwise"), 2, "maingate: do it otherwise"),
         (DatabaseError("the disk is full"), 4, "maingate: the disk is full"),
-        (OSError(28, "No space left on device"), 4, "maingate: the system refused: [Errno 28] No space left"),
+        (
+            OSError(28, "No space left on device"),
+            4,
+            "maingate: system error: [Errno 28] No space left",
+        ),
         (KeyboardInterrupt(), 3, "maingate: interrupted"),
         (KeyError("x"), 5, "maingate: this is a bug in Maingate: KeyError: 'x'."),
     ],
@@ -282,7 +286,7 @@ def test_a_terminal_that_knows_only_ascii_is_no_error(played: Played, hermetic_e
         env={"PYTHONIOENCODING": "ascii"},
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.startswith(b"\\u2714 The record is whole")
+    assert done.stdout.startswith(b"\\u2714 The record is intact")
 
 
 def test_a_closed_pipe_is_quiet(hermetic_environment: Path) -> None:
@@ -361,7 +365,7 @@ def test_a_folder_that_is_gone_is_told_of(hermetic_environment: Path) -> None:
     )
     command = [sys.executable, "-P", "-c", code, "status"]  # -P: nor looks the installed command there
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=hermetic_environment)
-    said = "maingate: the folder that this was started in is not there any more: `cd` to one that is\n"
+    said = "maingate: the working directory no longer exists; `cd` to a folder that exists\n"
     assert (done.returncode, done.stdout, done.stderr) == (4, "", said)
 
 

@@ -76,7 +76,7 @@ def test_whatever_reason_an_event_has_is_shown(reason: Mapping[str, Any] | None,
         ),
         (
             {"event_type": "stuck", "metadata": {"since": "2026-01-01T12:00:00.000Z", "threshold": 60.0}},
-            "has not moved since 2026-01-01T12:00:00.000Z",
+            "no progress since 2026-01-01T12:00:00.000Z",
         ),
     ],
 )
@@ -165,7 +165,7 @@ def test_what_is_of_another_kind_is_not_called_unknown(
 @pytest.mark.parametrize(
     ("range_", "said"),
     [
-        ("HEAD..", "both of its ends are"),
+        ("HEAD..", "both ends are"),
         ("main..main~1", "it is reversed"),
     ],
 )

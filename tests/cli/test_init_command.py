@@ -60,7 +60,7 @@ def test_what_is_there_is_left_as_it_is(repo: GitRepo, monkeypatch: pytest.Monke
     """A file that is there already is kept, the others are written; when all are there, that is an error."""
     monkeypatch.chdir(repo.path)
     (repo.path / "maingate.toml").write_text("workers = 3\n")
-    assert f"left as it is: {repo.path / 'maingate.toml'}" in run_init().stdout
+    assert f"kept {repo.path / 'maingate.toml'}" in run_init().stdout
     assert (repo.path / "maingate.toml").read_text() == "workers = 3\n"
     with pytest.raises(UsageError, match="files are never overwritten"):
         run_init()

@@ -132,7 +132,7 @@ def test_a_task_that_was_never_tried_is_an_error(invoke: Invoke, failed: Path) -
     result = invoke("patch", "show", "cmd/after", cwd=failed)
     assert (result.exit_code, result.stdout) == (2, "")
     said = " ".join(result.stderr.split())
-    assert "task cmd/after has no patch, it is cancelled and was never tried: dependency_failed: " in said
+    assert "task cmd/after has no patch: it is cancelled and never ran: dependency_failed: " in said
 
 
 @pytest.mark.parametrize("command", ["diff", "recover", "approve"])

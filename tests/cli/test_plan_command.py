@@ -51,7 +51,7 @@ def test_check_tells_of_a_gate_that_never_runs(plan: Plan, repo: GitRepo) -> Non
     """A gate on nothing that nothing lists is told of; one that another needs does run."""
     write(repo, GOOD.replace("{lint:", '{idle: {run: "true", on: []}, lint:'))
     last = plan("check", "plan.yaml").stdout.splitlines()[-1]
-    assert last == "  idle will never run: not `on` anything, and listed by no workstream and no task"
+    assert last == "  idle will never run: they are `on` nothing, and no workstream or task lists them"
     write(repo, GOOD.replace("on: [task]", "on: []"))
     assert "never run" not in plan("check", "plan.yaml").stdout
 
@@ -107,7 +107,7 @@ workstreams:
 """
     )
     said = plan("check", "plan.yaml").output
-    assert "not side by side, as their tools may write the same paths" in said
+    assert "one after the other, as their tools may write the same paths" in said
     assert [line.strip() for line in said.splitlines() if " and " in line] == ["w/a and w/b"]
     assert json.loads(plan("check", "plan.yaml", "--json").output)["plan"]["serial"] == [["w/a", "w/b"]]
 
@@ -138,7 +138,9 @@ def test_check_refuses_with_all_problems(plan: Plan, repo: GitRepo) -> None:
 @pytest.mark.parametrize("workers", ["0", str(MOST_WORKERS + 1), "1" + "0" * 23])
 def test_the_flag_for_workers_has_the_bounds_of_the_setting(workers: str) -> None:
     """A number that the settings would refuse is refused on the command line before the plan is read."""
-    with pytest.raises(typer.BadParameter, match=f"from 1 to {MOST_WORKERS}, not {workers}"):
+    with pytest.raises(
+        typer.BadParameter, match=f"invalid --workers {workers}: choose a number from 1 to {MOST_WORKERS}"
+    ):
         _in_bounds(int(workers))
 
 
@@ -159,7 +161,7 @@ def test_import_writes_a_plan_that_is_in_order(plan: Plan, repo: GitRepo) -> Non
     )
     assert told.stdout.splitlines() == [
         "wrote replay.yaml: 2 workstreams, 2 tasks",
-        f"  left out, it changes nothing: {repo.head('HEAD~1')}: nothing",
+        f"  left out (no changes): {repo.head('HEAD~1')}: nothing",
         "next: maingate plan check replay.yaml",
     ]
     made = load_plan(repo.path / "replay.yaml").plan
@@ -185,10 +187,10 @@ def test_import_as_json_tells_the_same(plan: Plan, repo: GitRepo) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--gate", "unit"), "write --gate NAME=COMMAND"),
-        (("--gate", "=true"), "write --gate NAME=COMMAND"),
-        (("--gate", "a=true", "--gate", "a=false"), "the gate 'a' is given twice"),
-        (("--landing", "fast"), "--landing is merge, squash or rebase"),
+        (("--gate", "unit"), "invalid --gate 'unit': write NAME=COMMAND"),
+        (("--gate", "=true"), "invalid --gate '=true': write NAME=COMMAND"),
+        (("--gate", "a=true", "--gate", "a=false"), "--gate 'a' is given twice"),
+        (("--landing", "fast"), "invalid --landing 'fast': choose merge, squash or rebase"),
         (("--repo", "nowhere"), "nowhere is not a folder"),
     ],
 )

@@ -323,7 +323,7 @@ def test_watching_a_run_whose_process_is_gone_ends(invoke: Invoke, played: Playe
     repository = abandoned(played, tmp_path)
     shown = invoke("status", "--watch", cwd=repository)
     assert shown.exit_code == 0
-    assert "its process is gone; nothing is under way" in shown.stdout
+    assert "not running: its process exited" in shown.stdout
     assert json.loads(invoke("status", "--json", cwd=repository).stdout)["alive"] is False
 
 
@@ -342,12 +342,12 @@ def test_a_patch_of_an_older_run_is_found_by_its_name(
         assert maingate("run", "plan.yaml", cwd=folder, home=hermetic_environment).returncode == 0
     newest, oldest = json.loads(invoke("runs", "--json", cwd=repo.path).stdout)
     shown = invoke("patch", "show", "old/t", cwd=repo.path)
-    assert f"of an older run: {oldest['run_id']}" in shown.stdout
+    assert f"from an older run: {oldest['run_id']}" in shown.stdout
     assert (
         json.loads(invoke("patch", "show", "t", "--json", cwd=repo.path).stdout)["run_id"] == newest["run_id"]
     )
     events = invoke("events", "--entity", "old", cwd=repo.path).stdout
-    assert events.startswith(f"of an older run: {oldest['run_id']}\n")
+    assert events.startswith(f"from an older run: {oldest['run_id']}\n")
     assert "workstream old" in events
     refused = invoke("cancel", "old", cwd=repo.path)
     assert refused.exit_code == 2

@@ -107,7 +107,7 @@ def test_what_landed_and_what_did_not_are_told_apart_with_the_reason() -> None:
             "dropped",
             [
                 "patch show docs/b why it was refused, with the gate's output",
-                "patch list --state dropped those",
+                "patch list --state dropped patches",
             ],
         ),
     ],
@@ -170,8 +170,8 @@ def test_a_run_that_its_budget_stopped_says_how_to_go_on(is_used_up: bool) -> No
     report = a_report([a_stream("parser", "executing")], [], state="running") | {"alive": False}
     report["cost"] = {"spent_usd": 0.5, "budget_usd": 0.5, "used_up": is_used_up}
     shown = printed(report, width=200)
-    assert ("`maingate resume run_1 --budget-usd N` goes on" in shown) is is_used_up
-    assert ("`maingate resume run_1` goes on" in shown) is not is_used_up
+    assert ("`maingate resume run_1 --budget-usd N` continues it, " in shown) is is_used_up
+    assert ("`maingate resume run_1` continues it." in shown) is not is_used_up
 
 
 def test_a_tool_that_gave_nothing_is_pointed_to() -> None:
@@ -183,7 +183,7 @@ def test_a_tool_that_gave_nothing_is_pointed_to() -> None:
     lines = printed(a_report([a_stream("parser", "failed")], tasks)).splitlines()
     shows = [" ".join(line.split()) for line in lines if "patch show" in line]
     assert shows == [
-        "maingate patch show parser/a why it failed, with what it printed",
+        "maingate patch show parser/a why it failed, with its output",
         "maingate patch show parser/b why it was refused, with the gate's output",
     ]
 
@@ -301,9 +301,9 @@ def test_a_run_whose_process_is_gone_says_that_nothing_is_under_way() -> None:
     """A state that nobody will ever change is not shown as progress."""
     report = a_report([a_stream("parser", "executing")], [a_task("parser/a", "running")], state="running")
     shown = printed({**report, "alive": False})
-    assert "its process is gone; nothing is under way; `maingate resume run_1` goes on" in shown
+    assert "not running: its process exited. `maingate resume run_1` continues it." in shown
     assert "so far" not in shown
-    assert "its process is gone" not in printed({**report, "alive": True})
+    assert "not running" not in printed({**report, "alive": True})
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_a_run_that_stopped_says_why_and_how_to_go_on(message: str, shown: str) 
     report = a_report([a_stream("parser", "executing")], [], state="running")
     said = printed({**report, "alive": False, "stopped": {"message": message, "at": "…"}})
     assert f"  {shown}\n" in said
-    assert "its process is gone" not in said
+    assert "not running" not in said
 
 
 # -- what waits, and what is stuck ---------------------------------------------------------------------------
@@ -400,7 +400,7 @@ def test_what_is_stuck_is_marked_with_since_when_and_its_limit() -> None:
     report["tasks"][5]["stuck"] = stuck
     report["workstreams"][0] |= {"waiting": waiting("its tasks", is_moving=True), "stuck": stuck}
     since = local_time(datetime(2026, 1, 1, 12, tzinfo=UTC))
-    said = f"stuck: has not moved for 45m12s, since {since}; 30m00s is its limit; "
+    said = f"stuck: no progress for 45m12s, since {since}; the limit is 30m00s; "
     summary = " ".join(printed(report, width=300).split())
     assert f"⚠ w0 executing {said}works: its tasks" in summary
     assert f"⚠ w5/t queued {said}waits for a free worker, behind w5/s" in summary

@@ -83,7 +83,7 @@ def test_a_killed_run_is_resumed_to_its_end(trial: Trial) -> None:
     """Status says that the process is gone and how to go on; resume lands everything once."""
     killed(trial)
     said = " ".join(trial.call("status").stdout.split())
-    assert "its process is gone" in said
+    assert "not running: its process exited" in said
     assert "maingate resume run_" in said
     trial.let_go_on()
     done = trial.call("resume", "--json")
@@ -100,7 +100,7 @@ def test_there_is_nothing_to_resume(trial: Trial) -> None:
     trial.let_go_on()
     assert trial.call("run", str(trial.plan)).returncode == 0
     again = trial.call("resume")
-    assert (again.returncode, "no run was interrupted" in again.stderr) == (2, True)
+    assert (again.returncode, "no interrupted run to resume" in again.stderr) == (2, True)
     run_id = trial.report()["run_id"]
     ended = trial.call("resume", run_id)
     assert (ended.returncode, "succeeded" in ended.stderr) == (2, True)
@@ -212,7 +212,7 @@ def test_workers_say_what_they_do_while_they_do_it(trial: Trial) -> None:
     assert "gate wait of first, attempt 1, for" in said
     trial.let_go_on()
     process.communicate(timeout=30)
-    assert "Nobody is at work" in trial.call("workers").stdout
+    assert "No workers are running" in trial.call("workers").stdout
     ended = json.loads(trial.call("workers", "--all", "--json").stdout)
     assert {control["id"], worker["id"]} <= {one["id"] for one in ended}
     assert {(one["state"], one["alive"], one["job"]) for one in ended} == {("shutdown", False, None)}
@@ -228,4 +228,4 @@ def test_a_worker_whose_process_was_killed_is_not_said_to_work(trial: Trial) -> 
     control = json.loads(trial.call("workers", "--json").stdout)[0]
     assert (control["state"], control["alive"], control["job"]) == ("busy", False, None)
     said = " ".join(trial.call("workers").stdout.split())
-    assert "its process is gone; `maingate resume` clears up after it" in said
+    assert "its process exited; `maingate resume` cleans up" in said

@@ -77,7 +77,7 @@ def test_a_tool_that_works_is_told_so(invoke: Invoke, bin_folder: Path) -> None:
     assert "exited with 0" in done.stdout
     assert "cost $0.2500, 1000 tokens read, 200 written" in done.stdout.replace("1,000", "1000")
     assert "+hello, world" in done.stdout
-    assert "it works: a task would have this patch" in done.stdout
+    assert "works: a task would get this patch" in done.stdout
     assert os.environ["PATH"].startswith(str(bin_folder))
 
 
@@ -100,7 +100,7 @@ def test_a_tool_that_is_refused_by_its_provider_is_told_so(invoke: Invoke, bin_f
     done = invoke("tools", "test", "aider")
 
     assert done.exit_code == 1
-    assert "a task would have no patch of it: litellm.RateLimitError" in done.stdout
+    assert "a task would get no patch: litellm.RateLimitError" in done.stdout
 
 
 def test_a_tool_that_hangs_is_ended(invoke: Invoke, bin_folder: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_plans_tool_is_tried_with_its_secret(invoke: Invoke, bin_folder: Path,
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["cloude"], "there is no tool 'cloude'; did you mean 'claude'?"),
+        (["cloude"], "unknown tool 'cloude'; did you mean 'claude'?"),
         (["opencode"], "'opencode' was not found; install it on PATH, or write its command with `run`"),
         (["mine", "--plan", "plan.yaml"], "needs MY_KEY in the environment"),
         (["claude", "--timeout", "soon"], "--timeout: "),

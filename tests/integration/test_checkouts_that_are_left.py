@@ -45,7 +45,7 @@ def test_status_says_so_until_it_is_repaired(tell: Telling) -> None:
     check_the_checkout(world)
     again = world.start("checkout", "repair")
     assert again.ended() == 0
-    assert "nothing was to be done" in again.said
+    assert "Every checkout is up to date" in again.said
     assert end_of(world, world.finish()) == tell.story().end
 
 

@@ -304,7 +304,7 @@ def test_why_a_run_stopped_stands_until_a_process_goes_on_with_it(tell: Telling)
     world.repo.git("checkout", "-q", "a.txt")
     assert world.resume(fault="landing.before-ref@1").ended() == KILLED
     assert world.report()["stopped"] is None
-    assert "its process is gone" in told(world, "status")
+    assert "not running: its process exited" in told(world, "status")
     assert end_of(world, world.finish()) == tell.story().end
     assert world.report()["stopped"] is None
     (listed,) = json.loads(told(world, "runs", "--json"))

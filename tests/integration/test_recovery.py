@@ -250,7 +250,7 @@ def test_only_what_is_on_the_target_can_be_rolled_back(world: World) -> None:
     """Again is refused with a sentence, and so is what is not known."""
     land(world, ONE)
     roll_back(world, "ws/x")
-    assert "rolled back already" in roll_back(world, "ws/x", code=2)["said"]
+    assert "already rolled back" in roll_back(world, "ws/x", code=2)["said"]
     assert "nothing here is called" in roll_back(world, "nonsense", code=2)["said"]
 
 
@@ -630,7 +630,7 @@ def test_a_name_means_what_is_on_the_target_whatever_came_later(world: World) ->
     assert world.run().ended() == 1
     assert roll_back(world, "ws")["what"] == f"workstream ws of {first}"
     assert world.repo.tree("main") == tree
-    assert f"workstream ws of {first} is rolled back already" in roll_back(world, "ws", code=2)["said"]
+    assert f"workstream ws of {first} is already rolled back" in roll_back(world, "ws", code=2)["said"]
 
 
 def test_a_rollback_of_what_was_rolled_back_names_the_command_that_lands_it_again(world: World) -> None:
@@ -816,7 +816,7 @@ def test_breakers_by_hand(world: World) -> None:
     [listed] = tell(world, "breaker", "list", "--json")
     assert "ada: too dear" in listed["reason"]["message"]
     assert "already" in tell(world, "breaker", "trip", "claude", "--reason", "x", code=2)
-    assert "left alone (open)" in tell(world, "breaker", "list")
+    assert "paused (circuit breaker open)" in tell(world, "breaker", "list")
     told = tell(world, "breaker", "reset", "claude", "--reason", "paid", "--json")
     assert (told["state"], told["failures"]) == ("CLOSED", 0)
     assert_sound(world)

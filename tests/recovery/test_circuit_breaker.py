@@ -1,4 +1,4 @@
-"""A tool that fails again and again is left alone, then tried out exactly once.
+"""A tool that fails again and again is paused, then probed exactly once.
 
 See docs/SPECIFICATION.md §2.4.
 """

@@ -111,11 +111,11 @@ def _paragraph(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename == NAME:
         return f"{NAME} could not be written: {error.strerror}"
     if isinstance(error, FileNotFoundError) and not _is_somewhere():
-        return "the folder that this was started in is not there any more: `cd` to one that is"
+        return "the working directory no longer exists; `cd` to a folder that exists"
     if isinstance(error, OSError):
-        return f"the system refused: {error}"
+        return f"system error: {error}"
     return (
-        f"this is a bug in Maingate: {type(error).__name__}: {error}. What was committed stays as recorded. "
+        f"this is a bug in Maingate: {type(error).__name__}: {error}. Everything recorded so far is kept. "
         "Run the same command with --debug (`maingate --debug …`) to see where, and please report it."
     )
 
@@ -138,7 +138,7 @@ def _fail_usage(error: Any) -> None:
     end = "" if said.endswith((".", "?", "!")) else "."
     option = getattr(error, "option_name", None)
     if path != "maingate" and option in _GLOBAL:
-        end = f"; it comes before the command: `maingate {option} …`."
+        end = f"; write it before the command: `maingate {option} …`."
     fail(f"{said.removesuffix('.') if end.startswith(';') else said}{end} Try `{path} --help`.")
 
 

@@ -109,12 +109,16 @@ def may_start(guard: Guard, now: datetime, is_running: IsRunning) -> Yes | Wait:
             until = (guard.opened_at or now) + guard.cooldown
             if now >= until:
                 return Yes(is_probe=True)
-            why = f"; the last time: {guard.reason.message}" if guard.reason is not None else ""
-            return _wait(guard, until, f"tool {guard.tool} is left alone until {until:%H:%M:%S} UTC{why}")
+            why = f"; last failure: {guard.reason.message}" if guard.reason is not None else ""
+            return _wait(
+                guard,
+                until,
+                f"tool {guard.tool} is paused until {until:%H:%M:%S} UTC (circuit breaker open){why}",
+            )
         case BreakerState.HALF_OPEN:
             if guard.probe is None or not is_running(guard.probe):
                 return Yes(is_probe=True)
-            return _wait(guard, None, f"tool {guard.tool} is being tried out by {guard.probe.task}")
+            return _wait(guard, None, f"tool {guard.tool} is being probed by {guard.probe.task}")
 
 
 def after_start(guard: Guard, probe: Probe, now: datetime, is_running: IsRunning) -> Guard:

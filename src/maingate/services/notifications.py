@@ -158,7 +158,7 @@ def trouble(conn: Connection, run_id: str) -> Message | None:
     names = [f"{streams[row.workstream_id].name}/{owners[row.task_id].name}" for row in refused]
     said = [f"run {run.name} {run.state}"]
     said += [f"in quarantine: {listed(names, _SHOWN)}"] if names else []
-    said += [f"tools left alone because they fail: {listed(opened, _SHOWN)}"] if opened else []
+    said += [f"tools paused (circuit breaker open): {listed(opened, _SHOWN)}"] if opened else []
     return Message(event="run_ended", run_id=run_id, state=str(run.state), message="; ".join(said))
 
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 30
 
-app = typer.Typer(help="Check the record of what happened.", no_args_is_help=True)
+app = typer.Typer(help="Verify the record of runs and landings.", no_args_is_help=True)
 
 
 @app.callback()
 def audit() -> None:
-    """Check the record of what happened."""
+    """Verify the record of runs and landings."""
 
 
 @app.command()
@@ -26,15 +26,19 @@ def verify(
     against: Annotated[
         str | None,
         typer.Option(
-            metavar="REF", help="Hold the record against this branch or commit, not against all targets."
+            metavar="REF", help="Compare the record with this branch or commit only, not with every target."
         ),
     ] = None,
     others: Annotated[
-        bool, typer.Option("--others", help="Accept landings by other records, as of a colleague's clone.")
+        bool,
+        typer.Option("--others", help="Accept landings from other records, such as a colleague's clone."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check the record by itself, by transitions.jsonl and by the branches; exit code 1 if it is damaged."""
+    """Verify the record: its hash chains, transitions.jsonl, and the commits on the branches.
+
+    Exit codes: 0 the record is intact, 1 it is damaged.
+    """
     from maingate.bootstrap import Maingate
 
     with Maingate.open(create=False) as maingate:
@@ -55,7 +59,7 @@ def _print(report: "AuditReport") -> None:
         f"{count(report.facts, 'piece')} of evidence, {count(report.anchors, 'landing')} on branches"
     )
     if report.is_intact:
-        out.print(Text.assemble(("✔ ", "green"), f"The record is whole: {checked}."))
+        out.print(Text.assemble(("✔ ", "green"), f"The record is intact: {checked}."))
     for note in report.notes:
         out.print(safe(note), markup=False)
     if report.is_intact:
@@ -66,7 +70,7 @@ def _print(report: "AuditReport") -> None:
         )
     )
     out.print()
-    grid = table("entity", "row", "what is wrong", wide="what is wrong")
+    grid = table("entity", "row", "problem", wide="problem")
     for finding in report.findings[:_SHOWN]:
         row = "-" if finding.seq is None else str(finding.seq)
         grid.add_row(safe(finding.entity_id or "-"), row, safe(finding.problem))

@@ -22,15 +22,15 @@ def bisect(
         str,
         typer.Argument(
             metavar="WORKSTREAM|RANGE",
-            help="A workstream that landed, or commits of the target as OLD..NEW (NEW: the target's head).",
+            help="A landed workstream, or commits as OLD..NEW. [default NEW: the target's head]",
         ),
     ],
-    gate: Annotated[
-        str, typer.Option("--gate", "-g", metavar="GATE", help="The gate, as the plan calls it.")
-    ],
+    gate: Annotated[str, typer.Option("--gate", "-g", metavar="GATE", help="The gate's name in the plan.")],
     run: Annotated[
         str | None,
-        typer.Option("--run", metavar="RUN", help="Whose plan has the gate. [default: the newest run]"),
+        typer.Option(
+            "--run", metavar="RUN", help="The run whose plan has the gate. [default: the newest run]"
+        ),
     ] = None,
     workers: Workers = None,
     as_json: AsJson = False,
@@ -67,7 +67,7 @@ def _range(maingate: "Maingate", what: str, run: str | None) -> tuple[RunId, str
     with maingate.database.read() as conn:
         newest = runs.newest(conn)
         if newest is None:
-            raise UsageError("there is no run yet; `maingate run PLAN` begins one")
+            raise UsageError("no runs yet; `maingate run PLAN` starts one")
         run_id = newest.id if run is None else run_named(conn, run)
         if ".." in what:
             old, _, new = what.partition("..")
@@ -84,7 +84,7 @@ def _range(maingate: "Maingate", what: str, run: str | None) -> tuple[RunId, str
         for found in meant:
             if (landing := _landing(conn, found.id)) is not None:
                 return landing
-    raise UsageError(f"workstream {safe(what)} has not landed anything, so there is nothing to search")
+    raise UsageError(f"workstream {safe(what)} has landed nothing; name another, or commits as OLD..NEW")
 
 
 def _landing(conn: "Connection", workstream_id: str) -> tuple[RunId, str, str] | None:
@@ -106,13 +106,11 @@ def _see_to_order(maingate: "Maingate", what: str, old: str, new: str) -> None:
     """
     is_ancestor, said = maingate.repository.is_ancestor, f"the range {safe(what)} has no commits"
     if old == new:
-        raise UsageError(f"{said}: both of its ends are {old[:10]}; begin it earlier")
+        raise UsageError(f"{said}: both ends are {old[:10]}; choose an earlier OLD")
     if is_ancestor(new, old):
-        raise UsageError(f"{said}, it is reversed: {new[:10]} comes before {old[:10]}; say OLD..NEW")
+        raise UsageError(f"{said}, it is reversed: {new[:10]} is older than {old[:10]}; write OLD..NEW")
     if not is_ancestor(old, new):
-        raise UsageError(
-            f"the range {safe(what)} leads nowhere: {old[:10]} is not in the history of {new[:10]}"
-        )
+        raise UsageError(f"the range {safe(what)} is invalid: {old[:10]} is not in the history of {new[:10]}")
 
 
 def _told(maingate: "Maingate", found: "Search") -> dict[str, Any]:
@@ -143,15 +141,15 @@ def _print(told: dict[str, Any]) -> None:
     old, new = told["range"]["old"][:10], told["range"]["new"][:10]
     gate = safe(told["gate"])
     if told["state"] == "green":
-        out.print(f"{gate} passes at {new}; there is nothing to find.", soft_wrap=True)
+        out.print(f"{gate} passes at {new}: there is nothing to search for.", soft_wrap=True)
     elif told["state"] == "red_before":
-        out.print(f"{gate} fails at {old} already; begin the search earlier.", soft_wrap=True)
+        out.print(f"{gate} already fails at {old}: choose an earlier start.", soft_wrap=True)
     elif told["patch"] is not None:
         patch = told["patch"]
         out.print(
             f"{gate} fails since {safe(patch['task'])} ({patch['id']}), in {told['commit']}.", soft_wrap=True
         )
-        out.print(f"`maingate rollback {patch['id']} --reason …` takes it back.", soft_wrap=True)
+        out.print(f"`maingate rollback {patch['id']} --reason …` rolls it back.", soft_wrap=True)
     else:
         out.print(f"{gate} fails since {told['commit']}.", soft_wrap=True)
     asked = count(told["asked"], "execution")

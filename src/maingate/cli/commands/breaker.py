@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from maingate.db.connection import Connection
     from maingate.db.dao.breakers import BreakerRow
 
-app = typer.Typer(help="See which tools are left alone, and decide it by hand.", no_args_is_help=True)
+app = typer.Typer(help="List the circuit breakers of tools; reset or trip one.", no_args_is_help=True)
 
-Tool = Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name in the plans.")]
-Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")]
+Tool = Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name in its plans.")]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")]
 By = Annotated[
-    str | None, typer.Option("--operator", metavar="NAME", help="Who wants it. [default: your login]")
+    str | None,
+    typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
 ]
 
 
 _MEANINGS: Final = {
-    BreakerState.CLOSED: "in use (closed)",
-    BreakerState.OPEN: "left alone (open)",
-    BreakerState.HALF_OPEN: "being tried (half open)",
+    BreakerState.CLOSED: "in use (circuit breaker closed)",
+    BreakerState.OPEN: "paused (circuit breaker open)",
+    BreakerState.HALF_OPEN: "probing (circuit breaker half open)",
 }
 """The states of a breaker, in the words in which people think of a tool."""
 
@@ -53,20 +54,20 @@ def list_breakers(as_json: AsJson = False) -> None:
     grid = table("tool", "state", "failures", "next try", "", wide="")
     for row in rows:
         until = "" if row.opened_at is None else local_time(row.opened_at + _cooldown(row))
-        until = f"{safe(row.probe_task)} tries it" if row.probe_task is not None else until
+        until = f"probe: {safe(row.probe_task)}" if row.probe_task is not None else until
         grid.add_row(safe(row.tool), _MEANINGS[row.state], str(row.failures), until, reason_line(row.reason))
     print_table(out, grid)
 
 
 @app.command()
 def reset(tool: Tool, reason: Why, operator: By = None, as_json: AsJson = False) -> None:
-    """Let a tool that is left alone be used again."""
+    """Close the circuit breaker of a tool, so that the tool is used again at once."""
     _by_hand("reset", tool, reason, operator, as_json=as_json)
 
 
 @app.command()
 def trip(tool: Tool, reason: Why, operator: By = None, as_json: AsJson = False) -> None:
-    """Leave a tool alone, for its cooldown, as if it had failed."""
+    """Open the circuit breaker of a tool, which pauses the tool for its cooldown."""
     _by_hand("trip", tool, reason, operator, as_json=as_json)
 
 
@@ -104,10 +105,10 @@ def _see_to_name(conn: "Connection", tool: str) -> None:
     if tool not in known:
         near = difflib.get_close_matches(tool, sorted(known), n=3)
         hint = (
-            f"did you mean {' or '.join(map(safe, near))}?" if near else "`maingate tools list` has presets"
+            f"did you mean {' or '.join(map(safe, near))}?" if near else "`maingate tools list` lists presets"
         )
         raise UnknownEntityError(
-            tool, f"no run here has a tool {safe(tool)!r}, and no preset is called so; {hint}"
+            tool, f"unknown tool {safe(tool)!r}: no run here uses it and no preset has that name; {hint}"
         )
 
 
@@ -119,7 +120,7 @@ def _by_hand(what: str, tool: str, reason: str, operator: str | None, *, as_json
     from maingate.bootstrap import Maingate
 
     if not reason.strip() or not tool.strip():
-        raise UsageError("a tool's name and --reason must not be empty")
+        raise UsageError("TOOL and --reason must not be empty")
     by = operator or operator_name()
     with Maingate.open(create=False) as maingate:
         with maingate.database.read() as conn:
@@ -128,6 +129,6 @@ def _by_hand(what: str, tool: str, reason: str, operator: str | None, *, as_json
     if as_json:
         print_json(breaker_json(row))
         return
-    said = "is used again" if what == "reset" else "is left alone for"
-    span = "" if what == "reset" else f" {count(row.cooldown_ms // 1000, 'second')}, then tried out once"
-    console().print(f"{safe(row.tool)} {said}{span}.", soft_wrap=True)
+    pause = f"is paused for {count(row.cooldown_ms // 1000, 'second')}; then one task probes it"
+    outcome = "is in use again" if what == "reset" else pause
+    console().print(f"{safe(row.tool)} {outcome}.", soft_wrap=True)

@@ -11,19 +11,19 @@ def cancel(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="RUN|WORKSTREAM|TASK", help="Its id, the beginning of one, or the plan's name of it."
+            metavar="RUN|WORKSTREAM|TASK", help="An id, the beginning of one, or a name from the plan."
         ),
     ],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")] = "",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")] = "",
     run: Annotated[
         str | None,
-        typer.Option("--run", metavar="RUN", help="Where to look for names."),
+        typer.Option("--run", metavar="RUN", help="The run to look up names in."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """End a run, a workstream or a task now, wherever it is being worked on.
+    """Cancel a run, a workstream or a task at once, whichever process works on it.
 
-    What has landed stays. What is just landing ends only if it has not landed.
+    Landed work stays. A workstream that is landing at this moment is cancelled only if it does not land.
     """
     from maingate.bootstrap import Maingate
     from maingate.cli.commands.run import operator_name

@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from maingate.landing.catching_up import Behind
     from maingate.landing.repair import Repair
 
-app = typer.Typer(help="Put the checkouts of the repository right.", no_args_is_help=True)
+app = typer.Typer(help="Repair the checkouts of the repository.", no_args_is_help=True)
 
 
 @app.callback()
 def checkout() -> None:
-    """Put the checkouts of the repository right."""
+    """Repair the checkouts of the repository."""
 
 
 @app.command("repair")
 def repair(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Bring along the checkouts that have not followed their branch after a landing or a rollback.
+    """Update checkouts that did not follow their branch after a landing or a rollback.
 
-    Files that are as they were before it are brought to what landed; an edit of yours is kept and named, with
-    the commands that bring it over. Lock files that dead processes of Maingate have left are removed, those
-    of others named. Running it again is harmless. `run`, `resume` and `rollback` do the same by themselves.
+    Files without edits are updated to what landed. Edits are kept and listed, with the commands that carry
+    them over. Lock files of dead Maingate processes are removed; lock files of other programs are listed.
+    Running it again is harmless. `run`, `resume` and `rollback` do the same by themselves.
 
-    Exit codes: 0 everything is in order, 4 something could not be brought along or is locked.
+    Exit codes: 0 every checkout is up to date, 4 a checkout could not be updated or is locked.
     """
     from maingate.git.repository import Repository
     from maingate.landing.repair import repair as put_right
@@ -60,15 +60,15 @@ def _as_json(done: "Repair") -> dict[str, Any]:
 def _print(done: "Repair") -> None:
     out = console()
     for each in done.brought:
-        out.print(f"{safe(each.top)} has followed {_branch(each)} to {each.new[:10]}", soft_wrap=True)
+        out.print(f"updated {safe(each.top)} to {_branch(each)} at {each.new[:10]}", soft_wrap=True)
     for path in done.removed:
-        out.print(f"removed {safe(path)}, which a process of Maingate's had left", soft_wrap=True)
+        out.print(f"removed {safe(path)}, a lock file of a dead Maingate process", soft_wrap=True)
     for left in done.left:
         out.print(safe(str(left)), soft_wrap=True)
     for said in done.locks:
         out.print(safe(said), soft_wrap=True)
     if done.is_in_order and not done.brought and not done.removed:
-        out.print("Every checkout is where its branch is; nothing was to be done.")
+        out.print("Every checkout is up to date with its branch.")
 
 
 def _branch(each: "Behind") -> str:

@@ -52,21 +52,24 @@ class Leftovers:
 
 
 def clean(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the leftovers; remove nothing.")] = False,
     older_than: Annotated[
         str | None,
         typer.Option(
             "--older-than",
             metavar="D",
-            help="Refs and recoveries only of runs that ended longer ago than this, such as 7d.",
+            help="Keep the refs and recovery plans of runs that ended within this time, such as 7d.",
         ),
     ] = None,
     keep_logs: Annotated[
-        int, typer.Option("--keep-logs", min=0, metavar="N", help="How many of the newest gate logs stay.")
+        int, typer.Option("--keep-logs", min=0, metavar="N", help="Keep the newest N gate logs.")
     ] = KEPT_LOGS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Remove what ended runs left behind: worktrees in the cache, refs, old gate logs, recoveries' plans."""
+    """Remove the leftovers of ended runs: cached worktrees, refs, old gate logs and recovery plans.
+
+    Patches, their diffs and the record stay.
+    """
     from maingate.bootstrap import Maingate
 
     with Maingate.open(create=False) as maingate:

@@ -28,11 +28,11 @@ def demo(
     keep: Annotated[
         Path | None,
         typer.Option(
-            "--keep", metavar="DIR", help="Make it in DIR, a new or empty folder, and leave it there."
+            "--keep", metavar="DIR", help="Make the demo in DIR, a new or empty folder, and keep it."
         ),
     ] = None,
 ) -> None:
-    """See it work: good, broken, conflicting, corrupt and hostile patches meet a small real repository."""
+    """Run Maingate on a small real repository with good, broken, conflicting, corrupt and hostile patches."""
     import time
 
     began = time.monotonic()
@@ -40,7 +40,7 @@ def demo(
         unlike_the_story = _play(root)
     out = _console()
     if unlike_the_story:
-        fail("the demo did not end as its story says; this is a bug:\n" + "\n".join(unlike_the_story))
+        fail("the demo did not end as expected; this is a bug in Maingate:\n" + "\n".join(unlike_the_story))
         raise typer.Exit(ExitCode.UNEXPECTED)
     out.print()
     _print_end(out, keep, seconds=time.monotonic() - began)
@@ -69,7 +69,7 @@ def _play(root: Path) -> list[str]:
     _print_branch(out, stage)
     found = [*differences(SCENES, report), *marks_left(stage, config, report)]
     if not record.is_intact:
-        found.append("audit verify found the record damaged")
+        found.append("`maingate audit verify` reports a damaged record")
     if not found:
         _print_proofs(out, report, rows=record.rows)
     return found
@@ -186,7 +186,7 @@ def _print_proofs(out: "Console", report: Mapping[str, Any], *, rows: int) -> No
 def _print_end(out: "Console", keep: Path | None, *, seconds: float) -> None:
     took = duration(seconds)
     if keep is None:
-        out.print(f"That took {took}. The folder is gone again; to look around in it:")
+        out.print(f"That took {took}. The folder has been removed; to keep it:")
         _print_commands(out, ["maingate demo --keep tally-demo"])
         return
     out.print(f"That took {took}. Look around:")

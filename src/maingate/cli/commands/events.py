@@ -116,32 +116,36 @@ def events(
     *,
     entity: Annotated[
         str | None,
-        typer.Option("--entity", "-e", metavar="ID", help="Of this run, workstream, task, patch or gate."),
+        typer.Option(
+            "--entity", "-e", metavar="ID", help="Only of this run, workstream, task, patch or gate."
+        ),
     ] = None,
     type_: Annotated[
-        str | None, typer.Option("--type", "-t", metavar="T", help="Of this type, such as task or patch.")
+        str | None,
+        typer.Option("--type", "-t", metavar="T", help="Only of this type, such as task or patch."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="D", help="Newer than this: 10m, 2h, or a date and time.")
+        str | None,
+        typer.Option("--since", metavar="D", help="Only since then: 10m, 2h, or a date and time."),
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
-    aggregate: Annotated[bool, typer.Option("--aggregate", help="Count them by type and state.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new events until Ctrl-C.")] = False,
+    aggregate: Annotated[bool, typer.Option("--aggregate", help="Count events by type and state.")] = False,
     limit: Annotated[
         int | None,
         typer.Option(
-            "--limit", "-n", min=0, metavar="N", help=f"The newest N; 0 for all. [default: {LISTED}]"
+            "--limit", "-n", min=0, metavar="N", help=f"Only the newest N; 0 for all. [default: {LISTED}]"
         ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON array; with --follow one JSON object per line.")
     ] = False,
 ) -> None:
-    """Show what happened, oldest first."""
+    """List events, oldest first: changes of state, decisions by hand, warnings and errors."""
     from maingate.bootstrap import Maingate
 
     moment = None if since is None else parse_moment(since, now=datetime.now(UTC))
     if aggregate and (follow or entity is not None or type_ is not None):
-        raise UsageError("--aggregate counts everything; of the other filters it takes --since only")
+        raise UsageError("--aggregate counts all events: it can be combined with --since only")
     kind = None if type_ is None else _checked(type_)
     maingate = Maingate.open(create=False) if follow else opened_for_reading()
     if maingate is None:
@@ -170,7 +174,7 @@ def events(
         print_json([event.as_json() for event in found])
         return
     if older is not None:
-        console().print(f"of an older run: {older}", style="yellow", soft_wrap=True)
+        console().print(f"from an older run: {older}", style="yellow", soft_wrap=True)
     _print_events(found, names, more)
 
 
@@ -209,7 +213,7 @@ def _checked(type_: str) -> str:
     chosen = _TRANSITION_OF.get(type_, type_)
     if chosen not in full:
         known = ", ".join([*_TRANSITION_OF, *sorted(full)])
-        raise UsageError(f"there is no type of events {safe(type_)!r}; the types are {known}")
+        raise UsageError(f"unknown event type {safe(type_)!r}: choose one of {known}")
     return chosen
 
 
@@ -273,7 +277,7 @@ def _print_following(database: "Database", shown: "Sequence[Event]", *, as_json:
 def _print_events(shown: "Sequence[Event]", names: "Mapping[str, str]", more: int) -> None:
     out = console()
     if not shown:
-        out.print("Nothing of that kind has happened.")
+        out.print("No events match.")
         return
     grid = table("when", "what", "change", "by", "why", wide="why")
     for event in shown:
@@ -319,7 +323,7 @@ def _why(event: "Event") -> str:
     if command := facts.get("command"):
         said.append(safe(command if isinstance(command, str) else shlex.join(map(str, command))))
     if event.event_type == "stuck" and "since" in facts:
-        said.append(f"has not moved since {safe(str(facts['since']))}")
+        said.append(f"no progress since {safe(str(facts['since']))}")
     return ": ".join(part for part in said if part)
 
 

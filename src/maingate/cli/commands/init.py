@@ -45,23 +45,23 @@ index 0000000000000000000000000000000000000000..10ddd4e089a4af95d7eaf7b1cfe9134c
 def init() -> None:
     """Write a commented `maingate.toml` and an example plan into the repository.
 
-    Files that are there already are left as they are.
+    Existing files are kept.
     """
     from maingate.plan.location import enclosing_root
 
     root = enclosing_root([Path.cwd()])
     if root is None or not (root / ".git").exists():
         raise UsageError(
-            f"{Path.cwd()} is not in the work tree of a git repository; run `git init` or go into one"
+            f"{Path.cwd()} is not in the work tree of a git repository; run `git init`, or `cd` into one"
         )
     files = _files()
     there = [name for name in files if (root / name).exists() or (root / name).is_symlink()]
     if len(there) == len(files):
         raise UsageError(
-            f"nothing to write: {root} has {', '.join(there)} already, and files are never overwritten"
+            f"nothing to write: {root} already has {', '.join(there)}, and files are never overwritten"
         )
     for name in there:
-        print(f"left as it is: {root / name}")
+        print(f"kept {root / name}")
     for name, text in files.items():
         if name not in there:
             _write(root / name, text)
@@ -87,6 +87,6 @@ def _write(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except FileExistsError as error:
-        raise UsageError(f"{path} is there already and is not overwritten") from error
+        raise UsageError(f"{path} already exists and is not overwritten") from error
     except OSError as error:
         raise OutsideFaultError(f"{path} could not be written: {error.strerror}") from error

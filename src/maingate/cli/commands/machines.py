@@ -20,12 +20,12 @@ from maingate.state.machines import MACHINES
 
 
 def machines(
-    name: Annotated[str | None, typer.Argument(help="Only this machine.", show_default="all")] = None,
+    name: Annotated[str | None, typer.Argument(help="Print only this machine.", show_default="all")] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="States and transitions as one JSON object.")
+        bool, typer.Option("--json", help="Print states and transitions as one JSON object.")
     ] = False,
-    as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Mermaid state diagrams.")] = False,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="The documentation page.")] = False,
+    as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Print Mermaid state diagrams.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the documentation page.")] = False,
 ) -> None:
     """Show the state machines that every run, task and patch obeys."""
     if as_json + as_mermaid + as_markdown > 1:
@@ -68,7 +68,7 @@ def _chosen(name: str | None) -> Mapping[str, Machine]:
     if name is None:
         return MACHINES
     if name not in MACHINES:
-        raise typer.BadParameter(f"there is no machine {name!r}; there are {', '.join(MACHINES)}")
+        raise typer.BadParameter(f"unknown machine {name!r}: choose one of {', '.join(MACHINES)}")
     return {name: MACHINES[name]}
 
 

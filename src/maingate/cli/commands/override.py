@@ -13,26 +13,27 @@ if TYPE_CHECKING:
     from maingate.db.dao.requests import Override
 
 app = typer.Typer(
-    help="Decide about a task or a workstream by hand, wherever it is being worked on.",
+    help="Decide a task or a workstream by hand, whichever process works on it.",
     no_args_is_help=True,
 )
 
-Task = Annotated[str, typer.Argument(metavar="TASK", help="Its id, the beginning of one, or ws/task.")]
+Task = Annotated[str, typer.Argument(metavar="TASK", help="An id, the beginning of one, or workstream/task.")]
 Stream = Annotated[
-    str, typer.Argument(metavar="WORKSTREAM", help="Its id, the beginning of one, or the plan's name of it.")
+    str, typer.Argument(metavar="WORKSTREAM", help="An id, the beginning of one, or a name from the plan.")
 ]
-Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")]
 By = Annotated[
-    str | None, typer.Option("--operator", metavar="NAME", help="Who wants it. [default: your login]")
+    str | None,
+    typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
 ]
-Run = Annotated[str | None, typer.Option("--run", metavar="RUN", help="Where to look for names.")]
+Run = Annotated[str | None, typer.Option("--run", metavar="RUN", help="The run to look up names in.")]
 
 
 @app.command("force-complete")
 def force_complete(
     task: Task, reason: Why, operator: By = None, run: Run = None, as_json: AsJson = False
 ) -> None:
-    """Take a step without a patch (a command, or nothing) as done."""
+    """Complete a task that makes no patch (a command or a noop) without running it."""
     _override("force-complete", "task", task, reason, operator, run, as_json=as_json)
 
 
@@ -40,19 +41,19 @@ def force_complete(
 def force_fail(
     task: Task, reason: Why, operator: By = None, run: Run = None, as_json: AsJson = False
 ) -> None:
-    """Let a task fail, and drop its patch."""
+    """Fail a task and drop its patch."""
     _override("force-fail", "task", task, reason, operator, run, as_json=as_json)
 
 
 @app.command()
 def reset(task: Task, reason: Why, operator: By = None, run: Run = None, as_json: AsJson = False) -> None:
-    """Let a task that waits for its next attempt begin at once, with all its retries before it."""
+    """Start the next attempt of a waiting task at once, and restore all its retries."""
     _override("reset", "task", task, reason, operator, run, as_json=as_json)
 
 
 @app.command()
 def unblock(task: Task, reason: Why, operator: By = None, run: Run = None, as_json: AsJson = False) -> None:
-    """Look at a blocked task anew whose needs are all completed."""
+    """Start a blocked task whose needs have all completed."""
     _override("unblock", "task", task, reason, operator, run, as_json=as_json)
 
 
@@ -60,7 +61,7 @@ def unblock(task: Task, reason: Why, operator: By = None, run: Run = None, as_js
 def fail_workstream(
     workstream: Stream, reason: Why, operator: By = None, run: Run = None, as_json: AsJson = False
 ) -> None:
-    """Let a workstream fail that is under way; nothing of it lands."""
+    """Fail a workstream that is under way; nothing of it lands."""
     _override("fail", "workstream", workstream, reason, operator, run, as_json=as_json)
 
 
@@ -68,7 +69,7 @@ def fail_workstream(
 def validate_workstream(
     workstream: Stream, reason: Why, operator: By = None, run: Run = None, as_json: AsJson = False
 ) -> None:
-    """Let a workstream land without its open tasks, where none of them is critical; its gates decide."""
+    """Land a workstream without its open tasks, none of which may be critical; its gates still decide."""
     _override("validate", "workstream", workstream, reason, operator, run, as_json=as_json)
 
 
@@ -87,7 +88,7 @@ def _override(  # noqa: PLR0917 - the options of a command line
     from maingate.db.dao import lookup, tasks, workstreams
 
     if not reason.strip():
-        raise UsageError("--reason says why; it must not be empty")
+        raise UsageError("--reason must not be empty")
     by = operator or operator_name()
     with Maingate.open(create=False) as maingate:
         with maingate.database.read() as conn:
@@ -105,4 +106,4 @@ def _override(  # noqa: PLR0917 - the options of a command line
     out = console()
     out.print(safe(said), soft_wrap=True)
     if is_left:
-        out.print(f"`maingate resume {row.run_id}` goes on with the rest.", soft_wrap=True)
+        out.print(f"`maingate resume {row.run_id}` continues the run.", soft_wrap=True)

@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 LISTED: Final = 50
 
-app = typer.Typer(help="Look into the ledger of patches.", no_args_is_help=True)
+app = typer.Typer(help="List patches, show them, and decide them by hand.", no_args_is_help=True)
 
-RunOption = Annotated[str | None, typer.Option("--run", metavar="RUN", help="Of this run only.")]
+RunOption = Annotated[str | None, typer.Option("--run", metavar="RUN", help="Only patches of this run.")]
 LimitOption = Annotated[
     int | None,
     typer.Option(
-        "--limit", "-n", min=1, metavar="N", help="How many to list. [default: 50; all with --json]"
+        "--limit", "-n", min=1, metavar="N", help="List the newest N. [default: 50; all with --json]"
     ),
 ]
 PatchArgument = Annotated[
     str,
     typer.Argument(
-        metavar="PATCH", help="A patch's id or the beginning of it, or the name of its task, as ws/task."
+        metavar="PATCH", help="A patch id, the beginning of one, or the name of its task: workstream/task."
     ),
 ]
 
@@ -49,7 +49,7 @@ PatchArgument = Annotated[
 @app.command("list")
 def list_patches(
     state: Annotated[
-        str | None, typer.Option("--state", "-s", metavar="S", help="In this state only.")
+        str | None, typer.Option("--state", "-s", metavar="S", help="Only patches in this state.")
     ] = None,
     run: RunOption = None,
     limit: LimitOption = None,
@@ -87,7 +87,7 @@ def show(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -
         return
     out = console()
     if older and run is None:
-        out.print(f"of an older run: {older}", style="yellow", soft_wrap=True)
+        out.print(f"from an older run: {older}", style="yellow", soft_wrap=True)
     print_task(out, shown) if shown["id"] is None else print_patch(out, shown)
 
 
@@ -105,7 +105,7 @@ def diff(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -
         print_json({"patch": row.id, **_diff_json(raw)})
         return
     if older and run is None:
-        print(f"of an older run: {older}", file=sys.stderr)
+        print(f"from an older run: {older}", file=sys.stderr)
     if sys.stdout.isatty():
         print(safe(raw, keep_newlines=True), end="")
         return
@@ -179,17 +179,15 @@ def _without_patch(name: str, task: "TaskRow") -> str:
 
     if TASK.is_terminal(task.state):
         why = f": {reason_line(task.reason)}" if task.reason else ""
-        return f"task {name} has no patch, it is {task.state} and was never tried{why}"
-    return f"task {name} has no patch yet; `maingate status --all` shows where it is"
+        return f"task {name} has no patch: it is {task.state} and never ran{why}"
+    return f"task {name} has no patch yet; `maingate status --all` shows its state"
 
 
 def _checked(state: str | None) -> str | None:
     from maingate.state.patch_ledger import PatchState
 
     if state is not None and state not in list(PatchState):
-        raise UsageError(
-            f"no patch is ever in a state {safe(state)!r}; the states are {', '.join(PatchState)}"
-        )
+        raise UsageError(f"unknown patch state {safe(state)!r}: choose one of {', '.join(PatchState)}")
     return state
 
 

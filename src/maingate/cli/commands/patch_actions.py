@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from maingate.db.dao.patches import PatchRow
 
 By = Annotated[
-    str | None, typer.Option("--operator", metavar="NAME", help="Who wants it. [default: your login]")
+    str | None,
+    typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
 ]
 
 SHOWN_DIFF: Final = 64 * 1024
@@ -36,17 +37,17 @@ _RECOVERABLE: Final = frozenset({"quarantined", "dropped", "rolled_back"})
 @app.command("drop")
 def drop(
     patch: PatchArgument,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")],
     operator: By = None,
     run: RunOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give a quarantined patch up. It stays on record, and its diff with it."""
+    """Give up a quarantined patch. The patch and its diff stay on record."""
     from maingate.bootstrap import Maingate
     from maingate.db.dao import patches
 
     if not reason.strip():
-        raise UsageError("--reason says why; it must not be empty")
+        raise UsageError("--reason must not be empty")
     with Maingate.open(create=False) as maingate:
         with maingate.database.read() as conn:
             row = find_patch(conn, patch, run=run)
@@ -64,13 +65,13 @@ def drop(
 def approve(
     patch: PatchArgument,
     message: Annotated[
-        str, typer.Option("--message", "-m", metavar="TEXT", help="What to say with it.")
+        str, typer.Option("--message", "-m", metavar="TEXT", help="A comment, recorded.")
     ] = "",
     operator: By = None,
     run: RunOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Approve a patch, for plans with reviewers; who approves twice counts once."""
+    """Approve a patch of a plan with reviewers. A second approval by the same person does not count."""
     from maingate.bootstrap import Maingate
     from maingate.db.dao import approvals
 
@@ -87,7 +88,7 @@ def approve(
         ]
         print_json({"id": row.id, "state": str(row.state), "is_new": is_new, "approvals": people})
         return
-    said = "approved" if is_new else "had approved it before"
+    said = "approved" if is_new else "had already approved"
     console().print(f"{safe(by)} {said}: {row.id} has {count(len(given), 'approval')}.", soft_wrap=True)
 
 
@@ -95,19 +96,19 @@ def approve(
 def recover(  # noqa: PLR0917 - the options of a command line
     patch: PatchArgument,
     file: Annotated[
-        Path | None, typer.Option("--patch", metavar="FILE", help="The diff to land instead of it.")
+        Path | None, typer.Option("--patch", metavar="FILE", help="A diff to land instead.")
     ] = None,
     tool: Annotated[
-        str | None, typer.Option("--tool", metavar="TOOL", help="A tool of its plan, to make another one.")
+        str | None, typer.Option("--tool", metavar="TOOL", help="A tool of the plan that makes a new patch.")
     ] = None,
     run: RunOption = None,
     workers: Workers = None,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Try again to land what a refused patch was for, in a new run of one task with the same gates.
+    """Try to land a refused, dropped or rolled back patch again, in a new run with the same gates.
 
-    The same diff is tried again on the target as it is now, unless FILE has a better one or TOOL makes one.
+    The same diff is applied to the target as it is now, unless --patch or --tool gives another one.
     Exit codes are those of `run`.
     """
     from maingate.bootstrap import Maingate
@@ -115,7 +116,7 @@ def recover(  # noqa: PLR0917 - the options of a command line
     from maingate.plan.loader import load_plan
 
     if file is not None and tool is not None:
-        raise UsageError("--patch brings a diff, --tool has one made; say one of them")
+        raise UsageError("--patch and --tool cannot be combined: choose one")
     with Maingate.open(create=False) as maingate:
         with maingate.database.read() as conn:
             row = find_patch(conn, patch, run=run)
@@ -136,7 +137,8 @@ def _write_plan(maingate: "Maingate", row: "PatchRow", file: Path | None, tool: 
 
     if row.state not in _RECOVERABLE:
         raise UsageError(
-            f"patch {row.id} is {row.state}; only what is {', '.join(sorted(_RECOVERABLE))} is recovered"
+            f"patch {row.id} is {row.state}; "
+            f"`recover` applies to patches that are {', '.join(sorted(_RECOVERABLE))}"
         )
     with maingate.database.read() as conn:
         old, task = runs.get(conn, row.run_id), tasks.get(conn, row.task_id)

@@ -50,7 +50,10 @@ def check(
 
 @app.command()
 def schema(
-    *, _as_json: Annotated[bool, typer.Option("--json", help="The same: a schema is JSON anyway.")] = False
+    *,
+    _as_json: Annotated[
+        bool, typer.Option("--json", help="Has no effect: the schema is JSON anyway.")
+    ] = False,
 ) -> None:
     """Print the JSON Schema of plan files."""
     from maingate.plan.schema import plan_schema
@@ -110,7 +113,7 @@ def _lines(loaded: "LoadedPlan") -> list[str]:
         f"  {', '.join(counts)}; lands on {safe(where)} ({plan.landing})",
     ]
     if loaded.root is None:
-        lines.append("  no repository is around the plan or here: name it with `repo`, or go there to run it")
+        lines.append("  no git repository around the plan or here: set `repo`, or run it from inside one")
     streams: list[str] = []
     for number, (name, workstream) in enumerate(_in_order(loaded), start=1):
         needs = f", after {listed(workstream.needs, _NAMES)}" if workstream.needs else ""
@@ -125,14 +128,14 @@ def _lines(loaded: "LoadedPlan") -> list[str]:
 def _notes(plan: "Plan") -> list[str]:
     """Return what is allowed and may not be meant."""
     if plan.keep.paths and not plan.prepare and not plan.keep.shared:
-        nothing = "`keep` keeps nothing: without `prepare` there is nothing that every job could find there"
-        notes = [f"{nothing} (`keep: {{paths: [...], shared: true}}`: jobs find what the job before left)"]
+        nothing = "`keep` has no effect without `prepare`: there is nothing for jobs to find there"
+        notes = [f"{nothing} (`keep: {{paths: [...], shared: true}}`: each job finds what the last one left)"]
     elif plan.prepare and not plan.keep.paths:
-        notes = ["`prepare` runs before every job: `keep` names what is made once and there for all of them"]
+        notes = ["`prepare` runs before every job; with its results listed in `keep` it runs once"]
     else:
         notes = []
     if idle := _idle_gates(plan):
-        why = "not `on` anything, and listed by no workstream and no task"
+        why = "they are `on` nothing, and no workstream or task lists them"
         notes.append(f"{listed(idle, _NAMES)} will never run: {why}")
     return notes
 
@@ -158,7 +161,7 @@ def _serial(plan: "Plan") -> list[str]:
     more = len(pairs) - _SHOWN
     shown = [*first, *([f"    and {more} more"] if more > 0 else [])]
     return [
-        "  not side by side, as their tools may write the same paths (`scope`, `overlap: allow`):",
+        "  one after the other, as their tools may write the same paths (`scope`, `overlap: allow`):",
         *shown,
     ]
 

@@ -17,24 +17,26 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Make a plan from other tools' files.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Name = Annotated[str | None, typer.Option(help="The plan's name.", show_default="the source's")]
+Name = Annotated[str | None, typer.Option(help="The name of the plan.", show_default="the source's")]
 Target = Annotated[str | None, typer.Option(help="The branch to land on.")]
 Style = Annotated[str | None, typer.Option(metavar="merge|squash|rebase", help="The landing style.")]
 Gates = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=COMMAND", help="A gate; can be given several times.")
+    list[str] | None,
+    typer.Option(metavar="NAME=COMMAND", help="A gate; can be given several times."),
 ]
 Out = Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The plan to write.")]
 Tool = Annotated[
     str,
     typer.Option(
-        metavar="PRESET|NAME=COMMAND", help="What makes the patches; {prompt_file} is put into a command."
+        metavar="PRESET|NAME=COMMAND",
+        help="The tool that makes the patches; {prompt_file} is replaced.",
     ),
 ]
 Side = Annotated[
     str | None,
-    typer.Option(metavar="serial|allow", help="Whether tools work side by side though no task has a scope."),
+    typer.Option(metavar="serial|allow", help="Whether tools run in parallel although no task has a scope."),
 ]
-Model = Annotated[str | None, typer.Option(help="Whose predictions to take, where there are several.")]
+Model = Annotated[str | None, typer.Option(help="The model whose predictions to import.")]
 
 
 @app.command()
@@ -44,11 +46,10 @@ def series(
     ],
     *,
     out: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="The plan to write; patches go beside it.")
+        Path,
+        typer.Option("-o", "--output", metavar="FILE", help="The plan to write; its patches go beside it."),
     ] = Path("plan.yaml"),
-    repo: Annotated[
-        Path, typer.Option(metavar="PATH", help="The repository that a git range is of.")
-    ] = Path(),
+    repo: Annotated[Path, typer.Option(metavar="PATH", help="The repository of a git range.")] = Path(),
     name: Name = None,
     target: Target = None,
     landing: Style = None,
@@ -64,7 +65,7 @@ def series(
 ) -> None:
     """Make a plan from a series of patches, in its order.
 
-    Of a git range, first parents are taken, oldest first; a merge is what it changed on its branch.
+    A git range is imported along first parents, oldest first; a merge becomes one patch.
     """
     from maingate.importers.series import ImportOptions, import_series
 
@@ -77,7 +78,7 @@ def series(
         workstream_size=workstream_size,
     )
     made = import_series(source, out=out, repo=repo, options=options)
-    _tell(made, as_json=as_json, why=", it changes nothing")
+    _tell(made, as_json=as_json, why=" (no changes)")
 
 
 @app.command()
@@ -85,7 +86,7 @@ def taskmaster(
     source: Annotated[Path, typer.Argument(help="Task Master's tasks.json, tagged or legacy.")],
     *,
     tag: Annotated[
-        str | None, typer.Option(help="The list of tasks to take.", show_default="master, or the only one")
+        str | None, typer.Option(help="The list of tasks to import.", show_default="master, or the only one")
     ] = None,
     out: Out = Path("plan.yaml"),
     tool: Tool = "claude",
@@ -98,7 +99,7 @@ def taskmaster(
 ) -> None:
     """Make a plan in which a tool does the open tasks of a tasks.json.
 
-    Tasks that are done or cancelled are left out, and nothing waits for them.
+    Done and cancelled tasks are left out, and no task waits for them.
     """
     from maingate.importers.taskmaster import import_taskmaster
 
@@ -162,10 +163,10 @@ def markdown(
     overlap: Side = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a plan in which a tool does what is not ticked.
+    """Make a plan in which a tool does the open checkboxes of a Markdown file.
 
-    What stands under a checkbox is its text. Numbered lists are done in order, others in any; lines with
-    ids as spec-kit writes them follow its rules.
+    The lines under a checkbox are its text. Numbered lists are done in order, others in any order; lines with
+    spec-kit's ids follow its rules.
     """
     from maingate.importers.markdown import import_markdown
 
@@ -187,7 +188,7 @@ def swebench(
         list[Path] | None,
         typer.Option(
             metavar="RUN.json",
-            help="What `maingate run --json` printed, or a folder of it: write the result JSON instead.",
+            help="Output of `maingate run --json`, or a folder of such files: write the result JSON instead.",
         ),
     ] = None,
     out: Annotated[
@@ -196,22 +197,22 @@ def swebench(
             "-o",
             "--output",
             metavar="PATH",
-            help="The plan to write; the folder of plans; the result JSON.",
+            help="The plan, the folder of plans, or the result JSON to write.",
             show_default="plan.yaml; swebench; results.json",
         ),
     ] = None,
     test_command: Annotated[
-        str, typer.Option(metavar="COMMAND", help="How tests are run; {tests} is replaced by their ids.")
+        str,
+        typer.Option(metavar="COMMAND", help="The test command; {tests} is replaced by the ids."),
     ] = "python -m pytest {tests}",
     only: Annotated[
-        str | None, typer.Option(metavar="OWNER/NAME", help="Take the instances of one repository only.")
+        str | None, typer.Option(metavar="OWNER/NAME", help="Import only the instances of one repository.")
     ] = None,
     model: Model = None,
-    repo: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="The repository that the plans land in.")
-    ] = None,
+    repo: Annotated[Path | None, typer.Option(metavar="PATH", help="The repository to land in.")] = None,
     branches: Annotated[
-        bool, typer.Option("--branches", help="Make the branches to land on in --repo, at their bases.")
+        bool,
+        typer.Option("--branches", help="Create the branches to land on in --repo."),
     ] = False,
     target: Target = None,
     gate: Gates = None,
@@ -219,8 +220,8 @@ def swebench(
 ) -> None:
     """Make plans that judge SWE-bench predictions, or the result JSON of runs that did.
 
-    With --instances each instance is a plan of its own, on a branch at its base commit: the tests first,
-    then the prediction, which may not touch them and must pass them.
+    With --instances each instance becomes a plan on a branch at its base commit: first the tests, then the
+    prediction, which must pass the tests and may not change them.
     """
     from maingate.importers.swebench_plans import SwebenchOptions, import_swebench
 
@@ -228,7 +229,7 @@ def swebench(
         _results(results, source=source, instances=instances, model=model, out=out, as_json=as_json)
         return
     if source is None:
-        raise UsageError("say which predictions to import, or which runs to report with --results RUN.json")
+        raise UsageError("no source: name predictions to import, or runs to report with --results RUN.json")
     options = SwebenchOptions(
         instances=instances,
         only=only,
@@ -279,7 +280,7 @@ def _options(
     from maingate.plan.choices import Overlap
 
     if overlap is not None and overlap not in list(Overlap):
-        raise UsageError(f"{overlap!r} is no way to work side by side; --overlap is serial or allow")
+        raise UsageError(f"invalid --overlap {overlap!r}: choose serial or allow")
     return ToolPlanOptions(
         tool=tool,
         name=name,
@@ -294,7 +295,7 @@ def _style(landing: str | None) -> "LandingStyle | None":
     from maingate.plan.choices import LandingStyle
 
     if landing is not None and landing not in list(LandingStyle):
-        raise UsageError(f"{landing!r} is no landing style; --landing is merge, squash or rebase")
+        raise UsageError(f"invalid --landing {landing!r}: choose merge, squash or rebase")
     return None if landing is None else LandingStyle(landing)
 
 
@@ -303,9 +304,9 @@ def _gates(given: list[str]) -> dict[str, str]:
     for text in given:
         name, equals, command = text.partition("=")
         if not name or not equals or not command.strip():
-            raise UsageError(f"{text!r} is no gate; write --gate NAME=COMMAND")
+            raise UsageError(f"invalid --gate {text!r}: write NAME=COMMAND")
         if name in gates:
-            raise UsageError(f"the gate {name!r} is given twice")
+            raise UsageError(f"--gate {name!r} is given twice")
         gates[name] = command
     return gates
 

@@ -17,7 +17,7 @@ def resume(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]", help="A run's id or its beginning. [default: the one that was interrupted]"
+            metavar="[RUN]", help="A run id or the beginning of one. [default: the interrupted run]"
         ),
     ] = None,
     workers: Workers = None,
@@ -28,12 +28,12 @@ def resume(
             "--budget-usd",
             min=0.01,
             metavar="DOLLARS",
-            help="What its tools may cost, all together, instead of what its plan says.",
+            help="New budget of all tools of the run together, instead of the plan's.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Go on with a run whose process was interrupted, ended or killed: nothing is lost, nothing lands twice.
+    """Continue a run whose process was interrupted, ended or killed. Nothing is lost; nothing lands twice.
 
     Exit codes are those of `run`.
     """
@@ -57,8 +57,8 @@ def _interrupted(maingate: "Maingate") -> RunId:
     found = maingate.interrupted()
     if not found:
         maingate.clear_up()
-        raise UsageError("no run was interrupted; `maingate runs` lists them all")
+        raise UsageError("no interrupted run to resume; `maingate runs` lists all runs")
     if len(found) > 1:
         names = listed([f"{row.id} ({row.name})" for row in found], 5)
-        raise UsageError(f"{len(found)} runs were interrupted; say which one: {names}")
+        raise UsageError(f"{len(found)} runs are interrupted; name one to resume: {names}")
     return RunId(found[0].id)

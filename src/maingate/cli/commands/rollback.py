@@ -23,29 +23,33 @@ def rollback(  # noqa: PLR0917 - the options of a command line
         str,
         typer.Argument(
             metavar="PATCH|TASK|WORKSTREAM|RUN",
-            help="Its id, the beginning of one, the plan's name of it, or the commit that it landed with.",
+            help="An id, the beginning of one, a name from the plan, or the commit of a landing.",
         ),
     ],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")],
     operator: Annotated[
-        str | None, typer.Option("--operator", metavar="NAME", help="Who wants it. [default: your login]")
+        str | None,
+        typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
     ] = None,
-    run: Annotated[str | None, typer.Option("--run", metavar="RUN", help="Where to look for names.")] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="The run to look up names in.")
+    ] = None,
     workers: Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Take what has landed back: reverts, newest first, that land only when the gates pass on the result.
+    """Revert landed patches, newest first. The reverts land together, and only when the gates pass.
 
-    All of it or nothing. What was reverted by hand already is recognised. Then the plan's `on_rollback`
-    commands run for every workstream of which nothing is left. Exit codes: 0 rolled back, 1 refused by a
-    conflict or a gate (nothing was changed), or such a command failed (the rollback stands), 2 it is not on
-    the target or the target is not in order, 4 git, the database or the disk failed, or somebody else holds
-    the target.
+    Patches that were already reverted by hand are recognised. Afterwards the plan's `on_rollback` commands
+    run for every workstream of which nothing is left.
+
+    Exit codes: 0 rolled back, 1 refused by a conflict or a gate (nothing was changed) or an `on_rollback`
+    command failed (the rollback stands), 2 nothing of it is on the target or the target is not in order,
+    4 git, the database or the disk failed or another process holds the target.
     """
     from maingate.bootstrap import Maingate
 
     if not reason.strip():
-        raise UsageError("--reason says why; it must not be empty")
+        raise UsageError("--reason must not be empty")
     by = operator or operator_name()
     with Maingate.open(create=False) as maingate:
         with maingate.database.read() as conn:
@@ -61,7 +65,7 @@ def rollback(  # noqa: PLR0917 - the options of a command line
         _print(told, outcome)
     if outcome.failures:
         where = "`maingate events --type on_rollback_failed --json`"
-        fail(f"on_rollback commands failed; the rollback itself stands; {where} has what they printed")
+        fail(f"on_rollback commands failed (the rollback itself stands); {where} shows their output")
     if outcome.reason is not None or outcome.failures:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -89,7 +93,7 @@ def _chosen(conn: "Connection", what: str, run: str | None) -> "tuple[Found, lis
             return found, gone, _label(conn, found, rows)
     for found, rows, gone in meant:
         if gone:
-            said = f"{_label(conn, found, rows)} is rolled back already; {_again([row.id for row in gone])}"
+            said = f"{_label(conn, found, rows)} is already rolled back; {_again([row.id for row in gone])}"
             if number := failed(conn, {row.workstream_id for row in gone}):
                 commands = count(number, "on_rollback command")
                 said += f"; {commands} failed then: `maingate events --type on_rollback_failed`"
@@ -97,7 +101,7 @@ def _chosen(conn: "Connection", what: str, run: str | None) -> "tuple[Found, lis
     found, rows, _ = meant[0]
     states = ", ".join(sorted({str(row.state) for row in rows})) or "it has no patches"
     what_it_is = _label(conn, found, rows)
-    raise UsageError(f"nothing of {what_it_is} is on the target, so nothing can be rolled back ({states})")
+    raise UsageError(f"nothing of {what_it_is} is on the target, so there is nothing to roll back ({states})")
 
 
 def _again(patch_ids: "Sequence[str]") -> str:
@@ -125,7 +129,7 @@ def _candidates(conn: "Connection", what: str, run: str | None) -> "Iterator[Fou
         yield landed
         return
     if (undone := intents.rollback_named(conn, what)) is not None:
-        raise UsageError(f"{safe(what)} is a rollback itself; {_again(sorted(undone.commits))}")
+        raise UsageError(f"{safe(what)} is itself a rollback; {_again(sorted(undone.commits))}")
     yield from lookup.find_in_each(conn, what, kinds=kinds)
 
 
@@ -193,12 +197,14 @@ def _print(told: dict[str, Any], outcome: "RollbackOutcome") -> None:
             out.print(safe(output, keep_newlines=True), style="dim", soft_wrap=True)
         return
     if outcome.new == outcome.old:
-        out.print(f"{branch} had none of {told['what']} any more; the ledger says so now.", soft_wrap=True)
+        out.print(
+            f"{branch} already had nothing of {told['what']}; the record has been updated.", soft_wrap=True
+        )
     else:
         said = f"{told['what']} is rolled back: {branch} went from {outcome.old[:10]} to {outcome.new[:10]}"
         out.print(f"{said} ({count(len(told['patches']), 'patch', 'patches')}).", soft_wrap=True)
     for each in told["patches"]:
-        how = "was gone already" if each["by_hand"] else f"by {str(each['commit'])[:10]}"
+        how = "was already gone" if each["by_hand"] else f"by {str(each['commit'])[:10]}"
         out.print(f"  {safe(each['task'])}  {each['id']}  {how}", soft_wrap=True)
     for note in outcome.notes:
         out.print(safe(note), style="yellow", soft_wrap=True)

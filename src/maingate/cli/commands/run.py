@@ -41,7 +41,7 @@ _MOST_WORKERS: Final = 1024
 
 def _in_bounds(workers: int | None) -> int | None:
     if workers is not None and not 1 <= workers <= _MOST_WORKERS:
-        raise typer.BadParameter(f"--workers is a number from 1 to {_MOST_WORKERS}, not {workers}.")
+        raise typer.BadParameter(f"invalid --workers {workers}: choose a number from 1 to {_MOST_WORKERS}.")
     return workers
 
 
@@ -52,7 +52,7 @@ Workers = Annotated[
         "-w",
         callback=_in_bounds,
         metavar="N",
-        help="Gates that run at once. [default: one per CPU]",
+        help="How many gates run at once. [default: one per CPU]",
     ),
 ]
 AsJson = Annotated[
@@ -60,7 +60,7 @@ AsJson = Annotated[
     typer.Option("--json", help="Print the result as one JSON object; progress goes to standard error."),
 ]
 Wait = Annotated[
-    bool, typer.Option("--wait", help="Wait while another run holds the target, instead of failing.")
+    bool, typer.Option("--wait", help="Wait while another process holds the target, instead of failing.")
 ]
 
 
@@ -70,20 +70,22 @@ def run(  # noqa: PLR0917 - the options of a command line
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Check everything, say what would run in which order; create nothing."
+            "--dry-run", help="Check everything and list what would run in which order; create nothing."
         ),
     ] = False,
     as_json: AsJson = False,
     wait: Wait = False,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with a run of this plan that was interrupted, if there is one."),
+        typer.Option("--resume", help="Continue an interrupted run of this plan, if there is one."),
     ] = False,
     anew: Annotated[
         bool, typer.Option("--anew", help="Cancel a run of this plan that was interrupted, and begin anew.")
     ] = False,
 ) -> None:
-    """Run a plan to its end. Ctrl-C once lets what runs finish, and `maingate resume` goes on; twice cancels.
+    """Run a plan: apply its patches, test them, and land what passes.
+
+    Ctrl-C once finishes running gates and stops; `maingate resume` continues. Ctrl-C twice cancels the run.
 
     Exit codes: 0 the run succeeded, 1 it failed, 2 the plan or the repository is not in order (nothing was
     started), 3 cancelled or interrupted, 4 git, the database or the disk failed.

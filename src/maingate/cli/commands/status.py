@@ -35,11 +35,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 def status(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="A run's id or its beginning. [default: the newest run]"),
+        typer.Argument(metavar="[RUN]", help="A run id or the beginning of one. [default: the newest run]"),
     ] = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Look again every second until nothing is under way.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until the run stops.")] = False,
     every_task: Annotated[bool, typer.Option("--all", "-a", help="List every task and its patch.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +45,7 @@ def status(
     from maingate.bootstrap import Maingate
 
     if watch and as_json:
-        raise UsageError("--watch draws for people; a program follows with `maingate events --follow --json`")
+        raise UsageError("--watch and --json cannot be combined; try `maingate events --follow --json`")
     with Maingate.open(create=False) as maingate:
         run_id = find_run(maingate, run)
         if watch:
@@ -70,7 +68,7 @@ def runs(
     limit: Annotated[
         int | None,
         typer.Option(
-            "--limit", "-n", min=1, metavar="N", help="How many to list. [default: 20; all with --json]"
+            "--limit", "-n", min=1, metavar="N", help="List the newest N. [default: 20; all with --json]"
         ),
     ] = None,
     as_json: AsJson = False,
@@ -116,7 +114,7 @@ def print_no_runs(*, as_json: bool) -> None:
     if as_json:
         print_json([])
     else:
-        console().print("No runs yet. `maingate run PLAN` begins one.")
+        console().print("No runs yet. `maingate run PLAN` starts one.")
 
 
 def find_run(maingate: "Maingate", text: str | None) -> RunId:
@@ -134,7 +132,7 @@ def find_run(maingate: "Maingate", text: str | None) -> RunId:
         newest = ledger.newest(conn)
     if newest is None:
         root = maingate.repository.root
-        raise UsageError(f"Maingate has not run in {root} yet; `maingate run PLAN` begins")
+        raise UsageError(f"no runs in {root} yet; `maingate run PLAN` starts one")
     return RunId(newest.id)
 
 
@@ -150,8 +148,8 @@ def _tell_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:
     home = maingate.identity.copied_from
     if home is not None and report["repository"] == home:
         console(stderr=True).print(
-            f"this repository is a copy of the one at {safe(home)}, of which this run is; "
-            "how it goes on is seen, and decided, there",
+            f"this run belongs to the repository at {safe(home)}, of which this one is a copy; "
+            "follow and continue it there",
             soft_wrap=True,
         )
 

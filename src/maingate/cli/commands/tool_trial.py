@@ -64,7 +64,7 @@ class Trial:
         if self.report.failure != "none":
             return self.report.message
         if captured is None or captured.problem:
-            return captured.problem if captured else "nothing was taken from what it left"
+            return captured.problem if captured else "no patch could be taken from its worktree"
         return "" if captured.bytes else "it changed nothing"
 
     def as_json(self) -> dict[str, Any]:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from maingate.plan.definitions import ToolDefinition
     from maingate.settings import Settings
 
-app = typer.Typer(help="See which tools there are, and try one.", no_args_is_help=True)
+app = typer.Typer(help="List tools, and try one.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 PlanFile = Annotated[
-    Path | None, typer.Option("--plan", metavar="FILE", help="A plan whose tools count too.")
+    Path | None, typer.Option("--plan", metavar="FILE", help="A plan whose tools are included.")
 ]
 
 _PATIENCE = 10.0
@@ -29,7 +29,7 @@ _PATIENCE = 10.0
 
 @app.command("list")
 def list_tools(plan: PlanFile = None, as_json: AsJson = False) -> None:
-    """List the presets, and a plan's own tools, and which of them are installed here."""
+    """List the presets and a plan's own tools, with the installed version of each."""
     from maingate.tools.presets import PRESETS
 
     tools, settings, root = _tools_of(plan)
@@ -49,14 +49,14 @@ def list_tools(plan: PlanFile = None, as_json: AsJson = False) -> None:
 
 @app.command("test")
 def try_out(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A preset, or a tool of the plan.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A preset or a tool of the plan.")],
     plan: PlanFile = None,
     timeout: Annotated[
-        str, typer.Option(metavar="DURATION", help="How long it may take, such as 90s or 5m.")
+        str, typer.Option(metavar="DURATION", help="The time limit, such as 90s or 5m.")
     ] = "5m",
     as_json: AsJson = False,
 ) -> None:
-    """Run a tool once on a small repository made for it, and show what it changed and what it cost.
+    """Run a tool once on a small new repository, and show what it changed and what it cost.
 
     Nothing is landed. An agent's provider may charge for it.
     """
@@ -67,8 +67,8 @@ def try_out(
     tools, settings, root = _tools_of(plan)
     tool = tools.get(name)
     if tool is None:
-        hint = did_you_mean(name, tools) or "`maingate tools list` tells which there are"
-        raise UsageError(f"there is no tool {name!r}; {hint}")
+        hint = did_you_mean(name, tools) or "`maingate tools list` lists them"
+        raise UsageError(f"unknown tool {name!r}; {hint}")
     if absent := missing(tool, _environ()):
         raise UsageError(
             f"the tool {name!r} needs {', '.join(absent)} in the environment; set it and try again"
@@ -175,22 +175,22 @@ def _show(trial: "Trial") -> None:
     report, outcome = trial.report, trial.outcome
     out.print(f"{safe(trial.name)}: {safe(command)}")
     facts = [
-        "did not end by itself" if outcome.exit_code is None else f"exited with {outcome.exit_code}",
+        "was stopped before it ended" if outcome.exit_code is None else f"exited with {outcome.exit_code}",
         f"after {duration(outcome.seconds)}",
-        "cost not told" if report.cost_usd is None else f"cost ${report.cost_usd:.4f}",
+        "cost unknown" if report.cost_usd is None else f"cost ${report.cost_usd:.4f}",
     ]
     if report.tokens_in is not None or report.tokens_out is not None:
         facts.append(f"{report.tokens_in or 0} tokens read, {report.tokens_out or 0} written")
     if outcome.leftovers_killed:
-        facts.append(f"{outcome.leftovers_killed} processes it left behind were ended")
+        facts.append(f"{outcome.leftovers_killed} processes left behind were ended")
     out.print(f"  {', '.join(facts)}")
     if trial.diff:
         out.print("what it changed:")
         print_indented(out, safe(trial.diff, keep_newlines=True))
     if trial.problem:
-        out.print(f"a task would have no patch of it: {safe(trial.problem)}")
+        out.print(f"a task would get no patch: {safe(trial.problem)}")
         if trial.output.strip():
             out.print("the end of what it printed:")
             print_indented(out, safe(trial.output, keep_newlines=True))
     else:
-        out.print("it works: a task would have this patch")
+        out.print("works: a task would get this patch")

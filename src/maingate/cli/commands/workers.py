@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 def workers(
     every: Annotated[
-        bool, typer.Option("--all", "-a", help="List those that have shut down, too, the last first.")
+        bool, typer.Option("--all", "-a", help="Include workers that have shut down, newest first.")
     ] = False,
     limit: Annotated[
         int,
-        typer.Option("--limit", "-n", min=1, metavar="N", help="How many of those that have shut down."),
+        typer.Option("--limit", "-n", min=1, metavar="N", help="With --all, include at most N of those."),
     ] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """List who works and on what: the processes that control runs, and the workers of their pools."""
+    """List the processes that control runs, the workers of their pools, and the job of each."""
     maingate = opened_for_reading()
     if maingate is None:
         _print([], as_json=as_json)
@@ -57,9 +57,9 @@ def _print(shown: list[dict[str, Any]], *, as_json: bool) -> None:
         return
     out = console()
     if not shown:
-        out.print("Nobody is at work.")
+        out.print("No workers are running.")
         return
-    grid = table("worker", "state", "process", "last heard of", "doing", wide="doing")
+    grid = table("worker", "state", "process", "last heartbeat", "doing", wide="doing")
     for one in shown:
         heard = "-" if one["silent_seconds"] is None else f"{duration(one['silent_seconds'])} ago"
         grid.add_row(safe(one["name"]), _state(one), str(one["pid"] or "-"), heard, _doing(one))
@@ -78,7 +78,7 @@ def _doing(one: dict[str, Any]) -> str:
         why = reason_line(one["reason"])
         return f"ended {local_time(one['ended_at'])}" + (f", {why}" if why else "")
     if not one["alive"]:
-        return "its process is gone; `maingate resume` clears up after it"
+        return "its process exited; `maingate resume` cleans up"
     said = _job(one["job"]) if one["job"] else "nothing"
     return f"{why_stuck(one['stuck'])}; {said}" if one["stuck"] else said
 

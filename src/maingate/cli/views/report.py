@@ -26,11 +26,11 @@ Report = Mapping[str, Any]
 MOST_LINES: Final = 40
 """Lines per part of a summary; a run of hundreds of workstreams is counted, not listed."""
 
-ABANDONED: Final = "its process is gone; nothing is under way; `maingate resume {}` goes on"
+ABANDONED: Final = "not running: its process exited. `maingate resume {}` continues it."
 
 OVERSPENT: Final = (
-    "its budget is used up; nothing is under way; `maingate resume {} --budget-usd N` goes on, "
-    "where N is what its tools may cost all together"
+    "not running: its budget is used up. `maingate resume {} --budget-usd N` continues it, "
+    "where N is the new budget of all its tools together."
 )
 
 _TRIED: Final = frozenset({"tool_failed", "tool_timeout", "worker_lost", "budget_exceeded"})
@@ -38,7 +38,7 @@ _TRIED: Final = frozenset({"tool_failed", "tool_timeout", "worker_lost", "budget
 
 _LISTS: Final = (
     ("quarantined", "maingate quarantine", "all patches that were refused"),
-    ("dropped", "maingate patch list --state dropped", "those that ended without being refused"),
+    ("dropped", "maingate patch list --state dropped", "patches that ended without being refused"),
 )
 """Which command lists the patches in a state, and what they are."""
 
@@ -92,7 +92,7 @@ def print_hints(out: "Console", report: Report) -> None:
         hints.insert(0, (f"maingate patch show {safe(refused['name'])}", _shows(refused)))
     if gave_none is not None:
         shown = f"maingate patch show {safe(gave_none['name'])}"
-        hints = [(shown, "why it failed, with what it printed"), *hints]
+        hints = [(shown, "why it failed, with its output"), *hints]
     out.print()
     print_commands(out, hints)
 

@@ -224,15 +224,15 @@ def _print_output(out: "Console", output: str | None, attempts: Sequence[Mapping
 
 def _hints(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name the commands that help next; nothing is recovered or approved where there is no patch."""
-    hints = [(f"maingate events --entity {shown['task_id']}", "each change of its state, with the reason")]
+    hints = [(f"maingate events --entity {shown['task_id']}", "every change of its state, with the reason")]
     if shown["state"] not in _ENDED:
-        return [(f"maingate status {shown['run_id']}", "where its run stands"), *hints]
+        return [(f"maingate status {shown['run_id']}", "the state of its run"), *hints]
     plan, tool = shown["plan_file"], shown["tool"]
     if shown["state"] == "failed" and tool and plan and Path(plan).is_file():
         tried = shlex.join(["maingate", "tools", "test", tool, "--plan", plan])
-        hints = [(safe(tried), "tries the tool by itself; nothing is landed"), *hints]
+        hints = [(safe(tried), "runs the tool once by itself; nothing lands"), *hints]
     left = next((one["diff"] for one in reversed(shown["attempts"]) if one["diff"]), None)
     if left is not None:
         planned = shlex.join(["maingate", "plan", "import", "series", left, "-o", "left.yaml"])
-        hints = [(safe(planned), "makes a plan of what it left, to add gates to and run"), *hints]
+        hints = [(safe(planned), "makes a plan from the diff it left"), *hints]
     return hints

@@ -78,6 +78,6 @@ def why_stuck(stuck: Entity) -> str:
     """Say for how long something has not moved, since when, and how long it may."""
     since = local_time(datetime.fromisoformat(stuck["since"]))
     return (
-        f"stuck: has not moved for {duration(stuck['seconds'])}, since {since}; "
-        f"{duration(stuck['threshold'])} is its limit"
+        f"stuck: no progress for {duration(stuck['seconds'])}, since {since}; "
+        f"the limit is {duration(stuck['threshold'])}"
     )
