@@ -909,10 +909,10 @@ class Maingate:
         import asyncio
 
         from maingate.orchestrator.core.commits import Tip
-        from maingate.orchestrator.core.judgement import Opinion
-        from maingate.orchestrator.gatekeeper import Subject
         from maingate.plan.model import Plan
         from maingate.services.examination import Examination
+        from maingate.verdicts.blame import Opinion
+        from maingate.verdicts.subject import Subject
 
         if not gates:
             return None

@@ -55,6 +55,14 @@ FAULTS: Final = frozenset(
 )
 """Codes that blame no patch: work on one item failed while everything else works."""
 
+NOT_RUN: Final = frozenset(
+    {ReasonCode.WORKER_LOST, ReasonCode.WORKTREE_FAILED, ReasonCode.SPAWN_FAILED, ReasonCode.CANCELLED}
+)
+"""Codes, and faults of the same spelling, of a command that was not run to an end of its own."""
+
+NOT_BEGUN: Final = frozenset({ReasonCode.WORKTREE_FAILED, ReasonCode.PREPARE_FAILED, ReasonCode.SPAWN_FAILED})
+"""Codes, and faults of the same spelling, of a command that was not begun."""
+
 _WORD_LENGTH: Final = 200
 _MESSAGE_LENGTH: Final = 2000
 """Most characters of one word and of the whole message of a reason."""

@@ -8,7 +8,7 @@ import pytest
 
 from maingate.bootstrap import Maingate
 from maingate.db.dao import gates as rows
-from maingate.orchestrator.gatekeeper import CLASHED
+from maingate.verdicts.records import CLASHED
 from support.crashing import World, end_of, wait_until
 from support.factories import GitRepo
 from support.landing import Landed, land, one_each

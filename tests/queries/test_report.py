@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event
 
 from maingate.db.dao import approvals, gates, patches, runs, tasks, tool_runs, verdicts, workers, workstreams
 from maingate.db.dao.approvals import Approval
-from maingate.db.dao.gates import NO_VERDICT, GateRow
+from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
@@ -26,7 +26,7 @@ from maingate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
 from maingate.monitoring.stuck import Patience
 from maingate.plan.model import Plan
 from maingate.queries.report import run_report
-from maingate.reasons import Reason, ReasonCode
+from maingate.reasons import NOT_RUN, Reason, ReasonCode
 from maingate.settings import Settings
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -219,7 +219,7 @@ def test_gates_are_counted_by_what_they_said_and_verdicts_by_their_reuse(conn: C
     assert run_report(conn, RUN)["gates"] == counts
 
 
-@pytest.mark.parametrize("fault", sorted(NO_VERDICT))
+@pytest.mark.parametrize("fault", sorted(NOT_RUN))
 def test_a_gate_that_was_ended_without_a_verdict_is_counted_as_lost(conn: Connection, fault: str) -> None:
     """It did not fail, though its state on record is that; a gate that a signal ended did."""
     for id_, why in (("gate_1", fault), ("gate_2", "signal")):

@@ -109,7 +109,7 @@ class Parts:
 
         Args:
             deps: What the run needs.
-            **rest: What the shell knows: core, gatekeeper, commands, warn and threads.
+            **rest: What the shell knows: core, verdicts, commands, warn and threads.
         """
         return Effects(
             repository=deps.repository,

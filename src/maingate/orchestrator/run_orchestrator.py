@@ -44,7 +44,6 @@ from maingate.orchestrator.core.events import (
 from maingate.orchestrator.core.parts import Limits
 from maingate.orchestrator.core.snapshot import RunNode
 from maingate.orchestrator.dependencies import Dependencies
-from maingate.orchestrator.gatekeeper import DrainedError
 from maingate.orchestrator.progress import Listener, SilentListener
 from maingate.orchestrator.recorder import Write
 from maingate.orchestrator.run_services import RunServices
@@ -60,6 +59,7 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.retry_handler import RetryPolicy
 from maingate.state.run import RunState
 from maingate.state.task import TaskState
+from maingate.verdicts.execution import DrainedError
 
 Result = TypeVar("Result")
 
@@ -149,7 +149,7 @@ class RunOrchestrator:
         self._interrupts += 1
         if self._interrupts == 1:
             self._core.is_draining = True
-            self._gatekeeper.drain()
+            self._verdicts.drain()
             self._listener.notice(
                 "stopping: what runs is finished first, `maingate resume` goes on from there; "
                 "interrupt again to cancel the run"
@@ -172,7 +172,7 @@ class RunOrchestrator:
     async def _loop(self) -> None:
         if self._is_only_asked:
             self._core.is_draining = True
-            self._gatekeeper.drain()
+            self._verdicts.drain()
         asked = await self._in_thread(self._requests)
         is_ending = any(request.entity_id == self._run.id for request in asked)
         decision = self._core.begin(await self._heal(is_ending=is_ending))
@@ -230,7 +230,7 @@ class RunOrchestrator:
                 case _:
                     self._begin(self._carry_out(effect))
         if self._core.run.state is RunState.CANCELED:
-            self._gatekeeper.forget_all()
+            self._verdicts.forget_all()
         if decision.effects:
             durable = self._enter(decision) if decision.writes else None
             self._begin(self._carry_out_when(durable, decision.effects))
@@ -357,7 +357,7 @@ class RunOrchestrator:
             deps, run.id, run.plan, heads=self._heads, told=self._told, failed=self._fail
         )
         self._recorder, self._roster = services.recorder, services.roster
-        self._pool, self._gatekeeper, jobs = services.pool, services.gatekeeper, services.jobs
+        self._pool, self._verdicts, jobs = services.pool, services.verdicts, services.jobs
         self._services = services
         running = TaskJobs(self._pool)
         tools = ToolRunner(
@@ -395,7 +395,7 @@ class RunOrchestrator:
         self._effects = deps.parts.effects(
             deps,
             core=self._core,
-            gatekeeper=self._gatekeeper,
+            verdicts=self._verdicts,
             commands=CommandRunner(running, jobs),
             tools=tools,
             running=running,
@@ -411,7 +411,7 @@ class RunOrchestrator:
             in_hand=self._in_hand,
             losses=settings.lost_attempts,
         )
-        self._view = RunView(self._core, self._gatekeeper, clock)
+        self._view = RunView(self._core, self._verdicts, clock)
         self._breaker_watch = BreakerWatch(deps.database, clock, own=frozenset(self._heads))
         self._watch = StuckWatch(
             patience=Patience.of(settings), context_of=lambda entity_id: self._heads[entity_id].context

@@ -8,11 +8,13 @@ from typing import Self
 from maingate.db.transitions import Head
 from maingate.ids import RunId
 from maingate.orchestrator.dependencies import Dependencies
-from maingate.orchestrator.gatekeeper import Gatekeeper
 from maingate.orchestrator.recorder import Recorder, Told
 from maingate.orchestrator.roster import Roster
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.plan.model import Plan
+from maingate.verdicts.execution import GateExecutions
+from maingate.verdicts.records import VerdictRecords
+from maingate.verdicts.service import VerdictService
 from maingate.workers.pool_manager import PoolManager
 
 
@@ -25,7 +27,7 @@ class RunServices:
         roster: Knows who works.
         pool: Runs jobs.
         jobs: Makes them.
-        gatekeeper: Asks gates.
+        verdicts: Finds out what gates say of trees.
         writer: What is written is written in this thread.
     """
 
@@ -33,7 +35,7 @@ class RunServices:
     roster: Roster
     pool: PoolManager
     jobs: JobMaker
-    gatekeeper: Gatekeeper
+    verdicts: VerdictService
     writer: Threads
 
     @classmethod
@@ -72,25 +74,28 @@ class RunServices:
             recorder=recorder,
             clock=clock,
             capacity=deps.workers,
-            job_started=lambda job_id, uet_id: gatekeeper.job_started(job_id, uet_id),  # noqa: PLW0108 - made below
+            job_started=lambda job_id, uet_id: verdicts.job_started(job_id, uet_id),  # noqa: PLW0108 - made below
         )
         pool = parts.pool(deps, roster)
         jobs = parts.jobs(deps, plan)
-        gatekeeper = Gatekeeper(
-            run_id=run_id,
+        records = VerdictRecords(run_id=run_id, ledger=recorder, clock=clock)
+        executions = GateExecutions(
             definitions=plan.gates,
-            keys=jobs.keys,
             make_job=jobs.make,
-            pool=pool,
-            recorder=recorder,
-            database=deps.database,
+            backend=pool,
+            records=records,
             clock=clock,
             logs=deps.logs,
             confirm=deps.settings.confirm_failures,
         )
-        return cls(
-            recorder=recorder, roster=roster, pool=pool, jobs=jobs, gatekeeper=gatekeeper, writer=writer
+        verdicts = VerdictService(
+            definitions=plan.gates,
+            keys=jobs.keys,
+            executions=executions,
+            records=records,
+            database=deps.database,
         )
+        return cls(recorder=recorder, roster=roster, pool=pool, jobs=jobs, verdicts=verdicts, writer=writer)
 
     async def close(self, *, before: Callable[[], Awaitable[None]] | None = None) -> None:
         """End everything that runs, and write down what is still to be written.
@@ -98,7 +103,7 @@ class RunServices:
         Args:
             before: What is to be done when nothing runs any more, and can still be written down.
         """
-        await self.gatekeeper.close()
+        await self.verdicts.close()
         await self.pool.stop(cancel_running=True)
         if self.recorder.failure is None:
             if before is not None:

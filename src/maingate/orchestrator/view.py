@@ -7,9 +7,9 @@ from maingate.db.transitions import Step
 from maingate.ids import RunId
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.snapshot import WorkstreamNode
-from maingate.orchestrator.gatekeeper import Gatekeeper
 from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
 from maingate.state.workstream import WorkstreamState
+from maingate.verdicts.service import VerdictService
 
 _SUBJECTS: Mapping[str, Subject] = {
     "run": "run",
@@ -22,8 +22,8 @@ _SUBJECTS: Mapping[str, Subject] = {
 class RunView:
     """Looks at a running core; may be asked from any thread, changes nothing."""
 
-    def __init__(self, core: Core, gatekeeper: Gatekeeper, clock: Clock) -> None:
-        self._core, self._gatekeeper, self._clock = core, gatekeeper, clock
+    def __init__(self, core: Core, verdicts: VerdictService, clock: Clock) -> None:
+        self._core, self._verdicts, self._clock = core, verdicts, clock
         self._since = clock.monotonic()
         self._names: dict[str, str] = {task.id: task.label for ws in core.run.order for task in ws.tasks}
         self._names.update({ws.id: ws.name for ws in core.run.order}, **{core.run.id: core.run.name})
@@ -33,7 +33,7 @@ class RunView:
         run, now = self._core.run, self._clock.monotonic()
         gates = [
             GateProgress(name=gate.gate, subject=gate.label, seconds=now - gate.since)
-            for gate in list(self._gatekeeper.running.values())
+            for gate in list(self._verdicts.running.values())
         ]
         return Progress(
             run_id=RunId(run.id),

@@ -1,6 +1,6 @@
 """Asking gates about commits outside a run's own course: for a rollback, or to find which patch broke one.
 
-The same gatekeeper, workers and record as in a run, without its core: verdicts that are known are taken over,
+The same verdicts, workers and record as in a run, without its core: verdicts that are known are taken over,
 failures are confirmed, and what is found out is on record under the run whose plan has the gates.
 """
 
@@ -16,12 +16,14 @@ from maingate.errors import InterruptedRunError, OutsideFaultError
 from maingate.faultpoints import reach
 from maingate.ids import RunId
 from maingate.orchestrator.core.commits import Tip
-from maingate.orchestrator.core.judgement import Judgement, Opinion
 from maingate.orchestrator.dependencies import Dependencies
-from maingate.orchestrator.gatekeeper import Gatekeeper, Subject
 from maingate.orchestrator.run_services import RunServices
 from maingate.plan.model import Plan
 from maingate.reasons import FAULTS, Reason
+from maingate.verdicts.blame import Judgement, Opinion
+from maingate.verdicts.judging import judge
+from maingate.verdicts.service import VerdictService
+from maingate.verdicts.subject import Subject
 
 Result = TypeVar("Result")
 
@@ -65,7 +67,7 @@ class Examination:
             self._fault.set_exception(error)
 
     async def judge(self, subject: Subject, gates: Sequence[str], *, tip: Tip, onto: Tip) -> Judgement:
-        """Ask gates about a commit; see ``Gatekeeper.judge``.
+        """Ask gates about a commit; see ``verdicts.judging.judge``.
 
         Raises:
             InterruptedRunError: A person or the system asked this process to end.
@@ -73,19 +75,19 @@ class Examination:
         """
         asked: list[Judgement] = []
 
-        async def ask(gatekeeper: Gatekeeper) -> None:
-            asked.append(await gatekeeper.judge(subject, gates, tip=tip, onto=onto))
+        async def ask(verdicts: VerdictService) -> None:
+            asked.append(await judge(verdicts, subject, gates, tip=tip, onto=onto))
 
         await self.work(ask)
         return asked[0]
 
-    async def passes(self, gatekeeper: Gatekeeper, subject: Subject, gate: str, tip: Tip) -> Reason | None:
+    async def passes(self, verdicts: VerdictService, subject: Subject, gate: str, tip: Tip) -> Reason | None:
         """Ask one gate about one commit, whoever is to blame; None when it passes, else what it said.
 
         Raises:
             OutsideFaultError: It could not be run.
         """
-        judgement = await gatekeeper.judge(subject, [gate], tip=tip, onto=tip)
+        judgement = await judge(verdicts, subject, [gate], tip=tip, onto=tip)
         if judgement.opinion is Opinion.PASSED:
             return None
         reason = judgement.reason
@@ -93,9 +95,9 @@ class Examination:
             raise OutsideFaultError(f"gate {gate} could not be run on {tip.commit}")
         return reason
 
-    async def work(self, ask: Callable[[Gatekeeper], Coroutine[Any, Any, None]]) -> None:
+    async def work(self, ask: Callable[[VerdictService], Coroutine[Any, Any, None]]) -> None:
         """Start the services, have gates asked, and close them again in any case."""
-        await self.work_in(lambda services: ask(services.gatekeeper))
+        await self.work_in(lambda services: ask(services.verdicts))
 
     async def work_in(self, do: Callable[[RunServices], Coroutine[Any, Any, None]]) -> None:
         """Start the services, do something with them, and close them again in any case."""

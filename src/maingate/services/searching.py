@@ -7,11 +7,12 @@ from maingate.db.dao import verdicts
 from maingate.ids import WorkstreamId
 from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.dependencies import Dependencies
-from maingate.orchestrator.gatekeeper import Gatekeeper, Subject
 from maingate.plan.model import Plan
 from maingate.reasons import Reason
 from maingate.recovery.bisection import Point, first_bad
 from maingate.services.examination import Examination
+from maingate.verdicts.service import VerdictService
+from maingate.verdicts.subject import Subject
 
 
 @dataclass(kw_only=True)
@@ -63,7 +64,7 @@ async def search(
     keys = deps.parts.jobs(deps, plan).keys
     reasons: dict[str, Reason] = {}
 
-    async def places(gatekeeper: Gatekeeper, states: Sequence[Point]) -> int | None:
+    async def places(service: VerdictService, states: Sequence[Point]) -> int | None:
         subject = Subject(label=f"the search with {gate}", workstream_id=workstream_id)
         names = [keys.key(gate, state.commit, state.tree) for state in states]
         with deps.database.read() as conn:
@@ -75,20 +76,20 @@ async def search(
             state = states[place]
             found.asked += 1
             tip = Tip(commit=state.commit, tree=state.tree)
-            said = await examination.passes(gatekeeper, subject, gate, tip)
+            said = await examination.passes(service, subject, gate, tip)
             if said is not None:
                 reasons[state.tree] = said
             return said is None
 
         return await first_bad(len(states), known, ask)
 
-    async def work(gatekeeper: Gatekeeper) -> None:
-        found.place = await places(gatekeeper, points)
+    async def work(service: VerdictService) -> None:
+        found.place = await places(service, points)
         if not found.place:
             return
         red = points[found.place]
         within = look_into(red)
-        deeper = await places(gatekeeper, within) if len(within) > 1 else None
+        deeper = await places(service, within) if len(within) > 1 else None
         if deeper:
             red = within[deeper]
         found.patch = red.patch

@@ -1,1 +1,1 @@
-"""What decides a gate's verdict: the keys under which it is known again."""
+"""Verdicts of gates on trees: found out once, kept under a key, and turned into blame by a pure function."""

@@ -7,6 +7,7 @@ chooses the parts of a run knows more of it than this.
 from dataclasses import dataclass
 from typing import Protocol
 
+from maingate.errors import WorkerError
 from maingate.ids import UetWorkerId
 from maingate.reasons import ReasonCode
 from maingate.uet.process.command import CommandResult
@@ -22,7 +23,7 @@ class WorkerLost:
         attempt: Its attempt that was lost.
         uet_id: The worker; None when there was none for it.
         message: What happened to the worker.
-        is_nobody_there: Whether no worker could be started at all: that is no fault of the job's.
+        has_no_worker: Whether no worker could be started at all: that is no fault of the job's.
         code: What to say of it: the worker is lost, or the worktree under it.
     """
 
@@ -30,7 +31,7 @@ class WorkerLost:
     attempt: int
     uet_id: UetWorkerId | None
     message: str
-    is_nobody_there: bool = False
+    has_no_worker: bool = False
     code: ReasonCode = ReasonCode.WORKER_LOST
 
 
@@ -40,6 +41,17 @@ JobEnd = CommandResult | WorkerLost
 def cancelled(job: Job) -> CommandResult:
     """Return the outcome of a job that was cancelled and has no other."""
     return CommandResult(passed=False, cancelled=True, message=f"{job.command.name} was cancelled")
+
+
+def require_worker(end: JobEnd) -> JobEnd:
+    """Return a job's end.
+
+    Raises:
+        WorkerError: No worker can be started at all, so that no job can run.
+    """
+    if isinstance(end, WorkerLost) and end.has_no_worker:
+        raise WorkerError(f"no worker can be started: {end.message}")
+    return end
 
 
 class Backend(Protocol):

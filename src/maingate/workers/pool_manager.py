@@ -520,7 +520,7 @@ class PoolManager:
         self._failed_starts += 1
         if self._failed_starts >= _START_ATTEMPTS and not self._count():
             for waiting in self._queued():
-                waiting.lose(uet_id, message, is_nobody_there=True)
+                waiting.lose(uet_id, message, has_no_worker=True)
         self._go_on()
 
     def _tell(self, member: Member, change: WorkerChange, message: str = "") -> None:

@@ -42,7 +42,7 @@ class Waiting:
         uet_id: UetWorkerId | None,
         message: str,
         *,
-        is_nobody_there: bool = False,
+        has_no_worker: bool = False,
         code: ReasonCode = ReasonCode.WORKER_LOST,
     ) -> None:
         """Tell that there will be no outcome; nobody minds who did not want one."""
@@ -52,7 +52,7 @@ class Waiting:
             attempt=job.attempt,
             uet_id=uet_id,
             message=message,
-            is_nobody_there=is_nobody_there,
+            has_no_worker=has_no_worker,
             code=code,
         )
         self.finish(cancelled(job) if self.is_cancelled else lost)

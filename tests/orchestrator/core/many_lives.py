@@ -63,7 +63,6 @@ from maingate.orchestrator.core.events import (
     TargetMoved,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.judgement import Judgement, Opinion
 from maingate.orchestrator.core.parts import Limits
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.operator_requests import heard
@@ -75,6 +74,7 @@ from maingate.recovery import overrides
 from maingate.recovery.retry_handler import RetryPolicy
 from maingate.services import admission
 from maingate.state.machines import MACHINES
+from maingate.verdicts.blame import Judgement, Opinion
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = "/sim/.git#refs/heads/main"

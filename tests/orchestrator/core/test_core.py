@@ -37,7 +37,6 @@ from maingate.orchestrator.core.events import (
     TargetMoved,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.judgement import Judgement, Opinion
 from maingate.orchestrator.core.parts import Limits
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.task_scheduler import dependents_of
@@ -60,6 +59,7 @@ from maingate.state.propagation import (
 from maingate.state.run import RunState
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
+from maingate.verdicts.blame import Judgement, Opinion
 from support.examples import examples
 
 BASE = Tip(commit="base", tree="base")

@@ -16,7 +16,7 @@ from maingate.plan.model import Plan
 from maingate.settings import Settings
 from maingate.uet.process.command import CommandSpec
 from maingate.uet.process.limits import Limits
-from maingate.verdicts import verdict_keys
+from maingate.verdicts import keys as verdict_keys
 from orchestrator.core.test_core import picture_of
 from support.factories import GitRepo
 

@@ -8,11 +8,8 @@ from sqlalchemy import Connection
 from maingate.db import tables
 from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
 from maingate.db.transitions import Context, HasHead, Step
-from maingate.reasons import Reason
+from maingate.reasons import NOT_RUN, Reason
 from maingate.state.gate import GateState
-
-NO_VERDICT: Final = frozenset({"worker_lost", "worktree_failed", "spawn_failed", "cancelled"})
-"""The faults of a gate that failed without having said anything: it was not run to an end of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +63,7 @@ class GateRow(EntityRow):
     @property
     def is_lost(self) -> bool:
         """Return whether it failed only on record: it was ended with its worker or its run."""
-        return self.state is GateState.FAILED and self.fault in NO_VERDICT
+        return self.state is GateState.FAILED and self.fault in NOT_RUN
 
 
 ROWS: Final = Entities(tables.gates, GateRow)

@@ -15,9 +15,9 @@ from maingate.db.dao.requests import Override
 from maingate.db.dao.tool_runs import ToolRun
 from maingate.ids import PatchId, TaskId, WorkstreamId
 from maingate.orchestrator.core.commits import Candidate, Tip
-from maingate.orchestrator.core.judgement import Judgement
 from maingate.reasons import Reason
 from maingate.recovery.circuit_breaker import Probe
+from maingate.verdicts.blame import Judgement
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from maingate.orchestrator.core.commits import Tip
-from maingate.orchestrator.core.judgement import Judgement
+from maingate.verdicts.blame import Judgement
 
 
 class Item(Protocol):

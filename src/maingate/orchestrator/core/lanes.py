@@ -16,7 +16,6 @@ from maingate.orchestrator.core.effects import (
     StopJudging,
 )
 from maingate.orchestrator.core.events import PatchesApplied, PatchJudged, PatchRestored
-from maingate.orchestrator.core.judgement import Judgement, Opinion
 from maingate.orchestrator.core.lane import Car, Lane
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated
@@ -24,6 +23,7 @@ from maingate.orchestrator.task_scheduler import TaskScheduler
 from maingate.reasons import FAULTS, Reason
 from maingate.state.patch_ledger import PatchState
 from maingate.state.task import TaskState
+from maingate.verdicts.blame import Judgement, Opinion
 
 
 class Lanes:

@@ -27,11 +27,11 @@ from maingate.orchestrator.core.events import (
     WorkstreamBroken,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.judgement import Opinion
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated
 from maingate.reasons import FAULTS, Reason, ReasonCode
 from maingate.state.workstream import WorkstreamState
+from maingate.verdicts.blame import Opinion
 
 LANDING_ATTEMPTS = 20
 """How often a workstream is merged anew because the target moved, before its landing fails."""

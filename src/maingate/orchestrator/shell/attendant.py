@@ -58,10 +58,10 @@ from maingate.orchestrator.core.events import (
     WorkstreamBroken,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.judgement import Judgement, Opinion
 from maingate.orchestrator.shell.effects import Effects
 from maingate.orchestrator.shell.in_hand import InHand
 from maingate.reasons import Reason, ReasonCode
+from maingate.verdicts.blame import Judgement, Opinion
 
 TRIES: Final = 3
 """How often an effect is begun before its item is given up."""

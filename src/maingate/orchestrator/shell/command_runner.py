@@ -4,8 +4,8 @@ from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded
 from maingate.orchestrator.core.snapshot import TaskNode
 from maingate.orchestrator.shell.jobs import JobMaker
-from maingate.orchestrator.shell.task_jobs import NOT_BEGUN, TaskJobs
-from maingate.reasons import Reason, ReasonCode
+from maingate.orchestrator.shell.task_jobs import TaskJobs
+from maingate.reasons import NOT_BEGUN, Reason, ReasonCode
 from maingate.uet.process.command import CommandResult
 from maingate.workers.backend import WorkerLost
 
@@ -43,7 +43,7 @@ def _reason(task: TaskNode, attempt: int, outcome: CommandResult | WorkerLost) -
     if isinstance(outcome, WorkerLost):
         return Reason(code=outcome.code, message=message, detail=detail)
     if outcome.fault in NOT_BEGUN:
-        return Reason(code=NOT_BEGUN[outcome.fault], message=message, detail=detail)
+        return Reason(code=ReasonCode(str(outcome.fault)), message=message, detail=detail)
     code = ReasonCode.TOOL_TIMEOUT if outcome.timed_out else ReasonCode.TOOL_FAILED
     evidence = {"exit_code": outcome.exit_code, "output": outcome.excerpt}
     return Reason(code=code, message=message, detail=detail | evidence)

@@ -60,9 +60,7 @@ from maingate.orchestrator.core.events import (
     ToolEnded,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.judgement import Opinion
 from maingate.orchestrator.core.snapshot import PatchNode, TaskNode, WorkstreamNode
-from maingate.orchestrator.gatekeeper import Gatekeeper, Subject
 from maingate.orchestrator.shell import candidates, commit_repair, evidence, in_the_way
 from maingate.orchestrator.shell.command_runner import CommandRunner
 from maingate.orchestrator.shell.task_jobs import TaskJobs
@@ -74,6 +72,10 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import oscillation
 from maingate.settings import Settings
 from maingate.uet.executor import Committed, Executor, Order, Origin, Piece, Taken, summary_of
+from maingate.verdicts.blame import Opinion
+from maingate.verdicts.judging import judge
+from maingate.verdicts.service import VerdictService
+from maingate.verdicts.subject import Subject
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -101,7 +103,7 @@ class Effects:
         core: Core,
         repository: Repository,
         executor: Executor,
-        gatekeeper: Gatekeeper,
+        verdicts: VerdictService,
         commands: CommandRunner,
         tools: ToolRunner,
         running: TaskJobs,
@@ -115,7 +117,7 @@ class Effects:
     ) -> None:
         self._core, self._repository, self._executor = core, repository, executor
         self._commands, self._tools, self._running, self._fence = commands, tools, running, fence
-        self._gatekeeper, self._database, self._clock = gatekeeper, database, clock
+        self._verdicts, self._database, self._clock = verdicts, database, clock
         self._quarantine, self._warn, self._threads = quarantine_folder, warn, threads
         self._target = HeldTarget(
             repository=repository,
@@ -215,12 +217,12 @@ class Effects:
         subject = Subject(
             label=task.label, workstream_id=task.workstream.id, patch_id=task.patch.id if task.patch else None
         )
-        judgement = await self._gatekeeper.judge(subject, task.gates, tip=effect.tip, onto=effect.onto)
+        judgement = await judge(self._verdicts, subject, task.gates, tip=effect.tip, onto=effect.onto)
         return PatchJudged(task=task.id, commit=effect.tip.commit, judgement=judgement)
 
     @_do.register
     async def _(self, effect: StopJudging) -> CoreEvent | None:
-        self._gatekeeper.forget(effect.commit)
+        self._verdicts.forget(effect.commit)
         return None
 
     @_do.register
@@ -240,12 +242,12 @@ class Effects:
         workstream = self._core.workstream(effect.workstream)
         subject = Subject(label=f"the merged result of {workstream.name}", workstream_id=workstream.id)
         candidate = effect.candidate
-        judgement = await self._gatekeeper.judge(
-            subject, workstream.gates, tip=candidate.tip, onto=candidate.onto
+        judgement = await judge(
+            self._verdicts, subject, workstream.gates, tip=candidate.tip, onto=candidate.onto
         )
         sealed = None
         if judgement.opinion is Opinion.PASSED and not self._is_judged_sealed(workstream):
-            await self._gatekeeper.recorded()
+            await self._verdicts.recorded()
             sealed = await self._in_thread(self._sealed, candidate)
         return CandidateJudged(
             workstream=workstream.id, candidate=candidate, judgement=judgement, sealed=sealed

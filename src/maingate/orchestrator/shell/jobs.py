@@ -7,7 +7,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 from maingate.git.repository import Repository
-from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.core.snapshot import TaskNode
 from maingate.plan.definitions import GateDefinition, ToolDefinition
 from maingate.plan.model import Plan
@@ -17,7 +16,8 @@ from maingate.tools.secrets import values_of
 from maingate.uet.capture import Capture
 from maingate.uet.process.command import CommandSpec
 from maingate.uet.process.limits import Limits
-from maingate.verdicts.verdict_keys import VerdictKeys
+from maingate.verdicts.keys import VerdictKeys
+from maingate.verdicts.subject import CommitTree
 from maingate.workers.jobs import Job
 
 
@@ -64,7 +64,7 @@ class JobMaker:
             versions=versions,
         )
 
-    def make(self, gate: str, tip: Tip, job_id: str, attempt: int, log: Path, *, urgent: bool) -> Job:
+    def make(self, gate: str, tip: CommitTree, job_id: str, attempt: int, log: Path, *, urgent: bool) -> Job:
         """Make the job of running a gate on a commit."""
         is_exclusive = self._plan.gates[gate].exclusive
         spec, priority = self._specs[gate], int(urgent)
@@ -72,7 +72,7 @@ class JobMaker:
             job_id, spec, tip, attempt=attempt, log=log, priority=priority, exclusive=is_exclusive
         )
 
-    def command(self, task: TaskNode, attempt: int, tip: Tip) -> Job:
+    def command(self, task: TaskNode, attempt: int, tip: CommitTree) -> Job:
         """Make the job of running a task's command on a commit.
 
         Raises:
@@ -85,7 +85,13 @@ class JobMaker:
         return self._plain(f"{task.id}.{attempt}", task.label, command, tip, timeout=timeout, attempt=attempt)
 
     def compensation(
-        self, job_id: str, label: str, command: str | Sequence[str], tip: Tip, *, env: Mapping[str, str]
+        self,
+        job_id: str,
+        label: str,
+        command: str | Sequence[str],
+        tip: CommitTree,
+        *,
+        env: Mapping[str, str],
     ) -> Job:
         """Make the job of running a command of a workstream's `on_rollback` on a commit."""
         return self._plain(job_id, label, command, tip, timeout=self._settings.command_timeout, env=env)
@@ -95,7 +101,7 @@ class JobMaker:
         job_id: str,
         label: str,
         command: str | Sequence[str],
-        tip: Tip,
+        tip: CommitTree,
         *,
         timeout: timedelta,
         attempt: int = 1,
@@ -113,7 +119,9 @@ class JobMaker:
         """Say why a task's tool cannot be told this; empty when it can."""
         return command_of(self.tool_of(task), prompt=prompt).problem
 
-    def tool(self, task: TaskNode, attempt: int, tip: Tip, *, prompt: str, budget_usd: float | None) -> Job:
+    def tool(
+        self, task: TaskNode, attempt: int, tip: CommitTree, *, prompt: str, budget_usd: float | None
+    ) -> Job:
         """Make the job of having a task's tool make a patch on a commit."""
         tool, settings = self.tool_of(task), self._settings
         command = command_of(tool, prompt=prompt, budget_usd=budget_usd)
@@ -149,7 +157,7 @@ class JobMaker:
         self,
         job_id: str,
         spec: CommandSpec,
-        tip: Tip,
+        tip: CommitTree,
         *,
         attempt: int,
         log: Path | None = None,

@@ -1,19 +1,8 @@
 """The jobs of the pool that tasks wait for, by their tasks: what is run can be stopped."""
 
-from typing import Final
-
-from maingate.errors import WorkerError
 from maingate.ids import TaskId
-from maingate.reasons import ReasonCode
-from maingate.workers.backend import Backend, JobEnd, WorkerLost
+from maingate.workers.backend import Backend, JobEnd, require_worker
 from maingate.workers.jobs import Job
-
-NOT_BEGUN: Final = {
-    "worktree_failed": ReasonCode.WORKTREE_FAILED,
-    "prepare_failed": ReasonCode.PREPARE_FAILED,
-    "spawn_failed": ReasonCode.SPAWN_FAILED,
-}
-"""Faults of a job that say nothing about its command or tool, and the codes of what could not begin."""
 
 
 class TaskJobs:
@@ -35,10 +24,7 @@ class TaskJobs:
         """
         self._running[task_id] = job.job_id
         try:
-            end = await self._pool.run(job)
-            if isinstance(end, WorkerLost) and end.is_nobody_there:
-                raise WorkerError(f"no worker can be started: {end.message}")
-            return end
+            return require_worker(await self._pool.run(job))
         finally:
             if self._running.get(task_id) == job.job_id:
                 del self._running[task_id]

@@ -16,8 +16,8 @@ from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.core.events import ToolEnd, ToolEnded
 from maingate.orchestrator.core.snapshot import TaskNode
 from maingate.orchestrator.shell.jobs import JobMaker
-from maingate.orchestrator.shell.task_jobs import NOT_BEGUN, TaskJobs
-from maingate.reasons import Reason, ReasonCode
+from maingate.orchestrator.shell.task_jobs import TaskJobs
+from maingate.reasons import NOT_BEGUN, Reason, ReasonCode
 from maingate.tools.adapters import ToolReport, report_of
 from maingate.tools.prompts import Refused, render
 from maingate.uet.process.command import CommandResult
@@ -105,7 +105,7 @@ class ToolRunner:
         """See whether there is a patch to look at, and say why there is none; blocks."""
         job, outcome = ran.job, ran.outcome
         if outcome.fault in NOT_BEGUN:
-            return _ended(task, attempt, ToolEnd.LOST, NOT_BEGUN[outcome.fault], outcome.message)
+            return _ended(task, attempt, ToolEnd.LOST, ReasonCode(str(outcome.fault)), outcome.message)
         report = report_of(
             self._jobs.tool_of(task),
             output=_read(job.log_path),

@@ -13,7 +13,7 @@ from maingate.git.repository import Repository
 from maingate.uet.process.command import CommandSpec
 from maingate.uet.worktree.slot import Worktree
 from maingate.verdicts.input_digests import InputDigests
-from maingate.verdicts.verdict_keys import OF_THE_JOB
+from maingate.verdicts.keys import OF_THE_JOB
 from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
 from support.examples import examples

@@ -1,0 +1,170 @@
+"""Executions of gates on workers: again after a lost worker, and again to confirm a failure.
+
+A failure is confirmed once on the same tree before anybody is blamed, and when other jobs ran beside it, by
+itself: two gates may want the same port or lock. A pass then is a pass, recorded as flaky.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol
+
+from maingate.clock import Clock
+from maingate.db.dao import gates as gate_rows
+from maingate.db.dao.gates import GateRow
+from maingate.errors import InterruptedRunError
+from maingate.faultpoints import reach
+from maingate.ids import UetWorkerId
+from maingate.plan.definitions import GateDefinition
+from maingate.uet.process.command import CommandResult
+from maingate.verdicts.records import Ended, VerdictRecords, log_name
+from maingate.verdicts.subject import CommitTree, Subject
+from maingate.workers.backend import Backend, JobEnd, WorkerLost, require_worker
+from maingate.workers.jobs import Job
+
+LOST_ATTEMPTS: Final = 3
+"""Executions of a gate that may lose their worker (counted apart from real failures)."""
+
+
+class DrainedError(InterruptedRunError):
+    """The run is stopping and starts no more gates."""
+
+
+class MakeJob(Protocol):
+    """A function that makes a gate's job."""
+
+    def __call__(
+        self, gate: str, tip: CommitTree, job_id: str, attempt: int, log: Path, *, urgent: bool
+    ) -> Job:
+        """Return the job; an urgent one goes before those of trees that are tested ahead."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A gate that runs now, since ``since`` on the monotonic clock."""
+
+    gate: str
+    label: str
+    since: float
+
+
+class GateExecutions:
+    """Runs gates until their answer is sure.
+
+    Args:
+        definitions: The plan's gates by name.
+        make_job: Makes a job from a gate, a commit, a job id, an attempt and a log file.
+        backend: Runs jobs.
+        records: Writes down that an execution began.
+        confirm: Whether a failure is tried once more on the same tree before it counts.
+    """
+
+    def __init__(
+        self,
+        *,
+        definitions: Mapping[str, GateDefinition],
+        make_job: MakeJob,
+        backend: Backend,
+        records: VerdictRecords,
+        clock: Clock,
+        logs: Path,
+        confirm: bool,
+    ) -> None:
+        self._definitions, self._make_job, self._backend = definitions, make_job, backend
+        self._records, self._clock, self._logs, self._confirm = records, clock, logs, confirm
+        self._starting: dict[str, tuple[GateRow, str]] = {}
+        self._jobs_on: dict[str, set[str]] = {}
+        self._unwanted: set[str] = set()
+        self._is_draining = False
+        self.running: dict[str, Running] = {}
+
+    def cancel(self, commit: str) -> None:
+        """Cancel the jobs on a commit."""
+        for job_id in tuple(self._jobs_on.get(commit, ())):
+            self._unwanted.add(job_id)
+            self._backend.cancel(job_id)
+
+    def cancel_all(self) -> None:
+        """Cancel all jobs."""
+        for commit in tuple(self._jobs_on):
+            self.cancel(commit)
+
+    def drain(self) -> None:
+        """Let what runs finish, and start nothing more; jobs that wait for a worker are given up."""
+        self._is_draining = True
+        for job_id in tuple(self._starting):
+            self._backend.cancel(job_id)
+
+    def job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
+        """Record that a worker took a job on, unless it is an execution's second or not a gate's."""
+        starting = self._starting.pop(job_id, None)
+        if starting is None:
+            return
+        row, label = starting
+        reach("gate.started")
+        self.running[row.id] = Running(gate=row.name, label=label, since=self._clock.monotonic())
+        self._records.post(row, gate_rows.start(row.head, uet_worker_id=uet_id), is_new=True)
+
+    def forget_row(self, gate_id: str) -> None:
+        """Count an execution no longer as running."""
+        self.running.pop(gate_id, None)
+
+    async def run_until_sure(self, subject: Subject, row: GateRow, tip: CommitTree) -> Ended:
+        """Run a gate until it passes or has failed as often as it may.
+
+        Once it has failed while other jobs ran beside it, it runs by itself.
+
+        Raises:
+            DrainedError: The run is stopping and starts no more gates.
+            WorkerError: No worker can be started.
+        """
+        failures = lost = attempts = 0
+        clashed = False
+        while True:
+            end = await self._run_once(subject, row, tip, attempts + 1, alone=clashed)
+            if isinstance(end, CommandResult) and end.cancelled:
+                begun = attempts + (row.id in self.running)
+                return Ended(end=end, attempts=begun, has_clashed=clashed)
+            attempts += 1
+            if isinstance(end, WorkerLost):
+                lost += 1
+                if lost == LOST_ATTEMPTS:
+                    return Ended(end=end, attempts=attempts, has_clashed=clashed)
+                continue
+            if end.passed:
+                return Ended(end=end, attempts=failures + 1, has_clashed=clashed)
+            failures += 1
+            if failures > max(self._definitions[row.name].retries, self._confirmations(end)):
+                return Ended(end=end, attempts=failures, has_clashed=clashed)
+            clashed = clashed or end.had_company
+
+    def _confirmations(self, failed: CommandResult) -> int:
+        """Return how often a failure is confirmed; not a timeout that nothing else can have caused."""
+        return int(self._confirm and (not failed.timed_out or failed.had_company))
+
+    async def _run_once(
+        self, subject: Subject, row: GateRow, tip: CommitTree, attempt: int, *, alone: bool
+    ) -> JobEnd:
+        job_id = f"{row.id}.{attempt}"
+        urgent = attempt > 1 or subject.patch_id is None
+        log = self._logs / log_name(row, attempt)
+        job = self._make_job(row.name, tip, job_id, attempt, log, urgent=urgent)
+        job = replace(job, exclusive=job.exclusive or alone)
+        jobs = self._jobs_on.setdefault(tip.commit, set())
+        jobs.add(job_id)
+        if row.id not in self.running:
+            self._starting[job_id] = (row, subject.label)
+        try:
+            if self._is_draining:
+                raise DrainedError
+            end = require_worker(await self._backend.run(job))
+            if not isinstance(end, WorkerLost) and end.cancelled and job_id not in self._unwanted:
+                raise DrainedError  # only what stops takes a job back that is wanted
+            return end
+        finally:
+            self._unwanted.discard(job_id)
+            self._starting.pop(job_id, None)
+            jobs.discard(job_id)
+            if not jobs:
+                self._jobs_on.pop(tip.commit, None)

@@ -1,0 +1,156 @@
+"""Answers of gates about trees: a known one is taken over, one that is being found out is joined, others run.
+
+A verdict belongs to the tree (or to the gate's inputs in it), the gate's definition and the environment, so
+one tree is never tested twice for the same question (docs/SPECIFICATION.md §2.3). An answer is a fact about a
+tree; ``verdicts.blame`` decides what follows from it for a patch.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from maingate.db.dao import gates as gate_rows
+from maingate.db.dao import verdicts
+from maingate.db.dao.gates import GateRow
+from maingate.db.dao.verdicts import Verdict
+from maingate.db.engine import Database
+from maingate.ids import GateId, UetWorkerId, new_id
+from maingate.plan.definitions import GateDefinition
+from maingate.reasons import Reason, ReasonCode
+from maingate.verdicts.blame import GateAnswer
+from maingate.verdicts.execution import DrainedError, GateExecutions, Running
+from maingate.verdicts.keys import VerdictKeys
+from maingate.verdicts.records import VerdictRecords, answer_of
+from maingate.verdicts.subject import CommitTree, Subject
+
+
+class VerdictService:
+    """Finds out what gates say of trees, each question once.
+
+    Args:
+        definitions: The plan's gates by name.
+        keys: Makes the key under which a verdict is known.
+        executions: Runs gates.
+        records: Writes down what was found out.
+        database: Holds what earlier runs found out.
+    """
+
+    def __init__(
+        self,
+        *,
+        definitions: Mapping[str, GateDefinition],
+        keys: VerdictKeys,
+        executions: GateExecutions,
+        records: VerdictRecords,
+        database: Database,
+    ) -> None:
+        self.definitions, self._keys, self._database = definitions, keys, database
+        self._executions, self._records = executions, records
+        with database.read() as conn:
+            self._has_past = verdicts.are_there(conn)
+        self._answers: dict[str, asyncio.Task[GateAnswer]] = {}
+
+    @property
+    def running(self) -> Mapping[str, Running]:
+        """The executions that run now, by the ids of their gates."""
+        return self._executions.running
+
+    async def answer(self, subject: Subject, gate: str, tip: CommitTree) -> GateAnswer:
+        """Return a gate's answer about a tree, and record that it counts for the subject.
+
+        Raises:
+            DrainedError: The run is stopping and starts no more gates.
+            WorkerError: No worker can be started.
+        """
+        key = self._keys.key(gate, tip.commit, tip.tree)
+        while (joined := self._answers.get(key)) is not None:
+            answer = await asyncio.shield(joined)
+            if answer.fault is None:
+                self._records.attach(subject, tip, answer, is_reused=True)
+                return answer
+            if self._answers.get(key) is joined:
+                del self._answers[key]
+        task = asyncio.create_task(self._find_out(subject, gate, tip, key))
+        self._answers[key] = task
+        answer = await task
+        self._records.attach(subject, tip, answer, is_reused=answer.is_known)
+        return answer
+
+    def block(self, subject: Subject, gate: str, tip: CommitTree, *, needs: list[str]) -> GateAnswer:
+        """Record that a gate is not run, because others that it needs did not pass."""
+        message = f"not run, because it needs {', '.join(needs)}"
+        row = self._row(subject, gate, tip)
+        reason = Reason(code=ReasonCode.GATE_FAILED, message=message)
+        self._records.post(row, gate_rows.block(row.head, reason), is_new=True)
+        return GateAnswer(gate=gate, passed=False, is_blocked=True)
+
+    def forget(self, commit: str) -> None:
+        """Cancel the gates that run on a commit; their answers are not wanted any more."""
+        self._executions.cancel(commit)
+
+    def forget_all(self) -> None:
+        """Cancel every gate that runs; no answer is wanted any more."""
+        self._executions.cancel_all()
+
+    def drain(self) -> None:
+        """Let the gates that run finish, and start no others; those that wait for a worker are given up."""
+        self._executions.drain()
+
+    def job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
+        """Record that a worker took a gate's job on: from now on it is an execution on record."""
+        self._executions.job_started(job_id, uet_id)
+
+    async def recorded(self) -> None:
+        """Return once all that was found out so far is on record.
+
+        Raises:
+            DatabaseError: It cannot be written.
+        """
+        await self._records.written()
+
+    async def close(self) -> None:
+        """Cancel what is still being found out."""
+        for task in self._answers.values():
+            task.cancel()
+        await asyncio.gather(*self._answers.values(), return_exceptions=True)
+
+    async def _find_out(self, subject: Subject, gate: str, tip: CommitTree, key: str) -> GateAnswer:
+        known = self._known(key)
+        if known is not None and known.state == "PASSED":
+            return GateAnswer(
+                gate=gate, passed=True, gate_id=known.gate_id, is_known=True, is_flaky=known.is_flaky
+            )
+        row = self._row(subject, gate, tip, key)
+        try:
+            ended = await self._executions.run_until_sure(subject, row, tip)
+        except (asyncio.CancelledError, DrainedError):
+            if row.id in self.running:
+                self._records.abandon(row)
+            raise
+        finally:
+            self._executions.forget_row(row.id)
+        answer = answer_of(row, ended)
+        if ended.attempts == 0:
+            return replace(answer, gate_id=None)
+        # What follows from the answer is recorded after it, in the same order, so nobody need wait here.
+        self._records.finish(row, ended, answer)
+        return answer
+
+    def _known(self, key: str) -> Verdict | None:
+        """Return the verdict that earlier runs found out; what this run found out is in memory."""
+        if not self._has_past:
+            return None
+        with self._database.read() as conn:
+            return verdicts.known(conn, [key]).get(key)
+
+    def _row(self, subject: Subject, gate: str, tip: CommitTree, key: str = "") -> GateRow:
+        return GateRow(
+            id=GateId(new_id("gate")),
+            run_id=self._records.run_id,
+            workstream_id=subject.workstream_id,
+            patch_id=subject.patch_id,
+            name=gate,
+            type=str(self.definitions[gate].type),
+            tree=tip.tree,
+            verdict_key=key,
+        )

@@ -1,0 +1,34 @@
+"""The tree that gates are asked about, and the patch or workstream that it belongs to."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from maingate.ids import PatchId, WorkstreamId
+
+
+class CommitTree(Protocol):
+    """A commit and its tree, as hexadecimal object ids."""
+
+    @property
+    def commit(self) -> str:
+        """The commit."""
+        ...
+
+    @property
+    def tree(self) -> str:
+        """Its tree."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The patch, or the workstream's merged result, whose tree is judged.
+
+    Args:
+        label: Its name for people, such as ``parser/drop-regex``.
+        patch_id: None for a merged result.
+    """
+
+    label: str
+    workstream_id: WorkstreamId
+    patch_id: PatchId | None = None
