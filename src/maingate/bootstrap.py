@@ -180,7 +180,7 @@ class Maingate:
             repository.close()
             raise
         if database_url is not None:
-            database.speak_for(identity.id)
+            database.use_repository(identity.id)
         return cls(
             settings=settings,
             repository=repository,
@@ -735,7 +735,7 @@ class Maingate:
             LeaseLostError: The hold on the target is lost.
         """
         self.identity.check(self.paths.root)
-        self.database.recognise(conn)
+        self.database.require_record(conn)
         lease_hold.keep_out(conn, self._leases[holder])
 
     async def _while_renewing(

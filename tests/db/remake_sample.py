@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from maingate.db import ledger
-from maingate.db.binding import CHANGING, FACTS, empty_of, fixed_columns, told, told_of_creation
+from maingate.db.binding import CHANGING, FACTS, bound_text, bound_text_of_creation, empty_of, fixed_columns
 from maingate.db.chain import (
     COLUMNS,
     EVENT_COLUMNS,
@@ -92,7 +92,7 @@ def _transitions(sample: Sample) -> dict[str, str]:
         is_first = transition["version"] == 1
         fixed = [row.get(name) for name in fixed_columns(table)]
         said = {column.name: value for column, value in mine if value != empty_of(column)}
-        transition["sets"] = told_of_creation(fixed, said) if is_first else told(said)
+        transition["sets"] = bound_text_of_creation(fixed, said) if is_first else bound_text(said)
         transition["prev_hash"] = hashes.get(entity)
         stored = [transition[name] for name in COLUMNS[:-2]]
         hashes[entity] = transition["hash"] = hash_of(stored, transition["prev_hash"])

@@ -9,7 +9,7 @@ import pytest
 
 from maingate.db import migrations
 from maingate.db.audit import verify
-from maingate.db.binding import CHANGING, FACTS, LOOSE, PROVEN, fixed_columns
+from maingate.db.binding import CHANGING, FACTS, RECOMPUTED, UNBOUND, fixed_columns
 from maingate.db.dao import approvals, artifacts, events, intents, requests, runs, tasks, tool_runs, verdicts
 from maingate.db.engine import Database, open_database
 from maingate.db.facts import OWNER
@@ -86,7 +86,7 @@ def test_every_column_is_bound_or_listed_as_no_evidence(copied: Path, table: str
     [rowid, value] = raw.execute(f'SELECT rowid, "{column}" FROM "{table}" ORDER BY rowid LIMIT 1').fetchone()
     raw.close()
     assert tamper(copied, f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', forged(value), rowid) == 1
-    assert bool(findings(copied)) is (column not in LOOSE.get(table, {}))
+    assert bool(findings(copied)) is (column not in UNBOUND.get(table, {}))
 
 
 def test_a_digest_in_the_place_of_what_it_is_of_is_found(copied: Path) -> None:
@@ -109,13 +109,17 @@ def test_a_second_name_of_the_record_is_found(copied: Path) -> None:
 def test_each_column_is_of_one_kind() -> None:
     """A column changes by the ledger alone, or never, or is no evidence; names in the lists are columns."""
     for name, table in metadata.tables.items():
-        kinds = [CHANGING.get(name, frozenset()), LOOSE.get(name, {}).keys(), PROVEN.get(name, frozenset())]
+        kinds = [
+            CHANGING.get(name, frozenset()),
+            UNBOUND.get(name, {}).keys(),
+            RECOMPUTED.get(name, frozenset()),
+        ]
         listed = [column for kind in kinds for column in kind]
         assert len(listed) == len(set(listed))
         assert set(listed) | set(fixed_columns(name)) == set(table.c.keys())
     assert set(CHANGING) == {table.name for table in ENTITIES.values()}
     assert set(OWNER) == set(FACTS)
-    assert all(why for columns in LOOSE.values() for why in columns.values())
+    assert all(why for columns in UNBOUND.values() for why in columns.values())
 
 
 @pytest.mark.parametrize("table", [*FACTS, *(table.name for table in ENTITIES.values())])
@@ -210,7 +214,7 @@ def proven(database: Database, world: World) -> World:
         approvals.add(connection, approvals.Approval(patch_id=world.patch.id, operator="ada", created_at=NOW))
         tool_runs.record(connection, [tool_run(world)])
         requests.ask(connection, asked)
-        requests.answer(connection, requests.Answer(request=asked.id, said="done"), NOW)
+        requests.answer(connection, requests.RequestAnswer(request=asked.id, said="done"), NOW)
         runs.record_head(connection, world.run.id, "c" * 40)
         drop_triggers(connection)
     assert verify(database).is_intact

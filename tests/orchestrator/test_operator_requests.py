@@ -9,7 +9,7 @@ import pytest
 
 from maingate.clock import SystemClock
 from maingate.db.dao import requests
-from maingate.db.dao.requests import Answer
+from maingate.db.dao.requests import RequestAnswer
 from maingate.db.engine import Database, open_database
 from maingate.errors import UnknownEntityError, UsageError
 from maingate.orchestrator import operator_requests
@@ -100,7 +100,7 @@ def test_an_answer_is_heard_though_its_process_has_ended_since(database: Databas
 
     def answers_and_ends() -> bool:
         with database.write() as conn:
-            requests.answer(conn, Answer(request=request.id, said="it is cancelled"), NOW)
+            requests.answer(conn, RequestAnswer(request=request.id, said="it is cancelled"), NOW)
         return False
 
     said = operator_requests.await_answer(database, HastyClock(), request, is_alive=answers_and_ends)
@@ -144,6 +144,6 @@ def test_a_refusal_is_an_error_for_whoever_waits_for_the_answer(database: Databa
     """What suited when it was asked may not suit any more when it is heard."""
     request = ask(database, world.task.id)
     with database.write() as conn:
-        requests.answer(conn, Answer(request=request.id, said="it has ended", is_refused=True), NOW)
+        requests.answer(conn, RequestAnswer(request=request.id, said="it has ended", is_refused=True), NOW)
     with pytest.raises(UsageError, match="it has ended"):
         operator_requests.await_answer(database, HastyClock(), request, is_alive=lambda: True)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from maingate.db.chain_check import Chain, audit_rows, check_entities, check_row, merge
 from maingate.db.engine import Database
 from maingate.db.fact_check import Facts, See, check_evidence, read_facts
-from maingate.db.findings import Finding
+from maingate.db.findings import AuditFinding
 from maingate.db.ledger_check import Anchor, check_heads, check_sequence
 from maingate.db.log_check import LogCheck
 from maingate.db.tables import ENTITIES
@@ -40,7 +40,7 @@ class AuditReport:
     rows: int
     facts: int = 0
     anchors: int = 0
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -48,7 +48,7 @@ class AuditReport:
         """Return whether nothing was found."""
         return not self.findings
 
-    def and_also(self, findings: Sequence[Finding], notes: Sequence[str]) -> "AuditReport":
+    def and_also(self, findings: Sequence[AuditFinding], notes: Sequence[str]) -> "AuditReport":
         """Return the report with what was found elsewhere."""
         return replace(self, findings=(*self.findings, *findings), notes=(*self.notes, *notes))
 
@@ -78,7 +78,7 @@ def verify(database: Database, *, log: Path | None = None, anchors: Sequence[Anc
     """
     compared = None if log is None else LogCheck(log)
     see: See = (lambda _row: None) if compared is None else compared.see
-    findings: list[Finding] = []
+    findings: list[AuditFinding] = []
     with database.read() as connection:
         chains, rows = _chains(connection, findings, see)
         facts = read_facts(connection, see)
@@ -95,7 +95,7 @@ def verify(database: Database, *, log: Path | None = None, anchors: Sequence[Anc
     )
 
 
-def _chains(connection: Connection, findings: list[Finding], see: See) -> tuple[dict[str, Chain], int]:
+def _chains(connection: Connection, findings: list[AuditFinding], see: See) -> tuple[dict[str, Chain], int]:
     """Check all chains; return what each comes to, by its entity, and how many rows there are."""
     chains: dict[str, Chain] = {}
     rows, before = 0, None

@@ -41,7 +41,7 @@ CHANGING: Final[Mapping[str, frozenset[str]]] = {
 }
 """The columns of entities that may change: each change is bound by the row of the ledger that records it."""
 
-LOOSE: Final[Mapping[str, Mapping[str, str]]] = {
+UNBOUND: Final[Mapping[str, Mapping[str, str]]] = {
     "tasks": {"worker_id": "which worker holds it now; empty as soon as the attempt is over"},
     "workers": {
         "current_load": "how busy it is now",
@@ -59,7 +59,7 @@ LOOSE: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """The columns that are no evidence, each with the reason: what is the case now and soon no longer."""
 
-PROVEN: Final[Mapping[str, frozenset[str]]] = {
+RECOMPUTED: Final[Mapping[str, frozenset[str]]] = {
     **{table.name: frozenset(LIFECYCLE) for table in ENTITIES.values()},
     **{name: frozenset(metadata.tables[name].c.keys()) for name in ("state_transitions", "events", "facts")},
     "counters": frozenset({"name", "value", "head"}),
@@ -70,12 +70,12 @@ PROVEN: Final[Mapping[str, frozenset[str]]] = {
 
 def fixed_columns(table: str) -> tuple[str, ...]:
     """Return the columns of a table that are evidence and never change, in its order."""
-    others = {*CHANGING.get(table, ()), *LOOSE.get(table, ()), *PROVEN.get(table, ())}
+    others = {*CHANGING.get(table, ()), *UNBOUND.get(table, ()), *RECOMPUTED.get(table, ())}
     return tuple(column.name for column in metadata.tables[table].columns if column.name not in others)
 
 
 FACTS: Final = tuple(
-    name for name in metadata.tables if name not in {*CHANGING, *PROVEN} and fixed_columns(name)
+    name for name in metadata.tables if name not in {*CHANGING, *RECOMPUTED} and fixed_columns(name)
 )
 """The tables whose rows are evidence by themselves, beside those of entities."""
 
@@ -101,7 +101,7 @@ def empty_of(column: Column[Any]) -> Any:
     return next((empty for kind, empty in _EMPTY if isinstance(column.type, kind)), "")
 
 
-def told(values: Mapping[str, Any]) -> str | None:
+def bound_text(values: Mapping[str, Any]) -> str | None:
     """Write down what a row of the ledger binds, of columns with their stored values; None for nothing.
 
     The text is what `canonical` writes, but without its cost: names of columns need no escaping.
@@ -120,14 +120,14 @@ def told(values: Mapping[str, Any]) -> str | None:
     return f"{{{','.join(pairs)}}}"
 
 
-def told_of_creation(fixed: Sequence[Any], begun: Mapping[str, Any]) -> str:
+def bound_text_of_creation(fixed: Sequence[Any], begun: Mapping[str, Any]) -> str:
     """Write down what an entity's first row binds.
 
     Args:
         fixed: The stored values of the columns that never change.
         begun: Those of the others that are not empty.
     """
-    return told({WHOLE: digest_of(fixed), **begun}) or ""
+    return bound_text({WHOLE: digest_of(fixed), **begun}) or ""
 
 
 _EMPTY: Final = ((Integer, 0), (Boolean, 0), (JsonList, "[]"), (JsonText, "{}"))

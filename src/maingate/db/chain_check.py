@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
-from maingate.db.binding import CHANGING, LOOSE, WHOLE, digest_of, empty_of, fixed_columns, form_of
+from maingate.db.binding import CHANGING, UNBOUND, WHOLE, digest_of, empty_of, fixed_columns, form_of
 from maingate.db.chain import COLUMNS, HASHED, hash_of
-from maingate.db.findings import Finding
+from maingate.db.findings import AuditFinding
 from maingate.db.statements import quoted, rows_of
 from maingate.db.tables import ENTITIES, LIFECYCLE
 from maingate.db.transitions import CREATED, STARTING_STATE
@@ -99,7 +99,7 @@ def audit_rows(connection: Connection) -> Iterator[dict[str, Any]]:
         )
 
 
-def check_row(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterator[Finding]:
+def check_row(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterator[AuditFinding]:
     """Check one row against itself, the row before it in its chain, and its machine."""
     if hash_of([row[name] for name in HASHED], row["prev_hash"]) != row["hash"]:
         yield _finding(row, "the row was changed: its hash does not fit its content")
@@ -113,7 +113,7 @@ def check_row(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Itera
     yield from _check_transition(row, before)
 
 
-def check_entities(connection: Connection, chains: Mapping[str, Chain]) -> Iterator[Finding]:
+def check_entities(connection: Connection, chains: Mapping[str, Chain]) -> Iterator[AuditFinding]:
     """Check every entity against its chain, and every chain for its entity."""
     unseen = dict(chains)
     for machine, table in ENTITIES.items():
@@ -121,9 +121,9 @@ def check_entities(connection: Connection, chains: Mapping[str, Chain]) -> Itera
         for found in rows_of(connection, f'SELECT {quoted(names)} FROM "{table.name}" ORDER BY id'):
             row = dict(zip(names, found, strict=True))
             for problem in _problems(table, row, unseen.pop(row["id"], None)):
-                yield Finding(entity_type=machine, entity_id=row["id"], seq=None, problem=problem)
+                yield AuditFinding(entity_type=machine, entity_id=row["id"], seq=None, problem=problem)
     for entity_id, chain in unseen.items():
-        yield Finding(
+        yield AuditFinding(
             entity_type=chain.entity_type,
             entity_id=entity_id,
             seq=None,
@@ -135,13 +135,13 @@ def _next(version: Any) -> int:
     return version + 1 if isinstance(version, int) else 0
 
 
-def _finding(row: Mapping[str, Any], problem: str) -> Finding:
-    return Finding(
+def _finding(row: Mapping[str, Any], problem: str) -> AuditFinding:
+    return AuditFinding(
         entity_type=row["entity_type"], entity_id=row["entity_id"], seq=row["seq"], problem=problem
     )
 
 
-def _check_transition(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterator[Finding]:
+def _check_transition(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterator[AuditFinding]:
     machine = MACHINES.get(row["entity_type"])
     if machine is None:
         yield _finding(row, f"there is no machine {row['entity_type']!r}")
@@ -168,7 +168,7 @@ def _problems(table: Table, row: Mapping[str, Any], chain: Chain | None) -> Iter
     fixed = fixed_columns(table.name)
     if WHOLE not in chain.bound or chain.bound[WHOLE][1] != digest_of(row[name] for name in fixed):
         yield f"the entity was changed in what never changes ({_some(fixed)})"
-    for column in sorted(CHANGING[table.name] - LOOSE.get(table.name, {}).keys()):
+    for column in sorted(CHANGING[table.name] - UNBOUND.get(table.name, {}).keys()):
         said = chain.bound.get(column)
         is_unsaid = said is None and row[column] == empty_of(table.c[column])
         if not is_unsaid and (said is None or form_of(row[column]) != said[1]):

@@ -59,7 +59,7 @@ def from_micros(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 
 
-def keepable(value: str) -> str:
+def storable(value: str) -> str:
     """Replace by U+FFFD what no database can keep in a text: NUL, and halves of characters."""
     if "\x00" in value:
         value = value.replace("\x00", _UNKEEPABLE)
@@ -129,13 +129,13 @@ class JsonList(JsonText):
 
 
 class FreeText(Stored):
-    """Text from outside, made keepable."""
+    """Text from outside, made storable."""
 
     cache_ok = True
 
     def encode(self, value: str) -> str:
         """Return the text that can be kept."""
-        return keepable(value)
+        return storable(value)
 
     def decode(self, value: str) -> str:
         """Return the text."""

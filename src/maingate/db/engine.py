@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_
 from sqlalchemy.engine import ExceptionContext
 
 from maingate.db import faults, migrations
-from maingate.db.custody import Custody, christen, identify
+from maingate.db.record_files import RecordFiles, assign_record_id, identify
 from maingate.errors import DatabaseError
 
 BUSY_TIMEOUT: Final = timedelta(seconds=30)
@@ -39,8 +39,8 @@ class Database:
     def __init__(self, *, url: URL, engine: Engine) -> None:
         self.url: Final = url.render_as_string(hide_password=True)
         self.record_id: str | None = None
-        self._custody: Final = Custody(_file_of(url), self.url)
-        event.listen(engine, "do_connect", lambda *_: self._custody.check())
+        self._record_files: Final = RecordFiles(_file_of(url), self.url)
+        event.listen(engine, "do_connect", lambda *_: self._record_files.check())
         self.engine: Final = engine
         self.dialect: Final = engine.dialect.name
         if self.dialect == "sqlite":
@@ -51,7 +51,7 @@ class Database:
             writing = {_BEGIN: _POSTGRESQL_WRITER_LOCK, "isolation_level": "READ COMMITTED"}
         self._writer = engine.execution_options(**writing)
 
-    def speak_for(self, repository_id: str) -> None:
+    def use_repository(self, repository_id: str) -> None:
         """Let transactions know which of the repositories that share this database it is opened for."""
         self._reader = self._reader.execution_options(**{_REPOSITORY: repository_id})
         self._writer = self._writer.execution_options(**{_REPOSITORY: repository_id})
@@ -65,10 +65,10 @@ class Database:
             InvariantError: A constraint of the database refused something.
             RecordError: Its files are not those that were opened, so nothing is written, or what was is lost.
         """
-        self._custody.check()
+        self._record_files.check()
         with self._writer.begin() as connection:
             yield connection
-        self._custody.check()
+        self._record_files.check()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -93,8 +93,8 @@ class Database:
             self.record_id = identify(connection)
         if self.record_id is None:
             with self.write() as connection:
-                self.record_id = christen(connection)
-        self._custody.begin()
+                self.record_id = assign_record_id(connection)
+        self._record_files.begin()
 
     def check(self) -> None:
         """Make sure that the files of the record are in place, before anything is put beside them.
@@ -102,15 +102,15 @@ class Database:
         Raises:
             RecordError: They are not those that were opened.
         """
-        self._custody.check()
+        self._record_files.check()
 
-    def recognise(self, connection: Connection) -> None:
+    def require_record(self, connection: Connection) -> None:
         """Make sure that a transaction is one of the record that was opened, and that this one is in place.
 
         Raises:
             RecordError: It is not.
         """
-        self._custody.recognise(connection, self.record_id)
+        self._record_files.require_record(connection, self.record_id)
 
     def revision(self) -> str | None:
         """Return the revision of the schema; None when the database is empty.
@@ -124,7 +124,7 @@ class Database:
     def close(self) -> None:
         """Close every connection; may be called again."""
         self.engine.dispose()
-        self._custody.end()
+        self._record_files.end()
 
 
 def repository_of(connection: Connection) -> str | None:

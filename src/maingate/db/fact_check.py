@@ -10,7 +10,7 @@ from maingate.db.binding import CHANGING, FACTS
 from maingate.db.chain import EVENT_COLUMNS, FACT_COLUMNS, HashOf, hash_of_event, hash_of_fact
 from maingate.db.chain_check import Bound, merge, sets_of
 from maingate.db.facts import Binding
-from maingate.db.findings import Finding
+from maingate.db.findings import AuditFinding
 from maingate.db.statements import quoted, rows_of
 from maingate.db.tables import metadata
 from maingate.ids import ENTITY_OF_PREFIX
@@ -35,12 +35,12 @@ class Facts:
     count: int
     latest: Mapping[tuple[str, str], tuple[str, str, int]]
     of_entities: Mapping[tuple[str, str], Bound]
-    findings: Sequence[Finding]
+    findings: Sequence[AuditFinding]
 
 
 def read_facts(connection: Connection, see: See) -> Facts:
     """Read all events and facts, check each against its hash, and gather what is bound."""
-    findings: list[Finding] = []
+    findings: list[AuditFinding] = []
     for row in _rows(connection, "events", EVENT_COLUMNS):
         see(row)
         findings += _check(row, EVENT_COLUMNS, hash_of_event)
@@ -57,7 +57,7 @@ def read_facts(connection: Connection, see: See) -> Facts:
     return Facts(count=count, latest=latest, of_entities=of_entities, findings=findings)
 
 
-def check_evidence(connection: Connection, facts: Facts) -> Iterator[Finding]:
+def check_evidence(connection: Connection, facts: Facts) -> Iterator[AuditFinding]:
     """Check that each row of evidence says what the last fact about it says, and that none is missing."""
     unseen = dict(facts.latest)
     for name in FACTS:
@@ -88,11 +88,11 @@ def _rows(connection: Connection, table: str, columns: Sequence[str]) -> Iterato
         after = found[-1][0]
 
 
-def _check(row: Mapping[str, Any], columns: Sequence[str], hash_row: HashOf) -> Iterator[Finding]:
+def _check(row: Mapping[str, Any], columns: Sequence[str], hash_row: HashOf) -> Iterator[AuditFinding]:
     if hash_row([row[name] for name in columns[:-1]], None) != row["hash"]:
         yield _about(row["entity_id"], row["seq"], "the row was changed: its hash does not fit its content")
 
 
-def _about(entity_id: str | None, seq: int | None, problem: str) -> Finding:
+def _about(entity_id: str | None, seq: int | None, problem: str) -> AuditFinding:
     machine = ENTITY_OF_PREFIX.get((entity_id or "").partition("_")[0])
-    return Finding(entity_type=machine, entity_id=entity_id, seq=seq, problem=problem)
+    return AuditFinding(entity_type=machine, entity_id=entity_id, seq=seq, problem=problem)

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Table
 
 from maingate.db import ledger
-from maingate.db.binding import WHOLE, digest_of, fixed_columns, told
+from maingate.db.binding import WHOLE, bound_text, digest_of, fixed_columns
 from maingate.db.chain import FACT_COLUMNS, hash_of_fact
 from maingate.db.columns import canonical
 from maingate.db.records import Records
@@ -57,7 +57,7 @@ def record(connection: Connection, facts: Sequence[Fact]) -> None:
 
 def of_column(table: str, entity_id: str, column: str, stored: Any) -> Fact:
     """Make the fact that a column of an entity has changed without a transition."""
-    return table, key_of([entity_id]), entity_id, told({column: stored}) or ""
+    return table, key_of([entity_id]), entity_id, bound_text({column: stored}) or ""
 
 
 def key_of(values: Sequence[Any]) -> str:
@@ -89,14 +89,14 @@ class Binding:
 
     def sets(self, stored: Sequence[Any]) -> str:
         """Return what is bound of a row."""
-        return told({WHOLE: digest_of(stored[place] for place in self._bound)}) or ""
+        return bound_text({WHOLE: digest_of(stored[place] for place in self._bound)}) or ""
 
     def fact(self, stored: Sequence[Any]) -> Fact:
         """Return the fact that a row is there as it is."""
         return self.table, self.key(stored), self.owner(stored), self.sets(stored)
 
 
-class Evidence(Records[R]):
+class EvidenceTable(Records[R]):
     """Reads and writes the rows of a table that are evidence by themselves."""
 
     def __init__(self, table: Table, row_type: type[R]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db.custody import identify
+from maingate.db.record_files import identify
 from maingate.db.statements import change, row_of
 
 _TAKE: Final = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from maingate.db import ledger
-from maingate.db.findings import Finding
+from maingate.db.findings import AuditFinding
 from maingate.db.ledger import Position
 from maingate.db.statements import row_of, rows_of
 
@@ -32,7 +32,7 @@ class Anchor:
     where: str
 
 
-def check_sequence(connection: Connection) -> Iterator[Finding]:
+def check_sequence(connection: Connection) -> Iterator[AuditFinding]:
     """Check that the numbers given out are all there, each once."""
     given = ledger.position(connection).seq
     whole = row_of(
@@ -51,7 +51,7 @@ def check_sequence(connection: Connection) -> Iterator[Finding]:
         yield _gap(expected, given)
 
 
-def check_heads(connection: Connection, anchors: Sequence[Anchor]) -> Iterator[Finding]:
+def check_heads(connection: Connection, anchors: Sequence[Anchor]) -> Iterator[AuditFinding]:
     """Check whose ledger it is, the running hash at its end, and wherever that was told to the outside."""
     names = row_of(connection, "SELECT count(*) FROM record")
     if names is not None and names[0] != 1:
@@ -94,10 +94,10 @@ def _unlike(anchor: Anchor, good: int, end: int) -> str:
     )
 
 
-def _finding(seq: int | None, problem: str) -> Finding:
-    return Finding(entity_type=None, entity_id=None, seq=seq, problem=problem)
+def _finding(seq: int | None, problem: str) -> AuditFinding:
+    return AuditFinding(entity_type=None, entity_id=None, seq=seq, problem=problem)
 
 
-def _gap(first: int, last: int) -> Finding:
+def _gap(first: int, last: int) -> AuditFinding:
     which = f"row {first} was" if first == last else f"rows {first} to {last} were"
     return _finding(first, f"{which} removed")

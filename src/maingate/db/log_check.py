@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from maingate.db.dao.events import line_of
-from maingate.db.findings import Finding
+from maingate.db.findings import AuditFinding
 from maingate.db.transition_log import foreign_file, parsed_line
 from maingate.errors import DatabaseError
 
@@ -51,8 +51,8 @@ class LogCheck:
         self._path: Final = path
         self._lines: Final[dict[int, _Line]] = {}
         self._unreadable: Final[list[tuple[int, int]]] = []  # first and last of neighbours
-        self._misplaced: Final[list[Finding]] = []
-        self._changed: Final[list[Finding]] = []
+        self._misplaced: Final[list[AuditFinding]] = []
+        self._changed: Final[list[AuditFinding]] = []
         self._rows: Final[list[int]] = []
         self._known: Final[set[int]] = set()  # numbers of the lines whose row is there
         self._has_own = False
@@ -79,10 +79,12 @@ class LogCheck:
         else:
             return
         self._changed.append(
-            Finding(entity_type=row.get("entity_type"), entity_id=row["entity_id"], seq=seq, problem=problem)
+            AuditFinding(
+                entity_type=row.get("entity_type"), entity_id=row["entity_id"], seq=seq, problem=problem
+            )
         )
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[AuditFinding]:
         """Give what was found, after all rows were seen."""
         if self._lines and not self._has_own:
             yield _about_file(None, foreign_file(self._path, "none of its lines is there"))
@@ -140,8 +142,8 @@ def _content_of_row(row: Mapping[str, Any]) -> bytes | None:
         return None
 
 
-def _about_file(seq: int | None, problem: str) -> Finding:
-    return Finding(entity_type=None, entity_id=None, seq=seq, problem=problem)
+def _about_file(seq: int | None, problem: str) -> AuditFinding:
+    return AuditFinding(entity_type=None, entity_id=None, seq=seq, problem=problem)
 
 
 def _stretches(numbers: Iterable[int], known: set[int]) -> Iterator[tuple[int, int]]:

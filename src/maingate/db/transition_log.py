@@ -28,7 +28,7 @@ _NAMED: Final = " UNION ALL ".join(
 )
 
 
-PATIENCE: Final = timedelta(seconds=10)
+LOCK_TIMEOUT: Final = timedelta(seconds=10)
 """How long to wait for a process that is writing the file; what is not written now is written next time."""
 
 
@@ -175,7 +175,7 @@ def _lock(descriptor: int) -> None:
     Raises:
         _HeldError: Another process has held it for long.
     """
-    until = time.monotonic() + PATIENCE.total_seconds()
+    until = time.monotonic() + LOCK_TIMEOUT.total_seconds()
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,9 +16,9 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection
 
 from maingate.db import ledger
-from maingate.db.binding import CHANGING, LOOSE, told
+from maingate.db.binding import CHANGING, UNBOUND, bound_text
 from maingate.db.chain import COLUMNS, EMPTY_METADATA, hash_of
-from maingate.db.columns import Codec, canonical, encoder_of, keepable, to_micros
+from maingate.db.columns import Codec, canonical, encoder_of, storable, to_micros
 from maingate.db.statements import change_many, insertion, quoted, rows_in
 from maingate.db.tables import ENTITIES, LIFECYCLE, state_transitions
 from maingate.errors import InvariantError, StaleTransitionError
@@ -165,12 +165,12 @@ _ALLOWED: Final = {
     for name, machine in MACHINES.items()
 }
 _TERMINAL: Final = {name: frozenset(map(str, machine.terminal)) for name, machine in MACHINES.items()}
-_LOOSE: Final = {machine: frozenset(LOOSE.get(table.name, ())) for machine, table in ENTITIES.items()}
+_UNBOUND: Final = {machine: frozenset(UNBOUND.get(table.name, ())) for machine, table in ENTITIES.items()}
 _ENCODERS: Final[dict[str, dict[str, Codec | None]]] = {
     machine: {
         column.name: encoder_of(column.type)
         for column in table.columns
-        if column.name not in FIXED and column.name in CHANGING[table.name] | _LOOSE[machine]
+        if column.name not in FIXED and column.name in CHANGING[table.name] | _UNBOUND[machine]
     }
     for machine, table in ENTITIES.items()
 }
@@ -225,11 +225,11 @@ def record_creation(
     Args:
         connection: A writing transaction.
         heads: The entities in their initial states; their hashes are not looked at.
-        begun: What is bound of each: see `maingate.db.binding.told_of_creation`.
+        begun: What is bound of each: see `maingate.db.binding.bound_text_of_creation`.
         at: When they are created.
         operator: Who creates them by hand.
     """
-    by = None if operator is None else keepable(operator)
+    by = None if operator is None else storable(operator)
     entries: list[_Entry] = []
     for head, sets in zip(heads, begun, strict=True):
         state, context = str(head.state), _of(head.context)
@@ -264,15 +264,15 @@ def _follow(moves: dict[str, _Move], heads: Mapping[str, Head], step: Step, at: 
         step.trigger,
         None if step.reason is None else canonical(step.reason.as_json()),
         canonical(dict(step.metadata)) if step.metadata else EMPTY_METADATA,
-        None if step.operator is None else keepable(step.operator),
+        None if step.operator is None else storable(step.operator),
         *_of(move.seen.context),
     )
     bound = None
     if step.sets:
         stored = _stored(step, at)
         move.sets.update(stored)
-        loose = _LOOSE[step.machine]
-        bound = told({name: stored[name] for name in stored if name not in loose} if loose else stored)
+        loose = _UNBOUND[step.machine]
+        bound = bound_text({name: stored[name] for name in stored if name not in loose} if loose else stored)
     if step.machine == "task" and move.state == "running":
         move.sets["worker_id"] = None
     move.state = state

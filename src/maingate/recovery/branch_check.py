@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from maingate.db.engine import Database
-from maingate.db.findings import Finding
+from maingate.db.findings import AuditFinding
 from maingate.db.ledger import Position
 from maingate.db.ledger_check import Anchor
 from maingate.errors import GitError
@@ -53,13 +53,15 @@ class Held:
     """
 
     anchors: list[Anchor] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[AuditFinding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def find(self, entity_id: str | None, problem: str) -> None:
         """Note that something is wrong, and with what."""
         machine = ENTITY_OF_PREFIX.get((entity_id or "").partition("_")[0])
-        self.findings.append(Finding(entity_type=machine, entity_id=entity_id, seq=None, problem=problem))
+        self.findings.append(
+            AuditFinding(entity_type=machine, entity_id=entity_id, seq=None, problem=problem)
+        )
 
 
 def hold(

@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from maingate.db.columns import keepable
+from maingate.db.columns import storable
 from maingate.db.connection import Connection
 from maingate.db.dao import approvals, breakers, events, patches, tasks, workstreams
 from maingate.db.dao.approvals import Approval
@@ -148,7 +148,7 @@ def approve_patch(conn: Connection, patch: PatchRow, *, message: str, operator: 
     """
     if PATCH_LEDGER.is_terminal(patch.state) or patch.state is PatchState.COMMITTED:
         raise UsageError(f"patch {patch.id} is {patch.state}; an approval changes nothing any more")
-    given = Approval(patch_id=patch.id, operator=keepable(operator), message=message, created_at=at)
+    given = Approval(patch_id=patch.id, operator=storable(operator), message=message, created_at=at)
     if not approvals.add(conn, given):
         return False
     event = Event(

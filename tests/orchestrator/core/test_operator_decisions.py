@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maingate.db.dao.requests import Answer, Override
+from maingate.db.dao.requests import Override, RequestAnswer
 from maingate.ids import new_id
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.decision import Decision
@@ -123,7 +123,7 @@ def test_a_running_step_is_taken_as_done_and_what_needs_it_begins() -> None:
     assert way_of(decision, task.id) == [("validating", "ada"), ("completed", "ada")]
     assert StopCommand(task=task.id) in decision.effects
     assert decision.answers == [
-        Answer(request=decision.answers[0].request, said="a/c is completed; ada decided it.")
+        RequestAnswer(request=decision.answers[0].request, said="a/c is completed; ada decided it.")
     ]
     [event] = decision.overrides
     assert (event.event_type, event.trigger, event.entity_id) == (

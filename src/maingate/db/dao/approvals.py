@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from maingate.db import tables
-from maingate.db.facts import Evidence
+from maingate.db.facts import EvidenceTable
 from maingate.db.statements import row_of, rows_in
 
 
@@ -30,7 +30,7 @@ class Approval:
     created_at: datetime
 
 
-_ROWS: Final = Evidence(tables.approvals, Approval)
+_ROWS: Final = EvidenceTable(tables.approvals, Approval)
 
 
 def add(connection: Connection, approval: Approval) -> bool:

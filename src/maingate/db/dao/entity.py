@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
 from sqlalchemy import Connection, Table
 
 from maingate.db import facts
-from maingate.db.binding import CHANGING, LOOSE, empty_of, fixed_columns, told_of_creation
+from maingate.db.binding import CHANGING, UNBOUND, bound_text_of_creation, empty_of, fixed_columns
 from maingate.db.columns import EPOCH, to_micros
 from maingate.db.records import Records
 from maingate.db.statements import change, change_many
@@ -164,7 +164,7 @@ class Entities(Records[E_]):
     def _bound(self, stored: Sequence[Any]) -> str:
         """Return what an entity's first audit row binds of its columns."""
         begun = {name: stored[place] for name, place, empty in self._changing if stored[place] != empty}
-        return told_of_creation([stored[place] for place in self._fixed], begun)
+        return bound_text_of_creation([stored[place] for place in self._fixed], begun)
 
     def set_column(self, connection: Connection, entity_id: str, column: str, value: Any) -> None:
         """Change a column that is no part of the state; the version stays. A fact binds what is evidence.
@@ -180,7 +180,7 @@ class Entities(Records[E_]):
             UnknownEntityError: There is no such entity.
         """
         table = self.table.name
-        is_loose = column in LOOSE.get(table, ())
+        is_loose = column in UNBOUND.get(table, ())
         if not is_loose and column not in CHANGING[table]:
             raise InvariantError(f"{entity_id}: {column} never changes; nothing was written")
         if change(connection, f'UPDATE "{table}" SET "{column}" = ? WHERE id = ?', (value, entity_id)) != 1:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from maingate.db import ledger
 from maingate.db.chain import EMPTY_METADATA, EVENT_COLUMNS, FACT_COLUMNS, hash_of_event
-from maingate.db.columns import canonical, from_micros, keepable, text_of, to_micros
+from maingate.db.columns import canonical, from_micros, storable, text_of, to_micros
 from maingate.db.statements import change, insertion, quoted, rows_of
 from maingate.errors import InvariantError
 from maingate.events import TRANSITION_SUFFIX, Event, Severity, iso_millis, severity_of
@@ -102,7 +102,7 @@ def record(connection: Connection, event: Event) -> int:
         event.trigger,
         None if event.reason is None else canonical(dict(event.reason)),
         canonical(dict(event.metadata)),
-        None if event.operator is None else keepable(event.operator),
+        None if event.operator is None else storable(event.operator),
         event.run_id,
         event.workstream_id,
         event.task_id,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from maingate.db import tables
 from maingate.db.columns import to_micros
-from maingate.db.facts import Evidence
+from maingate.db.facts import EvidenceTable
 from maingate.db.statements import change
 from maingate.errors import RecordError, UnknownEntityError
 from maingate.reasons import Reason
@@ -54,7 +54,7 @@ class Intent:
 _SHORTEST_COMMIT: Final = 7
 """Digits of a commit's id that name it."""
 
-_ROWS: Final = Evidence(tables.intents, Intent)
+_ROWS: Final = EvidenceTable(tables.intents, Intent)
 
 
 def record(connection: Connection, intent: Intent) -> None:

@@ -7,8 +7,8 @@ from typing import Final, Literal
 from sqlalchemy import Connection
 
 from maingate.db import tables
-from maingate.db.columns import keepable, to_micros
-from maingate.db.facts import Evidence
+from maingate.db.columns import storable, to_micros
+from maingate.db.facts import EvidenceTable
 from maingate.db.statements import change
 from maingate.errors import UnknownEntityError
 
@@ -48,7 +48,7 @@ class Request:
     is_refused: bool = False
 
 
-_ROWS: Final = Evidence(tables.requests, Request)
+_ROWS: Final = EvidenceTable(tables.requests, Request)
 
 
 def ask(connection: Connection, request: Request) -> None:
@@ -80,7 +80,7 @@ def find(connection: Connection, request_id: str) -> Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class RequestAnswer:
     """What came of a request.
 
     Args:
@@ -94,7 +94,7 @@ class Answer:
     is_refused: bool = False
 
 
-def answer(connection: Connection, given: Answer, at: datetime) -> None:
+def answer(connection: Connection, given: RequestAnswer, at: datetime) -> None:
     """Say what came of a request.
 
     Raises:
@@ -105,7 +105,7 @@ def answer(connection: Connection, given: Answer, at: datetime) -> None:
         f"UPDATE requests SET handled_at = {later}(?, created_at), answer = ?, is_refused = ?"
         " WHERE id = ? AND handled_at IS NULL"
     )
-    values = (to_micros(at), keepable(given.said), given.is_refused, given.request)
+    values = (to_micros(at), storable(given.said), given.is_refused, given.request)
     if change(connection, sql, values) != 1:
         raise UnknownEntityError(given.request, f"no request {given.request!r} waits for an answer")
     _ROWS.bind_again(connection, given.request)

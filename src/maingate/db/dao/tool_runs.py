@@ -8,10 +8,10 @@ from typing import Final, Literal
 from sqlalchemy import Connection
 
 from maingate.db import tables
-from maingate.db.facts import Evidence
+from maingate.db.facts import EvidenceTable
 from maingate.db.statements import rows_of
 
-Outcome = Literal["patch", "failed", "timed_out", "rate_limited", "lost"]
+ToolRunOutcome = Literal["patch", "failed", "timed_out", "rate_limited", "lost"]
 
 MICROS: Final = 1_000_000
 """Micro-dollars in a dollar: money is kept as whole numbers."""
@@ -42,7 +42,7 @@ class ToolRun:
     attempt: int
     run_id: str
     tool: str
-    outcome: Outcome
+    outcome: ToolRunOutcome
     exit_code: int | None = None
     cost_micros: int | None = None
     tokens_in: int | None = None
@@ -54,7 +54,7 @@ class ToolRun:
     ended_at: datetime
 
 
-_ROWS: Final = Evidence(tables.tool_runs, ToolRun)
+_ROWS: Final = EvidenceTable(tables.tool_runs, ToolRun)
 
 
 def record(connection: Connection, ended: Iterable[ToolRun]) -> None:

@@ -65,8 +65,8 @@ class Evidence:
     created_at: datetime
 
 
-_VERDICTS: Final = facts.Evidence(tables.verdicts, Verdict)
-_EVIDENCE: Final = facts.Evidence(tables.gate_evidence, Evidence)
+_VERDICTS: Final = facts.EvidenceTable(tables.verdicts, Verdict)
+_EVIDENCE: Final = facts.EvidenceTable(tables.gate_evidence, Evidence)
 
 
 def are_there(connection: Connection) -> bool:

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from maingate.db.dao import runs
-from maingate.db.dao.requests import Answer
+from maingate.db.dao.requests import RequestAnswer
 from maingate.ids import PatchId, TaskId, WorkstreamId
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.events import (
@@ -86,7 +86,7 @@ class Core:
             self._parts.operator.override(event)
         elif isinstance(event, CancelRequested) and event.request is not None:
             said = f"run {self.run.name} is {self.run.state} already"
-            self._turn.decision.answers.append(Answer(request=event.request, said=said))
+            self._turn.decision.answers.append(RequestAnswer(request=event.request, said=said))
         return self._decide()
 
     def _decide(self) -> Decision:

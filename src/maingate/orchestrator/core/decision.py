@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from maingate.db.dao.patches import PatchRow
-from maingate.db.dao.requests import Answer
+from maingate.db.dao.requests import RequestAnswer
 from maingate.db.dao.tool_runs import ToolRun
 from maingate.db.transitions import Step
 from maingate.events import Event
@@ -38,7 +38,7 @@ class Decision:
     intents: list[LandingIntent] = field(default_factory=list)
     intents_landed: list[str] = field(default_factory=list)
     intents_abandoned: list[str] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[RequestAnswer] = field(default_factory=list)
     overrides: list[Event] = field(default_factory=list)
     tool_runs: list[ToolRun] = field(default_factory=list)
     breakers: list[BreakerChange] = field(default_factory=list)

@@ -3,7 +3,7 @@
 A request about a workstream that may have landed already is deferred (`maingate.orchestrator.core.target`).
 """
 
-from maingate.db.dao.requests import Answer
+from maingate.db.dao.requests import RequestAnswer
 from maingate.ids import TaskId, WorkstreamId
 from maingate.orchestrator.core import operator_decisions
 from maingate.orchestrator.core.endings import Endings
@@ -60,7 +60,7 @@ class Operator:
         if isinstance(said, WorkstreamNode):
             self._target.defer(said, event)
         elif event.request is not None:
-            self._turn.decision.answers.append(Answer(request=event.request, said=said))
+            self._turn.decision.answers.append(RequestAnswer(request=event.request, said=said))
 
     def _cancel(self, entity: str | None, reason: Reason) -> str | WorkstreamNode:
         """Cancel and return the answer; or return the workstream whose landing is in doubt."""
@@ -108,7 +108,7 @@ class Operator:
         node = self._node(event.entity)
         decision = self._turn.decision
         if (refused := operator_decisions.refusal(event, node)) is not None:
-            decision.answers.append(Answer(request=event.request, said=refused, is_refused=True))
+            decision.answers.append(RequestAnswer(request=event.request, said=refused, is_refused=True))
             return
         if isinstance(node, WorkstreamNode) and node.open_intent is not None:
             self._target.defer(node, event)
@@ -120,7 +120,7 @@ class Operator:
         self._turn.follow_up(AppliedOverride(request=event, node=node))
 
     def answer(self, done: AppliedOverride) -> None:
-        """Answer an override, once its consequences are drawn."""
+        """RequestAnswer an override, once its consequences are drawn."""
         self._turn.decision.answers.append(operator_decisions.answer(done.request, done.node))
 
     def _node(self, entity: str) -> TaskNode | WorkstreamNode:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from maingate.db.dao import tasks, workstreams
-from maingate.db.dao.requests import Answer
+from maingate.db.dao.requests import RequestAnswer
 from maingate.db.transitions import Step
 from maingate.events import Event
 from maingate.orchestrator.core.events import OverrideRequested
@@ -60,10 +60,10 @@ def on_record(asked: OverrideRequested, node: TaskNode | WorkstreamNode, at: dat
     )
 
 
-def answer(asked: OverrideRequested, node: TaskNode | WorkstreamNode) -> Answer:
+def answer(asked: OverrideRequested, node: TaskNode | WorkstreamNode) -> RequestAnswer:
     """Say what came of it."""
     name = node.name if isinstance(node, WorkstreamNode) else node.label
-    return Answer(request=asked.request, said=f"{name} is {node.state}; {asked.operator} decided it.")
+    return RequestAnswer(request=asked.request, said=f"{name} is {node.state}; {asked.operator} decided it.")
 
 
 def signed(steps: Iterable[Step], operator: str) -> list[Step]:

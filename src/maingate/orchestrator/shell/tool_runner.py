@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maingate.clock import Clock
 from maingate.db.dao import artifacts
-from maingate.db.dao.tool_runs import MICROS, Outcome, ToolRun
+from maingate.db.dao.tool_runs import MICROS, ToolRun, ToolRunOutcome
 from maingate.db.engine import Database
 from maingate.ids import RunId
 from maingate.orchestrator.core.commits import Tip
@@ -150,7 +150,7 @@ class ToolRunner:
 class _Fault:
     """Why a tool that ran gave no patch."""
 
-    outcome: Outcome
+    outcome: ToolRunOutcome
     message: str
     code: ReasonCode = ReasonCode.TOOL_FAILED
 

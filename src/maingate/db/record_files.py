@@ -31,7 +31,7 @@ def identify(connection: Connection) -> str | None:
     return None if found is None else str(found[0])
 
 
-def christen(connection: Connection) -> str:
+def assign_record_id(connection: Connection) -> str:
     """Write the id of a new record, and return it; one that has one keeps it."""
     found = identify(connection)
     if found is None:
@@ -49,7 +49,7 @@ class _Place:
     inode: int
 
 
-class Custody:
+class RecordFiles:
     """Watches over the files of an SQLite database; of another database there are none to watch.
 
     Args:
@@ -92,7 +92,7 @@ class Custody:
             if now != place:
                 self._complain(f"{place.path} was removed" if now is None else f"{place.path} was replaced")
 
-    def recognise(self, connection: Connection, record_id: str | None) -> None:
+    def require_record(self, connection: Connection, record_id: str | None) -> None:
         """Make sure that a connection leads to the record that was opened.
 
         Raises:
