@@ -1,6 +1,6 @@
-"""The commands by name: where each is defined, and under which heading the help lists it.
+"""Table of commands: the module that defines each, and its heading in the help.
 
-A command is loaded when it is asked for: a start loads one of them, and only the help loads all.
+A command is loaded when it is called; only the help loads all commands.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ FIRST_STEPS, RUNNING, LEDGER, RECORD, UPKEEP = (
 
 
 class Place(NamedTuple):
-    """Where a command is defined: a module of `cli.commands`, and its function or group in it."""
+    """Location of a command: a module of `cli.commands`, and a function or group in it."""
 
     panel: str
     module: str
@@ -53,12 +53,12 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "checkout": Place(UPKEEP, "checkout"),
     "clean": Place(UPKEEP, "clean", "clean"),
 }
-"""All commands, in the order in which people need them."""
+"""All commands, in the order of the help."""
 
 
 @cache
 def command_named(name: str) -> Any:
-    """Load a command, and return it as the parser has it."""
+    """Load a command and return the parser's object for it."""
     place = COMMANDS[name]
     found = getattr(import_module(f"maingate.cli.commands.{place.module}"), place.name)
     alone = typer.Typer(rich_markup_mode="rich")

@@ -1,6 +1,6 @@
-"""Which exit code means what: the one place where outcomes and errors become numbers.
+"""Exit codes: the one place where outcomes and errors become numbers.
 
-Only the light bottom modules are imported, so that a command that needs nothing heavy starts at once.
+Imports only light modules, so that a command without heavy dependencies starts at once.
 """
 
 from enum import IntEnum
@@ -15,20 +15,20 @@ from maingate.errors import (
 
 
 class ExitCode(IntEnum):
-    """What the shell is told."""
+    """Exit code of a command."""
 
     DONE = 0
-    """All that was asked for was done; a run succeeded."""
+    """The command succeeded; a run succeeded."""
     REFUSED = 1
-    """The run failed, something was refused by the gates, or a check found something wrong."""
+    """The run failed, the gates refused something, or a check found a problem."""
     USAGE = 2
     """Bad usage, plan, settings or repository; nothing was started."""
     INTERRUPTED = 3
-    """Cancelled or interrupted; what was interrupted can be resumed."""
+    """Cancelled or interrupted. An interrupted run can be resumed."""
     OUTSIDE_FAULT = 4
-    """Something outside failed: git, the database, the disk."""
+    """A fault outside Maingate: git, the database, the disk."""
     UNEXPECTED = 5
-    """A bug."""
+    """A bug in Maingate."""
 
 
 _OF_ERROR: Final[tuple[tuple[type[BaseException], ExitCode], ...]] = (
@@ -49,21 +49,21 @@ _OF_RUN: Final = {
 
 
 def code_of_error(error: BaseException) -> ExitCode:
-    """Return the exit code for an error that ended a command."""
+    """Return the exit code of an error that ended a command."""
     return next((code for kind, code in _OF_ERROR if isinstance(error, kind)), ExitCode.UNEXPECTED)
 
 
 def is_expected(error: BaseException) -> bool:
-    """Tell whether an error's message says all a person needs, so that no bug is suspected."""
+    """Return whether an error is an expected one, whose message needs no traceback."""
     return isinstance(error, MaingateError) and code_of_error(error) is not ExitCode.UNEXPECTED
 
 
 def code_of_run(state: str, *, is_behind: bool = False) -> ExitCode:
-    """Return the exit code for the state in which a run was left.
+    """Return the exit code for the final state of a run.
 
     Args:
         state: The state.
-        is_behind: Whether a checkout of the target has not followed it, so that something is to be done.
+        is_behind: Whether a checkout of the target did not follow it and needs a repair.
     """
     code = _OF_RUN[state]
     return ExitCode.OUTSIDE_FAULT if is_behind and code is not ExitCode.INTERRUPTED else code

@@ -1,19 +1,19 @@
-"""The entry point: answers ``--version`` without loading anything, hands everything else to the commands."""
+"""Entry point: prints ``--version`` without loading anything else, and passes all else to the commands."""
 
 import sys
 
 INTERRUPTED, OUTSIDE_FAULT = 3, 4
-"""The exit codes of ``cli.exit_codes``, which is not loaded yet when they are needed here."""
+"""Exit codes of ``cli.exit_codes``, which is not loaded yet when these are needed."""
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and exit with its exit code."""
     try:
         _main()
-    except KeyboardInterrupt:  # before the commands were there to handle it
+    except KeyboardInterrupt:  # before the commands were loaded, which handle it
         print("maingate: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    except OSError as error:  # of what is answered without the commands, and only printing can fail there
+    except OSError as error:  # without the commands only printing can fail
         from maingate.cli.streams import discard_output, is_reader_gone
 
         discard_output()
@@ -33,10 +33,10 @@ def _main() -> None:
         return
     import gc
 
-    gc.set_threshold(50_000, 20, 50)  # most of what is made at start stays, and looking it over again costs
+    gc.set_threshold(50_000, 20, 50)  # most objects made at start stay; collecting them again is wasted
     from maingate.cli.tree import app
 
     try:
         app(prog_name="maingate")
     finally:
-        gc.freeze()  # or the interpreter, which ends now, looks all of it over for garbage once more
+        gc.freeze()  # the interpreter exits now: spare it a last collection

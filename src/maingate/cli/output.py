@@ -1,8 +1,8 @@
-"""What commands print: text that outsiders' bytes cannot break, tables, JSON, and errors as one paragraph.
+"""Output of commands: escaped text, tables, JSON, and errors as one paragraph.
 
-Patches, file names, messages and gate output come from outside. Everything of that kind goes through
+Patches, file names, messages and gate output are untrusted. All of it goes through
 :func:`safe` before it reaches a terminal: control characters, escape sequences and text-direction marks are
-shown as escapes instead of being obeyed. Consoles made here do not interpret markup.
+shown as escapes instead of taking effect. Consoles made here do not interpret markup.
 """
 
 import json
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from maingate.reasons import Reason
 
 STACKED: Final = 60
-"""Below as many columns, a table that does not fit gives each row lines of its own."""
+"""Below this many columns, each row of a table that does not fit is printed as lines."""
 LEAST_ROOM: Final = 24
-"""Columns that text needs at least to be readable in a table."""
+"""Minimum columns for readable text in a table."""
 PIPE_WIDTH: Final = 160
-"""Columns assumed where no terminal says how wide it is; tables shrink to their content."""
+"""Columns assumed without a terminal; tables shrink to their content."""
 
 _INDENT: Final = "    "
 _COMMAND: Final = re.compile("`[^`]+`")
 _GLUE: Final = "\ue000"
-"""Stands for a space that no line ends at; :func:`safe` lets no such character through."""
+"""Replacement for a space at which no line breaks; :func:`safe` escapes this character."""
 
 EVERY: Final = 1_000_000_000
-"""A limit that cuts nothing."""
+"""A limit above the length of any list."""
 
 STATE_STYLES: Final[dict[str, str]] = {
     "succeeded": "green",
@@ -66,7 +66,7 @@ STATE_STYLES: Final[dict[str, str]] = {
     "quarantined": "red",
     "FAILED": "red",
 }
-"""How a state is coloured where there are colours."""
+"""Colours of states."""
 
 SYMBOLS: Final[dict[str, str]] = {
     "completed": "✔",
@@ -84,33 +84,33 @@ SYMBOLS: Final[dict[str, str]] = {
     "retrying": "↻",
     "stuck": "⚠",
 }
-"""What stands for a state at the beginning of a line."""
+"""Symbols of states at the beginning of a line."""
 
 _WRAPPER: Final = textwrap.TextWrapper(
     width=100, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
 )
 _FIRST_BYTE: Final = 0xDC80
-"""How Python writes the byte 0x80 of a name that is not UTF-8 (a lone surrogate)."""
+"""Python's surrogate for the byte 0x80 of a name that is not UTF-8."""
 _HIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def safe(text: str | bytes, *, keep_newlines: bool = False) -> str:
-    r"""Make text from outside harmless to print.
+    r"""Escape untrusted text so that it is safe to print.
 
     Args:
-        text: Anything; bytes are read as UTF-8, and what is not UTF-8 is shown as ``\xNN``.
-        keep_newlines: Let line ends and tabs through, for text that is shown as lines.
+        text: Text or bytes; bytes are read as UTF-8, and invalid bytes become ``\xNN``.
+        keep_newlines: Keep line ends and tabs, for text of several lines.
 
     Returns:
-        The text with every character that a terminal would obey or hide written as an escape. What stands on
-        one line has the middle of long words left out, and is a few lines of a terminal long at most.
+        The text with control and invisible characters as escapes. A single line is shortened: long words
+        lose their middle, and the whole is at most a few lines of a terminal.
     """
     whole = escaped(text, keep_newlines=keep_newlines)
     return whole if keep_newlines else bounded(whole)
 
 
 def escaped(text: str | bytes, *, keep_newlines: bool = False) -> str:
-    """Make text harmless to print, all of it, however long it is."""
+    """Escape untrusted text without shortening it."""
     shown = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
     if shown.isascii() and shown.isprintable():
         return shown
@@ -131,7 +131,7 @@ def _escape(character: str) -> str:
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """Make a console for standard output (or error) that interprets no markup."""
+    """Return a console for standard output (or error) that interprets no markup."""
     from rich.console import Console
 
     made = Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=False)
@@ -141,7 +141,7 @@ def console(*, stderr: bool = False) -> "Console":
 
 
 def table(*columns: str, wide: str | None = None) -> "Table":
-    """Make an empty table with a plain header and no lines.
+    """Return an empty table with a plain header and no lines.
 
     Args:
         columns: The headings.
@@ -156,10 +156,10 @@ def table(*columns: str, wide: str | None = None) -> "Table":
 
 
 def print_table(out: "Console", grid: "Table") -> None:
-    """Print a table; where its lines do not fit, each row as lines of its own, so that nothing is cropped.
+    """Print a table; if it does not fit, print each row as several lines, so that nothing is cropped.
 
-    Cells that keep to one line (commands, ids, times) then fill lines, the first of them at the left, and the
-    text of the column that may wrap stands on indented lines below. A command in it is never broken.
+    Single-line cells (commands, ids, times) then share lines, and the text of the wrapping column follows on
+    indented lines. Commands are never broken.
     """
     from rich.cells import cell_len
 
@@ -205,7 +205,7 @@ def _print_stacked(out: "Console", cells: "Sequence[Any]", wide: int | None, *, 
 
 
 def _folded(grid: "Table", wide: int, width: int) -> "Table":
-    """Return a table as it is, but for the commands in the column that may wrap: no line breaks one."""
+    """Return a table whose commands in the wrapping column are not broken."""
     made = table(*(str(column.header) for column in grid.columns))
     made.show_header, made.columns[wide].no_wrap = grid.show_header, False
     for cells in zip(*(column.cells for column in grid.columns), strict=True):
@@ -217,14 +217,14 @@ def _folded(grid: "Table", wide: int, width: int) -> "Table":
 
 
 def _lines(text: str, width: int) -> str:
-    """Wrap text; commands in backticks, which are to be copied, stay whole, whatever the width."""
+    """Wrap text; commands in backticks stay on one line, so that they can be copied."""
     glued = _COMMAND.sub(lambda command: command[0].replace(" ", _GLUE), text)
     wrapped = textwrap.wrap(glued, width=width, break_on_hyphens=False, break_long_words=False)
     return "\n".join(wrapped).replace(_GLUE, " ")
 
 
 def print_indented(out: "Console", text: str) -> None:
-    """Print text that may wrap, a little further right than what it belongs to."""
+    """Print text that may wrap, indented."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -236,7 +236,7 @@ def print_indented(out: "Console", text: str) -> None:
 
 
 def print_commands(out: "Console", hints: "Sequence[tuple[str, str]]") -> None:
-    """Print commands, never cropped, each with what it tells: beside it where there is room, else below."""
+    """Print commands, never cropped, each with its description beside or below it."""
     longest = max(len(command) for command, _ in hints)
     fits = 2 + longest + 2 + max(len(tells) for _, tells in hints) <= out.width
     for command, tells in hints:
@@ -246,26 +246,26 @@ def print_commands(out: "Console", hints: "Sequence[tuple[str, str]]") -> None:
 
 
 def most_of(limit: int | None, *, shown: int, as_json: bool) -> int:
-    """Return how many rows of a list to read: as asked for, else all for programs and some for people."""
+    """Return how many rows to read: the given limit, else all for JSON and some for people."""
     if limit is not None:
         return limit
     return EVERY if as_json else shown
 
 
 def print_more(out: "Console", more: int, *, limit: str = "--limit") -> None:
-    """Say that a list was cut, by how much, and which option lists more; nothing when it was not."""
+    """Print how many rows a list left out and which option lists them; nothing if none."""
     if more > 0:
         out.print(f"… {more} more, {limit}", style="dim")
 
 
 def print_json(value: Any) -> None:
-    """Print exactly one JSON document; plain ASCII, so that any terminal and any pipe takes it."""
+    """Print one JSON document in ASCII, which any terminal and pipe accepts."""
     sys.stdout.write(json.dumps(value, indent=2, default=_as_json) + "\n")
     sys.stdout.flush()
 
 
 def print_json_line(value: Any) -> None:
-    """Print one JSON document on one line and hand it on at once."""
+    """Print one JSON document on one line and flush it."""
     sys.stdout.write(json.dumps(value, separators=(",", ":"), default=_as_json) + "\n")
     sys.stdout.flush()
 
@@ -279,17 +279,17 @@ def _as_json(value: Any) -> Any:
 
 
 def local_time(at: datetime) -> str:
-    """Write a moment for people: local time, such as ``2026-01-31 13:00:00``."""
+    """Return a moment in local time, such as ``2026-01-31 13:00:00``."""
     return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def short_time(at: datetime) -> str:
-    """Write a moment for people who know which year it is: local time, such as ``01-31 13:00:00``."""
+    """Return a moment in local time without the year, such as ``01-31 13:00:00``."""
     return f"{at.astimezone():%m-%d %H:%M:%S}"
 
 
 def duration(seconds: float) -> str:
-    """Write a length of time for people: ``4.2s``, ``1m05s``, ``2h03m``."""
+    """Return a duration for people: ``4.2s``, ``1m05s``, ``2h03m``."""
     if seconds < 59.95:  # noqa: PLR2004
         return f"{seconds:.1f}s"
     minutes, rest = divmod(round(seconds), 60)
@@ -298,7 +298,7 @@ def duration(seconds: float) -> str:
 
 
 def size(number: int) -> str:
-    """Write a number of bytes for people, in powers of 1024: ``512 B``, ``1.4 MiB``."""
+    """Return a number of bytes in powers of 1024: ``512 B``, ``1.4 MiB``."""
     if number < 1024:  # noqa: PLR2004
         return f"{number} B"
     amount = float(number)
@@ -310,14 +310,14 @@ def size(number: int) -> str:
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Write a number with its noun: ``1 patch``, ``2 patches``."""
+    """Return a number with its noun: ``1 patch``, ``2 patches``."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def reason_line(reason: "Reason | Mapping[str, Any] | None") -> str:
-    """Write a reason as ``code: message``, safe to print; empty when there is none.
+    """Return a reason as ``code: message``, safe to print; empty without a reason.
 
-    What people decide has a message and no code; whatever else is missing is left out, too.
+    A decision by hand has a message and no code; missing parts are left out.
     """
     if reason is None:
         return ""
@@ -326,11 +326,11 @@ def reason_line(reason: "Reason | Mapping[str, Any] | None") -> str:
 
 
 def fail(message: str, *, stream: IO[str] | None = None) -> None:
-    """Print one paragraph about what went wrong on standard error, wrapped where it is prose.
+    """Print an error as one paragraph on standard error, with prose wrapped.
 
     Args:
-        message: What happened; its own line ends are kept (a plan's problems are one per line).
-        stream: Where to, if not standard error.
+        message: The error. Its line ends are kept (a plan's problems are one per line).
+        stream: The stream, if not standard error.
     """
     lines = [bounded(line) for line in safe(message, keep_newlines=True).splitlines()] or [""]
     first, *others = lines

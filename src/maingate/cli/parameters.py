@@ -1,7 +1,7 @@
-"""Spare the parser from loading its means of conversion for values that need none.
+"""Skip the parser's conversion of values that need none.
 
-The parser converts and checks every value with Pydantic, also those that were not given, and takes longer to
-load that than a reading command takes for all the rest.
+The parser converts and checks every value with Pydantic, even values that were not given. Loading Pydantic
+takes longer than the rest of a reading command.
 """
 
 from functools import partial
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def spare_conversions(command: Any) -> None:
-    """Take values that are right as they are, for the parameters of a command and of those below it."""
+    """Skip the conversion of valid values for the parameters of a command and its subcommands."""
     for parameter in command.params:
         _spare(parameter)
     vars(command)["get_help_option"] = partial(_help_of, command)
@@ -18,7 +18,7 @@ def spare_conversions(command: Any) -> None:
 
 
 def _help_of(command: Any, context: Any) -> Any:
-    """Return the option for help, which the parser makes when it first needs it."""
+    """Return the help option, which the parser makes at its first use."""
     option = type(command).get_help_option(command, context)
     if option is not None:
         _spare(option)
@@ -30,14 +30,14 @@ def _spare(parameter: Any) -> None:
 
 
 def _processed(parameter: Any, context: Any, value: Any) -> Any:
-    """Return the value that the command gets."""
+    """Return the value that is passed to the command."""
     if not _is_right(parameter, value):
         return type(parameter).process_value(parameter, context, value)
     return value if parameter.callback is None else parameter.callback(context, parameter, value)
 
 
 def _is_right(parameter: Any, value: Any) -> bool:
-    """Return whether a value is what conversion would make of it: not given, the default, or any text."""
+    """Return whether conversion would not change a value: not given, the default, or plain text."""
     if parameter.nargs != 1 or getattr(parameter, "multiple", False):
         return False
     if value is None:

@@ -1,6 +1,6 @@
-"""Standard output as commands need it: there even if closed, named when it is full, quiet when nobody reads.
+"""Standard streams of a command: open, named in errors, and silent after the reader of a pipe has left.
 
-Only the standard library is imported: the entry point needs this before anything else.
+Imports the standard library only: the entry point uses this module before all others.
 """
 
 import io
@@ -15,22 +15,22 @@ _STANDARD: Final = (0, 1, 2)
 
 
 class StandardOutput(io.TextIOWrapper):
-    """Standard output whose errors say that it was standard output that could not be written."""
+    """Standard output whose errors name it as the file that could not be written."""
 
     def write(self, text: str, /) -> int:
-        """Write as any text stream does."""
+        """Write text to the stream."""
         with naming_standard_output():
             return super().write(text)
 
     def flush(self) -> None:
-        """Flush as any text stream does."""
+        """Flush the stream."""
         with naming_standard_output():
             super().flush()
 
 
 @contextmanager
 def naming_standard_output() -> Iterator[None]:
-    """Let a failed write say which file it was that could not be written."""
+    """Add the stream's name to the error of a failed write."""
     try:
         yield
     except OSError as error:
@@ -39,10 +39,10 @@ def naming_standard_output() -> Iterator[None]:
 
 
 def prepare() -> None:
-    """Open what of the standard streams is closed, and make them take any character.
+    """Reopen closed standard streams, and make them accept any character.
 
-    A closed one becomes the null device: otherwise the next file that is opened would take its number, and
-    what is printed by whoever inherits it would go into that file.
+    A closed stream becomes the null device. Otherwise the next opened file would get its descriptor, and
+    output of child processes would go into that file.
     """
     while (opened := os.open(os.devnull, os.O_RDWR)) in _STANDARD:
         os.set_inheritable(opened, True)
@@ -54,7 +54,7 @@ def prepare() -> None:
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # a terminal that knows no ✔ is no error
+        # a terminal without ✔ is no error
         encoding, by_line = sys.stdout.encoding, sys.stdout.line_buffering
         sys.stdout = StandardOutput(
             sys.stdout.detach(), encoding=encoding, errors="backslashreplace", line_buffering=by_line
@@ -62,16 +62,16 @@ def prepare() -> None:
 
 
 def is_reader_gone(error: BaseException) -> bool:
-    """Tell whether an error means that the reader of a pipe has seen enough.
+    """Return whether an error means that the reader of a pipe has closed it.
 
-    The libraries that print leave with exit code 1 then, which would say that something was refused.
+    Printing libraries exit with code 1 then, which would mean that something was refused.
     """
     cause = error.__context__ if isinstance(error, SystemExit) else error
     return isinstance(cause, BrokenPipeError)
 
 
 def discard_output() -> None:
-    """Let go of what was not printed, and of what will be."""
+    """Discard buffered and future output."""
     with suppress(OSError, ValueError, AttributeError):
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, sys.stdout.fileno())
@@ -80,7 +80,7 @@ def discard_output() -> None:
 
 @contextmanager
 def reader_may_leave() -> Iterator[None]:
-    """Print what somebody reads who may have seen enough; the command goes on all the same."""
+    """Suppress errors of a closed pipe, so that the command continues."""
     try:
         yield
         sys.stdout.flush()

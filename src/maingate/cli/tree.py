@@ -1,4 +1,4 @@
-"""All commands in one tree, grouped as people look for them, and the one place where errors end a command."""
+"""The tree of commands, and the one place where errors end a command."""
 
 import os
 import sys
@@ -18,24 +18,24 @@ from maingate.cli.parameters import spare_conversions
 from maingate.cli.streams import NAME, discard_output, is_reader_gone
 
 CommandLineError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
-"""What the parser raises for a wrong command line; the parser does not export its name."""
+"""Error of the parser for an invalid command line; the parser does not export it."""
 
 _GLOBAL: Final = frozenset({"-C", "--debug", "--version", "-V", "--install-completion"})
 """Options of `maingate` itself."""
 
 KEYBOARD_INTERRUPT: Final = 130
-"""What the parser makes of a Ctrl-C that nobody handled."""
+"""Exit code of the parser after an unhandled Ctrl-C."""
 
 
 @dataclass
 class Invocation:
-    """What the global options said."""
+    """Values of the global options."""
 
     is_debug: bool = False
 
 
 class Commands(TyperGroup):
-    """The command tree; ends every error as one paragraph and an exit code."""
+    """The command tree. Every error ends as one paragraph and an exit code."""
 
     def main(
         self,
@@ -58,28 +58,28 @@ class Commands(TyperGroup):
         sys.exit(ended(call, invocation))
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # the signature is the parser's
-        """List the commands in the order in which people need them."""
+        """Return the commands in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  # the signature is the parser's
-        """Load a command and return it; None when there is none of that name."""
+        """Load a command and return it; None if the name is unknown."""
         return command_named(cmd_name) if cmd_name in COMMANDS else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Find the command that is meant; where there is none, all of them are there to be suggested."""
+        """Return the named command; for an unknown name, load all commands for suggestions."""
         if args and args[0] not in COMMANDS:
             self.commands.update((name, command_named(name)) for name in COMMANDS)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command, and have what it printed out before it is said to be done."""
+        """Run the command and flush its output."""
         result = super().invoke(ctx)
         sys.stdout.flush()
         return result
 
 
 def ended(call: Callable[[], Any], invocation: Invocation) -> int:
-    """Call, and return the exit code for how it ended; what went wrong is told on standard error."""
+    """Run a call and return its exit code; print an error on standard error."""
     try:
         returned = call()
     except CommandLineError as error:
@@ -88,7 +88,7 @@ def ended(call: Callable[[], Any], invocation: Invocation) -> int:
     except (SystemExit, BrokenPipeError) as leaving:
         if not is_reader_gone(leaving):
             raise
-        discard_output()  # a reader who has seen enough is no error
+        discard_output()  # a closed pipe is no error
         return ExitCode.DONE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the outermost edge: everything ends here
         if invocation.is_debug:
@@ -121,7 +121,7 @@ def _paragraph(error: BaseException) -> str:
 
 
 def _is_somewhere() -> bool:
-    """Tell whether the working directory is there; all that takes a relative path fails where it is not."""
+    """Return whether the working directory exists; without it every relative path fails."""
     try:
         Path.cwd()
     except FileNotFoundError:

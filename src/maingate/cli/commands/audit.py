@@ -1,4 +1,4 @@
-"""``maingate audit verify``: whether the record is whole."""
+"""``maingate audit verify``: verify the record."""
 
 from typing import TYPE_CHECKING, Annotated, Final
 

@@ -1,4 +1,4 @@
-"""``maingate bisect``: which patch turned a gate red."""
+"""``maingate bisect``: find the patch that turned a gate red."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,8 +37,8 @@ def bisect(
 ) -> None:
     """Find the patch with which a gate began to fail: by stored verdicts first, then by running the gate.
 
-    Exit codes: 0 the patch, or at least the commit, was found, or the gate does not fail at the end at all;
-    1 it fails from the beginning.
+    Exit codes: 0 the patch or commit was found, or the gate does not fail at the end of the range, 1 the gate
+    already fails at its beginning.
     """
     from maingate.bootstrap import Maingate
 

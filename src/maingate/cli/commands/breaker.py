@@ -1,4 +1,4 @@
-"""``maingate breaker``: which tools are left alone, and the hands on their breakers."""
+"""``maingate breaker``: list the circuit breakers of tools, reset and trip them."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -30,12 +30,12 @@ _MEANINGS: Final = {
     BreakerState.OPEN: "paused (circuit breaker open)",
     BreakerState.HALF_OPEN: "probing (circuit breaker half open)",
 }
-"""The states of a breaker, in the words in which people think of a tool."""
+"""States of a breaker, described by their effect on the tool."""
 
 
 @app.command("list")
 def list_breakers(as_json: AsJson = False) -> None:
-    """List the tools that have ever failed or been tripped, and where their breakers are."""
+    """List the tools that have ever failed or been tripped, with the state of their breakers."""
     from maingate.db.dao import breakers
 
     maingate = opened_for_reading()
@@ -87,11 +87,11 @@ def breaker_json(row: "BreakerRow") -> dict[str, Any]:
     }
 
 
-def _see_to_name(conn: "Connection", tool: str) -> None:
-    """Refuse the name of a tool that no run has ever had, and that is no preset's: it is mistyped.
+def _require_known_tool(conn: "Connection", tool: str) -> None:
+    """Raise for a tool that no run has ever used and that is no preset: the name is mistyped.
 
     Raises:
-        UnknownEntityError: It is.
+        UnknownEntityError: The tool is unknown.
     """
     import difflib
 
@@ -124,7 +124,7 @@ def _by_hand(what: str, tool: str, reason: str, operator: str | None, *, as_json
     by = operator or operator_name()
     with Maingate.open(create=False) as maingate:
         with maingate.database.read() as conn:
-            _see_to_name(conn, tool)
+            _require_known_tool(conn, tool)
         row = maingate.override_breaker(what, tool, reason=reason, operator=by)
     if as_json:
         print_json(breaker_json(row))

@@ -1,4 +1,4 @@
-"""``maingate cancel``: end a run, or a workstream or task of one."""
+"""``maingate cancel``: cancel a run, a workstream or a task."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""``maingate checkout repair``: bring checkouts along that have not followed their branch."""
+"""``maingate checkout repair``: update checkouts that did not follow their branch."""
 
 import os
 from pathlib import Path

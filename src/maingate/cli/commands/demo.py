@@ -1,4 +1,4 @@
-"""``maingate demo``: good and bad patches meet a real repository; the reader sees what becomes of each."""
+"""``maingate demo``: run good and bad patches on a real repository and explain the result of each."""
 
 import os
 import tempfile
@@ -47,7 +47,7 @@ def demo(
 
 
 def _play(root: Path) -> list[str]:
-    """Set the stage, run the plan, tell what happened; return what differs from the story."""
+    """Set the stage, run the plan and print the outcome; return the differences from the story."""
     from maingate.bootstrap import Maingate
     from maingate.cli.commands.run import run_plan
     from maingate.db import audit
@@ -77,7 +77,7 @@ def _play(root: Path) -> list[str]:
 
 @contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
-    """Give an empty folder: the one to keep, or one that is removed afterwards."""
+    """Return an empty folder: the one to keep, or one that is removed afterwards."""
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="maingate-demo-", ignore_cleanup_errors=True) as made:
             yield Path(made).resolve()
@@ -92,7 +92,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def _own_world() -> Iterator[None]:
-    """Hide the user's Maingate settings (a shared database above all) and work in a cache of its own."""
+    """Hide the user's Maingate settings (above all a shared database) and use a temporary cache."""
     before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("MAINGATE_")}
     with tempfile.TemporaryDirectory(prefix="maingate-demo-cache-", ignore_cleanup_errors=True) as cache:
         os.environ["MAINGATE_CACHE_DIR"] = cache

@@ -1,4 +1,4 @@
-"""``maingate events``: the history of everything, or of one thing."""
+"""``maingate events``: the history of all entities, or of one."""
 
 import shlex
 import time
@@ -40,7 +40,7 @@ SHOWN_BEFORE_FOLLOWING: Final = 10
 SEVERITY_STYLES: Final = {"warning": "yellow", "error": "red", "critical": "bold red"}
 
 _KINDS: Final = {"patch_ledger": "patch", "test_gate": "gate", "uet_worker": "slot"}
-"""Shorter words for machines, for people."""
+"""Short names of machines."""
 
 _TRANSITION_OF: Final = {
     "run": "run_state_transition",
@@ -50,7 +50,7 @@ _TRANSITION_OF: Final = {
     "gate": "test_gate_state_transition",
     "worker": "worker_state_transition",
 }
-"""Short words for the types that people ask for most."""
+"""Short names of the most common event types."""
 
 
 _OTHER_TYPES: Final = (
@@ -65,7 +65,7 @@ _OTHER_TYPES: Final = (
     "stuck",
     "warning",
 )
-"""Types that are no change of state."""
+"""Event types that are no change of state."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,10 +179,10 @@ def events(
 
 
 def parse_moment(text: str, *, now: datetime) -> datetime:
-    """Read what ``--since`` says: a duration before now, or a date and time (local unless it says otherwise).
+    """Parse ``--since``: a duration before now, or a date and time (local unless it has a zone).
 
     Raises:
-        UsageError: It is neither.
+        UsageError: The text is neither.
     """
     from pydantic_core import PydanticCustomError
 
@@ -201,10 +201,10 @@ def parse_moment(text: str, *, now: datetime) -> datetime:
 
 
 def _checked(type_: str) -> str:
-    """Give the full name of a type of events.
+    """Return the full name of an event type.
 
     Raises:
-        UsageError: There is no such type.
+        UsageError: The type is unknown.
     """
     from maingate.events import TRANSITION_SUFFIX
     from maingate.state.machines import MACHINES
@@ -225,7 +225,7 @@ def _entity_id(database: "Database", text: str) -> str:
 
 
 def _older_run(database: "Database", shown: "Sequence[Event]") -> str | None:
-    """Return the run that events are of, where it is not the newest one; else None."""
+    """Return the run of the events if it is not the newest one; else None."""
     from maingate.db.dao import runs
 
     with database.read() as conn:
@@ -252,7 +252,7 @@ def _print_counts(maingate: "Maingate", since: datetime | None, *, as_json: bool
 
 
 def _follow(chosen: Choice, *, limit: int, as_json: bool) -> None:
-    """Print what is there and then what comes, until Ctrl-C, which is how this ends well."""
+    """Print existing and then new events until Ctrl-C, which ends with exit code 0."""
     shown = chosen.newest(limit) if limit else []
     last = max((event.seq or 0 for event in shown), default=chosen.last())
     try:
@@ -287,7 +287,7 @@ def _print_events(shown: "Sequence[Event]", names: "Mapping[str, str]", more: in
 
 
 def _names(database: "Database", shown: "Sequence[Event]") -> dict[str, str]:
-    """Give the plan's names of the workstreams and tasks that events are about, by id."""
+    """Return the names of the workstreams and tasks that events are about, by id."""
     from maingate.db.dao import tasks, workstreams
 
     with database.read() as conn:
@@ -317,7 +317,7 @@ def _cells(event: "Event", names: "Mapping[str, str]") -> "tuple[str, str, Text,
 
 
 def _why(event: "Event") -> str:
-    """Say why it happened; of a command that was run, which one, and of what is stuck, since when."""
+    """Return why an event happened, with the command that ran or the time since when something is stuck."""
     facts = event.metadata
     said = [reason_line(event.reason)]
     if command := facts.get("command"):
@@ -328,7 +328,7 @@ def _why(event: "Event") -> str:
 
 
 def _what(event: "Event", names: "Mapping[str, str]") -> str:
-    """Say what an event is about in the plan's words; where those end, by the last letters of its id."""
+    """Return the name of an event's entity in the plan, or the last letters of its id."""
     kind = _KINDS.get(event.entity_type or "", event.entity_type or "")
     name = names.get(event.task_id or "") or names.get(event.workstream_id or "")
     return f"{kind} {safe(name or (event.entity_id or '')[-6:])}".strip()

@@ -81,7 +81,7 @@ def _files() -> Mapping[str, str]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a new file; one that appeared since is refused by the system."""
+    """Write a new file; an existing file is an error."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="\n") as file:

@@ -1,7 +1,7 @@
 """``maingate machines``: the eight state machines as the program knows them.
 
-Diagrams and ``docs/state_machines.md`` are made from the tables that refuse forbidden transitions, so they
-cannot tell anything else.
+Diagrams and ``docs/state_machines.md`` are generated from the tables that refuse forbidden transitions, so
+they cannot differ from the program.
 """
 
 import ast
@@ -27,7 +27,7 @@ def machines(
     as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Print Mermaid state diagrams.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the documentation page.")] = False,
 ) -> None:
-    """Show the state machines that every run, task and patch obeys."""
+    """Print the state machines of runs, tasks, patches, gates and workers."""
     if as_json + as_mermaid + as_markdown > 1:
         raise typer.BadParameter("choose one of --json, --mermaid and --markdown")
     shown = _chosen(name)
@@ -42,7 +42,7 @@ def machines(
 
 
 def markdown(shown: Mapping[str, Machine]) -> str:
-    """Write the documentation page of some machines, ending with a newline."""
+    """Return the documentation page of some machines, ending with a newline."""
     head = (
         "# State machines\n\n"
         "Made by `maingate machines --markdown` from the tables in `src/maingate/state/`; do not edit.\n\n"
@@ -53,7 +53,7 @@ def markdown(shown: Mapping[str, Machine]) -> str:
 
 
 def meanings(states: type[StrEnum]) -> dict[str, str]:
-    """Read what each state means from the docstring that follows the member in the source."""
+    """Read the meaning of each state from the docstring after its member in the source."""
     tree = ast.parse(inspect.getsource(states))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef))
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""``maingate override``: decide about a task or a workstream by hand."""
+"""``maingate override``: decide a task or a workstream by hand."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,4 @@
-"""``maingate patch`` and ``maingate quarantine``: the ledger of patches, and each patch's diff."""
+"""``maingate patch`` and ``maingate quarantine``: list patches, show them and print their diffs."""
 
 import base64
 import sys
@@ -60,15 +60,15 @@ def list_patches(
 
 
 def quarantine(run: RunOption = None, limit: LimitOption = None, as_json: AsJson = False) -> None:
-    """List the patches that were refused, newest first (`patch list --state quarantined`)."""
+    """List refused patches, newest first (`patch list --state quarantined`)."""
     _list(state="quarantined", run=run, limit=limit, as_json=as_json)
 
 
 @app.command()
 def show(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -> None:
-    """Show all that is known of a patch: where it is, why, what the gates said, and its history.
+    """Show a patch: its state and reason, the results of its gates, and its history.
 
-    Of a task that was tried and has no patch: its attempts, and what the last one printed.
+    For a task that ran without giving a patch: its attempts, and the output of the last one.
     """
     from maingate.bootstrap import Maingate
     from maingate.cli.views.task import described_task, print_task
@@ -93,7 +93,7 @@ def show(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -
 
 @app.command()
 def diff(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -> None:
-    """Print a patch as it came in, byte for byte (on a terminal, control characters are shown as escapes)."""
+    """Print the diff of a patch, byte for byte (on a terminal, control characters are shown as escapes)."""
     from maingate.bootstrap import Maingate
     from maingate.db.dao import artifacts
 

@@ -1,4 +1,4 @@
-"""``maingate patch drop|approve|recover``: what people decide about a patch."""
+"""``maingate patch drop|approve|recover``: decide a patch by hand."""
 
 import json
 from pathlib import Path

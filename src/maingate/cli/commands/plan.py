@@ -1,4 +1,4 @@
-"""``maingate plan``: check a plan, show the format's JSON Schema, and make plans from other tools' files."""
+"""``maingate plan``: check a plan, print the format's JSON Schema, and import plans."""
 
 from itertools import islice
 from pathlib import Path
@@ -19,10 +19,10 @@ app = typer.Typer(help="Check, describe and import plans.", no_args_is_help=True
 app.add_typer(import_app, name="import")
 
 _SHOWN = 10
-"""How many pairs of tasks are listed that will not work side by side."""
+"""Maximum listed pairs of tasks that run one after the other."""
 
 _NAMES = 5
-"""How many needs or gates are named on a line."""
+"""Maximum needs or gates on a line."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -32,7 +32,10 @@ def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The plan, YAML or JSON.")],
     as_json: AsJson = False,
 ) -> None:
-    """Tell everything that is wrong with a plan, or what it will do."""
+    """Check a plan: list all its problems at once, or describe the run that it defines.
+
+    Exit codes: 0 the plan is valid, 2 it has problems.
+    """
     from maingate.plan.loader import load_plan
 
     try:
@@ -126,7 +129,7 @@ def _lines(loaded: "LoadedPlan") -> list[str]:
 
 
 def _notes(plan: "Plan") -> list[str]:
-    """Return what is allowed and may not be meant."""
+    """Return warnings about settings that are valid but probably unintended."""
     if plan.keep.paths and not plan.prepare and not plan.keep.shared:
         nothing = "`keep` has no effect without `prepare`: there is nothing for jobs to find there"
         notes = [f"{nothing} (`keep: {{paths: [...], shared: true}}`: each job finds what the last one left)"]
@@ -141,7 +144,7 @@ def _notes(plan: "Plan") -> list[str]:
 
 
 def _idle_gates(plan: "Plan") -> list[str]:
-    """Return the gates that no patch and no landing has to pass."""
+    """Return the gates that will never run."""
     used = set()
     for name, workstream in plan.workstreams.items():
         used.update(plan.landing_gates(name))
@@ -151,7 +154,7 @@ def _idle_gates(plan: "Plan") -> list[str]:
 
 
 def _serial(plan: "Plan") -> list[str]:
-    """Say which tasks will wait for each other because their tools may write the same paths."""
+    """Return lines about tasks that run one after the other because their tools may write the same paths."""
     from maingate.plan.scopes import overlapping
 
     pairs = overlapping(plan)

@@ -143,7 +143,7 @@ def prd(
     overlap: Side = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a plan in which a tool does the user stories that do not pass yet, in order of priority."""
+    """Make a plan in which a tool does the open user stories of a prd.json, in order of priority."""
     from maingate.importers.prd import import_prd
 
     options = _options(tool=tool, name=name, target=target, landing=landing, gate=gate, overlap=overlap)

@@ -1,4 +1,4 @@
-"""``maingate resume``: go on with a run after a crash or an interruption."""
+"""``maingate resume``: continue a run after a crash or an interruption."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,10 +49,10 @@ def resume(
 
 
 def _interrupted(maingate: "Maingate") -> RunId:
-    """Find the one run that was interrupted.
+    """Return the only interrupted run.
 
     Raises:
-        UsageError: There is none, or there are several.
+        UsageError: No run is interrupted, or several are.
     """
     found = maingate.interrupted()
     if not found:

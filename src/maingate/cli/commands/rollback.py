@@ -1,4 +1,4 @@
-"""``maingate rollback``: take what has landed back."""
+"""``maingate rollback``: revert landed patches."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,7 +89,7 @@ def _chosen(conn: "Connection", what: str, run: str | None) -> "tuple[Found, lis
             return found, there, _label(conn, found, rows)
         meant.append((found, rows, [row for row in rows if row.state is PatchState.ROLLED_BACK]))
     for found, rows, gone in meant:
-        if gone and owed(conn, runs.get(conn, gone[0].run_id)):  # a process was ended that had to see to it
+        if gone and owed(conn, runs.get(conn, gone[0].run_id)):  # their commands still have to run
             return found, gone, _label(conn, found, rows)
     for found, rows, gone in meant:
         if gone:
@@ -105,7 +105,7 @@ def _chosen(conn: "Connection", what: str, run: str | None) -> "tuple[Found, lis
 
 
 def _again(patch_ids: "Sequence[str]") -> str:
-    """Say how what was rolled back lands again: it is no rollback of the rollback, its gates have a say."""
+    """Return how to land rolled back patches again: through their gates, not by another revert."""
     if len(patch_ids) == 1:
         return f"`maingate patch recover {patch_ids[0]}` lands it again"
     return f"to land its {len(patch_ids)} patches again: `maingate patch recover {patch_ids[0]}`, and so on"
@@ -134,7 +134,7 @@ def _candidates(conn: "Connection", what: str, run: str | None) -> "Iterator[Fou
 
 
 def _label(conn: "Connection", found: "Found", rows: "Sequence[PatchRow]") -> str:
-    """Say what it is, and of which run unless that is the newest."""
+    """Return the kind and name of an entity, with its run unless that is the newest."""
     from maingate.db.dao import runs
 
     kind = {"patch_ledger": "patch"}.get(found.machine, found.machine)

@@ -1,4 +1,4 @@
-"""``maingate run``: take a plan to its end, and say what landed, what did not, and why."""
+"""``maingate run``: run a plan and report what landed, what did not, and why."""
 
 import getpass
 import os
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 POLL_SECONDS: Final = 0.5
-"""How often it is looked whether a target that is held has become free."""
+"""Seconds between checks whether a held target is free."""
 
 PREVIEWED: Final = 100
-"""Lines of what a run would do; a plan of thousands of tasks is counted, not listed."""
+"""Maximum lines of a preview; further tasks are counted."""
 
 GATES: Final = 5
-"""Gates that are named on a line."""
+"""Maximum gates on a line."""
 
 _MOST_WORKERS: Final = 1024
-"""As in the settings, which are not loaded before they are needed."""
+"""The limit of the settings, which are loaded later."""
 
 
 def _in_bounds(workers: int | None) -> int | None:
@@ -114,24 +114,24 @@ def run(  # noqa: PLR0917 - the options of a command line
 
 
 class Choice(Enum):
-    """What to do about a run of the same plan that was interrupted."""
+    """Choice about an interrupted run of the same plan."""
 
     RESUME = "r"
     ANEW = "a"
 
 
 def _interrupted_before(maingate: "Maingate", loaded: "LoadedPlan") -> RunId | None:
-    """Find the newest run of the same plan file that was interrupted."""
+    """Return the newest interrupted run of the same plan file."""
     file = loaded.path.resolve()
     same = [row for row in maingate.interrupted() if row.plan_file and Path(row.plan_file).resolve() == file]
     return RunId(same[-1].id) if same else None
 
 
 def _ask(earlier: RunId) -> Choice:
-    """Ask what to do about an interrupted run.
+    """Prompt for the choice about an interrupted run.
 
     Raises:
-        UsageError: There is nobody to ask, or no answer.
+        UsageError: There is no terminal, or no valid answer.
     """
     question = f"run {earlier} of this plan was interrupted"
     refusal = UsageError(
@@ -148,7 +148,7 @@ def _ask(earlier: RunId) -> Choice:
 
 
 def finish(outcome: "Outcome", *, as_json: bool) -> NoReturn:
-    """Print what became of a run, and leave with its exit code."""
+    """Print the report of a run and exit with its exit code."""
     with reader_may_leave():
         _print_report(outcome.report, as_json=as_json)
     if outcome.interruption is not None:
@@ -157,7 +157,7 @@ def finish(outcome: "Outcome", *, as_json: bool) -> NoReturn:
 
 
 def operator_name() -> str:
-    """Say who sits here: ``MAINGATE_OPERATOR``, or the login name."""
+    """Return the operator's name: ``MAINGATE_OPERATOR``, or the login name."""
     return os.environ.get("MAINGATE_OPERATOR") or getpass.getuser()
 
 
@@ -174,11 +174,11 @@ def _print_report(report: dict[str, Any], *, as_json: bool) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a run was left.
+    """Result of a run, finished or not.
 
     Args:
         report: The public JSON form.
-        interruption: Why it stopped short, when it did.
+        interruption: The error that interrupted the run, if any.
     """
 
     report: dict[str, Any]
@@ -193,7 +193,7 @@ def run_plan(
     progress_on_stderr: bool,
     wait: bool = False,
 ) -> Outcome:
-    """Admit a plan and run it while showing its progress; an interrupted run is reported like any other."""
+    """Admit a plan and run it with progress; an interrupted run is reported like any other."""
     run_id = maingate.admit(loaded, wait=Patience() if wait else None)
     return execute(maingate, run_id, workers=workers, progress_on_stderr=progress_on_stderr)
 
@@ -207,7 +207,7 @@ def go_on(
     progress_on_stderr: bool,
     budget_usd: float | None = None,
 ) -> Outcome:
-    """Go on with a run that was interrupted, while showing its progress."""
+    """Continue an interrupted run with progress."""
     maingate.take_hold(run_id, wait=Patience() if wait else None)
     return execute(
         maingate, run_id, workers=workers, progress_on_stderr=progress_on_stderr, budget_usd=budget_usd
@@ -215,13 +215,13 @@ def go_on(
 
 
 class Patience:
-    """Waits for whoever holds the target, saying once who that is."""
+    """Waits for a held target, and prints its holder once."""
 
     def __init__(self) -> None:
         self._said = ""
 
     def __call__(self, error: TargetBusyError) -> None:
-        """Wait a little."""
+        """Wait until the next check."""
         if error.what != self._said:
             console(stderr=True).print(f"waiting: {safe(error.what)}", soft_wrap=True)
             self._said = error.what
@@ -236,7 +236,7 @@ def execute(
     progress_on_stderr: bool,
     budget_usd: float | None = None,
 ) -> Outcome:
-    """Run a run whose target is held, while showing its progress."""
+    """Run an admitted run with progress."""
     interruption = None
     with watcher(stderr=progress_on_stderr) as watching:
         try:
@@ -247,15 +247,15 @@ def execute(
 
 
 def repository_of(loaded: "LoadedPlan") -> Path:
-    """Return where to look for the repository that a plan is for."""
+    """Return the folders in which to look for the plan's repository."""
     return loaded.root or loaded.repository_candidates(Path.cwd())[-1]
 
 
 def preview(loaded: "LoadedPlan") -> dict[str, Any]:
-    """Say what a run of the plan would do, having asked everything that could refuse it.
+    """Return a preview of a plan's run, after all checks that could refuse it.
 
     Raises:
-        PlanError: It asks for something that cannot be done.
+        PlanError: The plan cannot be run.
         RepositoryError: There is no repository, or its target is missing or checked out with changes.
     """
     from maingate.git.repository import Repository

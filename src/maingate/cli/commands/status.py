@@ -1,4 +1,4 @@
-"""``maingate status`` and ``maingate runs``: where it stands."""
+"""``maingate status`` and ``maingate runs``: show a run, list all runs."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -41,7 +41,7 @@ def status(
     every_task: Annotated[bool, typer.Option("--all", "-a", help="List every task and its patch.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show where a run stands: what landed, what did not and why, what is under way."""
+    """Show a run: what landed, what did not and why, and what is under way."""
     from maingate.bootstrap import Maingate
 
     if watch and as_json:
@@ -52,7 +52,7 @@ def status(
             _watch(maingate, run_id, every_task=every_task)
             return
         report = maingate.report(run_id)
-        _tell_of_copy(maingate, report)
+        _warn_of_copy(maingate, report)
     if as_json:
         print_json(report)
         return
@@ -100,7 +100,7 @@ def runs(
 
 
 def opened_for_reading() -> "Maingate | None":
-    """Open Maingate to list what is there; None when it has not run in this repository."""
+    """Open Maingate for reading; return None if it has not run in this repository."""
     from maingate.bootstrap import Maingate
 
     try:
@@ -110,7 +110,7 @@ def opened_for_reading() -> "Maingate | None":
 
 
 def print_no_runs(*, as_json: bool) -> None:
-    """Print the list of what is there before the first run: nothing, which is no error."""
+    """Print an empty list, for a repository without runs."""
     if as_json:
         print_json([])
     else:
@@ -118,11 +118,11 @@ def print_no_runs(*, as_json: bool) -> None:
 
 
 def find_run(maingate: "Maingate", text: str | None) -> RunId:
-    """Find a run by its id or the beginning of it; the newest one if nothing was said.
+    """Return a run by its id or the beginning of it; the newest run by default.
 
     Raises:
-        UsageError: There is no run at all.
-        UnknownEntityError: No run is called so.
+        UsageError: There are no runs.
+        UnknownEntityError: No run has this id or name.
     """
     from maingate.db.dao import runs as ledger
 
@@ -137,14 +137,14 @@ def find_run(maingate: "Maingate", text: str | None) -> RunId:
 
 
 def run_named(conn: "Connection", text: str) -> str:
-    """Return the run with an id, with one that begins so, or else the newest one of that name."""
+    """Return a run by its id, by the beginning of it, or else the newest run of that name."""
     from maingate.db.dao import lookup
 
     return lookup.find_in_newest(conn, text, kinds=["run"]).id
 
 
-def _tell_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:
-    """Say on standard error that a run is one of the repository that this one is a copy of."""
+def _warn_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:
+    """Print on standard error if a run belongs to the repository that this one is a copy of."""
     home = maingate.identity.copied_from
     if home is not None and report["repository"] == home:
         console(stderr=True).print(
@@ -155,7 +155,7 @@ def _tell_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:
 
 
 def _watch(maingate: "Maingate", run_id: RunId, *, every_task: bool) -> None:
-    """Show the report again and again until the run has ended, or nobody is at work on it any more."""
+    """Print the report repeatedly until the run has ended or no process works on it."""
     from maingate.cli.views.report import print_report
 
     out = console()

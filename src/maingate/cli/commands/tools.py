@@ -1,4 +1,4 @@
-"""``maingate tools``: which tools can be run here, and what comes of one when it is tried."""
+"""``maingate tools``: list the tools that can run here, and try one."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,8 +23,8 @@ PlanFile = Annotated[
     Path | None, typer.Option("--plan", metavar="FILE", help="A plan whose tools are included.")
 ]
 
-_PATIENCE = 10.0
-"""Seconds that a preset has to tell its version."""
+_VERSION_TIMEOUT = 10.0
+"""Seconds that a preset's version command may take."""
 
 
 @app.command("list")
@@ -102,7 +102,7 @@ def _seconds(text: str) -> float:
 
 
 def _tools_of(plan: Path | None) -> "tuple[Mapping[str, ToolDefinition], Settings, Path | None]":
-    """Return the plan's tools and the presets that none of them hides, the settings, and the repository."""
+    """Return the plan's tools and the presets that they do not override, the settings, and the repository."""
     from maingate.plan.definitions import ToolDefinition
     from maingate.plan.location import enclosing_root
     from maingate.settings import load_settings
@@ -121,7 +121,7 @@ def _tools_of(plan: Path | None) -> "tuple[Mapping[str, ToolDefinition], Setting
 
 
 def _row(name: str, tool: "ToolDefinition", settings: "Settings", root: Path | None) -> dict[str, Any]:
-    """Say what is known of one tool; only presets are asked for a version, for they know the question."""
+    """Return the row of a tool; only presets have a version command."""
     import shutil
 
     from maingate.plan.programs import is_found, program_of
@@ -154,7 +154,7 @@ def _version(program: str, environ: "Mapping[str, str]") -> str | None:
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_PATIENCE,
+            timeout=_VERSION_TIMEOUT,
             check=False,
         )
     except (OSError, subprocess.SubprocessError):

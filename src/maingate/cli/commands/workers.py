@@ -1,4 +1,4 @@
-"""``maingate workers``: who works, on what, and when each was last heard of."""
+"""``maingate workers``: list workers with their jobs and last heartbeats."""
 
 import socket
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,7 +73,7 @@ def _state(one: dict[str, Any]) -> "Text":
 
 
 def _doing(one: dict[str, Any]) -> str:
-    """Say what a worker is at, or why it is at nothing."""
+    """Return a worker's job, or why it has none."""
     if one["ended_at"] is not None:
         why = reason_line(one["reason"])
         return f"ended {local_time(one['ended_at'])}" + (f", {why}" if why else "")

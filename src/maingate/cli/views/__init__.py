@@ -1,1 +1,1 @@
-"""How things are shown to people."""
+"""Views: output for people, from the public JSON objects."""

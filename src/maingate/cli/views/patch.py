@@ -1,4 +1,4 @@
-"""A patch as programs and as people see it: its ledger entry, what the gates said, and its history."""
+"""View of a patch: its ledger entry, the results of its gates, and its history."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 _HAPPENED: Final = {"patch_approved": "approved", "manual_override": "override"}
-"""What people are told of what is no change of state, where its type would not do."""
+"""Labels for events that are no change of state, where the type is unclear to people."""
 
 
 def task_names(conn: "Connection", rows: Sequence["PatchRow"]) -> Mapping[str, str]:
-    """Give each patch's task its full name, by task id."""
+    """Return the full name of each patch's task, by task id."""
     from maingate.db.dao import tasks, workstreams
 
     of_tasks = tasks.get_many(conn, {row.task_id for row in rows})
@@ -43,10 +43,10 @@ def task_names(conn: "Connection", rows: Sequence["PatchRow"]) -> Mapping[str, s
 
 
 def patch_json(row: "PatchRow", task: str) -> dict[str, Any]:
-    """Give a ledger entry in the public JSON form.
+    """Return the public JSON form of a patch.
 
     Args:
-        row: The entry.
+        row: The patch.
         task: The full name of its task.
     """
     reason = row.quarantine_reason or row.reason
@@ -79,7 +79,7 @@ def patch_json(row: "PatchRow", task: str) -> dict[str, Any]:
 
 
 def described(conn: "Connection", maingate: "Maingate", row: "PatchRow") -> dict[str, Any]:
-    """Give all that is known of a patch: its entry, its gates with their output, and its history."""
+    """Return a patch with its gates, their output, and its history."""
     from maingate.db.dao import events, gates
 
     names = task_names(conn, [row])
@@ -87,7 +87,7 @@ def described(conn: "Connection", maingate: "Maingate", row: "PatchRow") -> dict
     judged = [*gates.of_patch(conn, row.id), *gates.of_workstream(conn, row.workstream_id)]
     mine = {gate.id: gate for gate in judged if gate.patch_id in (None, row.id)}
     named, is_base_red = _gate_named(row)
-    mine |= gates.get_many(conn, [named] if named else [])  # it may have judged for another patch first
+    mine |= gates.get_many(conn, [named] if named else [])  # its verdict may be of another patch
     without = _trees_without(conn, maingate, row)
     return {
         **patch_json(row, names[row.task_id]),
@@ -102,7 +102,7 @@ def described(conn: "Connection", maingate: "Maingate", row: "PatchRow") -> dict
 
 
 def _gate_named(row: "PatchRow") -> tuple["GateId | None", bool]:
-    """Return the execution that the reason of a patch rests on, and whether that was on the base."""
+    """Return the gate execution behind a patch's reason, and whether it ran on the base."""
     reason = row.quarantine_reason or row.reason
     if reason is None or not isinstance(named := reason.detail.get("gate_id"), str):
         return None, False
@@ -110,7 +110,7 @@ def _gate_named(row: "PatchRow") -> tuple["GateId | None", bool]:
 
 
 def _trees_without(conn: "Connection", maingate: "Maingate", row: "PatchRow") -> set[str | None]:
-    """Give the trees that a gate judged to see whether it fails without this patch too."""
+    """Return the trees on which a gate ran to find out whether it fails without the patch too."""
     from maingate.db.dao import patches, runs, workstreams
 
     run, tree_of = runs.get(conn, row.run_id), maingate.repository.tree_of
@@ -141,7 +141,7 @@ def _gate_json(gate: "GateRow", logs: Path, without: set[str | None]) -> dict[st
 
 
 def history_json(event: "Event") -> dict[str, Any]:
-    """Give a change of state, or what somebody decided, in the public JSON form of histories."""
+    """Return the public JSON form of a change of state or a decision by hand."""
     return {
         "at": event.timestamp,
         "type": event.event_type,
@@ -154,7 +154,7 @@ def history_json(event: "Event") -> dict[str, Any]:
 
 
 def print_patch(out: "Console", shown: Mapping[str, Any]) -> None:
-    """Print what :func:`described` gave."""
+    """Print the result of :func:`described`."""
     print_heading(out, shown["id"], shown["state"], shown["task"])
     if shown["summary"] not in ("", shown["task"]):
         out.print(f"  {safe(shown['summary'])}")
@@ -168,14 +168,14 @@ def print_patch(out: "Console", shown: Mapping[str, Any]) -> None:
 
 
 def print_heading(out: "Console", name: str, state: str, more: str) -> None:
-    """Print the line that names what is shown, with its state."""
+    """Print the heading: a name with its state."""
     from rich.text import Text
 
     out.print(Text.assemble((safe(name), "bold"), "  ", state_text(state), f"  {safe(more)}"), soft_wrap=True)
 
 
 def print_reason(out: "Console", reason: Mapping[str, Any] | None) -> None:
-    """Print why something is in its state; nothing where there is no reason."""
+    """Print the reason of a state, if there is one."""
     from rich.text import Text
 
     if reason:
@@ -184,7 +184,7 @@ def print_reason(out: "Console", reason: Mapping[str, Any] | None) -> None:
 
 
 def print_facts(out: "Console", facts: Mapping[str, str], *, indent: int = 2) -> None:
-    """Print facts, each after its name; those that are empty are left out, lines stand below each other."""
+    """Print facts, one line each; empty ones are left out."""
     for name, value in facts.items():
         for heading, line in zip(chain([name], repeat("")), value.splitlines(), strict=False):
             out.print(f"{'':{indent}}{heading:<10}{line}", soft_wrap=True)
@@ -233,13 +233,13 @@ def _tries(gate: Mapping[str, Any]) -> str:
 
 
 def print_excerpt(out: "Console", output: str) -> None:
-    """Print output from outside, line by line, apart from what is said about it."""
+    """Print untrusted output line by line, set apart from the text around it."""
     for line in safe(output, keep_newlines=True).rstrip().splitlines():
         out.print(f"  │ {line}", soft_wrap=True)
 
 
 def print_history(out: "Console", history: Sequence[Mapping[str, Any]]) -> None:
-    """Print changes of state and what people decided, oldest first; of the latter also why."""
+    """Print changes of state and decisions by hand, oldest first; decisions with their reasons."""
     out.print()
     moved = {(step["at"], step["operator"]) for step in history if step["to"] and step["operator"]}
     why = ["why"] if any(_why(step) for step in history) else []
@@ -247,7 +247,7 @@ def print_history(out: "Console", history: Sequence[Mapping[str, Any]]) -> None:
     for step in history:
         operator, trigger = step["operator"], safe(step["trigger"] or "")
         if step["to"] is None and (step["at"], operator) in moved:
-            continue  # the change of state that it made says the same
+            continue  # its change of state shows the same
         by = trigger if not operator else f"{trigger} ({safe(operator)})" if trigger else safe(operator)
         state = step["to"] or _HAPPENED.get(step["type"], step["type"])
         cells = f"  {local_time(step['at'])}", state_text(safe(state)), by
@@ -256,7 +256,7 @@ def print_history(out: "Console", history: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _why(step: Mapping[str, Any]) -> str:
-    """Say why somebody decided something; why the rest happened is said elsewhere."""
+    """Return the reason of a decision by hand; other reasons are shown elsewhere."""
     if step["to"] is not None and not step["operator"]:
         return ""
     said = str((step["reason"] or {}).get("message") or "")
@@ -264,7 +264,7 @@ def _why(step: Mapping[str, Any]) -> str:
 
 
 def state_text(state: str) -> "Text":
-    """Give a state in its colour."""
+    """Return a state in its colour."""
     from rich.text import Text
 
     return Text(str(state), style=STATE_STYLES.get(state, ""))

@@ -1,7 +1,6 @@
-"""Watching a run: a live picture on a terminal, one line per piece of news elsewhere.
+"""Progress of a run: a live picture on a terminal, one line per piece of news elsewhere.
 
-A view only watches. When nobody can be shown anything any more (the pipe's reader left), it falls silent and
-the run goes on.
+A view only watches. When the reader of a pipe has left, the view is silent and the run continues.
 """
 
 import threading
@@ -24,11 +23,11 @@ if TYPE_CHECKING:
     from maingate.orchestrator.progress import News, ProgressView
 
 MOST_REASONS: Final = 50
-"""How many reasons are remembered as told already."""
+"""Maximum number of reasons that are remembered as printed."""
 
 REFRESH_PER_SECOND: Final = 10
 DRAWING_SHARE: Final = 20
-"""Drawing may take one part in this many of the time."""
+"""Drawing takes at most one part in this many of the time."""
 
 _PASSING: Final[dict[str, frozenset[str]]] = {
     "run": frozenset({"pending", "running"}),
@@ -36,22 +35,22 @@ _PASSING: Final[dict[str, frozenset[str]]] = {
     "task": frozenset({"pending", "queued", "validating"}),
     "patch": frozenset({"created", "validated", "queued", "applied", "verified"}),
 }
-"""States that are on the way to another within moments; they are no line of their own."""
+"""States that last only moments and get no line."""
 
 
 class RunWatcher(Protocol):
-    """A listener that takes up the screen between ``with`` and its end."""
+    """A listener that uses the screen within its ``with`` block."""
 
     def started(self, view: "ProgressView") -> None:
-        """Hear that the run begins."""
+        """Handle the start of the run."""
         ...
 
     def happened(self, news: "Sequence[News]") -> None:
-        """Hear what was committed."""
+        """Handle committed changes."""
         ...
 
     def notice(self, text: str) -> None:
-        """Hear something about the run as such."""
+        """Handle a notice about the run as a whole."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -62,7 +61,7 @@ class RunWatcher(Protocol):
 
 
 def watcher(*, stderr: bool = False) -> RunWatcher:
-    """Choose how to show a run: live on a terminal, as lines elsewhere."""
+    """Return the view of a run: live on a terminal, lines elsewhere."""
     out = console(stderr=stderr)
     return LiveWatcher(out) if out.is_terminal and not out.is_dumb_terminal else LineWatcher(out)
 
@@ -76,23 +75,23 @@ class LineWatcher:
         self._reasons: deque[str] = deque(maxlen=MOST_REASONS)
 
     def started(self, view: "ProgressView") -> None:
-        """Say what runs and how much there is."""
+        """Print the run's name and size."""
         now = view.progress()
         many = f"{count(now.tasks_total, 'task')} in {count(len(now.workstreams), 'workstream')}"
         self._line(f"run {now.run_id}: {safe(now.name)}, {many}")
 
     def happened(self, news: "Sequence[News]") -> None:
-        """Print what is worth a line."""
+        """Print the news that is worth a line."""
         for one in news:
             if is_worth_telling(one):
                 self._line(told(self._without_repetition(one)))
 
     def notice(self, text: str) -> None:
-        """Print it."""
+        """Print the notice."""
         self._line(safe(text))
 
     def _without_repetition(self, one: "News") -> "News":
-        """Leave a reason out that was told of the patch and comes again for its task and workstream."""
+        """Return a reason, or nothing if the patch's line has already shown it."""
         if one.reason is None:
             return one
         if any(one.reason.message.endswith(message) for message in self._reasons):
@@ -114,11 +113,11 @@ class LineWatcher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
     ) -> None:
-        """Leave nothing behind; every line is out already."""
+        """Do nothing: every line is already printed."""
 
 
 class LiveWatcher:
-    """Draws the run's picture over and over; what ended badly scrolls by above it."""
+    """Draws the run's picture repeatedly; failures and landings scroll by above it."""
 
     def __init__(self, out: "Console") -> None:
         self._out = out
@@ -130,7 +129,7 @@ class LiveWatcher:
         self._lock = threading.Lock()
 
     def started(self, view: "ProgressView") -> None:
-        """Begin to draw."""
+        """Start drawing."""
         from rich.live import Live
 
         with self._lock:
@@ -146,13 +145,13 @@ class LiveWatcher:
             self._live.start()
 
     def happened(self, news: "Sequence[News]") -> None:
-        """Let what ended badly or was landed scroll by; the picture shows the rest."""
+        """Print failures and landings above the picture, and update the picture."""
         for one in news:
             if one.entity == "workstream" and one.state_to in {"completed", "failed", "skipped"}:
                 self._say(one)
 
     def notice(self, text: str) -> None:
-        """Keep it in the picture."""
+        """Show the notice in the picture."""
         self._notice = safe(text)
 
     def _say(self, one: "News") -> None:
@@ -166,7 +165,7 @@ class LiveWatcher:
             self._out.print(said, no_wrap=True)
 
     def _picture(self) -> "RenderableType":
-        """Draw anew, unless drawing is so slow (thousands of workstreams) that it would slow the run down."""
+        """Redraw, unless drawing is so slow (thousands of workstreams) that it would slow the run."""
         began = time.monotonic()
         if self._view is not None and began >= self._draw_again_at:
             self._drawn = picture(self._view.progress(), notice=self._notice, height=self._out.height)
@@ -180,7 +179,7 @@ class LiveWatcher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
     ) -> None:
-        """Take the picture off the screen."""
+        """Remove the picture from the screen."""
         with self._lock:
             if self._live is not None:
                 with suppress(OSError, ValueError):
@@ -189,14 +188,14 @@ class LiveWatcher:
 
 
 def is_worth_telling(news: "News") -> bool:
-    """Tell whether news is worth a line: an end, a beginning, or a trouble; not a state on the way."""
+    """Return whether news is worth a line: a start, an end or a failure, but no passing state."""
     if news.entity == "patch" and news.state_to == "committed":
         return False
     return news.state_to not in _PASSING[news.entity]
 
 
 def told(news: "News") -> str:
-    """Put news into one line."""
+    """Return news as one line."""
     why = reason_line(news.reason)
     landed = news.entity == "workstream" and news.state_to == "completed"
     state = "landed" if landed else news.state_to

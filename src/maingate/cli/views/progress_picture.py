@@ -1,4 +1,4 @@
-"""Where a run stands, drawn: a bar, a line per workstream that moves, and the gates that run."""
+"""The live picture of a run: a bar, a line per moving workstream, and the running gates."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,7 @@ BAR_WIDTH: Final = 28
 
 
 def picture(now: "Progress", *, notice: str = "", height: int = 40) -> "RenderableType":
-    """Draw where a run stands: a bar, a line per workstream that moves, and the gates that run.
+    """Return the picture of a run: a bar, a line per moving workstream, and the running gates.
 
     Args:
         now: The moment to draw.
@@ -72,7 +72,7 @@ def _workstreams(streams: "Sequence[WorkstreamProgress]", *, most: int) -> "Tabl
 
 
 def _most_active(streams: "Sequence[WorkstreamProgress]", most: int) -> "list[WorkstreamProgress]":
-    """Choose some that move: the next few to land, then those whose patches are on the way."""
+    """Return some moving workstreams: the next few to land, then those with patches under way."""
     landing = [one for one in streams if one.state == "validating"]
     executing = [one for one in streams if one.state == "executing"]
     first = landing[: most // 3]

@@ -1,4 +1,4 @@
-"""A run's report for people: what landed, what did not and why, and how to look further."""
+"""View of a run's report: landed and refused workstreams, reasons, and further commands."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Report = Mapping[str, Any]
 
 MOST_LINES: Final = 40
-"""Lines per part of a summary; a run of hundreds of workstreams is counted, not listed."""
+"""Maximum lines per section; the rest is counted."""
 
 ABANDONED: Final = "not running: its process exited. `maingate resume {}` continues it."
 
@@ -34,27 +34,27 @@ OVERSPENT: Final = (
 )
 
 _TRIED: Final = frozenset({"tool_failed", "tool_timeout", "worker_lost", "budget_exceeded"})
-"""Why a task fails whose attempts gave nothing."""
+"""Reasons of tasks that failed without a patch."""
 
 _LISTS: Final = (
     ("quarantined", "maingate quarantine", "all patches that were refused"),
     ("dropped", "maingate patch list --state dropped", "patches that ended without being refused"),
 )
-"""Which command lists the patches in a state, and what they are."""
+"""Commands that list the patches in a state, with a description."""
 
 _LANDED: Final = frozenset({"committed", "rolled_back"})
-"""The states of patches that have reached the target, whatever became of them there."""
+"""States of patches that have reached the target, rolled back since or not."""
 
 SHORT: Final = 10
-"""Characters of a commit id that people are shown."""
+"""Characters of a shortened commit id."""
 
 
 def print_report(out: "Console", report: Report, *, every_task: bool = False) -> None:
     """Print the summary of a run.
 
     Args:
-        out: Where to.
-        report: What :func:`maingate.queries.report.run_report` gave.
+        out: The console.
+        report: The result of :func:`maingate.queries.report.run_report`.
         every_task: List each task, also of workstreams that landed.
     """
     out.print(_headline(report))
@@ -78,7 +78,7 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
 
 
 def print_hints(out: "Console", report: Report) -> None:
-    """Print which commands tell more about a run."""
+    """Print commands that show more about a run."""
     with_patch = [task for task in report["tasks"] if task["patch"]]
     refused = next((task for task in with_patch if _is_refused(task)), None)
     gave_none = next((task for task in report["tasks"] if not task["patch"] and _is_given_up(task)), None)
@@ -98,14 +98,14 @@ def print_hints(out: "Console", report: Report) -> None:
 
 
 def _shows(refused: Report) -> str:
-    """Return what `patch show` tells of a refused patch: a gate's output only where a gate refused it."""
+    """Return the description of `patch show`: it has a gate's output only if a gate refused the patch."""
     reason = refused["patch"]["reason"] or refused["reason"] or {}
     is_gate = reason.get("code") in {"gate_failed", "gate_timeout", "base_red"}
     return "why it was refused, with the gate's output" if is_gate else "why it was refused"
 
 
 def refusal_of(workstream: Report, tasks: Sequence[Report]) -> Report | None:
-    """Find what tells most about why a workstream did not land: its patch's, its task's, or its own."""
+    """Return the most specific reason why a workstream did not land: its patch's, its task's, or its own."""
     for task in tasks:
         if _is_refused(task):
             patch = task["patch"]
@@ -114,7 +114,7 @@ def refusal_of(workstream: Report, tasks: Sequence[Report]) -> Report | None:
 
 
 def short(commit: str | None) -> str:
-    """Shorten a commit id for people."""
+    """Return a shortened commit id."""
     return (commit or "-")[:SHORT]
 
 
@@ -140,12 +140,12 @@ def _headline(report: Report) -> "Text":
 
 
 def _is_abandoned(report: Report) -> bool:
-    """Tell whether a run has not ended and never will: nobody is at work on it."""
+    """Return whether a run has not ended and no process works on it."""
     return report["state"] in {"running", "pending"} and not report.get("alive", True)
 
 
 def _why_abandoned(report: Report) -> str:
-    """Return why nobody is at work on a run that has not ended, and how it goes on."""
+    """Return why no process works on an unfinished run, and the command that continues it."""
     run_id, stopped = report["run_id"], report.get("stopped")
     if _is_overspent(report):
         return OVERSPENT.format(run_id)
@@ -156,7 +156,7 @@ def _why_abandoned(report: Report) -> str:
 
 
 def _is_overspent(report: Report) -> bool:
-    """Tell whether a run would stop again at once, were it resumed with the budget of its plan."""
+    """Return whether a run would stop again at once if it were resumed with its plan's budget."""
     return bool((report.get("cost") or {}).get("used_up"))
 
 
@@ -192,7 +192,7 @@ def _print_landed(out: "Console", report: Report) -> None:
 
 
 def _title(stream: Report) -> str:
-    """Return a workstream's title; empty where it is only the name again."""
+    """Return a workstream's title; empty if it equals the name."""
     return safe(stream["title"]) if stream["title"] != stream["name"] else ""
 
 
@@ -211,7 +211,7 @@ def _print_open(out: "Console", streams: Sequence[Report]) -> None:
 
 
 def _print_stuck(out: "Console", tasks: Sequence[Report]) -> None:
-    """Name the tasks that have not moved for longer than they may; workstreams are listed anyway."""
+    """Print the stuck tasks; workstreams are listed anyway."""
     stuck = [task for task in tasks if task.get("stuck")]
     if not stuck:
         return
@@ -222,7 +222,7 @@ def _print_stuck(out: "Console", tasks: Sequence[Report]) -> None:
 
 
 def _print_waiting(out: "Console", tasks: Sequence[Report]) -> None:
-    """Count the tasks that merely wait, by what they wait for."""
+    """Print how many tasks only wait, by what they wait for."""
     groups = waiting_alike(tasks, "task")
     if not groups:
         return
@@ -232,7 +232,7 @@ def _print_waiting(out: "Console", tasks: Sequence[Report]) -> None:
 
 
 def _why(entity: Report, reason: Report | None = None) -> str:
-    """Say why an entity is where it is: what it waits for, whether it is stuck, or why it ended."""
+    """Return why an entity is in its state: what it waits for, whether it is stuck, or why it ended."""
     waiting, stuck = entity.get("waiting"), entity.get("stuck")
     if waiting is None:
         return reason_line(reason or entity["reason"])
@@ -260,7 +260,7 @@ def _print_refused(out: "Console", report: Report) -> None:
 
 
 def _print_passed_over(out: "Console", report: Report, refused: set[str]) -> None:
-    """List tasks that failed without holding their workstream back."""
+    """Print the tasks that failed without failing their workstream."""
     passed_over = [
         task
         for task in report["tasks"]
@@ -334,12 +334,12 @@ def _is_refused(task: Report) -> bool:
 
 
 def _is_given_up(task: Report) -> bool:
-    """Tell whether a task's tool or command was tried, to no avail."""
+    """Return whether a task's tool or command ran and failed."""
     return task["state"] == "failed" and bool(task["reason"]) and task["reason"]["code"] in _TRIED
 
 
 def _mark(entity: Report) -> "Text":
-    """Give the symbol of an entity's state, or the one for what is stuck."""
+    """Return the symbol of an entity's state, or the symbol for stuck."""
     return _symbol("stuck" if entity.get("stuck") else entity["state"])
 
 

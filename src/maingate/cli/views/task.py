@@ -1,7 +1,7 @@
-"""A task without a patch, as programs and as people see it: its attempts, what it printed, its history.
+"""View of a task without a patch: its attempts, its output and its history.
 
-Attempts are read off the task's changes of state, so that also those are told of which nothing else is on
-record: commands, and attempts that were lost or cut short. What tools say of themselves is put beside them.
+Attempts are derived from the task's changes of state, because commands and lost or interrupted attempts have
+no other record. Reports of tools are added to them.
 """
 
 import os
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
     from maingate.events import Event
 
     Span = tuple[Event, Event | None]
-    """The change of state with which an attempt began, and that with which it ended, if it has."""
+    """The changes of state at the start and the end of an attempt; the end may be missing."""
 
 SHOWN_LINES: Final = 20
 SHOWN_BYTES: Final = 4096
-"""How much of the end of what an attempt printed is shown."""
+"""Bytes of the end of an attempt's output that are shown."""
 SHOWN_ATTEMPTS: Final = 10
-"""How many attempts people see, the last ones; a tool whose provider refuses may have hundreds."""
+"""Number of latest attempts that are shown; a tool whose provider refuses may have hundreds."""
 SHOWN_CHANGES: Final = 4 * SHOWN_ATTEMPTS
 _ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 _CONTINUATION_BYTES: Final = bytes(range(0x80, 0xC0))
 
 
 def described_task(conn: "Connection", maingate: "Maingate", row: "TaskRow") -> dict[str, Any]:
-    """Give all that is known of a task without a patch.
+    """Return a task without a patch, with its attempts.
 
     Returns:
-        Its entry, with ``id`` null where a patch has its own; ``attempts``, oldest first; ``output``, the end
-        of what the last of them printed; and ``history``.
+        The task, with ``id`` null in place of a patch's; ``attempts``, oldest first; ``output``, the end of
+        the last attempt's output; and ``history``.
     """
     from maingate.db.dao import events, runs, tool_runs, workstreams
 
@@ -82,7 +82,7 @@ def described_task(conn: "Connection", maingate: "Maingate", row: "TaskRow") -> 
 
 
 def _planned(run: "RunRow", stream: str, task: str) -> Mapping[str, Any]:
-    """Give what the run's plan says about a task."""
+    """Return the definition of a task in the run's plan."""
     found: Mapping[str, Any] = run.plan
     for key in ("workstreams", stream, "tasks", task):
         found = found.get(key) or {}
@@ -90,7 +90,7 @@ def _planned(run: "RunRow", stream: str, task: str) -> Mapping[str, Any]:
 
 
 def _spans(changes: Iterable["Event"]) -> "list[Span]":
-    """Give how each attempt began and how it ended; what people decided by hand is no attempt."""
+    """Return the span of each attempt; decisions by hand are no attempts."""
     spans: list[Span] = []
     for change in changes:
         if change.to_state == "running" and change.operator is None:
@@ -103,14 +103,14 @@ def _spans(changes: Iterable["Event"]) -> "list[Span]":
 def _attempt_json(
     number: int, span: "Span", told: "ToolRun | None", *, label: str, left: Path
 ) -> dict[str, Any]:
-    """Describe an attempt.
+    """Return the public JSON form of an attempt.
 
     Args:
-        number: Which.
-        span: The changes of state with which it began and ended.
-        told: What is on record of the tool.
-        label: The task, with which messages begin.
-        left: Where its log and its diff are, without their endings.
+        number: The number of the attempt, from 1.
+        span: The changes of state at its start and end.
+        told: The record of the tool's run, if any.
+        label: The task's name, a prefix of messages.
+        left: The path of its log and diff, without the extension.
     """
     from maingate.db.dao.tool_runs import MICROS
 
@@ -137,7 +137,7 @@ def _attempt_json(
 
 
 def _outcome(ended: "Event | None", reason: Mapping[str, Any]) -> str:
-    """Name how an attempt ended that is no tool's, or of which its tool could tell nothing."""
+    """Return the outcome of an attempt without a record of a tool's run."""
     if ended is None:
         return "running"
     if ended.operator is not None or ended.trigger == "user_cancelled":
@@ -148,7 +148,7 @@ def _outcome(ended: "Event | None", reason: Mapping[str, Any]) -> str:
 
 
 def _output(log: str | None, ended: "Event | None") -> str | None:
-    """Read the end of what an attempt printed: from its log, or what is on record where that is gone."""
+    """Return the end of an attempt's output: from its log, or from the record if the log is gone."""
     if log is None:
         detail = ((ended.reason if ended else None) or {}).get("detail") or {}
         return None if "output" not in detail else _end_of(str(detail["output"]).encode(errors="replace"))
@@ -158,7 +158,7 @@ def _output(log: str | None, ended: "Event | None") -> str | None:
 
 
 def _end_of(printed: bytes) -> str:
-    """Give the last lines of an output, whole characters, within the bounds of what is shown."""
+    """Return the last lines of an output in whole characters, within the limits."""
     kept = printed[-SHOWN_BYTES:]
     if len(kept) < len(printed):
         kept = kept.lstrip(_CONTINUATION_BYTES)
@@ -167,7 +167,7 @@ def _end_of(printed: bytes) -> str:
 
 
 def print_task(out: "Console", shown: Mapping[str, Any]) -> None:
-    """Print what :func:`described_task` gave."""
+    """Print the result of :func:`described_task`."""
     print_heading(out, shown["task"], shown["state"], "no patch")
     print_reason(out, shown["reason"])
     out.print()
@@ -223,7 +223,7 @@ def _print_output(out: "Console", output: str | None, attempts: Sequence[Mapping
 
 
 def _hints(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Name the commands that help next; nothing is recovered or approved where there is no patch."""
+    """Return the commands that help next; without a patch nothing can be recovered or approved."""
     hints = [(f"maingate events --entity {shown['task_id']}", "every change of its state, with the reason")]
     if shown["state"] not in _ENDED:
         return [(f"maingate status {shown['run_id']}", "the state of its run"), *hints]

@@ -1,6 +1,6 @@
-"""Telling people what a run waits for and what is stuck: those that wait alike are counted, not listed.
+"""View of waiting and stuck entities: many that wait for the same thing are counted, not listed.
 
-Only what merely waits is put together. What has failed, is tried again, works, or is stuck keeps its line.
+Only entities that do nothing but wait are grouped. Failed, retrying, running and stuck ones keep their lines.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from maingate.cli.output import count, duration, local_time, safe
 Entity = Mapping[str, Any]
 
 FEW: Final = 3
-"""So many that wait for the same thing are listed one by one; more of them are counted."""
+"""Up to this many entities that wait for the same thing are listed one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +21,8 @@ class Alike:
     """Entities that wait for the same thing.
 
     Args:
-        noun: What each of them is.
-        kind: What they wait for.
+        noun: The kind of entity.
+        kind: The thing that they wait for.
         names: Their names, in the report's order.
     """
 
@@ -32,18 +32,18 @@ class Alike:
 
     @property
     def headline(self) -> str:
-        """How many wait for what."""
+        """The number of entities and the thing that they wait for."""
         return f"{count(len(self.names), self.noun)} wait{'s' * (len(self.names) == 1)} for {safe(self.kind)}"
 
     def listed(self, most: int | None = None) -> str:
-        """Name them, or the first of them and how many more there are."""
+        """Return their names, or the first of them and how many more there are."""
         named = ", ".join(safe(name) for name in self.names[:most])
         more = 0 if most is None else len(self.names) - most
         return f"{named} and {more} more" if more > 0 else named
 
 
 def gathered(entities: Iterable[Entity], noun: str) -> tuple[list[Entity], list[Alike]]:
-    """Split entities into those that keep a line of their own, and those that wait alike."""
+    """Split entities into those with a line of their own and groups that wait for the same thing."""
     entities = list(entities)
     waiting: dict[str, list[Entity]] = {}
     for entity in entities:
@@ -59,7 +59,7 @@ def gathered(entities: Iterable[Entity], noun: str) -> tuple[list[Entity], list[
 
 
 def waiting_alike(entities: Iterable[Entity], noun: str) -> list[Alike]:
-    """Count what merely waits, however few there are, by what it waits for."""
+    """Group all entities that only wait by the thing that they wait for."""
     names: dict[str, list[str]] = {}
     for entity in entities:
         if is_merely_waiting(entity):
@@ -68,14 +68,14 @@ def waiting_alike(entities: Iterable[Entity], noun: str) -> list[Alike]:
 
 
 def is_merely_waiting(entity: Entity) -> bool:
-    """Tell whether nothing can be said of an entity but what it waits for: nothing failed, nothing works."""
+    """Return whether an entity does nothing but wait: nothing failed and nothing runs."""
     waiting, patch = entity.get("waiting"), entity.get("patch")
     has_trouble = entity["reason"] or entity.get("stuck") or (patch and patch["reason"])
     return waiting is not None and not waiting["moving"] and not has_trouble
 
 
 def why_stuck(stuck: Entity) -> str:
-    """Say for how long something has not moved, since when, and how long it may."""
+    """Return for how long something has made no progress, since when, and its limit."""
     since = local_time(datetime.fromisoformat(stuck["since"]))
     return (
         f"stuck: no progress for {duration(stuck['seconds'])}, since {since}; "
