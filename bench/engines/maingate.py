@@ -54,7 +54,7 @@ def _timed(case: str, folder: Path, level: str, count: int) -> Mapping[str, floa
     with Maingate.for_plan(loaded) as maingate:
         _make_durable(maingate, level)
         began = time.perf_counter()
-        maingate.execute(maingate.admit(loaded), workers=WORKERS)
+        maingate.execution.execute(maingate.admission.admit(loaded), workers=WORKERS)
         seconds = time.perf_counter() - began
         megabytes = _peak()
         return {"seconds": seconds, "megabytes": megabytes, "transitions": _checked(maingate, count)}
@@ -64,10 +64,10 @@ def _resume(folder: Path, level: str, count: int) -> Mapping[str, float]:
     """Go on with the run that a killed process left behind, to its end."""
     with Maingate.open(folder / "repository") as maingate:
         _make_durable(maingate, level)
-        (run,) = maingate.interrupted()
+        (run,) = maingate.execution.interrupted()
         run_id = RunId(run.id)
-        maingate.take_hold(run_id)
-        maingate.execute(run_id, workers=WORKERS)
+        maingate.execution.take_hold(run_id)
+        maingate.execution.execute(run_id, workers=WORKERS)
         megabytes = _peak()
         return {"megabytes": megabytes, "transitions": _checked(maingate, count)}
 

@@ -80,7 +80,7 @@ def test_refs_of_young_runs_can_be_kept(invoke: Invoke, repository: Path) -> Non
 def test_it_refuses_while_a_run_is_at_work(invoke: Invoke, repository: Path) -> None:
     """A run that holds its target is left alone with everything it uses."""
     with Maingate.open(repository) as at_work:
-        at_work.admit(load_plan(repository.parent / "plan.yaml"))
+        at_work.admission.admit(load_plan(repository.parent / "plan.yaml"))
         result = invoke("clean", cwd=repository)
     assert result.exit_code == 4
     assert "is held by" in result.stderr
@@ -90,7 +90,7 @@ def test_it_refuses_while_a_run_is_at_work(invoke: Invoke, repository: Path) -> 
 def test_the_work_of_a_run_that_did_not_end_is_kept(invoke: Invoke, repository: Path) -> None:
     """Its refs may be needed to go on with it."""
     with Maingate.open(repository) as crashed:
-        run_id = crashed.admit(load_plan(repository.parent / "plan.yaml"))
+        run_id = crashed.admission.admit(load_plan(repository.parent / "plan.yaml"))
         crashed.repository.keep(f"refs/maingate/{run_id}/w", crashed.repository.resolve_commit("main"))
     assert f"refs/maingate/{run_id}/w" not in cleaned(invoke, repository)["refs"]
 
@@ -136,7 +136,7 @@ def test_what_was_written_for_a_recovery_that_goes_on_stays(
     ended = recovered(invoke, copy)
     going_on, unknown = (shutil.copytree(ended, ended.with_name(name)) for name in ("A", "B"))
     with Maingate.open(copy) as crashed:
-        crashed.admit(load_plan(going_on / "plan.json"))
+        crashed.admission.admit(load_plan(going_on / "plan.json"))
     assert cleaned(invoke, copy)["recoveries"] == [str(ended)]
     assert going_on.exists()
     assert unknown.exists()

@@ -160,7 +160,7 @@ def changed(repo: GitRepo, steps: Callable[[TaskRow, str], list[Step]]) -> str:
     plan = repo.path.parent / "plan.yaml"
     plan.write_text(json.dumps({"maingate": 1, "workstreams": {"w": {"tasks": {"t": {"command": "true"}}}}}))
     with Maingate.open(repo.path) as crashed:
-        run_id = crashed.admit(load_plan(plan))
+        run_id = crashed.admission.admit(load_plan(plan))
         with crashed.database.write() as conn:
             (task,) = tasks.of_run(conn, run_id)
             worker = workers.WorkerRow(id=new_id("wrk"), name="local")

@@ -13,6 +13,7 @@ from maingate.db.dao import patches
 from maingate.db.statements import change
 from maingate.errors import RepositoryError
 from maingate.landing.sealing import LEDGER, seal_of, trailers
+from maingate.queries.audit import audit_record
 from support.factories import GitRepo
 from support.landing import Landed, land
 from support.tampering import drop_triggers, rebind, rehash
@@ -23,7 +24,7 @@ STYLES = ("merge", "squash", "rebase")
 def audited(repo: GitRepo, **how: Any) -> AuditReport:
     """Check the record of a repository."""
     with Maingate.open(repo.path) as maingate:
-        return maingate.audit(**how)
+        return audit_record(maingate.context, **how)
 
 
 def problems(repo: GitRepo, **how: Any) -> str:
@@ -306,7 +307,7 @@ def test_what_was_carried_to_another_target_is_a_copy(repo: GitRepo, style: str)
     patch = land_one(repo, "one", landing=style).task("one/t")["patch"]["id"]
     fix = repo.git("rev-parse", "main")
     with Maingate.open(repo.path) as maingate:
-        maingate.roll_back([patch], label="one", reason="too early", operator="ada")
+        maingate.rollback.roll_back([patch], label="one", reason="too early", operator="ada")
     land_one(repo, "two", landing=style, target="stable")
     repo.git("checkout", "-q", "stable")
     parents = repo.git("rev-list", "--parents", "-1", fix).split()[1:]
@@ -323,7 +324,7 @@ def test_a_rollback_is_sealed_like_a_landing(repo: GitRepo, style: str) -> None:
     repo.commit({"a.txt": "one\n"})
     patch = land_one(repo, "one", landing=style).task("one/t")["patch"]["id"]
     with Maingate.open(repo.path) as maingate:
-        maingate.roll_back([patch], label="one", reason="wrong", operator="ada")
+        maingate.rollback.roll_back([patch], label="one", reason="wrong", operator="ada")
     assert (audited(repo).findings, audited(repo).anchors) == ((), 2)
     repo.git("checkout", "-q", "--detach")
     repo.git("branch", "-f", "main", "main~1")

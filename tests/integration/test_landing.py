@@ -282,7 +282,7 @@ def test_a_dirty_checkout_of_the_target_is_refused_and_nothing_is_made(base: Git
     loaded = load_plan(plan)
     with Maingate.for_plan(loaded) as maingate:
         with pytest.raises(RepositoryError, match="commit or stash"):
-            maingate.admit(loaded)
+            maingate.admission.admit(loaded)
         with maingate.database.read() as conn:
             assert conn.exec_driver_sql("SELECT count(*) FROM runs").scalar() == 0
 
@@ -300,13 +300,13 @@ def test_two_runs_on_one_target_do_not_mix(base: GitRepo) -> None:
     )
     loaded = load_plan(plan)
     with Maingate.for_plan(loaded) as one, Maingate.for_plan(loaded) as two:
-        first = one.admit(loaded)
+        first = one.admission.admit(loaded)
         with pytest.raises(TargetBusyError, match=rf"{first}.*; give `--wait` to wait for it to end"):
-            two.admit(loaded)
+            two.admission.admit(loaded)
         with pytest.raises(StopIteration, match=rf"{first}[^;]*$"):
-            two.admit(loaded, wait=_give_up)
-        one.execute(first)
-        two.execute(two.admit(loaded))
+            two.admission.admit(loaded, wait=_give_up)
+        one.execution.execute(first)
+        two.execution.execute(two.admission.admit(loaded))
 
 
 def test_someone_else_who_moves_the_target_is_landed_upon(base: GitRepo, tmp_path: Path) -> None:
@@ -377,9 +377,9 @@ def test_a_run_that_is_interrupted_finishes_running_gates_and_starts_none(
 
     old = base.head("main")
     with Maingate.for_plan(loaded) as maingate:
-        run_id = maingate.admit(loaded)
+        run_id = maingate.admission.admit(loaded)
         with pytest.raises(InterruptedRunError):
-            maingate.execute(run_id, workers=1, listener=Feeding())
+            maingate.execution.execute(run_id, workers=1, listener=Feeding())
         feeder.join()
         assert maingate.report(run_id)["state"] == "running"
     assert started.read_text() == "x\n"
@@ -437,13 +437,13 @@ def test_a_checkout_that_a_killed_process_left_behind_is_brought_along(base: Git
     loaded = load_plan(write_plan(base.path.parent / "plan", plan, {"p": base_patch(base)}))
     old = base.head()
     with Maingate.for_plan(loaded) as maingate:
-        run_id = maingate.admit(loaded)
-        maingate.execute(run_id)
+        run_id = maingate.admission.admit(loaded)
+        maingate.execution.execute(run_id)
         base.git("read-tree", "-m", "-u", "HEAD", old)
         owed = Following(git_dir=str(base.path / ".git"), top=str(base.path))
         with holding(maingate.repository, "refs/heads/main") as ledge:
             ledge.write(Record(ref="refs/heads/main", old=old, new=base.head(), checkouts=(owed,)))
         assert base.git("status", "--porcelain") == "M  a.txt"
-        maingate.examine(loaded)
+        maingate.admission.examine(loaded)
     assert base.git("status", "--porcelain") == ""
     assert (base.path / "a.txt").read_text() == "one\n2\nthree\n"

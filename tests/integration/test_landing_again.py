@@ -158,7 +158,7 @@ def by_rollback(repo: GitRepo, commit: str) -> None:
     with Maingate.open(repo.path) as maingate:
         with maingate.database.read() as conn:
             [row] = patches.of_commit(conn, commit)
-        maingate.roll_back([row.id], label="it", reason="wrong", operator="ada")
+        maingate.rollback.roll_back([row.id], label="it", reason="wrong", operator="ada")
 
 
 @pytest.mark.parametrize("take_back", [by_revert, by_hand, by_rollback], ids=lambda way: way.__name__)

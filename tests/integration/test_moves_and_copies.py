@@ -58,8 +58,8 @@ def test_a_repository_that_was_moved_goes_on_where_it_was(world: World) -> None:
     new = old.rename(world.folder / "sub" / "moved")
     world.repo = GitRepo(new)
     with opened(new) as maingate:
-        assert [row.id for row in maingate.interrupted()] == [run_id]
-        assert maingate.execute(RunId(run_id)) == "succeeded"
+        assert [row.id for row in maingate.execution.interrupted()] == [run_id]
+        assert maingate.execution.execute(RunId(run_id)) == "succeeded"
         assert maingate.report()["repository"] == str(new / ".git")
         assert maingate.paths.slots != old_slots
     assert len(landings(world.repo)) == 2
@@ -83,8 +83,8 @@ def test_a_plan_and_patches_in_a_repository_that_was_moved_are_found(world: Worl
     new = world.repo.path.rename(world.folder / "moved")
     (world.folder / "go").touch()
     with opened(new) as maingate:
-        (row,) = maingate.interrupted()
-        assert maingate.execute(RunId(row.id)) == "succeeded"
+        (row,) = maingate.execution.interrupted()
+        assert maingate.execution.execute(RunId(row.id)) == "succeeded"
 
 
 def test_a_copy_never_goes_on_with_the_runs_of_the_original(world: World) -> None:
@@ -93,12 +93,12 @@ def test_a_copy_never_goes_on_with_the_runs_of_the_original(world: World) -> Non
     copy = Path(shutil.copytree(world.repo.path, world.folder / "copy", symlinks=True))
     before = GitRepo(copy).head("main")
     with opened(copy) as maingate:
-        assert maingate.interrupted() == []
+        assert maingate.execution.interrupted() == []
         assert maingate.report()["run_id"] == run_id
         for refused in (
-            lambda: maingate.execute(RunId(run_id)),
-            lambda: maingate.take_hold(RunId(run_id)),
-            lambda: maingate.cancel(run_id, message="x", operator="x"),
+            lambda: maingate.execution.execute(RunId(run_id)),
+            lambda: maingate.execution.take_hold(RunId(run_id)),
+            lambda: maingate.operator.cancel(run_id, message="x", operator="x"),
         ):
             with pytest.raises(UsageError, match="is a copy; run this command there"):
                 refused()
@@ -141,8 +141,8 @@ def test_a_copy_whose_original_is_gone_is_the_repository(world: World) -> None:
     copy = Path(shutil.copytree(world.repo.path, world.folder / "copy", symlinks=True))
     shutil.rmtree(world.repo.path)
     with opened(copy) as maingate:
-        assert [row.id for row in maingate.interrupted()] == [run_id]
-        assert maingate.execute(RunId(run_id)) == "succeeded"
+        assert [row.id for row in maingate.execution.interrupted()] == [run_id]
+        assert maingate.execution.execute(RunId(run_id)) == "succeeded"
 
 
 def test_two_repositories_that_share_a_database_do_not_touch_each_other(tmp_path: Path) -> None:
@@ -160,12 +160,12 @@ def test_two_repositories_that_share_a_database_do_not_touch_each_other(tmp_path
     assert two.run().ended() == 0
     os.environ.update(environment)
     with opened(one.repo.path) as mine, opened(two.repo.path) as other:
-        (left,) = mine.interrupted()
-        assert other.interrupted() == []
+        (left,) = mine.execution.interrupted()
+        assert other.execution.interrupted() == []
         assert mine.report()["run_id"] == left.id != other.report()["run_id"]
         with pytest.raises(UsageError, match="another repository"):
-            other.execute(RunId(left.id))
-        assert mine.execute(RunId(left.id)) == "succeeded"
+            other.execution.execute(RunId(left.id))
+        assert mine.execution.execute(RunId(left.id)) == "succeeded"
     del os.environ["MAINGATE_DATABASE_URL"]
 
 

@@ -27,7 +27,7 @@ def refusal(repo: GitRepo, **plan: object) -> str:
     described = {"repo": str(repo.path), "workstreams": one_each({"p": PATCH}), **plan}
     loaded = load_plan(write_plan(repo.path.parent / "refused", described, {"p": PATCH}))
     with pytest.raises(RepositoryError) as refused, Maingate.for_plan(loaded) as maingate:
-        maingate.admit(loaded)
+        maingate.admission.admit(loaded)
     return str(refused.value)
 
 

@@ -29,7 +29,7 @@ def refusal(folder: Path, repo: Path, **plan: object) -> str:
     described = {"repo": str(repo), "name": "x", "workstreams": one_each({"p": b""}), **plan}
     loaded = load_plan(write_plan(folder / "plan", described, {"p": PATCH}))
     with pytest.raises(MaingateError) as refused, Maingate.for_plan(loaded) as maingate:
-        maingate.admit(loaded)
+        maingate.admission.admit(loaded)
     assert isinstance(refused.value, RepositoryError), refused.value
     return str(refused.value)
 
@@ -95,7 +95,7 @@ def test_a_linked_worktree(base: GitRepo, tmp_path: Path) -> None:
     )
     loaded = load_plan(path)
     with Maingate.for_plan(loaded) as maingate:
-        assert maingate.execute(maingate.admit(loaded)) == "succeeded"
+        assert maingate.execution.execute(maingate.admission.admit(loaded)) == "succeeded"
     assert (linked / "a.txt").read_text() == "A\n"
     assert base.git("show", "main:a.txt") == "a"
     assert base.git("status", "--porcelain") == ""

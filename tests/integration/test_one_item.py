@@ -70,9 +70,9 @@ def run(
     path = write_plan(repo.path.parent / "plan", described, {**good, **patches})
     loaded = load_plan(path)
     with Maingate.for_plan(loaded) as maingate:
-        run_id = maingate.admit(loaded)
+        run_id = maingate.admission.admit(loaded)
         admitted(path.parent)
-        maingate.execute(run_id, workers=2)
+        maingate.execution.execute(run_id, workers=2)
         return Landed(maingate.report(run_id), repo)
 
 
@@ -238,8 +238,8 @@ def test_everything_fails_is_nobodys_fault(base: GitRepo, monkeypatch: pytest.Mo
         run(base, {"patch": "bad"}, {"bad": adding("b.txt")})
     monkeypatch.undo()
     with Maingate.open(base.path, create=False) as maingate:
-        (interrupted,) = maingate.interrupted()
-        maingate.execute(RunId(interrupted.id), workers=2)
+        (interrupted,) = maingate.execution.interrupted()
+        maingate.execution.execute(RunId(interrupted.id), workers=2)
         landed = Landed(maingate.report(RunId(interrupted.id)), base)
     assert landed.state == "succeeded"
     check_the_good_have_landed(landed)

@@ -159,9 +159,9 @@ def test_a_clock_that_jumps_while_it_runs_changes_nothing(tell: Telling, jump: t
     world = tell.world()
     loaded = load_plan(world.plan)
     with world.open_new() as maingate:
-        maingate.clock = clock = JumpingClock(jump=jump, after=40)
-        run_id = maingate.admit(loaded)
-        maingate.execute(run_id, workers=2)
+        maingate.context.clock = clock = JumpingClock(jump=jump, after=40)
+        run_id = maingate.admission.admit(loaded)
+        maingate.execution.execute(run_id, workers=2)
     assert clock.asked > 80
     assert end_of(world, 0) == tell.story().end
 
@@ -175,9 +175,9 @@ def test_a_clock_that_was_set_between_crash_and_resume_changes_nothing(
     world = tell.world()
     assert world.run(fault=fault).ended() == KILLED
     with world.open() as maingate:
-        maingate.clock = JumpingClock(jump=jump)
-        (run,) = maingate.interrupted()
-        maingate.execute(RunId(run.id), workers=2)
+        maingate.context.clock = JumpingClock(jump=jump)
+        (run,) = maingate.execution.interrupted()
+        maingate.execution.execute(RunId(run.id), workers=2)
     assert end_of(world, 0) == tell.story().end
 
 

@@ -172,6 +172,6 @@ def _replay(history: GitRepo, source: str, folder: Path, style: str) -> Landed:
     plan.write_text(f"repo: {clone.path}\n" + imported.path.read_text())
     loaded = load_plan(plan)
     with Maingate.for_plan(loaded) as maingate:
-        run_id = maingate.admit(loaded)
-        maingate.execute(run_id, workers=2)
+        run_id = maingate.admission.admit(loaded)
+        maingate.execution.execute(run_id, workers=2)
         return Landed(maingate.report(run_id), clone)

@@ -34,7 +34,7 @@ def resumed(repo: GitRepo, run_id: Any) -> tuple[Mapping[str, Any], list[str]]:
     """Execute an admitted run by another process's eyes; return its report and what was said."""
     hearing = Hearing()
     with Maingate.open(repo.path) as maingate:
-        maingate.execute(run_id, workers=1, listener=hearing)
+        maingate.execution.execute(run_id, workers=1, listener=hearing)
         return maingate.report(run_id), hearing.heard
 
 
@@ -42,7 +42,7 @@ def admitted(repo: GitRepo, folder: Path, patches: Mapping[str, bytes], **plan: 
     """Admit a run, and let go of it as a killed process does."""
     path = write_plan(folder, {"repo": str(repo.path), "workstreams": one_each(patches), **plan}, patches)
     with Maingate.open(repo.path) as maingate:
-        return maingate.admit(load_plan(path))
+        return maingate.admission.admit(load_plan(path))
 
 
 def test_a_ready_patch_of_the_settings_is_refused(repo: GitRepo) -> None:
@@ -113,7 +113,7 @@ def test_a_program_that_tells_no_version_refuses_the_plan(repo: GitRepo, tmp_pat
     with pytest.raises(PlanError, match=r"plan.yaml:\d+: gate g: `exit 5`, .* exited with 5"):
         admitted(repo, tmp_path / "p", {"p": repo.diff_of({"f": "b\n"})}, gates=gates)
     with Maingate.open(repo.path) as maingate:
-        assert maingate.interrupted() == []
+        assert maingate.execution.interrupted() == []
 
 
 def test_attributes_that_change_what_a_gate_reads_ask_it_anew(repo: GitRepo, tmp_path: Path) -> None:

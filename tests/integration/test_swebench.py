@@ -23,8 +23,8 @@ WRONG = "def one():\n    return 1\n\n\ndef two():\n    return 3\n"
 def _run(plan: Path) -> Any:
     loaded = load_plan(plan)
     with Maingate.for_plan(loaded) as maingate:
-        run_id = maingate.admit(loaded)
-        maingate.execute(run_id, workers=2)
+        run_id = maingate.admission.admit(loaded)
+        maingate.execution.execute(run_id, workers=2)
         return maingate.report(run_id)
 
 

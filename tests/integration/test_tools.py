@@ -247,14 +247,14 @@ def test_a_run_that_has_cost_enough_is_resumed_with_more(base: GitRepo, tmp_path
     }
     loaded = load_plan(write_plan(tmp_path / "plan", plan, {}))
     with Maingate.for_plan(loaded) as maingate:
-        run_id = maingate.admit(loaded)
+        run_id = maingate.admission.admit(loaded)
         with pytest.raises(InterruptedRunError, match=r"cost \$1\.20 of the \$1\.00"):
-            maingate.execute(run_id, workers=2)
+            maingate.execution.execute(run_id, workers=2)
         with maingate.database.read() as conn:
             first, second, third = (task.state for task in tasks.of_run(conn, run_id))
         assert (first, third) == (TaskState.COMPLETED, TaskState.QUEUED)
         assert second in {TaskState.COMPLETED, TaskState.VALIDATING}
-        assert str(maingate.execute(run_id, workers=2, budget_usd=5.0)) == "succeeded"
+        assert str(maingate.execution.execute(run_id, workers=2, budget_usd=5.0)) == "succeeded"
 
 
 def begun(base: GitRepo, folder: Path, plan: Mapping[str, Any], marker: Path) -> "subprocess.Popen[bytes]":
@@ -287,8 +287,8 @@ def test_a_tool_whose_control_process_is_killed_begins_again(base: GitRepo, tmp_
     process.kill()
     process.wait()
     with Maingate.open(base.path) as maingate:
-        (row,) = maingate.interrupted()
-        assert str(maingate.execute(RunId(row.id), workers=2)) == "succeeded"
+        (row,) = maingate.execution.interrupted()
+        assert str(maingate.execution.execute(RunId(row.id), workers=2)) == "succeeded"
         with maingate.database.read() as conn:
             (task,) = tasks.of_run(conn, row.id)
     assert (task.attempt, task.retry_count, task.lost_count) == (2, 0, 1)
@@ -318,7 +318,7 @@ def test_a_task_that_is_cancelled_ends_its_tool(base: GitRepo, tmp_path: Path) -
             newest = runs.newest(conn)
             assert newest is not None
             (slow,) = (task for task in tasks.of_run(conn, newest.id) if task.name == "slow")
-        assert "cancelled" in maingate.cancel(slow.id, message="too slow", operator="ada")
+        assert "cancelled" in maingate.operator.cancel(slow.id, message="too slow", operator="ada")
     assert process.wait(timeout=30) == 0
     assert content(base, "done") == "x"
 

@@ -186,7 +186,9 @@ def rolled_back(landed: Landed) -> None:
     """Take the merged patch back."""
     with Maingate.open(landed.repo.path) as maingate:
         patch = landed.task("merged/t")["patch"]["id"]
-        outcome = maingate.roll_back([patch], label="merged/t", reason="it was wrong", operator="ada")
+        outcome = maingate.rollback.roll_back(
+            [patch], label="merged/t", reason="it was wrong", operator="ada"
+        )
     assert str(outcome.end) == "rolled_back"
 
 

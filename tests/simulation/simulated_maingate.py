@@ -15,8 +15,8 @@ from unittest import mock
 
 from sqlalchemy import Connection
 
-from maingate import bootstrap, ids
-from maingate.bootstrap import Maingate, StatePaths
+from maingate import ids
+from maingate.bootstrap import Maingate
 from maingate.db import transition_log
 from maingate.db.engine import Database, open_database
 from maingate.errors import TargetBusyError
@@ -33,8 +33,11 @@ from maingate.orchestrator.shell import effects
 from maingate.orchestrator.shell.effects import Effects
 from maingate.orchestrator.shell.health import Health
 from maingate.recovery import rescuer
+from maingate.repository_context import RepositoryContext
+from maingate.services import rescue
 from maingate.settings import Settings
 from maingate.state.run import RunState
+from maingate.state_folder import StatePaths
 from maingate.workers import pool_manager
 from maingate.workers.pool_manager import PoolManager
 from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepository, merge_small
@@ -216,14 +219,16 @@ class SimulatedMaingate(Maingate):
         holder = LeaseHolder(run_id)
         while True:
             try:
-                self.take_hold(run_id)
+                self.execution.take_hold(run_id)
                 break
             except TargetBusyError:
                 await asyncio.sleep(5)
         try:
-            self.clear_up(run_id)
+            self.rescue.clear_up(run_id)
             deps = replace(
-                self._dependencies(holder, None), environment={}, parts=SimulatedParts(scene, scene.effects)
+                self._work.dependencies(holder, None, SETTINGS),
+                environment={},
+                parts=SimulatedParts(scene, scene.effects),
             )
             if scene.fence is not None:
                 deps = replace(deps, fence=scene.fence)
@@ -231,9 +236,9 @@ class SimulatedMaingate(Maingate):
             noise = Random(f"{scene.world.random.random()}")
             self.orchestrator._events = NoisyEvents(scene.world, noise, scene.noise)
             process.orchestrator = self.orchestrator
-            return await self._while_renewing(holder, self.orchestrator, self.orchestrator.run())
+            return await self._holds.while_renewing(holder, self.orchestrator, self.orchestrator.run())
         finally:
-            self._release(holder)
+            self._holds.release(holder)
 
 
 class Scene:
@@ -266,12 +271,14 @@ class Scene:
         """Open Maingate, as a process does that begins."""
         clock: Any = self.world
         return SimulatedMaingate(
-            settings=SETTINGS,
-            repository=self.repository,
-            database=SimulatedDatabase.at(self.paths.database, self.world),
-            paths=self.paths,
-            identity=self.identity,
-            clock=clock,
+            RepositoryContext(
+                repository=self.repository,
+                database=SimulatedDatabase.at(self.paths.database, self.world),
+                paths=self.paths,
+                identity=self.identity,
+                clock=clock,
+                settings=SETTINGS,
+            )
         )
 
     @contextmanager
@@ -288,7 +295,7 @@ class Scene:
             (lease_hold, {"os": system, "socket": system, "started": world.started}),
             (rescuer, {"started": world.started, "end_tree": world.end_tree}),
             (transition_log, {"_locked": _locked_without_a_stop}),
-            (bootstrap, {"socket": system, "behind": lambda *_: []}),
+            (rescue, {"socket": system, "behind": lambda *_: []}),
             (
                 target,
                 {

@@ -156,7 +156,7 @@ class Simulation:
         path = self.world.folder / "plan.yaml"
         loaded = LoadedPlan(plan=self.scene.plan.plan, path=path, lines={}, root=None, settings=SETTINGS)
         with self.scene.open() as maingate:
-            self.run_id = maingate.admit(loaded)
+            self.run_id = maingate.admission.admit(loaded)
 
     def _start(self) -> Process:
         number = len(self.processes)
@@ -228,7 +228,11 @@ class Simulation:
                 entity = self.run_id
             try:
                 operator_requests.to_cancel(
-                    maingate.database, maingate.clock, entity, message="no longer wanted", operator="ada"
+                    maingate.database,
+                    maingate.context.clock,
+                    entity,
+                    message="no longer wanted",
+                    operator="ada",
                 )
                 self.world.trace(f"asked to cancel {entity}")
             except UsageError:
@@ -250,7 +254,12 @@ class Simulation:
                 return
             entity = self.world.random.choice(fitting)
             operator_requests.to_override(
-                maingate.database, maingate.clock, override, entity, message="it is time", operator="ada"
+                maingate.database,
+                maingate.context.clock,
+                override,
+                entity,
+                message="it is time",
+                operator="ada",
             )
             self.world.trace(f"asked to {override} {entity}")
 
@@ -306,7 +315,7 @@ class Simulation:
 
     def _end_what_is_left(self) -> None:
         with self.scene.open() as maingate:
-            maingate.clear_up()
+            maingate.rescue.clear_up()
         self.world.end_orphans()
         self.world.living.pop(self.world.getpid())
 

@@ -244,7 +244,7 @@ def wait_until(holds: Callable[[], object], what: str) -> None:
 def tidy(world: World) -> None:
     """Do what the next start does first: after a kill past the end of a run there is nothing to resume."""
     with world.open() as maingate:
-        maingate.clear_up()
+        maingate.rescue.clear_up()
 
 
 # -- what must be true ---------------------------------------------------------------------------------------
@@ -288,7 +288,9 @@ def check_nothing_is_left(world: World) -> None:
         held = (
             [] if row is None else [leases.of_key(conn, lease_hold.key_of(row.repository_id, row.target_ref))]
         )
-        assert not [lease for lease in held if lease and lease_hold.is_held(lease, maingate.clock.now())]
+        assert not [
+            lease for lease in held if lease and lease_hold.is_held(lease, maingate.context.clock.now())
+        ]
     assert [f"{table}: {dict(row)}" for table, rows in left.items() for row in rows] == []
 
 

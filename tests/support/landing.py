@@ -76,8 +76,8 @@ def land(
     path = write_plan(folder or repo.path.parent / "plan", described, patches)
     loaded = load_plan(path)
     with Maingate.for_plan(loaded) as maingate:
-        run_id = maingate.admit(loaded)
-        maingate.execute(run_id, workers=workers)
+        run_id = maingate.admission.admit(loaded)
+        maingate.execution.execute(run_id, workers=workers)
         return Landed(maingate.report(run_id), repo)
 
 

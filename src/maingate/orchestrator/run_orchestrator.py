@@ -8,9 +8,8 @@ is ended and the records stay as they are: what is on record is true, and nothin
 import asyncio
 import signal
 import sys
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -116,27 +115,26 @@ class RunOrchestrator:
         """
         self._loop_running = asyncio.get_running_loop()
         self._assemble(self._run)
-        with self._signals():
-            patience, settings = self._watch.patience, self._deps.settings
-            keeping = [
-                asyncio.create_task(self._every(interval, do))
-                for interval, do in (
-                    (LOG_INTERVAL, partial(self._in_thread, self._deps.log.catch_up)),
-                    (ASK_INTERVAL, partial(self._in_thread, self._look_for_requests)),
-                    (settings.heartbeat_interval, self._beat),
-                    (min(patience.task, patience.workstream) / LOOKS, self._look_for_stuck),
-                )
-            ]
-            try:
-                self._roster.sign_on()
-                if not self._is_only_asked:
-                    await self._start_pool()
-                self._listener.started(self._view)
-                await self._loop()
-            finally:
-                for task in keeping:
-                    task.cancel()
-                await self._dismantle()
+        patience, settings = self._watch.patience, self._deps.settings
+        keeping = [
+            asyncio.create_task(self._every(interval, do))
+            for interval, do in (
+                (LOG_INTERVAL, partial(self._in_thread, self._deps.log.catch_up)),
+                (ASK_INTERVAL, partial(self._in_thread, self._look_for_requests)),
+                (settings.heartbeat_interval, self._beat),
+                (min(patience.task, patience.workstream) / LOOKS, self._look_for_stuck),
+            )
+        ]
+        try:
+            self._roster.sign_on()
+            if not self._is_only_asked:
+                await self._start_pool()
+            self._listener.started(self._view)
+            await self._loop()
+        finally:
+            for task in keeping:
+                task.cancel()
+            await self._dismantle()
         if self._recorder.failure is not None:
             raise self._recorder.failure
         return self._core.run.state
@@ -540,29 +538,6 @@ class RunOrchestrator:
 
     async def _in_thread(self, call: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Let the person's interrupt, and a service manager's request, stop the run in an orderly way."""
-        loop = asyncio.get_running_loop()
-        numbers = _heard_signals() if threading.current_thread() is threading.main_thread() else ()
-        for number in numbers:
-            loop.add_signal_handler(number, self.interrupt, number)
-        try:
-            yield
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
-
-
-def _heard_signals() -> Sequence[int]:
-    """List the signals that stop a run; not those of a terminal that whoever started it lets it ignore.
-
-    So does `nohup` with SIGHUP, and a shell with SIGINT for what it starts in the background. SIGTERM is
-    meant for the very process, and always stops it.
-    """
-    of_terminal = (signal.SIGINT, signal.SIGHUP)
-    return [signal.SIGTERM, *(each for each in of_terminal if signal.getsignal(each) is not signal.SIG_IGN)]
 
 
 def _write(decision: Decision, run: RunNode, clock: Clock, conn: Connection) -> Sequence[Head]:

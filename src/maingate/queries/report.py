@@ -29,9 +29,12 @@ from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.tool_runs import MICROS
 from maingate.db.dao.verdicts import Evidence
 from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.errors import UsageError
 from maingate.events import iso_millis
 from maingate.ids import RunId
+from maingate.landing.catching_up import behind
 from maingate.reasons import Reason
+from maingate.repository_context import RepositoryContext
 from maingate.state.gate import GateState
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
@@ -40,6 +43,43 @@ if TYPE_CHECKING:
     from maingate.monitoring.stuck import Patience
 
 Json = dict[str, Any]
+
+
+def report(context: RepositoryContext, run_id: RunId | None = None) -> Json:
+    """Report a run (default: the newest) in the public JSON form, and whether its process is alive.
+
+    Args:
+        context: The repository and its record.
+        run_id: The run.
+
+    Raises:
+        UsageError: There is no run yet.
+        UnknownEntityError: There is no such run.
+    """
+    with context.database.read() as conn:
+        run = runs.newest(conn) if run_id is None else runs.get(conn, run_id)
+        if run is None:
+            raise UsageError("there is no run yet; `maingate run PLAN` begins one")
+        patience, reviewers = (None, 0) if has_ended(run) else _expectations(context, run)
+        told = run_report(
+            conn,
+            run.id,
+            repository=str(context.repository.git_dir) if context.is_own(run) else run.repository,
+            tree_of=context.repository.tree_of,
+            now=context.clock.now(),
+            is_alive=context.is_at_work(conn, run),
+            patience=patience,
+            reviewers=reviewers,
+        )
+    told["target"]["behind"] = [each.as_json() for each in behind(context.repository, run.target_ref)]
+    return told
+
+
+def _expectations(context: RepositoryContext, run: RunRow) -> "tuple[Patience, int]":
+    """Return how long work may stay as it is, and how many people are to approve a patch."""
+    from maingate.monitoring.stuck import Patience  # noqa: PLC0415 - a run that has ended needs no settings
+
+    return Patience.of(context.settings), context.settings_of(run.id).policy.reviewers or 0
 
 
 def run_report(

@@ -1,39 +1,90 @@
-"""Admitting a plan: all that could refuse it is asked first, then the run exists whole, or not at all."""
+"""Admission of a plan: all that could refuse it is checked, then the run exists whole, or not at all."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from maingate.db.connection import Connection
-from maingate.db.dao import runs, tasks, workstreams
-from maingate.db.dao.runs import RunRow
-from maingate.db.dao.tasks import TaskRow
-from maingate.db.dao.workstreams import WorkstreamRow
-from maingate.git.repository import Repository, Target
-from maingate.ids import RunId, TaskId, WorkstreamId, new_id, new_ids
+from maingate.db.dao import patches, runs, tasks
+from maingate.db.transition_log import TransitionLog
+from maingate.errors import PlanError, Problem, ProgramVersionError
+from maingate.git.repository import Repository
+from maingate.ids import LeaseHolder, RunId
 from maingate.landing.obstacles import require_usable
 from maingate.landing.target import LandingTarget
 from maingate.plan.loader import LoadedPlan
+from maingate.repository_context import RepositoryContext
+from maingate.services.garbage import without_collecting
+from maingate.services.run_creation import Admission, create
+from maingate.services.target_holds import TargetHolds, Wait, when_free
+from maingate.uet.process.environment import allowed_environment
+from maingate.verdicts import program_versions
 
 
-@dataclass(frozen=True, kw_only=True)
-class Admission:
-    """A plan that may run.
+class AdmissionService:
+    """Makes runs of plans.
 
     Args:
-        loaded: The plan.
-        target: Where it will land, and on what it begins.
-        tree_settings: What the tree's ``maingate.toml`` says, by which the run goes to its end.
+        context: The repository and its record.
+        holds: The holds of this process.
+        keep_versions: Called with what the programs said that a run's gates declare the versions of.
     """
 
-    loaded: LoadedPlan
-    target: Target
-    tree_settings: Mapping[str, Any] = field(default_factory=dict)
+    def __init__(
+        self,
+        context: RepositoryContext,
+        holds: TargetHolds,
+        *,
+        keep_versions: Callable[[RunId, Mapping[str, Sequence[str]]], None],
+    ) -> None:
+        self._context, self._holds, self._keep_versions = context, holds, keep_versions
+
+    def examine(self, loaded: LoadedPlan) -> Admission:
+        """Check everything that could refuse the plan; write nothing but what an earlier run owes."""
+        return examine(self._context.repository, loaded)
+
+    def admit(self, loaded: LoadedPlan, *, wait: Wait | None = None, replaces: str | None = None) -> RunId:
+        """Make a run of a plan and take hold of its target; all of it or nothing.
+
+        Args:
+            loaded: The plan.
+            wait: What to do while a living process holds the target. None gives up at once.
+            replaces: A patch that the plan's only task replaces; the run and the task record it.
+
+        Raises:
+            PlanError: The plan asks for something that cannot be done.
+            RepositoryError: The target cannot be landed on as it is.
+            TargetBusyError: Another run holds the target.
+        """
+        return when_free(lambda: self._admit(loaded, replaces), wait)
+
+    def _admit(self, loaded: LoadedPlan, replaces: str | None) -> RunId:
+        context = self._context
+        TransitionLog(context.paths.transitions, context.database).check()
+        admitted = replace(self.examine(loaded), tree_settings=context.tree_settings())
+        versions = self._versions_for(loaded)
+        now, repository_id = context.clock.now(), context.identity.id
+        with context.database.write() as conn, without_collecting():
+            run_id = create(conn, context.repository, admitted, repository_id=repository_id, at=now)
+            if replaces is not None:
+                _note_replaced(conn, run_id, replaces)
+            self._holds.take(conn, admitted.target.ref, LeaseHolder(run_id))
+        self._keep_versions(run_id, versions)
+        return run_id
+
+    def _versions_for(self, loaded: LoadedPlan) -> Mapping[str, Sequence[str]]:
+        """Ask the programs that a plan's gates declare the versions of; one that fails refuses the plan."""
+        environment = allowed_environment(os.environ, self._context.settings.env_allow)
+        try:
+            return program_versions.ask(loaded.plan.gates, environment)
+        except ProgramVersionError as error:
+            line = loaded.line_of("gates", error.gate, "versions")
+            raise PlanError([Problem(file=str(loaded.path), line=line, message=str(error))]) from error
 
 
 def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = False) -> Admission:
-    """Ask everything that could refuse the plan; write nothing but what a checkout is owed.
+    """Check everything that could refuse the plan; write nothing but what a checkout is owed.
 
     Args:
         repository: The plan's repository.
@@ -52,86 +103,10 @@ def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = Fals
     return Admission(loaded=loaded, target=target)
 
 
-def create(
-    conn: Connection, repository: Repository, admission: Admission, *, repository_id: str, at: datetime
-) -> RunId:
-    """Insert the run with its workstreams and tasks; the caller's transaction makes it all or nothing."""
-    plan, target = admission.loaded.plan, admission.target
-    run_id = RunId(new_id("run"))
-    run = RunRow(
-        id=run_id,
-        name=plan.name,
-        repository=str(repository.git_dir),
-        repository_id=repository_id,
-        target_ref=target.ref,
-        landing=str(plan.landing),
-        strict=plan.strict,
-        plan=plan.as_json(),
-        tree_settings=admission.tree_settings,
-        plan_file=str(admission.loaded.path.absolute()),
-        old_head=target.commit,
-    )
-    runs.insert_many(conn, [run], at=at)
-    ids = {name: WorkstreamId(new_id("ws")) for name in plan.workstreams}
-    workstreams.insert_many(conn, list(_workstream_rows(run_id, admission.loaded, ids)), at=at)
-    workstreams.add_needs(
-        conn,
-        [(ids[name], ids[need]) for name, ws in plan.workstreams.items() for need in dict.fromkeys(ws.needs)],
-    )
-    rows = list(_task_rows(run_id, admission.loaded, ids))
-    tasks.insert_many(conn, rows, at=at)
-    tasks.add_needs(
-        conn, _task_needs(admission.loaded, {(row.workstream_id, row.name): row.id for row in rows}, ids)
-    )
-    return run_id
-
-
-def _workstream_rows(
-    run_id: RunId, loaded: LoadedPlan, ids: dict[str, WorkstreamId]
-) -> Iterator[WorkstreamRow]:
-    for position, (name, workstream) in enumerate(loaded.plan.workstreams.items()):
-        yield WorkstreamRow(
-            id=ids[name],
-            run_id=run_id,
-            name=name,
-            title=workstream.title or "",
-            position=position,
-            priority=workstream.priority,
-            is_critical=workstream.critical,
-        )
-
-
-def _task_rows(run_id: RunId, loaded: LoadedPlan, ids: dict[str, WorkstreamId]) -> Iterator[TaskRow]:
-    names = iter(new_ids("task", sum(len(ws.tasks) for ws in loaded.plan.workstreams.values())))
-    for name, workstream in loaded.plan.workstreams.items():
-        for position, (task_name, task) in enumerate(workstream.tasks.items()):
-            yield TaskRow(
-                id=TaskId(next(names)),
-                run_id=run_id,
-                workstream_id=ids[name],
-                name=task_name,
-                position=position,
-                is_critical=task.critical,
-                kind=str(task.kind),
-                spec=_spec(loaded, name, task_name),
-                max_retries=task.max_retries,
-            )
-
-
-def _spec(loaded: LoadedPlan, workstream: str, task: str) -> dict[str, str]:
-    """Say what a task needs that lies beside the plan: its patch, or what its tool is asked."""
-    planned = loaded.plan.workstreams[workstream].tasks[task]
-    if planned.patch:
-        return {"patch": str(loaded.patch_path(workstream, task).absolute())}
-    return {"prompt": loaded.prompt_text(workstream, task)} if planned.tool else {}
-
-
-def _task_needs(
-    loaded: LoadedPlan, tasks_by_name: dict[tuple[str, str], str], ids: dict[str, WorkstreamId]
-) -> Iterable[tuple[str, str]]:
-    return [
-        (tasks_by_name[ids[name], task_name], tasks_by_name[ids[name], need])
-        for name, workstream in loaded.plan.workstreams.items()
-        for task_name, task in workstream.tasks.items()
-        for need in dict.fromkeys(task.needs)
-    ]
+def _note_replaced(conn: Connection, run_id: RunId, patch_id: str) -> None:
+    """Record of a run and its only task which patch they replace."""
+    repeat = patches.get(conn, patch_id)
+    runs.ROWS.set_column(conn, run_id, "retry_of", repeat.run_id)
+    for task in tasks.of_run(conn, run_id):
+        tasks.ROWS.set_column(conn, task.id, "retry_of", repeat.task_id)
+        tasks.ROWS.set_column(conn, task.id, "spec", json.dumps({**task.spec, "replaces": patch_id}))

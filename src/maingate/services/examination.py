@@ -5,12 +5,10 @@ failures are confirmed, and what is found out is on record under the run whose p
 """
 
 import asyncio
-import signal
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 from maingate.errors import InterruptedRunError, OutsideFaultError
 from maingate.faultpoints import reach
@@ -25,18 +23,8 @@ from maingate.verdicts.judging import judge
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import Subject
 
-Result = TypeVar("Result")
-
 LOG_INTERVAL: Final = timedelta(seconds=1)
 """How often ``transitions.jsonl`` is brought up to date meanwhile."""
-
-
-class Stoppable(Protocol):
-    """Something at work that can be told that it must not go on."""
-
-    def give_up(self, error: OutsideFaultError) -> None:
-        """Stop at once."""
-        ...
 
 
 class Examination:
@@ -60,11 +48,17 @@ class Examination:
         self._run_id, self._plan, self._deps = run_id, plan, deps
         self._interrupted = interrupted
         self._fault: asyncio.Future[None] | None = None
+        self._is_over = False
 
     def give_up(self, error: Exception) -> None:
         """Stop at once, because something outside makes it wrong to go on."""
         if self._fault is not None and not self._fault.done():
             self._fault.set_exception(error)
+
+    def interrupt(self, number: int) -> None:  # noqa: ARG002 - whichever signal asks for it
+        """Stop at once, because a person or a service manager asks for it; work that is done stays done."""
+        if not self._is_over:
+            self.give_up(InterruptedRunError(self._interrupted))
 
     async def judge(self, subject: Subject, gates: Sequence[str], *, tip: Tip, onto: Tip) -> Judgement:
         """Ask gates about a commit; see ``verdicts.judging.judge``.
@@ -101,15 +95,15 @@ class Examination:
 
     async def work_in(self, do: Callable[[RunServices], Coroutine[Any, Any, None]]) -> None:
         """Start the services, do something with them, and close them again in any case."""
-        self._fault = asyncio.get_running_loop().create_future()
+        self._fault, self._is_over = asyncio.get_running_loop().create_future(), False
         async with self._open() as services:
             work = asyncio.create_task(do(services))
-            with self._signals():
-                try:
-                    await asyncio.wait({work, self._fault}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    work.cancel()
-                    await asyncio.gather(work, return_exceptions=True)
+            try:
+                await asyncio.wait({work, self._fault}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+                self._is_over = True
             if not self._fault.done():
                 work.result()
         if self._fault.done():  # also what came up only while the services were closed
@@ -141,20 +135,6 @@ class Examination:
             await asyncio.gather(*keeping, return_exceptions=True)
             await services.close()
             await asyncio.to_thread(deps.log.catch_up)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Let a person's interrupt, and a service manager's request, end it in an orderly way."""
-        loop = asyncio.get_running_loop()
-        is_main = threading.current_thread() is threading.main_thread()
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if is_main else ()
-        for number in numbers:
-            loop.add_signal_handler(number, self.give_up, InterruptedRunError(self._interrupted))
-        try:
-            yield
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
 
 
 async def _every(interval: timedelta, do: Callable[[], object], *, in_thread: bool = False) -> None:

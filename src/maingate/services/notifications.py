@@ -5,6 +5,7 @@ of them changes nothing. Each has its time, and nothing that it starts outlives 
 """
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +15,19 @@ from typing import Final
 
 from maingate.db.connection import Connection
 from maingate.db.dao import breakers, events, patches, runs, tasks, workstreams
+from maingate.db.dao.runs import RunRow
+from maingate.errors import DatabaseError, OutsideFaultError
+from maingate.events import Event, Severity
 from maingate.git.private_git import own_directory
+from maingate.ids import EventId, RunId, new_id
 from maingate.plan.model import Plan
+from maingate.repository_context import RepositoryContext
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.system.process_tree import adopt_orphans
 from maingate.uet.process.attend import run_command
 from maingate.uet.process.command import CommandSpec
+from maingate.uet.process.environment import allowed_environment
 from maingate.wording import listed
 
 TIMEOUT: Final = 30.0
@@ -57,6 +64,56 @@ class Message:
             "MAINGATE_STATE": self.state,
             "MAINGATE_MESSAGE": self.message.replace("\0", ""),
         }
+
+
+class Notifier:
+    """Runs the `notify` commands of plans; what fails is recorded as a warning, and returned.
+
+    Args:
+        context: The repository and its record.
+    """
+
+    def __init__(self, context: RepositoryContext) -> None:
+        self._context = context
+
+    def of_end(self, run_id: RunId) -> list[str]:
+        """Notify of a run that ended in trouble; return what failed with that, a sentence each."""
+        try:
+            with self._context.database.read() as conn:
+                run = runs.get(conn, run_id)
+                message = trouble(conn, run_id) if run.plan.get("notify") else None
+        except DatabaseError as error:
+            return [f"whether anybody is to be notified could not be read: {error}"]
+        return [] if message is None else self.notify(run, message)
+
+    def notify(self, run: RunRow, message: Message) -> list[str]:
+        """Run a plan's commands; return what failed, a sentence each."""
+        commands = Plan.from_json(run.plan).notify
+        if not commands:
+            return []
+        root, settings = self._context.repository.root, self._context.settings
+        environment = allowed_environment(os.environ, settings.env_allow)
+        try:
+            said = notify(commands, message, root=root, environment=environment)
+            warnings = [f"{each}; that changes nothing else" for each in said]
+            with self._context.database.write() as conn:
+                for text in warnings:
+                    events.record(conn, self._warning(run, text))
+        except (OSError, OutsideFaultError) as error:
+            warnings = [f"the notify commands could not be run or recorded: {error}"]
+        return warnings
+
+    def _warning(self, run: RunRow, text: str) -> Event:
+        return Event(
+            event_id=EventId(new_id("evt")),
+            timestamp=self._context.clock.now(),
+            event_type="warning",
+            severity=Severity.WARNING,
+            entity_type="run",
+            entity_id=run.id,
+            reason={"message": text},
+            run_id=run.id,
+        )
 
 
 def notify(
@@ -162,7 +219,7 @@ def trouble(conn: Connection, run_id: str) -> Message | None:
     return Message(event="run_ended", run_id=run_id, state=str(run.state), message="; ".join(said))
 
 
-def _opened(conn: Connection, run: runs.RunRow) -> list[str]:
+def _opened(conn: Connection, run: RunRow) -> list[str]:
     """Name the plan's tools whose breakers opened by themselves since the run began."""
     known = {row.id: row.tool for row in breakers.all_of(conn)}
     moved = events.query(conn, type="circuit_breaker_state_transition", since=run.created_at)

@@ -72,7 +72,7 @@ from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import overrides
 from maingate.recovery.retry_handler import RetryPolicy
-from maingate.services import admission
+from maingate.services import run_creation
 from maingate.state.machines import MACHINES
 from maingate.verdicts.blame import Judgement, Opinion
 
@@ -375,9 +375,9 @@ class World:
         self.was_cancelled = False
         loaded = SimpleNamespace(plan=self.plan, path=Path("plan"), patch_path=lambda *_: Path("patch"))
         target = SimpleNamespace(ref="refs/heads/main", commit="base")
-        admitted = admission.Admission(loaded=loaded, target=target)  # type: ignore[arg-type]
+        admitted = run_creation.Admission(loaded=loaded, target=target)  # type: ignore[arg-type]
         with self.database.write() as conn:
-            self.run_id = admission.create(
+            self.run_id = run_creation.create(
                 conn,
                 self.git,  # type: ignore[arg-type]
                 admitted,

@@ -86,7 +86,7 @@ class Reviewers(SilentListener):
         with Maingate.open(self._folder) as maingate:
             with maingate.database.read() as conn:
                 (patch,) = patches.listed(conn)
-            maingate.approve_patch(patch.id, message="", operator=name)
+            maingate.operator.approve_patch(patch.id, message="", operator=name)
 
 
 def test_people_are_told_that_a_run_waits_for_them(repo: GitRepo, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_people_are_told_that_a_run_waits_for_them(repo: GitRepo, tmp_path: Path
     reviewers = Reviewers(repo.path)
     loaded = load_plan(path)
     with Maingate.for_plan(loaded) as maingate:
-        state = maingate.execute(maingate.admit(loaded), workers=1, listener=reviewers)
+        state = maingate.execution.execute(maingate.admission.admit(loaded), workers=1, listener=reviewers)
     assert state is RunState.SUCCEEDED
     assert reviewers.heard[0] == "w/t waits for 2 more approvals: `maingate patch approve w/t`"
     assert [text for text in reviewers.heard if text.startswith("w/t waits")] == reviewers.heard[:1]

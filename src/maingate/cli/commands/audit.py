@@ -40,9 +40,10 @@ def verify(
     Exit codes: 0 the record is intact, 1 it is damaged.
     """
     from maingate.bootstrap import Maingate
+    from maingate.queries.audit import audit_record
 
     with Maingate.open(create=False) as maingate:
-        report = maingate.audit(against=against, others=others)
+        report = audit_record(maingate.context, against=against, others=others)
     if as_json:
         print_json(report.as_json())
     else:

@@ -14,7 +14,7 @@ from maingate.ids import RunId
 if TYPE_CHECKING:
     from maingate.bootstrap import Maingate
     from maingate.db.connection import Connection
-    from maingate.services.searching import Search
+    from maingate.services.bisect import Search
 
 
 def bisect(
@@ -44,7 +44,7 @@ def bisect(
 
     with Maingate.open(create=False) as maingate:
         run_id, old, new = _range(maingate, what, run)
-        found = maingate.bisect(run_id, old, new, gate=gate, workers=workers)
+        found = maingate.bisection.bisect(run_id, old, new, gate=gate, workers=workers)
         told = _told(maingate, found)
     if as_json:
         print_json(told)

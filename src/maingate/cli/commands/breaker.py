@@ -125,7 +125,7 @@ def _by_hand(what: str, tool: str, reason: str, operator: str | None, *, as_json
     with Maingate.open(create=False) as maingate:
         with maingate.database.read() as conn:
             _require_known_tool(conn, tool)
-        row = maingate.override_breaker(what, tool, reason=reason, operator=by)
+        row = maingate.operator.override_breaker(what, tool, reason=reason, operator=by)
     if as_json:
         print_json(breaker_json(row))
         return

@@ -34,7 +34,7 @@ def cancel(
         with maingate.database.read() as conn:
             within = None if run is None else run_named(conn, run)
             found = lookup.find(conn, what, kinds=["run", "workstream", "task"], run_id=within)
-        said = maingate.cancel(found.id, message=reason, operator=operator_name())
+        said = maingate.operator.cancel(found.id, message=reason, operator=operator_name())
     if as_json:
         print_json({"id": found.id, "name": found.name, "answer": said})
     else:

@@ -73,7 +73,7 @@ def clean(
     from maingate.bootstrap import Maingate
 
     with Maingate.open(create=False) as maingate:
-        before = maingate.clock.now() - _duration(older_than)
+        before = maingate.context.clock.now() - _duration(older_than)
         with _no_run(maingate), _free_slots(maingate) as slots:
             found = find_leftovers(maingate, slots, ended_before=before, keep_logs=keep_logs)
             freed = found.bytes_on_disk()
@@ -140,7 +140,7 @@ def _no_run(maingate: "Maingate") -> Iterator[None]:
     from maingate.ids import LeaseHolder
     from maingate.landing import lease_hold
 
-    repository_id, now = maingate.identity.id, maingate.clock.now()
+    repository_id, now = maingate.context.identity.id, maingate.context.clock.now()
     holder = LeaseHolder.new("clean")
     with maingate.database.write() as conn:
         targets = {run.target_ref for run in _unfinished(maingate, conn)}
@@ -179,7 +179,7 @@ def _free_slots(maingate: "Maingate") -> Iterator[list[Path]]:
 def _unfinished(maingate: "Maingate", conn: Any) -> "list[RunRow]":
     from maingate.db.dao import runs
 
-    return [run for run in runs.unfinished(conn) if maingate.is_own(run)]
+    return [run for run in runs.unfinished(conn) if maingate.context.is_own(run)]
 
 
 def _old_refs(maingate: "Maingate", ended_before: datetime) -> dict[str, str]:

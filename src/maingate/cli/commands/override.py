@@ -94,10 +94,10 @@ def _override(  # noqa: PLR0917 - the options of a command line
         with maingate.database.read() as conn:
             within = None if run is None else run_named(conn, run)
             found = lookup.find(conn, what, kinds=[kind], run_id=within)
-        said = maingate.override(action, found.id, reason=reason, operator=by)
+        said = maingate.operator.override(action, found.id, reason=reason, operator=by)
         with maingate.database.read() as conn:
             row = (tasks if kind == "task" else workstreams).get(conn, found.id)
-        is_left = row.run_id in {each.id for each in maingate.interrupted()}
+        is_left = row.run_id in {each.id for each in maingate.execution.interrupted()}
     if as_json:
         why = None if row.reason is None else row.reason.as_json()
         told = {"id": row.id, "name": found.name, "action": action, "state": str(row.state), "reason": why}

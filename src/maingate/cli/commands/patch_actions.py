@@ -51,7 +51,7 @@ def drop(
     with Maingate.open(create=False) as maingate:
         with maingate.database.read() as conn:
             row = find_patch(conn, patch, run=run)
-        maingate.drop_patch(row.id, reason=reason, operator=operator or operator_name())
+        maingate.operator.drop_patch(row.id, reason=reason, operator=operator or operator_name())
         with maingate.database.read() as conn:
             row = patches.get(conn, row.id)
     if as_json:
@@ -79,7 +79,7 @@ def approve(
     with Maingate.open(create=False) as maingate:
         with maingate.database.read() as conn:
             row = find_patch(conn, patch, run=run)
-        is_new = maingate.approve_patch(row.id, message=message, operator=by)
+        is_new = maingate.operator.approve_patch(row.id, message=message, operator=by)
         with maingate.database.read() as conn:
             given = approvals.of_patch(conn, row.id)
     if as_json:
@@ -121,7 +121,7 @@ def recover(  # noqa: PLR0917 - the options of a command line
         with maingate.database.read() as conn:
             row = find_patch(conn, patch, run=run)
         path = _write_plan(maingate, row, file, tool)
-        run_id = maingate.admit(load_plan(path), wait=Patience() if wait else None, replaces=row.id)
+        run_id = maingate.admission.admit(load_plan(path), wait=Patience() if wait else None, replaces=row.id)
         outcome = execute(maingate, run_id, workers=workers, progress_on_stderr=as_json)
     finish(outcome, as_json=as_json)
 

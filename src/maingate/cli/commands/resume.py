@@ -54,9 +54,9 @@ def _interrupted(maingate: "Maingate") -> RunId:
     Raises:
         UsageError: No run is interrupted, or several are.
     """
-    found = maingate.interrupted()
+    found = maingate.execution.interrupted()
     if not found:
-        maingate.clear_up()
+        maingate.rescue.clear_up()
         raise UsageError("no interrupted run to resume; `maingate runs` lists all runs")
     if len(found) > 1:
         names = listed([f"{row.id} ({row.name})" for row in found], 5)

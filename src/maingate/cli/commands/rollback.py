@@ -54,7 +54,7 @@ def rollback(  # noqa: PLR0917 - the options of a command line
     with Maingate.open(create=False) as maingate:
         with maingate.database.read() as conn:
             found, rows, label = _chosen(conn, what, run)
-        outcome = maingate.roll_back(
+        outcome = maingate.rollback.roll_back(
             [row.id for row in rows], label=label, reason=reason, operator=by, workers=workers
         )
         with maingate.database.read() as conn:

@@ -108,7 +108,7 @@ def run(  # noqa: PLR0917 - the options of a command line
         else:
             if earlier is not None:
                 message = "the plan was begun anew"
-                maingate.cancel(earlier, message=message, operator=operator_name())
+                maingate.operator.cancel(earlier, message=message, operator=operator_name())
             outcome = run_plan(maingate, loaded, workers=workers, wait=wait, progress_on_stderr=as_json)
     finish(outcome, as_json=as_json)
 
@@ -123,7 +123,11 @@ class Choice(Enum):
 def _interrupted_before(maingate: "Maingate", loaded: "LoadedPlan") -> RunId | None:
     """Return the newest interrupted run of the same plan file."""
     file = loaded.path.resolve()
-    same = [row for row in maingate.interrupted() if row.plan_file and Path(row.plan_file).resolve() == file]
+    same = [
+        row
+        for row in maingate.execution.interrupted()
+        if row.plan_file and Path(row.plan_file).resolve() == file
+    ]
     return RunId(same[-1].id) if same else None
 
 
@@ -194,7 +198,7 @@ def run_plan(
     wait: bool = False,
 ) -> Outcome:
     """Admit a plan and run it with progress; an interrupted run is reported like any other."""
-    run_id = maingate.admit(loaded, wait=Patience() if wait else None)
+    run_id = maingate.admission.admit(loaded, wait=Patience() if wait else None)
     return execute(maingate, run_id, workers=workers, progress_on_stderr=progress_on_stderr)
 
 
@@ -208,7 +212,7 @@ def go_on(
     budget_usd: float | None = None,
 ) -> Outcome:
     """Continue an interrupted run with progress."""
-    maingate.take_hold(run_id, wait=Patience() if wait else None)
+    maingate.execution.take_hold(run_id, wait=Patience() if wait else None)
     return execute(
         maingate, run_id, workers=workers, progress_on_stderr=progress_on_stderr, budget_usd=budget_usd
     )
@@ -240,7 +244,7 @@ def execute(
     interruption = None
     with watcher(stderr=progress_on_stderr) as watching:
         try:
-            maingate.execute(run_id, workers=workers, listener=watching, budget_usd=budget_usd)
+            maingate.execution.execute(run_id, workers=workers, listener=watching, budget_usd=budget_usd)
         except InterruptedRunError as error:
             interruption = error
     return Outcome(report=maingate.report(run_id), interruption=interruption)

@@ -83,7 +83,7 @@ def runs(
     with maingate, maingate.database.read() as conn:
         most = most_of(limit, shown=LISTED, as_json=as_json)
         rows = ledger.recent(conn, limit=most)
-        alive = {row.id for row in rows if row.state not in _ENDED and maingate.is_at_work(conn, row)}
+        alive = {row.id for row in rows if row.state not in _ENDED and maingate.context.is_at_work(conn, row)}
         is_cut = len(rows) == most and not as_json
         more = ledger.count(conn) - most if is_cut else 0
     if as_json or not rows:
@@ -145,7 +145,7 @@ def run_named(conn: "Connection", text: str) -> str:
 
 def _warn_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:
     """Print on standard error if a run belongs to the repository that this one is a copy of."""
-    home = maingate.identity.copied_from
+    home = maingate.context.identity.copied_from
     if home is not None and report["repository"] == home:
         console(stderr=True).print(
             f"this run belongs to the repository at {safe(home)}, of which this one is a copy; "

@@ -43,7 +43,9 @@ def workers(
     from maingate.queries.workforce import Viewpoint, workforce
 
     with maingate, maingate.database.read() as conn:
-        seen = Viewpoint.of(maingate.settings, host=socket.gethostname(), now=maingate.clock.now())
+        seen = Viewpoint.of(
+            maingate.context.settings, host=socket.gethostname(), now=maingate.context.clock.now()
+        )
         shown = workforce(conn, seen, ended=limit if every else 0)
         is_cut = sum(one["ended_at"] is not None for one in shown) == limit and not as_json
         more = len(workforce(conn, seen, ended=EVERY)) - len(shown) if is_cut else 0

@@ -1,0 +1,25 @@
+"""The audit of the record: by itself, by the file of transitions, and by the branches."""
+
+from maingate.db import audit
+from maingate.db.audit import AuditReport
+from maingate.recovery import branch_check
+from maingate.repository_context import RepositoryContext
+
+
+def audit_record(
+    context: RepositoryContext, *, against: str | None = None, others: bool = False
+) -> AuditReport:
+    """Check the record.
+
+    Args:
+        context: The repository and its record.
+        against: A revision to hold it against; None for the branches of all targets that are there.
+        others: Whether to accept landings by other records.
+
+    Raises:
+        RepositoryError: The revision means no commit.
+        DatabaseError: The record could not be read.
+    """
+    held = branch_check.hold(context.database, context.repository, against=against, others=others)
+    report = audit.verify(context.database, log=context.paths.transitions, anchors=held.anchors)
+    return report.and_also(held.findings, held.notes)

@@ -1,0 +1,118 @@
+"""The repository, its record and its settings, as the services and queries of one process share them."""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from maingate.clock import Clock
+from maingate.db.connection import Connection
+from maingate.db.dao import runs
+from maingate.db.dao.runs import RunRow
+from maingate.db.engine import Database
+from maingate.errors import UsageError
+from maingate.git.identity import Identity
+from maingate.git.repository import Repository
+from maingate.landing import lease_hold
+from maingate.settings import SettingsFiles
+from maingate.state_folder import StatePaths
+
+if TYPE_CHECKING:
+    from maingate.settings import Settings
+
+
+class RepositoryContext:
+    """The repository, its record and its settings.
+
+    Args:
+        repository: The repository.
+        database: Its record.
+        paths: Where its files are kept.
+        identity: Which repository it is.
+        clock: The time.
+        settings: What is set; None where nothing is.
+        files: What settings are read from; None for the environment alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        database: Database,
+        paths: StatePaths,
+        identity: Identity,
+        clock: Clock,
+        settings: "Settings | None",
+        files: SettingsFiles | None = None,
+    ) -> None:
+        self.repository, self.database = repository, database
+        self.paths, self.identity, self.clock = paths, identity, clock
+        self.files = files
+        self._is_shared = settings is not None and settings.database_url is not None
+        if settings is not None:
+            self.settings = settings
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """What is set here; read when it is first needed where nothing is, since that takes a while."""
+        from maingate.settings import load_settings  # noqa: PLC0415 - most reading commands need no settings
+
+        return load_settings(None, os.environ, files=self.files)
+
+    def tree_settings(self) -> Mapping[str, Any]:
+        """Read what the tree's ``maingate.toml`` says now."""
+        from maingate.settings import tree_values  # noqa: PLC0415 - as above
+
+        return {} if self.files is None else tree_values(self.files)
+
+    def settings_of(self, run_id: str, notice: Callable[[str], None] | None = None) -> "Settings":
+        """Return a run's settings: the tree's as they were when it was admitted, all else as it is now.
+
+        Args:
+            run_id: The run.
+            notice: Told when the tree's have changed since.
+        """
+        from maingate.settings import load_settings  # noqa: PLC0415 - as above
+
+        if self.files is None:
+            return self.settings
+        with self.database.read() as conn:
+            admitted = runs.get(conn, run_id).tree_settings
+        if notice is not None and admitted != self.tree_settings():
+            notice(
+                f"{self.files.tree} has changed; this run goes by what it was when the run was admitted. "
+                f"What is to hold at once goes into {self.files.own} or the environment"
+            )
+        return load_settings(None, os.environ, files=self.files, tree=admitted)
+
+    def is_own(self, run: RunRow) -> bool:
+        """Return whether a run is one of this repository, wherever that was when the run was admitted."""
+        return run.repository_id == self.identity.id
+
+    def require_own(self, run: RunRow) -> None:
+        """Refuse a run of another repository.
+
+        Raises:
+            UsageError: It is one.
+        """
+        if self.is_own(run):
+            return
+        copied = run.repository == self.identity.copied_from
+        what = ", of which this repository is a copy" if copied else ", which is another repository than this"
+        raise UsageError(f"{run.id} is a run on {run.repository}{what}; run this command there")
+
+    def is_copied(self, run: RunRow) -> bool:
+        """Return whether a run is in this repository's own record only because that was copied with it."""
+        return not self._is_shared and not self.is_own(run)
+
+    def is_at_work(self, conn: Connection, run: RunRow) -> bool:
+        """Return whether a living process is at work on a run."""
+        if self.is_copied(run):
+            return False
+        return lease_hold.lease_at_work(conn, run, self.clock.now()) is not None
+
+    def write_log(self) -> None:
+        """Append to the file of transitions what it lacks."""
+        from maingate.db.transition_log import TransitionLog  # noqa: PLC0415 - nothing that only reads writes
+
+        TransitionLog(self.paths.transitions, self.database).catch_up()

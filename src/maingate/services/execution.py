@@ -1,0 +1,172 @@
+"""Execution of runs: a run is taken hold of, run to its end from wherever it stands, and given back."""
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from maingate.db.dao import runs, stops
+from maingate.db.dao.runs import RunRow
+from maingate.errors import MaingateError, UsageError
+from maingate.ids import LeaseHolder, RunId
+from maingate.orchestrator.progress import Listener, SilentListener
+from maingate.orchestrator.run_orchestrator import RunOrchestrator
+from maingate.repository_context import RepositoryContext
+from maingate.services.garbage import without_collecting
+from maingate.services.notifications import Notifier
+from maingate.services.target_holds import Wait, when_free
+from maingate.services.target_work import TargetWork
+from maingate.settings import Settings
+from maingate.state.run import RUN, RunState
+from maingate.tools.prompts import fault_of_template
+
+
+class ExecutionService:
+    """Runs admitted runs.
+
+    Args:
+        context: The repository and its record.
+        work: Has work done at a held target.
+        notifier: Runs the plan's `notify` commands.
+        versions: What programs said when a plan was admitted, by run; None for a run of another process.
+    """
+
+    def __init__(
+        self,
+        context: RepositoryContext,
+        work: TargetWork,
+        *,
+        notifier: Notifier,
+        versions: Callable[[RunId], Mapping[str, Sequence[str]] | None],
+    ) -> None:
+        self._context, self._work = context, work
+        self._notifier, self._versions = notifier, versions
+
+    def take_hold(self, run_id: RunId, *, wait: Wait | None = None) -> None:
+        """Take hold of the target of a run that has not ended, so that `execute` may go on with it.
+
+        Args:
+            run_id: The run.
+            wait: What to do while a living process holds the target. None gives up at once.
+
+        Raises:
+            UsageError: The run has ended.
+            TargetBusyError: A living process holds the target.
+        """
+        when_free(lambda: self._take_hold(run_id), wait)
+
+    def _take_hold(self, run_id: RunId) -> None:
+        with self._context.database.write() as conn:
+            row = runs.get(conn, run_id)
+            self._context.require_own(row)
+            if RUN.is_terminal(row.state):
+                raise UsageError(f"run {run_id} is {row.state}; there is nothing left to do")
+            self._work.holds.take(conn, row.target_ref, LeaseHolder(run_id))
+
+    def execute(
+        self,
+        run_id: RunId,
+        *,
+        workers: int | None = None,
+        listener: Listener | None = None,
+        budget_usd: float | None = None,
+        is_only_asked: bool = False,
+    ) -> RunState:
+        """Run an admitted run to its end, from wherever it stands.
+
+        Args:
+            run_id: The run.
+            workers: How many gates run at once. Defaults to the setting.
+            listener: Who watches.
+            budget_usd: What its tools may cost, all together, instead of what its plan says.
+            is_only_asked: Whether only to do what is asked of the run, such as cancelling a part of it, and
+                to leave all the rest to be resumed.
+
+        Raises:
+            UsageError: The run has ended.
+            TargetBusyError: A living process holds the target.
+            InterruptedRunError: It was interrupted and can be resumed.
+            OutsideFaultError: Something outside failed; it can be resumed.
+        """
+        watching = listener or SilentListener()
+        with self._held(run_id) as holder:
+            notice = None if listener is None else listener.notice
+            settings = self._context.settings_of(run_id, notice)
+            template = _template(settings)
+            deps = replace(
+                self._work.dependencies(holder, workers, settings),
+                template=template,
+                budget_usd=budget_usd,
+                versions=self._versions(run_id),
+            )
+            with without_collecting():
+                orchestrator = RunOrchestrator(run_id, deps, watching, is_only_asked=is_only_asked)
+            gc.freeze()  # the picture lives as long as the run; looking through it for garbage is of no use
+            state = self._run(holder, orchestrator)
+        for warning in self._notifier.of_end(run_id):
+            watching.notice(warning)
+        return state
+
+    def interrupted(self) -> list[RunRow]:
+        """List the runs of this repository that have not ended and that no living process is at work on."""
+        with self._context.database.read() as conn:
+            mine = [run for run in runs.unfinished(conn) if self._context.is_own(run)]
+            return [run for run in mine if not self._context.is_at_work(conn, run)]
+
+    @contextmanager
+    def _held(self, run_id: RunId) -> Iterator[LeaseHolder]:
+        """Hold a run's target and clear up before its work; record why it stops too early, if it does."""
+        holder = LeaseHolder(run_id)
+        if holder not in self._work.holds:
+            self.take_hold(run_id)
+        self._work.rescue.clear_up(run_id)
+        try:
+            self._note_resumption(run_id)
+            yield holder
+        except Exception as error:
+            self._note_stop(holder, run_id, error)
+            raise
+        finally:
+            gc.unfreeze()
+            self._work.holds.release(holder)
+
+    def _run(self, holder: LeaseHolder, orchestrator: RunOrchestrator) -> RunState:
+        state = self._work.run(holder, orchestrator, orchestrator.run())
+        with self._context.database.read() as conn:
+            self._work.holds.fence(holder, conn)
+        return state
+
+    def _note_resumption(self, run_id: RunId) -> None:
+        """Record that a run that had stopped goes on."""
+        database = self._context.database
+        with database.read() as conn:
+            has_stopped = stops.last(conn, run_id) is not None
+        if has_stopped:
+            with database.write() as conn:
+                stops.resume(conn, run_id, at=self._context.clock.now())
+
+    def _note_stop(self, holder: LeaseHolder, run_id: RunId, error: Exception) -> None:
+        """Record why a run stops before its end, unless the record or the target is another's by now."""
+        with suppress(MaingateError):  # the error itself is told anyway
+            with self._context.database.write() as conn:
+                self._work.holds.fence(holder, conn)
+                if not RUN.is_terminal(runs.get(conn, run_id).state):
+                    stops.record(conn, run_id, error, at=self._context.clock.now())
+            self._context.write_log()
+
+
+def _template(settings: Settings) -> str | None:
+    """Read the text by which tools are told what was wrong.
+
+    Raises:
+        UsageError: There is no such file, or it is no template.
+    """
+    if settings.prompt_template is None:
+        return None
+    try:
+        text = settings.prompt_template.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"prompt_template: {settings.prompt_template} cannot be read: {error}") from error
+    if (fault := fault_of_template(text)) is not None:
+        raise UsageError(f"prompt_template: {settings.prompt_template}: {fault}")
+    return text

@@ -1,0 +1,147 @@
+"""Decisions of an operator: about what is under way, about patches, and about the breakers of tools."""
+
+from typing import TYPE_CHECKING
+
+from maingate.db.dao import breakers, patches, runs
+from maingate.db.dao.breakers import BreakerRow
+from maingate.db.dao.requests import Override, Request
+from maingate.errors import TargetBusyError, UnknownEntityError
+from maingate.ids import RunId
+from maingate.orchestrator import operator_requests
+from maingate.recovery import overrides
+from maingate.recovery.circuit_breaker import Guard
+from maingate.repository_context import RepositoryContext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maingate.services.execution import ExecutionService
+
+
+class OperatorService:
+    """Carries out what an operator decides.
+
+    What is about a run is done by the process at work on it. Where there is none, it is done from here,
+    without going on with the rest of the run.
+
+    Args:
+        context: The repository and its record.
+        execution: Gives the service that runs what no process is at work on; it is loaded only then.
+    """
+
+    def __init__(self, context: RepositoryContext, execution: "Callable[[], ExecutionService]") -> None:
+        self._context, self._execution = context, execution
+
+    def cancel(self, entity_id: str, *, message: str, operator: str) -> str:
+        """Cancel a run, or a workstream or task of one; return what became of it, as a sentence.
+
+        What may have landed already when its process was ended is left to the process that resumes the run,
+        which asks git.
+
+        Args:
+            entity_id: Its full identifier.
+            message: Why.
+            operator: Who wants it.
+
+        Raises:
+            UsageError: It has ended already, or the process at work does not answer.
+            TargetBusyError: A living process of another run holds the target of the run.
+            UnknownEntityError: There is no such entity.
+        """
+        request = operator_requests.to_cancel(
+            self._context.database, self._context.clock, entity_id, message=message, operator=operator
+        )
+        return self._answer_to(request) or (
+            f"{entity_id} was just landing when its process was ended; `maingate resume {request.run_id}` "
+            "asks git, cancels it unless it has landed, and goes on with the rest"
+        )
+
+    def override(self, override: Override, entity_id: str, *, reason: str, operator: str) -> str:
+        """Decide about a task or a workstream by hand; return what became of it, as a sentence.
+
+        A workstream that may have landed already when its process was ended is left to the process that
+        resumes the run, which asks git.
+
+        Args:
+            override: What is decided: ``force-complete``, ``force-fail``, ``reset`` or ``unblock`` about a
+                task, ``fail`` or ``validate`` about a workstream.
+            entity_id: The task or workstream, by its full id.
+            reason: Why.
+            operator: Who wants it.
+
+        Raises:
+            UsageError: The state that it is in does not allow it, or the process at work does not answer.
+            TargetBusyError: A living process of another run holds the target of the run.
+            UnknownEntityError: There is no such entity.
+        """
+        database, clock = self._context.database, self._context.clock
+        request = operator_requests.to_override(
+            database, clock, override, entity_id, message=reason, operator=operator
+        )
+        return self._answer_to(request) or (
+            f"{entity_id} was just landing when its process was ended; `maingate resume {request.run_id}` "
+            "asks git, decides it that way unless it has landed, and goes on with the rest"
+        )
+
+    def drop_patch(self, patch_id: str, *, reason: str, operator: str) -> None:
+        """Give a quarantined patch up.
+
+        Raises:
+            UsageError: It is not in quarantine.
+        """
+        with self._context.database.write() as conn:
+            row = patches.get(conn, patch_id)
+            overrides.drop_patch(conn, row, message=reason, operator=operator, at=self._context.clock.now())
+        self._context.write_log()
+
+    def approve_patch(self, patch_id: str, *, message: str, operator: str) -> bool:
+        """Record that a person approves a patch; return False when that person had done so before.
+
+        Raises:
+            UsageError: It is decided already what becomes of it.
+        """
+        with self._context.database.write() as conn:
+            row = patches.get(conn, patch_id)
+            at = self._context.clock.now()
+            return overrides.approve_patch(conn, row, message=message, operator=operator, at=at)
+
+    def override_breaker(self, action: str, tool: str, *, reason: str, operator: str) -> BreakerRow:
+        """Reset (``reset``) or trip (``trip``) the breaker of a tool by hand.
+
+        Raises:
+            UsageError: It is there already.
+        """
+        at, settings = self._context.clock.now(), self._context.settings
+        new = Guard(tool=tool, threshold=settings.breaker_threshold, cooldown=settings.breaker_cooldown)
+        with self._context.database.write() as conn:
+            if action == "reset":
+                overrides.reset_breaker(conn, tool, message=reason, operator=operator, at=at)
+            else:
+                overrides.trip_breaker(conn, tool, new, message=reason, operator=operator, at=at)
+        self._context.write_log()
+        with self._context.database.read() as conn:
+            row = breakers.of_tool(conn, tool)
+        if row is None:
+            raise UnknownEntityError(tool)
+        return row
+
+    def _answer_to(self, request: Request) -> str | None:
+        """Have a request handled, and return its answer; None when that is left to a resuming process."""
+        database, run_id = self._context.database, RunId(request.run_id)
+        answer = operator_requests.await_answer(
+            database, self._context.clock, request, is_alive=lambda: self._is_alive(run_id)
+        )
+        if answer is not None:
+            return answer
+        execution = self._execution()
+        try:
+            execution.take_hold(run_id)
+        except TargetBusyError as error:
+            remedy = f"the wish stays for whoever goes on with {run_id}"
+            raise TargetBusyError(error.what, remedy) from error
+        execution.execute(run_id, is_only_asked=request.entity_id != run_id)
+        return operator_requests.answer_to(database, request)
+
+    def _is_alive(self, run_id: str) -> bool:
+        with self._context.database.read() as conn:
+            return self._context.is_at_work(conn, runs.get(conn, run_id))
