@@ -13,10 +13,12 @@ from maingate.bootstrap import Maingate
 from maingate.cli.views.task import SHOWN_BYTES
 from maingate.db.dao import tasks, workers
 from maingate.db.dao.tasks import TaskRow
-from maingate.db.transitions import Step, write
+from maingate.db.transitions import write
 from maingate.ids import new_id
 from maingate.plan.loader import load_plan
 from maingate.reasons import Reason, ReasonCode
+from maingate.state.steps import tasks as task_steps
+from maingate.state.steps.step import Step
 from support.command_line import Invoke, maingate
 from support.factories import GitRepo
 
@@ -171,26 +173,30 @@ def changed(repo: GitRepo, steps: Callable[[TaskRow, str], list[Step]]) -> str:
 
 def begun(task: TaskRow, worker: str) -> list[Step]:
     """Begin a first attempt."""
-    return [tasks.queue(task), tasks.start(task, worker_id=worker, attempt=1)]
+    return [task_steps.queue(task), task_steps.start(task, worker_id=worker, attempt=1)]
 
 
 def lost(task: TaskRow, worker: str) -> list[Step]:
     """Lose the first attempt with its worker."""
-    return [*begun(task, worker), tasks.retry(task, LOST, trigger="worker_lost", lost_count=1)]
+    return [*begun(task, worker), task_steps.retry(task, LOST, trigger="worker_lost", lost_count=1)]
 
 
 def again(task: TaskRow, worker: str) -> list[Step]:
     """Begin another attempt after that."""
-    return [*lost(task, worker), tasks.requeue(task), tasks.start(task, worker_id=worker, attempt=2)]
+    return [
+        *lost(task, worker),
+        task_steps.requeue(task),
+        task_steps.start(task, worker_id=worker, attempt=2),
+    ]
 
 
 def forced(task: TaskRow, worker: str) -> list[Step]:
     """Let somebody fail the task by hand, while it waits for another attempt."""
     way = [
-        tasks.requeue(task),
-        tasks.start(task, worker_id=worker),
-        tasks.produced(task),
-        tasks.fail(task, BY_HAND, trigger="validation_failed"),
+        task_steps.requeue(task),
+        task_steps.start(task, worker_id=worker),
+        task_steps.produced(task),
+        task_steps.fail(task, BY_HAND, trigger="validation_failed"),
     ]
     return [*lost(task, worker), *(replace(step, operator="ada") for step in way)]
 
@@ -201,8 +207,11 @@ def forced(task: TaskRow, worker: str) -> list[Step]:
         (begun, ["running"]),
         (lost, ["lost"]),
         (again, ["lost", "running"]),
-        (lambda task, worker: [*again(task, worker), tasks.cancel(task, BY_HAND)], ["lost", "cancelled"]),
-        (lambda task, worker: [*begun(task, worker), tasks.produced(task)], ["done"]),
+        (
+            lambda task, worker: [*again(task, worker), task_steps.cancel(task, BY_HAND)],
+            ["lost", "cancelled"],
+        ),
+        (lambda task, worker: [*begun(task, worker), task_steps.produced(task)], ["done"]),
         (forced, ["lost"]),
     ],
 )

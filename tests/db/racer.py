@@ -11,6 +11,7 @@ from maingate.db.dao import tasks
 from maingate.db.engine import open_database
 from maingate.db.transitions import write
 from maingate.errors import StaleTransitionError
+from maingate.state.steps import tasks as task_steps
 
 
 def main(url: str, task_ids: list[str]) -> None:
@@ -26,7 +27,7 @@ def main(url: str, task_ids: list[str]) -> None:
         row = rows[task_id]
         try:
             with database.write() as connection:
-                write(connection, {task_id: row.head}, [tasks.queue(row)], at=datetime.now(UTC))
+                write(connection, {task_id: row.head}, [task_steps.queue(row)], at=datetime.now(UTC))
             won.append(task_id)
         except StaleTransitionError:
             continue

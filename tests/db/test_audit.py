@@ -13,7 +13,7 @@ import pytest
 
 from maingate.db.audit import AuditReport, verify
 from maingate.db.chain import COLUMNS, HASHED, hash_of
-from maingate.db.dao import events, runs, tasks
+from maingate.db.dao import events, runs
 from maingate.db.engine import Database, open_database
 from maingate.db.statements import change, insertion, row_of
 from maingate.db.transition_log import TransitionLog
@@ -21,6 +21,7 @@ from maingate.db.transitions import write
 from maingate.errors import DatabaseError
 from maingate.events import Event, Severity
 from maingate.ids import new_id
+from maingate.state.steps import tasks as task_steps
 from support.database_factories import NOW, REASON, World, make_run, make_world
 from support.tampering import drop_triggers, rehash
 
@@ -31,10 +32,10 @@ LATER = NOW + timedelta(seconds=1)
 def lived(database: Database, world: World) -> str:
     """Give a task that has five audit rows, in a database whose triggers somebody has dropped."""
     steps = [
-        tasks.queue(world.task),
-        tasks.start(world.task, worker_id=world.worker.id),
-        tasks.produced(world.task),
-        tasks.fail(world.task, REASON, trigger="validation_failed"),
+        task_steps.queue(world.task),
+        task_steps.start(world.task, worker_id=world.worker.id),
+        task_steps.produced(world.task),
+        task_steps.fail(world.task, REASON, trigger="validation_failed"),
     ]
     with database.write() as connection:
         write(connection, {world.task.id: world.task.head}, steps, at=LATER)

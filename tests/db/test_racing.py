@@ -16,9 +16,11 @@ from threading import Barrier
 from maingate.db.audit import verify
 from maingate.db.dao import leases, tasks
 from maingate.db.engine import Database, open_database
-from maingate.db.transitions import Head, write
+from maingate.db.transitions import write
 from maingate.errors import StaleTransitionError
 from maingate.ids import LeaseHolder
+from maingate.state.steps import tasks as task_steps
+from maingate.state.steps.step import Head
 from support.database_factories import NOW, World, fresh, stored_rows
 
 RACERS = 6
@@ -51,7 +53,7 @@ def test_of_racing_threads_exactly_one_wins(database: Database, world: World) ->
         def act(_number: int, head: Head = head) -> str:
             try:
                 with database.write() as connection:
-                    write(connection, {head.id: head}, [tasks.queue(head)], at=LATER)
+                    write(connection, {head.id: head}, [task_steps.queue(head)], at=LATER)
             except StaleTransitionError:
                 return "stale"
             return "won"
@@ -72,7 +74,7 @@ def test_the_guard_holds_without_the_writers_lock(world: World, database: Databa
                     ):  # a deferred transaction may not become a writer in a race
                         connection.exec_driver_sql("COMMIT")
                         connection.exec_driver_sql("BEGIN IMMEDIATE")
-                    write(connection, {head.id: head}, [tasks.queue(head)], at=LATER)
+                    write(connection, {head.id: head}, [task_steps.queue(head)], at=LATER)
             except StaleTransitionError:
                 return "stale"
             return "won"
@@ -91,7 +93,7 @@ def test_racing_batches_in_opposite_orders_neither_lose_updates_nor_lock_each_ot
         order = sorted(heads.values(), key=lambda head: head.id, reverse=number % 2 == 0)
         try:
             with database.write() as connection:
-                write(connection, heads, [tasks.queue(head) for head in order], at=LATER)
+                write(connection, heads, [task_steps.queue(head) for head in order], at=LATER)
         except StaleTransitionError as error:
             return f"stale {len(error.entity_ids)}"
         return "won"

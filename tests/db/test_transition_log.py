@@ -17,13 +17,14 @@ import pytest
 
 from maingate.db import transition_log
 from maingate.db.audit import verify
-from maingate.db.dao import artifacts, events, tasks
+from maingate.db.dao import artifacts, events
 from maingate.db.engine import Database, open_database
 from maingate.db.transition_log import TransitionLog
 from maingate.db.transitions import write
 from maingate.errors import DatabaseError
 from maingate.events import Event, Severity
 from maingate.ids import new_id
+from maingate.state.steps import tasks as task_steps
 from support.database_factories import NOW, REASON, World, fresh, make_world
 
 LATER = NOW + timedelta(milliseconds=1500)
@@ -66,7 +67,7 @@ def test_every_transition_is_written_once_in_order(database: Database, world: Wo
 def test_a_line_says_what_the_specification_asks_for(database: Database, world: World, path: Path) -> None:
     """A line has the fields of an event, with UTC time in milliseconds, and the hash of the audit row."""
     with database.write() as connection:
-        step = tasks.block(world.task, REASON, metadata={"needs": "task_0"}, operator="ada")
+        step = task_steps.block(world.task, REASON, metadata={"needs": "task_0"}, operator="ada")
         head = write(connection, {world.task.id: world.task.head}, [step], at=LATER)[world.task.id]
     TransitionLog(path, database).catch_up()
     line = lines_of(path)[-1]
@@ -150,7 +151,7 @@ def test_a_lost_file_is_written_anew(database: Database, world: World, path: Pat
 def test_a_long_last_line_is_found(database: Database, world: World, path: Path) -> None:
     """The end of the file is found however long its last line is."""
     with database.write() as connection:
-        step = tasks.queue(world.task, metadata={"text": "x" * 300_000})
+        step = task_steps.queue(world.task, metadata={"text": "x" * 300_000})
         write(connection, {world.task.id: world.task.head}, [step], at=LATER)
     TransitionLog(path, database).catch_up()
     move(database, world)

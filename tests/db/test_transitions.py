@@ -10,11 +10,17 @@ import pytest
 from maingate.db.chain import COLUMNS
 from maingate.db.dao import breakers, gates, patches, runs, tasks
 from maingate.db.engine import Database
-from maingate.db.transitions import FIXED, STARTING_STATE, Context, Head, Step, write
+from maingate.db.transitions import FIXED, STARTING_STATE, write
 from maingate.errors import InvalidTransitionError, InvariantError, StaleTransitionError
 from maingate.ids import new_id
 from maingate.state.machines import MACHINES
 from maingate.state.run import RunState
+from maingate.state.steps import breakers as breaker_steps
+from maingate.state.steps import gates as gate_steps
+from maingate.state.steps import patches as patch_steps
+from maingate.state.steps import runs as run_steps
+from maingate.state.steps import tasks as task_steps
+from maingate.state.steps.step import Context, Head, Step
 from support.database_factories import (
     DAO,
     NOW,
@@ -85,7 +91,7 @@ def test_a_transition_updates_the_row_and_adds_the_audit_row_that_continues_the_
     database: Database, world: World
 ) -> None:
     """State, version, hash and audit row are written together; the hash covers the row and the one before."""
-    step = tasks.queue(world.task, metadata={"b": 1, "a": "ä"}, operator="ada", reason=REASON)
+    step = task_steps.queue(world.task, metadata={"b": 1, "a": "ä"}, operator="ada", reason=REASON)
     with database.write() as connection:
         heads = write(connection, {world.task.id: world.task.head}, [step], at=LATER)
     with database.read() as connection:
@@ -116,10 +122,10 @@ def test_a_transition_updates_the_row_and_adds_the_audit_row_that_continues_the_
 def test_several_steps_of_one_entity_follow_upon_each_other(database: Database, world: World) -> None:
     """One call may take an entity several states on: one update, one audit row per step."""
     steps = [
-        tasks.queue(world.task),
-        tasks.start(world.task, worker_id=world.worker.id, attempt=1),
-        tasks.produced(world.task),
-        tasks.complete(world.task),
+        task_steps.queue(world.task),
+        task_steps.start(world.task, worker_id=world.worker.id, attempt=1),
+        task_steps.produced(world.task),
+        task_steps.complete(world.task),
     ]
     with database.write() as connection:
         write(connection, {world.task.id: world.task.head}, steps, at=LATER)
@@ -147,7 +153,7 @@ def test_steps_of_many_entities_are_one_whole(database: Database, world: World) 
         stored_rows(database, "runs"),
         stored_rows(database, "state_transitions"),
     )
-    steps = [runs.start(world.run), *(tasks.queue(head) for head in others)]
+    steps = [run_steps.start(world.run), *(task_steps.queue(head) for head in others)]
     with pytest.raises(StaleTransitionError) as caught, database.write() as connection:
         write(connection, heads, steps, at=LATER)
     assert caught.value.entity_ids == (stale.id,)
@@ -162,16 +168,16 @@ def test_steps_of_many_entities_are_one_whole(database: Database, world: World) 
 def test_the_same_transition_by_somebody_else_makes_a_head_stale(database: Database, world: World) -> None:
     """Two writers may want the very same: the second still loses, because it did not see the first."""
     with database.write() as connection:
-        write(connection, {world.task.id: world.task.head}, [tasks.queue(world.task)], at=LATER)
+        write(connection, {world.task.id: world.task.head}, [task_steps.queue(world.task)], at=LATER)
     with pytest.raises(StaleTransitionError), database.write() as connection:
-        write(connection, {world.task.id: world.task.head}, [tasks.queue(world.task)], at=LATER)
+        write(connection, {world.task.id: world.task.head}, [task_steps.queue(world.task)], at=LATER)
 
 
 def test_an_entity_that_does_not_exist_is_stale(database: Database, world: World) -> None:
     """A head of a row that is not there cannot be moved."""
     ghost = replace(world.task.head, id=new_id("task"))
     with pytest.raises(StaleTransitionError), database.write() as connection:
-        write(connection, {ghost.id: ghost}, [tasks.queue(ghost)], at=LATER)
+        write(connection, {ghost.id: ghost}, [task_steps.queue(ghost)], at=LATER)
 
 
 def test_no_steps_write_nothing(database: Database, world: World) -> None:
@@ -204,8 +210,8 @@ def test_times_never_run_backwards_even_if_the_clock_does(database: Database, wo
     """A clock that was set back cannot break created <= started <= completed."""
     early = NOW - timedelta(hours=1)
     with database.write() as connection:
-        heads = write(connection, {world.run.id: world.run.head}, [runs.start(world.run)], at=LATER)
-        write(connection, heads, [runs.succeed(world.run, new_head="b" * 40)], at=early)
+        heads = write(connection, {world.run.id: world.run.head}, [run_steps.start(world.run)], at=LATER)
+        write(connection, heads, [run_steps.succeed(world.run, new_head="b" * 40)], at=early)
         row = runs.get(connection, world.run.id)
     assert (row.created_at, row.started_at, row.completed_at, row.changed_at) == (NOW, LATER, LATER, LATER)
 
@@ -214,20 +220,20 @@ def test_a_naive_time_is_refused(database: Database, world: World) -> None:
     """A time without a zone is refused at the edge."""
     naive = NOW.replace(tzinfo=None)
     with database.write() as connection, pytest.raises(ValueError, match="without a zone"):
-        write(connection, {world.run.id: world.run.head}, [runs.start(world.run)], at=naive)
+        write(connection, {world.run.id: world.run.head}, [run_steps.start(world.run)], at=naive)
 
 
 def test_a_task_that_leaves_running_has_no_worker(database: Database, world: World) -> None:
     """Only running tasks have a worker, however they leave that state."""
     for leave in (
-        tasks.produced,
-        lambda task: tasks.retry(task, REASON, trigger="worker_lost", lost_count=1),
-        lambda task: tasks.fail(task, REASON, trigger="retries_exhausted"),
-        lambda task: tasks.cancel(task, REASON),
+        task_steps.produced,
+        lambda task: task_steps.retry(task, REASON, trigger="worker_lost", lost_count=1),
+        lambda task: task_steps.fail(task, REASON, trigger="retries_exhausted"),
+        lambda task: task_steps.cancel(task, REASON),
     ):
         with database.write() as connection:
             head = fresh(connection, world, "task")
-            steps = [tasks.queue(head), tasks.start(head, worker_id=world.worker.id)]
+            steps = [task_steps.queue(head), task_steps.start(head, worker_id=world.worker.id)]
             heads = write(connection, {head.id: head}, steps, at=LATER)
             assert tasks.get(connection, head.id).worker_id == world.worker.id
             write(connection, heads, [leave(head)], at=LATER)
@@ -241,10 +247,10 @@ def test_values_come_back_as_they_were_set(database: Database, world: World) -> 
         for row in (world.patch, world.gate, world.breaker):
             heads[row.id] = row.head
         steps = [
-            patches.quarantine(world.patch, REASON, trigger="validation_failed"),
-            gates.start(world.gate, uet_worker_id=world.uet_worker.id),
-            gates.fail(world.gate, exit_code=-9, output="\x00\udcffü", is_flaky=True, attempts=2),
-            breakers.trip(world.breaker, REASON, operator="ada"),
+            patch_steps.quarantine(world.patch, REASON, trigger="validation_failed"),
+            gate_steps.start(world.gate, uet_worker_id=world.uet_worker.id),
+            gate_steps.fail(world.gate, exit_code=-9, output="\x00\udcffü", is_flaky=True, attempts=2),
+            breaker_steps.trip(world.breaker, REASON, operator="ada"),
         ]
         write(connection, heads, steps, at=LATER)
         patch, gate = patches.get(connection, world.patch.id), gates.get(connection, world.gate.id)
@@ -276,7 +282,7 @@ def test_numbers_have_no_gap_after_a_rollback(database: Database, world: World) 
 
     def stop() -> None:
         with database.write() as connection:
-            write(connection, {world.run.id: world.run.head}, [runs.start(world.run)], at=LATER)
+            write(connection, {world.run.id: world.run.head}, [run_steps.start(world.run)], at=LATER)
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):

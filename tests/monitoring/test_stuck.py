@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maingate.db.transitions import Context, Step
 from maingate.events import Severity
 from maingate.monitoring.stuck import Patience, Stuck, StuckWatch, event_of, overdue
 from maingate.settings import Settings
 from maingate.state.patch_ledger import PatchState
+from maingate.state.steps.step import Context, Step
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
 from support.database_factories import make_patch, make_run, make_task, make_workstream

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from maingate.db.dao.verdicts import Evidence
 from maingate.db.dao.workers import WorkerRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.engine import Database, open_database
-from maingate.db.transitions import Step, write
+from maingate.db.transitions import write
 from maingate.errors import UnknownEntityError
 from maingate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
 from maingate.monitoring.stuck import Patience
@@ -28,6 +29,11 @@ from maingate.plan.model import Plan
 from maingate.queries.report import run_report
 from maingate.reasons import NOT_RUN, Reason, ReasonCode
 from maingate.settings import Settings
+from maingate.state.steps import gates as gate_steps
+from maingate.state.steps import patches as patch_steps
+from maingate.state.steps import runs as run_steps
+from maingate.state.steps import tasks as task_steps
+from maingate.state.steps.step import Step
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OLD, NEW = "1" * 40, "2" * 40
@@ -80,10 +86,10 @@ def a_gate(conn: Connection, id_: str, *, passes: bool, is_flaky: bool = False) 
     """Arrange a gate that ran on the workstream's merged result."""
     row = GateRow(id=GateId(id_), run_id=RUN, workstream_id=STREAM, name="unit", tree=NEW)
     gates.insert_many(conn, [row], at=NOW)
-    take(conn, gates.start(gates.get(conn, id_)))
+    take(conn, gate_steps.start(gates.get(conn, id_)))
     head = gates.get(conn, id_)
-    how = {"output": "", "is_flaky": is_flaky}
-    take(conn, gates.pass_(head, exit_code=0, **how) if passes else gates.fail(head, exit_code=1, **how))  # type: ignore[arg-type]
+    verdict = partial(gate_steps.pass_, exit_code=0) if passes else partial(gate_steps.fail, exit_code=1)
+    take(conn, verdict(head, output="", is_flaky=is_flaky))
 
 
 def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connection) -> None:
@@ -146,10 +152,10 @@ def test_what_has_not_moved_for_too_long_says_since_when_and_what_its_limit_is(c
     patience = Patience(
         task=timedelta(minutes=30), workstream=timedelta(hours=1), worker=timedelta(minutes=2)
     )
-    take(conn, tasks.queue(tasks.get(conn, TASK)))
+    take(conn, task_steps.queue(tasks.get(conn, TASK)))
     worker = WorkerRow(id=WorkerId("wrk_1"), name="w")
     workers.insert_many(conn, [worker], at=NOW)
-    take(conn, tasks.start(tasks.get(conn, TASK), worker_id="wrk_1", attempt=1))
+    take(conn, task_steps.start(tasks.get(conn, TASK), worker_id="wrk_1", attempt=1))
 
     def stuck(minutes: int, *, is_alive: bool = True) -> object:
         now = NOW + timedelta(minutes=minutes)
@@ -165,16 +171,18 @@ def test_a_run_says_whether_its_process_is_alive(conn: Connection) -> None:
     """A run that has ended has none, whoever holds its target by now."""
     assert run_report(conn, RUN, is_alive=True)["alive"] is True
     assert run_report(conn, RUN, is_alive=False)["alive"] is False
-    take(conn, runs.cancel(runs.get(conn, RUN), Reason(code=ReasonCode.CANCELLED, message="enough")))
+    take(conn, run_steps.cancel(runs.get(conn, RUN), Reason(code=ReasonCode.CANCELLED, message="enough")))
     assert run_report(conn, RUN, is_alive=True)["alive"] is False
 
 
 def test_seconds_are_measured_from_the_start_to_the_end_or_to_now(conn: Connection) -> None:
     """A run under way is measured to now, one that ended to its end."""
-    take(conn, runs.start(runs.get(conn, RUN)))
+    take(conn, run_steps.start(runs.get(conn, RUN)))
     assert run_report(conn, RUN, now=NOW + timedelta(seconds=90))["seconds"] == 90.0
     take(
-        conn, runs.succeed(runs.get(conn, RUN), new_head=NEW), at=NOW + timedelta(seconds=4, milliseconds=250)
+        conn,
+        run_steps.succeed(runs.get(conn, RUN), new_head=NEW),
+        at=NOW + timedelta(seconds=4, milliseconds=250),
     )
     report = run_report(conn, RUN, now=NOW + timedelta(days=1))
     assert (report["seconds"], report["target"]["new"], report["target"]["tree"]) == (4.25, NEW, None)
@@ -185,7 +193,7 @@ def test_a_task_shows_its_newest_patch_with_the_reason_of_its_quarantine(conn: C
     a_patch(conn, "patch_1")
     newest = a_patch(conn, "patch_2")
     reason = Reason(code=ReasonCode.FORMAT_INVALID, message="cut off", detail={"line": 6})
-    take(conn, patches.quarantine(newest, reason, trigger="validation_failed"))
+    take(conn, patch_steps.quarantine(newest, reason, trigger="validation_failed"))
     (task,) = run_report(conn, RUN)["tasks"]
     assert task["patch"] == {
         "id": "patch_2",
@@ -225,8 +233,8 @@ def test_a_gate_that_was_ended_without_a_verdict_is_counted_as_lost(conn: Connec
     for id_, why in (("gate_1", fault), ("gate_2", "signal")):
         row = GateRow(id=GateId(id_), run_id=RUN, workstream_id=STREAM, name="unit", tree=NEW)
         gates.insert_many(conn, [row], at=NOW)
-        take(conn, gates.start(gates.get(conn, id_)))
-        take(conn, gates.fail(gates.get(conn, id_), exit_code=-1, output="", fault=why))
+        take(conn, gate_steps.start(gates.get(conn, id_)))
+        take(conn, gate_steps.fail(gates.get(conn, id_), exit_code=-1, output="", fault=why))
     counts = {"run": 2, "reused": 0, "passed": 0, "failed": 1, "flaky": 0, "lost": 1}
     assert run_report(conn, RUN)["gates"] == counts
 
@@ -282,11 +290,11 @@ def test_the_people_who_have_still_to_approve_a_patch_are_counted(
     )
     plan_of_the_run(conn, plan.as_json())
     patch = a_patch(conn, "patch_1")
-    take(conn, patches.validate(patch))
-    take(conn, tasks.queue(tasks.get(conn, TASK)))
+    take(conn, patch_steps.validate(patch))
+    take(conn, task_steps.queue(tasks.get(conn, TASK)))
     workers.insert_many(conn, [WorkerRow(id=WorkerId("wrk_1"), name="w")], at=NOW)
-    take(conn, tasks.start(tasks.get(conn, TASK), worker_id="wrk_1", attempt=1))
-    take(conn, tasks.produced(tasks.get(conn, TASK)))
+    take(conn, task_steps.start(tasks.get(conn, TASK), worker_id="wrk_1", attempt=1))
+    take(conn, task_steps.produced(tasks.get(conn, TASK)))
     for number in range(given):
         approvals.add(conn, Approval(patch_id=patch.id, operator=f"p{number}", created_at=NOW))
     (task,) = run_report(conn, RUN, is_alive=True, reviewers=settings)["tasks"]
@@ -352,7 +360,7 @@ def a_large_run(database: Database, name: str, count: int) -> RunId:
         ]
         patches.insert_many(conn, ledger, at=NOW)
         for patch in ledger:
-            take(conn, patches.validate(patches.get(conn, patch.id)))
+            take(conn, patch_steps.validate(patches.get(conn, patch.id)))
     return run_id
 
 

@@ -13,13 +13,16 @@ from sqlalchemy import Connection
 
 from maingate.db.dao import gates, uet_workers, workers
 from maingate.db.engine import open_database
-from maingate.db.transitions import Step, write
+from maingate.db.transitions import write
 from maingate.ids import LeaseHolder
 from maingate.landing import lease_hold
 from maingate.monitoring.stuck import Patience
 from maingate.queries.workforce import Viewpoint, workforce
 from maingate.reasons import Reason, ReasonCode
 from maingate.settings import Settings
+from maingate.state.steps import uet_workers as uet_worker_steps
+from maingate.state.steps import workers as worker_steps
+from maingate.state.steps.step import Step
 from maingate.system.process_tree import started
 from support.database_factories import DAO, World, make_world
 
@@ -48,9 +51,9 @@ def a_busy_worker(conn: Connection, world: World, job: str) -> None:
     """Let the world's worker be this very process, and its slot have a job."""
     process = (HERE, os.getpid(), started(os.getpid()), world.worker.id)
     conn.exec_driver_sql("UPDATE workers SET host = ?, pid = ?, pid_started = ? WHERE id = ?", process)
-    take(conn, workers.register(world.worker), workers.assign(workers.get(conn, world.worker.id)))
-    take(conn, uet_workers.ready(world.uet_worker))
-    step = uet_workers.assign(uet_workers.get(conn, world.uet_worker.id), metadata={"job": job})
+    take(conn, worker_steps.register(world.worker), worker_steps.assign(workers.get(conn, world.worker.id)))
+    take(conn, uet_worker_steps.ready(world.uet_worker))
+    step = uet_worker_steps.assign(uet_workers.get(conn, world.uet_worker.id), metadata={"job": job})
     take(conn, step, at=NOW + timedelta(seconds=30))
 
 
@@ -104,7 +107,7 @@ def test_a_slot_that_has_finished_does_nothing(conn: Connection) -> None:
     """What it did before is not what it does."""
     world = make_world(conn, at=NOW)
     a_busy_worker(conn, world, f"{world.gate.id}.1")
-    take(conn, uet_workers.finish(uet_workers.get(conn, world.uet_worker.id)))
+    take(conn, uet_worker_steps.finish(uet_workers.get(conn, world.uet_worker.id)))
     assert job(conn) is None
 
 
@@ -147,8 +150,8 @@ def test_those_that_have_ended_are_added_when_they_are_asked_for_the_last_first(
     """At most as many as wanted; those that live come first."""
     reason = Reason(code=ReasonCode.WORKER_LOST, message="it was killed")
     first, last, living = (make_world(conn, at=NOW, name=name).worker for name in ("a", "b", "c"))
-    take(conn, workers.reject_registration(first, reason), at=NOW + timedelta(seconds=1))
-    take(conn, workers.reject_registration(last, reason), at=NOW + timedelta(seconds=2))
+    take(conn, worker_steps.reject_registration(first, reason), at=NOW + timedelta(seconds=1))
+    take(conn, worker_steps.reject_registration(last, reason), at=NOW + timedelta(seconds=2))
     assert [one["id"] for one in workforce(conn, SEEN)] == [living.id]
     assert [one["id"] for one in workforce(conn, SEEN, ended=1)] == [living.id, last.id]
     everyone = workforce(conn, SEEN, ended=9)

@@ -17,6 +17,7 @@ from maingate.db.engine import Database, open_database
 from maingate.db.transitions import write
 from maingate.ids import new_id
 from maingate.recovery.rescuer import Rescued, rescue
+from maingate.state.steps import gates as gate_steps
 from maingate.state.uet_worker import UetWorkerState
 from maingate.state.worker import WorkerState
 from maingate.system.process_tree import started
@@ -95,7 +96,9 @@ def test_gates_that_ran_there_have_failed_for_want_of_a_worker(database: Databas
     with database.write() as conn:
         patch = make_world(conn).patch
         rows = gates.insert_many(conn, [make_gate(patch) for _ in slots], at=NOW)
-        steps = [gates.start(row.head, uet_worker_id=slot.id) for row, slot in zip(rows, slots, strict=True)]
+        steps = [
+            gate_steps.start(row.head, uet_worker_id=slot.id) for row, slot in zip(rows, slots, strict=True)
+        ]
         write(conn, {row.id: row.head for row in rows}, steps, at=NOW)
 
     assert run_rescue(database).gates == (rows[0].id,)

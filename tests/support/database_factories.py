@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 from maingate.db.dao import breakers, gates, patches, runs, tasks, uet_workers, workers, workstreams
 from maingate.db.dao.entity import EntityRow
 from maingate.db.engine import Database
-from maingate.db.transitions import WRITTEN_AT, Head, Step, write
+from maingate.db.transitions import write
 from maingate.ids import ENTITY_OF_PREFIX, Prefix, new_id
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.machines import MACHINES
+from maingate.state.steps.step import WRITTEN_AT, Head, Step
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 REASON = Reason(code=ReasonCode.GATE_FAILED, message="the gate failed", detail={"gate": "unit"})

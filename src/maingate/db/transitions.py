@@ -8,10 +8,10 @@ cheap.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -23,92 +23,11 @@ from maingate.db.statements import change_many, insertion, quoted, rows_in
 from maingate.db.tables import ENTITIES, LIFECYCLE, state_transitions
 from maingate.errors import InvariantError, StaleTransitionError
 from maingate.ids import new_ids
-from maingate.reasons import Reason
 from maingate.state.machines import MACHINES
+from maingate.state.steps.step import Context, Head, Step, WrittenAt
 
 CREATED: Final = "created"
 """The trigger of an entity's first audit row, which comes from no state."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WrittenAt:
-    """Stands for the time at which a `Step` is written, or for one that much later, among its values."""
-
-    after: timedelta = timedelta()
-
-
-WRITTEN_AT: Final = WrittenAt()
-"""A value of `Step.sets` that becomes the time at which the step is written."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Context:
-    """The run, workstream and task that an entity belongs to; its events carry them."""
-
-    run_id: str | None = None
-    workstream_id: str | None = None
-    task_id: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Head:
-    """Where an entity is, as somebody read it: what the writer compares with before it changes anything.
-
-    Args:
-        machine: Name of the entity's machine.
-        id: The entity.
-        state: Its state.
-        version: How many transitions it has had, its creation included.
-        chain_hash: Hash of its newest audit row.
-        context: What it belongs to.
-    """
-
-    machine: str
-    id: str
-    state: str
-    version: int
-    chain_hash: str
-    context: Context
-
-    @property
-    def head(self) -> "Head":
-        """Return itself, so that heads and rows are taken alike."""
-        return self
-
-
-class HasHead(Protocol):
-    """A row of an entity, or a `Head` itself."""
-
-    @property
-    def head(self) -> Head:
-        """Where the entity is."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """One transition that is wanted. The verbs of ``db.dao`` make them.
-
-    Args:
-        head_id: The entity.
-        machine: Name of its machine.
-        to: The state to reach.
-        trigger: What moves it.
-        reason: Why, where there is something to say.
-        metadata: Values for programs, kept in the audit, JSON-serialisable.
-        operator: Who does it by hand; None when it happens by itself.
-        sets: Other columns that change with it, as Python values; those that are evidence are bound by its
-            audit row.
-    """
-
-    head_id: str
-    machine: str
-    to: str
-    trigger: str
-    reason: Reason | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    operator: str | None = None
-    sets: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.workers import WorkerRow
-from maingate.db.transitions import Context, Head, Step
 from maingate.events import Event, Severity, iso_millis
 from maingate.ids import new_id
+from maingate.state.steps.step import Context, Head, Step
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
 

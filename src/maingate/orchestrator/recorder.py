@@ -15,8 +15,9 @@ from datetime import timedelta
 from maingate.clock import Clock
 from maingate.db.connection import Connection
 from maingate.db.engine import Database
-from maingate.db.transitions import Head, Step, write
+from maingate.db.transitions import write
 from maingate.faultpoints import reach
+from maingate.state.steps.step import Head, Step
 
 BEHIND = 2_000
 """How many steps may wait to be written before nothing more is decided."""

@@ -19,10 +19,12 @@ from maingate.db.connection import Connection
 from maingate.db.dao import uet_workers, workers
 from maingate.db.dao.uet_workers import UetWorkerRow
 from maingate.db.dao.workers import WorkerRow
-from maingate.db.transitions import Head, Step
 from maingate.ids import UetWorkerId, WorkerId, new_id
 from maingate.orchestrator.recorder import Recorder
 from maingate.reasons import Reason, ReasonCode
+from maingate.state.steps import uet_workers as uet_worker_steps
+from maingate.state.steps import workers as worker_steps
+from maingate.state.steps.step import Head, Step
 from maingate.state.uet_worker import UetWorkerState
 from maingate.system.process_tree import started
 from maingate.workers.registry import Registration, WorkerChange
@@ -53,13 +55,13 @@ class Pair:
 
 def _end(pair: Pair, _message: str) -> list[Step]:
     is_draining = pair.uet.state == UetWorkerState.DRAINING
-    end = uet_workers.drained if is_draining else uet_workers.shut_down
-    return [end(pair.uet), workers.shut_down(pair.worker)]
+    end = uet_worker_steps.drained if is_draining else uet_worker_steps.shut_down
+    return [end(pair.uet), worker_steps.shut_down(pair.worker)]
 
 
 def _lose(pair: Pair, message: str) -> list[Step]:
     reason = _lost(message)
-    return [uet_workers.lose(pair.uet, reason), *workers.lose(pair.worker, reason)]
+    return [uet_worker_steps.lose(pair.uet, reason), *worker_steps.lose(pair.worker, reason)]
 
 
 def _lost(message: str) -> Reason:
@@ -68,18 +70,26 @@ def _lost(message: str) -> Reason:
 
 _STEPS: Final[Mapping[WorkerChange, Callable[[Pair, str], list[Step]]]] = MappingProxyType(
     {
-        WorkerChange.READY: lambda pair, _: [workers.register(pair.worker), uet_workers.ready(pair.uet)],
+        WorkerChange.READY: lambda pair, _: [
+            worker_steps.register(pair.worker),
+            uet_worker_steps.ready(pair.uet),
+        ],
         WorkerChange.ASSIGNED: lambda pair, job: [
-            workers.assign(pair.worker, load=1),
-            uet_workers.assign(pair.uet, metadata={JOB: job}),
+            worker_steps.assign(pair.worker, load=1),
+            uet_worker_steps.assign(pair.uet, metadata={JOB: job}),
         ],
         WorkerChange.FINISHED: lambda pair, _: [
-            uet_workers.finish(pair.uet),
-            workers.finish(pair.worker, load=0),
+            uet_worker_steps.finish(pair.uet),
+            worker_steps.finish(pair.worker, load=0),
         ],
-        WorkerChange.FELL_SILENT: lambda pair, message: [workers.miss_heartbeat(pair.worker, _lost(message))],
-        WorkerChange.RECOVERED: lambda pair, _: [uet_workers.finish(pair.uet), workers.recover(pair.worker)],
-        WorkerChange.DRAINING: lambda pair, _: [uet_workers.drain(pair.uet)],
+        WorkerChange.FELL_SILENT: lambda pair, message: [
+            worker_steps.miss_heartbeat(pair.worker, _lost(message))
+        ],
+        WorkerChange.RECOVERED: lambda pair, _: [
+            uet_worker_steps.finish(pair.uet),
+            worker_steps.recover(pair.worker),
+        ],
+        WorkerChange.DRAINING: lambda pair, _: [uet_worker_steps.drain(pair.uet)],
         WorkerChange.ENDED: _end,
         WorkerChange.LOST: _lose,
     }
@@ -123,13 +133,15 @@ class Roster:
     def sign_on(self) -> None:
         """Register this process and let it be busy with the run."""
         self._recorder.post(
-            [workers.register(self._me.head), workers.assign(self._me.head, load=1)],
+            [worker_steps.register(self._me.head), worker_steps.assign(self._me.head, load=1)],
             writes=[lambda conn: self._insert(conn, self._me, None)],
         )
 
     def sign_off(self) -> None:
         """Let this process be done."""
-        self._recorder.post([workers.finish(self._me.head, load=0), workers.shut_down(self._me.head)])
+        self._recorder.post(
+            [worker_steps.finish(self._me.head, load=0), worker_steps.shut_down(self._me.head)]
+        )
 
     def beat(self) -> None:
         """Put on record that this process lives, and whom of the pool it has heard of since the last time."""

@@ -20,7 +20,6 @@ from maingate.db.connection import Connection
 from maingate.db.dao import approvals, artifacts, events, intents, patches, requests, runs, tool_runs
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.requests import Request
-from maingate.db.transitions import Head, Step
 from maingate.errors import InterruptedRunError, MaingateError, OutsideFaultError
 from maingate.events import Event, Severity
 from maingate.ids import EventId, PatchId, RunId, new_id
@@ -57,6 +56,7 @@ from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.retry_handler import RetryPolicy
 from maingate.state.run import RunState
+from maingate.state.steps.step import Head, Step
 from maingate.state.task import TaskState
 from maingate.verdicts.execution import DrainedError
 

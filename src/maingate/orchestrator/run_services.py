@@ -5,13 +5,13 @@ from concurrent.futures import Executor as Threads
 from dataclasses import dataclass
 from typing import Self
 
-from maingate.db.transitions import Head
 from maingate.ids import RunId
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.recorder import Recorder, Told
 from maingate.orchestrator.roster import Roster
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.plan.model import Plan
+from maingate.state.steps.step import Head
 from maingate.verdicts.execution import GateExecutions
 from maingate.verdicts.records import VerdictRecords
 from maingate.verdicts.service import VerdictService

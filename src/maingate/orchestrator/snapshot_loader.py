@@ -11,7 +11,6 @@ from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
-from maingate.db.transitions import Head
 from maingate.errors import MissingObjectError
 from maingate.git.repository import Repository
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
@@ -20,6 +19,7 @@ from maingate.orchestrator.core.snapshot import PatchNode, RunNode, TaskNode, Wo
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.model import Plan
 from maingate.state.patch_ledger import PatchState
+from maingate.state.steps.step import Head
 from maingate.state.workstream import WORKSTREAM, WorkstreamState
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from maingate.clock import Clock
-from maingate.db.transitions import Step
 from maingate.ids import RunId
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
+from maingate.state.steps.step import Step
 from maingate.state.workstream import WorkstreamState
 from maingate.verdicts.service import VerdictService
 

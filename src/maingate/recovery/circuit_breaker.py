@@ -24,10 +24,12 @@ from typing import Final
 from maingate.db.connection import Connection
 from maingate.db.dao import breakers
 from maingate.db.dao.breakers import BreakerRow
-from maingate.db.transitions import HasHead, Head, Step, write
+from maingate.db.transitions import write
 from maingate.ids import new_id
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.circuit_breaker import BreakerState
+from maingate.state.steps import breakers as breaker_steps
+from maingate.state.steps.step import HasHead, Head, Step
 
 THRESHOLD: Final = 5
 """How many consecutive failures open a breaker, where the settings say nothing else."""
@@ -310,13 +312,13 @@ def steps_between(breaker: HasHead, before: Guard, after: Guard) -> list[Step]:
     probe = after.probe
     match before.state, after.state:
         case BreakerState.CLOSED, BreakerState.OPEN:
-            return [breakers.trip_open(breaker, reason, failures=after.failures)]
+            return [breaker_steps.trip_open(breaker, reason, failures=after.failures)]
         case BreakerState.OPEN, BreakerState.HALF_OPEN if probe is not None:
-            return [breakers.half_open(breaker, task_id=probe.task, attempt=probe.attempt)]
+            return [breaker_steps.half_open(breaker, task_id=probe.task, attempt=probe.attempt)]
         case BreakerState.HALF_OPEN, BreakerState.OPEN:
-            return [breakers.reopen(breaker, reason)]
+            return [breaker_steps.reopen(breaker, reason)]
         case BreakerState.HALF_OPEN, BreakerState.CLOSED:
-            return [breakers.close(breaker)]
+            return [breaker_steps.close(breaker)]
         case _:
             return []
 

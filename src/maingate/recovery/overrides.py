@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from maingate.db.columns import storable
 from maingate.db.connection import Connection
-from maingate.db.dao import approvals, breakers, events, patches, tasks, workstreams
+from maingate.db.dao import approvals, breakers, events, tasks, workstreams
 from maingate.db.dao.approvals import Approval
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.requests import Override
-from maingate.db.transitions import HasHead, write
+from maingate.db.transitions import write
 from maingate.errors import UsageError
 from maingate.events import Event, Severity
 from maingate.ids import EventId, new_id
@@ -26,6 +26,9 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.circuit_breaker import Guard, new_row
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.patch_ledger import PATCH_LEDGER, PatchState
+from maingate.state.steps import breakers as breaker_steps
+from maingate.state.steps import patches as patch_steps
+from maingate.state.steps.step import HasHead
 from maingate.state.task import TASK, TaskState
 from maingate.state.workstream import WORKSTREAM, WorkstreamState
 
@@ -98,7 +101,7 @@ def reset_breaker(conn: Connection, tool: str, *, message: str, operator: str, a
         state = BreakerState.CLOSED if row is None else row.state
         hint = "its probe decides" if state is BreakerState.HALF_OPEN else "there is nothing to reset"
         raise UsageError(f"the breaker of {tool!r} is {state}; {hint}")
-    step = breakers.reset(row, by_hand(message, operator), operator=operator)
+    step = breaker_steps.reset(row, by_hand(message, operator), operator=operator)
     write(conn, {row.id: row.head}, [step], at=at)
     _note(conn, row, "reset", message=message, operator=operator, at=at, tool=tool)
 
@@ -116,7 +119,7 @@ def trip_breaker(
         [row] = breakers.insert_many(conn, [new_row(new)], at=at, operator=operator)
     if row.state is not BreakerState.CLOSED:
         raise UsageError(f"the breaker of {tool!r} is {row.state} already; there is nothing to trip")
-    step = breakers.trip(row, by_hand(message, operator), operator=operator)
+    step = breaker_steps.trip(row, by_hand(message, operator), operator=operator)
     write(conn, {row.id: row.head}, [step], at=at)
     _note(conn, row, "trip", message=message, operator=operator, at=at, tool=tool)
 
@@ -135,7 +138,7 @@ def drop_patch(conn: Connection, patch: PatchRow, *, message: str, operator: str
             f"patch {patch.id} is {patch.state}; only what is quarantined can be dropped"
             + ("; `maingate rollback` takes it back" if patch.state is PatchState.COMMITTED else "")
         )
-    step = patches.drop(patch, by_hand(message, operator), operator=operator)
+    step = patch_steps.drop(patch, by_hand(message, operator), operator=operator)
     write(conn, {patch.id: patch.head}, [step], at=at)
     _note(conn, patch, "drop", message=message, operator=operator, at=at)
 

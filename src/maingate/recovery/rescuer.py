@@ -14,8 +14,12 @@ from maingate.db.dao import gates, uet_workers, workers
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.workers import WorkerRow
 from maingate.db.engine import Database
-from maingate.db.transitions import HasHead, Step, write
+from maingate.db.transitions import write
 from maingate.reasons import Reason, ReasonCode
+from maingate.state.steps import gates as gate_steps
+from maingate.state.steps import uet_workers as uet_worker_steps
+from maingate.state.steps import workers as worker_steps
+from maingate.state.steps.step import HasHead, Step
 from maingate.state.uet_worker import UetWorkerState
 from maingate.system.process_tree import end_tree, started
 
@@ -116,9 +120,9 @@ def _bury(
             if slot.state is UetWorkerState.TERMINATED:
                 continue
             why |= {gate.id: reason for gate in running if gate.uet_worker_id == slot.id}
-            steps.append(uet_workers.lose(slot, reason))
+            steps.append(uet_worker_steps.lose(slot, reason))
             heads.append(slot)
-        steps += workers.lose(row, reason)
+        steps += worker_steps.lose(row, reason)
         heads.append(row)
     lost = [gate for gate in running if gate.id in why]
     steps = [*(_fail(gate, why[gate.id]) for gate in lost), *steps]
@@ -131,6 +135,6 @@ def _lost(message: str) -> Reason:
 
 
 def _fail(gate: HasHead, reason: Reason) -> Step:
-    return gates.fail(
+    return gate_steps.fail(
         gate, exit_code=WORKER_LOST_EXIT_CODE, output=reason.message, fault="worker_lost", reason=reason
     )

@@ -15,6 +15,7 @@ from maingate.ids import EventId, new_id
 from maingate.landing.target import LandingTarget
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.patch_ledger import PatchState
+from maingate.state.steps import patches as patch_steps
 
 
 def book(conn: Connection, intent: Intent, clock: Clock) -> None:
@@ -23,7 +24,7 @@ def book(conn: Connection, intent: Intent, clock: Clock) -> None:
     rows = patches.get_many(conn, intent.commits)
     there = [row for row in rows.values() if row.state is PatchState.COMMITTED]
     steps = [
-        patches.roll_back(
+        patch_steps.roll_back(
             row, _reason_for(intent, row), operator=intent.operator, metadata=_facts(intent, row)
         )
         for row in there

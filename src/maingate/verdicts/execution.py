@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from maingate.clock import Clock
-from maingate.db.dao import gates as gate_rows
 from maingate.db.dao.gates import GateRow
 from maingate.errors import InterruptedRunError
 from maingate.faultpoints import reach
 from maingate.ids import UetWorkerId
 from maingate.plan.definitions import GateDefinition
+from maingate.state.steps import gates as gate_steps
 from maingate.uet.process.command import CommandResult
 from maingate.verdicts.records import Ended, VerdictRecords, log_name
 from maingate.verdicts.subject import CommitTree, Subject
@@ -104,7 +104,7 @@ class GateExecutions:
         row, label = starting
         reach("gate.started")
         self.running[row.id] = Running(gate=row.name, label=label, since=self._clock.monotonic())
-        self._records.post(row, gate_rows.start(row.head, uet_worker_id=uet_id), is_new=True)
+        self._records.post(row, gate_steps.start(row.head, uet_worker_id=uet_id), is_new=True)
 
     def forget_row(self, gate_id: str) -> None:
         """Count an execution no longer as running."""

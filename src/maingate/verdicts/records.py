@@ -10,9 +10,10 @@ from maingate.db.dao import gates as gate_rows
 from maingate.db.dao import verdicts
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.verdicts import Evidence, Verdict
-from maingate.db.transitions import Head, Step
 from maingate.ids import GateId, RunId
 from maingate.reasons import ReasonCode
+from maingate.state.steps import gates as gate_steps
+from maingate.state.steps.step import Head, Step
 from maingate.verdicts.blame import GateAnswer
 from maingate.verdicts.subject import CommitTree, Subject
 from maingate.workers.backend import JobEnd, WorkerLost
@@ -73,7 +74,7 @@ class VerdictRecords:
 
     def abandon(self, row: GateRow) -> None:
         """Record that an execution was ended because its run stopped."""
-        step = gate_rows.fail(row.head, exit_code=-1, output=_ABANDONED, fault="cancelled", attempts=1)
+        step = gate_steps.fail(row.head, exit_code=-1, output=_ABANDONED, fault="cancelled", attempts=1)
         self._ledger.post([step])
 
     def finish(self, row: GateRow, ended: Ended, answer: GateAnswer) -> None:
@@ -167,10 +168,10 @@ def answer_of(row: GateRow, ended: Ended) -> GateAnswer:
 def _ending(row: GateRow, ended: Ended, answer: GateAnswer) -> Step:
     end, attempts = ended.end, ended.attempts
     if isinstance(end, WorkerLost):
-        return gate_rows.fail(row.head, exit_code=-1, output=end.message, fault=end.code, attempts=attempts)
+        return gate_steps.fail(row.head, exit_code=-1, output=end.message, fault=end.code, attempts=attempts)
     log, duration = log_name(row, attempts), round(end.seconds * 1000)
     if end.passed:
-        return gate_rows.pass_(
+        return gate_steps.pass_(
             row.head,
             exit_code=end.exit_code or 0,
             output=f"{answer.message}\n{end.excerpt}" if answer.message else end.excerpt,
@@ -180,7 +181,7 @@ def _ending(row: GateRow, ended: Ended, answer: GateAnswer) -> Step:
             is_flaky=answer.is_flaky,
             metadata={"remark": answer.message} if answer.message else {},
         )
-    return gate_rows.fail(
+    return gate_steps.fail(
         row.head,
         exit_code=-1 if end.exit_code is None else end.exit_code,
         output=end.excerpt or end.message,

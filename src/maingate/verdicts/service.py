@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from maingate.db.dao import gates as gate_rows
 from maingate.db.dao import verdicts
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.verdicts import Verdict
@@ -17,6 +16,7 @@ from maingate.db.engine import Database
 from maingate.ids import GateId, UetWorkerId, new_id
 from maingate.plan.definitions import GateDefinition
 from maingate.reasons import Reason, ReasonCode
+from maingate.state.steps import gates as gate_steps
 from maingate.verdicts.blame import GateAnswer
 from maingate.verdicts.execution import DrainedError, GateExecutions, Running
 from maingate.verdicts.keys import VerdictKeys
@@ -81,7 +81,7 @@ class VerdictService:
         message = f"not run, because it needs {', '.join(needs)}"
         row = self._row(subject, gate, tip)
         reason = Reason(code=ReasonCode.GATE_FAILED, message=message)
-        self._records.post(row, gate_rows.block(row.head, reason), is_new=True)
+        self._records.post(row, gate_steps.block(row.head, reason), is_new=True)
         return GateAnswer(gate=gate, passed=False, is_blocked=True)
 
     def forget(self, commit: str) -> None:

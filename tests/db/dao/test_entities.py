@@ -8,10 +8,19 @@ import pytest
 
 from maingate.db.dao import breakers, gates, patches, runs, tasks, uet_workers, workers, workstreams
 from maingate.db.engine import Database
-from maingate.db.transitions import Step, write
+from maingate.db.transitions import write
 from maingate.errors import UnknownEntityError
 from maingate.ids import new_id
 from maingate.state.machines import MACHINES
+from maingate.state.steps import breakers as breaker_steps
+from maingate.state.steps import gates as gate_steps
+from maingate.state.steps import patches as patch_steps
+from maingate.state.steps import runs as run_steps
+from maingate.state.steps import tasks as task_steps
+from maingate.state.steps import uet_workers as uet_worker_steps
+from maingate.state.steps import workers as worker_steps
+from maingate.state.steps import workstreams as workstream_steps
+from maingate.state.steps.step import Step
 from support.database_factories import (
     DAO,
     NOW,
@@ -107,7 +116,7 @@ def test_unfinished_runs_are_those_that_have_not_ended(database: Database, world
     """A run that ended is not taken up again."""
     with database.write() as connection:
         other = fresh(connection, world, "run")
-        write(connection, {other.id: other}, [runs.cancel(other, REASON)], at=LATER)
+        write(connection, {other.id: other}, [run_steps.cancel(other, REASON)], at=LATER)
         assert [row.id for row in runs.unfinished(connection)] == [world.run.id]
 
 
@@ -150,7 +159,7 @@ def test_patches_are_listed_newest_first_by_state_and_run(database: Database, wo
         write(
             connection,
             {newer.id: newer.head},
-            [patches.quarantine(newer, REASON, trigger="validation_failed")],
+            [patch_steps.quarantine(newer, REASON, trigger="validation_failed")],
             at=LATER,
         )
         assert [row.id for row in patches.listed(connection)] == [newer.id, world.patch.id]
@@ -208,7 +217,7 @@ def test_workers_slots_and_breakers_are_listed(database: Database, world: World)
     """The living workers, a worker's slots, and every breaker."""
     with database.write() as connection:
         gone = fresh(connection, world, "worker")
-        steps = [workers.register(gone), workers.shut_down(gone)]
+        steps = [worker_steps.register(gone), worker_steps.shut_down(gone)]
         write(connection, {gone.id: gone}, steps, at=LATER)
         assert [row.id for row in workers.alive(connection)] == [world.worker.id]
         assert uet_workers.of_worker(connection, world.worker.id) == [world.uet_worker]
@@ -221,85 +230,92 @@ def steps_of(world: World) -> dict[str, list[Step]]:
     run, stream, task, worker = world.run, world.workstream, world.task, world.worker
     slot, patch, gate, breaker = world.uet_worker, world.patch, world.gate, world.breaker
     return {
-        "run": [runs.start(run), runs.succeed(run), runs.fail(run, REASON), runs.cancel(run, REASON)],
+        "run": [
+            run_steps.start(run),
+            run_steps.succeed(run),
+            run_steps.fail(run, REASON),
+            run_steps.cancel(run, REASON),
+        ],
         "workstream": [
-            workstreams.ready(stream),
-            workstreams.block(stream, REASON),
-            workstreams.start(stream, base_commit="a"),
-            workstreams.validate(stream),
-            workstreams.complete(stream, "b"),
-            workstreams.fail(stream, REASON, trigger="critical_task_failed"),
-            workstreams.fail(stream, REASON, trigger="validation_failed"),
-            workstreams.skip(stream, REASON),
-            workstreams.skip(stream, REASON, trigger="disabled"),
-            workstreams.cancel(stream, REASON),
+            workstream_steps.ready(stream),
+            workstream_steps.block(stream, REASON),
+            workstream_steps.start(stream, base_commit="a"),
+            workstream_steps.validate(stream),
+            workstream_steps.complete(stream, "b"),
+            workstream_steps.fail(stream, REASON, trigger="critical_task_failed"),
+            workstream_steps.fail(stream, REASON, trigger="validation_failed"),
+            workstream_steps.skip(stream, REASON),
+            workstream_steps.skip(stream, REASON, trigger="disabled"),
+            workstream_steps.cancel(stream, REASON),
         ],
         "task": [
-            tasks.queue(task),
-            tasks.requeue(task),
-            tasks.block(task),
-            tasks.unblock(task),
-            tasks.start(task, worker_id=worker.id),
-            tasks.produced(task),
-            tasks.retry(task, REASON, trigger="execution_failed", retry_count=1, after=timedelta(seconds=1)),
-            tasks.retry(task, REASON, trigger="worker_lost", lost_count=1),
-            tasks.retry(task, REASON, trigger="validation_failed"),
-            tasks.fail(task, REASON, trigger="retries_exhausted"),
-            tasks.fail(task, REASON, trigger="validation_failed"),
-            tasks.complete(task),
-            tasks.cancel(task, REASON),
+            task_steps.queue(task),
+            task_steps.requeue(task),
+            task_steps.block(task),
+            task_steps.unblock(task),
+            task_steps.start(task, worker_id=worker.id),
+            task_steps.produced(task),
+            task_steps.retry(
+                task, REASON, trigger="execution_failed", retry_count=1, after=timedelta(seconds=1)
+            ),
+            task_steps.retry(task, REASON, trigger="worker_lost", lost_count=1),
+            task_steps.retry(task, REASON, trigger="validation_failed"),
+            task_steps.fail(task, REASON, trigger="retries_exhausted"),
+            task_steps.fail(task, REASON, trigger="validation_failed"),
+            task_steps.complete(task),
+            task_steps.cancel(task, REASON),
         ],
         "worker": [
-            workers.register(worker),
-            workers.assign(worker),
-            workers.finish(worker),
-            workers.miss_heartbeat(worker),
-            workers.recover(worker),
-            workers.give_up(worker, REASON),
-            workers.shut_down(worker),
-            workers.reject_registration(worker, REASON),
-            workers.vanish(worker, REASON),
+            worker_steps.register(worker),
+            worker_steps.assign(worker),
+            worker_steps.finish(worker),
+            worker_steps.miss_heartbeat(worker),
+            worker_steps.recover(worker),
+            worker_steps.give_up(worker, REASON),
+            worker_steps.shut_down(worker),
+            worker_steps.reject_registration(worker, REASON),
+            worker_steps.vanish(worker, REASON),
         ],
         "uet_worker": [
-            uet_workers.ready(slot),
-            uet_workers.assign(slot),
-            uet_workers.finish(slot),
-            uet_workers.drain(slot),
-            uet_workers.drained(slot),
-            uet_workers.shut_down(slot),
-            uet_workers.crash(slot, REASON),
-            uet_workers.spawn_failed(slot, REASON),
+            uet_worker_steps.ready(slot),
+            uet_worker_steps.assign(slot),
+            uet_worker_steps.finish(slot),
+            uet_worker_steps.drain(slot),
+            uet_worker_steps.drained(slot),
+            uet_worker_steps.shut_down(slot),
+            uet_worker_steps.crash(slot, REASON),
+            uet_worker_steps.spawn_failed(slot, REASON),
         ],
         "patch_ledger": [
-            patches.validate(patch),
-            patches.enqueue(patch),
-            patches.applied(patch, method="exact"),
-            patches.apply_failed(patch, REASON),
-            patches.apply_again(patch),
-            patches.verify(patch),
-            patches.commit(patch),
-            patches.quarantine(patch, REASON, trigger="validation_failed"),
-            patches.quarantine(patch, REASON, trigger="policy_violation"),
-            patches.quarantine(patch, REASON, trigger="gates_failed"),
-            patches.quarantine(patch, REASON, trigger="apply_attempts_exhausted"),
-            patches.drop(patch, REASON),
-            patches.roll_back(patch, REASON),
+            patch_steps.validate(patch),
+            patch_steps.enqueue(patch),
+            patch_steps.applied(patch, method="exact"),
+            patch_steps.apply_failed(patch, REASON),
+            patch_steps.apply_again(patch),
+            patch_steps.verify(patch),
+            patch_steps.commit(patch),
+            patch_steps.quarantine(patch, REASON, trigger="validation_failed"),
+            patch_steps.quarantine(patch, REASON, trigger="policy_violation"),
+            patch_steps.quarantine(patch, REASON, trigger="gates_failed"),
+            patch_steps.quarantine(patch, REASON, trigger="apply_attempts_exhausted"),
+            patch_steps.drop(patch, REASON),
+            patch_steps.roll_back(patch, REASON),
         ],
         "test_gate": [
-            gates.start(gate),
-            gates.pass_(gate, exit_code=0, output=""),
-            gates.fail(gate, exit_code=1, output=""),
-            gates.fail(gate, exit_code=-9, output="", trigger="timeout_exceeded"),
-            gates.block(gate),
-            gates.unblock(gate),
+            gate_steps.start(gate),
+            gate_steps.pass_(gate, exit_code=0, output=""),
+            gate_steps.fail(gate, exit_code=1, output=""),
+            gate_steps.fail(gate, exit_code=-9, output="", trigger="timeout_exceeded"),
+            gate_steps.block(gate),
+            gate_steps.unblock(gate),
         ],
         "circuit_breaker": [
-            breakers.trip_open(breaker, REASON),
-            breakers.half_open(breaker),
-            breakers.close(breaker),
-            breakers.reopen(breaker, REASON),
-            breakers.reset(breaker, REASON, operator="ada"),
-            breakers.trip(breaker, REASON, operator="ada"),
+            breaker_steps.trip_open(breaker, REASON),
+            breaker_steps.half_open(breaker),
+            breaker_steps.close(breaker),
+            breaker_steps.reopen(breaker, REASON),
+            breaker_steps.reset(breaker, REASON, operator="ada"),
+            breaker_steps.trip(breaker, REASON, operator="ada"),
         ],
     }
 

@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from maingate.db.dao import events, runs, tasks
+from maingate.db.dao import events
 from maingate.db.engine import Database
 from maingate.db.transitions import write
 from maingate.errors import InvariantError
 from maingate.events import Event, Severity
 from maingate.ids import new_id
+from maingate.state.steps import runs as run_steps
+from maingate.state.steps import tasks as task_steps
 from support.database_factories import NOW, REASON, World
 
 LATER = NOW + timedelta(seconds=1)
@@ -38,11 +40,11 @@ def override(database: Database, world: World) -> Event:
     made = make_override(world)
     with database.write() as connection:
         assert events.record(connection, made) == 9
-        write(connection, {world.task.id: world.task.head}, [tasks.queue(world.task)], at=LATER)
+        write(connection, {world.task.id: world.task.head}, [task_steps.queue(world.task)], at=LATER)
         write(
             connection,
             {world.run.id: world.run.head},
-            [runs.cancel(world.run, REASON, operator="ada")],
+            [run_steps.cancel(world.run, REASON, operator="ada")],
             at=LATER,
         )
     return made

@@ -22,7 +22,7 @@ from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.requests import Kind, Override, Request
 from maingate.db.dao.workers import WorkerRow
 from maingate.db.engine import Database
-from maingate.db.transitions import Head, write
+from maingate.db.transitions import write
 from maingate.errors import LeaseLostError
 from maingate.ids import LeaseHolder, PatchId, RunId, TaskId, WorkstreamId, new_id
 from maingate.landing import lease_hold
@@ -244,7 +244,7 @@ class Life:
         with world.database.write() as conn:
             lease_hold.keep_out(conn, self.lease)
             self.heads.update((head.id, head) for head in _write(merged, self.core.run, world.clock, conn))
-            changed: dict[str, Head] = write(conn, self.heads, merged.steps, at=world.clock.now())
+            changed = write(conn, self.heads, merged.steps, at=world.clock.now())
         self.heads.update(changed)
         if merged.overrides and not self.unwritten:
             world.compare(self.core)

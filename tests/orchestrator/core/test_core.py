@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maingate.db.dao.patches import PatchRow
-from maingate.db.transitions import Context, Head
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
 from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.orchestrator.core.core import Core
@@ -57,6 +56,7 @@ from maingate.state.propagation import (
     workstream_moves,
 )
 from maingate.state.run import RunState
+from maingate.state.steps.step import Context, Head
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
 from maingate.verdicts.blame import Judgement, Opinion

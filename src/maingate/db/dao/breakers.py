@@ -3,17 +3,16 @@
 See docs/SPECIFICATION.md §2.4.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Final, Unpack
+from typing import ClassVar, Final
 
 from sqlalchemy import Connection
 
 from maingate.db import tables
 from maingate.db.columns import FreeText
-from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from maingate.db.dao.entity import Entities, EntityRow
 from maingate.db.statements import change
-from maingate.db.transitions import WRITTEN_AT, HasHead, Step
 from maingate.reasons import Reason
 from maingate.state.circuit_breaker import BreakerState
 
@@ -76,29 +75,6 @@ def count_failures(connection: Connection, breaker_id: str, failures: int) -> No
     ROWS.set_column(connection, breaker_id, "failures", failures)
 
 
-def trip_open(
-    breaker: HasHead, reason: Reason, *, failures: int | None = None, **remark: Unpack[Remark]
-) -> Step:
-    """Leave the tool alone: it failed too often in a row, namely ``failures`` times."""
-    made = _open(breaker, "failure_threshold_reached", reason, **remark)
-    return made if failures is None else replace(made, sets={**made.sets, "failures": failures})
-
-
-def half_open(
-    breaker: HasHead, *, task_id: str | None = None, attempt: int | None = None, **note: Unpack[Note]
-) -> Step:
-    """Allow a single probe: the cooldown is over.
-
-    Args:
-        breaker: The breaker.
-        task_id: The task that is the probe.
-        attempt: Which attempt of it.
-        **note: What else to say.
-    """
-    sets = {"probe_task": task_id, "probe_attempt": attempt}
-    return step(breaker, BreakerState.HALF_OPEN, "cooldown_elapsed", sets, **note)
-
-
 def give_probe(
     connection: Connection,
     breaker_id: str,
@@ -124,32 +100,3 @@ def give_probe(
         " WHERE id = ? AND state = 'HALF_OPEN' AND coalesce(probe_task, '') = ?"
     )
     return change(connection, sql, (task_id, attempt, breaker_id, instead_of or "")) == 1
-
-
-def close(breaker: HasHead, **note: Unpack[Note]) -> Step:
-    """Use the tool again: the probe succeeded."""
-    return step(breaker, BreakerState.CLOSED, "probe_succeeded", _CLOSED, **note)
-
-
-def reopen(breaker: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    """Leave the tool alone for another while: the probe failed."""
-    return _open(breaker, "probe_failed", reason, **remark)
-
-
-def reset(breaker: HasHead, reason: Reason, *, operator: str) -> Step:
-    """Use the tool again because somebody checked it."""
-    return step(breaker, BreakerState.CLOSED, "manual_reset", _CLOSED, reason=reason, operator=operator)
-
-
-def trip(breaker: HasHead, reason: Reason, *, operator: str) -> Step:
-    """Leave the tool alone because somebody wants it."""
-    return _open(breaker, "manual_trip", reason, operator=operator)
-
-
-_NO_PROBE: Final = {"probe_task": None, "probe_attempt": None}
-_CLOSED: Final = {"opened_at": None, "failures": 0, "reason": None, **_NO_PROBE}
-
-
-def _open(breaker: HasHead, trigger: str, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    sets = {"opened_at": WRITTEN_AT, "reason": reason, **_NO_PROBE}
-    return step(breaker, BreakerState.OPEN, trigger, sets, reason=reason, **remark)

@@ -1,11 +1,11 @@
 """What all entities share: their lifecycle columns, how rows are read, and how they come to be."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
+from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import Connection, Table
 
@@ -14,10 +14,10 @@ from maingate.db.binding import CHANGING, UNBOUND, bound_text_of_creation, empty
 from maingate.db.columns import EPOCH, to_micros
 from maingate.db.records import Records
 from maingate.db.statements import change, change_many
-from maingate.db.transitions import Context, HasHead, Head, Step, record_creation
+from maingate.db.transitions import record_creation
 from maingate.errors import InvariantError, UnknownEntityError
-from maingate.reasons import Reason
 from maingate.state.machines import MACHINES
+from maingate.state.steps.step import Context, Head
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,36 +62,6 @@ class EntityRow:
             chain_hash=self.chain_hash,
             context=self.context,
         )
-
-
-class Remark(TypedDict, total=False):
-    """What may be said beside any transition.
-
-    Args:
-        metadata: Values for programs, kept in the audit.
-        operator: Who does it by hand.
-    """
-
-    metadata: Mapping[str, Any]
-    operator: str | None
-
-
-class Note(Remark, total=False):
-    """What may be said beside a transition that needs no reason.
-
-    Args:
-        reason: Why, where there is something to say.
-    """
-
-    reason: Reason | None
-
-
-def step(
-    entity: HasHead, to: StrEnum, trigger: str, sets: Mapping[str, Any] | None = None, **note: Unpack[Note]
-) -> Step:
-    """Make the transition of an entity that a verb stands for."""
-    head = entity.head
-    return Step(head_id=head.id, machine=head.machine, to=to, trigger=trigger, sets=sets or {}, **note)
 
 
 E_ = TypeVar("E_", bound=EntityRow)

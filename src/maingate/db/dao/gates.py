@@ -1,15 +1,15 @@
 """Gates: executions of one gate command on one tree (docs/SPECIFICATION.md §2.3)."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, Unpack
+from typing import ClassVar, Final
 
 from sqlalchemy import Connection
 
 from maingate.db import tables
-from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
-from maingate.db.transitions import Context, HasHead, Step
+from maingate.db.dao.entity import Entities, EntityRow
 from maingate.reasons import NOT_RUN, Reason
 from maingate.state.gate import GateState
+from maingate.state.steps.step import Context
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,117 +88,3 @@ def of_patch(connection: Connection, patch_id: str) -> list[GateRow]:
 def running(connection: Connection) -> list[GateRow]:
     """Read the gates that are on record as running."""
     return ROWS.select(connection, "WHERE state = 'RUNNING'")
-
-
-def start(gate: HasHead, *, uet_worker_id: str | None = None, **note: Unpack[Note]) -> Step:
-    """Begin on a slot."""
-    return step(gate, GateState.RUNNING, "gate_started", {"uet_worker_id": uet_worker_id}, **note)
-
-
-def pass_(
-    gate: HasHead,
-    *,
-    exit_code: int,
-    output: str,
-    duration_ms: int | None = None,
-    log_path: str | None = None,
-    attempts: int | None = None,
-    is_flaky: bool | None = None,
-    **note: Unpack[Note],
-) -> Step:
-    """Record that the command ended as expected.
-
-    Args:
-        gate: The gate.
-        exit_code: The command's exit code.
-        output: An excerpt of what it printed.
-        duration_ms: How long it ran, in milliseconds.
-        log_path: Where its output is.
-        attempts: How often it ran; None keeps the count.
-        is_flaky: Whether it passed only when asked again; None keeps it.
-        **note: What else to say.
-    """
-    sets = _evidence(
-        exit_code=exit_code,
-        output=output,
-        duration_ms=duration_ms,
-        log_path=log_path,
-        attempts=attempts,
-        is_flaky=is_flaky,
-        fault=None,
-    )
-    return step(gate, GateState.PASSED, "exit_code_expected", sets, **note)
-
-
-def fail(
-    gate: HasHead,
-    *,
-    exit_code: int,
-    output: str,
-    trigger: Literal["exit_code_unexpected", "timeout_exceeded"] = "exit_code_unexpected",
-    fault: str | None = None,
-    duration_ms: int | None = None,
-    log_path: str | None = None,
-    attempts: int | None = None,
-    is_flaky: bool | None = None,
-    reason: Reason | None = None,
-    **remark: Unpack[Remark],
-) -> Step:
-    """Record that the command ended otherwise, or was ended past its timeout.
-
-    Args:
-        gate: The gate.
-        exit_code: The command's exit code; a signal is negative.
-        output: An excerpt of what it printed.
-        trigger: Whether its exit code or its timeout decided.
-        fault: What kept it from giving a verdict, where that happened.
-        duration_ms: How long it ran, in milliseconds.
-        log_path: Where its output is.
-        attempts: How often it ran; None keeps the count.
-        is_flaky: Whether it has been seen to pass on the same tree; None keeps it.
-        reason: Why, for people.
-        **remark: What else to say.
-    """
-    sets = _evidence(
-        exit_code=exit_code,
-        output=output,
-        duration_ms=duration_ms,
-        log_path=log_path,
-        attempts=attempts,
-        is_flaky=is_flaky,
-        fault=fault,
-    )
-    sets["reason"] = reason
-    return step(gate, GateState.FAILED, trigger, sets, reason=reason, **remark)
-
-
-def block(gate: HasHead, reason: Reason | None = None, **remark: Unpack[Remark]) -> Step:
-    """Do not run it: a gate that it needs failed."""
-    return step(gate, GateState.BLOCKED, "dependency_failed", {"reason": reason}, reason=reason, **remark)
-
-
-def unblock(gate: HasHead, **note: Unpack[Note]) -> Step:
-    """Let it wait again: the gate that it needs passed after all."""
-    return step(gate, GateState.PENDING, "dependency_passed", {"reason": None}, **note)
-
-
-def _evidence(
-    *,
-    exit_code: int,
-    output: str,
-    duration_ms: int | None,
-    log_path: str | None,
-    attempts: int | None,
-    is_flaky: bool | None,
-    fault: str | None,
-) -> dict[str, Any]:
-    """Name the columns that a verdict sets; the counts only when they are given."""
-    sets: dict[str, Any] = {
-        "exit_code": exit_code,
-        "output": output,
-        "duration_ms": duration_ms,
-        "log_path": log_path,
-        "fault": fault,
-    }
-    counted = {"attempts": attempts, "is_flaky": is_flaky}
-    return sets | {name: value for name, value in counted.items() if value is not None}

@@ -6,19 +6,16 @@ See docs/SPECIFICATION.md §2.2, §2.5.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Final, Literal, Unpack
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import Connection
 
 from maingate.db import tables
-from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from maingate.db.dao.entity import Entities, EntityRow
 from maingate.db.statements import rows_in, rows_of
-from maingate.db.transitions import WRITTEN_AT, Context, HasHead, Step
 from maingate.reasons import Reason
 from maingate.state.patch_ledger import PatchState
-
-Refusal = Literal["validation_failed", "policy_violation", "gates_failed", "apply_attempts_exhausted"]
-"""What refuses a patch: its text, the policy, the gates, or git."""
+from maingate.state.steps.step import Context
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,95 +175,3 @@ def _where(run_id: str | None, state: str | None) -> tuple[str, list[str]]:
     wanted = {column: value for column, value in (("run_id", run_id), ("state", state)) if value is not None}
     where = "WHERE " + " AND ".join(f"{column} = ?" for column in wanted) if wanted else ""
     return where, list(wanted.values())
-
-
-def validate(patch: HasHead, **note: Unpack[Note]) -> Step:
-    """Accept its format and scope."""
-    return step(patch, PatchState.VALIDATED, "validation_passed", **note)
-
-
-def enqueue(patch: HasHead, **note: Unpack[Note]) -> Step:
-    """Let it wait in its workstream's lane: the policy accepts it."""
-    return step(patch, PatchState.QUEUED, "accepted_for_merge", **note)
-
-
-def applied(
-    patch: HasHead,
-    *,
-    method: str,
-    repairs: Sequence[Mapping[str, Any]] = (),
-    commit: str | None = None,
-    tree: str | None = None,
-) -> Step:
-    """Record that it applied on the workstream's ref, and all that was done to it for that.
-
-    Args:
-        patch: The patch.
-        method: ``exact``, ``offset`` or ``three_way``.
-        repairs: What was done to it, from reading it to applying it.
-        commit: The commit that holds it.
-        tree: The tree after it.
-    """
-    done = [dict(repair) for repair in repairs]
-    sets = {"method": method, "repairs": done, "commit": commit, "tree": tree, "reason": None}
-    metadata = {"method": method, "repairs": done}
-    return step(patch, PatchState.APPLIED, "apply_succeeded", sets, metadata=metadata)
-
-
-def apply_failed(patch: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    """Record that it did not apply."""
-    return step(patch, PatchState.APPLY_FAILED, "apply_failed", {"reason": reason}, reason=reason, **remark)
-
-
-def apply_again(patch: HasHead, **note: Unpack[Note]) -> Step:
-    """Let it wait for another attempt: the base may have moved."""
-    return step(patch, PatchState.QUEUED, "apply_retried", **note)
-
-
-def verify(patch: HasHead, **note: Unpack[Note]) -> Step:
-    """Record that its task gates passed."""
-    return step(patch, PatchState.VERIFIED, "gates_passed", **note)
-
-
-def commit(patch: HasHead, *, commit: str | None = None, **note: Unpack[Note]) -> Step:
-    """Record that it is on the target branch.
-
-    Args:
-        patch: The patch.
-        commit: The commit on the target that holds it; None keeps the one on the workstream's ref.
-        **note: What else to say.
-    """
-    sets: dict[str, Any] = {"committed_at": WRITTEN_AT} | ({"commit": commit} if commit else {})
-    return step(patch, PatchState.COMMITTED, "commit_succeeded", sets, **note)
-
-
-def quarantine(
-    patch: HasHead,
-    reason: Reason,
-    *,
-    trigger: Refusal,
-    **remark: Unpack[Remark],
-) -> Step:
-    """Set it aside with the reason; nothing else waits for it.
-
-    Args:
-        patch: The patch.
-        reason: Why.
-        trigger: What refused it: its text (``validation_failed``, from created), the policy (from validated),
-            the gates (from applied and verified), or git (``apply_attempts_exhausted``, from apply_failed).
-        **remark: What else to say.
-    """
-    sets = {"quarantine_reason": reason, "reason": reason}
-    return step(patch, PatchState.QUARANTINED, trigger, sets, reason=reason, **remark)
-
-
-def drop(patch: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    """Discard it: its run was cancelled, or somebody gave it up in quarantine."""
-    return step(patch, PatchState.DROPPED, "discarded", {"reason": reason}, reason=reason, **remark)
-
-
-def roll_back(patch: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    """Record that the target no longer has it."""
-    return step(
-        patch, PatchState.ROLLED_BACK, "rollback_requested", {"reason": reason}, reason=reason, **remark
-    )

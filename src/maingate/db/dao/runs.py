@@ -3,18 +3,18 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Unpack
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import Connection
 
 from maingate.db import tables
 from maingate.db.columns import PathText
-from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from maingate.db.dao.entity import Entities, EntityRow
 from maingate.db.engine import repository_of
 from maingate.db.statements import rows_of
-from maingate.db.transitions import Context, HasHead, Step
 from maingate.reasons import Reason
 from maingate.state.run import RunState
+from maingate.state.steps.step import Context
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,27 +120,3 @@ def record_head(connection: Connection, run_id: str, new_head: str) -> None:
         UnknownEntityError: There is no such run.
     """
     ROWS.set_column(connection, run_id, "new_head", new_head)
-
-
-def start(run: HasHead, **note: Unpack[Note]) -> Step:
-    """Begin scheduling."""
-    return step(run, RunState.RUNNING, "scheduling_started", **note)
-
-
-def succeed(run: HasHead, *, new_head: str | None = None, **note: Unpack[Note]) -> Step:
-    """End well: every workstream is completed or skipped."""
-    return step(
-        run, RunState.SUCCEEDED, "all_workstreams_done", {"new_head": new_head} if new_head else None, **note
-    )
-
-
-def fail(run: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    """End badly: a critical workstream failed."""
-    return step(
-        run, RunState.FAILED, "critical_workstream_failed", {"reason": reason}, reason=reason, **remark
-    )
-
-
-def cancel(run: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    """End because somebody wants it."""
-    return step(run, RunState.CANCELED, "user_canceled", {"reason": reason}, reason=reason, **remark)

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final, Literal, Unpack
+from datetime import datetime
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import Connection
 
 from maingate.db import tables
 from maingate.db.dao import needs as dependency
-from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
-from maingate.db.transitions import Context, HasHead, Step, WrittenAt
+from maingate.db.dao.entity import Entities, EntityRow
 from maingate.reasons import Reason
+from maingate.state.steps.step import Context
 from maingate.state.task import TaskState
 
 
@@ -87,93 +87,3 @@ def add_needs(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
 def needs(connection: Connection, run_id: str) -> dict[str, tuple[str, ...]]:
     """Tell for each task of a run which ones it needs; those that need none are missing."""
     return dependency.of_run(connection, tables.task_needs, tables.tasks, run_id)
-
-
-def queue(task: HasHead, **note: Unpack[Note]) -> Step:
-    """Let it wait for a worker: every task that it needs is completed."""
-    return step(task, TaskState.QUEUED, "scheduler_assigned", **note)
-
-
-def requeue(task: HasHead, **note: Unpack[Note]) -> Step:
-    """Let it wait for a worker again: the delay of its retry is over."""
-    return step(task, TaskState.QUEUED, "retry_delay_elapsed", {"not_before": None}, **note)
-
-
-def block(task: HasHead, reason: Reason | None = None, **remark: Unpack[Remark]) -> Step:
-    """Make it wait for a task that it needs."""
-    return step(
-        task, TaskState.BLOCKED, "dependency_check_failed", {"reason": reason}, reason=reason, **remark
-    )
-
-
-def unblock(task: HasHead, **note: Unpack[Note]) -> Step:
-    """Look at it anew: a task that it waited for is completed."""
-    return step(task, TaskState.PENDING, "dependency_satisfied", {"reason": None}, **note)
-
-
-def start(task: HasHead, *, worker_id: str, attempt: int | None = None, **note: Unpack[Note]) -> Step:
-    """Begin an attempt on a worker.
-
-    Args:
-        task: The task.
-        worker_id: Who runs it.
-        attempt: Number of the attempt; None keeps the one it has.
-        **note: What else to say.
-    """
-    sets: dict[str, Any] = {"worker_id": worker_id}
-    if attempt is not None:
-        sets["attempt"] = attempt
-    return step(task, TaskState.RUNNING, "worker_started", sets, **note)
-
-
-def produced(task: HasHead, **note: Unpack[Note]) -> Step:
-    """Go on to the patch's own way: the attempt gave one."""
-    return step(task, TaskState.VALIDATING, "execution_completed", **note)
-
-
-def retry(
-    task: HasHead,
-    reason: Reason,
-    *,
-    trigger: Literal["execution_failed", "worker_lost", "validation_failed"],
-    after: timedelta = timedelta(),
-    retry_count: int | None = None,
-    lost_count: int | None = None,
-    **remark: Unpack[Remark],
-) -> Step:
-    """Wait for another attempt.
-
-    Args:
-        task: The task.
-        reason: Why the attempt was not good.
-        trigger: What ended it: itself, the loss of its worker, or the refusal of its patch.
-        after: How long to wait before the next attempt may begin.
-        retry_count: The new count of failed attempts; None keeps it.
-        lost_count: The new count of lost attempts; None keeps it.
-        **remark: What else to say.
-    """
-    sets: dict[str, Any] = {"reason": reason, "not_before": WrittenAt(after=after)}
-    sets |= {} if retry_count is None else {"retry_count": retry_count}
-    sets |= {} if lost_count is None else {"lost_count": lost_count}
-    return step(task, TaskState.RETRYING, trigger, sets, reason=reason, **remark)
-
-
-def fail(
-    task: HasHead,
-    reason: Reason,
-    *,
-    trigger: Literal["retries_exhausted", "validation_failed"],
-    **remark: Unpack[Remark],
-) -> Step:
-    """End badly: no attempt gave a patch (from running), or its patch was refused (from validating)."""
-    return step(task, TaskState.FAILED, trigger, {"reason": reason}, reason=reason, **remark)
-
-
-def complete(task: HasHead, **note: Unpack[Note]) -> Step:
-    """End well: its patch is verified."""
-    return step(task, TaskState.COMPLETED, "validation_passed", {"reason": None}, **note)
-
-
-def cancel(task: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    """End because somebody wants it, or because what it needs did not complete."""
-    return step(task, TaskState.CANCELLED, "user_cancelled", {"reason": reason}, reason=reason, **remark)

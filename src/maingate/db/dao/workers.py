@@ -6,15 +6,14 @@ See docs/SPECIFICATION.md §1.5.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Final, Unpack
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import Connection
 
 from maingate.db import tables
 from maingate.db.columns import to_micros
-from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
+from maingate.db.dao.entity import Entities, EntityRow
 from maingate.db.statements import change_many
-from maingate.db.transitions import HasHead, Step
 from maingate.errors import UnknownEntityError
 from maingate.reasons import Reason
 from maingate.state.worker import WorkerState
@@ -90,68 +89,3 @@ def set_load(connection: Connection, worker_id: str, load: int) -> None:
         InvariantError: That is more than it takes.
     """
     ROWS.set_column(connection, worker_id, "current_load", load)
-
-
-def register(worker: HasHead, **note: Unpack[Note]) -> Step:
-    """Let it take tasks."""
-    return step(worker, WorkerState.IDLE, "registered", **note)
-
-
-def assign(worker: HasHead, *, load: int = 1, **note: Unpack[Note]) -> Step:
-    """Give it a task."""
-    return step(worker, WorkerState.BUSY, "task_assigned", {"current_load": load}, **note)
-
-
-def finish(worker: HasHead, *, load: int = 0, **note: Unpack[Note]) -> Step:
-    """Record that its last task is done."""
-    return step(worker, WorkerState.IDLE, "task_finished", {"current_load": load}, **note)
-
-
-def miss_heartbeat(worker: HasHead, reason: Reason | None = None, **remark: Unpack[Remark]) -> Step:
-    """Record that a busy worker was not heard of for too long."""
-    sets = {"reason": reason}
-    return step(worker, WorkerState.UNRESPONSIVE, "heartbeat_missed", sets, reason=reason, **remark)
-
-
-def recover(worker: HasHead, **note: Unpack[Note]) -> Step:
-    """Record that it was heard of again; what it had is no longer its own."""
-    sets = {"current_load": 0, "reason": None}
-    return step(worker, WorkerState.IDLE, "heartbeat_recovered", sets, **note)
-
-
-def give_up(worker: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    """End it: it was not heard of again in time."""
-    return _end(worker, "recovery_window_exceeded", reason, **remark)
-
-
-def shut_down(worker: HasHead, reason: Reason | None = None, **remark: Unpack[Remark]) -> Step:
-    """End it as asked."""
-    return _end(worker, "shutdown_requested", reason, **remark)
-
-
-def reject_registration(worker: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    """End it before it took a task: it never registered."""
-    return _end(worker, "registration_failed", reason, **remark)
-
-
-def vanish(worker: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    """End an idle worker that was not heard of for too long: it has nothing to recover."""
-    return _end(worker, "heartbeat_missed", reason, **remark)
-
-
-def lose(worker: HasHead, reason: Reason) -> Sequence[Step]:
-    """End it because its process is gone, whatever it was at."""
-    match worker.head.state:
-        case WorkerState.INITIALIZING:
-            return [reject_registration(worker, reason)]
-        case WorkerState.BUSY:
-            return [miss_heartbeat(worker, reason), give_up(worker, reason)]
-        case WorkerState.UNRESPONSIVE:
-            return [give_up(worker, reason)]
-        case _:
-            return [vanish(worker, reason)]
-
-
-def _end(worker: HasHead, trigger: str, reason: Reason | None, **remark: Unpack[Remark]) -> Step:
-    sets = {"current_load": 0, "reason": reason}
-    return step(worker, WorkerState.SHUTDOWN, trigger, sets, reason=reason, **remark)

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, Unpack
+from typing import ClassVar, Final
 
 from sqlalchemy import Connection
 
 from maingate.db import tables
 from maingate.db.dao import needs as dependency
-from maingate.db.dao.entity import Entities, EntityRow, Note, Remark, step
-from maingate.db.transitions import Context, HasHead, Step
+from maingate.db.dao.entity import Entities, EntityRow
 from maingate.reasons import Reason
+from maingate.state.steps.step import Context
 from maingate.state.workstream import WorkstreamState
 
 
@@ -76,79 +76,3 @@ def add_needs(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
 def needs(connection: Connection, run_id: str) -> dict[str, tuple[str, ...]]:
     """Tell for each workstream of a run which ones it needs; those that need none are missing."""
     return dependency.of_run(connection, tables.workstream_needs, tables.workstreams, run_id)
-
-
-def ready(workstream: HasHead, **note: Unpack[Note]) -> Step:
-    """Let it begin: every workstream that it needs is completed."""
-    return step(workstream, WorkstreamState.READY, "dependencies_met", {"reason": None}, **note)
-
-
-def block(workstream: HasHead, reason: Reason | None = None, **remark: Unpack[Remark]) -> Step:
-    """Make it wait for a workstream that it needs."""
-    return step(
-        workstream, WorkstreamState.BLOCKED, "dependency_unmet", {"reason": reason}, reason=reason, **remark
-    )
-
-
-def start(workstream: HasHead, *, base_commit: str | None = None, **note: Unpack[Note]) -> Step:
-    """Begin: its first task started."""
-    sets = {"base_commit": base_commit, "head_commit": base_commit} if base_commit else None
-    return step(workstream, WorkstreamState.EXECUTING, "first_task_started", sets, **note)
-
-
-def validate(workstream: HasHead, *, head_commit: str | None = None, **note: Unpack[Note]) -> Step:
-    """Go to the target's lane: all its tasks ended without a critical failure.
-
-    Args:
-        workstream: The workstream.
-        head_commit: What its ref ends with; None when nothing was settled on it.
-        **note: What else to say.
-    """
-    sets = {} if head_commit is None else {"head_commit": head_commit}
-    return step(workstream, WorkstreamState.VALIDATING, "all_tasks_done", sets, **note)
-
-
-def complete(workstream: HasHead, landed_commit: str | None = None, **note: Unpack[Note]) -> Step:
-    """End well: it is on the target branch.
-
-    Args:
-        workstream: The workstream.
-        landed_commit: The target's commit that holds it; None when it had nothing to land.
-        **note: What else to say.
-    """
-    return step(
-        workstream,
-        WorkstreamState.COMPLETED,
-        "landed",
-        {"landed_commit": landed_commit, "reason": None},
-        **note,
-    )
-
-
-def fail(
-    workstream: HasHead,
-    reason: Reason,
-    *,
-    trigger: Literal["critical_task_failed", "validation_failed"],
-    **remark: Unpack[Remark],
-) -> Step:
-    """End badly: a critical task failed, or the merged result did."""
-    return step(workstream, WorkstreamState.FAILED, trigger, {"reason": reason}, reason=reason, **remark)
-
-
-def skip(
-    workstream: HasHead,
-    reason: Reason,
-    *,
-    trigger: Literal["dependency_failed", "disabled"] = "dependency_failed",
-    **remark: Unpack[Remark],
-) -> Step:
-    """End without having run: what it needs can never be there, or it is disabled."""
-    return step(workstream, WorkstreamState.SKIPPED, trigger, {"reason": reason}, reason=reason, **remark)
-
-
-def cancel(workstream: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:
-    """End because somebody wants it."""
-    return step(
-        workstream, WorkstreamState.CANCELLED, "user_cancelled", {"reason": reason}, reason=reason, **remark
-    )

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from maingate.db.dao import patches
 from maingate.ids import PatchId
 from maingate.orchestrator.core.events import ApprovalsRead
 from maingate.orchestrator.core.snapshot import TaskNode
 from maingate.orchestrator.core.turn import Turn
 from maingate.state.patch_ledger import PatchState
+from maingate.state.steps import patches as patch_steps
 
 
 class Approvals:
@@ -50,7 +50,7 @@ class Approvals:
             if patch.approvals < self._needed(task):
                 self._waiting[patch.id] = task
                 return
-            self._turn.move_patch(task, patches.enqueue(patch.head))
+            self._turn.move_patch(task, patch_steps.enqueue(patch.head))
         self._waiting.pop(patch.id, None)
         self._turn.lane_changed(task.workstream)
 

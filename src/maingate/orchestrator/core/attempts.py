@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Literal
 
-from maingate.db.dao import tasks
 from maingate.orchestrator.core.effects import WaitForRetry
 from maingate.orchestrator.core.snapshot import TaskNode
 from maingate.orchestrator.core.tool_use import ToolUse
@@ -12,6 +11,7 @@ from maingate.orchestrator.task_scheduler import TaskScheduler
 from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.retry_handler import RetryPolicy
+from maingate.state.steps import tasks as task_steps
 
 Trigger = Literal["execution_failed", "validation_failed"]
 
@@ -49,7 +49,7 @@ class Attempts:
         if task.losses > self._retries.losses:
             self.give_up(task, reason)
             return
-        step = tasks.retry(task.head, reason, trigger="worker_lost", lost_count=task.losses)
+        step = task_steps.retry(task.head, reason, trigger="worker_lost", lost_count=task.losses)
         self._turn.move_task(task, step, reason)
         self.requeue(task)
 
@@ -63,7 +63,7 @@ class Attempts:
         if task.kind is TaskKind.TOOL and not is_final:
             self.tool_failed(task, reason, trigger="validation_failed")
             return
-        self._turn.move_task(task, tasks.fail(task.head, reason, trigger="validation_failed"), reason)
+        self._turn.move_task(task, task_steps.fail(task.head, reason, trigger="validation_failed"), reason)
         self._turn.follow_up(task)
 
     def tool_failed(self, task: TaskNode, reason: Reason, *, trigger: Trigger) -> None:
@@ -73,7 +73,7 @@ class Attempts:
             self._retry(task, reason, trigger=trigger)
             return
         is_of_the_patch = trigger == "validation_failed"
-        step = tasks.fail(
+        step = task_steps.fail(
             task.head,
             too_much or reason,
             trigger="validation_failed" if is_of_the_patch else "retries_exhausted",
@@ -83,24 +83,26 @@ class Attempts:
 
     def put_off(self, task: TaskNode, reason: Reason, seconds: float) -> None:
         """Retry a task when its tool's provider allows it; that is no failure of the task."""
-        step = tasks.retry(task.head, reason, trigger="execution_failed", after=timedelta(seconds=seconds))
+        step = task_steps.retry(
+            task.head, reason, trigger="execution_failed", after=timedelta(seconds=seconds)
+        )
         self._turn.move_task(task, step, reason)
         self._turn.request(WaitForRetry(task=task.id, attempt=task.attempt, seconds=seconds))
 
     def requeue(self, task: TaskNode) -> None:
         """Queue a task for its next attempt."""
-        self._turn.move_task(task, tasks.requeue(task.head))
+        self._turn.move_task(task, task_steps.requeue(task.head))
         self._scheduler.queue(task)
 
     def give_up(self, task: TaskNode, reason: Reason) -> None:
         """Fail a task that is not tried again."""
-        self._turn.move_task(task, tasks.fail(task.head, reason, trigger="retries_exhausted"), reason)
+        self._turn.move_task(task, task_steps.fail(task.head, reason, trigger="retries_exhausted"), reason)
         self._turn.follow_up(task)
 
     def _retry(self, task: TaskNode, reason: Reason, *, trigger: Trigger) -> None:
         task.retries += 1
         wait = self._retries.wait(task.id, task.retries)
-        step = tasks.retry(task.head, reason, trigger=trigger, after=wait, retry_count=task.retries)
+        step = task_steps.retry(task.head, reason, trigger=trigger, after=wait, retry_count=task.retries)
         self._turn.move_task(task, step, reason)
         effect = WaitForRetry(task=task.id, attempt=task.attempt, seconds=wait.total_seconds())
         self._turn.request(effect)

@@ -22,7 +22,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from maingate.db.dao import runs
 from maingate.db.dao.requests import RequestAnswer
 from maingate.ids import PatchId, TaskId, WorkstreamId
 from maingate.orchestrator.core.decision import Decision
@@ -36,6 +35,7 @@ from maingate.orchestrator.core.parts import Limits, Parts
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.core.turn import AppliedOverride, Turn
 from maingate.state.run import RunState
+from maingate.state.steps import runs as run_steps
 
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -67,7 +67,7 @@ class Core:
             broken: The workstreams of which something is gone.
         """
         if self.run.state is RunState.PENDING:
-            self._turn.move_run(runs.start(self.run.head))
+            self._turn.move_run(run_steps.start(self.run.head))
         for workstream in self.run.workstreams.values():
             self._parts.tasks.take_up(workstream)
         for event in broken:

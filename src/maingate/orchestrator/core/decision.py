@@ -7,11 +7,11 @@ from typing import Any, Self
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.requests import RequestAnswer
 from maingate.db.dao.tool_runs import ToolRun
-from maingate.db.transitions import Step
 from maingate.events import Event
 from maingate.orchestrator.core.commits import LandingIntent
 from maingate.orchestrator.core.effects import Effect
 from maingate.recovery.circuit_breaker import Change as BreakerChange
+from maingate.state.steps.step import Step
 
 
 @dataclass(kw_only=True)

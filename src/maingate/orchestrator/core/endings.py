@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from maingate.db.dao import runs, tasks, workstreams
-from maingate.db.transitions import Step
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.effects import StopCommand
 from maingate.orchestrator.core.lanes import Lanes
@@ -17,6 +15,10 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.state.patch_ledger import PATCH_LEDGER, PatchState
 from maingate.state.propagation import WorkstreamFact, derive_run
 from maingate.state.run import RunState
+from maingate.state.steps import runs as run_steps
+from maingate.state.steps import tasks as task_steps
+from maingate.state.steps import workstreams as workstream_steps
+from maingate.state.steps.step import Step
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
 
@@ -67,7 +69,9 @@ class Endings:
             self._fail_executing(workstream, task)
         elif not workstream.open_tasks:
             head = self._lanes.keep_settled(workstream)
-            self._turn.move_workstream(workstream, workstreams.validate(workstream.head, head_commit=head))
+            self._turn.move_workstream(
+                workstream, workstream_steps.validate(workstream.head, head_commit=head)
+            )
             self._target.land_next()
 
     def workstream_ended(self, workstream: WorkstreamNode) -> None:
@@ -106,7 +110,9 @@ class Endings:
             return False
         self._close(workstream, reason)
         self._target.release(workstream)
-        self._turn.move_workstream(workstream, step or workstreams.cancel(workstream.head, reason), reason)
+        self._turn.move_workstream(
+            workstream, step or workstream_steps.cancel(workstream.head, reason), reason
+        )
         self._turn.follow_up(workstream)
         return True
 
@@ -117,7 +123,7 @@ class Endings:
             self._tasks.need_met(dependent)
         elif not dependent.has_ended:
             reason = _dependency_failed("task", needed.name)
-            self._turn.move_task(dependent, tasks.cancel(dependent.head, reason), reason)
+            self._turn.move_task(dependent, task_steps.cancel(dependent.head, reason), reason)
             self._turn.follow_up(dependent)
 
     def _fail_executing(self, workstream: WorkstreamNode, culprit: TaskNode) -> None:
@@ -133,7 +139,7 @@ class Endings:
             detail={"task": culprit.name},
         )
         self._close(workstream, bystander)
-        step = workstreams.fail(workstream.head, reason, trigger="critical_task_failed")
+        step = workstream_steps.fail(workstream.head, reason, trigger="critical_task_failed")
         self._turn.move_workstream(workstream, step, reason)
         self._turn.follow_up(workstream)
 
@@ -159,22 +165,22 @@ class Endings:
             if task.kind in {TaskKind.COMMAND, TaskKind.TOOL}:
                 self._turn.request(StopCommand(task=task.id))
         task.material = None
-        for step in steps or (tasks.cancel(task.head, reason),):
+        for step in steps or (task_steps.cancel(task.head, reason),):
             self._turn.move_task(task, step, reason)
 
     def _skip(self, workstream: WorkstreamNode, reason: Reason) -> None:
         self._close(workstream, reason)
-        self._turn.move_workstream(workstream, workstreams.skip(workstream.head, reason), reason)
+        self._turn.move_workstream(workstream, workstream_steps.skip(workstream.head, reason), reason)
         self._turn.follow_up(workstream)
 
     def _end_run(self) -> None:
         run = self._turn.run
         if self.cancelled is not None:
-            self._turn.move_run(runs.cancel(run.head, self.cancelled))
+            self._turn.move_run(run_steps.cancel(run.head, self.cancelled))
             return
         facts = [_fact_of(workstream) for workstream in run.order]
         if derive_run(facts) is RunState.SUCCEEDED:
-            self._turn.move_run(runs.succeed(run.head))
+            self._turn.move_run(run_steps.succeed(run.head))
             return
         failed = [
             ws for ws, fact in zip(run.order, facts, strict=True) if derive_run([fact]) is RunState.FAILED
@@ -185,7 +191,7 @@ class Endings:
             message=f"critical workstreams did not land: {', '.join(names)}",
             detail={"workstreams": names},
         )
-        self._turn.move_run(runs.fail(run.head, reason))
+        self._turn.move_run(run_steps.fail(run.head, reason))
 
 
 def _fact_of(workstream: WorkstreamNode) -> WorkstreamFact:

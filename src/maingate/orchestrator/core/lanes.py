@@ -4,7 +4,6 @@
 patches were applied or judged, and what is recorded of it. Only the front of a lane is recorded as applied.
 """
 
-from maingate.db.dao import patches, tasks
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.attempts import Attempts
 from maingate.orchestrator.core.commits import Tip
@@ -22,6 +21,8 @@ from maingate.orchestrator.core.turn import Turn, stated
 from maingate.orchestrator.task_scheduler import TaskScheduler
 from maingate.reasons import FAULTS, Reason
 from maingate.state.patch_ledger import PatchState
+from maingate.state.steps import patches as patch_steps
+from maingate.state.steps import tasks as task_steps
 from maingate.state.task import TaskState
 from maingate.verdicts.blame import Judgement, Opinion
 
@@ -148,7 +149,7 @@ class Lanes:
         task = car.item
         patch = task.require_patch()
         patch.commit = car.tip.commit
-        step = patches.applied(
+        step = patch_steps.applied(
             patch.head,
             method=car.method,
             repairs=car.repairs,
@@ -178,8 +179,8 @@ class Lanes:
         task.material = None
         gates = list(car.judgement.gates) if car.judgement else []
         self._turn.speculate(MoveWorkstreamRef(workstream=workstream.id, commit=car.tip.commit))
-        self._turn.move_patch(task, patches.verify(task.require_patch().head, metadata={"gates": gates}))
-        self._turn.move_task(task, tasks.complete(task.head))
+        self._turn.move_patch(task, patch_steps.verify(task.require_patch().head, metadata={"gates": gates}))
+        self._turn.move_task(task, task_steps.complete(task.head))
         self._turn.follow_up(task)
         if lane.front is not None and not workstream.has_ended:
             self._arrive_at_front(lane.front)
@@ -200,7 +201,7 @@ class Lanes:
         if reason.code in FAULTS:
             self._turn.drop(task, reason)
         else:
-            self._turn.move_patch(task, patches.apply_failed(task.require_patch().head, reason))
+            self._turn.move_patch(task, patch_steps.apply_failed(task.require_patch().head, reason))
             self._turn.quarantine(task, reason, "apply_attempts_exhausted")
         self._attempts.refused(task, reason)
 

@@ -9,15 +9,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from maingate.db.dao import tasks, workstreams
 from maingate.db.dao.requests import RequestAnswer
-from maingate.db.transitions import Step
 from maingate.events import Event
 from maingate.orchestrator.core.events import OverrideRequested
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import overrides
 from maingate.recovery.overrides import Facts, TaskFacts, WorkstreamFacts
+from maingate.state.steps import tasks as task_steps
+from maingate.state.steps import workstreams as workstream_steps
+from maingate.state.steps.step import Step
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
 
@@ -76,24 +77,24 @@ def signed(steps: Iterable[Step], operator: str) -> list[Step]:
 
 def completing(task: TaskNode, reason: Reason, *, worker_id: str) -> Sequence[Step]:
     """Take a task as done, from wherever it is."""
-    return [*_to_validating(task, worker_id), tasks.complete(task.head, reason=reason)]
+    return [*_to_validating(task, worker_id), task_steps.complete(task.head, reason=reason)]
 
 
 def failing(task: TaskNode, reason: Reason, *, worker_id: str) -> Sequence[Step]:
     """Let a task fail, from wherever it is."""
-    return [*_to_validating(task, worker_id), tasks.fail(task.head, reason, trigger="validation_failed")]
+    return [*_to_validating(task, worker_id), task_steps.fail(task.head, reason, trigger="validation_failed")]
 
 
 def starting_over(task: TaskNode, reason: Reason) -> Step:
     """Queue a task that waits for a retry, with all its retries before it."""
-    step = tasks.requeue(task.head, reason=reason)
+    step = task_steps.requeue(task.head, reason=reason)
     return replace(step, sets={**step.sets, "retry_count": 0, "lost_count": 0})
 
 
 def failing_workstream(workstream: WorkstreamNode, reason: Reason) -> Step:
     """Let a workstream fail that is under way."""
     is_landing = workstream.state is WorkstreamState.VALIDATING
-    return workstreams.fail(
+    return workstream_steps.fail(
         workstream.head, reason, trigger="validation_failed" if is_landing else "critical_task_failed"
     )
 
@@ -101,10 +102,10 @@ def failing_workstream(workstream: WorkstreamNode, reason: Reason) -> Step:
 def _to_validating(task: TaskNode, worker_id: str) -> Iterable[Step]:
     """Lead a task through the states that lie before its end; only such as its table allows."""
     if task.state is TaskState.PENDING:
-        yield tasks.queue(task.head)
+        yield task_steps.queue(task.head)
     if task.state is TaskState.RETRYING:
-        yield tasks.requeue(task.head)
+        yield task_steps.requeue(task.head)
     if task.state in {TaskState.PENDING, TaskState.RETRYING, TaskState.QUEUED}:
-        yield tasks.start(task.head, worker_id=worker_id)
+        yield task_steps.start(task.head, worker_id=worker_id)
     if task.state is not TaskState.VALIDATING:
-        yield tasks.produced(task.head)
+        yield task_steps.produced(task.head)

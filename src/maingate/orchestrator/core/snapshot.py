@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from maingate.db.dao.breakers import BreakerRow
-from maingate.db.transitions import Head
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
 from maingate.orchestrator.core.commits import Candidate, LandingIntent, Tip
 from maingate.orchestrator.core.lane import Lane
@@ -19,6 +18,7 @@ from maingate.plan.model import Plan, TaskPlan, WorkstreamPlan
 from maingate.reasons import Reason
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
+from maingate.state.steps.step import Head
 from maingate.state.task import TASK, TaskState
 from maingate.state.workstream import WORKSTREAM, WorkstreamState
 

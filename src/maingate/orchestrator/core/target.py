@@ -10,7 +10,6 @@ workstream are deferred until it is known whether it has landed.
 
 from collections.abc import Callable, Mapping
 
-from maingate.db.dao import patches, workstreams
 from maingate.ids import PatchId, WorkstreamId, new_id
 from maingate.orchestrator.core.commits import Candidate, LandingIntent, Tip
 from maingate.orchestrator.core.effects import JudgeCandidate, LandCandidate, MergeWorkstream
@@ -30,6 +29,8 @@ from maingate.orchestrator.core.events import (
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated
 from maingate.reasons import FAULTS, Reason, ReasonCode
+from maingate.state.steps import patches as patch_steps
+from maingate.state.steps import workstreams as workstream_steps
 from maingate.state.workstream import WorkstreamState
 from maingate.verdicts.blame import Opinion
 
@@ -241,7 +242,7 @@ class Target:
         for task in workstream.landed_patches():
             patch = task.require_patch()
             patch.commit = commits[patch.id]
-            self._turn.move_patch(task, patches.commit(patch.head, commit=patch.commit))
+            self._turn.move_patch(task, patch_steps.commit(patch.head, commit=patch.commit))
         self._turn.decision.target = tip.commit
         self._complete(workstream, tip)
 
@@ -252,7 +253,7 @@ class Target:
             run.tip = landed
         workstream.leaves = run.tip
         self._landing = None
-        step = workstreams.complete(workstream.head, landed_commit=landed.commit if landed else None)
+        step = workstream_steps.complete(workstream.head, landed_commit=landed.commit if landed else None)
         self._turn.move_workstream(workstream, step)
         self._turn.follow_up(workstream)
 
@@ -265,6 +266,6 @@ class Target:
             else:
                 self._turn.drop(task, reason)
         self._landing = None
-        step = workstreams.fail(workstream.head, reason, trigger="validation_failed")
+        step = workstream_steps.fail(workstream.head, reason, trigger="validation_failed")
         self._turn.move_workstream(workstream, step, reason)
         self._turn.follow_up(workstream)

@@ -1,6 +1,5 @@
 """The work of tasks: queued when their needs are met, started when there is room, and what comes of it."""
 
-from maingate.db.dao import patches, tasks, workstreams
 from maingate.db.dao.tool_runs import ToolRun
 from maingate.ids import PatchId
 from maingate.orchestrator.core.approvals import Approvals
@@ -23,6 +22,9 @@ from maingate.orchestrator.task_scheduler import TaskScheduler
 from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.patch_ledger import PatchState
+from maingate.state.steps import patches as patch_steps
+from maingate.state.steps import tasks as task_steps
+from maingate.state.steps import workstreams as workstream_steps
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
 
@@ -69,7 +71,7 @@ class Tasks:
         """Request all that is owed to a workstream in its state, when a process begins with the run."""
         match workstream.state:
             case WorkstreamState.PLANNED if workstream.unmet:
-                step = workstreams.block(workstream.head, metadata={"needs": list(workstream.needs)})
+                step = workstream_steps.block(workstream.head, metadata={"needs": list(workstream.needs)})
                 self._turn.move_workstream(workstream, step)
             case WorkstreamState.PLANNED:
                 self.make_ready(workstream)
@@ -94,13 +96,13 @@ class Tasks:
 
     def make_ready(self, workstream: WorkstreamNode) -> None:
         """Start a workstream's lane, and queue its tasks that need no other."""
-        self._turn.move_workstream(workstream, workstreams.ready(workstream.head))
+        self._turn.move_workstream(workstream, workstream_steps.ready(workstream.head))
         self._lanes.lay(workstream)
         for task in workstream.tasks:
             if task.has_ended:
                 continue
             if task.unmet:
-                self._turn.move_task(task, tasks.block(task.head, metadata={"needs": list(task.needs)}))
+                self._turn.move_task(task, task_steps.block(task.head, metadata={"needs": list(task.needs)}))
             else:
                 self._queue(task)
 
@@ -112,11 +114,11 @@ class Tasks:
 
     def unblock(self, task: TaskNode, reason: Reason | None = None) -> None:
         """Queue a blocked task; the reason is that of whoever decides it by hand."""
-        self._turn.move_task(task, tasks.unblock(task.head, reason=reason))
+        self._turn.move_task(task, task_steps.unblock(task.head, reason=reason))
         self._queue(task)
 
     def _queue(self, task: TaskNode) -> None:
-        self._turn.move_task(task, tasks.queue(task.head))
+        self._turn.move_task(task, task_steps.queue(task.head))
         self._scheduler.queue(task)
 
     # -- they start ------------------------------------------------------------------------------------------
@@ -126,10 +128,10 @@ class Tasks:
         workstream = task.workstream
         if workstream.state is WorkstreamState.READY and workstream.base is not None:
             self._turn.move_workstream(
-                workstream, workstreams.start(workstream.head, base_commit=workstream.base.commit)
+                workstream, workstream_steps.start(workstream.head, base_commit=workstream.base.commit)
             )
         task.attempt += 1
-        step = tasks.start(task.head, worker_id=self._worker_id, attempt=task.attempt)
+        step = task_steps.start(task.head, worker_id=self._worker_id, attempt=task.attempt)
         self._turn.move_task(task, step)
         match task.kind:
             case TaskKind.NOOP:
@@ -169,14 +171,14 @@ class Tasks:
         row = event.patch
         task.patch = PatchNode(id=PatchId(row.id), head=row.head, state=PatchState.CREATED)
         self._turn.decision.patches.append((row, event.diff))
-        self._turn.move_task(task, tasks.produced(task.head))
+        self._turn.move_task(task, task_steps.produced(task.head))
         if event.refusal is None or event.is_policy:
-            self._turn.move_patch(task, patches.validate(task.patch.head))
+            self._turn.move_patch(task, patch_steps.validate(task.patch.head))
         if event.refusal is None:
             task.material = event.material
             self._approvals.accept(task)
             return
-        trigger: patches.Refusal = "policy_violation" if event.is_policy else "validation_failed"
+        trigger: patch_steps.Refusal = "policy_violation" if event.is_policy else "validation_failed"
         self._turn.quarantine(task, event.refusal, trigger)
         self._attempts.refused(task, event.refusal, is_final=event.is_final)
 
@@ -196,8 +198,8 @@ class Tasks:
         self._attempts.finished(task)
         self._resize_commands(event.seconds)
         if event.end is AttemptEnd.DONE:
-            self._turn.move_task(task, tasks.produced(task.head))
-            self._turn.move_task(task, tasks.complete(task.head))
+            self._turn.move_task(task, task_steps.produced(task.head))
+            self._turn.move_task(task, task_steps.complete(task.head))
             self._turn.follow_up(task)
         elif event.end is AttemptEnd.LOST:
             self._attempts.lost(task, stated(event.reason, task.label))

@@ -9,8 +9,6 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 
-from maingate.db.dao import patches
-from maingate.db.transitions import Step
 from maingate.ids import PatchId, TaskId, WorkstreamId
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.effects import Effect, KeepEvidence
@@ -19,6 +17,8 @@ from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNod
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
+from maingate.state.steps import patches as patch_steps
+from maingate.state.steps.step import Step
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
 
@@ -119,12 +119,12 @@ class Turn:
 
     def drop(self, task: TaskNode, reason: Reason) -> None:
         """Drop a task's patch without blame."""
-        self.move_patch(task, patches.drop(task.require_patch().head, reason))
+        self.move_patch(task, patch_steps.drop(task.require_patch().head, reason))
 
-    def quarantine(self, task: TaskNode, reason: Reason, trigger: patches.Refusal) -> None:
+    def quarantine(self, task: TaskNode, reason: Reason, trigger: patch_steps.Refusal) -> None:
         """Quarantine a task's patch, and request its evidence."""
         patch = task.require_patch()
-        self.move_patch(task, patches.quarantine(patch.head, reason, trigger=trigger))
+        self.move_patch(task, patch_steps.quarantine(patch.head, reason, trigger=trigger))
         self.request(KeepEvidence(patch=PatchId(patch.id), reason=reason))
 
 

@@ -1,0 +1,1 @@
+"""Transitions of the eight machines as values: pure constructors, one module per machine."""
