@@ -248,7 +248,7 @@ def test_a_writer_that_does_not_let_go_holds_up_nobody_for_ever(
     database: Database, world: World, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What could not be written is written the next time; nothing is written beside the one who holds it."""
-    monkeypatch.setattr(transition_log, "PATIENCE", timedelta(milliseconds=30))
+    monkeypatch.setattr(transition_log, "LOCK_TIMEOUT", timedelta(milliseconds=30))
     log = TransitionLog(path, database)
     log.catch_up()
     move(database, world)

@@ -1,10 +1,11 @@
-"""Check the record: every chain, every entity, every other row of evidence, and the ledger as a whole.
+"""The audit of the record: every chain, every entity, every other row of evidence, and the ledger as a whole.
 
-What shows from the record alone: a row of the ledger that was changed, removed or inserted, and any column
-that is evidence (`maingate.db.binding`) that was changed past the writer, or whose row was removed or put in.
-The hashes have no secret in them: whoever rewrites a row, all that follows from it and the head of the ledger
-leaves only what was told to the outside: the file ``transitions.jsonl``, which is compared line by line, and
-the heads that the commits of landings carry, which are given as anchors.
+The record alone shows a row of the ledger that was changed, removed or inserted, and a column of evidence
+(`maingate.db.binding`) that was changed other than by the writer, or whose row was removed or inserted. The
+hashes contain no secret. A forger who rewrites a row, everything that follows from it and the head of the
+ledger is
+found only by copies outside: the file ``transitions.jsonl``, which is compared line by line, and the heads
+that the commits of landings carry, which are passed as anchors.
 """
 
 from collections.abc import Sequence
@@ -25,15 +26,15 @@ from maingate.db.tables import ENTITIES
 
 @dataclass(frozen=True, kw_only=True)
 class AuditReport:
-    """What a check of the audit found.
+    """The result of an audit.
 
     Args:
-        chains: How many chains there are.
-        rows: How many audit rows there are.
-        facts: How many facts there are.
-        anchors: How many heads of the ledger were compared with what was told to the outside.
-        findings: What is wrong.
-        notes: What people should know about what was looked at and what was not.
+        chains: The number of chains.
+        rows: The number of audit rows.
+        facts: The number of facts.
+        anchors: The number of heads of the ledger that were compared with copies outside.
+        findings: The faults.
+        notes: Remarks about what was checked and what was not.
     """
 
     chains: int
@@ -45,11 +46,11 @@ class AuditReport:
 
     @property
     def is_intact(self) -> bool:
-        """Return whether nothing was found."""
+        """Return whether there are no findings."""
         return not self.findings
 
     def and_also(self, findings: Sequence[AuditFinding], notes: Sequence[str]) -> "AuditReport":
-        """Return the report with what was found elsewhere."""
+        """Return the report with further findings and notes."""
         return replace(self, findings=(*self.findings, *findings), notes=(*self.notes, *notes))
 
     def as_json(self) -> dict[str, Any]:
@@ -70,8 +71,8 @@ def verify(database: Database, *, log: Path | None = None, anchors: Sequence[Anc
 
     Args:
         database: The database.
-        log: Its ``transitions.jsonl``; None when that is not to be compared.
-        anchors: Heads of the ledger as they were told to the outside.
+        log: Its ``transitions.jsonl``; None to skip the comparison.
+        anchors: Heads of the ledger that are known outside of it.
 
     Raises:
         DatabaseError: The database or the file could not be read.
@@ -96,7 +97,7 @@ def verify(database: Database, *, log: Path | None = None, anchors: Sequence[Anc
 
 
 def _chains(connection: Connection, findings: list[AuditFinding], see: See) -> tuple[dict[str, Chain], int]:
-    """Check all chains; return what each comes to, by its entity, and how many rows there are."""
+    """Check all chains; return the end of each by its entity, and the number of rows."""
     chains: dict[str, Chain] = {}
     rows, before = 0, None
     for row in audit_rows(connection):
@@ -112,7 +113,7 @@ def _chains(connection: Connection, findings: list[AuditFinding], see: See) -> t
 
 
 def _join(chains: dict[str, Chain], facts: Facts) -> None:
-    """Add what facts bind of entities to what their chains bind."""
+    """Add the columns that facts bind to those that the chains of entities bind."""
     for (table, entity_id), bound in facts.of_entities.items():
         chain = chains.get(entity_id)
         if chain is not None and table == _table_of(chain.entity_type):

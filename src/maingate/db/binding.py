@@ -1,8 +1,8 @@
-"""How what a row says is bound into the ledger: which columns are evidence, and how each is written down.
+"""Binding of rows into the ledger: the columns that are evidence, and the text that binds them.
 
-A row of the ledger names, in ``sets``, what it binds: a column with its value, or with the SHA-256 of a long
-one, and under ``*`` one digest over all columns that never change once their row is there. Whoever has the
-tables can compute the same again.
+A row of the ledger states, in ``sets``, what it binds: a column with its value, or with the SHA-256 of a long
+one, and under ``*`` one digest over all columns that never change after the row is inserted. The same can be
+computed again from the tables.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,10 +15,10 @@ from maingate.db.columns import JsonList, JsonText, text_of
 from maingate.db.tables import ENTITIES, LIFECYCLE, metadata
 
 WHOLE: Final = "*"
-"""Under which the digest over all columns stands that never change."""
+"""The key of the digest over all columns that never change."""
 
-SHORT: Final = 64
-"""A text of at most so many characters is bound as it is; a longer one by its digest."""
+SHORT_TEXT: Final = 64
+"""Characters up to which a text is bound as it is; a longer one is bound by its digest."""
 
 CHANGING: Final[Mapping[str, frozenset[str]]] = {
     "runs": frozenset({"old_head", "new_head", "retry_of", "reason"}),
@@ -57,7 +57,7 @@ UNBOUND: Final[Mapping[str, Mapping[str, str]]] = {
         "who controls a target now; what is done under it is on record by itself",
     ),
 }
-"""The columns that are no evidence, each with the reason: what is the case now and soon no longer."""
+"""The columns that are no evidence, each with the reason; they hold a momentary condition."""
 
 RECOMPUTED: Final[Mapping[str, frozenset[str]]] = {
     **{table.name: frozenset(LIFECYCLE) for table in ENTITIES.values()},
@@ -65,7 +65,7 @@ RECOMPUTED: Final[Mapping[str, frozenset[str]]] = {
     "counters": frozenset({"name", "value", "head"}),
     "record": frozenset({"id"}),
 }
-"""The columns that the audit compares with the ledger itself: where entities stand, and the ledger's own."""
+"""The columns that the audit recomputes from the ledger: states of entities, and the ledger's own."""
 
 
 def fixed_columns(table: str) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ def fixed_columns(table: str) -> tuple[str, ...]:
 FACTS: Final = tuple(
     name for name in metadata.tables if name not in {*CHANGING, *RECOMPUTED} and fixed_columns(name)
 )
-"""The tables whose rows are evidence by themselves, beside those of entities."""
+"""The tables, beside those of entities, whose rows are evidence."""
 
 
 def digest_of(values: Iterable[Any]) -> str:
@@ -89,22 +89,22 @@ def digest_of(values: Iterable[Any]) -> str:
 def form_of(value: Any) -> Any:
     """Return the form in which one stored value is bound."""
     plain = _plain(value)
-    if type(plain) is str and len(plain) > SHORT:
+    if type(plain) is str and len(plain) > SHORT_TEXT:
         return f"sha256:{sha256(plain.encode(errors='surrogatepass')).hexdigest()}"
     return plain
 
 
 def empty_of(column: Column[Any]) -> Any:
-    """Return the stored value that a column of a new row has by itself: it need not be bound."""
+    """Return the stored value that a column of a new row has by default, which need not be bound."""
     if column.nullable:
         return None
     return next((empty for kind, empty in _EMPTY if isinstance(column.type, kind)), "")
 
 
 def bound_text(values: Mapping[str, Any]) -> str | None:
-    """Write down what a row of the ledger binds, of columns with their stored values; None for nothing.
+    """Return the text by which a row of the ledger binds columns with their stored values; None for none.
 
-    The text is what `canonical` writes, but without its cost: names of columns need no escaping.
+    It is the text of `canonical`, without its cost: names of columns need no escaping.
     """
     if not values:
         return None
@@ -121,11 +121,11 @@ def bound_text(values: Mapping[str, Any]) -> str | None:
 
 
 def bound_text_of_creation(fixed: Sequence[Any], begun: Mapping[str, Any]) -> str:
-    """Write down what an entity's first row binds.
+    """Return the text by which an entity's first row binds its columns.
 
     Args:
         fixed: The stored values of the columns that never change.
-        begun: Those of the others that are not empty.
+        begun: The values of the other columns that are not empty.
     """
     return bound_text({WHOLE: digest_of(fixed), **begun}) or ""
 
@@ -134,14 +134,14 @@ _EMPTY: Final = ((Integer, 0), (Boolean, 0), (JsonList, "[]"), (JsonText, "{}"))
 
 
 def _written(value: Any) -> str:
-    """Write a stored value as no value of another kind is written: bytes are never what a text says."""
+    """Return a stored value as bytes that no value of another kind has."""
     if isinstance(value, bytes | bytearray | memoryview):
         return f"sha256:{sha256(value).hexdigest()}"
     return text_of(_plain(value))
 
 
 def _plain(value: Any) -> Any:
-    """Return a stored value alike from every database: truths as numbers, odd kinds as lists."""
+    """Return a stored value as every database gives it: booleans as numbers, other kinds as lists."""
     if value is None or type(value) in _AS_IT_IS:
         return value
     if isinstance(value, bool):

@@ -1,9 +1,9 @@
-"""What is hashed of each row of the ledger, and how: transitions, events and facts alike.
+"""Hashes of the rows of the ledger: transitions, events and facts.
 
 The hash is SHA-256 over the hash of the entity's transition before (nothing for other rows), a line feed, and
 the canonical form of the row: a JSON object of its columns (but the hashes), keys sorted, compact, ASCII.
-``at`` is microseconds since the epoch; reason, metadata and sets are the very texts that are stored. Whoever
-has the table can check it without this program.
+``at`` is microseconds since the epoch; reason, metadata and sets are the stored texts. The hashes can be
+checked from the table without this program.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,16 +17,17 @@ from maingate.db.columns import canonical, quote, text_of
 from maingate.db.tables import events, facts, state_transitions
 
 HashOf = Callable[[Sequence[Any], str | None], str]
-"""Hashes a row's columns but the hashes, as they are stored, in the table's order; and what it continues."""
+"""A function from a row's stored columns without the hashes, in the table's order, and the hash before it."""
 
 COLUMNS: Final = tuple(column.name for column in state_transitions.columns)
 """The audit's columns, in the order of the table; ``prev_hash`` and ``hash`` come last."""
 
 HASHED: Final = COLUMNS[:-2]
+"""The audit's columns that are hashed."""
 
 EVENT_COLUMNS: Final = tuple(column.name for column in events.columns)
 FACT_COLUMNS: Final = tuple(column.name for column in facts.columns)
-"""Their columns, in the order of the table; ``hash`` comes last."""
+"""The columns of events and facts, in the order of the table; ``hash`` comes last."""
 
 EMPTY_METADATA: Final = canonical({})
 

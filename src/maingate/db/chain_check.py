@@ -1,7 +1,7 @@
-"""Check every hash chain, row by row, and every entity against all that its chain binds.
+"""Checks of every hash chain, row by row, and of every entity against its chain.
 
 An entity's state, version and times follow from its chain. The columns that are evidence are bound: those
-that never change by the chain's first row, the others by the row that set them last, or by a fact where they
+that never change by the chain's first row, the others by the row that set them last, or by a fact if they
 change without a transition.
 """
 
@@ -20,23 +20,23 @@ from maingate.db.tables import ENTITIES, LIFECYCLE
 from maingate.db.transitions import CREATED, STARTING_STATE
 from maingate.state.machines import MACHINES
 
-_PAGE: Final = 2000
+_PAGE_ROWS: Final = 2000
 
 Bound = dict[str, tuple[int, Any]]
-"""What is bound of an entity's columns: the number of the row that bound each last, and the form it had."""
+"""The bound columns of an entity: the number of the row that bound each last, and the bound form."""
 
 
 @dataclass(kw_only=True)
 class Chain:
-    """What a chain comes to.
+    """The end of a chain.
 
     Args:
         entity_type: The machine.
         state: The state that it ends in.
-        version: How many rows it says it has.
+        version: The number of rows that it states.
         hash: Its last hash.
-        created_at: The times that an entity with this chain has, in microseconds.
-        bound: What it binds.
+        created_at: The times of an entity with this chain, in microseconds.
+        bound: The columns that it binds.
     """
 
     entity_type: str
@@ -50,7 +50,7 @@ class Chain:
     bound: Bound = field(default_factory=dict)
 
     def follow(self, row: Mapping[str, Any]) -> None:
-        """Go on over one more row."""
+        """Add one more row."""
         at = row["at"] if isinstance(row["at"], int) else 0  # its hash tells
         begins = row["from_state"] is None
         self.state, self.version, self.hash = row["to_state"], row["version"], row["hash"]
@@ -67,14 +67,14 @@ class Chain:
 
 
 def merge(bound: Bound, seq: int, sets: Mapping[str, Any]) -> None:
-    """Add what a row of the ledger binds; the latest row counts."""
+    """Add the columns that a row of the ledger binds; the latest row counts."""
     for column, form in sets.items():
         if column not in bound or bound[column][0] <= seq:
             bound[column] = (seq, form)
 
 
 def sets_of(text: Any) -> Mapping[str, Any]:
-    """Read what a row binds; what cannot be read binds nothing, and its hash tells."""
+    """Return the columns that a row binds; an unreadable text binds none, and its hash shows it."""
     try:
         found = {} if text is None else json.loads(text)
     except (TypeError, ValueError, RecursionError):
@@ -86,7 +86,7 @@ def audit_rows(connection: Connection) -> Iterator[dict[str, Any]]:
     """Yield all audit rows, chain by chain, a page at a time."""
     select = f"SELECT {quoted(COLUMNS)} FROM state_transitions"
     order = "ORDER BY entity_id, version, seq"
-    found = rows_of(connection, f"{select} {order} LIMIT ?", (_PAGE,))
+    found = rows_of(connection, f"{select} {order} LIMIT ?", (_PAGE_ROWS,))
     while found:
         rows = [dict(zip(COLUMNS, row, strict=True)) for row in found]
         yield from rows
@@ -95,7 +95,7 @@ def audit_rows(connection: Connection) -> Iterator[dict[str, Any]]:
         found = rows_of(
             connection,
             f"{select} WHERE (entity_id, version, seq) > (?, ?, ?) {order} LIMIT ?",
-            (*place, _PAGE),
+            (*place, _PAGE_ROWS),
         )
 
 

@@ -1,4 +1,4 @@
-"""How values are kept in columns: each type turns a Python value into what every database stores, and back.
+"""Types of columns: each turns a Python value into the stored one, the same in every database, and back.
 
 The types serve SQLAlchemy's own statements and the compiled ones of ``db.records`` and ``db.transitions``, so
 that a value has one stored form whichever way it is written.
@@ -28,16 +28,16 @@ _HALVES: Final = re.compile("[\ud800-\udfff]")
 canonical: Final = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
 ).encode
-"""Write a value as the one JSON text that it has here: keys sorted, compact, ASCII."""
+"""Return the canonical JSON text of a value: keys sorted, compact, ASCII."""
 
 quote: Final = encode_basestring_ascii
-"""Write a text as JSON has it, in quotes and ASCII."""
+"""Return a text as JSON: in quotes, ASCII."""
 
 _in_order: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
 def text_of(value: str | int | None) -> str:
-    """Write one stored value as `canonical` does, but without its cost."""
+    """Return the text of `canonical` for one stored value, without its cost."""
     if value is None:
         return "null"
     return quote(value) if isinstance(value, str) else str(value)
@@ -47,7 +47,7 @@ def to_micros(at: datetime) -> int:
     """Return microseconds since the epoch.
 
     Raises:
-        ValueError: When the time is naive; such times are refused at the edge.
+        ValueError: The time is naive; such times are refused at the edge.
     """
     if at.tzinfo is None:
         raise ValueError(f"a time without a zone cannot be kept: {at.isoformat()}")
@@ -60,7 +60,7 @@ def from_micros(micros: int) -> datetime:
 
 
 def storable(value: str) -> str:
-    """Replace by U+FFFD what no database can keep in a text: NUL, and halves of characters."""
+    """Return a text with U+FFFD for characters that no database stores: NUL and unpaired surrogates."""
     if "\x00" in value:
         value = value.replace("\x00", _UNKEEPABLE)
     return value if value.isascii() else _HALVES.sub(_UNKEEPABLE, value)
@@ -73,11 +73,11 @@ class Stored(TypeDecorator[Any]):
     cache_ok = True
 
     def encode(self, value: Any) -> Any:
-        """Turn a Python value into the stored one."""
+        """Return the stored value of a Python value."""
         raise NotImplementedError
 
     def decode(self, value: Any) -> Any:
-        """Turn a stored value into the Python one."""
+        """Return the Python value of a stored value."""
         raise NotImplementedError
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
@@ -105,7 +105,7 @@ class Timestamp(Stored):
 
 
 class JsonText(Stored):
-    """A JSON value as text, its keys in the order they have: a plan's order means something."""
+    """A JSON value as text, its keys in their own order, which has a meaning in plans."""
 
     cache_ok = True
 
@@ -119,7 +119,7 @@ class JsonText(Stored):
 
 
 class JsonList(JsonText):
-    """A sequence of JSON values; it is read as a tuple, so that a frozen row stays frozen."""
+    """A sequence of JSON values, read as a tuple, so that a frozen row stays frozen."""
 
     cache_ok = True
 
@@ -134,7 +134,7 @@ class FreeText(Stored):
     cache_ok = True
 
     def encode(self, value: str) -> str:
-        """Return the text that can be kept."""
+        """Return the storable text."""
         return storable(value)
 
     def decode(self, value: str) -> str:
@@ -143,7 +143,7 @@ class FreeText(Stored):
 
 
 class PathText(Stored):
-    """A path as Python has it; one that is no UTF-8 is kept in quotes, its odd bytes escaped as JSON does."""
+    """A path as Python has it; one that is not UTF-8 is stored in quotes, other bytes escaped as in JSON."""
 
     cache_ok = True
 
@@ -205,12 +205,12 @@ class StateText(Stored):
 
 
 def encoder_of(kind: TypeEngine[Any]) -> Codec | None:
-    """Return what turns a value but None into the stored one; None when it is stored as it is."""
+    """Return the function that encodes values other than None; None if they are stored as they are."""
     return kind.encode if isinstance(kind, Stored) else None
 
 
 def decoder_of(kind: TypeEngine[Any]) -> Codec | None:
-    """Return what turns a stored value but None into the Python one; None when it is the same."""
+    """Return the function that decodes stored values other than None; None if they are the same."""
     if isinstance(kind, Stored):
         return kind.decode
     return bool if isinstance(kind, Boolean) else None

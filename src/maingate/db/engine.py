@@ -1,8 +1,8 @@
-"""Open a database, and give out its transactions: many readers, one writer at a time.
+"""A database and its transactions: many readers, one writer at a time.
 
 SQLite serialises writers by itself (``BEGIN IMMEDIATE``); on PostgreSQL an advisory lock does the same, so
 that on both a writer sees everything committed before it and numbers are given out in the order of the
-commits. What the driver or the disk reports is translated here, once, into the program's own errors.
+commits. Errors of the driver and of the disk are translated here, once, into the program's own errors.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from maingate.db.record_files import RecordFiles, assign_record_id, identify
 from maingate.errors import DatabaseError
 
 BUSY_TIMEOUT: Final = timedelta(seconds=30)
-"""How long to wait for another writer, unless a setting says so."""
+"""Time to wait for another writer, unless a setting states another."""
 
 _BEGIN: Final = "maingate_begin"
 _REPOSITORY: Final = "maingate_repository"
@@ -32,8 +32,8 @@ class Database:
     """One open database.
 
     Args:
-        url: Where it is, without what is secret.
-        engine: SQLAlchemy's engine to it; for tests and tools, everything else asks for transactions.
+        url: Its address.
+        engine: SQLAlchemy's engine for it; for tests and tools, other code uses transactions.
     """
 
     def __init__(self, *, url: URL, engine: Engine) -> None:
@@ -45,25 +45,25 @@ class Database:
         self.dialect: Final = engine.dialect.name
         if self.dialect == "sqlite":
             self._reader, writing = engine, {_BEGIN: "BEGIN IMMEDIATE"}
-        else:  # isolation is said aloud, because a server may have other defaults
+        else:  # isolation is stated, because a server may have other defaults
             snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             self._reader = engine.execution_options(**snapshot)
             writing = {_BEGIN: _POSTGRESQL_WRITER_LOCK, "isolation_level": "READ COMMITTED"}
         self._writer = engine.execution_options(**writing)
 
     def use_repository(self, repository_id: str) -> None:
-        """Let transactions know which of the repositories that share this database it is opened for."""
+        """Set the repository, of those that share this database, that transactions belong to."""
         self._reader = self._reader.execution_options(**{_REPOSITORY: repository_id})
         self._writer = self._writer.execution_options(**{_REPOSITORY: repository_id})
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Give the one writing transaction: committed at the end, rolled back whole on any exception.
+        """Begin the one writing transaction: committed at the end, rolled back whole on any exception.
 
         Raises:
             DatabaseError: The database is locked for too long, full, read-only, damaged or gone.
-            InvariantError: A constraint of the database refused something.
-            RecordError: Its files are not those that were opened, so nothing is written, or what was is lost.
+            InvariantError: A constraint of the database refused a change.
+            RecordError: Its files are not those that were opened: nothing is written, or the write is lost.
         """
         self._record_files.check()
         with self._writer.begin() as connection:
@@ -72,7 +72,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a transaction that sees one consistent state of the whole database.
+        """Begin a transaction that sees one consistent state of the whole database.
 
         Raises:
             DatabaseError: The database could not be read.
@@ -81,7 +81,7 @@ class Database:
             yield connection
 
     def upgrade(self) -> None:
-        """Bring the schema to what this program wants, and learn which record this is, by which it must stay.
+        """Migrate the schema to that of this program, and note the record's id and files.
 
         Raises:
             DatabaseError: A newer program wrote the database, or a migration failed; nothing was changed.
@@ -97,7 +97,7 @@ class Database:
         self._record_files.begin()
 
     def check(self) -> None:
-        """Make sure that the files of the record are in place, before anything is put beside them.
+        """Check that the files of the record are in place, before other files are written beside them.
 
         Raises:
             RecordError: They are not those that were opened.
@@ -105,7 +105,7 @@ class Database:
         self._record_files.check()
 
     def require_record(self, connection: Connection) -> None:
-        """Make sure that a transaction is one of the record that was opened, and that this one is in place.
+        """Check that a transaction belongs to the record that was opened, and that its files are in place.
 
         Raises:
             RecordError: It is not.
@@ -128,7 +128,7 @@ class Database:
 
 
 def repository_of(connection: Connection) -> str | None:
-    """Return the id of the repository that a transaction speaks for; None when the database is its own."""
+    """Return the repository that a transaction belongs to; None when the database has only one."""
     found: str | None = connection.get_execution_options().get(_REPOSITORY)
     return found
 
@@ -136,13 +136,13 @@ def repository_of(connection: Connection) -> str | None:
 def open_database(
     url: str, *, synchronous: str = "NORMAL", busy_timeout: timedelta = BUSY_TIMEOUT
 ) -> Database:
-    """Open a database; its schema is looked at by `Database.upgrade`, not here.
+    """Open a database; `Database.upgrade` checks its schema.
 
     Args:
         url: ``sqlite:////absolute/path.db`` or ``postgresql+psycopg://…``.
         synchronous: SQLite's durability: ``NORMAL`` loses no consistency on a power cut, ``FULL`` no commit
             either.
-        busy_timeout: How long to wait for another writer.
+        busy_timeout: Time to wait for another writer.
 
     Raises:
         DatabaseError: The address is not understood, its driver is missing, or its folder cannot be made.
@@ -204,7 +204,7 @@ def _open_sqlite(url: URL, *, synchronous: str, busy_timeout: timedelta) -> Engi
             for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
         except BaseException:
-            connection.close()  # the pool never gets it, so nobody else would
+            connection.close()  # the pool never gets it and cannot close it
             raise
 
     def begin(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Check events and facts, and every row that is evidence by itself against the last fact about it."""
+"""Checks of events and facts, and of every row of evidence against its last fact."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ from maingate.ids import ENTITY_OF_PREFIX
 _PAGE: Final = 2000
 
 See = Callable[[Mapping[str, Any]], None]
-"""Shown each row as it is read."""
+"""A function that is called with each row as it is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the facts come to.
+    """All facts, by their rows.
 
     Args:
-        count: How many there are.
-        latest: The last fact about each row, by its table and key: what is bound, whose it is, its number.
-        of_entities: What is bound of columns of entities, by table and entity.
-        findings: What is wrong with facts and events themselves.
+        count: Their number.
+        latest: The last fact about each row, by table and key: its text, its entity, its number.
+        of_entities: The bound columns of entities, by table and entity.
+        findings: The faults of facts and events themselves.
     """
 
     count: int
@@ -39,7 +39,7 @@ class Facts:
 
 
 def read_facts(connection: Connection, see: See) -> Facts:
-    """Read all events and facts, check each against its hash, and gather what is bound."""
+    """Read all events and facts, check each against its hash, and collect the bound values."""
     findings: list[AuditFinding] = []
     for row in _rows(connection, "events", EVENT_COLUMNS):
         see(row)
@@ -58,7 +58,7 @@ def read_facts(connection: Connection, see: See) -> Facts:
 
 
 def check_evidence(connection: Connection, facts: Facts) -> Iterator[AuditFinding]:
-    """Check that each row of evidence says what the last fact about it says, and that none is missing."""
+    """Check that each row of evidence is as its last fact states, and that none is missing."""
     unseen = dict(facts.latest)
     for name in FACTS:
         for key, owner, sets in _evidence(connection, metadata.tables[name]):

@@ -1,8 +1,8 @@
-"""Facts: what rows beside the entities say, bound into the ledger by the same transaction that writes them.
+"""Facts: rows of evidence beside the entities, bound into the ledger by the transaction that writes them.
 
-A verdict, an intent, an approval or a diff is evidence. When its row is written, and again whenever it
-changes, the ledger gets a row with a digest over all its columns. So a row that is changed, removed, put in
-or handed to another entity past the program has no fact that fits it (`maingate.db.audit`).
+A verdict, an intent, an approval or a diff is evidence. When its row is written, and whenever it changes, the
+ledger gets a row with a digest over all its columns. So a row that is changed, removed, inserted or moved to
+another entity by other means has no matching fact (`maingate.db.audit`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,16 +31,16 @@ OWNER: Final[Mapping[str, str]] = {
     "task_needs": "task_id",
     "workstream_needs": "workstream_id",
 }
-"""The column of each table that names the entity whose evidence a row is."""
+"""The column of each table that names the entity that a row is evidence for."""
 
 _INSERT: Final = insertion("facts", FACT_COLUMNS)
 
 Fact = tuple[str, str, str, str]
-"""The table, the row's key, whose evidence it is, and what is bound."""
+"""A fact: the table, the row's key, its entity, and the text that binds it."""
 
 
 def record(connection: Connection, facts: Sequence[Fact]) -> None:
-    """Bind what rows say into the ledger, in the transaction that writes them."""
+    """Bind rows into the ledger, in the transaction that writes them."""
     if not facts:
         return
     rows, hashes = [], []
@@ -56,17 +56,17 @@ def record(connection: Connection, facts: Sequence[Fact]) -> None:
 
 
 def of_column(table: str, entity_id: str, column: str, stored: Any) -> Fact:
-    """Make the fact that a column of an entity has changed without a transition."""
+    """Return the fact that a column of an entity changed without a transition."""
     return table, key_of([entity_id]), entity_id, bound_text({column: stored}) or ""
 
 
 def key_of(values: Sequence[Any]) -> str:
-    """Write the key of a row: the values of its primary key."""
+    """Return the key of a row: the values of its primary key."""
     return canonical(list(values))
 
 
 class Binding:
-    """Makes facts of the stored rows of one table.
+    """A maker of facts from the stored rows of one table.
 
     Args:
         table: The table; its rows are bound whole.
@@ -84,20 +84,20 @@ class Binding:
         return key_of([stored[place] for place in self._key])
 
     def owner(self, stored: Sequence[Any]) -> str:
-        """Return the entity whose evidence a row is."""
+        """Return the entity that a row is evidence for."""
         return str(stored[self._owner])
 
     def sets(self, stored: Sequence[Any]) -> str:
-        """Return what is bound of a row."""
+        """Return the text that binds a row."""
         return bound_text({WHOLE: digest_of(stored[place] for place in self._bound)}) or ""
 
     def fact(self, stored: Sequence[Any]) -> Fact:
-        """Return the fact that a row is there as it is."""
+        """Return the fact of a row."""
         return self.table, self.key(stored), self.owner(stored), self.sets(stored)
 
 
 class EvidenceTable(Records[R]):
-    """Reads and writes the rows of a table that are evidence by themselves."""
+    """A reader and writer of the rows of a table of evidence."""
 
     def __init__(self, table: Table, row_type: type[R]) -> None:
         super().__init__(table, row_type)
@@ -105,11 +105,11 @@ class EvidenceTable(Records[R]):
         self._first = next(iter(table.primary_key.columns)).name
 
     def insert(self, connection: Connection, rows: Iterable[R], *, or_ignore: bool = False) -> None:
-        """Insert rows and bind them; with ``or_ignore`` those whose key is there already are left alone."""
+        """Insert rows and bind them; with ``or_ignore`` those whose key exists already are ignored."""
         insert_bound(connection, self.table, [self._values(row) for row in rows], or_ignore=or_ignore)
 
     def bind_again(self, connection: Connection, key: Any) -> None:
-        """Bind a row anew that has changed, by the value of its one-column key."""
+        """Bind a changed row again, given the value of its one-column key."""
         sql = f'SELECT {quoted(self.names)} FROM "{self.table.name}" WHERE "{self._first}" = ?'
         record(connection, [self._binding.fact(tuple(row)) for row in rows_of(connection, sql, (key,))])
 
@@ -117,13 +117,13 @@ class EvidenceTable(Records[R]):
 def insert_bound(
     connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], *, or_ignore: bool = False
 ) -> None:
-    """Insert rows of a table as they are stored, and bind each that was not there yet.
+    """Insert rows of a table as they are stored, and bind each new one.
 
     Args:
         connection: A writing transaction.
         table: The table.
         rows: Its columns, in its order.
-        or_ignore: Whether rows whose key is there already are left alone, instead of being an error.
+        or_ignore: Whether rows whose key exists already are ignored instead of refused.
     """
     binding = Binding(table)
     names = [column.name for column in table.columns]
@@ -138,7 +138,7 @@ def insert_bound(
 def _fresh(
     connection: Connection, table: Table, binding: Binding, rows: Sequence[tuple[Any, ...]]
 ) -> list[tuple[Any, ...]]:
-    """Return the rows whose key is not there yet; of several with one key the first."""
+    """Return the rows whose key does not exist yet; of several with one key the first."""
     key, names = [column.name for column in table.primary_key.columns], [each.name for each in table.columns]
     asked = OWNER[table.name] if OWNER[table.name] in key else key[0]
     sql = f'SELECT {quoted(names)} FROM "{table.name}" WHERE "{asked}"'

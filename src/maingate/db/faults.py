@@ -1,4 +1,4 @@
-"""What drivers say, said again for people: what happened, to which database, and what to do next."""
+"""Translation of drivers' errors into messages for people: the fault, the database, the next step."""
 
 import sqlite3
 from typing import Final
@@ -34,11 +34,11 @@ _ADVICE: Final = (
 
 
 def translate(error: BaseException, where: str) -> MaingateError | None:
-    """Return the program's own error for a driver's; None when it is none of a driver's.
+    """Return the program's own error for a driver's; None for another error.
 
     Args:
-        error: What was raised below SQLAlchemy.
-        where: Address of the database, without what is secret.
+        error: The error that was raised below SQLAlchemy.
+        where: The address of the database, without a password.
     """
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if not isinstance(error, sqlite3.Error) and type(error).__module__.split(".")[0] != "psycopg":

@@ -1,4 +1,4 @@
-"""What a check of the audit finds."""
+"""Findings of an audit."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class AuditFinding:
-    """One thing that is not as the writer left it.
+    """One difference from what the writer wrote.
 
     Args:
         entity_type: Name of the entity's machine; None when no entity can be named.
         entity_id: The entity; None when none can be named.
-        seq: The audit row, by its place; None when it is about no single row.
-        problem: What is wrong, for people.
+        seq: The number of the audit row; None when it is about no single row.
+        problem: The fault, for people.
     """
 
     entity_type: str | None

@@ -1,11 +1,11 @@
-"""The one sequence of all that is recorded - transitions, events, facts - and the running hash over it.
+"""The ledger: the one sequence of transitions, events and facts, and the running hash over it.
 
 Each of its rows has a number and a hash. The head of the ledger after a row is the SHA-256 over the head
 before it, a line feed, and the row's hash, so that it stands for the row, all rows before it, and their
 order; that of an empty ledger is the id of the record.
 
-Number and head are kept in ``counters`` under the lock of the writing transaction. A head that was
-told to the outside - the commit of each landing does - shows later whether the rows up to it are the same.
+Number and head are stored in ``counters`` under the lock of the writing transaction. A head that is known
+outside, as from the commit of a landing, shows later whether the rows up to it are the same.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ _READ: Final = "SELECT value, head FROM counters WHERE name = 'event'"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
-    """How far the ledger has got.
+    """The end of the ledger.
 
     Args:
         seq: The number of its last row; 0 when it is empty.
@@ -39,12 +39,12 @@ class Position:
     head: str
 
     def __str__(self) -> str:
-        """Return the form in which commits carry it."""
+        """Return the form that commits contain."""
         return f"{self.seq}:{self.head}"
 
 
 def position(connection: Connection) -> Position:
-    """Read how far the ledger has got."""
+    """Read the end of the ledger."""
     found = row_of(connection, _READ)
     return Position(seq=0 if found is None else int(found[0]), head=_head(connection, found))
 
@@ -55,7 +55,7 @@ def beginning(connection: Connection) -> str:
 
 
 def take(connection: Connection, count: int) -> Position:
-    """Take the next numbers, and return the position before them; `keep` must follow with their hashes.
+    """Allocate the next numbers, and return the position before them; `keep` must follow with their hashes.
 
     The numbers become free again when the transaction is rolled back, so that the sequence never has a gap.
     """
@@ -64,7 +64,7 @@ def take(connection: Connection, count: int) -> Position:
 
 
 def keep(connection: Connection, before: Position, hashes: Iterable[str]) -> None:
-    """Move the head on over rows whose numbers were taken, by their hashes in order."""
+    """Advance the head over rows whose numbers were allocated, by their hashes in order."""
     change(connection, _KEEP, (onward(before.head, hashes),))
 
 

@@ -1,7 +1,7 @@
-"""Check the ledger as a whole: no number is missing, the running hash is the one on record and the one told.
+"""Checks of the ledger as a whole: its numbers, its running hash on record, and copies of it outside.
 
-A head of the ledger that was told to the outside is an anchor: whatever was rewritten before it, and hashed
-anew to the end, gives another head.
+A head of the ledger that is known outside is an anchor: rows before it that were rewritten, and hashed again
+to the end, give another head.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +21,11 @@ _NUMBERS = " UNION ALL ".join(
 
 @dataclass(frozen=True, kw_only=True)
 class Anchor:
-    """A head of the ledger as it was told to the outside.
+    """A head of the ledger that is known outside of it.
 
     Args:
-        position: What was told.
-        where: What carries it, for people: ``commit 1a2b… on refs/heads/main``.
+        position: The position that it states.
+        where: Its place, for people: ``commit 1a2b… on refs/heads/main``.
     """
 
     position: Position
@@ -33,7 +33,7 @@ class Anchor:
 
 
 def check_sequence(connection: Connection) -> Iterator[AuditFinding]:
-    """Check that the numbers given out are all there, each once."""
+    """Check that every allocated number exists, once."""
     given = ledger.position(connection).seq
     whole = row_of(
         connection, f"SELECT count(*), count(DISTINCT seq), min(seq), max(seq) FROM ({_NUMBERS}) numbers"
@@ -52,7 +52,7 @@ def check_sequence(connection: Connection) -> Iterator[AuditFinding]:
 
 
 def check_heads(connection: Connection, anchors: Sequence[Anchor]) -> Iterator[AuditFinding]:
-    """Check whose ledger it is, the running hash at its end, and wherever that was told to the outside."""
+    """Check the owner of the ledger, the running hash at its end, and the anchors."""
     names = row_of(connection, "SELECT count(*) FROM record")
     if names is not None and names[0] != 1:
         yield _finding(None, f"the record has {names[0]} names instead of one: they were changed")
@@ -74,7 +74,7 @@ def check_heads(connection: Connection, anchors: Sequence[Anchor]) -> Iterator[A
 
 
 def _heads(connection: Connection, wanted: set[int]) -> tuple[Mapping[int, str], Position]:
-    """Return the heads after the rows wanted, and where the ledger ends."""
+    """Return the heads after the given rows, and the end of the ledger."""
     head, seq = ledger.beginning(connection), 0
     heads = {0: head}
     for row in rows_of(connection, f"SELECT seq, hash FROM ({_NUMBERS}) numbers ORDER BY seq"):

@@ -1,7 +1,7 @@
-"""Compare the file ``transitions.jsonl`` with the ledger, line by line.
+"""Comparison of the file ``transitions.jsonl`` with the ledger, line by line.
 
-The file may lag: rows after its last line, and a torn last line, are nothing to report. Everything else in it
-must say what its row says.
+The file may lag: rows after its last line, and an incomplete last line, are no findings. Every other line
+must be as its row.
 """
 
 import json
@@ -20,13 +20,13 @@ from maingate.errors import DatabaseError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Line:
-    """What is remembered of a line: enough to compare it.
+    """The part of a line that is kept for comparison.
 
     Args:
         number: Its number in the file.
         event_id: Its event.
         hash: The hash of its row.
-        content: A digest of all that it says.
+        content: A digest of its content.
     """
 
     number: int
@@ -36,12 +36,12 @@ class _Line:
 
 
 class LogCheck:
-    """A comparison of the file with the ledger's rows, which are shown to it in any order.
+    """A comparison of the file with the ledger's rows, which are passed to it in any order.
 
-    Make it before the transaction that reads the rows: what is written meanwhile is then in the rows.
+    It must be made before the transaction that reads the rows, so that every line has its row.
 
     Args:
-        path: The file; when there is none, nothing is found.
+        path: The file; without one there are no findings.
 
     Raises:
         DatabaseError: The file cannot be read.
@@ -85,7 +85,7 @@ class LogCheck:
         )
 
     def findings(self) -> Iterator[AuditFinding]:
-        """Give what was found, after all rows were seen."""
+        """Return the findings, after all rows were compared."""
         if self._lines and not self._has_own:
             yield _about_file(None, foreign_file(self._path, "none of its lines is there"))
             return
@@ -135,7 +135,7 @@ def _content(line: dict[str, Any]) -> bytes:
 
 
 def _content_of_row(row: Mapping[str, Any]) -> bytes | None:
-    """Digest the line that the row should have; None when somebody changed it into what cannot be read."""
+    """Return the digest of the line that a row should have; None if the row was made unreadable."""
     try:
         return _content(line_of(row))
     except (ValueError, TypeError, OverflowError, AttributeError):
@@ -147,7 +147,7 @@ def _about_file(seq: int | None, problem: str) -> AuditFinding:
 
 
 def _stretches(numbers: Iterable[int], known: set[int]) -> Iterator[tuple[int, int]]:
-    """Give the first and last of every stretch of numbers that are not known."""
+    """Yield the first and last of every run of unknown numbers."""
     for is_known, stretch in groupby(numbers, key=known.__contains__):
         if not is_known:
             first, *rest = stretch

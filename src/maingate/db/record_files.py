@@ -1,9 +1,9 @@
-"""Whether the record is still the one that was opened: its identity, and the files that it consists of.
+"""The identity of the record and its files: whether they are still those that were opened.
 
-A database that was removed, replaced or restored while a run is at work goes on to answer through connections
-that are open: all that is written then is lost, and nothing says so. So the record has a random id, written
-when it is made, and of an SQLite database the files at its path must be those that are open. Whoever is about
-to change something that cannot be taken back asks first.
+A database that is removed, replaced or restored during a run still answers through open connections; later
+writes would be lost silently. So the record has a random id, written at its creation, and the files at the
+path of an SQLite database must be those that are open. Both are checked before a change that cannot be
+undone.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from maingate.ids import new_id
 _SUFFIXES: Final = ("", "-wal", "-shm")
 """The files of an SQLite database with a write-ahead log."""
 
-_ATTEMPTS: Final = 3
+_OPEN_ATTEMPTS: Final = 3
 
 
 def identify(connection: Connection) -> str | None:
@@ -32,7 +32,7 @@ def identify(connection: Connection) -> str | None:
 
 
 def assign_record_id(connection: Connection) -> str:
-    """Write the id of a new record, and return it; one that has one keeps it."""
+    """Return the id of the record, written now if it has none."""
     found = identify(connection)
     if found is None:
         found = new_id("record")
@@ -42,7 +42,7 @@ def assign_record_id(connection: Connection) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Place:
-    """A file by its path, and which one it is."""
+    """A file: its path and its inode."""
 
     path: str
     device: int
@@ -50,7 +50,7 @@ class _Place:
 
 
 class RecordFiles:
-    """Watches over the files of an SQLite database; of another database there are none to watch.
+    """The files of an SQLite database, to be compared with those that were opened; other databases have none.
 
     Args:
         path: The database's file; None when it is on a server.
@@ -63,14 +63,14 @@ class RecordFiles:
         self._anchor: sqlite3.Connection | None = None
 
     def begin(self) -> None:
-        """Remember which files the database is; from now on they must stay.
+        """Note the files of the database; from now on they must stay.
 
         Raises:
-            DatabaseError: They cannot be opened, or do not keep still.
+            DatabaseError: They cannot be opened, or are being replaced.
         """
         if self._path is None or self._anchor is not None:
             return
-        for _ in range(_ATTEMPTS):
+        for _ in range(_OPEN_ATTEMPTS):
             before = _file_at(str(self._path))
             anchor = self._opened()
             after = _file_at(str(self._path))
@@ -82,7 +82,7 @@ class RecordFiles:
         raise DatabaseError(f"the record at {self._path} was replaced just now; try again")
 
     def check(self) -> None:
-        """Make sure that the files at the database's path are those that are open.
+        """Check that the files at the database's path are those that are open.
 
         Raises:
             RecordError: One is gone, or another is in its place.
@@ -90,32 +90,34 @@ class RecordFiles:
         for place in self._places:
             now = _file_at(place.path)
             if now != place:
-                self._complain(f"{place.path} was removed" if now is None else f"{place.path} was replaced")
+                self._raise_foreign(
+                    f"{place.path} was removed" if now is None else f"{place.path} was replaced"
+                )
 
     def require_record(self, connection: Connection, record_id: str | None) -> None:
-        """Make sure that a connection leads to the record that was opened.
+        """Check that a connection leads to the record that was opened.
 
         Raises:
             RecordError: It does not.
         """
         self.check()
         if record_id is not None and identify(connection) != record_id:
-            self._complain("another database is in its place")
+            self._raise_foreign("another database is in its place")
 
-    def _complain(self, what: str) -> None:
+    def _raise_foreign(self, what: str) -> None:
         raise RecordError(
-            f"the record in {self._where} is not the one that this process began with: {what}. It has "
-            "stopped and moves no branch; put the record back where it was, then `maingate resume` goes on"
+            f"the record in {self._where} is not the one that this process opened: {what}. The process "
+            "stopped and moves no branch; put the record back to its place, then run `maingate resume`"
         )
 
     def end(self) -> None:
-        """Let go of the files; again is harmless."""
+        """Release the files; may be called again."""
         if self._anchor is not None:
             self._anchor.close()
         self._anchor, self._places = None, ()
 
     def _opened(self) -> sqlite3.Connection:
-        """Open a connection that stays, so that nobody else is the last one and removes the log's files."""
+        """Open a connection that stays open, so that the log's files are not removed by a last connection."""
         try:
             anchor = sqlite3.connect(f"{self._path}", isolation_level=None, check_same_thread=False)
             with contextlib.ExitStack() as closing:
@@ -133,5 +135,5 @@ def _file_at(path: str) -> _Place | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise DatabaseError(f"{path} cannot be looked at: {error}") from error
+        raise DatabaseError(f"{path} cannot be examined: {error}") from error
     return _Place(path=path, device=found.st_dev, inode=found.st_ino)

@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 class Records(Generic[R]):
-    """Reads and inserts the rows of one table.
+    """A reader and inserter of the rows of one table.
 
     Args:
         table: The table.
@@ -43,13 +43,13 @@ class Records(Generic[R]):
 
         Args:
             connection: A transaction.
-            rest: What follows the table's name: ``WHERE … ORDER BY …``, with ``?`` for values.
+            rest: The text behind the table's name: ``WHERE … ORDER BY …``, with ``?`` for values.
             values: The stored form of the values.
         """
         return [self._row(found) for found in rows_of(connection, f"{self._select} {rest}", values)]
 
     def count(self, connection: Connection, rest: str = "", values: Sequence[Any] = ()) -> int:
-        """Count rows without reading them; ``rest`` is what follows the table's name."""
+        """Count rows without reading them; ``rest`` is the text behind the table's name."""
         found = row_of(connection, f"{self._count} {rest}", values)
         return 0 if found is None else int(found[0])
 
@@ -63,7 +63,7 @@ class Records(Generic[R]):
         return None if found is None else self._row(found)
 
     def insert(self, connection: Connection, rows: Iterable[R], *, or_ignore: bool = False) -> None:
-        """Insert rows as they are; with ``or_ignore`` those whose key is there already are left alone."""
+        """Insert rows; with ``or_ignore`` those whose key exists already are ignored."""
         statement = self._insert_new if or_ignore else self._insert
         change_many(connection, statement, [self._values(row) for row in rows])
 

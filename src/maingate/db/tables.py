@@ -129,7 +129,8 @@ def _entity(name: str, machine_name: str, *parts: Any) -> Table:
 def _hold_conditions(_metadata: MetaData, connection: Connection, **_options: Any) -> None:
     """Set the conditions of indexes for PostgreSQL too.
 
-    It has an option of its own for them, and naming that loads its dialect, which no start needs.
+    PostgreSQL has an option of its own for them; naming it in `_partial` would load its dialect at every
+    start.
     """
     if connection.dialect.name == "postgresql":
         for index in (index for table in metadata.tables.values() for index in table.indexes):
@@ -407,9 +408,9 @@ state_transitions = Table(
     UniqueConstraint("entity_id", "version"),
     Index(None, "run_id", "seq"),
 )
-"""The audit: one row per transition, a hash chain per entity. The reason, the metadata and what it sets
-(`maingate.db.binding`) are kept as the very text that was hashed. No foreign key leads to an entity: the
-audit must outlive what it is about."""
+"""The audit: one row per transition, a hash chain per entity. The reason, the metadata and ``sets``
+(`maingate.db.binding`) are stored as the text that was hashed. No foreign key leads to an entity, because the
+audit must outlive its entities."""
 
 
 events = Table(
@@ -436,7 +437,7 @@ events = Table(
     Index(None, "entity_id", "seq"),
     Index(None, "run_id", "seq"),
 )
-"""What happened that is no change of state: overrides, errors, warnings (docs/SPECIFICATION.md §7)."""
+"""Events that are no change of state: overrides, errors, warnings (docs/SPECIFICATION.md §7)."""
 
 facts = Table(
     "facts",
@@ -449,8 +450,8 @@ facts = Table(
     _required("sets"),
     _required("hash"),
 )
-"""That a row of another table says what it says: which table, the row's key, whose evidence it is, and what
-is bound of it (`maingate.db.binding`). When the row changes another fact follows; the last one counts."""
+"""The binding of a row of another table: the table, the row's key, its entity, and the text that binds it
+(`maingate.db.binding`). When the row changes another fact follows; the last one counts."""
 
 counters = Table(
     "counters",
@@ -460,7 +461,7 @@ counters = Table(
     Column("head", Text),
     CheckConstraint("value >= 0", name="value"),
 )
-"""Numbers given out within transactions. ``event`` numbers transitions, events and facts together, so that
+"""Numbers allocated within transactions. ``event`` numbers transitions, events and facts together, so that
 the sequence has no gap and follows the order of the commits; a gap means that a row was removed. The head is
 the running hash over all of them (`maingate.db.ledger`)."""
 
@@ -515,7 +516,7 @@ intents = Table(
     CheckConstraint("completed_at IS NULL OR completed_at >= created_at", name="times_in_order"),
     Index(None, "state"),
 )
-"""Refs that are about to move; written before git is told, so that a crash in between can be finished."""
+"""Refs that are about to move; written before git moves them, so that a crash in between can be completed."""
 
 approvals = Table(
     "approvals",
@@ -525,7 +526,7 @@ approvals = Table(
     _required("message", FreeText),
     _required("created_at", Timestamp),
 )
-"""Who approved which patch; a person counts once."""
+"""Approvals of patches; a person counts once."""
 
 tool_runs = Table(
     "tool_runs",
@@ -552,7 +553,7 @@ tool_runs = Table(
     ),
     Index(None, "run_id"),
 )
-"""How tools ended, one row for each attempt; what they cost is summed up from here."""
+"""The ends of tools' attempts, one row each; costs are summed up from here."""
 
 requests = Table(
     "requests",
@@ -573,7 +574,7 @@ requests = Table(
     CheckConstraint("handled_at IS NULL OR handled_at >= created_at", name="times_in_order"),
     Index(None, "run_id", "handled_at"),
 )
-"""What people ask of a run that another process controls; that process looks here and answers."""
+"""Requests of people to a run that another process controls; that process reads them here and answers."""
 
 leases = Table(
     "leases",
@@ -588,7 +589,7 @@ leases = Table(
     _required("expires_at", Timestamp),
     CheckConstraint("token >= 1", name="token"),
 )
-"""Who controls a repository's target. The token grows with every holder and fences off the ones before."""
+"""The holders of repositories' targets. The token grows with every holder and fences off earlier ones."""
 
 record = Table("record", metadata, Column("id", Text, primary_key=True))
-"""The identity of this database, one row: by it a process knows the record that its run was admitted to."""
+"""The identity of this database, one row, by which a process recognises the record of its run."""

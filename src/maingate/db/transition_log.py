@@ -1,9 +1,8 @@
 """The file ``transitions.jsonl``: every row of the ledger, a line each, appended after its commit.
 
-The table is the truth and the file follows it. The file itself says how far it has got: its last whole line
-carries the number of its row, so there is no second record of the position that a crash could leave
-behind. A torn last line is cut off and written again. Numbers are given out in the order of the commits, so
-nothing is ever left out.
+The table is the truth and the file follows it. The last whole line of the file carries the number of its row,
+so there is no second record of the position that a crash could make stale. An incomplete last line is cut off
+and written again. Numbers are allocated in the order of the commits, so no row is ever left out.
 """
 
 import fcntl
@@ -29,22 +28,22 @@ _NAMED: Final = " UNION ALL ".join(
 
 
 LOCK_TIMEOUT: Final = timedelta(seconds=10)
-"""How long to wait for a process that is writing the file; what is not written now is written next time."""
+"""Time to wait for a process that is writing the file; the lines are else written by the next call."""
 
 
 class _HeldError(Exception):
-    """Another process holds the file and does not let go of it."""
+    """Another process holds the lock on the file."""
 
 
 class TransitionLog:
-    """Writes the file of one database's transitions.
+    """The writer of the file of one database's transitions.
 
-    Several processes may do so at once: each appends under a lock on the file what the others have not.
+    Several processes may write at once: each appends, under a lock on the file, the lines that are missing.
 
     Args:
         path: The file; it and its folder are made when they are needed.
         database: The database that it follows.
-        batch: How many transitions are read at a time.
+        batch: The number of transitions that are read at a time.
     """
 
     def __init__(self, path: Path, database: Database, *, batch: int = 1000) -> None:
@@ -56,7 +55,7 @@ class TransitionLog:
         )
 
     def check(self) -> None:
-        """Make sure that the file, if there is one, can be continued; nothing is written.
+        """Check that the file, if there is one, can be continued; nothing is written.
 
         Raises:
             DatabaseError: The file cannot be written, or it is the file of another database.
@@ -72,9 +71,9 @@ class TransitionLog:
             self._refuse_foreign(last)
 
     def catch_up(self) -> int:
-        """Append every transition that the file lacks, and return how many those were.
+        """Append every transition that the file lacks, and return their number.
 
-        Where another process does not let go of the file, nothing is written; the next call makes up for it.
+        While another process holds the lock, nothing is written; the next call writes those lines too.
 
         Raises:
             DatabaseError: The file cannot be written, or it is the file of another database.
@@ -103,7 +102,7 @@ class TransitionLog:
         return written
 
     def _position(self, descriptor: int) -> int:
-        """Return the number of the last transition in the file, after cutting off what is torn."""
+        """Return the number of the last transition in the file, after cutting off an incomplete line."""
         found = os.fstat(descriptor)
         if self._known is not None and self._known[:2] == (found.st_ino, found.st_size):
             return self._known[2]
@@ -128,11 +127,11 @@ class TransitionLog:
 
 
 def foreign_file(path: Path, why: str) -> str:
-    """Say that a file of transitions is not this database's, and what to do.
+    """Return the error that a file of transitions belongs to another database.
 
     Args:
         path: The file.
-        why: What tells so.
+        why: The evidence.
     """
     return (
         f"the file of transitions {path} belongs to another database: {why}. If the database was restored to "
@@ -141,7 +140,7 @@ def foreign_file(path: Path, why: str) -> str:
 
 
 def parsed_line(raw: bytes) -> dict[str, Any] | None:
-    """Return what a whole line says; None when it is torn or no line of such a file."""
+    """Return the value of a whole line; None when it is incomplete or no line of such a file."""
     try:
         line = json.loads(raw) if raw.endswith(b"\n") else None
     except (ValueError, RecursionError):
@@ -170,7 +169,7 @@ def _locked(path: Path, *, create: bool = True) -> Iterator[int]:
 
 
 def _lock(descriptor: int) -> None:
-    """Wait for the lock, but not for ever: who holds it may have been stopped.
+    """Acquire the lock within `LOCK_TIMEOUT`: a process that holds it may have been stopped.
 
     Raises:
         _HeldError: Another process has held it for long.
@@ -194,7 +193,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _last_whole_line(descriptor: int, size: int) -> tuple[int, dict[str, Any] | None]:
-    """Return where the last whole line ends and what it says; (0, None) when there is none.
+    """Return the end of the last whole line, and its value; (0, None) when there is none.
 
     The file is read backwards, in growing pieces, so that its length does not matter.
     """

@@ -1,9 +1,8 @@
 """The one writer of states (docs/SPECIFICATION.md §1, rules 1-3).
 
-A state changes when one transaction finds the row in the very state and version that the writer read, moves
-it, and adds the audit row that continues the entity's hash chain. Everything that is to change together is
-written in one call: the statements are compiled once and sent in bulk, which is what makes group commits
-cheap.
+A state changes when one transaction finds the row in the state and version that the writer read, updates it,
+and adds the audit row that continues the entity's hash chain. Changes that belong together are written in one
+call: the statements are compiled once and sent in bulk, which makes group commits cheap.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +31,7 @@ CREATED: Final = "created"
 
 @dataclass(kw_only=True, slots=True)
 class _Move:
-    """What all steps of one entity come to."""
+    """The result of all steps of one entity."""
 
     seen: Head
     state: str
@@ -43,7 +42,7 @@ class _Move:
 
 
 _Entry = tuple[tuple[Any, ...], str | None]
-"""The columns of one audit row from its machine to its task, as they are stored, and what it binds."""
+"""The stored columns of one audit row from its machine to its task, and the text that it binds."""
 
 
 STARTING_STATE: Final[Mapping[str, str]] = MappingProxyType(
@@ -99,16 +98,16 @@ _INSERT_AUDIT: Final = insertion(state_transitions.name, COLUMNS)
 def write(
     connection: Connection, heads: Mapping[str, Head], steps: Sequence[Step], *, at: datetime
 ) -> dict[str, Head]:
-    """Make transitions, all of them or none, and return where their entities are now.
+    """Write transitions, all of them or none, and return the new heads of their entities.
 
     Steps are taken in the order given; several steps of one entity follow upon each other. The caller's
     transaction must end when this raises: leave ``Database.write()`` by the exception.
 
     Args:
         connection: A writing transaction.
-        heads: Where the entities were when the steps were decided; at least those that the steps name.
-        steps: The transitions wanted.
-        at: When they happen. An entity's own times never run backwards, even if the clock does.
+        heads: The heads of the entities when the steps were decided; at least those that the steps name.
+        steps: The transitions.
+        at: Their time. An entity's own times never run backwards, even if the clock does.
 
     Returns:
         The new heads of the entities that changed, by id.
@@ -116,7 +115,7 @@ def write(
     Raises:
         InvalidTransitionError: A machine does not allow a step; nothing was sent to the database.
         InvariantError: A step sets a column that never changes, or a constraint refused it.
-        StaleTransitionError: Somebody else changed one of the entities since its head was read.
+        StaleTransitionError: Another process changed one of the entities since its head was read.
     """
     if not steps:
         return {}
@@ -143,10 +142,10 @@ def record_creation(
 
     Args:
         connection: A writing transaction.
-        heads: The entities in their initial states; their hashes are not looked at.
-        begun: What is bound of each: see `maingate.db.binding.bound_text_of_creation`.
-        at: When they are created.
-        operator: Who creates them by hand.
+        heads: The entities in their initial states; their hashes are ignored.
+        begun: The bound text of each: see `maingate.db.binding.bound_text_of_creation`.
+        at: The time of their creation.
+        operator: The person who creates them; None when it is automatic.
     """
     by = None if operator is None else storable(operator)
     entries: list[_Entry] = []
@@ -165,7 +164,7 @@ def _of(context: Context) -> tuple[str | None, str | None, str | None]:
 
 
 def _follow(moves: dict[str, _Move], heads: Mapping[str, Head], step: Step, at: datetime) -> _Entry:
-    """Add a step to what its entity does, and say what its audit row says."""
+    """Add a step to its entity's move, and return its audit row."""
     move = moves.get(step.head_id)
     if move is None:
         seen = heads[step.head_id]
@@ -214,7 +213,7 @@ def _check(move: _Move, step: Step) -> None:
 def _audit_rows(
     connection: Connection, entries: Sequence[_Entry], chains: dict[str, str | None], at: datetime
 ) -> list[tuple[Any, ...]]:
-    """Number and hash audit rows, moving each entity's chain on, and the ledger's head."""
+    """Return numbered and hashed audit rows; advances each entity's chain and the ledger's head."""
     rows, hashes, micros = [], [], to_micros(at)
     names = new_ids("evt", len(entries))
     before = ledger.take(connection, len(entries))
@@ -230,7 +229,7 @@ def _audit_rows(
 
 
 def _update(connection: Connection, moves: Mapping[str, _Move], at: datetime) -> None:
-    """Move the rows that are still where their writer saw them, and refuse when one is not."""
+    """Update the rows that still have the state and version that was read, and refuse when one has not."""
     groups: dict[tuple[str, bool, bool, tuple[str, ...]], list[tuple[Any, ...]]] = {}
     micros = to_micros(at)
     for entity_id, move in moves.items():
@@ -257,7 +256,7 @@ def _update(connection: Connection, moves: Mapping[str, _Move], at: datetime) ->
 
 
 def _stored(step: Step, at: datetime) -> dict[str, Any]:
-    """Return what a step sets as it is stored."""
+    """Return the stored values of a step's columns."""
     encoders, stored = _ENCODERS[step.machine], dict[str, Any]()
     for column, wanted in step.sets.items():
         value = at + wanted.after if isinstance(wanted, WrittenAt) else wanted
@@ -268,7 +267,7 @@ def _stored(step: Step, at: datetime) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _update_statement(machine: str, starts: bool, ends: bool, columns: tuple[str, ...], dialect: str) -> str:
-    """Write the guarded UPDATE; times are never set before what they must follow."""
+    """Return the guarded UPDATE; times are never set before those that they must follow."""
     later = "max" if dialect == "sqlite" else "greatest"
     changes = ["state = ?", "version = ?", "chain_hash = ?", f"changed_at = {later}(?, changed_at)"]
     if starts:
@@ -281,7 +280,7 @@ def _update_statement(machine: str, starts: bool, ends: bool, columns: tuple[str
 
 
 def _refuse_stale(connection: Connection, machine: str, wanted: Mapping[str, str]) -> None:
-    """Name the entities whose newest hash is not the one that this transaction has given them.
+    """Raise the error that names the entities whose newest hash is not of this transaction.
 
     Raises:
         StaleTransitionError: Always.

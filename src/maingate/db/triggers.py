@@ -1,7 +1,6 @@
-"""Triggers that hold what a CHECK cannot see: columns that never change, rows never touched again.
+"""Triggers for rules that a CHECK cannot express: columns and rows that never change.
 
-They guard against mistakes, not against somebody who may drop them; the hash chains show that
-(`maingate.db.audit`).
+They guard against mistakes. A person who may drop them is found out by the hash chains (`maingate.db.audit`).
 """
 
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ def _postgresql(table: str, name: str, when: str, message: str) -> Trigger:
 
 
 def triggers(dialect: str) -> list[Trigger]:
-    """List the triggers of a database, ``sqlite`` or ``postgresql``."""
+    """Return the triggers of a database, ``sqlite`` or ``postgresql``."""
     made: list[Trigger] = []
     for table, column in FIXED_COLUMNS:
         name, message = (
@@ -82,7 +81,7 @@ def triggers(dialect: str) -> list[Trigger]:
 
 
 def _attach() -> None:
-    """Make `metadata.create_all` create the triggers with their tables."""
+    """Attach the triggers to `metadata`, which creates them with their tables."""
     for dialect in ("sqlite", "postgresql"):
         for trigger in triggers(dialect):
             for statement in trigger.statements:
@@ -95,14 +94,14 @@ _attach()
 
 
 def create_schema(connection: Connection) -> None:
-    """Make every declared table with its triggers in an empty database."""
+    """Create every declared table with its triggers in an empty database."""
     for statement in _schema(connection.dialect.name):
         connection.exec_driver_sql(statement)
 
 
 @lru_cache
 def _schema(dialect: str) -> tuple[str, ...]:
-    """Return the statements that make the declared schema, compiled once in a process."""
+    """Return the statements that create the declared schema, compiled once in a process."""
     made: list[str] = []
 
     def keep(statement: ExecutableDDLElement, *_: Any, **__: Any) -> None:

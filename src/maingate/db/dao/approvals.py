@@ -1,4 +1,4 @@
-"""Approvals: who has looked at a patch and wants it, for plans with reviewers."""
+"""Approvals of patches by people, for plans with reviewers."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -19,9 +19,9 @@ class Approval:
 
     Args:
         patch_id: The patch.
-        operator: Who approved it.
-        message: What was said with it; may be empty.
-        created_at: When.
+        operator: The person.
+        message: The person's remark; may be empty.
+        created_at: Its time.
     """
 
     patch_id: str
@@ -34,7 +34,7 @@ _ROWS: Final = EvidenceTable(tables.approvals, Approval)
 
 
 def add(connection: Connection, approval: Approval) -> bool:
-    """Keep an approval; False when that person had approved the patch before, which then stays as it was.
+    """Insert an approval; False when that person had approved the patch before, which stays unchanged.
 
     Raises:
         InvariantError: There is no such patch.
@@ -59,5 +59,5 @@ def counts(connection: Connection, patch_ids: Iterable[str]) -> Counter[str]:
 
 
 def of_patch(connection: Connection, patch_id: str) -> list[Approval]:
-    """Read who approved a patch, oldest first."""
+    """Read the approvals of a patch, oldest first."""
     return _ROWS.select(connection, "WHERE patch_id = ? ORDER BY created_at, operator", (patch_id,))

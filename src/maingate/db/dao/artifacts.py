@@ -1,4 +1,4 @@
-"""The bytes of patches, kept beside the ledger with their checksum."""
+"""The bytes of patches, stored beside the ledger with their checksum."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -12,19 +12,19 @@ from maingate.errors import DatabaseError, UnknownEntityError
 
 
 def store(connection: Connection, patch_id: str, diff: bytes) -> str:
-    """Keep a patch's diff and return its SHA-256.
+    """Store a patch's diff and return its SHA-256.
 
     Raises:
-        InvariantError: There is no such patch, or its diff is kept already.
+        InvariantError: There is no such patch, or its diff is stored already.
     """
     return store_many(connection, {patch_id: diff})[patch_id]
 
 
 def store_many(connection: Connection, diffs: Mapping[str, bytes]) -> dict[str, str]:
-    """Keep the diffs of patches, by patch, bind them into the ledger, and return their SHA-256.
+    """Store the diffs of patches, by patch, bind them into the ledger, and return their SHA-256.
 
     Raises:
-        InvariantError: One of the patches does not exist, or its diff is kept already.
+        InvariantError: One of the patches does not exist, or its diff is stored already.
     """
     sums = {patch_id: sha256(diff).hexdigest() for patch_id, diff in diffs.items()}
     rows = [(patch_id, sums[patch_id], diff) for patch_id, diff in diffs.items()]
@@ -36,8 +36,8 @@ def diff_of(connection: Connection, patch_id: str) -> bytes:
     """Return a patch's diff.
 
     Raises:
-        UnknownEntityError: No diff is kept for that patch.
-        DatabaseError: What is kept is not what was stored.
+        UnknownEntityError: No diff is stored for that patch.
+        DatabaseError: The stored bytes do not match their checksum.
     """
     sql = "SELECT sha256, diff FROM patch_artifacts WHERE patch_id = ?"
     found = row_of(connection, sql, (patch_id,))

@@ -1,4 +1,4 @@
-"""Circuit breakers: one per tool, so that a tool that is down is left alone for a while.
+"""Circuit breakers: one per tool, so that a failing tool is paused for a while.
 
 See docs/SPECIFICATION.md §2.4.
 """
@@ -24,12 +24,12 @@ class BreakerRow(EntityRow):
     Args:
         tool: The tool that it guards; there is one breaker per tool.
         failures: Consecutive failures so far.
-        threshold: How many of those open it.
-        cooldown_ms: How long it stays open before a probe, in milliseconds.
-        opened_at: When it opened; None while it is closed.
+        threshold: The number of failures that opens it.
+        cooldown_ms: The time it stays open before a probe, in milliseconds.
+        opened_at: The time it opened; None while it is closed.
         probe_task: The task that is its one probe while it is half open; None while there is none.
         probe_attempt: The attempt of that task.
-        reason: Why it is in its state.
+        reason: The reason for its state.
     """
 
     machine: ClassVar[str] = "circuit_breaker"
@@ -55,7 +55,7 @@ def of_tool(connection: Connection, tool: str) -> BreakerRow | None:
 
 
 def locked(connection: Connection, tool: str) -> BreakerRow | None:
-    """Read a tool's breaker, and keep others from changing it until the transaction ends."""
+    """Read a tool's breaker, and lock it until the transaction ends."""
     hold = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
     found = ROWS.select(connection, f"WHERE tool = ?{hold}", (FreeText().encode(tool),))
     return found[0] if found else None
@@ -67,7 +67,7 @@ def all_of(connection: Connection) -> list[BreakerRow]:
 
 
 def count_failures(connection: Connection, breaker_id: str, failures: int) -> None:
-    """Note how many consecutive failures there are; no transition.
+    """Update the number of consecutive failures; no transition.
 
     Raises:
         UnknownEntityError: There is no such breaker.
@@ -83,17 +83,17 @@ def give_probe(
     task_id: str | None,
     attempt: int | None,
 ) -> bool:
-    """Let a half-open breaker's one probe be another task, or nobody; no transition.
+    """Set the one probe of a half-open breaker to another task, or to none; no transition.
 
     Args:
         connection: A writing transaction.
         breaker_id: The breaker.
         instead_of: The task that was on record as the probe; None when there was none.
-        task_id: The task that is the probe now; None for nobody.
-        attempt: Which attempt of it.
+        task_id: The task that is the probe now; None for none.
+        attempt: Its attempt.
 
     Returns:
-        False when somebody else has changed it meanwhile; nothing was written.
+        False when another process changed it meanwhile; nothing was written.
     """
     sql = (
         "UPDATE breakers SET probe_task = ?, probe_attempt = ?"

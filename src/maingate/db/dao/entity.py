@@ -1,4 +1,4 @@
-"""What all entities share: their lifecycle columns, how rows are read, and how they come to be."""
+"""The parts that all entities share: lifecycle columns, reading of rows, creation."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -26,13 +26,13 @@ class EntityRow:
 
     Args:
         id: Its identifier.
-        state: Where it is on its machine.
-        version: How many transitions it has had, its creation included.
+        state: Its state.
+        version: The number of its transitions, its creation included.
         chain_hash: Hash of its newest audit row.
-        created_at: When it came to be.
-        changed_at: When it reached its state.
-        started_at: When work on it began.
-        completed_at: When it ended; None while its state is not terminal.
+        created_at: The time of its creation.
+        changed_at: The time it reached its state.
+        started_at: The time work on it began.
+        completed_at: The time it ended; None while its state is not terminal.
     """
 
     machine: ClassVar[str]
@@ -48,12 +48,12 @@ class EntityRow:
 
     @property
     def context(self) -> Context:
-        """What the entity belongs to."""
+        """The run, workstream and task of the entity."""
         return Context()
 
     @cached_property
     def head(self) -> Head:
-        """Where the entity is, for the writer of states."""
+        """The head of the entity, for the writer of states."""
         return Head(
             machine=self.machine,
             id=self.id,
@@ -68,7 +68,7 @@ E_ = TypeVar("E_", bound=EntityRow)
 
 
 class Entities(Records[E_]):
-    """Reads and creates the entities of one machine."""
+    """A reader and creator of the entities of one machine."""
 
     def __init__(self, table: Table, row_type: type[E_]) -> None:
         super().__init__(table, row_type)
@@ -93,7 +93,7 @@ class Entities(Records[E_]):
         return row
 
     def get_many(self, connection: Connection, entity_ids: Iterable[str]) -> dict[str, E_]:
-        """Read entities by id; those that do not exist are missing from the answer."""
+        """Read entities by id; those that do not exist are left out."""
         return {row.id: row for row in self.select_in(connection, "id", entity_ids)}
 
     def insert_many(
@@ -104,8 +104,8 @@ class Entities(Records[E_]):
         Args:
             connection: A writing transaction.
             rows: The entities in their initial state; lifecycle columns are filled in here.
-            at: When they are created.
-            operator: Who creates them by hand.
+            at: The time of their creation.
+            operator: The person who creates them; None when it is automatic.
 
         Raises:
             InvariantError: One is not in its initial state, or the database refused one.
@@ -132,12 +132,12 @@ class Entities(Records[E_]):
         ]
 
     def _bound(self, stored: Sequence[Any]) -> str:
-        """Return what an entity's first audit row binds of its columns."""
+        """Return the text by which an entity's first audit row binds its columns."""
         begun = {name: stored[place] for name, place, empty in self._changing if stored[place] != empty}
         return bound_text_of_creation([stored[place] for place in self._fixed], begun)
 
     def set_column(self, connection: Connection, entity_id: str, column: str, value: Any) -> None:
-        """Change a column that is no part of the state; the version stays. A fact binds what is evidence.
+        """Change a column that is no part of the state; the version stays. A fact binds a column of evidence.
 
         Args:
             connection: A writing transaction.

@@ -1,4 +1,4 @@
-"""Events: transitions from the audit and everything else that was recorded, in one order.
+"""Events: the transitions of the audit and all other events, in one order.
 
 See docs/SPECIFICATION.md §7.
 """
@@ -48,27 +48,27 @@ _AFTER: Final = tuple(
         ("facts", FACT_COLUMNS),
     )
 )
-"""How the rows of the ledger are read for its file."""
+"""The statement that reads the rows of the ledger for its file."""
 _OTHERS: Final = f"SELECT {quoted(_STORED)} FROM events"
 _json: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 FACT: Final = "fact"
-"""The type of the lines that say what is bound of a row."""
+"""The type of the lines of facts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventCount:
-    """How often one kind of event happened.
+    """The number of events of one kind.
 
     Args:
         event_type: Its type.
         entity_type: The machine that it is about.
         from_state: The state before.
         to_state: The state after.
-        trigger: What moved it.
-        count: How often.
-        first: When it first happened.
-        last: When it last happened.
+        trigger: Its trigger.
+        count: Their number.
+        first: The time of the first.
+        last: The time of the last.
     """
 
     event_type: str
@@ -82,7 +82,7 @@ class EventCount:
 
 
 def record(connection: Connection, event: Event) -> int:
-    """Keep an event that is no transition, and return its place in the order of all events.
+    """Insert an event that is no transition, and return its number in the order of all events.
 
     Raises:
         InvariantError: The event claims to be a transition; those are made by the writer of states alone.
@@ -135,9 +135,9 @@ def query(
         since: Only those from this time on.
         after_seq: Only those after this place.
         run_id: Only those of this run.
-        trigger: Only those that this set off.
-        limit: How many at most.
-        newest: Whether to give the last ones, newest first, instead of the first ones, oldest first.
+        trigger: Only those with this trigger.
+        limit: Most events to return.
+        newest: Whether to return the last ones, newest first, instead of the first ones, oldest first.
     """
     wanted: list[tuple[str, Any]] = []
     wanted += [] if entity is None else [("entity_id = ?", entity)]
@@ -199,7 +199,7 @@ def aggregate(
 
 
 def event_of(row: Sequence[Any]) -> Event:
-    """Make an event of a row's shared columns, its type and its severity; a transition has no stored ones."""
+    """Return the event of a row's shared columns; a transition does not store its type and severity."""
     values = dict(zip(_STORED, row, strict=True))
     metadata = json.loads(values["metadata"])
     is_transition = values["event_type"] is None
@@ -236,10 +236,10 @@ def event_of(row: Sequence[Any]) -> Event:
 
 
 def line_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the line of a row of the ledger says, by the names of its columns.
+    """Return the line of a row of the ledger, by the names of its columns.
 
     Raises:
-        ValueError: The row cannot be read as what it is.
+        ValueError: The row is malformed.
     """
     if "about" in row:
         return _fact_line([row[name] for name in FACT_COLUMNS])
@@ -252,16 +252,15 @@ def line_of(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lines_after(connection: Connection, seq: int, limit: int) -> tuple[list[str], int]:
-    """Write the rows of the ledger after a place as lines of JSON, and return them and the place of the last.
+    """Return the rows of the ledger after a number as lines of JSON, and the number of the last.
 
-    The line of a transition is the public form of the event, and besides it the ``version``, what it ``sets``
-    and the ``hash`` of its row. Its parts are stored as JSON or as plain text, so it is put together from
-    them as it is.
+    The line of a transition is the public form of the event with the ``version``, ``sets`` and ``hash`` of
+    its row. Its parts are stored as JSON or as plain text, so the line is concatenated from them.
 
     Args:
         connection: A transaction.
-        seq: Only those after this place.
-        limit: How many at most.
+        seq: Only rows after this number.
+        limit: Most rows to return.
     """
     found: list[tuple[int, Sequence[Any], Callable[[Sequence[Any]], str]]] = []
     for sql, write in zip(_AFTER, (_line, _event_line, _told_fact), strict=True):
@@ -314,7 +313,7 @@ def _timestamp(micros: int) -> str:
 
 
 def _sources(type_: str | None, wanted: Sequence[tuple[str, Any]]) -> list[tuple[str, tuple[Any, ...]]]:
-    """Write the statements of the tables in which such events are, with their values."""
+    """Return the statements of the tables that have such events, with their values."""
     machine = type_.removesuffix(TRANSITION_SUFFIX) if type_ is not None else None
     is_transition = type_ is not None and type_.endswith(TRANSITION_SUFFIX) and machine in MACHINES
     if type_ is None:

@@ -18,21 +18,21 @@ class GateRow(EntityRow):
 
     Args:
         run_id: Its run.
-        workstream_id: The workstream whose result it looks at.
-        patch_id: The patch that it looks at.
+        workstream_id: The workstream whose result it judges.
+        patch_id: The patch that it judges.
         name: The plan's own id of the gate.
         type: ``LINT``, ``UNIT``, ``INTEGRATION`` or ``SECURITY``.
-        tree: The tree that it looks at.
-        verdict_key: What its verdict is kept under.
+        tree: The tree that it runs on.
+        verdict_key: The key of its verdict.
         uet_worker_id: The slot that ran it.
-        attempts: How often its command ran.
-        is_flaky: Whether it passed only when asked again.
-        fault: What kept it from giving a verdict, where that happened.
+        attempts: The number of executions of its command.
+        is_flaky: Whether it passed only on another execution.
+        fault: The fault that kept it from a verdict, if any.
         exit_code: The command's exit code; a signal is negative.
-        output: An excerpt of what the command printed.
-        log_path: Where all that was kept of its output is.
-        duration_ms: How long the command ran, in milliseconds.
-        reason: Why it is in its state.
+        output: An excerpt of the command's output.
+        log_path: The file with its output.
+        duration_ms: The duration of the command, in milliseconds.
+        reason: The reason for its state.
     """
 
     machine: ClassVar[str] = "test_gate"
@@ -57,12 +57,12 @@ class GateRow(EntityRow):
 
     @property
     def context(self) -> Context:
-        """What the gate belongs to."""
+        """The run and workstream of the gate."""
         return Context(run_id=self.run_id, workstream_id=self.workstream_id)
 
     @property
     def is_lost(self) -> bool:
-        """Return whether it failed only on record: it was ended with its worker or its run."""
+        """Return whether it failed only on record, because its worker or its run was ended."""
         return self.state is GateState.FAILED and self.fault in NOT_RUN
 
 
@@ -81,7 +81,7 @@ def of_workstream(connection: Connection, workstream_id: str) -> list[GateRow]:
 
 
 def of_patch(connection: Connection, patch_id: str) -> list[GateRow]:
-    """Read the gates that looked at a patch, oldest first."""
+    """Read the gates that judged a patch, oldest first."""
     return ROWS.select(connection, "WHERE patch_id = ? ORDER BY created_at, id", (patch_id,))
 
 

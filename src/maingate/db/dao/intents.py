@@ -1,4 +1,4 @@
-"""Intents: refs that are about to move, written before git is told (docs/SPECIFICATION.md §4)."""
+"""Intents: refs that are about to move, written before git moves them (docs/SPECIFICATION.md §4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,11 +29,11 @@ class Intent:
         commits: The commit that each patch has on the ref once it has moved, by patch id; of a rollback, the
             commit that takes it back, empty where it is gone already.
         kind: ``landing`` or ``rollback``.
-        reason: Why it is rolled back; None for a landing.
-        operator: Who rolls it back; None for a landing.
+        reason: The reason of a rollback; None for a landing.
+        operator: The person who rolls it back; None for a landing.
         state: ``pending``, ``landed`` or ``abandoned``.
-        created_at: When it was written.
-        completed_at: When it was settled; None while it is pending.
+        created_at: The time it was written.
+        completed_at: The time it was settled; None while it is pending.
     """
 
     id: str
@@ -52,13 +52,13 @@ class Intent:
 
 
 _SHORTEST_COMMIT: Final = 7
-"""Digits of a commit's id that name it."""
+"""Least digits of a commit's id that identify it."""
 
 _ROWS: Final = EvidenceTable(tables.intents, Intent)
 
 
 def record(connection: Connection, intent: Intent) -> None:
-    """Write down that a ref is about to move.
+    """Insert the intent to move a ref.
 
     Raises:
         InvariantError: Its run or workstream does not exist.
@@ -76,7 +76,7 @@ def landed(connection: Connection, intent_id: str, at: datetime) -> None:
 
 
 def abandon(connection: Connection, intent_id: str, at: datetime) -> None:
-    """Settle a pending intent: the ref will not move, somebody else moved it.
+    """Settle a pending intent: the ref will not move, because another process moved it.
 
     Raises:
         UnknownEntityError: There is no such intent, or it is settled already.
@@ -85,10 +85,10 @@ def abandon(connection: Connection, intent_id: str, at: datetime) -> None:
 
 
 def require(connection: Connection, intent_id: str) -> None:
-    """Make sure that an intent is on record and not settled, just before its ref moves.
+    """Check that an intent is on record and not settled, just before its ref moves.
 
     Raises:
-        RecordError: It is not: the record is an older one than the process that is about to act.
+        RecordError: It is not: the record is older than this process.
     """
     found = _ROWS.one(connection, "id", intent_id)
     if found is None or found.state != "pending":
@@ -108,7 +108,7 @@ def pending(connection: Connection, run_id: str | None = None) -> list[Intent]:
 
 
 def of_run(connection: Connection, run_id: str) -> list[Intent]:
-    """Read all that a run meant to land, oldest first."""
+    """Read the landings that a run intended, oldest first."""
     return _ROWS.select(
         connection, "WHERE run_id = ? AND kind = 'landing' ORDER BY created_at, id", (run_id,)
     )
@@ -127,7 +127,7 @@ def rollbacks(connection: Connection, run_id: str) -> list[Intent]:
 
 
 def rollback_named(connection: Connection, text: str) -> Intent | None:
-    """Read the rollback that an id, or the beginning of a commit that it made, names; None when none does."""
+    """Read the rollback with an id, or with the beginning of a commit of its own; None when there is none."""
     for each in _ROWS.select(
         connection, "WHERE kind = 'rollback' AND state = 'landed' ORDER BY created_at, id"
     ):

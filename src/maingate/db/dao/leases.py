@@ -1,7 +1,7 @@
-"""Leases: who controls a repository's target, until when, and with which fencing token.
+"""Leases: the holder of a repository's target, its expiry, and its fencing token.
 
 All functions run in a writing transaction, of which there is one at a time, so that reading and then writing
-is safe. A released lease stays as a row that is over: its token must never be given out again.
+is safe. A released lease stays as an expired row, because its token must never be issued again.
 """
 
 from dataclasses import dataclass, replace
@@ -19,17 +19,17 @@ from maingate.ids import LeaseHolder
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """The right to control something, for a while.
+    """The right to control a target, for a limited time.
 
     Args:
-        key: What is controlled: the repository and the target's ref.
+        key: The repository and the target's ref.
         holder: The work that holds it.
         host: The host of the holder's process.
         pid: The holder's process.
-        pid_started: When that process began, in the host's own words: a reused pid is not taken for it.
+        pid_started: The start of that process, in the host's form, which tells it from one with a reused pid.
         token: Grows with every new holder.
-        acquired_at: When the holder got it.
-        expires_at: When it is over, unless renewed before.
+        acquired_at: The time the holder got it.
+        expires_at: Its end, unless it is renewed before.
     """
 
     key: str
@@ -44,7 +44,7 @@ class Lease:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldBy:
-    """The refusal of a lease: somebody else has it."""
+    """The refusal of a lease, with its holder."""
 
     lease: Lease
 
@@ -64,21 +64,22 @@ def acquire(
     ttl: timedelta,
     instead_of: Lease | None = None,
 ) -> Lease | HeldBy:
-    """Take a lease that nobody holds.
+    """Acquire a lease that is free.
 
     Args:
         connection: A writing transaction.
-        key: What is to be controlled.
+        key: The repository and the target's ref.
         holder: The work that is to hold it.
-        host: The host of the process that wants it.
+        host: The host of the requesting process.
         pid: That process.
-        pid_started: When that process began.
+        pid_started: The start of that process.
         now: The time.
-        ttl: How long it lasts unless renewed.
-        instead_of: A lease whose holder the caller has proven dead; it is taken over if it is still that one.
+        ttl: Its lifetime unless it is renewed.
+        instead_of: A lease whose holder the caller has proven dead; it is taken over if it still has that
+            holder.
 
     Returns:
-        The lease, or who holds it.
+        The lease, or its holder.
     """
     present = _ROWS.one(connection, "key", key)
     wanted = Lease(
@@ -101,10 +102,10 @@ def acquire(
 
 
 def renew(connection: Connection, lease: Lease, *, now: datetime, ttl: timedelta) -> Lease | None:
-    """Hold a lease for longer.
+    """Renew a lease.
 
     Returns:
-        The renewed lease; None when it is lost: somebody else took it, or it was released.
+        The renewed lease; None when it is lost: another process took it, or it was released.
     """
     present = _ROWS.one(connection, "key", lease.key)
     if present is None or present.token != lease.token or present.expires_at == present.acquired_at:
@@ -115,7 +116,7 @@ def renew(connection: Connection, lease: Lease, *, now: datetime, ttl: timedelta
 
 
 def release(connection: Connection, lease: Lease) -> bool:
-    """Give a lease back; False when it was lost already."""
+    """Release a lease; False when it was lost already."""
     if not holds(connection, lease):
         return False
     _set_end(connection, lease, lease.acquired_at)
@@ -123,16 +124,16 @@ def release(connection: Connection, lease: Lease) -> bool:
 
 
 def holds(connection: Connection, lease: Lease) -> bool:
-    """Return whether a lease is still the holder's own, expired or not: nobody else has a newer token.
+    """Return whether a lease is still the holder's own, expired or not: no newer token was issued.
 
-    Asked within the transaction that is to be fenced, the answer stays true until it ends.
+    Within the transaction that is to be fenced, the answer stays true until it ends.
     """
     present = _ROWS.one(connection, "key", lease.key)
     return present is not None and present.token == lease.token and present.expires_at > present.acquired_at
 
 
 def of_key(connection: Connection, key: str) -> Lease | None:
-    """Read the last lease of a key, be it over or not; None when there never was one."""
+    """Read the last lease of a key, expired or not; None when there never was one."""
     return _ROWS.one(connection, "key", key)
 
 

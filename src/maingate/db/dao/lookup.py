@@ -1,4 +1,4 @@
-"""Find what people mean: an id, the beginning of one, or a plan's own name within a run."""
+"""Lookup of entities by the text that people type: an id, the beginning of one, or a plan's name in a run."""
 
 import difflib
 import re
@@ -31,7 +31,7 @@ _NOUN: Final[dict[str, str]] = {
     "test_gate": "gate",
     "worker": "worker",
 }
-"""What people call that which they may name."""
+"""The nouns of the entities that people may name."""
 _SOME: Final = 20
 _SHORTEST_PREFIX: Final = 4
 _LISTS: Final = "`maingate status --all` lists what there is"
@@ -41,26 +41,26 @@ _HOLDERS: Final[dict[str, str]] = {
     "task": "SELECT t.run_id FROM tasks t JOIN workstreams w ON w.id = t.workstream_id"
     " WHERE t.name = ? OR w.name || '/' || t.name = ?",
 }
-"""Runs that have something of a kind, by its name."""
+"""The statements that find runs with an entity of a kind, by its name."""
 _NAMES: Final[dict[str, str]] = {
     "run": "SELECT name FROM runs WHERE id = ?",
     "workstream": "SELECT name FROM workstreams WHERE run_id = ?",
     "task": "SELECT w.name || '/' || t.name, t.name FROM tasks t JOIN workstreams w"
     " ON w.id = t.workstream_id WHERE t.run_id = ?",
 }
-"""Names that a run has of a kind."""
-_OLDER_RUNS: Final = 1000
-"""How many runs back a name is looked for."""
+"""The statements that read the names of a kind in a run."""
+_OLDER_RUNS_SEARCHED: Final = 1000
+"""Most older runs in which a name is looked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """An entity that somebody named.
+    """An entity that a text names.
 
     Args:
         machine: Name of its machine.
         id: The entity.
-        name: What people call it; its id where it has no name.
+        name: Its name for people; its id where it has none.
     """
 
     machine: str
@@ -78,13 +78,13 @@ def find(
 
     Args:
         connection: A transaction.
-        text: What was typed.
+        text: The text that was typed.
         kinds: Only entities of these machines; None for all.
         run_id: The run in which names are looked for; None for the newest.
 
     Raises:
-        UnknownEntityError: Nothing is called that.
-        AmbiguousNameError: Several things are.
+        UnknownEntityError: No entity has that name.
+        AmbiguousNameError: Several entities have it.
     """
     wanted = set(ENTITIES) if kinds is None else set(kinds)
     found = _by_id(connection, text, wanted) or _by_name(connection, text, wanted, run_id)
@@ -96,11 +96,11 @@ def find(
 
 
 def find_in_newest(connection: Connection, text: str, *, kinds: Collection[str] | None = None) -> Found:
-    """Find what is called so in the newest run where anything is.
+    """Find the entity of a name in the newest run that has one.
 
     Raises:
-        UnknownEntityError: Nothing is called so in any.
-        AmbiguousNameError: Several are, in that run.
+        UnknownEntityError: No run has one.
+        AmbiguousNameError: That run has several.
     """
     return next(find_in_each(connection, text, kinds=kinds))
 
@@ -108,14 +108,14 @@ def find_in_newest(connection: Connection, text: str, *, kinds: Collection[str] 
 def find_in_each(
     connection: Connection, text: str, *, kinds: Collection[str] | None = None
 ) -> Iterator[Found]:
-    """Find what is called so in each run, the newest first; what is meant by its id is found once.
+    """Find the entity of a name in each run, the newest first; an id is found once.
 
     Raises:
-        UnknownEntityError: Nothing is called so in any.
-        AmbiguousNameError: Several are, in one of them.
+        UnknownEntityError: No run has one.
+        AmbiguousNameError: One of the runs has several.
     """
     is_anywhere = False
-    for run in runs.recent(connection, limit=_OLDER_RUNS):
+    for run in runs.recent(connection, limit=_OLDER_RUNS_SEARCHED):
         wanted = set(ENTITIES) if kinds is None else set(kinds)
         if not _by_id(connection, text, wanted) and not _by_name(connection, text, wanted, run.id):
             continue
@@ -129,14 +129,14 @@ def find_in_each(
 
 
 def of_commit(connection: Connection, text: str) -> Found | None:
-    """Find what landed with a commit: the one patch in it, else the workstream; None when nothing did.
+    """Find the entity that landed with a commit: its one patch, else the workstream; None when there is none.
 
     Args:
         connection: A transaction.
         text: The commit's id, or the beginning of it, of at least seven digits.
 
     Raises:
-        AmbiguousNameError: Several commits begin so.
+        AmbiguousNameError: Several commits begin with it.
     """
     if not _COMMIT.fullmatch(text):
         return None
@@ -151,13 +151,13 @@ def of_commit(connection: Connection, text: str) -> Found | None:
 
 
 def _candidate(found: Found) -> str:
-    """Return what an ambiguous name may mean: its kind, its name, and the id that is not ambiguous."""
+    """Return a candidate of an ambiguous name for people: kind, name, and the unambiguous id."""
     noun = _NOUN.get(found.machine, found.machine)
     return f"{noun} {found.name} ({found.id})" if found.name != found.id else f"{noun} {found.id}"
 
 
 def _unknown(connection: Connection, text: str, wanted: set[str], run_id: str | None) -> str | None:
-    """Return why nothing was found that is called so, and what may be meant; None where nothing is near."""
+    """Return a message that a name is unknown, with near ones; None where none is near."""
     if (said := _called_so(connection, text, wanted, run_id)) is not None:
         return said
     if (newest := runs.newest(connection)) is None:
@@ -177,7 +177,7 @@ def _unknown(connection: Connection, text: str, wanted: set[str], run_id: str | 
 
 
 def _called_so(connection: Connection, text: str, wanted: set[str], run_id: str | None) -> str | None:
-    """Return that something of another kind is called so; None when nothing is."""
+    """Return a message that an entity of another kind has the name; None when none has."""
     others = set(_NOUN) - wanted
     found = _by_id(connection, text, others) or _by_name(connection, text, others, run_id)
     if not found:
@@ -192,18 +192,18 @@ def _called_so(connection: Connection, text: str, wanted: set[str], run_id: str 
 
 
 def _runs_with(connection: Connection, text: str, wanted: set[str]) -> list[str]:
-    """Return the runs in which something of these kinds is called so, newest first."""
+    """Return the runs in which an entity of these kinds has the name, newest first."""
     holders = set()
     for machine, sql in _HOLDERS.items():
         if machine in wanted:
             holders |= {row[0] for row in rows_of(connection, sql, (text,) * sql.count("?"))}
     if not holders:
         return []
-    return [run.id for run in runs.recent(connection, limit=_OLDER_RUNS) if run.id in holders]
+    return [run.id for run in runs.recent(connection, limit=_OLDER_RUNS_SEARCHED) if run.id in holders]
 
 
 def _names_in(connection: Connection, wanted: set[str], run_id: str) -> list[str]:
-    """Return the names of what a run has of these kinds, each once."""
+    """Return the names of a run's entities of these kinds, each once."""
     names: dict[str, None] = {}
     for machine, sql in _NAMES.items():
         if machine in wanted:

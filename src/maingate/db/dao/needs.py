@@ -1,4 +1,4 @@
-"""Which entity needs which other to be completed first; tasks and workstreams keep this alike."""
+"""Needs: entities that must be completed before others, stored in the same way for tasks and workstreams."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,12 +10,12 @@ from maingate.db.statements import rows_of
 
 
 def add(connection: Connection, edges: Table, pairs: Iterable[tuple[str, str]]) -> None:
-    """Record pairs of an entity and one that it needs; a pair that is there already is left alone."""
+    """Insert pairs of an entity and one that it needs; an existing pair is ignored."""
     insert_bound(connection, edges, list(pairs), or_ignore=True)
 
 
 def of_run(connection: Connection, edges: Table, entities: Table, run_id: str) -> dict[str, tuple[str, ...]]:
-    """Tell for each of a run's entities what it needs, in the order of the plan."""
+    """Read the needs of each of a run's entities, in the order of the plan."""
     owner = edges.columns[0].name
     sql = (
         f'SELECT e."{owner}", e.needs_id FROM "{edges.name}" e JOIN "{entities.name}" o ON o.id = e."{owner}"'

@@ -20,7 +20,7 @@ from maingate.state.steps.step import Context
 
 @dataclass(frozen=True, kw_only=True)
 class PatchRow(EntityRow):
-    """One patch; its bytes are kept by `maingate.db.dao.artifacts`.
+    """One patch; its bytes are stored by `maingate.db.dao.artifacts`.
 
     Args:
         run_id: Its run.
@@ -29,23 +29,23 @@ class PatchRow(EntityRow):
         format: ``unified_diff``.
         base_ref: The ref that it was made for.
         base_commit: The commit that it was made on.
-        origin: Where it comes from: tool, tool run, file, author, when.
+        origin: Its source: tool, tool run, file, author, time.
         summary: One line for people, at most 512 characters.
-        files: How many files it touches.
-        insertions: Lines added.
-        deletions: Lines removed.
-        hunks: Hunks.
+        files: The number of files that it touches.
+        insertions: The number of added lines.
+        deletions: The number of removed lines.
+        hunks: The number of hunks.
         paths: The paths it touches; bytes that are no UTF-8 are escaped as surrogates.
-        repairs: What was done to it to read it and, once it is applied, to apply it: objects with ``kind``,
-            ``file``, ``hunk``, ``from``, ``to`` and ``message``.
-        change_key: What it changes, as one short value that others can have too; empty when it was not read.
+        repairs: The repairs that were needed to read it and, once it is applied, to apply it: objects with
+            ``kind``, ``file``, ``hunk``, ``from``, ``to`` and ``message``.
+        change_key: A digest of its changes, shared by patches with the same ones; empty when it was not read.
         method: How it applied: ``exact``, ``offset`` or ``three_way``; None before that.
         commit: The commit that holds it.
         tree: The tree after it.
         quarantine_reason: Why it is quarantined; kept when it is dropped from there.
-        reason: Why it is in its state.
+        reason: The reason for its state.
         replaces: The patch that this one is made from.
-        committed_at: When it landed on the target.
+        committed_at: The time it landed on the target.
     """
 
     machine: ClassVar[str] = "patch_ledger"
@@ -76,7 +76,7 @@ class PatchRow(EntityRow):
 
     @property
     def context(self) -> Context:
-        """What the patch belongs to."""
+        """The run, workstream and task of the patch."""
         return Context(run_id=self.run_id, workstream_id=self.workstream_id, task_id=self.task_id)
 
 
@@ -90,14 +90,14 @@ def of_run(connection: Connection, run_id: str) -> list[PatchRow]:
 
 
 def of_task(connection: Connection, task_id: str) -> list[PatchRow]:
-    """Read a task's patches, oldest first as the clock had it; `present` tells the present one."""
+    """Read a task's patches, oldest first by the clock; `present` selects the present one."""
     return ROWS.select(connection, "WHERE task_id = ? ORDER BY created_at, id", (task_id,))
 
 
 def present(ledger: Sequence[PatchRow]) -> dict[str, PatchRow]:
-    """Choose the present patch of each task, by the task: the one that no other is made in place of.
+    """Return the present patch of each task, by the task: the one that no other replaces.
 
-    When each was made does not tell, since a clock may jump back.
+    Their times do not decide, since a clock may jump back.
     """
     replaced = {patch.replaces for patch in ledger}
     return {patch.task_id: patch for patch in ledger if patch.id not in replaced}
@@ -116,10 +116,10 @@ class LandedPatch:
     Args:
         id: The patch.
         run_id: Its run.
-        change_key: What it changes.
+        change_key: The digest of its changes.
         sha256: The checksum of its bytes.
         commit: The commit that holds it.
-        new_head: Where its run has left the target so far.
+        new_head: The target's commit after the landings of its run so far.
     """
 
     id: str
@@ -142,7 +142,7 @@ def landed_with(connection: Connection, keys: Iterable[str]) -> list[LandedPatch
 
 
 def quarantined_in(connection: Connection, repository_id: str) -> list[str]:
-    """List the ids of the patches that are quarantined in the runs of a repository."""
+    """Read the ids of the patches that are quarantined in the runs of a repository."""
     sql = (
         "SELECT p.id FROM patches p JOIN runs r ON r.id = p.run_id"
         " WHERE p.state = 'quarantined' AND r.repository_id = ?"
@@ -159,7 +159,7 @@ def listed(
         connection: A transaction.
         run_id: Only this run's.
         state: Only those in this state.
-        limit: How many at most.
+        limit: Most patches to return.
     """
     where, values = _where(run_id, state)
     return ROWS.select(connection, f"{where} ORDER BY created_at DESC, id DESC LIMIT ?", (*values, limit))

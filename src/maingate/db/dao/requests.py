@@ -1,4 +1,4 @@
-"""Requests: what people ask of a run that another process controls; that process looks here and answers."""
+"""Requests of people to a run that another process controls; that process reads and answers them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,27 +13,27 @@ from maingate.db.statements import change
 from maingate.errors import UnknownEntityError
 
 Override = Literal["force-complete", "force-fail", "reset", "unblock", "fail", "validate"]
-"""What a person may decide instead of the program: the first four about a task, then about a workstream."""
+"""The overrides that a person may request: the first four of a task, the others of a workstream."""
 
 Kind = Literal["cancel"] | Override
-"""What may be asked for."""
+"""The kinds of requests."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One thing that somebody asks for.
+    """One request of a person.
 
     Args:
         id: Its identifier, ``req_…``.
         run_id: The run whose controlling process is asked.
-        kind: What is to be done.
-        entity_id: To what: the run itself, or a workstream or a task of it.
-        message: Why.
-        operator: Who asks.
-        created_at: When it was asked.
-        handled_at: When it was answered; None while it waits.
-        answer: What came of it, a sentence; None while it waits.
-        is_refused: Whether nothing came of it, for the reason that the answer gives.
+        kind: The action that is requested.
+        entity_id: Its object: the run itself, or a workstream or a task of it.
+        message: The reason.
+        operator: The person.
+        created_at: The time of the request.
+        handled_at: The time of the answer; None while it waits.
+        answer: The result, a sentence; None while it waits.
+        is_refused: Whether it was refused, for the reason in the answer.
     """
 
     id: str
@@ -52,7 +52,7 @@ _ROWS: Final = EvidenceTable(tables.requests, Request)
 
 
 def ask(connection: Connection, request: Request) -> None:
-    """Write a request down.
+    """Insert a request.
 
     Raises:
         InvariantError: Its run does not exist.
@@ -61,7 +61,7 @@ def ask(connection: Connection, request: Request) -> None:
 
 
 def waiting(connection: Connection, run_id: str) -> list[Request]:
-    """Read what is asked of a run and not answered yet, oldest first."""
+    """Read the unanswered requests to a run, oldest first."""
     return _ROWS.select(
         connection, "WHERE run_id = ? AND handled_at IS NULL ORDER BY created_at, id", (run_id,)
     )
@@ -81,12 +81,12 @@ def find(connection: Connection, request_id: str) -> Request:
 
 @dataclass(frozen=True, kw_only=True)
 class RequestAnswer:
-    """What came of a request.
+    """The answer to a request.
 
     Args:
         request: Its identifier.
         said: A sentence.
-        is_refused: Whether nothing came of it, for the reason that the sentence gives.
+        is_refused: Whether it was refused, for the reason in the sentence.
     """
 
     request: str
@@ -95,7 +95,7 @@ class RequestAnswer:
 
 
 def answer(connection: Connection, given: RequestAnswer, at: datetime) -> None:
-    """Say what came of a request.
+    """Record the answer to a request.
 
     Raises:
         UnknownEntityError: There is no such request, or it is answered already.

@@ -24,17 +24,17 @@ class RunRow(EntityRow):
     Args:
         name: The plan's name.
         repository: Absolute path of the repository's git directory when the run was admitted.
-        repository_id: Which repository that is, wherever it was moved since.
+        repository_id: The repository's own id, which stays when it is moved.
         target_ref: Full name of the branch to land on.
         landing: ``merge``, ``squash`` or ``rebase``.
-        strict: Whether every landed state must itself be green.
-        plan: The plan as it was read, so that the run can go on without the file.
-        tree_settings: What the tree's ``maingate.toml`` said when the run was admitted.
-        plan_file: Where the plan was read from.
+        strict: Whether every landed state must itself have passed its gates.
+        plan: The plan as it was read, so that the run can continue without the file.
+        tree_settings: The values of the tree's ``maingate.toml`` when the run was admitted.
+        plan_file: The file of the plan.
         old_head: The target's commit when the run began.
-        new_head: The target's commit after what the run landed.
+        new_head: The target's commit after the run's last landing.
         retry_of: The run that this one repeats.
-        reason: Why it ended as it did.
+        reason: The reason of its end.
     """
 
     machine: ClassVar[str] = "run"
@@ -56,7 +56,7 @@ class RunRow(EntityRow):
 
     @property
     def context(self) -> Context:
-        """What the run belongs to: itself."""
+        """The context of the run: itself."""
         return Context(run_id=self.id)
 
 
@@ -71,11 +71,11 @@ def newest(connection: Connection) -> RunRow | None:
 
 
 def recent(connection: Connection, *, limit: int = 50, before: str | None = None) -> list[RunRow]:
-    """Read runs, newest first; of a database that repositories share, those of the one that asks.
+    """Read runs, newest first; from a shared database only those of the repository that it is opened for.
 
     Args:
         connection: A transaction.
-        limit: How many at most.
+        limit: Most runs to return.
         before: Only runs older than this one: the id of the last run of the page before.
     """
     conditions, values = [], []
@@ -104,7 +104,7 @@ def of_plan_files(connection: Connection, files: Iterable[str]) -> list[RunRow]:
 
 
 def tools(connection: Connection) -> set[str]:
-    """Name the tools that the plan of any run has."""
+    """Read the names of the tools in the plans of all runs."""
     return {name for (plan,) in rows_of(connection, "SELECT plan FROM runs") for name in _tools_of(plan)}
 
 
@@ -114,7 +114,7 @@ def _tools_of(plan: str) -> Iterable[str]:
 
 
 def record_head(connection: Connection, run_id: str, new_head: str) -> None:
-    """Note where the target is after what the run landed; no transition.
+    """Update the target's commit after a landing of the run; no transition.
 
     Raises:
         UnknownEntityError: There is no such run.

@@ -1,6 +1,6 @@
-"""Why a run stopped before its end: an event of the run, which stands until somebody goes on with it.
+"""Stops of runs before their end: an event of the run, valid until a process continues it.
 
-A run that stopped has no state of its own for that; it is still running, only no process is at work on it.
+A run that stopped has no state of its own for that; it is still running, without a process.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ RESUMED: Final = "resumed"
 
 
 def record(conn: Connection, run_id: str, error: Exception, *, at: datetime) -> None:
-    """Record why a run stopped: a warning where somebody wanted it, else an error."""
+    """Record why a run stopped: a warning if a person wanted it, else an error."""
     severity = Severity.WARNING if isinstance(error, InterruptedRunError) else Severity.ERROR
     message = str(error) if isinstance(error, MaingateError) else f"{type(error).__name__}: {error}"
     event = _event(run_id, message, at)
@@ -28,12 +28,12 @@ def record(conn: Connection, run_id: str, error: Exception, *, at: datetime) -> 
 
 
 def resume(conn: Connection, run_id: str, *, at: datetime) -> None:
-    """Record that a process goes on with a run that had stopped."""
+    """Record that a process continues a run that had stopped."""
     events.record(conn, _event(run_id, "a process went on with the run, which had stopped", at))
 
 
 def last(conn: Connection, run_id: str) -> Mapping[str, Any] | None:
-    """Return why and when a run stopped, in the public JSON form; None unless it stands so."""
+    """Read why and when a run stopped, in the public JSON form; None unless it is stopped."""
     stopped, resumed = _newest(conn, run_id, STOPPED), _newest(conn, run_id, RESUMED)
     if stopped is None or (resumed is not None and (resumed.seq or 0) > (stopped.seq or 0)):
         return None

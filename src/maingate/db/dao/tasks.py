@@ -26,14 +26,14 @@ class TaskRow(EntityRow):
         position: Its place in its workstream, from 0.
         is_critical: Whether its failure fails the workstream; never changes.
         kind: ``patch`` (a ready diff), ``tool`` or ``noop``.
-        spec: What the plan says about it.
-        worker_id: Who runs it; only a running task has one.
+        spec: Its part of the plan.
+        worker_id: The worker that runs it; only a running task has one.
         retry_count: Attempts that failed and were followed by another.
-        max_retries: How many of those there may be.
+        max_retries: Most of those.
         lost_count: Attempts that were lost with their worker; counted apart.
         attempt: Number of the present attempt, from 1; results of an older one are refused.
-        not_before: When the next attempt may begin.
-        reason: Why it is in its state.
+        not_before: The time from which the next attempt may begin.
+        reason: The reason for its state.
         retry_of: The task that this one repeats.
     """
 
@@ -58,7 +58,7 @@ class TaskRow(EntityRow):
 
     @property
     def context(self) -> Context:
-        """What the task belongs to."""
+        """The run and workstream of the task."""
         return Context(run_id=self.run_id, workstream_id=self.workstream_id, task_id=self.id)
 
 
@@ -80,10 +80,10 @@ def of_workstream(connection: Connection, workstream_id: str) -> list[TaskRow]:
 
 
 def add_needs(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
-    """Record which task (first) needs which (second)."""
+    """Insert pairs of a task and one that it needs."""
     dependency.add(connection, tables.task_needs, pairs)
 
 
 def needs(connection: Connection, run_id: str) -> dict[str, tuple[str, ...]]:
-    """Tell for each task of a run which ones it needs; those that need none are missing."""
+    """Read the needs of each task of a run; tasks without needs are missing."""
     return dependency.of_run(connection, tables.task_needs, tables.tasks, run_id)

@@ -1,4 +1,4 @@
-"""Tool runs: how each attempt of a tool ended, and what it cost."""
+"""Tool runs: the end and the cost of each attempt of a tool."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from maingate.db.statements import rows_of
 ToolRunOutcome = Literal["patch", "failed", "timed_out", "rate_limited", "lost"]
 
 MICROS: Final = 1_000_000
-"""Micro-dollars in a dollar: money is kept as whole numbers."""
+"""Micro-dollars in a dollar: money is stored as whole numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,19 +23,19 @@ class ToolRun:
 
     Args:
         task_id: The task.
-        attempt: Which of its attempts.
+        attempt: The number of the attempt.
         run_id: The task's run.
         tool: The plan's name of the tool.
-        outcome: What came of it: a patch, or why there is none.
-        exit_code: What it exited with; None where it did not end by itself.
-        cost_micros: What it said it cost, in micro-dollars; None where it says nothing.
-        tokens_in: Tokens it said it read.
-        tokens_out: Tokens it said it wrote.
-        duration_ms: How long it took.
-        message: What is to be said about it; empty where it went well.
-        log_path: Where its output is.
-        diff_path: Where what it left is, also when it failed.
-        ended_at: When it ended.
+        outcome: Its result: a patch, or the kind of its failure.
+        exit_code: Its exit code; None if it did not end by itself.
+        cost_micros: Its reported cost, in micro-dollars; None if it reports none.
+        tokens_in: The tokens that it reports as read.
+        tokens_out: The tokens that it reports as written.
+        duration_ms: Its duration, in milliseconds.
+        message: A remark for people; empty if it ended well.
+        log_path: The file with its output.
+        diff_path: The file with the diff that it left, also if it failed.
+        ended_at: The time it ended.
     """
 
     task_id: str
@@ -58,7 +58,7 @@ _ROWS: Final = EvidenceTable(tables.tool_runs, ToolRun)
 
 
 def record(connection: Connection, ended: Iterable[ToolRun]) -> None:
-    """Write down how attempts ended; one that is on record already stays as it is."""
+    """Insert ended attempts; one that is on record already is ignored."""
     _ROWS.insert(connection, ended, or_ignore=True)
 
 
@@ -73,12 +73,12 @@ def of_run(connection: Connection, run_id: str) -> list[ToolRun]:
 
 
 def spent_by_run(connection: Connection, run_id: str) -> int | None:
-    """Sum up what the tools of a run have cost, in micro-dollars; None when none said what it cost."""
+    """Return the cost of the tools of a run, in micro-dollars; None when none reported a cost."""
     [(spent,)] = rows_of(connection, "SELECT sum(cost_micros) FROM tool_runs WHERE run_id = ?", (run_id,))
     return None if spent is None else int(spent)
 
 
 def spent_by_task(connection: Connection, run_id: str) -> Mapping[str, int]:
-    """Sum up what each task of a run has cost, in micro-dollars."""
+    """Return the cost of each task of a run, in micro-dollars."""
     sql = "SELECT task_id, sum(cost_micros) FROM tool_runs WHERE run_id = ? GROUP BY task_id"
     return {task: int(spent) for task, spent in rows_of(connection, sql, (run_id,)) if spent}

@@ -22,8 +22,8 @@ class UetWorkerRow(EntityRow):
         worker_id: The worker that it belongs to.
         slot: Its number there, from 0.
         pid: Its process.
-        pid_started: When that process began, in its host's own words; empty until it has begun.
-        reason: Why it is in its state.
+        pid_started: The start of that process, in its host's form; empty until it has begun.
+        reason: The reason for its state.
     """
 
     machine: ClassVar[str] = "uet_worker"

@@ -1,9 +1,9 @@
-"""What gates said about trees, and which of that vouches for which patch or workstream.
+"""Verdicts of gates about trees, and the evidence for patches and workstreams.
 
 See docs/SPECIFICATION.md §2.3.
 
 A verdict belongs to its key (tree, gate definition, environment), so that the same tree is not tested twice.
-Evidence ties a verdict's gate to what it was asked for, whether it was run for that or reused.
+Evidence ties the execution of a gate to the patch or workstream that it was asked for, run or reused.
 """
 
 from collections.abc import Iterable
@@ -19,17 +19,17 @@ from maingate.db.statements import row_of
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a gate said about a tree.
+    """The verdict of a gate about a tree.
 
     Args:
         key: Digest of everything that the verdict depends on.
         gate_name: The plan's own id of the gate.
-        tree: The tree that was looked at.
+        tree: The tree that was judged.
         state: ``PASSED`` or ``FAILED``.
         exit_code: The command's exit code.
-        is_flaky: Whether it passed only when asked again.
-        gate_id: The execution that said so.
-        created_at: When.
+        is_flaky: Whether it passed only on another execution.
+        gate_id: The execution.
+        created_at: Its time.
     """
 
     key: str
@@ -44,16 +44,16 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """That a gate's execution vouches for a patch or a workstream, or speaks against it.
+    """An execution of a gate that speaks for or against a patch or a workstream.
 
     Args:
         subject_kind: ``patch`` or ``workstream``.
         subject_id: The patch or workstream.
         gate_name: The plan's own id of the gate.
-        tree: The tree that was looked at.
+        tree: The tree that was judged.
         gate_id: The execution.
-        reused: Whether it had been run for something else.
-        created_at: When it was attached.
+        reused: Whether it had been run for another subject.
+        created_at: The time it was attached.
     """
 
     subject_kind: str
@@ -70,17 +70,17 @@ _EVIDENCE: Final = facts.EvidenceTable(tables.gate_evidence, Evidence)
 
 
 def are_there(connection: Connection) -> bool:
-    """Return whether anything is known at all, so that a first run need not ask about every tree."""
+    """Return whether there are any verdicts, so that a first run need not look up every tree."""
     return row_of(connection, "SELECT 1 FROM verdicts LIMIT 1") is not None
 
 
 def known(connection: Connection, keys: Iterable[str]) -> dict[str, Verdict]:
-    """Read the verdicts that there are, by key; keys without one are missing."""
+    """Read the verdicts of keys, by key; keys without one are missing."""
     return {verdict.key: verdict for verdict in _VERDICTS.select_in(connection, "key", keys)}
 
 
 def store(connection: Connection, *verdicts: Verdict) -> None:
-    """Keep verdicts; of two with one key the first stays.
+    """Insert verdicts; of two with one key the first stays.
 
     Raises:
         InvariantError: A gate does not exist.
@@ -89,7 +89,7 @@ def store(connection: Connection, *verdicts: Verdict) -> None:
 
 
 def attach(connection: Connection, *evidence: Evidence) -> None:
-    """Tie executions to what they vouch for; what is tied already stays as it is.
+    """Insert evidence; existing evidence stays as it is.
 
     Raises:
         InvariantError: A gate does not exist.
@@ -98,7 +98,7 @@ def attach(connection: Connection, *evidence: Evidence) -> None:
 
 
 def evidence(connection: Connection, subject_ids: Iterable[str]) -> list[Evidence]:
-    """Read what vouches for patches or workstreams, in the order in which it was attached."""
+    """Read the evidence about patches or workstreams, in the order in which it was attached."""
     return sorted(
         _EVIDENCE.select_in(connection, "subject_id", subject_ids),
         key=lambda each: (each.created_at, each.gate_name),

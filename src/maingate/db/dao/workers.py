@@ -24,17 +24,17 @@ class WorkerRow(EntityRow):
     """One worker.
 
     Args:
-        parent_id: The worker that started it and ends with it; None when nobody did.
-        name: What people call it.
+        parent_id: The worker that started it and ends with it; None for the first one of a process.
+        name: Its name for people.
         host: The host that it runs on.
         pid: Its process there.
-        pid_started: When that process began, in its host's own words: a reused pid is not taken for it.
-        capabilities: What it can do.
-        affinity: What it prefers or is bound to; never changes.
-        max_concurrent_tasks: How many tasks it takes at once.
-        current_load: How many it has.
-        heartbeat_at: When it was last heard of.
-        reason: Why it is in its state.
+        pid_started: The start of that process, in its host's form, which tells it from one with a reused pid.
+        capabilities: Its capabilities.
+        affinity: The properties that jobs may demand; never changes.
+        max_concurrent_tasks: Most tasks it takes at once.
+        current_load: The number of its tasks.
+        heartbeat_at: The time of its last heartbeat.
+        reason: The reason for its state.
     """
 
     machine: ClassVar[str] = "worker"
@@ -70,7 +70,7 @@ def ended(connection: Connection, *, limit: int) -> list[WorkerRow]:
 
 
 def heartbeat(connection: Connection, heard_at: Mapping[str, datetime]) -> None:
-    """Note when workers were last heard of, by id; no transition.
+    """Update the times of the last heartbeats of workers, by id; no transition.
 
     Raises:
         UnknownEntityError: One of them does not exist.
@@ -82,10 +82,10 @@ def heartbeat(connection: Connection, heard_at: Mapping[str, datetime]) -> None:
 
 
 def set_load(connection: Connection, worker_id: str, load: int) -> None:
-    """Note how many tasks a worker has; no transition.
+    """Update the number of tasks of a worker; no transition.
 
     Raises:
         UnknownEntityError: There is no such worker.
-        InvariantError: That is more than it takes.
+        InvariantError: The number exceeds its capacity.
     """
     ROWS.set_column(connection, worker_id, "current_load", load)

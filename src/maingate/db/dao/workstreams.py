@@ -21,14 +21,14 @@ class WorkstreamRow(EntityRow):
     Args:
         run_id: Its run.
         name: The plan's own id of it.
-        title: What people call it.
+        title: Its title for people.
         position: Its place in the plan, from 0.
         priority: Higher goes first.
         is_critical: Whether its failure fails the run; never changes.
         base_commit: The commit that its ref began from.
         head_commit: The commit that its ref is at.
         landed_commit: The target's commit that holds it.
-        reason: Why it is in its state.
+        reason: The reason for its state.
         retry_of: The workstream that this one repeats.
     """
 
@@ -49,7 +49,7 @@ class WorkstreamRow(EntityRow):
 
     @property
     def context(self) -> Context:
-        """What the workstream belongs to."""
+        """The context of the workstream: its run and itself."""
         return Context(run_id=self.run_id, workstream_id=self.id)
 
 
@@ -63,16 +63,16 @@ def of_run(connection: Connection, run_id: str) -> list[WorkstreamRow]:
 
 
 def landed_as(connection: Connection, commit: str) -> WorkstreamRow | None:
-    """Read the workstream whose landing made a commit of the target; None when none did."""
+    """Read the workstream whose landing made a commit of the target; None when there is none."""
     found = ROWS.select(connection, "WHERE landed_commit = ? ORDER BY created_at, id", (commit,))
     return found[0] if found else None
 
 
 def add_needs(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
-    """Record which workstream (first) needs which (second)."""
+    """Insert pairs of a workstream and one that it needs."""
     dependency.add(connection, tables.workstream_needs, pairs)
 
 
 def needs(connection: Connection, run_id: str) -> dict[str, tuple[str, ...]]:
-    """Tell for each workstream of a run which ones it needs; those that need none are missing."""
+    """Read the needs of each workstream of a run; workstreams without needs are missing."""
     return dependency.of_run(connection, tables.workstream_needs, tables.workstreams, run_id)

@@ -25,7 +25,7 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def upgrade(connection: Connection, where: str, *, to: str = HEAD) -> None:
-    """Bring a schema up to date within the connection's transaction: wholly or not at all.
+    """Migrate a schema within the connection's transaction: wholly or not at all.
 
     An empty database gets the declared schema as it is; that this is what all migrations together make is
     tested.
