@@ -212,7 +212,7 @@ def test_before_the_first_run_reading_says_how_to_begin(invoke: Invoke, repo: Gi
     for command in (["status"], ["audit", "verify"], ["clean"]):
         result = invoke(*command, cwd=repo.path)
         assert (result.exit_code, result.stdout) == (2, ""), command
-        assert "maingate run" in result.stderr
+        assert "maingate run" in " ".join(result.stderr.split())
     assert not (repo.path / ".git" / "maingate").exists()
 
 

@@ -22,6 +22,7 @@ from support.crashing import (
     tidy,
     wait_until,
 )
+from support.seeds import KILLS
 from support.stories import PREPARE, READY, STYLES, UNIT, Telling
 
 
@@ -190,7 +191,8 @@ def test_killed_again_while_it_is_resumed_it_ends_the_same(tell: Telling, faults
     check_each_landed_once(world)
 
 
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.simulation
+@pytest.mark.parametrize("seed", KILLS)
 def test_killed_at_any_time_it_ends_the_same(tell: Telling, seed: int) -> None:
     """Up to three kills, whenever; the places are those that nobody thought of."""
     style = STYLES[seed % len(STYLES)]

@@ -8,3 +8,6 @@ BLOCK = 25
 """Seeds are played in blocks, so that the test runner can share them out."""
 
 BLOCKS = [range(first, min(first + BLOCK, FIRST + COUNT)) for first in range(FIRST, FIRST + COUNT, BLOCK)]
+
+KILLS = range(FIRST, FIRST + max(1, COUNT // 8))
+"""The seeds of runs that are killed at any time, each of which costs seconds of processes."""
