@@ -38,5 +38,5 @@ def test_a_gate_process_loads_the_standard_library_and_maingate_only() -> None:
 
 def test_the_state_machines_load_nothing_that_was_installed() -> None:
     """The machines are pure data: what builds on them decides what else is loaded."""
-    extra = loaded_by("import maingate.state.machines, maingate.state.propagation") - loaded_by("")
+    extra = loaded_by("import maingate.state.machines, maingate.state.run_outcome") - loaded_by("")
     assert extra - sys.stdlib_module_names == {"maingate"}

@@ -1,7 +1,7 @@
 """The run: one execution of a plan against one repository and target branch.
 
 A run is a frame around its workstreams. It starts when the first of them may be scheduled, and its end is
-derived from theirs (``propagation.derive_run``), so it can never end before they did. Cancelling is the only
+derived from theirs (``run_outcome.derive_run``), so it can never end before they did. Cancelling is the only
 decision that comes from outside.
 """
 

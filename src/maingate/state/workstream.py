@@ -1,7 +1,7 @@
 """The workstream: a group of tasks that lands on the target branch as a whole or not at all.
 
-Until ``validating`` its state is derived from its tasks and from the workstreams it needs
-(``propagation.derive_workstream``). From there the merged result decides: it lands, and only then is
+Until ``validating`` its state follows from its tasks and from the workstreams it needs
+(docs/SPECIFICATION.md §3). From there the merged result decides: it lands, and only then is
 anything of it on the target branch, or it fails and nothing is.
 """
 

@@ -44,23 +44,28 @@ from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
-from maingate.state.propagation import (
-    TaskFact,
-    WorkstreamFact,
-    are_needs_broken,
-    are_needs_met,
-    derive_workstream,
-    run_after_workstreams,
-    task_after_needs,
-    task_after_patch,
-    workstream_moves,
-)
 from maingate.state.run import RunState
+from maingate.state.run_outcome import WorkstreamFact
 from maingate.state.steps.step import Context, Head
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
 from maingate.verdicts.blame import Judgement, Opinion
 from support.examples import examples
+from support.propagation import (
+    Move,
+    TaskFact,
+    are_needs_broken,
+    are_needs_met,
+    derive_workstream,
+    patch_after_workstream,
+    run_after_workstreams,
+    task_after_needs,
+    task_after_patch,
+    task_after_siblings,
+    task_after_workstream,
+    workstream_after_run,
+    workstream_moves,
+)
 
 BASE = Tip(commit="base", tree="base")
 ROOM = dict.fromkeys(TaskKind, 2)
@@ -396,7 +401,11 @@ def _nothing_is_owed(core: Core) -> None:
     for workstream in core.run.order:
         needs = [workstreams[name].state for name in workstream.needs]
         for task in workstream.tasks:
-            assert task.patch is None or task_after_patch(task.state, task.patch.state) is None
+            assert task_after_workstream(task.state, workstream.state) is None
+            if task.patch is not None:
+                assert task_after_patch(task.state, task.patch.state) is None
+                if workstream.has_ended:
+                    assert patch_after_workstream(task.patch.state, Move(workstream.state, "")) is None
             if workstream.state in {WorkstreamState.READY, WorkstreamState.EXECUTING}:
                 owed = task_after_needs(task.state, [workstream.by_name[name].state for name in task.needs])
                 assert owed is None, (task.label, owed)
@@ -404,6 +413,8 @@ def _nothing_is_owed(core: Core) -> None:
             TaskFact(state=task.state, is_critical=task.is_critical, has_started=task.attempt > 0)
             for task in workstream.tasks
         ]
+        assert all(task_after_siblings(task.state, facts) is None for task in workstream.tasks)
+        assert workstream_after_run(workstream.state, core.run.state) is None
         derived = derive_workstream(
             facts, needs_met=are_needs_met(needs), needs_broken=are_needs_broken(needs)
         )

@@ -13,8 +13,8 @@ from maingate.orchestrator.task_scheduler import TaskScheduler
 from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.patch_ledger import PATCH_LEDGER, PatchState
-from maingate.state.propagation import WorkstreamFact, derive_run
 from maingate.state.run import RunState
+from maingate.state.run_outcome import WorkstreamFact, derive_run
 from maingate.state.steps import runs as run_steps
 from maingate.state.steps import tasks as task_steps
 from maingate.state.steps import workstreams as workstream_steps

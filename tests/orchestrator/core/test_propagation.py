@@ -1,4 +1,4 @@
-"""Propagation: what a change of one entity means for its neighbours."""
+"""The rules that the core is held against: the consequences of a change for the entities around it."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maingate.state import propagation
-from maingate.state.gate import TEST_GATE, GateState
 from maingate.state.machine import Machine
 from maingate.state.patch_ledger import PATCH_LEDGER, PatchState
-from maingate.state.propagation import Move, TaskFact, WorkstreamFact
 from maingate.state.run import RUN, RunState
+from maingate.state.run_outcome import WorkstreamFact, derive_run
 from maingate.state.task import TASK, TaskState
 from maingate.state.workstream import WORKSTREAM, WorkstreamState
+from support import propagation
+from support.propagation import Move, TaskFact
 
 UNDER_WAY = {TaskState.RUNNING, TaskState.VALIDATING, TaskState.RETRYING}
 LOST = {TaskState.FAILED, TaskState.CANCELLED}
@@ -178,43 +178,10 @@ def test_a_critical_failure_ends_the_tasks_beside_it(task: TaskState, siblings: 
 @given(workstreams=st.lists(workstream_facts, max_size=6))
 def test_a_run_ends_with_its_last_workstream(workstreams: list[WorkstreamFact]) -> None:
     """A run has ended exactly when every workstream has, and its end is then one of two."""
-    derived = propagation.derive_run(workstreams)
+    derived = derive_run(workstreams)
     has_ended = all(WORKSTREAM.is_terminal(workstream.state) for workstream in workstreams)
     assert (derived in {RunState.SUCCEEDED, RunState.FAILED}) == has_ended
     assert_in_table(RUN, RunState.RUNNING, [propagation.run_after_workstreams(RunState.RUNNING, workstreams)])
-
-
-@given(workstreams=st.lists(workstream_facts, max_size=6))
-def test_a_run_fails_with_a_critical_workstream_and_only_then(workstreams: list[WorkstreamFact]) -> None:
-    """A critical workstream that failed fails the run; without a critical loss an ended run has succeeded."""
-    ended = [each for each in workstreams if WORKSTREAM.is_terminal(each.state)]
-    derived = propagation.derive_run(ended)
-    if any(each.is_critical and each.state == WorkstreamState.FAILED for each in ended):
-        assert derived == RunState.FAILED
-    if not any(each.is_critical and each.state != WorkstreamState.COMPLETED for each in ended):
-        assert derived == RunState.SUCCEEDED
-
-
-@pytest.mark.parametrize(
-    ("state", "is_critical", "lost_dependency", "expected"),
-    [
-        (WorkstreamState.COMPLETED, True, False, RunState.SUCCEEDED),
-        (WorkstreamState.SKIPPED, True, False, RunState.SUCCEEDED),
-        (WorkstreamState.SKIPPED, True, True, RunState.FAILED),
-        (WorkstreamState.SKIPPED, False, True, RunState.SUCCEEDED),
-        (WorkstreamState.FAILED, True, False, RunState.FAILED),
-        (WorkstreamState.FAILED, False, False, RunState.SUCCEEDED),
-        (WorkstreamState.CANCELLED, True, False, RunState.FAILED),
-        (WorkstreamState.CANCELLED, False, False, RunState.SUCCEEDED),
-    ],
-)
-def test_what_the_end_of_one_workstream_means_for_the_run(
-    state: WorkstreamState, is_critical: bool, lost_dependency: bool, expected: RunState
-) -> None:
-    """Beside a landed one: critical work that did not land fails the run, unless left out on purpose."""
-    landed = WorkstreamFact(state=WorkstreamState.COMPLETED, is_critical=True)
-    other = WorkstreamFact(state=state, is_critical=is_critical, lost_dependency=lost_dependency)
-    assert propagation.derive_run([landed, other]) == expected
 
 
 def test_only_a_running_run_is_ended_by_its_workstreams() -> None:
@@ -268,36 +235,7 @@ def test_needs_are_met_broken_or_open(state: WorkstreamState) -> None:
     assert propagation.are_needs_met([])
 
 
-@given(gate=st.sampled_from(GateState), needs=st.lists(st.sampled_from(GateState), max_size=4))
-def test_a_gate_is_blocked_by_a_failure_and_freed_by_a_pass(gate: GateState, needs: list[GateState]) -> None:
-    """A gate whose need did not pass is blocked, not run; it is wanted again when all of them pass."""
-    move = propagation.gate_after_needs(gate, needs)
-    assert_in_table(TEST_GATE, gate, [move])
-    has_failed = GateState.FAILED in needs or GateState.BLOCKED in needs
-    if gate == GateState.PENDING:
-        assert move == (Move(GateState.BLOCKED, "dependency_failed") if has_failed else None)
-    elif gate == GateState.BLOCKED:
-        has_passed = set(needs) <= {GateState.PASSED}
-        assert move == (Move(GateState.PENDING, "dependency_passed") if has_passed else None)
-    else:
-        assert move is None
-
-
 # -- gates, patch, task --------------------------------------------------------------------------------------
-
-
-@given(patch=st.sampled_from(PatchState), gates=st.lists(st.sampled_from(GateState), max_size=4))
-def test_an_applied_patch_is_decided_by_its_gates(patch: PatchState, gates: list[GateState]) -> None:
-    """All passed (or none asked for) verifies it, one failure quarantines it, everything else waits."""
-    move = propagation.patch_after_gates(patch, gates)
-    assert_in_table(PATCH_LEDGER, patch, [move])
-    if patch != PatchState.APPLIED:
-        assert move is None
-    elif GateState.FAILED in gates:
-        assert move == Move(PatchState.QUARANTINED, "gates_failed")
-    else:
-        has_passed = set(gates) <= {GateState.PASSED}
-        assert move == (Move(PatchState.VERIFIED, "gates_passed") if has_passed else None)
 
 
 @pytest.mark.parametrize(("task", "patch"), list(product(TaskState, PatchState)))

@@ -1,11 +1,14 @@
-"""Rules by which a change of one entity moves others: gate → patch → task → workstream → run.
+"""Rules by which a change of one entity moves others: patch → task → workstream → run.
+
+The core of a run draws these consequences as they arise; these rules derive them from the whole state. The
+tests hold every step of the core against them.
 
 A machine defines the transitions that an entity may make; this module derives the transitions that its
 neighbours must make. Every rule is a function of states alone and returns a ``Move`` or the derived state. It
 can be applied repeatedly: once its move is made, the rule returns nothing more (level-triggered).
 
-Downwards, the needs of a workstream or a task decide whether it may start, or never will. Upwards, gates
-decide the patch, the patch its task, the tasks their workstream, the workstreams the run. When a workstream
+Downwards, the needs of a workstream or a task decide whether it may start, or never will. Upwards, a
+patch decides its task, the tasks their workstream, the workstreams the run. When a workstream
 has ended, its patches and its open tasks end with it.
 """
 
@@ -15,9 +18,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from maingate.state.gate import GateState
 from maingate.state.patch_ledger import PATCH_LEDGER, PatchState
 from maingate.state.run import RunState
+from maingate.state.run_outcome import WorkstreamFact, derive_run
 from maingate.state.task import TASK, TaskState
 from maingate.state.workstream import WORKSTREAM, WorkstreamState
 
@@ -42,22 +45,6 @@ class TaskFact:
     state: TaskState
     is_critical: bool
     has_started: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkstreamFact:
-    """The input of a workstream to the derivation of its run.
-
-    Args:
-        state: The workstream's state.
-        is_critical: Whether the run fails without it.
-        lost_dependency: Whether it was skipped because a workstream it needs did not land, as opposed to
-            being left out on purpose.
-    """
-
-    state: WorkstreamState
-    is_critical: bool
-    lost_dependency: bool = False
 
 
 # -- needs ---------------------------------------------------------------------------------------------------
@@ -95,33 +82,7 @@ def task_after_needs(task: TaskState, needs: Collection[TaskState]) -> Move | No
     return Move(TaskState.BLOCKED, "dependency_check_failed")
 
 
-def gate_after_needs(gate: GateState, needs: Collection[GateState]) -> Move | None:
-    """Decide the move of a gate by the gates that it needs: blocked, or free again.
-
-    A pending gate whose needs have all passed may be started. That depends on a free slot, so it is no move.
-    """
-    if gate == GateState.PENDING and any(need in {GateState.FAILED, GateState.BLOCKED} for need in needs):
-        return Move(GateState.BLOCKED, "dependency_failed")
-    if gate == GateState.BLOCKED and all(need == GateState.PASSED for need in needs):
-        return Move(GateState.PENDING, "dependency_passed")
-    return None
-
-
 # -- upwards -------------------------------------------------------------------------------------------------
-
-
-def patch_after_gates(patch: PatchState, gates: Collection[GateState]) -> Move | None:
-    """Decide the move of an applied patch by its task gates; without any, it is verified.
-
-    One failed gate is enough, without waiting for the others. While gates run, nothing is decided.
-    """
-    if patch != PatchState.APPLIED:
-        return None
-    if GateState.FAILED in gates:
-        return Move(PatchState.QUARANTINED, "gates_failed")
-    if all(gate == GateState.PASSED for gate in gates):
-        return Move(PatchState.VERIFIED, "gates_passed")
-    return None
 
 
 TASK_AFTER_PATCH: Final[Mapping[PatchState, Move]] = MappingProxyType(
@@ -196,26 +157,6 @@ def _has_begun(task: TaskFact) -> bool:
 
 def _is_critical_loss(task: TaskFact) -> bool:
     return task.is_critical and task.state in {TaskState.FAILED, TaskState.CANCELLED}
-
-
-def derive_run(workstreams: Collection[WorkstreamFact]) -> RunState:
-    """Derive the state of a run that was started and not cancelled.
-
-    While any workstream has not ended the run is ``running``, so that workstreams independent of a failure
-    still land. Then it is ``failed`` if a critical workstream did not land, else ``succeeded``: failures of
-    non-critical workstreams are reported and passed over. A workstream that was left out on purpose is no
-    loss; a critical one that was skipped because a need did not land is.
-    """
-    if not all(WORKSTREAM.is_terminal(workstream.state) for workstream in workstreams):
-        return RunState.RUNNING
-    is_lost = any(workstream.is_critical and _did_not_land(workstream) for workstream in workstreams)
-    return RunState.FAILED if is_lost else RunState.SUCCEEDED
-
-
-def _did_not_land(workstream: WorkstreamFact) -> bool:
-    if workstream.state == WorkstreamState.SKIPPED:
-        return workstream.lost_dependency
-    return workstream.state != WorkstreamState.COMPLETED
 
 
 _READY = Move(WorkstreamState.READY, "dependencies_met")
