@@ -17,7 +17,7 @@ GOOD = "{patch: a.patch}"
         ("{}", "has none of 'patch', 'tool', 'command' and 'noop' (give exactly one)"),
         ("{patch: a.patch, prompt: Do}", "'prompt' is for tools (a ready patch needs none: remove it)"),
         ("{patch: a.patch, needs: [t]}", "'t' needs itself (remove one of these needs)"),
-        ("{tool: x}", "the tool 'x' needs to be told what to do (give 'prompt' or 'prompt_file')"),
+        ("{tool: x}", "the tool 'x' needs a prompt (give 'prompt' or 'prompt_file')"),
         (
             "{tool: x, prompt: a, prompt_file: a.patch}",
             "both 'prompt' and 'prompt_file' are given (give one)",
@@ -334,7 +334,7 @@ def test_a_secret_that_is_not_set_is_told_where_the_tool_is_used(folder: PlanFol
     (said,) = folder.problems(task, environ={"KEY": "v"})
     assert said.startswith("plan.yaml:2: tools.x.secrets: the secret 'OTHER' is not set in the environment")
     assert folder.load(task, environ={"KEY": "v", "OTHER": "w"}).plan.tools["x"].secrets == ("KEY", "OTHER")
-    assert folder.load(folder.one_task(GOOD, head=head), environ={}).plan.tools["x"].asks
+    assert folder.load(folder.one_task(GOOD, head=head), environ={}).plan.tools["x"].needs_prompt
 
 
 @pytest.mark.parametrize("run", ["fix {prompt}", "[fix, '{prompt_file}']"])
@@ -344,7 +344,7 @@ def test_a_tool_with_a_placeholder_has_to_be_told_what_to_do(folder: PlanFolder,
         "{tool: x}",
         head=f"tools: {{x: {{run: {run!r}}}}}" if run[0] != "[" else f"tools: {{x: {{run: {run}}}}}",
     )
-    assert "needs to be told what to do" in "\n".join(folder.problems(task))
+    assert "needs a prompt" in "\n".join(folder.problems(task))
 
 
 def test_protection_of_git_may_be_spelt_out(folder: PlanFolder) -> None:

@@ -1,1 +1,1 @@
-"""The plan file: its model, how it is read and checked, and importers of other formats."""
+"""The plan file: its model, its readers and writers, its checks."""

@@ -1,11 +1,11 @@
-"""The words that a plan chooses from."""
+"""Values that a plan chooses from."""
 
 from enum import StrEnum
 from typing import Literal
 
 
 class LandingStyle(StrEnum):
-    """How a workstream's commits come onto the target branch."""
+    """The form in which a workstream's commits land on the target branch."""
 
     MERGE = "merge"
     SQUASH = "squash"
@@ -13,7 +13,7 @@ class LandingStyle(StrEnum):
 
 
 class GateType(StrEnum):
-    """What kind of proof a gate is (docs/SPECIFICATION.md §2.3)."""
+    """The kinds of gates (docs/SPECIFICATION.md §2.3)."""
 
     LINT = "LINT"
     UNIT = "UNIT"
@@ -22,21 +22,21 @@ class GateType(StrEnum):
 
 
 class Level(StrEnum):
-    """Where a gate runs by default: on each task's patch, or on the merged result before it lands."""
+    """The places where a gate runs by default: each task's patch, or the merged result before it lands."""
 
     TASK = "task"
     LANDING = "landing"
 
 
 class CaptureSource(StrEnum):
-    """Where a tool's result is taken from."""
+    """The sources of a tool's result."""
 
     WORKTREE = "worktree"
     STDOUT = "stdout"
 
 
 class PromptBy(StrEnum):
-    """How a tool is told what to do."""
+    """The ways to pass a prompt to a tool."""
 
     FILE = "file"
     """A file outside the worktree; `{prompt_file}` in the command, and MAINGATE_PROMPT_FILE, name it."""
@@ -47,27 +47,27 @@ class PromptBy(StrEnum):
 
 
 class Overlap(StrEnum):
-    """What becomes of tasks whose tools may write the same paths."""
+    """The treatment of tasks whose tools may write the same paths."""
 
     SERIAL = "serial"
     """One after the other."""
     ALLOW = "allow"
-    """Side by side; what conflicts is made again."""
+    """Side by side; a patch that conflicts is made again."""
 
 
 class TaskKind(StrEnum):
-    """What a task's patch comes from."""
+    """The sources of a task's patch."""
 
     PATCH = "patch"
     TOOL = "tool"
     COMMAND = "command"
-    """Nothing: a command is run, and has to end well."""
+    """No patch: a command is run and must succeed."""
     NOOP = "noop"
-    """Nothing at all: a point that others need."""
+    """No patch and no work: a point that others need."""
 
     @property
     def gives_a_patch(self) -> bool:
-        """Return whether there is something to apply, judge and land."""
+        """Return whether the task gives a patch to apply, judge and land."""
         return self in {TaskKind.PATCH, TaskKind.TOOL}
 
 

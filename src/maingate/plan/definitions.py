@@ -1,4 +1,4 @@
-"""What a plan defines by name for its tasks: gates and tools."""
+"""Gates and tools, which a plan defines by name."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ from maingate.settings.durations import Duration, Size
 class GateDefinition(PlanPart):
     """A command that must pass on a tree."""
 
-    type: GateType = Field(default=GateType.UNIT, description="What kind of proof it is.")
+    type: GateType = Field(default=GateType.UNIT, description="Its kind.")
     run: Command = Field(description="The command, run at the root of a worktree.")
     needs: tuple[str, ...] = Field(default=(), description="Gates that must have passed first.")
     timeout: Duration | None = Field(
@@ -33,14 +33,13 @@ class GateDefinition(PlanPart):
     idle_timeout: Duration | None = Field(
         default=None, description="Time without output after which it has failed. Defaults to the setting."
     )
-    retries: Count = Field(
-        default=0, description="How often a known-flaky gate is run again before it has failed."
-    )
+    retries: Count = Field(default=0, description="Most retries of a flaky gate before it has failed.")
     expect: ExitCodes = Field(default=(0,), description="Exit codes that mean passed.")
     env: Environment = Field(default={}, description="Environment variables set for it.")
     inputs: Globs | None = Field(
         default=None,
-        description="What its verdict depends on: unchanged inputs, reused verdict. Default: the whole tree.",
+        description="Globs that its verdict depends on: unchanged inputs, reused verdict. Default: the whole "
+        "tree.",
     )
     needs_commit: StrictBool = Field(
         default=False,
@@ -57,12 +56,12 @@ class GateDefinition(PlanPart):
     exclusive: StrictBool = Field(default=False, description="Nothing else of Maingate runs beside it.")
     on: tuple[Level, ...] = Field(
         default=(Level.TASK, Level.LANDING),
-        description="Where it runs when a task or workstream does not list its gates.",
+        description="The places where it runs when a task or workstream does not list its gates.",
     )
 
 
 class ToolLimits(PlanPart):
-    """What each process of a tool may use; what is not given is as the settings have it."""
+    """Limits on each process of a tool; a limit that is not given is taken from the settings."""
 
     cpu: Duration | None = Field(default=None, description="CPU time of one process.")
     memory: Size | None = Field(default=None, description="Address space of one process.")
@@ -76,12 +75,13 @@ class ToolDefinition(PlanPart):
     """A command, or a preset, that makes patches."""
 
     run: Command | None = Field(
-        default=None, description="The command; `{prompt}` and `{prompt_file}` are put in. Or say `preset`."
+        default=None,
+        description="The command; `{prompt}` and `{prompt_file}` are replaced. Or give `preset`.",
     )
     preset: Preset | None = Field(default=None, description="A well-known agent instead of `run`.")
     prompt_by: PromptBy | None = Field(
         default=None,
-        description="How `run` is told what to do. Default: by the placeholders in it, else `stdin`.",
+        description="The way to pass the prompt to `run`. Default: by the placeholders in it, else `stdin`.",
     )
     model: Text | None = Field(default=None, description="The model that a preset is to use.")
     args: tuple[Text, ...] = Field(default=(), description="More arguments for a preset.")
@@ -93,10 +93,11 @@ class ToolDefinition(PlanPart):
         default=None, description="Time without output after which it is ended."
     )
     capabilities: tuple[Text, ...] = Field(
-        default=(), description="What a worker must have to run it; not asked for while all workers are here."
+        default=(),
+        description="Capabilities that a worker must have to run it; ignored while all workers are local.",
     )
     max_concurrent: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="How many may run at once. Default: as many as there are workers."
+        default=None, description="Most that run at once. Default: as many as there are workers."
     )
     expect: ExitCodes = Field(default=(0,), description="Exit codes that mean it did its work.")
     capture: CaptureSource = Field(
@@ -107,7 +108,7 @@ class ToolDefinition(PlanPart):
         default=(),
         description="Names of environment variables that only this tool sees, redacted in all that is kept.",
     )
-    limits: ToolLimits = Field(default=ToolLimits(), description="What each of its processes may use.")
+    limits: ToolLimits = Field(default=ToolLimits(), description="Limits on each of its processes.")
     rate_limit: tuple[Regex, ...] = Field(
         default=(),
         description="Regular expressions; a failed tool that printed a match was refused by its provider.",
@@ -118,12 +119,12 @@ class ToolDefinition(PlanPart):
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What `run` consists of: a shell command is one word."""
+        """The words of `run`: a shell command is one word."""
         return (self.run,) if isinstance(self.run, str) else self.run or ()
 
     @property
-    def tells_by(self) -> PromptBy:
-        """How `run` is told what to do: as the plan says, or as its placeholders do."""
+    def prompt_channel(self) -> PromptBy:
+        """The way to pass the prompt to `run`: as the plan states, or else by its placeholders."""
         if self.prompt_by is not None:
             return self.prompt_by
         if any("{prompt}" in word for word in self.words):
@@ -131,7 +132,7 @@ class ToolDefinition(PlanPart):
         return PromptBy.FILE if any("{prompt_file}" in word for word in self.words) else PromptBy.STDIN
 
     @property
-    def asks(self) -> bool:
-        """Whether it has to be told what to do."""
-        is_told = self.prompt_by is not None or any("{prompt" in word for word in self.words)
-        return self.preset is not None or is_told
+    def needs_prompt(self) -> bool:
+        """Return whether a task of it must have a prompt."""
+        has_place = self.prompt_by is not None or any("{prompt" in word for word in self.words)
+        return self.preset is not None or has_place

@@ -1,4 +1,4 @@
-"""The types of a plan's fields: what each accepts, and the fault with a hint that it answers else."""
+"""The types of a plan's fields: the values that each accepts, and its error with a hint for others."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def fault(kind: str, message: str, hint: str) -> PydanticCustomError:
 
 
 def _command(value: object) -> str | tuple[str, ...]:
-    """Read a command: a string for ``sh -c``, or a list of program and arguments."""
+    """Parse a command: a string for ``sh -c``, or a list of program and arguments."""
     hint = 'write a string (run by sh) or a list such as ["pytest", "-q"]'
     if isinstance(value, str):
         parts: tuple[object, ...] = (value,)

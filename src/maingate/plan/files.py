@@ -1,4 +1,4 @@
-"""Files that a plan mentions: whether they can be read, before anything starts."""
+"""Files that a plan names: checks that they can be read, before anything starts."""
 
 import os
 import stat
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def fault_of_file(folder: Path, name: str) -> tuple[str, str] | None:
-    """Tell what keeps a file from being read, with a hint, or None when nothing does.
+    """Return why a file cannot be read, with a hint; None when it can.
 
     Args:
         folder: The plan file's folder.
@@ -33,6 +33,6 @@ def fault_of_file(folder: Path, name: str) -> tuple[str, str] | None:
 
 
 def mentioned_in(name: str, files: Iterable[Path]) -> bool:
-    """Return whether one of the patch files speaks of a path, and so may create it."""
+    """Return whether one of the patch files contains a path, and so may create it."""
     needle = os.fsencode(name.removeprefix("./"))
     return any(path.is_file() and needle in path.read_bytes() for path in files)

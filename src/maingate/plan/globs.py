@@ -1,4 +1,4 @@
-"""Gitignore-style globs of a plan: which of them can match a path at all, and which a policy takes away."""
+"""Gitignore-style globs of a plan: globs that can match no path, and globs that a policy forbids whole."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.base import GitIgnorePatternError
 
 ALWAYS_FORBIDDEN: Final = ".git/**"
-"""What no patch may touch, whatever a policy says (docs/SPECIFICATION.md §2.6)."""
+"""Globs that no patch may touch under any policy (docs/SPECIFICATION.md §2.6)."""
 
 IN_GIT: Final = "nothing in .git may be touched"
 
@@ -41,17 +41,17 @@ DEFAULT_PROTECT: Final[tuple[str, ...]] = (
     "/Jenkinsfile",
     "/maingate.toml",
 )
-"""What a tool's patch may not change when no layer says: the tests and CI files that judge it."""
+"""Globs that a tool's patch may not touch, unless a layer states others: the tests and CI that judge it."""
 
 
 def fault_of_glob(pattern: str, *, root: str = "") -> str | None:
-    """Tell why a glob cannot match a path of a repository, or None when it can.
+    """Return why a glob cannot match a path of a repository; None when it can.
 
-    A leading slash is fine: it ties the glob to the repository's root, as in a `.gitignore`.
+    A leading slash is valid: it ties the glob to the repository's root, as in a `.gitignore`.
 
     Args:
         pattern: The glob, as in a `.gitignore`.
-        root: The repository's root; globs that begin with it were meant to be relative.
+        root: The repository's root; a glob that begins with it should be relative.
     """
     bare = pattern.removeprefix("!")
     parts = bare.split("/")
@@ -80,14 +80,14 @@ def _refused_as_glob(pattern: str) -> str | None:
 
 
 def matches_nothing(patterns: Sequence[str], *, taken: Sequence[Sequence[str]] = ()) -> bool:
-    """Return whether globs surely leave no path, once those that policies forbid are taken away.
+    """Return whether globs certainly match no path outside of those that policies forbid.
 
-    Decided by samples: each glob is filled in with letters that no one writes. What cannot be decided so
-    (brackets, negations) counts as matching something.
+    Samples decide: each glob is filled in with letters that are never written. A glob that cannot be decided
+    (brackets, negations) counts as matching a path.
 
     Args:
         patterns: Globs that are each without fault.
-        taken: Lists of globs that forbid; each list is a `.gitignore` of its own.
+        taken: Lists of forbidden globs; each list is a `.gitignore` of its own.
     """
     if all(pattern.startswith("!") for pattern in patterns):
         return True
@@ -102,7 +102,7 @@ def matches_nothing(patterns: Sequence[str], *, taken: Sequence[Sequence[str]] =
 
 
 def _samples(pattern: str) -> Iterator[str]:
-    """Yield paths that a glob matches, such that only another wildcard can match them as well."""
+    """Yield paths that a glob matches and that only another wildcard can match too."""
     text = pattern.strip().strip("/")
     anchored = "/" in pattern.strip().rstrip("/")
     filled = text.replace("**", _ANYTHING).replace("*", _ANYTHING).replace("?", "\x02")

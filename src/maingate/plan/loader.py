@@ -1,7 +1,7 @@
-"""Read a plan file and refuse it with everything that is wrong in it, or give the plan.
+"""Loading of a plan file: the plan, or an error with every mistake in it.
 
-A file with one misspelt key usually has more wrong with it, and a person mends them all at once. So what the
-model refuses is cut out of the data, and what is left is judged too, until nothing new is found.
+A file with one misspelt key usually has more mistakes, and they should be corrected together. So the parts
+that the model refuses are cut out of the data, and the rest is checked too, until no new mistake is found.
 """
 
 import itertools
@@ -27,13 +27,13 @@ from maingate.settings.problems import IN_QUOTES, Finding, Location, findings
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedPlan:
-    """A plan that is in order, and where it came from.
+    """A valid plan, and its source.
 
     Args:
-        plan: What it says.
-        path: The plan file as named by the user; what it mentions lies beside it.
+        plan: The plan.
+        path: The plan file as named by the user; its relative paths begin in the same folder.
         lines: The line of each key and list item, by its place from the top.
-        root: The root of the repository it is for, as far as folders tell; None when there is none.
+        root: The root of its repository, found by folders; None when there is none.
         settings: The settings it was checked against: those of `root`, or of the environment alone.
     """
 
@@ -44,22 +44,22 @@ class LoadedPlan:
     settings: Settings
 
     def line_of(self, *location: str | int) -> int | None:
-        """Return the line of a place such as ``("workstreams", "parser")``, or of what is around it."""
+        """Return the line of a place such as ``("workstreams", "parser")``, or of the place around it."""
         return Document(data=None, lines=self.lines).line_of(location)
 
     def repository_candidates(self, cwd: Path) -> list[Path]:
-        """Return the folders in or around which the repository is looked for, first choice first."""
+        """Return the folders in or around which the repository is searched, first choice first."""
         return repository_candidates(self.plan.repo, self.path, cwd)
 
     def patch_path(self, workstream: str, task: str) -> Path:
-        """Return where the ready diff of a task is."""
+        """Return the path of the ready diff of a task."""
         patch = self.plan.workstreams[workstream].tasks[task].patch
         if patch is None:
             raise KeyError(f"{workstream}/{task} has no ready patch")
         return self.path.parent / patch
 
     def prompt_text(self, workstream: str, task: str) -> str:
-        """Return what the tool of a task is asked to do; empty when it is asked nothing."""
+        """Return the prompt of a task's tool; empty when it has none."""
         wanted = self.plan.workstreams[workstream].tasks[task]
         if wanted.prompt_file is not None:
             return (self.path.parent / wanted.prompt_file).read_text(encoding="utf-8")
@@ -71,11 +71,12 @@ def load_plan(path: Path, *, cwd: Path | None = None, environ: Mapping[str, str]
 
     Args:
         path: A YAML or JSON file.
-        cwd: Where the repository is looked for when it is not around the plan; default: the current folder.
-        environ: Settings, and where programs are found; by default the process's own environment.
+        cwd: The folder where the repository is searched if it is not around the plan; default: the current
+            folder.
+        environ: The environment, for settings and programs; default: the process's own.
 
     Raises:
-        PlanError: With everything that is wrong with the plan (and with the settings, if they are wrong too).
+        PlanError: Lists every mistake in the plan, and those in the settings.
         SettingsError: Only the settings are wrong.
     """
     try:
@@ -90,7 +91,7 @@ def load_plan(path: Path, *, cwd: Path | None = None, environ: Mapping[str, str]
 def parse_plan(
     raw: bytes, *, path: Path, cwd: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> LoadedPlan:
-    """Read a plan from bytes as if they were the file at `path`; see `load_plan`."""
+    """Load a plan from bytes as if they were the file at `path`; see `load_plan`."""
     document = read_document(raw, file=str(path))
     if not isinstance(document.data, dict):
         hint = "a plan is keys with values; `maingate init` writes an example"
@@ -101,7 +102,7 @@ def parse_plan(
     candidates = repository_candidates(repo if isinstance(repo, str) else None, path, cwd or Path.cwd())
     root = enclosing_root(candidates)
     settings, faults = _settings(root, environ)
-    plan, refused = _understand({"name": path.stem or "plan", **document.data})
+    plan, refused = _accepted({"name": path.stem or "plan", **document.data})
     context = PlanContext(
         folder=path.parent,
         root=root,
@@ -119,22 +120,22 @@ def parse_plan(
 
 
 def _settings(root: Path | None, environ: Mapping[str, str]) -> tuple[Settings, SettingsError | None]:
-    """Load the settings; with faulty ones the plan is judged by the defaults, and both are told."""
+    """Load the settings; if they are faulty, return the defaults with the error."""
     try:
         return load_settings(None if root is None else root.resolve(), environ), None
     except SettingsError as error:
         return Settings(), error
 
 
-_NOBODY: Final = "\0"
-"""The name of what stands in for tasks that were refused; no name of a plan can be the same."""
-_NO_TASKS: Final[Mapping[str, Any]] = {_NOBODY: {"patch": "x"}}
-_NO_WORKSTREAMS: Final[Mapping[str, Any]] = {_NOBODY: {"tasks": _NO_TASKS}}
+_STAND_IN: Final = "\0"
+"""The name that stands in for refused workstreams and tasks; no name of a plan can be the same."""
+_NO_TASKS: Final[Mapping[str, Any]] = {_STAND_IN: {"patch": "x"}}
+_NO_WORKSTREAMS: Final[Mapping[str, Any]] = {_STAND_IN: {"tasks": _NO_TASKS}}
 _NO_COMMAND: Final = ":"
 
 
-def _understand(data: dict[str, Any]) -> tuple[Plan, list[Finding]]:
-    """Give the plan as far as the model accepts it, and what the model refused."""
+def _accepted(data: dict[str, Any]) -> tuple[Plan, list[Finding]]:
+    """Return the plan as far as the model accepts it, and the findings of the model."""
     refused: list[Finding] = []
     last: list[Finding] = []
     while True:
@@ -156,18 +157,18 @@ def _understand(data: dict[str, Any]) -> tuple[Plan, list[Finding]]:
 def _without_stand_ins(plan: Plan) -> Plan:
     workstreams = {
         name: workstream.model_copy(
-            update={"tasks": {key: task for key, task in workstream.tasks.items() if key != _NOBODY}}
+            update={"tasks": {key: task for key, task in workstream.tasks.items() if key != _STAND_IN}}
         )
         for name, workstream in plan.workstreams.items()
-        if name != _NOBODY
+        if name != _STAND_IN
     }
     return plan.model_copy(update={"workstreams": workstreams})
 
 
 def _cut(data: dict[str, Any], finding: Finding) -> None:
-    """Take what was refused out of the data; a list goes as a whole.
+    """Remove a refused value from the data; a list is removed as a whole.
 
-    What cannot be without a key gets a stand-in, so that its other keys are judged too.
+    A key that must be given gets a stand-in, so that the other keys around it are checked too.
     """
     if finding.is_name:
         return
@@ -188,7 +189,7 @@ def _cut(data: dict[str, Any], finding: Finding) -> None:
 
 
 def _listed(document: Document, found: Iterable[Finding], *, file: str) -> list[Problem]:
-    """Give each finding its line, in the order of the file."""
+    """Return the findings as problems with their lines, in the order of the file."""
     placed = list(document.faults)
     for finding in found:
         if not (finding.missing and finding.location in document.broken):

@@ -1,14 +1,14 @@
-"""Where the repository of a plan is looked for. Folders only: whether it can be used is for git to say."""
+"""Search for the repository of a plan, by folders only; git checks whether it can be used."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 
 def repository_candidates(repo: str | None, plan_file: Path, cwd: Path) -> list[Path]:
-    """Return the folders in or around which a plan's repository is looked for, first choice first.
+    """Return the folders in or around which a plan's repository is searched, first choice first.
 
     Args:
-        repo: What the plan says; None when it says nothing.
+        repo: The plan's `repo`; None when it has none.
         plan_file: The plan file; `repo` is relative to its folder.
         cwd: The working directory.
     """
@@ -17,7 +17,7 @@ def repository_candidates(repo: str | None, plan_file: Path, cwd: Path) -> list[
 
 
 def expanded(path: str) -> Path:
-    """Return a path with `~` made a home; as it is when there is no such home."""
+    """Return a path with `~` expanded; unchanged when there is no such home."""
     try:
         return Path(path).expanduser()
     except RuntimeError:

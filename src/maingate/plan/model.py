@@ -1,7 +1,7 @@
-"""The plan as values: what a plan file says, once it has been read and found to be in order.
+"""The plan as values: the content of a plan file that was read and found valid.
 
-The file format is described for people in ``docs/PLAN_FILE.md``. Models are frozen and know nothing of
-files; ``loader`` reads them, ``validation`` judges what a single field cannot show.
+The file format is described for people in ``docs/PLAN_FILE.md``. Models are frozen and know no files;
+``loader`` reads them, ``validation`` makes the checks that a single field cannot make.
 """
 
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ FORMAT_VERSION: Final = 1
 
 
 class TaskPlan(PlanPart):
-    """One patch: a ready diff, or one that a tool makes; or a step without one: a command, or nothing.
+    """A task: a ready diff, a tool that makes one, or a step without a patch: a command, or no work at all.
 
     Exactly one of `patch`, `tool`, `command` and `noop` is given.
     """
 
-    title: Text | None = Field(default=None, description="What people read.")
+    title: Text | None = Field(default=None, description="A title for people.")
     patch: Text | None = Field(default=None, description="A ready diff; path relative to the plan file.")
     tool: str | None = Field(default=None, description="The tool that makes the patch.")
     command: Command | None = Field(
@@ -35,9 +35,9 @@ class TaskPlan(PlanPart):
         description="A command that has to end well before what needs this task goes on; it makes no patch.",
     )
     noop: StrictBool = Field(
-        default=False, description="Nothing is done: a point that several tasks need, or are needed by."
+        default=False, description="No work: a point that several tasks need, or that needs several."
     )
-    prompt: Text | None = Field(default=None, description="What the tool is asked to do.")
+    prompt: Text | None = Field(default=None, description="The prompt of the tool.")
     prompt_file: Text | None = Field(
         default=None, description="The same from a file; path relative to the plan file."
     )
@@ -54,10 +54,11 @@ class TaskPlan(PlanPart):
         default=None,
         description="Wall time of its tool or command. Default: the tool's, or `command_timeout`.",
     )
-    max_retries: Count = Field(default=3, description="How often a tool or command is tried again.")
+    max_retries: Count = Field(default=3, description="Most retries of its tool or command.")
     budget_usd: Dollars | None = Field(
         default=None,
-        description="What all attempts of its tool may cost in US dollars, where the tool reports its cost.",
+        description="Most that all attempts of its tool may cost in US dollars, where the tool reports its "
+        "cost.",
     )
     critical: StrictBool = Field(default=True, description="Its failure fails the workstream.")
     message: Text | None = Field(
@@ -73,7 +74,7 @@ class TaskPlan(PlanPart):
 
     @property
     def kind(self) -> TaskKind:
-        """Where the patch comes from."""
+        """The source of the patch."""
         if self.patch is not None:
             return TaskKind.PATCH
         if self.tool is not None:
@@ -84,7 +85,7 @@ class TaskPlan(PlanPart):
 class WorkstreamPlan(PlanPart):
     """Tasks that land as a whole or not at all."""
 
-    title: Text | None = Field(default=None, description="What people read.")
+    title: Text | None = Field(default=None, description="A title for people.")
     needs: tuple[str, ...] = Field(default=(), description="Workstreams that must be completed first.")
     critical: StrictBool = Field(default=True, description="Its failure fails the run.")
     priority: StrictInt = Field(default=0, description="Higher goes first.")
@@ -110,7 +111,7 @@ class WorkstreamPlan(PlanPart):
 
 
 def _keep(value: object) -> object:
-    """Read the short form: a list of paths."""
+    """Parse the short form: a list of paths."""
     if not isinstance(value, list | tuple):
         if isinstance(value, Mapping | BaseModel):
             return value
@@ -123,7 +124,7 @@ def _keep(value: object) -> object:
 
 
 class KeepPlan(PlanPart):
-    """What of a prepared worktree is there for every job."""
+    """The untracked paths of a prepared worktree that every job finds."""
 
     paths: Globs = Field(default=(), description="Globs of untracked paths.")
     shared: StrictBool = Field(
@@ -158,10 +159,10 @@ Keep = Annotated[
 
 
 class Plan(PlanPart):
-    """What to land, where, and what must hold before it does."""
+    """A plan: the work to land, its target, and the conditions for landing."""
 
     maingate: Literal[1] = Field(description="Version of this format.")
-    name: Text = Field(default="plan", description="What people read. Default: the plan file's name.")
+    name: Text = Field(default="plan", description="A name for people. Default: the plan file's name.")
     repo: Text | None = Field(
         default=None,
         description="The repository; path relative to the plan file. "
@@ -187,14 +188,14 @@ class Plan(PlanPart):
         description="Commands that prepare a worktree: before every job, or with `keep` once and again when "
         "`prepare_inputs` change.",
     )
-    prepare_inputs: Globs = Field(default=(), description="What `prepare` depends on.")
+    prepare_inputs: Globs = Field(default=(), description="Globs of the files that `prepare` depends on.")
     keep: Keep = Field(
         default=KeepPlan(), description="Untracked paths at which every job finds what `prepare` left there."
     )
     tools: Mapping[Name, ToolDefinition] = Field(default={}, description="Tools by name.")
     budget_usd: Dollars | None = Field(
         default=None,
-        description="What all tools of the run may cost in US dollars, where they report their cost.",
+        description="Most that all tools of the run may cost in US dollars, where they report their cost.",
     )
     overlap: Overlap = Field(
         default=Overlap.SERIAL,
@@ -209,13 +210,13 @@ class Plan(PlanPart):
     )
 
     def reviewers(self, workstream: str, task: str) -> int:
-        """Return how many people have to approve a task's patch: the strictest layer decides."""
+        """Return the number of people who must approve a task's patch: the strictest layer decides."""
         return max((layer.reviewers or 0 for layer in self.policy_layers(workstream, task)), default=0)
 
     def task_gates(self, workstream: str, task: str) -> list[str]:
         """Return the gates that a task's patch must pass, each after those it needs.
 
-        What a listed gate needs is run too, whether listed or not: a gate whose need did not pass is blocked.
+        The needs of a listed gate are run too, listed or not: a gate whose need did not pass is blocked.
         """
         described = self.workstreams[workstream].tasks[task]
         if not described.kind.gives_a_patch:
@@ -243,7 +244,7 @@ class Plan(PlanPart):
         return self.policy, inner.policy, inner.tasks[task].policy
 
     def as_json(self) -> dict[str, Any]:
-        """Return the JSON form, without what has its default; `from_json` gives the same plan back."""
+        """Return the JSON form, without values that are defaults; `from_json` returns the same plan."""
         return {
             "maingate": FORMAT_VERSION,
             **self.model_dump(mode="json", exclude_none=True, exclude_defaults=True),
@@ -251,7 +252,7 @@ class Plan(PlanPart):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Plan":
-        """Read the JSON form back, as stored with a run: its names were judged when it was admitted."""
+        """Return the plan of its JSON form, as stored with a run; its names were checked at admission."""
         return cls.model_validate(value, context={ANY_NAME: True})
 
     def _in_order(self, wanted: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Names: of workstreams, tasks, gates and tools, words that can be a part of a git ref; and of branches."""
+"""Names of workstreams, tasks, gates and tools, which can be a part of a git ref; and names of branches."""
 
 import re
 from collections.abc import Callable
@@ -14,10 +14,10 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
 
 def fault_of_name(name: str) -> str | None:
-    """Tell what keeps a name from being used, or None when nothing does.
+    """Return why a name cannot be used; None when it can.
 
-    A workstream's name becomes a part of its ref (``refs/maingate/<run>/<workstream>``), so what
-    git-check-ref-format(1) refuses is refused here, for all names alike.
+    A workstream's name becomes a part of its ref (``refs/maingate/<run>/<workstream>``), so a name that
+    git-check-ref-format(1) refuses is refused here, for all kinds of names.
     """
     if len(name) > LONGEST_NAME:
         return f"it is longer than {LONGEST_NAME} characters"
@@ -31,7 +31,7 @@ def fault_of_name(name: str) -> str | None:
 
 
 def check_name(name: str) -> str:
-    """Return the name, or raise with what is wrong with it."""
+    """Check a name and return it."""
     if fault := fault_of_name(name):
         shown = name if len(name) <= LONGEST_NAME else f"{name[:20]}…"
         raise PydanticCustomError(
@@ -56,9 +56,9 @@ _FAULTS_OF_BRANCHES: Final = tuple(
 
 
 def fault_of_branch(name: str) -> str | None:
-    """Tell what keeps a branch from having that name, short or in full, or None when nothing does.
+    """Return why a branch cannot have that name, short or in full; None when it can.
 
-    These are the rules of git-check-ref-format(1). Whether there is such a branch is for git to say.
+    These are the rules of git-check-ref-format(1). Only git knows whether there is such a branch.
     """
     return next((fault for pattern, fault in _FAULTS_OF_BRANCHES if pattern.search(name)), None)
 
@@ -71,7 +71,7 @@ def _check_branch(name: str) -> str:
 
 
 ANY_NAME: Final = "any name"
-"""With this in the context of a validation, names are not judged: they were already."""
+"""The key in the context of a validation by which names are not checked, because they were already."""
 
 
 def _unless_judged(check: Callable[[str], str]) -> AfterValidator:

@@ -1,4 +1,4 @@
-"""The order that names depending on each other come in, and the circle that keeps them from having one."""
+"""The order of names that need each other, and the circles that prevent one."""
 
 import heapq
 from collections.abc import Callable, Mapping, Sequence
@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 def stable_order(
     needs: Mapping[str, Sequence[str]], *, rank: Callable[[str], tuple[int, ...]] | None = None
 ) -> list[str]:
-    """Order names so that each comes after what it needs, else as listed.
+    """Return names ordered so that each comes after its needs, else as listed.
 
     Args:
-        needs: What each name needs, in the order listed. Needs that are no key are passed over.
+        needs: The needs of each name, in the order listed. Needs that are no key are ignored.
         rank: Among the names that could come next, the smallest rank goes first; ties as listed.
 
     Returns:

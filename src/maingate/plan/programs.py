@@ -1,4 +1,4 @@
-"""Whether a command's program can be found, as far as that can be said before anything runs."""
+"""Search for the programs of commands, before anything runs."""
 
 import os
 import re
@@ -75,13 +75,13 @@ _SHELL_WORDS: Final = frozenset(
         *("wait", "while"),
     )
 )
-"""What sh itself understands (POSIX.1-2024, Shell Command Language), besides programs."""
+"""The words that sh itself implements (POSIX.1-2024, Shell Command Language)."""
 
 
 def program_of(command: str | tuple[str, ...]) -> str | None:
-    """Return the program that a command starts with; None when only a shell could tell.
+    """Return the program that a command starts with; None when only a shell could determine it.
 
-    Where a command goes on after it fails (``||``, ``;``, a pipe), its absence may well be meant.
+    A command that continues after a failure (``||``, ``;``, a pipe) may expect the program to be missing.
     """
     if not isinstance(command, str):
         return command[0]
@@ -92,11 +92,11 @@ def program_of(command: str | tuple[str, ...]) -> str | None:
 
 
 def is_found(program: str, *, root: Path | None, environ: Mapping[str, str]) -> bool:
-    """Return whether a program is there to be run in a worktree.
+    """Return whether a program can be run in a worktree.
 
     Args:
         program: A name that is looked up on PATH, or a path relative to the worktree's root.
-        root: The repository's root, which a worktree looks like; None when there is none to look at.
+        root: The repository's root, which a worktree resembles; None when there is none.
         environ: The environment, for PATH.
     """
     if "/" not in program:
@@ -107,5 +107,5 @@ def is_found(program: str, *, root: Path | None, environ: Mapping[str, str]) -> 
 
 
 def _absolute(path: str, root: Path | None) -> str:
-    """Make relative folders of PATH those of the repository, where the program will run."""
+    """Return PATH with its relative folders taken from the repository, where the program will run."""
     return os.pathsep.join(str((root or Path()) / folder) for folder in path.split(os.pathsep))

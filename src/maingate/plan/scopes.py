@@ -1,7 +1,7 @@
-"""Which tasks may write the same paths: those do not run side by side, unless the plan allows it.
+"""Overlapping scopes: tasks that may write the same paths do not run side by side, unless the plan allows it.
 
-Whether two lists of gitignore-style globs can match one path is decided on the globs themselves. Where that
-is hard (brackets, negations) the answer is that they can: two tasks that wait for each other in vain cost
+Whether two lists of gitignore-style globs can match one path is decided by the globs alone. Where that is
+hard (brackets, negations) they count as overlapping: two tasks that wait for each other without need cost
 time, two that write the same file cost a patch.
 """
 
@@ -13,7 +13,7 @@ from maingate.plan.choices import Overlap, TaskKind
 from maingate.plan.model import Plan
 
 Task = tuple[str, str]
-"""Workstream and task."""
+"""A task by the names of its workstream and itself."""
 
 _ANY: Final = "**"
 _WILD: Final = frozenset("*?\\")
@@ -25,7 +25,7 @@ def may_overlap(globs_a: Sequence[str], globs_b: Sequence[str]) -> bool:
     """Return whether a path could match both lists; never False when one does.
 
     Args:
-        globs_a: Globs as in a `.gitignore`; one that begins with ``!`` takes away and is passed over.
+        globs_a: Globs as in a `.gitignore`; one that begins with ``!`` excludes paths and is ignored.
         globs_b: The same.
     """
     heads = _heads(tuple(globs_b))
@@ -33,11 +33,11 @@ def may_overlap(globs_a: Sequence[str], globs_b: Sequence[str]) -> bool:
 
 
 class Overlaps:
-    """The pairs of tasks that will not run side by side: counted at once, made as they are asked for.
+    """The pairs of tasks that will not run side by side: counted at once, created on iteration.
 
     Args:
         tasks: All tasks, in the order of the plan.
-        later: For each task, those behind it that it is kept apart from, as a sum of bits by place.
+        later: For each task, the later ones that it is kept apart from, as a sum of bits by position.
     """
 
     def __init__(self, tasks: Sequence[Task], later: Sequence[int]) -> None:
@@ -58,8 +58,8 @@ class Overlaps:
 def overlapping(plan: Plan) -> Overlaps:
     """Return the pairs of tool tasks that will not run side by side because they may write the same paths.
 
-    A pair is passed over when one needs the other anyway, directly or by way of others, and when the plan
-    lets the scopes of both overlap. Each pair is in the order of the plan.
+    A pair is left out when one needs the other anyway, directly or through others, and when the plan allows
+    the scopes of both to overlap. Each pair is in the order of the plan.
     """
     scopes = Scopes(plan)
     before = _before(plan, scopes.bits)
@@ -72,9 +72,9 @@ def overlapping(plan: Plan) -> Overlaps:
 
 
 class Scopes:
-    """What the tool tasks of a plan may write, to be asked again and again.
+    """The scopes of a plan's tool tasks, prepared for many queries.
 
-    Globs are held against each other once each, not task by task: a plan may have thousands of tasks, and
+    Each two globs are compared once, not once per pair of tasks: a plan may have thousands of tasks, and
     nearly as many pairs as their square.
 
     Args:
@@ -91,14 +91,14 @@ class Scopes:
         ]
         """All tool tasks, in the order of the plan."""
         self.bits = {task: 1 << place for place, task in enumerate(self.tasks)}
-        """The bit that stands for each."""
+        """The bit of each task."""
 
     def keep_apart(self, one: Task, other: Task) -> bool:
-        """Return whether two tasks may write the same paths, and the plan does not let them side by side."""
+        """Return whether two tasks may write the same paths and may not run side by side."""
         return bool(self.apart_from(one) & self.bits[other])
 
     def apart_from(self, task: Task) -> int:
-        """Return all tasks that one is kept apart from, as a sum of their bits; itself may be among them."""
+        """Return the tasks that a task is kept apart from, as a sum of their bits; may include itself."""
         return self._apart[task]
 
     @cached_property
@@ -110,7 +110,7 @@ class Scopes:
 
 
 def _turned(tasks: Sequence[Task], before: dict[Task, int]) -> dict[Task, int]:
-    """Return for each task those that begin when it has ended, as a sum of their bits."""
+    """Return for each task the tasks that begin when it has ended, as a sum of their bits."""
     if not any(before.values()):
         return before
     rows = (f"{before[task]:0{len(tasks)}b}"[::-1] for task in tasks)
@@ -121,10 +121,10 @@ def _turned(tasks: Sequence[Task], before: dict[Task, int]) -> dict[Task, int]:
 
 
 def _meeting(limits: Sequence[list[tuple[str, ...]]]) -> list[int]:
-    """Return for each task those that may write a path that it may write, as a sum of bits by place.
+    """Return for each task the tasks that may write a path that it may write, as a sum of bits by position.
 
     Args:
-        limits: For each task its lists of globs. Each of its lists has to meet each of the other's.
+        limits: For each task its lists of globs. Each of its lists must overlap each list of the other.
     """
     most = max(map(len, limits), default=0)
     tries = [_trie_of([lists[n : n + 1] for lists in limits]) for n in range(most)]
@@ -149,10 +149,10 @@ def _trie_of(column: Sequence[Sequence[tuple[str, ...]]]) -> "_Trie":
 
 
 class _Trie:
-    """Globs by the folders that they ask for, with the tasks they belong to as a sum of bits.
+    """Globs by their folders, with the tasks they belong to as a sum of bits.
 
-    Folders without wildcards are found at once, so that thousands of tasks that keep to their own are not
-    held against each other.
+    Folders without wildcards are looked up directly, so that thousands of tasks with folders of their own are
+    not compared with each other.
     """
 
     def __init__(self) -> None:
@@ -170,7 +170,7 @@ class _Trie:
         children.setdefault(head[0], _Trie()).add(head[1:], owner)
 
     def met_by(self, head: Sequence[str]) -> int:
-        """Return whose globs can match a path that another can match."""
+        """Return the tasks with a glob that can match a path that a given glob can match."""
         if not head:
             return self._below
         name, rest = head[0], head[1:]
@@ -182,19 +182,19 @@ class _Trie:
 
 
 def is_overlap_allowed(plan: Plan, workstream: str) -> bool:
-    """Return whether a workstream lets its tasks overlap: as it says itself, else as the plan does."""
+    """Return whether a workstream allows its tasks to overlap: by its own `overlap`, else by the plan's."""
     return (plan.workstreams[workstream].overlap or plan.overlap) is Overlap.ALLOW
 
 
 def _limits(plan: Plan, workstream: str, task: str) -> list[tuple[str, ...]]:
-    """Return the lists of globs all of which a path must match that the task may write."""
+    """Return the lists of globs of a task; a path that it may write matches all of them."""
     scope = plan.workstreams[workstream].tasks[task].scope
     allowed = [layer.allow for layer in plan.policy_layers(workstream, task)]
     return [tuple(globs) for globs in (scope, *allowed) if globs is not None] or [(_ANY,)]
 
 
 def _before(plan: Plan, bits: dict[Task, int]) -> dict[Task, int]:
-    """Return for each task those that have ended when it begins, as a sum of their bits."""
+    """Return for each task the tasks that have ended when it begins, as a sum of their bits."""
     found = dict.fromkeys(bits, 0)
     done: dict[str, int] = {}
     for name in plan.workstream_order():
@@ -223,7 +223,7 @@ def _all(sets: Iterable[int]) -> int:
 
 @lru_cache(maxsize=65536)
 def _parts(glob: str) -> tuple[str, ...]:
-    """Return the folders and the name that a glob asks for; more may come below it (gitignore(5))."""
+    """Return the folders and the name of a glob; the name may be a folder, too (gitignore(5))."""
     text = glob.rstrip("\n\r")
     while text.endswith(" ") and not text.endswith("\\ "):
         text = text[:-1]
@@ -239,7 +239,7 @@ def _parts(glob: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=65536)
 def _heads(globs: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """Return what each glob asks for before its first ``**``; those that take away are passed over."""
+    """Return the parts of each glob before its first ``**``; excluding globs are left out."""
     parts = (_parts(glob) for glob in globs if not glob.startswith("!"))
     return tuple(each[: each.index(_ANY)] for each in parts)
 
@@ -247,8 +247,8 @@ def _heads(globs: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
 def _heads_meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     """Return whether a path matches both globs.
 
-    Behind the first ``**`` of either anything goes: it takes the other's folders, and more may come below
-    both.
+    Behind the first ``**`` of either everything matches: it matches the other's folders, and both may go
+    deeper.
     """
     return all(_names_meet(a, b) for a, b in zip(one, other, strict=False))
 

@@ -1,4 +1,4 @@
-"""Write plans in the notation that their file's name asks for, so that they read back as they were."""
+"""Plans as text, in the notation of their file's name; reading the text gives the same plan."""
 
 import json
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from maingate.plan.yaml_writer import write_yaml
 
 
 def write_document(data: Any, *, file: str, comments: Sequence[str] = ()) -> str:
-    """Return plan data as text: JSON for a name on ``.json``, as it is read, else YAML.
+    """Return plan data as text: JSON for a name that ends in ``.json``, else YAML.
 
     Args:
-        data: What the plan says, keys in the order in which they are written.
+        data: The plan, keys in the order in which they are written.
         file: The file's name.
         comments: Lines for its head, in YAML; JSON has no comments.
     """
@@ -22,5 +22,5 @@ def write_document(data: Any, *, file: str, comments: Sequence[str] = ()) -> str
 
 
 def _comment(line: str) -> str:
-    """Return a line of the plan's head; what would end the comment is shown as `?`."""
+    """Return a comment line of the plan's head; characters that would end it are shown as `?`."""
     return f"# {''.join(letter if letter.isprintable() else '?' for letter in line)}\n"

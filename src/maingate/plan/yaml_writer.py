@@ -1,4 +1,4 @@
-"""Write plans as YAML that reads back as it was, and that people like to read."""
+"""Plans as readable YAML; reading it gives the same plan."""
 
 from typing import Any, Final
 
@@ -12,12 +12,12 @@ _WIDTH: Final = 110
 
 class _PlanDumper(_Base):  # type: ignore[misc]  # whichever of the two dumpers this PyYAML has
     def ignore_aliases(self, data: object) -> bool:
-        """Write everything out: nobody wants `&id001` in a plan."""
+        """Write every value out, without anchors such as `&id001`."""
         return data is not None
 
 
 def _text(dumper: Any, text: str) -> Any:
-    """Write text of several lines as a block, unless it has what a block would not give back."""
+    """Represent text of several lines as a block, unless a block would change it."""
     as_block = "\n" in text and _fits_block(text)
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if as_block else None)
 

@@ -88,7 +88,7 @@ def command_of(tool: ToolDefinition, *, prompt: str, budget_usd: float | None = 
 def _command(tool: ToolDefinition, prompt: str) -> ToolCommand:
     return ToolCommand(
         run=tool.run or (),
-        stdin=tool.tells_by is PromptBy.STDIN and bool(prompt),
+        stdin=tool.prompt_channel is PromptBy.STDIN and bool(prompt),
         capture=tool.capture,
         env=dict(tool.env),
     )

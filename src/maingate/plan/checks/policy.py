@@ -34,7 +34,7 @@ def check_scope(
 def _why_nothing_is_left(
     task: TaskPlan, forbidden: Sequence[Sequence[str]], layers: Sequence[PolicyLayer]
 ) -> str:
-    """Return why no patch can fit a scope; empty where one may."""
+    """Return a hint why no patch can fit a scope; empty where one may."""
     if matches_nothing(task.scope or (), taken=forbidden):
         return "only what is forbidden, or nothing at all, matches it"
     stated = [layer.protect for layer in layers if layer.protect is not None]

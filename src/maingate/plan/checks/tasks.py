@@ -48,7 +48,7 @@ def _check_needs(task: TaskPlan, workstream: str, place: Location, names: Names)
 
 
 def _owner_of(need: str, names: Names) -> tuple[str | None, str]:
-    """Find whose task is meant by ``task`` or ``workstream/task``."""
+    """Return the workstream and the task that ``task`` or ``workstream/task`` names."""
     owner, slash, task = need.partition("/")
     if slash:
         return (owner if task in names.tasks.get(owner, ()) else None), task
@@ -56,7 +56,7 @@ def _owner_of(need: str, names: Names) -> tuple[str | None, str]:
 
 
 def _check_source(plan: Plan, task: TaskPlan, place: Location, context: PlanContext) -> Iterator[Finding]:
-    """Check what the task does: exactly one of a ready diff, a tool, a command and nothing."""
+    """Check that a task has exactly one source: a ready diff, a tool, a command or none."""
     if context.has_refused(place, *_SOURCES):
         return
     given = [f"'{key}'" for key in _SOURCES if getattr(task, key) not in (None, False)]
@@ -100,8 +100,8 @@ def _check_tool(plan: Plan, task: TaskPlan, place: Location, context: PlanContex
     if task.prompt_file is not None and (fault := fault_of_file(context.folder, task.prompt_file)):
         yield Finding(location=(*place, "prompt_file"), message=fault[0], hint=fault[1])
     tool = plan.tools.get(name)
-    asks = tool is not None and tool.asks
-    is_asked = task.prompt is not None or task.prompt_file is not None
-    if asks and not is_asked and not context.has_refused(place, "prompt", "prompt_file"):
+    needs_prompt = tool is not None and tool.needs_prompt
+    has_prompt = task.prompt is not None or task.prompt_file is not None
+    if needs_prompt and not has_prompt and not context.has_refused(place, "prompt", "prompt_file"):
         hint = "give 'prompt' or 'prompt_file'"
-        yield Finding(location=place, message=f"the tool {name!r} needs to be told what to do", hint=hint)
+        yield Finding(location=place, message=f"the tool {name!r} needs a prompt", hint=hint)

@@ -1,6 +1,6 @@
-"""A file of keys and values as it was written: the data, and on which line each key stands.
+"""Documents of keys and values as they were written: the data, and the line of each key.
 
-YAML and JSON give the same document, so nothing further up knows which it was.
+YAML and JSON give the same kind of document, so that no other module needs to know which it was.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,14 @@ from maingate.settings.problems import Finding, Location
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """What a file says.
+    """The content of a file.
 
     Args:
         data: Mappings, lists, text, numbers, truths and None.
         lines: The line, from 1, of each key and list item, by its place from the top.
         spelling: How numbers and truths were written, by place: ``3.10`` is more than the number 3.1.
-        faults: What is wrong with it as a document, such as a key given twice.
-        broken: Places that a fault took out of the data; that they are missing is no news.
+        faults: The faults of the document itself, such as a key given twice.
+        broken: Places that a fault removed from the data; their absence is not reported again.
     """
 
     data: Any
@@ -29,12 +29,12 @@ class Document:
     broken: frozenset[Location] = frozenset()
 
     def line_of(self, location: Location) -> int | None:
-        """Return the line of a place, or of the nearest thing around it that has one."""
+        """Return the line of a place, or of the nearest place around it that has one."""
         return next((self.lines[place] for place in _outwards(location) if place in self.lines), None)
 
 
 class Unreadable(Exception):  # noqa: N818 - carries a fault from the readers to `read_document`, never further
-    """The text is not what its format demands."""
+    """The text is not in its format."""
 
     def __init__(self, line: int | None, message: str, hint: str = "") -> None:
         self.line, self.message, self.hint = line, message, hint

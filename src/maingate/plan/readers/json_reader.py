@@ -1,4 +1,4 @@
-"""JSON with line numbers; the standard library's reader knows where a fault is, but not where a key was."""
+"""JSON with line numbers; the standard library's reader reports the lines of faults, not those of keys."""
 
 import json
 import re
@@ -18,7 +18,7 @@ def read_json(text: str) -> Document:
     """Read one JSON document (RFC 8259).
 
     Raises:
-        Unreadable: It is not JSON; with the line where it stops being so.
+        Unreadable: It is not JSON; has the line of the fault.
     """
     reader = _Reader(text)
     try:
@@ -32,7 +32,7 @@ def read_json(text: str) -> Document:
 
 
 class _Reader:
-    """A recursive-descent reader; each method takes a position and returns the value and where it ended."""
+    """A recursive-descent reader; each method takes a position and returns the value and its end."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -97,7 +97,7 @@ class _Reader:
         return made, at + 1
 
     def _next(self, at: int, closing: str) -> int:
-        """Go past a comma to what follows it, or stay at the closing bracket."""
+        """Return the position behind a comma, or that of the closing bracket."""
         at = self.skip(at)
         if self.text[at : at + 1] == closing:
             return at
@@ -128,7 +128,7 @@ class _Reader:
             raise self.fault(number.start(), "the number is too long") from error
 
     def _line(self, at: int) -> int:
-        """Count lines from where they were last counted: reading goes forward, so that is one pass."""
+        """Return the line of a position, counted from the last one, since reading only goes forward."""
         seen, line = self._counted
         line += self.text.count("\n", seen, at)
         self._counted = (at, line)

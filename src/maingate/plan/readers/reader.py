@@ -1,4 +1,4 @@
-"""Read the bytes of a plan file into a document, whichever of its two notations they are in."""
+"""Reading of a plan file's bytes, YAML or JSON, into a document."""
 
 import codecs
 from typing import Final
@@ -8,12 +8,12 @@ from maingate.plan.readers.document import Document, Unreadable
 from maingate.plan.readers.json_reader import read_json
 from maingate.plan.readers.yaml_reader import read_yaml
 
-LARGEST: Final = 32 * 1024 * 1024
-"""Bytes of a plan file beyond which it is not read: it must be something else."""
+LARGEST_FILE: Final = 32 * 1024 * 1024
+"""Most bytes of a plan file; a larger file is no plan."""
 
 
 def is_json(file: str) -> bool:
-    """Return whether a file of that name is JSON and nothing else; any other is YAML, or JSON as well."""
+    """Return whether a file of that name is only JSON; any other is YAML or JSON."""
     return file.endswith(".json")
 
 
@@ -25,7 +25,7 @@ def read_document(raw: bytes, *, file: str) -> Document:
         file: The file's name, for messages; with the suffix ``.json`` only JSON is tried.
 
     Raises:
-        PlanError: It cannot be read as either; the one problem says where it stops making sense.
+        PlanError: It cannot be read as either; has one problem with the line of the fault.
     """
     try:
         text = _decode(raw)
@@ -45,7 +45,7 @@ def read_document(raw: bytes, *, file: str) -> Document:
 
 
 def _decode(raw: bytes) -> str:
-    if len(raw) > LARGEST:
+    if len(raw) > LARGEST_FILE:
         raise Unreadable(None, f"is {len(raw):,} bytes long, more than any plan", "name a plan file")
     try:
         text = raw.removeprefix(codecs.BOM_UTF8).decode()

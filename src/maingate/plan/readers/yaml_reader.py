@@ -1,7 +1,7 @@
-"""YAML as people expect it: ``on`` is a word, not a truth, and no key is silently given twice.
+"""YAML as people expect it: ``on`` is a word, not a boolean, and a key given twice is a fault.
 
-PyYAML follows YAML 1.1, in which the key ``on:`` reads as true and ``1:30`` as 90. Here scalars are told
-apart by the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema); merge keys (``<<``) work.
+PyYAML follows YAML 1.1, in which the key ``on:`` reads as true and ``1:30`` as 90. Here scalars are typed by
+the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema); merge keys (``<<``) work.
 """
 
 import re
@@ -14,10 +14,10 @@ from maingate.plan.readers.document import Document, Unreadable
 from maingate.settings.problems import Finding, Location
 
 MOST_NODES: Final = 1_000_000
-"""Values a document may have once its aliases are put in; a few lines of aliases can ask for billions."""
+"""Most values of a document with its aliases expanded; a few lines of aliases can expand to billions."""
 
 DEEPEST: Final = 200
-"""Levels a document may have. libyaml's composer is recursive C: some ten thousand levels end the process."""
+"""Most levels of a document. libyaml's composer is recursive C: ten thousand levels crash the process."""
 
 _TAG: Final = "tag:yaml.org,2002:"
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -37,7 +37,7 @@ _CORE_SCHEMA: Final = (
 
 
 def add_core_schema(resolver: Any) -> None:
-    """Teach a loader or dumper class what plain scalars mean in the core schema, besides what it knows."""
+    """Add the core schema's meanings of plain scalars to a loader or dumper class."""
     for name, pattern, first_letters in _CORE_SCHEMA:
         resolver.add_implicit_resolver(_TAG + name, re.compile(rf"(?:{pattern})\Z"), first_letters)
 
@@ -53,7 +53,7 @@ def read_yaml(text: str) -> Document:
     """Read one YAML document.
 
     Raises:
-        Unreadable: It is not YAML, or not one document, or unreasonably large.
+        Unreadable: It is not YAML, not one document, or too large.
     """
     builder = _Builder()
     data = builder.value(_compose(text), ())
@@ -85,7 +85,7 @@ def _compose(text: str) -> yaml.Node | None:
 
 
 def _refuse_depth(text: str) -> None:
-    """Walk the events, which takes no recursion, and refuse what is too deep to be composed."""
+    """Refuse a document that is too deep to be composed; its events are read without recursion."""
     depth = 0
     for event in yaml.parse(text, Loader=_CoreLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -124,7 +124,7 @@ _MEANINGS: Final[Mapping[str, Callable[[str], object]]] = {
 
 
 class _Builder:
-    """Turns nodes into values and notes what only the nodes know."""
+    """A builder of values from nodes; it notes lines, spellings and faults, which only the nodes have."""
 
     def __init__(self) -> None:
         self.lines: dict[Location, int] = {}
@@ -230,5 +230,5 @@ def _line(node: Any) -> int:
 
 
 def _is_blank(node: yaml.Node) -> bool:
-    """Tell a value left out (``scope:``) from a ``null`` or ``~`` that was written."""
+    """Return whether a value was left out (``scope:``), as opposed to a written ``null`` or ``~``."""
     return isinstance(node, yaml.ScalarNode) and node.tag == _TAG + "null" and not node.value
