@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from maingate.plan.loader import LoadedPlan
     from maingate.services.admission import AdmissionService
     from maingate.services.bisect import BisectService
+    from maingate.services.cleanup import CleanupService
     from maingate.services.execution import ExecutionService
     from maingate.services.notifications import Notifier
     from maingate.services.operator import OperatorService
@@ -167,6 +168,13 @@ class Maingate:
         from maingate.services.bisect import BisectService
 
         return BisectService(self.context, self._work)
+
+    @cached_property
+    def cleanup(self) -> "CleanupService":
+        """Removes what ended runs left behind."""
+        from maingate.services.cleanup import CleanupService
+
+        return CleanupService(self.context, self._holds)
 
     @cached_property
     def rescue(self) -> "RescueService":

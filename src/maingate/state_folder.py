@@ -63,6 +63,11 @@ class StatePaths:
         """Refused patches."""
         return self.root / "quarantine"
 
+    @property
+    def recoveries(self) -> Path:
+        """The plans that `patch recover` writes, each in a folder of its own."""
+        return self.root / "recover"
+
 
 def state_root(repository: Repository) -> Path:
     """Return the state folder of a repository."""

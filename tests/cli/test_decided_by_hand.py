@@ -13,12 +13,13 @@ import pytest
 
 import maingate
 from maingate.bootstrap import Maingate
-from maingate.cli.commands.events import _OTHER_TYPES, _cells
-from maingate.cli.commands.patch import find_patch
+from maingate.cli.commands.events import _cells
 from maingate.events import Event, Severity
 from maingate.monitoring import stuck
+from maingate.queries import owed_commands
+from maingate.queries.events import _OTHER_TYPES
+from maingate.queries.names import patch_named
 from maingate.recovery import overrides
-from maingate.services import compensation
 from maingate.state.patch_ledger import PatchState
 from support.command_line import Invoke, Played
 
@@ -90,13 +91,13 @@ def test_every_type_that_is_ever_recorded_can_be_asked_for() -> None:
     sources = Path(maingate.__file__).parent.rglob("*.py")
     written = {name for file in sources for name in re.findall(r'event_type="(\w+)"', file.read_text())}
     assert {"manual_override", "patch_approved", "warning"} <= written
-    assert written | {compensation.DONE, compensation.FAILED, stuck.EVENT_TYPE} <= set(_OTHER_TYPES)
+    assert written | {owed_commands.DONE, owed_commands.FAILED, stuck.EVENT_TYPE} <= set(_OTHER_TYPES)
 
 
 def approve(repository: Path, task: str) -> None:
     """Arrange an approval of a patch, as it was given before that was refused."""
     with Maingate.open(repository) as opened, opened.database.write() as conn:
-        patch = replace(find_patch(conn, task), state=PatchState.VALIDATED)
+        patch = replace(patch_named(conn, task), state=PatchState.VALIDATED)
         assert overrides.approve_patch(conn, patch, message="looks right", operator="ada", at=NOW)
 
 

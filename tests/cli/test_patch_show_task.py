@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from maingate.bootstrap import Maingate
-from maingate.cli.views.task import SHOWN_BYTES
 from maingate.db.dao import tasks, workers
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.transitions import write
 from maingate.ids import new_id
 from maingate.plan.loader import load_plan
+from maingate.queries.task_detail import SHOWN_BYTES
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.steps import tasks as task_steps
 from maingate.state.steps.step import Step

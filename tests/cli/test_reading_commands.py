@@ -17,8 +17,8 @@ import pytest
 
 from maingate.cli.commands import patch, status
 from maingate.cli.commands.events import parse_moment
-from maingate.cli.commands.patch import _diff_json
 from maingate.errors import UsageError
+from maingate.queries.patch_detail import diff_json
 from support.command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes, start_maingate
 from support.factories import GitRepo
 
@@ -306,7 +306,7 @@ def test_patch_diff_as_json_is_text_or_base64(invoke: Invoke, played: Played) ->
     raw = (played.stage.root / "patches" / "readme-usage.patch").read_bytes()
     assert set(shown) == {"patch", "diff", "encoding"}
     assert (shown["encoding"], shown["diff"].encode()) == ("utf-8", raw)
-    assert _diff_json(b"\xff") == {"encoding": "base64", "diff": "/w=="}
+    assert diff_json(b"\xff") == {"encoding": "base64", "diff": "/w=="}
 
 
 def abandoned(played: Played, tmp_path: Path) -> Path:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from maingate.bootstrap import Maingate
-from maingate.cli.views.patch import described
 from maingate.db.audit import verify
 from maingate.db.dao import patches as ledger
 from maingate.errors import InterruptedRunError, RepositoryError, TargetBusyError
@@ -17,6 +16,7 @@ from maingate.ids import PatchId
 from maingate.landing.record import Following, Record, holding
 from maingate.orchestrator.progress import SilentListener
 from maingate.plan.loader import load_plan
+from maingate.queries.patch_detail import describe_patch
 from support.factories import GitRepo
 from support.landing import land, one_each, write_plan
 
@@ -157,7 +157,7 @@ def test_each_patch_on_a_red_base_shows_what_the_gate_said_of_the_base(base: Git
         assert landed.code(f"{name}/t") == "base_red"
         with Maingate.open(base.path) as maingate, maingate.database.read() as conn:
             row = ledger.get(conn, PatchId(landed.task(f"{name}/t")["patch"]["id"]))
-            shown = described(conn, maingate, row)["gates"]
+            shown = describe_patch(conn, maingate.context, row)["gates"]
         of_base = [gate for gate in shown if gate["judged"] == "base"]
         assert [(gate["state"], gate["output"].strip()) for gate in of_base] == [("FAILED", "dark")]
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from maingate.events import iso_millis
+from maingate.queries.page import EVERY
 from maingate.wording import bounded
 
 if TYPE_CHECKING:
@@ -36,9 +37,6 @@ _INDENT: Final = "    "
 _COMMAND: Final = re.compile("`[^`]+`")
 _GLUE: Final = "\ue000"
 """Replacement for a space at which no line breaks; :func:`safe` escapes this character."""
-
-EVERY: Final = 1_000_000_000
-"""A limit above the length of any list."""
 
 STATE_STYLES: Final[dict[str, str]] = {
     "succeeded": "green",

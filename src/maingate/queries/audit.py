@@ -1,9 +1,18 @@
 """The audit of the record: by itself, by the file of transitions, and by the branches."""
 
+from typing import TypeAlias
+
 from maingate.db import audit
-from maingate.db.audit import AuditReport
 from maingate.recovery import branch_check
 from maingate.repository_context import RepositoryContext
+
+AuditReport: TypeAlias = audit.AuditReport
+"""The result of an audit."""
+
+
+def verify_record(context: RepositoryContext) -> AuditReport:
+    """Check the record by itself and by the file of transitions."""
+    return audit.verify(context.database, log=context.paths.transitions)
 
 
 def audit_record(

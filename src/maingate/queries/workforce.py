@@ -4,6 +4,7 @@ Read from the record: what a slot does is the job that its last transition names
 does is the run whose target it holds.
 """
 
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +20,9 @@ from maingate.events import iso_millis
 from maingate.landing import lease_hold
 from maingate.monitoring.stuck import Patience, silent
 from maingate.orchestrator.roster import JOB
+from maingate.queries.page import EVERY, Page
 from maingate.recovery.rescuer import lives
+from maingate.repository_context import RepositoryContext
 from maingate.settings import Settings
 from maingate.state.uet_worker import UetWorkerState
 from maingate.state.worker import WORKER
@@ -86,6 +89,21 @@ class Job:
             "seconds": _seconds(self.since, now),
             "attempt": self.attempt,
         }
+
+
+def list_workers(context: RepositoryContext, *, ended: int = 0) -> Page:
+    """Return the workers that have not shut down, oldest first, then the last that have.
+
+    Args:
+        context: The repository and its record.
+        ended: How many of those that have shut down.
+    """
+    seen = Viewpoint.of(context.settings, host=socket.gethostname(), now=context.clock.now())
+    with context.database.read() as conn:
+        shown = workforce(conn, seen, ended=ended)
+        is_cut = ended > 0 and sum(one["ended_at"] is not None for one in shown) == ended
+        more = len(workforce(conn, seen, ended=EVERY)) - len(shown) if is_cut else 0
+    return Page(rows=shown, more=more)
 
 
 def workforce(conn: Connection, seen: Viewpoint, *, ended: int = 0) -> list[Json]:

@@ -6,7 +6,7 @@ The points of a search are states of the target, oldest first. A landing that tu
 one is looked into: its patches are put on what it landed on, one after the other.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.repository import Repository
 from maingate.plan.choices import LandingStyle
+from maingate.reasons import Reason
 from maingate.recovery.landed_workstreams import LandedWorkstream
 
 Ask = Callable[[int], Awaitable[bool]]
@@ -35,6 +36,29 @@ class Point:
     commit: str
     tree: str
     patch: str | None = None
+
+
+@dataclass(kw_only=True)
+class Search:
+    """A search and its result.
+
+    Args:
+        gate: The gate.
+        points: The states of the target that were searched, oldest first.
+        place: The place of the first red one; 0 when all are red, None when the newest is green.
+        patch: The patch that is to blame; None when a commit has several, or is nobody's.
+        said: What the gate said about the first red state.
+        asked: How often it was run.
+        known: Of how many states the verdict was known already.
+    """
+
+    gate: str
+    points: Sequence[Point]
+    place: int | None = None
+    patch: str | None = None
+    said: Reason | None = None
+    asked: int = 0
+    known: int = 0
 
 
 async def first_bad(count: int, known: Mapping[int, bool], ask: Ask) -> int | None:

@@ -1,7 +1,6 @@
 """Search of the target's history for the patch that turned a gate red, with the gate run on the pool."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from maingate.db.dao import patches, runs, verdicts, workstreams
 from maingate.errors import UsageError
@@ -12,36 +11,13 @@ from maingate.plan.choices import LandingStyle
 from maingate.plan.model import Plan
 from maingate.reasons import Reason
 from maingate.recovery import bisection
-from maingate.recovery.bisection import Point, first_bad
+from maingate.recovery.bisection import Point, Search, first_bad
 from maingate.recovery.landed_workstreams import landed_workstream
 from maingate.repository_context import RepositoryContext
 from maingate.services.examination import Examination
 from maingate.services.target_work import TargetWork
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import Subject
-
-
-@dataclass(kw_only=True)
-class Search:
-    """A search and its result.
-
-    Args:
-        gate: The gate.
-        points: The states of the target that were searched, oldest first.
-        place: The place of the first red one; 0 when all are red, None when the newest is green.
-        patch: The patch that is to blame; None when a commit has several, or is nobody's.
-        said: What the gate said about the first red state.
-        asked: How often it was run.
-        known: Of how many states the verdict was known already.
-    """
-
-    gate: str
-    points: Sequence[Point]
-    place: int | None = None
-    patch: str | None = None
-    said: Reason | None = None
-    asked: int = 0
-    known: int = 0
 
 
 class BisectService:
@@ -139,7 +115,7 @@ async def search(
     """
     found = Search(gate=gate, points=points)
     keys = deps.parts.jobs(deps, plan).keys
-    reasons: dict[str, Reason] = {}
+    reasons = dict[str, Reason]()
 
     async def places(service: VerdictService, states: Sequence[Point]) -> int | None:
         subject = Subject(label=f"the search with {gate}", workstream_id=workstream_id)

@@ -1,10 +1,10 @@
 """Decisions of an operator: about what is under way, about patches, and about the breakers of tools."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from maingate.db.dao import breakers, patches, runs
+from maingate.db.dao import breakers, patches, requests, runs
 from maingate.db.dao.breakers import BreakerRow
-from maingate.db.dao.requests import Override, Request
+from maingate.db.dao.requests import Request
 from maingate.errors import TargetBusyError, UnknownEntityError
 from maingate.ids import RunId
 from maingate.orchestrator import operator_requests
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from maingate.services.execution import ExecutionService
+
+
+Override: TypeAlias = requests.Override
+"""A decision about a task or a workstream."""
 
 
 class OperatorService:

@@ -11,6 +11,7 @@ from maingate.landing.target import HeldTarget, LandingTarget
 from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.plan.model import Plan
+from maingate.queries.owed_commands import owed
 from maingate.reasons import Reason
 from maingate.recovery.reverts import Reverted
 from maingate.recovery.rollback import RollbackEnd, RollbackOutcome, RollbackRequest
@@ -170,7 +171,7 @@ class RollbackService:
     ) -> tuple[RollbackOutcome, InterruptedRunError | None]:
         """Run the `on_rollback` commands that are owed; whatever comes of them, the rollback stands."""
         with self._context.database.read() as conn:
-            wanted = compensation.owed(conn, run)
+            wanted = owed(conn, run)
         if not wanted:
             return outcome, None
         repository = self._context.repository

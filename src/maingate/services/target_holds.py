@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar
 
 from maingate.db.connection import Connection
-from maingate.db.dao import leases
+from maingate.db.dao import leases, runs
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
 from maingate.errors import DatabaseError, LeaseLostError, OutsideFaultError, TargetBusyError
@@ -84,6 +84,25 @@ class TargetHolds:
             yield
         finally:
             self.release(holder)
+
+    @contextmanager
+    def on_unfinished(self) -> Iterator[None]:
+        """Hold the targets of all runs of this repository that have not ended, so that none is at work.
+
+        Raises:
+            TargetBusyError: A living process holds one.
+        """
+        context, taken = self._context, list[LeaseHolder]()
+        try:
+            with context.database.write() as conn:
+                unfinished = [run for run in runs.unfinished(conn) if context.is_own(run)]
+                for ref in sorted({run.target_ref for run in unfinished}):
+                    taken.append(LeaseHolder.new("clean"))
+                    self.take(conn, ref, taken[-1])
+            yield
+        finally:
+            for holder in taken:
+                self.release(holder)
 
     def key_of(self, ref: str) -> str:
         """Return the key of a target of this repository."""

@@ -9,7 +9,7 @@ from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, count, print_json, print_table, safe, table
 
 if TYPE_CHECKING:
-    from maingate.db.audit import AuditReport
+    from maingate.queries.audit import AuditReport
 
 _SHOWN: Final = 30
 

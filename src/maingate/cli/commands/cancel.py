@@ -27,13 +27,10 @@ def cancel(
     """
     from maingate.bootstrap import Maingate
     from maingate.cli.commands.run import operator_name
-    from maingate.cli.commands.status import run_named
-    from maingate.db.dao import lookup
+    from maingate.queries.names import find_entity
 
     with Maingate.open(create=False) as maingate:
-        with maingate.database.read() as conn:
-            within = None if run is None else run_named(conn, run)
-            found = lookup.find(conn, what, kinds=["run", "workstream", "task"], run_id=within)
+        found = find_entity(maingate.context, what, kinds=["run", "workstream", "task"], run=run)
         said = maingate.operator.cancel(found.id, message=reason, operator=operator_name())
     if as_json:
         print_json({"id": found.id, "name": found.name, "answer": said})

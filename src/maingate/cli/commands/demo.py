@@ -50,10 +50,10 @@ def _play(root: Path) -> list[str]:
     """Set the stage, run the plan and print the outcome; return the differences from the story."""
     from maingate.bootstrap import Maingate
     from maingate.cli.commands.run import run_plan
-    from maingate.db import audit
     from maingate.demo.stage import set_stage
     from maingate.demo.story import SCENES
     from maingate.plan.loader import load_plan
+    from maingate.queries.audit import verify_record
 
     out = _console()
     _print_opening(out, SCENES)
@@ -64,7 +64,7 @@ def _play(root: Path) -> list[str]:
         if outcome.interruption is not None:
             raise outcome.interruption
         report = outcome.report
-        record = audit.verify(maingate.database, log=maingate.paths.transitions)
+        record = verify_record(maingate.context)
     _print_outcomes(out, SCENES, report)
     _print_branch(out, stage)
     found = [*differences(SCENES, report), *marks_left(stage, config, report)]

@@ -10,7 +10,7 @@ from maingate.cli.output import console, print_json, safe
 from maingate.errors import UsageError
 
 if TYPE_CHECKING:
-    from maingate.db.dao.requests import Override
+    from maingate.services.operator import Override
 
 app = typer.Typer(
     help="Decide a task or a workstream by hand, whichever process works on it.",
@@ -84,26 +84,21 @@ def _override(  # noqa: PLR0917 - the options of a command line
     as_json: bool,
 ) -> None:
     from maingate.bootstrap import Maingate
-    from maingate.cli.commands.status import run_named
-    from maingate.db.dao import lookup, tasks, workstreams
+    from maingate.queries.decisions import decided, is_interrupted
+    from maingate.queries.names import find_entity
 
     if not reason.strip():
         raise UsageError("--reason must not be empty")
     by = operator or operator_name()
     with Maingate.open(create=False) as maingate:
-        with maingate.database.read() as conn:
-            within = None if run is None else run_named(conn, run)
-            found = lookup.find(conn, what, kinds=[kind], run_id=within)
+        found = find_entity(maingate.context, what, kinds=[kind], run=run)
         said = maingate.operator.override(action, found.id, reason=reason, operator=by)
-        with maingate.database.read() as conn:
-            row = (tasks if kind == "task" else workstreams).get(conn, found.id)
-        is_left = row.run_id in {each.id for each in maingate.execution.interrupted()}
+        told = decided(maingate.context, found, action=action, operator=by)
+        is_left = is_interrupted(maingate.context, told["run_id"])
     if as_json:
-        why = None if row.reason is None else row.reason.as_json()
-        told = {"id": row.id, "name": found.name, "action": action, "state": str(row.state), "reason": why}
-        print_json(told | {"operator": by, "run_id": row.run_id})
+        print_json(told)
         return
     out = console()
     out.print(safe(said), soft_wrap=True)
     if is_left:
-        out.print(f"`maingate resume {row.run_id}` continues the run.", soft_wrap=True)
+        out.print(f"`maingate resume {told['run_id']}` continues the run.", soft_wrap=True)

@@ -1,12 +1,11 @@
 """``maingate patch`` and ``maingate quarantine``: list patches, show them and print their diffs."""
 
-import base64
 import sys
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
-from maingate.cli.commands.status import AsJson, opened_for_reading, print_no_runs, run_named
+from maingate.cli.commands.status import AsJson, opened_for_reading, print_no_runs
 from maingate.cli.output import (
     console,
     count,
@@ -19,13 +18,8 @@ from maingate.cli.output import (
     table,
 )
 from maingate.cli.streams import naming_standard_output
-from maingate.cli.views.patch import described, patch_json, print_patch, state_text, task_names
-from maingate.errors import UnknownEntityError, UsageError
-
-if TYPE_CHECKING:
-    from maingate.db.connection import Connection
-    from maingate.db.dao.patches import PatchRow
-    from maingate.db.dao.tasks import TaskRow
+from maingate.cli.views.patch import print_patch, state_text
+from maingate.errors import UsageError
 
 LISTED: Final = 50
 
@@ -71,17 +65,11 @@ def show(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -
     For a task that ran without giving a patch: its attempts, and the output of the last one.
     """
     from maingate.bootstrap import Maingate
-    from maingate.cli.views.task import described_task, print_task
-    from maingate.db.dao.tasks import TaskRow
+    from maingate.cli.views.task import print_task
+    from maingate.queries.patch_detail import patch_or_task_detail
 
-    with Maingate.open(create=False) as maingate, maingate.database.read() as conn:
-        row = find_patch_or_task(conn, patch, run=run)
-        older = older_run(conn, row.run_id)
-        shown = (
-            described_task(conn, maingate, row)
-            if isinstance(row, TaskRow)
-            else described(conn, maingate, row)
-        )
+    with Maingate.open(create=False) as maingate:
+        shown, older = patch_or_task_detail(maingate.context, patch, run=run)
     if as_json:
         print_json(shown)
         return
@@ -95,14 +83,12 @@ def show(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -
 def diff(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -> None:
     """Print the diff of a patch, byte for byte (on a terminal, control characters are shown as escapes)."""
     from maingate.bootstrap import Maingate
-    from maingate.db.dao import artifacts
+    from maingate.queries.patch_detail import diff_json, patch_diff
 
-    with Maingate.open(create=False) as maingate, maingate.database.read() as conn:
-        row = find_patch(conn, patch, run=run)
-        older = older_run(conn, row.run_id)
-        raw = artifacts.diff_of(conn, row.id)
+    with Maingate.open(create=False) as maingate:
+        patch_id, raw, older = patch_diff(maingate.context, patch, run=run)
     if as_json:
-        print_json({"patch": row.id, **_diff_json(raw)})
+        print_json({"patch": patch_id, **diff_json(raw)})
         return
     if older and run is None:
         print(f"from an older run: {older}", file=sys.stderr)
@@ -115,74 +101,6 @@ def diff(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -
         sys.stdout.buffer.flush()
 
 
-def _diff_json(raw: bytes) -> dict[str, str]:
-    try:
-        return {"encoding": "utf-8", "diff": raw.decode()}
-    except UnicodeDecodeError:
-        return {"encoding": "base64", "diff": base64.b64encode(raw).decode()}
-
-
-def older_run(conn: "Connection", run_id: str) -> str | None:
-    """Return a run's id where it is not the newest one; None where it is."""
-    from maingate.db.dao import runs
-
-    newest = runs.newest(conn)
-    return None if newest is None or newest.id == run_id else run_id
-
-
-def find_patch(conn: "Connection", text: str, *, run: str | None = None) -> "PatchRow":
-    """Find a patch by its id, the beginning of it, or the name of its task (the newest patch counts).
-
-    A name is looked for in one run if that is said; else in the newest run that has it.
-
-    Raises:
-        UnknownEntityError: Nothing is called so, or the task has no patch.
-        AmbiguousNameError: Several are.
-    """
-    from maingate.db.dao.tasks import TaskRow
-
-    row = find_patch_or_task(conn, text, run=run)
-    if isinstance(row, TaskRow):
-        raise UnknownEntityError(
-            text, f"task {safe(row.name)} has no patch; `maingate patch show {row.id}` shows its attempts"
-        )
-    return row
-
-
-def find_patch_or_task(conn: "Connection", text: str, *, run: str | None = None) -> "PatchRow | TaskRow":
-    """Find a patch as :func:`find_patch` does, and where a task that was tried has none, the task.
-
-    Raises:
-        UnknownEntityError: Nothing is called so, or the task was never tried.
-        AmbiguousNameError: Several are.
-    """
-    from maingate.db.dao import lookup, patches, tasks
-
-    kinds = ["patch_ledger", "task"]
-    if run is not None:
-        found = lookup.find(conn, text, kinds=kinds, run_id=run_named(conn, run))
-    else:
-        found = lookup.find_in_newest(conn, text, kinds=kinds)
-    if found.machine == "patch_ledger":
-        return patches.get(conn, found.id)
-    if of_task := patches.of_task(conn, found.id):
-        return patches.present(of_task)[found.id]
-    task = tasks.get(conn, found.id)
-    if not task.attempt:
-        raise UnknownEntityError(text, _without_patch(safe(found.name), task))
-    return task
-
-
-def _without_patch(name: str, task: "TaskRow") -> str:
-    """Return why a task that was never tried has no patch."""
-    from maingate.state.task import TASK
-
-    if TASK.is_terminal(task.state):
-        why = f": {reason_line(task.reason)}" if task.reason else ""
-        return f"task {name} has no patch: it is {task.state} and never ran{why}"
-    return f"task {name} has no patch yet; `maingate status --all` shows its state"
-
-
 def _checked(state: str | None) -> str | None:
     from maingate.state.patch_ledger import PatchState
 
@@ -192,34 +110,31 @@ def _checked(state: str | None) -> str | None:
 
 
 def _list(*, state: str | None, run: str | None, limit: int | None, as_json: bool) -> None:
-    from maingate.db.dao import patches
-
     maingate = opened_for_reading()
     if maingate is None:
         print_no_runs(as_json=as_json)
         return
-    with maingate, maingate.database.read() as conn:
-        run_id = run_named(conn, run) if run is not None else None
+    from maingate.queries.patch_detail import list_patches
+
+    with maingate:
         most = most_of(limit, shown=LISTED, as_json=as_json)
-        rows = patches.listed(conn, run_id=run_id, state=state, limit=most)
-        is_cut = len(rows) == most and not as_json
-        more = patches.count(conn, run_id=run_id, state=state) - most if is_cut else 0
-        names = task_names(conn, rows)
+        page = list_patches(maingate.context, state=state, run=run, limit=most)
     if as_json:
-        print_json([patch_json(row, names[row.task_id]) for row in rows])
+        print_json(page.rows)
         return
     out = console()
-    if not rows:
+    if not page.rows:
         out.print(f"No patches{f' in state {state}' if state else ''}.")
         return
     grid = table("patch", "task", "state", "change", "", wide="")
-    for row in rows:
+    for row in page.rows:
+        scope = row["scope"]
         grid.add_row(
-            row.id,
-            safe(names[row.task_id]),
-            state_text(row.state),
-            f"{count(row.files, 'file')} +{row.insertions} -{row.deletions}",
-            reason_line(row.quarantine_reason or row.reason) or safe(row.summary),
+            row["id"],
+            safe(row["task"]),
+            state_text(row["state"]),
+            f"{count(scope['files'], 'file')} +{scope['insertions']} -{scope['deletions']}",
+            reason_line(row["reason"]) or safe(row["summary"]),
         )
     print_table(out, grid)
-    print_more(out, more)
+    print_more(out, page.more)

@@ -38,10 +38,10 @@ def resume(
     Exit codes are those of `run`.
     """
     from maingate.bootstrap import Maingate
-    from maingate.cli.commands.status import find_run
+    from maingate.queries.names import find_run
 
     with Maingate.open(create=False) as maingate:
-        run_id = find_run(maingate, run) if run is not None else _interrupted(maingate)
+        run_id = find_run(maingate.context, run) if run is not None else _interrupted(maingate)
         outcome = go_on(
             maingate, run_id, workers=workers, wait=wait, budget_usd=budget_usd, progress_on_stderr=as_json
         )

@@ -94,6 +94,8 @@ def run(  # noqa: PLR0917 - the options of a command line
 
     loaded = load_plan(plan_file)
     if dry_run:
+        from maingate.services.preview import preview
+
         _print_preview(preview(loaded), as_json=as_json)
         return
     from maingate.bootstrap import Maingate
@@ -248,56 +250,6 @@ def execute(
         except InterruptedRunError as error:
             interruption = error
     return Outcome(report=maingate.report(run_id), interruption=interruption)
-
-
-def repository_of(loaded: "LoadedPlan") -> Path:
-    """Return the folders in which to look for the plan's repository."""
-    return loaded.root or loaded.repository_candidates(Path.cwd())[-1]
-
-
-def preview(loaded: "LoadedPlan") -> dict[str, Any]:
-    """Return a preview of a plan's run, after all checks that could refuse it.
-
-    Raises:
-        PlanError: The plan cannot be run.
-        RepositoryError: There is no repository, or its target is missing or checked out with changes.
-    """
-    from maingate.git.repository import Repository
-    from maingate.services.admission import examine
-
-    plan = loaded.plan
-    with Repository.open(repository_of(loaded)) as repository:
-        target = examine(repository, loaded, is_trial=True).target
-    return {
-        "name": plan.name,
-        "repository": os.fspath(repository.root),
-        "target": {"ref": target.ref, "commit": target.commit},
-        "landing": str(plan.landing),
-        "workstreams": [_preview_workstream(loaded, name) for name in plan.workstream_order()],
-        "gates": {
-            name: {"type": str(gate.type), "run": gate.run if isinstance(gate.run, str) else list(gate.run)}
-            for name, gate in plan.gates.items()
-        },
-    }
-
-
-def _preview_workstream(loaded: "LoadedPlan", name: str) -> dict[str, Any]:
-    plan = loaded.plan
-    stream = plan.workstreams[name]
-    return {
-        "name": name,
-        "title": stream.title,
-        "needs": list(stream.needs),
-        "gates": plan.landing_gates(name),
-        "tasks": [
-            {
-                "name": f"{name}/{task}",
-                "from": os.fspath(stream.tasks[task].patch or stream.tasks[task].tool or ""),
-                "gates": plan.task_gates(name, task),
-            }
-            for task in stream.task_order()
-        ],
-    }
 
 
 def _preview_rows(streams: "Sequence[dict[str, Any]]") -> "Iterator[tuple[str, str, str, str]]":

@@ -18,12 +18,12 @@ from maingate.cli.output import (
     table,
 )
 from maingate.errors import NoStateError, UsageError
-from maingate.ids import RunId
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from maingate.bootstrap import Maingate
-    from maingate.db.connection import Connection
-    from maingate.db.dao.runs import RunRow
+    from maingate.ids import RunId
 
 WATCH_SECONDS: Final = 1.0
 LISTED: Final = 20
@@ -43,11 +43,12 @@ def status(
 ) -> None:
     """Show a run: what landed, what did not and why, and what is under way."""
     from maingate.bootstrap import Maingate
+    from maingate.queries.names import find_run
 
     if watch and as_json:
         raise UsageError("--watch and --json cannot be combined; try `maingate events --follow --json`")
     with Maingate.open(create=False) as maingate:
-        run_id = find_run(maingate, run)
+        run_id = find_run(maingate.context, run)
         if watch:
             _watch(maingate, run_id, every_task=every_task)
             return
@@ -74,29 +75,26 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List the runs of this repository, newest first."""
-    from maingate.db.dao import runs as ledger
-
     maingate = opened_for_reading()
     if maingate is None:
         print_no_runs(as_json=as_json)
         return
-    with maingate, maingate.database.read() as conn:
-        most = most_of(limit, shown=LISTED, as_json=as_json)
-        rows = ledger.recent(conn, limit=most)
-        alive = {row.id for row in rows if row.state not in _ENDED and maingate.context.is_at_work(conn, row)}
-        is_cut = len(rows) == most and not as_json
-        more = ledger.count(conn) - most if is_cut else 0
-    if as_json or not rows:
-        print_no_runs(as_json=as_json) if not rows else print_json(
-            [_run_json(row, is_alive=row.id in alive) for row in rows]
-        )
+    from maingate.queries.runs import list_runs
+
+    with maingate:
+        page = list_runs(maingate.context, limit=most_of(limit, shown=LISTED, as_json=as_json))
+    if not page.rows:
+        print_no_runs(as_json=as_json)
+        return
+    if as_json:
+        print_json(page.rows)
         return
     out = console()
     grid = table("run", "name", "state", "target", "started", "took", wide="name")
-    for row in rows:
-        grid.add_row(*_run_cells(row, is_alive=row.id in alive))
+    for row in page.rows:
+        grid.add_row(*_run_cells(row))
     print_table(out, grid)
-    print_more(out, more)
+    print_more(out, page.more)
 
 
 def opened_for_reading() -> "Maingate | None":
@@ -117,32 +115,6 @@ def print_no_runs(*, as_json: bool) -> None:
         console().print("No runs yet. `maingate run PLAN` starts one.")
 
 
-def find_run(maingate: "Maingate", text: str | None) -> RunId:
-    """Return a run by its id or the beginning of it; the newest run by default.
-
-    Raises:
-        UsageError: There are no runs.
-        UnknownEntityError: No run has this id or name.
-    """
-    from maingate.db.dao import runs as ledger
-
-    with maingate.database.read() as conn:
-        if text is not None:
-            return RunId(run_named(conn, text))
-        newest = ledger.newest(conn)
-    if newest is None:
-        root = maingate.repository.root
-        raise UsageError(f"no runs in {root} yet; `maingate run PLAN` starts one")
-    return RunId(newest.id)
-
-
-def run_named(conn: "Connection", text: str) -> str:
-    """Return a run by its id, by the beginning of it, or else the newest run of that name."""
-    from maingate.db.dao import lookup
-
-    return lookup.find_in_newest(conn, text, kinds=["run"]).id
-
-
 def _warn_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:
     """Print on standard error if a run belongs to the repository that this one is a copy of."""
     home = maingate.context.identity.copied_from
@@ -154,7 +126,7 @@ def _warn_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:
         )
 
 
-def _watch(maingate: "Maingate", run_id: RunId, *, every_task: bool) -> None:
+def _watch(maingate: "Maingate", run_id: "RunId", *, every_task: bool) -> None:
     """Print the report repeatedly until the run has ended or no process works on it."""
     from maingate.cli.views.report import print_report
 
@@ -169,34 +141,18 @@ def _watch(maingate: "Maingate", run_id: RunId, *, every_task: bool) -> None:
         time.sleep(WATCH_SECONDS)
 
 
-def _run_json(row: "RunRow", *, is_alive: bool) -> dict[str, Any]:
-    return {
-        "run_id": row.id,
-        "name": row.name,
-        "state": str(row.state),
-        "alive": is_alive,
-        "reason": None if row.reason is None else row.reason.as_json(),
-        "target": {"ref": row.target_ref, "old": row.old_head, "new": row.new_head or row.old_head},
-        "plan_file": row.plan_file,
-        "retry_of": row.retry_of,
-        "created_at": row.created_at,
-        "started_at": row.started_at,
-        "completed_at": row.completed_at,
-    }
-
-
-def _run_cells(row: "RunRow", *, is_alive: bool) -> tuple[Any, ...]:
+def _run_cells(row: "Mapping[str, Any]") -> tuple[Any, ...]:
     from rich.text import Text
 
     took = "-"
-    if row.started_at is not None and row.completed_at is not None:
-        took = duration((row.completed_at - row.started_at).total_seconds())
-    state = str(row.state) if is_alive or row.state in _ENDED else f"{row.state} (no process)"
+    if row["started_at"] is not None and row["completed_at"] is not None:
+        took = duration((row["completed_at"] - row["started_at"]).total_seconds())
+    state = row["state"] if row["alive"] or row["state"] in _ENDED else f"{row['state']} (no process)"
     return (
-        row.id,
-        safe(row.name),
-        Text(state, style=STATE_STYLES.get(row.state, "")),
-        safe(row.target_ref.removeprefix("refs/heads/")),
-        local_time(row.started_at or row.created_at),
+        row["run_id"],
+        safe(row["name"]),
+        Text(state, style=STATE_STYLES.get(row["state"], "")),
+        safe(row["target"]["ref"].removeprefix("refs/heads/")),
+        local_time(row["started_at"] or row["created_at"]),
         took,
     )

@@ -12,8 +12,8 @@ from maingate.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from maingate.cli.commands.tool_trial import Trial
     from maingate.plan.definitions import ToolDefinition
+    from maingate.services.tool_trial import Trial
     from maingate.settings import Settings
 
 app = typer.Typer(help="List tools, and try one.", no_args_is_help=True)
@@ -60,7 +60,7 @@ def try_out(
 
     Nothing is landed. An agent's provider may charge for it.
     """
-    from maingate.cli.commands.tool_trial import try_tool
+    from maingate.services.tool_trial import try_tool
     from maingate.settings.problems import did_you_mean
     from maingate.tools.secrets import missing
 

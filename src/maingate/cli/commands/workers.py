@@ -1,13 +1,11 @@
 """``maingate workers``: list workers with their jobs and last heartbeats."""
 
-import socket
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from maingate.cli.commands.status import opened_for_reading
 from maingate.cli.output import (
-    EVERY,
     STATE_STYLES,
     console,
     duration,
@@ -22,6 +20,8 @@ from maingate.cli.output import (
 from maingate.cli.views.waiting import why_stuck
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.text import Text
 
 
@@ -40,20 +40,16 @@ def workers(
     if maingate is None:
         _print([], as_json=as_json)
         return
-    from maingate.queries.workforce import Viewpoint, workforce
+    from maingate.queries.workforce import list_workers
 
-    with maingate, maingate.database.read() as conn:
-        seen = Viewpoint.of(
-            maingate.context.settings, host=socket.gethostname(), now=maingate.context.clock.now()
-        )
-        shown = workforce(conn, seen, ended=limit if every else 0)
-        is_cut = sum(one["ended_at"] is not None for one in shown) == limit and not as_json
-        more = len(workforce(conn, seen, ended=EVERY)) - len(shown) if is_cut else 0
-    _print(shown, as_json=as_json)
-    print_more(console(), more)
+    with maingate:
+        page = list_workers(maingate.context, ended=limit if every else 0)
+    _print(page.rows, as_json=as_json)
+    if not as_json:
+        print_more(console(), page.more)
 
 
-def _print(shown: list[dict[str, Any]], *, as_json: bool) -> None:
+def _print(shown: "Sequence[dict[str, Any]]", *, as_json: bool) -> None:
     if as_json:
         print_json(shown)
         return

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from maingate.cli.output import (
@@ -15,146 +14,19 @@ from maingate.cli.output import (
     safe,
     table,
 )
-from maingate.ids import GateId
 from maingate.wording import first_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from maingate.bootstrap import Maingate
-    from maingate.db.connection import Connection
-    from maingate.db.dao.gates import GateRow
-    from maingate.db.dao.patches import PatchRow
-    from maingate.events import Event
-
 
 _HAPPENED: Final = {"patch_approved": "approved", "manual_override": "override"}
 """Labels for events that are no change of state, where the type is unclear to people."""
 
 
-def task_names(conn: "Connection", rows: Sequence["PatchRow"]) -> Mapping[str, str]:
-    """Return the full name of each patch's task, by task id."""
-    from maingate.db.dao import tasks, workstreams
-
-    of_tasks = tasks.get_many(conn, {row.task_id for row in rows})
-    streams = workstreams.get_many(conn, {row.workstream_id for row in rows})
-    return {str(id_): f"{streams[task.workstream_id].name}/{task.name}" for id_, task in of_tasks.items()}
-
-
-def patch_json(row: "PatchRow", task: str) -> dict[str, Any]:
-    """Return the public JSON form of a patch.
-
-    Args:
-        row: The patch.
-        task: The full name of its task.
-    """
-    reason = row.quarantine_reason or row.reason
-    return {
-        "id": row.id,
-        "run_id": row.run_id,
-        "task": task,
-        "task_id": row.task_id,
-        "state": str(row.state),
-        "reason": None if reason is None else reason.as_json(),
-        "summary": row.summary,
-        "scope": {
-            "files": row.files,
-            "insertions": row.insertions,
-            "deletions": row.deletions,
-            "hunks": row.hunks,
-        },
-        "paths": list(row.paths),
-        "repairs": list(row.repairs),
-        "method": row.method,
-        "base_ref": row.base_ref,
-        "base_commit": row.base_commit,
-        "commit": row.commit,
-        "tree": row.tree,
-        "origin": dict(row.origin),
-        "replaces": row.replaces,
-        "created_at": row.created_at,
-        "committed_at": row.committed_at,
-    }
-
-
-def described(conn: "Connection", maingate: "Maingate", row: "PatchRow") -> dict[str, Any]:
-    """Return a patch with its gates, their output, and its history."""
-    from maingate.db.dao import events, gates
-
-    names = task_names(conn, [row])
-    kept = maingate.paths.quarantine / f"{row.id}.patch"
-    judged = [*gates.of_patch(conn, row.id), *gates.of_workstream(conn, row.workstream_id)]
-    mine = {gate.id: gate for gate in judged if gate.patch_id in (None, row.id)}
-    named, is_base_red = _gate_named(row)
-    mine |= gates.get_many(conn, [named] if named else [])  # its verdict may be of another patch
-    without = _trees_without(conn, maingate, row)
-    return {
-        **patch_json(row, names[row.task_id]),
-        "quarantine_file": str(kept) if row.state == "quarantined" and kept.exists() else None,
-        "gates": [
-            _gate_json(gate, maingate.paths.logs, without)
-            | ({"judged": "base"} if is_base_red and gate.id == named else {})
-            for gate in mine.values()
-        ],
-        "history": [history_json(event) for event in events.query(conn, entity=row.id)],
-    }
-
-
-def _gate_named(row: "PatchRow") -> tuple["GateId | None", bool]:
-    """Return the gate execution behind a patch's reason, and whether it ran on the base."""
-    reason = row.quarantine_reason or row.reason
-    if reason is None or not isinstance(named := reason.detail.get("gate_id"), str):
-        return None, False
-    return GateId(named), reason.code == "base_red"
-
-
-def _trees_without(conn: "Connection", maingate: "Maingate", row: "PatchRow") -> set[str | None]:
-    """Return the trees on which a gate ran to find out whether it fails without the patch too."""
-    from maingate.db.dao import patches, runs, workstreams
-
-    run, tree_of = runs.get(conn, row.run_id), maingate.repository.tree_of
-    others = [stream for stream in workstreams.of_run(conn, row.run_id) if stream.id != row.workstream_id]
-    before = [commit for commit in (run.old_head, *(other.landed_commit for other in others)) if commit]
-    ahead = [patch for patch in patches.of_run(conn, row.run_id) if patch.workstream_id == row.workstream_id]
-    return {tree_of(commit) for commit in before} | {patch.tree for patch in ahead if patch.id != row.id}
-
-
-def _gate_json(gate: "GateRow", logs: Path, without: set[str | None]) -> dict[str, Any]:
-    on_result = "base" if gate.tree in without else "merged result"
-    return {
-        "id": gate.id,
-        "name": gate.name,
-        "type": gate.type,
-        "judged": "patch" if gate.patch_id is not None else on_result,
-        "state": str(gate.state),
-        "exit_code": gate.exit_code,
-        "seconds": None if gate.duration_ms is None else gate.duration_ms / 1000,
-        "attempts": gate.attempts,
-        "is_flaky": gate.is_flaky,
-        "is_lost": gate.is_lost,
-        "fault": gate.fault,
-        "tree": gate.tree,
-        "log": str(logs / gate.log_path) if gate.log_path else None,
-        "output": gate.output,
-    }
-
-
-def history_json(event: "Event") -> dict[str, Any]:
-    """Return the public JSON form of a change of state or a decision by hand."""
-    return {
-        "at": event.timestamp,
-        "type": event.event_type,
-        "from": event.from_state,
-        "to": event.to_state,
-        "trigger": event.trigger,
-        "operator": event.operator,
-        "reason": None if event.reason is None else dict(event.reason),
-    }
-
-
 def print_patch(out: "Console", shown: Mapping[str, Any]) -> None:
-    """Print the result of :func:`described`."""
+    """Print a patch."""
     print_heading(out, shown["id"], shown["state"], shown["task"])
     if shown["summary"] not in ("", shown["task"]):
         out.print(f"  {safe(shown['summary'])}")

@@ -1,4 +1,4 @@
-"""Try a tool: on a small repository that is made for it, as a worker would run it, and nothing is landed."""
+"""Trial of a tool: on a small repository that is made for it, as a worker would run it; nothing is landed."""
 
 import contextlib
 import os
@@ -35,7 +35,7 @@ _DIFF_SHOWN: Final = 64 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What came of it.
+    """A trial and its result.
 
     Args:
         name: The tool's name.
@@ -146,7 +146,7 @@ def try_tool(name: str, tool: ToolDefinition, *, settings: Settings, timeout: fl
 
 @contextlib.contextmanager
 def _as_a_worker(settings: Settings) -> Iterator[None]:
-    """Let this process see what a worker sees, and adopt what a tool leaves behind, as a worker does."""
+    """Give this process a worker's environment, and have it adopt what a tool leaves, as workers do."""
     before = dict(os.environ)
     allowed = allowed_environment(os.environ, settings.env_allow)
     adopt_orphans()

@@ -1,0 +1,34 @@
+"""The list of runs."""
+
+from typing import Any
+
+from maingate.db.dao import runs
+from maingate.db.dao.runs import RunRow
+from maingate.queries.page import Page
+from maingate.repository_context import RepositoryContext
+from maingate.state.run import RUN
+
+
+def list_runs(context: RepositoryContext, *, limit: int) -> Page:
+    """Return the newest runs in the public JSON form, newest first."""
+    with context.database.read() as conn:
+        rows = runs.recent(conn, limit=limit)
+        alive = {row.id for row in rows if not RUN.is_terminal(row.state) and context.is_at_work(conn, row)}
+        shown = [_as_json(row, is_alive=row.id in alive) for row in rows]
+        return Page(rows=shown, more=runs.count(conn) - limit if len(rows) == limit else 0)
+
+
+def _as_json(row: RunRow, *, is_alive: bool) -> dict[str, Any]:
+    return {
+        "run_id": row.id,
+        "name": row.name,
+        "state": str(row.state),
+        "alive": is_alive,
+        "reason": None if row.reason is None else row.reason.as_json(),
+        "target": {"ref": row.target_ref, "old": row.old_head, "new": row.new_head or row.old_head},
+        "plan_file": row.plan_file,
+        "retry_of": row.retry_of,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "completed_at": row.completed_at,
+    }

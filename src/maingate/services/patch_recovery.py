@@ -1,0 +1,87 @@
+"""Recovery of a refused patch: a plan of one task, with the same gates, that tries again what it was for."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from maingate.db.dao import artifacts, runs, tasks, workstreams
+from maingate.db.dao.patches import PatchRow
+from maingate.errors import UsageError
+from maingate.ids import new_id
+from maingate.repository_context import RepositoryContext
+from maingate.state.patch_ledger import PatchState
+
+PLAN_NAME: Final = "plan.json"
+SHOWN_DIFF: Final = 64 * 1024
+"""How much of a refused diff a tool gets to see, in bytes."""
+_SHOWN_OUTPUT: Final = 16 * 1024
+"""How much of the output of the gate that refused it a tool gets to see, in characters."""
+
+_OF_THE_OLD: Final = frozenset({"needs", "critical"})
+"""What a task and its workstream were to others in the old plan; in the new run there are no others."""
+_SOURCES: Final = frozenset({"patch", "tool", "prompt", "prompt_file"})
+"""What says where a task's patch comes from."""
+
+_RECOVERABLE: Final = frozenset({PatchState.QUARANTINED, PatchState.DROPPED, PatchState.ROLLED_BACK})
+
+
+def write_plan(context: RepositoryContext, row: PatchRow, *, file: Path | None, tool: str | None) -> Path:
+    """Write the plan of one task that stands for a patch, and the diff beside it; return the plan's path.
+
+    Args:
+        context: The repository and its record.
+        row: The patch.
+        file: A diff to land instead of its own.
+        tool: A tool of its plan that makes another one.
+
+    Raises:
+        UsageError: The patch may still land by itself, or the file cannot be read.
+    """
+    if row.state not in _RECOVERABLE:
+        raise UsageError(
+            f"patch {row.id} is {row.state}; "
+            f"`recover` applies to patches that are {', '.join(sorted(_RECOVERABLE))}"
+        )
+    with context.database.read() as conn:
+        old, task = runs.get(conn, row.run_id), tasks.get(conn, row.task_id)
+        stream = workstreams.get(conn, row.workstream_id)
+        diff = artifacts.diff_of(conn, row.id)
+    plan = json.loads(json.dumps(dict(old.plan)))
+    described = plan["workstreams"][stream.name]
+    wanted = _task(described["tasks"][task.name], row, diff, tool)
+    kept = {key: value for key, value in described.items() if key not in _OF_THE_OLD}
+    plan |= {
+        "maingate": 1,
+        "name": f"recover {stream.name}/{task.name}",
+        "repo": str(context.repository.root),
+        "target": old.target_ref,
+        "workstreams": {stream.name: kept | {"tasks": {task.name: wanted}}},
+    }
+    folder = context.paths.recoveries / new_id("patch").removeprefix("patch_")
+    try:
+        bytes_ = diff if file is None else file.read_bytes()
+        folder.mkdir(parents=True)
+        (folder / "recovered.patch").write_bytes(bytes_)
+        (folder / PLAN_NAME).write_text(json.dumps(plan, indent=1))
+    except OSError as error:
+        raise UsageError(f"{error.filename or folder} cannot be used: {error.strerror}") from error
+    return folder / PLAN_NAME
+
+
+def _task(planned: Mapping[str, Any], row: PatchRow, diff: bytes, tool: str | None) -> dict[str, Any]:
+    """Return the task that stands for a patch, as a plan has it."""
+    wanted = {key: value for key, value in planned.items() if key not in _OF_THE_OLD | _SOURCES}
+    if tool is None:
+        return wanted | {"patch": "recovered.patch"}
+    return wanted | {"tool": tool, "prompt": _prompt(planned, row, diff)}
+
+
+def _prompt(planned: Mapping[str, Any], row: PatchRow, diff: bytes) -> str:
+    """Return what a tool is to do: what was asked before, why it was refused, and the refused diff."""
+    reason = row.quarantine_reason or row.reason
+    asked = str(planned.get("prompt") or planned.get("title") or row.summary)
+    why = "" if reason is None else f"\n\nAn earlier patch for this was refused: {reason.message}"
+    output = "" if reason is None else str(reason.detail.get("output") or "")[-_SHOWN_OUTPUT:]
+    shown = diff[:SHOWN_DIFF].decode(errors="replace")
+    return f"{asked}{why}\n\n{output}\n\nThe refused patch:\n\n{shown}".replace("\0", "")
