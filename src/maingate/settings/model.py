@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from maingate.settings.addresses import absolute_folder, check_database_url
 from maingate.settings.durations import Duration, Size, format_duration
+from maingate.settings.environment import DEFAULT_ENVIRONMENT
 from maingate.settings.policy import PolicyLayer
 
 MIB: Final = 1024 * 1024
@@ -36,13 +37,6 @@ NEVER_FROM_A_TREE: Final = ("database_url", "cache_dir", "env_allow", "prompt_te
 
 DEFAULT_FORBID: Final = ("secrets/**",)
 """Globs that no patch may touch, unless `maingate.toml` states others (docs/SPECIFICATION.md §2.6)."""
-
-DEFAULT_ENVIRONMENT: Final = (
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-    "SSL_CERT_FILE", "SSL_CERT_DIR",
-)  # fmt: skip
-"""The environment variables that gates see: enough to find programs and reach a network."""
 
 
 def _usable_processors() -> int:

@@ -3,31 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-DEFAULT_ALLOWED_ENVIRONMENT: Final[tuple[str, ...]] = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LANGUAGE",
-    "LC_*",
-    "TZ",
-    "TERM",
-    "LD_LIBRARY_PATH",
-    "XDG_*",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "CURL_CA_BUNDLE",
-    "REQUESTS_CA_BUNDLE",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-)
-"""Variables of the caller that a gate sees. A name that ends in ``*`` stands for all that begin so."""
+from maingate.settings.environment import DEFAULT_ENVIRONMENT
 
 _OF_A_REPOSITORY: Final = frozenset(
     {
@@ -41,7 +17,7 @@ _OF_A_REPOSITORY: Final = frozenset(
 
 
 def allowed_environment(
-    environ: Mapping[str, str], allowed: Sequence[str] = DEFAULT_ALLOWED_ENVIRONMENT
+    environ: Mapping[str, str], allowed: Sequence[str] = DEFAULT_ENVIRONMENT
 ) -> dict[str, str]:
     """Return the part of an environment that gates may see; never what leads git to another repository.
 
