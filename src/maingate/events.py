@@ -27,6 +27,31 @@ class Severity(StrEnum):
     """A rollback, or the failure of something critical."""
 
 
+class EventType(StrEnum):
+    """The types of events that are no change of state."""
+
+    ERROR = "error"
+    """A run stopped because something outside of it failed."""
+    MANUAL_OVERRIDE = "manual_override"
+    """A decision by hand, beside the transitions that it makes."""
+    ON_ROLLBACK = "on_rollback"
+    """An `on_rollback` command ran and passed."""
+    ON_ROLLBACK_FAILED = "on_rollback_failed"
+    """An `on_rollback` command ran and failed."""
+    PATCH_APPROVED = "patch_approved"
+    """A person approved a patch."""
+    RESUMED = "resumed"
+    """A process continues a run that had stopped."""
+    ROLLBACK = "rollback"
+    """Landed patches were taken back."""
+    ROLLBACK_REFUSED = "rollback_refused"
+    """A rollback was refused; nothing was changed."""
+    STUCK = "stuck"
+    """An entity has not moved for too long."""
+    WARNING = "warning"
+    """Something failed that changes no outcome, or an operator stopped a run."""
+
+
 TRANSITION_SUFFIX: Final = "_state_transition"
 
 _ROLLBACKS: Final = frozenset({"rolled_back"})

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.workers import WorkerRow
-from maingate.events import Event, Severity, iso_millis
-from maingate.ids import new_id
+from maingate.db.new_event import EventSubject, new_event
+from maingate.events import Event, EventType, Severity, iso_millis
 from maingate.state.steps.step import Context, Head, Step
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
@@ -20,7 +20,6 @@ from maingate.state.workstream import WorkstreamState
 if TYPE_CHECKING:
     from maingate.settings import Settings
 
-EVENT_TYPE: Final = "stuck"
 
 _WATCHED: Final[Mapping[str, str]] = {
     "task": TaskState.RUNNING,
@@ -179,16 +178,11 @@ def silent(worker: WorkerRow, patience: Patience, *, now: datetime) -> Stuck | N
 
 
 def event_of(stuck: Stuck, at: datetime) -> Event:
-    """Make the event that reports it."""
-    return Event(
-        event_id=new_id("evt"),
-        timestamp=at,
-        event_type=EVENT_TYPE,
+    """Return the event that reports it."""
+    return new_event(
+        EventType.STUCK,
+        EventSubject(machine=stuck.machine, id=stuck.entity_id, context=stuck.context),
+        at,
         severity=Severity.WARNING,
-        entity_type=stuck.machine,
-        entity_id=stuck.entity_id,
         metadata={"since": iso_millis(stuck.since), "threshold": stuck.threshold.total_seconds()},
-        run_id=stuck.context.run_id,
-        workstream_id=stuck.context.workstream_id,
-        task_id=stuck.context.task_id,
     )

@@ -20,9 +20,10 @@ from maingate.db.connection import Connection
 from maingate.db.dao import approvals, artifacts, events, intents, patches, requests, runs, tool_runs
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.requests import Request
+from maingate.db.new_event import new_event, the_run
 from maingate.errors import InterruptedRunError, MaingateError, OutsideFaultError
-from maingate.events import Event, Severity
-from maingate.ids import EventId, PatchId, RunId, new_id
+from maingate.events import Event, EventType, Severity
+from maingate.ids import PatchId, RunId
 from maingate.monitoring.stuck import Patience, StuckWatch, event_of
 from maingate.orchestrator import operator_requests, snapshot_loader
 from maingate.orchestrator.breaker_watch import BreakerWatch
@@ -447,16 +448,8 @@ class RunOrchestrator:
 
     def _warn(self, text: str) -> None:
         """Put a warning on record and before people; called from threads."""
-        event = Event(
-            event_id=EventId(new_id("evt")),
-            timestamp=self._deps.clock.now(),
-            event_type="warning",
-            severity=Severity.WARNING,
-            entity_type="run",
-            entity_id=self._run.id,
-            reason={"message": text},
-            run_id=self._run.id,
-        )
+        at, subject = self._deps.clock.now(), the_run(self._run.id)
+        event = new_event(EventType.WARNING, subject, at, severity=Severity.WARNING, reason=text)
         with self._deps.database.write() as conn:
             events.record(conn, event)
         self._listener.notice(text)

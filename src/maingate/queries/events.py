@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from maingate.db.dao import events, runs, tasks, workstreams
 from maingate.errors import UsageError
-from maingate.events import TRANSITION_SUFFIX, Event
+from maingate.events import TRANSITION_SUFFIX, Event, EventType
 from maingate.repository_context import RepositoryContext
 from maingate.state.machines import MACHINES
 
@@ -22,20 +22,6 @@ _TRANSITION_OF: Final = {
     "worker": "worker_state_transition",
 }
 """Short names of the most common event types."""
-
-_OTHER_TYPES: Final = (
-    "error",
-    "manual_override",
-    "on_rollback",
-    "on_rollback_failed",
-    "patch_approved",
-    "resumed",
-    "rollback",
-    "rollback_refused",
-    "stuck",
-    "warning",
-)
-"""Event types that are no change of state."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +70,7 @@ def type_named(text: str) -> str:
     Raises:
         UsageError: The type is unknown.
     """
-    full = {*_OTHER_TYPES, *(f"{machine}{TRANSITION_SUFFIX}" for machine in MACHINES)}
+    full = {*map(str, EventType), *(f"{machine}{TRANSITION_SUFFIX}" for machine in MACHINES)}
     chosen = _TRANSITION_OF.get(text, text)
     if chosen not in full:
         known = ", ".join([*_TRANSITION_OF, *sorted(full)])

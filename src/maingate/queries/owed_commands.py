@@ -7,7 +7,6 @@ yet. One that was under way is run again.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from maingate.db.connection import Connection
 from maingate.db.dao import events, intents, patches, workstreams
@@ -15,12 +14,9 @@ from maingate.db.dao.intents import Intent
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.workstreams import WorkstreamRow
-from maingate.events import Event
+from maingate.events import Event, EventType
 from maingate.plan.model import Plan
 from maingate.state.patch_ledger import PatchState
-
-DONE: Final = "on_rollback"
-FAILED: Final = "on_rollback_failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +67,8 @@ def owed(conn: Connection, run: RunRow) -> list[Owed]:
 
 def failed(conn: Connection, workstream_ids: Iterable[str]) -> int:
     """Count the commands on record that failed after these workstreams were rolled back."""
-    return sum(len(events.query(conn, entity=each, type=FAILED)) for each in workstream_ids)
+    kind = EventType.ON_ROLLBACK_FAILED
+    return sum(len(events.query(conn, entity=each, type=kind)) for each in workstream_ids)
 
 
 def _owed_to(
@@ -83,8 +80,8 @@ def _owed_to(
     last = [each for each in done if ids & each.commits.keys()]
     if not last or any(patch.state is not PatchState.ROLLED_BACK for patch in landed):
         return None
-    failed = events.query(conn, entity=row.id, type=FAILED)
-    told = [*events.query(conn, entity=row.id, type=DONE), *failed]
+    failed = events.query(conn, entity=row.id, type=EventType.ON_ROLLBACK_FAILED)
+    told = [*events.query(conn, entity=row.id, type=EventType.ON_ROLLBACK), *failed]
     numbers = {event.metadata["number"] for event in told}
     commands = enumerate(plan.workstreams[row.name].on_rollback, start=1)
     return Owed(

@@ -18,10 +18,10 @@ from maingate.db.dao import approvals, breakers, events, tasks, workstreams
 from maingate.db.dao.approvals import Approval
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.requests import Override
+from maingate.db.new_event import new_event
 from maingate.db.transitions import write
 from maingate.errors import UsageError
-from maingate.events import Event, Severity
-from maingate.ids import EventId, new_id
+from maingate.events import Event, EventType, Severity
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.circuit_breaker import Guard, new_row
 from maingate.state.circuit_breaker import BreakerState
@@ -52,22 +52,15 @@ def event_of(
         at: When.
         **facts: What else to keep.
     """
-    head = entity.head
-    return Event(
-        event_id=EventId(new_id("evt")),
-        timestamp=at,
-        event_type="manual_override",
+    return new_event(
+        EventType.MANUAL_OVERRIDE,
+        entity.head,
+        at,
         severity=Severity.WARNING,
-        entity_type=head.machine,
-        entity_id=head.id,
-        from_state=None,
         trigger=action,
-        reason={"message": message},
+        reason=message,
         metadata={"action": action, "state_before": state, **facts},
         operator=operator,
-        run_id=head.context.run_id,
-        workstream_id=head.context.workstream_id,
-        task_id=head.context.task_id,
     )
 
 
@@ -154,19 +147,13 @@ def approve_patch(conn: Connection, patch: PatchRow, *, message: str, operator: 
     given = Approval(patch_id=patch.id, operator=storable(operator), message=message, created_at=at)
     if not approvals.add(conn, given):
         return False
-    event = Event(
-        event_id=EventId(new_id("evt")),
-        timestamp=at,
-        event_type="patch_approved",
-        severity=Severity.INFO,
-        entity_type=patch.machine,
-        entity_id=patch.id,
-        reason={"message": message},
+    event = new_event(
+        EventType.PATCH_APPROVED,
+        patch.head,
+        at,
+        reason=message,
         metadata={"approvals": approvals.count(conn, patch.id)},
         operator=operator,
-        run_id=patch.run_id,
-        workstream_id=patch.workstream_id,
-        task_id=patch.task_id,
     )
     events.record(conn, event)
     return True

@@ -1,17 +1,16 @@
 """Recording rollbacks: the ledger and the event of one that happened, the refusal of one that did not."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from maingate.clock import Clock
 from maingate.db.connection import Connection
-from maingate.db.dao import events, intents, patches, runs
+from maingate.db.dao import events, intents, patches
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
+from maingate.db.new_event import new_event, the_run
 from maingate.db.transitions import write
-from maingate.events import Event, Severity
-from maingate.ids import EventId, new_id
+from maingate.events import EventType, Severity
 from maingate.landing.target import LandingTarget
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.patch_ledger import PatchState
@@ -30,14 +29,14 @@ def book(conn: Connection, intent: Intent, clock: Clock) -> None:
         for row in there
     ]
     write(conn, {row.id: row.head for row in there}, steps, at=at)
-    event = _event(
-        "rollback",
-        Severity.CRITICAL,
-        runs.get(conn, intent.run_id),
-        clock,
+    event = new_event(
+        EventType.ROLLBACK,
+        the_run(intent.run_id),
+        clock.now(),
+        severity=Severity.CRITICAL,
         operator=intent.operator,
         reason=intent.reason,
-        facts={
+        metadata={
             "rollback": intent.id,
             "ref": intent.ref,
             "old": intent.old,
@@ -73,8 +72,14 @@ def refuse(
         reason: Why it was refused.
     """
     facts = {"rollback": rollback, "asked": asked, "patches": list(patch_ids)}
-    event = _event(
-        "rollback_refused", Severity.WARNING, run, clock, operator=operator, reason=reason, facts=facts
+    event = new_event(
+        EventType.ROLLBACK_REFUSED,
+        run.head,
+        clock.now(),
+        severity=Severity.WARNING,
+        operator=operator,
+        reason=reason,
+        metadata=facts,
     )
     events.record(conn, event)
 
@@ -112,27 +117,3 @@ def _reason_for(intent: Intent, row: PatchRow) -> Reason:
 def _facts(intent: Intent, row: PatchRow) -> dict[str, object]:
     commit = intent.commits[row.id]
     return {"rollback": intent.id, "commit": commit or None, "by_hand": not commit}
-
-
-def _event(
-    kind: str,
-    severity: Severity,
-    run: RunRow,
-    clock: Clock,
-    *,
-    operator: str | None,
-    reason: Reason | None,
-    facts: dict[str, Any],
-) -> Event:
-    return Event(
-        event_id=EventId(new_id("evt")),
-        timestamp=clock.now(),
-        event_type=kind,
-        severity=severity,
-        entity_type="run",
-        entity_id=run.id,
-        reason=None if reason is None else reason.as_json(),
-        metadata=facts,
-        operator=operator,
-        run_id=run.id,
-    )

@@ -6,13 +6,13 @@ from typing import Any
 
 from maingate.db.connection import Connection
 from maingate.db.dao import events
-from maingate.events import Event, Severity
+from maingate.db.new_event import new_event
+from maingate.events import Event, EventType, Severity
 from maingate.faultpoints import reach
-from maingate.ids import EventId, new_id
 from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.run_services import RunServices
-from maingate.queries.owed_commands import DONE, FAILED, Owed, failure_sentence
+from maingate.queries.owed_commands import Owed, failure_sentence
 from maingate.reasons import Reason, ReasonCode
 from maingate.services.examination import Examination
 from maingate.workers.backend import JobEnd, WorkerLost
@@ -48,7 +48,7 @@ async def compensate(
                 end = await services.pool.run(job)
                 event = _event(deps, each, number, end, command=command, log=str(job.log_path))
                 await services.recorder.record(writes=[partial(_record, event=event)])
-                if event.event_type == FAILED:
+                if event.event_type == EventType.ON_ROLLBACK_FAILED:
                     failures.append(failure_sentence(event))
                 reach("compensation.recorded")
 
@@ -81,16 +81,12 @@ def _event(
         "log": log,
     }
     code = end.code if isinstance(end, WorkerLost) else ReasonCode.TOOL_FAILED
-    return Event(
-        event_id=EventId(new_id("evt")),
-        timestamp=deps.clock.now(),
-        event_type=DONE if passed else FAILED,
+    return new_event(
+        EventType.ON_ROLLBACK if passed else EventType.ON_ROLLBACK_FAILED,
+        each.row.head,
+        deps.clock.now(),
         severity=Severity.INFO if passed else Severity.ERROR,
-        entity_type="workstream",
-        entity_id=each.row.id,
-        reason=None if passed else Reason(code=code, message=end.message).as_json(),
+        reason=None if passed else Reason(code=code, message=end.message),
         metadata=facts,
         operator=each.rollback.operator,
-        run_id=each.row.run_id,
-        workstream_id=each.row.id,
     )

@@ -16,10 +16,11 @@ from typing import Final
 from maingate.db.connection import Connection
 from maingate.db.dao import breakers, events, patches, runs, tasks, workstreams
 from maingate.db.dao.runs import RunRow
+from maingate.db.new_event import new_event
 from maingate.errors import DatabaseError, OutsideFaultError
-from maingate.events import Event, Severity
+from maingate.events import EventType, Severity
 from maingate.git.private_git import own_directory
-from maingate.ids import EventId, RunId, new_id
+from maingate.ids import RunId
 from maingate.plan.model import Plan
 from maingate.repository_context import RepositoryContext
 from maingate.state.patch_ledger import PatchState
@@ -98,22 +99,14 @@ class Notifier:
             warnings = [f"{each}; that changes nothing else" for each in said]
             with self._context.database.write() as conn:
                 for text in warnings:
-                    events.record(conn, self._warning(run, text))
+                    at = self._context.clock.now()
+                    warning = new_event(
+                        EventType.WARNING, run.head, at, severity=Severity.WARNING, reason=text
+                    )
+                    events.record(conn, warning)
         except (OSError, OutsideFaultError) as error:
             warnings = [f"the notify commands could not be run or recorded: {error}"]
         return warnings
-
-    def _warning(self, run: RunRow, text: str) -> Event:
-        return Event(
-            event_id=EventId(new_id("evt")),
-            timestamp=self._context.clock.now(),
-            event_type="warning",
-            severity=Severity.WARNING,
-            entity_type="run",
-            entity_id=run.id,
-            reason={"message": text},
-            run_id=run.id,
-        )
 
 
 def notify(

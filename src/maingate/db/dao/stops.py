@@ -4,16 +4,15 @@ A run that stopped has no state of its own for that; it is still running, withou
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from maingate.db.dao import events
+from maingate.db.new_event import new_event, the_run
 from maingate.errors import InterruptedRunError, MaingateError
-from maingate.events import Event, Severity, iso_millis
-from maingate.ids import new_id
+from maingate.events import Event, EventType, Severity, iso_millis
 
 STOPPED: Final = "stopped"
 RESUMED: Final = "resumed"
@@ -21,15 +20,17 @@ RESUMED: Final = "resumed"
 
 def record(conn: Connection, run_id: str, error: Exception, *, at: datetime) -> None:
     """Record why a run stopped: a warning if a person wanted it, else an error."""
-    severity = Severity.WARNING if isinstance(error, InterruptedRunError) else Severity.ERROR
+    is_wanted = isinstance(error, InterruptedRunError)
+    kind, severity = (EventType.WARNING, Severity.WARNING) if is_wanted else (EventType.ERROR, Severity.ERROR)
     message = str(error) if isinstance(error, MaingateError) else f"{type(error).__name__}: {error}"
-    event = _event(run_id, message, at)
-    events.record(conn, replace(event, event_type=str(severity), severity=severity, trigger=STOPPED))
+    event = new_event(kind, the_run(run_id), at, severity=severity, trigger=STOPPED, reason=message)
+    events.record(conn, event)
 
 
 def resume(conn: Connection, run_id: str, *, at: datetime) -> None:
     """Record that a process continues a run that had stopped."""
-    events.record(conn, _event(run_id, "a process went on with the run, which had stopped", at))
+    message = "a process went on with the run, which had stopped"
+    events.record(conn, new_event(EventType.RESUMED, the_run(run_id), at, trigger=RESUMED, reason=message))
 
 
 def last(conn: Connection, run_id: str) -> Mapping[str, Any] | None:
@@ -43,17 +44,3 @@ def last(conn: Connection, run_id: str) -> Mapping[str, Any] | None:
 def _newest(conn: Connection, run_id: str, trigger: str) -> Event | None:
     found = events.query(conn, entity=run_id, trigger=trigger, newest=True, limit=1)
     return found[0] if found else None
-
-
-def _event(run_id: str, message: str, at: datetime) -> Event:
-    return Event(
-        event_id=new_id("evt"),
-        timestamp=at,
-        event_type=RESUMED,
-        severity=Severity.INFO,
-        entity_type="run",
-        entity_id=run_id,
-        trigger=RESUMED,
-        reason={"message": message},
-        run_id=run_id,
-    )
