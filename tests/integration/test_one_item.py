@@ -14,10 +14,11 @@ from maingate.errors import GitError, OutsideFaultError
 from maingate.git import private_git
 from maingate.ids import RunId
 from maingate.orchestrator.core.effects import LandCandidate
-from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
+from maingate.orchestrator.core.inputs import LandingInput, PatchInput, TaskInput
 from maingate.orchestrator.shell import evidence
-from maingate.orchestrator.shell.effects import Effects
 from maingate.orchestrator.shell.health import Health
+from maingate.orchestrator.shell.landing_effects import LandingEffects
+from maingate.orchestrator.shell.patch_effects import PatchEffects
 from maingate.plan.loader import load_plan
 from maingate.uet.executor import Executor, Order, Piece
 from support.crashing import KILLED, World, end_of
@@ -190,16 +191,17 @@ FAULTS: list[Exception] = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
-@pytest.mark.parametrize("what", ["take_again", "apply", "_build", "_land", "_piece_of"])
+@pytest.mark.parametrize("what", ["take_again", "apply", "_build", "land", "_piece"])
 def test_whatever_fails_with_one_item_ends_that_alone(
     base: GitRepo, monkeypatch: pytest.MonkeyPatch, what: str, fault: Exception
 ) -> None:
     """A mistake of the program's own too: it is the item that comes back each time."""
-    owner: Any = Executor if hasattr(Executor, what) else Effects
+    owners: list[Any] = [Executor, LandingEffects, PatchEffects]
+    owner = next(each for each in owners if hasattr(each, what))
     real = getattr(owner, what)
 
     def spoilt(self: Any, *args: Any, **rest: Any) -> Any:
-        if "bad" in _names_in(self, args):
+        if "bad" in _names_in(args):
             raise fault
         return real(self, *args, **rest)
 
@@ -214,19 +216,19 @@ def test_whatever_fails_with_one_item_ends_that_alone(
         assert verify(maingate.database, log=maingate.paths.transitions).is_intact
 
 
-def _names_in(effects: Any, values: Any) -> set[str]:
+def _names_in(values: Any) -> set[str]:
     """Find the workstreams that a call is about."""
     names = set()
     for value in values:
         match value:
-            case Order(label=label) | Piece(order=Order(label=label)) | TaskNode(label=label):
+            case (
+                Order(label=label) | Piece(order=Order(label=label)) | PatchInput(task=TaskInput(label=label))
+            ):
                 names.add(label.split("/")[0])
-            case WorkstreamNode(name=name):
+            case LandingInput(name=name) | LandCandidate(name=name):
                 names.add(name)
-            case LandCandidate(workstream=workstream):
-                names.add(effects._core.workstream(workstream).name)
             case list() | tuple():
-                names |= _names_in(effects, value)
+                names |= _names_in(value)
     return names
 
 

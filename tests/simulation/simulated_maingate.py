@@ -29,8 +29,8 @@ from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
 from maingate.orchestrator.dependencies import Dependencies, Parts
 from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.run_orchestrator import RunOrchestrator
-from maingate.orchestrator.shell import effects
-from maingate.orchestrator.shell.effects import Effects
+from maingate.orchestrator.shell import patch_effects
+from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.health import Health
 from maingate.recovery import rescuer
 from maingate.repository_context import RepositoryContext
@@ -134,7 +134,7 @@ class NoisyEvents(asyncio.Queue[Any]):
         super().put_nowait(item)
 
 
-class TracedEffects(Effects):
+class TracedEffects(Dispatcher):
     """The real effects, which say what they do."""
 
     world: World
@@ -189,7 +189,7 @@ class SimulatedParts(Parts):
         """Make what tries whether everything else works."""
         return SimulatedHealth(**vars(super().health(deps, target=target, base=base)))
 
-    def effects(self, deps: Dependencies, **rest: Any) -> Effects:
+    def effects(self, deps: Dependencies, **rest: Any) -> Dispatcher:
         """Make the real effects, with patches that are JSON."""
         scene = self._scene
         executor: Any = SimulatedExecutor(scene.world, scene.repository, scene.plan.patches)
@@ -314,7 +314,7 @@ class Scene:
                 },
             ),
             (merge, {"_merge_small": merge_small}),
-            (effects, {"in_the_way": nothing_in_the_way}),
+            (patch_effects, {"in_the_way": nothing_in_the_way}),
         ]
         with ExitStack() as stack:
             for module, names in edges:

@@ -12,6 +12,13 @@ import pytest
 
 from maingate.errors import GitError
 from maingate.landing.target import LandingTarget
+from maingate.orchestrator.core.effects import (
+    ApplyPatches,
+    JudgeCandidate,
+    LandCandidate,
+    MergeWorkstream,
+    MoveWorkstreamRef,
+)
 from maingate.orchestrator.core.tasks import Tasks
 from simulation.examine import examine
 from simulation.simulated_maingate import Scene, TracedEffects
@@ -85,11 +92,17 @@ class Stubborn(TracedEffects):
         return await super().take_patches(effects)
 
     def _victim_of(self, effect: Any) -> str | None:
-        if (workstream := getattr(effect, "workstream", None)) is not None:
-            return self._core.workstream(workstream).name
-        named = [*getattr(effect, "tasks", ()), *filter(None, [getattr(effect, "task", None)])]
-        names = {self._core.task(task).workstream.name for task in named}
-        return next(iter(names), None)
+        match effect:
+            case MoveWorkstreamRef(ref=ref):
+                return ref.rpartition("/")[2]
+            case ApplyPatches(patches=patches):
+                return patches[0].task.label.partition("/")[0]
+            case JudgeCandidate(name=name) | LandCandidate(name=name):
+                return name
+            case MergeWorkstream(input=workstream):
+                return workstream.name
+        task = getattr(effect, "input", None)
+        return None if task is None else str(task.label).partition("/")[0]
 
 
 KINDS = (

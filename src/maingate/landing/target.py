@@ -112,9 +112,10 @@ class LandingTarget:
             meant: Intents to move the branch, oldest first.
             head: The commit that the branch is at.
         """
-        return next((each for each in reversed(meant) if self._holds(each.new, head)), None)
+        return next((each for each in reversed(meant) if self.contains(each.new, head=head)), None)
 
-    def _holds(self, commit: str, head: str) -> bool:
+    def contains(self, commit: str, *, head: str) -> bool:
+        """Return whether a commit is in the history of the branch, at a head of it."""
         return self.repository.has_object(commit) and self.repository.is_ancestor(commit, head)
 
 

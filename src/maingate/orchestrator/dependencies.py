@@ -14,7 +14,7 @@ from maingate.db.dao import patches
 from maingate.db.engine import Database
 from maingate.db.transition_log import TransitionLog
 from maingate.git.repository import Repository
-from maingate.orchestrator.shell.effects import Effects
+from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.health import Health
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.patches.apply.already_there import Landed
@@ -104,14 +104,14 @@ class Parts:
             base=base,
         )
 
-    def effects(self, deps: Dependencies, **rest: Any) -> Effects:
+    def effects(self, deps: Dependencies, **rest: Any) -> Dispatcher:
         """Return the part that carries effects out.
 
         Args:
             deps: What the run needs.
-            **rest: What the shell knows: core, verdicts, commands, warn and threads.
+            **rest: What the shell knows: run, verdicts, commands, warn and threads.
         """
-        return Effects(
+        return Dispatcher(
             repository=deps.repository,
             executor=Executor(
                 deps.repository,

@@ -27,6 +27,7 @@ from maingate.ids import PatchId, RunId
 from maingate.monitoring.stuck import Patience, StuckWatch, event_of
 from maingate.orchestrator import operator_requests, snapshot_loader
 from maingate.orchestrator.breaker_watch import BreakerWatch
+from maingate.orchestrator.core import recorded
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.effects import Effect, RunNoop, TakePatch, WaitForRetry, WaitForTool
@@ -196,14 +197,18 @@ class RunOrchestrator:
 
         Whoever only does what is asked leaves these to the process that goes on with the run.
         """
-        broken = await self._in_thread(self._effects.heal)
+        repaired = await self._in_thread(partial(self._effects.repair, recorded.chains_of(self._run)))
+        for workstream, tips in repaired.tips.items():
+            recorded.correct(self._core.workstream(workstream), tips)
+        for workstream in repaired.broken:
+            recorded.forget(self._core.workstream(workstream))
         if is_ending or self._is_only_asked:
             return ()
-        for error in broken.values():
+        for error in repaired.broken.values():
             await self._attendant.blame(error)
         return [
             WorkstreamBroken(workstream=workstream, reason=reason_of("what it stands on is gone", error))
-            for workstream, error in broken.items()
+            for workstream, error in repaired.broken.items()
         ]
 
     def _is_done(self) -> bool:
@@ -393,7 +398,7 @@ class RunOrchestrator:
         )
         self._effects = deps.parts.effects(
             deps,
-            core=self._core,
+            run=run.input,
             verdicts=self._verdicts,
             commands=CommandRunner(running, jobs),
             tools=tools,

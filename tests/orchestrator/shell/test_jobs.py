@@ -264,7 +264,7 @@ def test_a_task_may_shorten_its_tools_time(repository: Repository) -> None:
     commit = repository.resolve_commit("HEAD")
     tip = Tip(commit=commit, tree=repository.tree_of(commit))
     times = {
-        task.name: jobs.tool(task, 1, tip, prompt="p", budget_usd=None).command.timeout
+        task.name: jobs.tool(task.input, 1, tip, prompt="p", budget_usd=None).command.timeout
         for task in picture_of(made).workstreams["w"].tasks
     }
     assert times == {"a": 600.0, "b": 60.0, "c": 420.0}

@@ -1,27 +1,51 @@
 """Effects: the work that the core asks the shell for, as plain values.
 
 The shell carries each effect out and answers with exactly one event (`maingate.orchestrator.core.events`).
+An effect brings all that it needs as values (`maingate.orchestrator.core.inputs`), because it is carried out
+in another thread while the core changes its nodes.
 """
 
 from dataclasses import dataclass
 
 from maingate.ids import PatchId, TaskId, WorkstreamId
 from maingate.orchestrator.core.commits import Candidate, Tip
+from maingate.orchestrator.core.inputs import LandingInput, PatchInput, RetryInput, TaskInput
 from maingate.reasons import Reason
 
 
 @dataclass(frozen=True, kw_only=True)
 class TakePatch:
-    """Read the task's patch, parse it, and check it against policy."""
+    """Read the task's ready patch, parse it, and check it against policy.
 
-    task: TaskId
+    Args:
+        file: The file of the patch.
+        base: The commit that its workstream begins on.
+        replaces: The patch of an earlier run that it stands for.
+    """
+
+    input: TaskInput
+    file: str
+    base: Tip
+    replaces: str | None = None
+
+    @property
+    def task(self) -> TaskId:
+        """The task."""
+        return self.input.id
 
 
 @dataclass(frozen=True, kw_only=True)
 class RestorePatch:
     """Read a patch of the record again; the process that took it in has exited."""
 
-    task: TaskId
+    input: TaskInput
+    patch: PatchId
+    base: Tip
+
+    @property
+    def task(self) -> TaskId:
+        """The task."""
+        return self.input.id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +60,14 @@ class RunNoop:
 class RunCommand:
     """Run the task's command on a worker, in a worktree of ``tip``."""
 
-    task: TaskId
+    input: TaskInput
     attempt: int
     tip: Tip
+
+    @property
+    def task(self) -> TaskId:
+        """The task."""
+        return self.input.id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +75,24 @@ class RunTool:
     """Run the task's tool on a worker, in a worktree of ``tip``, to produce a patch.
 
     Args:
+        request: The text that the tool is asked to act on.
+        retry: The failure that the tool is told of, where this attempt follows one.
+        replaces: The patch that the new one stands for.
         budget_usd: Maximum cost in dollars; None for no limit.
     """
 
-    task: TaskId
+    input: TaskInput
     attempt: int
     tip: Tip
+    request: str
+    retry: RetryInput | None = None
+    replaces: str | None = None
     budget_usd: float | None = None
+
+    @property
+    def task(self) -> TaskId:
+        """The task."""
+        return self.input.id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,19 +126,31 @@ class WaitForRetry:
 
 @dataclass(frozen=True, kw_only=True)
 class ApplyPatches:
-    """Apply the tasks' patches in order, the first onto ``onto``, each as one commit; moves no ref."""
+    """Apply patches of one workstream in order, the first onto ``onto``, each as one commit; moves no ref."""
 
-    tasks: tuple[TaskId, ...]
+    patches: tuple[PatchInput, ...]
     onto: Tip
+
+    @property
+    def tasks(self) -> tuple[TaskId, ...]:
+        """The tasks of the patches."""
+        return tuple(each.task.id for each in self.patches)
 
 
 @dataclass(frozen=True, kw_only=True)
 class JudgePatch:
     """Run the task's gates on ``tip``, its patch applied to ``onto``."""
 
-    task: TaskId
+    input: TaskInput
+    patch: PatchId | None
+    gates: tuple[str, ...]
     tip: Tip
     onto: Tip
+
+    @property
+    def task(self) -> TaskId:
+        """The task."""
+        return self.input.id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +164,12 @@ class StopJudging:
 class MergeWorkstream:
     """Check whether the workstream has landed; if not, merge it onto the target's head. Moves no ref."""
 
-    workstream: WorkstreamId
+    input: LandingInput
+
+    @property
+    def workstream(self) -> WorkstreamId:
+        """The workstream."""
+        return self.input.workstream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +177,8 @@ class JudgeCandidate:
     """Run the workstream's gates on the merged result."""
 
     workstream: WorkstreamId
+    name: str
+    gates: tuple[str, ...]
     candidate: Candidate
 
 
@@ -128,6 +187,7 @@ class LandCandidate:
     """Move the target to the candidate by compare-and-swap; the intent is recorded already."""
 
     workstream: WorkstreamId
+    name: str
     candidate: Candidate
     intent: str
 
@@ -137,6 +197,7 @@ class MoveWorkstreamRef:
     """Move the workstream's own ref to its settled commit; all moves but the last may be skipped."""
 
     workstream: WorkstreamId
+    ref: str
     commit: str
     is_last: bool = False
 

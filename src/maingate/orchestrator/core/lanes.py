@@ -15,6 +15,7 @@ from maingate.orchestrator.core.effects import (
     StopJudging,
 )
 from maingate.orchestrator.core.events import PatchesApplied, PatchJudged, PatchRestored
+from maingate.orchestrator.core.inputs import PatchInput
 from maingate.orchestrator.core.lane import Car, Lane
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated
@@ -63,10 +64,11 @@ class Lanes:
         """Request what is owed to a patch whose task was validating when its process exited."""
         lane, patch = task.workstream.lane, task.require_patch()
         if patch.state is not PatchState.APPLIED or lane is None:
-            self._turn.speculate(RestorePatch(task=task.id))
+            base = task.workstream.base or self._turn.run.base
+            self._turn.speculate(RestorePatch(input=task.input, patch=patch.id, base=base))
         elif patch.commit and patch.tree:
             car = lane.append(task, Tip(commit=patch.commit, tree=patch.tree), patch.method)
-            self._turn.speculate(JudgePatch(task=task.id, tip=car.tip, onto=car.onto))
+            self._judge(car)
 
     # -- events ----------------------------------------------------------------------------------------------
 
@@ -91,7 +93,7 @@ class Lanes:
         for task, fit in zip(asked, event.applied, strict=False):
             car = lane.append(task, fit.tip, fit.method, fit.repairs)
             if task.gates:
-                self._turn.speculate(JudgePatch(task=task.id, tip=car.tip, onto=car.onto))
+                self._judge(car)
             if car is lane.front:
                 self._arrive_at_front(car)
         if event.refusal is not None and lane.refuse(refused := asked[len(event.applied)]):
@@ -119,7 +121,11 @@ class Lanes:
         batch = workstream.lane.next_batch(window=self._window)
         if batch is not None:
             items, onto = batch
-            self._turn.speculate(ApplyPatches(tasks=tuple(task.id for task in items), onto=onto))
+            applying = tuple(
+                PatchInput(task=task.input, patch=task.require_patch().id, material=task.material)
+                for task in items
+            )
+            self._turn.speculate(ApplyPatches(patches=applying, onto=onto))
 
     def remove(self, task: TaskNode) -> None:
         """Remove a task from its lane; patches that were built on its own are applied anew."""
@@ -139,8 +145,17 @@ class Lanes:
         if lane is None or lane.settled == workstream.base:
             return None
         commit = lane.settled.commit
-        self._turn.request(MoveWorkstreamRef(workstream=workstream.id, commit=commit, is_last=True))
+        self._turn.request(
+            MoveWorkstreamRef(workstream=workstream.id, ref=workstream.ref, commit=commit, is_last=True)
+        )
         return commit
+
+    def _judge(self, car: Car[TaskNode]) -> None:
+        task = car.item
+        patch = task.patch.id if task.patch else None
+        self._turn.speculate(
+            JudgePatch(input=task.input, patch=patch, gates=task.gates, tip=car.tip, onto=car.onto)
+        )
 
     # -- the front -------------------------------------------------------------------------------------------
 
@@ -178,7 +193,8 @@ class Lanes:
         task = car.item
         task.material = None
         gates = list(car.judgement.gates) if car.judgement else []
-        self._turn.speculate(MoveWorkstreamRef(workstream=workstream.id, commit=car.tip.commit))
+        move = MoveWorkstreamRef(workstream=workstream.id, ref=workstream.ref, commit=car.tip.commit)
+        self._turn.speculate(move)
         self._turn.move_patch(task, patch_steps.verify(task.require_patch().head, metadata={"gates": gates}))
         self._turn.move_task(task, task_steps.complete(task.head))
         self._turn.follow_up(task)

@@ -6,11 +6,13 @@ either a copy of a row or can be derived from rows; nothing here is the truth.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from maingate.db.dao.breakers import BreakerRow
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
 from maingate.orchestrator.core.commits import Candidate, LandingIntent, Tip
+from maingate.orchestrator.core.inputs import LandingInput, RetryInput, RunInput, TaskInput
 from maingate.orchestrator.core.lane import Lane
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.choices import TaskKind
@@ -102,6 +104,23 @@ class TaskNode:
         """Return whether it ended: completed, failed or cancelled."""
         return TASK.is_terminal(self.state)
 
+    @cached_property
+    def input(self) -> TaskInput:
+        """The facts about it that stay the same, for effects."""
+        return TaskInput(
+            id=self.id,
+            label=self.label,
+            workstream=self.workstream.id,
+            plan=self.plan,
+            policy=self.workstream.plan.policy,
+        )
+
+    def retry_input(self) -> RetryInput | None:
+        """Return why its last attempt failed, for the tool that makes the next one; None at the first."""
+        if self.reason is None or not self.retries:
+            return None
+        return RetryInput(reason=self.reason, patch=self.patch.id if self.patch else None)
+
     def require_patch(self) -> PatchNode:
         """Return its patch.
 
@@ -177,6 +196,27 @@ class WorkstreamNode:
         """List the tasks that have a place in the lane, in its order."""
         return [task for task in self.tasks if task.kind.gives_a_patch]
 
+    def landing_input(self) -> LandingInput:
+        """Return it as it would land now.
+
+        Raises:
+            RuntimeError: It has no lane.
+        """
+        if self.base is None or self.lane is None:
+            raise RuntimeError(f"{self.name} has no lane")
+        landing = [task.patch for task in self.landed_patches() if task.patch]
+        return LandingInput(
+            workstream=self.id,
+            name=self.name,
+            title=self.plan.title or "",
+            base=self.base,
+            settled=self.lane.settled,
+            commits=tuple((patch.id, patch.commit) for patch in landing if patch.commit),
+            gates=self.gates,
+            intents=tuple(self.intents),
+            open_intent=self.open_intent,
+        )
+
     def landed_patches(self) -> list[TaskNode]:
         """List the tasks whose patches are verified on its ref, in lane order."""
         return [task for task in self.tasks if task.patch and task.patch.state is PatchState.VERIFIED]
@@ -208,3 +248,8 @@ class RunNode:
     tip: Tip
     spent: Mapping[str, int] = field(default_factory=dict)
     breakers: Sequence[BreakerRow] = ()
+
+    @property
+    def input(self) -> RunInput:
+        """The facts about it that stay the same, for effects."""
+        return RunInput(id=self.id, plan=self.plan, target=self.target, base=self.base)

@@ -107,7 +107,7 @@ class Target:
             self._complete(workstream, None)
         else:
             self._is_merging = True
-            self._turn.request(MergeWorkstream(workstream=workstream.id))
+            self._turn.request(MergeWorkstream(input=workstream.landing_input()))
 
     # -- events ----------------------------------------------------------------------------------------------
 
@@ -125,7 +125,14 @@ class Target:
             self._intend(workstream, event.candidate)
             return
         workstream.candidate = event.candidate
-        self._turn.speculate(JudgeCandidate(workstream=workstream.id, candidate=event.candidate))
+        self._turn.speculate(
+            JudgeCandidate(
+                workstream=workstream.id,
+                name=workstream.name,
+                gates=workstream.gates,
+                candidate=event.candidate,
+            )
+        )
 
     def judged(self, event: CandidateJudged) -> None:
         """Land a candidate whose gates passed; fail its workstream otherwise."""
@@ -158,9 +165,7 @@ class Target:
         workstream = self._turn.workstreams[event.workstream]
         if not self._take_answer_to_merge(workstream) or self._apply_deferred_requests(workstream):
             return
-        self._turn.request(
-            LandCandidate(workstream=workstream.id, candidate=event.candidate, intent=event.intent)
-        )
+        self._land(workstream, event.candidate, event.intent)
 
     def moved(self, event: TargetMoved) -> None:
         """Merge a workstream anew because the target has moved; fail it after too many times."""
@@ -170,7 +175,7 @@ class Target:
         self._landing_attempts += 1
         if self._landing_attempts < LANDING_ATTEMPTS:
             self._is_merging = True
-            self._turn.speculate(MergeWorkstream(workstream=workstream.id))
+            self._turn.speculate(MergeWorkstream(input=workstream.landing_input()))
             return
         reason = Reason(
             code=ReasonCode.CONFLICT,
@@ -229,7 +234,12 @@ class Target:
         workstream.intents.append(intent)
         workstream.open_intent = intent.id
         self._turn.decision.intents.append(intent)
-        self._turn.request(LandCandidate(workstream=workstream.id, candidate=candidate, intent=intent.id))
+        self._land(workstream, candidate, intent.id)
+
+    def _land(self, workstream: WorkstreamNode, candidate: Candidate, intent: str) -> None:
+        self._turn.request(
+            LandCandidate(workstream=workstream.id, name=workstream.name, candidate=candidate, intent=intent)
+        )
 
     def _book(
         self, workstream: WorkstreamNode, intent: str, tip: Tip, commits: Mapping[PatchId, str]

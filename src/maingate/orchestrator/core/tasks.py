@@ -140,16 +140,22 @@ class Tasks:
                 self._tools.began(task)
                 self._turn.request(
                     RunTool(
-                        task=task.id,
+                        input=task.input,
                         attempt=task.attempt,
                         tip=workstream.lane.settled,
+                        request=task.request,
+                        retry=task.retry_input(),
+                        replaces=task.patch.id if task.patch else task.replaces,
                         budget_usd=self._tools.desk.left_for(task),
                     )
                 )
             case TaskKind.COMMAND if workstream.base is not None:
-                self._turn.request(RunCommand(task=task.id, attempt=task.attempt, tip=workstream.base))
+                self._turn.request(RunCommand(input=task.input, attempt=task.attempt, tip=workstream.base))
             case _:
-                self._turn.request(TakePatch(task=task.id))
+                base = workstream.base or self._turn.run.base
+                self._turn.request(
+                    TakePatch(input=task.input, file=task.file or "", base=base, replaces=task.replaces)
+                )
 
     def abandon(self, task: TaskNode) -> None:
         """Release what a running task uses that is ended by request."""

@@ -47,7 +47,6 @@ from maingate.orchestrator.core.events import (
     CandidateJudged,
     CoreEvent,
     LandingFailed,
-    LandingFound,
     NoPatchTaken,
     PatchesApplied,
     PatchJudged,
@@ -58,7 +57,7 @@ from maingate.orchestrator.core.events import (
     WorkstreamBroken,
     WorkstreamMerged,
 )
-from maingate.orchestrator.shell.effects import Effects
+from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.in_hand import InHand
 from maingate.reasons import Reason, ReasonCode
 from maingate.verdicts.blame import Judgement, Opinion
@@ -95,7 +94,7 @@ class Attendant:
 
     def __init__(
         self,
-        effects: Effects,
+        effects: Dispatcher,
         *,
         examine: Callable[[], Awaitable[None]],
         warn: Callable[[str], None],
@@ -178,7 +177,7 @@ class Attendant:
         Raises:
             OutsideFaultError: It was collected meanwhile; the process that resumes the run makes it again.
         """
-        if gone := self._effects.collected(effect):
+        if gone := self._effects.missing_commits(effect):
             raise OutsideFaultError(
                 f"git has removed commits that this run had made ({', '.join(gone)}), as `git gc "
                 "--prune=now` does while a run is at work; nothing is lost: `maingate resume` makes them "
@@ -198,13 +197,12 @@ class Attendant:
             case ApplyPatches(tasks=tasks) if len(tasks) > 1:
                 return await self._apply_one_by_one(effect)
             case MergeWorkstream(workstream=workstream):
-                found = await self._effects.what_became_of(workstream)
+                found = await self._effects.find_landing(effect.input)
                 return found or WorkstreamMerged(
                     workstream=workstream, conflict=reason_of("it could not be merged", fault)
                 )
             case LandCandidate(workstream=workstream, intent=intent):
-                found = await self._effects.what_became_of(workstream)
-                if isinstance(found, LandingFound):
+                if await self._effects.has_landed(effect.candidate):
                     return TargetLanded(workstream=workstream, candidate=effect.candidate, intent=intent)
                 reason = reason_of("it could not be landed", fault)
                 return LandingFailed(workstream=workstream, intent=intent, reason=reason)
@@ -223,8 +221,8 @@ class Attendant:
         """Find the patch of several that cannot be applied; those before it are."""
         applied: list[AppliedPatch] = []
         onto = effect.onto
-        for task in effect.tasks:
-            one = await self.carry_out(ApplyPatches(tasks=(task,), onto=onto))
+        for patch in effect.patches:
+            one = await self.carry_out(ApplyPatches(patches=(patch,), onto=onto))
             if not isinstance(one, PatchesApplied):
                 return None
             applied += one.applied

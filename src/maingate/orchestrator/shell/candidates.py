@@ -7,14 +7,14 @@ is the one its own patches were proved on.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, rebase
 from maingate.git.repository import MAINGATE_MAIL, Entry, Repository, Signature
-from maingate.ids import PatchId, RunId, WorkstreamId
+from maingate.ids import RunId
 from maingate.orchestrator.core.commits import Candidate, Tip
+from maingate.orchestrator.core.inputs import LandingInput
 from maingate.patches.policy.paths import is_settings
 from maingate.patches.text.quoting import show_path
 from maingate.plan.choices import LandingStyle
@@ -25,63 +25,52 @@ _CO_AUTHOR: Final = re.compile(rb"^Co-authored-by: *(\S[^\r\n]*?)\s*$", re.IGNOR
 _OURS: Final = f"<{MAINGATE_MAIL}>".encode()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Consist:
-    """A workstream ready to land: the patches on its ref, oldest first, and what it is called.
-
-    Args:
-        commits: Each patch with its commit on the workstream's ref.
-        settled: The head of the workstream's ref.
-        base: What the workstream began on.
-    """
-
-    run_id: RunId
-    workstream_id: WorkstreamId
-    name: str
-    title: str
-    base: Tip
-    settled: Tip
-    commits: Sequence[tuple[PatchId, str]]
-
-
 def build(
-    repository: Repository, consist: Consist, *, style: LandingStyle, onto: Tip, target: str, at: datetime
+    repository: Repository,
+    landing: LandingInput,
+    *,
+    run_id: RunId,
+    style: LandingStyle,
+    onto: Tip,
+    target: str,
+    at: datetime,
 ) -> Candidate | Reason:
-    """Build what would land.
+    """Return the commit that a workstream would land as.
 
     Args:
-        repository: Where commits are written.
-        consist: What is to land.
-        style: How.
+        repository: The repository that commits are written to.
+        landing: The workstream.
+        run_id: The run, for the trailers.
+        style: How the run lands.
         onto: The target's head.
-        target: The target's name, for the message.
-        at: The time to stamp commits with.
+        target: Full name of the target, for the message.
+        at: The time that commits are stamped with.
 
     Returns:
         The candidate, or the reason why the workstream conflicts with the target.
     """
-    if style is LandingStyle.REBASE or _is_rewritten(repository, consist, onto):
-        replayed = _rebased(repository, consist, onto, at)
+    if style is LandingStyle.REBASE or _is_rewritten(repository, landing, onto):
+        replayed = _rebased(repository, landing, onto, at)
         if isinstance(replayed, Reason) or style is LandingStyle.REBASE:
             return replayed
         tree, settled, commits = replayed.tip.tree, replayed.tip.commit, replayed.commits
     else:
-        tree, settled, commits = consist.settled.tree, consist.settled.commit, dict(consist.commits)
-        if onto.commit != consist.base.commit:
+        tree, settled, commits = landing.settled.tree, landing.settled.commit, dict(landing.commits)
+        if onto.commit != landing.base.commit:
             merged = merge_commits(repository, ours=onto.commit, theirs=settled)
             if isinstance(merged, MergeConflict):
-                return _conflict(consist, merged.paths, onto)
-            if strayed := _strayed(repository, consist, onto, merged):
-                return _conflict(consist, strayed, onto)
+                return _conflict(landing, merged.paths, onto)
+            if strayed := _strayed(repository, landing, onto, merged):
+                return _conflict(landing, strayed, onto)
             tree = merged
     if style is LandingStyle.SQUASH:
-        return _squashed(repository, consist, onto, tree, at)
+        return _squashed(repository, landing, onto, tree, run_id=run_id, at=at)
     head = repository.commit(
         tree=tree,
         parents=[onto.commit, settled],
-        message=f"Merge {consist.name} into {target.removeprefix('refs/heads/')}\n\n{consist.title}",
+        message=f"Merge {landing.name} into {target.removeprefix('refs/heads/')}\n\n{landing.title}",
         date=at,
-        trailers=_trailers(consist),
+        trailers=_trailers(landing, run_id),
     )
     return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
 
@@ -101,54 +90,56 @@ def sealed(candidate: Candidate, seal: Callable[[str], str]) -> Candidate:
     return Candidate(onto=candidate.onto, tip=Tip(commit=commit, tree=tip.tree), commits=commits)
 
 
-def _is_rewritten(repository: Repository, consist: Consist, onto: Tip) -> bool:
+def _is_rewritten(repository: Repository, landing: LandingInput, onto: Tip) -> bool:
     """Tell whether the target lost what the workstream began on: a merge would bring it back."""
-    return onto.commit != consist.base.commit and not repository.is_ancestor(consist.base.commit, onto.commit)
+    return onto.commit != landing.base.commit and not repository.is_ancestor(landing.base.commit, onto.commit)
 
 
-def _strayed(repository: Repository, consist: Consist, onto: Tip, tree: str) -> Sequence[bytes]:
+def _strayed(repository: Repository, landing: LandingInput, onto: Tip, tree: str) -> Sequence[bytes]:
     """List what would change on the target beside the paths that the workstream's own patches changed.
 
     A merge follows renames: what a patch was allowed to do to one path it would do to another, which no
     policy has looked at.
     """
-    own = repository.changed_paths(consist.base.tree, consist.settled.tree)
+    own = repository.changed_paths(landing.base.tree, landing.settled.tree)
     return sorted(path for path in repository.changed_paths(onto.tree, tree) if path not in own)
 
 
-def _squashed(repository: Repository, consist: Consist, onto: Tip, tree: str, at: datetime) -> Candidate:
-    made = [repository.read_commit(commit) for _, commit in consist.commits]
+def _squashed(
+    repository: Repository, landing: LandingInput, onto: Tip, tree: str, *, run_id: RunId, at: datetime
+) -> Candidate:
+    made = [repository.read_commit(commit) for _, commit in landing.commits]
     messages, authors = [each.message for each in made], [each.author for each in made]
     head = repository.commit(
         tree=tree,
         parents=[onto.commit],
-        message=_squash_message(consist, messages),
+        message=_squash_message(landing, messages),
         author=_only_author(authors, at),
         date=at,
-        trailers=[*_co_authors(messages, authors), *_trailers(consist)],
+        trailers=[*_co_authors(messages, authors), *_trailers(landing, run_id)],
     )
-    commits = {patch_id: head for patch_id, _ in consist.commits}
+    commits = {patch_id: head for patch_id, _ in landing.commits}
     return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
 
 
-def _rebased(repository: Repository, consist: Consist, onto: Tip, at: datetime) -> Candidate | Reason:
-    if onto.commit == consist.base.commit:
-        return Candidate(onto=onto, tip=consist.settled, commits=dict(consist.commits))
-    moved = rebase(repository, [commit for _, commit in consist.commits], onto=onto.commit, date=at)
+def _rebased(repository: Repository, landing: LandingInput, onto: Tip, at: datetime) -> Candidate | Reason:
+    if onto.commit == landing.base.commit:
+        return Candidate(onto=onto, tip=landing.settled, commits=dict(landing.commits))
+    moved = rebase(repository, [commit for _, commit in landing.commits], onto=onto.commit, date=at)
     if isinstance(moved, RebaseConflict):
-        return _conflict(consist, moved.paths, onto)
+        return _conflict(landing, moved.paths, onto)
     now = dict(moved.commits)
-    commits = {patch_id: now[commit] for patch_id, commit in consist.commits}
+    commits = {patch_id: now[commit] for patch_id, commit in landing.commits}
     return Candidate(
         onto=onto, tip=Tip(commit=moved.head, tree=repository.tree_of(moved.head)), commits=commits
     )
 
 
-def _squash_message(consist: Consist, messages: Sequence[bytes]) -> bytes:
+def _squash_message(landing: LandingInput, messages: Sequence[bytes]) -> bytes:
     if len(messages) == 1:
         return messages[0]
     subjects = [b"* " + (message.split(b"\n", 1)[0] or b"(no subject)") for message in messages]
-    return (consist.title or consist.name).encode() + b"\n\n" + b"\n".join(subjects)
+    return (landing.title or landing.name).encode() + b"\n\n" + b"\n".join(subjects)
 
 
 def _only_author(authors: Sequence[bytes], at: datetime) -> Signature | None:
@@ -171,15 +162,15 @@ def _co_authors(messages: Sequence[bytes], authors: Sequence[bytes]) -> list[tup
     return [("Co-authored-by", name.decode(errors="replace")) for name in people if _OURS not in name]
 
 
-def _trailers(consist: Consist) -> list[tuple[str, str]]:
-    return [("Maingate-Run", consist.run_id), ("Maingate-Workstream", consist.workstream_id)]
+def _trailers(landing: LandingInput, run_id: RunId) -> list[tuple[str, str]]:
+    return [("Maingate-Run", run_id), ("Maingate-Workstream", landing.workstream)]
 
 
-def _conflict(consist: Consist, paths: Sequence[bytes], onto: Tip) -> Reason:
+def _conflict(landing: LandingInput, paths: Sequence[bytes], onto: Tip) -> Reason:
     names = [path.decode(errors="backslashreplace") for path in paths]
     return Reason(
         code=ReasonCode.CONFLICT,
-        message=f"{consist.name} conflicts with what is on the target by now, in {listed(names, 5)}",
+        message=f"{landing.name} conflicts with what is on the target by now, in {listed(names, 5)}",
         detail={"paths": names, "onto": onto.commit},
     )
 

@@ -1,8 +1,8 @@
 """Running the tasks that are commands, on the pool's workers; what comes of one is one event for the core."""
 
-from maingate.orchestrator.core.commits import Tip
+from maingate.orchestrator.core.effects import RunCommand
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded
-from maingate.orchestrator.core.snapshot import TaskNode
+from maingate.orchestrator.core.inputs import TaskInput
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.orchestrator.shell.task_jobs import TaskJobs
 from maingate.reasons import NOT_BEGUN, Reason, ReasonCode
@@ -21,9 +21,10 @@ class CommandRunner:
     def __init__(self, running: TaskJobs, jobs: JobMaker) -> None:
         self._running, self._jobs = running, jobs
 
-    async def run(self, task: TaskNode, attempt: int, tip: Tip) -> AttemptEnded | None:
+    async def run(self, effect: RunCommand) -> AttemptEnded | None:
         """Run a task's command; None when it was stopped, so that nobody wants to know."""
-        outcome = await self._running.run(task.id, self._jobs.command(task, attempt, tip))
+        task, attempt = effect.input, effect.attempt
+        outcome = await self._running.run(task.id, self._jobs.command(task, attempt, effect.tip))
         if not isinstance(outcome, WorkerLost) and outcome.cancelled:
             return None
         end = _end_of(outcome)
@@ -38,7 +39,7 @@ def _end_of(outcome: CommandResult | WorkerLost) -> AttemptEnd:
     return AttemptEnd.DONE if outcome.passed else AttemptEnd.FAILED
 
 
-def _reason(task: TaskNode, attempt: int, outcome: CommandResult | WorkerLost) -> Reason:
+def _reason(task: TaskInput, attempt: int, outcome: CommandResult | WorkerLost) -> Reason:
     message, detail = f"{task.label}: {outcome.message}", {"attempt": attempt}
     if isinstance(outcome, WorkerLost):
         return Reason(code=outcome.code, message=message, detail=detail)

@@ -1,78 +1,97 @@
-"""Making good what git has collected while no process was at work on a run.
+"""Repair of commits that git has removed while no process worked on a run.
 
-The newest commits of a workstream may be on record before any ref holds them, and refs can be deleted by
-hand. After `git gc --prune=now` they are gone. Nothing is lost with them: the patches are on record, and
-applied again to what they were applied to they give the same trees, which is verified, and the same commits.
+The newest commits of a workstream may be recorded before any ref holds them, and refs can be deleted by hand.
+After `git gc --prune=now` they are gone. Nothing is lost with them: the patches are recorded, and applied
+again to the same commits they give the same trees, which is verified, and the same commits.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from maingate.errors import MissingObjectError
+from maingate.ids import PatchId, WorkstreamId
 from maingate.orchestrator.core.commits import Tip
-from maingate.orchestrator.core.snapshot import PatchNode, TaskNode, WorkstreamNode
+from maingate.orchestrator.core.inputs import RecordedChain, RecordedCommit
 from maingate.reasons import Reason
-from maingate.state.patch_ledger import PatchState
 from maingate.uet.executor import Committed
 
-ApplyAgain = Callable[[TaskNode, PatchNode, Tip], Committed | Reason]
-"""Applies a task's recorded patch again, to what it was applied to."""
+ApplyAgain = Callable[[RecordedCommit, Tip, Tip], Committed | Reason]
+"""Applies the recorded patch of a commit again, in a workstream with a base, to a commit."""
 
 
-def heal(
-    workstream: WorkstreamNode, *, is_there: Callable[[str], bool], apply_again: ApplyAgain
-) -> Sequence[str]:
-    """Make the commits of a workstream again that are on record and gone; return the names of their tasks.
+@dataclass(frozen=True, kw_only=True)
+class Repaired:
+    """The result of a repair.
 
     Args:
-        workstream: The workstream as it was loaded. Where a commit came out with another id, though with
-            the same tree, it stands there from now on.
-        is_there: Tells whether the repository has a commit.
+        tips: The commits of the patches of each repaired workstream; one may have another id than recorded,
+            with the same tree.
+        broken: The workstreams of which a commit cannot be made again, and why.
+    """
+
+    tips: Mapping[WorkstreamId, Mapping[PatchId, Tip]] = field(default_factory=dict)
+    broken: Mapping[WorkstreamId, Exception] = field(default_factory=dict)
+
+
+def repair(
+    chains: Sequence[RecordedChain],
+    *,
+    is_there: Callable[[str], bool],
+    apply_again: ApplyAgain,
+    warn: Callable[[str], None],
+) -> Repaired:
+    """Make the recorded commits of workstreams again that are gone from the repository.
+
+    Args:
+        chains: The recorded commits.
+        is_there: Returns whether the repository has a commit.
         apply_again: Applies a patch again.
+        warn: Told which commits were made again.
+    """
+    tips: dict[WorkstreamId, Mapping[PatchId, Tip]] = {}
+    broken: dict[WorkstreamId, Exception] = {}
+    for chain in chains:
+        try:
+            found, made = _repaired(chain, is_there, apply_again)
+        except Exception as error:  # noqa: BLE001 - one workstream never stops the others
+            broken[chain.workstream] = error
+            continue
+        tips[chain.workstream] = found
+        if made:
+            warn(
+                f"git had removed commits of workstream {chain.name}; they were made again from the "
+                f"recorded patches: {', '.join(made)}"
+            )
+    return Repaired(tips=tips, broken=broken)
+
+
+def _repaired(
+    chain: RecordedChain, is_there: Callable[[str], bool], apply_again: ApplyAgain
+) -> tuple[Mapping[PatchId, Tip], Sequence[str]]:
+    """Return where each patch of a chain stands now, and the labels of the tasks whose commits were made."""
+    if not chain.commits or is_there(chain.commits[-1].tip.commit):
+        return {}, ()
+    onto, tips, made = chain.base, {}, []
+    for recorded in chain.commits:
+        here = recorded.tip
+        if not is_there(here.commit):
+            here = _made_again(apply_again(recorded, chain.base, onto), recorded)
+            made.append(recorded.task.label)
+        tips[recorded.patch] = onto = here
+    return tips, made
+
+
+def _made_again(made: Committed | Reason, recorded: RecordedCommit) -> Tip:
+    """Return the commit that was made again.
 
     Raises:
-        MissingObjectError: A patch does not give the tree any more that its gates have seen.
+        MissingObjectError: The patch does not give the tree any more that its gates have seen.
     """
-    chain = _on_record(workstream)
-    if not chain or workstream.base is None or is_there(chain[-1][2].commit):
-        return ()
-    onto, made = workstream.base, []
-    for task, patch, tip in chain:
-        here = tip
-        if not is_there(tip.commit):
-            here = _made_again(apply_again(task, patch, onto), task, tip)
-            made.append(task.label)
-        if workstream.settled == tip:
-            workstream.settled = here
-        patch.commit, onto = here.commit, here
-    return made
-
-
-def let_go(workstream: WorkstreamNode) -> None:
-    """Stand on nothing of what is gone, in a workstream that is to be ended for it."""
-    workstream.settled = None
-    for _, patch, _ in _on_record(workstream):
-        patch.commit = patch.tree = None
-
-
-def _on_record(workstream: WorkstreamNode) -> Sequence[tuple[TaskNode, PatchNode, Tip]]:
-    """Give what stands on the workstream's ref, oldest first: what is settled, then the front."""
-    if workstream.has_ended:
-        return ()
-    return [
-        (task, task.patch, Tip(commit=task.patch.commit, tree=task.patch.tree))
-        for task in workstream.patch_tasks()
-        if task.patch is not None
-        and task.patch.state in {PatchState.VERIFIED, PatchState.APPLIED}
-        and task.patch.commit is not None
-        and task.patch.tree is not None
-    ]
-
-
-def _made_again(made: Committed | Reason, task: TaskNode, was: Tip) -> Tip:
+    was = recorded.tip
     if isinstance(made, Committed) and made.tree == was.tree:
         return Tip(commit=made.commit, tree=made.tree)
     why = made.message if isinstance(made, Reason) else f"it gives the tree {made.tree} instead of {was.tree}"
     raise MissingObjectError(
-        f"commit {was.commit} of {task.label} is gone from the repository (was it pruned while no process "
-        f"was at work?), and its recorded patch does not give it again: {why}"
+        f"commit {was.commit} of {recorded.task.label} is gone from the repository (was it pruned while no "
+        f"process was at work?), and its recorded patch does not give it again: {why}"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from maingate.git.repository import Repository
-from maingate.orchestrator.core.snapshot import TaskNode
+from maingate.orchestrator.core.inputs import TaskInput
 from maingate.plan.definitions import GateDefinition, ToolDefinition
 from maingate.plan.model import Plan
 from maingate.settings import Settings
@@ -72,7 +72,7 @@ class JobMaker:
             job_id, spec, tip, attempt=attempt, log=log, priority=priority, exclusive=is_exclusive
         )
 
-    def command(self, task: TaskNode, attempt: int, tip: CommitTree) -> Job:
+    def command(self, task: TaskInput, attempt: int, tip: CommitTree) -> Job:
         """Make the job of running a task's command on a commit.
 
         Raises:
@@ -111,16 +111,16 @@ class JobMaker:
         spec = self._spec_of(label, command, timeout, env=env or {})
         return self._job(job_id, spec, tip, attempt=attempt)
 
-    def tool_of(self, task: TaskNode) -> ToolDefinition:
+    def tool_of(self, task: TaskInput) -> ToolDefinition:
         """Return the tool of a task that has one."""
         return self._plan.tools[str(task.plan.tool)]
 
-    def fault_of(self, task: TaskNode, prompt: str) -> str:
+    def fault_of(self, task: TaskInput, prompt: str) -> str:
         """Say why a task's tool cannot be told this; empty when it can."""
         return command_of(self.tool_of(task), prompt=prompt).problem
 
     def tool(
-        self, task: TaskNode, attempt: int, tip: CommitTree, *, prompt: str, budget_usd: float | None
+        self, task: TaskInput, attempt: int, tip: CommitTree, *, prompt: str, budget_usd: float | None
     ) -> Job:
         """Make the job of having a task's tool make a patch on a commit."""
         tool, settings = self.tool_of(task), self._settings

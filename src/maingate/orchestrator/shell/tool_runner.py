@@ -1,7 +1,7 @@
-"""Having tools make patches, on the pool's workers; what comes of one is one event for the core.
+"""Running tools that make patches, on the pool's workers; each attempt gives one event for the core.
 
-What a tool says of itself, its exit code included, decides only whether there is something to look at. What
-it made is taken from what it left and goes the way of any other patch.
+A tool's own report, its exit code included, decides only whether there is a patch. The patch is captured from
+what the tool left, and is treated like any other patch.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,8 @@ from maingate.db.dao import artifacts
 from maingate.db.dao.tool_runs import MICROS, ToolRun, ToolRunOutcome
 from maingate.db.engine import Database
 from maingate.ids import RunId
-from maingate.orchestrator.core.commits import Tip
+from maingate.orchestrator.core.effects import RunTool
 from maingate.orchestrator.core.events import ToolEnd, ToolEnded
-from maingate.orchestrator.core.snapshot import TaskNode
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.orchestrator.shell.task_jobs import TaskJobs
 from maingate.reasons import NOT_BEGUN, Reason, ReasonCode
@@ -27,19 +26,23 @@ from maingate.workers.jobs import Job
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """A tool left something: its bytes, and how the tool ended."""
+    """The patch that a tool has made, and the attempt."""
 
     diff: bytes
     tool_run: ToolRun
-    replaces: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ran:
-    """A tool ran to some end: its job, and what the worker says of it."""
+    """A job of a tool that has ended, and its result."""
 
     job: Job
     outcome: CommandResult
+
+    @property
+    def diff_path(self) -> Path:
+        """The file with the patch that was captured."""
+        return self.job.capture.diff_path if self.job.capture else self.job.log_path
 
 
 class ToolRunner:
@@ -47,12 +50,12 @@ class ToolRunner:
 
     Args:
         run_id: The run.
-        running: Runs their jobs.
-        jobs: Makes them.
-        database: Where refused patches are read.
-        clock: Tells when one ended.
-        template: What a tool is told on a retry; None for the template that comes with Maingate.
-        rest: Seconds for which a provider that says nothing of it is left alone.
+        running: Runs the jobs.
+        jobs: Makes the jobs.
+        database: The ledger, with the refused patches.
+        clock: The time that the end of an attempt is stamped with.
+        template: The prompt of a retry; None for the template that comes with Maingate.
+        rest: Seconds to wait where a provider refuses and does not say for how long.
     """
 
     def __init__(
@@ -70,55 +73,68 @@ class ToolRunner:
         self._database, self._clock = database, clock
         self._template, self._rest = template, rest
 
-    def prompt_of(self, task: TaskNode) -> str:
-        """Say what the tool is to be told; blocks.
-
-        Args:
-            task: The task; of its reason and its newest patch a retry is told.
-        """
-        if task.reason is None or not task.retries:
-            return task.request
+    def prompt_of(self, effect: RunTool) -> str:
+        """Return the prompt of an attempt: a retry is told why the last one failed. Blocks."""
+        if (retry := effect.retry) is None:
+            return effect.request
         diff = b""
-        if task.patch is not None:
+        if retry.patch is not None:
             with self._database.read() as conn:
-                diff = artifacts.diff_of(conn, task.patch.id)
-        refused = Refused(
-            message=task.reason.message, output=str(task.reason.detail.get("output", "")), diff=diff
-        )
-        return render(self._template, prompt=task.request, attempt=task.attempt, refused=refused)
+                diff = artifacts.diff_of(conn, retry.patch)
+        output = str(retry.reason.detail.get("output", ""))
+        refused = Refused(message=retry.reason.message, output=output, diff=diff)
+        return render(self._template, prompt=effect.request, attempt=effect.attempt, refused=refused)
 
-    async def run(
-        self, task: TaskNode, attempt: int, tip: Tip, *, prompt: str, budget_usd: float | None
-    ) -> Ran | ToolEnded | None:
-        """Run a task's tool; None when it was stopped, so that nobody wants to know."""
+    async def run(self, effect: RunTool, *, prompt: str) -> Ran | ToolEnded | None:
+        """Run a task's tool; None when it was stopped, so that its result is not wanted."""
+        task, attempt = effect.input, effect.attempt
         if fault := self._jobs.fault_of(task, prompt):
-            return _ended(task, attempt, ToolEnd.FAILED, ReasonCode.TOOL_FAILED, fault)
-        job = self._jobs.tool(task, attempt, tip, prompt=prompt, budget_usd=budget_usd)
+            return _ended(effect, ToolEnd.FAILED, ReasonCode.TOOL_FAILED, fault)
+        job = self._jobs.tool(task, attempt, effect.tip, prompt=prompt, budget_usd=effect.budget_usd)
         outcome = await self._running.run(task.id, job)
         if isinstance(outcome, WorkerLost):
-            return _ended(task, attempt, ToolEnd.LOST, outcome.code, outcome.message)
-        if outcome.cancelled:
-            return None
-        return Ran(job=job, outcome=outcome)
+            return _ended(effect, ToolEnd.LOST, outcome.code, outcome.message)
+        return None if outcome.cancelled else Ran(job=job, outcome=outcome)
 
-    def judge(self, task: TaskNode, attempt: int, ran: Ran) -> Made | ToolEnded:
-        """See whether there is a patch to look at, and say why there is none; blocks."""
-        job, outcome = ran.job, ran.outcome
+    def judge(self, effect: RunTool, ran: Ran) -> Made | ToolEnded:
+        """Return the patch that a tool has made, or how its attempt ended without one. Blocks."""
+        outcome = ran.outcome
         if outcome.fault in NOT_BEGUN:
-            return _ended(task, attempt, ToolEnd.LOST, ReasonCode(str(outcome.fault)), outcome.message)
+            return _ended(effect, ToolEnd.LOST, ReasonCode(str(outcome.fault)), outcome.message)
         report = report_of(
-            self._jobs.tool_of(task),
-            output=_read(job.log_path),
+            self._jobs.tool_of(effect.input),
+            output=_read(ran.job.log_path),
             exit_code=outcome.exit_code,
             now=self._clock.now(),
         )
         fault = _fault_of(report, outcome)
-        diff = job.capture.diff_path if job.capture else job.log_path
-        tool_run = ToolRun(
-            task_id=task.id,
-            attempt=attempt,
+        tool_run = self._tool_run(effect, ran, report, fault)
+        if fault is None:
+            return Made(diff=ran.diff_path.read_bytes(), tool_run=tool_run)
+        return self._failed(effect, outcome, report, fault, tool_run)
+
+    def _failed(
+        self, effect: RunTool, outcome: CommandResult, report: ToolReport, fault: "_Fault", tool_run: ToolRun
+    ) -> ToolEnded:
+        detail = {"attempt": effect.attempt, "exit_code": outcome.exit_code, "output": outcome.excerpt}
+        is_limited = fault.outcome == "rate_limited"
+        return ToolEnded(
+            task=effect.task,
+            attempt=effect.attempt,
+            end=ToolEnd.LIMITED if is_limited else ToolEnd.FAILED,
+            reason=Reason(code=fault.code, message=f"{effect.input.label}: {fault.message}", detail=detail),
+            seconds=self._rest if report.retry_after is None else report.retry_after,
+            tool_run=tool_run,
+        )
+
+    def _tool_run(self, effect: RunTool, ran: Ran, report: ToolReport, fault: "_Fault | None") -> ToolRun:
+        outcome = ran.outcome
+        has_patch = outcome.captured is not None and bool(outcome.captured.bytes)
+        return ToolRun(
+            task_id=effect.task,
+            attempt=effect.attempt,
             run_id=self._run_id,
-            tool=str(task.plan.tool),
+            tool=str(effect.input.plan.tool),
             outcome=fault.outcome if fault else "patch",
             exit_code=outcome.exit_code,
             cost_micros=None if report.cost_usd is None else round(report.cost_usd * MICROS),
@@ -126,29 +142,15 @@ class ToolRunner:
             tokens_out=report.tokens_out,
             duration_ms=round(outcome.seconds * 1000),
             message=fault.message if fault else "",
-            log_path=str(job.log_path),
-            diff_path=str(diff) if outcome.captured and outcome.captured.bytes else None,
+            log_path=str(ran.job.log_path),
+            diff_path=str(ran.diff_path) if has_patch else None,
             ended_at=self._clock.now(),
-        )
-        if fault is None:
-            replaces = task.patch.id if task.patch is not None else None
-            return Made(diff=diff.read_bytes(), tool_run=tool_run, replaces=replaces)
-        detail = {"attempt": attempt, "exit_code": outcome.exit_code, "output": outcome.excerpt}
-        reason = Reason(code=fault.code, message=f"{task.label}: {fault.message}", detail=detail)
-        is_limited = fault.outcome == "rate_limited"
-        return ToolEnded(
-            task=task.id,
-            attempt=attempt,
-            end=ToolEnd.LIMITED if is_limited else ToolEnd.FAILED,
-            reason=reason,
-            seconds=self._rest if report.retry_after is None else report.retry_after,
-            tool_run=tool_run,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Fault:
-    """Why a tool that ran gave no patch."""
+    """The reason why a tool that ran made no patch."""
 
     outcome: ToolRunOutcome
     message: str
@@ -170,13 +172,14 @@ def _fault_of(report: ToolReport, outcome: CommandResult) -> _Fault | None:
     return None if captured.bytes else _Fault(outcome="failed", message="the tool changed nothing")
 
 
-def _ended(task: TaskNode, attempt: int, end: ToolEnd, code: ReasonCode, message: str) -> ToolEnded:
-    reason = Reason(code=code, message=f"{task.label}: {message}", detail={"attempt": attempt})
-    return ToolEnded(task=task.id, attempt=attempt, end=end, reason=reason)
+def _ended(effect: RunTool, end: ToolEnd, code: ReasonCode, message: str) -> ToolEnded:
+    detail = {"attempt": effect.attempt}
+    reason = Reason(code=code, message=f"{effect.input.label}: {message}", detail=detail)
+    return ToolEnded(task=effect.task, attempt=effect.attempt, end=end, reason=reason)
 
 
 def _read(log: Path) -> bytes:
-    """Read what a tool printed, as far as it is kept."""
+    """Return the kept output of a tool; nothing where it has no log."""
     try:
         return log.read_bytes()
     except FileNotFoundError:

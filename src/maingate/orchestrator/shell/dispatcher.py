@@ -1,0 +1,192 @@
+"""Carrying out what the core asks for: each effect becomes one call to where the work is done, and one event.
+
+Effects are values: the dispatcher knows neither the core nor its nodes. Work of git or the parser runs in
+threads, gates and commands run on workers. An error here is not the core's to decide: `Attendant` finds out
+whether it is the item's fault, or everybody's.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor as Threads
+from pathlib import Path
+from typing import Any, TypeVar
+
+from maingate.clock import Clock
+from maingate.db.connection import Connection
+from maingate.db.engine import Database
+from maingate.git.repository import Repository
+from maingate.landing.target import HeldTarget
+from maingate.orchestrator.core.commits import Candidate
+from maingate.orchestrator.core.effects import (
+    ApplyPatches,
+    Effect,
+    JudgeCandidate,
+    JudgePatch,
+    KeepEvidence,
+    LandCandidate,
+    MergeWorkstream,
+    MoveWorkstreamRef,
+    RestorePatch,
+    RunCommand,
+    RunTool,
+    StopCommand,
+    StopJudging,
+    TakePatch,
+)
+from maingate.orchestrator.core.events import CoreEvent, LandingFound, LandingOwed
+from maingate.orchestrator.core.inputs import LandingInput, RecordedChain, RunInput
+from maingate.orchestrator.shell import commit_repair
+from maingate.orchestrator.shell.command_runner import CommandRunner
+from maingate.orchestrator.shell.commit_repair import Repaired
+from maingate.orchestrator.shell.job_effects import JobEffects
+from maingate.orchestrator.shell.landing_effects import LandingEffects
+from maingate.orchestrator.shell.patch_effects import PatchEffects
+from maingate.orchestrator.shell.task_jobs import TaskJobs
+from maingate.orchestrator.shell.tool_runner import ToolRunner
+from maingate.patches.policy.policy import Policy
+from maingate.settings import Settings
+from maingate.uet.executor import Executor
+from maingate.verdicts.service import VerdictService
+
+Result = TypeVar("Result")
+Handler = Callable[[Any], Awaitable[CoreEvent | None]]
+
+
+class Dispatcher:
+    """Carries effects out for one run.
+
+    Args:
+        run: The run.
+        commands: Runs the tasks that are commands.
+        tools: Runs tools, which make patches.
+        running: The jobs of both.
+        fence: Raises when this process does not hold the target any more.
+        warn: Told of what people should know although the run continues.
+        threads: Where calls that block run.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: RunInput,
+        repository: Repository,
+        executor: Executor,
+        verdicts: VerdictService,
+        commands: CommandRunner,
+        tools: ToolRunner,
+        running: TaskJobs,
+        database: Database,
+        settings: Settings,
+        clock: Clock,
+        quarantine_folder: Path,
+        fence: Callable[[Connection], None],
+        warn: Callable[[str], None],
+        threads: Threads,
+    ) -> None:
+        self._threads, self._warn = threads, warn
+        layers = Policy().tightened(settings.policy).tightened(run.plan.policy)
+        self._patches = PatchEffects(
+            run=run,
+            repository=repository,
+            executor=executor,
+            verdicts=verdicts,
+            database=database,
+            layers=layers,
+            quarantine=quarantine_folder,
+            fence=fence,
+        )
+        self._landing = LandingEffects(
+            run=run,
+            target=HeldTarget(
+                repository=repository,
+                ref=run.target,
+                timeout=settings.checkout_timeout,
+                database=database,
+                fence=fence,
+                clock=clock,
+            ),
+            verdicts=verdicts,
+            clock=clock,
+            may_change_settings=layers.allow_settings_changes is True,
+            warn=warn,
+            threads=threads,
+        )
+        jobs = JobEffects(
+            commands=commands,
+            tools=tools,
+            running=running,
+            taking=self._patches,
+            database=database,
+            threads=threads,
+        )
+        self._handlers = self._table(jobs, verdicts)
+
+    def _table(self, jobs: JobEffects, verdicts: VerdictService) -> Mapping[type, Handler]:
+        async def stop_judging(effect: StopJudging) -> None:
+            verdicts.forget(effect.commit)
+
+        return {
+            TakePatch: self._blocking(self._patches.take),
+            RestorePatch: self._blocking(self._patches.restore),
+            ApplyPatches: self._blocking(self._patches.apply),
+            JudgePatch: self._patches.judge,
+            StopJudging: stop_judging,
+            KeepEvidence: self._blocking(self._patches.keep_evidence),
+            RunCommand: jobs.run_command,
+            RunTool: jobs.run_tool,
+            StopCommand: jobs.stop,
+            MoveWorkstreamRef: self._landing.move_workstream_ref,
+            MergeWorkstream: self._blocking(self._landing.merge),
+            JudgeCandidate: self._landing.judge,
+            LandCandidate: self._blocking(self._landing.land),
+        }
+
+    async def carry_out(self, effect: Effect) -> CoreEvent | None:
+        """Carry an effect out; return its event, or None where there is none.
+
+        Raises:
+            TypeError: It is none of the effects that are carried out here.
+        """
+        handler = self._handlers.get(type(effect))
+        if handler is None:
+            raise TypeError(f"not an effect of the shell: {effect!r}")
+        return await handler(effect)
+
+    async def take_patches(self, effects: Sequence[TakePatch]) -> Sequence[CoreEvent]:
+        """Take several ready patches in, in one go."""
+        return await self._in_thread(lambda: self._patches.take_all(effects))
+
+    def missing_commits(self, effect: Effect) -> list[str]:
+        """List the commits of the run's own that an effect builds on and that git does not have any more."""
+        candidate = getattr(effect, "candidate", None)
+        tips = [getattr(effect, "onto", None), getattr(effect, "tip", None)]
+        tips += [] if candidate is None else [candidate.onto, candidate.tip]
+        commits = [tip.commit for tip in tips if tip is not None]
+        commits += [effect.commit] if isinstance(effect, MoveWorkstreamRef) else []
+        return [commit for commit in dict.fromkeys(commits) if not self._landing.has(commit)]
+
+    def repair(self, chains: Sequence[RecordedChain]) -> Repaired:
+        """Make the recorded commits again that git has removed meanwhile; blocks."""
+        return commit_repair.repair(
+            chains,
+            is_there=self._landing.has,
+            apply_again=self._patches.apply_recorded,
+            warn=self._warn,
+        )
+
+    async def find_landing(self, workstream: LandingInput) -> LandingFound | LandingOwed | None:
+        """Return the outcome of earlier attempts to land a workstream; None without one."""
+        return await self._in_thread(lambda: self._landing.find_landing(workstream))
+
+    async def has_landed(self, candidate: Candidate) -> bool:
+        """Return whether the target has a candidate in its history."""
+        return await self._in_thread(lambda: self._landing.has_landed(candidate))
+
+    def _blocking(self, call: Callable[[Any], CoreEvent | None]) -> Handler:
+        async def handle(effect: Any) -> CoreEvent | None:
+            return await self._in_thread(lambda: call(effect))
+
+        return handle
+
+    async def _in_thread(self, call: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)

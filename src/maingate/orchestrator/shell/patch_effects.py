@@ -1,0 +1,217 @@
+"""Effects on patches: take one in, apply several, have one judged, and write down one that was refused.
+
+What git or the parser does here blocks, so the dispatcher calls it in a thread.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from maingate.db.connection import Connection
+from maingate.db.dao import artifacts, patches
+from maingate.db.dao.patches import PatchRow
+from maingate.db.engine import Database
+from maingate.git.repository import Repository
+from maingate.ids import PatchId, new_id
+from maingate.orchestrator.core.commits import Tip
+from maingate.orchestrator.core.effects import ApplyPatches, JudgePatch, KeepEvidence, RestorePatch, TakePatch
+from maingate.orchestrator.core.events import (
+    AppliedPatch,
+    PatchesApplied,
+    PatchJudged,
+    PatchRestored,
+    PatchTaken,
+)
+from maingate.orchestrator.core.inputs import PatchInput, RecordedCommit, RunInput, TaskInput
+from maingate.orchestrator.shell import evidence, in_the_way
+from maingate.patches.policy.policy import Policy
+from maingate.plan.choices import TaskKind
+from maingate.reasons import Reason, ReasonCode
+from maingate.uet.executor import Committed, Executor, Order, Origin, Piece, Taken, summary_of
+from maingate.verdicts.judging import judge
+from maingate.verdicts.service import VerdictService
+from maingate.verdicts.subject import Subject
+
+
+class PatchEffects:
+    """Carries out the effects on patches of one run.
+
+    Args:
+        run: The run.
+        repository: The repository with the target.
+        executor: Parses, checks and applies patches.
+        verdicts: Runs gates.
+        database: The ledger.
+        layers: The policy of the settings and of the plan.
+        quarantine: The folder for refused patches.
+        fence: Raises when this process does not hold the target any more.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: RunInput,
+        repository: Repository,
+        executor: Executor,
+        verdicts: VerdictService,
+        database: Database,
+        layers: Policy,
+        quarantine: Path,
+        fence: Callable[[Connection], None],
+    ) -> None:
+        self._run, self._repository, self._executor = run, repository, executor
+        self._verdicts, self._database = verdicts, database
+        self._quarantine, self._fence = quarantine, fence
+        self._policy_of = lru_cache(maxsize=256)(
+            lambda workstream, task: layers.tightened(workstream).tightened(task)
+        )
+
+    def take_all(self, effects: Sequence[TakePatch]) -> list[PatchTaken]:
+        """Take several ready patches in; blocks."""
+        return [self.take(effect) for effect in effects]
+
+    def take(self, effect: TakePatch) -> PatchTaken:
+        """Read a ready patch, parse it, and check it against policy; blocks."""
+        task, base = effect.input, effect.base
+        taken = self._with_room(
+            self._executor.take(Path(effect.file), self._order(task), base_tree=base.tree)
+        )
+        origin = {"kind": "ready", "file": effect.file, "task": task.label}
+        return PatchTaken(
+            task=task.id,
+            patch=self._ledger_entry(task, taken, base, origin=origin, replaces=effect.replaces),
+            diff=taken.diff,
+            material=taken.intake if taken.refusal is None else None,
+            refusal=taken.refusal,
+            is_policy=taken.violates,
+        )
+
+    def take_made(
+        self, task: TaskInput, diff: bytes, *, base: Tip, origin: Mapping[str, Any], replaces: str | None
+    ) -> PatchTaken:
+        """Parse a patch that a tool has made, and check it against policy; blocks.
+
+        Args:
+            task: Its task.
+            diff: Its bytes.
+            base: The commit that it was made on.
+            origin: The attempt that made it, for the ledger.
+            replaces: The patch that it stands for.
+        """
+        taken = self._with_room(self._executor.take_again(diff, self._order(task), base_tree=base.tree))
+        return PatchTaken(
+            task=task.id,
+            patch=self._ledger_entry(task, taken, base, origin=origin, replaces=replaces),
+            diff=taken.diff,
+            material=taken.intake if taken.refusal is None else None,
+            refusal=taken.refusal,
+            is_policy=taken.violates,
+            is_final=taken.refusal is not None and taken.refusal.code is ReasonCode.CHECKOUT_BLOCKED,
+        )
+
+    def restore(self, effect: RestorePatch) -> PatchRestored:
+        """Parse a patch of the ledger again; blocks."""
+        taken = self._taken_again(effect.input, effect.patch, effect.base)
+        material = taken.intake if taken.refusal is None else None
+        return PatchRestored(task=effect.task, material=material, refusal=taken.refusal)
+
+    def apply(self, effect: ApplyPatches) -> PatchesApplied:
+        """Apply patches in order, up to the first that does not apply; blocks."""
+        pieces = [self._piece(each) for each in effect.patches]
+        made, refusal = self._executor.apply(pieces, onto=effect.onto.commit, tree=effect.onto.tree)
+        applied = [
+            AppliedPatch(
+                tip=Tip(commit=each.commit, tree=each.tree),
+                method=each.method,
+                repairs=tuple(repair.as_json() for repair in each.repairs),
+            )
+            for each in made
+        ]
+        return PatchesApplied(tasks=effect.tasks, onto=effect.onto, applied=tuple(applied), refusal=refusal)
+
+    def apply_recorded(self, recorded: RecordedCommit, base: Tip, onto: Tip) -> Committed | Reason:
+        """Apply a patch of the ledger again, to make its commit anew; blocks.
+
+        Args:
+            recorded: The commit that it was.
+            base: The commit that its workstream began on.
+            onto: The commit to apply it to.
+        """
+        taken = self._taken_again(recorded.task, recorded.patch, base)
+        if taken.refusal is not None or taken.intake is None:
+            return taken.refusal or Reason(code=ReasonCode.FORMAT_INVALID, message="it cannot be read")
+        with self._database.read() as conn:
+            row = patches.get(conn, recorded.patch)
+        return self._executor.apply_again(
+            self._piece(PatchInput(task=recorded.task, patch=recorded.patch, material=taken.intake)),
+            onto=onto.commit,
+            tree=onto.tree,
+            commit=recorded.tip.commit,
+            since=row.created_at,
+            until=row.changed_at,
+        )
+
+    async def judge(self, effect: JudgePatch) -> PatchJudged:
+        """Run a task's gates on its patch's commit."""
+        task = effect.input
+        subject = Subject(label=task.label, workstream_id=task.workstream, patch_id=effect.patch)
+        judgement = await judge(self._verdicts, subject, effect.gates, tip=effect.tip, onto=effect.onto)
+        return PatchJudged(task=task.id, commit=effect.tip.commit, judgement=judgement)
+
+    def keep_evidence(self, effect: KeepEvidence) -> None:
+        """Write a refused patch and the reason into the quarantine folder; blocks."""
+        run = self._run
+        with self._database.read() as conn:
+            self._fence(conn)
+            evidence.keep(
+                conn,
+                self._quarantine,
+                effect.patch,
+                effect.reason,
+                run=run.id,
+                target=run.target,
+                base=run.base.commit,
+            )
+
+    def _taken_again(self, task: TaskInput, patch: PatchId, base: Tip) -> Taken:
+        with self._database.read() as conn:
+            diff = artifacts.diff_of(conn, patch)
+        return self._executor.take_again(diff, self._order(task), base_tree=base.tree)
+
+    def _with_room(self, taken: Taken) -> Taken:
+        """Refuse a patch now that could not land later because of a file in a checkout of the target."""
+        if taken.intake is None or taken.refusal is not None:
+            return taken
+        blocked = in_the_way.refusal_of(self._repository, self._run.target, taken.intake)
+        return taken if blocked is None else replace(taken, refusal=blocked)
+
+    def _piece(self, patch: PatchInput) -> Piece:
+        trailers = [
+            ("Maingate-Run", self._run.id),
+            ("Maingate-Task", patch.task.id),
+            ("Maingate-Patch", patch.patch),
+        ]
+        return Piece(intake=patch.material, order=self._order(patch.task), trailers=trailers)
+
+    def _order(self, task: TaskInput) -> Order:
+        policy = self._policy_of(task.policy, task.plan.policy)
+        origin: Origin = "tool" if task.plan.kind is TaskKind.TOOL else "ready"
+        return Order(label=task.label, task=task.plan, policy=policy, origin=origin)
+
+    def _ledger_entry(
+        self, task: TaskInput, taken: Taken, base: Tip, *, origin: Mapping[str, Any], replaces: str | None
+    ) -> PatchRow:
+        return PatchRow(
+            id=PatchId(new_id("patch")),
+            run_id=self._run.id,
+            workstream_id=task.workstream,
+            task_id=task.id,
+            base_ref=self._run.target,
+            base_commit=base.commit,
+            origin=origin,
+            replaces=replaces,
+            summary=summary_of(self._order(task), taken.intake),
+            **taken.facts(),
+        )
