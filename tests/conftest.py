@@ -1,13 +1,31 @@
 """A hermetic world for every test: no user's git configuration, no user's cache, no MAINGATE_* settings."""
 
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import settings
 
 from support.factories import GitRepo
+
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder in it is made by pytest, for this user alone
+ENOUGH: Final = 4 * 1024**3
+"""Bytes that must be free for the suite's files to be kept in memory; they come to a quarter of that."""
+
+
+def keep_files_in_memory() -> None:
+    """Put temporary files on the file system in memory, where there is one with room that runs programs."""
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK | os.X_OK):
+        return
+    if shutil.disk_usage(MEMORY).free >= ENOUGH and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+
+keep_files_in_memory()
 
 # What tests import and what they start is compiled once, as on a user's machine, not in every process anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
