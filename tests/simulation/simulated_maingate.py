@@ -38,7 +38,7 @@ from maingate.services import rescue
 from maingate.settings import Settings
 from maingate.state.run import RunState
 from maingate.state_folder import StatePaths
-from maingate.workers import pool_manager
+from maingate.workers.local import lifecycle
 from maingate.workers.pool_manager import PoolManager
 from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepository, merge_small
 from simulation.plans import PlanWorld
@@ -305,7 +305,7 @@ class Scene:
                 },
             ),
             (
-                pool_manager,
+                lifecycle,
                 {
                     "WorkerProcess": worker,
                     "ForkServer": SimulatedForkServer,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maingate.workers.heartbeat_monitor import HeartbeatMonitor, Verdict
+from maingate.workers.heartbeat_monitor import Finding, HeartbeatMonitor
 
 INTERVAL, MISSES, WINDOW = 60.0, 2, 300.0
 PAUSES = st.lists(
@@ -20,13 +20,13 @@ def watching(*, busy: bool, due_at: float = 1e9) -> HeartbeatMonitor[str]:
     monitor.enter("w", 0.0)
     if busy:
         monitor.assigned("w", due_at=due_at)
-    assert monitor.look(0.0) == []
+    assert monitor.check(0.0) == []
     return monitor
 
 
-def verdicts(monitor: HeartbeatMonitor[str], now: float) -> list[Verdict]:
+def verdicts(monitor: HeartbeatMonitor[str], now: float) -> list[Finding]:
     """Judge the one worker."""
-    return [verdict for _, verdict in monitor.look(now)]
+    return [verdict for _, verdict in monitor.check(now)]
 
 
 @given(pauses=PAUSES, busy=st.booleans())
@@ -46,7 +46,7 @@ def test_a_silent_worker_is_judged_when_its_heartbeats_are_missed(pauses: list[f
     for pause in pauses:
         now += pause
         found = verdicts(monitor, now)
-        assert found == ([] if now < MISSES * INTERVAL else [Verdict.UNRESPONSIVE if busy else Verdict.GONE])
+        assert found == ([] if now < MISSES * INTERVAL else [Finding.UNRESPONSIVE if busy else Finding.GONE])
         if found:
             return
 
@@ -56,13 +56,13 @@ def test_an_unresponsive_worker_has_its_window_and_no_more(pauses: list[float], 
     """Given up at the end of the window, whatever it says, unless it was freed."""
     monitor = watching(busy=True)
     assert verdicts(monitor, 60.0) == []
-    assert verdicts(monitor, 120.0) == [Verdict.UNRESPONSIVE]
+    assert verdicts(monitor, 120.0) == [Finding.UNRESPONSIVE]
     now = 120.0
     for pause in pauses:
         now += pause
         if noise:
             monitor.heard("w", now)
-        assert verdicts(monitor, now) == ([] if now - 120.0 < WINDOW else [Verdict.GIVEN_UP])
+        assert verdicts(monitor, now) == ([] if now - 120.0 < WINDOW else [Finding.GIVEN_UP])
 
 
 @given(
@@ -80,7 +80,7 @@ def test_nobody_is_blamed_right_after_the_monitor_slept(
         found = verdicts(monitor, now)
         if pause > INTERVAL:
             assert found == []
-        if found and found != [Verdict.UNRESPONSIVE]:
+        if found and found != [Finding.UNRESPONSIVE]:
             return
         if is_heard:
             monitor.heard("w", now)
@@ -89,19 +89,19 @@ def test_nobody_is_blamed_right_after_the_monitor_slept(
 def test_one_that_comes_back_is_watched_as_before() -> None:
     """A worker that was freed and heard of is an idle one."""
     monitor = watching(busy=True)
-    monitor.look(60.0)
-    assert verdicts(monitor, 120.0) == [Verdict.UNRESPONSIVE]
+    monitor.check(60.0)
+    assert verdicts(monitor, 120.0) == [Finding.UNRESPONSIVE]
     monitor.heard("w", 130.0)
     monitor.freed("w")
     for now in (180.0, 240.0):
         assert verdicts(monitor, now) == []
-    assert verdicts(monitor, 250.0) == [Verdict.GONE]
+    assert verdicts(monitor, 250.0) == [Finding.GONE]
 
 
 def test_one_that_lives_but_does_not_end_its_job_is_overdue() -> None:
     """Heartbeats do not excuse a job that never ends."""
     monitor = watching(busy=True, due_at=100.0)
-    for now, expected in ((50.0, []), (99.0, []), (100.0, [Verdict.OVERDUE])):
+    for now, expected in ((50.0, []), (99.0, []), (100.0, [Finding.OVERDUE])):
         monitor.heard("w", now)
         assert verdicts(monitor, now) == expected
 
@@ -112,4 +112,4 @@ def test_one_that_left_is_not_judged() -> None:
     monitor.leave("w")
     monitor.heard("w", 1.0)
     monitor.freed("w")
-    assert monitor.look(50.0) == []
+    assert monitor.check(50.0) == []

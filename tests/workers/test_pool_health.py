@@ -146,7 +146,7 @@ def test_a_worker_that_never_ends_its_job_is_ended(
     end = asyncio.run(scenario())
 
     assert isinstance(end, WorkerLost)
-    assert "did not end what it was at" in end.message
+    assert "alive, but past its job's deadline" in end.message
 
 
 def test_an_answer_that_comes_twice_is_ignored(

@@ -1,1 +1,1 @@
-"""Worker processes and the pool that starts, feeds and ends them."""
+"""Jobs and where they run: the backend that others know, and the pool of worker processes of this machine."""

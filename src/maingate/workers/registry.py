@@ -1,4 +1,4 @@
-"""Workers as others know them: what each registers with, what happens to it, and which jobs it can take."""
+"""The registration of workers, the events of their lives, and the jobs that they can take."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,12 +27,12 @@ class WorkerChange(StrEnum):
     ENDED = "ended"
     """As it was asked to."""
     LOST = "lost"
-    """Its process is gone, and nobody asked it to go."""
+    """Its process is gone, and was not asked to end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """What a worker says of itself when it is registered; none of it ever changes.
+    """The identity and abilities of a worker; none of it ever changes.
 
     Args:
         uet_id: Its slot's process on record.
@@ -61,16 +61,16 @@ def suits(job: Job, capabilities: frozenset[str], affinity: Mapping[str, str]) -
 
 
 class PoolObserver(Protocol):
-    """Who writes down what happens to workers. Called in the event loop; must not block."""
+    """A part that records the states of workers. Called in the event loop; must not block."""
 
     def worker_changed(self, worker: Registration, change: WorkerChange, message: str) -> None:
-        """Hear what happened to a worker, and why where there is something to say; first that it SPAWNED."""
+        """Record an event of a worker, and the reason where there is one; the first is ``SPAWNED``."""
         ...
 
     def worker_heard(self, uet_id: UetWorkerId) -> None:
-        """Hear that a worker gave a sign of life."""
+        """Record that a worker gave a sign of life."""
         ...
 
     def uet_job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
-        """Hear that a worker has been given a job."""
+        """Record that a worker has been given a job."""
         ...

@@ -1,4 +1,4 @@
-"""One worker as the pool sees it, what can happen to it, and which jobs it takes."""
+"""One worker of a pool, and the job that it has."""
 
 import asyncio
 from collections import deque
@@ -20,10 +20,13 @@ _REMEMBERED: Final = 64
 
 
 @dataclass(eq=False, kw_only=True)
-class Waiting:
-    """A job that somebody waits for.
+class JobTicket:
+    """A job whose end a caller waits for.
 
     Args:
+        job: The job.
+        end: Its end, once it is known.
+        is_cancelled: Whether it was cancelled while it ran.
         has_company: Whether another job of the pool ran at any time while it did.
     """
 
@@ -32,8 +35,13 @@ class Waiting:
     is_cancelled: bool = False
     has_company: bool = False
 
+    @property
+    def is_done(self) -> bool:
+        """Whether its end is known."""
+        return self.end.done()
+
     def finish(self, end: JobEnd) -> None:
-        """Tell the end, unless that was done."""
+        """Set the end, unless it is known already."""
         if not self.end.done():
             self.end.set_result(end)
 
@@ -45,7 +53,7 @@ class Waiting:
         has_no_worker: bool = False,
         code: ReasonCode = ReasonCode.WORKER_LOST,
     ) -> None:
-        """Tell that there will be no outcome; nobody minds who did not want one."""
+        """Set the end of a job that comes to no result; one that was cancelled ends as cancelled."""
         job = self.job
         lost = WorkerLost(
             job_id=job.job_id,
@@ -86,7 +94,7 @@ class Member:
     registration: Registration
     state: WorkerState = WorkerState.INITIALIZING
     process: WorkerProcess | None = None
-    current: Waiting | None = None
+    current: JobTicket | None = None
     past: "deque[tuple[str, int]]" = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     commit: str = ""
     idle_since: float = 0.0
@@ -115,17 +123,17 @@ class Member:
         """Whether it is one of those that the pool may have at most; a silent one may be replaced."""
         return self.state is not WorkerState.UNRESPONSIVE
 
-    def take_on(self, waiting: Waiting) -> None:
+    def take_on(self, ticket: JobTicket) -> None:
         """Give it a job."""
-        self.state, self.current, self.commit = WorkerState.BUSY, waiting, waiting.job.commit
-        self.past.append((waiting.job.job_id, waiting.job.attempt))
+        self.state, self.current, self.commit = WorkerState.BUSY, ticket, ticket.job.commit
+        self.past.append((ticket.job.job_id, ticket.job.attempt))
         self.is_free.clear()
 
-    def let_go(self) -> Waiting | None:
+    def let_go(self) -> JobTicket | None:
         """Take its job away and return it."""
-        waiting, self.current = self.current, None
+        ticket, self.current = self.current, None
         self.is_free.set()
-        return waiting
+        return ticket
 
     def answers(self, result: Result) -> bool:
         """Whether a result is that of the job, and of the attempt, that it has."""
