@@ -377,7 +377,6 @@ def test_events_follow_gives_json_lines_until_interrupted(played: Played, hermet
     process = start_maingate(
         "events", "--follow", "--limit", "4", "--json", cwd=played.stage.repository, home=hermetic_environment
     )
-    assert process.stdout is not None
     lines = [json.loads(process.stdout.readline()) for _ in range(4)]
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=20)

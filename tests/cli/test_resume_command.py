@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.command_line import maingate, start_maingate
+from support.command_line import Started, maingate, start_maingate
 from support.factories import GitRepo
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Trial:
     go_on: Path
     home: Path
 
-    def start(self) -> "subprocess.Popen[str]":
+    def start(self) -> Started:
         """Run the plan until its gate runs."""
         process = start_maingate("run", str(self.plan), cwd=self.repo.path, home=self.home)
         while not self.started.exists():
@@ -157,7 +157,6 @@ def test_two_interrupts_cancel(trial: Trial) -> None:
     before = trial.repo.head("main")
     process = trial.start()
     process.send_signal(signal.SIGINT)
-    assert process.stdout is not None
     while "stopping" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)

@@ -7,14 +7,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from typer.testing import Result
 
 from maingate.demo.stage import Stage
-from support.forking import start_forked
+from support.forking import pipe, start_forked
 
 PATIENCE = 60.0
 """Seconds that a command may take; it takes a fraction of one."""
@@ -99,18 +101,50 @@ def maingate_bytes(
         return subprocess.CompletedProcess(args, process.exitcode, out.read_bytes(), err.read_bytes())
 
 
-def start_maingate(*args: str, cwd: Path, home: Path) -> subprocess.Popen[str]:
-    """Start the real command line as a process that can be interrupted, whatever started the tests."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-m", "maingate", *args],
-            cwd=cwd,
-            env=a_clean_environment(home),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
+class Started:
+    """A command line that runs, and that can be interrupted; it has the face of `subprocess.Popen`."""
+
+    def __init__(self, process: ForkServerProcess, stdout: TextIO, stderr: TextIO) -> None:
+        self._process, self.stdout, self.stderr = process, stdout, stderr
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """Return its exit code; None while it runs."""
+        return self._process.exitcode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float = PATIENCE) -> tuple[str, str]:
+        """Wait for its end and return the rest of what it printed on both streams."""
+        with ThreadPoolExecutor(2) as pool, self.stdout, self.stderr:
+            out, err = pool.submit(self.stdout.read), pool.submit(self.stderr.read)
+            self._process.join(timeout)
+            if self.returncode is None:
+                self.kill()
+                raise AssertionError(f"it did not end in time; it said: {out.result()}{err.result()}")
+            return out.result(), err.result()
+
+
+def start_maingate(*args: str, cwd: Path, home: Path) -> Started:
+    """Start the real command line as a process that can be interrupted."""
+    (stdout, out), (stderr, err) = pipe(), pipe()
+    process = start_forked(args, cwd=cwd, environment=a_clean_environment(home), out=out, err=err)
+    out.close()
+    err.close()
+    return Started(process, stdout, stderr)
