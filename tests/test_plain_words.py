@@ -11,7 +11,7 @@ import pytest
 SOURCE: Final = Path(__file__).parents[1] / "src" / "maingate"
 PLAIN: Final = (
     *("wording.py", "clock.py", "events.py", "errors.py", "faultpoints.py", "ids.py", "reasons.py"),
-    *("settings", "state", "db", "plan"),
+    *("settings", "state", "db", "plan", "system", "git"),
 )
 """The modules and packages that have been rewritten; what is here stays so."""
 

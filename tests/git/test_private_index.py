@@ -6,7 +6,7 @@ import pytest
 
 from maingate.errors import GitError
 from maingate.git.private_index import read_index, write_index
-from maingate.git.trees import Entry
+from maingate.git.trees import GitEntry
 from support.factories import GitRepo
 
 BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
@@ -15,10 +15,10 @@ BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 def test_git_reads_what_is_written(repo: GitRepo, tmp_path: Path) -> None:
     """Every mode, every length of name, and names longer than the length field, come through."""
     names = [b"n" * length for length in range(1, 18)] + [b"d/" * 2100 + b"x", b"caf\xe9", b"q\n"]
-    entries = {name: Entry(0o100644, BLOB) for name in names}
-    entries[b"x"] = Entry(0o100755, BLOB)
-    entries[b"l"] = Entry(0o120000, BLOB)
-    entries[b"s"] = Entry(0o160000, "1" * 40)
+    entries = {name: GitEntry(0o100644, BLOB) for name in names}
+    entries[b"x"] = GitEntry(0o100755, BLOB)
+    entries[b"l"] = GitEntry(0o120000, BLOB)
+    entries[b"s"] = GitEntry(0o160000, "1" * 40)
     index = tmp_path / "index"
     write_index(index, entries)
     listed = _listed(repo, index)
@@ -39,7 +39,7 @@ def test_what_git_writes_is_read(repo: GitRepo, version: str) -> None:
 def test_what_is_no_index_is_refused(tmp_path: Path, repo: GitRepo) -> None:
     """Another version, a cut file and an index with conflicts are errors, never a shorter list."""
     index = tmp_path / "index"
-    write_index(index, {b"a": Entry(0o100644, BLOB)})
+    write_index(index, {b"a": GitEntry(0o100644, BLOB)})
     content = index.read_bytes()
     repo.git("read-tree", "--empty")
     repo.git("update-index", "--index-info", stdin=f"100644 {BLOB} 2\ta\n".encode())
@@ -56,7 +56,7 @@ def test_what_is_no_index_is_refused(tmp_path: Path, repo: GitRepo) -> None:
             read_index(index)
 
 
-def _listed(repo: GitRepo, index: Path) -> dict[bytes, Entry]:
+def _listed(repo: GitRepo, index: Path) -> dict[bytes, GitEntry]:
     """Return what git lists of an index."""
     kept = repo.path / ".git/index"
     kept.write_bytes(index.read_bytes())
@@ -65,5 +65,5 @@ def _listed(repo: GitRepo, index: Path) -> dict[bytes, Entry]:
     for record in records:
         head, _, name = record.partition(b"\t")
         mode, blob, _ = head.split()
-        found[name] = Entry(int(mode, 8), blob.decode())
+        found[name] = GitEntry(int(mode, 8), blob.decode())
     return found

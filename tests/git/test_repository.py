@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maingate.errors import GitError, RepositoryError
-from maingate.git.repository import Entry, RefChange, RefMoved, Repository, Signature, Target
+from maingate.git.repository import GitEntry, RefChange, RefMoved, Repository, Signature, Target
 from maingate.git.trees import EMPTY_TREE, TreeConflictError
 from support.factories import GitRepo
 
@@ -239,7 +239,7 @@ def test_paths_are_looked_up(repo: GitRepo, opened: Repository) -> None:
     assert (blob.mode, blob.data) == (FILE, b"c\n")
     directory = opened.entry_at(tree, b"dir")
     assert directory is not None
-    assert directory == Entry(TREE, repo.git("rev-parse", "HEAD:dir"))
+    assert directory == GitEntry(TREE, repo.git("rev-parse", "HEAD:dir"))
     assert opened.blob_at(tree, b"dir") is None
     assert opened.entry_at(tree, b"a.txt/below") is None
     assert [path for path, _ in opened.list_files(tree)] == [b"a.txt", b"dir/b.txt", b"dir/sub/c.txt"]
@@ -248,8 +248,13 @@ def test_paths_are_looked_up(repo: GitRepo, opened: Repository) -> None:
 def test_splice_changes_exactly_the_given_paths(repo: GitRepo, opened: Repository) -> None:
     """The tree is the one git makes of the same change, emptied directories gone."""
     base = repo.tree()
-    blob = Entry(FILE, opened.write_blob(b"new\n"))
-    changes = {b"dir/sub/c.txt": None, b"dir/b.txt": blob, b"x/y/z": blob, b"a.txt": Entry(0o100755, blob.id)}
+    blob = GitEntry(FILE, opened.write_blob(b"new\n"))
+    changes = {
+        b"dir/sub/c.txt": None,
+        b"dir/b.txt": blob,
+        b"x/y/z": blob,
+        b"a.txt": GitEntry(0o100755, blob.id),
+    }
     made = opened.splice(base, changes)
     repo.write({"dir/sub/c.txt": None, "dir/b.txt": "new\n", "x/y/z": "new\n", "a.txt": "new\n"})
     (repo.path / "a.txt").chmod(0o755)
@@ -260,7 +265,7 @@ def test_splice_changes_exactly_the_given_paths(repo: GitRepo, opened: Repositor
 
 def test_splice_keeps_gits_order_of_names(repo: GitRepo, opened: Repository) -> None:
     """Git sorts directories as if their names ended in a slash: ``a-b`` < ``a/`` < ``a0``."""
-    blob = Entry(FILE, opened.write_blob(b""))
+    blob = GitEntry(FILE, opened.write_blob(b""))
     names = [b"a-b", b"a/x", b"a0", b"a.b", b"a"]
     made = opened.splice(EMPTY_TREE, dict.fromkeys(names[:-1], blob))
     repo.git("rm", "-rq", ".")
@@ -271,7 +276,7 @@ def test_splice_keeps_gits_order_of_names(repo: GitRepo, opened: Repository) -> 
 
 def test_splice_swaps_files_and_directories(opened: Repository) -> None:
     """A file gives way to a directory of its name and the other way round, when both are asked for."""
-    blob = Entry(FILE, opened.write_blob(b""))
+    blob = GitEntry(FILE, opened.write_blob(b""))
     one = opened.splice(EMPTY_TREE, {b"a": blob, b"d/x": blob})
     made = opened.splice(one, {b"a": None, b"a/b/c": blob, b"d/x": None, b"d": blob})
     assert [path for path, _ in opened.list_files(made)] == [b"a/b/c", b"d"]
@@ -280,7 +285,7 @@ def test_splice_swaps_files_and_directories(opened: Repository) -> None:
 
 def test_splice_refuses_to_replace_silently(opened: Repository) -> None:
     """A file where a directory is, or below a file, is refused unless the other goes."""
-    blob = Entry(FILE, opened.write_blob(b""))
+    blob = GitEntry(FILE, opened.write_blob(b""))
     tree = opened.splice(EMPTY_TREE, {b"a": blob, b"d/x": blob})
     with pytest.raises(TreeConflictError):
         opened.splice(tree, {b"a/b": blob})
@@ -290,7 +295,7 @@ def test_splice_refuses_to_replace_silently(opened: Repository) -> None:
 
 def test_names_are_bytes(repo: GitRepo, opened: Repository) -> None:
     """Names that are not UTF-8, and names with spaces, quotes, tabs and newlines, are names like others."""
-    blob = Entry(FILE, opened.write_blob(b"x"))
+    blob = GitEntry(FILE, opened.write_blob(b"x"))
     names = [b"caf\xe9/\xff.txt", b"q\"uo'te", b"ta\tb\nnew line", b" lead"]
     made = opened.splice(repo.tree(), dict.fromkeys(names, blob))
     listed = repo.git_bytes("ls-tree", "-r", "-z", "--name-only", made).split(b"\0")
@@ -302,7 +307,7 @@ def test_names_are_bytes(repo: GitRepo, opened: Repository) -> None:
 
 def test_changes_of_kind_are_seen(opened: Repository) -> None:
     """Between two trees a file that became a directory is one path gone and one that came."""
-    blob = Entry(FILE, opened.write_blob(b""))
+    blob = GitEntry(FILE, opened.write_blob(b""))
     old = opened.splice(EMPTY_TREE, {b"a": blob, b"same/x": blob})
     new = opened.splice(EMPTY_TREE, {b"a/b": blob, b"same/x": blob})
     assert opened.changed_paths(old, new) == {b"a": (blob, None), b"a/b": (None, blob)}
@@ -468,7 +473,7 @@ def test_threads_share_a_repository(opened: Repository) -> None:
 
     def work(number: int) -> None:
         for step in range(20):
-            blob = Entry(FILE, opened.write_blob(f"{number} {step}".encode()))
+            blob = GitEntry(FILE, opened.write_blob(f"{number} {step}".encode()))
             made.append(opened.splice(tree, {b"n/%d/%d" % (number, step): blob}))
 
     threads = [threading.Thread(target=work, args=[number]) for number in range(6)]

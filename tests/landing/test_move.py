@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from maingate.git.repository import Entry, RefMoved, Repository
+from maingate.git.repository import GitEntry, RefMoved, Repository
 from maingate.landing import index_hold
 from maingate.landing.catching_up import Behind, Move, behind, catch_up, uncommitted
 from maingate.landing.checkouts import checkouts_of
@@ -442,7 +442,7 @@ def test_a_file_that_only_its_encoding_makes_dirty_follows(repo: GitRepo, opened
     repo.commit({"x.txt": b"1\r\n"})
     old = repo.commit({".gitattributes": "*.txt text eol=crlf\n"})
     new = opened.commit(
-        tree=opened.splice(repo.tree(), {b"x.txt": Entry(0o100644, opened.write_blob(b"1\r\n2\r\n"))}),
+        tree=opened.splice(repo.tree(), {b"x.txt": GitEntry(0o100644, opened.write_blob(b"1\r\n2\r\n"))}),
         parents=[old],
         message="m",
         date=AT,
@@ -492,7 +492,7 @@ def test_a_sparse_checkout_stays_sparse(repo: GitRepo, opened: Repository) -> No
     repo.git("sparse-checkout", "set", "--cone", "dir")
     assert not (repo.path / "out").exists()
     old = repo.head()
-    entry = Entry(0o100644, opened.write_blob(b"2\n"))
+    entry = GitEntry(0o100644, opened.write_blob(b"2\n"))
     new = opened.commit(
         tree=opened.splice(repo.tree(), {b"out/x.txt": entry, b"dir/c.txt": entry}),
         parents=[old],

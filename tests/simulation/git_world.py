@@ -18,7 +18,7 @@ from maingate.git.merge import MergeConflict
 from maingate.git.refs import RefMoved
 from maingate.git.repository import Repository
 from maingate.git.targets import Target
-from maingate.git.trees import Entry
+from maingate.git.trees import GitEntry
 from maingate.landing.catching_up import Move as RefMove
 from maingate.landing.move import Obstruction
 from maingate.reasons import Reason, ReasonCode
@@ -145,8 +145,8 @@ class SimulatedRepository(Repository):
         self.moves.append(Move(by=by, old=self.refs[TARGET], new=new))
         self.refs[TARGET] = new
 
-    def _blob(self, text: str) -> Entry:
-        return Entry(mode=FILE, id=self.write_blob(text.encode()))
+    def _blob(self, text: str) -> GitEntry:
+        return GitEntry(mode=FILE, id=self.write_blob(text.encode()))
 
 
 def merge_small(repository: Repository, base: str, ours: str, theirs: str) -> str | MergeConflict:
@@ -220,7 +220,7 @@ class SimulatedExecutor:
                 message = f"{intake.path} is not as it should be"
                 return made, Reason(code=ReasonCode.CONFLICT, message=message)
             blob = self._repository.write_blob(intake.new.encode())
-            tree = self._repository.splice(tree, {path: Entry(mode=FILE, id=blob)})
+            tree = self._repository.splice(tree, {path: GitEntry(mode=FILE, id=blob)})
             onto = self._repository.commit(
                 tree=tree,
                 parents=[onto],

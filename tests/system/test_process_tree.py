@@ -168,7 +168,7 @@ def test_descendants_are_all_generations() -> None:
 
     assert {process.pid, *pids} <= found
     assert not {1, os.getpid()} & found
-    ProcessTree(leader=process.pid, bystanders=frozenset()).tell(signal.SIGKILL)
+    ProcessTree(leader=process.pid, bystanders=frozenset()).send(signal.SIGKILL)
     process.wait()
     ProcessTree(leader=process.pid, bystanders=frozenset()).end_leftovers(grace=-1.0)
     close(process)

@@ -69,12 +69,12 @@ def new_event(
     Args:
         kind: Its type.
         subject: The entity that it is about.
-        at: When it happened.
+        at: Its time.
         severity: The attention that it deserves.
-        trigger: What caused it.
-        reason: Why; a text has no code.
+        trigger: Its cause.
+        reason: Its reason; a text has no code.
         metadata: Values for programs, JSON-serialisable.
-        operator: Who did it by hand; None when it happened by itself.
+        operator: The person who caused it; None when it is automatic.
     """
     context = subject.context
     return Event(

@@ -2,15 +2,15 @@
 
 Standard library only: a UET worker process imports this and has to start in milliseconds.
 
-What a command does must not depend on who runs it. So the environment is scrubbed, the user's and the
-machine's configuration are not read, and what a repository's own configuration could still change (hooks,
-fsmonitor, signing, line endings, whitespace rules) is overridden on the command line. Only what looks at or
-moves a person's own checkout asks for that person's configuration, because a working tree with
-``core.autocrlf`` or LFS looks changed to a git that does not know about them.
+The effect of a command must not depend on its user. So the environment is scrubbed, the configurations of
+user and machine are not read, and the parts that a repository's own configuration could still change (hooks,
+fsmonitor, signing, line endings, whitespace rules) are overridden on the command line. Only commands about a
+person's own checkout read that person's configuration, because a working tree with ``core.autocrlf`` or LFS
+looks changed to a git without it.
 
-Nor may it depend on where it runs. A command that is told its git directory runs at the root of the file
-system unless it needs another folder, never where the caller happens to be; one that finds its git directory
-by its folder takes the one in that very folder, never one above, and no bare one that merely lies there.
+Nor may it depend on the current folder. A command with a given git directory runs at the root of the file
+system unless it needs another folder; a command that finds its git directory by its folder uses the one in
+that folder, never one above it, and no bare one that lies there.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from maingate.errors import GitError
 Argument = str | bytes | os.PathLike[str]
 
 OLDEST_GIT: Final = (2, 35)
-"""The oldest git that works: since then ``git apply --3way --cached`` exists and tries three-way first."""
+"""The oldest usable git: the first whose ``git apply --3way --cached`` tries a three-way merge first."""
 
 _ALWAYS: Final = {
     "core.hooksPath": "/dev/null",
@@ -69,17 +69,17 @@ _UNREPLACED: Final = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": f"{os.devnull}/none",
 }
-"""What keeps git from reading other objects and parents than those that an id stands for."""
+"""The variables by which git ignores replaced objects and grafted parents."""
 _STDERR_LINES: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class GitResult:
-    """What a git command left.
+    """The result of a git command.
 
     Args:
         code: Its exit code; negative for the signal that ended it.
-        stdout: Its standard output, as it is.
+        stdout: Its standard output.
         stderr: Its standard error, decoded so that bytes which are not UTF-8 can be told apart.
     """
 
@@ -102,17 +102,17 @@ def run_git(
     """Run one git command to its end, in a process group of its own.
 
     A Ctrl-C at a terminal, and a supervisor's signal to the group, reach Maingate alone: it decides when to
-    stop, and git is not ended in the middle of what it was asked for.
+    stop, and git is not ended in the middle of its work.
 
     Args:
-        args: What comes after ``git``.
-        git_dir: The git directory to work on; given as ``GIT_DIR``, so nothing is discovered.
-        cwd: Where to run, the root of the file system by default. Without ``git_dir`` it has to be the top of
-            a working tree, or a folder that is in no repository.
+        args: The arguments after ``git``.
+        git_dir: The git directory, passed as ``GIT_DIR``, so that git searches for none.
+        cwd: The folder to run in; default: the root of the file system. Without ``git_dir`` it must be the
+            top of a working tree, or a folder that is in no repository.
         env: Variables set on top of the scrubbed environment.
         input: Bytes for standard input, which is empty otherwise.
-        check: Raise when the exit code is not 0; without it the caller judges.
-        timeout: Seconds after which the command is ended; None waits for ever.
+        check: Whether to raise when the exit code is not 0; otherwise the caller checks it.
+        timeout: Seconds after which the command is ended; None for no limit.
         persons_config: Read the user's and the machine's configuration too; hooks and signing stay off.
         keep_open: Descriptors that the command inherits, and so holds for as long as it lives.
 
@@ -149,7 +149,7 @@ def run_git(
 
 
 def _place(git_dir: Argument | None, cwd: Argument | None) -> dict[str, str]:
-    """Return the variables that say which git directory is meant, so that no other can be found."""
+    """Return the variables that fix the git directory, so that no other can be found."""
     if git_dir is not None:
         return {"GIT_DIR": os.path.abspath(os.fsdecode(git_dir))}  # noqa: PTH100 - resolves no links
     above = os.path.dirname(os.path.realpath(os.fsdecode(os.sep if cwd is None else cwd)))  # noqa: PTH120
@@ -157,7 +157,7 @@ def _place(git_dir: Argument | None, cwd: Argument | None) -> dict[str, str]:
 
 
 def _finished(process: "subprocess.Popen[bytes]", given: bytes, timeout: float | None) -> GitResult:
-    """Wait for a command; end it, with all that it started in its group, if it takes too long."""
+    """Wait for a command; end it, with its whole process group, if it takes too long."""
     try:
         stdout, stderr = process.communicate(given, timeout)
     except BaseException:
@@ -172,7 +172,7 @@ def _finished(process: "subprocess.Popen[bytes]", given: bytes, timeout: float |
 
 
 def failure(args: tuple[Argument, ...], result: GitResult) -> GitError:
-    """Make the error which says that a command failed, how, and what it said last."""
+    """Return the error of a failed command, with its exit code and its last output."""
     how = f"exited with {result.code}" if result.code >= 0 else f"was ended by signal {-result.code}"
     said = "\n".join(result.stderr.strip().splitlines()[-_STDERR_LINES:]) or "it said nothing"
     return GitError(
@@ -186,7 +186,7 @@ def failure(args: tuple[Argument, ...], result: GitResult) -> GitError:
 def git_environment(
     *, persons_config: bool = False, extra: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Make the environment of a git child: the caller's without any ``GIT_*``, plus what Maingate wants.
+    """Return the environment of a git child: the caller's without any ``GIT_*``, plus Maingate's own.
 
     Args:
         persons_config: Leave the user's and the machine's git configuration in force.
@@ -213,7 +213,7 @@ def require_git() -> tuple[int, int]:
 
 
 def parse_version(said: str) -> tuple[int, int]:
-    """Read what ``git version`` printed, such as ``git version 2.39.5 (Apple Git-154)``.
+    """Parse the output of ``git version``, such as ``git version 2.39.5 (Apple Git-154)``.
 
     Raises:
         GitError: It is too old or not a version.
@@ -231,7 +231,7 @@ def parse_version(said: str) -> tuple[int, int]:
 
 
 def hermetic_options() -> tuple[str, ...]:
-    """Return the options with which git runs where no configuration of a person counts."""
+    """Return the options of git where no configuration of a person applies."""
     return _options(persons_config=False)
 
 

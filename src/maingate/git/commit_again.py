@@ -1,7 +1,7 @@
-"""Making the very commit again that is on record and gone from the repository.
+"""Recreation of a commit that is on record and gone from the repository.
 
-Everything in a commit follows from what is on record, but for the second in which it was made. An id is a
-hash of it all, so trying the seconds in question finds the one, and what is found is certain.
+Every part of a commit but the second of its creation follows from the record. Its id is a hash of all parts,
+so trying the possible seconds finds it, with certainty.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from maingate.git.commits import Signature, commit_content, message_with_trailer
 from maingate.git.repository import MAINGATE_MAIL, MAINGATE_NAME, Repository
 
 MOST_SECONDS = 1_000_000
-"""How many are tried: eleven days, in some seconds."""
+"""Seconds that are tried at most: eleven days, which takes some seconds."""
 
 SLACK = 2
 """Seconds by which clocks and roundings may differ."""
@@ -30,18 +30,18 @@ def commit_again(
     since: datetime,
     until: datetime,
 ) -> bool:
-    """Write a commit again as it was; False when nothing that could have been it has its id.
+    """Write a commit again; False when none of the possible commits has its id.
 
     Args:
-        repository: Where to.
+        repository: The repository.
         commit: Its id.
         tree: Its tree.
         parents: Its parents.
         message: Its message.
-        trailers: What its message ends with.
-        author_at: Gives its author, had it been made at that time; None for Maingate itself.
-        since: When it was made at the earliest.
-        until: When it was made at the latest.
+        trailers: The trailers of its message.
+        author_at: Returns its author for a time of creation; None for Maingate itself.
+        since: The earliest time of its creation.
+        until: The latest time of its creation.
     """
     text = message_with_trailers(message, trailers)
     first, last = int(since.timestamp()) - SLACK, int(until.timestamp()) + SLACK

@@ -1,7 +1,7 @@
-"""Commits as bytes: who, when, the message and its trailers.
+"""Commits as bytes: author, time, message and trailers.
 
-Written by hand rather than through a library's text interface, because messages and names of imported
-patches are not always UTF-8 and have to be kept as they are.
+Their content is assembled here instead of by a library's text interface, because messages and names of
+imported patches are not always UTF-8 and must not change.
 """
 
 import re
@@ -16,12 +16,12 @@ _RAW_DATE: Final = re.compile(r"^@?(-?\d+)\s+([+-])(\d\d)(\d\d)$")
 _TRAILER: Final = re.compile(rb"^[A-Za-z0-9][A-Za-z0-9-]*[ \t]*:|^\(cherry picked from commit ")
 _SURE_TRAILER: Final = re.compile(rb"^Signed-off-by: |^\(cherry picked from commit ")
 _TRAILERS_AT_LEAST: Final = 4
-"""One in this many lines has to be a trailer for a block with a sure one to count, as git has it."""
+"""One in this many lines must be a trailer for a block with a certain one to count, as in git."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """Who did something, and when.
+    """A person and a time.
 
     Args:
         name: The person's name.
@@ -35,7 +35,7 @@ class Signature:
 
     @classmethod
     def parse(cls, ident: str, when: datetime | str) -> "Signature":
-        """Read ``Ada Example <ada@example.org>`` and a date.
+        """Parse ``Ada Example <ada@example.org>`` and a date.
 
         Args:
             ident: Name and address; an address alone serves as the name too.
@@ -51,7 +51,7 @@ class Signature:
         return cls(name=found["name"].strip() or mail, mail=mail, when=parse_date(when))
 
     def as_bytes(self) -> bytes:
-        """Return the form in which a commit object has it."""
+        """Return the form of a commit object."""
         offset = self.when.utcoffset()
         if offset is None:
             raise ValueError(f"the time {self.when} has no offset from UTC")
@@ -70,8 +70,8 @@ class Commit:
         tree: The id of its tree.
         parents: The ids of its parents, first parent first.
         message: The message, byte for byte.
-        author: Who wrote the change, as stored: ``Name <mail> 1700000000 +0100``.
-        committer: Who made the commit, likewise.
+        author: The author of the change, as stored: ``Name <mail> 1700000000 +0100``.
+        committer: The author of the commit, as stored.
     """
 
     id: str
@@ -93,7 +93,7 @@ def commit_content(
 
 
 def parse_commit(commit: str, content: bytes) -> Commit:
-    """Read the content of a commit object; headers that Maingate does not use are passed over."""
+    """Parse the content of a commit object; headers that Maingate does not use are ignored."""
     head, _, message = content.partition(b"\n\n")
     pairs = [line.partition(b" ")[::2] for line in head.split(b"\n") if not line.startswith(b" ")]
     fields = dict(reversed(pairs))
@@ -108,10 +108,10 @@ def parse_commit(commit: str, content: bytes) -> Commit:
 
 
 def message_with_trailers(message: str | bytes, trailers: Sequence[tuple[str, str]]) -> bytes:
-    """Return a message as git keeps it, with trailers at its end.
+    """Return a message as git stores it, with trailers at its end.
 
-    Trailing white space goes, one newline ends it. Trailers join a block of trailers that is there, else a
-    blank line sets them apart; one that is there already, word for word, is not said twice.
+    Trailing white space is removed, one newline ends it. Trailers join an existing block of trailers, else a
+    blank line separates them; an identical trailer is not repeated.
 
     Args:
         message: The message; text is encoded as UTF-8.
@@ -129,7 +129,7 @@ def message_with_trailers(message: str | bytes, trailers: Sequence[tuple[str, st
 
 
 def parse_date(when: datetime | str) -> datetime:
-    """Read a time with its offset: a mail's date, ISO 8601, or git's own form; without an offset it is UTC.
+    """Parse a time with its offset: a mail's date, ISO 8601, or git's own form; without an offset it is UTC.
 
     Raises:
         ValueError: It is none of them.

@@ -1,4 +1,4 @@
-"""Which bytes and rights git gives files in a slot: what decides it besides a commit's ``.gitattributes``."""
+"""The inputs, besides a commit's ``.gitattributes``, that decide the bytes and modes of files in a slot."""
 
 import functools
 import os
@@ -8,13 +8,13 @@ from maingate.git.command import hermetic_options, run_git
 
 
 def checkout_conversion(environment: Mapping[str, str]) -> Mapping[str, object]:
-    """Return all that decides how a commit is written into a slot; it is part of every verdict's key.
+    """Return the inputs that decide how a commit is written into a slot, a part of every verdict's key.
 
     A slot's git reads no configuration of a person or a repository, no ``info/attributes`` and no filter
-    drivers. What will be applied there one day belongs in here, with all of its configuration.
+    drivers. If it ever does, they belong here, with all of their configuration.
 
     Args:
-        environment: What workers, and so their git, get of the environment.
+        environment: The environment of workers, and so of their git.
     """
     return {
         "git": git_version(environment.get("PATH", os.defpath)),
@@ -25,12 +25,12 @@ def checkout_conversion(environment: Mapping[str, str]) -> Mapping[str, object]:
 
 @functools.cache
 def git_version(path: str) -> str:
-    """Return what the git that is found on a PATH says of itself."""
+    """Return the version that the git on a PATH reports."""
     return os.fsdecode(run_git("version", env={"PATH": path}).stdout).strip()
 
 
 def umask() -> int:
-    """Return which rights this process, and all that it starts, withholds from what they make."""
+    """Return the permission bits that this process and its children withhold from new files."""
     rights = os.umask(0o077)
     os.umask(rights)
     return rights

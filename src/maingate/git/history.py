@@ -1,6 +1,6 @@
-"""What each of the newest commits of a history did to which paths: read once, and only when somebody asks.
+"""The newest commits of a history by the paths that they changed, read once and on demand.
 
-One `git log` per run; what is committed on top of it later is noted as it is made, or read in the same way.
+One `git log` per run; later commits on top of it are noted as they are made, or read in the same way.
 """
 
 import re
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from maingate.git.repository import Repository
-from maingate.git.trees import Entry
+from maingate.git.trees import GitEntry
 
 DEPTH: Final = 1000
-"""Commits that are looked through, newest first."""
+"""Commits that are searched, newest first."""
 
-_MOST: Final = 50
-"""Of commits that changed other files too, so many are looked at: a list of changes is in all of them."""
+_MOST_MIXED: Final = 50
+"""Most commits to return that changed other files too: a changelog is in all of them."""
 
 _NONE: Final = "0" * 40
 _TIPS: Final = 20
@@ -26,8 +26,8 @@ _RAW: Final = re.compile(rb":\d+ \d+ ([0-9a-f]{40}) ([0-9a-f]{40}) [A-Z]\d*")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What a commit did to one path.
+class PathChange:
+    """The change of one path by a commit.
 
     Args:
         number: Its place in the history; a later one has a higher number.
@@ -52,12 +52,12 @@ class TargetHistory:
         self._tips: list[str] = []
         self._number = 0
         self._by_paths: defaultdict[frozenset[bytes], list[str]] = defaultdict(list)
-        self._by_path: defaultdict[bytes, list[Step]] = defaultdict(list)
+        self._by_path: defaultdict[bytes, list[PathChange]] = defaultdict(list)
 
     def commits_that_changed(self, paths: Iterable[bytes], *, onto: str) -> list[str]:
         """Return the commits in a commit's history that changed these paths.
 
-        All that changed no other come first, then some that did; of each kind the newest first.
+        Commits that changed no other path come first, then some that did; of each kind the newest first.
         """
         with self._lock:
             self._read_up_to(onto)
@@ -71,7 +71,7 @@ class TargetHistory:
             return []
         alone = set(self._by_paths.get(paths, ()))
         in_all = set.intersection(*({step.commit for step in each} for each in steps)) - alone
-        return [step.commit for step in reversed(steps[0]) if step.commit in in_all][:_MOST]
+        return [step.commit for step in reversed(steps[0]) if step.commit in in_all][:_MOST_MIXED]
 
     def has_come_since(self, commit: str, path: bytes, state: str, *, onto: str) -> bool:
         """Return whether a path got a blob, given by the start of its id, in that commit or later."""
@@ -85,14 +85,14 @@ class TargetHistory:
         return False
 
     def note(
-        self, commit: str, parent: str, changed: Mapping[bytes, tuple[Entry | None, Entry | None]]
+        self, commit: str, parent: str, changed: Mapping[bytes, tuple[GitEntry | None, GitEntry | None]]
     ) -> None:
         """Add a commit that was just made, if the one before it is known.
 
         Args:
             commit: The commit.
             parent: Its only parent.
-            changed: What was and what is there, by path.
+            changed: The ids before and after, by path.
         """
         with self._lock:
             if parent in self._seen:
@@ -115,15 +115,15 @@ class TargetHistory:
         self._seen.add(commit)
         self._by_paths[frozenset(changed)].append(commit)
         for path, (old, new) in changed.items():
-            self._by_path[path].append(Step(self._number, commit, old, new))
+            self._by_path[path].append(PathChange(self._number, commit, old, new))
 
 
-def _id_of(entry: Entry | None) -> str:
+def _id_of(entry: GitEntry | None) -> str:
     return _NONE if entry is None else entry.id
 
 
 def _commits(told: bytes) -> Iterator[tuple[str, Mapping[bytes, tuple[str, str]]]]:
-    """Give the commits that git printed, with the ids before and after of each path."""
+    """Yield the commits that git printed, with the ids before and after of each path."""
     words = iter(told.split(b"\0"))
     commit, changed = "", dict[bytes, tuple[str, str]]()
     for word in words:

@@ -1,10 +1,10 @@
-"""Which repository this is: told by an id in its state folder, so that moving it loses nothing.
+"""The identity of a repository: an id in its state folder, which stays when the repository is moved.
 
-A path does not say it: a repository is moved with `mv` and keeps its history; one that is copied with `cp -r`
-takes the state folder with it and is another one nevertheless, which must not go on with the runs of the one
-that it was copied from. So with the id is written where the repository was at home when it was last worked
-on: the path of its git directory, and which folder that is. A repository at another path was moved if that is
-the same folder, or if its home is gone; if its home is still there, it is a copy.
+A path is no identity: a repository that is moved with `mv` keeps its history; one that is copied with `cp -r`
+takes the state folder with it and is another one nevertheless, which must not continue the runs of the
+original. So the id is stored with the repository's home at its last use: the path and the inode of its git
+directory. A repository at another path was moved if it is the same folder, or if its home is gone; if its
+home still exists, it is a copy.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _FILE: Final = "repository.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Home:
-    """Where a repository is: its common git directory, and which one that is."""
+    """The place of a repository: the path and the inode of its common git directory."""
 
     git_dir: str
     host: str
@@ -33,24 +33,24 @@ class Home:
 
     @classmethod
     def of(cls, git_dir: Path) -> "Home":
-        """Look at a git directory."""
+        """Return the place of a git directory."""
         found = git_dir.stat()
         return cls(git_dir=str(git_dir), host=socket.gethostname(), device=found.st_dev, inode=found.st_ino)
 
     def is_of(self, other: "Home") -> bool:
-        """Return whether it is the same folder, by whatever path."""
+        """Return whether it is the same folder, by any path."""
         mine, theirs = (self.host, self.device, self.inode), (other.host, other.device, other.inode)
         return self.git_dir == other.git_dir or mine == theirs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Which repository this is.
+    """The identity of a repository.
 
     Args:
-        id: Its own id, which its runs bear.
-        home: Where it is.
-        former: The git directories that it was at before it was moved.
+        id: Its own id, which its runs carry.
+        home: Its place.
+        former: Its git directories before it was moved.
         copied_from: The git directory that it was copied from; None when it was not.
     """
 
@@ -60,7 +60,7 @@ class Identity:
     copied_from: str | None = None
 
     def write(self, state: Path) -> None:
-        """Write it down, unless it stands there already; of several processes that do so first, one wins.
+        """Store it, unless it is stored already; of several processes that store it first, one wins.
 
         Raises:
             OutsideFaultError: It cannot be written.
@@ -76,7 +76,7 @@ class Identity:
             raise OutsideFaultError(f"{path} cannot be written: {error}") from error
 
     def check(self, state: Path) -> None:
-        """Make sure that the state folder is still this repository's.
+        """Check that the state folder is still this repository's.
 
         Raises:
             RecordError: It was removed, or is another's.
@@ -90,16 +90,16 @@ class Identity:
 
 
 def identify(git_dir: Path, state: Path, *, may_have_moved_far: bool) -> Identity:
-    """Find out which repository this is; nothing is written.
+    """Return the identity of a repository; nothing is written.
 
     Args:
         git_dir: Its common git directory.
         state: Its state folder.
-        may_have_moved_far: Whether one that comes from another machine is still the one that it was: its
-            record has come with it, and is nobody else's.
+        may_have_moved_far: Whether a repository from another machine keeps its identity: its record came with
+            it and belongs to no other.
 
     Raises:
-        OutsideFaultError: What is written down cannot be read.
+        OutsideFaultError: The stored identity cannot be read.
     """
     here, found = Home.of(git_dir), _read(state)
     if found is None:
@@ -126,7 +126,7 @@ def _moved(known: Identity, here: Home) -> Identity:
 
 
 def _is_there(known: Identity, state: Path) -> bool:
-    """Return whether the repository is where it was at home."""
+    """Return whether the repository is at its home."""
     with contextlib.suppress(OutsideFaultError):
         there = _read(Path(known.home.git_dir) / state)
         return there is not None and there["id"] == known.id

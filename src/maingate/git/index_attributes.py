@@ -1,4 +1,4 @@
-"""Which ``.gitattributes`` an index has, read from its bytes: asked before every job, without a process."""
+"""The ``.gitattributes`` of an index, read from its bytes before every job, without a process."""
 
 from typing import Final
 

@@ -1,6 +1,6 @@
 """The library that reads and writes repositories (pygit2), loaded when it is first used.
 
-Most commands that only read never use it, and loading it would take a fifth of their time.
+Most commands that only read never use it; loading it would take a fifth of their time.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Kind(IntEnum):
-    """What an object is, as git and the library number it."""
+    """The types of objects, as git and the library number them."""
 
     COMMIT = 1
     TREE = 2
@@ -33,7 +33,7 @@ def opened(git_dir: Path) -> "pygit2.Repository":
 
 
 def oid(hexadecimal: str) -> "pygit2.Oid":
-    """Return an id as the library has it.
+    """Return an id as a value of the library.
 
     Raises:
         ValueError: It is none.
@@ -44,7 +44,7 @@ def oid(hexadecimal: str) -> "pygit2.Oid":
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Return what the library raises."""
+    """Return the exceptions of the library."""
     import pygit2  # noqa: PLC0415 - asked for when something was raised
 
     return KeyError, ValueError, OSError, pygit2.GitError
@@ -52,7 +52,7 @@ def failures() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn what the library raises into the one error family, saying what was being done."""
+    """Translate the library's exceptions into the program's errors, with the action that failed."""
     try:
         yield
     except failures() as error:

@@ -1,11 +1,10 @@
-"""Merges of trees in memory: what a workstream's change becomes on a target that has moved.
+"""Merges of trees in memory: a workstream's change on a target that has moved.
 
-Three steps, each asked only when the one before has no answer. When no path was changed by both sides
-there is nothing to merge. Else libgit2 merges in this process. What it calls a conflict is put before git
-itself, which compares lines better and finds one in some hundred of them clean after all; its word is
-final. Both see only the paths that either side changed (renames are found among these anyway), in
-Maingate's private git directory, so the cost is that of the changes and no configuration or attribute of
-the repository takes part.
+Three steps, each only if the one before has no result. If no path was changed by both sides there is nothing
+to merge. Else libgit2 merges in this process. A conflict of libgit2 is tried again by git itself, which
+compares lines better and merges one in some hundred of them; git's result is final. Both see only the paths
+that either side changed (renames are found among these anyway), in Maingate's private git directory, so the
+cost is that of the changes and no configuration or attribute of the repository takes part.
 """
 
 import os
@@ -21,17 +20,17 @@ from maingate.git.command import failure, require_git
 from maingate.git.commits import Signature, commit_content
 from maingate.git.library import translated
 from maingate.git.repository import MAINGATE_MAIL, MAINGATE_NAME, Repository
-from maingate.git.trees import Changes, Entry, TreeConflictError
+from maingate.git.trees import Changes, GitEntry, TreeConflictError
 
-_MERGE_TREE: Final = (2, 38)
-"""Since then `git merge-tree --write-tree` merges without a working tree."""
+_MERGE_TREE_SINCE: Final = (2, 38)
+"""The first git whose `git merge-tree --write-tree` merges without a working tree."""
 
 _NOBODY: Final = b"Maingate <maingate@localhost> 0 +0000"
 
 
 @dataclass(frozen=True)
 class MergeConflict:
-    """Both sides changed these paths in ways that do not go together."""
+    """Both sides changed these paths in ways that conflict."""
 
     paths: tuple[bytes, ...]
 
@@ -41,8 +40,8 @@ class Rebased:
     """Commits made again on a new base.
 
     Args:
-        head: The newest commit, or the new base when nothing was left of any.
-        commits: Each old commit with what it became; one that had become empty is its predecessor.
+        head: The newest commit, or the new base when all became empty.
+        commits: The new commit of each old one; of one that became empty, its predecessor.
     """
 
     head: str
@@ -51,7 +50,7 @@ class Rebased:
 
 @dataclass(frozen=True, kw_only=True)
 class RebaseConflict:
-    """A commit that does not go onto the new base, and where."""
+    """A commit that conflicts with the new base, and the paths."""
 
     commit: str
     paths: tuple[bytes, ...]
@@ -85,13 +84,13 @@ def rebase(
 ) -> Rebased | RebaseConflict:
     """Make commits again on a new base, one after the other, with their authors and messages.
 
-    A commit that is already where it should be stays as it is; one whose change is there already is left out.
+    A commit that is already on its new parent is kept; one whose change is there already is left out.
 
     Args:
-        repository: Where they are.
-        commits: What to move, oldest first.
-        onto: The commit to put them on.
-        date: When the new commits are made, aware.
+        repository: The repository.
+        commits: The commits to move, oldest first.
+        onto: Their new base.
+        date: The time of the new commits, aware.
     """
     head, made = onto, list[tuple[str, str]]()
     for commit in commits:
@@ -114,11 +113,11 @@ def rebase(
 
 
 def merge_trees(repository: Repository, *, base: str | None, ours: str, theirs: str) -> str | MergeConflict:
-    """Merge what two trees made of a common one.
+    """Merge two trees that come from a common one.
 
     Args:
-        repository: Where the trees are.
-        base: The common tree; None when there was nothing.
+        repository: The repository.
+        base: The common tree; None when there is none.
         ours: The tree to merge into.
         theirs: The tree to bring in.
 
@@ -153,7 +152,7 @@ def _merge_small(repository: Repository, base: str, ours: str, theirs: str) -> s
         if index.conflicts is None:
             return str(index.write_tree(handle))
         entries = [entry for conflict in index.conflicts for entry in conflict if entry is not None]
-    if require_git() >= _MERGE_TREE:
+    if require_git() >= _MERGE_TREE_SINCE:
         return _merge_by_git(repository, base, ours, theirs)
     return MergeConflict(tuple(sorted({os.fsencode(entry.path) for entry in entries})))
 
@@ -172,7 +171,7 @@ def _merge_by_git(repository: Repository, base: str, ours: str, theirs: str) -> 
 
 
 def _commit_of(repository: Repository, tree: str, parents: Sequence[str]) -> str:
-    """Wrap a tree, because git merges commits only; nothing ever points to it."""
+    """Write a commit of a tree, because git merges commits only; no ref ever points to it."""
     return repository.write_commit(
         commit_content(tree=tree, parents=parents, message=b"", author=_NOBODY, committer=_NOBODY)
     )
@@ -185,5 +184,5 @@ def _put_together(repository: Repository, tree: str, changes: Changes) -> str | 
         return MergeConflict(tuple(sorted(path for path, entry in changes.items() if entry is not None)))
 
 
-def _present(side: Changes) -> dict[bytes, Entry]:
+def _present(side: Changes) -> dict[bytes, GitEntry]:
     return {path: entry for path, entry in side.items() if entry is not None}

@@ -17,13 +17,13 @@ from maingate.git.commits import Commit, parse_commit
 from maingate.git.library import Kind, failures, oid, opened, translated
 from maingate.git.plain_repository import loose_commit
 from maingate.git.private_git import PrivateGitDir
-from maingate.git.trees import Changes, Directory, Entry, parse_directory
+from maingate.git.trees import Changes, Directory, GitEntry, parse_directory
 
 if TYPE_CHECKING:
     import pygit2
 
-_DIRECTORIES: Final = 256
-"""How many parsed directories are remembered; a patch looks at a few, and the next one mostly at the same."""
+_DIRECTORIES_CACHED: Final = 256
+"""Parsed directories that are cached; a patch reads a few, and the next one mostly the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Blob:
 
 
 class _Handles(threading.local):
-    """What one thread has open."""
+    """The open handles of one thread."""
 
     ours: "pygit2.Repository | None" = None
     private: "pygit2.Repository | None" = None
@@ -46,7 +46,7 @@ class ObjectStore:
     """The objects under a git directory. Threads may share it.
 
     Args:
-        git_dir: The common git directory, where objects and refs are.
+        git_dir: The common git directory, with objects and refs.
     """
 
     def __init__(self, git_dir: Path) -> None:
@@ -54,10 +54,10 @@ class ObjectStore:
         self._handles = _Handles()
         self._lock = threading.Lock()
         self._private: PrivateGitDir | None = None
-        self._read_directory = lru_cache(maxsize=_DIRECTORIES)(self._parse_directory)
+        self._read_directory = lru_cache(maxsize=_DIRECTORIES_CACHED)(self._parse_directory)
 
     def close(self) -> None:
-        """Remove the private git directory; again is harmless."""
+        """Remove the private git directory; may be called again."""
         with self._lock:
             if self._private is not None:
                 self._private.close()
@@ -66,12 +66,12 @@ class ObjectStore:
 
     @property
     def is_shallow(self) -> bool:
-        """Does its history end early, so that old commits are missing?"""
+        """Return whether its history is cut, so that old commits are missing."""
         return (self.git_dir / "shallow").is_file()
 
     @property
     def is_partial(self) -> bool:
-        """Was it cloned with a filter, so that git fetches some objects only when it needs them?"""
+        """Return whether it was cloned with a filter, so that git fetches some objects only on demand."""
         with translated("read the configuration"):
             return any(re.fullmatch(r"remote\..*\.promisor", entry.name) for entry in self.handle.config)
 
@@ -91,7 +91,7 @@ class ObjectStore:
         return self._write(Kind.BLOB, data)
 
     def read_directory(self, tree: str) -> Directory:
-        """Return what is directly in a tree, by name."""
+        """Return the entries of a tree, by name."""
         return self._read_directory(tree)
 
     def write_tree(self, content: bytes) -> str:
@@ -99,12 +99,12 @@ class ObjectStore:
         return self._write(Kind.TREE, content)
 
     def has_object(self, object_id: str) -> bool:
-        """Is there an object of that full id?"""
+        """Return whether there is an object of that full id."""
         with translated(f"look for {object_id}"):
             return oid(object_id) in self.handle
 
     def blobs_like(self, prefix: str) -> list[str]:
-        """Return the full ids of the blobs whose ids start so; none for what is no id."""
+        """Return the full ids of the blobs whose ids start with a text; none if it is no id."""
         try:
             found = self.handle.get(prefix)
         except ValueError:  # several begin so, or it is too short, or no id at all
@@ -123,8 +123,8 @@ class ObjectStore:
         """Return the id of a commit's tree."""
         return self.read_commit(commit).tree
 
-    def entry_at(self, tree: str, path: bytes) -> Entry | None:
-        """Return what a tree has at a path, directories included; None when there is nothing."""
+    def entry_at(self, tree: str, path: bytes) -> GitEntry | None:
+        """Return the entry of a tree at a path, directories included; None when there is none."""
         return trees.entry_at(self, tree, path)
 
     def blob_at(self, tree: str, path: bytes) -> Blob | None:
@@ -134,12 +134,12 @@ class ObjectStore:
             return None
         return Blob(mode=entry.mode, id=entry.id, data=self.read_blob(entry.id))
 
-    def list_files(self, tree: str) -> Iterator[tuple[bytes, Entry]]:
-        """Give every file, symbolic link and submodule of a tree with its full path."""
+    def list_files(self, tree: str) -> Iterator[tuple[bytes, GitEntry]]:
+        """Yield every file, symbolic link and submodule of a tree with its full path."""
         return trees.list_files(self, tree)
 
-    def list_directory(self, tree: str) -> Iterator[tuple[bytes, Entry]]:
-        """Give what is directly in a tree, directories too, by name."""
+    def list_directory(self, tree: str) -> Iterator[tuple[bytes, GitEntry]]:
+        """Yield the entries of a tree, directories too, by name."""
         return trees.list_directory(self, tree)
 
     def splice(self, tree: str, changes: Changes) -> str:
@@ -152,8 +152,8 @@ class ObjectStore:
 
     def changed_paths(
         self, old: str | None, new: str | None
-    ) -> dict[bytes, tuple[Entry | None, Entry | None]]:
-        """Return the paths in which two trees differ, with what was and what is there."""
+    ) -> dict[bytes, tuple[GitEntry | None, GitEntry | None]]:
+        """Return the paths in which two trees differ, with the entries before and after."""
         return {path: (was, now) for path, was, now in trees.diff(self, old, new)}
 
     @property
@@ -165,7 +165,7 @@ class ObjectStore:
 
     @property
     def merge_handle(self) -> "pygit2.Repository":
-        """This thread's handle on the private git directory: what merges in it depends on nothing else."""
+        """This thread's handle on the private git directory, where merges depend on nothing else."""
         if self._handles.private is None:
             self._handles.private = opened(self.private_git_dir().path)
         return self._handles.private

@@ -1,6 +1,6 @@
-"""Read what can be read of a repository of the plainest kind without loading the library.
+"""Reading of a plain repository without loading the library.
 
-Whatever is not as plain as that, or not in order, has no answer here; the library then says what it is.
+Any other repository, and any fault, has no answer here; the library then decides.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ _ID: Final = re.compile("[0-9a-f]{40}")
 
 
 def plain_git_dir(path: Path) -> Path | None:
-    """Return the git directory of the work tree that a path is in; None where it takes more to know.
+    """Return the git directory of the work tree that a path is in; None where only the library can tell.
 
     Plain is a `.git` folder of this user's, on the path's own file system, at the top of its only work tree:
     neither bare nor linked nor pointed elsewhere, and with no extension.
@@ -38,7 +38,7 @@ def plain_git_dir(path: Path) -> Path | None:
 
 
 def loose_commit(git_dir: Path, commit: str) -> bytes | None:
-    """Return the content of a commit that has a file of its own, and is undamaged."""
+    """Return the content of a commit that has a file of its own and is undamaged."""
     if not _ID.fullmatch(commit):
         return None
     try:

@@ -1,14 +1,14 @@
 """A git directory of Maingate's own over a repository's objects, in memory where the machine allows.
 
-What decides about a patch has to decide the same for everybody. A repository's own configuration and
-``info/attributes`` can name merge drivers, whitespace rules, replacements and programs to run; overriding
-each on the command line is a list that is never complete. A bare git directory with an empty configuration,
-whose ``objects`` is a link to the repository's objects, knows nothing of them: `git apply` and merges work
-on it. Objects they write are in the repository, nothing else is.
+A decision about a patch must be the same for everyone. A repository's own configuration and
+``info/attributes`` can name merge drivers, whitespace rules, replacements and programs to run; a list of
+overrides on the command line is never complete. A bare git directory with an empty configuration, whose
+``objects`` is a link to the repository's objects, has none of them: `git apply` and merges work on it.
+Objects they write are in the repository, nothing else is.
 
 Git never *runs* in it. A command may write below the folder that it runs in (`git apply --3way` checks out a
 file that both sides have added), and a file named ``config`` or ``commondir`` would be git's own. So each
-command gets a folder that holds nothing, and that is gone with all that the command left in it.
+command gets an empty folder, which is removed with everything that the command left in it.
 """
 
 import itertools
@@ -32,15 +32,15 @@ from maingate.system.removal import remove
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only a private directory made by mkdtemp is used in it
 _CONFIG: Final = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
 _NAME: Final = re.compile(r"maingate-(?P<processes>\d+)-(?P<pid>\d+)-(?P<tick>\d+)-\w+")
-"""Whose a directory is: which processes its maker's number is among (a container has its own), that number,
-and the tick at which it began."""
+"""The name of a directory: the set of processes of its maker (a container has its own), the maker's number,
+and the tick of its start."""
 
-PATIENCE: Final = 300.0
-"""Seconds that git may take for one patch; it takes milliseconds, and what hangs must not hang the run."""
+GIT_TIMEOUT: Final = 300.0
+"""Seconds that git may take for one patch; it takes milliseconds, and a hang must not stop the run."""
 
 
 class PrivateGitDir:
-    """The private git directory; it vanishes with the value or by ``close``."""
+    """The private git directory; it is removed with the value or by ``close``."""
 
     def __init__(self, objects: Path) -> None:
         try:
@@ -64,13 +64,13 @@ class PrivateGitDir:
         input: bytes | None = None,  # noqa: A002 - the name subprocess has taught everyone
         check: bool = True,
     ) -> GitResult:
-        """Run one git command on this directory, in a folder that holds nothing and is gone afterwards.
+        """Run one git command on this directory, in an empty folder that is removed afterwards.
 
         Args:
-            args: What comes after ``git``; files are named by absolute paths.
+            args: The arguments after ``git``; files are named by absolute paths.
             index: The index to work on.
             input: Bytes for standard input.
-            check: Raise when the exit code is not 0.
+            check: Whether to raise when the exit code is not 0.
 
         Raises:
             GitError: git could not be run, or failed and ``check`` was asked for.
@@ -80,12 +80,12 @@ class PrivateGitDir:
             env["GIT_INDEX_FILE"] = str(index)
         with own_directory() as empty:
             return run_git(
-                *args, git_dir=self.path, cwd=empty, env=env, input=input, check=check, timeout=PATIENCE
+                *args, git_dir=self.path, cwd=empty, env=env, input=input, check=check, timeout=GIT_TIMEOUT
             )
 
     @contextmanager
     def index_file(self) -> Iterator[Path]:
-        """Give the path of an index file that nobody else has; it is gone afterwards."""
+        """Yield the path of a new index file, which is removed afterwards."""
         path = self.path / f"index-{next(self._numbers)}"
         try:
             yield path
@@ -94,13 +94,13 @@ class PrivateGitDir:
             path.with_name(path.name + ".lock").unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Remove the directory; again is harmless."""
+        """Remove the directory; may be called again."""
         self._vanish()
 
 
 @contextmanager
 def own_directory() -> Iterator[Path]:
-    """Make a directory that is gone afterwards; `remove_abandoned` finds it should this process be killed."""
+    """Create a directory that is removed afterwards, by `remove_abandoned` if this process is killed."""
     try:
         path = Path(tempfile.mkdtemp(prefix=_own_prefix(), dir=_fast_directory()))
     except OSError as error:
@@ -116,9 +116,9 @@ def _fast_directory() -> str | None:
 
 
 def remove_abandoned() -> list[Path]:
-    """Remove the directories that killed processes of this user have left, and return them.
+    """Remove the directories that killed processes of this user left, and return them.
 
-    One whose name does not say whose it is, or whose maker may live, in whatever container, stays.
+    A directory stays if its name shows no maker, or if its maker may live, in any container.
     """
     if not sys.platform.startswith("linux"):
         return []
@@ -148,10 +148,10 @@ def _own_prefix() -> str:
 
 
 def _processes() -> str:
-    """Say among which processes numbers are given: containers that share the memory have their own."""
+    """Return the id of the set of processes that share numbers; each container has its own."""
     return str(Path("/proc/self/ns/pid").stat().st_ino)
 
 
 def _tick_of(pid: int) -> str:
-    """Return the tick at which a process began; empty when there is none."""
+    """Return the tick of a process's start; empty when there is no such process."""
     return started(pid).rpartition(":")[2]

@@ -1,7 +1,8 @@
 """The refs of a repository: read in this process, moved by git itself, as compare-and-swap.
 
-Git moves what others watch, because it alone knows every way in which a repository may keep its refs and
-reflogs. Maingate's own refs, which nobody else writes, are written in this process for their number.
+Git moves refs that others watch, because it alone knows every way in which a repository may store refs and
+reflogs. Maingate's own refs, which no other program writes, are written in this process because they are
+many.
 """
 
 import os
@@ -16,12 +17,12 @@ from maingate.git.library import failures, oid, translated
 from maingate.git.objects import ObjectStore
 
 PRIVATE_REFS: Final = "refs/maingate/"
-"""Where Maingate's own refs are; only these are written without a guard."""
+"""The folder of Maingate's own refs; only these are written without compare-and-swap."""
 
 _ABSENT: Final = "0" * 40
 
 _LOCKED: Final = re.compile(r"Unable to create '([^']+\.lock)': File exists")
-"""How git says that a file of refs is locked, at the beginning of eight lines of advice."""
+"""git's message that a file of refs is locked, at the beginning of eight lines of advice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class RefChange:
 
 @dataclass(frozen=True, kw_only=True)
 class RefMoved:
-    """A ref was not where it was expected, so nothing was changed."""
+    """A ref was not at its expected commit, so nothing was changed."""
 
     ref: str
     expected: str | None
@@ -55,12 +56,12 @@ class RefStore(ObjectStore):
             raise GitError(f"the ref {ref} could not be read: {error}") from error
 
     def final_name(self, ref: str) -> str:
-        """Follow a symbolic ref to the one that really moves."""
+        """Return the ref that moves: the target of a symbolic ref."""
         with translated(f"read {ref}"):
             return str(self.handle.lookup_reference(ref).resolve().name)
 
     def refs_under(self, prefix: str) -> dict[str, str]:
-        """Return the refs whose names start with a prefix, with what they point to."""
+        """Return the refs whose names start with a prefix, with their commits."""
         with translated(f"list the refs under {prefix}"):
             names = [name for name in self.handle.listall_references() if name.startswith(prefix)]
         found = {name: self.ref_value(name) for name in names}
@@ -69,7 +70,7 @@ class RefStore(ObjectStore):
     def update_ref(
         self, ref: str, new: str | None, old: str | None, *, message: str, keep_open: Sequence[int] = ()
     ) -> RefMoved | None:
-        """Move one ref if it is where it is expected; see ``update_refs``."""
+        """Move one ref if it is at its expected commit; see ``update_refs``."""
         return self.update_refs([RefChange(ref=ref, new=new, old=old)], message=message, keep_open=keep_open)
 
     def update_refs(
@@ -78,12 +79,12 @@ class RefStore(ObjectStore):
         """Move refs by compare-and-swap, all of them or none.
 
         Args:
-            changes: What to move; a ref that is not at its ``old`` keeps everything from happening.
-            message: What the reflog says, after ``maingate: ``.
-            keep_open: Descriptors that git inherits: what they lock stays locked until it has ended.
+            changes: The moves; if a ref is not at its ``old``, none is made.
+            message: The text of the reflog after ``maingate: ``.
+            keep_open: Descriptors that git inherits: their locks are held until it has ended.
 
         Returns:
-            None when it is done, else which ref was elsewhere, and where.
+            None when all have moved, else a ref that was elsewhere, with its commit.
 
         Raises:
             GitError: git could not do it for another reason.
@@ -115,7 +116,7 @@ class RefStore(ObjectStore):
         return None
 
     def keep(self, ref: str, commit: str) -> None:
-        """Point one of Maingate's own refs at a commit, so that nothing of it is ever collected.
+        """Point one of Maingate's own refs at a commit, so that it is never garbage-collected.
 
         Raises:
             ValueError: The ref is not under ``refs/maingate/``.
@@ -126,7 +127,7 @@ class RefStore(ObjectStore):
             self.handle.references.create(ref, oid(commit), force=True)
 
     def forget(self, ref: str) -> None:
-        """Delete one of Maingate's own refs; one that is not there is fine.
+        """Delete one of Maingate's own refs, if it exists.
 
         Raises:
             ValueError: The ref is not under ``refs/maingate/``.
@@ -138,9 +139,9 @@ class RefStore(ObjectStore):
                 self.handle.references.delete(ref)
 
     def unlock(self, prefix: str) -> None:
-        """Remove the locks that a killed process has left on some of Maingate's own refs.
+        """Remove the locks that a killed process left on some of Maingate's own refs.
 
-        Only for whoever knows that nobody writes them: their run is over, or its target is held.
+        Only for a caller that knows that no process writes them: their run is over, or its target is held.
 
         Args:
             prefix: A folder of refs, such as ``refs/maingate/<run>/``.
@@ -163,7 +164,7 @@ def _refuse_foreign(ref: str) -> None:
 
 
 def _held(lock: str, error: GitError) -> GitError:
-    """Return the error which says that another git has locked refs, or left them locked."""
+    """Return the error that another git has locked refs, or left them locked."""
     message = (
         f"{lock} is there: another git is moving refs just now, or one that was killed has left it; "
         "nothing was moved. When no git is running there, remove it, and try again"

@@ -1,7 +1,7 @@
-"""A person's repository: its objects, refs and history, without ever working in the person's checkout.
+"""A person's repository: its objects, refs and history; the person's checkout is never worked in.
 
 Objects are read and written in this process (pygit2); refs that others watch are moved by git itself, as
-compare-and-swap. Every thread has library handles of its own, because libgit2's are not to be shared.
+compare-and-swap. Every thread has library handles of its own, because libgit2's cannot be shared.
 """
 
 from collections.abc import Sequence
@@ -18,25 +18,25 @@ from maingate.git.objects import Blob
 from maingate.git.plain_repository import plain_git_dir
 from maingate.git.refs import RefChange, RefMoved, RefStore
 from maingate.git.targets import Target, resolve_target
-from maingate.git.trees import Entry
+from maingate.git.trees import GitEntry
 
 if TYPE_CHECKING:
     import pygit2
 
-__all__ = ["Blob", "Commit", "Entry", "RefChange", "RefMoved", "Repository", "Signature", "Target"]
+__all__ = ["Blob", "Commit", "GitEntry", "RefChange", "RefMoved", "Repository", "Signature", "Target"]
 
 MAINGATE_NAME: Final = "Maingate"
 MAINGATE_MAIL: Final = "maingate@localhost"
 
 
 class Repository(RefStore):
-    """A repository that is open. Threads may share it; ``close`` or leaving ``with`` drops what is temporary.
+    """An open repository. Threads may share it; ``close`` or leaving ``with`` removes temporary files.
 
     Args:
         opened_at: The git directory found from the path that was given; a linked worktree has its own.
-        git_dir: The common git directory, where objects and refs are.
+        git_dir: The common git directory, with objects and refs.
         root: The top of the main working tree, or the git directory of a bare repository.
-        is_bare: Has it no main working tree?
+        is_bare: Whether it has no main working tree.
     """
 
     def __init__(self, *, opened_at: Path, git_dir: Path, root: Path, is_bare: bool) -> None:
@@ -98,10 +98,10 @@ class Repository(RefStore):
         return resolve_target(self, name, opened_at=self._opened_at)
 
     def resolve_commit(self, revision: str) -> str:
-        """Return the id of the commit that any of git's revision expressions means.
+        """Return the id of the commit of one of git's revision expressions.
 
         Raises:
-            RepositoryError: It means none.
+            RepositoryError: There is none.
         """
         import pygit2  # noqa: PLC0415 - only here is it sure to be needed
 
@@ -128,10 +128,10 @@ class Repository(RefStore):
         Args:
             tree: Its tree.
             parents: Its parents, first parent first.
-            message: Its message; bytes are kept as they are.
-            date: When Maingate makes it, aware.
-            author: Who wrote the change; Maingate itself by default.
-            trailers: Lines such as ``Maingate-Run: …`` to end the message with.
+            message: Its message; bytes are not changed.
+            date: The time of the commit, aware.
+            author: The author of the change; Maingate itself by default.
+            trailers: Lines such as ``Maingate-Run: …`` at the end of the message.
         """
         committer = Signature(MAINGATE_NAME, MAINGATE_MAIL, date)
         content = commit_content(
@@ -144,13 +144,13 @@ class Repository(RefStore):
         return self.write_commit(content)
 
     def merge_base(self, one: str, other: str) -> str | None:
-        """Return the best common ancestor of two commits; None when they share no history that is here."""
+        """Return the best common ancestor of two commits; None when the repository has none."""
         with translated(f"find the merge base of {one} and {other}"):
             found = self.handle.merge_base(oid(one), oid(other))
         return None if found is None else str(found)
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
-        """Is a commit in the history of another, or the same one?"""
+        """Return whether a commit is in the history of another, or the same one."""
         if ancestor == descendant:
             return True
         with translated(f"compare {ancestor} and {descendant}"):
@@ -164,7 +164,7 @@ class Repository(RefStore):
 
 
 def _common_dir(git_dir: Path) -> Path:
-    """Return where objects and refs are: a linked worktree's git directory says so in a file."""
+    """Return the common git directory, which a linked worktree's git directory names in a file."""
     pointer = git_dir / "commondir"
     if not pointer.is_file():
         return git_dir.resolve()
@@ -172,16 +172,16 @@ def _common_dir(git_dir: Path) -> Path:
 
 
 def _main_work_tree(path: Path, common: Path, handle: "pygit2.Repository") -> Path:
-    """Return the top of the main working tree, whose files no patch may take for git's own.
+    """Return the top of the main working tree.
 
     Args:
-        path: From where the repository was found.
+        path: The path by which the repository was found.
         common: The common git directory.
-        handle: Opened there; where nothing is configured, it takes the folder around for the working tree.
+        handle: Opened there; unless configured, its working tree is the folder around.
 
     Raises:
-        RepositoryError: Nothing says where it is, as a git directory that stands apart is only pointed to; or
-            the git directory lies in it, where patches reach it.
+        RepositoryError: It is unknown, because a separate git directory does not name it; or the git
+            directory lies in it, where patches reach it.
     """
     top = Path(handle.workdir)
     if (top / ".git").resolve() == common:
@@ -203,13 +203,13 @@ def _main_work_tree(path: Path, common: Path, handle: "pygit2.Repository") -> Pa
 
 
 def is_among_files(path: Path, top: Path) -> bool:
-    """Return whether a path lies in a working tree where a patch can name it, which it cannot in `.git`."""
+    """Return whether a path lies in a working tree where a patch can name it; `.git` cannot be named."""
     path, top = path.resolve(), top.resolve()
     return path.is_relative_to(top) and ".git" not in path.relative_to(top).parts
 
 
 def _work_tree_around(path: Path, common: Path) -> Path | None:
-    """Return the working tree that a path is in, if it points to this very git directory."""
+    """Return the working tree that a path is in, if it points to this git directory."""
     if path.is_relative_to(common):
         return None
     try:

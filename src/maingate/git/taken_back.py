@@ -1,4 +1,4 @@
-"""Was a change taken back since, by a commit that does exactly the reverse? Told by patch ids."""
+"""Search for the commit that reverted a change exactly, by patch ids."""
 
 import os
 from typing import Final
@@ -9,14 +9,14 @@ _PLAIN: Final = ("-p", "--full-index", "--no-renames", "--no-ext-diff", "--no-te
 
 
 def was_taken_back(repository: Repository, *, before: str, after: str, since: str, head: str) -> bool:
-    """Return whether a commit has taken exactly this change back, and none has brought it again.
+    """Return whether a commit reverted exactly this change, and none made it again.
 
     Args:
-        repository: Where the commits are.
+        repository: The repository.
         before: The tree without the change.
         after: The tree with it.
-        since: The commit after which to look.
-        head: The commit up to which to look.
+        since: The commit after which to search.
+        head: The commit up to which to search.
     """
     there, back = _patch_id(repository, before, after), _patch_id(repository, after, before)
     if there in {None, back} or not repository.has_object(since):

@@ -1,4 +1,4 @@
-"""Which branch patches land on: found from a name or from what is checked out, or refused with the reason."""
+"""The branch that patches land on, found by name or by the checkout."""
 
 import difflib
 import os
@@ -27,9 +27,9 @@ def resolve_target(repository: RefStore, name: str | None, *, opened_at: Path) -
     """Find the branch to land on.
 
     Args:
-        repository: Where to look.
+        repository: The repository.
         name: A branch, short or in full; None means the one that is checked out.
-        opened_at: The git directory whose HEAD says what is checked out.
+        opened_at: The git directory whose HEAD names the checked-out branch.
 
     Raises:
         RepositoryError: There is no such branch, it has no commit, or it is not a branch.
@@ -46,7 +46,7 @@ def resolve_target(repository: RefStore, name: str | None, *, opened_at: Path) -
 
 
 def short_name(ref: str) -> str:
-    """Return a branch's name as people say it."""
+    """Return a branch's short name."""
     return ref.removeprefix(BRANCHES)
 
 
@@ -55,10 +55,10 @@ def _full_name(name: str) -> str:
 
 
 def read_head(git_dir: Path) -> str | None:
-    """Return the full name of the ref that a git directory's HEAD stands for; None when it is detached.
+    """Return the full name of the ref of a git directory's HEAD; None when it is detached.
 
-    Where there is no such file, as in a linked work tree that was half made or half removed, no branch is
-    checked out: git, too, takes that HEAD for detached.
+    Without that file, as in an incomplete linked work tree, no branch is checked out: git treats such a HEAD
+    as detached, too.
 
     Raises:
         GitError: It cannot be read.

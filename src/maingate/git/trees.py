@@ -24,8 +24,8 @@ _ENTRY: Final = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What a tree has under a name.
+class GitEntry:
+    """An entry of a tree.
 
     Args:
         mode: One of git's modes, such as ``0o100644``.
@@ -37,27 +37,27 @@ class Entry:
 
     @property
     def is_tree(self) -> bool:
-        """Is it a directory?"""
+        """Return whether it is a directory."""
         return self.mode == TREE_MODE
 
     @property
     def is_blob(self) -> bool:
-        """Is it a file or a symbolic link, that is, has it content in this repository?"""
+        """Return whether it is a file or a symbolic link, which has content in this repository."""
         return self.mode not in {TREE_MODE, SUBMODULE_MODE}
 
 
 RawEntry = tuple[bytes, bytes]
-"""Mode and id as a tree object has them; made into an ``Entry`` only where somebody looks."""
+"""Mode and id as in a tree object; made into a ``GitEntry`` only on use."""
 
 Directory = Mapping[bytes, RawEntry]
-Changes = Mapping[bytes, Entry | None]
+Changes = Mapping[bytes, GitEntry | None]
 
 
 class TreeStore(Protocol):
-    """Where trees are read from and written to."""
+    """A store from which trees are read and to which they are written."""
 
     def read_directory(self, tree: str) -> Directory:
-        """Return what is directly in a tree, by name."""
+        """Return the entries of a tree, by name."""
         ...
 
     def write_tree(self, content: bytes) -> str:
@@ -66,17 +66,17 @@ class TreeStore(Protocol):
 
 
 class TreeConflictError(ValueError):
-    """A path was to be both a file and a directory."""
+    """A path would be both a file and a directory."""
 
 
 def parse_directory(content: bytes) -> Directory:
-    """Read the content of a tree object."""
+    """Parse the content of a tree object."""
     return {name: (mode, oid) for mode, name, oid in _ENTRY.findall(content)}
 
 
-def entry_at(store: TreeStore, tree: str, path: bytes) -> Entry | None:
-    """Return what a tree has at a path, a directory too; None when there is nothing."""
-    found = Entry(TREE_MODE, tree)
+def entry_at(store: TreeStore, tree: str, path: bytes) -> GitEntry | None:
+    """Return the entry of a tree at a path, a directory too; None when there is none."""
+    found = GitEntry(TREE_MODE, tree)
     for name in path.split(b"/"):
         if not found.is_tree:
             return None
@@ -87,8 +87,8 @@ def entry_at(store: TreeStore, tree: str, path: bytes) -> Entry | None:
     return found
 
 
-def list_files(store: TreeStore, tree: str, under: bytes = b"") -> Iterator[tuple[bytes, Entry]]:
-    """Give every file, symbolic link and submodule of a tree with its full path, in tree order."""
+def list_files(store: TreeStore, tree: str, under: bytes = b"") -> Iterator[tuple[bytes, GitEntry]]:
+    """Yield every file, symbolic link and submodule of a tree with its full path, in tree order."""
     for name, entry in list_directory(store, tree):
         if entry.is_tree:
             yield from list_files(store, entry.id, under + name + b"/")
@@ -96,8 +96,8 @@ def list_files(store: TreeStore, tree: str, under: bytes = b"") -> Iterator[tupl
             yield under + name, entry
 
 
-def list_directory(store: TreeStore, tree: str) -> Iterator[tuple[bytes, Entry]]:
-    """Give what is directly in a tree, directories too, by name."""
+def list_directory(store: TreeStore, tree: str) -> Iterator[tuple[bytes, GitEntry]]:
+    """Yield the entries of a tree, directories too, by name."""
     for name, raw in store.read_directory(tree).items():
         yield name, _entry(raw)
 
@@ -106,9 +106,9 @@ def splice(store: TreeStore, tree: str, changes: Changes) -> str:
     """Return the tree that differs from ``tree`` in exactly the given paths.
 
     Args:
-        store: Where the trees are.
+        store: The store of the trees.
         tree: The tree to start from.
-        changes: Full paths; None removes what is there, an entry sets it. A directory left empty vanishes.
+        changes: Full paths; None removes the entry, an entry sets it. An empty directory is removed.
 
     Raises:
         TreeConflictError: A path would be a file and a directory at once.
@@ -118,8 +118,8 @@ def splice(store: TreeStore, tree: str, changes: Changes) -> str:
 
 def diff(
     store: TreeStore, old: str | None, new: str | None, under: bytes = b""
-) -> Iterator[tuple[bytes, Entry | None, Entry | None]]:
-    """Give each path of a file, link or submodule that differs, with what was and what is there."""
+) -> Iterator[tuple[bytes, GitEntry | None, GitEntry | None]]:
+    """Yield each path of a file, link or submodule that differs, with the entries before and after."""
     if old == new:
         return
     before, after = _directory(store, old), _directory(store, new)
@@ -138,8 +138,8 @@ def diff(
 
 def _splice(store: TreeStore, tree: str | None, changes: Changes) -> str | None:
     directory = dict(_directory(store, tree))
-    direct: dict[bytes, Entry | None] = {}
-    nested: defaultdict[bytes, dict[bytes, Entry | None]] = defaultdict(dict)
+    direct: dict[bytes, GitEntry | None] = {}
+    nested: defaultdict[bytes, dict[bytes, GitEntry | None]] = defaultdict(dict)
     for path, entry in changes.items():
         name, slash, rest = path.partition(b"/")
         if slash:
@@ -168,10 +168,10 @@ def _splice_below(store: TreeStore, directory: dict[bytes, RawEntry], name: byte
     if made is None:
         directory.pop(name, None)
     else:
-        directory[name] = _raw(Entry(TREE_MODE, made))
+        directory[name] = _raw(GitEntry(TREE_MODE, made))
 
 
-def _set(directory: dict[bytes, RawEntry], name: bytes, entry: Entry) -> None:
+def _set(directory: dict[bytes, RawEntry], name: bytes, entry: GitEntry) -> None:
     here = directory.get(name)
     if here is not None and _entry(here).is_tree and not entry.is_tree:
         raise TreeConflictError(f"{name!r} is a directory with something in it, it cannot become a file")
@@ -184,7 +184,7 @@ def _content(directory: Directory) -> bytes:
 
 
 def _sort_key(item: tuple[bytes, RawEntry]) -> bytes:
-    """Git sorts a directory as if its name ended in a slash."""
+    """Return the key by which git sorts: a directory as if its name ended in a slash."""
     name, (mode, _) = item
     return name + b"/" if int(mode, 8) == TREE_MODE else name
 
@@ -193,24 +193,24 @@ def _directory(store: TreeStore, tree: str | None) -> Directory:
     return {} if tree is None or tree == EMPTY_TREE else store.read_directory(tree)
 
 
-def _entry(raw: RawEntry) -> Entry:
-    return Entry(_canonical(int(raw[0], 8)), raw[1].hex())
+def _entry(raw: RawEntry) -> GitEntry:
+    return GitEntry(_canonical(int(raw[0], 8)), raw[1].hex())
 
 
-def _raw(entry: Entry) -> RawEntry:
+def _raw(entry: GitEntry) -> RawEntry:
     return b"%o" % entry.mode, bytes.fromhex(entry.id)
 
 
 def _canonical(mode: int) -> int:
-    """Return the mode git would write today; old trees hold group-writable files."""
+    """Return the mode that git would write today; old trees have group-writable files."""
     if mode & _KIND == _REGULAR:
         return EXECUTABLE_MODE if mode & 0o100 else FILE_MODE
     return mode
 
 
-def _tree_id(entry: Entry | None) -> str | None:
+def _tree_id(entry: GitEntry | None) -> str | None:
     return entry.id if entry is not None and entry.is_tree else None
 
 
-def _no_tree(entry: Entry | None) -> Entry | None:
+def _no_tree(entry: GitEntry | None) -> GitEntry | None:
     return None if entry is None or entry.is_tree else entry

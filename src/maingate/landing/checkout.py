@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from maingate.git.repository import Repository
-from maingate.git.trees import Entry
+from maingate.git.trees import GitEntry
 from maingate.landing.checkouts import Checkout
 from maingate.landing.stage import new_stage
 
@@ -98,13 +98,13 @@ def _filters(checkout: Checkout, paths: list[bytes]) -> dict[bytes, str]:
     }
 
 
-def _entries(checkout: Checkout, paths: list[bytes]) -> dict[bytes, Entry]:
+def _entries(checkout: Checkout, paths: list[bytes]) -> dict[bytes, GitEntry]:
     wanted, found = set(paths), {}
     for record in checkout.git("ls-files", "-s", "-z").stdout.split(b"\0"):
         facts, _, path = record.partition(b"\t")
         if path in wanted:
             mode, oid, _ = facts.split(b" ")
-            found[path] = Entry(int(mode, 8), oid.decode())
+            found[path] = GitEntry(int(mode, 8), oid.decode())
     return found
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from maingate.errors import GitError
 from maingate.faultpoints import reach
 from maingate.git.repository import Repository
-from maingate.git.trees import Entry
+from maingate.git.trees import GitEntry
 from maingate.landing import index_hold
 from maingate.landing.checkout import IN_PROGRESS, in_the_way
 from maingate.landing.checkouts import Checkout
@@ -60,7 +60,7 @@ class Follower:
         self._changed = repository.changed_paths(old, new)
         self._seen: dict[bytes, Signature | None] = {}
         self._digests: dict[bytes, str] = {}
-        self._alike: dict[bytes, Entry] = {}
+        self._alike: dict[bytes, GitEntry] = {}
         self._hold: index_hold.IndexHold | None = None
         self.states: dict[bytes, State] = {}
 
@@ -304,7 +304,7 @@ def remove_copies(checkout: Checkout, stage: str, paths: Iterable[bytes]) -> Non
             os.unlink(at(checkout.top, path) + b"." + name)  # noqa: PTH108 - names are bytes
 
 
-def _is_submodule(entry: Entry | None) -> bool:
+def _is_submodule(entry: GitEntry | None) -> bool:
     return entry is not None and entry.mode == _SUBMODULE
 
 

@@ -20,7 +20,7 @@ from maingate.errors import GitError
 from maingate.git.command import GitResult
 from maingate.git.private_git import own_directory
 from maingate.git.private_index import write_index
-from maingate.git.trees import Entry
+from maingate.git.trees import GitEntry
 from maingate.landing.checkouts import Checkout
 
 _SUBMODULE: Final = 0o160000
@@ -29,7 +29,7 @@ _ATTEMPTS: Final = 3
 """How often git is asked again that a signal has ended, such as a supervisor's to all processes."""
 
 Signature = tuple[int, ...]
-Back = Mapping[bytes, Entry | None]
+Back = Mapping[bytes, GitEntry | None]
 
 
 class Stage:
@@ -95,7 +95,7 @@ class Stage:
         said = self._checkout.git("config", "--type=bool", "--get", "core.sparseCheckout", check=False)
         return said.stdout.strip() == b"true"
 
-    def differing(self, entries: Mapping[bytes, Entry]) -> set[bytes]:
+    def differing(self, entries: Mapping[bytes, GitEntry]) -> set[bytes]:
         """Return which of some files differ in the checkout from these entries, as git and filters see it."""
         plain = {path: entry for path, entry in entries.items() if entry.mode != _SUBMODULE}
         if not plain:
@@ -109,7 +109,7 @@ class Stage:
             raise GitError(f"git cannot compare {self._checkout.top}: {'; '.join(_complaints(said))}")
         return {path for path in said.stdout.split(b"\0") if path}
 
-    def same_as_checked_out(self, entries: Mapping[bytes, Entry]) -> set[bytes]:
+    def same_as_checked_out(self, entries: Mapping[bytes, GitEntry]) -> set[bytes]:
         """Return which of some files are, byte for byte, what git would check out for these entries.
 
         Where a file was stored against its own attributes git calls it changed, although nobody has changed

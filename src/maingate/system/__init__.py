@@ -1,1 +1,1 @@
-"""Processes and files of the operating system, handled so that nothing is left behind."""
+"""Process trees and files of the operating system, handled so that nothing is left behind."""

@@ -1,4 +1,4 @@
-"""Copy one file so that writing to the copy never reaches the original: by reference, or byte for byte."""
+"""Copies of a file, by reference or byte for byte; writing to a copy never changes the original."""
 
 import contextlib
 import errno
@@ -12,11 +12,11 @@ _FICLONE: Final = 0x4004_9409
 _CANNOT: Final = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM}
 _CHUNK: Final = 1024 * 1024
 _ATTRIBUTES: Final = ("user.", "system.posix_acl_")
-"""Which extended attributes belong to a file and not to the machine."""
+"""The prefixes of extended attributes that belong to a file and not to the machine."""
 
 
 def fill(target: int, source: int) -> None:
-    """Give an empty file the content of another.
+    """Copy the content of a file into an empty one.
 
     Args:
         target: Descriptor of the empty file.
@@ -44,10 +44,10 @@ def attributes_of(path: bytes) -> dict[str, str]:
 
 
 def restore_attributes(path: bytes, attributes: Mapping[str, str]) -> None:
-    """Let a file or folder have these extended attributes and no others of the kind.
+    """Set the extended attributes of a file or folder to these, and remove others of the kind.
 
     Raises:
-        OSError: The file system does not take them.
+        OSError: The file system does not accept them.
     """
     there = attributes_of(path)
     if there == attributes or not sys.platform.startswith("linux"):
@@ -59,7 +59,7 @@ def restore_attributes(path: bytes, attributes: Mapping[str, str]) -> None:
 
 
 def _share(target: int, source: int) -> bool:
-    """Let two files share their blocks until one is written to; returns False where that cannot be done."""
+    """Share the blocks of two files until one is written to; return False if that is not possible."""
     if not sys.platform.startswith("linux"):
         return False
     try:

@@ -1,9 +1,10 @@
-"""Whole process trees: who belongs to one, and how it is ended so that nothing is left.
+"""Process trees: their members, and their end without leftovers.
 
 A process group is not enough: ``setsid`` leaves it, and a double fork leaves the parent as well. On Linux a
-UET worker therefore makes itself the reaper of its orphans (``PR_SET_CHILD_SUBREAPER``): whatever a gate
-starts, and however it detaches, stays a descendant of the worker until the worker reaps it, and "no child
-left" is one system call. Elsewhere the tree is what psutil finds below the worker and in the gate's session.
+UET worker therefore makes itself the reaper of its orphans (``PR_SET_CHILD_SUBREAPER``): every process that a
+gate starts, however it detaches, stays a descendant of the worker until the worker reaps it, and "no child
+left" is one system call. Elsewhere the tree consists of the processes that psutil finds below the worker and
+in the gate's session.
 
 Processes outlive a worker that was killed. They are found again by the slot they were started in: every
 process of a gate carries ``MAINGATE_SLOT`` in its environment.
@@ -21,20 +22,20 @@ from functools import lru_cache
 from typing import Final
 
 SLOT_VARIABLE: Final = "MAINGATE_SLOT"
-"""The environment variable that tells in which slot a process works."""
+"""The environment variable with the slot that a process works in."""
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
-_NATURAL_END: Final = 0.1
-"""Seconds in which what a finished gate left may end by itself: the ``tee`` at the end of a pipe does."""
-_KILL_PATIENCE: Final = 10.0
-"""Seconds after which a process that survives SIGKILL (a dead file system, another user's) is given up."""
+_NATURAL_END_SECONDS: Final = 0.1
+"""Time in which leftovers of a finished gate may end by themselves, as a ``tee`` in a pipe does."""
+_KILL_TIMEOUT_SECONDS: Final = 10.0
+"""Time after which a process that survives SIGKILL (a dead file system, another user's) is given up."""
 
 
 _CALM_READINGS: Final = 2
-"""Readings of the process table without a stray after which there is none: one can miss a fork."""
+"""Readings of the process table without a stray that prove there is none; a single one can miss a fork."""
 _STATE, _PARENT, _SESSION, _START_TICKS = 0, 1, 3, 19
-"""Where things are in ``/proc/<pid>/stat``, counted from the field behind the name (proc(5))."""
+"""Positions in ``/proc/<pid>/stat``, counted from the field behind the name (proc(5))."""
 _DEAD: Final = (b"Z", b"X", b"x")
 _BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
@@ -47,7 +48,7 @@ class ProcessInfo:
         pid: Its id.
         parent: The id of its parent.
         session: The id of its session.
-        is_zombie: It has ended and waits to be reaped.
+        is_zombie: Whether it has ended and waits to be reaped.
     """
 
     pid: int
@@ -57,12 +58,12 @@ class ProcessInfo:
 
 
 def adopt_orphans(*, on: bool = True) -> bool:
-    """Make this process the parent of its descendants' orphans; returns False where the system cannot."""
+    """Make this process the parent of its descendants' orphans; return False if the system cannot."""
     return _prctl(_PR_SET_CHILD_SUBREAPER, int(on))
 
 
 def die_with_parent(sent: signal.Signals) -> bool:
-    """Ask to be sent a signal when the parent ends; returns False where the system cannot."""
+    """Request a signal at the end of the parent; return False if the system cannot."""
     return _prctl(_PR_SET_PDEATHSIG, int(sent))
 
 
@@ -76,7 +77,7 @@ def has_children() -> bool:
 
 
 def descendants(of: int, *, session: int | None = None) -> list[ProcessInfo]:
-    """Find all processes below one, and those of a session, that have not been reaped."""
+    """Return all processes below one, and those of a session, that have not been reaped."""
     table = list(process_table())
     below = {of}
     found: dict[int, ProcessInfo] = {}
@@ -96,7 +97,7 @@ def descendants(of: int, *, session: int | None = None) -> list[ProcessInfo]:
 
 
 def process_table() -> Iterator[ProcessInfo]:
-    """Read the system's process table. Processes that end meanwhile are passed over."""
+    """Read the system's process table; processes that end meanwhile are left out."""
     if not sys.platform.startswith("linux"):
         yield from _portable_table()
         return
@@ -107,7 +108,7 @@ def process_table() -> Iterator[ProcessInfo]:
 
 @dataclass(kw_only=True)
 class ProcessTree:
-    """What a gate started: every process below this one that was not there before.
+    """The processes of a gate: every process below this one that was not there before.
 
     Args:
         leader: The gate's own process, which leads its session and process group.
@@ -117,38 +118,38 @@ class ProcessTree:
     leader: int
     bystanders: frozenset[int]
 
-    def tell(self, sent: signal.Signals) -> None:
-        """Send a signal to the group of a leader that has not been reaped, and to all that left the group."""
+    def send(self, sent: signal.Signals) -> None:
+        """Send a signal to the group of an unreaped leader, and to the processes that left the group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.leader, sent)
         self._signal_living(sent)
 
     def end_leftovers(self, *, grace: float) -> int:
-        """End what is left once the leader has ended: a moment, TERM, grace, KILL.
+        """End the processes that are left after the leader: a short wait, TERM, grace, KILL.
 
         Args:
             grace: Seconds between TERM and KILL; below zero sends KILL at once.
 
         Returns:
-            How many processes had to be ended.
+            The number of processes that had to be ended.
         """
         if sys.platform.startswith("linux") and not has_children():
             return 0
-        if grace >= 0 and self._wait(_NATURAL_END):
+        if grace >= 0 and self._wait(_NATURAL_END_SECONDS):
             return 0
-        ended = {info.pid for info in self.living()}
+        ended = {info.pid for info in self.running()}
         if grace >= 0:
             self._signal_living(signal.SIGTERM)
             self._signal_living(signal.SIGCONT)
             self._wait(grace)
         return len(ended | self._kill())
 
-    def living(self) -> list[ProcessInfo]:
-        """List the tree's processes that run; what has ended is reaped on the way.
+    def running(self) -> list[ProcessInfo]:
+        """Return the tree's running processes; ended ones are reaped on the way.
 
         The process table cannot be read at one instant: a child may fork and end between two lines. But a
-        child of ours stays in the table until it is reaped here, so a reading without any is the truth, and
-        one that had to reap is done again.
+        child of ours stays in the table until it is reaped here, so a reading without any is correct, and one
+        that had to reap is repeated.
         """
         while True:
             found = [
@@ -161,10 +162,10 @@ class ProcessTree:
                 return [info for info in found if not info.is_zombie]
 
     def _kill(self) -> set[int]:
-        """Stop and kill until nothing runs: a stopped process cannot fork away from its KILL."""
+        """Stop and kill until no process runs: a stopped process cannot fork away from its KILL."""
         killed: set[int] = set()
-        deadline = time.monotonic() + _KILL_PATIENCE
-        while alive := self.living():
+        deadline = time.monotonic() + _KILL_TIMEOUT_SECONDS
+        while alive := self.running():
             for sent in (signal.SIGSTOP, signal.SIGKILL):
                 for info in alive:
                     _send(info.pid, sent)
@@ -175,19 +176,19 @@ class ProcessTree:
         return killed
 
     def _signal_living(self, sent: signal.Signals) -> None:
-        for info in self.living():
+        for info in self.running():
             _send(info.pid, sent)
 
     def _wait(self, seconds: float) -> bool:
-        return _until(lambda: not self.living(), seconds)
+        return _until(lambda: not self.running(), seconds)
 
 
 def started(pid: int) -> str:
-    """Say when a process began, to tell it from a later one of its number, whatever the wall clock does.
+    """Return the start of a process, independent of the wall clock; a later one of its number has another.
 
     Returns:
-        The boot and the tick of its start, in this host's own words; empty when there is no such process, or
-        only its zombie.
+        The boot and the tick of its start, in this host's form; empty when there is no such process, or only
+        its zombie.
     """
     if not sys.platform.startswith("linux"):
         return _portable_started(pid)
@@ -204,14 +205,14 @@ def _boot_id() -> str:
 
 
 def bystanders() -> frozenset[int]:
-    """Return the children that this process has already, before a gate is started."""
+    """Return the present children of this process, before a gate is started."""
     if sys.platform.startswith("linux") and not has_children():
         return frozenset()
     return frozenset(info.pid for info in descendants(os.getpid()))
 
 
 def end_tree(pid: int) -> None:
-    """Kill a process and all that is below it, without waiting for their end."""
+    """Kill a process and all processes below it, without waiting for their end."""
     below = descendants(pid)
     _send(pid, signal.SIGKILL)
     for info in below:
@@ -219,17 +220,17 @@ def end_tree(pid: int) -> None:
 
 
 def end_strays(*slots: str) -> int:
-    """Kill every process that was started in one of these slots, whoever its parent is now.
+    """Kill every process that was started in one of these slots, whatever its parent is now.
 
     Args:
-        *slots: The slots' directories as the gates were told them.
+        *slots: The slots' directories, as in the gates' environment.
 
     Returns:
-        How many were killed.
+        The number of killed processes.
     """
     killed: set[int] = set()
     markers = {os.fsencode(f"{SLOT_VARIABLE}={slot}") for slot in slots}
-    deadline = time.monotonic() + _KILL_PATIENCE
+    deadline = time.monotonic() + _KILL_TIMEOUT_SECONDS
     calm = 0 if markers else _CALM_READINGS
     while calm < _CALM_READINGS and time.monotonic() < deadline:
         strays = [pid for pid in _marked(markers) if pid != os.getpid()]
@@ -243,14 +244,14 @@ def end_strays(*slots: str) -> int:
 
 
 def _marked(markers: set[bytes]) -> Iterator[int]:
-    """List the processes that have one of these lines in their environment."""
+    """Return the processes that have one of these lines in their environment."""
     for info in process_table():
         if not info.is_zombie and not markers.isdisjoint(_environment(info.pid)):
             yield info.pid
 
 
 def _environment(pid: int) -> list[bytes]:
-    """Return the environment a process was started with; nothing when it is gone or another user's."""
+    """Return the environment a process was started with; empty when it is gone or another user's."""
     if not sys.platform.startswith("linux"):
         return _portable_environment(pid)
     try:
@@ -261,7 +262,7 @@ def _environment(pid: int) -> list[bytes]:
 
 
 def _stat_fields(name: str) -> list[bytes] | None:
-    """Return what the system tells of a process after its name, which may contain anything."""
+    """Return the fields of a process after its name, which may contain any characters."""
     try:
         with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 - pathlib doubles the cost per process
             text = file.read()
@@ -324,7 +325,7 @@ def _prctl(option: int, value: int) -> bool:
 
 
 def _send(pid: int, sent: signal.Signals) -> None:
-    """Send a signal; one that ended meanwhile or changed its user is met again when the caller looks next."""
+    """Send a signal; a process that ended or changed its user is found again by the caller's next reading."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, sent)
 
@@ -337,7 +338,7 @@ def _reap(pid: int) -> bool:
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait for a condition of the process table, which nothing announces, with growing pauses."""
+    """Wait for a condition of the process table, polled with growing pauses."""
     deadline = time.monotonic() + seconds
     pause = 0.001
     while not condition():

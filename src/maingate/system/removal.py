@@ -1,8 +1,8 @@
-"""Remove a file or a whole tree, whatever a hostile process made of it.
+"""Removal of a file or a whole tree that a hostile process may have made hard to remove.
 
 ``shutil.rmtree`` gives up on a read-only folder and, before Python 3.13, on a tree a thousand levels deep.
-Here rights are taken back, the immutable flag is cleared, and a tree whose paths grow too long is folded up.
-A symbolic link is removed, never followed. Nothing else may run in the tree meanwhile.
+Here permissions are restored, the immutable flag is cleared, and folders with too long paths are moved up. A
+symbolic link is removed, never followed. No other process may run in the tree meanwhile.
 """
 
 # Names on disk are bytes, which pathlib cannot hold, and this runs before every job.
@@ -25,18 +25,18 @@ _LONGEST_PATH: Final = 3500
 """Bytes of a path above which a folder is moved up to the top of the tree before it is emptied."""
 _FS_IOC_GETFLAGS: Final = 0x8008_6601
 _FS_IOC_SETFLAGS: Final = 0x4008_6602
-_UNTOUCHABLE: Final = 0x10 | 0x20
+_LOCKING_FLAGS: Final = 0x10 | 0x20
 """The immutable and append-only flags of a Linux file system."""
 
 
 def remove(path: bytes) -> None:
-    """Remove what is at a path, if anything is.
+    """Remove the file or tree at a path, if there is one.
 
     Args:
         path: A file, a symbolic link, a folder with all its content, or nothing.
 
     Raises:
-        OSError: Something in it cannot be removed (a mount point, another user's file).
+        OSError: A part of it cannot be removed (a mount point, another user's file).
     """
     mode = kind_of(path)
     if mode is None:
@@ -55,7 +55,7 @@ def remove(path: bytes) -> None:
 
 
 def kind_of(path: bytes) -> int | None:
-    """Return the mode of what is at a path, of a link itself, and None when nothing is there."""
+    """Return the mode of the file at a path, of a link itself; None when there is none."""
     try:
         return os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -86,7 +86,7 @@ def _within_reach(folder: bytes, *, top: bytes, number: int) -> bytes:
 
 
 def forced(action: Callable[[], T], *paths: bytes) -> T:
-    """Do something; when it is forbidden, take the rights to it and do it again."""
+    """Run an action; when it is forbidden, take the permissions for it and run it again."""
     try:
         return action()
     except OSError as error:
@@ -98,7 +98,7 @@ def forced(action: Callable[[], T], *paths: bytes) -> T:
 
 
 def unlock(path: bytes) -> None:
-    """Make a file or folder writable for its owner: clear its flags, and give a folder its rights."""
+    """Make a file or folder writable for its owner: clear its flags and set a folder's permissions."""
     mode = kind_of(path)
     if mode is None or not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
         return
@@ -114,8 +114,8 @@ def _clear_flags(path: bytes) -> None:
     try:
         flags = array.array("i", [0, 0])
         fcntl.ioctl(fd, _FS_IOC_GETFLAGS, flags)
-        if flags[0] & _UNTOUCHABLE:
-            flags[0] &= ~_UNTOUCHABLE
+        if flags[0] & _LOCKING_FLAGS:
+            flags[0] &= ~_LOCKING_FLAGS
             fcntl.ioctl(fd, _FS_IOC_SETFLAGS, flags)
     finally:
         os.close(fd)

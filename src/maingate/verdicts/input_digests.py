@@ -14,7 +14,7 @@ from typing import Final
 from pathspec import GitIgnoreSpec
 
 from maingate.git.index_attributes import NAME as ATTRIBUTES
-from maingate.git.repository import Entry, Repository
+from maingate.git.repository import GitEntry, Repository
 from maingate.git.trees import SUBMODULE_MODE, SYMLINK_MODE, TREE_MODE
 from maingate.patches.policy.paths import glob_text
 from maingate.plan.scopes import may_overlap
@@ -87,7 +87,7 @@ class InputDigests:
             return _Part()
         return _Part(digest=digest_of([attributes_in(listed), found]), links=tuple(links))
 
-    def _is_selected(self, path: bytes, entry: Entry) -> bool:
+    def _is_selected(self, path: bytes, entry: GitEntry) -> bool:
         """Whether a path matches, or, where it stands for a folder, what is seen below it may."""
         text = glob_text(path)
         if self._spec.match_file(text):
@@ -126,7 +126,7 @@ class _Links:
         listed = [self._repository.list_directory(folder.id) for folder in above]
         return [[attributes_in(each) for each in listed], target.mode, target.id]
 
-    def _further(self, way: list[Entry], name: bytes) -> list[Entry] | str:
+    def _further(self, way: list[GitEntry], name: bytes) -> list[GitEntry] | str:
         here = way[-1]
         if not here.is_tree:
             return _NOTHING
@@ -139,9 +139,9 @@ class _Links:
             return _NOTHING
         return _WHOLE if found.mode == SYMLINK_MODE else [*way, found]
 
-    def _way(self, tree: str, path: bytes) -> list[Entry]:
+    def _way(self, tree: str, path: bytes) -> list[GitEntry]:
         """Return the folders from the root down to the one that a link is in."""
-        way = [Entry(TREE_MODE, tree)]
+        way = [GitEntry(TREE_MODE, tree)]
         for name in path.split(b"/")[:-1]:
             way.append(dict(self._repository.list_directory(way[-1].id))[name])
         return way
@@ -156,7 +156,7 @@ class _Links:
         return self._plain[tree]
 
 
-def attributes_in(listed: Iterable[tuple[bytes, Entry]]) -> list[Fact]:
+def attributes_in(listed: Iterable[tuple[bytes, GitEntry]]) -> list[Fact]:
     """Return the ``.gitattributes`` among the entries of a folder, in whatever case it is written."""
     return [
         (name.hex(), entry.mode, entry.id)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, rebase
-from maingate.git.repository import MAINGATE_MAIL, Entry, Repository, Signature
+from maingate.git.repository import MAINGATE_MAIL, GitEntry, Repository, Signature
 from maingate.ids import RunId
 from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.orchestrator.core.inputs import LandingInput
@@ -191,5 +191,5 @@ def change_of_settings(repository: Repository, candidate: Candidate) -> Reason |
     )
 
 
-def _settings_in(repository: Repository, tree: str) -> dict[bytes, Entry]:
+def _settings_in(repository: Repository, tree: str) -> dict[bytes, GitEntry]:
     return {name: entry for name, entry in repository.list_directory(tree) if is_settings(name)}

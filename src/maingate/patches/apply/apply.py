@@ -28,7 +28,7 @@ from functools import cached_property
 from typing import Final
 
 from maingate.git.repository import Repository
-from maingate.git.trees import Entry
+from maingate.git.trees import GitEntry
 from maingate.patches.apply.expected import (
     REMOVING,
     Reading,
@@ -157,7 +157,7 @@ class _Application:
             return before.id
         return self.history.agreeing(change)
 
-    def entry_at(self, path: bytes) -> Entry | None:
+    def entry_at(self, path: bytes) -> GitEntry | None:
         return self.repository.entry_at(self.base_tree, path)
 
     def run(self) -> Applied | Refused:
@@ -217,7 +217,7 @@ class _Application:
         private = self.repository.private_git_dir()
         return attempt(private, self.index, self.text, options)
 
-    def before(self, change: FileChange) -> Entry | None:
+    def before(self, change: FileChange) -> GitEntry | None:
         """Return the file, link or submodule that the base has at a change's old path."""
         return None if change.old_path is None else self.index.get(change.old_path)
 

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Final
 
 from maingate.git.repository import Repository
-from maingate.git.trees import FILE_MODE, SUBMODULE_MODE, Entry
+from maingate.git.trees import FILE_MODE, SUBMODULE_MODE, GitEntry
 from maingate.patches.model import ChangeKind, FileChange, Hunk, lines_of, patched
 
 _SUBMODULE: Final = re.compile(rb"Subproject commit ([0-9a-f]{40})\n?")
@@ -37,15 +37,15 @@ class Reading:
     """
 
     change: FileChange
-    before: Entry | None
+    before: GitEntry | None
     is_readable: bool
     is_exact: bool = False
-    entry: Entry | None = None
+    entry: GitEntry | None = None
     content: bytes | None = None
 
 
 def read_change(
-    repository: Repository, before: Entry | None, change: FileChange, moved: Mapping[int, int] = _UNMOVED
+    repository: Repository, before: GitEntry | None, change: FileChange, moved: Mapping[int, int] = _UNMOVED
 ) -> Reading:
     """Apply one change to what the base has at its old path.
 
@@ -78,9 +78,9 @@ def read_change(
     )
 
 
-def outcome(readings: Sequence[Reading]) -> dict[bytes, Entry | None]:
+def outcome(readings: Sequence[Reading]) -> dict[bytes, GitEntry | None]:
     """Return what each touched path has to be: first all removals, then all that is put there, as in git."""
-    found: dict[bytes, Entry | None] = {}
+    found: dict[bytes, GitEntry | None] = {}
     for reading in readings:
         if reading.change.kind in REMOVING and reading.change.old_path is not None:
             found[reading.change.old_path] = None
@@ -92,9 +92,9 @@ def outcome(readings: Sequence[Reading]) -> dict[bytes, Entry | None]:
 
 def is_merged(
     repository: Repository,
-    before: Entry | None,
+    before: GitEntry | None,
     change: FileChange,
-    after: Entry | None,
+    after: GitEntry | None,
     own_base: str | None,
 ) -> bool:
     """Is what a three-way merge left what the change, made on its own base, has to leave in the other file?
@@ -126,7 +126,7 @@ def is_repeated(repository: Repository, reading: Reading) -> bool:
     return any(base.find(block, base.find(block) + 1) != -1 for block in blocks)
 
 
-def is_done(repository: Repository, change: FileChange, after: Entry | None) -> bool:
+def is_done(repository: Repository, change: FileChange, after: GitEntry | None) -> bool:
     """Is what a change wants at its new path there already, by the id or the whole content that it states?
 
     Args:
@@ -146,7 +146,7 @@ def is_done(repository: Repository, change: FileChange, after: Entry | None) -> 
     return is_mode_change and not change.hunks and change.binary is None
 
 
-def content_of(repository: Repository, entry: Entry) -> bytes:
+def content_of(repository: Repository, entry: GitEntry) -> bytes:
     """Return what a diff shows of an entry: a submodule as the line that names its commit."""
     if entry.mode == SUBMODULE_MODE:
         return b"Subproject commit %s\n" % entry.id.encode()
@@ -158,14 +158,14 @@ def blob_id(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def _entry_for(content: bytes, mode: int) -> Entry | None:
+def _entry_for(content: bytes, mode: int) -> GitEntry | None:
     if mode != SUBMODULE_MODE:
-        return Entry(mode, blob_id(content))
+        return GitEntry(mode, blob_id(content))
     named = _SUBMODULE.fullmatch(content)
-    return None if named is None else Entry(mode, named[1].decode())
+    return None if named is None else GitEntry(mode, named[1].decode())
 
 
-def _mode_after(before: Entry | None, change: FileChange) -> int:
+def _mode_after(before: GitEntry | None, change: FileChange) -> int:
     says_new = change.new_mode is not None and change.new_mode != change.old_mode
     if before is None or change.kind is ChangeKind.ADD:
         return FILE_MODE if change.new_mode is None else change.new_mode

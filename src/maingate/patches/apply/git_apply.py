@@ -15,7 +15,7 @@ from maingate.git.command import GitResult, failure
 from maingate.git.private_git import PrivateGitDir
 from maingate.git.private_index import read_index, write_index
 from maingate.git.repository import Repository
-from maingate.git.trees import Entry
+from maingate.git.trees import GitEntry
 
 _OPTIONS: Final = ("apply", "--cached", "--verbose", "--whitespace=nowarn", "-p1")
 _SECTION: Final = "Checking patch "
@@ -50,17 +50,17 @@ class Attempt:
     """
 
     took: bool
-    entries: Mapping[bytes, Entry] = field(default_factory=dict)
+    entries: Mapping[bytes, GitEntry] = field(default_factory=dict)
     moved: tuple[Mapping[int, int], ...] = ()
     complaints: tuple[str, ...] = ()
     is_malformed: bool = False
 
 
 def private_entries(
-    touched: Iterable[bytes], entry_at: Callable[[bytes], Entry | None], repository: Repository
-) -> dict[bytes, Entry]:
+    touched: Iterable[bytes], entry_at: Callable[[bytes], GitEntry | None], repository: Repository
+) -> dict[bytes, GitEntry]:
     """Return what the private index has to hold for a patch that touches these paths of a tree."""
-    paths, found = set(touched), dict[bytes, Entry]()
+    paths, found = set(touched), dict[bytes, GitEntry]()
     for path in paths:
         entry = entry_at(path)
         if entry is None:
@@ -73,7 +73,7 @@ def private_entries(
 
 
 def attempt(
-    private: PrivateGitDir, entries: Mapping[bytes, Entry], text: bytes, options: Iterable[str] = ()
+    private: PrivateGitDir, entries: Mapping[bytes, GitEntry], text: bytes, options: Iterable[str] = ()
 ) -> Attempt:
     """Let git apply a patch to an index with these entries.
 
@@ -96,8 +96,8 @@ def attempt(
 
 
 def judge_series(
-    private: PrivateGitDir, entries: Mapping[bytes, Entry], texts: Sequence[bytes]
-) -> Mapping[bytes, Entry] | None:
+    private: PrivateGitDir, entries: Mapping[bytes, GitEntry], texts: Sequence[bytes]
+) -> Mapping[bytes, GitEntry] | None:
     """Let git apply patches one on the other to an index with these entries.
 
     Returns:
@@ -120,7 +120,7 @@ def judge_series(
                 file.unlink(missing_ok=True)
 
 
-def _file_above(path: bytes, entry_at: Callable[[bytes], Entry | None]) -> dict[bytes, Entry]:
+def _file_above(path: bytes, entry_at: Callable[[bytes], GitEntry | None]) -> dict[bytes, GitEntry]:
     parts = path.split(b"/")
     for length in range(1, len(parts)):
         prefix = b"/".join(parts[:length])
@@ -132,7 +132,7 @@ def _file_above(path: bytes, entry_at: Callable[[bytes], Entry | None]) -> dict[
     return {}
 
 
-def _file_below(path: bytes, tree: str, touched: set[bytes], repository: Repository) -> dict[bytes, Entry]:
+def _file_below(path: bytes, tree: str, touched: set[bytes], repository: Repository) -> dict[bytes, GitEntry]:
     for below, entry in repository.list_files(tree):
         full = path + b"/" + below
         if full not in touched:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from maingate.git.repository import Repository
-from maingate.git.trees import Entry
+from maingate.git.trees import GitEntry
 from maingate.patches.apply.expected import REMOVING, content_of
 from maingate.patches.model import ChangeKind, FileChange, Hunk, lines_of
 
@@ -36,11 +36,11 @@ def _did(repository: Repository, before: str, after: str, change: FileChange) ->
     return _leads_to(_content(repository, was), _content(repository, now), change)
 
 
-def _is_named(entry: Entry | None, blob: str | None) -> bool:
+def _is_named(entry: GitEntry | None, blob: str | None) -> bool:
     return entry is None if blob is None else entry is not None and entry.id.startswith(blob)
 
 
-def _content(repository: Repository, entry: Entry | None) -> bytes | None:
+def _content(repository: Repository, entry: GitEntry | None) -> bytes | None:
     if entry is None:
         return b""
     return None if entry.is_tree else content_of(repository, entry)

@@ -11,7 +11,7 @@ wrong with which.
 from collections.abc import Mapping, Sequence
 
 from maingate.git.repository import Repository
-from maingate.git.trees import Entry, TreeConflictError
+from maingate.git.trees import GitEntry, TreeConflictError
 from maingate.patches.apply.apply import Applied, ApplyMethod, may_be_meant_elsewhere, unlike_stated
 from maingate.patches.apply.expected import Reading, outcome, read_change
 from maingate.patches.apply.git_apply import judge_series, private_entries
@@ -31,7 +31,7 @@ def apply_series(repository: Repository, base_tree: str, intakes: Sequence[Intak
         GitError: Git or the disk failed; it says nothing about the patches.
     """
     made: list[Applied] = []
-    final: dict[bytes, Entry | None] = {}
+    final: dict[bytes, GitEntry | None] = {}
     tree = base_tree
     for intake in intakes:
         step = _step(repository, tree, intake)
@@ -46,7 +46,7 @@ def apply_series(repository: Repository, base_tree: str, intakes: Sequence[Intak
 
 def _step(
     repository: Repository, tree: str, intake: Intake
-) -> tuple[Applied, Mapping[bytes, Entry | None]] | None:
+) -> tuple[Applied, Mapping[bytes, GitEntry | None]] | None:
     """Apply one patch by the own reading alone; what it writes are objects that nobody refers to yet."""
     if intake.needs_base or intake.is_zero_context or any(change.binary for change in intake.files):
         return None
@@ -82,7 +82,7 @@ def _is_in_the_way(repository: Repository, tree: str, reading: Reading) -> bool:
 
 
 def _git_agrees(
-    repository: Repository, base_tree: str, intakes: Sequence[Intake], final: Mapping[bytes, Entry | None]
+    repository: Repository, base_tree: str, intakes: Sequence[Intake], final: Mapping[bytes, GitEntry | None]
 ) -> bool:
     """Let git apply the whole series, and hold what it ends with against the own reading."""
     touched = {path for intake in intakes for change in intake.files for path in change.paths}

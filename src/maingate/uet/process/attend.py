@@ -231,8 +231,8 @@ class _Execution:
         self._cause = cause
         grace = min(self._spec.grace, _CANCEL_GRACE) if self._is_cancelled else self._spec.grace
         self._kill_at = time.monotonic() + grace
-        tree.tell(signal.SIGTERM)
-        tree.tell(signal.SIGCONT)
+        tree.send(signal.SIGTERM)
+        tree.send(signal.SIGCONT)
 
     def _end(self, process: _Process, tree: ProcessTree) -> int:
         """End the leader if it still runs, then everything else.
@@ -241,7 +241,7 @@ class _Execution:
             How many processes a command that ended by itself had left behind.
         """
         if process.poll() is None:
-            tree.tell(signal.SIGKILL)
+            tree.send(signal.SIGKILL)
         process.wait()
         if self._kill_at is None:
             return tree.end_leftovers(grace=self._spec.grace)
