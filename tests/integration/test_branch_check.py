@@ -123,7 +123,7 @@ def test_swapped_commits_are_found(landed: GitRepo) -> None:
         landed,
         f"UPDATE patches SET \"commit\" = CASE id WHEN '{one}' THEN '{b}' WHEN '{two}' THEN '{a}' END",
     )
-    assert "is its own, but on record it landed with" in problems(landed)
+    assert "is on record as landed with" in problems(landed)
 
 
 def test_a_cut_tail_is_found(repo: GitRepo) -> None:
@@ -144,7 +144,7 @@ def test_a_landing_that_was_removed_from_the_branch_is_found(landed: GitRepo) ->
     """A branch that was rewritten does not have what is on record."""
     landed.git("checkout", "-q", "--detach")
     landed.git("branch", "-f", "main", "main~1")
-    assert "which is not in the history of refs/heads/main" in problems(landed)
+    assert "which is no longer in the history of refs/heads/main" in problems(landed)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_landings_that_were_not_pushed_yet_are_no_findings(repo: GitRepo, style:
     report = audited(repo, against="origin/main")
     assert (report.findings, report.anchors) == ((), 0)
     [note] = report.notes
-    assert note == "2 landings are on refs/heads/main and not in origin/main yet: push what is to be there"
+    assert note == "2 landings are on refs/heads/main and not in origin/main yet: push them"
     repo.git("update-ref", "refs/remotes/origin/main", "main")
     report = audited(repo, against="origin/main")
     assert (report.findings, report.notes, report.anchors) == ((), (), 2)
@@ -191,11 +191,11 @@ def test_a_remote_that_was_set_back_or_rewritten_is_found(pushed: GitRepo) -> No
     assert audited(pushed, against="origin/main").notes == ()
     pushed.git("push", "-q", "--force", "origin", "main~1:main")
     found = problems(pushed, against="origin/main")
-    assert "is not in the history of origin/main any more: that was rewritten or set back" in found
+    assert "is no longer in the history of origin/main (rewritten or reset)" in found
     other = pushed.git("commit-tree", "-p", "main~2", "-m", "another way", "main~2^{tree}")
     pushed.git("push", "-q", "--force", "origin", f"{other}:main")
     again = problems(pushed, against="origin/main")
-    assert again.count("is not in the history of origin/main any more") >= 2
+    assert again.count("is no longer in the history of origin/main") >= 2
 
 
 def test_a_remote_that_has_gone_another_way_is_no_finding(pushed: GitRepo) -> None:
@@ -207,7 +207,7 @@ def test_a_remote_that_has_gone_another_way_is_no_finding(pushed: GitRepo) -> No
         report = audited(pushed, against=against)
         assert report.findings == ()
         [note] = report.notes
-        assert f"1 landing is on refs/heads/main and not in {against}, which has gone another way" in note
+        assert f"1 landing is on refs/heads/main and not in {against}, which has diverged" in note
         assert f"since {base[:12]}" in note
 
 
@@ -223,7 +223,7 @@ def test_a_target_that_was_rewritten_here_is_found_whatever_the_remote_lacks(pus
     """A landing that neither has is in nobody's history."""
     pushed.git("checkout", "-q", "--detach")
     pushed.git("branch", "-f", "main", "main~1")
-    assert "is not in the history of origin/main: that was rewritten, or the record was" in problems(
+    assert "is not in the history of origin/main (the branch or the record was rewritten)" in problems(
         pushed, against="origin/main"
     )
 
@@ -235,7 +235,7 @@ def test_a_branch_that_is_gone_is_said_to_be(landed: GitRepo) -> None:
     report = audited(landed)
     assert report.is_intact
     [note] = report.notes
-    assert "refs/heads/main is not there" in note
+    assert "refs/heads/main does not exist" in note
     assert audited(landed, against="HEAD").anchors == 2
 
 
@@ -284,7 +284,7 @@ def test_a_landing_by_another_record_is_told_and_may_be_accepted(repo: GitRepo) 
     assert f"{run}, which is not on record" in problems(repo)
     report = audited(repo, others=True)
     assert report.is_intact
-    assert f"{run}, which landed by another record" in "".join(report.notes)
+    assert f"{run}, which landed from another record" in "".join(report.notes)
 
 
 def test_a_copy_by_hand_is_no_finding(landed: GitRepo) -> None:

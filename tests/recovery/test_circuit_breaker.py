@@ -16,18 +16,16 @@ from maingate.db.dao import breakers, events
 from maingate.db.engine import Database, open_database
 from maingate.errors import UsageError
 from maingate.reasons import Reason, ReasonCode
+from maingate.recovery.breaker_store import Breakers, BreakerUpdate, guard_of
 from maingate.recovery.circuit_breaker import (
-    Breakers,
-    Change,
+    Allowed,
+    Blocked,
     Guard,
     Probe,
-    Wait,
-    Yes,
     after_failure,
     after_release,
     after_start,
     after_success,
-    guard_of,
     may_start,
 )
 from maingate.recovery.overrides import reset_breaker, trip_breaker
@@ -58,7 +56,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
-def record(database: Database, *changes: Change | None) -> None:
+def record(database: Database, *changes: BreakerUpdate | None) -> None:
     """Write what is to be recorded."""
     with database.write() as conn:
         for change in changes:
@@ -89,25 +87,25 @@ def test_it_opens_after_so_many_failures_in_a_row_and_says_why() -> None:
     made.succeeded("claude", "t", 1)
     for _ in range(4):
         made.failed("claude", "t", 1, DOWN, NOW)
-    assert made.may_start("claude", NOW) == Yes()
+    assert made.may_start("claude", NOW) == Allowed()
     made.failed("claude", "t", 1, DOWN, NOW)
     said = made.may_start("claude", NOW)
-    assert isinstance(said, Wait)
+    assert isinstance(said, Blocked)
     assert said.until == NOW + MINUTE
     assert "the service is down" in said.reason.message
-    assert made.may_start("codex", NOW) == Yes(), "each tool has its own"
+    assert made.may_start("codex", NOW) == Allowed(), "each tool has its own"
 
 
 def test_after_the_cooldown_exactly_one_probe_goes_through(database: Database) -> None:
     """Whoever comes while it is on its way waits, without an end in sight."""
     made = open_one(database)
     later = NOW + MINUTE
-    assert isinstance(made.may_start("claude", later - SECOND), Wait)
+    assert isinstance(made.may_start("claude", later - SECOND), Blocked)
     made = read(database, is_running=True)
-    assert made.may_start("claude", later) == Yes(is_probe=True)
+    assert made.may_start("claude", later) == Allowed(is_probe=True)
     record(database, made.started("claude", "task_7", 2, later))
     said = made.may_start("claude", later)
-    assert isinstance(said, Wait)
+    assert isinstance(said, Blocked)
     assert said.until is None
     with database.read() as conn:
         row = breakers.of_tool(conn, "claude")
@@ -135,12 +133,12 @@ def test_the_probe_decides_and_nobody_else(database: Database, is_good: bool, st
 def test_a_restart_forgets_neither_an_open_breaker_nor_its_probe(database: Database) -> None:
     """A probe that still runs stays the only one; one whose process died is given again."""
     made = open_one(database)
-    assert isinstance(read(database).may_start("claude", NOW), Wait)
+    assert isinstance(read(database).may_start("claude", NOW), Blocked)
     later = NOW + MINUTE
     record(database, made.started("claude", "task_7", 1, later))
-    assert isinstance(read(database, is_running=True).may_start("claude", later), Wait)
+    assert isinstance(read(database, is_running=True).may_start("claude", later), Blocked)
     again = read(database)
-    assert again.may_start("claude", later) == Yes(is_probe=True)
+    assert again.may_start("claude", later) == Allowed(is_probe=True)
     record(database, again.started("claude", "task_8", 1, later))
     assert read(database, is_running=True).of("claude").probe == Probe(task="task_8", attempt=1)
 
@@ -150,8 +148,8 @@ def test_a_probe_that_says_nothing_is_given_again(database: Database) -> None:
     open_one(database)
     made, later = read(database, is_running=True), NOW + MINUTE
     record(database, made.started("claude", "task_7", 1, later), made.released("claude", "task_7", 1))
-    assert made.may_start("claude", later) == Yes(is_probe=True)
-    assert read(database, is_running=True).may_start("claude", later) == Yes(is_probe=True)
+    assert made.may_start("claude", later) == Allowed(is_probe=True)
+    assert read(database, is_running=True).may_start("claude", later) == Allowed(is_probe=True)
 
 
 def test_a_process_that_is_behind_breaks_nothing(database: Database) -> None:
@@ -164,7 +162,7 @@ def test_a_process_that_is_behind_breaks_nothing(database: Database) -> None:
         rows = breakers.all_of(conn)
     assert [row.state for row in rows] == [BreakerState.CLOSED]
     behind.refresh(rows)
-    assert behind.may_start("claude", NOW) == Yes()
+    assert behind.may_start("claude", NOW) == Allowed()
     assert verify(database).is_intact
 
 
@@ -175,7 +173,7 @@ def test_what_is_not_written_yet_is_not_forgotten_for_what_was_read_before(datab
     change = made.started("claude", "task_7", 1, later)
     with database.read() as conn:
         made.refresh(breakers.all_of(conn))
-    assert isinstance(made.may_start("claude", later), Wait)
+    assert isinstance(made.may_start("claude", later), Blocked)
     record(database, change)
 
 
@@ -245,11 +243,11 @@ def test_what_it_waits_for_comes(happenings: list[tuple[str, Probe, int]]) -> No
         elif what == "failure":
             guard = after_failure(guard, probe, DOWN, now)
     said = may_start(guard, now, everybody)
-    if isinstance(said, Wait) and said.until is not None:
+    if isinstance(said, Blocked) and said.until is not None:
         assert said.until > now
-        assert may_start(guard, said.until, everybody) == Yes(is_probe=True)
-    elif isinstance(said, Wait):
-        assert may_start(guard, now, nobody) == Yes(is_probe=True)
+        assert may_start(guard, said.until, everybody) == Allowed(is_probe=True)
+    elif isinstance(said, Blocked):
+        assert may_start(guard, now, nobody) == Allowed(is_probe=True)
 
 
 def test_the_record_says_what_memory_says(database: Database) -> None:

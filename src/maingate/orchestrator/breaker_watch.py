@@ -6,7 +6,8 @@ from maingate.db.dao import breakers, runs, tasks
 from maingate.db.engine import Database
 from maingate.landing import lease_hold
 from maingate.orchestrator.core.events import BreakersRead
-from maingate.recovery.circuit_breaker import Probe, guard_of
+from maingate.recovery.breaker_store import guard_of
+from maingate.recovery.circuit_breaker import Probe
 from maingate.state.task import TaskState
 
 

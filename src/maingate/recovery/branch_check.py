@@ -1,9 +1,9 @@
-"""Hold the record against a branch: what landed is there, and what is there is on record.
+"""Comparison of the record with a branch: each recorded landing is on it, and each landing on it is recorded.
 
-The branch is where others can see it, and git names all of its history by hashes. So what is on record of
-landings is looked for in its history, the seals of those commits are anchors for the ledger, and a commit
-that names a run must be one that the record has. The words of a message count only where the commit is on
-record as a landing: a patch may bring any trailer along, but its own commits are known by their ids.
+The branch is public, and git identifies its whole history by hashes. So every recorded landing is looked up
+in its history, the seals of those commits are anchors of the ledger, and each commit that names a run must be
+on record. Trailers count only in commits that are on record as landings: a patch may contain any trailer, but
+landed commits are known by their ids.
 """
 
 import os
@@ -29,11 +29,11 @@ PATCH, WORKSTREAM = "Maingate-Patch", "Maingate-Workstream"
 
 @dataclass(frozen=True, kw_only=True)
 class Branch:
-    """A branch, or another revision, to hold the record against.
+    """A branch, or another revision, that the record is compared with.
 
     Args:
-        name: What people call it.
-        commit: Where it is.
+        name: Its name for people.
+        commit: Its commit.
         targets: The targets whose landings must be in its history.
     """
 
@@ -44,12 +44,12 @@ class Branch:
 
 @dataclass(kw_only=True)
 class Held:
-    """What came of holding the record against branches.
+    """Result of a comparison of the record with branches.
 
     Args:
         anchors: The seals of landings on record.
-        findings: What is wrong.
-        notes: What people should know.
+        findings: The problems.
+        notes: Remarks for people.
     """
 
     anchors: list[Anchor] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Held:
     notes: list[str] = field(default_factory=list)
 
     def find(self, entity_id: str | None, problem: str) -> None:
-        """Note that something is wrong, and with what."""
+        """Add a finding about an entity."""
         machine = ENTITY_OF_PREFIX.get((entity_id or "").partition("_")[0])
         self.findings.append(
             AuditFinding(entity_type=machine, entity_id=entity_id, seq=None, problem=problem)
@@ -67,24 +67,24 @@ class Held:
 def hold(
     database: Database, repository: Repository, *, against: str | None = None, others: bool = False
 ) -> Held:
-    """Hold the record against branches.
+    """Return the result of a comparison of the record with branches.
 
     Args:
         database: The record.
         repository: The repository.
-        against: A revision; None for the branches of all targets that are there.
-        others: Whether to accept landings by other records, such as those of another clone.
+        against: A revision; None for all existing target branches.
+        others: Whether landings from other records, such as another clone's, are accepted.
 
     Raises:
-        RepositoryError: The revision means no commit.
+        RepositoryError: The revision names no commit.
         DatabaseError: The record could not be read.
     """
     held = Held()
     if repository.is_shallow:
-        held.notes.append("this clone is shallow: landings that it does not reach were not looked for")
+        held.notes.append("this clone is shallow: landings beyond its history were not checked")
     before = read(database)
     branches = list(_branches(before, repository, against, held))
-    now = read(database)  # a run may land meanwhile; what a branch got is on record before
+    now = read(database)  # a run may land meanwhile: landings are recorded before the branch moves
     for branch in branches:
         history = _History(repository, branch)
         _look_for_landed(before, history, held)
@@ -99,7 +99,7 @@ def _branches(record: Landings, repository: Repository, against: str | None, hel
         meant = frozenset(ref for ref in targets if _is_meant(ref, against))
         meant = meant or frozenset(targets if len(targets) == 1 else ())
         if not meant:
-            what = f"only what {against} has was looked for in the record"
+            what = f"no target is named {against}: only its own commits were checked"
             held.notes.append(f"no run on record lands on {against}: {what}")
         yield Branch(name=against, commit=repository.resolve_commit(against), targets=meant)
         return
@@ -107,7 +107,7 @@ def _branches(record: Landings, repository: Repository, against: str | None, hel
         head = _head(repository, ref)
         if head is None:
             held.notes.append(
-                f"{ref} is not there, or cannot be read: its landings were held against no branch"
+                f"{ref} does not exist or cannot be read: its landings were not compared with a branch"
             )
         else:
             yield Branch(name=ref, commit=head, targets=frozenset({ref}))
@@ -116,18 +116,18 @@ def _branches(record: Landings, repository: Repository, against: str | None, hel
 def _head(repository: Repository, ref: str) -> str | None:
     try:
         return repository.ref_value(ref)
-    except GitError:  # no name of a ref: it was changed, which the ledger tells
+    except GitError:  # an invalid ref name: the row was changed, which the ledger check reports
         return None
 
 
 def _is_meant(ref: str, against: str) -> bool:
-    """Return whether a revision is called like a target: in full, in short, or as a remote's."""
+    """Return whether a revision names a target: in full, in short, or as a remote's branch."""
     short = ref.removeprefix("refs/heads/")
     return against in {ref, short} or against.endswith(f"/{short}")
 
 
 class _History:
-    """The history of a branch; git's replacements and grafts are not looked at."""
+    """The history of a branch, without git's replacements and grafts."""
 
     def __init__(self, repository: Repository, branch: Branch) -> None:
         self._repository, self.name, self.targets = repository, branch.name, branch.targets
@@ -137,7 +137,7 @@ class _History:
         self.unpushed = Unpushed(repository, branch.name, branch.commit)
 
     def reaches(self, commit: str, ref: str) -> bool:
-        """Return whether a commit is in this history, or in that of a target as it is now."""
+        """Return whether a commit is in this history or in that of the current target."""
         if commit in self.commits:
             return True
         head = None if ref in self.targets else _head(self._repository, ref)
@@ -145,21 +145,21 @@ class _History:
         return is_there and self._repository.is_ancestor(commit, head or "")
 
     def has_not_yet(self, commit: str, ref: str) -> bool:
-        """Return whether a target, as it is here, has a commit that this history lacks and never had."""
+        """Return whether the local target has a commit that this history lacks and never had."""
         return commit not in self.commits and self.unpushed.has(commit, ref)
 
     def why_missing(self, commit: str) -> str:
-        """Return how it came that a commit is not in this history, as far as that can be seen."""
+        """Return why a commit is not in this history, as far as git shows it."""
         if self.unpushed.was_there(commit):
-            return f"is not in the history of {self.name} any more: that was rewritten or set back"
-        return f"is not in the history of {self.name}: that was rewritten, or the record was"
+            return f"is no longer in the history of {self.name} (rewritten or reset)"
+        return f"is not in the history of {self.name} (the branch or the record was rewritten)"
 
     def of(self, commit: str) -> str:
-        """Return how people call a commit of it."""
+        """Return the name of a commit for people."""
         return f"commit {commit[:12]} on {self.name}"
 
     def naming_runs(self) -> Sequence[str]:
-        """List the commits that seem to name a run or a rollback, newest first."""
+        """Return the commits that seem to name a run or a rollback, newest first."""
         return self._listed(f"--grep=^{RUN}: ", f"--grep=^{ROLLBACK}: ")
 
     def message_of(self, commit: str) -> bytes:
@@ -176,7 +176,7 @@ class _History:
 
 
 def _look_for_landed(record: Landings, history: _History, held: Held) -> None:
-    """Look for all that has landed in the history of its target, and gather the seals."""
+    """Check every recorded landing in the history of its target, and collect the seals."""
     landed = [move for move in record.moves if move.state == "landed" and move.ref in history.targets]
     later: set[str] = set()
     for move in landed:
@@ -211,7 +211,7 @@ def _look_for_move(move: Move, history: _History, held: Held) -> None:
 
 
 def _miss(entity_id: str, what: str, commit: str, history: _History, held: Held) -> None:
-    """Tell that a commit is not in the branch's history; in a shallow clone that means nothing."""
+    """Add a finding about a commit missing from the branch; not in a shallow clone."""
     if history.is_whole:
         held.find(entity_id, f"{what} with commit {commit}, which {history.why_missing(commit)}")
 
@@ -233,7 +233,7 @@ class _Stranger:
 
 
 def _look_at_branch(record: Landings, history: _History, held: Held) -> Mapping[str, _Stranger]:
-    """Look for each commit that names a run in the record, and return the runs that it does not have."""
+    """Check every commit that names a run against the record; return unknown runs."""
     known, landed_as = record.commits(), {each.id: each for each in record.landed}
     names = {*record.targets, *(move.id for move in record.moves if move.kind == "rollback")}
     strangers: dict[str, _Stranger] = defaultdict(_Stranger)
@@ -258,17 +258,17 @@ def _look_at_branch(record: Landings, history: _History, held: Held) -> Mapping[
 def _compare_names(
     commit: str, message: bytes, landed: Mapping[str, Landed], history: _History, held: Held
 ) -> None:
-    """Make sure that the patch or workstream which a commit on record names has landed with that commit."""
+    """Check that the patch or workstream named by a recorded commit landed with that commit."""
     for named in (*trailers(message, PATCH)[-1:], *trailers(message, WORKSTREAM)[-1:]):
         if named in landed and landed[named].commit != commit:
             with_ = landed[named].commit
-            held.find(named, f"{history.of(commit)} is its own, but on record it landed with {with_}")
+            held.find(named, f"{history.of(commit)} is on record as landed with {with_}")
 
 
 def _is_copy(message: bytes, named: str, record: Landings, history: _History) -> bool:
-    """Return whether a commit names what has landed with another commit that is there: a cherry-pick, say.
+    """Return whether a commit is a copy, such as a cherry-pick, of another landing.
 
-    The other one is looked for here and on the target that it landed on, for fixes are carried over.
+    The original may be here or on its own target, since fixes are carried over.
     """
     patches = [record.patches.get(patch) for patch in trailers(message, PATCH)[-1:]]
     streams = [record.workstreams.get(stream) for stream in trailers(message, WORKSTREAM)[-1:]]
@@ -280,15 +280,15 @@ def _is_copy(message: bytes, named: str, record: Landings, history: _History) ->
 def _tell_of_strangers(
     strangers: Mapping[str, _Stranger], history: _History, held: Held, *, own: str | None, others: bool
 ) -> None:
-    """Tell of runs that are not on record: removed, or by another record, which may be accepted."""
+    """Add findings about runs that are not on record: removed, or of another record."""
     for name, stranger in strangers.items():
         where = f"{history.of(stranger.commits[0])} names"
         if (count := len(stranger.commits)) > 1:
             where = f"{count} commits, the newest of them {history.of(stranger.commits[0])}, name"
         if others and len(stranger.records) == 1 and own not in stranger.records:
-            held.notes.append(f"{where} {name}, which landed by another record ({min(stranger.records)})")
+            held.notes.append(f"{where} {name}, which landed from another record ({min(stranger.records)})")
             continue
-        hint = "removed, or landed by another record, as a colleague's clone has (`--others` accepts those)"
+        hint = "removed, or it landed from another record, such as a colleague's clone (see `--others`)"
         if own in stranger.records:
             hint = "removed from it"
         held.find(None, f"{where} {name}, which is not on record: it was {hint}")

@@ -1,7 +1,7 @@
-"""Seeing that a tool goes round in circles: the same lines flipped back and forth, attempt after attempt.
+"""Detection of a tool that oscillates: it changes the same lines back and forth in its attempts. Pure.
 
-Pure. What counts is what a patch does to lines, not where: two attempts with the same added and removed
-lines in the same files are one answer, however git numbers its hunks (docs/SPECIFICATION.md §2.6).
+Positions do not count: two attempts with the same added and removed lines in the same files are the same
+answer, however git numbers their hunks (docs/SPECIFICATION.md §2.6).
 """
 
 from collections.abc import Sequence
@@ -9,25 +9,25 @@ from hashlib import sha256
 from typing import Final
 
 WINDOW: Final = 5
-"""How many attempts are looked at, the newest included."""
+"""Number of latest attempts that are compared, the newest included."""
 
 _WHERE: Final = (b" ", b"@@", b"index ")
 
 THRESHOLD: Final = 3
-"""How often one answer may not be among them."""
+"""Number of equal answers among them that means an oscillation."""
 
 
 def answer_of(diff: bytes) -> str:
-    """Digest what a diff does to which lines: all of it but what only says where they are."""
+    """Return a digest of a diff without its line numbers."""
     return sha256(b"\n".join(line for line in diff.splitlines() if not line.startswith(_WHERE))).hexdigest()
 
 
 def goes_round(earlier: Sequence[bytes], newest: bytes) -> bool:
-    """Tell whether a tool has given one answer too often.
+    """Return whether a tool has given the same answer too often.
 
     Args:
-        earlier: The diffs of the task's attempts before, oldest first.
-        newest: The diff of the newest.
+        earlier: The diffs of the task's earlier attempts, oldest first.
+        newest: The diff of the newest attempt.
     """
     answer = answer_of(newest)
     window = [answer_of(diff) for diff in earlier[1 - WINDOW :]]

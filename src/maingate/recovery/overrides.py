@@ -23,7 +23,8 @@ from maingate.db.transitions import write
 from maingate.errors import UsageError
 from maingate.events import Event, EventType, Severity
 from maingate.reasons import Reason, ReasonCode
-from maingate.recovery.circuit_breaker import Guard, new_row
+from maingate.recovery.breaker_store import new_row
+from maingate.recovery.circuit_breaker import Guard
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.patch_ledger import PATCH_LEDGER, PatchState
 from maingate.state.steps import breakers as breaker_steps

@@ -1,7 +1,8 @@
-"""Putting on record what killed processes could not: their workers, slots and gates come to their ends.
+"""Recovery of dead processes: their workers, slots and gates are ended on record.
 
-A worker is dead when its process is, or when the process is that it worked for: what still lives of such a
-worker is ended first. On another machine only its silence tells. Whose control process lives is left alone.
+A worker is dead when its process or its control process is dead. Surviving processes of a dead worker are
+killed first. On another machine a worker is dead when its heartbeat is too old. Workers of a living control
+process are not touched.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,17 +25,17 @@ from maingate.state.uet_worker import UetWorkerState
 from maingate.system.process_tree import end_tree, started
 
 WORKER_LOST_EXIT_CODE = -1
-"""The exit code on record of a gate that nobody saw end."""
+"""Recorded exit code of a gate whose end was not observed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rescued:
-    """What was found and put right.
+    """Result of a recovery.
 
     Args:
-        workers: The workers that had died without saying so.
+        workers: The workers that died without recording it.
         gates: The gates that ran on them.
-        killed: The processes of theirs that still lived, and were ended.
+        killed: Their surviving processes, which were killed.
     """
 
     workers: tuple[str, ...] = ()
@@ -50,14 +51,14 @@ def rescue(
     recovery_window: timedelta,
     is_abandoned: Callable[[Connection, str], bool],
 ) -> Rescued:
-    """End what dead control processes have left, in the system and on record; again changes nothing.
+    """End the leftovers of dead control processes, in the system and on record. Idempotent.
 
     Args:
         database: The record.
-        clock: What time it is.
+        clock: The clock.
         host: This machine's name on record.
-        recovery_window: How long a worker of another machine may be silent.
-        is_abandoned: Tells of a run whether nothing of it can be under way.
+        recovery_window: Maximum age of the heartbeat of a worker on another machine.
+        is_abandoned: Returns whether no process works on a run.
     """
     with database.read() as conn:
         dead = _dead(conn, clock.now(), host, recovery_window)
@@ -67,26 +68,26 @@ def rescue(
         return Rescued()
     with database.write() as conn:
         dead = _dead(conn, clock.now(), host, recovery_window)
-        ended = _bury(conn, dead, _abandoned_gates(conn, is_abandoned), at=clock.now())
+        ended = _end_on_record(conn, dead, _abandoned_gates(conn, is_abandoned), at=clock.now())
     return Rescued(workers=tuple(row.id for row in dead), gates=ended, killed=killed)
 
 
 def _abandoned_gates(conn: Connection, is_abandoned: Callable[[Connection, str], bool]) -> list[GateRow]:
-    """Read the gates on record as running in runs that nobody works on any more."""
+    """Read the gates on record as running in runs without a process."""
     running = gates.running(conn)
     abandoned = {run_id for run_id in {row.run_id for row in running} if is_abandoned(conn, run_id)}
     return [row for row in running if row.run_id in abandoned]
 
 
 def _dead(conn: Connection, now: datetime, host: str, recovery_window: timedelta) -> list[WorkerRow]:
-    """Read the workers on record as alive which are not, or which work for nobody any more."""
+    """Read the dead workers that are on record as alive, and those of dead control processes."""
     rows = workers.alive(conn)
     living = {row.id for row in rows if lives(row, now, host, recovery_window)}
     return [row for row in rows if not {row.id, row.parent_id or row.id} <= living]
 
 
 def lives(row: WorkerRow, now: datetime, host: str, recovery_window: timedelta) -> bool:
-    """Tell whether a worker's process is there; of one on another machine, whether it was heard of lately."""
+    """Return whether a worker's process is alive; on another machine, whether its heartbeat is recent."""
     if row.host == host:
         return _has_process(row)
     return now - (row.heartbeat_at or row.created_at) <= recovery_window
@@ -97,7 +98,7 @@ def _has_process(row: WorkerRow) -> bool:
 
 
 def _end_survivors(dead: Iterable[WorkerRow], host: str) -> tuple[int, ...]:
-    """Kill the pool workers of dead control processes that still live here, with all that they started."""
+    """Kill surviving pool workers of dead control processes on this machine, with their children."""
     killed = []
     for row in dead:
         if row.host == host and row.pid is not None and _has_process(row):
@@ -106,13 +107,13 @@ def _end_survivors(dead: Iterable[WorkerRow], host: str) -> tuple[int, ...]:
     return tuple(killed)
 
 
-def _bury(
+def _end_on_record(
     conn: Connection, dead: Iterable[WorkerRow], abandoned: Iterable[GateRow], *, at: datetime
 ) -> tuple[str, ...]:
-    """Lead dead workers, their slots and what ran there to their ends; return the gates."""
+    """End dead workers, their slots and their gates on record; return the gates."""
     heads: list[HasHead] = []
     steps: list[Step] = []
-    why = {gate.id: _lost("the process that ran it was ended; nobody saw it end") for gate in abandoned}
+    why = {gate.id: _lost("the process that ran it died before the gate ended") for gate in abandoned}
     running = gates.running(conn)
     for row in dead:
         reason = _lost(f"worker {row.name} (process {row.pid}) was found dead")

@@ -1,8 +1,7 @@
-"""What a target has beyond a revision that the record is held against: not there yet, or not there any more.
+"""Commits of a target that a compared revision lacks: not pushed yet, or removed from it.
 
-A remote's branch lags behind what lands here until somebody pushes and fetches. What was pushed is not on
-record. But where git keeps a log of a ref (reflog), that tells what the ref has had: what it had and does not
-have any more was taken from it.
+A remote's branch lags behind the local target until the next push and fetch, and pushes are not on record.
+But if git keeps a log of a ref (reflog), commits that the ref had and no longer has were removed from it.
 """
 
 import os
@@ -15,12 +14,12 @@ from maingate.git.repository import Repository
 
 
 class Unpushed:
-    """Compares a revision with the targets as they are here.
+    """Compares a revision with the local targets.
 
     Args:
         repository: The repository.
-        name: What people call the revision.
-        commit: Where it is.
+        name: The revision's name for people.
+        commit: Its commit.
     """
 
     def __init__(self, repository: Repository, name: str, commit: str) -> None:
@@ -29,40 +28,40 @@ class Unpushed:
         self._landings: dict[str, int] = {}
 
     def has(self, commit: str, ref: str) -> bool:
-        """Return whether a target has a commit that the revision does not have, and never had."""
+        """Return whether a target has a commit that the revision lacks and never had."""
         if ref not in self._beyond:
             self._beyond[ref] = frozenset(self._listed(self._head(ref), f"^{self._commit}"))
         return commit in self._beyond[ref] and not self.was_there(commit)
 
     def was_there(self, commit: str) -> bool:
-        """Return whether the revision is a ref that had a commit and does not have it any more."""
+        """Return whether the revision is a ref that once had a commit."""
         return commit in self._lost
 
     def count(self, ref: str) -> None:
-        """Count one landing that the revision does not have yet."""
+        """Count one landing that the revision lacks."""
         self._landings[ref] = self._landings.get(ref, 0) + 1
 
     def notes(self) -> Sequence[str]:
-        """Return what people should know of the landings that were counted."""
+        """Return notes about the counted landings."""
         return [self._note(ref, landings) for ref, landings in self._landings.items()]
 
     def _note(self, ref: str, landings: int) -> str:
         them = "1 landing is" if landings == 1 else f"{landings} landings are"
         head = self._head(ref)
         if self._repository.is_ancestor(self._commit, head):
-            return f"{them} on {ref} and not in {self._name} yet: push what is to be there"
+            return f"{them} on {ref} and not in {self._name} yet: push them"
         base = self._repository.merge_base(self._commit, head)
         since = "from its beginning" if base is None else f"since {base[:12]}"
         return (
-            f"{them} on {ref} and not in {self._name}, which has gone another way {since}: "
-            f"merge that and push; whether {self._name} had them before cannot be seen here"
+            f"{them} on {ref} and not in {self._name}, which has diverged {since}: "
+            f"merge it and push; whether {self._name} once had them is unknown here"
         )
 
     @cached_property
     def _lost(self) -> frozenset[str]:
-        """The commits that the log of the ref leads to, and the ref does not."""
+        """The commits reachable from the ref's log but not from the ref."""
         full = self._said("rev-parse", "--symbolic-full-name", self._name)
-        if len(full) != 1 or not full[0].startswith("refs/"):  # HEAD goes from branch to branch
+        if len(full) != 1 or not full[0].startswith("refs/"):  # HEAD moves between branches
             return frozenset()
         had = self._said("reflog", "show", "--format=%H", full[0], "--")
         return frozenset(
@@ -72,7 +71,7 @@ class Unpushed:
     def _head(self, ref: str) -> str:
         try:
             return self._repository.ref_value(ref) or self._commit
-        except GitError:  # no name of a ref: it was changed, which the ledger tells
+        except GitError:  # an invalid ref name: the row was changed, which the ledger check reports
             return self._commit
 
     def _listed(self, *revisions: str) -> Sequence[str]:

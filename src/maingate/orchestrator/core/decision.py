@@ -10,7 +10,7 @@ from maingate.db.dao.tool_runs import ToolRun
 from maingate.events import Event
 from maingate.orchestrator.core.commits import LandingIntent
 from maingate.orchestrator.core.effects import Effect
-from maingate.recovery.circuit_breaker import Change as BreakerChange
+from maingate.recovery.breaker_store import BreakerUpdate
 from maingate.state.steps.step import Step
 
 
@@ -41,7 +41,7 @@ class Decision:
     answers: list[RequestAnswer] = field(default_factory=list)
     overrides: list[Event] = field(default_factory=list)
     tool_runs: list[ToolRun] = field(default_factory=list)
-    breakers: list[BreakerChange] = field(default_factory=list)
+    breakers: list[BreakerUpdate] = field(default_factory=list)
     target: str | None = None
     speculative: list[Effect] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)

@@ -11,7 +11,8 @@ from maingate.orchestrator.core.tools import ToolDesk, key_of
 from maingate.orchestrator.core.turn import Turn
 from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason
-from maingate.recovery.circuit_breaker import Breakers, Change, Probe
+from maingate.recovery.breaker_store import Breakers, BreakerUpdate
+from maingate.recovery.circuit_breaker import Probe
 from maingate.state.task import TaskState
 
 
@@ -98,7 +99,7 @@ class ToolUse:
             return probe not in self._given_up
         return task.state is TaskState.RUNNING and task.attempt == probe.attempt
 
-    def _note(self, change: Change | None) -> None:
+    def _note(self, change: BreakerUpdate | None) -> None:
         if change is not None:
             self._turn.decision.breakers.append(change)
 

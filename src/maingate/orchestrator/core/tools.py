@@ -16,7 +16,8 @@ from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan
 from maingate.plan.scopes import Scopes
 from maingate.reasons import Reason, ReasonCode
-from maingate.recovery.circuit_breaker import Breakers, Yes
+from maingate.recovery.breaker_store import Breakers
+from maingate.recovery.circuit_breaker import Allowed
 
 if TYPE_CHECKING:
     from maingate.orchestrator.core.snapshot import TaskNode
@@ -69,7 +70,7 @@ class ToolDesk:
         if (rival := self._rival(task)) is not None:
             return Hold(until_released=rival)
         said = self.breakers.may_start(name, now)
-        if isinstance(said, Yes):
+        if isinstance(said, Allowed):
             return None
         if said.until is None or name in self._awaited:
             return Hold(until_released=key_of(name))
