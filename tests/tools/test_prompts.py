@@ -60,8 +60,8 @@ def test_a_template_of_ones_own() -> None:
 @pytest.mark.parametrize(
     ("template", "fault"),
     [
-        ("Do it", "it nowhere says {{prompt}}"),
-        ("{{prompt}} {{diffs}}", "it says {{diffs}}, which stands for nothing"),
+        ("Do it", "it has no {{prompt}}"),
+        ("{{prompt}} {{diffs}}", "it has the unknown name {{diffs}}"),
         ("{{prompt}} {{#diff}}", "a section {{#diff}} is not closed"),
     ],
 )

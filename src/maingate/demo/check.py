@@ -1,4 +1,4 @@
-"""Whether the demo ended as its story says: by the report, and by looking at the disk itself."""
+"""Check of the demo's end against its story: by the report, and on the disk itself."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def differences(scenes: Sequence["Scene"], report: Mapping[str, Any]) -> list[str]:
-    """Compare what became of each workstream with what its scene says."""
+    """Return the differences between the outcome of each workstream and its scene."""
     streams = {stream["name"]: stream for stream in report["workstreams"]}
     found = [] if report["state"] == "succeeded" else [f"the run {report['state']}"]
     for scene in scenes:
@@ -27,19 +27,19 @@ def _wanted(scene: "Scene") -> tuple[Any, ...]:
 
 
 def patch_outcome(patch: Mapping[str, Any] | None) -> tuple[str, str | None]:
-    """Give a patch's state and the code of its reason."""
+    """Return a patch's state and the code of its reason."""
     if patch is None:
         return ("none", None)
     return (patch["state"], patch["reason"]["code"] if patch["reason"] else None)
 
 
 def task_of(report: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Find a task in a report by its name."""
+    """Return a task of a report by its name."""
     return next(task for task in report["tasks"] if task["name"] == name)
 
 
 def marks_left(stage: "Stage", config: bytes, report: Mapping[str, Any]) -> list[str]:
-    """Look at the disk itself, not at what Maingate says about it."""
+    """Return the problems found on the disk itself, independent of Maingate's report."""
     import subprocess
 
     from maingate.demo.stage import TESTS

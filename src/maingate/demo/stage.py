@@ -1,4 +1,4 @@
-"""Sets the demo's stage: a real repository, real diffs made by git, and a plan that names them."""
+"""The demo's stage: a real repository, diffs made by git, and a plan of them."""
 
 import json
 import sys
@@ -18,15 +18,15 @@ AUTHOR: Final = {
 }
 
 TESTS: Final = (sys.executable, "-B", "-m", "unittest", "-q")
-"""The project's gate: its own tests, with the Python that runs Maingate, so that nothing else is needed."""
+"""The project's gate: its own tests, run by the Python that runs Maingate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Where the demo's things are.
+    """Paths of the demo.
 
     Args:
-        root: The folder of it all.
+        root: The folder of the demo.
         repository: The project.
         plan: The plan file.
         outside: An empty folder beside the project that no patch may write to.
@@ -39,7 +39,7 @@ class Stage:
 
 
 def set_stage(root: Path, scenes: Sequence[Scene] = SCENES) -> Stage:
-    """Make the repository, the patches and the plan in a folder.
+    """Write the repository, the patches and the plan into a folder.
 
     Args:
         root: An empty folder.
@@ -58,12 +58,12 @@ def set_stage(root: Path, scenes: Sequence[Scene] = SCENES) -> Stage:
 
 
 def patch_path(scene: Scene, patch: StoryPatch) -> str:
-    """Say where a patch is kept, as the plan names it."""
+    """Return the path of a patch in the plan."""
     return f"patches/{scene.name}-{patch.task}.patch"
 
 
 def make_diff(repository: Path, patch: StoryPatch) -> bytes:
-    """Turn a change into the diff that git makes of it, then damage it as the story wants."""
+    """Return git's diff of a change, damaged as the story says."""
     if patch.raw:
         return patch.raw
     for edit in patch.edits:
@@ -75,7 +75,7 @@ def make_diff(repository: Path, patch: StoryPatch) -> bytes:
 
 
 def plan_text(scenes: Sequence[Scene]) -> str:
-    """Write the plan as a person would."""
+    """Return the text of the plan, in the style of a person."""
     lines = [
         "maingate: 1",
         "name: maingate demo",

@@ -1,1 +1,1 @@
-"""What is watched while runs work."""
+"""Monitoring of runs: entities that make no progress."""

@@ -1,7 +1,7 @@
-"""Noticing what does not move: a task that runs, a workstream that executes, a worker that is silent.
+"""Detection of stuck entities: running tasks, executing workstreams, silent workers.
 
-The watch only listens: it is told of every committed transition and, when asked, says what is newly stuck. It
-keeps no more than what is under way now, so asking costs in proportion to that and not to the plan.
+The watch only observes: it gets every committed transition and returns newly stuck entities on request. It
+keeps only entities that are under way, so a request costs in proportion to them and not to the plan.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,15 +25,15 @@ _WATCHED: Final[Mapping[str, str]] = {
     "task": TaskState.RUNNING,
     "workstream": WorkstreamState.EXECUTING,
 }
-"""The state in which an entity of each machine is watched."""
+"""The watched state of each machine."""
 
 _STIRRING: Final = frozenset({"task", "patch_ledger"})
-"""Whose changes count as changes of their workstream."""
+"""Machines whose changes count as progress of their workstream."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long each may stay as it is before it counts as stuck (docs/SPECIFICATION.md §5.3)."""
+    """Limits without progress, after which an entity is stuck (docs/SPECIFICATION.md §5.3)."""
 
     task: timedelta
     workstream: timedelta
@@ -41,7 +41,7 @@ class Patience:
 
     @classmethod
     def of(cls, settings: "Settings") -> Self:
-        """Take it from the settings."""
+        """Return the limits of the settings."""
         return cls(
             task=settings.stuck_task, workstream=settings.stuck_workstream, worker=settings.stuck_worker
         )
@@ -49,14 +49,14 @@ class Patience:
 
 @dataclass(frozen=True, kw_only=True)
 class Stuck:
-    """One entity that has not moved for longer than it may.
+    """An entity without progress for longer than its limit.
 
     Args:
         machine: ``task``, ``workstream`` or ``worker``.
         entity_id: The entity.
-        since: When it was last seen to move.
-        threshold: How long it may stay.
-        context: What it belongs to.
+        since: The time of its last progress.
+        threshold: Its limit.
+        context: The run, workstream and task it belongs to.
     """
 
     machine: str
@@ -66,7 +66,7 @@ class Stuck:
     context: Context
 
     def as_json(self, now: datetime) -> dict[str, Any]:
-        """Return the public JSON form: since when, how many seconds that is, and how many it may be."""
+        """Return the public JSON form: the time of the last progress, the seconds since, and the limit."""
         return {
             "since": iso_millis(self.since),
             "seconds": round((now - self.since).total_seconds(), 3),
@@ -76,10 +76,10 @@ class Stuck:
 
 @dataclass(kw_only=True)
 class _Quiet:
-    """An entity under watch.
+    """A watched entity.
 
     Args:
-        is_reported: Whether it was said to be stuck since it last moved.
+        is_reported: Whether it was reported as stuck since its last progress.
     """
 
     machine: str
@@ -90,11 +90,11 @@ class _Quiet:
 
 @dataclass(kw_only=True)
 class StuckWatch:
-    """Watches what is under way.
+    """Watches entities that are under way.
 
     Args:
-        patience: How long each may stay as it is.
-        context_of: What the entity of an id belongs to.
+        patience: The limits.
+        context_of: Returns the context of an entity.
     """
 
     patience: Patience
@@ -103,21 +103,21 @@ class StuckWatch:
     _silent: dict[str, datetime] = field(default_factory=dict)
 
     def found(self, heads: Iterable[Head], at: datetime) -> None:
-        """Take in what is under way already, as if it had moved just then."""
+        """Add entities that are already under way, as if they had just made progress."""
         for head in heads:
             self._moved(head.machine, head.id, head.state, head.context, at)
 
     def told(self, steps: Iterable[Step], at: datetime) -> None:
-        """Hear what was committed together: of each entity where it is now."""
+        """Record committed transitions: the new state of each entity."""
         for step in {step.head_id: step for step in steps}.values():
             self._moved(step.machine, step.head_id, step.to, self.context_of(step.head_id), at)
 
     def due(self, now: datetime, silences: Mapping[str, timedelta] | None = None) -> Sequence[Stuck]:
-        """Say what is newly stuck.
+        """Return newly stuck entities.
 
         Args:
             now: The time.
-            silences: How long ago each worker gave its last sign of life, by its id.
+            silences: The time since each worker's last heartbeat, by its id.
         """
         found = []
         for entity_id, quiet in self._quiet.items():
@@ -159,7 +159,7 @@ class StuckWatch:
 
 
 def overdue(rows: Iterable[EntityRow], patience: Patience, *, now: datetime) -> dict[str, Stuck]:
-    """Say which of a run's entities are stuck, by their ids, from their rows alone."""
+    """Return the stuck entities of a run by their ids, from their rows alone."""
     watch = StuckWatch(patience=patience, context_of=lambda _: Context())
     ranked = sorted(rows, key=lambda row: (row.changed_at, row.machine != "workstream"))
     for row in ranked:
@@ -168,7 +168,7 @@ def overdue(rows: Iterable[EntityRow], patience: Patience, *, now: datetime) -> 
 
 
 def silent(worker: WorkerRow, patience: Patience, *, now: datetime) -> Stuck | None:
-    """Say whether a worker has been silent for too long, from its row alone."""
+    """Return a worker as stuck if its last heartbeat is too old, from its row alone."""
     since = worker.heartbeat_at or worker.created_at
     if now - since <= patience.worker:
         return None
@@ -178,7 +178,7 @@ def silent(worker: WorkerRow, patience: Patience, *, now: datetime) -> Stuck | N
 
 
 def event_of(stuck: Stuck, at: datetime) -> Event:
-    """Return the event that reports it."""
+    """Return the event that reports a stuck entity."""
     return new_event(
         EventType.STUCK,
         EventSubject(machine=stuck.machine, id=stuck.entity_id, context=stuck.context),

@@ -1,1 +1,1 @@
-"""Tools that make patches: how each is called, what it is told, and what its output says. Pure."""
+"""Tools that make patches: their commands, prompts and outputs. Pure."""

@@ -1,7 +1,7 @@
-"""From a tool of the plan to a command to run, and from what it printed to what that means. Pure.
+"""Commands of tools, and the meaning of their outputs. Pure.
 
-What a tool says of itself decides what is done when it has *not* made a patch: asked again at once, later, or
-not at all. That it did its work only the gates can tell.
+A tool's own report decides only how a task without a patch continues: it is tried again at once, later, or
+not at all. Whether the work is good is decided by the gates.
 """
 
 from collections.abc import Mapping
@@ -16,26 +16,26 @@ from maingate.tools.presets import PRESETS
 from maingate.tools.signs import Failure, failure_of, retry_after
 
 LONGEST_ARGUMENT: Final = 128 * 1024 - 1
-"""Bytes of one argument that Linux passes on (execve(2))."""
+"""Maximum bytes of one argument on Linux (execve(2))."""
 
 LONGEST_PROMPT: Final = 512 * 1024
-"""Characters of a prompt that a worker is given; no model reads as much."""
+"""Maximum characters of a prompt; more than any model reads."""
 
 _MESSAGE: Final = 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolCommand:
-    """What to run.
+    """Command of a tool, ready for a worker.
 
     Args:
-        run: A shell command, or program and arguments. ``{prompt}`` and ``{prompt_file}`` are put in by the
-            worker, who alone knows the file.
-        stdin: Whether the prompt is given on standard input.
-        capture: Where the patch is taken from.
+        run: A shell command, or program and arguments. The worker replaces ``{prompt}`` and
+            ``{prompt_file}``, since it alone knows the file.
+        stdin: Whether the prompt is passed on standard input.
+        capture: The source of the patch.
         env: Variables to set.
-        exclude: Globs of what the tool leaves in the worktree and is no part of its patch.
-        problem: Why it cannot be run like this; empty when it can.
+        exclude: Globs of files that the tool leaves in the worktree and that are no part of its patch.
+        problem: The reason why it cannot run; empty if it can.
     """
 
     run: str | tuple[str, ...]
@@ -48,15 +48,15 @@ class ToolCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolReport:
-    """What a tool's output means.
+    """Meaning of a tool's output.
 
     Args:
-        cost_usd: What it cost; None when it does not say.
-        tokens_in: Tokens read; None when it does not say.
-        tokens_out: Tokens written; None when it does not say.
-        failure: Whether and why it failed. ``rate_limited`` and ``outage`` are its provider's doing.
-        retry_after: Seconds after which the provider wants to be asked again, where it says so.
-        message: What it said of its failure; empty when it did not fail.
+        cost_usd: The cost; None if unknown.
+        tokens_in: Tokens read; None if unknown.
+        tokens_out: Tokens written; None if unknown.
+        failure: The kind of failure. ``rate_limited`` and ``outage`` are faults of its provider.
+        retry_after: Seconds after which the provider accepts another try, if it reports them.
+        message: The tool's own words about its failure; empty if it did not fail.
     """
 
     cost_usd: float | None = None
@@ -68,12 +68,12 @@ class ToolReport:
 
 
 def command_of(tool: ToolDefinition, *, prompt: str, budget_usd: float | None = None) -> ToolCommand:
-    """Return what to run for a tool.
+    """Return the command of a tool.
 
     Args:
-        tool: The tool, of a plan that was found in order.
-        prompt: What it is to be told.
-        budget_usd: What it may spend, told to those that can be told.
+        tool: The tool, from a valid plan.
+        prompt: The prompt.
+        budget_usd: The budget, passed to tools that have an option for it.
     """
     command = _preset(tool, budget_usd) if tool.preset is not None else _command(tool, prompt)
     words = (command.run,) if isinstance(command.run, str) else command.run
@@ -115,13 +115,13 @@ def _preset(tool: ToolDefinition, budget_usd: float | None) -> ToolCommand:
 def report_of(
     tool: ToolDefinition, *, output: bytes, exit_code: int | None, now: datetime | None = None
 ) -> ToolReport:
-    """Say what a tool's output and exit code mean.
+    """Return the meaning of a tool's output and exit code.
 
     Args:
         tool: The tool.
-        output: What the log kept of what it printed.
-        exit_code: What it exited with; None when it did not.
-        now: The time, for providers that name the moment at which to ask again.
+        output: Its output, as far as the log kept it.
+        exit_code: Its exit code; None if it did not exit.
+        now: The time, for providers that name the moment of the next try.
     """
     text = output.decode("utf-8", "replace")
     reading = READERS[tool.preset](text) if tool.preset is not None else Reading()
@@ -139,7 +139,7 @@ def report_of(
 
 
 def _failure(tool: ToolDefinition, reading: Reading, words: str, *, is_expected: bool) -> Failure:
-    """Say whether it failed: as it says itself, else by its exit code, else by signs of a refusal."""
+    """Return the kind of failure: from its own report, else its exit code, else signs of a refusal."""
     if is_expected and (tool.preset is None or reading.error == ""):
         return "none"
     if reading.is_final:
@@ -150,10 +150,10 @@ def _failure(tool: ToolDefinition, reading: Reading, words: str, *, is_expected:
 
 
 def _message(tool: ToolDefinition, reading: Reading, text: str, *, exit_code: int | None) -> str:
-    """Say how it failed."""
+    """Return a message about the failure."""
     if reading.error:
         return _shortened(reading.error)
-    ended = "did not end by itself" if exit_code is None else f"exited with {exit_code}"
+    ended = "was stopped before it ended" if exit_code is None else f"exited with {exit_code}"
     meaning = _EXIT_CODES.get((tool.preset, exit_code), "")
     lines = last_words(text).splitlines()
     return _shortened("; ".join(filter(None, (f"it {ended}", meaning, lines[-1] if lines else ""))))

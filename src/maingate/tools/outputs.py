@@ -1,7 +1,7 @@
-"""What the agents print, each in its own form: how it ended, what it cost.
+"""Readers of the agents' outputs: result and cost, each in its own format.
 
-The output is what the log kept: head and tail of standard output and standard error in one. So every
-reader looks at whole lines that are JSON and passes over all else.
+The output is the head and tail of standard output and standard error in one log. So every reader uses whole
+lines that are JSON and ignores all others.
 """
 
 import json
@@ -13,25 +13,25 @@ from typing import Any, Final
 from maingate.plan.choices import Preset
 
 _TRIES: Final = 64
-"""How many beginnings of an object are tried: an output may be made of nothing else."""
+"""Maximum positions at which an object is tried: an output may consist of braces."""
 
 _LINE: Final = 300
-"""Characters of a line that are looked at where expressions would take too long on an endless one."""
+"""Maximum characters of a line for expressions that would be slow on a very long one."""
 
 _WORDS: Final = 4000
-"""Characters of the end of an output in which the words of a failure are looked for."""
+"""Characters of the end of an output that are searched for signs of a failure."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What an output says.
+    """Contents of an output.
 
     Args:
         cost_usd: Dollars.
         tokens_in: Tokens read, cached ones included.
         tokens_out: Tokens written.
-        error: How it says that it failed; empty when it says that it did not, None when it is silent.
-        is_final: Whether the failure is the task's, whatever its words sound like: a limit of turns.
+        error: Its own words about its failure; empty if it reports success, None if it reports nothing.
+        is_final: Whether the failure is the task's, whatever the words suggest, such as a limit of turns.
     """
 
     cost_usd: float | None = None
@@ -53,7 +53,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 
 
 def read_claude(text: str) -> Reading:
-    """Read the stream of Claude Code: its last result object counts."""
+    """Read the stream of Claude Code; its last result object counts."""
     results = [one for one in _objects(text) if one.get("type") == "result"]
     if not results:
         return Reading()
@@ -76,7 +76,7 @@ def read_claude(text: str) -> Reading:
 
 
 def read_codex(text: str) -> Reading:
-    """Read the events of Codex: a turn that failed counts until one is completed."""
+    """Read the events of Codex; a failed turn counts until another one completes."""
     read: list[object] = []
     written: list[object] = []
     error: str | None = None
@@ -108,7 +108,7 @@ _AIDER_ERROR: Final = re.compile(
 
 
 def read_aider(text: str) -> Reading:
-    """Read what Aider prints: an error that no answer follows is its end, whatever it exits with."""
+    """Read the output of Aider; an error without a later answer is a failure, whatever the exit code."""
     text = "\n".join(line[:_LINE] for line in text.splitlines())
     costs = _AIDER_COST.findall(text)
     answers = list(_AIDER_TOKENS.finditer(text))
@@ -125,7 +125,7 @@ def read_aider(text: str) -> Reading:
 
 
 def read_gemini(text: str) -> Reading:
-    """Read the last object of Gemini CLI, which may be spread over lines, with other words around it."""
+    """Read the last object of Gemini CLI, which may span lines and have other text around it."""
     decoder = json.JSONDecoder()
     starts = [found.start() for found in re.finditer(r"^\{", text, re.MULTILINE)]
     for start in reversed(starts[-_TRIES:]):
@@ -157,7 +157,7 @@ def _gemini(value: Mapping[str, Any]) -> Reading:
 
 
 def read_opencode(text: str) -> Reading:
-    """Read the events of OpenCode: each step tells its cost; an error counts until another step ends well."""
+    """Read the events of OpenCode; costs of steps add up, and an error counts until a step succeeds."""
     costs: list[object] = []
     read: list[object] = []
     written: list[object] = []
@@ -196,7 +196,7 @@ READERS: Final[Mapping[Preset, Callable[[str], Reading]]] = {
 
 
 def last_words(text: str) -> str:
-    """Return the end of an output, for people and for signs of a provider's refusal."""
+    """Return the end of an output, for people and for the search for signs of a refusal."""
     return text[-_WORDS:].strip()
 
 
@@ -209,7 +209,7 @@ def _strings(value: object) -> list[str]:
 
 
 def _number(value: object) -> float | None:
-    """Return a cost; what is negative, or no number, is none."""
+    """Return a cost; None for a negative value or no number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value < float("inf") else None
@@ -226,7 +226,7 @@ def _sum(values: "Iterator[object] | list[object] | Any") -> int | None:
 
 
 def _amount(text: str) -> float | None:
-    """Read ``1,234``, ``2.4k`` or ``1.1M``."""
+    """Parse ``1,234``, ``2.4k`` or ``1.1M``."""
     scale = {"k": 1_000, "m": 1_000_000}.get(text[-1:].lower(), 1)
     try:
         return float(text.rstrip("kKmM").replace(",", "")) * scale

@@ -1,8 +1,8 @@
-"""The well-known agents: the command line that lets each work without a person, and its traps.
+"""Presets of well-known agents: their command lines for unattended work, and their pitfalls.
 
-The command lines were checked against the agents' documentation; docs/TOOLS.md says the same for people.
-All of them read the prompt from standard input or from a file: an argument is shown to everybody who can
-list processes, and cannot be longer than 128 KiB.
+The command lines were checked against the agents' documentation; docs/TOOLS.md describes them for people.
+All of them read the prompt from standard input or from a file: an argument is visible to all who can list
+processes, and cannot be longer than 128 KiB.
 """
 
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ MAX_TURNS: Final = 200
 
 @dataclass(frozen=True, kw_only=True)
 class PresetCommand:
-    """How an agent is called.
+    """Command line of an agent.
 
     Args:
         title: Its name for people.
         words: Program and arguments.
-        model: How it is told the model.
-        budget: How it is told what it may spend, where it can be.
-        last: Arguments behind those of the plan.
-        prompt_by: How it is told what to do.
-        env: Variables that let it keep to itself.
-        exclude: What it leaves in the worktree and is no part of a patch.
-        traps: What to know about it.
+        model: Arguments that choose the model.
+        budget: Arguments that limit the cost, if it has such an option.
+        last: Arguments after those of the plan.
+        prompt_by: The way in which it gets the prompt.
+        env: Variables that disable prompts and telemetry.
+        exclude: Globs of files that it leaves in the worktree and that are no part of a patch.
+        traps: Notes for users.
     """
 
     title: str
@@ -82,7 +82,7 @@ PRESETS: Final[Mapping[Preset, PresetCommand]] = {
             "Its own default sandbox is read-only: without --sandbox workspace-write it changes nothing.",
             (
                 "It reads standard input even when the prompt is an argument, and waits for its end for "
-                "ever; here it is told by standard input, which ends."
+                "ever; here the prompt comes on standard input, which ends."
             ),
             "It reports tokens and no dollars: a budget in dollars cannot be kept with it.",
             "Its sandbox has no network; where user namespaces are forbidden (many containers) it fails.",
@@ -147,4 +147,4 @@ PRESETS: Final[Mapping[Preset, PresetCommand]] = {
         ),
     ),
 }
-"""All presets by the name that a plan gives."""
+"""All presets, by their names in plans."""

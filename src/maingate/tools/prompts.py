@@ -1,7 +1,7 @@
-"""What a tool is told: the task's own prompt, and on a retry what became of the attempt before.
+"""Prompts of tools: the task's own prompt and, on a retry, the reason and diff of the previous attempt.
 
-The template is text with ``{{names}}`` in it. A section between ``{{#name}}`` and ``{{/name}}`` is there
-only when the name stands for something. What is put in is never read as a template.
+The template is text with ``{{names}}`` in it. A section between ``{{#name}}`` and ``{{/name}}`` is kept only
+if the name has a value. Inserted values are never read as a template.
 """
 
 import re
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 OUTPUT_BYTES: Final = 16 * 1024
-"""How much of the end of a gate's output a tool is shown."""
+"""Bytes of the end of a gate's output in a prompt."""
 
 DIFF_BYTES: Final = 64 * 1024
-"""How much of the beginning of a refused patch a tool is shown."""
+"""Bytes of the beginning of a refused patch in a prompt."""
 
 NAMES: Final = ("prompt", "attempt", "message", "output", "diff")
 
@@ -47,11 +47,11 @@ _ANY: Final = re.compile(r"\{\{[#/]?\s*([^{}]*?)\s*\}\}")
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """What became of the attempt before.
+    """Refusal of the previous attempt.
 
     Args:
-        message: Why its patch was refused.
-        output: What the gate or the tool printed.
+        message: The reason of the refusal.
+        output: Output of the gate or the tool.
         diff: The patch.
     """
 
@@ -61,14 +61,14 @@ class Refused:
 
 
 def render(template: str | None, *, prompt: str, attempt: int = 1, refused: Refused | None = None) -> str:
-    """Return what a tool is told.
+    """Return the prompt of an attempt.
 
     Args:
-        template: A text with the names in ``NAMES``; None for the one that comes with Maingate.
-        prompt: What the plan asks for.
+        template: A text with the names in ``NAMES``; None for Maingate's own.
+        prompt: The prompt of the plan.
         attempt: The number of this attempt.
-        refused: What became of the one before; None for a first attempt, which is told the prompt alone
-            when the template is Maingate's own.
+        refused: The refusal of the previous attempt; None for a first attempt, which gets the plan's prompt
+            alone when the template is Maingate's own.
     """
     values = {"prompt": prompt, "attempt": str(attempt), "message": "", "output": "", "diff": ""}
     if refused is not None:
@@ -82,12 +82,12 @@ def render(template: str | None, *, prompt: str, attempt: int = 1, refused: Refu
 
 
 def fault_of_template(template: str) -> str | None:
-    """Tell what is wrong with a template, or None when nothing is."""
+    """Return the fault of a template; None if it is valid."""
     if "{{prompt}}" not in template:
-        return "it nowhere says {{prompt}}, so a tool would not be told its task"
+        return "it has no {{prompt}}, so a tool would not get its task"
     for found in _ANY.finditer(template):
         if found[1] not in NAMES:
-            return f"it says {found[0]}, which stands for nothing; there are {', '.join(NAMES)}"
+            return f"it has the unknown name {found[0]}: choose one of {', '.join(NAMES)}"
     for name in NAMES:
         if template.count("{{#%s}}" % name) != template.count("{{/%s}}" % name):  # noqa: UP031 - braces
             return f"a section {{{{#{name}}}}} is not closed, or was not opened"
@@ -95,7 +95,7 @@ def fault_of_template(template: str) -> str | None:
 
 
 def _chosen(text: str, values: dict[str, str]) -> str:
-    """Keep the sections whose names stand for something."""
+    """Return the text without the sections whose names have no value."""
     while (found := _SECTION.search(text)) is not None:
         kept = found[2] if values.get(found[1]) else ""
         text = text[: found.start()] + kept + text[found.end() :]
@@ -115,7 +115,7 @@ def _beginning_of(diff: bytes) -> str:
 
 
 def _fenced(text: str) -> str:
-    """Put a text between fences that are longer than any in it, so that where it ends is plain."""
+    """Return a text between fences that are longer than any fence in it."""
     if not text.strip():
         return ""
     longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)

@@ -1,4 +1,4 @@
-"""The secrets of tools: environment variables that only the tool which names them sees."""
+"""Secrets of tools: environment variables that only the tool naming them sees."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,10 @@ __all__ = ["missing", "redact", "values_of"]
 
 
 def values_of(tool: ToolDefinition, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the secrets that a tool names, as far as the environment has them."""
+    """Return the secrets of a tool that the environment has."""
     return {name: environ[name] for name in tool.secrets if name in environ}
 
 
 def missing(tool: ToolDefinition, environ: Mapping[str, str]) -> list[str]:
-    """Return the names of those that the environment does not have."""
+    """Return the names of a tool's secrets that the environment lacks."""
     return [name for name in tool.secrets if name not in environ]

@@ -1,4 +1,4 @@
-"""What in a tool's words means that its provider refused it: for a while, or because it is down."""
+"""Signs in a tool's output that its provider refused it: at a limit, or because it is down."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Final, Literal
 Failure = Literal["none", "failed", "rate_limited", "outage"]
 
 LONGEST_WAIT: Final = 7 * 86_400.0
-"""Seconds of a wait above which a number that was read is not believed."""
+"""Maximum plausible wait in seconds; larger numbers are ignored."""
 
 _RATE_LIMIT: Final = re.compile(
     r"""
@@ -48,12 +48,12 @@ _EPOCH: Final = re.compile(r"limit reached\|(\d{10})")
 
 
 def failure_of(text: str, *, patterns: Sequence[str] = (), generic: bool = True) -> Failure:
-    """Classify the words of a tool that failed.
+    """Return the kind of failure of a tool, from its output.
 
     Args:
-        text: What it said of its failure.
+        text: Its words about the failure.
         patterns: The plan's own expressions for a provider's refusal.
-        generic: Whether the words that providers commonly use count as well.
+        generic: Whether common words of providers count as well.
     """
     if any(re.search(pattern, text) for pattern in patterns):
         return "rate_limited"
@@ -65,11 +65,11 @@ def failure_of(text: str, *, patterns: Sequence[str] = (), generic: bool = True)
 
 
 def retry_after(text: str, *, now: datetime | None = None) -> float | None:
-    """Return after how many seconds a provider wants to be asked again, where it says so.
+    """Return the seconds after which a provider accepts another try, if it reports them.
 
     Args:
-        text: What it said.
-        now: The time, for those who name a moment instead.
+        text: The tool's output.
+        now: The time, for providers that name a moment instead.
     """
     if now is not None and (moment := _EPOCH.search(text)):
         return _believable(float(moment[1]) - now.timestamp())
