@@ -206,7 +206,7 @@ def test_import_refuses_wrong_options(plan: Plan, args: tuple[str, ...], said: s
     [
         (("notes.txt",), "no diff found in notes.txt"),
         (("main...feature",), "use two dots: main..feature"),
-        (("a..b", "--repo", ".."), "is not in a git repository; name the one that the range is of: --repo"),
+        (("a..b", "--repo", ".."), "is not in a git repository; name the range's repository: --repo"),
     ],
 )
 def test_import_refuses_what_is_no_series(

@@ -113,8 +113,8 @@ def test_predictions_become_plans_and_runs_their_results(plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("prd", "prd.json", "--tool", "magic"), "is no tool"),
-        (("prd", "prd.json", "--tool", "bad name=true"), "would not be in order"),
+        (("prd", "prd.json", "--tool", "magic"), "invalid --tool 'magic'"),
+        (("prd", "prd.json", "--tool", "bad name=true"), "would be invalid"),
         (
             ("prd", "prd.json", "--landing", "fast"),
             "invalid --landing 'fast': choose merge, squash or rebase",
@@ -125,7 +125,7 @@ def test_predictions_become_plans_and_runs_their_results(plan: Plan) -> None:
         (("prd", "."), "cannot be read: is a directory"),
         (("swebench",), "no source: name predictions to import"),
         (("swebench", "preds.jsonl", "--instances", "instances.json", "--target", "x"), "leave out --target"),
-        (("swebench", "preds.jsonl", "--gate", "no name=true"), "would not be in order"),
+        (("swebench", "preds.jsonl", "--gate", "no name=true"), "would be invalid"),
         (("swebench", "preds.jsonl", "--target", "bad..ref"), "'bad..ref' cannot be the name of a branch"),
         (("prd", "prd.json", "--target", "bad..ref"), "'bad..ref' cannot be the name of a branch"),
         (("swebench", "preds.jsonl", "--repo", "/"), "/ is not in a git repository"),

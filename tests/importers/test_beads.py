@@ -77,9 +77,9 @@ def test_blocking_types_order_and_others_do_not(tmp_path: Path) -> None:
     assert [workstream.priority for workstream in plan.workstreams.values()] == [2, 0, 0, 0, 0]
     assert made.skipped == ("t-2: Old thing (closed)", "t-7: Hello (a message)", "t-8: Gone (deleted)")
     assert made.notes[:3] == (
-        "lines that are no issues, passed over: 2",
+        "lines that are no issues, ignored: 2",
         "deferred or pinned, but in the plan: t-6",
-        "conditional-blocks is taken as blocks, however what it waits for ends: t-4",
+        "conditional-blocks is imported as blocks: t-4",
     )
 
 
@@ -122,16 +122,16 @@ def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         '{"title": "nameless"}',
     ]
     assert problems_of(lambda: import_beads(write(tmp_path, lines), out=tmp_path / "plan.yaml")) == [
-        "issues.jsonl:1: issue 'a' waits for 'zz', which is not there (known: a, c, d)",
+        "issues.jsonl:1: issue 'a' waits for 'zz', which does not exist (known: a, c, d)",
         "issues.jsonl:2: is not JSON: a value was expected here",
         f"issues.jsonl:3: line 3 must be keys with values, not a list ({BRACES})",
-        "issues.jsonl:4: issue 'c': 'title' is missing (it must be given)",
+        "issues.jsonl:4: issue 'c': 'title' is missing (add it)",
         "issues.jsonl:5: issue 'a': 'priority' must be a number, not 'P1'",
         "issues.jsonl:5: the issue 'a' is there twice (first on line 1)",
         "issues.jsonl:6: issue 'd': a dependency: 'issue_id' is another issue's (the line is that of 'd')",
         f"issues.jsonl:6: issue 'd': a dependency must be keys with values, not the number 7 ({BRACES})",
-        "issues.jsonl:6: issue 'd' waits for '5', which is not there (known: a, c, d)",
-        "issues.jsonl:7: line 7: 'id' is missing (it must be given)",
+        "issues.jsonl:6: issue 'd' waits for '5', which does not exist (known: a, c, d)",
+        "issues.jsonl:7: line 7: 'id' is missing (add it)",
     ]
     assert not (tmp_path / "plan.yaml").exists()
 
@@ -167,11 +167,11 @@ def test_circles_and_nameless_issues_are_told_with_all_the_rest(tmp_path: Path) 
         f"issues.jsonl:1: issues are parts of each other in a circle: a → b → a ({AWAY})",
         f"issues.jsonl:3: issues wait for each other in a circle: c → d → c ({AWAY})",
         "issues.jsonl:4: issue 'd': 'title' must be text, not the number 5",
-        "issues.jsonl:5: line 5: 'id' is missing (it must be given)",
+        "issues.jsonl:5: line 5: 'id' is missing (add it)",
         "issues.jsonl:5: line 5: 'status' must be text, not the number 6",
         "issues.jsonl:5: line 5: 'priority' must be a number, not 'x'",
         "issues.jsonl:5: line 5: 'title' must be text, not the number 5",
-        "issues.jsonl:5: this issue waits for 'zz', which is not there (known: a, b, c, d)",
+        "issues.jsonl:5: this issue waits for 'zz', which does not exist (known: a, b, c, d)",
     ]
 
 

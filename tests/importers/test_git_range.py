@@ -177,7 +177,7 @@ def test_other_words_are_no_range(source: str) -> None:
         ("nowhere..HEAD", "'nowhere' is not a commit of the repository"),
         ("HEAD..--all", "'--all' is not a commit"),
         ("HEAD..HEAD", "no diff found in HEAD..HEAD"),
-        ("nothing-like-that", "is no file, no folder and no git range"),
+        ("nothing-like-that", "is no file, folder or git range"),
     ],
 )
 def test_a_range_that_leads_nowhere_is_told(repo: GitRepo, do_import: Import, source: str, said: str) -> None:

@@ -50,7 +50,7 @@ def test_bullets_have_no_order_and_numbers_have(tmp_path: Path) -> None:
     }
     assert made.skipped == ("line 3: Buy paint (done)", "line 7: Mark (done)")
     assert plan.overlap is Overlap.SERIAL
-    assert "no task has a scope, so tools work one after the other" in made.notes[-1]
+    assert "no task has a scope, so tools run one after the other" in made.notes[-1]
     assert plan.workstreams["line-8-saw"].tasks["line-8-saw"].prompt == "Saw\n\nFrom the section: Things"
 
 
@@ -202,7 +202,7 @@ def test_a_story_that_another_waits_for_in_the_middle_lands_with_it(tmp_path: Pa
         "US1/t003-c": ["t002-b"],
         "US3/t004-d": ["US1"],
     }
-    assert "US1 lands as one with US2: parts of each wait for parts of the other" in made.notes
+    assert "US1 lands together with US2: their parts wait for each other" in made.notes
 
 
 def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
@@ -217,14 +217,14 @@ def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         - [ ] T005
         """
     assert problems_of(lambda: do_import(tmp_path, text)) == [
-        "tasks.md:1: task 'T001' waits for 'T009', which is not there (did you mean 'T005'?)",
+        "tasks.md:1: task 'T001' waits for 'T009', which does not exist (did you mean 'T005'?)",
         "tasks.md:2: the task 'T001' is there twice (first on line 1)",
-        "tasks.md:3: '[-]' is no checkbox that is open or done (write '[ ]' or '[x]')",
-        "tasks.md:4: '[]' is no checkbox that is open or done (write '[ ]' or '[x]')",
+        "tasks.md:3: '[-]' is neither an open nor a done checkbox (write '[ ]' or '[x]')",
+        "tasks.md:4: '[]' is neither an open nor a done checkbox (write '[ ]' or '[x]')",
         "tasks.md:5: the checkbox says nothing (write what is to be done)",
-        "tasks.md:6: task 'T004' depends on 'the', which is no task's id (write ids, such as T012, T013)",
-        "tasks.md:6: task 'T004' depends on 'weather', which is no task's id (write ids, such as T012, T013)",
-        "tasks.md:6: task 'T004' depends on 'T9-T1', which is no range of tasks",
+        "tasks.md:6: task 'T004' depends on 'the', which is not a task id (write ids such as T012, T013)",
+        "tasks.md:6: task 'T004' depends on 'weather', which is not a task id (write ids such as T012, T013)",
+        "tasks.md:6: task 'T004' depends on 'T9-T1', which is not a range of tasks",
         "tasks.md:7: task 'T005' says nothing (write what is to be done)",
     ]
     assert not (tmp_path / "plan.yaml").exists()
@@ -244,14 +244,14 @@ def test_circles_are_told_with_all_the_rest(tmp_path: Path) -> None:
     )
     assert problems_of(lambda: do_import(tmp_path, text)) == [
         f"tasks.md:1: tasks wait for each other in a circle: T001 → T002 → T001 ({AWAY})",
-        "tasks.md:3: '[-]' is no checkbox that is open or done (write '[ ]' or '[x]')",
-        "tasks.md:4: task 'T004' waits for 'T077', which is not there (known: T001, T002, T004)",
+        "tasks.md:3: '[-]' is neither an open nor a done checkbox (write '[ ]' or '[x]')",
+        "tasks.md:4: task 'T004' waits for 'T077', which does not exist (known: T001, T002, T004)",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "is empty"), ("# Words\n\nonly\n", "has no checkboxes"), ("- [x] all done\n", "nothing is open")],
+    [("", "is empty"), ("# Words\n\nonly\n", "has no checkboxes"), ("- [x] all done\n", "has no open items")],
 )
 def test_what_has_no_open_checkbox_is_told(text: str, said: str, tmp_path: Path) -> None:
     """Empty files, files without checkboxes and files with nothing open are one clear error."""

@@ -74,17 +74,17 @@ def test_a_quilt_tree_is_found_by_its_patches(patches: Path, tmp_path: Path, do_
 
 
 def test_all_problems_of_a_quilt_series_are_told(patches: Path, do_import: Import) -> None:
-    """Patches that are missing and options that cannot be followed are listed with their lines."""
+    """Patches that are missing and options that are not supported are listed with their lines."""
     (patches / "series").write_text("gone.patch\nfix-2.patch -p0\nfix-10.diff -R\n")
     with pytest.raises(PlanError) as refused:
         do_import(patches)
     assert [str(problem).replace(f"{patches}/", "") for problem in refused.value.problems] == [
-        "series:1: there is no file 'gone.patch' beside the series",
+        "series:1: no file 'gone.patch' beside the series",
         (
             "series:2: fix-2.patch: only -p1 patches can be read "
             "(in the quilt tree, push it and say: quilt refresh -p1)"
         ),
-        "series:3: fix-10.diff: the options '-R' cannot be followed",
+        "series:3: fix-10.diff: the options '-R' are not supported",
     ]
 
 

@@ -54,7 +54,9 @@ def test_stories_come_in_the_order_of_their_priority(tmp_path: Path) -> None:
     assert task.title == "US-2: Story US-2"
     assert task.prompt == "Story US-2\n\nAs a user.\n\nAccepted when:\n- Works\n- Fast\n\nNotes:\nn"
     assert made.skipped == ("US-1: Story US-1 (passes)",)
-    assert made.notes[0] == "the PRD is for the branch 'ralph/shop': to land there, make it and say --target"
+    assert (
+        made.notes[0] == "the PRD is for the branch 'ralph/shop': to land there, create it and give --target"
+    )
 
 
 def test_dependencies_hold_besides_priorities(tmp_path: Path) -> None:
@@ -84,7 +86,7 @@ null
     assert problems_of(lambda: import_prd(path, out=tmp_path / "plan.yaml")) == [
         "prd.json:1: the PRD: 'project' must be text, not the number 5",
         "prd.json:2: story 'a': 'passes' must be true or false, not 'false' (write it without quotes)",
-        "prd.json:3: story 'a': 'title' is empty (it must be given)",
+        "prd.json:3: story 'a': 'title' is empty (add it)",
         "prd.json:3: story 'a': 'acceptanceCriteria' must be a list, not 'works'",
         "prd.json:3: the story 'a' is there twice (first on line 2)",
         "prd.json:4: story 'b': 'priority' must be a number, not 'high'",
@@ -109,12 +111,12 @@ def test_circles_and_nameless_stories_are_told_with_all_the_rest(tmp_path: Path)
     )
     assert problems_of(lambda: import_prd(path, out=tmp_path / "plan.yaml")) == [
         f"prd.json:2: stories wait for each other in a circle: a → b → a ({AWAY})",
-        "prd.json:3: story 'b' waits for 'zz', which is not there (known: c, d, a, b)",
+        "prd.json:3: story 'b' waits for 'zz', which does not exist (known: c, d, a, b)",
         "prd.json:4: story 3: 'id' must be an id, text or a number, not keys with values",
         "prd.json:4: story 3: 'title' must be text, not the number 5",
         "prd.json:4: story 3: 'passes' must be true or false, not 'x' (write it without quotes)",
         "prd.json:4: story 3: 'priority' must be a number, not '1'",
-        "prd.json:4: this story waits for 'yy', which is not there (known: c, d, a, b)",
+        "prd.json:4: this story waits for 'yy', which does not exist (known: c, d, a, b)",
         "prd.json:5: story 'c': 'priority' must be a number, not 'first'",
     ]
 
@@ -125,8 +127,8 @@ def test_circles_and_nameless_stories_are_told_with_all_the_rest(tmp_path: Path)
         ("{}", "'userStories' is missing"),
         ("[]", "must be keys with values"),
         ('{"userStories": {}}', "'userStories' must be a list"),
-        ('{"userStories": []}', "nothing is open"),
-        ('{"userStories": [{"id": 1, "title": "t", "passes": true}]}', "nothing is open"),
+        ('{"userStories": []}', "has no open items"),
+        ('{"userStories": [{"id": 1, "title": "t", "passes": true}]}', "has no open items"),
         ("{", "is not JSON"),
     ],
 )

@@ -18,7 +18,7 @@ BASE = "a" * 40
 MODEL = b"diff --git a/f.py b/f.py\n--- a/f.py\n+++ b/f.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
 TESTS = b"diff --git a/test f.py b/test f.py\n--- a/test f.py\t\n+++ b/test f.py\t\n@@ -1 +1 @@\n-x\n+y\n"
 BRACES = "an object in braces was expected"
-NULL = "it must be given; null means that there is none"
+NULL = "add it; null means that there is none"
 
 
 def prediction(identifier: str, patch: object = MODEL.decode(), **fields: Any) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def test_the_test_command_is_a_template(files: Files) -> None:
     """The ids go where the template says."""
     made = files.run([prediction("i")], [instance("i")], test_command="sh run {tests} --fast")
     assert load_plan(made.plans[0]).plan.gates["pass-to-pass"].run == "sh run t.py::test_y --fast"
-    with pytest.raises(UsageError, match=r"has no \{tests\} in it"):
+    with pytest.raises(UsageError, match=r"has no \{tests\}, which is replaced"):
         files.run([prediction("i")], [instance("i")], test_command="pytest")
 
 
@@ -143,14 +143,14 @@ def test_only_one_repository_is_taken(files: Files) -> None:
     given = [instance("a"), instance("b", repo="o/other")]
     made = files.run([prediction("a"), prediction("b")], given, only="o/r")
     assert [path.stem for path in made.plans] == ["a"]
-    assert made.notes[0] == "predictions of other repositories, passed over: 1"
+    assert made.notes[0] == "predictions of other repositories, ignored: 1"
 
 
 def test_of_several_models_one_is_named(files: Files) -> None:
     """Predictions of several models for one instance cannot be told apart otherwise."""
     data = [prediction("a"), prediction("a", model_name_or_path="n")]
     assert problems_of(lambda: files.run(data)) == [
-        "preds.json: has predictions of several models (say whose with --model: 'm', 'n')"
+        "preds.json: has predictions of several models (choose one with --model: 'm', 'n')"
     ]
     assert len(files.run(data, model="n").plans) == 1
 
@@ -171,21 +171,21 @@ def test_all_problems_of_both_files_are_told_at_once(files: Files) -> None:
         json.dumps(instance("a", test_patch=1, FAIL_TO_PASS=[1])),
     ]
     assert problems_of(lambda: files.run("\n".join(predictions), "\n".join(instances))) == [
-        "instances.json:2: c: 'main' is no commit id",
-        "instances.json:2: c: 'FAIL_TO_PASS' is text, but no JSON list of test ids",
-        "instances.json:2: c: 'PASS_TO_PASS' has '-x', which is no test id",
-        "instances.json:3: d: 'base_commit' is empty (it must be given)",
+        "instances.json:2: c: 'main' is not a commit id",
+        "instances.json:2: c: 'FAIL_TO_PASS' is text, but not a JSON list of test ids",
+        "instances.json:2: c: 'PASS_TO_PASS' has '-x', which is not a test id",
+        "instances.json:3: d: 'base_commit' is empty (add it)",
         "instances.json:3: d: has no tests (name some in FAIL_TO_PASS or PASS_TO_PASS)",
         "instances.json:4: a: 'FAIL_TO_PASS' must be a list of text, not of the number 1",
         "instances.json:4: a: 'test_patch' must be text, not the number 1",
         "instances.json:4: the instance 'a' is there twice (first on line 1)",
         "preds.json:2: prediction of b: 'model_patch' must be text, not the number 5",
-        f"preds.json:2: there is no instance 'b' in {files.folder / 'instances.json'} (known: a, c, d)",
+        f"preds.json:2: unknown instance 'b' in {files.folder / 'instances.json'} (known: a, c, d)",
         "preds.json:3: is not JSON: a key in double quotes was expected here",
         f"preds.json:4: prediction of b: 'model_patch' is missing ({NULL})",
         "preds.json:4: the prediction of 'b' is there twice (first on line 2)",
-        f"preds.json:4: there is no instance 'b' in {files.folder / 'instances.json'} (known: a, c, d)",
-        "preds.json:5: prediction 4: 'instance_id' is missing (it must be given)",
+        f"preds.json:4: unknown instance 'b' in {files.folder / 'instances.json'} (known: a, c, d)",
+        "preds.json:5: prediction 4: 'instance_id' is missing (add it)",
     ]
     assert sorted(path.name for path in files.folder.iterdir()) == ["instances.json", "preds.json"]
 
@@ -203,16 +203,16 @@ def test_several_models_hide_no_other_problem(files: Files) -> None:
     ]
     where = files.folder / "instances.json"
     assert problems_of(lambda: files.run("\n".join(predictions), lines([instance("a")]))) == [
-        "preds.json: has predictions of several models (say whose with --model: 'm', 'n')",
-        "preds.json:3: prediction of b: 'model_name_or_path' is missing (it must be given)",
-        f"preds.json:3: there is no instance 'b' in {where} (known: a)",
+        "preds.json: has predictions of several models (choose one with --model: 'm', 'n')",
+        "preds.json:3: prediction of b: 'model_name_or_path' is missing (add it)",
+        f"preds.json:3: unknown instance 'b' in {where} (known: a)",
         "preds.json:4: prediction of a: 'model_patch' must be text, not the number 5",
         "preds.json:4: prediction of a: 'model_name_or_path' must be text, not the number 7",
         f"preds.json:5: prediction 5 must be keys with values, not the number 5 ({BRACES})",
         "preds.json:6: is not JSON: a value was expected here",
-        "preds.json:7: prediction 6: 'instance_id' is missing (it must be given)",
+        "preds.json:7: prediction 6: 'instance_id' is missing (add it)",
         "preds.json:7: prediction 6: 'model_patch' must be text, not the number 5",
-        "preds.json:7: prediction 6: 'model_name_or_path' is empty (it must be given)",
+        "preds.json:7: prediction 6: 'model_name_or_path' is empty (add it)",
     ]
 
 
@@ -234,9 +234,9 @@ def test_a_model_that_nobody_named_is_told_with_all_the_rest(files: Files) -> No
         (
             [{"base_commit": "main"}],
             [
-                "instances.json:2: instance 1: 'instance_id' is missing (it must be given)",
+                "instances.json:2: instance 1: 'instance_id' is missing (add it)",
                 "instances.json:2: instance 1: has no tests (name some in FAIL_TO_PASS or PASS_TO_PASS)",
-                "instances.json:3: instance 1: 'main' is no commit id",
+                "instances.json:3: instance 1: 'main' is not a commit id",
             ],
         ),
     ],
@@ -257,7 +257,7 @@ def test_instances_of_several_repositories_are_told_with_all_the_rest(files: Fil
     predictions = [prediction("a"), prediction("b"), prediction("c")]
     several, wrong = problems_of(lambda: files.run(predictions, given, repo=repo.path))
     assert several == (
-        "instances.json: has instances of several repositories (say which with --only: o/r, o/other)"
+        "instances.json: has instances of several repositories (choose one with --only: o/r, o/other)"
     )
     assert "'FAIL_TO_PASS' must be a list of text, not of the number 1" in wrong
 
@@ -267,9 +267,9 @@ def test_instances_of_several_repositories_are_told_with_all_the_rest(files: Fil
     [
         ([], {}, "has no predictions"),
         ([prediction("a", "")], {}, "there is nothing to judge"),
-        ({"a": prediction("b")}, {}, "'instance_id' is 'b', but it stands under 'a'"),
+        ({"a": prediction("b")}, {}, "'instance_id' is 'b', but its key is 'a'"),
         ([prediction("a")], {"model": "x"}, "has no predictions of 'x'"),
-        ([prediction("a")], {"makes_branches": True}, "say --instances and --repo too"),
+        ([prediction("a")], {"makes_branches": True}, "add --instances and --repo"),
         ({"a": prediction("a"), "b": 5}, {}, "prediction 2 must be keys with values, not the number 5"),
         ([prediction("a")], {"repo": Path("nowhere")}, "nowhere is not a folder"),
         ([prediction("a")], {"repo": Path("/")}, "/ is not in a git repository; name one with --repo"),
@@ -287,13 +287,13 @@ def test_what_cannot_be_imported_is_told(
 def test_nothing_is_written_over(files: Files) -> None:
     """A plan, a folder of patches or a folder of plans that is there stops the import."""
     files.run([prediction("a")])
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         files.run([prediction("a")])
     (files.folder / "plan.yaml").unlink()
-    with pytest.raises(UsageError, match=r"plan\.patches is there already"):
+    with pytest.raises(UsageError, match=r"plan\.patches already exists"):
         files.run([prediction("a")])
     (files.folder / "plans").mkdir()
-    with pytest.raises(UsageError, match="plans is there already"):
+    with pytest.raises(UsageError, match="plans already exists"):
         files.run([prediction("a")], [instance("a")])
 
 
@@ -304,9 +304,9 @@ def test_branches_are_made_where_asked_for(files: Files, repo: GitRepo) -> None:
     given = [instance("a", base_commit=base[:10]), instance("b", base_commit=BASE)]
     options: dict[str, Any] = {"repo": repo.path, "makes_branches": True}
     problems = problems_of(lambda: files.run([prediction("a"), prediction("b")], given, **options))
-    assert problems == [f"repo: b: the base commit {BASE} is not there: fetch it"]
+    assert problems == [f"repo: b: the base commit {BASE} is missing: fetch it"]
     assert not (files.folder / "plans").exists()
     made = files.run([prediction("a")], given, **options)
     assert repo.head("refs/heads/swebench/a") == base
     assert load_plan(made.plans[0]).root == (files.folder / "plans" / ".." / "repo")
-    assert made.notes == ("branches made: 1",)
+    assert made.notes == ("branches created: 1",)

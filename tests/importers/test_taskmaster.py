@@ -85,7 +85,7 @@ def test_a_tag_chooses_the_list(tmp_path: Path) -> None:
     source = write(tmp_path, {"a": {"tasks": one}, "b": {"tasks": two}})
     plan = sound_plan(import_taskmaster(source, out=tmp_path / "b.yaml", tag="b").path)
     assert (plan.name, [*plan.workstreams["1"].tasks]) == ("b", ["1-two"])
-    with pytest.raises(UsageError, match=r"no tag 'master'; say which with --tag \(known: a, b\)"):
+    with pytest.raises(UsageError, match=r"no tag 'master'; choose one with --tag \(known: a, b\)"):
         import_taskmaster(source, out=tmp_path / "plan.yaml")
     with pytest.raises(UsageError, match="no tag 'c'"):
         import_taskmaster(source, out=tmp_path / "plan.yaml", tag="c")
@@ -111,7 +111,7 @@ def test_tasks_that_wait_for_parts_of_each_other_land_as_one(tmp_path: Path) -> 
         "1/1-2": ["2-1"],
         "3/3-c": ["1"],
     }
-    assert "1 lands as one with 2: parts of each wait for parts of the other" in made.notes
+    assert "1 lands together with 2: their parts wait for each other" in made.notes
 
 
 def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
@@ -135,9 +135,9 @@ def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
     assert problems_of(lambda: import_taskmaster(write(tmp_path, text), out=tmp_path / "plan.yaml")) == [
         "tasks.json:2: task '1': 'title' must be text, not the number 7",
         "tasks.json:3: the task '1' is there twice (first on line 2)",
-        "tasks.json:4: task 3: 'id' is missing (it must be given)",
+        "tasks.json:4: task 3: 'id' is missing (add it)",
         "tasks.json:5: task '2': 'dnoe' is not a value for 'status' (did you mean 'done'?)",
-        "tasks.json:5: task '2' waits for '11', which is not there (did you mean '1'?)",
+        "tasks.json:5: task '2' waits for '11', which does not exist (did you mean '1'?)",
         "tasks.json:6: task '2': 'dependencies' must be an id, text or a number, not keys with values",
         "tasks.json:7: task 5 must be keys with values, not 'words' (an object in braces was expected)",
         "tasks.json:8: task '3': 'hihg' is not a value for 'priority' (did you mean 'high'?)",
@@ -146,7 +146,7 @@ def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         "tasks.json:10: task 7: 'id' must be an id, text or a number, not true",
         "tasks.json:10: task 7: 'status' must be text, not the number 7",
         "tasks.json:10: task 7: 'title' has a NUL character in it (remove it)",
-        "tasks.json:10: this task waits for '12', which is not there (did you mean '2'?)",
+        "tasks.json:10: this task waits for '12', which does not exist (did you mean '2'?)",
         "tasks.json:11: subtask 1 of task 7: 'title' must be text, not the number 5",
         "tasks.json:12: task '4': 'status' must be text, not the number 7",
         "tasks.json:12: task '4': 'details' must be text, not a list",
@@ -187,9 +187,9 @@ def test_circles_are_told_with_all_the_rest(tmp_path: Path) -> None:
 ]}"""
     assert problems_of(lambda: import_taskmaster(write(tmp_path, text), out=tmp_path / "plan.yaml")) == [
         f"tasks.json:2: tasks wait for each other in a circle: 1 → 2 → 1 ({AWAY})",
-        "tasks.json:3: task '2' waits for '99', which is not there (known: 1, 2, 3, 3.1, 3.2)",
+        "tasks.json:3: task '2' waits for '99', which does not exist (known: 1, 2, 3, 3.1, 3.2)",
         "tasks.json:4: the task '2' is there twice (first on line 3)",
-        "tasks.json:4: task '2' waits for '98', which is not there (known: 1, 2, 3, 3.1, 3.2)",
+        "tasks.json:4: task '2' waits for '98', which does not exist (known: 1, 2, 3, 3.1, 3.2)",
         "tasks.json:5: task '3': 'title' must be text, not the number 5",
         f"tasks.json:6: tasks wait for each other in a circle: 3.1 → 3.2 → 3.1 ({AWAY})",
     ]
@@ -199,7 +199,7 @@ def test_a_number_is_the_id_that_was_written(tmp_path: Path) -> None:
     """5.20 without quotes is the subtask 20, and not the subtask 2."""
     text = '{"tasks": [{"id": 5, "subtasks": [{"id": 2}]}, {"id": 6, "dependencies": [5.20]}]}'
     (said,) = problems_of(lambda: import_taskmaster(write(tmp_path, text), out=tmp_path / "plan.yaml"))
-    assert "task '6' waits for '5.20', which is not there" in said
+    assert "task '6' waits for '5.20', which does not exist" in said
 
 
 def test_a_circle_among_done_tasks_keeps_nobody_waiting(tmp_path: Path) -> None:
@@ -217,11 +217,11 @@ def test_a_circle_among_done_tasks_keeps_nobody_waiting(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ('{"tasks": [', "is not JSON"),
-        ("[]", "is no tasks.json"),
-        ("{}", "there are no 'tasks' in it"),
+        ("[]", "is not a tasks.json"),
+        ("{}", "it has no 'tasks'"),
         ('{"tasks": 5}', "the tasks must be a list"),
-        ('{"tasks": []}', "nothing is open"),
-        ('{"tasks": [{"id": 1, "status": "done"}]}', "nothing is open"),
+        ('{"tasks": []}', "has no open items"),
+        ('{"tasks": [{"id": 1, "status": "done"}]}', "has no open items"),
     ],
 )
 def test_what_is_no_list_of_tasks_is_told(data: str, said: str, tmp_path: Path) -> None:
@@ -244,5 +244,5 @@ def test_the_tool_and_the_rest_are_as_asked_for(tmp_path: Path) -> None:
     assert plan.tools["codex"].preset == "codex"
     with pytest.raises(UsageError, match="did you mean 'claude'"):
         import_taskmaster(source, out=tmp_path / "no.yaml", options=ToolPlanOptions(tool="cluade"))
-    with pytest.raises(UsageError, match="is there already and is not overwritten"):
+    with pytest.raises(UsageError, match="already exists and is not overwritten"):
         import_taskmaster(source, out=tmp_path / "own.yaml")

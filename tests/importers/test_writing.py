@@ -80,10 +80,10 @@ def test_nothing_is_written_over(five: str, do_import: Import) -> None:
     """A plan or a folder of patches that is there stops the import before anything is written."""
     made = do_import(five)
     before = made.path.read_bytes()
-    with pytest.raises(UsageError, match="is there already and is not overwritten"):
+    with pytest.raises(UsageError, match="already exists and is not overwritten"):
         do_import(five)
     made.path.unlink()
-    with pytest.raises(UsageError, match=r"plan\.patches is there already"):
+    with pytest.raises(UsageError, match=r"plan\.patches already exists"):
         do_import(five)
     assert not made.path.exists()
     assert before
@@ -91,7 +91,7 @@ def test_nothing_is_written_over(five: str, do_import: Import) -> None:
 
 def test_a_refused_import_leaves_nothing_behind(five: str, do_import: Import, tmp_path: Path) -> None:
     """When the import fails half-way, neither plan nor patches are there."""
-    with pytest.raises(UsageError, match="would not be in order"):
+    with pytest.raises(UsageError, match="would be invalid"):
         do_import(five, gates={"no name": "true"})
     with pytest.raises(UsageError, match="no patches to import"):
         do_import("HEAD..HEAD")

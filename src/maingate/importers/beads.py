@@ -1,7 +1,7 @@
 """Import a Beads export, ``issues.jsonl``: one issue per line.
 
-``blocks``, ``conditional-blocks`` and ``waits-for`` make an issue wait for another; what else relates issues
-does not. An epic that has issues under it (``parent-child``) is no task of its own: they are.
+``blocks``, ``conditional-blocks`` and ``waits-for`` make an issue wait for another; other relations do not.
+An epic with child issues (``parent-child``) is no task; its children are.
 """
 
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ BLOCKING: Final = ("blocks", "conditional-blocks", "waits-for")
 _PART_OF: Final = "parent-child"
 _LEFT_OUT: Final = {"closed": "closed", "tombstone": "deleted"}
 _NO_WORK: Final = ("event", "message")
-"""Types of issues that record something and ask for nothing."""
+"""Issue types without work."""
 _NOT_READY: Final = ("deferred", "pinned")
-"""Statuses in which Beads does not offer an issue as work, though it is open."""
+"""Statuses of open issues that Beads does not offer as work."""
 _MIDDLE: Final = 2
-"""Of the priorities 0 (highest) to 4 the one in the middle."""
+"""The middle of the priorities 0 (highest) to 4."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def import_beads(source: Path, *, out: Path, options: ToolPlanOptions | None = N
     Args:
         source: The ``issues.jsonl``.
         out: The plan file to write.
-        options: What the plan says besides its tasks.
+        options: The plan's other keys.
 
     Raises:
         UsageError: The file cannot be read, or nothing in it is open.
@@ -61,7 +61,7 @@ def import_beads(source: Path, *, out: Path, options: ToolPlanOptions | None = N
 
 @dataclass
 class _Export:
-    """What has been read of an export so far."""
+    """The part of an export that has been read."""
 
     items: list[Item] = field(default_factory=list)
     epics: set[str] = field(default_factory=set)
@@ -88,16 +88,16 @@ class _Export:
 
     def notes(self) -> Iterator[str]:
         if self.passed_over:
-            yield f"lines that are no issues, passed over: {self.passed_over}"
+            yield f"lines that are no issues, ignored: {self.passed_over}"
         if self.not_ready:
             yield f"{' or '.join(_NOT_READY)}, but in the plan: {listed(self.not_ready, 10)}"
         if self.conditional:
             shown = listed(self.conditional, 10)
-            yield f"conditional-blocks is taken as blocks, however what it waits for ends: {shown}"
+            yield f"conditional-blocks is imported as blocks: {shown}"
 
 
 def _is_no_issue(value: Value) -> bool:
-    """Tell a line of another kind: the schema's, or one whose ``_type`` says so (a memory, say)."""
+    """Return whether a line is no issue: the schema, or an entry of another ``_type`` such as a memory."""
     return "_schema" in value.data or value.data.get("_type", "issue") != "issue"
 
 
@@ -109,7 +109,7 @@ def _item(record: Record, identifier: str, dependencies: _Dependencies) -> Item:
         id=identifier,
         line=record.line,
         title=record.text("title", is_required=True),
-        text="\n\n".join(_said(record)),
+        text="\n\n".join(_paragraphs(record)),
         needs=dependencies.needs,
         whole=dependencies.whole,
         left_out=_LEFT_OUT.get(status, f"a {kind}" if kind in _NO_WORK else ""),
@@ -117,7 +117,7 @@ def _item(record: Record, identifier: str, dependencies: _Dependencies) -> Item:
     )
 
 
-def _said(record: Record) -> Iterator[str]:
+def _paragraphs(record: Record) -> Iterator[str]:
     for key, heading in (
         ("description", ""),
         ("design", "Design:\n"),

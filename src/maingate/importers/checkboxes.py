@@ -1,7 +1,7 @@
-"""Read the outermost checkboxes of a Markdown file, each with all that stands under it.
+"""Read the outermost checkboxes of a Markdown file, each with the text under it.
 
-A list within an item, ticked or not, is a part of the item's text. What stands in code blocks and HTML
-comments is no checkbox.
+A list within an item, with checkboxes or not, is a part of the item's text. Checkboxes in code blocks and
+HTML comments are ignored.
 """
 
 import re
@@ -19,26 +19,26 @@ _FENCE: Final = re.compile(r"(?P<fence>`{3,}|~{3,})")
 _HEADING: Final = re.compile(r"(?P<level>#{1,6})(?:\s+(?P<text>.*?))?(?:\s+#+)?\s*")
 _NO_PARAGRAPH: Final = re.compile(r"[>|]|<!--|(?:[-*_]\s*){3,}$")
 _INSIDE: Final = 2
-"""Columns by which a line is indented at least to be inside of an item."""
+"""Minimum indentation of a line inside an item, in columns."""
 _HIGH: Final = 2
-"""Headings up to this level begin a phase, and those that call themselves one."""
+"""Headings up to this level begin a phase, as do headings that begin with "Phase"."""
 
 
 @dataclass(kw_only=True)
 class Checkbox:
-    """A checkbox and what stands under it.
+    """A checkbox with the text under it.
 
     Args:
-        line: Where it stands, from 1.
-        indent: The column its list marker begins at.
+        line: Its line, from 1.
+        indent: The column of its list marker.
         is_done: Whether it is ticked.
-        is_numbered: Whether its list is a numbered one.
-        list_number: Which list of the file it is in.
-        phase: Which phase of the file it is in.
+        is_numbered: Whether its list is numbered.
+        list_number: The number of its list in the file.
+        phase: The number of its phase in the file.
         phase_title: The heading of that phase; empty before the first.
-        section: The heading it stands under; empty before the first.
+        section: The heading above it; empty before the first.
         lines: Its text.
-        open_inside: How many checkboxes in it are not ticked.
+        open_inside: The number of open checkboxes inside it.
     """
 
     line: int
@@ -59,7 +59,7 @@ class Checkbox:
 
     @property
     def text(self) -> str:
-        """All behind the first paragraph, not indented."""
+        """The text after the first paragraph, not indented."""
         return textwrap.dedent("\n".join(self.lines[self._length_of_title() :])).strip()
 
     def _length_of_title(self) -> int:
@@ -71,12 +71,12 @@ class Checkbox:
 
 
 def checkboxes(file: SourceFile) -> list[Checkbox]:
-    """Return the outermost checkboxes in their order; what only looks like one is noted."""
+    """Return the outermost checkboxes in order; malformed ones are noted as problems."""
     return list(_Reader(file).read())
 
 
 class _Reader:
-    """Reads line by line; `_box` is the item that lines belong to while they are indented."""
+    """Reads line by line; `_box` is the item of the current indented lines."""
 
     def __init__(self, file: SourceFile) -> None:
         self._file = file
@@ -114,7 +114,7 @@ class _Reader:
             box.open_inside += inner["tick"] == " "
 
     def _outside(self, line: str, bare: str, number: int) -> Checkbox | None:
-        """Read a line that is not inside of an item; return the item that it begins."""
+        """Read a line outside items; return the item that it begins."""
         if self._box is not None:
             self._fence = ""  # a code block ends where its item ends
         if self._in_code(bare) or self._is_comment(bare):
@@ -125,7 +125,7 @@ class _Reader:
         elif box := _BOX.fullmatch(bare):
             return self._begin(box, self._indent(line), number)
         elif nearly := _NEARLY.match(bare):
-            message = f"'[{nearly['tick']}]' is no checkbox that is open or done"
+            message = f"'[{nearly['tick']}]' is neither an open nor a done checkbox"
             self._file.note(number, message, "write '[ ]' or '[x]'")
         elif (
             self._box is not None
@@ -139,7 +139,7 @@ class _Reader:
         return None
 
     def _in_code(self, bare: str) -> bool:
-        """Tell whether a line is a code block's, its fences included."""
+        """Return whether a line belongs to a code block, its fences included."""
         if self._fence:
             if bare.startswith(self._fence) and not bare.strip(self._fence[0]):
                 self._fence = ""

@@ -1,4 +1,4 @@
-"""Just enough about diffs to part one from the words around it, and to see what a policy must allow."""
+"""Diffs, as far as importers need them: their start in a text, and contents that policies forbid."""
 
 import re
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ _SUBMODULE: Final = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What a diff has in it that a policy forbids by default."""
+    """Contents of a diff that a policy forbids by default."""
 
     binary: bool
     submodules: bool
 
 
 def parted(raw: bytes) -> tuple[bytes, bytes]:
-    """Part what stands before the first diff from the diff; the diff is empty when there is none."""
+    """Split a text into the words before the first diff and the diff, which may be empty."""
     start = next((found for found in _START.finditer(raw) if _is_start(raw, found)), None)
     return (raw, b"") if start is None else (raw[: start.start()], raw[start.start() :])
 
@@ -54,7 +54,7 @@ def without_surroundings(raw: bytes) -> bytes:
 
 
 def contents_of(diff: bytes) -> Contents:
-    """See what is in a diff. A file's own text cannot look like it: in a diff it is indented by a sign."""
+    """Return the contents of a diff. Text of files cannot be mistaken: a sign precedes it in a diff."""
     return Contents(binary=_BINARY.search(diff) is not None, submodules=_SUBMODULE.search(diff) is not None)
 
 
@@ -66,9 +66,9 @@ _ESCAPES: Final = {b"a": 7, b"b": 8, b"f": 12, b"n": 10, b"r": 13, b"t": 9, b"v"
 
 
 def paths_of(diff: bytes) -> list[str]:
-    """Return the paths that a git diff touches, under old names and new, in the order they are met.
+    """Return the paths that a git diff touches, old and new names, in order.
 
-    A hunk's lines are counted, so that no file's own text is taken for a header.
+    Lines of hunks are counted, so that no text of a file is taken for a header.
     """
     found: dict[str, None] = {}
     left = [0, 0]

@@ -1,4 +1,4 @@
-"""What an importer of patches finds, before it becomes a task: a bare diff, and what is known about it."""
+"""Entries of a series, before they become tasks: a bare diff with its message, author and date."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,11 +9,11 @@ class Entry:
     """One patch of a series.
 
     Args:
-        origin: Where it came from, for people: a commit, a file, the number of a mail.
-        diff: The diff and nothing around it, byte for byte; empty when there is none.
+        origin: Its source, for people: a commit, a file, the number of a mail.
+        diff: The diff alone, byte for byte; empty when there is none.
         message: The commit message; empty when none is known.
         author: ``Name <mail>``; None when unknown.
-        date: When it was authored; None when unknown.
+        date: The author date; None when unknown.
     """
 
     origin: str
@@ -29,7 +29,7 @@ class Entry:
 
 
 def author_of(name: str, mail: str) -> str | None:
-    """Join name and address; the address stands in for a name that history lacks: git has no empty names."""
+    """Return ``Name <mail>``; the address replaces a missing name, since git has no empty names."""
     kept_name, kept_mail = (
         "".join(letter for letter in part if letter.isprintable() and letter not in "<>").strip()
         for part in (name, mail)
@@ -40,9 +40,9 @@ def author_of(name: str, mail: str) -> str | None:
 
 
 def date_of(epoch: str, zone: str) -> datetime | None:
-    """Read git's raw date: seconds since 1970 and a zone such as ``+0130``.
+    """Parse git's raw date: seconds since 1970 and a zone such as ``+0130``.
 
-    A zone that no clock shows (history has some) gives the same moment in UTC.
+    A zone outside a day (history has some) gives the same moment in UTC.
     """
     try:
         moment = datetime.fromtimestamp(int(epoch), UTC)

@@ -1,4 +1,4 @@
-"""An object of a JSON file that is asked for its fields; what is of the wrong type is noted with its line."""
+"""Typed access to the fields of a JSON object; values of the wrong type are noted with their lines."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping
@@ -8,18 +8,18 @@ from maingate.importers.json_files import Value
 from maingate.settings.problems import as_written, did_you_mean
 
 _LONGEST_NUMBER: Final = 10**15
-"""Ids and priorities beyond are no numbers that a person gave."""
+"""Maximum plausible id or priority."""
 
 
 class Record:
-    """The fields of an object; other fields than those asked for are passed over.
+    """The fields of an object; unread fields are ignored.
 
-    A field that is missing or null has its default. One of the wrong type is noted, and has its default too,
-    so that all the rest is looked at as well.
+    A missing or null field has its default. A field of the wrong type is noted as a problem and has its
+    default too, so that the rest is checked as well.
 
     Args:
         value: The object.
-        label: What people call it, such as ``task 5``; problems begin with it.
+        label: Its name for people, such as ``task 5``; a prefix of problems.
     """
 
     def __init__(self, value: Value, *, label: str) -> None:
@@ -28,7 +28,7 @@ class Record:
 
     @classmethod
     def of(cls, value: Value, *, label: str) -> "Record | None":
-        """Return the record of a value; None when it is no object, which is noted."""
+        """Return the record of a value; note a problem and return None if it is no object."""
         if not isinstance(value.data, dict):
             hint = "an object in braces was expected"
             value.file.note(value.line, f"{label} must be keys with values, not {_kind(value.data)}", hint)
@@ -37,15 +37,15 @@ class Record:
 
     @property
     def line(self) -> int:
-        """The line it begins on."""
+        """The first line of the object."""
         return self.value.line
 
     def has(self, key: str) -> bool:
-        """Tell whether a field is there and not null."""
+        """Return whether a field exists and is not null."""
         return self._data.get(key) is not None
 
     def note(self, key: str | None, message: str, hint: str = "") -> None:
-        """Note a problem with a field, or with the object as a whole."""
+        """Add a problem with a field, or with the object as a whole."""
         line = self.value.at(key).line if key is not None and key in self._data else self.line
         self.value.file.note(line, f"{self.label}: {message}", hint)
 
@@ -53,7 +53,7 @@ class Record:
         """Return text; empty when there is none."""
         if not self.has(key):
             if is_required:
-                self.note(key, f"{key!r} is missing", "it must be given")
+                self.note(key, f"{key!r} is missing", "add it")
             return ""
         found = self._data[key]
         if not isinstance(found, str):
@@ -63,11 +63,11 @@ class Record:
             self.note(key, f"{key!r} has a NUL character in it", "remove it")
             return ""
         if is_required and not found.strip():
-            self.note(key, f"{key!r} is empty", "it must be given")
+            self.note(key, f"{key!r} is empty", "add it")
         return found
 
     def one_of(self, key: str, known: Collection[str], *, default: str) -> str:
-        """Return one of several words, whatever its case and whether parted by ``-``, ``_`` or a space."""
+        """Return one of several words, in any case and with ``-``, ``_`` or a space between parts."""
         found = self.text(key).strip()
         word = found.lower().replace("_", "-").replace(" ", "-")
         if not found or word in known:
@@ -97,14 +97,14 @@ class Record:
         return found
 
     def identifier(self, key: str) -> str:
-        """Return an id that may be written as text or as a whole number; empty when it is noted."""
+        """Return an id, written as text or a whole number; empty for an invalid one, which is noted."""
         if not self.has(key):
-            self.note(key, f"{key!r} is missing", "it must be given")
+            self.note(key, f"{key!r} is missing", "add it")
             return ""
         return self._identifier(self.value.at(key), key)
 
     def identifiers(self, key: str) -> Iterator[tuple[str, Value]]:
-        """Yield the ids of a list, each with its place."""
+        """Yield the ids of a list, each with its value."""
         for item in self.items(key):
             if found := self._identifier(item, key):
                 yield found, item
@@ -141,7 +141,7 @@ class Record:
             found = item.document.spelling.get(item.place, str(found))
         identifier = str(found).strip() if isinstance(found, str) or abs(found) < _LONGEST_NUMBER else ""
         if not identifier or not identifier.isprintable():
-            self._note_item(item, f"{as_written(item.data)} is no id", "write letters and digits")
+            self._note_item(item, f"{as_written(item.data)} is not a valid id", "write letters and digits")
             return ""
         return identifier
 

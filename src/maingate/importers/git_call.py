@@ -1,4 +1,4 @@
-"""Git as a reader of other people's formats: few commands, no prompts, nothing of the caller's ``GIT_*``.
+"""Git for importers: a few reading commands, without prompts and without the caller's ``GIT_*``.
 
 The typed git of ``uet`` lies above the plan; reading needs little of it.
 """
@@ -12,16 +12,16 @@ from maingate.errors import GitError, UsageError
 
 
 def git_environment() -> dict[str, str]:
-    """Return the environment without ``GIT_*``, in the C locale, never asking anything."""
+    """Return the environment without ``GIT_*``, in the C locale, with prompts disabled."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return {**kept, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat"}
 
 
 def ask_git(arguments: Sequence[str], *, cwd: Path, given: bytes = b"") -> bytes:
-    """Run git and return what it prints.
+    """Run git and return its output.
 
     Raises:
-        UsageError: Git refused; its own words are the message.
+        UsageError: Git failed; the message has its own words.
         GitError: Git could not be run.
     """
     try:
@@ -36,10 +36,10 @@ def ask_git(arguments: Sequence[str], *, cwd: Path, given: bytes = b"") -> bytes
 
 
 def stream_git(arguments: Sequence[str], *, cwd: Path, size: int = 1 << 20) -> Iterator[bytes]:
-    """Run git and yield what it prints in pieces, so that a long history need not fit into memory.
+    """Run git and yield its output in pieces, so that a long history need not fit into memory.
 
     Raises:
-        UsageError: Git refused, maybe after some pieces.
+        UsageError: Git failed, possibly after some pieces.
         GitError: Git could not be run.
     """
     try:
@@ -69,4 +69,4 @@ def stream_git(arguments: Sequence[str], *, cwd: Path, size: int = 1 << 20) -> I
 def _refusal(arguments: Sequence[str], said: bytes) -> str:
     command = next((word for word in arguments if not word.startswith("-") and "=" not in word), "")
     first = said.decode(errors="replace").strip().splitlines() or ["no reason given"]
-    return f"git {command} refused: {first[0].removeprefix('fatal: ')}"
+    return f"git {command} failed: {first[0].removeprefix('fatal: ')}"

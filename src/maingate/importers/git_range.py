@@ -1,4 +1,4 @@
-"""A range of git history as a series: first parents, oldest first, a merge as what it changed there."""
+"""A range of git history as a series: first parents, oldest first; a merge is one patch."""
 
 import re
 import secrets
@@ -15,7 +15,7 @@ EMPTY_TREES: Final = (
     "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 )
-"""The id of the empty tree: as the start of a range it means from the very first commit on."""
+"""The id of the empty tree: as the start of a range, it includes the first commit."""
 
 _RANGE: Final = re.compile(r"(?P<old>[^.\s].*?|)\.\.(?P<new>[^.\s].*|)")
 
@@ -24,7 +24,7 @@ _PRINTED_PLAINLY: Final = (
     "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=none", "-U3",
     "--inter-hunk-context=0", "--diff-algorithm=default", "--no-relative", "-O/dev/null",
 )  # fmt: skip
-"""A diff that `git apply` takes, whatever the user's configuration says about how diffs look."""
+"""Options for a diff that `git apply` accepts, independent of the user's configuration."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,8 @@ class GitRange:
 
     Args:
         repo: A folder of the repository.
-        text: The range as the user wrote it, such as ``v1..main``.
-        old: The commit before the first, or None when the history is taken from its root.
+        text: The range in the user's words, such as ``v1..main``.
+        old: The commit before the first; None to begin at the root.
         new: The last commit.
     """
 
@@ -45,23 +45,21 @@ class GitRange:
 
 
 def is_range(source: str) -> bool:
-    """Tell whether a source reads as ``A..B``."""
+    """Return whether a source has the form ``A..B``."""
     return "..." not in source and _RANGE.fullmatch(source) is not None
 
 
 def resolve_range(source: str, *, repo: Path) -> GitRange:
-    """Find the commits that a range such as ``A..B`` names; a side left out is HEAD.
+    """Return the range that ``A..B`` names; an omitted side is HEAD.
 
     Raises:
-        UsageError: It is no repository, or a name in the range is not a commit.
+        UsageError: The folder is no repository, or a name in the range is not a commit.
     """
     match = _RANGE.fullmatch(source)
     if match is None:
         raise UsageError(f"{source!r} is not a range of commits; write A..B")
     if not repo.is_dir():
-        raise UsageError(
-            f"{repo} is not a folder; name the repository that {source} is a range of: --repo PATH"
-        )
+        raise UsageError(f"{repo} is not a folder; name the repository of {source}: --repo PATH")
     old, new = match["old"] or "HEAD", match["new"] or "HEAD"
     start = None if old in EMPTY_TREES else _commit(old, repo)
     return GitRange(repo=repo, text=source, old=start, new=_commit(new, repo))
@@ -70,7 +68,7 @@ def resolve_range(source: str, *, repo: Path) -> GitRange:
 def entries_of_range(commits: GitRange) -> Iterator[Entry]:
     """Yield the commits of a range, oldest first; the diff of one that changes nothing is empty.
 
-    One git process prints them all, parted by words made up on the spot that no diff can contain.
+    One git process prints them all, separated by random words that no diff can contain.
     """
     mark, end = secrets.token_hex(16), secrets.token_hex(16)
     form = f"--format=tformat:{mark}%H%x00%an%x00%ae%x00%ad%x00%B{end}"
@@ -105,8 +103,7 @@ def _commit(name: str, repo: Path) -> str:
     except UsageError as error:
         if not _is_repository(repo):
             raise UsageError(
-                f"{repo.absolute()} is not in a git repository; "
-                "name the one that the range is of: --repo PATH"
+                f"{repo.absolute()} is not in a git repository; name the range's repository: --repo PATH"
             ) from error
         raise UsageError(f"{name!r} is not a commit of the repository in {repo}; a range is A..B") from error
 
@@ -120,7 +117,7 @@ def _is_repository(folder: Path) -> bool:
 
 
 def _parted(pieces: Iterator[bytes], mark: bytes) -> Iterator[bytes]:
-    """Yield what stands between marks; what comes before the first is dropped."""
+    """Yield the parts between marks; text before the first mark is dropped."""
     held = bytearray()
     searched, started = 0, False
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""JSON and JSON Lines of other tools, read with line numbers: every problem is told with its place."""
+"""JSON and JSON Lines of other tools, read with line numbers, so that each problem has a place."""
 
 import codecs
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from maingate.settings.problems import Location
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFile:
-    """A file that is imported, and what has been found to be wrong with it so far.
+    """An imported file with the problems found in it.
 
     Args:
         path: The file as the user named it.
-        text: What is in it.
-        problems: All that is wrong, as it is found; told at once by :meth:`refuse_problems`.
+        text: Its contents.
+        problems: The problems found so far; raised together by :meth:`refuse_problems`.
     """
 
     path: Path
@@ -27,14 +27,14 @@ class SourceFile:
     problems: list[Problem] = field(default_factory=list)
 
     def note(self, line: int | None, message: str, hint: str = "") -> None:
-        """Note a problem."""
+        """Add a problem."""
         self.problems.append(Problem(file=str(self.path), line=line, message=message, hint=hint))
 
     def refuse_problems(self) -> None:
-        """Go on only if nothing is wrong.
+        """Raise if there are problems.
 
         Raises:
-            PlanError: With all problems, in the order of the file.
+            PlanError: All problems, in the order of the file.
         """
         refuse(self.problems)
 
@@ -48,7 +48,7 @@ def refuse(problems: list[Problem]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """A value in a file of JSON, and where it stands.
+    """A value in a JSON file, with its place.
 
     Args:
         data: Mappings, lists, text, numbers, truths and None.
@@ -66,11 +66,11 @@ class Value:
 
     @property
     def line(self) -> int:
-        """The line of the file that the value stands on."""
+        """The line of the value in the file."""
         return (self.document.line_of(self.place) or 1) + self.first_line - 1
 
     def at(self, key: str | int) -> "Value":
-        """Return what stands under a key or list position that is there."""
+        """Return the value at an existing key or list position."""
         return Value(
             data=self.data[key],
             file=self.file,
@@ -88,8 +88,8 @@ def open_source(path: Path) -> SourceFile:
     """Read a file as text: UTF-8, with or without a byte-order mark.
 
     Raises:
-        UsageError: It cannot be read.
-        PlanError: It is not UTF-8, or there is nothing in it.
+        UsageError: The file cannot be read.
+        PlanError: The file is not UTF-8, or empty.
     """
     try:
         raw = path.read_bytes()
@@ -111,10 +111,10 @@ def open_source(path: Path) -> SourceFile:
 
 
 def open_noting(path: Path) -> SourceFile:
-    """Read a file that is imported with others: if it is not text, that is noted, and told with the rest.
+    """Read a file that is imported with others; text that is not UTF-8 is noted as a problem.
 
     Raises:
-        UsageError: It cannot be read.
+        UsageError: The file cannot be read.
     """
     try:
         return open_source(path)
@@ -123,12 +123,12 @@ def open_noting(path: Path) -> SourceFile:
 
 
 def read_whole(file: SourceFile) -> Value | None:
-    """Read a file as one JSON document; None when it is not JSON, which is noted."""
+    """Read a file as one JSON document; note a problem and return None if it is not JSON."""
     return _document(file, file.text, first_line=1)
 
 
 def read_lines(file: SourceFile) -> Iterator[Value]:
-    """Yield the documents of a JSON Lines file; blank lines are none, broken ones are noted."""
+    """Yield the documents of a JSON Lines file; blank lines are skipped, invalid ones noted."""
     for number, text in enumerate(file.text.split("\n"), start=1):
         if text.strip():
             value = _document(file, text, first_line=number)
@@ -137,7 +137,7 @@ def read_lines(file: SourceFile) -> Iterator[Value]:
 
 
 def read_either(file: SourceFile) -> Iterator[Value]:
-    """Yield the documents of a file that is one JSON document or JSON Lines; which, its first line tells."""
+    """Yield the documents of a file that is one JSON document or JSON Lines, decided by its first line."""
     lines = [line for line in file.text.split("\n") if line.strip()]
     if not lines:
         return

@@ -1,7 +1,7 @@
-"""Patches in mails, as `git format-patch` writes and `git send-email` sends them.
+"""Patches in mails, as written by `git format-patch` and sent by `git send-email`.
 
-Git itself splits and decodes them (git-mailsplit, git-mailinfo), since mail is encoded in more ways than one
-would think: headers per RFC 2047, bodies in quoted-printable or base64, ``>From`` escapes.
+Git itself splits and decodes them (git-mailsplit, git-mailinfo), since mail has many encodings: headers per
+RFC 2047, bodies in quoted-printable or base64, ``>From`` escapes.
 """
 
 import email
@@ -25,7 +25,7 @@ _SEPARATOR: Final = re.compile(rb"^---\s*$", re.MULTILINE)
 
 
 def is_mail(raw: bytes) -> bool:
-    """Tell whether bytes are a mail or a mailbox."""
+    """Return whether bytes are a mail or a mailbox."""
     start = raw.lstrip(b"\r\n")
     if start.startswith(b"From "):
         return True
@@ -33,10 +33,10 @@ def is_mail(raw: bytes) -> bool:
 
 
 def entries_of_mailbox(raw: bytes, *, origin: str) -> Iterator[Entry]:
-    """Yield the mails of a mailbox, or a single mail, in its order; the diff of one without a patch is empty.
+    """Yield the mails of a mailbox, or a single mail, in order; a mail without a patch has an empty diff.
 
     Args:
-        raw: The mailbox; carriage returns in diffs are kept unless all of it has them.
+        raw: The mailbox; carriage returns in diffs are kept unless every line has one.
         origin: Its name.
     """
     keep_cr = [] if raw.split(b"\n", maxsplit=1)[0].endswith(b"\r") else ["--keep-cr"]
@@ -53,9 +53,9 @@ def entries_of_mailbox(raw: bytes, *, origin: str) -> Iterator[Entry]:
 
 
 def _whole(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Join what was split at a line of a message that only looks like a mailbox's ``From`` line.
+    """Join mails that were split at a text line which only looks like a mailbox's ``From`` line.
 
-    A mail has a header with a sender or a subject; the rest of a message has none.
+    A mail has a header with a sender or a subject; a part of a message has none.
     """
     mail = b""
     for piece in pieces:
@@ -70,7 +70,7 @@ def _whole(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _begins_mail(piece: bytes) -> bool:
-    """Return whether nothing but a header stands between the ``From`` line and the first blank one."""
+    """Return whether only a header is between the ``From`` line and the first blank line."""
     start = piece.partition(b"\n")[2]
     lines = re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0].splitlines()
     return _has_header(start) and all(line[:1] in b" \t" or _HEADER.match(line + b" ") for line in lines)
@@ -99,7 +99,7 @@ def _entry(mail: bytes, scratch: Path, *, origin: str) -> Entry:
 
 
 def _readable(mail: bytes) -> tuple[bytes, str]:
-    """Return the mail with a header that every git reads, and the charset that its words are in."""
+    """Return the mail with a header that every git reads, and its charset."""
     end = re.search(rb"\r?\n\r?\n", mail)
     start = mail[: end.start()] if end else mail
     parsed = email.message_from_bytes(mail if _PARTS.search(start) else start)
@@ -108,7 +108,7 @@ def _readable(mail: bytes) -> tuple[bytes, str]:
 
 
 def _words_of(patch: bytes) -> bytes:
-    """Return the end of a message that git took for the patch, since its words begin as a diff does."""
+    """Return the end of a message that git took for a part of the patch, because it begins like a diff."""
     found = _SEPARATOR.search(parted(patch)[0])
     return patch[: found.start()] if found else b""
 

@@ -1,8 +1,8 @@
 """Import checkbox lists of a Markdown file, such as the ``tasks.md`` of spec-kit.
 
-The outermost checkboxes are the tasks; what stands under one, other checkboxes too, is its text. In a list
-with bullets no task waits for another; in a numbered one each waits for the one before. Once one line of the
-file has an id as spec-kit gives them (``T014``), its rules hold for all: see :mod:`spec_kit`.
+The outermost checkboxes are the tasks; everything under one, other checkboxes too, is its text. In a bullet
+list no task waits for another; in a numbered list each waits for the one before. If any line of the file has
+a spec-kit id (``T014``), spec-kit's rules hold for all: see :mod:`spec_kit`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,12 +18,12 @@ from maingate.importers.writing import ImportedPlan
 
 
 def import_markdown(source: Path, *, out: Path, options: ToolPlanOptions | None = None) -> ImportedPlan:
-    """Write a plan in which a tool does what is not ticked.
+    """Write a plan in which a tool does the open checkboxes of a file.
 
     Args:
         source: The Markdown file.
         out: The plan file to write.
-        options: What the plan says besides its tasks.
+        options: The plan's other keys.
 
     Raises:
         UsageError: The file cannot be read, or nothing in it is open.
@@ -45,7 +45,7 @@ def import_markdown(source: Path, *, out: Path, options: ToolPlanOptions | None 
 
 
 def _has_words(box: Checkbox, file: SourceFile) -> bool:
-    """Tell whether it can be told what to do; if not, that is noted."""
+    """Return whether a checkbox has a usable text; note a problem if not."""
     fault = "says nothing" if not box.title else ""
     if "\0" in box.title or "\0" in box.text:
         fault = "has a NUL character in it"
@@ -81,6 +81,6 @@ def _items(boxes: Sequence[Checkbox]) -> Iterator[Item]:
 
 
 def _text(box: Checkbox) -> str:
-    """Return what is said about a task besides its title, and under which heading it stands."""
+    """Return a task's text without its title, and the heading above it."""
     section = f"From the section: {box.section}" if box.section else ""
     return "\n\n".join(part for part in (box.text, section) if part)

@@ -1,4 +1,4 @@
-"""Names for what other tools call by any id: valid, and no two the same, not even in another case."""
+"""Valid plan names for the ids of other tools, distinct even without regard to case."""
 
 from typing import Final
 
@@ -6,21 +6,21 @@ from maingate.importers.writing import slug
 from maingate.plan.names import fault_of_name
 
 _LONGEST: Final = 80
-"""Letters of a name before the number that may tell it from another."""
+"""Maximum letters of a name before the number that makes it distinct."""
 
 
 class NameGiver:
-    """Gives each thing a name of its own; file systems that ignore case can hold them all."""
+    """Gives out distinct names, which also differ on file systems that ignore case."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
     def name(self, *words: str, otherwise: str) -> str:
-        """Return a name that reminds of the words.
+        """Return a new name made from words.
 
         Args:
-            words: An id, say, and a title. A single word that is a valid name is taken as it is.
-            otherwise: What to call it when no letter of the words can be used; must be a valid name.
+            words: For example an id and a title. A single word that is a valid name is used unchanged.
+            otherwise: The name if no letter of the words can be used; must be valid.
         """
         wished = self._wish(words) or otherwise
         name, number = wished, 1

@@ -1,4 +1,4 @@
-"""Patches in files: a folder of them in natural order, a quilt series, or a single one."""
+"""Patches in files: a folder in natural order, a quilt series, or a single file."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def entries_of_folder(folder: Path) -> Iterator[Entry]:
     """Yield the patches of a folder's ``*.patch`` and ``*.diff`` files, in natural order (2 before 10).
 
     Raises:
-        UsageError: There are none.
+        UsageError: The folder has none.
     """
     files = sorted((path for path in folder.iterdir() if path.suffix in SUFFIXES), key=_natural)
     if not files:
@@ -39,10 +39,10 @@ def entries_of_file(path: Path, *, origin: str) -> Iterator[Entry]:
 
 
 def entries_of_only_file(path: Path) -> Iterator[Entry]:
-    """Yield the patches of a file that is the whole series; one without a diff is a slip.
+    """Yield the patches of a file that is the whole series.
 
     Raises:
-        UsageError: It is neither a mailbox nor a diff, not even a broken one.
+        UsageError: The file is neither a mailbox nor a diff, not even a broken one.
     """
     raw = _read(path)
     if not is_mail(raw) and not parted(raw)[1] and not _HUNK.search(raw):
@@ -51,10 +51,10 @@ def entries_of_only_file(path: Path) -> Iterator[Entry]:
 
 
 def entries_of_quilt(series: Path) -> Iterator[Entry]:
-    """Yield the patches that a quilt ``series`` lists, in its order; those commented out are not in it.
+    """Yield the patches of a quilt ``series`` in order, without commented lines.
 
     Raises:
-        PlanError: Patches that are not there, or options other than ``-p1``, each with its line.
+        PlanError: Missing patches, or options other than ``-p1``, each with its line.
     """
     listed = list(_listed(series))
     problems = [problem for number, line in listed for problem in _problems(series, number, line)]
@@ -75,19 +75,19 @@ def _listed(series: Path) -> Iterator[tuple[int, str]]:
 def _problems(series: Path, number: int, line: str) -> Iterator[Problem]:
     name, _, options = line.partition(" ")
     if not (series.parent / name).is_file():
-        yield Problem(file=str(series), line=number, message=f"there is no file {name!r} beside the series")
+        yield Problem(file=str(series), line=number, message=f"no file {name!r} beside the series")
     if options.strip() and not all(strip in ("1", "ab") for strip in _STRIP.findall(options)):
         hint = "in the quilt tree, push it and say: quilt refresh -p1"
         yield Problem(
             file=str(series), line=number, message=f"{name}: only -p1 patches can be read", hint=hint
         )
     if _STRIP.sub("", options).strip():
-        message = f"{name}: the options {options.strip()!r} cannot be followed"
+        message = f"{name}: the options {options.strip()!r} are not supported"
         yield Problem(file=str(series), line=number, message=message)
 
 
 def _bare(raw: bytes, *, origin: str) -> Entry:
-    """Read a diff with maybe a description before it, as quilt and Mercurial write."""
+    """Read a diff with an optional description before it, as written by quilt and Mercurial."""
     before, diff = parted(raw)
     if not diff:
         return Entry(origin=origin, diff=raw if raw.strip() else b"")
@@ -110,7 +110,7 @@ def _read(path: Path) -> bytes:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Order digits by value and the rest by letters."""
+    """Return a sort key: digits by value, the rest by letters."""
     return [
         (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name) if part
     ]

@@ -19,7 +19,7 @@ from maingate.importers.writing import ImportedPlan
 class _Story:
     item: Item
     rank: tuple[float, int] | None
-    """Stories of one rank do not wait for each other; None when it is not known, which is noted."""
+    """Rank of the story: stories of one rank do not wait for each other; None for an invalid one."""
 
 
 def import_prd(source: Path, *, out: Path, options: ToolPlanOptions | None = None) -> ImportedPlan:
@@ -28,7 +28,7 @@ def import_prd(source: Path, *, out: Path, options: ToolPlanOptions | None = Non
     Args:
         source: The ``prd.json``.
         out: The plan file to write.
-        options: What the plan says besides its tasks.
+        options: The plan's other keys.
 
     Raises:
         UsageError: The file cannot be read, or all its stories pass.
@@ -42,7 +42,7 @@ def import_prd(source: Path, *, out: Path, options: ToolPlanOptions | None = Non
     if head is not None:
         name = head.text("project").strip() or name
         if branch := head.text("branchName").strip():
-            notes.append(f"the PRD is for the branch {branch!r}: to land there, make it and say --target")
+            notes.append(f"the PRD is for the branch {branch!r}: to land there, create it and give --target")
         if not head.has("userStories"):
             head.note("userStories", "'userStories' is missing", "a list of stories was expected")
         stories = [
@@ -90,7 +90,7 @@ def _said(record: Record) -> Iterator[str]:
 
 
 def _in_order(stories: Sequence[_Story]) -> Iterator[Item]:
-    """Yield the stories by rank, each waiting for those of the rank before that do not pass yet."""
+    """Yield the stories by rank; each waits for the open stories of the rank before."""
     yield from (story.item for story in stories if story.rank is None)
     ranked = sorted((story.rank, place) for place, story in enumerate(stories) if story.rank is not None)
     before: list[Item] = []

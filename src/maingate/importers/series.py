@@ -1,7 +1,7 @@
 """Import a series of patches: a mailbox, a folder of patches, a quilt series, or a range of git history.
 
-The patches are written as bare diffs, byte for byte; message, author and date of each go into the plan, where
-nothing that a message says can be mistaken for a part of the diff.
+The patches are written as bare diffs, byte for byte. Message, author and date go into the plan, so that no
+message can be mistaken for a part of a diff.
 """
 
 import re
@@ -32,16 +32,16 @@ def import_series(
 
     Args:
         source: A mailbox, a patch file, a folder of ``*.patch`` and ``*.diff`` files, a quilt ``series`` (or
-            a folder with one in it), or a git range ``A..B``. What is there as a path is taken as a path.
+            a folder with one in it), or a git range ``A..B``. An existing path counts as a path.
         out: The plan file to write; the patches go beside it into ``<stem>.patches/``.
-        repo: The repository that a git range is of.
-        options: What the plan says besides its patches.
+        repo: The repository of a git range.
+        options: The plan's other keys.
 
     Returns:
-        What was written, what was left out, and what the person should know.
+        The written plan, with the entries left out and notes for the person.
 
     Raises:
-        UsageError: The source cannot be read, or something would be overwritten.
+        UsageError: The source cannot be read, or a file would be overwritten.
         PlanError: A quilt series has problems; all are listed.
     """
     series = _open(source, repo)
@@ -74,9 +74,9 @@ def _open(source: str, repo: Path) -> _Series:
         return _from_range(source, repo)
     if "..." in source:
         two = re.sub(r"\.{3,}", "..", source)
-        raise UsageError(f"{source!r} is no range of commits that follow each other; use two dots: {two}")
+        raise UsageError(f"{source!r} is a symmetric difference, not a range; use two dots: {two}")
     raise UsageError(
-        f"{source!r} is no file, no folder and no git range; a series is a mailbox, a folder of patches, "
+        f"{source!r} is no file, folder or git range; give a mailbox, a folder of patches, "
         "a quilt series or a range A..B"
     )
 

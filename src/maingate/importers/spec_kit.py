@@ -1,15 +1,15 @@
 """The lines of spec-kit's ``tasks.md``: ``- [ ] T014 [P] [US1] Do this (depends on T012, T013)``.
 
-Who waits for whom:
+Order of the tasks:
 
-- A task waits for those that it says it depends on (``T012``, ``T012-T015``, or ``US1`` for all of a story).
+- A task waits for its dependencies (``T012``, ``T012-T015``, or ``US1`` for all of a story).
 - Within its phase, a task without ``[P]`` waits for the one before: for the last one without ``[P]``, and for
   those with ``[P]`` since. A task with ``[P]`` waits for none of its phase.
-- A task without a story waits for all of the phases before its own; one of a story waits for those of them
-  that have no story. So setup and foundations come first, stories do not wait for each other, and the rest
+- A task without a story waits for all earlier phases; a task of a story waits for the earlier tasks without
+  a story. So setup and foundations come first, stories do not wait for each other, and the rest
   comes last.
 
-The tasks of a story land as one; so do those of a phase that have no story.
+The tasks of a story land together; so do the tasks of a phase without a story.
 """
 
 import re
@@ -27,7 +27,7 @@ _DEPENDS: Final = re.compile(r"\s*\((?:depends\s+on|blocked\s+by):?\s+(?P<ids>[^
 _PARTING: Final = re.compile(r"\s*(?:[,;&+]|\band\b)\s*|\s+", re.IGNORECASE)
 _RANGE: Final = re.compile(r"T(?P<first>\d+)\s*[-\u2013\u2014]\s*T?(?P<last>\d+)", re.IGNORECASE)
 _WIDEST: Final = 1000
-"""More tasks than this are no range that a person meant."""
+"""Maximum plausible tasks in a range."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +41,12 @@ class _Line:
 
 
 def is_spec_kit(boxes: Sequence[Checkbox]) -> bool:
-    """Tell whether a file's checkboxes are spec-kit's: whether one has an id."""
+    """Return whether a file's checkboxes are spec-kit's: at least one has an id."""
     return any(_ID.match(box.title) for box in boxes)
 
 
 def spec_kit_items(boxes: Sequence[Checkbox], file: SourceFile) -> tuple[list[Item], dict[str, str]]:
-    """Return the items with all that they wait for, and the titles of what lands as one."""
+    """Return the items with their needs, and the titles of the groups that land together."""
     lines = [_line(box) for box in boxes]
     waits = _Order(lines).waits()
     phases = _names_of_phases(boxes)
@@ -99,7 +99,7 @@ def _line(box: Checkbox) -> _Line:
 
 
 def _meant(line: _Line, lines: Sequence[_Line], file: SourceFile) -> Iterator[str]:
-    """Yield the ids that a line says it depends on; what is no id is noted."""
+    """Yield the ids in a line's dependencies; invalid ones are noted."""
     known = {one.id.upper(): one.id for one in lines}
     for word in line.depends:
         upper = word.upper()
@@ -110,22 +110,22 @@ def _meant(line: _Line, lines: Sequence[_Line], file: SourceFile) -> Iterator[st
         elif re.fullmatch(r"US\d+", upper) and any(one.story == upper for one in lines):
             yield from (one.id for one in lines if one.story == upper and one.id != line.id)
         else:
-            hint = "write ids, such as T012, T013"
-            file.note(line.box.line, f"task {line.id!r} depends on {word!r}, which is no task's id", hint)
+            hint = "write ids such as T012, T013"
+            file.note(line.box.line, f"task {line.id!r} depends on {word!r}, which is not a task id", hint)
 
 
 def _spread(found: re.Match[str], word: str, line: _Line, file: SourceFile) -> Iterator[str]:
-    """Yield the ids of a range, as wide as the first is written."""
+    """Yield the ids of a range, padded like the first one."""
     first, last = int(found["first"][:18]), int(found["last"][:18])
     if not first <= last < first + _WIDEST:
-        file.note(line.box.line, f"task {line.id!r} depends on {word!r}, which is no range of tasks")
+        file.note(line.box.line, f"task {line.id!r} depends on {word!r}, which is not a range of tasks")
         return
     yield from (f"T{number:0{len(found['first'])}}" for number in range(first, last + 1))
 
 
 @dataclass
 class _Order:
-    """What each line waits for by where it stands; only what is open counts."""
+    """Needs of each line by its position; only open tasks count."""
 
     lines: Sequence[_Line]
     _since: list[_Line] = field(default_factory=list)
@@ -143,7 +143,7 @@ class _Order:
                 found[line.box.line].extend(self._before(line))
             without_story = [line for line in here if not line.story]
             if without_story:
-                # Those waited for all that is earlier: who waits for them waits for that too.
+                # They wait for everything earlier, so a task that waits for them does, too.
                 shared, earlier = without_story, here
             else:
                 earlier = [*earlier, *here]
@@ -158,7 +158,7 @@ class _Order:
 
 
 def _names_of_phases(boxes: Sequence[Checkbox]) -> dict[int, str]:
-    """Name each phase after its heading; by its number when it has none, or another has the same."""
+    """Return the name of each phase: its heading, or its number if the heading is missing or not unique."""
     names: dict[int, str] = {}
     for box in boxes:
         if box.phase not in names:

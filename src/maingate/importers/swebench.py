@@ -21,13 +21,13 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What a model made of an instance.
+    """A model's prediction for an instance.
 
     Args:
-        instance_id: Which one.
-        line: Where it stands.
+        instance_id: The instance.
+        line: Its line in the file.
         patch: The diff; empty when the model made none.
-        model: Who made it; may be empty.
+        model: The model; may be empty.
     """
 
     instance_id: str
@@ -37,7 +37,7 @@ class Prediction:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether there is nothing to judge."""
+        """Return whether there is no patch to judge."""
         return not self.patch.strip()
 
 
@@ -46,13 +46,13 @@ class Instance:
     """A task of the benchmark.
 
     Args:
-        instance_id: What it is called.
-        line: Where it stands.
+        instance_id: Its id.
+        line: Its line in the file.
         repo: ``owner/name``; may be empty.
-        base_commit: The commit that predictions are for.
-        test_patch: The diff that brings the tests; may be empty.
+        base_commit: The commit that predictions apply to.
+        test_patch: The diff that adds the tests; may be empty.
         fail_to_pass: Tests that fail before and must pass after.
-        pass_to_pass: Tests that must go on passing.
+        pass_to_pass: Tests that pass before and after.
     """
 
     instance_id: str
@@ -69,7 +69,7 @@ def read_predictions(source: Path, *, model: str | None = None) -> tuple[SourceF
 
     Args:
         source: JSON Lines, a JSON list of predictions, or a mapping of them by instance.
-        model: Whose predictions to take, where a file has those of several.
+        model: The model whose predictions are imported, where a file has several.
 
     Raises:
         UsageError: The file cannot be read.
@@ -80,7 +80,7 @@ def read_predictions(source: Path, *, model: str | None = None) -> tuple[SourceF
         for number, (value, instance_id) in enumerate(_predictions_in(file), start=1)
         if (record := Record.of(value, label=f"prediction {number}")) is not None
     ]
-    # Once one says whose it is, one that does not may be anybody's.
+    # If one prediction names its model, one without a model is ambiguous.
     names_model = model is not None or any(_says_model(record) for record, _ in records)
     found = [_prediction(*one, names_model=names_model) for one in records]
     chosen = [one for one in _of_model(found, model, file) if one.instance_id]
@@ -97,7 +97,7 @@ def read_instances(source: Path, *, repository: str | None = None) -> tuple[Sour
 
     Args:
         source: JSON Lines or a JSON list.
-        repository: ``owner/name``; those of others are passed over.
+        repository: ``owner/name``; instances of other repositories are skipped.
 
     Raises:
         UsageError: The file cannot be read.
@@ -119,7 +119,7 @@ def read_instances(source: Path, *, repository: str | None = None) -> tuple[Sour
 
 
 def _predictions_in(file: SourceFile) -> Iterator[tuple[Value, str]]:
-    """Yield each prediction, with its instance where the file is a mapping by instance."""
+    """Yield each prediction, with its instance id if the file is a mapping by instance."""
     for value in read_either(file):
         if isinstance(value.data, list):
             yield from ((item, "") for item in value.each())
@@ -142,11 +142,11 @@ def _listed(file: SourceFile) -> Iterator[Value]:
 
 
 def _prediction(record: Record, key: str, *, names_model: bool) -> Prediction:
-    """Read a prediction; one whose instance could not be read has an empty id."""
+    """Read a prediction; an unreadable instance id becomes empty."""
     identifier = _instance_of(record, key)
     labelled = Record(record.value, label=f"prediction of {identifier}" if identifier else record.label)
     if "model_patch" not in record.value.data:
-        labelled.note(None, "'model_patch' is missing", "it must be given; null means that there is none")
+        labelled.note(None, "'model_patch' is missing", "add it; null means that there is none")
     return Prediction(
         instance_id=identifier,
         line=record.line,
@@ -159,10 +159,10 @@ def _instance_of(record: Record, key: str) -> str:
     if not key or record.has("instance_id"):
         identifier = record.identifier("instance_id")
         if key and identifier and identifier != key:
-            record.note("instance_id", f"'instance_id' is {identifier!r}, but it stands under {key!r}")
+            record.note("instance_id", f"'instance_id' is {identifier!r}, but its key is {key!r}")
         return identifier
     if not key.strip() or not key.isprintable():
-        record.note(None, f"{key!r} is no id of an instance")
+        record.note(None, f"{key!r} is not an instance id")
         return ""
     return key
 
@@ -173,14 +173,14 @@ def _says_model(record: Record) -> bool:
 
 
 def _of_model(found: Sequence[Prediction], model: str | None, file: SourceFile) -> list[Prediction]:
-    """Choose one model's; where it cannot be told whose to take, that is noted, and all are looked at."""
+    """Return the predictions of one model; if the choice is ambiguous, note it and return all."""
     models = list(dict.fromkeys(one.model for one in found if one.model))
     if model in models:
         return [one for one in found if one.model == model]
     if model is not None and models:
         file.note(None, f"has no predictions of {model!r}", did_you_mean(model, models))
     elif len(models) > 1:
-        hint = f"say whose with --model: {', '.join(map(repr, models))}"
+        hint = f"choose one with --model: {', '.join(map(repr, models))}"
         file.note(None, "has predictions of several models", hint)
     return list(found)
 
@@ -188,7 +188,7 @@ def _of_model(found: Sequence[Prediction], model: str | None, file: SourceFile) 
 def _instance(record: Record, identifier: str, repo: str) -> Instance:
     commit = record.text("base_commit", is_required=True).strip()
     if commit and not _COMMIT.fullmatch(commit):
-        record.note("base_commit", f"{commit[:80]!r} is no commit id")
+        record.note("base_commit", f"{commit[:80]!r} is not a commit id")
     fail, keep = _tests(record, "FAIL_TO_PASS"), _tests(record, "PASS_TO_PASS")
     if not fail and not keep:
         record.note(None, "has no tests", "name some in FAIL_TO_PASS or PASS_TO_PASS")
@@ -204,7 +204,7 @@ def _instance(record: Record, identifier: str, repo: str) -> Instance:
 
 
 def _tests(record: Record, key: str) -> list[str]:
-    """Return test ids: a list, or a list that was written into text as JSON."""
+    """Return test ids: a list, or a JSON list in text."""
     if isinstance(record.value.data.get(key), str):
         text = record.text(key)
         try:
@@ -212,13 +212,13 @@ def _tests(record: Record, key: str) -> list[str]:
         except (ValueError, RecursionError):
             tests = None
         if not isinstance(tests, list) or not all(isinstance(test, str) for test in tests):
-            record.note(key, f"{key!r} is text, but no JSON list of test ids")
+            record.note(key, f"{key!r} is text, but not a JSON list of test ids")
             return []
     else:
         tests = record.texts(key)
     for test in tests:
         if not test.strip() or test.startswith("-") or not _is_plain(test):
-            record.note(key, f"{key!r} has {test[:60]!r}, which is no test id")
+            record.note(key, f"{key!r} has {test[:60]!r}, which is not a test id")
     return list(dict.fromkeys(tests))
 
 

@@ -1,4 +1,4 @@
-"""What an import of SWE-bench writes: plans with their patches, all or none, and branches to land on."""
+"""Files of a SWE-bench import: plans with their patches, all or none, and branches to land on."""
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +17,10 @@ class PlannedFile:
 
     Args:
         name: The plan file's name, without suffix.
-        text: What is in it.
+        text: Its contents.
         patches: Its patches, by their path from the plan's folder.
-        branch: The branch that it lands on; empty when that is not for the import to say.
-        base: The commit where that branch begins.
+        branch: The branch that it lands on; empty for the plan's default.
+        base: The first commit of that branch.
     """
 
     name: str
@@ -31,19 +31,19 @@ class PlannedFile:
 
 
 class PlanFolder:
-    """Writes plans and their patches beside their place, and moves them there when all are whole.
+    """Writes plans and patches to a temporary place, and moves them to their own when all are complete.
 
     Args:
-        plans: What is written.
-        path: The plan file; or the folder of plans, which is made.
-        is_folder: Which of the two.
+        plans: The plans.
+        path: The plan file, or the folder of plans, which is created.
+        is_folder: Whether the path is the folder.
     """
 
     def __init__(self, plans: Sequence[PlannedFile], *, path: Path, is_folder: bool) -> None:
         self._plans, self._path, self._is_folder = plans, path, is_folder
 
     def refuse_existing(self) -> None:
-        """Go on only if nothing would be written over."""
+        """Raise if a file would be overwritten."""
         beside = [] if self._is_folder else [self._path.with_name(f"{self._path.stem}.patches")]
         refuse_existing(self._path, *beside)
 
@@ -77,11 +77,11 @@ class PlanFolder:
 
 
 class Branches:
-    """The branches that instances land on: each begins at the base of its instance.
+    """Branches that instances land on: each begins at the base of its instance.
 
     Args:
         plans: The plans that land on them.
-        repo: Where they are made; None to leave that to the person.
+        repo: The repository to create them in; None to leave that to the user.
     """
 
     def __init__(self, plans: Sequence[PlannedFile], repo: Path | None) -> None:
@@ -90,7 +90,7 @@ class Branches:
         self._missing: list[PlannedFile] = []
 
     def refuse_faulty(self) -> None:
-        """Go on only if each base is there, and each branch is at its base or not there."""
+        """Raise if a base commit is missing or an existing branch is not at its base."""
         if self._repo is None:
             return
         ask_git(["rev-parse", "--git-dir"], cwd=self._repo)
@@ -99,15 +99,15 @@ class Branches:
             base = self._commit(plan.base)
             there = self._commit(f"refs/heads/{plan.branch}")
             if base is None:
-                faults.append(f"{plan.name}: the base commit {plan.base} is not there: fetch it")
+                faults.append(f"{plan.name}: the base commit {plan.base} is missing: fetch it")
             elif there is None:
                 self._missing.append(plan)
             elif there != base:
-                faults.append(f"{plan.name}: the branch {plan.branch} is there and not at {plan.base}")
+                faults.append(f"{plan.name}: the branch {plan.branch} exists and is not at {plan.base}")
         refuse([Problem(file=str(self._repo), line=None, message=fault) for fault in faults])
 
     def make(self) -> None:
-        """Make the branches that are not there, all at once."""
+        """Create the missing branches, all at once."""
         if self._repo is not None and self._missing:
             given = "".join(
                 f"create refs/heads/{plan.branch} {self._commit(plan.base)}\n" for plan in self._missing
@@ -115,11 +115,11 @@ class Branches:
             ask_git(["update-ref", "--stdin"], cwd=self._repo, given=given.encode())
 
     def notes(self) -> Iterator[str]:
-        """Yield what the person should know."""
+        """Yield notes for the user."""
         if self._repo is not None:
-            yield f"branches made: {len(self._missing)}"
+            yield f"branches created: {len(self._missing)}"
         elif self._plans:
-            yield "each plan lands on a branch of its own: its first lines say how to make it"
+            yield "each plan lands on a branch of its own: its first lines have the command that creates it"
 
     def _commit(self, name: str) -> str | None:
         assert self._repo is not None  # noqa: S101 - only asked where branches are made

@@ -1,10 +1,10 @@
 """Plans of SWE-bench predictions.
 
-With instances, each is a plan of its own, because each begins at a commit of its own and no prediction may
-see another. Its one workstream is the instance: first the test patch, judged by nothing, then the prediction,
-judged by the tests. So a prediction that fails is to blame itself, not the tests; and it may not touch what
-the test patch touches: its policy forbids those paths. The plan lands on a branch that begins at the
-instance's base commit.
+With instances, each is a plan of its own, because each begins at its own commit and no prediction may see
+another. Its one workstream is the instance: first the test patch without gates, then the prediction with the
+tests as gates. So a failure is the prediction's fault and not the tests', and the policy forbids the
+prediction to touch the paths of the test patch. The plan lands on a branch that begins at the instance's base
+commit.
 """
 
 import os
@@ -30,22 +30,22 @@ DEFAULT_TEST_COMMAND: Final = "python -m pytest {tests}"
 _TESTS: Final = "{tests}"
 _TO_MEND: Final = "fail-to-pass"
 _COMPARED: Final = 500
-"""Among more instances than these no similar one is looked for: that takes its time."""
+"""Maximum instances among which a similar id is suggested; the search is slow."""
 _MOST_BYTES: Final = 96 * 1024
-"""Bytes of a gate's command beyond which it is parted: the kernel takes 128 KiB per argument."""
+"""Maximum bytes of a gate's command: the kernel takes 128 KiB per argument."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SwebenchOptions:
-    """How predictions become plans.
+    """Options of an import of predictions.
 
     Args:
         instances: The file of instances; None to import the predictions alone.
-        only: ``owner/name``: take the instances of that repository only.
-        model: Whose predictions to take, where a file has those of several.
+        only: ``owner/name``: import the instances of that repository only.
+        model: The model whose predictions are imported, where a file has several.
         test_command: The command of the gates; ``{tests}`` is replaced by the quoted test ids.
-        repo: The repository to land in; the one around the plans or the working directory unless given.
-        makes_branches: Whether the branches to land on are made in `repo`, where they are not there.
+        repo: The repository to land in; by default the one around the plans or the working directory.
+        makes_branches: Whether missing branches to land on are created in `repo`.
         target: The branch to land on, for predictions without instances.
         gates: Further gates, commands by name.
     """
@@ -62,13 +62,13 @@ class SwebenchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedPlans:
-    """What an import made.
+    """Result of an import.
 
     Args:
         path: The plan, or the folder of plans.
         plans: The plan files.
-        skipped: What was left out, and why.
-        notes: What the person should know.
+        skipped: Entries left out, with reasons.
+        notes: Notes for the user.
     """
 
     path: Path
@@ -85,10 +85,10 @@ def import_swebench(
     Args:
         source: The predictions: JSON Lines, a JSON list, or a mapping by instance.
         out: The plan file to write (``plan.yaml``); with instances a folder (``swebench``).
-        options: How they become plans.
+        options: The options.
 
     Raises:
-        UsageError: A file cannot be read, the options are wrong, or nothing is to be judged.
+        UsageError: A file cannot be read, the options are invalid, or there is nothing to judge.
         PlanError: The files have problems; all are listed, and nothing is written.
     """
     options = options or SwebenchOptions()
@@ -108,9 +108,9 @@ def import_swebench(
         plans = list(_per_instance(pairs, path, source, options))
         notes = []
     if not judged:
-        raise UsageError(f"all predictions in {source} are empty: there is nothing to judge")
+        raise UsageError(f"all predictions in {source} are empty; there is nothing to judge")
     if others:
-        notes.append(f"predictions of other repositories, passed over: {others}")
+        notes.append(f"predictions of other repositories, ignored: {others}")
     written = PlanFolder(plans, path=path, is_folder=options.instances is not None)
     written.refuse_existing()
     branches = Branches(plans, options.repo if options.makes_branches else None)
@@ -128,11 +128,11 @@ def import_swebench(
 def _check(options: SwebenchOptions) -> None:
     if _TESTS not in options.test_command:
         raise UsageError(
-            f"{options.test_command!r} has no {_TESTS} in it, where the tests' ids go: "
+            f"{options.test_command!r} has no {_TESTS}, which is replaced by the tests' ids: "
             f"--test-command {DEFAULT_TEST_COMMAND!r}"
         )
     if options.makes_branches and (options.repo is None or options.instances is None):
-        raise UsageError("--branches makes branches at the instances' bases: say --instances and --repo too")
+        raise UsageError("--branches creates branches at the instances' bases: add --instances and --repo")
     if options.instances is not None and options.target is not None:
         raise UsageError("with --instances each plan lands on a branch of its own: leave out --target")
     if options.repo is not None and not options.repo.is_dir():
@@ -144,7 +144,7 @@ def _check(options: SwebenchOptions) -> None:
 def _paired(
     file: SourceFile, predictions: Sequence[Prediction], options: SwebenchOptions
 ) -> tuple[list[tuple[Prediction, Instance]], int]:
-    """Find the instance of each prediction; and tell how many are another repository's."""
+    """Return each prediction with its instance, and the number of other repositories' predictions."""
     assert options.instances is not None  # noqa: S101 - asked for with instances only
     where, instances = read_instances(options.instances)
     known = {one.instance_id: one for one in instances}
@@ -156,7 +156,7 @@ def _paired(
     for prediction in predictions if known else ():
         instance = known.get(prediction.instance_id)
         if instance is None:
-            message = f"there is no instance {prediction.instance_id!r} in {options.instances}"
+            message = f"unknown instance {prediction.instance_id!r} in {options.instances}"
             hint = did_you_mean(prediction.instance_id, known) if len(known) <= _COMPARED else ""
             problems.append(Problem(file=str(file.path), line=prediction.line, message=message, hint=hint))
         elif options.only is not None and instance.repo != options.only:
@@ -167,7 +167,7 @@ def _paired(
     if options.repo is not None and len(repositories) > 1:
         message, hint = (
             "has instances of several repositories",
-            f"say which with --only: {', '.join(repositories)}",
+            f"choose one with --only: {', '.join(repositories)}",
         )
         problems.append(Problem(file=str(where.path), line=None, message=message, hint=hint))
     refuse(problems)
@@ -177,9 +177,9 @@ def _paired(
 
 
 def _notes_alone(options: SwebenchOptions) -> list[str]:
-    notes = ["without --instances nothing is known of bases and tests: all land on one branch, one by one"]
+    notes = ["without --instances bases and tests are unknown: all land on one branch, one by one"]
     if not options.gates:
-        notes.append("the plan has no gates, so nothing judges the predictions: add --gate NAME=COMMAND")
+        notes.append("the plan has no gates, so the predictions land untested: add --gate NAME=COMMAND")
     return notes
 
 
@@ -292,7 +292,7 @@ def _contents(patch: bytes) -> dict[str, bool]:
 
 
 def _gates(name: str, tests: Sequence[str], options: SwebenchOptions) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield gates for tests, as many as their command lines need; those that fail now are to be mended."""
+    """Yield gates for tests, as many as the command lines need; failing ones have `red_on_base`."""
     is_red = {"red_on_base": True} if name == _TO_MEND else {}
     parts = list(_parted([shlex.quote(test) for test in tests]))
     digits = len(str(len(parts)))
@@ -316,7 +316,7 @@ def _parted(words: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _glob(path: str) -> str:
-    """Return the glob that matches a path and nothing else."""
+    """Return the glob that matches exactly one path."""
     escaped = re.sub(r"([\\*?\[\]!#])", r"\\\1", path)
     trailing = len(escaped) - len(escaped.rstrip(" "))
     return "/" + escaped.rstrip(" ") + "\\ " * trailing

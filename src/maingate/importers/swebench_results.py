@@ -1,4 +1,4 @@
-"""What became of SWE-bench predictions: from reports of runs (``maingate run --json``) to the result JSON.
+"""Results of SWE-bench predictions: from reports of runs (``maingate run --json``) to the result JSON.
 
 The object has the fields of the benchmark's own report, and ``instances`` with each instance's status and
 reason.
@@ -21,23 +21,23 @@ from maingate.reasons import ReasonCode
 
 
 class Status(StrEnum):
-    """What became of a prediction."""
+    """Result of a prediction."""
 
     RESOLVED = "resolved"
-    """It landed: all its tests passed."""
+    """Landed: all its tests passed."""
     UNRESOLVED = "unresolved"
-    """It was judged, and tests failed, or it touched what it may not."""
+    """Judged, and refused by tests or policy."""
     EMPTY = "empty"
-    """There was nothing to judge."""
+    """No patch to judge."""
     ERROR = "error"
-    """It could not be judged: it does not apply, a test ran out of time, or something broke."""
+    """Not judged: it does not apply, a test timed out, or a fault outside."""
     INCOMPLETE = "incomplete"
-    """No run has ended that judged it."""
+    """No finished run has judged it."""
 
 
 _JUDGED: Final[Mapping[str, Status]] = {
     ReasonCode.GATE_FAILED: Status.UNRESOLVED,
-    # The tests fail on the base too: without a prediction they are meant to.
+    # The tests fail on the base too, as intended without a prediction.
     ReasonCode.BASE_RED: Status.UNRESOLVED,
     ReasonCode.SCOPE_VIOLATION: Status.UNRESOLVED,
     ReasonCode.POLICY_VIOLATION: Status.UNRESOLVED,
@@ -62,21 +62,21 @@ def write_results(
     instances: Path | None = None,
     model: str | None = None,
 ) -> dict[str, Any]:
-    """Make the result JSON of predictions that runs have judged, and write it.
+    """Write the result JSON of predictions that runs have judged.
 
     Args:
-        runs: What ``maingate run --json`` printed, one file per run; of a folder, its ``*.json``. Where
-            several runs judged an instance, the last one counts.
+        runs: Outputs of ``maingate run --json``, one file per run; or a folder of ``*.json``. If several
+            runs judged an instance, the last one counts.
         out: The file to write; None to write none.
-        predictions: The predictions; without them only what the runs have is known of.
-        instances: The instances, for how many there are in all.
-        model: Whose predictions to take, where a file has those of several.
+        predictions: The predictions; without them only those in the runs are counted.
+        instances: The instances, for their total number.
+        model: The model whose predictions count, where a file has several.
 
     Returns:
         The object that was written.
 
     Raises:
-        UsageError: A file cannot be read, or `out` is there already.
+        UsageError: A file cannot be read, or `out` already exists.
         PlanError: The files have problems; all are listed, and nothing is written.
     """
     problems: list[Problem] = []
@@ -106,7 +106,7 @@ def _files(runs: Sequence[Path]) -> list[Path]:
     files = [sorted(run.glob("*.json")) if run.is_dir() else [run] for run in runs]
     for run, inside in zip(runs, files, strict=True):
         if not inside:
-            raise UsageError(f"{run} has no *.json files in it: reports of `maingate run --json` go there")
+            raise UsageError(f"{run} has no *.json files; put the reports of `maingate run --json` there")
     return list(itertools.chain(*files))
 
 
@@ -117,7 +117,7 @@ def _verdicts(path: Path, problems: list[Problem]) -> dict[str, _Verdict]:
     report = read_whole(file) if file.text else None
     record = None if report is None else Record.of(report, label="the report")
     if record is not None and not (record.has("run_id") and record.has("workstreams")):
-        record.note(None, "this is no report of a run", "`maingate run PLAN --json` prints one")
+        record.note(None, "this is not a report of a run", "`maingate run PLAN --json` prints one")
     elif record is not None:
         reasons = _reasons(record)
         for value in record.items("workstreams"):
@@ -149,7 +149,7 @@ def _verdict_of(value: Value, reasons: Mapping[str, Record]) -> dict[str, _Verdi
 
 
 def _reasons(report: Record) -> dict[str, Record]:
-    """Return, by workstream, why its prediction was refused: its patch's reason, else its task's."""
+    """Return the reason of each workstream's refusal: its patch's, else its task's."""
     found: dict[str, Record] = {}
     for value in report.items("tasks"):
         task = Record.of(value, label="a task")

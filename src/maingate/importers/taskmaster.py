@@ -1,8 +1,7 @@
 """Import a ``tasks.json``: tagged (``{"master": {"tasks": […]}}``) or legacy (``{"tasks": […]}``).
 
-A task lands alone; one with subtasks lands as one, and its subtasks are the tasks. Ids and dependencies may
-be text or numbers. Within a task, a dependency without a dot means a subtask of the same task if there is one
-of that number, else a task.
+A task is a workstream; the subtasks of a task are the tasks of its workstream. Ids and dependencies may be
+text or numbers. Within a task, a dependency without a dot means the subtask of that number, else the task.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -32,11 +31,11 @@ def import_taskmaster(
     Args:
         source: The ``tasks.json``.
         out: The plan file to write.
-        tag: The list of tasks to take; ``master``, or the only one there is, unless given.
-        options: What the plan says besides its tasks.
+        tag: The list of tasks to import; by default ``master``, or the only one.
+        options: The plan's other keys.
 
     Raises:
-        UsageError: The file cannot be read, has no such tag, or nothing in it is open.
+        UsageError: The file cannot be read, lacks the tag, or has no open task.
         PlanError: The file has problems; all are listed, and nothing is written.
     """
     file = open_source(source)
@@ -60,9 +59,9 @@ def import_taskmaster(
 
 @dataclass(frozen=True, kw_only=True)
 class _Task:
-    """A task or subtask as it is written, and which one it is a part of.
+    """A task or subtask of the file, with its parent.
 
-    One whose id could not be read has an empty one, and so have its subtasks: nobody can name them.
+    An unreadable id becomes empty, as do the ids of its subtasks.
     """
 
     record: Record
@@ -73,10 +72,10 @@ class _Task:
 
 
 def _list_of(found: Value, tag: str | None) -> tuple[str, Value | None]:
-    """Find the list of tasks, and what to call it."""
+    """Return the list of tasks and its name."""
     name = found.file.path.stem
     if not isinstance(found.data, dict):
-        found.file.note(found.line, "is no tasks.json", 'it begins like {"master": {"tasks": [')
+        found.file.note(found.line, "is not a tasks.json", 'it begins like {"master": {"tasks": [')
         return name, None
     tags = [key for key, value in found.data.items() if isinstance(value, dict) and "tasks" in value]
     is_legacy = "tasks" in found.data and (tag is None or not tags)
@@ -88,10 +87,10 @@ def _list_of(found: Value, tag: str | None) -> tuple[str, Value | None]:
     if wanted in tags:
         return wanted, found.at(wanted).at("tasks")
     if tag is None and not tags:
-        found.file.note(found.line, "is no tasks.json: there are no 'tasks' in it")
+        found.file.note(found.line, "is not a tasks.json: it has no 'tasks'")
         return name, None
     which = did_you_mean(wanted, tags) or "the file has none"
-    raise UsageError(f"{found.file.path} has no tag {wanted!r}; say which with --tag ({which})")
+    raise UsageError(f"{found.file.path} has no tag {wanted!r}; choose one with --tag ({which})")
 
 
 def _tasks_of(tasks: Value, whole: _Task | None = None) -> Iterator[_Task]:
@@ -123,7 +122,7 @@ def _tasks_of(tasks: Value, whole: _Task | None = None) -> Iterator[_Task]:
 
 
 def _within(whole: _Task | None, identifier: str) -> str:
-    """Return the id in full; empty when it, or that of the whole, is not known."""
+    """Return the full id; empty if it or its parent's is unknown."""
     if whole is None or not identifier:
         return identifier
     if not whole.id:
@@ -142,7 +141,7 @@ def _item(task: _Task, known: Collection[str]) -> Item:
         needs=tuple(
             Need(on=_meant_by(need, task, known), line=where.line)
             for need, where in record.identifiers("dependencies")
-            if task.whole != ""  # else it cannot be told which siblings it means
+            if task.whole != ""  # else its siblings are unknown
         ),
         whole=task.whole,
         left_out=_LEFT_OUT.get(task.status, ""),

@@ -1,7 +1,7 @@
-"""A list of what is to be done, whichever tool keeps it: parts of a whole, who waits for whom, what is done.
+"""Lists of work from any tool: items, their parts, dependencies, and which are done.
 
-What has parts is no task of its own: its parts are, and each is told what it is a part of. Whoever waits for
-the whole waits for all of its parts that are open, and what the whole waits for, each part waits for.
+An item with parts is no task; its parts are, and their prompts name the whole. An item that waits for the
+whole waits for all its open parts, and each part waits for everything that the whole waits for.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +14,12 @@ from maingate.settings.problems import did_you_mean
 from maingate.wording import chain
 
 _COMPARED: Final = 500
-"""Among more ids than these no similar one is looked for: each time that takes as long as there are ids."""
+"""Maximum ids among which a similar one is suggested; the search is linear."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """What something waits for: an id, and the line that says so."""
+    """A dependency: an id, and its line in the file."""
 
     on: str
     line: int
@@ -27,18 +27,18 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One thing of a list, open or not.
+    """An item of a list, open or not.
 
     Args:
-        id: What the other tool calls it; empty when that could not be read, which is noted: then it is no
-            task, and only looked at for what else is wrong with it.
-        line: Where it begins.
+        id: Its id in the other tool; empty if unreadable, which is noted: then it is only checked for further
+            problems.
+        line: Its first line.
         title: One line; may be empty.
-        text: All that is said about it, besides the title.
-        needs: What must be done first.
-        whole: The id of what it is a part of; None when it is no part.
-        left_out: Why nothing is to be done about it; empty when it is open.
-        group: What lands as one with it; None when it lands alone.
+        text: Its text without the title.
+        needs: Its dependencies.
+        whole: The id of the item that it is a part of; None if it is no part.
+        left_out: The reason why it needs no work; empty if it is open.
+        group: The group that it lands with; None if it lands alone.
         priority: Higher goes first.
     """
 
@@ -61,11 +61,11 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Todo:
-    """One task to be: an open item without parts.
+    """A future task: an open item without parts.
 
     Args:
-        item: What it is made of.
-        prompt: What a tool is asked to do.
+        item: The item.
+        prompt: The prompt for the tool.
         needs: The ids of the todos that come first.
     """
 
@@ -76,14 +76,14 @@ class Todo:
 
 @dataclass(frozen=True, kw_only=True)
 class TodoList:
-    """What is open, and what was left out.
+    """Open and left-out items of a list.
 
     Args:
-        todos: In the order of the file.
+        todos: The future tasks, in the order of the file.
         titles: Titles of the groups, by group.
-        left_out: What was left out, and why, for people.
-        notes: What the person should know.
-        says_what_is_parallel: Whether the list itself says that what is not ordered may go side by side.
+        left_out: Items left out, with reasons, for people.
+        notes: Notes for the user.
+        says_what_is_parallel: Whether the list itself marks which items may run in parallel.
     """
 
     todos: Sequence[Todo]
@@ -102,15 +102,15 @@ def todo_list(
     titles: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
 ) -> TodoList:
-    """Find what is open and in which order it can be done; what is wrong is noted in the file's problems.
+    """Return the open items of a list with their order; problems are noted in the file.
 
     Args:
-        items: Everything in the file, in its order.
-        file: Where problems are noted.
-        kind: What such a thing is called, such as ``task``.
-        wholes: Which may have parts instead of being tasks; all that have parts when None.
+        items: All items of the file, in order.
+        file: The file, which collects problems.
+        kind: The noun for an item, such as ``task``.
+        wholes: Ids that may have parts; None for all with parts.
         titles: Titles of the groups, by group.
-        notes: What the person should know.
+        notes: Notes for the user.
     """
     return _Lister(items, file=file, kind=kind, wholes=wholes).listed(titles or {}, notes)
 
@@ -162,7 +162,7 @@ class _Lister:
         return (one.whole,) if one.whole is not None and one.whole in self._items else ()
 
     def _wholes(self, one: Item) -> Iterator[Item]:
-        """Yield what something is a part of, from the inside out."""
+        """Yield the wholes around an item, from the inside out."""
         while one.whole is not None and one.id in self._parts.get(one.whole, ()):
             one = self._items[one.whole]
             yield one
@@ -172,7 +172,7 @@ class _Lister:
         return one.left_out or (f"a part of {outer.id}, {outer.left_out}" if outer else "")
 
     def _open_parts(self, whole: str) -> list[str]:
-        """Return the open parts of something that are tasks, at any depth."""
+        """Return the open parts of an item that are tasks, at any depth."""
         found: list[str] = []
         waiting = list(reversed(self._parts.get(whole, ())))
         while waiting:
@@ -184,7 +184,7 @@ class _Lister:
         return found
 
     def _needs(self, one: Item) -> Iterator[str]:
-        """Yield the todos that come first: what it needs itself, and what those need that it is a part of."""
+        """Yield the needs of an item and of all wholes around it."""
         seen: set[str] = set()
         for level in (one, *self._wholes(one)):
             own = set(self._open_parts(level.id)) if level is not one else set()
@@ -208,7 +208,7 @@ class _Lister:
             if need.on not in self._items:
                 self._file.note(
                     need.line,
-                    f"{who} waits for {need.on!r}, which is not there",
+                    f"{who} waits for {need.on!r}, which does not exist",
                     did_you_mean(need.on, self._items) if len(self._items) <= _COMPARED else "",
                 )
             elif need.on in inside and not self._why_left_out(one):

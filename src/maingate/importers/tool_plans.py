@@ -1,4 +1,4 @@
-"""Write a list of what is to be done as a plan in which a tool makes each patch."""
+"""Write a list of work as a plan in which a tool makes each patch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,16 +21,15 @@ DEFAULT_TOOL: Final = "claude"
 
 @dataclass(frozen=True, kw_only=True)
 class ToolPlanOptions:
-    """What a plan of tool-made patches says besides its tasks.
+    """Keys of a plan of tool-made patches, besides its tasks.
 
     Args:
-        name: The plan's name; the source's unless given.
-        target: The branch to land on; the plan's default unless given.
-        landing: The landing style; the plan's default unless given.
+        name: The plan's name; by default the source's.
+        target: The branch to land on; by default the plan's default.
+        landing: The landing style; by default the plan's default.
         gates: Commands by gate name.
         tool: A preset's name, or ``NAME=COMMAND``.
-        overlap: Whether tools work side by side though no task has a scope; where the list does not say what
-            may, they work one after the other unless given.
+        overlap: Whether tools run in parallel although no task has a scope; by default as the list says.
     """
 
     name: str | None = None
@@ -41,10 +40,10 @@ class ToolPlanOptions:
     overlap: Overlap | None = None
 
     def tool_definition(self) -> tuple[str, dict[str, Any]]:
-        """Return the tool's name and what the plan says about it.
+        """Return the tool's name and its definition.
 
         Raises:
-            UsageError: It is neither a preset nor has it a command.
+            UsageError: The text is neither a preset nor ``NAME=COMMAND``.
         """
         name, equals, command = self.tool.partition("=")
         if equals and name and command.strip():
@@ -54,7 +53,7 @@ class ToolPlanOptions:
             return name, {"preset": name}
         hint = did_you_mean(name, presets) or f"presets: {', '.join(presets)}"
         raise UsageError(
-            f"{self.tool!r} is no tool: write a preset's name or "
+            f"invalid --tool {self.tool!r}: write a preset's name or "
             f'--tool "NAME=COMMAND with {{prompt_file}}"; {hint}'
         )
 
@@ -65,22 +64,22 @@ def write_tool_plan(
     """Write a plan whose tasks a tool does.
 
     Args:
-        todos: What is to be done.
-        file: Where it comes from; refused with all its problems if it has any.
+        todos: The list of work.
+        file: Its file, whose problems are raised.
         out: The plan file to write.
         name: The list's name for people, unless the options have another.
-        options: What else the plan says.
+        options: The plan's other keys.
 
     Raises:
         PlanError: The source has problems; all are listed, and nothing is written.
-        UsageError: Something would be overwritten, the options are wrong, or there is nothing to do.
-        OutsideFaultError: The disk refused.
+        UsageError: A file would be overwritten, the options are invalid, or there is nothing to do.
+        OutsideFaultError: The plan could not be written.
     """
     tool, definition = options.tool_definition()
     file.refuse_problems()
     refuse_existing(out)
     if not todos.todos:
-        raise UsageError(f"nothing is open in {file.path}: there is nothing to do")
+        raise UsageError(f"{file.path} has no open items; there is nothing to do")
     groups = _groups(todos.todos)
     workstreams = _workstreams(todos, groups, tool)
     overlap = options.overlap or (Overlap.ALLOW if todos.says_what_is_parallel else Overlap.SERIAL)
@@ -115,17 +114,17 @@ def _printable(text: str) -> str:
 def _notes(groups: Mapping[str, Sequence[str]], options: ToolPlanOptions) -> Iterator[str]:
     for first, *others in groups.values():
         if others:
-            yield f"{first} lands as one with {listed(others, 10)}: parts of each wait for parts of the other"
+            yield f"{first} lands together with {listed(others, 10)}: their parts wait for each other"
     if not options.gates:
-        yield "the plan has no gates, so nothing judges what the tool makes: add --gate NAME=COMMAND"
+        yield "the plan has no gates, so patches land untested: add --gate NAME=COMMAND"
 
 
 def _note_on_overlap(overlap: Overlap, todos: TodoList, options: ToolPlanOptions) -> Iterator[str]:
     if len(todos.todos) > 1 and options.overlap is None:
         if overlap is Overlap.SERIAL:
-            yield "no task has a scope, so tools work one after the other: add scopes, or say --overlap allow"
+            yield "no task has a scope, so tools run one after the other: add scopes, or --overlap allow"
         else:
-            yield "the list says what may be done side by side, so the plan allows it: overlap: allow"
+            yield "the list marks parallel tasks, so the plan allows them: overlap: allow"
 
 
 def _group_of(todo: Todo) -> str:
@@ -136,7 +135,7 @@ def _groups(todos: Sequence[Todo]) -> dict[str, list[str]]:
     """Join groups that wait for parts of each other: neither could land first.
 
     Returns:
-        By the first group of each that lands as one, all of its groups.
+        The joined groups, by the first group of each.
     """
     group_of = {todo.item.id: _group_of(todo) for todo in todos}
     leader = {group: group for group in group_of.values()}
@@ -177,7 +176,7 @@ def _workstreams(todos: TodoList, groups: Mapping[str, Sequence[str]], tool: str
 
 
 def _words(first: str, todos: TodoList, members: Sequence[Todo]) -> tuple[str, ...]:
-    """Return what a workstream is named after: its group, or the only item in it."""
+    """Return the words for a workstream's name: its group, or its only item."""
     if first in todos.titles:
         return (first,)
     own = next((todo.item for todo in members if todo.item.id == first), None)

@@ -1,4 +1,4 @@
-"""Write an imported plan: patches first, the plan that names them last, and nothing over what is there."""
+"""Write an imported plan: the patches first, the plan last; existing files are never overwritten."""
 
 import re
 import shutil
@@ -20,20 +20,20 @@ from maingate.plan.writer import write_document
 from maingate.settings.problems import findings
 
 _SLUG: Final = 48
-"""Letters of a subject that go into a task's name."""
+"""Maximum letters of a subject in a task's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOptions:
-    """What an imported plan says besides its patches.
+    """Keys of an imported plan, besides its patches.
 
     Args:
-        name: The plan's name; the source's unless given.
-        target: The branch to land on; the plan's default unless given.
-        landing: The landing style; the plan's default unless given.
+        name: The plan's name; by default the source's.
+        target: The branch to land on; by default the plan's default.
+        landing: The landing style; by default the plan's default.
         gates: Commands by gate name.
-        gate_last: Run the gates on so many of the last tasks only; on all when None.
-        workstream_size: Tasks per workstream, each needing the one before; all in one when None.
+        gate_last: The number of last tasks with gates; None for all.
+        workstream_size: Tasks per workstream, each of which needs the one before; None for one workstream.
     """
 
     name: str | None = None
@@ -46,15 +46,15 @@ class ImportOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedPlan:
-    """What an import made.
+    """Result of an import.
 
     Args:
         path: The plan file.
-        patches: The folder of its patches; None when it has none of its own.
-        tasks: How many tasks it has.
-        workstreams: How many workstreams.
-        skipped: What was left out, and why.
-        notes: What the person should know.
+        patches: The folder of its patches; None without ready patches.
+        tasks: The number of tasks.
+        workstreams: The number of workstreams.
+        skipped: Entries left out, with reasons.
+        notes: Notes for the user.
     """
 
     path: Path
@@ -77,15 +77,15 @@ def write_plan(
     """Write entries as a plan and its patches.
 
     Args:
-        entries: The series, in order; those without a diff are left out and told.
+        entries: The series, in order; entries without a diff are left out and reported.
         out: The plan file to write; the patches go beside it into ``<stem>.patches/``.
         source: The series' name for people.
-        comments: Lines for the head of the plan; JSON has no comments, so there they are notes.
-        options: What else the plan says.
+        comments: Comments at the top of the plan; for JSON, which has none, they are notes.
+        options: The plan's other keys.
 
     Raises:
-        UsageError: Something would be overwritten, the options are wrong, or there is nothing to import.
-        OutsideFaultError: The disk refused.
+        UsageError: A file would be overwritten, the options are invalid, or there is nothing to import.
+        OutsideFaultError: A file could not be written.
     """
     patches = out.with_name(f"{out.stem}.patches")
     refuse_existing(out, patches)
@@ -99,7 +99,7 @@ def write_plan(
         for entry in entries:
             written.take(entry)
         if not written.tasks:
-            raise UsageError(f"no diff found in {source}: there are no patches to import")
+            raise UsageError(f"no diff found in {source}; there are no patches to import")
         data = _plan(written, source, options)
         text = write_document(checked(data), file=out.name, comments=comments)
         half_done.rename(patches)
@@ -119,7 +119,7 @@ def write_plan(
 
 
 class _Writer:
-    """Writes each patch as it comes and keeps only what the plan says about it."""
+    """Writes each patch at once and keeps only its entry in the plan."""
 
     def __init__(self, target: Path, *, folder: str) -> None:
         self._target, self._folder = target, folder
@@ -156,7 +156,7 @@ class _Writer:
 
 
 def slug(text: str) -> str:
-    """Return lower-case letters, digits and dashes that remind of a text; may be empty."""
+    """Return a text as lower-case letters, digits and dashes; may be empty."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain)[:_SLUG].strip("-")
 
@@ -197,30 +197,30 @@ def _workstreams(tasks: Sequence[_Task], options: ImportOptions) -> dict[str, An
 
 
 def checked(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data if the model takes it; a gate's or plan's name from the command line may be none."""
+    """Return the data if it is a valid plan; names from the command line may be invalid."""
     try:
         Plan.model_validate(data)
     except ValidationError as error:
         said = "; ".join(f"{found.message} ({found.hint})" for found in findings(error, Plan))
-        raise UsageError(f"the plan would not be in order: {said}") from error
+        raise UsageError(f"the plan would be invalid: {said}") from error
     return data
 
 
 def _check(options: ImportOptions) -> None:
     if options.workstream_size is not None and options.workstream_size < 1:
-        raise UsageError("a workstream has at least one task: --workstream-size must be at least 1")
+        raise UsageError("--workstream-size must be at least 1")
     if options.gate_last is not None and options.gate_last < 0:
         raise UsageError("--gate-last must be at least 0")
     if options.gate_last is not None and not options.gates:
-        raise UsageError("--gate-last says where gates run, but there are none; add --gate NAME=COMMAND")
+        raise UsageError("--gate-last needs a gate: add --gate NAME=COMMAND")
 
 
 def refuse_existing(*paths: Path) -> None:
-    """Raise if something is there already: an import writes over nothing."""
+    """Raise if a path exists: an import overwrites nothing."""
     for path in paths:
         if path.exists() or path.is_symlink():
             raise UsageError(
-                f"{path} is there already and is not overwritten; remove it, or name another with -o"
+                f"{path} already exists and is not overwritten; remove it, or choose another with -o"
             )
 
 

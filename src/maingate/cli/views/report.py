@@ -232,7 +232,7 @@ def _print_waiting(out: "Console", tasks: Sequence[Report]) -> None:
 
 
 def _why(entity: Report, reason: Report | None = None) -> str:
-    """Return why an entity is in its state: what it waits for, whether it is stuck, or why it ended."""
+    """Return why an entity is in its state: its wait, its lack of progress, or the reason of its end."""
     waiting, stuck = entity.get("waiting"), entity.get("stuck")
     if waiting is None:
         return reason_line(reason or entity["reason"])
