@@ -112,20 +112,20 @@ def test_run_offers_to_resume_what_was_interrupted(trial: Trial) -> None:
     refused = trial.call("run", os.path.relpath(trial.plan, trial.repo.path))
     assert refused.returncode == 2
     assert "--resume" in refused.stderr
-    assert "--anew" in refused.stderr
+    assert "--restart" in refused.stderr
     trial.let_go_on()
     assert trial.call("run", str(trial.plan), "--resume").returncode == 0
     assert len(json.loads(trial.call("runs", "--json").stdout)) == 1
 
 
-def test_run_anew_cancels_what_was_interrupted(trial: Trial) -> None:
+def test_run_restart_cancels_the_interrupted_run(trial: Trial) -> None:
     """The old run ends with the reason, the new one lands."""
     killed(trial)
     trial.let_go_on()
-    assert trial.call("run", str(trial.plan), "--anew").returncode == 0
+    assert trial.call("run", str(trial.plan), "--restart").returncode == 0
     new, old = json.loads(trial.call("runs", "--json").stdout)
     assert (new["state"], old["state"]) == ("succeeded", "canceled")
-    assert "begun anew" in old["reason"]["message"]
+    assert "restarted" in old["reason"]["message"]
 
 
 def test_a_second_run_is_told_who_holds_the_target(trial: Trial) -> None:

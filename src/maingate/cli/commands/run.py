@@ -79,8 +79,8 @@ def run(  # noqa: PLR0917 - the options of a command line
         bool,
         typer.Option("--resume", help="Continue an interrupted run of this plan, if there is one."),
     ] = False,
-    anew: Annotated[
-        bool, typer.Option("--anew", help="Cancel a run of this plan that was interrupted, and begin anew.")
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Cancel an interrupted run of this plan, and start a new one.")
     ] = False,
 ) -> None:
     """Run a plan: apply its patches, test them, and land what passes.
@@ -100,16 +100,16 @@ def run(  # noqa: PLR0917 - the options of a command line
         return
     from maingate.bootstrap import Maingate
 
-    if resume and anew:
-        raise UsageError("--resume goes on with what was interrupted, --anew cancels it; say one of them")
+    if resume and restart:
+        raise UsageError("--resume and --restart cannot be combined: choose one")
     with Maingate.for_plan(loaded) as maingate:
         earlier = _interrupted_before(maingate, loaded)
-        choice = Choice.RESUME if resume else Choice.ANEW if anew else None
+        choice = Choice.RESUME if resume else Choice.RESTART if restart else None
         if earlier is not None and (choice or _ask(earlier)) is Choice.RESUME:
             outcome = go_on(maingate, earlier, workers=workers, wait=wait, progress_on_stderr=as_json)
         else:
             if earlier is not None:
-                message = "the plan was begun anew"
+                message = "the plan was restarted"
                 maingate.operator.cancel(earlier, message=message, operator=operator_name())
             outcome = run_plan(maingate, loaded, workers=workers, wait=wait, progress_on_stderr=as_json)
     finish(outcome, as_json=as_json)
@@ -119,7 +119,7 @@ class Choice(Enum):
     """Choice about an interrupted run of the same plan."""
 
     RESUME = "r"
-    ANEW = "a"
+    RESTART = "s"
 
 
 def _interrupted_before(maingate: "Maingate", loaded: "LoadedPlan") -> RunId | None:
@@ -141,12 +141,12 @@ def _ask(earlier: RunId) -> Choice:
     """
     question = f"run {earlier} of this plan was interrupted"
     refusal = UsageError(
-        f"{question}; `maingate resume {earlier}` (or --resume) goes on with it, "
-        "--anew cancels it and begins anew. Nothing was started."
+        f"{question}; nothing was started. `maingate resume {earlier}` (or --resume) continues it, "
+        "--restart cancels it and starts a new run"
     )
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise refusal
-    answer = typer.prompt(f"{question}. [r]esume it, begin [a]new, or [l]eave it?", default="r", err=True)
+    answer = typer.prompt(f"{question}. [r]esume it, re[s]tart, or [l]eave it?", default="r", err=True)
     try:
         return Choice(answer.strip().lower()[:1])
     except ValueError as error:
