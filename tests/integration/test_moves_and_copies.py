@@ -118,7 +118,7 @@ def test_a_copy_of_a_repository_at_work_leaves_the_original_alone(world: World) 
     cache = {"XDG_CACHE_HOME": str(world.folder / "cache")}
     status = other.start("status", **cache)
     assert status.ended() == 0
-    assert "copy of" in status.said
+    assert "this one is a copy" in status.said
     for words in (("clean",), ("resume",)):
         other.start(*words, **cache).ended()
     plan = world.folder / "plan" / "other.yaml"

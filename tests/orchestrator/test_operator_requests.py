@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 from maingate.clock import SystemClock
-from maingate.db.dao import requests
+from maingate.db.dao import requests, tasks
 from maingate.db.dao.requests import RequestAnswer
 from maingate.db.engine import Database, open_database
 from maingate.errors import UnknownEntityError, UsageError
 from maingate.orchestrator import operator_requests
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
 from maingate.reasons import Reason, ReasonCode
-from support.database_factories import World, bring_to, make_world
+from maingate.state.operator_rules import TaskFacts, WorkstreamFacts
+from maingate.state.task import TaskState
+from maingate.state.workstream import WorkstreamState
+from support.database_factories import World, bring_to, make_task, make_world
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -110,7 +113,7 @@ def test_an_answer_is_heard_though_its_process_has_ended_since(database: Databas
 def test_a_process_that_does_not_answer_is_not_waited_for_endlessly(database: Database, world: World) -> None:
     """The wish stays on record."""
     request = ask(database, world.task.id)
-    with pytest.raises(UsageError, match="has not answered yet; the wish stays"):
+    with pytest.raises(UsageError, match=r"did not respond within 10 s\. The request is queued"):
         operator_requests.await_answer(database, HastyClock(), request, is_alive=lambda: True)
     with database.read() as conn:
         assert requests.waiting(conn, world.run.id) == [request]
@@ -147,3 +150,40 @@ def test_a_refusal_is_an_error_for_whoever_waits_for_the_answer(database: Databa
         requests.answer(conn, RequestAnswer(request=request.id, said="it has ended", is_refused=True), NOW)
     with pytest.raises(UsageError, match="it has ended"):
         operator_requests.await_answer(database, HastyClock(), request, is_alive=lambda: True)
+
+
+def add_task(database: Database, world: World, name: str, state: str, needs: str = "", **row: object) -> str:
+    """Add a task to the workstream, in a state."""
+    with database.write() as conn:
+        task = make_task(world.workstream, name=name, **row)
+        [made] = tasks.insert_many(conn, [task], at=NOW)
+        if needs:
+            tasks.add_needs(conn, [(made.id, needs)])
+        bring_to(conn, made.head, state)
+        return made.id
+
+
+def test_what_suits_is_told_by_what_is_on_record(database: Database, world: World) -> None:
+    """As the core tells it by its picture."""
+    with database.write() as conn:
+        bring_to(conn, world.workstream.head, "executing")
+    done = add_task(database, world, "done", "completed", kind="noop")
+    first = add_task(database, world, "first", "queued", kind="command")
+    second = add_task(database, world, "second", "blocked", needs=first, is_critical=False)
+    with database.write() as conn:
+        tasks.add_needs(conn, [(second, done)])
+    with database.read() as conn:
+        assert operator_requests.facts_of(conn, "unblock", second) == (
+            world.run.id,
+            TaskFacts(
+                name="second",
+                kind="patch",
+                state=TaskState.BLOCKED,
+                workstream=WorkstreamState.EXECUTING,
+                unmet=["first"],
+            ),
+        )
+        run_id, stream = operator_requests.facts_of(conn, "validate", world.workstream.id)
+        assert run_id == world.run.id
+        assert isinstance(stream, WorkstreamFacts)
+        assert set(stream.indispensable) == {world.task.name, "first"}

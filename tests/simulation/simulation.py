@@ -13,14 +13,13 @@ from typing import get_args
 
 from maingate.bootstrap import Maingate
 from maingate.db.dao import requests, runs, tasks, workstreams
-from maingate.db.dao.requests import Override
 from maingate.db.engine import open_database
 from maingate.errors import InterruptedRunError, LeaseLostError, MaingateError, OutsideFaultError, UsageError
 from maingate.ids import RunId
 from maingate.orchestrator import operator_requests
 from maingate.plan.loader import LoadedPlan
-from maingate.recovery import overrides
-from maingate.recovery.overrides import OF_WORKSTREAMS
+from maingate.state import operator_rules
+from maingate.state.operator_rules import OF_WORKSTREAMS, Override
 from maingate.state.run import RunState
 from simulation.git_world import TARGET
 from simulation.plans import make_plan
@@ -246,8 +245,8 @@ class Simulation:
             fitting = []
             for row in rows:
                 with maingate.database.read() as conn:
-                    _, facts = overrides.facts_of(conn, override, row.id)
-                if overrides.refusal(override, facts) is None:
+                    _, facts = operator_requests.facts_of(conn, override, row.id)
+                if operator_rules.refusal(override, facts) is None:
                     fitting.append(row.id)
             if not fitting:
                 self.world.trace(f"nothing suits {override}")

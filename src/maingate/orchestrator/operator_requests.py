@@ -1,7 +1,7 @@
-"""Asking something of a run: through the database, whichever process controls it.
+"""Requests of an operator to a run, through the database, whichever process controls the run.
 
-The wish is written down first. A process at work hears it within a moment and answers; where there is none,
-whoever takes hold of the run next hears it as the first thing. So a wish is never lost between two processes.
+A request is recorded first. A process at work reads it within a moment and answers; without one, the next
+process that takes hold of the run reads it before all else. So no request is lost between two processes.
 """
 
 import time
@@ -12,24 +12,26 @@ from typing import Final
 from maingate.clock import Clock
 from maingate.db.connection import Connection
 from maingate.db.dao import lookup, requests, runs, tasks, workstreams
-from maingate.db.dao.requests import Kind, Override, Request
+from maingate.db.dao.requests import Kind, Request
 from maingate.db.engine import Database
 from maingate.errors import UsageError
 from maingate.ids import new_id
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
 from maingate.reasons import Reason, ReasonCode
-from maingate.recovery import overrides
+from maingate.state import operator_rules
 from maingate.state.machines import MACHINES
+from maingate.state.operator_rules import OF_WORKSTREAMS, Facts, Override, TaskFacts, WorkstreamFacts
+from maingate.state.task import TASK, TaskState
 
 ANSWER_PATIENCE: Final = timedelta(seconds=10)
-"""How long a process that controls a run may take to answer."""
+"""Maximum time that a process at work on a run may take to answer."""
 
 LOOK_SECONDS: Final = 0.05
-"""How often it is looked whether it has."""
+"""Seconds between two looks at the answer."""
 
 
 def to_cancel(database: Database, clock: Clock, entity_id: str, *, message: str, operator: str) -> Request:
-    """Write down that a run, workstream or task is to be cancelled.
+    """Record the request that a run, workstream or task is cancelled.
 
     Raises:
         UsageError: It has ended already.
@@ -37,23 +39,23 @@ def to_cancel(database: Database, clock: Clock, entity_id: str, *, message: str,
     """
     with database.write() as conn:
         run_id, state, is_over = _where(conn, entity_id)
-        if is_over:
-            raise UsageError(f"{entity_id} is {state} already; there is nothing to cancel")
+        if (refused := operator_rules.cancel_refusal(entity_id, state, is_over=is_over)) is not None:
+            raise UsageError(refused)
         return _ask(conn, clock, run_id, "cancel", entity_id, message=message, operator=operator)
 
 
 def to_override(
     database: Database, clock: Clock, override: Override, entity_id: str, *, message: str, operator: str
 ) -> Request:
-    """Write down what somebody decides about a task or workstream.
+    """Record the request that a task or workstream is overridden.
 
     Raises:
         UsageError: It does not suit the state that the entity is in.
         UnknownEntityError: There is no such entity.
     """
     with database.write() as conn:
-        run_id, facts = overrides.facts_of(conn, override, entity_id)
-        if (refused := overrides.refusal(override, facts)) is not None:
+        run_id, facts = facts_of(conn, override, entity_id)
+        if (refused := operator_rules.refusal(override, facts)) is not None:
             raise UsageError(refused)
         return _ask(conn, clock, run_id, override, entity_id, message=message, operator=operator)
 
@@ -82,7 +84,7 @@ def _ask(
 
 
 def heard(request: Request) -> CancelRequested | OverrideRequested:
-    """Make the event that the core hears of a request."""
+    """Return the event by which the core learns of a request."""
     if request.kind != "cancel":
         return OverrideRequested(
             override=request.kind,
@@ -97,10 +99,10 @@ def heard(request: Request) -> CancelRequested | OverrideRequested:
 
 
 def answer_to(database: Database, request: Request) -> str | None:
-    """Read what came of a request; None while nobody has answered.
+    """Return the answer to a request; None while there is none.
 
     Raises:
-        UsageError: Nothing came of it: it did not suit the state that the entity was in by then.
+        UsageError: It was refused: it did not suit the state that the entity was in by then.
     """
     with database.read() as conn:
         found = requests.find(conn, request.id)
@@ -112,7 +114,7 @@ def answer_to(database: Database, request: Request) -> str | None:
 def await_answer(
     database: Database, clock: Clock, request: Request, *, is_alive: Callable[[], bool]
 ) -> str | None:
-    """Wait for the process at work on the run to answer; None when there is none, or it ended before.
+    """Wait for the answer of the process at work on the run; None when there is no such process any more.
 
     Raises:
         UsageError: It does not answer, or refuses.
@@ -124,14 +126,39 @@ def await_answer(
             return answer
         if clock.monotonic() > deadline:
             raise UsageError(
-                f"the process at work on run {request.run_id} has not answered yet; "
-                "the wish stays, it is heard when that process, or the next one, looks"
+                f"run {request.run_id} did not respond within {ANSWER_PATIENCE.total_seconds():.0f} s. "
+                f"The request is queued; the run, or the next `maingate resume {request.run_id}`, handles it"
             )
         time.sleep(LOOK_SECONDS)
 
 
+def facts_of(conn: Connection, override: Override, entity_id: str) -> tuple[str, Facts]:
+    """Read the facts on which an override depends, and the run that its entity belongs to.
+
+    Raises:
+        UnknownEntityError: There is no such task or workstream.
+    """
+    if override in OF_WORKSTREAMS:
+        stream = workstreams.get(conn, entity_id)
+        open_ones = [
+            row.name
+            for row in tasks.of_workstream(conn, entity_id)
+            if row.is_critical and not TASK.is_terminal(row.state)
+        ]
+        return stream.run_id, WorkstreamFacts(name=stream.name, state=stream.state, indispensable=open_ones)
+    task = tasks.get(conn, entity_id)
+    needed = tasks.get_many(conn, tasks.needs(conn, task.run_id).get(task.id, ())).values()
+    return task.run_id, TaskFacts(
+        name=task.name,
+        kind=task.kind,
+        state=task.state,
+        workstream=workstreams.get(conn, task.workstream_id).state,
+        unmet=[row.name for row in needed if row.state is not TaskState.COMPLETED],
+    )
+
+
 def _where(conn: Connection, entity_id: str) -> tuple[str, str, bool]:
-    """Find the run that an entity belongs to, its state, and whether that is terminal."""
+    """Return the run that an entity belongs to, its state, and whether that is terminal."""
     found = lookup.find(conn, entity_id, kinds=["run", "workstream", "task"])
     read = {"run": runs.get, "workstream": workstreams.get, "task": tasks.get}[found.machine]
     row = read(conn, found.id)

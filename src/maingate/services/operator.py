@@ -1,8 +1,8 @@
 """Decisions of an operator: about what is under way, about patches, and about the breakers of tools."""
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from maingate.db.dao import breakers, patches, requests, runs
+from maingate.db.dao import breakers, patches, runs
 from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.requests import Request
 from maingate.errors import TargetBusyError, UnknownEntityError
@@ -11,15 +11,12 @@ from maingate.orchestrator import operator_requests
 from maingate.recovery import overrides
 from maingate.recovery.circuit_breaker import Guard
 from maingate.repository_context import RepositoryContext
+from maingate.state.operator_rules import BreakerAction, Override
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from maingate.services.execution import ExecutionService
-
-
-Override: TypeAlias = requests.Override
-"""A decision about a task or a workstream."""
 
 
 class OperatorService:
@@ -109,7 +106,7 @@ class OperatorService:
             at = self._context.clock.now()
             return overrides.approve_patch(conn, row, message=message, operator=operator, at=at)
 
-    def override_breaker(self, action: str, tool: str, *, reason: str, operator: str) -> BreakerRow:
+    def override_breaker(self, action: BreakerAction, tool: str, *, reason: str, operator: str) -> BreakerRow:
         """Reset (``reset``) or trip (``trip``) the breaker of a tool by hand.
 
         Raises:
@@ -141,7 +138,7 @@ class OperatorService:
         try:
             execution.take_hold(run_id)
         except TargetBusyError as error:
-            remedy = f"the wish stays for whoever goes on with {run_id}"
+            remedy = f"the request is queued; the next `maingate resume {run_id}` handles it"
             raise TargetBusyError(error.what, remedy) from error
         execution.execute(run_id, is_only_asked=request.entity_id != run_id)
         return operator_requests.answer_to(database, request)

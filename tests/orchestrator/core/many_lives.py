@@ -19,7 +19,7 @@ from maingate.clock import ManualClock
 from maingate.db.audit import verify
 from maingate.db.dao import events, intents, leases, patches, requests, runs, tasks, workers, workstreams
 from maingate.db.dao.patches import PatchRow
-from maingate.db.dao.requests import Kind, Override, Request
+from maingate.db.dao.requests import Kind, Request
 from maingate.db.dao.workers import WorkerRow
 from maingate.db.engine import Database
 from maingate.db.transitions import write
@@ -70,10 +70,11 @@ from maingate.orchestrator.run_orchestrator import _write
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
-from maingate.recovery import overrides
 from maingate.recovery.retry_handler import RetryPolicy
 from maingate.services import run_creation
+from maingate.state import operator_rules
 from maingate.state.machines import MACHINES
+from maingate.state.operator_rules import Override
 from maingate.verdicts.blame import Judgement, Opinion
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -450,7 +451,9 @@ class World:
         override = self.chance.choice(OVERRIDES)
         nodes: list[TaskNode | WorkstreamNode] = [*life.core.run.order, *life.core.tasks]
         suited = [
-            node for node in nodes if overrides.refusal(override, operator_decisions.facts_of(node)) is None
+            node
+            for node in nodes
+            if operator_rules.refusal(override, operator_decisions.facts_of(node)) is None
         ]
         if self.chance.random() < 0.2 or suited:
             self.ask(life, override, self.chance.choice(suited or nodes).id)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maingate.db.dao.requests import Override, RequestAnswer
+from maingate.db.dao.requests import RequestAnswer
 from maingate.ids import new_id
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.decision import Decision
@@ -32,6 +32,7 @@ from maingate.orchestrator.core.parts import Limits
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
+from maingate.state.operator_rules import Override
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.state.task import TaskState
@@ -355,5 +356,5 @@ def test_a_workstream_lands_without_what_it_can_do_without() -> None:
 def test_nothing_is_decided_about_the_wrong_kind_of_thing() -> None:
     """A workstream is not reset, a task is not validated."""
     run = run_of({"c": COMMAND})
-    assert "nothing that can be decided" in refused(run.decide("reset", "a"))
-    assert "nothing that can be decided" in refused(run.decide("validate", "a/c"))
+    assert "applies to" in refused(run.decide("reset", "a"))
+    assert "applies to" in refused(run.decide("validate", "a/c"))

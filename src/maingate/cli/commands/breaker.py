@@ -1,6 +1,6 @@
 """``maingate breaker``: list the circuit breakers of tools, reset and trip them."""
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -9,6 +9,9 @@ from maingate.cli.commands.status import AsJson, opened_for_reading, print_no_ru
 from maingate.cli.output import console, count, local_time, print_json, print_table, reason_line, safe, table
 from maingate.errors import UsageError
 from maingate.state.circuit_breaker import BreakerState
+
+if TYPE_CHECKING:
+    from maingate.state.operator_rules import BreakerAction
 
 app = typer.Typer(help="List the circuit breakers of tools; reset or trip one.", no_args_is_help=True)
 
@@ -67,7 +70,7 @@ def trip(tool: Tool, reason: Why, operator: By = None, as_json: AsJson = False) 
     _by_hand("trip", tool, reason, operator, as_json=as_json)
 
 
-def _by_hand(what: str, tool: str, reason: str, operator: str | None, *, as_json: bool) -> None:
+def _by_hand(what: "BreakerAction", tool: str, reason: str, operator: str | None, *, as_json: bool) -> None:
     from maingate.bootstrap import Maingate
     from maingate.queries.breakers import breaker_json, require_known_tool
 

@@ -10,7 +10,7 @@ from maingate.cli.output import console, print_json, safe
 from maingate.errors import UsageError
 
 if TYPE_CHECKING:
-    from maingate.services.operator import Override
+    from maingate.state.operator_rules import Override
 
 app = typer.Typer(
     help="Decide a task or a workstream by hand, whichever process works on it.",

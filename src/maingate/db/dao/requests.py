@@ -11,9 +11,7 @@ from maingate.db.columns import storable, to_micros
 from maingate.db.facts import EvidenceTable
 from maingate.db.statements import change
 from maingate.errors import UnknownEntityError
-
-Override = Literal["force-complete", "force-fail", "reset", "unblock", "fail", "validate"]
-"""The overrides that a person may request: the first four of a task, the others of a workstream."""
+from maingate.state.operator_rules import Override
 
 Kind = Literal["cancel"] | Override
 """The kinds of requests."""

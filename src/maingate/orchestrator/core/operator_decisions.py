@@ -1,6 +1,6 @@
 """What a person decides about a task or a workstream of a run, on the core's picture: pure.
 
-What suits an entity is said in one place (`maingate.recovery.overrides.refusal`), for whoever asks and for
+What suits an entity is said in one place (`maingate.state.operator_rules`), for whoever asks and for
 the core, which looks again when it hears of it. The steps are here; carrying them out, and all that follows
 from them, is the core's, as if the program had decided them itself.
 """
@@ -15,7 +15,8 @@ from maingate.orchestrator.core.events import OverrideRequested
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import overrides
-from maingate.recovery.overrides import Facts, TaskFacts, WorkstreamFacts
+from maingate.state import operator_rules
+from maingate.state.operator_rules import Facts, TaskFacts, WorkstreamFacts
 from maingate.state.steps import tasks as task_steps
 from maingate.state.steps import workstreams as workstream_steps
 from maingate.state.steps.step import Step
@@ -25,7 +26,7 @@ from maingate.state.workstream import WorkstreamState
 
 def refusal(asked: OverrideRequested, node: TaskNode | WorkstreamNode) -> str | None:
     """Say why what is asked does not suit its entity as that is now; None when it does."""
-    return overrides.refusal(asked.override, facts_of(node))
+    return operator_rules.refusal(asked.override, facts_of(node))
 
 
 def facts_of(node: TaskNode | WorkstreamNode) -> Facts:
@@ -46,7 +47,7 @@ def facts_of(node: TaskNode | WorkstreamNode) -> Facts:
 def reason_of(asked: OverrideRequested) -> Reason:
     """Give the reason of all that is done by hand."""
     code = ReasonCode.CANCELLED if asked.override == "validate" else ReasonCode.REJECTED
-    return overrides.by_hand(asked.message, asked.operator, code)
+    return operator_rules.by_hand(asked.message, asked.operator, code)
 
 
 def on_record(asked: OverrideRequested, node: TaskNode | WorkstreamNode, at: datetime) -> Event:
