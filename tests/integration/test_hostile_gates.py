@@ -187,12 +187,12 @@ def _played(repo: GitRepo, tmp_path: Path, commits: list[str], hostile: Hostile)
 
     async def scenario() -> JobEnd:
         async with pool_for(repo, tmp_path, environment=environment) as pool:
-            job = gate_job(tmp_path, commits[1], hostile.run, **hostile.options)
+            job = gate_job(commits[1], hostile.run, **hostile.options)
             end = await asyncio.wait_for(pool.run(job), 60)
             if isinstance(end, CommandResult):  # a worker that was lost is still being replaced
                 await _nothing_but_the_worker(pool, tmp_path)
             for commit, history in ((commits[1], 2), (commits[0], 1)):
-                witness = await outcome_of(pool, gate_job(tmp_path, commit, WITNESS, job_id="witness"))
+                witness = await outcome_of(pool, gate_job(commit, WITNESS, job_id="witness"))
                 assert (witness.exit_code, witness.excerpt.strip()) == (0, str(history))
             return end
 
@@ -219,7 +219,7 @@ def test_two_hundred_megabytes_of_output_are_flat(repo: GitRepo, tmp_path: Path,
     async def scenario() -> tuple[CommandResult, int]:
         async with pool_for(repo, tmp_path, observer=recorder) as pool:
             script = "yes 0123456789abcdef0123456789abcde | head -c 200000000; exit 1"
-            outcome = await outcome_of(pool, gate_job(tmp_path, commits[0], script))
+            outcome = await outcome_of(pool, gate_job(commits[0], script))
             return outcome, peak_memory(*recorder.pids.values())
 
     started = time.monotonic()
@@ -239,12 +239,10 @@ def test_a_gate_that_kills_its_worker_loses_its_job_only(
 
     async def scenario() -> None:
         async with pool_for(repo, tmp_path) as pool:
-            end = await pool.run(
-                gate_job(tmp_path, commits[0], "setsid sleep 300 & kill -9 $PPID; sleep 300")
-            )
+            end = await pool.run(gate_job(commits[0], "setsid sleep 300 & kill -9 $PPID; sleep 300"))
             assert isinstance(end, WorkerLost)
             assert at_work_in(tmp_path / "slots") == []
-            assert (await outcome_of(pool, gate_job(tmp_path, commits[0], WITNESS))).passed
+            assert (await outcome_of(pool, gate_job(commits[0], WITNESS))).passed
 
     asyncio.run(scenario())
 
@@ -261,7 +259,6 @@ def test_an_exclusive_gate_is_the_only_one(repo: GitRepo, tmp_path: Path, commit
         async with pool_for(repo, tmp_path, size=3) as pool:
             jobs = [
                 gate_job(
-                    tmp_path,
                     commits[n % 2],
                     alone if n % 3 == 0 else beside,
                     job_id=str(n),
@@ -282,14 +279,14 @@ def test_cancelled_gates_leave_nothing(repo: GitRepo, tmp_path: Path, commits: l
     async def scenario() -> None:
         async with pool_for(repo, tmp_path) as pool:
             script = f"(setsid sleep 300 &); sleep 300 & date > src/a.py; echo > {bell.path}; wait"
-            running = asyncio.create_task(pool.run(gate_job(tmp_path, commits[0], script)))
+            running = asyncio.create_task(pool.run(gate_job(commits[0], script)))
             await bell.rung()
             pool.cancel("job")
             end = await running
             assert isinstance(end, CommandResult)
             assert end.cancelled
             await _nothing_but_the_worker(pool, tmp_path)
-            assert (await outcome_of(pool, gate_job(tmp_path, commits[0], WITNESS))).passed
+            assert (await outcome_of(pool, gate_job(commits[0], WITNESS))).passed
 
     asyncio.run(scenario())
     bell.close()

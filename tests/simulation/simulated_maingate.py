@@ -32,12 +32,14 @@ from maingate.orchestrator.run_orchestrator import RunOrchestrator
 from maingate.orchestrator.shell import patch_effects
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.health import Health
+from maingate.plan.model import Plan
 from maingate.recovery import rescuer
 from maingate.repository_context import RepositoryContext
 from maingate.services import rescue
 from maingate.settings import Settings
 from maingate.state.run import RunState
 from maingate.state_folder import StatePaths
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.local import lifecycle
 from maingate.workers.pool_manager import PoolManager
 from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepository, merge_small
@@ -168,7 +170,7 @@ class SimulatedParts(Parts):
         assert name
         return InlineThreads()
 
-    def pool(self, deps: Dependencies, observer: Any) -> PoolManager:
+    def pool(self, deps: Dependencies, observer: Any, plan: Plan) -> PoolManager:
         """Make the real pool, with a clock that is not."""
         settings = deps.settings
         return PoolManager(
@@ -180,8 +182,10 @@ class SimulatedParts(Parts):
             slots_dir=deps.slots,
             locks_dir=deps.locks,
             source_git_dir=deps.repository.git_dir,
+            artifacts=Artifacts(deps.logs),
             observer=observer,
             environment={},
+            capabilities=tuple(name for tool in plan.tools.values() for name in tool.capabilities),
             clock=deps.clock.monotonic,
         )
 
@@ -258,10 +262,15 @@ class Scene:
         self.fence: Any = None
         self.repository = SimulatedRepository(world, plan.files)
         self.checkout = Checkout(world, self.repository, exists=world.random.random() < 0.3)
-        self.bench = Bench(
-            world=world, repository=self.repository, manners=bench, failures=plan.failures, plays=plan.plays
-        )
         self.paths = StatePaths(root=world.folder, slots=world.folder / "slots")
+        self.bench = Bench(
+            world=world,
+            repository=self.repository,
+            artifacts=Artifacts(self.paths.logs),
+            manners=bench,
+            failures=plan.failures,
+            plays=plan.plays,
+        )
         home = Home(git_dir=str(self.repository.git_dir), host="here", device=1, inode=1)
         self.identity = Identity(id="repo_1", home=home)
         world.folder.mkdir(parents=True)

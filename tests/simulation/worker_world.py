@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from maingate.errors import WorkerProtocolError
-from maingate.uet.capture import Capture, Captured
+from maingate.uet.capture import Captured
 from maingate.uet.process.command import CommandResult
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job
 from maingate.workers.local.protocol import Cancel, Heartbeat, Message, Ready, Result, Shutdown
 from maingate.workers.local.slots import Slot
@@ -48,6 +49,7 @@ class Bench:
 
     world: World
     repository: SimulatedRepository
+    artifacts: Artifacts
     manners: Manners
     failures: Mapping[str, int]
     plays: Mapping[str, Plays]
@@ -60,7 +62,7 @@ class Bench:
         if self._is(self.manners.timeouts):
             return CommandResult(passed=False, timed_out="wall", message="it took too long", exit_code=137)
         if job.capture is not None:
-            return self._of_tool(job, job.capture)
+            return self._of_tool(job)
         if job.job_id.startswith("task_"):
             count = self.runs[job.command.name] = self.runs.get(job.command.name, 0) + 1
             passed = count > self.failures[job.command.name]
@@ -73,15 +75,15 @@ class Bench:
             passed=passed, exit_code=int(not passed), seconds=seconds, message="" if passed else "it is red"
         )
 
-    def _of_tool(self, job: Job, capture: Capture) -> CommandResult:
+    def _of_tool(self, job: Job) -> CommandResult:
         """Let a tool end, and take what it left."""
         plays = self.plays[job.command.name]
         number = self.runs[job.command.name] = self.runs.get(job.command.name, -1) + 1
         play = plays.play(number)
         left = plays.left(play)
-        capture.diff_path.parent.mkdir(parents=True, exist_ok=True)
-        capture.diff_path.write_bytes(left)
-        job.log_path.write_text(LIMIT if play == "limited" else "")
+        self.artifacts.folder.mkdir(parents=True, exist_ok=True)
+        self.artifacts.path_of(job.diff).write_bytes(left)
+        self.artifacts.path_of(job.log).write_text(LIMIT if play == "limited" else "")
         passed = play not in {"failed", "limited"}
         self.world.trace(f"{job.command.name}: the tool has {play}")
         return CommandResult(
@@ -121,13 +123,14 @@ class SimulatedWorker:
         *,
         slot_dir: Path,
         source_git_dir: Path,
+        artifacts: Artifacts,
         heartbeat: float,
         locks: object,
         server: object,
         on_message: Callable[[Message], None],
         on_end: Callable[[str], None],
     ) -> None:
-        del slot_dir, source_git_dir, locks, server
+        del slot_dir, source_git_dir, artifacts, locks, server
         self._bench, self._world = bench, bench.world
         self._on_message, self._on_end, self._heartbeat = on_message, on_end, heartbeat
         self._world.reach("worker: start")

@@ -19,6 +19,7 @@ from maingate.state.machines import MACHINES
 from maingate.state.uet_worker import UET_WORKER
 from maingate.system.process_tree import process_table
 from maingate.uet.process.command import CommandResult, CommandSpec
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.backend import WorkerLost
 from maingate.workers.jobs import Job
 from maingate.workers.pool_manager import PoolManager
@@ -40,15 +41,13 @@ _JOB_FIELDS = {
 }
 
 
-def gate_job(folder: Path, commit: str, run: str | tuple[str, ...] = "true", **options: Any) -> Job:
+def gate_job(commit: str, run: str | tuple[str, ...] = "true", **options: Any) -> Job:
     """Make a job. Options are those of the job or of its gate."""
     job_id = options.pop("job_id", "job")
     of_job = {name: options.pop(name) for name in _JOB_FIELDS & options.keys()}
     options.setdefault("timeout", 60.0)
     gate = CommandSpec(name=options.pop("name", "unit"), run=run, **options)
-    return Job(
-        job_id=job_id, commit=commit, command=gate, log_path=folder / "logs" / f"{job_id}.log", **of_job
-    )
+    return Job(job_id=job_id, commit=commit, command=gate, log=f"{job_id}.log", **of_job)
 
 
 def _new_pair(uet_id: UetWorkerId) -> Pair:
@@ -109,6 +108,11 @@ class Recorder:
         self.on_started(job_id, uet_id)
 
 
+def artifacts_in(folder: Path) -> Artifacts:
+    """Return where the jobs of a test write to."""
+    return Artifacts(folder / "logs")
+
+
 def pool_for(repo: GitRepo, folder: Path, *, size: int = 1, **options: Any) -> PoolManager:
     """Make a pool that works for a repository."""
     return PoolManager(
@@ -116,6 +120,7 @@ def pool_for(repo: GitRepo, folder: Path, *, size: int = 1, **options: Any) -> P
         slots_dir=folder / "slots",
         locks_dir=folder / "locks",
         source_git_dir=repo.path / ".git",
+        artifacts=artifacts_in(folder),
         **options,
     )
 

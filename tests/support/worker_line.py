@@ -14,7 +14,8 @@ class Worker:
     """A worker process whose control process is the test."""
 
     def __init__(self, repo: GitRepo, slot: Path, heartbeat: float = 60.0) -> None:
-        options = ["--slot", str(slot), "--source", str(repo.path / ".git"), "--heartbeat", str(heartbeat)]
+        options = ["--slot", str(slot), "--source", str(repo.path / ".git")]
+        options += ["--artifacts", str(slot.parents[1] / "logs"), "--heartbeat", str(heartbeat)]
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-m", MODULE, *options],
             stdin=subprocess.PIPE,

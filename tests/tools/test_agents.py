@@ -15,6 +15,7 @@ from maingate.tools.presets import PRESETS
 from maingate.uet.capture import Capture
 from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.uet.worktree.slot import Worktree
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
 from support.agents import DONE, EDIT, RATE_LIMITED, Agent
@@ -40,7 +41,7 @@ class Bench:
     @property
     def patch(self) -> str:
         """What was captured."""
-        return (self.folder / "p.diff").read_text()
+        return (self.folder / "job.diff").read_text()
 
     def run(self, agent: Agent, timeout: float = 60.0, **keys: Any) -> tuple[CommandResult, ToolReport]:
         """Run a preset whose program is this agent."""
@@ -51,17 +52,16 @@ class Bench:
             job_id="job",
             commit=self.commit,
             command=CommandSpec(name="w/t", run=command.run, timeout=timeout, env=command.env, grace=0.2),
-            log_path=self.folder / "log",
+            log="job.log",
             capture=Capture(
                 mode=str(command.capture),
-                diff_path=self.folder / "p.diff",
                 prompt=PROMPT,
                 stdin=command.stdin,
                 exclude=command.exclude,
             ),
         )
-        outcome = execute(job, worktree=self.worktree)
-        log = (self.folder / "log").read_bytes()
+        outcome = execute(job, worktree=self.worktree, artifacts=Artifacts(self.folder))
+        log = (self.folder / job.log).read_bytes()
         return outcome, report_of(tool, output=log, exit_code=outcome.exit_code)
 
 
@@ -142,7 +142,7 @@ def test_an_agent_with_bad_manners(bench: Bench, does: str) -> None:
     assert "+edited" in bench.patch
     assert ("+outside" in bench.patch) == ("outside" in does)
     assert bench.patch.count("diff --git") == (3 if "outside" in does else 2)
-    assert (bench.folder / "log").stat().st_size < 2_000_000
+    assert (bench.folder / "job.log").stat().st_size < 2_000_000
 
 
 def test_an_agent_that_says_it_is_done_and_did_nothing(bench: Bench) -> None:

@@ -89,8 +89,10 @@ class Slot:
 
     def capture(self, *keep: str, secrets: tuple[str, ...] = (), max_bytes: int = 1 << 20) -> Captured:
         """Take what is there."""
-        wanted = Capture(mode="worktree", diff_path=self.diff, max_bytes=max_bytes)
-        return self.worktree.capture(wanted, commit=self.commit, keep=keep, since=self.since, secrets=secrets)
+        wanted = Capture(mode="worktree", max_bytes=max_bytes)
+        return self.worktree.capture(
+            wanted, self.diff, commit=self.commit, keep=keep, since=self.since, secrets=secrets
+        )
 
     def landed(self) -> Tree:
         """Give the tree that the patch makes of the base, by Maingate's own intake."""
@@ -539,9 +541,9 @@ def test_what_a_tool_keeps_for_itself_is_no_part_of_the_patch(slot: Slot) -> Non
     (tree / ".agent-cache").mkdir()
     (tree / ".agent-cache" / "x").write_text("x")
     (tree / "src" / ".agent.log").write_text("x")
-    wanted = Capture(mode="worktree", diff_path=slot.diff, exclude=(".agent*",))
+    wanted = Capture(mode="worktree", exclude=(".agent*",))
 
-    assert slot.worktree.capture(wanted, commit=slot.commit, since=slot.since).problem == ""
+    assert slot.worktree.capture(wanted, slot.diff, commit=slot.commit, since=slot.since).problem == ""
     assert slot.landed() == expected(slot)
 
 

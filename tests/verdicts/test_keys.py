@@ -14,6 +14,7 @@ from maingate.uet.process.command import CommandSpec
 from maingate.uet.worktree.slot import Worktree
 from maingate.verdicts.input_digests import InputDigests
 from maingate.verdicts.keys import OF_THE_JOB
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
 from support.examples import examples
@@ -174,12 +175,11 @@ def test_a_gate_finds_only_what_is_in_its_key_or_of_its_job(repo: GitRepo, tmp_p
         for name, value in given_to_gates.items():
             patch.setenv(name, value)
         for number in (1, 2):
-            log = tmp_path / f"log{number}"
             gate = CommandSpec(name="g", run=("env", "-0"), env={"OWN": "y"})
-            job = Job(job_id=f"j{number}", commit=commit, command=gate, log_path=log)
+            job = Job(job_id=f"j{number}", commit=commit, command=gate, log=f"log{number}")
             slot = Worktree(tmp_path / f"slot{number}", repo.path / ".git")
-            assert execute(job, worktree=slot).passed
-            pairs = [line.partition("=") for line in log.read_text().split("\0") if line]
+            assert execute(job, worktree=slot, artifacts=Artifacts(tmp_path)).passed
+            pairs = [line.partition("=") for line in (tmp_path / job.log).read_text().split("\0") if line]
             seen.append({name: value for name, _, value in pairs})
     rest = [{name: value for name, value in each.items() if name not in OF_THE_JOB} for each in seen]
     assert rest[0] == rest[1] == {**given_to_gates, "OWN": "y"}

@@ -77,7 +77,7 @@ def test_a_stopped_worker_loses_its_job_and_comes_back_with_empty_hands(
             idle_time=1e6,
             clock=clock.monotonic,
         ) as pool:
-            job = gate_job(tmp_path, commit, f"echo > {bell.path}; sleep 300")
+            job = gate_job(commit, f"echo > {bell.path}; sleep 300")
             first = asyncio.create_task(pool.run(job))
             await bell.rung()
             pid = only_pid(recorder)
@@ -85,7 +85,7 @@ def test_a_stopped_worker_loses_its_job_and_comes_back_with_empty_hands(
             end = await first
             assert isinstance(end, WorkerLost)
             assert "was not heard of" in end.message
-            assert (await outcome_of(pool, gate_job(tmp_path, commit, "true", attempt=2))).passed
+            assert (await outcome_of(pool, gate_job(commit, "true", attempt=2))).passed
             assert pool.workers == 2
             os.kill(pid, signal.SIGCONT)
             await asyncio.wait_for(recorder.recovered.wait(), 30)
@@ -109,7 +109,7 @@ def test_a_worker_that_does_not_come_back_is_killed(
             repo, tmp_path, observer=recorder, heartbeat=QUICK, recovery_window=1.0, clock=clock.monotonic
         ) as pool:
             lost = asyncio.create_task(
-                pool.run(gate_job(tmp_path, commit, f"setsid sleep 300 & echo > {bell.path}; sleep 300"))
+                pool.run(gate_job(commit, f"setsid sleep 300 & echo > {bell.path}; sleep 300"))
             )
             await bell.rung()
             await stopped(clock, pool, recorder, only_pid(recorder), QUICK)
@@ -137,7 +137,7 @@ def test_a_worker_that_never_ends_its_job_is_ended(
         begun = asyncio.Event()
         recorder.on_started = lambda *_: begun.set()
         async with pool_for(repo, tmp_path, observer=recorder, heartbeat=1e6, clock=clock.monotonic) as pool:
-            lost = asyncio.create_task(pool.run(gate_job(tmp_path, commit, timeout=10.0)))
+            lost = asyncio.create_task(pool.run(gate_job(commit, timeout=10.0)))
             await asyncio.wait_for(begun.wait(), 30)
             clock.elapsed += 5000.0
             pool.run_once()
@@ -161,7 +161,7 @@ def test_an_answer_that_comes_twice_is_ignored(
     async def scenario() -> None:
         async with pool_for(repo, tmp_path, observer=recorder) as pool:
             (tmp_path / "slots" / "0").mkdir(parents=True, exist_ok=True)  # as a worker that works would have
-            assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
+            assert (await outcome_of(pool, gate_job(commit))).passed
             assert (pool.ignored_answers, pool.workers) == (2, 1)
 
     asyncio.run(scenario())
@@ -177,9 +177,7 @@ def test_a_cancelled_job_does_not_wait_for_a_worker_that_does_not_hear(
 
     async def scenario() -> None:
         async with pool_for(repo, tmp_path, observer=recorder) as pool:
-            running = asyncio.create_task(
-                pool.run(gate_job(tmp_path, commit, f"echo > {bell.path}; sleep 300"))
-            )
+            running = asyncio.create_task(pool.run(gate_job(commit, f"echo > {bell.path}; sleep 300")))
             await bell.rung()
             os.kill(only_pid(recorder), signal.SIGSTOP)
             pool.cancel("job")
@@ -208,10 +206,7 @@ def test_the_pool_shrinks_to_its_minimum(repo: GitRepo, tmp_path: Path, commit: 
             await asyncio.wait_for(recorder.spawned.wait(), 30)
             assert pool.workers == 1
             script = f"echo > {bell.path}; sleep 300"
-            jobs = [
-                asyncio.create_task(pool.run(gate_job(tmp_path, commit, script, job_id=name)))
-                for name in "abc"
-            ]
+            jobs = [asyncio.create_task(pool.run(gate_job(commit, script, job_id=name))) for name in "abc"]
             await bell.rung(times=3)
             assert pool.workers == 3
             for name in "abc":
@@ -228,7 +223,7 @@ def test_the_pool_shrinks_to_its_minimum(repo: GitRepo, tmp_path: Path, commit: 
             clock.elapsed += 600.0
             pool.run_once()
             assert pool.workers == 1
-            assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
+            assert (await outcome_of(pool, gate_job(commit))).passed
 
     asyncio.run(scenario())
 
@@ -254,7 +249,7 @@ def test_a_job_goes_to_workers_that_can_do_it(
     async def scenario() -> JobEnd:
         options: dict[str, Any] = {"capabilities": ("gpu", "net"), "affinity": {"zone": "a"}}
         async with pool_for(repo, tmp_path, **options) as pool:
-            return await asyncio.wait_for(pool.run(gate_job(tmp_path, commit, **wanted)), 60)
+            return await asyncio.wait_for(pool.run(gate_job(commit, **wanted)), 60)
 
     end = asyncio.run(scenario())
 

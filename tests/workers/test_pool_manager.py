@@ -24,6 +24,7 @@ from support.factories import GitRepo
 from support.pools import (
     Bell,
     Recorder,
+    artifacts_in,
     at_work_in,
     gate_job,
     outcome_of,
@@ -65,7 +66,7 @@ def test_a_worker_lives_through_its_machine(repo: GitRepo, tmp_path: Path, commi
         async with pool_for(repo, tmp_path, observer=recorder) as pool:
             assert pool.workers == 0
             for number in range(2):
-                assert (await outcome_of(pool, gate_job(tmp_path, commit, job_id=str(number)))).passed
+                assert (await outcome_of(pool, gate_job(commit, job_id=str(number)))).passed
             assert pool.workers == 1
 
     asyncio.run(scenario())
@@ -89,11 +90,9 @@ def test_workers_are_as_many_as_jobs_need_and_no_more_than_allowed(
 
     async def scenario() -> None:
         async with pool_for(repo, tmp_path, size=2) as pool:
-            jobs = [
-                gate_job(tmp_path, commit, f"echo > {bell.path}; sleep 300", job_id=name) for name in "ab"
-            ]
+            jobs = [gate_job(commit, f"echo > {bell.path}; sleep 300", job_id=name) for name in "ab"]
             both = asyncio.gather(*(pool.run(job) for job in jobs))
-            third = asyncio.create_task(pool.run(gate_job(tmp_path, commit, job_id="c")))
+            third = asyncio.create_task(pool.run(gate_job(commit, job_id="c")))
             await bell.rung(times=2)
             assert (set(pool.running), pool.waiting, pool.workers) == ({"a", "b"}, 1, 2)
             pool.cancel("a")
@@ -114,7 +113,7 @@ def test_jobs_start_by_priority_and_age(repo: GitRepo, tmp_path: Path, commit: s
     async def scenario() -> None:
         async with pool_for(repo, tmp_path, observer=recorder) as pool:
             wanted = [("low", -1), ("one", 0), ("high", 5), ("two", 0)]
-            await run_all(pool, *(gate_job(tmp_path, commit, job_id=n, priority=p) for n, p in wanted))
+            await run_all(pool, *(gate_job(commit, job_id=n, priority=p) for n, p in wanted))
 
     asyncio.run(scenario())
 
@@ -134,12 +133,12 @@ def test_an_exclusive_job_is_alone_and_not_starved(
                 beside.append(len(pool.running)) if job_id == "alone" else None
             )
             first = asyncio.create_task(
-                pool.run(gate_job(tmp_path, commit, f"echo > {bell.path}; sleep 300", job_id="first"))
+                pool.run(gate_job(commit, f"echo > {bell.path}; sleep 300", job_id="first"))
             )
             await bell.rung()
-            alone = asyncio.create_task(pool.run(gate_job(tmp_path, commit, job_id="alone", exclusive=True)))
+            alone = asyncio.create_task(pool.run(gate_job(commit, job_id="alone", exclusive=True)))
             await asyncio.sleep(0)
-            later = asyncio.create_task(pool.run(gate_job(tmp_path, commit, job_id="later", priority=9)))
+            later = asyncio.create_task(pool.run(gate_job(commit, job_id="later", priority=9)))
             await asyncio.sleep(0)
             assert (list(pool.running), pool.waiting) == (["first"], 2)
             pool.cancel("first")
@@ -159,16 +158,16 @@ def test_a_cancelled_job_ends_waiting_or_running(
     async def scenario() -> None:
         async with pool_for(repo, tmp_path) as pool:
             running = asyncio.create_task(
-                pool.run(gate_job(tmp_path, commit, f"echo > {bell.path}; sleep 300", job_id="running"))
+                pool.run(gate_job(commit, f"echo > {bell.path}; sleep 300", job_id="running"))
             )
             await bell.rung()
-            waiting = asyncio.create_task(pool.run(gate_job(tmp_path, commit, job_id="waiting")))
+            waiting = asyncio.create_task(pool.run(gate_job(commit, job_id="waiting")))
             await asyncio.sleep(0)
             for job_id in ("waiting", "running", "unknown"):
                 pool.cancel(job_id)
             ends = await asyncio.gather(running, waiting)
             assert [isinstance(end, CommandResult) and end.cancelled for end in ends] == [True, True]
-            assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
+            assert (await outcome_of(pool, gate_job(commit))).passed
 
     asyncio.run(scenario())
 
@@ -180,13 +179,13 @@ def test_cancelling_the_caller_cancels_the_job(
 
     async def scenario() -> None:
         async with pool_for(repo, tmp_path) as pool:
-            job = gate_job(tmp_path, commit, f"echo > {bell.path}; sleep 300", job_id="unwanted")
+            job = gate_job(commit, f"echo > {bell.path}; sleep 300", job_id="unwanted")
             caller = asyncio.create_task(pool.run(job))
             await bell.rung()
             caller.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await caller
-            assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
+            assert (await outcome_of(pool, gate_job(commit))).passed
 
     asyncio.run(scenario())
 
@@ -200,7 +199,7 @@ def test_a_killed_worker_is_reported_and_replaced(
     async def scenario() -> None:
         async with pool_for(repo, tmp_path, observer=recorder) as pool:
             script = f"setsid sleep 300 & echo > {bell.path}; sleep 300"
-            lost = asyncio.create_task(pool.run(gate_job(tmp_path, commit, script, job_id="lost", attempt=3)))
+            lost = asyncio.create_task(pool.run(gate_job(commit, script, job_id="lost", attempt=3)))
             await bell.rung()
             (pid,) = recorder.pids.values()
             assert pid is not None
@@ -210,7 +209,7 @@ def test_a_killed_worker_is_reported_and_replaced(
             assert (end.job_id, end.attempt) == ("lost", 3)
             assert "signal 9" in end.message
             assert at_work_in(tmp_path / "slots") == []
-            assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
+            assert (await outcome_of(pool, gate_job(commit))).passed
 
     asyncio.run(scenario())
 
@@ -223,12 +222,12 @@ def test_an_idle_worker_that_dies_is_replaced(repo: GitRepo, tmp_path: Path, com
 
     async def scenario() -> None:
         async with pool_for(repo, tmp_path, observer=recorder) as pool:
-            await outcome_of(pool, gate_job(tmp_path, commit))
+            await outcome_of(pool, gate_job(commit))
             (pid,) = recorder.pids.values()
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
             await asyncio.wait_for(recorder.terminated.wait(), 30)
-            assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
+            assert (await outcome_of(pool, gate_job(commit))).passed
 
     asyncio.run(scenario())
 
@@ -265,7 +264,7 @@ def test_nonsense_from_a_worker_is_the_end_of_it(
 
     async def scenario() -> None:
         async with pool_for(repo, tmp_path) as pool:
-            end = await asyncio.wait_for(pool.run(gate_job(tmp_path, commit)), 30)
+            end = await asyncio.wait_for(pool.run(gate_job(commit)), 30)
             assert isinstance(end, WorkerLost)
 
     asyncio.run(scenario())
@@ -280,7 +279,7 @@ def test_last_words_of_a_worker_are_reported(
 
     async def scenario() -> WorkerLost | CommandResult:
         async with pool_for(repo, tmp_path) as pool:
-            return await pool.run(gate_job(tmp_path, commit))
+            return await pool.run(gate_job(commit))
 
     end = asyncio.run(scenario())
 
@@ -299,7 +298,7 @@ def test_workers_that_cannot_start_give_their_jobs_back(
 
         async def scenario() -> None:
             async with pool_for(repo, tmp_path, observer=recorder) as pool:
-                end = await asyncio.wait_for(pool.run(gate_job(tmp_path, commit)), 30)
+                end = await asyncio.wait_for(pool.run(gate_job(commit)), 30)
                 assert isinstance(end, WorkerLost)
 
         asyncio.run(scenario())
@@ -315,14 +314,14 @@ def test_a_fork_server_that_dies_costs_its_workers_jobs_and_is_replaced(
     async def scenario() -> None:
         async with pool_for(repo, tmp_path, size=2) as pool:
             script = f"sleep 300 & echo > {bell.path}; sleep 300"
-            jobs = [gate_job(tmp_path, commit, script, job_id=name) for name in ("one", "two")]
+            jobs = [gate_job(commit, script, job_id=name) for name in ("one", "two")]
             lost = [asyncio.create_task(pool.run(job)) for job in jobs]
             await bell.rung(2)
             (server,) = set(processes_of(tmp_path / "slots")).difference(at_work_in(tmp_path / "slots"))
             os.kill(server, signal.SIGKILL)
             for end in await asyncio.wait_for(asyncio.gather(*lost), 30):
                 assert isinstance(end, WorkerLost)
-            assert (await outcome_of(pool, gate_job(tmp_path, commit, job_id="next"))).passed
+            assert (await outcome_of(pool, gate_job(commit, job_id="next"))).passed
 
     asyncio.run(scenario())
     assert processes_of(tmp_path / "slots") == []
@@ -336,7 +335,7 @@ def test_a_worker_that_somebody_else_ends_gives_its_job_back(
 
     async def scenario() -> None:
         async with pool_for(repo, tmp_path, observer=recorder) as pool:
-            job = gate_job(tmp_path, commit, f"echo > {bell.path}; sleep 300")
+            job = gate_job(commit, f"echo > {bell.path}; sleep 300")
             lost = asyncio.create_task(pool.run(job))
             await bell.rung()
             (pid,) = recorder.pids.values()
@@ -358,10 +357,10 @@ def test_stop_lets_running_jobs_finish_and_cancels_waiting_ones(
         await pool.start()
         go = tmp_path / "go"
         os.mkfifo(go)
-        job = gate_job(tmp_path, commit, f"echo > {bell.path}; read line < {go}", job_id="running")
+        job = gate_job(commit, f"echo > {bell.path}; read line < {go}", job_id="running")
         running = asyncio.create_task(pool.run(job))
         await bell.rung()
-        waiting = asyncio.create_task(pool.run(gate_job(tmp_path, commit, job_id="waiting")))
+        waiting = asyncio.create_task(pool.run(gate_job(commit, job_id="waiting")))
         await asyncio.sleep(0)
         stopping = asyncio.create_task(pool.stop())
         end = await waiting
@@ -387,7 +386,7 @@ def test_stop_can_be_made_urgent(repo: GitRepo, tmp_path: Path, commit: str, bel
     async def scenario() -> None:
         pool = pool_for(repo, tmp_path)
         await pool.start()
-        running = asyncio.create_task(pool.run(gate_job(tmp_path, commit, f"echo > {bell.path}; sleep 300")))
+        running = asyncio.create_task(pool.run(gate_job(commit, f"echo > {bell.path}; sleep 300")))
         await bell.rung()
         patient = asyncio.create_task(pool.stop())
         await asyncio.sleep(0)
@@ -406,7 +405,7 @@ def test_stop_while_workers_start_leaves_none(repo: GitRepo, tmp_path: Path, com
     async def scenario() -> None:
         pool = pool_for(repo, tmp_path, size=2)
         await pool.start()
-        jobs = [asyncio.create_task(pool.run(gate_job(tmp_path, commit, job_id=str(n)))) for n in range(3)]
+        jobs = [asyncio.create_task(pool.run(gate_job(commit, job_id=str(n)))) for n in range(3)]
         await asyncio.sleep(0)
         await pool.stop()
         assert all(isinstance(job.result(), CommandResult) for job in jobs)
@@ -423,7 +422,7 @@ def test_a_pool_can_be_started_again(repo: GitRepo, tmp_path: Path, commit: str)
         for _ in range(2):
             await pool.start()
             await pool.start()
-            assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
+            assert (await outcome_of(pool, gate_job(commit))).passed
             await pool.stop()
 
     asyncio.run(scenario())
@@ -437,10 +436,10 @@ def test_two_pools_of_one_repository_take_different_slots(repo: GitRepo, tmp_pat
     async def scenario() -> None:
         script = "echo $MAINGATE_SLOT"
         async with pool_for(repo, tmp_path) as first, pool_for(repo, tmp_path) as second:
-            ends = [await outcome_of(pool, gate_job(tmp_path, commit, script)) for pool in (first, second)]
+            ends = [await outcome_of(pool, gate_job(commit, script)) for pool in (first, second)]
             assert [Path(end.excerpt.strip()).name for end in ends] == ["0", "1"]
         async with pool_for(repo, tmp_path) as third:
-            end = await outcome_of(third, gate_job(tmp_path, commit, script))
+            end = await outcome_of(third, gate_job(commit, script))
             assert Path(end.excerpt.strip()).name == "0"
 
     asyncio.run(scenario())
@@ -455,7 +454,7 @@ def test_strays_of_a_crashed_run_are_ended_before_the_slot_is_used(
 
     async def scenario() -> None:
         async with pool_for(repo, tmp_path) as pool:
-            assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
+            assert (await outcome_of(pool, gate_job(commit))).passed
 
     asyncio.run(scenario())
 
@@ -472,7 +471,6 @@ def test_worktrees_are_prepared_once_and_again_for_other_inputs(repo: GitRepo, t
         for commit, digest in [(commits[0], "0"), (commits[0], "0"), (commits[1], "1"), (commits[1], "1")]:
             async with pool_for(repo, tmp_path) as pool:
                 job = gate_job(
-                    tmp_path,
                     commit,
                     "test -e venv/x -a -e venv/y -a ! -e stray",
                     prepare=prepare,
@@ -492,11 +490,11 @@ def test_a_preparation_that_fails_blames_no_patch(repo: GitRepo, tmp_path: Path,
     async def scenario() -> None:
         async with pool_for(repo, tmp_path) as pool:
             for _ in range(2):
-                job = gate_job(tmp_path, commit, "touch ran; exit 1", prepare=("echo no network; exit 4",))
+                job = gate_job(commit, "touch ran; exit 1", prepare=("echo no network; exit 4",))
                 end = await outcome_of(pool, job)
                 assert (end.fault, end.settled, end.excerpt) == ("prepare_failed", False, "no network\n")
                 assert "echo no network; exit 4" in end.message
-                assert job.log_path.read_text() == "no network\n"
+                assert (tmp_path / "logs" / job.log).read_text() == "no network\n"
 
     asyncio.run(scenario())
 
@@ -506,9 +504,9 @@ def test_a_commit_that_is_not_there_blames_no_patch(repo: GitRepo, tmp_path: Pat
 
     async def scenario() -> None:
         async with pool_for(repo, tmp_path) as pool:
-            end = await outcome_of(pool, gate_job(tmp_path, "0" * 40))
+            end = await outcome_of(pool, gate_job("0" * 40))
             assert (end.fault, end.settled) == ("worktree_failed", False)
-            assert (await outcome_of(pool, gate_job(tmp_path, commit))).passed
+            assert (await outcome_of(pool, gate_job(commit))).passed
             assert pool.workers == 1
 
     asyncio.run(scenario())
@@ -525,7 +523,7 @@ def test_gates_see_the_allowed_environment_only(
 
     async def scenario() -> dict[str, Any]:
         async with pool_for(repo, tmp_path) as pool:
-            end = await outcome_of(pool, gate_job(tmp_path, commit, script, env={"CI": "1"}))
+            end = await outcome_of(pool, gate_job(commit, script, env={"CI": "1"}))
             return dict(json.loads(end.excerpt))
 
     seen = asyncio.run(scenario())
@@ -564,8 +562,9 @@ def test_an_unlockable_slot_gives_the_jobs_back(repo: GitRepo, tmp_path: Path, c
             slots_dir=tmp_path / "slots",
             locks_dir=tmp_path / "locks",
             source_git_dir=repo.path / ".git",
+            artifacts=artifacts_in(tmp_path),
         ) as pool:
-            end = await asyncio.wait_for(pool.run(gate_job(tmp_path, commit)), 30)
+            end = await asyncio.wait_for(pool.run(gate_job(commit)), 30)
             assert isinstance(end, WorkerLost)
             assert (end.uet_id, "no slot can be had" in end.message) == (None, True)
 
@@ -578,7 +577,7 @@ def test_ids_are_those_of_uet_workers(repo: GitRepo, tmp_path: Path, commit: str
 
     async def scenario() -> list[UetWorkerId]:
         async with pool_for(repo, tmp_path, observer=recorder) as pool:
-            await outcome_of(pool, gate_job(tmp_path, commit))
+            await outcome_of(pool, gate_job(commit))
         return list(recorder.states)
 
     (uet_id,) = asyncio.run(scenario())
@@ -596,7 +595,7 @@ def test_what_is_found_in_a_slot_that_was_removed_is_no_verdict(
 
     async def scenario() -> None:
         async with pool_for(repo, tmp_path) as pool:
-            ending = asyncio.create_task(pool.run(gate_job(tmp_path, commit, waits)))
+            ending = asyncio.create_task(pool.run(gate_job(commit, waits)))
             await begun.rung()
             gone = tmp_path / removed
             shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
@@ -607,7 +606,7 @@ def test_what_is_found_in_a_slot_that_was_removed_is_no_verdict(
                 ReasonCode.WORKTREE_FAILED,
                 True,
             )
-            outcome = await outcome_of(pool, gate_job(tmp_path, commit, "test -d ."))
+            outcome = await outcome_of(pool, gate_job(commit, "test -d ."))
             assert outcome.passed
 
     asyncio.run(scenario())

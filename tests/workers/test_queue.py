@@ -1,7 +1,6 @@
 """The order in which jobs start, as a table; no worker is needed for it."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ def job(name: str) -> Job:
         job_id=letter,
         commit="",
         command=CommandSpec(name=letter, run="true"),
-        log_path=Path(),
+        log="",
         exclusive=rest.startswith("!"),
         priority=int(rest.lstrip("!") or 0),
     )

@@ -22,6 +22,7 @@ from maingate.plan.model import Plan
 from maingate.settings import Settings
 from maingate.uet.executor import Executor
 from maingate.verdicts import program_versions
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.pool_manager import PoolManager
 from maingate.workers.registry import PoolObserver
 
@@ -69,8 +70,8 @@ class Parts:
         """Return the threads that calls which block run in."""
         return ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
 
-    def pool(self, deps: Dependencies, observer: PoolObserver) -> PoolManager:
-        """Return the pool of workers."""
+    def pool(self, deps: Dependencies, observer: PoolObserver, plan: Plan) -> PoolManager:
+        """Return the pool of workers; those of this machine have every capability that the plan names."""
         settings = deps.settings
         return PoolManager(
             size=deps.workers,
@@ -82,8 +83,10 @@ class Parts:
             slots_dir=deps.slots,
             locks_dir=deps.locks,
             source_git_dir=deps.repository.git_dir,
+            artifacts=Artifacts(deps.logs),
             observer=observer,
             environment=deps.environment,
+            capabilities=tuple(name for tool in plan.tools.values() for name in tool.capabilities),
         )
 
     def jobs(self, deps: Dependencies, plan: Plan) -> JobMaker:
@@ -91,7 +94,7 @@ class Parts:
         versions = deps.versions
         if versions is None:
             versions = program_versions.ask(plan.gates, deps.environment)
-        return JobMaker(plan, deps.settings, deps.repository, deps.environment, deps.logs, versions=versions)
+        return JobMaker(plan, deps.settings, deps.repository, deps.environment, versions=versions)
 
     def health(self, deps: Dependencies, *, target: str, base: str) -> Health:
         """Return the check of everything else, for when something failed."""

@@ -61,6 +61,7 @@ from maingate.state.run import RunState
 from maingate.state.steps.step import Head, Step
 from maingate.state.task import TaskState
 from maingate.verdicts.execution import DrainedError
+from maingate.workers.artifacts import Artifacts
 
 Result = TypeVar("Result")
 
@@ -368,6 +369,7 @@ class RunOrchestrator:
             run.id,
             running,
             jobs,
+            artifacts=Artifacts(deps.logs),
             database=deps.database,
             clock=clock,
             template=deps.template,

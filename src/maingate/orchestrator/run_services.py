@@ -76,7 +76,7 @@ class RunServices:
             capacity=deps.workers,
             job_started=lambda job_id, uet_id: verdicts.job_started(job_id, uet_id),  # noqa: PLW0108 - made below
         )
-        pool = parts.pool(deps, roster)
+        pool = parts.pool(deps, roster, plan)
         jobs = parts.jobs(deps, plan)
         records = VerdictRecords(run_id=run_id, ledger=recorder, clock=clock)
         executions = GateExecutions(
@@ -85,7 +85,6 @@ class RunServices:
             backend=pool,
             records=records,
             clock=clock,
-            logs=deps.logs,
             confirm=deps.settings.confirm_failures,
         )
         verdicts = VerdictService(

@@ -94,7 +94,7 @@ class ToolDefinition(PlanPart):
     )
     capabilities: tuple[Text, ...] = Field(
         default=(),
-        description="Capabilities that a worker must have to run it; ignored while all workers are local.",
+        description="Capabilities that a worker must have to run it; local workers have all that are named.",
     )
     max_concurrent: Annotated[StrictInt, Field(ge=1)] | None = Field(
         default=None, description="Most that run at once. Default: as many as there are workers."

@@ -15,6 +15,7 @@ from maingate.orchestrator.run_services import RunServices
 from maingate.queries.owed_commands import Owed, failure_sentence
 from maingate.reasons import Reason, ReasonCode
 from maingate.services.examination import Examination
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.backend import JobEnd, WorkerLost
 
 
@@ -37,6 +38,7 @@ async def compensate(
         OutsideFaultError: Something outside failed.
     """
     failures = [said for each in wanted for said in each.failures]
+    artifacts = Artifacts(deps.logs)
 
     async def work(services: RunServices) -> None:
         for each in wanted:
@@ -46,7 +48,7 @@ async def compensate(
                 job_id = f"{each.row.id}.rollback{number}"
                 job = services.jobs.compensation(job_id, label, command, tip, env=each.environment)
                 end = await services.pool.run(job)
-                event = _event(deps, each, number, end, command=command, log=str(job.log_path))
+                event = _event(deps, each, number, end, command=command, log=str(artifacts.path_of(job.log)))
                 await services.recorder.record(writes=[partial(_record, event=event)])
                 if event.event_type == EventType.ON_ROLLBACK_FAILED:
                     failures.append(failure_sentence(event))

@@ -19,6 +19,7 @@ from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.uet.process.environment import allowed_environment
 from maingate.uet.process.limits import Limits
 from maingate.uet.worktree.slot import Worktree
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
 
@@ -119,27 +120,27 @@ def try_tool(name: str, tool: ToolDefinition, *, settings: Settings, timeout: fl
                     file_bytes=tool.limits.file_size,
                 ),
             ),
-            log_path=top / "log",
+            log="trial.log",
             capture=Capture(
                 mode=str(command.capture),
-                diff_path=top / "diff",
                 prompt=PROMPT,
                 stdin=command.stdin,
                 task="trial",
                 exclude=command.exclude,
             ),
         )
+        artifacts = Artifacts(top / "artifacts")
         worktree = Worktree(top / "slot", top / "repository" / ".git")
         try:
-            outcome = execute(job, worktree=worktree)
+            outcome = execute(job, worktree=worktree, artifacts=artifacts)
         finally:
             worktree.destroy()
         return Trial(
             name=name,
             command=command.run,
             outcome=outcome,
-            report=report_of(tool, output=_read(job.log_path), exit_code=outcome.exit_code),
-            diff=_read(top / "diff")[:_DIFF_SHOWN].decode("utf-8", "replace"),
+            report=report_of(tool, output=artifacts.read(job.log), exit_code=outcome.exit_code),
+            diff=artifacts.read(job.diff)[:_DIFF_SHOWN].decode("utf-8", "replace"),
             output=outcome.excerpt,
         )
 
@@ -168,10 +169,3 @@ def _scratch_repository(root: Path) -> str:
     run_git("add", "--all", cwd=root)
     run_git("commit", "--quiet", "--message=A greeting", cwd=root)
     return run_git("rev-parse", "HEAD", cwd=root).stdout.decode().strip()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""

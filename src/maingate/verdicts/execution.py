@@ -6,7 +6,6 @@ itself: two gates may want the same port or lock. A pass then is a pass, recorde
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final, Protocol
 
 from maingate.clock import Clock
@@ -34,7 +33,7 @@ class MakeJob(Protocol):
     """A function that makes a gate's job."""
 
     def __call__(
-        self, gate: str, tip: CommitTree, job_id: str, attempt: int, log: Path, *, urgent: bool
+        self, gate: str, tip: CommitTree, job_id: str, attempt: int, log: str, *, urgent: bool
     ) -> Job:
         """Return the job; an urgent one goes before those of trees that are tested ahead."""
         ...
@@ -54,7 +53,7 @@ class GateExecutions:
 
     Args:
         definitions: The plan's gates by name.
-        make_job: Makes a job from a gate, a commit, a job id, an attempt and a log file.
+        make_job: Makes a job from a gate, a commit, a job id, an attempt and the id of its log.
         backend: Runs jobs.
         records: Writes down that an execution began.
         confirm: Whether a failure is tried once more on the same tree before it counts.
@@ -68,11 +67,10 @@ class GateExecutions:
         backend: Backend,
         records: VerdictRecords,
         clock: Clock,
-        logs: Path,
         confirm: bool,
     ) -> None:
         self._definitions, self._make_job, self._backend = definitions, make_job, backend
-        self._records, self._clock, self._logs, self._confirm = records, clock, logs, confirm
+        self._records, self._clock, self._confirm = records, clock, confirm
         self._starting: dict[str, tuple[GateRow, str]] = {}
         self._jobs_on: dict[str, set[str]] = {}
         self._unwanted: set[str] = set()
@@ -148,8 +146,7 @@ class GateExecutions:
     ) -> JobEnd:
         job_id = f"{row.id}.{attempt}"
         urgent = attempt > 1 or subject.patch_id is None
-        log = self._logs / log_name(row, attempt)
-        job = self._make_job(row.name, tip, job_id, attempt, log, urgent=urgent)
+        job = self._make_job(row.name, tip, job_id, attempt, log_name(row, attempt), urgent=urgent)
         job = replace(job, exclusive=job.exclusive or alone)
         jobs = self._jobs_on.setdefault(tip.commit, set())
         jobs.add(job_id)

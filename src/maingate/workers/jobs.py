@@ -5,7 +5,6 @@ Standard library and few modules of ``uet`` only: a UET worker process imports t
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from maingate.uet.capture import PATIENCE, Capture
 from maingate.uet.process.command import CommandLine, CommandSpec
@@ -19,7 +18,7 @@ class Job:
         job_id: Names the job; the same job has the same id in all its attempts.
         commit: Full id of the commit to run on; the source repository has it and keeps it.
         command: What to run.
-        log_path: Where the output goes; an older log is replaced.
+        log: Id of the artifact that takes the output; an older one is replaced.
         attempt: Number of the attempt, told back with the result.
         priority: Higher ones go first; equal ones in the order of asking.
         exclusive: No other job of the pool may run meanwhile.
@@ -37,7 +36,7 @@ class Job:
     job_id: str
     commit: str
     command: CommandSpec
-    log_path: Path
+    log: str
     attempt: int = 1
     priority: int = 0
     exclusive: bool = False
@@ -49,6 +48,11 @@ class Job:
     prepare_digest: str = ""
     prepare_timeout: float = 1800.0
     capture: Capture | None = None
+
+    @property
+    def diff(self) -> str:
+        """Id of the artifact that takes the captured patch."""
+        return f"{self.job_id}.diff"
 
     @property
     def longest(self) -> float:

@@ -16,6 +16,7 @@ from typing import Final, Self
 from maingate.errors import WorkerError
 from maingate.ids import UetWorkerId
 from maingate.uet.process.environment import allowed_environment
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.backend import JobEnd, WorkerLost, cancelled
 from maingate.workers.jobs import Job
 from maingate.workers.local.lifecycle import Staffing
@@ -41,6 +42,7 @@ class PoolManager:
         slots_dir: Where the slots of this repository are; made when it is missing.
         locks_dir: Where their locks are; made when it is missing.
         source_git_dir: The repository's common git directory.
+        artifacts: Where logs and patches of jobs are.
         observer: Told of the workers' states.
         environment: The environment of workers and gates. Defaults to what ``allowed_environment`` allows.
         capabilities: What its workers can do.
@@ -60,6 +62,7 @@ class PoolManager:
         slots_dir: Path,
         locks_dir: Path,
         source_git_dir: Path,
+        artifacts: Artifacts,
         observer: PoolObserver | None = None,
         environment: Mapping[str, str] | None = None,
         capabilities: tuple[str, ...] = (),
@@ -78,6 +81,7 @@ class PoolManager:
             slots_dir=slots_dir.absolute(),
             locks_dir=locks_dir.absolute(),
             source_git_dir=source_git_dir.absolute(),
+            artifacts=artifacts,
             environment=allowed_environment(os.environ) if environment is None else dict(environment),
             capabilities=self._capabilities,
             affinity=self._affinity,

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,7 +62,6 @@ class Keys:
             Settings.model_validate(settings or {}),
             self._repository,
             {**ENVIRONMENT, **(environment or {})},
-            Path("logs"),
             environ={},
             versions={name: versions},
         )
@@ -240,7 +238,6 @@ def test_what_was_prepared_elsewhere_is_prepared_anew(
             Settings(),
             repository,
             {**ENVIRONMENT, **environment},
-            Path("logs"),
             environ={},
             versions={"g": versions},
         )
@@ -260,7 +257,7 @@ def test_a_task_may_shorten_its_tools_time(repository: Repository) -> None:
     tools = {"x": {"run": "x", "timeout": "10m"}, "y": {"run": "y"}}
     made = Plan.model_validate({**PLAN, "tools": tools, "workstreams": {"w": {"tasks": tasks}}})
     settings = Settings.model_validate({"command_timeout": "7m"})
-    jobs = JobMaker(made, settings, repository, ENVIRONMENT, Path("logs"), environ={}, versions={})
+    jobs = JobMaker(made, settings, repository, ENVIRONMENT, environ={}, versions={})
     commit = repository.resolve_commit("HEAD")
     tip = Tip(commit=commit, tree=repository.tree_of(commit))
     times = {

@@ -15,7 +15,7 @@ from maingate.uet.worktree.slot import Worktree
 from maingate.workers.local.job_execution import execute
 from maingate.workers.local.protocol import Ready, Result, Shutdown
 from support.factories import GitRepo
-from support.pools import gate_job
+from support.pools import artifacts_in, gate_job
 from support.worker_line import Worker
 
 
@@ -47,8 +47,8 @@ class Jobs:
 
     def run(self, script: str, commit: str = "", **options: Any) -> CommandResult:
         """Run a job."""
-        job = gate_job(self._folder, commit or self._commit, script, **self._plan, **options)
-        return execute(job, worktree=self._slot)
+        job = gate_job(commit or self._commit, script, **self._plan, **options)
+        return execute(job, worktree=self._slot, artifacts=artifacts_in(self._folder))
 
 
 def test_without_keep_every_job_is_prepared(slot: Worktree, tmp_path: Path, commit: str) -> None:
@@ -82,13 +82,13 @@ def test_with_keep_a_worktree_is_prepared_once(slot: Worktree, tmp_path: Path, c
 def test_a_tool_finds_nothing_that_would_be_in_its_patch(slot: Worktree, tmp_path: Path, commit: str) -> None:
     """What `prepare` makes and nothing keeps is removed before a tool begins."""
     jobs = Jobs(slot, tmp_path, commit, prepare=("touch made; echo changed > file",))
-    wanted = Capture(mode="worktree", diff_path=tmp_path / "diff")
+    wanted = Capture(mode="worktree")
 
     outcome = jobs.run("test ! -e made && echo y >> file", capture=wanted)
 
     assert outcome.passed
-    assert (tmp_path / "diff").read_text().count("\n+") == 2
-    assert "+y\n" in (tmp_path / "diff").read_text()
+    assert (tmp_path / "logs" / "job.diff").read_text().count("\n+") == 2
+    assert "+y\n" in (tmp_path / "logs" / "job.diff").read_text()
 
 
 @pytest.mark.parametrize("keep", [("lib",), ()], ids=["kept", "nothing kept"])
@@ -115,7 +115,7 @@ def test_shared_content_outlasts_a_worker_that_ends_in_order(
     """What a worker leaves that was killed is never seen; one that was sent home hands on its slot."""
 
     def answer(worker: Worker, script: str) -> str:
-        worker.say(gate_job(tmp_path, commit, script, keep=("cache",), keep_shared=True))
+        worker.say(gate_job(commit, script, keep=("cache",), keep_shared=True))
         result = worker.hear()
         assert isinstance(result, Result)
         return result.outcome.excerpt

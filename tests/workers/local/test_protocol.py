@@ -1,7 +1,6 @@
 """What is said between a control process and its workers survives the way, and nonsense is recognised."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -28,7 +27,7 @@ JOB = Job(
     command=CommandSpec(
         name="unit", run=("pytest", "-q"), expect=(0, 5), env={"A": "ü"}, limits=Limits(cpu_seconds=3)
     ),
-    log_path=Path("/logs/one"),
+    log="one.log",
     attempt=2,
     exclusive=True,
     keep=(".venv",),
@@ -40,9 +39,7 @@ JOB = Job(
     "message",
     [
         JOB,
-        replace(
-            JOB, capture=Capture(mode="worktree", diff_path=Path("/p"), prompt="ü", stdin=True, task="a/b")
-        ),
+        replace(JOB, capture=Capture(mode="worktree", prompt="ü", stdin=True, task="a/b")),
         Result(
             job_id="t", attempt=1, outcome=replace(OUTCOME, captured=Captured(bytes=3, problem="too big"))
         ),

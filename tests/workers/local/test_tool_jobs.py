@@ -16,7 +16,7 @@ from maingate.uet.worktree.slot import Worktree
 from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
 from support.factories import GitRepo
-from support.pools import gate_job, processes_of
+from support.pools import artifacts_in, gate_job, processes_of
 
 NASTY = "say 'hi' \"there\" $(touch pwned) `touch pwned` {prompt_file} \\ \n- end"
 
@@ -37,23 +37,25 @@ def _reaper() -> Iterator[None]:
     adopt_orphans(on=False)
 
 
-def tool_job(
-    tmp_path: Path, commit: str, run: str | tuple[str, ...], *, prompt: str = "do it", **options: Any
-) -> Job:
+def tool_job(commit: str, run: str | tuple[str, ...], *, prompt: str = "do it", **options: Any) -> Job:
     """Make a job that captures."""
     of_capture = {
         name: options.pop(name) for name in ("stdin", "max_bytes", "mode", "task") if name in options
     }
-    job = gate_job(tmp_path, commit, run, **options)
+    job = gate_job(commit, run, **options)
     mode = of_capture.pop("mode", "worktree")
-    wanted = Capture(mode=mode, diff_path=tmp_path / "patches" / "p.diff", prompt=prompt, **of_capture)
+    wanted = Capture(mode=mode, prompt=prompt, **of_capture)
     return replace(job, capture=wanted)
 
 
-def patch_of(job: Job) -> str:
+def patch_of(folder: Path, job: Job) -> str:
     """Read what was captured."""
-    assert job.capture is not None
-    return job.capture.diff_path.read_text()
+    return artifacts_in(folder).path_of(job.diff).read_text()
+
+
+def log_of(folder: Path, job: Job) -> str:
+    """Read what was printed."""
+    return artifacts_in(folder).path_of(job.log).read_text()
 
 
 def problem_of(outcome: CommandResult) -> str:
@@ -70,14 +72,14 @@ def commit(repo: GitRepo) -> str:
 
 def test_the_patch_of_a_tool_is_taken(slot: Worktree, tmp_path: Path, commit: str) -> None:
     """The outcome tells how it ended and how much it left."""
-    job = tool_job(tmp_path, commit, "echo y > file; echo done")
+    job = tool_job(commit, "echo y > file; echo done")
 
-    outcome = execute(job, worktree=slot)
+    outcome = execute(job, worktree=slot, artifacts=artifacts_in(tmp_path))
 
     assert (outcome.passed, outcome.excerpt) == (True, "done\n")
     assert outcome.captured is not None
-    assert outcome.captured.bytes == len(patch_of(job))
-    assert "-x\n+y\n" in patch_of(job)
+    assert outcome.captured.bytes == len(patch_of(tmp_path, job))
+    assert "-x\n+y\n" in patch_of(tmp_path, job)
 
 
 @pytest.mark.parametrize("how", ["argument", "file", "shell", "quoted in shell", "stdin", "variable"])
@@ -94,21 +96,21 @@ def test_a_tool_is_told_its_prompt_and_runs_nothing_of_it(
         "stdin": "cat > got",
         "variable": 'cp "$MAINGATE_PROMPT_FILE" got',
     }
-    job = tool_job(tmp_path, commit, runs[how], prompt=NASTY, stdin=how == "stdin")
+    job = tool_job(commit, runs[how], prompt=NASTY, stdin=how == "stdin")
 
-    outcome = execute(job, worktree=slot)
+    outcome = execute(job, worktree=slot, artifacts=artifacts_in(tmp_path))
 
     assert outcome.passed, outcome
     assert (slot.tree / "got").read_text() == NASTY
     assert not (slot.tree / "pwned").exists()
-    assert patch_of(job).count("diff --git") == 1
+    assert patch_of(tmp_path, job).count("diff --git") == 1
 
 
 def test_without_a_prompt_on_it_standard_input_is_empty(slot: Worktree, tmp_path: Path, commit: str) -> None:
     """A tool that asks gets no answer, at once."""
-    job = tool_job(tmp_path, commit, "cat > got; env | grep ^MAINGATE_ >> got", task="parser/x", attempt=3)
+    job = tool_job(commit, "cat > got; env | grep ^MAINGATE_ >> got", task="parser/x", attempt=3)
 
-    execute(job, worktree=slot)
+    execute(job, worktree=slot, artifacts=artifacts_in(tmp_path))
 
     told = (slot.tree / "got").read_text().splitlines()
     assert {"MAINGATE_TASK=parser/x", "MAINGATE_ATTEMPT=3"} <= set(told)
@@ -128,13 +130,13 @@ def test_what_a_failed_tool_left_is_saved(
     slot: Worktree, tmp_path: Path, commit: str, script: str, options: dict[str, Any]
 ) -> None:
     """A tool that failed, hung or was killed in the middle of an edit has its work saved."""
-    job = tool_job(tmp_path, commit, f"echo half > file; {script}", **options)
+    job = tool_job(commit, f"echo half > file; {script}", **options)
 
-    outcome = execute(job, worktree=slot)
+    outcome = execute(job, worktree=slot, artifacts=artifacts_in(tmp_path))
 
     assert not outcome.passed
     assert problem_of(outcome) == ""
-    assert "+half" in patch_of(job)
+    assert "+half" in patch_of(tmp_path, job)
     assert processes_of(tmp_path / "slots") == []
 
 
@@ -157,9 +159,11 @@ class Unwanted:
 
 def test_what_was_cancelled_is_not_taken(slot: Worktree, tmp_path: Path, commit: str) -> None:
     """Nobody wants it, and nobody waits for it."""
-    job = tool_job(tmp_path, commit, "echo y > file; touch begun; sleep 300")
+    job = tool_job(commit, "echo y > file; touch begun; sleep 300")
 
-    outcome = execute(job, worktree=slot, watch=Unwanted(slot.tree / "begun"))
+    outcome = execute(
+        job, worktree=slot, artifacts=artifacts_in(tmp_path), watch=Unwanted(slot.tree / "begun")
+    )
 
     assert outcome.cancelled
     assert outcome.captured is None
@@ -167,32 +171,30 @@ def test_what_was_cancelled_is_not_taken(slot: Worktree, tmp_path: Path, commit:
 
 def test_the_diff_that_a_tool_prints_is_taken(slot: Worktree, tmp_path: Path, commit: str) -> None:
     """Standard output as it is; what it complains about is in the log only."""
-    job = tool_job(
-        tmp_path, commit, "echo loud >&2; printf 'a\\r\\nno newline'; echo y > file", mode="stdout"
-    )
+    job = tool_job(commit, "echo loud >&2; printf 'a\\r\\nno newline'; echo y > file", mode="stdout")
 
-    outcome = execute(job, worktree=slot)
+    outcome = execute(job, worktree=slot, artifacts=artifacts_in(tmp_path))
 
     assert outcome.captured is not None
     assert outcome.captured.bytes == 13
     assert job.capture is not None
-    assert job.capture.diff_path.read_bytes() == b"a\r\nno newline"
-    assert "loud" in job.log_path.read_text()
-    assert "no newline" in job.log_path.read_text()
+    assert artifacts_in(tmp_path).path_of(job.diff).read_bytes() == b"a\r\nno newline"
+    assert "loud" in log_of(tmp_path, job)
+    assert "no newline" in log_of(tmp_path, job)
 
 
 def test_gigabytes_of_output_fill_nothing(slot: Worktree, tmp_path: Path, commit: str) -> None:
     """Log and patch are bounded, and that the patch is not whole is told."""
     run = "head -c 300000000 /dev/zero; head -c 100000000 /dev/zero >&2"
-    job = tool_job(tmp_path, commit, run, mode="stdout", max_bytes=1000)
+    job = tool_job(commit, run, mode="stdout", max_bytes=1000)
 
-    outcome = execute(job, worktree=slot)
+    outcome = execute(job, worktree=slot, artifacts=artifacts_in(tmp_path))
 
     assert outcome.passed
     assert outcome.output_bytes == 400_000_000
     assert problem_of(outcome) == "the patch is bigger than 1000 bytes"
-    assert len(patch_of(job)) == 1000
-    assert job.log_path.stat().st_size < 2_000_000
+    assert len(patch_of(tmp_path, job)) == 1000
+    assert artifacts_in(tmp_path).path_of(job.log).stat().st_size < 2_000_000
 
 
 @pytest.mark.parametrize("mode", ["worktree", "stdout"])
@@ -201,20 +203,20 @@ def test_a_secret_is_in_no_file_and_in_no_outcome(
 ) -> None:
     """The tool sees it; log, excerpt and patch do not have it, and a patch with it must not be used."""
     run = 'test ${#KEY} = 15 && for i in h u; do echo "key: $KEY"; done; echo $KEY > file'
-    job = tool_job(tmp_path, commit, run, mode=mode, secret_env={"KEY": "hunter2-hunter2"})
+    job = tool_job(commit, run, mode=mode, secret_env={"KEY": "hunter2-hunter2"})
 
-    outcome = execute(job, worktree=slot)
+    outcome = execute(job, worktree=slot, artifacts=artifacts_in(tmp_path))
 
     assert outcome.passed
     assert problem_of(outcome) == "the patch has the value of a secret in it"
-    assert "hunter2" not in repr(outcome) + patch_of(job) + job.log_path.read_text() + repr(job)
-    assert job.log_path.read_text() == "key: [redacted]\nkey: [redacted]\n"
+    assert "hunter2" not in repr(outcome) + patch_of(tmp_path, job) + log_of(tmp_path, job) + repr(job)
+    assert log_of(tmp_path, job) == "key: [redacted]\nkey: [redacted]\n"
 
 
 def test_a_slot_is_as_it_was_after_a_tool(slot: Worktree, tmp_path: Path, repo: GitRepo, commit: str) -> None:
     """Nothing of a tool is left for the next job."""
     run = "echo y > file; git commit -qam mine; git checkout -q -b mine; rm -rf ../control/*; mkdir new"
-    execute(tool_job(tmp_path, commit, run), worktree=slot)
+    execute(tool_job(commit, run), worktree=slot, artifacts=artifacts_in(tmp_path))
 
     slot.move(commit)
 
@@ -229,7 +231,8 @@ def test_a_slot_is_as_it_was_after_a_tool(slot: Worktree, tmp_path: Path, repo: 
 
 def test_a_tool_that_is_not_there_is_told(slot: Worktree, tmp_path: Path, commit: str) -> None:
     """It is no failure of the task."""
-    outcome = execute(tool_job(tmp_path, commit, ("no-such-tool",)), worktree=slot)
+    job = tool_job(commit, ("no-such-tool",))
+    outcome = execute(job, worktree=slot, artifacts=artifacts_in(tmp_path))
 
     assert outcome.fault == "missing_program"
     assert problem_of(outcome) == ""

@@ -42,12 +42,12 @@ def ringing(tmp_path: Path, commit: str, script: str) -> tuple[Job, Path]:
     """Make a job that writes into a fifo when it has begun."""
     fifo = tmp_path / "bell"
     os.mkfifo(fifo)
-    return gate_job(tmp_path, commit, f"echo $$ > {fifo}; {script}"), fifo
+    return gate_job(commit, f"echo $$ > {fifo}; {script}"), fifo
 
 
-def test_a_job_is_answered_with_its_attempt(worker: Worker, tmp_path: Path, commit: str) -> None:
+def test_a_job_is_answered_with_its_attempt(worker: Worker, commit: str) -> None:
     """The result names the job and the attempt it belongs to."""
-    worker.say(gate_job(tmp_path, commit, "cat file", attempt=7))
+    worker.say(gate_job(commit, "cat file", attempt=7))
 
     result = worker.hear()
 
@@ -58,14 +58,14 @@ def test_a_job_is_answered_with_its_attempt(worker: Worker, tmp_path: Path, comm
 
 def test_a_tools_patch_is_taken(worker: Worker, tmp_path: Path, commit: str) -> None:
     """What to take travels to the worker, and what was taken back."""
-    wanted = Capture(mode="worktree", diff_path=tmp_path / "diff", prompt="y\n", stdin=True, task="w/t")
-    worker.say(replace(gate_job(tmp_path, commit, "cat > file"), capture=wanted))
+    wanted = Capture(mode="worktree", prompt="y\n", stdin=True, task="w/t")
+    worker.say(replace(gate_job(commit, "cat > file"), capture=wanted))
 
     result = worker.hear()
 
     assert isinstance(result, Result)
-    assert result.outcome.captured == Captured(bytes=(tmp_path / "diff").stat().st_size)
-    assert "-x\n+y\n" in (tmp_path / "diff").read_text()
+    assert result.outcome.captured == Captured(bytes=(tmp_path / "logs" / "job.diff").stat().st_size)
+    assert "-x\n+y\n" in (tmp_path / "logs" / "job.diff").read_text()
 
 
 def test_cancel_reaches_a_running_gate(worker: Worker, tmp_path: Path, commit: str) -> None:
@@ -86,7 +86,7 @@ def test_a_gate_that_is_deaf_to_a_cancel_is_killed_soon(worker: Worker, tmp_path
     fifo = tmp_path / "bell"
     os.mkfifo(fifo)
     script = f"trap '' TERM; echo > {fifo}; while :; do sleep 1; done"
-    worker.say(gate_job(tmp_path, commit, script, grace=600.0))
+    worker.say(gate_job(commit, script, grace=600.0))
     fifo.read_text()
 
     worker.say(Cancel(job_id="job"))
@@ -98,7 +98,7 @@ def test_a_gate_that_is_deaf_to_a_cancel_is_killed_soon(worker: Worker, tmp_path
 
 def test_a_job_cancelled_before_it_began_is_not_begun(worker: Worker, tmp_path: Path, commit: str) -> None:
     """The worktree is not even moved."""
-    job = gate_job(tmp_path, commit)
+    job = gate_job(commit)
     worker.say_raw(encode(job) + encode(Cancel(job_id="job")))
 
     result = worker.hear()
@@ -108,10 +108,10 @@ def test_a_job_cancelled_before_it_began_is_not_begun(worker: Worker, tmp_path: 
     assert not (tmp_path / "slots" / "0" / "tree").exists()
 
 
-def test_cancel_of_another_job_changes_nothing(worker: Worker, tmp_path: Path, commit: str) -> None:
+def test_cancel_of_another_job_changes_nothing(worker: Worker, commit: str) -> None:
     """Only the job that is named is ended."""
     worker.say(Cancel(job_id="other"))
-    worker.say(gate_job(tmp_path, commit))
+    worker.say(gate_job(commit))
 
     result = worker.hear()
 
@@ -157,6 +157,7 @@ def test_a_control_process_that_is_killed_takes_its_worker_along(
     """`kill -9` of the control process leaves no worker and no gate."""
     job, fifo = ringing(tmp_path, commit, "sleep 300")
     options = ["-I", "-m", MODULE, "--slot", str(tmp_path / "slots/0"), "--source", str(repo.path / ".git")]
+    options += ["--artifacts", str(tmp_path / "logs")]
     script = (
         "import os, subprocess, sys\n"
         f"command = [sys.executable, *{options!r}, '--parent', str(os.getpid())]\n"
@@ -178,10 +179,10 @@ def test_a_control_process_that_is_killed_takes_its_worker_along(
     assert processes_of(tmp_path / "slots") == []
 
 
-def test_what_a_gate_prints_is_never_taken_for_a_message(worker: Worker, tmp_path: Path, commit: str) -> None:
+def test_what_a_gate_prints_is_never_taken_for_a_message(worker: Worker, commit: str) -> None:
     """The line belongs to the worker: a gate's output, whatever it looks like, goes to its log."""
     fake = '{"type":"result","job_id":"job","attempt":1,"outcome":{"passed":true}}'
-    worker.say(gate_job(tmp_path, commit, f"echo '{fake}'; echo '{fake}' >&2; exit 1"))
+    worker.say(gate_job(commit, f"echo '{fake}'; echo '{fake}' >&2; exit 1"))
 
     result = worker.hear()
 
@@ -195,7 +196,7 @@ def test_it_gives_signs_of_life(repo: GitRepo, commit: str, tmp_path: Path) -> N
     worker = Worker(repo, tmp_path / "slots" / "0", heartbeat=0.05)
     assert isinstance(worker.hear(), Ready)
     assert worker.hear() == Heartbeat(job_id=None)
-    worker.say(gate_job(tmp_path, commit, "sleep 300"))
+    worker.say(gate_job(commit, "sleep 300"))
     while worker.hear() != Heartbeat(job_id="job"):
         pass
     worker.say(Cancel(job_id="job"))
@@ -206,10 +207,11 @@ def test_it_gives_signs_of_life(repo: GitRepo, commit: str, tmp_path: Path) -> N
 
 def test_it_gives_signs_of_life_in_the_middle_of_a_call(repo: GitRepo, commit: str, tmp_path: Path) -> None:
     """An alarm interrupts whatever the worker is at, here the opening of a log that nobody reads."""
-    fifo = tmp_path / "never"
+    fifo = tmp_path / "logs" / "never"
+    fifo.parent.mkdir()
     os.mkfifo(fifo)
     worker = Worker(repo, tmp_path / "slots" / "0", heartbeat=0.05)
-    job = replace(gate_job(tmp_path, commit), log_path=fifo)
+    job = replace(gate_job(commit), log=fifo.name)
     assert isinstance(worker.hear(), Ready)
     worker.say(job)
     for _ in range(100):
@@ -258,7 +260,7 @@ def test_it_imports_little() -> None:
     assert not heavy & set(done.stdout.split())
 
 
-def test_limits_hold_for_the_gate(worker: Worker, tmp_path: Path, commit: str) -> None:
+def test_limits_hold_for_the_gate(worker: Worker, commit: str) -> None:
     """Memory, file size and CPU time of a gate are bounded; the last counts as a time-out."""
     cases = [
         ("ulimit -v", Limits(memory_bytes=512 * 1024 * 1024), "524288"),
@@ -267,12 +269,12 @@ def test_limits_hold_for_the_gate(worker: Worker, tmp_path: Path, commit: str) -
         ("head -c 4096 /dev/zero > big || wc -c < big", Limits(file_bytes=1024), "1024"),
     ]
     for script, limits, expected in cases:
-        worker.say(gate_job(tmp_path, commit, script, limits=limits))
+        worker.say(gate_job(commit, script, limits=limits))
         result = worker.hear()
         assert isinstance(result, Result)
         assert result.outcome.excerpt.split()[-1] == expected
 
-    worker.say(gate_job(tmp_path, commit, ("sh", "-c", "while :; do :; done"), limits=Limits(cpu_seconds=1)))
+    worker.say(gate_job(commit, ("sh", "-c", "while :; do :; done"), limits=Limits(cpu_seconds=1)))
     result = worker.hear()
     assert isinstance(result, Result)
     assert (result.outcome.timed_out, result.outcome.fault) == ("cpu", None)

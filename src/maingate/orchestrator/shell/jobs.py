@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from types import MappingProxyType
 
 from maingate.git.repository import Repository
@@ -29,7 +28,6 @@ class JobMaker:
         settings: Limits, timeouts and bounds where the plan names none.
         repository: Where the trees are.
         environment: What gates get of the environment.
-        logs: Where their output is kept.
         environ: Where the secrets are that only the tools which name them may see.
         versions: The words of the programs that a gate declares the versions of, by its name.
     """
@@ -40,13 +38,12 @@ class JobMaker:
         settings: Settings,
         repository: Repository,
         environment: Mapping[str, str],
-        logs: Path,
         *,
         environ: Mapping[str, str] = os.environ,
         versions: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self._environ = environ
-        self._plan, self._settings, self._logs = plan, settings, logs
+        self._plan, self._settings = plan, settings
         limits = settings.limits
         self._limits = Limits(
             cpu_seconds=round(limits.cpu.total_seconds()) if limits.cpu else None,
@@ -64,7 +61,7 @@ class JobMaker:
             versions=versions,
         )
 
-    def make(self, gate: str, tip: CommitTree, job_id: str, attempt: int, log: Path, *, urgent: bool) -> Job:
+    def make(self, gate: str, tip: CommitTree, job_id: str, attempt: int, log: str, *, urgent: bool) -> Job:
         """Make the job of running a gate on a commit."""
         is_exclusive = self._plan.gates[gate].exclusive
         spec, priority = self._specs[gate], int(urgent)
@@ -144,14 +141,13 @@ class JobMaker:
         job_id = f"{task.id}.{attempt}"
         capture = Capture(
             mode=str(command.capture),
-            diff_path=self._logs / f"{job_id}.diff",
             prompt=prompt,
             stdin=command.stdin,
             max_bytes=settings.max_patch_bytes,
             task=task.label,
             exclude=command.exclude,
         )
-        return self._job(job_id, spec, tip, attempt=attempt, capture=capture)
+        return self._job(job_id, spec, tip, attempt=attempt, capture=capture, requires=tool.capabilities)
 
     def _job(
         self,
@@ -160,16 +156,17 @@ class JobMaker:
         tip: CommitTree,
         *,
         attempt: int,
-        log: Path | None = None,
+        log: str = "",
         priority: int = 0,
         exclusive: bool = False,
         capture: Capture | None = None,
+        requires: tuple[str, ...] = (),
     ) -> Job:
         return Job(
             job_id=job_id,
             commit=tip.commit,
             command=spec,
-            log_path=log or self._logs / f"{job_id}.log",
+            log=log or f"{job_id}.log",
             attempt=attempt,
             priority=priority,
             exclusive=exclusive,
@@ -178,6 +175,7 @@ class JobMaker:
             prepare=self._plan.prepare,
             prepare_digest=self.keys.prepare_digest(tip.tree),
             capture=capture,
+            requires=requires,
         )
 
     def _spec(self, name: str, gate: GateDefinition) -> CommandSpec:

@@ -5,7 +5,6 @@ what the tool left, and is treated like any other patch.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from maingate.clock import Clock
 from maingate.db.dao import artifacts
@@ -20,6 +19,7 @@ from maingate.reasons import NOT_BEGUN, Reason, ReasonCode
 from maingate.tools.adapters import ToolReport, report_of
 from maingate.tools.prompts import Refused, render
 from maingate.uet.process.command import CommandResult
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.backend import WorkerLost
 from maingate.workers.jobs import Job
 
@@ -39,11 +39,6 @@ class Ran:
     job: Job
     outcome: CommandResult
 
-    @property
-    def diff_path(self) -> Path:
-        """The file with the patch that was captured."""
-        return self.job.capture.diff_path if self.job.capture else self.job.log_path
-
 
 class ToolRunner:
     """Runs tools as jobs of the pool.
@@ -52,6 +47,7 @@ class ToolRunner:
         run_id: The run.
         running: Runs the jobs.
         jobs: Makes the jobs.
+        artifacts: Their logs and patches.
         database: The ledger, with the refused patches.
         clock: The time that the end of an attempt is stamped with.
         template: The prompt of a retry; None for the template that comes with Maingate.
@@ -64,12 +60,13 @@ class ToolRunner:
         running: TaskJobs,
         jobs: JobMaker,
         *,
+        artifacts: Artifacts,
         database: Database,
         clock: Clock,
         template: str | None,
         rest: float,
     ) -> None:
-        self._run_id, self._running, self._jobs = run_id, running, jobs
+        self._run_id, self._running, self._jobs, self._artifacts = run_id, running, jobs, artifacts
         self._database, self._clock = database, clock
         self._template, self._rest = template, rest
 
@@ -103,14 +100,14 @@ class ToolRunner:
             return _ended(effect, ToolEnd.LOST, ReasonCode(str(outcome.fault)), outcome.message)
         report = report_of(
             self._jobs.tool_of(effect.input),
-            output=_read(ran.job.log_path),
+            output=self._artifacts.read(ran.job.log),
             exit_code=outcome.exit_code,
             now=self._clock.now(),
         )
         fault = _fault_of(report, outcome)
         tool_run = self._tool_run(effect, ran, report, fault)
         if fault is None:
-            return Made(diff=ran.diff_path.read_bytes(), tool_run=tool_run)
+            return Made(diff=self._artifacts.path_of(ran.job.diff).read_bytes(), tool_run=tool_run)
         return self._failed(effect, outcome, report, fault, tool_run)
 
     def _failed(
@@ -142,8 +139,8 @@ class ToolRunner:
             tokens_out=report.tokens_out,
             duration_ms=round(outcome.seconds * 1000),
             message=fault.message if fault else "",
-            log_path=str(ran.job.log_path),
-            diff_path=str(ran.diff_path) if has_patch else None,
+            log_path=str(self._artifacts.path_of(ran.job.log)),
+            diff_path=str(self._artifacts.path_of(ran.job.diff)) if has_patch else None,
             ended_at=self._clock.now(),
         )
 
@@ -176,11 +173,3 @@ def _ended(effect: RunTool, end: ToolEnd, code: ReasonCode, message: str) -> Too
     detail = {"attempt": effect.attempt}
     reason = Reason(code=code, message=f"{effect.input.label}: {message}", detail=detail)
     return ToolEnded(task=effect.task, attempt=effect.attempt, end=end, reason=reason)
-
-
-def _read(log: Path) -> bytes:
-    """Return the kept output of a tool; nothing where it has no log."""
-    try:
-        return log.read_bytes()
-    except FileNotFoundError:
-        return b""

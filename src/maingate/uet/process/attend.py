@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from maingate.system.process_tree import ProcessTree, bystanders
-from maingate.uet.capture import Captured, OutputCopy
+from maingate.uet.output_capture import OutputCopy
 from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.uet.process.exit_meaning import Cause, judge, not_started
 from maingate.uet.process.limits import limiter, memory_kills
@@ -114,7 +114,6 @@ class _Execution:
 
     def run(self, cwd: Path, environment: dict[str, str]) -> CommandResult:
         """Run it, and return how it ended."""
-        captured: Captured | None = None
         try:
             result = self._run(cwd, environment)
         finally:

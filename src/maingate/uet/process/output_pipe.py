@@ -5,7 +5,8 @@ import fcntl
 import os
 from typing import Final
 
-from maingate.uet.capture import Captured, OutputCopy
+from maingate.uet.capture import Captured
+from maingate.uet.output_capture import OutputCopy
 from maingate.uet.process.output_log import OutputLog
 from maingate.uet.process.redaction import Redactor
 

@@ -33,7 +33,7 @@ from maingate.faultpoints import reach
 from maingate.git.command import run_git
 from maingate.git.index_attributes import attribute_files
 from maingate.system.removal import kind_of, remove
-from maingate.uet.capture import Capture, Captured, Ground, capture_tree
+from maingate.uet.capture import Capture, Captured
 from maingate.uet.worktree.keep_rules import KeepRules, folders_listed
 from maingate.uet.worktree.kept_copy import CopyBrokenError, KeptCopy
 from maingate.uet.worktree.manifest import OwnerChangedError, TreeManifest
@@ -47,6 +47,7 @@ from maingate.uet.worktree.slot_repository import (
     shallow_of,
 )
 from maingate.uet.worktree.stillness import FEW, Stillness, content_of, now_of, outwait
+from maingate.uet.worktree_capture import Ground, capture_tree
 
 _OFF: Final = (GitError, OSError, OwnerChangedError, CopyBrokenError)
 """What tells that a slot is not as it was left."""
@@ -268,16 +269,18 @@ class Worktree:
     def capture(
         self,
         wanted: Capture,
+        diff: Path,
         *,
         commit: str,
         keep: Sequence[str] = (),
         since: int = 0,
         secrets: Collection[str] = (),
     ) -> Captured:
-        """Take what a tool left in the tree, see ``tool_capture``. Nothing may run in the slot meanwhile.
+        """Take what a tool left in the tree, see ``worktree_capture``. Nothing may run in the slot meanwhile.
 
         Args:
-            wanted: Where the patch goes.
+            wanted: How big the patch may be, and what is no part of it.
+            diff: The file that it is written to.
             commit: What the tree was moved to before.
             keep: What was kept then; it is no part of the patch.
             since: When the tool began, as ``begin`` told.
@@ -295,7 +298,7 @@ class Worktree:
             ground = Ground(
                 tree=self.tree, git_dir=git_dir, commit=commit, index=self._index, keep=rules, since=since
             )
-            return capture_tree(ground, wanted, secrets=secrets)
+            return capture_tree(ground, wanted, diff, secrets=secrets)
         except OSError as error:
             return Captured(problem=f"what the tool left could not be taken: {error}")
         finally:

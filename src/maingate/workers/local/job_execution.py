@@ -14,29 +14,34 @@ from typing import Final
 
 from maingate.errors import WorktreeError
 from maingate.system.process_tree import SLOT_VARIABLE
-from maingate.uet.capture import STDOUT, Capture, OutputCopy
+from maingate.uet.capture import STDOUT, Capture, Captured
+from maingate.uet.output_capture import OutputCopy
 from maingate.uet.process.attend import Watch, run_command
 from maingate.uet.process.command import CommandLine, CommandResult, CommandSpec
 from maingate.uet.process.redaction import redact
 from maingate.uet.worktree.slot import Worktree
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job
 
 _PLACEHOLDER: Final = re.compile(r"\{(prompt|prompt_file)\}")
 _IN_SHELL: Final = {"prompt": '"$MAINGATE_PROMPT"', "prompt_file": '"$MAINGATE_PROMPT_FILE"'}
 
 
-def execute(job: Job, *, worktree: Worktree, watch: Watch | None = None) -> CommandResult:
+def execute(
+    job: Job, *, worktree: Worktree, artifacts: Artifacts, watch: Watch | None = None
+) -> CommandResult:
     """Run a job to its end.
 
     Args:
         job: What to run, and on which commit.
         worktree: The slot to run it in. This process's environment is what its gates see.
-        watch: Whom to ask whether the job is still wanted.
+        artifacts: Where its log and its patch are written.
+        watch: Can cancel the job.
     """
     if watch is not None and watch.should_stop():
         return _cancelled(job)
     try:
-        outcome = _execute(job, worktree, watch)
+        outcome = _Execution(job, worktree, artifacts, watch).run()
     except WorktreeError as error:
         message = "; ".join(filter(None, (str(error), _removed(worktree))))
         return CommandResult(passed=False, fault="worktree_failed", message=message)
@@ -57,37 +62,95 @@ def _removed(worktree: Worktree) -> str:
     return ""
 
 
-def _execute(job: Job, worktree: Worktree, watch: Watch | None) -> CommandResult:
-    _move(job, worktree)
-    refusal = _prepare(job, worktree, watch)
-    if refusal is not None:
-        return refusal
-    if watch is not None and watch.should_stop():
-        return _cancelled(job)
-    if job.capture is not None:
-        return _run_tool(job, job.capture, worktree, watch)
-    return _run(job.command, job, worktree, watch)
+class _Execution:
+    """One job in a slot."""
 
+    def __init__(self, job: Job, worktree: Worktree, artifacts: Artifacts, watch: Watch | None) -> None:
+        self._job, self._worktree, self._artifacts, self._watch = job, worktree, artifacts, watch
 
-def _run_tool(job: Job, wanted: Capture, worktree: Worktree, watch: Watch | None) -> CommandResult:
-    """Run a tool and take its patch, however it ended; what was cancelled nobody wants."""
-    prompt_file, since = worktree.begin(wanted.prompt)
-    spec = _asked(job, wanted, prompt_file)
-    stdin = prompt_file if wanted.stdin else None
-    if wanted.mode == STDOUT:
-        try:
-            copy = OutputCopy(wanted)
-        except OSError as error:
-            message = f"{wanted.diff_path} could not be made: {error}"
-            return CommandResult(passed=False, fault="spawn_failed", message=message)
-        outcome = _run(spec, job, worktree, watch, stdin=stdin, copy=copy)
-        return replace(outcome, captured=None) if outcome.cancelled else outcome
-    outcome = _run(spec, job, worktree, watch, stdin=stdin)
-    if outcome.cancelled:
-        return outcome
-    secrets = spec.secrets
-    captured = worktree.capture(wanted, commit=job.commit, keep=job.keep, since=since, secrets=secrets)
-    return replace(outcome, captured=replace(captured, problem=redact(captured.problem, secrets)))
+    def run(self) -> CommandResult:
+        """Move the worktree, prepare it when that is due, and run the command."""
+        self._move()
+        refusal = self._prepare()
+        if refusal is not None:
+            return refusal
+        if self._watch is not None and self._watch.should_stop():
+            return _cancelled(self._job)
+        if self._job.capture is not None:
+            return self._run_tool(self._job.capture)
+        return self._run(self._job.command)
+
+    def _move(self) -> None:
+        job = self._job
+        key = json.dumps([job.prepare, job.keep, job.prepare_digest]) if job.prepare else ""
+        self._worktree.move(job.commit, keep=job.keep, shared=job.keep_shared, prepared_for=key)
+
+    def _prepare(self) -> CommandResult | None:
+        """Prepare the worktree when that is due; return the result that forbids to go on.
+
+        Where nothing is kept, that is before every job, and what it leaves is there for the gate. Where
+        something is, only that is there, for this job as for those to come. A tool finds only what is kept:
+        the rest would be part of its patch.
+        """
+        job, worktree = self._job, self._worktree
+        if not job.prepare or worktree.is_prepared():
+            return None
+        for command in job.prepare:
+            result = self._run(_preparing(job, command))
+            if not result.passed:
+                if job.keep_shared:
+                    _discard(worktree)
+                return result if result.cancelled else _unprepared(result, command)
+        if job.keep or job.capture is not None:
+            worktree.mark_prepared()
+            self._move()
+            if job.keep and not worktree.is_prepared():
+                raise WorktreeError(f"what was prepared in {worktree.tree} was changed by another process")
+        return None
+
+    def _run_tool(self, wanted: Capture) -> CommandResult:
+        """Run a tool and take its patch, however it ended, unless it was cancelled."""
+        prompt_file, since = self._worktree.begin(wanted.prompt)
+        spec, diff = _asked(self._job, wanted, prompt_file), self._artifacts.path_of(self._job.diff)
+        stdin = prompt_file if wanted.stdin else None
+        if wanted.mode == STDOUT:
+            try:
+                copy = OutputCopy(diff, wanted.max_bytes)
+            except OSError as error:
+                message = f"{diff} could not be made: {error}"
+                return CommandResult(passed=False, fault="spawn_failed", message=message)
+            result = self._run(spec, stdin=stdin, copy=copy)
+            return replace(result, captured=None) if result.cancelled else result
+        result = self._run(spec, stdin=stdin)
+        return result if result.cancelled else replace(result, captured=self._captured(wanted, diff, since))
+
+    def _captured(self, wanted: Capture, diff: Path, since: int) -> Captured:
+        job, secrets = self._job, self._job.command.secrets
+        captured = self._worktree.capture(
+            wanted, diff, commit=job.commit, keep=job.keep, since=since, secrets=secrets
+        )
+        return replace(captured, problem=redact(captured.problem, secrets))
+
+    def _run(
+        self, spec: CommandSpec, *, stdin: Path | None = None, copy: OutputCopy | None = None
+    ) -> CommandResult:
+        environment = {
+            **os.environ,
+            **self._worktree.environment(),
+            "MAINGATE": "1",
+            "MAINGATE_JOB": self._job.job_id,
+            "MAINGATE_COMMIT": self._job.commit,
+            SLOT_VARIABLE: str(self._worktree.slot_dir),
+        }
+        return run_command(
+            spec,
+            cwd=self._worktree.tree,
+            log_path=self._artifacts.path_of(self._job.log),
+            environment=environment,
+            watch=self._watch,
+            stdin=stdin,
+            copy=copy,
+        )
 
 
 def _asked(job: Job, wanted: Capture, prompt_file: Path) -> CommandSpec:
@@ -116,62 +179,6 @@ def _cancelled(job: Job) -> CommandResult:
     return CommandResult(
         passed=False, cancelled=True, message=f"{job.command.name} was cancelled before it began"
     )
-
-
-def _run(
-    spec: CommandSpec,
-    job: Job,
-    worktree: Worktree,
-    watch: Watch | None,
-    *,
-    stdin: Path | None = None,
-    copy: OutputCopy | None = None,
-) -> CommandResult:
-    environment = {
-        **os.environ,
-        **worktree.environment(),
-        "MAINGATE": "1",
-        "MAINGATE_JOB": job.job_id,
-        "MAINGATE_COMMIT": job.commit,
-        SLOT_VARIABLE: str(worktree.slot_dir),
-    }
-    return run_command(
-        spec,
-        cwd=worktree.tree,
-        log_path=job.log_path,
-        environment=environment,
-        watch=watch,
-        stdin=stdin,
-        copy=copy,
-    )
-
-
-def _move(job: Job, worktree: Worktree) -> None:
-    key = json.dumps([job.prepare, job.keep, job.prepare_digest]) if job.prepare else ""
-    worktree.move(job.commit, keep=job.keep, shared=job.keep_shared, prepared_for=key)
-
-
-def _prepare(job: Job, worktree: Worktree, watch: Watch | None) -> CommandResult | None:
-    """Prepare the worktree when that is due; returns the outcome that forbids to go on.
-
-    Where nothing is kept, that is before every job, and what it leaves is there for the gate. Where something
-    is, only that is there, for this job as for those to come. A tool finds only what is kept: the rest would
-    be part of its patch.
-    """
-    if not job.prepare or worktree.is_prepared():
-        return None
-    for command in job.prepare:
-        outcome = _run(_preparing(job, command), job, worktree, watch)
-        if not outcome.passed:
-            if job.keep_shared:
-                _discard(worktree)
-            return outcome if outcome.cancelled else _unprepared(outcome, command)
-    if job.keep or job.capture is not None:
-        worktree.mark_prepared()
-        _move(job, worktree)
-        if job.keep and not worktree.is_prepared():
-            raise WorktreeError(f"what was prepared in {worktree.tree} was changed by another process")
-    return None
 
 
 def _preparing(job: Job, command: CommandLine) -> CommandSpec:

@@ -16,6 +16,7 @@ from maingate.errors import WorkerError
 from maingate.ids import UetWorkerId, new_id
 from maingate.state.worker import WorkerState
 from maingate.system.process_tree import started
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.heartbeat_monitor import HeartbeatMonitor
 from maingate.workers.local.fork_server import ForkServer
 from maingate.workers.local.member import Member
@@ -45,6 +46,7 @@ class Staffing:
         slots_dir: Where the slots of this repository are; made when it is missing.
         locks_dir: Where their locks are; made when it is missing.
         source_git_dir: The repository's common git directory.
+        artifacts: Where logs and patches of jobs are.
         environment: All of the environment of workers and gates.
         capabilities: What the workers can do.
         affinity: What the workers are bound to.
@@ -57,6 +59,7 @@ class Staffing:
     slots_dir: Path
     locks_dir: Path
     source_git_dir: Path
+    artifacts: Artifacts
     environment: Mapping[str, str]
     capabilities: frozenset[str]
     affinity: Mapping[str, str]
@@ -199,6 +202,7 @@ class WorkerLifecycle:
         return WorkerProcess(
             slot_dir=member.slot.path,
             source_git_dir=self._staffing.source_git_dir,
+            artifacts=self._staffing.artifacts,
             heartbeat=max(self._staffing.heartbeat / _HEARTBEATS_PER_INTERVAL, _QUICKEST_HEARTBEAT),
             locks=member.slot.locks,
             server=self._server,

@@ -9,7 +9,6 @@ answered too late, or to another question, is recognised. What is no message of 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from maingate.errors import WorkerProtocolError
@@ -91,8 +90,6 @@ def decode(line: bytes) -> Message:
 
 def _plain(value: Any) -> Any:
     """Return what JSON has a form for."""
-    if isinstance(value, Path):
-        return str(value)
     return dict(value) if isinstance(value, Mapping) else vars(value)
 
 
@@ -106,7 +103,6 @@ def _job(value: dict[str, Any]) -> Job:
         **{
             **value,
             "command": spec,
-            "log_path": Path(value["log_path"]),
             "requires": tuple(value["requires"]),
             "keep": tuple(value["keep"]),
             "prepare": tuple(map(_command, value["prepare"])),
@@ -118,9 +114,7 @@ def _job(value: dict[str, Any]) -> Job:
 def _capture(value: dict[str, Any] | None) -> Capture | None:
     if value is None:
         return None
-    return Capture(
-        **{**value, "diff_path": Path(value["diff_path"]), "exclude": tuple(value.get("exclude", ()))}
-    )
+    return Capture(**{**value, "exclude": tuple(value.get("exclude", ()))})
 
 
 def _captured(value: dict[str, Any] | None) -> Captured | None:

@@ -21,6 +21,7 @@ from typing import Final
 from maingate.errors import WorkerProtocolError, WorktreeError
 from maingate.system.process_tree import adopt_orphans, die_with_parent, end_strays
 from maingate.uet.worktree.slot import Worktree
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
 from maingate.workers.local.protocol import (
@@ -148,7 +149,7 @@ class ControlLine:
 def main(arguments: Sequence[str]) -> int:
     """Serve jobs until told to end; returns the exit code."""
     try:
-        slot, source, heartbeat, parent = _read(arguments)
+        slot, source, artifacts, heartbeat, parent = _read(arguments)
     except (KeyError, ValueError):
         sys.stderr.write(f"{__doc__}\n")
         return _USAGE
@@ -165,7 +166,7 @@ def main(arguments: Sequence[str]) -> int:
     line.send(Ready(pid=os.getpid()))
     with line.beating():
         while (job := line.next_job()) is not None:
-            outcome = execute(job, worktree=worktree, watch=line)
+            outcome = execute(job, worktree=worktree, artifacts=artifacts, watch=line)
             line.send(Result(job_id=job.job_id, attempt=job.attempt, outcome=outcome))
         if not line.is_cut:
             _leave(worktree)
@@ -180,11 +181,13 @@ def _leave(worktree: Worktree) -> None:
         sys.stderr.write(f"{error}\n")
 
 
-def _read(arguments: Sequence[str]) -> tuple[Path, Path, float, int]:
+def _read(arguments: Sequence[str]) -> tuple[Path, Path, Artifacts, float, int]:
     """Read the options by hand: argparse costs a tenth of the start."""
     given = dict(zip(arguments[::2], arguments[1::2], strict=True))
     parent = int(given.get("--parent", "0"))
-    return Path(given["--slot"]), Path(given["--source"]), float(given.get("--heartbeat", "5")), parent
+    artifacts = Artifacts(Path(given["--artifacts"]))
+    heartbeat = float(given.get("--heartbeat", "5"))
+    return Path(given["--slot"]), Path(given["--source"]), artifacts, heartbeat, parent
 
 
 def _end_on_signals() -> int:

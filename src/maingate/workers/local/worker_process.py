@@ -12,6 +12,7 @@ from typing import Final
 
 from maingate.errors import WorkerProtocolError
 from maingate.system.process_tree import end_strays, end_tree
+from maingate.workers.artifacts import Artifacts
 from maingate.workers.local.fork_server import ForkServer
 from maingate.workers.local.protocol import LONGEST_LINE, Message, decode, encode
 
@@ -27,6 +28,7 @@ class WorkerProcess:
     Args:
         slot_dir: The slot it works in.
         source_git_dir: The repository whose commits it checks out.
+        artifacts: Where logs and patches of its jobs are.
         heartbeat: Seconds between its signs of life.
         locks: Descriptors of the slot's locks; the worker holds them too, so that the slot stays taken until
             both are gone.
@@ -40,6 +42,7 @@ class WorkerProcess:
         *,
         slot_dir: Path,
         source_git_dir: Path,
+        artifacts: Artifacts,
         heartbeat: float,
         locks: Sequence[int],
         server: ForkServer,
@@ -55,6 +58,7 @@ class WorkerProcess:
         arguments = {
             "--slot": str(slot_dir),
             "--source": str(source_git_dir),
+            "--artifacts": str(artifacts.folder),
             "--heartbeat": str(heartbeat),
         }
         theirs, ours = _pipes()

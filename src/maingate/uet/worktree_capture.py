@@ -1,0 +1,283 @@
+"""Take from what a tool leaves in its worktree the patch that it made, trusting nothing that it touched.
+
+The difference between the base commit and the work tree is taken by git in a repository made for that
+moment: an empty configuration, an index read from the base, no hooks, no filters, no drivers. What the tool
+did to ``tree/.git`` (commits of its own, another HEAD, configuration, hooks, nothing left of it) does not
+matter: the tree counts, and commits are a way to get there. What git would stumble over is put aside first:
+pipes and sockets, which it would wait for, and the ``.git`` of nested repositories, which it would record
+as a submodule and whose configuration it would obey.
+
+``git add -A`` goes by the ``.gitignore`` files as the tool left them: what is not tracked and is ignored
+is no part of the patch, and a tool that changes a ``.gitignore`` has that change in its patch.
+
+Standard library and few modules of ``uet`` only: a UET worker process imports this.
+"""
+
+# Names on disk are bytes, which pathlib cannot hold.
+# ruff: noqa: PTH118, PTH120
+
+import os
+import struct
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from maingate.errors import GitError
+from maingate.git.command import run_git
+from maingate.system.removal import unlock
+from maingate.uet.capture import LEAKS, PATIENCE, Capture, Captured, too_big
+from maingate.uet.process.redaction import Redactor
+from maingate.uet.tree_survey import Survey, survey
+from maingate.uet.worktree.keep_rules import KeepRules
+from maingate.wording import listed
+
+_SETTINGS: Final = ("-c", "core.excludesFile=/dev/null", "-c", "core.fsync=none", "-c", "core.longPaths=true")
+_DIFF: Final = (
+    "diff-index",
+    "--cached",
+    "--binary",
+    "--full-index",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-renames",
+    "--no-color",
+    "--unified=3",
+    "--submodule=short",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+)
+_AS_IT_IS: Final = b"* !text !eol !crlf !ident !filter !working-tree-encoding\n"
+_SHOWN: Final = 3
+_LONGEST_SHOWN: Final = 200
+_CHUNK: Final = 1024 * 1024
+_INDEX_ENTRY: Final = struct.Struct(">10I20sH")
+_INDEX_HEAD: Final = 12
+_NAME_LENGTH: Final = 0xFFF
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """Where a tool worked.
+
+    Args:
+        tree: The work tree.
+        git_dir: A git directory that the tool has never seen, over the source's objects; it is used up.
+        commit: The base.
+        index: The content of the index that the checkout of the base left.
+        keep: What is no part of any patch.
+        since: The time of the file system, in nanoseconds, at which the tool began.
+    """
+
+    tree: Path
+    git_dir: Path
+    commit: str
+    index: bytes
+    keep: KeepRules
+    since: int
+
+
+def capture_tree(ground: Ground, wanted: Capture, diff: Path, *, secrets: Collection[str] = ()) -> Captured:
+    """Write the patch that leads from the base to the tree as it is now. No process may work in it.
+
+    Args:
+        ground: Where the tool worked.
+        wanted: How big the patch may be.
+        diff: Where it is written, also when the tool failed or was killed (salvage).
+        secrets: Values that no patch may have in it.
+    """
+    taking = _Taking(ground, wanted, diff)
+    try:
+        taking.take()
+        problems = taking.problems
+    except (GitError, OSError, ValueError) as error:
+        problems = [*taking.problems, f"what the tool left could not be taken: {error}"]
+    return _settled(wanted, diff, problems, secrets)
+
+
+def _settled(wanted: Capture, diff: Path, problems: list[str], secrets: Collection[str]) -> Captured:
+    """Hold what was written against its limit and the secrets."""
+    try:
+        size = diff.stat().st_size
+        if size > wanted.max_bytes:
+            os.truncate(diff, wanted.max_bytes)
+            problems.append(too_big(wanted.max_bytes))
+        if secrets and _blot(diff, secrets):
+            problems.append(LEAKS)
+        size = diff.stat().st_size
+    except FileNotFoundError:
+        size = 0
+    except OSError as error:
+        return Captured(problem="; ".join([*problems, f"the patch could not be written: {error}"]))
+    return Captured(bytes=size, problem="; ".join(problems))
+
+
+class _Taking:
+    """One capture: clear the way, add, compare."""
+
+    def __init__(self, ground: Ground, wanted: Capture, diff: Path) -> None:
+        self._ground, self._wanted, self._diff = ground, wanted, diff
+        self._top = os.fsencode(ground.tree)
+        self._deadline = time.monotonic() + PATIENCE
+        self._aside = 0
+        self.problems: list[str] = []
+
+    def take(self) -> None:
+        """Do it all."""
+        found = survey(self._top, self._ground.keep, since=self._ground.since)
+        self._git("read-tree", self._ground.commit)
+        self._clear(found)
+        self._add(self._excluded(found))
+        self._restore_untouched()
+        self._diff.parent.mkdir(exist_ok=True)
+        self._diff.unlink(missing_ok=True)
+        self._git(*_DIFF, f"--output={self._diff.absolute()}", self._ground.commit, "--")
+
+    def _clear(self, found: "Survey") -> None:
+        """Put aside what git must not meet; it is a problem where it hides something from the patch."""
+        for path in found.special:
+            self._put_aside(path)
+        for path in found.nested:
+            self._put_aside(path)
+        for path in found.monstrous:
+            self._put_aside(path)
+        repositories = self._not_ignored([os.path.dirname(path) for path in found.nested])
+        self._complain("a repository of its own in the tree", repositories)
+        self._complain("a pipe, socket or device in place of a file", self._tracked(found.special))
+        self._complain("rules for git that are too big to be read", found.monstrous)
+        self._complain("it cannot be read", self._not_ignored(found.unreadable))
+
+    def _put_aside(self, path: bytes) -> None:
+        aside = os.path.join(os.fsencode(self._ground.git_dir), b"aside-%d" % self._aside)
+        self._aside += 1
+        unlock(os.path.dirname(os.path.join(self._top, path)))
+        os.rename(os.path.join(self._top, path), aside)  # noqa: PTH104 - names are bytes
+
+    def _excluded(self, found: "Survey") -> list[bytes]:
+        """Return the files that are left out because all together are too many bytes."""
+        if sum(size for _, size in found.touched) <= self._wanted.max_bytes:
+            return []
+        wanted = set(self._not_ignored([path for path, _ in found.touched]))
+        touched = sorted((size, path) for path, size in found.touched if path in wanted)
+        left_out, room = [], self._wanted.max_bytes
+        for size, path in touched:
+            room -= size
+            if room < 0:
+                left_out.append(path)
+        if left_out:
+            self.problems.append(too_big(self._wanted.max_bytes))
+            self._complain("left out", left_out)
+        return left_out
+
+    def _add(self, left_out: Sequence[bytes]) -> None:
+        specs = b"\0".join([b":(top)", *(b":(top,exclude,literal)" + path for path in left_out)])
+        words = ("add", "-A", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul")
+        try:
+            self._git(*words, given=specs)
+        except GitError as error:
+            if error.exit_code is None:
+                raise
+            self.problems.append(f"git could not take all that the tool left: {_said(error)}")
+            (self._ground.git_dir / "info").mkdir(exist_ok=True)
+            (self._ground.git_dir / "info" / "attributes").write_bytes(_AS_IT_IS)
+            self._git(*words, given=specs, check=False)
+
+    def _restore_untouched(self) -> None:
+        """Let files that the tool did not touch be as in the base, though git would write them otherwise.
+
+        Where attributes convert line ends and the base holds others, every checkout looks changed.
+        """
+        raw = self._git("diff-index", "--cached", "--raw", "-z", "--no-renames", self._ground.commit)
+        fields = raw.split(b"\0")
+        changed = {
+            path: (old_mode, old_id)
+            for head, path in zip(fields[::2], fields[1::2], strict=False)
+            for old_mode, new_mode, old_id, _, kind in [head.removeprefix(b":").split(b" ")]
+            if kind == b"M" and old_mode == new_mode
+        }
+        if not changed:
+            return
+        lines = [b"%s %s\t%s\0" % (*changed[path], path) for path in untouched(self._ground, changed)]
+        if lines:
+            self._git("update-index", "-z", "--index-info", given=b"".join(lines))
+
+    def _not_ignored(self, paths: Sequence[bytes]) -> list[bytes]:
+        if not paths:
+            return []
+        given = b"\0".join(paths) + b"\0"
+        ignored = self._git("check-ignore", "-z", "--stdin", given=given, check=False).split(b"\0")
+        return [path for path in paths if path not in ignored]
+
+    def _tracked(self, paths: Sequence[bytes]) -> list[bytes]:
+        if not paths:
+            return []
+        listed = set(self._git("ls-files", "-z").split(b"\0"))
+        return [path for path in paths if path in listed]
+
+    def _complain(self, what: str, paths: Sequence[bytes]) -> None:
+        if paths:
+            self.problems.append(f"{what}: {listed([_readable(path) for path in paths], _SHOWN)}")
+
+    def _git(self, *words: str, given: bytes | None = None, check: bool = True) -> bytes:
+        ground = self._ground
+        env = {"GIT_WORK_TREE": str(ground.tree), "GIT_INDEX_FILE": str(ground.git_dir / "index")}
+        left = max(1.0, self._deadline - time.monotonic())
+        return run_git(
+            *(*_SETTINGS, *words),
+            git_dir=ground.git_dir,
+            cwd=ground.tree,
+            env=env,
+            input=given,
+            check=check,
+            timeout=left,
+        ).stdout
+
+
+def untouched(ground: Ground, paths: Collection[bytes]) -> Iterator[bytes]:
+    """Give those of the paths that are the very files which the checkout wrote (gitformat-index)."""
+    index, at = ground.index, _INDEX_HEAD
+    for _ in range(int.from_bytes(index[8:12], "big")):
+        ctime, ctime_ns, mtime, mtime_ns, _, inode, *_, flags = _INDEX_ENTRY.unpack_from(index, at)
+        name_at = at + _INDEX_ENTRY.size
+        end = (
+            index.index(b"\0", name_at)
+            if flags & _NAME_LENGTH == _NAME_LENGTH
+            else name_at + (flags & _NAME_LENGTH)
+        )
+        name = index[name_at:end]
+        at += (end - at + 8) // 8 * 8
+        if name not in paths:
+            continue
+        try:
+            info = os.lstat(os.path.join(os.fsencode(ground.tree), name))
+        except OSError:
+            continue
+        then = (ctime * 10**9 + ctime_ns, mtime * 10**9 + mtime_ns, inode)
+        if then == (info.st_ctime_ns, info.st_mtime_ns, info.st_ino & 0xFFFFFFFF) and then[0] < ground.since:
+            yield name
+
+
+def _blot(path: Path, secrets: Iterable[str]) -> bool:
+    """Blot secrets out of a file; tells whether there were any."""
+    redactor = Redactor(secrets)
+    clean = path.with_name(path.name + ".clean")
+    with path.open("rb") as source, clean.open("wb") as target:
+        while data := source.read(_CHUNK):
+            target.write(redactor.feed(data))
+        target.write(redactor.flush())
+    if redactor.has_found:
+        clean.replace(path)
+    else:
+        clean.unlink()
+    return redactor.has_found
+
+
+def _said(error: GitError) -> str:
+    lines = [line.removeprefix("error: ") for line in (error.stderr or "").splitlines() if line.strip()]
+    return "; ".join(lines[:_SHOWN]).encode(errors="backslashreplace").decode() or str(error)
+
+
+def _readable(path: bytes) -> str:
+    text = path.decode("utf-8", "backslashreplace") or "."
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
