@@ -3,33 +3,21 @@
 What most tests are about is not the start of an interpreter, and a command's imports are half of its time.
 """
 
-import importlib
 import multiprocessing
 import os
-import pkgutil
-import signal
-import sys
 from collections.abc import Mapping
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TextIO, TypeAlias
-
-import maingate
-from maingate import faultpoints
-from maingate.cli.main import main
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
+from unittest.mock import patch
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+TESTS: Final = Path(__file__).parents[1]
 _FORKING: Final = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload(
-    [
-        module.name
-        for module in pkgutil.walk_packages(maingate.__path__, "maingate.")
-        if "__main__" not in module.name and ".migrations." not in module.name
-    ]
-)
-
+_FORKING.set_forkserver_preload(["support.forked"])
 
 Target: TypeAlias = "Path | Connection[bytes, bytes]"
 """What a stream is written to: a file, at its end, or a pipe."""
@@ -60,34 +48,15 @@ def start_forked(
         out: What its standard output is written to.
         err: The same for its standard error; None for the same.
     """
-    process = _FORKING.Process(target=_be_maingate, args=(words, cwd, environment, out, err or out))
+    with patch.dict(os.environ, PYTHONPATH=str(TESTS)):
+        forkserver.ensure_running()
+    process = _FORKING.Process(target=_become, args=(words, cwd, environment, out, err or out))
     process.start()
     return process
 
 
-def _be_maingate(
-    words: tuple[str, ...], folder: Path, environment: Mapping[str, str], out: Target, err: Target
-) -> None:
-    """Become the command line, in a fresh process: its own session, its own environment and streams."""
-    os.setsid()
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, target in ((1, out), (2, err)):
-        _write_to(target, number)
-    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115 - they stay
-    sys.stderr = open(2, "w", errors="backslashreplace")  # noqa: SIM115
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    importlib.reload(faultpoints)
-    sys.argv = ["maingate", *words]
-    main()
+def _become(*args: Any) -> None:
+    """Become the command line."""
+    from support.forked import become_maingate  # noqa: PLC0415 - the server has done so; this process does not
 
-
-def _write_to(target: Target, number: int) -> None:
-    """Let a standard stream of this process write to a target."""
-    if isinstance(target, Path):
-        os.dup2(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-    else:
-        os.dup2(target.fileno(), number)
-        target.close()
+    become_maingate(*args)

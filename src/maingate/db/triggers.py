@@ -95,12 +95,12 @@ _attach()
 
 def create_schema(connection: Connection) -> None:
     """Create every declared table with its triggers in an empty database."""
-    for statement in _schema(connection.dialect.name):
+    for statement in schema_statements(connection.dialect.name):
         connection.exec_driver_sql(statement)
 
 
 @lru_cache
-def _schema(dialect: str) -> tuple[str, ...]:
+def schema_statements(dialect: str) -> tuple[str, ...]:
     """Return the statements that create the declared schema, compiled once in a process."""
     made: list[str] = []
 

@@ -1,0 +1,62 @@
+"""What a command line is forked from, see ``forking``: all that it may import, and what it makes once."""
+
+import gc
+import importlib
+import os
+import pkgutil
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import maingate
+from maingate import faultpoints
+from maingate.cli.main import main
+from maingate.db.triggers import schema_statements
+from support.forking import Target
+
+_LATE = ("pydantic.type_adapter", "rich.styled", "rich.table")
+"""What is imported by commands when they come to need it."""
+
+
+def _prepare() -> None:
+    """Import and make what every command would for itself, and keep the collector from touching all of it."""
+    for module in pkgutil.walk_packages(maingate.__path__, "maingate."):
+        if "__main__" not in module.name and ".migrations." not in module.name:
+            importlib.import_module(module.name)
+    for name in _LATE:
+        importlib.import_module(name)
+    schema_statements("sqlite")
+    gc.collect()
+    gc.freeze()
+
+
+_prepare()
+
+
+def become_maingate(
+    words: tuple[str, ...], folder: Path, environment: Mapping[str, str], out: Target, err: Target
+) -> None:
+    """Become the command line, in a fresh process: its own session, its own environment and streams."""
+    os.setsid()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, target in ((1, out), (2, err)):
+        _write_to(target, number)
+    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115 - they stay
+    sys.stderr = open(2, "w", errors="backslashreplace")  # noqa: SIM115
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    importlib.reload(faultpoints)
+    sys.argv = ["maingate", *words]
+    main()
+
+
+def _write_to(target: Target, number: int) -> None:
+    """Let a standard stream of this process write to a target."""
+    if isinstance(target, Path):
+        os.dup2(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    else:
+        os.dup2(target.fileno(), number)
+        target.close()
