@@ -16,6 +16,10 @@ PLAIN: Final = (
     *(f"recovery/{name}.py" for name in ("rescuer", "retry_handler", "unpushed")),
     *("wording.py", "clock.py", "events.py", "errors.py", "faultpoints.py", "ids.py", "reasons.py"),
     *("settings", "state", "db", "plan", "system", "git"),
+    *("bootstrap.py", "foreground.py", "repository_context.py", "state_folder.py", "services"),
+    *("cli/commands", "recovery/overrides.py", "recovery/bisection.py"),
+    *(f"orchestrator/{name}.py" for name in ("breaker_watch", "dependencies", "operator_requests")),
+    *(f"orchestrator/{name}.py" for name in ("progress", "roster", "run_services")),
 )
 """The modules and packages that have been rewritten; what is here stays so."""
 

@@ -117,7 +117,7 @@ class Maingate:
         return report(self.context, run_id)
 
     def close(self) -> None:
-        """Give back what this process holds, and close the database and the repository."""
+        """Release the holds of this process, and close the database and the repository."""
         if "_holds" in vars(self):
             self._holds.release_all()
         self.database.close()

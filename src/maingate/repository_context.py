@@ -30,8 +30,8 @@ class RepositoryContext:
         paths: Where its files are kept.
         identity: Which repository it is.
         clock: The time.
-        settings: What is set; None where nothing is.
-        files: What settings are read from; None for the environment alone.
+        settings: The settings; None where nothing is set.
+        files: The files that settings are read from; None for the environment alone.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RepositoryContext:
 
     @cached_property
     def settings(self) -> "Settings":
-        """What is set here; read when it is first needed where nothing is, since that takes a while."""
+        """The settings; where nothing is set, they are read on first use, because that takes a while."""
         from maingate.settings import load_settings  # noqa: PLC0415 - most reading commands need no settings
 
         return load_settings(None, os.environ, files=self.files)
@@ -70,7 +70,7 @@ class RepositoryContext:
 
         Args:
             run_id: The run.
-            notice: Told when the tree's have changed since.
+            notice: Called with a sentence when the tree's have changed since.
         """
         from maingate.settings import load_settings  # noqa: PLC0415 - as above
 

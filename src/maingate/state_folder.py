@@ -31,7 +31,7 @@ class StatePaths:
     Args:
         root: The state folder.
         slots: Worktrees, in the user's cache.
-        former_slots: Where worktrees were before the repository was moved.
+        former_slots: Places of worktrees before the repository was moved.
     """
 
     root: Path
@@ -104,8 +104,8 @@ def paths_of(
 
     Args:
         repository: The repository.
-        identity: Which one it is, and where it was before.
-        settings: What is set; None where nothing is.
+        identity: Its identity, with the places that it was at before.
+        settings: The settings; None where nothing is set.
         environ: May name the user's cache.
     """
     slots = _cache(settings, environ) / "worktrees"

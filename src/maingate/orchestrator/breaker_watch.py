@@ -1,4 +1,4 @@
-"""Seeing what became of breakers: other runs use the same tools, and people reset and trip them."""
+"""Watch of breakers: other runs use the same tools, and people reset and trip them."""
 
 from maingate.clock import Clock
 from maingate.db.connection import Connection
@@ -12,12 +12,12 @@ from maingate.state.task import TaskState
 
 
 class BreakerWatch:
-    """Looks at the breakers on record again and again.
+    """Reads the breakers on record again and again.
 
     Args:
-        database: Where they are.
-        clock: Tells whether a lease still holds.
-        own: The entities of the run on whose behalf it looks.
+        database: The record.
+        clock: The time.
+        own: The entities of the run that it watches for.
     """
 
     def __init__(self, database: Database, clock: Clock, *, own: frozenset[str]) -> None:
@@ -25,7 +25,7 @@ class BreakerWatch:
         self._last: BreakersRead | None = None
 
     def news(self) -> BreakersRead | None:
-        """Read how they stand; None when that is as it was the last time."""
+        """Return the breakers; None when nothing has changed since the last time."""
         with self._database.read() as conn:
             rows = breakers.all_of(conn)
             probes = [probe for row in rows if (probe := guard_of(row).probe) and probe.task not in self._own]
@@ -37,7 +37,7 @@ class BreakerWatch:
         return seen
 
     def _is_worked_on(self, conn: Connection, probe: Probe) -> bool:
-        """Tell whether the task of another run that tries a tool out is with a living process."""
+        """Return whether a living process works on the probe, a task of another run."""
         task = tasks.get(conn, probe.task)
         if task.state is not TaskState.RUNNING or task.attempt != probe.attempt:
             return False

@@ -32,16 +32,16 @@ class Dependencies:
     """Everything that a run needs from outside of itself, handed in by ``bootstrap``.
 
     Args:
-        slots: Where worktrees are kept.
-        locks: Where their locks are.
-        logs: Where gates' output is kept.
-        quarantine: Where refused patches are kept for people.
-        environment: What gates see of the environment.
-        workers: How many jobs run at once.
+        slots: The folder of worktrees.
+        locks: The folder of their locks.
+        logs: The folder of gates' output.
+        quarantine: The folder of refused patches, kept for people.
+        environment: The variables that gates see.
+        workers: Number of jobs that run at once.
         fence: Raises when this process does not hold the run's target any more.
-        template: How a tool is told what was wrong with its last patch; None for Maingate's own way.
-        budget_usd: What the run's tools may cost instead of what its plan says.
-        versions: What programs said that gates declare the versions of; None when they are still to be asked.
+        template: Text by which a tool learns of its last patch's faults; None for the built-in one.
+        budget_usd: Budget of the run's tools together, instead of the plan's.
+        versions: Versions of programs that gates declare; None when they are still to be read.
         parts: The factory of its parts.
     """
 
@@ -111,8 +111,8 @@ class Parts:
         """Return the part that carries effects out.
 
         Args:
-            deps: What the run needs.
-            **rest: What the shell knows: run, verdicts, commands, warn and threads.
+            deps: The dependencies of the run.
+            **rest: Parts of the shell: run, verdicts, commands, warn and threads.
         """
         return Dispatcher(
             repository=deps.repository,

@@ -1,7 +1,7 @@
-"""What a run tells those who watch it: a picture to pull at any time, and the news as it is committed.
+"""Progress of a run for its watchers: a picture to pull at any time, and the news as it is committed.
 
-The orchestrator knows only these protocols; who draws a bar, writes a line or sends an event is decided by
-the caller. A listener never influences a run.
+The orchestrator knows only these protocols; the caller draws a bar, writes a line or sends an event. A
+listener never influences a run.
 """
 
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from maingate.state.run import RunState
 from maingate.state.workstream import WorkstreamState
 
 Subject = Literal["run", "workstream", "task", "patch"]
-"""What a piece of news can be about."""
+"""The kinds of entities that news is about."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkstreamProgress:
-    """Where one workstream stands.
+    """The progress of one workstream.
 
     Args:
-        name: The plan's own id of it.
+        name: Its name in the plan.
         state: Its state now.
-        tasks_ended: How many of its tasks will not change any more.
-        tasks_total: How many tasks it has.
-        note: What it is doing or waiting for, in a few words; may be empty.
+        tasks_ended: Number of its tasks that have ended.
+        tasks_total: Number of its tasks.
+        note: Its present work, or the reason why it waits, in a few words; may be empty.
     """
 
     name: str
@@ -42,8 +42,8 @@ class GateProgress:
 
     Args:
         name: The plan's name of the gate.
-        subject: What it judges, such as ``parser/drop-regex`` or ``parser`` for a merged result.
-        seconds: How long it has been running.
+        subject: The thing that it judges, such as ``parser/drop-regex`` or ``parser`` for a merged result.
+        seconds: Its running time.
     """
 
     name: str
@@ -53,14 +53,14 @@ class GateProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a run stands: a consistent picture of one moment.
+    """The progress of a run: a consistent picture of one moment.
 
     Args:
         run_id: The run.
         name: The plan's name.
         state: The run's state now.
-        tasks_ended: How many tasks will not change any more.
-        tasks_total: How many tasks the plan has.
+        tasks_ended: Number of tasks that have ended.
+        tasks_total: Number of tasks of the plan.
         seconds: Time since the run started.
         workstreams: Every workstream, in the plan's order.
         gates: The gates that run now, longest running first.
@@ -78,16 +78,16 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class News:
-    """One committed change of state that a person may want to hear of.
+    """One committed change of state that a person may want to know.
 
     Args:
-        entity: What changed.
+        entity: The kind of its entity.
         name: Its name for people: the plan's for a run, ``parser`` for a workstream, ``parser/drop-regex``
             for a task and its patch.
         state_from: The state it left; None when it was created.
         state_to: The state it is in.
-        trigger: What moved it, as in the machine's table.
-        reason: Why, where there is more to say.
+        trigger: Its trigger, as in the machine's table.
+        reason: Its reason, if it has one.
     """
 
     entity: Subject
@@ -102,28 +102,28 @@ class ProgressView(Protocol):
     """The running run, seen from outside."""
 
     def progress(self) -> Progress:
-        """Return where the run stands; may be called from any thread at any time."""
+        """Return the progress of the run; may be called from any thread at any time."""
         ...
 
 
 class Listener(Protocol):
-    """Who watches a run. Its methods are called on the run's own thread and must return quickly."""
+    """A watcher of a run. Its methods are called on the run's own thread and must return quickly."""
 
     def started(self, view: ProgressView) -> None:
-        """Hear that the run begins; the view stays valid until ``execute`` returns."""
+        """Accept the start of the run; the view stays valid until ``execute`` returns."""
         ...
 
     def happened(self, news: Sequence[News]) -> None:
-        """Hear what has just been committed, in order."""
+        """Accept the news just committed, in order."""
         ...
 
     def notice(self, text: str) -> None:
-        """Hear something about the run as such, such as that it is draining."""
+        """Accept a sentence about the run itself, such as that it is stopping."""
         ...
 
 
 class SilentListener:
-    """A listener that does not care."""
+    """A listener that ignores everything."""
 
     def started(self, view: ProgressView) -> None:
         """Ignore it."""

@@ -2,8 +2,8 @@
 
 See docs/SPECIFICATION.md §1.5, §2.1.
 
-Each process of the pool is a worker with one execution slot. What happens to it moves both on their machines,
-in one entry of the record.
+Each process of the pool is a worker with one execution slot. An event of the process moves both on their
+machines, in one entry of the record.
 """
 
 import os
@@ -32,7 +32,7 @@ from maingate.workers.registry import Registration, WorkerChange
 _Heard = dict[str, datetime]
 
 JOB: Final = "job"
-"""Where the record of a slot that was given a job names it."""
+"""The key of the job in the metadata of a slot's transition."""
 
 
 @dataclass(kw_only=True)
@@ -43,7 +43,7 @@ class Pair:
     uet: Head
 
     def follow(self, change: WorkerChange, said: str = "") -> Sequence[Step]:
-        """Move on with what happened, and return the steps; what is said is the job, or what went wrong."""
+        """Apply an event, and return the steps; ``said`` is the job, or the fault."""
         steps = _STEPS[change](self, said)
         for step in steps:
             if step.head_id == self.worker.id:
@@ -138,13 +138,13 @@ class Roster:
         )
 
     def sign_off(self) -> None:
-        """Let this process be done."""
+        """Record that this process is done."""
         self._recorder.post(
             [worker_steps.finish(self._me.head, load=0), worker_steps.shut_down(self._me.head)]
         )
 
     def beat(self) -> None:
-        """Put on record that this process lives, and whom of the pool it has heard of since the last time."""
+        """Record that this process lives, and which of its workers it has heard of since the last time."""
         heard, self._heard = {**self._heard, self._me.id: self._clock.now()}, {}
 
         def note(conn: Connection) -> Sequence[Head]:

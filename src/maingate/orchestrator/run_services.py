@@ -23,12 +23,12 @@ class RunServices:
     """Services that are active while gates and commands can run: recorder, registry, pool, verdicts.
 
     Args:
-        recorder: Writes down what came of it.
-        roster: Knows who works.
+        recorder: Writes the record.
+        roster: The workers on record.
         pool: Runs jobs.
-        jobs: Makes them.
-        verdicts: Finds out what gates say of trees.
-        writer: What is written is written in this thread.
+        jobs: Makes jobs.
+        verdicts: Runs gates on trees, or reuses their verdicts.
+        writer: The thread of the recorder.
     """
 
     recorder: Recorder
@@ -49,12 +49,12 @@ class RunServices:
         told: Told,
         failed: Callable[[Exception], None],
     ) -> Self:
-        """Put it together; nothing begins yet.
+        """Make the services; none of them starts yet.
 
         Args:
-            deps: What it works with.
+            deps: The dependencies.
             run_id: The run that executions are recorded under.
-            plan: Whose gates and commands are run.
+            plan: The plan of the gates and commands.
             heads: See ``Recorder``.
             told: See ``Recorder``.
             failed: See ``Recorder``.
@@ -97,10 +97,10 @@ class RunServices:
         return cls(recorder=recorder, roster=roster, pool=pool, jobs=jobs, verdicts=verdicts, writer=writer)
 
     async def close(self, *, before: Callable[[], Awaitable[None]] | None = None) -> None:
-        """End everything that runs, and write down what is still to be written.
+        """End all that runs, and record the rest.
 
         Args:
-            before: What is to be done when nothing runs any more, and can still be written down.
+            before: Called when nothing runs any more and the recorder is still open.
         """
         await self.verdicts.close()
         await self.pool.stop(cancel_running=True)

@@ -1,1 +1,1 @@
-"""What people and programs read: the public JSON objects."""
+"""The public JSON objects, which people and programs read."""

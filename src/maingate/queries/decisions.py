@@ -1,4 +1,4 @@
-"""What became of an operator's decision about a task or a workstream."""
+"""The result of an operator's decision about a task or a workstream."""
 
 from typing import Any
 

@@ -26,9 +26,9 @@ class Owed:
     Args:
         row: The workstream.
         rollback: The rollback that took the last of it back.
-        patches: All that had landed of it, oldest first.
+        patches: Its landed patches, oldest first.
         commands: The commands, each with its number in the plan, from 1.
-        failures: What is on record of those that failed: a process that was ended could not report them.
+        failures: The recorded failures: a process that was ended could not report them.
     """
 
     row: WorkstreamRow

@@ -24,7 +24,7 @@ class RollbackChoice:
     Args:
         found: The entity that was named.
         patch_ids: Its patches.
-        label: What it is, for people.
+        label: Its kind and name, for people.
     """
 
     found: Found
@@ -33,7 +33,7 @@ class RollbackChoice:
 
 
 def choose_patches(context: RepositoryContext, what: str, *, run: str | None) -> RollbackChoice:
-    """Return what is meant, and its patches that are on the target.
+    """Return the entity that a name means, with its patches that are on the target.
 
     A name means the newest run in which something of it is on the target, whatever came of later ones.
 

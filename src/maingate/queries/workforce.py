@@ -1,7 +1,7 @@
-"""Who works, and what each is doing at this moment: the public JSON object of ``maingate workers``.
+"""The workers and their present jobs: the public JSON object of ``maingate workers``.
 
-Read from the record: what a slot does is the job that its last transition names, what a control process
-does is the run whose target it holds.
+Read from the record: the job of a slot is the one that its last transition names; a control process works on
+the run whose target it holds.
 """
 
 import socket
@@ -34,7 +34,7 @@ _SLOT_MOVED: Final = "uet_worker_state_transition"
 
 @dataclass(frozen=True, kw_only=True)
 class Viewpoint:
-    """From where and when workers are looked at.
+    """The place and time from which workers are seen.
 
     Args:
         host: This machine's name on record.
@@ -57,16 +57,16 @@ class Viewpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a worker is doing.
+    """The present job of a worker.
 
     Args:
         kind: ``run`` (it controls one), ``gate`` or ``command``.
         id: The run, gate or task.
         name: The run's, gate's or task's name.
-        of: What a gate looks at: the task of the patch, else the workstream; None for others.
+        of: The subject of a gate: the task of the patch, else the workstream; None for others.
         run_id: The run that it belongs to.
-        since: When it began.
-        attempt: Which attempt it is, from 1; None for a run.
+        since: Its start.
+        attempt: The number of the attempt, from 1; None for a run.
     """
 
     kind: str
@@ -155,7 +155,7 @@ def _worker(
 
 
 def _controlled(conn: Connection, now: datetime) -> dict[tuple[str, int | None, str], Job]:
-    """Give the run that each control process holds the target of."""
+    """Return the run whose target each control process holds."""
     found: dict[tuple[str, int | None, str], Job] = {}
     for run in runs.unfinished(conn):
         if (lease := lease_hold.lease_at_work(conn, run, now)) is not None:
@@ -177,7 +177,7 @@ def _job_of(conn: Connection, slots: Sequence[UetWorkerRow]) -> Job | None:
 
 
 def _named(conn: Connection, job_id: str, since: datetime) -> Job | None:
-    """Tell what a job is from its id: which attempt at which gate or command; None where neither is there."""
+    """Return the job with an id: an attempt at a gate or command; None where neither is there."""
     subject, _, attempt = job_id.partition(".")
     number = int(attempt) if attempt.isdecimal() else 1
     if (gate := gates.get_many(conn, [subject]).get(subject)) is not None:

@@ -46,10 +46,10 @@ class Search:
         gate: The gate.
         points: The states of the target that were searched, oldest first.
         place: The place of the first red one; 0 when all are red, None when the newest is green.
-        patch: The patch that is to blame; None when a commit has several, or is nobody's.
-        said: What the gate said about the first red state.
-        asked: How often it was run.
-        known: Of how many states the verdict was known already.
+        patch: The patch that is to blame; None when a commit has several patches, or none.
+        said: The gate's reason at the first red state.
+        asked: Number of executions.
+        known: Number of states whose verdict was known already.
     """
 
     gate: str
@@ -64,11 +64,11 @@ class Search:
 async def first_bad(count: int, known: Mapping[int, bool], ask: Ask) -> int | None:
     """Find the first of some points at which a gate fails.
 
-    What is known is taken first: the newest pass before the oldest failure, then halves of what lies between.
+    Known verdicts are used first: the newest pass before the oldest failure, then halves of the rest.
 
     Args:
         count: How many points there are; the last one is asked about first.
-        known: What is known of some of them; True where the gate passes.
+        known: The known verdicts, by point; True where the gate passes.
         ask: Finds out about one.
 
     Returns:
@@ -99,7 +99,7 @@ def history(repository: Repository, old: str, new: str) -> list[Point]:
 
 
 def inside(repository: Repository, stream: LandedWorkstream, landed: str, *, at: datetime) -> list[Point]:
-    """List the states that a landing went through: what it landed on, then that with each of its patches.
+    """Return the states of a landing: its base, then the base with each of its patches added.
 
     Args:
         repository: Where commits are.

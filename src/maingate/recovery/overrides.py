@@ -107,7 +107,7 @@ def trip_breaker(
 
 
 def drop_patch(conn: Connection, patch: PatchRow, *, message: str, operator: str, at: datetime) -> None:
-    """Give a quarantined patch up.
+    """Drop a quarantined patch.
 
     Raises:
         UsageError: It is not in quarantine.

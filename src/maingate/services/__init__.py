@@ -1,1 +1,1 @@
-"""What is asked for outside a run's own course: admission, examination, search, notifications."""
+"""Use cases, a module each: admission, execution, decisions of an operator, rollback, bisect, cleanup."""

@@ -28,7 +28,7 @@ class AdmissionService:
     Args:
         context: The repository and its record.
         holds: The holds of this process.
-        keep_versions: Called with what the programs said that a run's gates declare the versions of.
+        keep_versions: Called with a run and the versions of its gates' programs.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class AdmissionService:
 
         Args:
             loaded: The plan.
-            wait: What to do while a living process holds the target. None gives up at once.
+            wait: Called while a living process holds the target; None gives up at once.
             replaces: A patch that the plan's only task replaces; the run and the task record it.
 
         Raises:
@@ -74,7 +74,7 @@ class AdmissionService:
         return run_id
 
     def _versions_for(self, loaded: LoadedPlan) -> Mapping[str, Sequence[str]]:
-        """Ask the programs that a plan's gates declare the versions of; one that fails refuses the plan."""
+        """Return the program versions that a plan's gates declare; a program that fails refuses the plan."""
         environment = allowed_environment(os.environ, self._context.settings.env_allow)
         try:
             return program_versions.ask(loaded.plan.gates, environment)
@@ -94,7 +94,7 @@ def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = Fals
     Raises:
         RepositoryError: The target is missing, or is checked out with uncommitted changes, or somewhere that
             cannot be seen.
-        CheckoutError: What an earlier landing owes to a checkout cannot be made good.
+        CheckoutError: A checkout that an earlier landing left behind cannot be updated.
         TargetBusyError: A living process is moving the target.
     """
     target = repository.resolve_target(loaded.plan.target)

@@ -104,13 +104,13 @@ async def search(
     """Find the first state at which a gate fails, and in it the patch.
 
     Args:
-        plan: Whose gate it is.
-        deps: What it works with.
+        plan: The plan of the gate.
+        deps: The dependencies of its jobs.
         examination: Runs the gate.
         gate: Its name.
         points: States of the target, oldest first; at least one.
-        workstream_id: What the executions are recorded for.
-        look_into: Gives the states within the landing that made a state, beginning with the one before it;
+        workstream_id: The workstream under which executions are recorded.
+        look_into: Returns the states within the landing that made a state, beginning with the one before it;
             none when it cannot be looked into.
     """
     found = Search(gate=gate, points=points)

@@ -1,6 +1,6 @@
-"""Cleanup: what ended runs left behind is found and removed, and nothing that is evidence.
+"""Cleanup: the leftovers of ended runs are found and removed, and nothing that is evidence.
 
-Quarantine, salvage and the database are never touched: what was refused and what happened stays.
+Quarantine, salvage and the database are never touched: refused patches and the record stay.
 """
 
 import os
@@ -80,7 +80,7 @@ class CleanupService:
 
         Raises:
             TargetBusyError: A living process holds the target of a run that has not ended.
-            OutsideFaultError: Something could not be removed; what was removed before is gone.
+            OutsideFaultError: Something could not be removed; things removed before it are gone.
             GitError: The refs could not be deleted.
         """
         ended_before = self._context.clock.now() - older_than

@@ -22,16 +22,16 @@ from maingate.workers.backend import JobEnd, WorkerLost
 async def compensate(
     wanted: Sequence[Owed], *, examination: Examination, deps: Dependencies, tip: Tip
 ) -> list[str]:
-    """Run what is owed, one command after the other, each whatever came of those before it.
+    """Run the owed commands, one after the other; a failure stops none of the others.
 
     Args:
-        wanted: What is owed.
+        wanted: The owed commands.
         examination: Starts the services that commands run with.
-        deps: What it works with.
+        deps: The dependencies of their jobs.
         tip: The target's head.
 
     Returns:
-        What failed, a sentence each, also of what had been run of these before.
+        The failures, a sentence each, also those of commands that ran before.
 
     Raises:
         InterruptedRunError: A person or the system asked this process to end.

@@ -1,7 +1,7 @@
-"""Asking gates about commits outside a run's own course: for a rollback, or to find which patch broke one.
+"""Examination of commits by gates outside of a run: for a rollback, or to find the patch that broke a gate.
 
-The same verdicts, workers and record as in a run, without its core: verdicts that are known are taken over,
-failures are confirmed, and what is found out is on record under the run whose plan has the gates.
+The same verdicts, workers and record as in a run, without its core: known verdicts are reused, failures are
+confirmed, and new verdicts are recorded under the run whose plan has the gates.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import Subject
 
 LOG_INTERVAL: Final = timedelta(seconds=1)
-"""How often ``transitions.jsonl`` is brought up to date meanwhile."""
+"""Time between two updates of ``transitions.jsonl``."""
 
 
 class Examination:
@@ -32,9 +32,9 @@ class Examination:
 
     Args:
         run_id: The run that the gates' executions are recorded under.
-        plan: Whose gates they are.
-        deps: What it works with.
-        interrupted: What a person is told who interrupts it.
+        plan: The plan of the gates.
+        deps: The dependencies of its jobs.
+        interrupted: The message for a person who interrupts it.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Examination:
             self.give_up(InterruptedRunError(self._interrupted))
 
     async def judge(self, subject: Subject, gates: Sequence[str], *, tip: Tip, onto: Tip) -> Judgement:
-        """Ask gates about a commit; see ``verdicts.judging.judge``.
+        """Judge a commit by gates; see ``verdicts.judging.judge``.
 
         Raises:
             InterruptedRunError: A person or the system asked this process to end.
@@ -76,7 +76,7 @@ class Examination:
         return asked[0]
 
     async def passes(self, verdicts: VerdictService, subject: Subject, gate: str, tip: Tip) -> Reason | None:
-        """Ask one gate about one commit, whoever is to blame; None when it passes, else what it said.
+        """Run one gate on one commit, without blame; return None when it passes, else its reason.
 
         Raises:
             OutsideFaultError: It could not be run.

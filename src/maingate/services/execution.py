@@ -28,7 +28,7 @@ class ExecutionService:
         context: The repository and its record.
         work: Has work done at a held target.
         notifier: Runs the plan's `notify` commands.
-        versions: What programs said when a plan was admitted, by run; None for a run of another process.
+        versions: Returns the versions of programs at the admission of a run; None for another process's.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ExecutionService:
 
         Args:
             run_id: The run.
-            wait: What to do while a living process holds the target. None gives up at once.
+            wait: Called while a living process holds the target; None gives up at once.
 
         Raises:
             UsageError: The run has ended.
@@ -77,10 +77,10 @@ class ExecutionService:
         Args:
             run_id: The run.
             workers: How many gates run at once. Defaults to the setting.
-            listener: Who watches.
-            budget_usd: What its tools may cost, all together, instead of what its plan says.
-            is_only_asked: Whether only to do what is asked of the run, such as cancelling a part of it, and
-                to leave all the rest to be resumed.
+            listener: Informed of progress.
+            budget_usd: Budget of all its tools together, instead of the plan's.
+            is_only_asked: Whether to apply requests to the run only, such as the cancel of a part of it, and
+                to leave the rest to be resumed.
 
         Raises:
             UsageError: The run has ended.

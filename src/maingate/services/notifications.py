@@ -1,7 +1,7 @@
-"""Telling people's own programs what came of a rollback or a run: the plan's `notify` commands.
+"""Notifications: the plan's `notify` commands tell other programs of a rollback, or of a run that ended.
 
-They are no part of the work: they run when all is said and done, in the repository's root, and whatever comes
-of them changes nothing. Each has its time, and nothing that it starts outlives it.
+They run at the very end, in the repository's root, and their failure changes nothing else. Each has a
+timeout, and nothing that it starts outlives it.
 """
 
 import contextlib
@@ -35,14 +35,14 @@ TIMEOUT: Final = 30.0
 """Seconds that a command may take."""
 
 _OPENED: Final = frozenset({"failure_threshold_reached", "probe_failed"})
-"""How a breaker opens by itself."""
+"""The triggers by which a breaker opens by itself."""
 _ENDED: Final = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELED})
 _SHOWN: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """What is told.
+    """A message to the `notify` commands.
 
     Args:
         event: ``run_ended`` or ``rollback``.
@@ -68,7 +68,7 @@ class Message:
 
 
 class Notifier:
-    """Runs the `notify` commands of plans; what fails is recorded as a warning, and returned.
+    """Runs the `notify` commands of plans; failures are recorded as warnings, and returned.
 
     Args:
         context: The repository and its record.
@@ -84,7 +84,7 @@ class Notifier:
                 run = runs.get(conn, run_id)
                 message = trouble(conn, run_id) if run.plan.get("notify") else None
         except DatabaseError as error:
-            return [f"whether anybody is to be notified could not be read: {error}"]
+            return [f"whether to run the notify commands could not be read: {error}"]
         return [] if message is None else self.notify(run, message)
 
     def notify(self, run: RunRow, message: Message) -> list[str]:
@@ -121,13 +121,13 @@ def notify(
 
     Args:
         commands: The commands.
-        message: What they are told.
-        root: Where they run.
-        environment: What else they see of the environment.
+        message: The message.
+        root: The folder in which they run.
+        environment: The rest of their environment.
         timeout: Seconds that each may take.
 
     Returns:
-        What failed, a sentence each. A person's interrupt ends the one that runs and all that would follow.
+        The failures, a sentence each. An interrupt ends the running command and skips the others.
     """
     failures = []
     with (
@@ -150,7 +150,7 @@ def notify(
 
 
 class _Person:
-    """Watches a command on behalf of somebody who may press Ctrl-C at any moment."""
+    """Watches a command for an interrupt, which may come at any moment."""
 
     interval = 0.1
 
@@ -158,21 +158,21 @@ class _Person:
         self._is_interrupted = False
 
     def interrupt(self, *_: object) -> None:
-        """Hear Ctrl-C."""
+        """Note the interrupt."""
         self._is_interrupted = True
 
     def filenos(self) -> Sequence[int]:
-        """Nothing can be read that would tell."""
+        """Return nothing: an interrupt is not read from a file."""
         return ()
 
     def should_stop(self) -> bool:
-        """Tell whether it was pressed."""
+        """Return whether an interrupt came."""
         return self._is_interrupted
 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[_Person]:
-    """Let Ctrl-C end what runs in its own good time, instead of breaking off what starts and ends it."""
+    """Make Ctrl-C end the running command in an orderly way, instead of breaking off its start or end."""
     person = _Person()
     if threading.current_thread() is not threading.main_thread():
         yield person
@@ -186,7 +186,7 @@ def _interruptible() -> Iterator[_Person]:
 
 @contextlib.contextmanager
 def _adopting() -> Iterator[None]:
-    """Be the parent of what the commands leave behind, so that it is found and ended."""
+    """Become the parent of processes that the commands leave behind, so that they are found and ended."""
     adopt_orphans()
     try:
         yield
@@ -195,7 +195,7 @@ def _adopting() -> Iterator[None]:
 
 
 def trouble(conn: Connection, run_id: str) -> Message | None:
-    """Say what is wrong with a run that has ended; None when nothing is, or when it has not ended."""
+    """Return the message about a run that ended in trouble; None for any other run."""
     run = runs.get(conn, run_id)
     if run.state not in _ENDED:
         return None

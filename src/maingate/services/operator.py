@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 class OperatorService:
     """Carries out what an operator decides.
 
-    What is about a run is done by the process at work on it. Where there is none, it is done from here,
-    without going on with the rest of the run.
+    A decision about a run is applied by the process at work on it; without one it is applied here, and the
+    rest of the run is left to be resumed.
 
     Args:
         context: The repository and its record.
-        execution: Gives the service that runs what no process is at work on; it is loaded only then.
+        execution: Returns the service for a run that no process is at work on; it is loaded only then.
     """
 
     def __init__(self, context: RepositoryContext, execution: "Callable[[], ExecutionService]") -> None:
         self._context, self._execution = context, execution
 
     def cancel(self, entity_id: str, *, message: str, operator: str) -> str:
-        """Cancel a run, or a workstream or task of one; return what became of it, as a sentence.
+        """Cancel a run, or a workstream or task of one; return the result, as a sentence.
 
-        What may have landed already when its process was ended is left to the process that resumes the run,
-        which asks git.
+        A workstream that may have landed already when its process was ended is left to the process that
+        resumes the run, which asks git.
 
         Args:
             entity_id: Its full identifier.
             message: Why.
-            operator: Who wants it.
+            operator: The person.
 
         Raises:
             UsageError: It has ended already, or the process at work does not answer.
@@ -58,17 +58,17 @@ class OperatorService:
         )
 
     def override(self, override: Override, entity_id: str, *, reason: str, operator: str) -> str:
-        """Decide about a task or a workstream by hand; return what became of it, as a sentence.
+        """Override a task or a workstream; return the result, as a sentence.
 
         A workstream that may have landed already when its process was ended is left to the process that
         resumes the run, which asks git.
 
         Args:
-            override: What is decided: ``force-complete``, ``force-fail``, ``reset`` or ``unblock`` about a
+            override: The decision: ``force-complete``, ``force-fail``, ``reset`` or ``unblock`` about a
                 task, ``fail`` or ``validate`` about a workstream.
             entity_id: The task or workstream, by its full id.
             reason: Why.
-            operator: Who wants it.
+            operator: The person.
 
         Raises:
             UsageError: The state that it is in does not allow it, or the process at work does not answer.
@@ -85,7 +85,7 @@ class OperatorService:
         )
 
     def drop_patch(self, patch_id: str, *, reason: str, operator: str) -> None:
-        """Give a quarantined patch up.
+        """Drop a quarantined patch.
 
         Raises:
             UsageError: It is not in quarantine.
@@ -99,7 +99,7 @@ class OperatorService:
         """Record that a person approves a patch; return False when that person had done so before.
 
         Raises:
-            UsageError: It is decided already what becomes of it.
+            UsageError: The patch is already decided.
         """
         with self._context.database.write() as conn:
             row = patches.get(conn, patch_id)
@@ -127,7 +127,7 @@ class OperatorService:
         return row
 
     def _answer_to(self, request: Request) -> str | None:
-        """Have a request handled, and return its answer; None when that is left to a resuming process."""
+        """Return the answer to a request, handled here if need be; None when a resuming process answers."""
         database, run_id = self._context.database, RunId(request.run_id)
         answer = operator_requests.await_answer(
             database, self._context.clock, request, is_alive=lambda: self._is_alive(run_id)

@@ -14,14 +14,14 @@ from maingate.state.patch_ledger import PatchState
 
 PLAN_NAME: Final = "plan.json"
 SHOWN_DIFF: Final = 64 * 1024
-"""How much of a refused diff a tool gets to see, in bytes."""
+"""Bytes of a refused diff that a prompt has at most."""
 _SHOWN_OUTPUT: Final = 16 * 1024
-"""How much of the output of the gate that refused it a tool gets to see, in characters."""
+"""Characters of the output of the gate that refused it that a prompt has at most."""
 
 _OF_THE_OLD: Final = frozenset({"needs", "critical"})
-"""What a task and its workstream were to others in the old plan; in the new run there are no others."""
+"""Keys about other tasks and workstreams of the old plan; the new run has no others."""
 _SOURCES: Final = frozenset({"patch", "tool", "prompt", "prompt_file"})
-"""What says where a task's patch comes from."""
+"""Keys about the source of a task's patch."""
 
 _RECOVERABLE: Final = frozenset({PatchState.QUARANTINED, PatchState.DROPPED, PatchState.ROLLED_BACK})
 
@@ -78,7 +78,7 @@ def _task(planned: Mapping[str, Any], row: PatchRow, diff: bytes, tool: str | No
 
 
 def _prompt(planned: Mapping[str, Any], row: PatchRow, diff: bytes) -> str:
-    """Return what a tool is to do: what was asked before, why it was refused, and the refused diff."""
+    """Return the prompt for another patch: the old prompt, the reason of the refusal, the refused diff."""
     reason = row.quarantine_reason or row.reason
     asked = str(planned.get("prompt") or planned.get("title") or row.summary)
     why = "" if reason is None else f"\n\nAn earlier patch for this was refused: {reason.message}"

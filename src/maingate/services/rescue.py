@@ -1,4 +1,4 @@
-"""Clearing up after processes that were killed: what they have left is ended, recorded and finished."""
+"""Clearing up after killed processes: their leftovers are ended, recorded and finished."""
 
 import socket
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class RescueService:
         self._context, self._holds = context, holds
 
     def clear_up(self, run_id: RunId | None = None) -> None:
-        """End what killed processes have left, and record what they could not; again changes nothing.
+        """End the leftovers of killed processes, and record their ends; a second call changes nothing.
 
         Args:
             run_id: A run that this process has just taken hold of: nothing of it can be under way.

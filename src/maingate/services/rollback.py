@@ -59,9 +59,9 @@ class RollbackService:
 
         Args:
             patch_ids: The patches, by their full ids.
-            label: What is rolled back, for people.
+            label: The name of all that is rolled back, for people.
             reason: Why.
-            operator: Who wants it.
+            operator: The person.
             workers: How many gates run at once. Defaults to the setting.
 
         Raises:
@@ -169,7 +169,7 @@ class RollbackService:
     def _compensated(
         self, holder: LeaseHolder, run: RunRow, outcome: RollbackOutcome, deps: Dependencies
     ) -> tuple[RollbackOutcome, InterruptedRunError | None]:
-        """Run the `on_rollback` commands that are owed; whatever comes of them, the rollback stands."""
+        """Run the `on_rollback` commands that are owed; a failure leaves the rollback as it is."""
         with self._context.database.read() as conn:
             wanted = owed(conn, run)
         if not wanted:

@@ -21,8 +21,8 @@ class Admission:
 
     Args:
         loaded: The plan.
-        target: Where it will land, and on what it begins.
-        tree_settings: What the tree's ``maingate.toml`` says, by which the run goes to its end.
+        target: The branch that it lands on, and the commit that it begins on.
+        tree_settings: The values of the tree's ``maingate.toml``, which hold to the end of the run.
     """
 
     loaded: LoadedPlan

@@ -1,4 +1,4 @@
-"""The holds that this process has on targets: taken, renewed while work goes on, checked, and given back."""
+"""The holds that this process has on targets: taken, renewed while work goes on, checked, and released."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -58,14 +58,14 @@ class TargetHolds:
         self._leases[holder] = lease_hold.hold(conn, key, holder=holder, now=context.clock.now())
 
     def release(self, holder: LeaseHolder) -> None:
-        """Give a hold back, if there is one."""
+        """Release a hold, if there is one."""
         lease = self._leases.pop(holder, None)
         if lease is not None:
             with self._context.database.write() as conn:
                 leases.release(conn, lease)
 
     def release_all(self) -> None:
-        """Give all holds back."""
+        """Release all holds."""
         for holder in tuple(self._leases):
             self.release(holder)
 
@@ -130,7 +130,7 @@ class TargetHolds:
         """Do some work while renewing the hold that it needs.
 
         Args:
-            holder: Who holds the target.
+            holder: The holder of the target.
             worker: Stopped when the hold is lost.
             work: The work.
         """
@@ -169,7 +169,7 @@ def when_free(take: Callable[[], Result], wait: Wait | None) -> Result:
 
     Args:
         take: Takes it.
-        wait: What to do while a living process holds the target. None gives up at once.
+        wait: Called while a living process holds the target; None gives up at once.
 
     Raises:
         TargetBusyError: A living process holds the target, and nothing waits.

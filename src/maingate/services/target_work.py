@@ -1,4 +1,4 @@
-"""Work at a held target: what it needs from outside, and its run to the end while the hold is renewed."""
+"""Work at a held target: its dependencies, and its run to the end while the hold is renewed."""
 
 import os
 from collections.abc import Callable, Coroutine
@@ -56,10 +56,10 @@ class TargetWork:
         self.holds, self.rescue = holds, rescue
 
     def dependencies(self, holder: LeaseHolder, workers: int | None, settings: Settings) -> Dependencies:
-        """Return what gates and commands need from outside.
+        """Return the dependencies of gates and commands.
 
         Args:
-            holder: Who holds the target.
+            holder: The holder of the target.
             workers: How many jobs run at once. Defaults to the setting.
             settings: The settings of the run, or of this process.
         """
@@ -85,9 +85,9 @@ class TargetWork:
         """Run work to its end while the hold that it needs is renewed.
 
         Args:
-            holder: Who holds the target.
+            holder: The holder of the target.
             worker: Asked to stop by signals, and made to when the hold is lost.
-            work: What it does.
+            work: Its coroutine.
         """
         renewed = self.holds.while_renewing(holder, worker, work)
         return self._run_to_end(renewed, interrupt=worker.interrupt)

@@ -40,11 +40,11 @@ class Trial:
 
     Args:
         name: The tool's name.
-        command: What was run.
-        outcome: How it ended.
-        report: What it said of itself.
-        diff: The patch that was taken, its beginning.
-        output: The end of what it printed.
+        command: Its command line.
+        outcome: The result of the command.
+        report: Its report on itself.
+        diff: The beginning of the patch that was captured.
+        output: The end of its output.
     """
 
     name: str
@@ -94,8 +94,8 @@ def try_tool(name: str, tool: ToolDefinition, *, settings: Settings, timeout: fl
 
     Args:
         name: The tool's name.
-        tool: What the plan says about it, or a preset alone.
-        settings: What of the environment it may see.
+        tool: Its definition in the plan, or a preset alone.
+        settings: The settings; they name the variables that it sees.
         timeout: Seconds that it may take.
     """
     command = command_of(tool, prompt=PROMPT, budget_usd=tool.max_cost_usd)
@@ -147,7 +147,7 @@ def try_tool(name: str, tool: ToolDefinition, *, settings: Settings, timeout: fl
 
 @contextlib.contextmanager
 def _as_a_worker(settings: Settings) -> Iterator[None]:
-    """Give this process a worker's environment, and have it adopt what a tool leaves, as workers do."""
+    """Set this process up as a worker: its environment, and the adoption of orphans."""
     before = dict(os.environ)
     allowed = allowed_environment(os.environ, settings.env_allow)
     adopt_orphans()

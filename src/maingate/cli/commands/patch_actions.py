@@ -25,7 +25,7 @@ def drop(
     run: RunOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give up a quarantined patch. The patch and its diff stay on record."""
+    """Drop a quarantined patch. The patch and its diff stay on record."""
     from maingate.bootstrap import Maingate
     from maingate.queries.names import find_patch
     from maingate.queries.patch_detail import patch_state

@@ -41,7 +41,7 @@ def status(
     every_task: Annotated[bool, typer.Option("--all", "-a", help="List every task and its patch.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show a run: what landed, what did not and why, and what is under way."""
+    """Show a run: landed work, refused work with its reasons, and work under way."""
     from maingate.bootstrap import Maingate
     from maingate.queries.names import find_run
 
