@@ -1,10 +1,14 @@
 """The services that gates and commands need while they run, in a run and outside of one."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor as Threads
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Self
+from datetime import timedelta
+from typing import Final, Self
 
+from maingate.errors import MaingateError
 from maingate.ids import RunId
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.recorder import Recorder, Told
@@ -16,6 +20,12 @@ from maingate.verdicts.execution import GateExecutions
 from maingate.verdicts.records import VerdictRecords
 from maingate.verdicts.service import VerdictService
 from maingate.workers.pool_manager import PoolManager
+
+LOG_INTERVAL: Final = timedelta(seconds=1)
+"""How often ``transitions.jsonl`` is brought up to date while services are active."""
+
+Periodic = tuple[timedelta, Callable[[], Awaitable[object]]]
+"""Something to do again and again, and how often."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,3 +120,61 @@ class RunServices:
             self.roster.sign_off()
         await self.recorder.close()
         self.writer.shutdown(wait=True)
+
+    @asynccontextmanager
+    async def started(
+        self,
+        deps: Dependencies,
+        *,
+        start_pool: Callable[[], Awaitable[None]],
+        failed: Callable[[Exception], None],
+        periodic: Sequence[Periodic] = (),
+        stop: Callable[[], Awaitable[None]] | None = None,
+        before_close: Callable[[], Awaitable[None]] | None = None,
+        threads: Threads | None = None,
+    ) -> AsyncIterator[None]:
+        """Start the services, keep registry and transition log up to date, and close them in any case.
+
+        Args:
+            deps: What they work with.
+            start_pool: Starts the pool of workers.
+            failed: Called when something periodic fails; it is not done any more then.
+            periodic: What else is done again and again.
+            stop: Stops what was started with the services.
+            before_close: See `close`.
+            threads: Where the transition log is written; None for the default of the loop.
+        """
+
+        async def beat() -> None:
+            self.roster.beat()
+
+        async def catch_up() -> None:
+            await asyncio.get_running_loop().run_in_executor(threads, deps.log.catch_up)
+
+        own = ((LOG_INTERVAL, catch_up), (deps.settings.heartbeat_interval, beat))
+        keeping = [asyncio.create_task(_every(each, do, failed)) for each, do in (*own, *periodic)]
+        try:
+            self.roster.sign_on()
+            await start_pool()
+            yield
+        finally:
+            for task in keeping:
+                task.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
+            if stop is not None:
+                await stop()
+            await self.close(before=before_close)
+            await catch_up()
+
+
+async def _every(
+    interval: timedelta, do: Callable[[], Awaitable[object]], failed: Callable[[Exception], None]
+) -> None:
+    """Do something again and again, until it fails."""
+    while True:
+        await asyncio.sleep(interval.total_seconds())
+        try:
+            await do()
+        except MaingateError as error:
+            failed(error)
+            return

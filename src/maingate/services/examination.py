@@ -7,8 +7,7 @@ confirmed, and new verdicts are recorded under the run whose plan has the gates.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from maingate.errors import InterruptedRunError, OutsideFaultError
 from maingate.faultpoints import reach
@@ -22,9 +21,6 @@ from maingate.verdicts.blame import Judgement, Opinion
 from maingate.verdicts.judging import judge
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import Subject
-
-LOG_INTERVAL: Final = timedelta(seconds=1)
-"""Time between two updates of ``transitions.jsonl``."""
 
 
 class Examination:
@@ -111,36 +107,18 @@ class Examination:
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[RunServices]:
-        deps = self._deps
         services = RunServices.of(
-            deps,
+            self._deps,
             self._run_id,
             self._plan,
             heads={},
             told=lambda _steps, _before: None,
             failed=self.give_up,
         )
-        keeping = [
-            asyncio.create_task(_every(deps.settings.heartbeat_interval, services.roster.beat)),
-            asyncio.create_task(_every(LOG_INTERVAL, deps.log.catch_up, in_thread=True)),
-        ]
-        try:
-            services.roster.sign_on()
+
+        async def start_pool() -> None:
             await services.pool.start(soon=True)
+
+        async with services.started(self._deps, start_pool=start_pool, failed=self.give_up):
             reach("examination.started")
             yield services
-        finally:
-            for task in keeping:
-                task.cancel()
-            await asyncio.gather(*keeping, return_exceptions=True)
-            await services.close()
-            await asyncio.to_thread(deps.log.catch_up)
-
-
-async def _every(interval: timedelta, do: Callable[[], object], *, in_thread: bool = False) -> None:
-    while True:
-        await asyncio.sleep(interval.total_seconds())
-        if in_thread:
-            await asyncio.to_thread(do)
-        else:
-            do()

@@ -26,7 +26,7 @@ from maingate.db.transitions import write
 from maingate.errors import LeaseLostError
 from maingate.ids import LeaseHolder, PatchId, RunId, TaskId, WorkstreamId, new_id
 from maingate.landing import lease_hold
-from maingate.orchestrator import snapshot_loader
+from maingate.orchestrator import decision_writer, snapshot_loader
 from maingate.orchestrator.core import operator_decisions
 from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.orchestrator.core.core import Core
@@ -66,7 +66,6 @@ from maingate.orchestrator.core.events import (
 from maingate.orchestrator.core.parts import Limits
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.operator_requests import heard
-from maingate.orchestrator.run_orchestrator import _write
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
@@ -244,7 +243,10 @@ class Life:
             merged += decision
         with world.database.write() as conn:
             lease_hold.keep_out(conn, self.lease)
-            self.heads.update((head.id, head) for head in _write(merged, self.core.run, world.clock, conn))
+            self.heads.update(
+                (head.id, head)
+                for head in decision_writer.write(merged, self.core.run.input, world.clock, conn)
+            )
             changed = write(conn, self.heads, merged.steps, at=world.clock.now())
         self.heads.update(changed)
         if merged.overrides and not self.unwritten:

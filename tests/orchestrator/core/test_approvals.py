@@ -11,7 +11,7 @@ from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.events import ApprovalsRead
 from maingate.orchestrator.core.parts import Limits
 from maingate.orchestrator.progress import SilentListener
-from maingate.orchestrator.run_orchestrator import ASK_INTERVAL
+from maingate.orchestrator.run_orchestrator import INBOX_INTERVAL
 from maingate.plan.choices import TaskKind
 from maingate.plan.loader import load_plan
 from maingate.state.patch_ledger import PatchState
@@ -80,7 +80,7 @@ class Reviewers(SilentListener):
         self.heard.append(text)
         if len(self.heard) == 1:
             self._approve("ada")
-            asyncio.get_running_loop().call_later(2.5 * ASK_INTERVAL.total_seconds(), self._approve, "bob")
+            asyncio.get_running_loop().call_later(2.5 * INBOX_INTERVAL.total_seconds(), self._approve, "bob")
 
     def _approve(self, name: str) -> None:
         with Maingate.open(self._folder) as maingate:

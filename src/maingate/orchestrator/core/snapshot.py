@@ -253,3 +253,11 @@ class RunNode:
     def input(self) -> RunInput:
         """The facts about it that stay the same, for effects."""
         return RunInput(id=self.id, plan=self.plan, target=self.target, base=self.base)
+
+    @property
+    def needs_workers(self) -> bool:
+        """Return whether a command, a tool or a gate of it may still have to run."""
+        open_tasks = [task for workstream in self.order for task in workstream.tasks if not task.has_ended]
+        if any(task.kind in {TaskKind.COMMAND, TaskKind.TOOL} for task in open_tasks):
+            return True
+        return any(ws.gates or any(task.gates for task in ws.tasks) for ws in self.order if not ws.has_ended)

@@ -1,0 +1,73 @@
+"""Writing what a decision of the core records besides transitions: patches, intents, answers, events."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from maingate.clock import Clock
+from maingate.db.connection import Connection
+from maingate.db.dao import artifacts, events, intents, patches, requests, runs, tool_runs
+from maingate.db.dao.intents import Intent
+from maingate.db.new_event import new_event, the_run
+from maingate.events import Event, EventType, Severity
+from maingate.ids import RunId
+from maingate.orchestrator.core.commits import LandingIntent
+from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.inputs import RunInput
+from maingate.orchestrator.recorder import Write
+from maingate.state.steps.step import Head
+
+
+def writes_of(decision: Decision, run: RunInput, clock: Clock) -> Sequence[Write]:
+    """Return what the recorder has to write for a decision besides its transitions."""
+    return [partial(write, decision, run, clock)] if decision.has_rows else []
+
+
+def write(decision: Decision, run: RunInput, clock: Clock, conn: Connection) -> Sequence[Head]:
+    """Write the rows of a decision; return the heads of the entities that it created."""
+    at = clock.now()
+    rows = patches.insert_many(conn, [row for row, _ in decision.patches], at=at)
+    artifacts.store_many(conn, {row.id: diff for row, diff in decision.patches})
+    for intent in decision.intents:
+        intents.record(conn, _row(intent, run, at))
+    if decision.target is not None:
+        runs.record_head(conn, run.id, decision.target)
+    for intent_id in decision.intents_landed:
+        intents.landed(conn, intent_id, at)
+    for intent_id in decision.intents_abandoned:
+        intents.abandon(conn, intent_id, at)
+    for answer in decision.answers:
+        requests.answer(conn, answer, at)
+    for override in decision.overrides:
+        events.record(conn, replace(override, timestamp=at))
+    tool_runs.record(conn, decision.tool_runs)
+    for change in decision.breakers:
+        change.write(conn, at)
+    return [row.head for row in rows]
+
+
+def _row(intent: LandingIntent, run: RunInput, at: datetime) -> Intent:
+    return Intent(
+        id=intent.id,
+        run_id=run.id,
+        workstream_id=intent.workstream,
+        ref=run.target,
+        old=intent.old,
+        new=intent.new,
+        commits={str(patch): commit for patch, commit in intent.commits.items()},
+        created_at=at,
+    )
+
+
+def write_events(found: Sequence[Event], conn: Connection) -> Sequence[Head]:
+    """Write events; they create no entity."""
+    for event in found:
+        events.record(conn, event)
+    return ()
+
+
+def write_warning(conn: Connection, run_id: RunId, text: str, at: datetime) -> None:
+    """Write a warning about a run."""
+    event = new_event(EventType.WARNING, the_run(run_id), at, severity=Severity.WARNING, reason=text)
+    events.record(conn, event)

@@ -1,0 +1,116 @@
+"""Effects under way: each runs as a task of the loop and puts its event into the queue of the core."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
+
+from maingate.orchestrator.core.effects import Effect, RunNoop, TakePatch, WaitForRetry, WaitForTool
+from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded, CoreEvent, RetryDue, ToolDue
+from maingate.orchestrator.shell.attendant import Attendant
+from maingate.verdicts.execution import DrainedError
+
+
+class EffectTasks:
+    """Starts effects and timers, and stops them.
+
+    Args:
+        attendant: Carries effects out.
+        events: The queue of the core; None in it means that something has ended.
+        is_wanted: Returns whether a ready patch is still to be taken in.
+        failed: Called when an effect fails for a reason that is not its item's.
+    """
+
+    def __init__(
+        self,
+        attendant: Attendant,
+        events: "asyncio.Queue[CoreEvent | None]",
+        *,
+        is_wanted: Callable[[TakePatch], bool],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._attendant, self._events = attendant, events
+        self._is_wanted, self._failed = is_wanted, failed
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether no effect is under way; timers do not count."""
+        return not self._under_way
+
+    def speculate(self, effects: Sequence[Effect]) -> None:
+        """Start effects without durable consequences."""
+        for effect in effects:
+            match effect:
+                case RunNoop(task=task_id, attempt=attempt):
+                    done = AttemptEnded(task=task_id, attempt=attempt, end=AttemptEnd.DONE)
+                    self._events.put_nowait(done)
+                case _:
+                    self._start(self._carry_out(effect))
+
+    def start_when(self, durable: "asyncio.Future[None] | None", effects: Sequence[Effect]) -> None:
+        """Start effects when the decision that they belong to is durable.
+
+        Args:
+            durable: Done when the decision is durable; None when it records nothing.
+            effects: The effects.
+        """
+        self._start(self._wait_and_start(durable, effects))
+
+    async def stop(self) -> None:
+        """Stop all effects and timers."""
+        for timer in self._timers:
+            timer.cancel()
+        for task in tuple(self._under_way):
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _wait_and_start(
+        self, durable: "asyncio.Future[None] | None", effects: Sequence[Effect]
+    ) -> None:
+        if durable is not None:
+            await durable
+        taking = []
+        for effect in effects:
+            match effect:
+                case TakePatch():
+                    taking += [effect] if self._is_wanted(effect) else []
+                case WaitForRetry(task=task_id, attempt=attempt, seconds=seconds):
+                    self._set_timer(seconds, RetryDue(task=task_id, attempt=attempt))
+                case WaitForTool(tool=tool, seconds=seconds, of_breaker=of_breaker):
+                    self._set_timer(seconds, ToolDue(tool=tool, of_breaker=of_breaker))
+                case _:
+                    self._start(self._carry_out(effect))
+        if taking:
+            self._start(self._take(taking))
+
+    def _set_timer(self, seconds: float, event: CoreEvent) -> None:
+        def ring() -> None:
+            self._timers.discard(timer)
+            self._events.put_nowait(event)
+
+        timer = asyncio.get_running_loop().call_later(seconds, ring)
+        self._timers.add(timer)
+
+    async def _take(self, effects: Sequence[TakePatch]) -> None:
+        for event in await self._attendant.take_patches(effects):
+            self._events.put_nowait(event)
+
+    async def _carry_out(self, effect: Effect) -> None:
+        with suppress(DrainedError):  # the run is stopping: its gates are not run any more
+            event = await self._attendant.carry_out(effect)
+            if event is not None:
+                self._events.put_nowait(event)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+        if not self._under_way:
+            self._events.put_nowait(None)

@@ -1,0 +1,197 @@
+"""Assembling the parts of one run in one process: its core, what carries its effects out, its watches."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor as Threads
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from maingate.monitoring.stuck import Patience, StuckWatch
+from maingate.orchestrator.breaker_watch import BreakerWatch
+from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.parts import Limits
+from maingate.orchestrator.core.snapshot import RunNode
+from maingate.orchestrator.dependencies import Dependencies
+from maingate.orchestrator.inbox import Inbox
+from maingate.orchestrator.recorder import Told
+from maingate.orchestrator.run_services import RunServices
+from maingate.orchestrator.shell.attendant import Attendant
+from maingate.orchestrator.shell.command_runner import CommandRunner
+from maingate.orchestrator.shell.dispatcher import Dispatcher
+from maingate.orchestrator.shell.in_hand import InHand
+from maingate.orchestrator.shell.task_jobs import TaskJobs
+from maingate.orchestrator.shell.tool_runner import ToolRunner
+from maingate.orchestrator.view import RunView
+from maingate.plan.choices import TaskKind
+from maingate.recovery.retry_handler import RetryPolicy
+from maingate.state.steps.step import Head
+from maingate.workers.artifacts import Artifacts
+
+Result = TypeVar("Result")
+
+LOOKAHEAD: Final = 16
+"""How many ready patches are read at once, and applied ahead of their gates; that takes no worker."""
+
+NOOP_CONCURRENCY: Final = 256
+"""How many tasks that do nothing are under way at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunParts:
+    """The parts of one run in one process.
+
+    Args:
+        services: Recorder, registry, pool and verdicts.
+        core: Decides.
+        dispatcher: Carries effects out.
+        attendant: Finds out whose fault it is when an effect fails.
+        in_hand: The items under way, for the next process.
+        inbox: Reads what people and other processes tell the run.
+        view: The progress for people.
+        watch: Finds what has not moved for too long.
+        threads: Where calls that block run.
+    """
+
+    services: RunServices
+    core: Core
+    dispatcher: Dispatcher
+    attendant: Attendant
+    in_hand: InHand
+    inbox: Inbox
+    view: RunView
+    watch: StuckWatch
+    threads: Threads
+
+    async def in_thread(self, call: Callable[[], Result]) -> Result:
+        """Return the result of a call that blocks."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, call)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunHooks:
+    """The calls by which the parts of a run reach its loop.
+
+    Args:
+        committed: Called in the loop after each transaction, with its steps and the states before them.
+        failed: Called in the loop when nothing more can be recorded.
+        warn: Records a warning and shows it to people; called from any thread.
+    """
+
+    committed: Told
+    failed: Callable[[Exception], None]
+    warn: Callable[[str], None]
+
+
+def assemble(
+    deps: Dependencies, run: RunNode, heads: dict[str, Head], hooks: RunHooks, *, is_only_asked: bool
+) -> RunParts:
+    """Return the parts of a run; nothing is started.
+
+    Args:
+        deps: What the run needs.
+        run: The run as it was loaded.
+        heads: The newest state of each of its entities.
+        hooks: How the parts reach the loop.
+        is_only_asked: Whether the process only answers requests.
+    """
+    threads = deps.parts.threads(deps.workers + 1, "patches")
+    services = RunServices.of(deps, run.id, run.plan, heads=heads, told=hooks.committed, failed=hooks.failed)
+    limits = _limits(deps, services.roster.worker_id, is_only_asked=is_only_asked)
+    core = Core(run, limits, now=deps.clock.now())
+    dispatcher = _dispatcher(deps, run, services, threads, hooks)
+    in_hand = InHand(deps.logs / f"{run.id}.in-hand")
+    return RunParts(
+        services=services,
+        core=core,
+        dispatcher=dispatcher,
+        attendant=Attendant(
+            dispatcher,
+            examine=_health_check(deps, run, threads),
+            warn=hooks.warn,
+            in_hand=in_hand,
+            losses=deps.settings.lost_attempts,
+        ),
+        in_hand=in_hand,
+        inbox=_inbox(deps, core, heads, is_only_asked=is_only_asked),
+        view=RunView(core, services.verdicts, deps.clock),
+        watch=_watch(deps, heads),
+        threads=threads,
+    )
+
+
+def _limits(deps: Dependencies, worker_id: str, *, is_only_asked: bool) -> Limits:
+    settings = deps.settings
+    return Limits(
+        worker_id=worker_id,
+        capacity={
+            TaskKind.PATCH: LOOKAHEAD,
+            TaskKind.COMMAND: deps.workers,
+            TaskKind.TOOL: deps.workers,
+            TaskKind.NOOP: NOOP_CONCURRENCY,
+        },
+        window=max(LOOKAHEAD, 4 * deps.workers),
+        retries=RetryPolicy(
+            delay=settings.retry_delay,
+            ceiling=settings.retry_delay_max,
+            losses=sys.maxsize if is_only_asked else settings.lost_attempts,
+        ),
+        breaker_threshold=settings.breaker_threshold,
+        breaker_cooldown=settings.breaker_cooldown,
+        budget_usd=deps.budget_usd,
+        reviewers=settings.policy.reviewers or 0,
+    )
+
+
+def _dispatcher(
+    deps: Dependencies, run: RunNode, services: RunServices, threads: Threads, hooks: RunHooks
+) -> Dispatcher:
+    running = TaskJobs(services.pool)
+    tools = ToolRunner(
+        run.id,
+        running,
+        services.jobs,
+        artifacts=Artifacts(deps.logs),
+        database=deps.database,
+        clock=deps.clock,
+        template=deps.template,
+        rest=deps.settings.rate_limit_rest.total_seconds(),
+    )
+    return deps.parts.effects(
+        deps,
+        run=run.input,
+        verdicts=services.verdicts,
+        commands=CommandRunner(running, services.jobs),
+        tools=tools,
+        running=running,
+        warn=hooks.warn,
+        threads=threads,
+    )
+
+
+def _health_check(deps: Dependencies, run: RunNode, threads: Threads) -> Callable[[], Awaitable[None]]:
+    health = deps.parts.health(deps, target=run.target, base=run.base.commit)
+
+    async def examine() -> None:
+        await asyncio.get_running_loop().run_in_executor(threads, health.examine)
+
+    return examine
+
+
+def _inbox(deps: Dependencies, core: Core, heads: Mapping[str, Head], *, is_only_asked: bool) -> Inbox:
+    """Return the inbox; a process that only answers requests defers what may have landed to the next one."""
+    watch = BreakerWatch(deps.database, deps.clock, own=frozenset(heads)) if core.run.plan.tools else None
+    return Inbox(
+        core.run.id,
+        deps.database,
+        breakers=watch,
+        is_deferred=core.may_have_landed if is_only_asked else lambda _: False,
+    )
+
+
+def _watch(deps: Dependencies, heads: Mapping[str, Head]) -> StuckWatch:
+    watch = StuckWatch(
+        patience=Patience.of(deps.settings), context_of=lambda entity_id: heads[entity_id].context
+    )
+    watch.found(heads.values(), deps.clock.now())
+    return watch

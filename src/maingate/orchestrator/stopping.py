@@ -1,0 +1,31 @@
+"""Why a run stops before its end, and how it goes on, for people."""
+
+from maingate.errors import InterruptedRunError, MaingateError, OutsideFaultError
+from maingate.ids import RunId
+from maingate.orchestrator.core.core import Core
+
+
+def how_to_go_on(run_id: RunId) -> str:
+    """Return the command that continues a run."""
+    return f"`maingate resume {run_id}` goes on from here"
+
+
+def reason_to_stop(core: Core) -> MaingateError:
+    """Return the error of a run that was asked to stop, or that cannot go on without a person.
+
+    Args:
+        core: The core, when nothing is under way any more and the run has not ended.
+    """
+    run_id = core.run.id
+    if core.obstacle is not None:
+        return OutsideFaultError(
+            f"{core.obstacle}. When that is mended, {how_to_go_on(run_id)}; "
+            f"`maingate cancel {core.obstructed}` lets it go without this workstream"
+        )
+    kept = "what has landed stays, nothing has landed in part"
+    if core.exhausted is not None:
+        return InterruptedRunError(
+            f"{core.exhausted}: it was stopped; {kept}; "
+            f"`maingate resume {run_id} --budget-usd N` goes on from here"
+        )
+    return InterruptedRunError(f"run {run_id} was interrupted; {kept}; {how_to_go_on(run_id)}")
