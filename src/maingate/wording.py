@@ -60,3 +60,8 @@ def first_lines(lines: Sequence[str], most: int = MOST_LINES, *, rest: str) -> l
     """
     more = len(lines) - most
     return [*lines[:most], f"and {more} more{rest}"] if more > 0 else list(lines)
+
+
+def missing_approvals(task: str, missing: int) -> str:
+    """Return how many approvals a task's patch lacks, and the command that gives one."""
+    return f"{missing} more approval{'s' * (missing != 1)}: `maingate patch approve {task}`"

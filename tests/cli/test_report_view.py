@@ -286,7 +286,7 @@ def test_a_command_in_a_reason_is_never_broken() -> None:
     stream = a_stream("parser", "executing")
     command = "`maingate resume run_01M83N3WRNYSSJPC7WN5S73685`"
     stream["waiting"] = {
-        "for": "a process to go on with the run: its own is gone",
+        "for": "a process: its own has exited",
         "since": "",
         "until": command,
         "moving": False,

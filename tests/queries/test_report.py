@@ -96,11 +96,12 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
     """Every field of the public face is there; the target stays where it is."""
     report = run_report(conn, RUN, tree_of=lambda commit: f"tree of {commit}", is_alive=False)
     waiting = {
-        "for": "a process to go on with the run: its own is gone",
+        "code": "resume",
+        "for": "a process: its own has exited",
         "since": "2026-01-01T12:00:00.000Z",
         "until": "`maingate resume run_1`",
         "moving": False,
-        "kind": "a process to go on with the run",
+        "kind": "a process",
     }
     assert report == {
         "run_id": "run_1",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from maingate.ids import PatchId
-from maingate.orchestrator.waiting import lacks_approval
+from maingate.wording import missing_approvals
 
 
 @dataclass(kw_only=True)
@@ -31,7 +31,7 @@ class ApprovalNotices:
         if lacking:
             label, missing = lacking[0]
             others = f" (and {len(lacking) - 1} more like it: `maingate status --all`)" * (len(lacking) > 1)
-            self.notice(f"{label} waits for {lacks_approval(label, missing)}{others}")
+            self.notice(f"{label} waits for {missing_approvals(label, missing)}{others}")
         elif self._told and not waiting:
             self._told.clear()
             self.notice("nothing waits for approval any more")

@@ -13,7 +13,7 @@ from maingate.plan.choices import LandingStyle, Level, Overlap, TaskKind
 from maingate.plan.definitions import GateDefinition, ToolDefinition
 from maingate.plan.fields import Author, Command, Count, Date, Dollars, Globs, PlanPart, Text, fault
 from maingate.plan.names import ANY_NAME, BranchName, Name
-from maingate.plan.order import stable_order
+from maingate.plan.order import landing_order, stable_order
 from maingate.settings.durations import Duration
 from maingate.settings.policy import PolicyLayer
 from maingate.settings.problems import as_written
@@ -236,7 +236,7 @@ class Plan(PlanPart):
     def workstream_order(self) -> list[str]:
         """Return the workstreams: each after those it needs, higher priority first, else as listed."""
         needs = {name: workstream.needs for name, workstream in self.workstreams.items()}
-        return stable_order(needs, rank=lambda name: (-self.workstreams[name].priority,))
+        return landing_order(needs, lambda name: self.workstreams[name].priority)
 
     def policy_layers(self, workstream: str, task: str) -> tuple[PolicyLayer, PolicyLayer, PolicyLayer]:
         """Return the plan's, the workstream's and the task's policy, outermost first."""

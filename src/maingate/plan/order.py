@@ -39,6 +39,14 @@ def stable_order(
     return ordered
 
 
+def landing_order(needs: Mapping[str, Sequence[str]], priority: Callable[[str], int]) -> list[str]:
+    """Return workstreams in the order in which they land.
+
+    Each comes after those it needs; among the others the higher priority goes first, ties as listed.
+    """
+    return stable_order(needs, rank=lambda name: (-priority(name),))
+
+
 def circles(needs: Mapping[str, Sequence[str]]) -> list[list[str]]:
     """Find circles of needs, each once, as ``[a, b, a]``; an empty list when there is an order.
 

@@ -133,6 +133,7 @@ def run_report(
             cost=cost,
             reviewers=reviewers,
             is_alive=is_alive,
+            now=now,
         )
     )
     stuck = (
@@ -203,9 +204,11 @@ def _waits(
     cost: Json | None,
     reviewers: int,
     is_alive: bool,
+    now: datetime | None,
 ) -> dict[str, Json]:
     """Say why each entity that has not ended is where it is."""
-    from maingate.orchestrator.waiting import RunRows, why_waiting  # noqa: PLC0415 - loads plans
+    from maingate.queries.explain import why_waiting  # noqa: PLC0415 - loads plans
+    from maingate.queries.standing import RunRows  # noqa: PLC0415 - loads plans
 
     labels = {stream.id: stream.name for stream in streams}
     names = {task.id: (labels[task.workstream_id], task.name) for task in rows}
@@ -221,6 +224,7 @@ def _waits(
         needs={**workstreams.needs(conn, run.id), **tasks.needs(conn, run.id)},
         approvals_missing=_approvals_missing(conn, run, unapproved, reviewers) if unapproved else {},
         is_overspent=cost is not None and cost["used_up"],
+        now=now,
     )
     return {key: why.as_json() for key, why in why_waiting(every, is_alive=is_alive).items()}
 

@@ -26,6 +26,7 @@ from maingate.orchestrator.core.events import (
     WorkstreamBroken,
     WorkstreamMerged,
 )
+from maingate.orchestrator.core.holds import first_open
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated
 from maingate.reasons import FAULTS, Reason, ReasonCode
@@ -70,8 +71,7 @@ class Target:
 
     def ahead_of(self, workstream: WorkstreamNode) -> WorkstreamNode | None:
         """Return the workstream that must end before this one can land; None when it is its turn."""
-        remaining = self._turn.run.order[self._next_to_land :]
-        first = next((ws for ws in remaining if not ws.has_ended), None)
+        first = first_open(self._turn.run.order[self._next_to_land :], lambda ws: ws.has_ended)
         return None if first is workstream else first
 
     # -- requests --------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from maingate.db.dao.tool_runs import MICROS, ToolRun
+from maingate.orchestrator.core.holds import first_rival, is_used_up
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan
 from maingate.plan.scopes import Scopes
@@ -63,9 +64,7 @@ class ToolDesk:
         """Say what a task has to wait for; None to begin now."""
         name = str(task.plan.tool)
         tool = self._plan.tools[name]
-        if name in self._resting or (
-            tool.max_concurrent is not None and self._busy[name] >= tool.max_concurrent
-        ):
+        if name in self._resting or is_used_up(tool.max_concurrent, self._busy[name]):
             return Hold(until_released=key_of(name))
         if (rival := self._rival(task)) is not None:
             return Hold(until_released=rival)
@@ -80,14 +79,13 @@ class ToolDesk:
     def _rival(self, task: "TaskNode") -> str | None:
         """Find a task that may write what this one writes, and has to come first or is at work."""
         lane = task.workstream.lane
-        earlier = lane.order[: task.place] if lane is not None else ()
-        for other in reversed(earlier):
-            if other.kind is TaskKind.TOOL and not other.has_ended and self._keep_apart(other, task):
-                return other.id
-        for other in self._at_work.values():
-            if other.workstream is not task.workstream and self._keep_apart(other, task):
-                return f"work of {other.id}"
-        return None
+        earlier = reversed(lane.order[: task.place]) if lane is not None else ()
+        before = (other for other in earlier if other.kind is TaskKind.TOOL and not other.has_ended)
+        elsewhere = (other for other in self._at_work.values() if other.workstream is not task.workstream)
+        rival = first_rival(before, elsewhere, lambda other: self._keep_apart(other, task))
+        if rival is None:
+            return None
+        return rival.id if rival.workstream is task.workstream else f"work of {rival.id}"
 
     def _keep_apart(self, one: "TaskNode", other: "TaskNode") -> bool:
         return self._scopes.keep_apart((one.workstream.name, one.name), (other.workstream.name, other.name))

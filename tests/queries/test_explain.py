@@ -1,4 +1,4 @@
-"""Why what has not ended is where it is."""
+"""Each entity that has not ended has an explanation: why it waits, since when, and what will move it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +14,11 @@ from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
-from maingate.orchestrator.waiting import RunRows, Waiting, why_waiting
+from maingate.orchestrator.core.holds import HoldCode
+from maingate.plan.model import Plan
+from maingate.queries.explain import why_waiting
+from maingate.queries.standing import RunRows
+from maingate.queries.waiting import Waiting
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.gate import GateState
@@ -115,7 +119,7 @@ def test_where_nobody_is_at_work_resuming_moves_everything() -> None:
     stream = a_stream()
     answers = of(stream, a_task(stream, "a", TaskState.RUNNING), is_alive=False)
     assert {(one.what, one.until, one.is_moving) for one in answers.values()} == {
-        ("a process to go on with the run: its own is gone", f"`maingate resume {RUN.id}`", False)
+        ("a process: its own has exited", f"`maingate resume {RUN.id}`", False)
     }
 
 
@@ -281,6 +285,76 @@ def test_a_workstream_waits_for_what_holds_its_first_task() -> None:
     assert of(stream, held, free, run=run, breakers=tripped)[stream.id].until == "a worker is free"
 
 
+def with_tools(tasks: Mapping[str, Mapping[str, Any]], **tool: Any) -> Any:
+    """Arrange the run with a plan whose tasks use the tool ``sh``."""
+    made = {name: {"tool": "sh", "prompt": "p", **task} for name, task in tasks.items()}
+    plan = {
+        "maingate": 1,
+        "name": "x",
+        "tools": {"sh": {"run": "true", **tool}},
+        "workstreams": {"parser": {"tasks": made}},
+    }
+    return replace(RUN, plan=Plan.model_validate(plan).as_json())
+
+
+@pytest.mark.parametrize(
+    ("breaker", "probe_state", "is_held"),
+    [
+        (BreakerState.OPEN, None, True),
+        (BreakerState.HALF_OPEN, TaskState.RUNNING, True),
+        (BreakerState.HALF_OPEN, TaskState.FAILED, False),
+    ],
+)
+def test_a_tool_is_paused_exactly_while_the_core_holds_its_tasks(
+    breaker: BreakerState, probe_state: TaskState | None, is_held: bool
+) -> None:
+    """An open breaker holds until its cooldown is over, a half-open one while its probe is under way."""
+    stream, run = a_stream(), with_tools({"a": {"scope": ["a/**"]}, "b": {"scope": ["b/**"]}})
+    held = a_task(stream, "a", TaskState.QUEUED, kind="tool")
+    probe = a_task(stream, "b", probe_state or TaskState.QUEUED, kind="tool", attempt=1)
+    row = BreakerRow(
+        id="brk_1",
+        tool="sh",
+        state=breaker,
+        opened_at=NOW,
+        cooldown_ms=60_000,
+        probe_task=probe.id if probe_state else None,
+        probe_attempt=1 if probe_state else None,
+    )
+    answer = of(stream, held, probe, run=run, breakers=[row], now=NOW + timedelta(seconds=59))[held.id]
+    assert (answer.code is HoldCode.TOOL) == is_held
+    later = of(stream, held, probe, run=run, breakers=[row], now=NOW + timedelta(seconds=60))[held.id]
+    assert (later.code is HoldCode.TOOL) == (is_held and breaker is BreakerState.HALF_OPEN)
+
+
+def test_a_tool_that_is_used_as_often_as_it_may_be_is_named() -> None:
+    """The limit of the plan holds a task although workers are free."""
+    stream = a_stream()
+    running = a_task(stream, "a", TaskState.RUNNING, kind="tool")
+    queued = a_task(stream, "b", TaskState.QUEUED, kind="tool")
+    tasks = {"a": {"scope": ["a/**"]}, "b": {"scope": ["b/**"]}}
+    limited = of(stream, running, queued, run=with_tools(tasks, max_concurrent=1))[queued.id]
+    assert (limited.code, limited.what) == (HoldCode.TOOL, "the tool sh, of which 1 may run at once")
+    free = of(stream, running, queued, run=with_tools(tasks, max_concurrent=2))[queued.id]
+    assert free.code is HoldCode.WORKER
+
+
+def test_a_tool_task_waits_for_the_nearest_one_before_it_with_the_same_paths() -> None:
+    """It begins on the result of that one; a task with other paths holds it up no more than a task behind."""
+    stream = a_stream()
+    run = with_tools({"a": {"scope": ["src/**"]}, "b": {"scope": ["docs/**"]}, "c": {"scope": ["src/**"]}})
+    first, other, last = (a_task(stream, name, TaskState.QUEUED, kind="tool") for name in "abc")
+    answers = of(stream, first, other, last, run=run)
+    assert [answers[task.id].code for task in (first, other, last)] == [
+        HoldCode.WORKER,
+        HoldCode.WORKER,
+        HoldCode.PATHS,
+    ]
+    assert answers[last.id].what == "parser/a (queued), which may write the same paths"
+    ended = replace(first, state=TaskState.COMPLETED)
+    assert of(stream, ended, other, last, run=run)[last.id].code is HoldCode.WORKER
+
+
 def test_the_run_waits_for_its_workstreams() -> None:
     """The first few are named, the rest counted."""
     streams = [a_stream(f"s{number}") for number in range(5)]
@@ -291,8 +365,9 @@ def test_the_run_waits_for_its_workstreams() -> None:
 
 def test_the_json_form_is_the_public_one() -> None:
     """What it waits for, since when, and what will move it."""
-    waiting = Waiting(what="a free worker", since=NOW, until="a worker is free")
+    waiting = Waiting(code=HoldCode.WORKER, what="a free worker", since=NOW, until="a worker is free")
     assert waiting.as_json() == {
+        "code": "worker",
         "for": "a free worker",
         "since": "2026-01-01T12:00:00.000Z",
         "until": "a worker is free",
