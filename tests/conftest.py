@@ -1,5 +1,6 @@
 """A hermetic world for every test: no user's git configuration, no user's cache, no MAINGATE_* settings."""
 
+import gc
 import os
 import shutil
 import sys
@@ -35,6 +36,16 @@ sys.dont_write_bytecode = False
 settings.register_profile("suite", derandomize=True, database=None, deadline=None)
 settings.register_profile("search", derandomize=False, database=None, deadline=None, print_blob=True)
 settings.load_profile("suite")
+
+
+# What is collected stays to the end; the collector is not to look it over again with each test.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Start the collector of garbage, for what comes from now on."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
