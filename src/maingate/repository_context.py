@@ -13,7 +13,7 @@ from maingate.db.engine import Database
 from maingate.errors import UsageError
 from maingate.git.identity import Identity
 from maingate.git.repository import Repository
-from maingate.landing import lease_hold
+from maingate.landing.lease import lease_at_work
 from maingate.settings import SettingsFiles
 from maingate.state_folder import StatePaths
 
@@ -109,7 +109,7 @@ class RepositoryContext:
         """Return whether a living process is at work on a run."""
         if self.is_copied(run):
             return False
-        return lease_hold.lease_at_work(conn, run, self.clock.now()) is not None
+        return lease_at_work(conn, run, self.clock.now()) is not None
 
     def write_log(self) -> None:
         """Append to the file of transitions what it lacks."""

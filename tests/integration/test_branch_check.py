@@ -12,7 +12,7 @@ from maingate.db.audit import AuditReport, verify
 from maingate.db.dao import patches
 from maingate.db.statements import change
 from maingate.errors import RepositoryError
-from maingate.landing.sealing import LEDGER, seal_of, trailers
+from maingate.landing.seals import LEDGER, seal_of, trailers
 from maingate.queries.audit import audit_record
 from support.factories import GitRepo
 from support.landing import Landed, land

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from maingate.bootstrap import Maingate
+from maingate.commits import LandingInput
 from maingate.db.audit import verify
 from maingate.errors import GitError, OutsideFaultError
 from maingate.git import private_git
 from maingate.ids import RunId
 from maingate.orchestrator.core.effects import LandCandidate
-from maingate.orchestrator.core.inputs import LandingInput, PatchInput, TaskInput
+from maingate.orchestrator.core.inputs import PatchInput, TaskInput
 from maingate.orchestrator.shell import evidence
 from maingate.orchestrator.shell.health import Health
 from maingate.orchestrator.shell.landing_effects import LandingEffects

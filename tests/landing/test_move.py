@@ -12,8 +12,8 @@ import pytest
 
 from maingate.git.repository import GitEntry, RefMoved, Repository
 from maingate.landing import index_hold
-from maingate.landing.catching_up import Behind, Move, behind, catch_up, uncommitted
 from maingate.landing.checkouts import checkouts_of
+from maingate.landing.late_checkouts import Behind, Move, behind, catch_up, uncommitted
 from maingate.landing.move import Obstruction, land, obstacle
 from support.factories import GitRepo
 
@@ -589,7 +589,7 @@ def test_a_file_that_could_not_be_written_is_written_later(
         rename(source, there)
 
     with monkeypatch.context() as patched:
-        patched.setattr("maingate.landing.following.os.rename", failing)
+        patched.setattr("maingate.landing.follower.os.rename", failing)
         (left,) = landed(opened, commits)  # type: ignore[misc]
     assert "a.txt could not be changed" in str(left)
     assert [(repo.path / name).read_text() for name in ("a.txt", "b.txt")] == ["1\n", "2\n"]

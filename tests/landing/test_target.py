@@ -16,9 +16,9 @@ from maingate.errors import CheckoutError, LeaseLostError, RecordError, Reposito
 from maingate.git.repository import RefMoved, Repository
 from maingate.ids import new_id
 from maingate.landing import index_hold
-from maingate.landing.catching_up import Move
+from maingate.landing.late_checkouts import Move
 from maingate.landing.move import Obstruction
-from maingate.landing.sealing import seal_of, trailers
+from maingate.landing.seals import seal_of, trailers
 from maingate.landing.target import HeldTarget, LandingTarget
 from support.database_factories import World, make_world
 from support.factories import GitRepo
@@ -177,7 +177,7 @@ def test_a_target_whose_checkout_is_behind_is_not_ready(
     monkeypatch.setattr(index_hold.take, "__kwdefaults__", {"patience": intent.created_at - NOW})
 
     with monkeypatch.context() as killed:
-        killed.setattr("maingate.landing.following.Follower.place", lambda follower: follower.following())
+        killed.setattr("maingate.landing.follower.Follower.place", lambda follower: follower.following())
         target.carry_out(intent, move_of(intent), book=lambda conn: intents.landed(conn, intent.id, NOW))
         with pytest.raises(CheckoutError, match="maingate checkout repair"):
             target.require_ready(is_trial=True)

@@ -15,7 +15,7 @@ from maingate.db.dao import gates, uet_workers, workers
 from maingate.db.engine import open_database
 from maingate.db.transitions import write
 from maingate.ids import LeaseHolder
-from maingate.landing import lease_hold
+from maingate.landing.lease import hold, key_of
 from maingate.monitoring.stuck import Patience
 from maingate.queries.workforce import Viewpoint, workforce
 from maingate.reasons import Reason, ReasonCode
@@ -114,8 +114,8 @@ def test_a_slot_that_has_finished_does_nothing(conn: Connection) -> None:
 def test_a_control_process_controls_the_run_whose_target_it_holds(conn: Connection) -> None:
     """Since it took hold of it."""
     world = make_world(conn, at=NOW)
-    key = lease_hold.key_of(world.run.repository_id, world.run.target_ref)
-    lease = lease_hold.hold(conn, key, holder=LeaseHolder(world.run.id), now=NOW)
+    key = key_of(world.run.repository_id, world.run.target_ref)
+    lease = hold(conn, key, holder=LeaseHolder(world.run.id), now=NOW)
     own = (lease.host, lease.pid, lease.pid_started, world.worker.id)
     conn.exec_driver_sql("UPDATE workers SET host = ?, pid = ?, pid_started = ? WHERE id = ?", own)
     found = job(conn)

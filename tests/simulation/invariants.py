@@ -10,7 +10,7 @@ from maingate.db.audit import verify
 from maingate.db.dao import events, intents, leases, patches, requests, runs, tasks, workstreams
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.tables import ENTITIES
-from maingate.landing import lease_hold
+from maingate.landing.lease import key_of
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
 from maingate.state.task import TaskState
@@ -156,7 +156,7 @@ def _seen_on(stream: WorkstreamRow, files: Mapping[str, str], *, is_completed: b
 def _leftovers(ended: Ended, conn: Connection) -> Iterator[str]:
     for intent in intents.pending(conn):
         yield f"{intent.id} is pending"
-    key = lease_hold.key_of(ended.scene.identity.id, TARGET)
+    key = key_of(ended.scene.identity.id, TARGET)
     lease = leases.of_key(conn, key)
     if lease is not None and lease.expires_at > lease.acquired_at and not ended.troubles.has_crash:
         yield f"the lease is still held: {lease}"

@@ -23,7 +23,7 @@ from maingate.errors import TargetBusyError
 from maingate.git import merge
 from maingate.git.identity import Home, Identity
 from maingate.ids import LeaseHolder, RunId
-from maingate.landing import lease_hold, target
+from maingate.landing import lease, target
 from maingate.orchestrator import roster
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
 from maingate.orchestrator.dependencies import Dependencies, Parts
@@ -301,7 +301,7 @@ class Scene:
         edges: list[tuple[Any, dict[str, Any]]] = [
             (ids, {"ULID": world.ulid}),
             (roster, {"os": system, "socket": system, "started": world.started}),
-            (lease_hold, {"os": system, "socket": system, "started": world.started}),
+            (lease, {"os": system, "socket": system, "started": world.started}),
             (rescuer, {"started": world.started, "end_tree": world.end_tree}),
             (transition_log, {"_locked": _locked_without_a_stop}),
             (rescue, {"socket": system, "behind": lambda *_: []}),
@@ -323,7 +323,7 @@ class Scene:
                 },
             ),
             (merge, {"_merge_small": merge_small}),
-            (patch_effects, {"in_the_way": nothing_in_the_way}),
+            (patch_effects, {"blocked_paths": nothing_in_the_way}),
         ]
         with ExitStack() as stack:
             for module, names in edges:

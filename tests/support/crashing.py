@@ -25,7 +25,7 @@ from maingate import faultpoints
 from maingate.bootstrap import Maingate
 from maingate.db.audit import verify
 from maingate.db.dao import leases, runs
-from maingate.landing import lease_hold
+from maingate.landing.lease import is_held, key_of
 from support.factories import GitRepo
 from support.forking import start_forked
 from support.landing import write_plan
@@ -285,12 +285,8 @@ def check_nothing_is_left(world: World) -> None:
             for table, condition in _LEFT_OPEN.items()
         }
         row = runs.newest(conn)
-        held = (
-            [] if row is None else [leases.of_key(conn, lease_hold.key_of(row.repository_id, row.target_ref))]
-        )
-        assert not [
-            lease for lease in held if lease and lease_hold.is_held(lease, maingate.context.clock.now())
-        ]
+        held = [] if row is None else [leases.of_key(conn, key_of(row.repository_id, row.target_ref))]
+        assert not [lease for lease in held if lease and is_held(lease, maingate.context.clock.now())]
     assert [f"{table}: {dict(row)}" for table, rows in left.items() for row in rows] == []
 
 

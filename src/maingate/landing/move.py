@@ -13,7 +13,9 @@ from datetime import timedelta
 from maingate.errors import GitError
 from maingate.faultpoints import reach
 from maingate.git.repository import RefMoved, Repository
-from maingate.landing.catching_up import (
+from maingate.landing.checkouts import Checkout, branch_of, checkouts_of, why_away
+from maingate.landing.follower import Follower, in_progress
+from maingate.landing.late_checkouts import (
     FILTER_TIME,
     Behind,
     Move,
@@ -23,8 +25,6 @@ from maingate.landing.catching_up import (
     new_follower,
     note,
 )
-from maingate.landing.checkouts import Checkout, branch_of, checkouts_of, why_away
-from maingate.landing.following import Follower, in_progress
 from maingate.landing.record import Following, Ledge, Record, holding
 from maingate.landing.ref_locks import foreign_lock, locks_of, remove_own
 

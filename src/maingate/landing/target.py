@@ -30,10 +30,10 @@ from maingate.db.engine import Database
 from maingate.errors import CheckoutError, RepositoryError
 from maingate.faultpoints import reach
 from maingate.git.repository import RefMoved, Repository
-from maingate.landing.catching_up import FILTER_TIME, Behind, Move, behind, catch_up, uncommitted
 from maingate.landing.checkouts import checkouts_of, why_away
+from maingate.landing.late_checkouts import FILTER_TIME, Behind, Move, behind, catch_up, uncommitted
 from maingate.landing.move import Obstruction, land, obstacle
-from maingate.landing.sealing import seal
+from maingate.landing.seals import seal
 
 
 class Meant(Protocol):

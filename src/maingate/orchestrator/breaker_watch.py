@@ -4,7 +4,7 @@ from maingate.clock import Clock
 from maingate.db.connection import Connection
 from maingate.db.dao import breakers, runs, tasks
 from maingate.db.engine import Database
-from maingate.landing import lease_hold
+from maingate.landing.lease import lease_at_work
 from maingate.orchestrator.core.events import BreakersRead
 from maingate.recovery.breaker_store import guard_of
 from maingate.recovery.circuit_breaker import Probe
@@ -42,4 +42,4 @@ class BreakerWatch:
         if task.state is not TaskState.RUNNING or task.attempt != probe.attempt:
             return False
         run = runs.get(conn, task.run_id)
-        return lease_hold.lease_at_work(conn, run, self._clock.now()) is not None
+        return lease_at_work(conn, run, self._clock.now()) is not None

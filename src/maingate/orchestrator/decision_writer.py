@@ -6,13 +6,13 @@ from datetime import datetime
 from functools import partial
 
 from maingate.clock import Clock
+from maingate.commits import LandingIntent
 from maingate.db.connection import Connection
 from maingate.db.dao import artifacts, events, intents, patches, requests, runs, tool_runs
 from maingate.db.dao.intents import Intent
 from maingate.db.new_event import new_event, the_run
 from maingate.events import Event, EventType, Severity
 from maingate.ids import RunId
-from maingate.orchestrator.core.commits import LandingIntent
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.inputs import RunInput
 from maingate.orchestrator.recorder import Write

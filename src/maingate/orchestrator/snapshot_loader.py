@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from maingate.commits import LandingIntent, Tip
 from maingate.db.connection import Connection
 from maingate.db.dao import breakers, intents, patches, runs, tasks, tool_runs, workstreams
 from maingate.db.dao.intents import Intent
@@ -14,7 +15,6 @@ from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.errors import MissingObjectError
 from maingate.git.repository import Repository
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
-from maingate.orchestrator.core.commits import LandingIntent, Tip
 from maingate.orchestrator.core.snapshot import PatchNode, RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.model import Plan

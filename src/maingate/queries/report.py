@@ -32,7 +32,7 @@ from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.errors import UsageError
 from maingate.events import iso_millis
 from maingate.ids import RunId
-from maingate.landing.catching_up import behind
+from maingate.landing.late_checkouts import behind
 from maingate.reasons import Reason
 from maingate.repository_context import RepositoryContext
 from maingate.state.gate import GateState

@@ -17,7 +17,7 @@ from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.uet_workers import UetWorkerRow
 from maingate.db.dao.workers import WorkerRow
 from maingate.events import iso_millis
-from maingate.landing import lease_hold
+from maingate.landing.lease import lease_at_work
 from maingate.monitoring.stuck import Patience, silent
 from maingate.orchestrator.roster import JOB
 from maingate.queries.page import EVERY, Page
@@ -158,7 +158,7 @@ def _controlled(conn: Connection, now: datetime) -> dict[tuple[str, int | None, 
     """Return the run whose target each control process holds."""
     found: dict[tuple[str, int | None, str], Job] = {}
     for run in runs.unfinished(conn):
-        if (lease := lease_hold.lease_at_work(conn, run, now)) is not None:
+        if (lease := lease_at_work(conn, run, now)) is not None:
             found[lease.host, lease.pid, lease.pid_started] = _control_of(run, lease.acquired_at)
     return found
 

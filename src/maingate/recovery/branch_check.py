@@ -19,7 +19,7 @@ from maingate.errors import GitError
 from maingate.git.command import run_git
 from maingate.git.repository import Repository
 from maingate.ids import ENTITY_OF_PREFIX
-from maingate.landing.sealing import RECORD, seal_of, trailers
+from maingate.landing.seals import RECORD, seal_of, trailers
 from maingate.recovery.landings import Landed, Landings, Move, read
 from maingate.recovery.unpushed import Unpushed
 

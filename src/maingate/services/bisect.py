@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from maingate.commits import Tip
 from maingate.db.dao import patches, runs, verdicts, workstreams
 from maingate.errors import UsageError
 from maingate.ids import LeaseHolder, RunId, WorkstreamId
-from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.plan.choices import LandingStyle
 from maingate.plan.model import Plan

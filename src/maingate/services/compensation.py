@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from maingate.commits import Tip
 from maingate.db.connection import Connection
 from maingate.db.dao import events
 from maingate.db.new_event import new_event
 from maingate.events import Event, EventType, Severity
 from maingate.faultpoints import reach
-from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.run_services import RunServices
 from maingate.queries.owed_commands import Owed, failure_sentence

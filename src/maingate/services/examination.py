@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from maingate.commits import Tip
 from maingate.errors import InterruptedRunError, OutsideFaultError
 from maingate.faultpoints import reach
 from maingate.ids import RunId
-from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.run_services import RunServices
 from maingate.plan.model import Plan

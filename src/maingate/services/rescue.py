@@ -11,8 +11,8 @@ from maingate.errors import TargetBusyError
 from maingate.git.private_git import remove_abandoned
 from maingate.git.refs import PRIVATE_REFS
 from maingate.ids import RunId
-from maingate.landing import lease_hold
-from maingate.landing.catching_up import behind, catch_up
+from maingate.landing.late_checkouts import behind, catch_up
+from maingate.landing.lease import is_examined
 from maingate.landing.target import LandingTarget
 from maingate.orchestrator.shell import evidence
 from maingate.recovery import rollback_record
@@ -58,8 +58,8 @@ class RescueService:
         row = runs.get(conn, run_id)
         if self._context.is_copied(row):
             return False
-        is_examined = lease_hold.is_examined(conn, row, self._context.clock.now())
-        return run_id == taken or not (self._context.is_at_work(conn, row) or is_examined)
+        by_examination = is_examined(conn, row, self._context.clock.now())
+        return run_id == taken or not (self._context.is_at_work(conn, row) or by_examination)
 
     def _settle_rollbacks(self) -> None:
         """Finish, or give up, the rollbacks of killed processes, where no living process holds the target."""

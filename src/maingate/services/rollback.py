@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from maingate.commits import Tip
 from maingate.db.dao import intents, patches, runs, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.errors import InterruptedRunError, OutsideFaultError, UsageError
 from maingate.ids import LeaseHolder, RunId, WorkstreamId
 from maingate.landing.target import HeldTarget, LandingTarget
-from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.plan.model import Plan
 from maingate.queries.owed_commands import owed

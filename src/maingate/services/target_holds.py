@@ -11,7 +11,7 @@ from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
 from maingate.errors import DatabaseError, LeaseLostError, OutsideFaultError, TargetBusyError
 from maingate.ids import LeaseHolder
-from maingate.landing import lease_hold
+from maingate.landing.lease import LEASE_TIME, hold, is_held, key_of, require_lease
 from maingate.repository_context import RepositoryContext
 from maingate.state_folder import make_state
 
@@ -55,7 +55,7 @@ class TargetHolds:
         context = self._context
         make_state(context.paths, context.identity)
         key = self.key_of(ref)
-        self._leases[holder] = lease_hold.hold(conn, key, holder=holder, now=context.clock.now())
+        self._leases[holder] = hold(conn, key, holder=holder, now=context.clock.now())
 
     def release(self, holder: LeaseHolder) -> None:
         """Release a hold, if there is one."""
@@ -106,14 +106,14 @@ class TargetHolds:
 
     def key_of(self, ref: str) -> str:
         """Return the key of a target of this repository."""
-        return lease_hold.key_of(self._context.identity.id, ref)
+        return key_of(self._context.identity.id, ref)
 
     def may_settle(self, conn: Connection, ref: str) -> bool:
         """Return whether this process holds a target, or no living process does."""
         key = self.key_of(ref)
         present = leases.of_key(conn, key)
         is_own = any(lease.key == key for lease in self._leases.values())
-        return is_own or present is None or not lease_hold.is_held(present, self._context.clock.now())
+        return is_own or present is None or not is_held(present, self._context.clock.now())
 
     def fence(self, holder: LeaseHolder, conn: Connection) -> None:
         """Keep this process out of a record that was replaced, and of a target that it has lost.
@@ -124,7 +124,7 @@ class TargetHolds:
         """
         self._context.identity.check(self._context.paths.root)
         self._context.database.require_record(conn)
-        lease_hold.keep_out(conn, self._leases[holder])
+        require_lease(conn, self._leases[holder])
 
     async def while_renewing(self, holder: LeaseHolder, worker: Stoppable, work: Awaitable[Result]) -> Result:
         """Do some work while renewing the hold that it needs.
@@ -142,7 +142,7 @@ class TargetHolds:
 
     async def _renew(self, holder: LeaseHolder, worker: Stoppable) -> None:
         """Renew a lease again and again; a database that is busy is given as long as the lease lasts."""
-        clock, lasts = self._context.clock, lease_hold.LEASE_TIME.total_seconds()
+        clock, lasts = self._context.clock, LEASE_TIME.total_seconds()
         renewed_at = clock.monotonic()
         while (lease := self._leases.get(holder)) is not None:
             await asyncio.sleep(lasts / 4)
@@ -161,7 +161,7 @@ class TargetHolds:
 
     def _renewed(self, lease: Lease) -> Lease | None:
         with self._context.database.write() as conn:
-            return leases.renew(conn, lease, now=self._context.clock.now(), ttl=lease_hold.LEASE_TIME)
+            return leases.renew(conn, lease, now=self._context.clock.now(), ttl=LEASE_TIME)
 
 
 def when_free(take: Callable[[], Result], wait: Wait | None) -> Result:

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any, get_args
 
 from maingate.clock import ManualClock
+from maingate.commits import Candidate, Tip
 from maingate.db.audit import verify
 from maingate.db.dao import events, intents, leases, patches, requests, runs, tasks, workers, workstreams
 from maingate.db.dao.patches import PatchRow
@@ -25,10 +26,9 @@ from maingate.db.engine import Database
 from maingate.db.transitions import write
 from maingate.errors import LeaseLostError
 from maingate.ids import LeaseHolder, PatchId, RunId, TaskId, WorkstreamId, new_id
-from maingate.landing import lease_hold
+from maingate.landing.lease import require_lease
 from maingate.orchestrator import decision_writer, snapshot_loader
 from maingate.orchestrator.core import operator_decisions
-from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.effects import (
@@ -242,7 +242,7 @@ class Life:
         for decision in batch:
             merged += decision
         with world.database.write() as conn:
-            lease_hold.keep_out(conn, self.lease)
+            require_lease(conn, self.lease)
             self.heads.update(
                 (head.id, head)
                 for head in decision_writer.write(merged, self.core.run.input, world.clock, conn)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maingate.commits import Candidate, Tip
 from maingate.db.dao.patches import PatchRow
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
-from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.effects import (

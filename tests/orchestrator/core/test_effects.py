@@ -8,8 +8,8 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from maingate.clock import ManualClock
+from maingate.commits import Tip
 from maingate.orchestrator.core import snapshot
-from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.core.effects import Effect, MergeWorkstream, RunNoop, WaitForRetry, WaitForTool
 from maingate.orchestrator.core.lane import Lane
 from maingate.orchestrator.shell.dispatcher import Dispatcher

@@ -125,5 +125,5 @@ def test_a_process_without_a_fence_would_be_noticed(
     template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stale process that may write collides with the one that has taken over."""
-    monkeypatch.setattr("orchestrator.core.many_lives.lease_hold.keep_out", lambda _conn, _lease: None)
+    monkeypatch.setattr("orchestrator.core.many_lives.require_lease", lambda _conn, _lease: None)
     assert _first_bad(template, tmp_path) is not None

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from maingate.commits import Tip
 from maingate.git import conversion
 from maingate.git.repository import Repository
-from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.plan.definitions import GateDefinition
 from maingate.plan.model import Plan

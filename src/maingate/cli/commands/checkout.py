@@ -10,7 +10,7 @@ from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, print_json, safe
 
 if TYPE_CHECKING:
-    from maingate.landing.catching_up import Behind
+    from maingate.landing.late_checkouts import Behind
     from maingate.landing.repair import Repair
 
 app = typer.Typer(help="Repair the checkouts of the repository.", no_args_is_help=True)

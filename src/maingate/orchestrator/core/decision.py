@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from maingate.commits import LandingIntent
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.requests import RequestAnswer
 from maingate.db.dao.tool_runs import ToolRun
 from maingate.events import Event
-from maingate.orchestrator.core.commits import LandingIntent
 from maingate.orchestrator.core.effects import Effect
 from maingate.recovery.breaker_store import BreakerUpdate
 from maingate.state.steps.step import Step

@@ -7,9 +7,9 @@ in another thread while the core changes its nodes.
 
 from dataclasses import dataclass
 
+from maingate.commits import Candidate, LandingInput, Tip
 from maingate.ids import PatchId, TaskId, WorkstreamId
-from maingate.orchestrator.core.commits import Candidate, Tip
-from maingate.orchestrator.core.inputs import LandingInput, PatchInput, RetryInput, TaskInput
+from maingate.orchestrator.core.inputs import PatchInput, RetryInput, TaskInput
 from maingate.reasons import Reason
 
 

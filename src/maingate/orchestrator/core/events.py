@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from maingate.commits import Candidate, Tip
 from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.tool_runs import ToolRun
 from maingate.ids import PatchId, TaskId, WorkstreamId
-from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.reasons import Reason
 from maingate.recovery.circuit_breaker import Probe
 from maingate.state.operator_rules import Override

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from maingate.commits import Tip
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
-from maingate.orchestrator.core.commits import LandingIntent, Tip
 from maingate.plan.model import Plan, TaskPlan
 from maingate.reasons import Reason
 from maingate.settings.policy import PolicyLayer
@@ -73,33 +73,6 @@ class RetryInput:
 
     reason: Reason
     patch: PatchId | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class LandingInput:
-    """A workstream that is ready to land.
-
-    Args:
-        workstream: The workstream.
-        name: Its name.
-        title: Its title; empty where the plan gives none.
-        base: The commit that it began on.
-        settled: The head of its own ref.
-        commits: Each patch with its commit on that ref, oldest first.
-        gates: The gates that must pass on the merged result.
-        intents: All recorded intents to land it, oldest first.
-        open_intent: The intent that may have been carried out already; None without one.
-    """
-
-    workstream: WorkstreamId
-    name: str
-    title: str
-    base: Tip
-    settled: Tip
-    commits: Sequence[tuple[PatchId, str]]
-    gates: tuple[str, ...]
-    intents: Sequence[LandingIntent]
-    open_intent: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

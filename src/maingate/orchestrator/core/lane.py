@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from maingate.orchestrator.core.commits import Tip
+from maingate.commits import Tip
 from maingate.verdicts.blame import Judgement
 
 

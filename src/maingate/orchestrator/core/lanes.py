@@ -4,9 +4,9 @@
 patches were applied or judged, and what is recorded of it. Only the front of a lane is recorded as applied.
 """
 
+from maingate.commits import Tip
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.attempts import Attempts
-from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
     JudgePatch,

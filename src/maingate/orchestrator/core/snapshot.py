@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from maingate.commits import Candidate, LandingInput, LandingIntent, Tip
 from maingate.db.dao.breakers import BreakerRow
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
-from maingate.orchestrator.core.commits import Candidate, LandingIntent, Tip
-from maingate.orchestrator.core.inputs import LandingInput, RetryInput, RunInput, TaskInput
+from maingate.orchestrator.core.inputs import RetryInput, RunInput, TaskInput
 from maingate.orchestrator.core.lane import Lane
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.choices import TaskKind

@@ -10,8 +10,8 @@ workstream are deferred until it is known whether it has landed.
 
 from collections.abc import Callable, Mapping
 
+from maingate.commits import Candidate, LandingIntent, Tip
 from maingate.ids import PatchId, WorkstreamId, new_id
-from maingate.orchestrator.core.commits import Candidate, LandingIntent, Tip
 from maingate.orchestrator.core.effects import JudgeCandidate, LandCandidate, MergeWorkstream
 from maingate.orchestrator.core.events import (
     CancelRequested,

@@ -8,9 +8,9 @@ again to the same commits they give the same trees, which is verified, and the s
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from maingate.commits import Tip
 from maingate.errors import MissingObjectError
 from maingate.ids import PatchId, WorkstreamId
-from maingate.orchestrator.core.commits import Tip
 from maingate.orchestrator.core.inputs import RecordedChain, RecordedCommit
 from maingate.reasons import Reason
 from maingate.uet.executor import Committed

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from maingate.clock import Clock
+from maingate.commits import Candidate, LandingInput
 from maingate.db.connection import Connection
 from maingate.db.engine import Database
 from maingate.git.repository import Repository
 from maingate.landing.target import HeldTarget
-from maingate.orchestrator.core.commits import Candidate
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
     Effect,
@@ -34,7 +34,7 @@ from maingate.orchestrator.core.effects import (
     TakePatch,
 )
 from maingate.orchestrator.core.events import CoreEvent, LandingFound, LandingOwed
-from maingate.orchestrator.core.inputs import LandingInput, RecordedChain, RunInput
+from maingate.orchestrator.core.inputs import RecordedChain, RunInput
 from maingate.orchestrator.shell import commit_repair
 from maingate.orchestrator.shell.command_runner import CommandRunner
 from maingate.orchestrator.shell.commit_repair import Repaired

@@ -6,14 +6,15 @@ from concurrent.futures import Executor as Threads
 from typing import Final
 
 from maingate.clock import Clock
+from maingate.commits import Candidate, LandingInput, Tip
 from maingate.errors import OutsideFaultError
 from maingate.git.repository import RefMoved, Repository
-from maingate.landing.catching_up import Move
+from maingate.landing.candidate import build, change_of_settings, sealed
 from maingate.landing.checkouts import unusable_path
+from maingate.landing.late_checkouts import Move
 from maingate.landing.move import Obstruction
-from maingate.landing.sealing import is_judged_sealed
+from maingate.landing.seals import is_judged_sealed
 from maingate.landing.target import HeldTarget
-from maingate.orchestrator.core.commits import Candidate, Tip
 from maingate.orchestrator.core.effects import (
     JudgeCandidate,
     LandCandidate,
@@ -30,8 +31,7 @@ from maingate.orchestrator.core.events import (
     TargetMoved,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.inputs import LandingInput, RunInput
-from maingate.orchestrator.shell import candidates
+from maingate.orchestrator.core.inputs import RunInput
 from maingate.reasons import Reason, ReasonCode
 from maingate.verdicts.blame import Opinion
 from maingate.verdicts.judging import judge
@@ -100,13 +100,13 @@ class LandingEffects:
         subject = Subject(label=f"the merged result of {effect.name}", workstream_id=effect.workstream)
         candidate = effect.candidate
         judgement = await judge(self._verdicts, subject, effect.gates, tip=candidate.tip, onto=candidate.onto)
-        sealed = None
+        to_land = None
         if judgement.opinion is Opinion.PASSED and not is_judged_sealed(self._run.plan, effect.gates):
             await self._verdicts.recorded()
             loop = asyncio.get_running_loop()
-            sealed = await loop.run_in_executor(self._threads, self._sealed, candidate)
+            to_land = await loop.run_in_executor(self._threads, self._sealed, candidate)
         return CandidateJudged(
-            workstream=effect.workstream, candidate=candidate, judgement=judgement, sealed=sealed
+            workstream=effect.workstream, candidate=candidate, judgement=judgement, sealed=to_land
         )
 
     def land(self, effect: LandCandidate) -> TargetLanded | TargetMoved | LandingObstructed | LandingFailed:
@@ -154,7 +154,7 @@ class LandingEffects:
         return None
 
     def _build(self, workstream: LandingInput, onto: Tip) -> Candidate | Reason:
-        built = candidates.build(
+        built = build(
             self._repository,
             workstream,
             run_id=self._run.id,
@@ -165,10 +165,10 @@ class LandingEffects:
         )
         if isinstance(built, Reason) or self._may_change_settings:
             return built
-        return candidates.change_of_settings(self._repository, built) or built
+        return change_of_settings(self._repository, built) or built
 
     def _sealed(self, candidate: Candidate) -> Candidate:
-        return candidates.sealed(candidate, self._target.seal)
+        return sealed(candidate, self._target.seal)
 
     def _obstructed(
         self, effect: LandCandidate, move: Move, obstruction: Obstruction

@@ -9,13 +9,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from maingate.commits import Tip
 from maingate.db.connection import Connection
 from maingate.db.dao import artifacts, patches
 from maingate.db.dao.patches import PatchRow
 from maingate.db.engine import Database
 from maingate.git.repository import Repository
 from maingate.ids import PatchId, new_id
-from maingate.orchestrator.core.commits import Tip
+from maingate.landing import blocked_paths
 from maingate.orchestrator.core.effects import ApplyPatches, JudgePatch, KeepEvidence, RestorePatch, TakePatch
 from maingate.orchestrator.core.events import (
     AppliedPatch,
@@ -25,7 +26,7 @@ from maingate.orchestrator.core.events import (
     PatchTaken,
 )
 from maingate.orchestrator.core.inputs import PatchInput, RecordedCommit, RunInput, TaskInput
-from maingate.orchestrator.shell import evidence, in_the_way
+from maingate.orchestrator.shell import evidence
 from maingate.patches.policy.policy import Policy
 from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason, ReasonCode
@@ -184,7 +185,7 @@ class PatchEffects:
         """Refuse a patch now that could not land later because of a file in a checkout of the target."""
         if taken.intake is None or taken.refusal is not None:
             return taken
-        blocked = in_the_way.refusal_of(self._repository, self._run.target, taken.intake)
+        blocked = blocked_paths.refusal_of(self._repository, self._run.target, taken.intake)
         return taken if blocked is None else replace(taken, refusal=blocked)
 
     def _piece(self, patch: PatchInput) -> Piece:

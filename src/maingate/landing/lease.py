@@ -86,7 +86,7 @@ def _held_on_target_of(conn: Connection, run: RunRow, now: datetime) -> Lease | 
     return lease if lease is not None and is_held(lease, now) else None
 
 
-def keep_out(conn: Connection, lease: Lease) -> None:
+def require_lease(conn: Connection, lease: Lease) -> None:
     """Keep a process that lost its lease from writing; asked within each of its transactions.
 
     Raises:

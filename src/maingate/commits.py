@@ -1,6 +1,6 @@
 """Commits that decisions are about: the state of a ref, a merge candidate, and the intent to land one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from maingate.ids import PatchId, WorkstreamId
@@ -42,3 +42,30 @@ class LandingIntent:
     old: str
     new: str
     commits: Mapping[PatchId, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingInput:
+    """A workstream that is ready to land.
+
+    Args:
+        workstream: The workstream.
+        name: Its name.
+        title: Its title; empty where the plan gives none.
+        base: The commit that it began on.
+        settled: The head of its own ref.
+        commits: Each patch with its commit on that ref, oldest first.
+        gates: The gates that must pass on the merged result.
+        intents: All recorded intents to land it, oldest first.
+        open_intent: The intent that may have been carried out already; None without one.
+    """
+
+    workstream: WorkstreamId
+    name: str
+    title: str
+    base: Tip
+    settled: Tip
+    commits: Sequence[tuple[PatchId, str]]
+    gates: tuple[str, ...]
+    intents: Sequence[LandingIntent]
+    open_intent: str | None

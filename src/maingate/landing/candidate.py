@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+from maingate.commits import Candidate, LandingInput, Tip
 from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, rebase
 from maingate.git.repository import MAINGATE_MAIL, GitEntry, Repository, Signature
 from maingate.ids import RunId
-from maingate.orchestrator.core.commits import Candidate, Tip
-from maingate.orchestrator.core.inputs import LandingInput
 from maingate.patches.policy.paths import is_settings
 from maingate.patches.text.quoting import show_path
 from maingate.plan.choices import LandingStyle

@@ -2,10 +2,10 @@
 
 import pytest
 
+from maingate.commits import Candidate, Tip
 from maingate.git.merge import merge_trees
 from maingate.git.repository import Repository
-from maingate.orchestrator.core.commits import Candidate, Tip
-from maingate.orchestrator.shell.candidates import change_of_settings
+from maingate.landing.candidate import change_of_settings
 from support.factories import GitRepo
 
 TEXT = "".join(f"# line {number}\n" for number in range(40))

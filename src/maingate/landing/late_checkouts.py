@@ -22,7 +22,7 @@ from maingate.git.targets import short_name
 from maingate.landing import index_hold
 from maingate.landing.checkout import dirt
 from maingate.landing.checkouts import Checkout, all_checkouts, checkouts_of, why_away
-from maingate.landing.following import Follower, digest, in_progress, remove_copies
+from maingate.landing.follower import Follower, digest, in_progress, remove_copies
 from maingate.landing.record import Following, Ledge, Record, holding, owed
 from maingate.landing.ref_locks import remove_own
 from maingate.landing.stage import remove_stages
