@@ -86,6 +86,6 @@ def test_errors_name_long_names_shortly() -> None:
     """A name that somebody gave may be any length."""
     assert len(str(UnknownEntityError("n" * 5000))) < LONGEST_NAME + 100
     message = str(AmbiguousNameError("n" * 5000, [f"c{number}" for number in range(50)]))
-    assert "may mean 50 things" in message
+    assert "matches 50 things" in message
     assert message.endswith("c5 and 44 more")
     assert len(message) < LONGEST_NAME + 150

@@ -80,7 +80,7 @@ class UnknownEntityError(UsageError):
     def __init__(self, identifier: str, message: str | None = None) -> None:
         self.identifier = identifier
         super().__init__(
-            message or f"nothing here is called {short(identifier)!r}; `maingate status` lists what there is"
+            message or f"not found: {short(identifier)!r}; `maingate status --all` lists all names"
         )
 
 
@@ -92,8 +92,8 @@ class AmbiguousNameError(UsageError):
         shown = listed(self.candidates, _CANDIDATES_SHOWN)
         ids = "id in brackets" if all(each.endswith(")") for each in self.candidates) else "whole id"
         super().__init__(
-            f"{short(name)!r} may mean {len(self.candidates)} things; "
-            f"give the {ids} of the one that you mean: {shown}"
+            f"{short(name)!r} is ambiguous, it matches {len(self.candidates)} things; "
+            f"name one by its {ids}: {shown}"
         )
 
 
@@ -200,7 +200,7 @@ class TargetBusyError(OutsideFaultError):
         remedy: The next step; pointless for a process that waits already.
     """
 
-    def __init__(self, what: str = "another run holds the target", remedy: str = "try again later") -> None:
+    def __init__(self, what: str = "the target is held", remedy: str = "try again later") -> None:
         self.what = what
         super().__init__(f"{what}; {remedy}")
 

@@ -154,7 +154,7 @@ def test_a_mistyped_tool_is_refused_with_those_that_are_meant(
     [
         (["override", "force-complete", "quantities"], "'quantities' is a workstream"),
         (["override", "fail", "quantities/code"], "'quantities/code' is a task"),
-        (["override", "force-complete", "nothing"], "nothing here is called 'nothing'"),
+        (["override", "force-complete", "nothing"], "not found: 'nothing'"),
     ],
 )
 def test_what_is_of_another_kind_is_not_called_unknown(

@@ -60,7 +60,7 @@ def test_an_edit_that_cannot_be_brought_along_is_named_and_ends_with_4(tell: Tel
     assert (world.repo.path / name).read_text() == "mine\n"
     resumed = world.resume()
     assert resumed.ended() == OUTSIDE_FAULT
-    assert "has not followed" in resumed.said
+    assert "did not follow" in resumed.said
     assert "commit or stash them first" not in resumed.said
     world.repo.git("checkout", "-q", "HEAD", "--", name)
     assert end_of(world, world.finish()) == tell.story().end

@@ -552,7 +552,7 @@ def test_what_may_have_landed_is_cancelled_by_whoever_resumes_unless_it_has(
     tidy(world)
     said = cancel(world, id_of(world, "workstreams", "first"))
     assert said.ended() == 0
-    assert "was just landing when its process was ended" in said.said
+    assert "was landing when its process died" in said.said
     assert f"maingate resume {world.report()['run_id']}" in said.said
     assert {ws["name"]: ws["state"] for ws in world.report()["workstreams"]}["first"] == "validating"
     assert world.rows("SELECT count(*) FROM requests WHERE answer IS NULL") == [(1,)]

@@ -251,7 +251,7 @@ def test_only_what_is_on_the_target_can_be_rolled_back(world: World) -> None:
     land(world, ONE)
     roll_back(world, "ws/x")
     assert "already rolled back" in roll_back(world, "ws/x", code=2)["said"]
-    assert "nothing here is called" in roll_back(world, "nonsense", code=2)["said"]
+    assert "not found: " in roll_back(world, "nonsense", code=2)["said"]
 
 
 def test_it_does_not_run_beside_a_run_on_the_same_target(world: World) -> None:
@@ -673,7 +673,7 @@ def test_a_lock_of_anothers_in_the_way_of_a_rollback_is_not_to_be_committed(worl
     lock.touch()
     before = world.repo.head("main")
     said = roll_back(world, "ws", code=4)["said"]
-    assert "index.lock` helps. Nothing was changed: when that is out of the way, roll back again" in said
+    assert "index.lock` helps. Nothing was changed; fix that, then roll back again" in said
     assert "commit" not in said
     assert world.repo.head("main") == before
 
@@ -688,7 +688,7 @@ def test_what_is_rolled_back_may_be_told_by_its_commit(world: World, style: str,
     assert roll_back(world, tip[:12])["what"].startswith(what)
     expected = {"x": "committed"} if style == "rebase" else {"x": "rolled_back"}
     assert states(world) == {**expected, "y": "rolled_back"}
-    assert "nothing here is called" in roll_back(world, "0123456789ab", code=2)["said"]
+    assert "not found: " in roll_back(world, "0123456789ab", code=2)["said"]
 
 
 def test_a_command_that_a_person_interrupts_is_run_by_the_next(world: World) -> None:

@@ -179,7 +179,7 @@ def test_a_task_that_is_tried_again_tells_which_attempt_when_and_why() -> None:
 @pytest.mark.parametrize(
     ("kind", "what"),
     [
-        ("patch", "its patch to be taken in (attempt 1)"),
+        ("patch", "its patch to be read (attempt 1)"),
         ("tool", "its tool to end (attempt 1)"),
         ("command", "its command to end (attempt 1)"),
         ("noop", "its turn to be recorded (attempt 1)"),

@@ -7,7 +7,7 @@ import pytest
 from maingate.reasons import FAULTS, NOT_RUN, ReasonCode
 from maingate.verdicts.blame import Case, GateAnswer, Judgement, Opinion
 
-RED_HINT = "(a gate that a patch is to mend says `red_on_base: true`)"
+RED_HINT = "(set `red_on_base: true` for a gate that a patch is to fix)"
 
 
 def good(gate: str) -> GateAnswer:
@@ -79,7 +79,7 @@ def test_what_fails_on_its_base_too_is_not_to_blame() -> None:
     assert judgement.reason is not None
     assert judgement.reason.code is ReasonCode.BASE_RED
     assert judgement.reason.message == (
-        f"gate a fails without w/a too; nobody is blamed: red before {RED_HINT}"
+        f"gate a fails without w/a too, so no patch is blamed: red before {RED_HINT}"
     )
     assert judgement.reason.detail == detail("a", base="b" * 40)
 

@@ -84,7 +84,7 @@ def test_a_stopped_worker_loses_its_job_and_comes_back_with_empty_hands(
             await stopped(clock, pool, recorder, pid, QUICK)
             end = await first
             assert isinstance(end, WorkerLost)
-            assert "was not heard of" in end.message
+            assert "has sent no heartbeat" in end.message
             assert (await outcome_of(pool, gate_job(commit, "true", attempt=2))).passed
             assert pool.workers == 2
             os.kill(pid, signal.SIGCONT)

@@ -548,12 +548,12 @@ def test_no_place_for_slots_is_a_clear_error(repo: GitRepo, tmp_path: Path, comm
     (tmp_path / "slots").write_text("a file")
     pool = pool_for(repo, tmp_path)
 
-    with pytest.raises(WorkerError, match="no place for worktrees"):
+    with pytest.raises(WorkerError, match="worktrees cannot be created"):
         asyncio.run(pool.start())
 
 
 def test_an_unlockable_slot_gives_the_jobs_back(repo: GitRepo, tmp_path: Path, commit: str) -> None:
-    """When no slot can be had, the job is lost with the reason."""
+    """When no worktree slot can be created, the job is lost with the reason."""
     (tmp_path / "slots" / "0.lock").mkdir(parents=True)
 
     async def scenario() -> None:
@@ -566,7 +566,7 @@ def test_an_unlockable_slot_gives_the_jobs_back(repo: GitRepo, tmp_path: Path, c
         ) as pool:
             end = await asyncio.wait_for(pool.run(gate_job(commit)), 30)
             assert isinstance(end, WorkerLost)
-            assert (end.uet_id, "no slot can be had" in end.message) == (None, True)
+            assert (end.uet_id, "no worktree slot can be created" in end.message) == (None, True)
 
     asyncio.run(scenario())
 

@@ -36,8 +36,8 @@ def _refusal(checkout: Checkout, blocked: list[bytes]) -> Reason:
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
     return Reason(
         code=ReasonCode.CHECKOUT_BLOCKED,
-        message=f"it would overwrite what is in {checkout.top} and not tracked: {shown}; move that away, or "
-        "commit it, then `maingate patch recover` makes another attempt",
+        message=f"it would overwrite untracked files in {checkout.top}: {shown}; move them away, or "
+        "commit them, then `maingate patch recover` tries again",
         detail={"checkout": str(checkout.top), "paths": names},
     )
 

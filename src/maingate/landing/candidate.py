@@ -169,7 +169,7 @@ def _conflict(landing: LandingInput, paths: Sequence[bytes], onto: Tip) -> Reaso
     names = [path.decode(errors="backslashreplace") for path in paths]
     return Reason(
         code=ReasonCode.CONFLICT,
-        message=f"{landing.name} conflicts with what is on the target by now, in {listed(names, 5)}",
+        message=f"{landing.name} conflicts with the current target in {listed(names, 5)}",
         detail={"paths": names, "onto": onto.commit},
     )
 

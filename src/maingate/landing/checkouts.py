@@ -141,12 +141,12 @@ def why_away(checkout: Checkout, ref: str) -> str:
     shown = short_name(ref)
     if not checkout.is_locked:
         return (
-            f"{shown} is checked out in {checkout.top}, which is not there: where that was moved, "
-            "`git worktree repair NEW-PATH` finds it again; where it is gone, `git worktree prune` forgets it"
+            f"{shown} is checked out in {checkout.top}, which does not exist: if it was moved, "
+            "`git worktree repair NEW-PATH` finds it; if it was removed, `git worktree prune` forgets it"
         )
     return (
-        f"{shown} is checked out in {checkout.top}, which is not there and is locked: make its disk "
-        f"available again, or let it go with `git worktree unlock {checkout.top}` and `git worktree prune`"
+        f"{shown} is checked out in {checkout.top}, which does not exist and is locked: make its disk "
+        f"available again, or remove it with `git worktree unlock {checkout.top}` and `git worktree prune`"
     )
 
 

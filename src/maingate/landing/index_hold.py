@@ -137,7 +137,7 @@ def _who_has(lock: Path, checkout: Checkout) -> str:
     if owner is not None:
         return (
             f"{lock} is held by process {owner.get('pid')} of Maingate on {owner.get('host')}; "
-            "it lets go when it is done"
+            "it is released when that process is done"
         )
     return (
         f"{lock} exists: another git may be at work in {checkout.top} (`pgrep -a git` lists them); "

@@ -75,10 +75,10 @@ class Behind:
 
     def __str__(self) -> str:
         """Return what is behind and why, for people."""
-        why = "; ".join(self.why) or "the process that did it was ended"
+        why = "; ".join(self.why) or "the process died meanwhile"
         return (
-            f"{short_name(self.ref)} has moved ({self.what}), but its checkout in {self.top} has not "
-            f"followed: {why}; do not commit what it shows as changed by that; {self.how()}"
+            f"{short_name(self.ref)} moved ({self.what}), but its checkout in {self.top} did not "
+            f"follow: {why}; do not commit the changes that it shows; {self.how()}"
         )
 
     def as_json(self) -> dict[str, object]:
@@ -100,7 +100,7 @@ class Behind:
     def how(self) -> str:
         """Return which commands end it."""
         if not self.kept:
-            return f"{REPAIR} brings it along"
+            return f"{REPAIR} updates it"
         names = " ".join(self.kept)
         return (
             f"keep your edit with `git diff {self.old[:10]} -- {names} >edit.patch`, take what landed with "

@@ -52,7 +52,7 @@ def hold(conn: Connection, key: str, *, holder: LeaseHolder, now: datetime) -> L
         instead_of=present,
     )
     if isinstance(held, HeldBy):
-        raise TargetBusyError(f"{key} was taken by {held.lease.holder} at this very moment", "try again")
+        raise TargetBusyError(f"{key} was taken by {held.lease.holder} at this moment", "try again")
     return held
 
 
@@ -97,12 +97,12 @@ def require_lease(conn: Connection, lease: Lease) -> None:
         present = leases.of_key(conn, lease.key)
         if present is None or present.token < lease.token:
             raise RecordError(
-                f"the record has forgotten that {lease.holder} holds {lease.key.rpartition('#')[2]}: it was "
+                f"the record no longer says that {lease.holder} holds {lease.key.rpartition('#')[2]}: it was "
                 "restored to an older state, or changed by hand. This process has stopped and moves no "
                 "branch; "
                 "`maingate runs` lists what the record has"
             )
         raise LeaseLostError(
-            f"the hold on {lease.key.rpartition('#')[2]} was lost to another process, which goes on with it; "
+            f"the hold on {lease.key.rpartition('#')[2]} was lost to another process, which continues; "
             "this one has stopped and writes nothing more"
         )

@@ -159,7 +159,7 @@ def holding(repository: Repository, ref: str, *, patience: timedelta = PATIENCE)
         raise GitError(f"{path.parent} cannot be used: {error}") from error
     if held is None:
         raise TargetBusyError(
-            f"{short_name(ref)} is being moved by another process just now, or by the git of one that was "
+            f"{short_name(ref)} is being moved by another process, or by the git of one that was "
             f"killed (`fuser {_holder(path)}` names it)",
             "try again when that has ended",
         )

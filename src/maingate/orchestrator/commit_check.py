@@ -32,6 +32,6 @@ async def repair(run: RunNode, parts: RunParts, *, is_quiet: bool) -> Sequence[W
     for error in repaired.broken.values():
         await parts.attendant.blame(error)
     return [
-        WorkstreamBroken(workstream=workstream, reason=reason_of("what it stands on is gone", error))
+        WorkstreamBroken(workstream=workstream, reason=reason_of("a commit that it needs is gone", error))
         for workstream, error in repaired.broken.items()
     ]

@@ -49,7 +49,7 @@ class RunParts:
         in_hand: The items under way, for the next process.
         inbox: Reads what people and other processes tell the run.
         view: The progress for people.
-        watch: Finds what has not moved for too long.
+        watch: Finds what has made no progress for too long.
         threads: Where calls that block run.
     """
 

@@ -98,7 +98,7 @@ class RunOrchestrator:
         if self._interrupts == 1:
             self._drain()
             self._listener.notice(
-                "stopping: what runs is finished first, `maingate resume` goes on from there; "
+                "stopping after the running gates; `maingate resume` continues; "
                 "interrupt again to cancel the run"
             )
             self._events.put_nowait(None)
@@ -201,7 +201,7 @@ class RunOrchestrator:
         except OutsideFaultError as error:
             if self._core.run.state is not RunState.PENDING:
                 raise
-            reason = Reason(code=ReasonCode.CANCELLED, message=f"it could not begin: {error}")
+            reason = Reason(code=ReasonCode.CANCELLED, message=f"the run could not start: {error}")
             decision = self._core.handle(CancelRequested(reason=reason))
             writes = decision_writer.writes_of(decision, self._run.input, self._deps.clock)
             await self._recorder.enter(decision.steps, writes=writes)
@@ -228,13 +228,13 @@ class RunOrchestrator:
         self._listener.notice(text)
 
     async def _report_stuck(self) -> None:
-        """Report once what has not moved for too long."""
+        """Report once what has made no progress for too long."""
         now = self._deps.clock.now()
         reports = [event_of(stuck, now) for stuck in self._watch.due(now)]
         if reports:
             self._recorder.post(writes=[partial(decision_writer.write_events, reports)])
         for report in reports:
-            self._listener.notice(f"{self._view.name_of(report.entity_id or '')} has not moved for too long")
+            self._listener.notice(f"{self._view.name_of(report.entity_id or '')} is stuck: no progress")
 
     async def _read_inbox(self) -> None:
         """Receive what people and other processes tell the run through the database."""

@@ -7,7 +7,7 @@ from maingate.orchestrator.core.core import Core
 
 def how_to_go_on(run_id: RunId) -> str:
     """Return the command that continues a run."""
-    return f"`maingate resume {run_id}` goes on from here"
+    return f"`maingate resume {run_id}` continues it"
 
 
 def reason_to_stop(core: Core) -> MaingateError:
@@ -19,13 +19,13 @@ def reason_to_stop(core: Core) -> MaingateError:
     run_id = core.run.id
     if core.obstacle is not None:
         return OutsideFaultError(
-            f"{core.obstacle}. When that is mended, {how_to_go_on(run_id)}; "
-            f"`maingate cancel {core.obstructed}` lets it go without this workstream"
+            f"{core.obstacle}. Once that is fixed, {how_to_go_on(run_id)}; "
+            f"`maingate cancel {core.obstructed}` ends this workstream alone"
         )
-    kept = "what has landed stays, nothing has landed in part"
+    kept = "landed work stays, nothing has landed in part"
     if core.exhausted is not None:
         return InterruptedRunError(
-            f"{core.exhausted}: it was stopped; {kept}; "
-            f"`maingate resume {run_id} --budget-usd N` goes on from here"
+            f"{core.exhausted}: the run stopped; {kept}; "
+            f"`maingate resume {run_id} --budget-usd N` continues it"
         )
     return InterruptedRunError(f"run {run_id} was interrupted; {kept}; {how_to_go_on(run_id)}")

@@ -28,7 +28,7 @@ from maingate.wording import listed, missing_approvals
 FREE_WORKER: Final = "a free worker"
 
 _WORK: Final[Mapping[str, str]] = {
-    "patch": "its patch to be taken in",
+    "patch": "its patch to be read",
     "tool": "its tool to end",
     "command": "its command to end",
     "noop": "its turn to be recorded",
@@ -106,7 +106,7 @@ class _Explainer:
                 return self._executing(stream)
             case WorkstreamState.VALIDATING:
                 return self._landing(stream)
-        return next_step(stream, "the run to look at what it needs", is_moving=False)
+        return next_step(stream, "the run to check its needs", is_moving=False)
 
     def _beginning(self, stream: WorkstreamRow) -> Waiting:
         """Return the hold of all tasks that could begin; a worker when one of them has none."""
@@ -185,7 +185,7 @@ class _Explainer:
         match self._standing.tool_hold(task):
             case PausedTool(tool=tool, state=state):
                 what = f"the tool {tool}, which is paused: its breaker is {state}"
-                until = "a task that tries it out ends well"
+                until = "a probe succeeds"
                 return waits(task, HoldCode.TOOL, what, until, kind=f"the tool {tool}")
             case BusyTool(tool=tool, limit=limit):
                 what = f"the tool {tool}, of which {limit} may run at once"
@@ -223,7 +223,7 @@ class _Explainer:
                 what = f"its workstream {stream.name} ({stream.state})"
                 kind = "a workstream to land"
                 return waits(patch, HoldCode.WORKSTREAM, what, f"{stream.name} lands", kind=kind)
-        return next_step(patch, "its text and the policy to be looked at")
+        return next_step(patch, "its text and the policy to be checked")
 
     def _judged(self, patch: PatchRow) -> Waiting:
         """Name the gates on its tree, whichever patch asked for them, or else those on its base."""
@@ -256,7 +256,7 @@ class _Explainer:
         needed = [others[name] for name in self._rows.needs.get(row.id, ())]
         still = [one for one in needed if not has_ended(one)]
         if not still:
-            return next_step(row, f"the end of each {kind} it needs to be looked at")
+            return next_step(row, f"the end of each {kind} it needs to be checked")
         until = "it completes" if len(still) == 1 else "they complete"
         what = f"the {kind}{'s' if len(still) > 1 else ''} {_states(still)}"
         return waits(row, HoldCode.NEEDS, what, until, kind=f"{kind}s that they need")
@@ -273,8 +273,8 @@ def _gate(gate: GateRow) -> Waiting:
             until = "it ends, or its time is up"
             return waits(gate, HoldCode.WORK, "its command to end", until, is_moving=True)
         case GateState.BLOCKED:
-            what = "a gate that it needs and that did not pass"
-            return waits(gate, HoldCode.NEEDS, what, "that one passes after all")
+            what = "a gate that it needs, which did not pass"
+            return waits(gate, HoldCode.NEEDS, what, "that gate passes")
     return waits(gate, HoldCode.WORKER, FREE_WORKER, "a worker is free")
 
 

@@ -59,7 +59,7 @@ def report(context: RepositoryContext, run_id: RunId | None = None) -> Json:
     with context.database.read() as conn:
         run = runs.newest(conn) if run_id is None else runs.get(conn, run_id)
         if run is None:
-            raise UsageError("there is no run yet; `maingate run PLAN` begins one")
+            raise UsageError("no runs yet; `maingate run PLAN` starts one")
         patience, reviewers = (None, 0) if has_ended(run) else _expectations(context, run)
         told = run_report(
             conn,

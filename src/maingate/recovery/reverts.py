@@ -174,7 +174,7 @@ def _whole(repository: Repository, commit: str, patches: tuple[str, ...], label:
     _require(repository, commit, label)
     parents = repository.read_commit(commit).parents
     if not parents:
-        raise RepositoryError(f"{commit} has no parent, so there is nothing to go back to")
+        raise RepositoryError(f"{commit} has no parent, so it cannot be reverted")
     before, after = repository.tree_of(parents[0]), repository.tree_of(commit)
     return Undo(patches=patches, label=label, commit=commit, after=after, before=before)
 
@@ -218,7 +218,7 @@ def _parts(repository: Repository, stream: LandedWorkstream, wanted: set[str]) -
 def _require(repository: Repository, object_id: str, label: str) -> None:
     if not object_id or not repository.has_object(object_id):
         raise RepositoryError(
-            f"{label} cannot be taken back: {object_id or 'its commit'} is not in the repository any more; "
+            f"{label} cannot be reverted: {object_id or 'its commit'} is no longer in the repository; "
             "fetch it, or roll back the whole workstream"
         )
 
@@ -258,7 +258,7 @@ def _conflict(undo: Undo, paths: Sequence[bytes], head: str) -> Reason:
     names = [path.decode(errors="backslashreplace") for path in paths]
     return Reason(
         code=ReasonCode.CONFLICT,
-        message=f"{undo.label} cannot be taken back: what came after it changed the same lines, in "
-        f"{listed(names, _SHOWN)}; roll back what came after it first, or revert it by hand",
+        message=f"{undo.label} cannot be reverted: later commits changed the same lines in "
+        f"{listed(names, _SHOWN)}; roll those back first, or revert it by hand",
         detail={"paths": names, "onto": head, "commit": undo.commit, "patches": list(undo.patches)},
     )

@@ -63,15 +63,15 @@ class RollbackManager:
                 return outcome
             request = replace(request, id=new_id("rollback"))  # an intent stands for one attempt
         raise OutsideFaultError(
-            f"{self._target.ref} was moved by somebody else {ROLLBACK_ATTEMPTS} times while the gates ran; "
-            "nothing was changed; try again when it keeps still"
+            f"{self._target.ref} was moved by another process {ROLLBACK_ATTEMPTS} times while the gates ran; "
+            "nothing was changed; try again later"
         )
 
     def _try(self, attempt: "_Attempt", changes: Sequence[Undo]) -> RollbackOutcome | None:
         """Build, judge and land the reverts once; None when somebody else moved the branch meanwhile."""
         head = self._target.head()
         if head is None:
-            raise RepositoryError(f"{self._target.ref} is gone; make it again, then roll back")
+            raise RepositoryError(f"{self._target.ref} is gone; create it again, then roll back")
         built = build(self._repository, changes, attempt.wording, head=head, at=self._clock.now())
         if isinstance(built, Reason):
             return self._refuse(replace(attempt, gates=()), head, built)
@@ -209,4 +209,4 @@ class _Attempt:
 
 
 def _cannot_follow(why: str) -> CheckoutError:
-    return CheckoutError(f"{why}. Nothing was changed: when that is out of the way, roll back again")
+    return CheckoutError(f"{why}. Nothing was changed; fix that, then roll back again")

@@ -111,7 +111,7 @@ class CleanupService:
             changes = [RefChange(ref=ref, new=None, old=value) for ref, value in found.refs.items()]
             moved = repository.update_refs(changes, message="clean")
             if moved is not None:
-                raise OutsideFaultError(f"{moved.ref} moved while it was to be removed; run clean again")
+                raise OutsideFaultError(f"{moved.ref} moved during the cleanup; run `maingate clean` again")
         for path in found.paths:
             try:
                 remove(os.fsencode(path))

@@ -60,7 +60,7 @@ class ExecutionService:
             row = runs.get(conn, run_id)
             self._context.require_own(row)
             if RUN.is_terminal(row.state):
-                raise UsageError(f"run {run_id} is {row.state}; there is nothing left to do")
+                raise UsageError(f"run {run_id} is {row.state}; there is nothing to resume")
             self._work.holds.take(conn, row.target_ref, LeaseHolder(run_id))
 
     def execute(

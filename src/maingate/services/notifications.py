@@ -96,7 +96,7 @@ class Notifier:
         environment = allowed_environment(os.environ, settings.env_allow)
         try:
             said = notify(commands, message, root=root, environment=environment)
-            warnings = [f"{each}; that changes nothing else" for each in said]
+            warnings = [f"{each}; nothing else is affected" for each in said]
             with self._context.database.write() as conn:
                 for text in warnings:
                     at = self._context.clock.now()

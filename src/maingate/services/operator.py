@@ -53,8 +53,8 @@ class OperatorService:
             self._context.database, self._context.clock, entity_id, message=message, operator=operator
         )
         return self._answer_to(request) or (
-            f"{entity_id} was just landing when its process was ended; `maingate resume {request.run_id}` "
-            "asks git, cancels it unless it has landed, and goes on with the rest"
+            f"{entity_id} was landing when its process died; `maingate resume {request.run_id}` "
+            "asks git, cancels it unless it has landed, and continues the run"
         )
 
     def override(self, override: Override, entity_id: str, *, reason: str, operator: str) -> str:
@@ -80,8 +80,8 @@ class OperatorService:
             database, clock, override, entity_id, message=reason, operator=operator
         )
         return self._answer_to(request) or (
-            f"{entity_id} was just landing when its process was ended; `maingate resume {request.run_id}` "
-            "asks git, decides it that way unless it has landed, and goes on with the rest"
+            f"{entity_id} was landing when its process died; `maingate resume {request.run_id}` "
+            "asks git, applies the decision unless it has landed, and continues the run"
         )
 
     def drop_patch(self, patch_id: str, *, reason: str, operator: str) -> None:

@@ -142,8 +142,8 @@ def _blame(label: str, failures: Sequence[GateAnswer]) -> Reason:
 def _red_base(base: GateAnswer, label: str, commit: str) -> Reason:
     return Reason(
         code=ReasonCode.BASE_RED,
-        message=f"gate {base.gate} fails without {label} too; nobody is blamed: {base.message} "
-        "(a gate that a patch is to mend says `red_on_base: true`)",
+        message=f"gate {base.gate} fails without {label} too, so no patch is blamed: {base.message} "
+        "(set `red_on_base: true` for a gate that a patch is to fix)",
         detail=_detail(base) | {"base": commit},
     )
 

@@ -22,11 +22,11 @@ Write = Callable[[Connection], Sequence[Head]]
 """Something to write besides transitions; returns the heads of entities that it created."""
 
 CLASHED: Final = (
-    "[maingate: it failed beside other jobs and passed by itself; `exclusive: true` keeps it alone]"
+    "[maingate: it failed beside other jobs and passed alone; `exclusive: true` always runs it alone]"
 )
 """Remark on a gate that a clash of ports, locks or load may have made fail at first."""
 
-_ABANDONED: Final = "it was ended because its run stopped at once"
+_ABANDONED: Final = "it was stopped because its run stopped"
 
 
 class Ledger(Protocol):

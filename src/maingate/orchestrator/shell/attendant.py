@@ -120,7 +120,7 @@ class Attendant:
         if isinstance(effect, ApplyPatches) and len(effect.tasks) > 1:
             return await self._apply_one_by_one(effect)
         if lost >= self._losses:
-            how_often = f"the process was ended {lost} times while it worked on this"
+            how_often = f"the process died {lost} times while it worked on this"
             return await self._give_up(effect, ProcessLostError(how_often))
         async with self._one_suspect:  # so that what takes the process along again is known
             with self._in_hand.holding(keys):
@@ -209,7 +209,7 @@ class Attendant:
             case KeepEvidence(patch=patch):
                 self._warn(
                     f"the files of the quarantined patch {patch} could not be written ({fault}); "
-                    f"`maingate patch show {patch} --diff` has what is in them"
+                    f"`maingate patch show {patch} --diff` has their contents"
                 )
                 return None
             case _:
@@ -239,7 +239,7 @@ def reason_of(what: str, fault: Exception) -> Reason:
     said = str(fault) if isinstance(fault, MaingateError) else f"{type(fault).__name__}: {fault}"
     return Reason(
         code=_code_of(fault),
-        message=f"{what}: {said.rstrip('.')}. The rest works, so this alone is ended; nobody is blamed",
+        message=f"{what}: {said.rstrip('.')}. All else works, so only this ends, and no patch is blamed",
         detail={"fault": type(fault).__name__},
     )
 
@@ -281,7 +281,7 @@ def _tries(effect: Effect) -> int:
 def _given_up(effect: Effect, fault: Exception) -> CoreEvent | None:  # noqa: PLR0911 - a table
     match effect:
         case TakePatch(task=task):
-            return NoPatchTaken(task=task, reason=reason_of("its patch could not be taken in", fault))
+            return NoPatchTaken(task=task, reason=reason_of("its patch could not be read", fault))
         case RestorePatch(task=task):
             return PatchRestored(task=task, refusal=reason_of("its patch could not be read again", fault))
         case RunCommand(task=task, attempt=attempt):
@@ -294,10 +294,10 @@ def _given_up(effect: Effect, fault: Exception) -> CoreEvent | None:  # noqa: PL
             reason = reason_of("its patch could not be applied", fault)
             return PatchesApplied(tasks=tasks, onto=onto, applied=(), refusal=reason)
         case JudgePatch(task=task, tip=tip):
-            judgement = _undecided(reason_of("its gates could not be asked", fault))
+            judgement = _undecided(reason_of("its gates could not be run", fault))
             return PatchJudged(task=task, commit=tip.commit, judgement=judgement)
         case JudgeCandidate(workstream=workstream, candidate=candidate):
-            judgement = _undecided(reason_of("its gates could not be asked", fault))
+            judgement = _undecided(reason_of("its gates could not be run", fault))
             return CandidateJudged(workstream=workstream, candidate=candidate, judgement=judgement)
         case MoveWorkstreamRef(workstream=workstream):
             reason = reason_of("its ref could not be written", fault)

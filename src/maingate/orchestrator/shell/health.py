@@ -55,7 +55,9 @@ class Health:
         self.repository.write_blob(f"{new_id('evt')}\n".encode())
         head = self.repository.ref_value(self.target)
         if head is None:
-            raise OutsideFaultError(f"{self.target} is gone; make it again, then `maingate resume` goes on")
+            raise OutsideFaultError(
+                f"{self.target} is gone; create it again, then `maingate resume` continues"
+            )
         for commit in (self.base, head):
             self.repository.read_directory(self.repository.tree_of(commit))
         self._try_git(head)
@@ -75,6 +77,6 @@ def _see_to_room(folder: Path) -> None:
     try:
         disk = os.statvfs(there)
     except OSError as error:
-        raise OutsideFaultError(f"{there} cannot be looked at: {error}") from error
+        raise OutsideFaultError(f"{there} cannot be read: {error}") from error
     if disk.f_bavail * disk.f_frsize < ROOM or (disk.f_files and disk.f_favail < FILES):
-        raise OutsideFaultError(f"the disk of {there} is full; make room, then `maingate resume` goes on")
+        raise OutsideFaultError(f"the disk of {there} is full; free space, then `maingate resume` continues")

@@ -82,7 +82,7 @@ class JobEffects:
 def _circular(task: TaskInput) -> Reason:
     return Reason(
         code=ReasonCode.POLICY_VIOLATION,
-        message=f"{task.label}: the tool goes round in circles: {oscillation.THRESHOLD} of its last "
-        f"{oscillation.WINDOW} patches do the same to the same lines",
+        message=f"{task.label}: the tool oscillates: {oscillation.THRESHOLD} of its last "
+        f"{oscillation.WINDOW} patches change the same lines in the same way",
         detail={"rule": "oscillation"},
     )

@@ -194,7 +194,7 @@ class LandingEffects:
         head = self._target.head()
         if head is None:
             raise OutsideFaultError(
-                f"{self._run.target} is gone; make it again, then `maingate resume` goes on"
+                f"{self._run.target} is gone; create it again, then `maingate resume` continues"
             )
         return head
 

@@ -156,7 +156,7 @@ class _Fault:
 
 def _fault_of(report: ToolReport, outcome: CommandResult) -> _Fault | None:
     captured = outcome.captured
-    problem = captured.problem if captured else "nothing was taken from what it left"
+    problem = captured.problem if captured else "no patch could be taken from its worktree"
     if report.failure in {"rate_limited", "outage"}:
         said = report.message or f"its provider answers with: {report.failure.replace('_', ' ')}"
         return _Fault(outcome="rate_limited", message=said)

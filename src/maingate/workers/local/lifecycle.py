@@ -133,7 +133,7 @@ class WorkerLifecycle:
         except OSError as error:
             self._server.close()
             folder = self._staffing.slots_dir
-            raise WorkerError(f"there is no place for worktrees at {folder}: {error}") from error
+            raise WorkerError(f"worktrees cannot be created in {folder}: {error}") from error
 
     async def end_all(self) -> None:
         """Let every worker finish its job, and end them all."""
@@ -178,7 +178,7 @@ class WorkerLifecycle:
         try:
             slot = self._slots.take()
         except OSError as error:
-            message = f"no slot can be had in {staffing.slots_dir}: {error}"
+            message = f"no worktree slot can be created in {staffing.slots_dir}: {error}"
             loop.call_soon(self._on_start_failure, None, message)
             return
         registration = Registration(

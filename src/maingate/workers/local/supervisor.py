@@ -148,7 +148,7 @@ class WorkerSupervisor:
     def _revoke_job(self, member: Member) -> None:
         """Give a silent worker's job back, so that another can do it, and cancel it in case it is heard."""
         ticket, member.state = member.let_go(), WorkerState.UNRESPONSIVE
-        message = f"UET worker {member.registration.pid} was not heard of for {self._silence}"
+        message = f"UET worker {member.registration.pid} has sent no heartbeat for {self._silence}"
         self.lifecycle.announce(member, WorkerChange.FELL_SILENT, message)
         if ticket is not None:
             if member.process is not None:
@@ -179,7 +179,7 @@ class WorkerSupervisor:
 def _doubt(member: Member, ticket: JobTicket, result: CommandResult) -> tuple[ReasonCode, str] | None:
     """Return why a worker's result is not to be believed; None when it is."""
     if result.cancelled and not ticket.is_cancelled:
-        return ReasonCode.WORKER_LOST, "it was told to end, and not by Maingate"
+        return ReasonCode.WORKER_LOST, "it was stopped by another program"
     # A worker removes a worktree itself that it cannot make ready, but never its locks.
     slot, has_failed = member.slot, result.fault == "worktree_failed"
     if slot.is_held if has_failed else slot.is_whole:

@@ -116,7 +116,7 @@ class WorkerProcess:
         data = _receive(self._stdout)
         if data == b"":
             self._loop.remove_reader(self._stdout)
-            self.end("it closed its line")
+            self.end("it closed its connection")
         *lines, self._rest = (self._rest + (data or b"")).split(b"\n")
         try:
             for line in lines:
@@ -125,7 +125,7 @@ class WorkerProcess:
             self.end(str(error))
         if len(self._rest) > LONGEST_LINE:
             self._rest = b""
-            self.end("it sent a line without an end")
+            self.end("it sent an endless line")
 
     def _read_errors(self) -> None:
         data = _receive(self._stderr)
