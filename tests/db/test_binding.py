@@ -20,6 +20,8 @@ from maingate.db.tables import ENTITIES, metadata
 from maingate.errors import InvariantError
 from maingate.events import Event, Severity
 from maingate.ids import new_id
+from maingate.state.operator_rules import RequestAnswer
+from maingate.state.tool_run import ToolRun
 from support.database_factories import NOW, World
 from support.database_samples import load_sample
 from support.tampering import drop_triggers, rehash
@@ -149,9 +151,9 @@ def test_a_fact_that_was_removed_is_found(copied: Path, table: str) -> None:
     assert any(problem.startswith("row") and "removed" in problem for problem in found)
 
 
-def tool_run(world: World) -> tool_runs.ToolRun:
+def tool_run(world: World) -> ToolRun:
     """Make a tool's attempt that is not stored yet."""
-    return tool_runs.ToolRun(
+    return ToolRun(
         task_id=world.task.id, attempt=1, run_id=world.run.id, tool="t", outcome="patch", ended_at=NOW
     )
 
@@ -214,7 +216,7 @@ def proven(database: Database, world: World) -> World:
         approvals.add(connection, approvals.Approval(patch_id=world.patch.id, operator="ada", created_at=NOW))
         tool_runs.record(connection, [tool_run(world)])
         requests.ask(connection, asked)
-        requests.answer(connection, requests.RequestAnswer(request=asked.id, said="done"), NOW)
+        requests.answer(connection, RequestAnswer(request=asked.id, said="done"), NOW)
         runs.record_head(connection, world.run.id, "c" * 40)
         drop_triggers(connection)
     assert verify(database).is_intact

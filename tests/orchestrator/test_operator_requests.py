@@ -9,13 +9,12 @@ import pytest
 
 from maingate.clock import SystemClock
 from maingate.db.dao import requests, tasks
-from maingate.db.dao.requests import RequestAnswer
 from maingate.db.engine import Database, open_database
 from maingate.errors import UnknownEntityError, UsageError
 from maingate.orchestrator import operator_requests
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
 from maingate.reasons import Reason, ReasonCode
-from maingate.state.operator_rules import TaskFacts, WorkstreamFacts
+from maingate.state.operator_rules import RequestAnswer, TaskFacts, WorkstreamFacts
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
 from support.database_factories import World, bring_to, make_task, make_world

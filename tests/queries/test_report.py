@@ -16,7 +16,6 @@ from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
-from maingate.db.dao.tool_runs import MICROS, ToolRun
 from maingate.db.dao.verdicts import Evidence
 from maingate.db.dao.workers import WorkerRow
 from maingate.db.dao.workstreams import WorkstreamRow
@@ -34,6 +33,7 @@ from maingate.state.steps import patches as patch_steps
 from maingate.state.steps import runs as run_steps
 from maingate.state.steps import tasks as task_steps
 from maingate.state.steps.step import Step
+from maingate.state.tool_run import MICROS, ToolRun
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OLD, NEW = "1" * 40, "2" * 40

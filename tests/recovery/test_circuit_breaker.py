@@ -16,7 +16,8 @@ from maingate.db.dao import breakers, events
 from maingate.db.engine import Database, open_database
 from maingate.errors import UsageError
 from maingate.reasons import Reason, ReasonCode
-from maingate.recovery.breaker_store import Breakers, BreakerUpdate, guard_of
+from maingate.recovery.breaker_store import guard_of, write_update
+from maingate.recovery.breakers import Breakers, BreakerUpdate
 from maingate.recovery.circuit_breaker import (
     Allowed,
     Blocked,
@@ -61,14 +62,14 @@ def record(database: Database, *changes: BreakerUpdate | None) -> None:
     with database.write() as conn:
         for change in changes:
             if change is not None:
-                change.write(conn, NOW)
+                write_update(conn, change, NOW)
 
 
 def read(database: Database, *, is_running: bool = False) -> Breakers:
     """Rebuild the breakers as a process does that starts."""
     with database.read() as conn:
         rows = breakers.all_of(conn)
-    return Breakers(rows, is_running=everybody if is_running else nobody)
+    return Breakers(map(guard_of, rows), is_running=everybody if is_running else nobody)
 
 
 def open_one(database: Database, tool: str = "claude") -> Breakers:
@@ -161,7 +162,7 @@ def test_a_process_that_is_behind_breaks_nothing(database: Database) -> None:
     with database.read() as conn:
         rows = breakers.all_of(conn)
     assert [row.state for row in rows] == [BreakerState.CLOSED]
-    behind.refresh(rows)
+    behind.refresh(map(guard_of, rows))
     assert behind.may_start("claude", NOW) == Allowed()
     assert verify(database).is_intact
 
@@ -172,7 +173,7 @@ def test_what_is_not_written_yet_is_not_forgotten_for_what_was_read_before(datab
     made, later = read(database, is_running=True), NOW + MINUTE
     change = made.started("claude", "task_7", 1, later)
     with database.read() as conn:
-        made.refresh(breakers.all_of(conn))
+        made.refresh(map(guard_of, breakers.all_of(conn)))
     assert isinstance(made.may_start("claude", later), Blocked)
     record(database, change)
 

@@ -27,10 +27,10 @@ class BreakerWatch:
     def news(self) -> BreakersRead | None:
         """Return the breakers; None when nothing has changed since the last time."""
         with self._database.read() as conn:
-            rows = breakers.all_of(conn)
-            probes = [probe for row in rows if (probe := guard_of(row).probe) and probe.task not in self._own]
+            guards = tuple(guard_of(row) for row in breakers.all_of(conn))
+            probes = [each.probe for each in guards if each.probe and each.probe.task not in self._own]
             given_up = frozenset(probe for probe in probes if not self._is_worked_on(conn, probe))
-            seen = BreakersRead(rows=tuple(rows), given_up=given_up)
+            seen = BreakersRead(guards=guards, given_up=given_up)
         if seen == self._last:
             return None
         self._last = seen

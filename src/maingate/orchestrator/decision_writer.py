@@ -1,9 +1,9 @@
 """Writing what a decision of the core records besides transitions: patches, intents, answers, events."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import cast
 
 from maingate.clock import Clock
 from maingate.commits import LandingIntent
@@ -13,9 +13,11 @@ from maingate.db.dao.intents import Intent
 from maingate.db.new_event import new_event, the_run
 from maingate.events import Event, EventType, Severity
 from maingate.ids import RunId
-from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.decision import Decision, OverrideRecord
 from maingate.orchestrator.core.inputs import RunInput
 from maingate.orchestrator.recorder import Write
+from maingate.recovery import overrides
+from maingate.recovery.breaker_store import write_update
 from maingate.state.steps.step import Head
 
 
@@ -27,7 +29,9 @@ def writes_of(decision: Decision, run: RunInput, clock: Clock) -> Sequence[Write
 def write(decision: Decision, run: RunInput, clock: Clock, conn: Connection) -> Sequence[Head]:
     """Write the rows of a decision; return the heads of the entities that it created."""
     at = clock.now()
-    rows = patches.insert_many(conn, [row for row, _ in decision.patches], at=at)
+    # The rows are the shell's; the core passes them on and knows their identity only.
+    taken = [cast("patches.PatchRow", row) for row, _ in decision.patches]
+    rows = patches.insert_many(conn, taken, at=at)
     artifacts.store_many(conn, {row.id: diff for row, diff in decision.patches})
     for intent in decision.intents:
         intents.record(conn, _row(intent, run, at))
@@ -40,11 +44,23 @@ def write(decision: Decision, run: RunInput, clock: Clock, conn: Connection) -> 
     for answer in decision.answers:
         requests.answer(conn, answer, at)
     for override in decision.overrides:
-        events.record(conn, replace(override, timestamp=at))
+        events.record(conn, event_of(override, at))
     tool_runs.record(conn, decision.tool_runs)
     for change in decision.breakers:
-        change.write(conn, at)
+        write_update(conn, change, at)
     return [row.head for row in rows]
+
+
+def event_of(override: OverrideRecord, at: datetime) -> Event:
+    """Return the event that records an operator's decision."""
+    return overrides.event_of(
+        override.head,
+        override.override,
+        state=override.state,
+        message=override.message,
+        operator=override.operator,
+        at=at,
+    )
 
 
 def _row(intent: LandingIntent, run: RunInput, at: datetime) -> Intent:

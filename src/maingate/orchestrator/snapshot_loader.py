@@ -18,6 +18,7 @@ from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
 from maingate.orchestrator.core.snapshot import PatchNode, RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.model import Plan
+from maingate.recovery.breaker_store import guard_of
 from maingate.state.patch_ledger import PatchState
 from maingate.state.steps.step import Head
 from maingate.state.workstream import WORKSTREAM, WorkstreamState
@@ -59,7 +60,7 @@ def load(
         heads.update((entity.id, entity.head) for entity in (ws, *mine))
     heads.update((patch.id, patch.head) for patch in newest.values())
     run = _run(row, plan, nodes, repository)
-    run.breakers = breakers.all_of(conn)
+    run.breakers = [guard_of(row) for row in breakers.all_of(conn)]
     run.spent = tool_runs.spent_by_task(conn, run_id)
     return run, heads
 

@@ -26,7 +26,6 @@ from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
-from maingate.db.dao.tool_runs import MICROS
 from maingate.db.dao.verdicts import Evidence
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.errors import UsageError
@@ -38,6 +37,7 @@ from maingate.repository_context import RepositoryContext
 from maingate.state.gate import GateState
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
+from maingate.state.tool_run import MICROS
 
 if TYPE_CHECKING:
     from maingate.monitoring.stuck import Patience

@@ -13,10 +13,10 @@ from maingate.db.connection import Connection
 from maingate.db.dao import events, runs, tool_runs, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
-from maingate.db.dao.tool_runs import MICROS, ToolRun
 from maingate.events import Event
 from maingate.queries.events import history_json
 from maingate.queries.page import EVERY
+from maingate.state.tool_run import MICROS, ToolRun
 
 Span = tuple[Event, Event | None]
 """The changes of state at the start and the end of an attempt; the end may be missing."""

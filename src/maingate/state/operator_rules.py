@@ -29,6 +29,21 @@ def by_hand(message: str, operator: str, code: ReasonCode = ReasonCode.REJECTED)
 
 
 @dataclass(frozen=True, kw_only=True)
+class RequestAnswer:
+    """The answer to a request.
+
+    Args:
+        request: Its identifier.
+        said: A sentence.
+        is_refused: Whether it was refused, for the reason in the sentence.
+    """
+
+    request: str
+    said: str
+    is_refused: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskFacts:
     """The facts about a task on which a decision depends.
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from maingate.db.dao.requests import RequestAnswer
 from maingate.ids import new_id
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.decision import Decision
@@ -30,9 +29,10 @@ from maingate.orchestrator.core.events import (
 )
 from maingate.orchestrator.core.parts import Limits
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
+from maingate.orchestrator.decision_writer import event_of
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
-from maingate.state.operator_rules import Override
+from maingate.state.operator_rules import Override, RequestAnswer
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.state.task import TaskState
@@ -126,7 +126,10 @@ def test_a_running_step_is_taken_as_done_and_what_needs_it_begins() -> None:
     assert decision.answers == [
         RequestAnswer(request=decision.answers[0].request, said="a/c is completed; ada decided it.")
     ]
-    [event] = decision.overrides
+    [record] = decision.overrides
+    assert (record.override, record.head.id) == ("force-complete", task.id)
+    assert (record.operator, record.state) == ("ada", "running")
+    event = event_of(record, run.core.now)
     assert (event.event_type, event.trigger, event.entity_id) == (
         "manual_override",
         "force-complete",

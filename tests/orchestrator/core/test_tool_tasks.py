@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.patches import PatchRow
-from maingate.db.dao.tool_runs import MICROS, ToolRun
 from maingate.ids import PatchId, TaskId, new_id
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.decision import Decision
@@ -28,10 +26,11 @@ from maingate.orchestrator.core.parts import Limits
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
-from maingate.recovery.circuit_breaker import Probe
+from maingate.recovery.circuit_breaker import Guard, Probe
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.run import RunState
 from maingate.state.task import TaskState
+from maingate.state.tool_run import MICROS, ToolRun
 from orchestrator.core.test_core import World, picture_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -258,26 +257,18 @@ def test_a_run_that_has_cost_enough_stops_and_can_go_on() -> None:
 def test_only_one_task_tries_a_tool_out() -> None:
     """A probe that another run is at is waited for, until it is known that nobody works on it any more."""
     probe = Probe(task="task_elsewhere", attempt=3)
-    row = BreakerRow(
-        id="brk_1",
-        tool="fixer",
-        state=BreakerState.HALF_OPEN,
-        failures=5,
-        opened_at=NOW,
-        probe_task=probe.task,
-        probe_attempt=probe.attempt,
-    )
+    guard = Guard(tool="fixer", state=BreakerState.HALF_OPEN, failures=5, opened_at=NOW, probe=probe)
     picture = picture_of(plan_of({"t1": a_task("x"), "t2": a_task("y")}))
-    picture.breakers = [row]
+    picture.breakers = [guard]
     core = Core(picture, Limits(worker_id="wrk_1", capacity={TaskKind.TOOL: 4}, window=3), now=NOW)
     assert begun(core.begin()) == 0
-    assert begun(core.handle(BreakersRead(rows=(row,)))) == 0
-    assert begun(core.handle(BreakersRead(rows=(row,), given_up=frozenset({probe})))) == 1
+    assert begun(core.handle(BreakersRead(guards=(guard,)))) == 0
+    assert begun(core.handle(BreakersRead(guards=(guard,), given_up=frozenset({probe})))) == 1
 
 
 def test_a_breaker_that_is_reset_by_hand_lets_a_running_run_go_on() -> None:
     """At once, and not when its cooldown would have been over."""
-    is_open = BreakerRow(id="brk_1", tool="fixer", state=BreakerState.OPEN, failures=5, opened_at=NOW)
+    is_open = Guard(tool="fixer", state=BreakerState.OPEN, failures=5, opened_at=NOW)
     picture = picture_of(plan_of({"t1": a_task("/x"), "t2": a_task("/y")}))
     picture.breakers = [is_open]
     core = Core(picture, Limits(worker_id="wrk_1", capacity={TaskKind.TOOL: 4}, window=3), now=NOW)
@@ -285,7 +276,7 @@ def test_a_breaker_that_is_reset_by_hand_lets_a_running_run_go_on() -> None:
     assert begun(decision) == 0
     assert [effect.seconds for effect in decision.effects if isinstance(effect, WaitForTool)] == [60.0]
     is_reset = replace(is_open, state=BreakerState.CLOSED, failures=0, opened_at=None)
-    assert begun(core.handle(BreakersRead(rows=(is_reset,)))) == 2
+    assert begun(core.handle(BreakersRead(guards=(is_reset,)))) == 2
 
 
 def begun(decision: Decision) -> int:

@@ -11,7 +11,7 @@ from maingate.db.columns import storable, to_micros
 from maingate.db.facts import EvidenceTable
 from maingate.db.statements import change
 from maingate.errors import UnknownEntityError
-from maingate.state.operator_rules import Override
+from maingate.state.operator_rules import Override, RequestAnswer
 
 Kind = Literal["cancel"] | Override
 """The kinds of requests."""
@@ -75,21 +75,6 @@ def find(connection: Connection, request_id: str) -> Request:
     if found is None:
         raise UnknownEntityError(request_id)
     return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class RequestAnswer:
-    """The answer to a request.
-
-    Args:
-        request: Its identifier.
-        said: A sentence.
-        is_refused: Whether it was refused, for the reason in the sentence.
-    """
-
-    request: str
-    said: str
-    is_refused: bool = False
 
 
 def answer(connection: Connection, given: RequestAnswer, at: datetime) -> None:

@@ -22,7 +22,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from maingate.db.dao.requests import RequestAnswer
 from maingate.ids import PatchId, TaskId, WorkstreamId
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.events import (
@@ -34,6 +33,7 @@ from maingate.orchestrator.core.events import (
 from maingate.orchestrator.core.parts import Limits, Parts
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.core.turn import AppliedOverride, Turn
+from maingate.state.operator_rules import RequestAnswer
 from maingate.state.run import RunState
 from maingate.state.steps import runs as run_steps
 

@@ -5,13 +5,31 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from maingate.commits import LandingIntent
-from maingate.db.dao.patches import PatchRow
-from maingate.db.dao.requests import RequestAnswer
-from maingate.db.dao.tool_runs import ToolRun
-from maingate.events import Event
 from maingate.orchestrator.core.effects import Effect
-from maingate.recovery.breaker_store import BreakerUpdate
-from maingate.state.steps.step import Step
+from maingate.orchestrator.core.events import NewPatch
+from maingate.recovery.breakers import BreakerUpdate
+from maingate.state.operator_rules import Override, RequestAnswer
+from maingate.state.steps.step import Head, Step
+from maingate.state.tool_run import ToolRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverrideRecord:
+    """An operator's decision that was applied.
+
+    Args:
+        head: The task or workstream.
+        state: Its state before.
+        override: The decision.
+        message: Why.
+        operator: The operator's name.
+    """
+
+    head: Head
+    state: str
+    override: Override
+    message: str
+    operator: str
 
 
 @dataclass(kw_only=True)
@@ -25,7 +43,7 @@ class Decision:
         intents_landed: Intents whose candidate is on the target.
         intents_abandoned: Intents that will not be carried out.
         answers: Answers to requests.
-        overrides: Decisions by operators, as events of the ledger.
+        overrides: Applied decisions of operators.
         tool_runs: Ended attempts of tools.
         breakers: Changes of the tools' circuit breakers.
         target: The target's new head; None when it did not move.
@@ -33,13 +51,13 @@ class Decision:
         effects: Effects that start after the transaction commits.
     """
 
-    patches: list[tuple[PatchRow, bytes]] = field(default_factory=list)
+    patches: list[tuple[NewPatch, bytes]] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     intents: list[LandingIntent] = field(default_factory=list)
     intents_landed: list[str] = field(default_factory=list)
     intents_abandoned: list[str] = field(default_factory=list)
     answers: list[RequestAnswer] = field(default_factory=list)
-    overrides: list[Event] = field(default_factory=list)
+    overrides: list[OverrideRecord] = field(default_factory=list)
     tool_runs: list[ToolRun] = field(default_factory=list)
     breakers: list[BreakerUpdate] = field(default_factory=list)
     target: str | None = None

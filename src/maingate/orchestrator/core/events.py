@@ -7,17 +7,30 @@ on (an attempt, a commit, an intent), so that a late or repeated one is recognis
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from maingate.commits import Candidate, Tip
-from maingate.db.dao.breakers import BreakerRow
-from maingate.db.dao.patches import PatchRow
-from maingate.db.dao.tool_runs import ToolRun
 from maingate.ids import PatchId, TaskId, WorkstreamId
 from maingate.reasons import Reason
-from maingate.recovery.circuit_breaker import Probe
+from maingate.recovery.circuit_breaker import Guard, Probe
 from maingate.state.operator_rules import Override
+from maingate.state.steps.step import Head
+from maingate.state.tool_run import ToolRun
 from maingate.verdicts.blame import Judgement
+
+
+class NewPatch(Protocol):
+    """The row of a patch that is to be created; opaque to the core but for its identity."""
+
+    @property
+    def id(self) -> str:
+        """Its identifier."""
+        ...
+
+    @property
+    def head(self) -> Head:
+        """Its state and version."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +48,7 @@ class PatchTaken:
     """
 
     task: TaskId
-    patch: PatchRow
+    patch: NewPatch
     diff: bytes
     material: Any = None
     refusal: Reason | None = None
@@ -129,11 +142,11 @@ class BreakersRead:
     """All breakers were read from the database: other runs and operators change them, too.
 
     Args:
-        rows: The breakers.
+        guards: The breakers.
         given_up: Probes of other runs whose process has exited.
     """
 
-    rows: tuple[BreakerRow, ...]
+    guards: tuple[Guard, ...]
     given_up: frozenset[Probe] = frozenset()
 
 

@@ -3,7 +3,6 @@
 A request about a workstream that may have landed already is deferred (`maingate.orchestrator.core.target`).
 """
 
-from maingate.db.dao.requests import RequestAnswer
 from maingate.ids import TaskId, WorkstreamId
 from maingate.orchestrator.core import operator_decisions
 from maingate.orchestrator.core.endings import Endings
@@ -14,6 +13,7 @@ from maingate.orchestrator.core.tasks import Tasks
 from maingate.orchestrator.core.turn import AppliedOverride, Turn
 from maingate.orchestrator.task_scheduler import TaskScheduler
 from maingate.reasons import Reason
+from maingate.state.operator_rules import RequestAnswer
 from maingate.state.workstream import WorkstreamState
 
 
@@ -113,14 +113,14 @@ class Operator:
         if isinstance(node, WorkstreamNode) and node.open_intent is not None:
             self._target.defer(node, event)
             return
-        decision.overrides.append(operator_decisions.on_record(event, node, self._turn.now))
+        decision.overrides.append(operator_decisions.on_record(event, node))
         mine = len(decision.steps)
         self._carry_out(event, node)
         decision.steps[mine:] = operator_decisions.signed(decision.steps[mine:], event.operator)
         self._turn.follow_up(AppliedOverride(request=event, node=node))
 
     def answer(self, done: AppliedOverride) -> None:
-        """RequestAnswer an override, once its consequences are drawn."""
+        """Answer an override, once its consequences are drawn."""
         self._turn.decision.answers.append(operator_decisions.answer(done.request, done.node))
 
     def _node(self, entity: str) -> TaskNode | WorkstreamNode:

@@ -7,16 +7,13 @@ from them, is the core's, as if the program had decided them itself.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
 
-from maingate.db.dao.requests import RequestAnswer
-from maingate.events import Event
+from maingate.orchestrator.core.decision import OverrideRecord
 from maingate.orchestrator.core.events import OverrideRequested
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.reasons import Reason, ReasonCode
-from maingate.recovery import overrides
 from maingate.state import operator_rules
-from maingate.state.operator_rules import Facts, TaskFacts, WorkstreamFacts
+from maingate.state.operator_rules import Facts, RequestAnswer, TaskFacts, WorkstreamFacts
 from maingate.state.steps import tasks as task_steps
 from maingate.state.steps import workstreams as workstream_steps
 from maingate.state.steps.step import Step
@@ -50,15 +47,14 @@ def reason_of(asked: OverrideRequested) -> Reason:
     return operator_rules.by_hand(asked.message, asked.operator, code)
 
 
-def on_record(asked: OverrideRequested, node: TaskNode | WorkstreamNode, at: datetime) -> Event:
-    """Make the event that tells who decided what, and why."""
-    return overrides.event_of(
-        node.head,
-        asked.override,
+def on_record(asked: OverrideRequested, node: TaskNode | WorkstreamNode) -> OverrideRecord:
+    """Return the record of the decision, with the state that the entity is in before it."""
+    return OverrideRecord(
+        head=node.head,
         state=node.state,
+        override=asked.override,
         message=asked.message,
         operator=asked.operator,
-        at=at,
     )
 
 

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any
 
 from maingate.commits import Candidate, LandingInput, LandingIntent, Tip
-from maingate.db.dao.breakers import BreakerRow
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
 from maingate.orchestrator.core.inputs import RetryInput, RunInput, TaskInput
 from maingate.orchestrator.core.lane import Lane
@@ -18,6 +17,7 @@ from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan, TaskPlan, WorkstreamPlan
 from maingate.reasons import Reason
+from maingate.recovery.circuit_breaker import Guard
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.state.steps.step import Head
@@ -247,7 +247,7 @@ class RunNode:
     open_workstreams: int
     tip: Tip
     spent: Mapping[str, int] = field(default_factory=dict)
-    breakers: Sequence[BreakerRow] = ()
+    breakers: Sequence[Guard] = ()
 
     @property
     def input(self) -> RunInput:

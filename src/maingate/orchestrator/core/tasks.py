@@ -1,6 +1,5 @@
 """The work of tasks: queued when their needs are met, started when there is room, and what comes of it."""
 
-from maingate.db.dao.tool_runs import ToolRun
 from maingate.ids import PatchId
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.attempts import Attempts
@@ -26,6 +25,7 @@ from maingate.state.steps import patches as patch_steps
 from maingate.state.steps import tasks as task_steps
 from maingate.state.steps import workstreams as workstream_steps
 from maingate.state.task import TaskState
+from maingate.state.tool_run import ToolRun
 from maingate.state.workstream import WorkstreamState
 
 QUICK = 0.05

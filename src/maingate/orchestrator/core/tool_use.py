@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from maingate.db.dao.tool_runs import ToolRun
 from maingate.ids import TaskId
 from maingate.orchestrator.core.effects import WaitForTool
 from maingate.orchestrator.core.events import BreakersRead, ToolDue
@@ -11,9 +10,10 @@ from maingate.orchestrator.core.tools import ToolDesk, key_of
 from maingate.orchestrator.core.turn import Turn
 from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason
-from maingate.recovery.breaker_store import Breakers, BreakerUpdate
+from maingate.recovery.breakers import Breakers, BreakerUpdate
 from maingate.recovery.circuit_breaker import Probe
 from maingate.state.task import TaskState
+from maingate.state.tool_run import ToolRun
 
 
 class ToolUse:
@@ -85,7 +85,7 @@ class ToolUse:
     def breakers_read(self, event: BreakersRead) -> list[str]:
         """Replace what is known of the breakers; return the keys of the tasks to release."""
         self._given_up = event.given_up
-        self._breakers.refresh(event.rows)
+        self._breakers.refresh(event.guards)
         return [key_of(tool) for tool in self._turn.run.plan.tools]
 
     @property

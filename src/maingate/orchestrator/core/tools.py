@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from maingate.db.dao.tool_runs import MICROS, ToolRun
 from maingate.orchestrator.core.holds import first_rival, is_used_up
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan
 from maingate.plan.scopes import Scopes
 from maingate.reasons import Reason, ReasonCode
-from maingate.recovery.breaker_store import Breakers
+from maingate.recovery.breakers import Breakers
 from maingate.recovery.circuit_breaker import Allowed
+from maingate.state.tool_run import MICROS, ToolRun
 
 if TYPE_CHECKING:
     from maingate.orchestrator.core.snapshot import TaskNode

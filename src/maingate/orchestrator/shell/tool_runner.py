@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from maingate.clock import Clock
 from maingate.db.dao import artifacts
-from maingate.db.dao.tool_runs import MICROS, ToolRun, ToolRunOutcome
 from maingate.db.engine import Database
 from maingate.ids import RunId
 from maingate.orchestrator.core.effects import RunTool
@@ -16,6 +15,7 @@ from maingate.orchestrator.core.events import ToolEnd, ToolEnded
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.orchestrator.shell.task_jobs import TaskJobs
 from maingate.reasons import NOT_BEGUN, Reason, ReasonCode
+from maingate.state.tool_run import MICROS, ToolRun, ToolRunOutcome
 from maingate.tools.adapters import ToolReport, report_of
 from maingate.tools.prompts import Refused, render
 from maingate.uet.process.command import CommandResult
