@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from maingate.git.repository import Repository
-from maingate.patches.apply.apply import Applied
+from maingate.patches.apply.outcomes import Applied
 from maingate.patches.intake import Intake, take_in
 from maingate.patches.repairs import RepairKind
 from support.applying import apply_patch

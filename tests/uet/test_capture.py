@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from maingate.git.repository import Repository
-from maingate.patches.apply.apply import Applied
+from maingate.patches.apply.outcomes import Applied
 from maingate.patches.intake import Intake, take_in
 from maingate.uet.capture import Capture, Captured
 from maingate.uet.worktree.slot import Worktree

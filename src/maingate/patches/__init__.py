@@ -1,1 +1,1 @@
-"""Patches: read from any text, held against policy, and applied to a tree."""
+"""Patches: read from any text, checked against the policy, and applied to a tree."""

@@ -1,4 +1,4 @@
-"""What a patch changes, as one short value: equal for two texts that do the same to the same lines.
+"""The digest of a patch's changes, equal for two texts that make the same changes to the same lines.
 
 As with `git patch-id`, line numbers and the ids on `index` lines do not count, and the context does; unlike
 there, white space does. A mail around the diff, a signature or another way of quoting names changes nothing.
@@ -11,13 +11,13 @@ from maingate.patches.model import FileChange
 
 
 def change_key(changes: Sequence[FileChange]) -> str:
-    """Return the value for the changes of one patch, whatever their order."""
+    """Return the digest of the changes of one patch, independent of their order."""
     parts = sorted(b"".join(map(_counted, _said(change))) for change in changes)
     return sha256(b"".join(map(_counted, parts))).hexdigest()
 
 
 def _counted(part: bytes) -> bytes:
-    """Put the length before a part, so that no two lists of parts read alike."""
+    """Return a part with its length before it, so that no two lists of parts are equal as bytes."""
     return b"%d:%s" % (len(part), part)
 
 

@@ -1,10 +1,10 @@
-"""The door for patches: bytes come in, a patch understood as a whole goes on, or a reason.
+"""Intake of patches: bytes become a patch that was read as a whole, or a reason for refusal.
 
 See docs/SPECIFICATION.md §2.2.
 
-``git apply`` can exit 0 having applied a part: it ignores what it does not recognise and believes what it is
-told. So the text is read here to its last line, what is wrong is corrected where the text itself leaves no
-choice (and that is recorded), and git is given text that is written anew from what was understood.
+``git apply`` can exit 0 having applied a part: it ignores lines that it does not recognise and trusts counts.
+So the text is read here to its last line, a fault is repaired where only one reading is possible (and the
+repair is recorded), and git gets a text that is rendered again from the parsed changes.
 """
 
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ __all__ = ["Intake", "MailHeader", "Scope", "take_in"]
 
 _BYTE_ORDER_MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _INFLATION: Final = 8
-"""How many times larger than the largest text a binary file may be."""
+"""Factor by which a binary file may be larger than the largest text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """What a patch touches; always derived from the diff, never from what it declares.
+    """The scope of a patch, always derived from the diff.
 
     Args:
         paths: Every path it writes or removes, both sides of renames, sorted.
@@ -52,7 +52,7 @@ class Scope:
 
     @classmethod
     def of(cls, changes: Sequence[FileChange]) -> "Scope":
-        """Derive the scope of changes."""
+        """Return the scope of changes."""
         touched = {path for change in changes for path in touched_paths(change)}
         return cls(
             paths=tuple(sorted(touched)),
@@ -63,11 +63,11 @@ class Scope:
 
     @property
     def files(self) -> int:
-        """How many paths it touches."""
+        """The number of paths that it touches."""
         return len(self.paths)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the form that is stored and printed."""
+        """Return the JSON form."""
         return {
             "files": self.files,
             "insertions": self.insertions,
@@ -78,18 +78,18 @@ class Scope:
 
 
 def touched_paths(change: FileChange) -> tuple[bytes, ...]:
-    """Return the paths that a change writes or removes; a copy leaves its source alone."""
+    """Return the paths that a change writes or removes; a copy does not touch its source."""
     return (change.path,) if change.kind is ChangeKind.COPY else change.paths
 
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """A patch that was understood as a whole.
+    """A patch that was read as a whole.
 
     Args:
         raw: The bytes as they came.
-        files: What becomes of each file, in the order of the text.
-        repairs: What was corrected.
+        files: The change of each file, in the order of the text.
+        repairs: The repairs that were made.
         header: The mail around it.
     """
 
@@ -100,29 +100,29 @@ class Intake:
 
     @cached_property
     def scope(self) -> Scope:
-        """What it touches."""
+        """The scope of the patch."""
         return Scope.of(self.files)
 
     @cached_property
     def key(self) -> str:
-        """What it changes, as one short value that other patches can have too."""
+        """The digest of its changes, shared by patches with the same ones."""
         return change_key(self.files)
 
     @cached_property
     def needs_base(self) -> bool:
-        """Whether ``locate`` must ask the base before it can be rendered."""
+        """Return whether ``locate`` must ask the base before it can be rendered."""
         return any(change.needs_base for change in self.files)
 
     @cached_property
     def is_zero_context(self) -> bool:
-        """Whether only line numbers say where some hunk belongs, and the base did not confirm them.
+        """Return whether some hunk is placed by line numbers alone, which the base did not confirm.
 
-        Git needs ``--unidiff-zero`` for such a patch, and that it applies elsewhere proves nothing.
+        Git needs ``--unidiff-zero`` for such a patch; that it applies at another place proves nothing.
         """
         return any(change.is_loose or Doubt.CONTEXT in change.doubts for change in self.files)
 
     def render(self, changes: Sequence[FileChange] | None = None) -> bytes:
-        """Write the text for git: of everything, or of some of its changes.
+        """Return the text for git: of all changes, or of some.
 
         Raises:
             ValueError: It needs the base first.
@@ -131,14 +131,14 @@ class Intake:
 
 
 def take_in(raw: bytes, *, max_bytes: int) -> Intake | Reason:
-    """Understand a patch as a whole.
+    """Read a patch as a whole.
 
     Args:
         raw: Any bytes: a diff, a mail, a tool's answer with a diff somewhere in it.
-        max_bytes: The most that is looked at.
+        max_bytes: Most bytes that are read.
 
     Returns:
-        The patch, or why it is refused: ``format_invalid`` or ``empty_patch``.
+        The patch, or the reason why it is refused: ``format_invalid`` or ``empty_patch``.
     """
     try:
         return _take_in(raw, max_bytes)
@@ -191,7 +191,7 @@ def _read_sections(lines: Sequence[bytes], at: int, binary_limit: int) -> list[S
 
 
 def _decide_lone_names(sections: Sequence[Section], changes: Sequence[FileChange]) -> list[FileChange]:
-    """Decide whether names of files made or deleted have a prefix, by how the other files are named."""
+    """Decide whether names of added or deleted files have a prefix, by the names of the other files."""
     pairs = [section.names for section in sections if section.names is not None]
     has_prefix = [old != new for old, new in pairs if same_file(old, new) is not None]
     return [

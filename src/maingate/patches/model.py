@@ -2,7 +2,7 @@
 
 See docs/SPECIFICATION.md §2.2 and git-diff(1).
 
-Everything is bytes: neither names nor contents need be text in any encoding. An old side always means the
+Names and contents are bytes: neither need be text in any encoding. An old side always means the
 tree the patch was made on, also when one patch renames ``a`` to ``b`` and ``b`` to ``a``.
 """
 
@@ -44,7 +44,7 @@ _CONTEXT, _ADDED, _DELETED = b" +-"
 
 
 class ChangeKind(StrEnum):
-    """What becomes of a file. A pure change of mode is MODIFY without hunks."""
+    """The kinds of changes of a file. A pure change of mode is MODIFY without hunks."""
 
     ADD = "add"
     DELETE = "delete"
@@ -54,17 +54,17 @@ class ChangeKind(StrEnum):
 
 
 class HunkDoubt(StrEnum):
-    """What the base must confirm before a hunk may be used."""
+    """Doubts about a hunk that the base must resolve before it may be used."""
 
     NONE = "none"
     COUNTS = "counts"
     """Its length was recounted: the old side must be there."""
     PLACE = "place"
-    """Its line numbers are missing or contradict each other: the old side must be there, and say where."""
+    """Its line numbers are missing or contradictory: the place of the old side in the base decides."""
 
 
 class Doubt(StrEnum):
-    """What the base must decide about a whole file of a patch."""
+    """Doubts about a whole file of a patch that the base must resolve."""
 
     LINE_ENDINGS = "line_endings"
     """The whole text has CRLF line endings: the transport's or the file's own?"""
@@ -82,13 +82,13 @@ class Hunk:
 
     Args:
         old_start: First line in the old file, from 1 (the line before, when ``old_count`` is 0); None while
-            neither text nor base said.
+            neither text nor base stated it.
         old_count: Lines of the old file it covers.
         new_start: As ``old_start``, in the new file.
         new_count: Lines of the new file it covers.
-        section: What stood behind the second ``@@``, with its leading space.
+        section: The text behind the second ``@@``, with its leading space.
         lines: The body with markers and newlines; ``\ No newline at end of file`` is a line of its own.
-        doubt: What the base must confirm first.
+        doubt: The doubt that the base must resolve first.
     """
 
     old_start: int | None
@@ -101,15 +101,15 @@ class Hunk:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether the base must confirm it before it may be used."""
+        """Return whether the base must confirm it before it may be used."""
         return self.doubt is not HunkDoubt.NONE
 
     def old_lines(self) -> list[bytes]:
-        """Return context and deletions as they stand in the old file."""
+        """Return context and deletions as they are in the old file."""
         return _side(self.lines, _ADDED)
 
     def new_lines(self) -> list[bytes]:
-        """Return context and additions as they stand in the new file."""
+        """Return context and additions as they are in the new file."""
         return _side(self.lines, _DELETED)
 
     @cached_property
@@ -157,21 +157,21 @@ def _context(lines: Iterable[bytes]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class FileChange:
-    """What a patch does to one file.
+    """The change of one file.
 
     Args:
-        kind: What becomes of it.
+        kind: The kind of change.
         old_path: Its path in the base, without prefix; None when it is added.
         new_path: Its path in the result; None when it is deleted.
-        old_mode: One of git's four file modes; None when the text does not say.
-        new_mode: The same; None on a file that lives on means: as in the base.
-        old_blob: Object id from the index line, perhaps abbreviated; None when not said or all zeros.
+        old_mode: One of git's four file modes; None when the text does not state it.
+        new_mode: The same; None on a file that stays means: as in the base.
+        old_blob: Object id from the index line, perhaps abbreviated; None when not stated or all zeros.
         new_blob: The same for the result.
         hunks: Its changes, by position.
         binary: Its change when it is binary.
-        similarity: Percent, as the text says.
-        dissimilarity: Percent, as the text says.
-        doubts: What only the base can decide.
+        similarity: Percent, as stated in the text.
+        dissimilarity: Percent, as stated in the text.
+        doubts: Doubts that only the base can resolve.
         is_loose: Whether hunks have no context, and the base does not confirm their lines.
     """
 
@@ -191,12 +191,12 @@ class FileChange:
 
     @property
     def path(self) -> bytes:
-        """Where the file is afterwards, or was when it is deleted."""
+        """The path of the file after the change, or before its deletion."""
         return self.new_path if self.new_path is not None else self.old_path or b""
 
     @property
     def paths(self) -> tuple[bytes, ...]:
-        """Every path named, each once."""
+        """The paths that the change names, each once."""
         return tuple(dict.fromkeys(path for path in (self.old_path, self.new_path) if path is not None))
 
     @property
@@ -211,7 +211,7 @@ class FileChange:
 
     @property
     def needs_base(self) -> bool:
-        """Whether the base must be asked before this change may be used."""
+        """Return whether the base must be asked before this change may be used."""
         return bool(self.doubts) or any(hunk.is_doubtful for hunk in self.hunks)
 
 
@@ -225,11 +225,11 @@ def patched(base: bytes, change: FileChange) -> bytes | None:
 
     Args:
         base: The content at ``old_path``; empty for ADD.
-        change: A change that nothing is doubtful about.
+        change: A change without doubts.
 
     Returns:
         The new content, empty for DELETE; None when it does not fit exactly, or when a deletion leaves
-        something.
+        content.
     """
     if change.binary is not None:
         result = change.binary.forward.content(base)

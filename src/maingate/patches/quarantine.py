@@ -1,7 +1,7 @@
-"""Where refused patches are kept for people: the diff as it came, and beside it everything that tells why.
+"""Quarantine: the files of refused patches for people, the diff and its evidence.
 
 ``quarantine/<patch id>.patch`` and ``quarantine/<patch id>.json``. The ledger is the truth; these files are
-for reading, and are written again if they should be missing.
+for reading, and are written again if they are missing.
 """
 
 import json
@@ -16,7 +16,7 @@ from maingate.reasons import Reason
 
 
 def missing(folder: Path, patch_ids: Iterable[str]) -> list[str]:
-    """List the patches whose evidence is not there; it is written last, and at once."""
+    """Return the patches without evidence files; those are written last, and atomically."""
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     return [patch_id for patch_id in patch_ids if _evidence(folder, patch_id).name not in there]
 
@@ -26,10 +26,10 @@ def keep(folder: Path, patch_id: PatchId, *, diff: bytes, reason: Reason, about:
 
     Args:
         folder: The quarantine.
-        patch_id: Whose file it is.
-        diff: The bytes as they came.
-        reason: Why it is here.
-        about: What else to say: run, task, base, gate output.
+        patch_id: The patch.
+        diff: Its bytes.
+        reason: The reason of its quarantine.
+        about: Further evidence: run, task, base, gate output.
 
     Raises:
         OutsideFaultError: The files cannot be written.

@@ -16,7 +16,8 @@ from maingate.git.commit_again import commit_again
 from maingate.git.repository import Blob, Repository, Signature
 from maingate.git.trees import SYMLINK_MODE
 from maingate.patches.apply.already_there import AlreadyThere, Known, Ledger
-from maingate.patches.apply.apply import Applied, Refused, apply_patch
+from maingate.patches.apply.apply import apply_patch
+from maingate.patches.apply.outcomes import Applied, NotApplied
 from maingate.patches.apply.preimages import Preimages
 from maingate.patches.apply.series import apply_series
 from maingate.patches.intake import Intake, take_in
@@ -228,7 +229,7 @@ class Executor:
                 if series
                 else apply_patch(self._repository, tree, patch.intake, history=history)
             )
-            if isinstance(outcome, Refused):
+            if isinstance(outcome, NotApplied):
                 yield patch, outcome.reason
                 return
             yield patch, outcome

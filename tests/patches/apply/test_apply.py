@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maingate.git.repository import Repository
-from maingate.patches.apply.apply import Applied, ApplyMethod, Refused
+from maingate.patches.apply.outcomes import Applied, ApplyMethod, NotApplied
 from maingate.patches.intake import take_in
 from maingate.patches.repairs import Repair, RepairKind
 from maingate.reasons import Reason, ReasonCode
@@ -25,20 +25,20 @@ def _opened(repo: GitRepo) -> Repository:
     return Repository.open(repo.path)
 
 
-def apply(opened: Repository, tree: str, diff: bytes) -> Applied | Refused:
+def apply(opened: Repository, tree: str, diff: bytes) -> Applied | NotApplied:
     """Take a diff in and apply it to a tree."""
     intake = take_in(diff, max_bytes=1 << 20)
     assert not isinstance(intake, Reason), intake
     return apply_patch(opened, tree, intake)
 
 
-def refusal(outcome: Applied | Refused) -> ReasonCode:
+def refusal(outcome: Applied | NotApplied) -> ReasonCode:
     """Return the code of a refusal, which the outcome has to be."""
-    assert isinstance(outcome, Refused), outcome
+    assert isinstance(outcome, NotApplied), outcome
     return outcome.reason.code
 
 
-def applied_by(outcome: Applied | Refused) -> tuple[str, ApplyMethod]:
+def applied_by(outcome: Applied | NotApplied) -> tuple[str, ApplyMethod]:
     """Return the tree of a patch that applied, and how it did."""
     assert isinstance(outcome, Applied), outcome
     return outcome.tree, outcome.method
@@ -233,7 +233,7 @@ def test_an_offset_is_no_guess(repo: GitRepo, opened: Repository) -> None:
     )
     repo.commit({"a.txt": "x\n" * 7 + stanza * 5})
     refused = apply(opened, repo.tree(), diff)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, NotApplied)
     assert refused.reason.code is ReasonCode.CONFLICT
     assert "hunk 1 of a.txt fits at several places" in refused.reason.message
 
@@ -317,7 +317,7 @@ def test_a_conflict_of_the_merge_is_a_conflict(repo: GitRepo, opened: Repository
     repo.commit({"s": filler + stanza.replace("  b\n", "  ours\n") + filler + stanza + filler})
     outcome = apply(opened, repo.tree(), diff)
     assert refusal(outcome) is ReasonCode.CONFLICT
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, NotApplied)
     assert outcome.reason.detail["paths"] == ["s"]
 
 
@@ -411,7 +411,7 @@ def test_what_does_not_fit_is_a_conflict(
     repo.commit(meanwhile)
     outcome = apply(opened, repo.tree(), diff)
     assert refusal(outcome) is ReasonCode.CONFLICT
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, NotApplied)
     assert set(outcome.reason.detail["paths"]) <= {*before, *meanwhile}
     assert outcome.reason.detail["git"]
 

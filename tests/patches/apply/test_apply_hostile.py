@@ -10,7 +10,7 @@ import pytest
 
 from maingate.errors import GitError
 from maingate.git.repository import Repository
-from maingate.patches.apply.apply import Applied, ApplyMethod, Refused
+from maingate.patches.apply.outcomes import Applied, ApplyMethod, NotApplied
 from maingate.patches.intake import Intake, take_in
 from maingate.reasons import Reason, ReasonCode
 from support.applying import apply_patch
@@ -42,9 +42,9 @@ def taken(diff: bytes) -> Intake:
     return intake
 
 
-def code_of(outcome: Applied | Refused) -> ReasonCode:
+def code_of(outcome: Applied | NotApplied) -> ReasonCode:
     """Return the code of a refusal, which the outcome has to be."""
-    assert isinstance(outcome, Refused), outcome
+    assert isinstance(outcome, NotApplied), outcome
     return outcome.reason.code
 
 
@@ -315,7 +315,7 @@ def test_threads_apply_in_parallel(repo: GitRepo, opened: Repository) -> None:
     tree = repo.tree()
     intakes = [taken(repo.diff_of({"a.txt": LINES.replace(f"line {n}\n", f"{n}\n")})) for n in range(1, 9)]
     alone = [apply_patch(opened, tree, intake) for intake in intakes]
-    together: dict[int, Applied | Refused] = {}
+    together: dict[int, Applied | NotApplied] = {}
 
     def work(number: int) -> None:
         together[number] = apply_patch(opened, tree, intakes[number])

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from maingate.git.repository import Repository
-from maingate.patches.apply.apply import Applied, ApplyMethod, Refused
 from maingate.patches.apply.expected import blob_id
+from maingate.patches.apply.outcomes import Applied, ApplyMethod, NotApplied
 from maingate.patches.apply.preimages import Preimages
 from maingate.patches.intake import Intake, take_in
 from maingate.reasons import ReasonCode
@@ -81,12 +81,12 @@ def test_a_blob_that_is_not_of_the_history_decides_nothing(
     """With it in the object store the outcome is the one without it."""
     diff, draft = made_on_what_never_landed(repo)
     before = apply_patch(opened, repo.tree(), taken(diff))
-    assert isinstance(before, Refused)
+    assert isinstance(before, NotApplied)
     assert before.reason.code is ReasonCode.CONFLICT
     put(repo, draft)
     assert opened.has_object(blob_id(draft.encode()))
     after = apply_patch(opened, repo.tree(), taken(diff))
-    assert isinstance(after, Refused)
+    assert isinstance(after, NotApplied)
     assert after.reason.code is ReasonCode.CONFLICT
 
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from maingate.git.repository import Repository
-from maingate.patches.apply.apply import Applied
+from maingate.patches.apply.outcomes import Applied
 from maingate.patches.apply.series import apply_series
 from maingate.patches.intake import Intake, take_in
 from support.applying import apply_patch

@@ -1,1 +1,1 @@
-"""A patch on a tree: where it stands, what has to come out, and what the history holds already."""
+"""Applying a patch to a tree: places of hunks, expected results, changes that the history has already."""

@@ -1,18 +1,17 @@
-"""What the target holds already: a patch that landed once lands no second time, also where it would apply.
+"""Search for changes that the target has already: a patch lands once, also if it would apply again.
 
-That a patch applies proves nothing. Its context may occur again below what it has added itself (a list of
-changes is full of that), a file that it adds may have been renamed since. So what is looked at is what
-happened, not what fits:
+That a patch applies proves nothing: its context may occur again below its own additions (as in a changelog),
+and a file that it adds may have been renamed since. So the past decides:
 
-* **The ledger**: the very same patch landed on this history, or one that does the same to the same lines.
-* **The history**: one of the newest commits did exactly this to the same files, whoever made it; what it did
-  to others beside (somebody has squashed a series) counts for nothing.
+* **The ledger**: the same patch landed on this history, or one with the same changes to the same lines.
+* **The history**: one of the newest commits made exactly these changes to the same files, whoever its author
+  is; its changes to other files (as in a squashed series) are ignored.
 
-Neither counts once the change was taken back: by a rollback, by a commit that does the reverse, or by hand,
-so that nothing of it is left. What the rest of the same run made of it (a later patch that undoes it or moves
-the file) is no taking back. And neither counts for a patch that says by the ids on its `index` lines that it
-was made on the very files that are there: then it is another change, which happens to look alike. Only the
-very same bytes are the same patch even so.
+Neither counts after the change was reverted: by a rollback, by a reverse commit, or by hand, so that nothing
+of it is left. Later changes by the same run (a patch that undoes it or moves the file) are no revert. And
+neither counts
+for a patch whose `index` lines name exactly the files that are there: that is another change, which looks
+alike. Only identical bytes are the same patch even then.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,15 +32,15 @@ from maingate.reasons import Reason, ReasonCode
 
 @dataclass(frozen=True, kw_only=True)
 class Landed:
-    """A patch that the ledger has as landed and not taken back.
+    """A patch that landed and was not rolled back, by the ledger.
 
     Args:
         patch: Its id.
         run: Its run's id.
-        key: What it changes, as a `change_key`.
+        key: The digest of its changes (`change_key`).
         sha256: The checksum of its bytes.
         commit: The commit that holds it.
-        end: Where its run left the target; None while the run goes on.
+        end: The target's commit at the end of its run; None while the run goes on.
     """
 
     patch: str
@@ -53,28 +52,28 @@ class Landed:
 
 
 Ledger = Callable[[Collection[str]], Sequence[Landed]]
-"""Finds the landed patches with one of these keys."""
+"""A function that returns the landed patches with one of the given keys."""
 
 Known = Mapping[str, Sequence[Landed]]
 """Landed patches by their keys."""
 
 
 class AlreadyThere:
-    """Knows what the target holds. Threads may share it."""
+    """The changes that the target has already. Threads may share it."""
 
     def __init__(self, repository: Repository, ledger: Ledger) -> None:
         self._repository, self._ledger = repository, ledger
         self.history = TargetHistory(repository)
 
     def recall(self, intakes: Sequence[Intake]) -> Known:
-        """Ask the ledger about several patches at once."""
+        """Query the ledger for several patches at once."""
         known: dict[str, list[Landed]] = {}
         for landed in self._ledger({intake.key for intake in intakes}):
             known.setdefault(landed.key, []).append(landed)
         return known
 
     def reason(self, intake: Intake, known: Known, *, onto: str) -> Reason | None:
-        """Return why a patch is not to land on a commit: it has landed before; None when it has not."""
+        """Return the reason that a patch landed before a commit; None when it did not."""
         tree = self._repository.tree_of(onto)
         is_made_here = all(self._is_made_on(tree, change) for change in intake.files)
         for landed in known.get(intake.key, ()):
@@ -85,7 +84,7 @@ class AlreadyThere:
         return None if commit is None else _already(intake, commit, "it does exactly this", {})
 
     def _is_made_on(self, tree: str, change: FileChange) -> bool:
-        """Does a change name the very file that is there, and find free where it puts another?"""
+        """Return whether a change names the present file as its base, and its new path is free."""
         if change.old_path is None or change.old_blob is None or change.kind is ChangeKind.COPY:
             return False
         there = self._repository.entry_at(tree, change.old_path)
@@ -119,7 +118,7 @@ class AlreadyThere:
         return set(self._repository.changed_paths(before, after)) == set(intake.scope.paths)
 
     def _is_older(self, commit: str, intake: Intake, onto: str) -> bool:
-        """Was the patch made on a state that the files came to by the commit only, or after it?"""
+        """Return whether the patch was made on a state of the files before the commit."""
         return any(
             self.history.has_come_since(commit, change.old_path, change.old_blob, onto=onto)
             for change in intake.files
@@ -127,7 +126,7 @@ class AlreadyThere:
         )
 
     def _holds(self, commit: str, end: str, onto: str, intake: Intake, *, is_own: bool) -> bool:
-        """Is the change of a commit still there, or gone only by what its own run made of it?"""
+        """Return whether a commit's change is still there, or was changed only by its own run."""
         before, after = self._change_of(commit)
         here, then = self._repository.tree_of(onto), self._repository.tree_of(end)
         if not is_own:  # the commit holds other patches too: only the files of this one tell
@@ -138,7 +137,7 @@ class AlreadyThere:
         return not is_gone or self._is_gone(before, after, then) is True
 
     def _is_gone(self, before: str, after: str, state: str) -> bool | None:
-        """Has a tree nothing left of a change? None when it was changed further, so that nobody can tell."""
+        """Return whether a tree has nothing left of a change; None when later changes make it undecidable."""
         merged = merge_trees(self._repository, base=after, ours=state, theirs=before)
         return None if isinstance(merged, MergeConflict) else merged == state
 

@@ -1,4 +1,4 @@
-"""Placing hunks in the base: where their old side stands, and the context that the base gives them."""
+"""Placement of hunks in the base: the place of their old side, and context from the base."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ _MOST_SEARCH: Final = 20_000_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class _Base:
-    """A file's content, to look for whole lines in."""
+    """A file's content, for searches of whole lines."""
 
     text: bytes
     """The content behind a newline, so that each line has one before it."""
@@ -33,7 +33,7 @@ class _Base:
         return 0 <= line <= len(self.lines) and self.lines[line : line + len(block)] == block
 
     def places(self, block: list[bytes]) -> list[int]:
-        """Return the first lines, from 0, where a block stands; two at most, for two are one too many."""
+        """Return the first lines, from 0, where a block occurs; at most two, since two are ambiguous."""
         wanted = b"\n" + b"".join(block)
         if not wanted.endswith(b"\n"):
             return [len(self.lines) - len(block)] if self.text.endswith(wanted) else []
@@ -43,12 +43,12 @@ class _Base:
 
 
 def placed(change: FileChange, content: bytes, repairs: list[Repair]) -> FileChange:
-    """Find every hunk of a change in the base, give it context and its right numbers.
+    """Return a change with every hunk placed in the base, with context and correct numbers.
 
     Args:
         change: A change with doubtful hunks.
         content: The file in the base.
-        repairs: Gets what was done: a hunk belongs elsewhere than stated, or hunks were given context.
+        repairs: Receives the repairs: hunks that belong elsewhere than stated, or that were given context.
 
     Raises:
         DiffError: A hunk is not there, or could belong to several places.
@@ -116,7 +116,7 @@ def widened(change: FileChange, before: Sequence[Hunk], after: Sequence[Hunk]) -
 
 
 def with_context(hunks: Sequence[Hunk], lines: list[bytes]) -> list[Hunk]:
-    """Give hunks as much context as git would, from the base, and make those one whose context would meet."""
+    """Return hunks with as much context from the base as git gives; hunks whose context meets become one."""
     out: list[Hunk] = []
     for hunk in hunks:
         if out and old_span(hunk)[0] - old_span(out[-1])[1] <= 2 * _CONTEXT:

@@ -1,8 +1,8 @@
-"""What has to come out of a patch, by an own reading of its text, to hold git's result against.
+"""Expected results of a patch, by our own reading of its text, to check git's result.
 
 `git apply` can exit 0 having applied a part: after a byte-order mark, before a damaged binary hunk, or, when
-the result is already in the object store, without having read the binary data at all. So no result is taken
-on its word.
+the result is already in the object store, without having read the binary data at all. So every result is
+checked.
 """
 
 import hashlib
@@ -18,21 +18,21 @@ from maingate.patches.model import ChangeKind, FileChange, Hunk, lines_of, patch
 
 _SUBMODULE: Final = re.compile(rb"Subproject commit ([0-9a-f]{40})\n?")
 REMOVING: Final = frozenset({ChangeKind.DELETE, ChangeKind.RENAME})
-"""The changes after which nothing is at the old path, unless another change puts it there."""
+"""The kinds of changes after which the old path is empty, unless another change fills it."""
 
 _UNMOVED: Final[Mapping[int, int]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What one change of the text makes of the base.
+class ChangeReading:
+    """The result of one change of the text on the base.
 
     Args:
         change: The change.
-        before: What the base has at its old path.
-        is_readable: Could it be applied by the own reading at all?
-        is_exact: Does it fit at the very lines that it states?
-        entry: What has to be at the new path; None after a deletion.
+        before: The entry of the base at its old path.
+        is_readable: Whether our own reading can apply it at all.
+        is_exact: Whether it fits at exactly the stated lines.
+        entry: The expected entry at the new path; None after a deletion.
         content: The same as bytes; None after a deletion, and for a submodule.
     """
 
@@ -46,29 +46,29 @@ class Reading:
 
 def read_change(
     repository: Repository, before: GitEntry | None, change: FileChange, moved: Mapping[int, int] = _UNMOVED
-) -> Reading:
-    """Apply one change to what the base has at its old path.
+) -> ChangeReading:
+    """Apply one change to the base's entry at its old path.
 
     Args:
-        repository: Where the base is.
-        before: What is at the old path in the base.
-        change: What to do with it.
+        repository: The repository.
+        before: The entry of the base at the old path.
+        change: The change.
         moved: Hunks (from 1) that belong elsewhere than stated, with their first line (from 0) in the new
             file.
     """
     if before is None and change.kind is not ChangeKind.ADD:
-        return Reading(change=change, before=before, is_readable=False)
+        return ChangeReading(change=change, before=before, is_readable=False)
     base = b"" if before is None or change.kind is ChangeKind.ADD else content_of(repository, before)
     content, is_exact = patched(base, change), True
     if content is None:
         content, is_exact = _applied_at(base, change.hunks, moved), False
     if content is None or (change.kind is ChangeKind.DELETE and content):
-        return Reading(change=change, before=before, is_readable=False)
+        return ChangeReading(change=change, before=before, is_readable=False)
     if change.kind is ChangeKind.DELETE:
-        return Reading(change=change, before=before, is_readable=True, is_exact=is_exact)
+        return ChangeReading(change=change, before=before, is_readable=True, is_exact=is_exact)
     entry = _entry_for(content, _mode_after(before, change))
     is_blob = entry is not None and entry.is_blob
-    return Reading(
+    return ChangeReading(
         change=change,
         before=before,
         is_readable=entry is not None,
@@ -78,8 +78,8 @@ def read_change(
     )
 
 
-def outcome(readings: Sequence[Reading]) -> dict[bytes, GitEntry | None]:
-    """Return what each touched path has to be: first all removals, then all that is put there, as in git."""
+def outcome(readings: Sequence[ChangeReading]) -> dict[bytes, GitEntry | None]:
+    """Return the expected entry of each touched path: first all removals, then all additions, as in git."""
     found: dict[bytes, GitEntry | None] = {}
     for reading in readings:
         if reading.change.kind in REMOVING and reading.change.old_path is not None:
@@ -97,10 +97,10 @@ def is_merged(
     after: GitEntry | None,
     own_base: str | None,
 ) -> bool:
-    """Is what a three-way merge left what the change, made on its own base, has to leave in the other file?
+    """Return whether a three-way merge has the effect of the change on its own base.
 
     Where the file was the change's own base, the result is known to the byte. Else every run of lines
-    that the change adds has to stand in the merged file, in one piece.
+    that the change adds must occur in the merged file, in one piece.
     """
     if before is None or after is None or own_base is None or after.mode != _mode_after(before, change):
         return False
@@ -117,8 +117,8 @@ def is_merged(
     )
 
 
-def is_repeated(repository: Repository, reading: Reading) -> bool:
-    """Do the old lines of a hunk occur more than once in the base, and so not say where it belongs?"""
+def is_repeated(repository: Repository, reading: ChangeReading) -> bool:
+    """Return whether the old lines of a hunk occur more than once in the base; its place is then unclear."""
     if reading.before is None or not reading.change.hunks:
         return False
     base = b"\n" + content_of(repository, reading.before)
@@ -127,12 +127,12 @@ def is_repeated(repository: Repository, reading: Reading) -> bool:
 
 
 def is_done(repository: Repository, change: FileChange, after: GitEntry | None) -> bool:
-    """Is what a change wants at its new path there already, by the id or the whole content that it states?
+    """Return whether the result of a change is in the base already, by its stated id or whole content.
 
     Args:
-        repository: Where the base is.
+        repository: The repository.
         change: The change; one without a new path is done when nothing is at its old one.
-        after: What the base has at its new path, else at its old one.
+        after: The entry of the base at its new path, else at its old one.
     """
     if change.kind is ChangeKind.DELETE or after is None:
         return change.kind is ChangeKind.DELETE and after is None
@@ -147,14 +147,14 @@ def is_done(repository: Repository, change: FileChange, after: GitEntry | None) 
 
 
 def content_of(repository: Repository, entry: GitEntry) -> bytes:
-    """Return what a diff shows of an entry: a submodule as the line that names its commit."""
+    """Return the content of an entry in a diff: of a submodule the line that names its commit."""
     if entry.mode == SUBMODULE_MODE:
         return b"Subproject commit %s\n" % entry.id.encode()
     return repository.read_blob(entry.id)
 
 
 def blob_id(content: bytes) -> str:
-    """Return the id git gives to a content."""
+    """Return git's id of a content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
@@ -173,7 +173,7 @@ def _mode_after(before: GitEntry | None, change: FileChange) -> int:
 
 
 def _applied_at(base: bytes, hunks: Sequence[Hunk], moved: Mapping[int, int]) -> bytes | None:
-    """Apply hunks where git says it placed them; None when they do not fit there one after the other."""
+    """Apply hunks at the places that git reports; None when they do not fit there in order."""
     lines = lines_of(base)
     made: list[bytes] = []
     at = 0

@@ -1,9 +1,9 @@
-"""One try of `git apply` on a private index, and what git said about it.
+"""One run of `git apply` on a private index, and its report.
 
-Git is the arbiter of whether a patch applies. It works on Maingate's private git directory and on an index
-that holds only the paths the patch touches, plus what would stand in their way: a file where a directory
-is needed, and one file of a directory where a file is to be. So git refuses these instead of replacing
-them.
+Git decides whether a patch applies. It works on Maingate's private git directory and on an index with only
+the
+paths the patch touches, and those in their way: a file where a directory is needed, and one file of a
+directory where a file is added. So git refuses these instead of replacing them.
 """
 
 import re
@@ -33,20 +33,20 @@ _BAD_FORMAT: Final = re.compile(
     r"new mode .* does not match old mode|binary patch to .* creates incorrect result)"
 )
 _UNREADABLE: Final = 128
-"""What `git apply` exits with when it cannot read a patch, but also when files and directories clash."""
+"""The exit code of `git apply` for an unreadable patch, and for a clash of files and directories."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """What came of one try.
+    """The result of one run.
 
     Args:
-        took: Did git say that the patch applies?
+        took: Whether git applied the patch.
         entries: The private index afterwards, when it did.
         moved: For each change of the text, in order, the hunks (from 1) that git placed elsewhere than
             stated, with the line (from 0) in the new file where each begins.
-        complaints: What git said against it, its prefixes removed.
-        is_malformed: Did git say that the text is no proper patch, rather than that it does not fit?
+        complaints: git's errors, without prefixes.
+        is_malformed: Whether git reported a malformed text rather than a conflict.
     """
 
     took: bool
@@ -59,7 +59,7 @@ class Attempt:
 def private_entries(
     touched: Iterable[bytes], entry_at: Callable[[bytes], GitEntry | None], repository: Repository
 ) -> dict[bytes, GitEntry]:
-    """Return what the private index has to hold for a patch that touches these paths of a tree."""
+    """Return the entries of the private index for a patch that touches these paths of a tree."""
     paths, found = set(touched), dict[bytes, GitEntry]()
     for path in paths:
         entry = entry_at(path)
@@ -75,16 +75,16 @@ def private_entries(
 def attempt(
     private: PrivateGitDir, entries: Mapping[bytes, GitEntry], text: bytes, options: Iterable[str] = ()
 ) -> Attempt:
-    """Let git apply a patch to an index with these entries.
+    """Apply a patch with git to an index with these entries.
 
     Args:
-        private: What git works on.
-        entries: What the index holds.
+        private: The private git directory.
+        entries: The entries of the index.
         text: The patch in git's own form.
         options: More options, such as ``--3way``.
 
     Raises:
-        GitError: git failed for a reason that is not the patch's.
+        GitError: git failed for another reason than the patch.
     """
     with private.index_file() as index:
         write_index(index, entries)
@@ -98,7 +98,7 @@ def attempt(
 def judge_series(
     private: PrivateGitDir, entries: Mapping[bytes, GitEntry], texts: Sequence[bytes]
 ) -> Mapping[bytes, GitEntry] | None:
-    """Let git apply patches one on the other to an index with these entries.
+    """Apply patches with git one on the other to an index with these entries.
 
     Returns:
         The index afterwards; None when git refused one, or placed a hunk elsewhere than stated.

@@ -1,7 +1,7 @@
-"""Asking the base what a text leaves open, so that nothing is guessed.
+"""Resolution of a text's doubts by the base, so that nothing is guessed.
 
-A hunk whose length was recounted, or whose line numbers are missing or wrong, is accepted only where its old
-side - context and deleted lines - stands in the base: at the stated line, or else exactly once. It then gets
+A hunk whose length was recounted, or whose line numbers are missing or wrong, is accepted only if its old
+side (context and deleted lines) occurs in the base: at the stated line, or else exactly once. It then gets
 context from the base, so that git checks the same place again.
 """
 
@@ -30,15 +30,16 @@ ReadBlob = Callable[[bytes], bytes | None]
 
 
 def locate(intake: Intake, read_blob: ReadBlob) -> Intake | Reason:
-    """Decide what only the base can decide.
+    """Resolve the doubts about a patch by the base.
 
     Args:
-        intake: A patch as it was taken in.
+        intake: The patch.
         read_blob: Returns a file's content in the base, or None when there is none.
 
     Returns:
-        The same object when nothing is open (then nothing is read); else the patch with every hunk placed, or
-        why it is refused: ``conflict`` when a file or place is not there, ``format_invalid`` when it is
+        The same object without doubts (then no file is read); else the patch with every hunk placed, or the
+        reason
+        of its refusal: ``conflict`` when a file or place is not there, ``format_invalid`` when it is
         ambiguous.
     """
     if not intake.needs_base:
@@ -53,13 +54,13 @@ def locate(intake: Intake, read_blob: ReadBlob) -> Intake | Reason:
 
 @dataclass(kw_only=True)
 class _Endings:
-    """Whose the CRLF line endings are that a whole text has: what the files that can tell say."""
+    """The origin of CRLF line endings of a whole text, by the files that show it."""
 
     kept: list[bytes] = field(default_factory=list)
     stripped: list[bytes] = field(default_factory=list)
 
     def of_new_file(self, path: bytes) -> bool:
-        """Return whether a new file keeps them; without any evidence they are the transport's."""
+        """Return whether a new file keeps them; without any evidence they came from the transport."""
         if self.kept and self.stripped:
             raise DiffError(
                 f"{show_path(path)}: cannot tell whose its CRLF line endings are: existing files differ"
@@ -105,7 +106,7 @@ def _settle_existing(
 
 
 def _check_ids(stated: FileChange, settled: FileChange, base: bytes) -> FileChange:
-    """Refuse a repair that makes something else of the stated base than the `index` line names."""
+    """Refuse a repair by which the stated base gets another result than the `index` line names."""
     if stated.old_blob is None or stated.new_blob is None or not is_blob(base, stated.old_blob):
         return settled
     result = patched(base, settled)
@@ -172,7 +173,7 @@ def _without_carriage_returns(change: FileChange, repairs: list[Repair]) -> File
 
 
 def _with_confirmed_context(change: FileChange, content: bytes | None, repairs: list[Repair]) -> FileChange:
-    """Give hunks without context some, if they fit at the very lines they state; else leave it to git."""
+    """Add context to hunks without it, if they fit at the stated lines; else git decides."""
     if Doubt.CONTEXT not in change.doubts:
         return change
     settled = replace(change, doubts=change.doubts - {Doubt.CONTEXT})

@@ -1,8 +1,8 @@
-"""Whether a hunk that was moved could have gone elsewhere as well.
+"""Check that a moved hunk has only one possible place.
 
-Git takes the nearest place at which all lines of a hunk stand. Where the same lines stand at several, that is
-a guess: a method of another class gets the change. So a moved hunk counts only where it has one place, given
-where the hunks before and after it went.
+Git uses the nearest place at which all lines of a hunk occur. If they occur at several, that is a guess: a
+method of another class gets the change. So a moved hunk is accepted only if it has one place, given the
+places of the hunks before and after it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ from maingate.patches.model import Hunk, lines_of
 
 
 def with_other_places(base: bytes, hunks: Sequence[Hunk], moved: Mapping[int, int]) -> list[int]:
-    """List the moved hunks (from 1) whose lines stand at several places between those of their neighbours.
+    """Return the moved hunks (from 1) whose lines occur at several places between their neighbours.
 
     Args:
         base: The file that they are applied to.
         hunks: All of a change.
-        moved: Where git put hunks that are not at their stated line: the first line (from 0) in the new file.
+        moved: The places of hunks that are not at their stated line: the first line (from 0) in the new file.
     """
     lines = lines_of(base)
     starts, ends = _spans(hunks, moved)

@@ -1,14 +1,13 @@
-"""The files that a patch was made on: which of them a merge may go by.
+"""Preimages: the files that a patch was made on and that a merge may use.
 
-A patch names, on its `index` lines, the blobs that it was made on. For git any blob would do that happens
-to be in the object store: one that a refused patch has left, one of another branch, of a stash, or of
-nobody, until `git gc` takes it. What becomes of a patch would depend on such chances. So a blob counts only
-when everybody has it who has the target and the patch: it stood at this path somewhere in the history that
-the patch is applied on, or the patch itself holds it whole. And it has to be what the patch says: its lines
-stand in it where they are stated.
+A patch names, on its `index` lines, the blobs that it was made on. git accepts any such blob in the object
+store: one of a refused patch, of another branch, of a stash, or an unreachable one until `git gc` removes it.
+The outcome of a patch would depend on chance. So a blob is admissible only if it belongs to the target or to
+the patch: it was at this path somewhere in the history that the patch is applied on, or the patch itself
+contains all of it. And it must fit the patch, whose lines occur in it at the stated places.
 
-History is asked only for a blob that the store has and that the tree at hand has not, newest commits first,
-along the one path. So the cost is that of what has happened to the file since the patch was made.
+History is searched only for a blob that the store has and the tree has not, newest commits first, along the
+one path. So the cost is that of the changes of the file since the patch was made.
 """
 
 from typing import Final
@@ -18,15 +17,15 @@ from maingate.patches.model import FileChange, patched
 from maingate.patches.text.wholeness import is_blob
 
 _WALK: Final = ("log", "-1", "--format=%H", "--full-history", "--diff-merges=first-parent", "--no-renames")
-"""All sides of merges, and what a merge itself changed: whatever ever stood at a path is found."""
+"""Options that find every blob that was ever at a path: all sides of merges, and their own changes."""
 
 
 class Preimages:
-    """What patches may be merged by, on one commit.
+    """The blobs that patches may be merged by, on one commit.
 
     Args:
         repository: Where the commit is.
-        onto: The commit that patches are applied on; its history is what a clone of the target would have.
+        onto: The commit that patches are applied on; its history is that of a clone of the target.
     """
 
     def __init__(self, repository: Repository, onto: str) -> None:
@@ -34,17 +33,17 @@ class Preimages:
         self._known: dict[tuple[bytes | None, str], list[str]] = {}
 
     def go_on(self, onto: str) -> None:
-        """Apply on another commit from now on, one that has the former in its history."""
+        """Move to another commit, one that has the former in its history."""
         self.onto = onto
         self._known = {key: found for key, found in self._known.items() if found}
 
     def named(self, change: FileChange) -> str | None:
-        """Return the blob that a change says it was made on, if it counts; None when none or several do."""
+        """Return the admissible blob that a change names as its base; None when there is none, or several."""
         found = self._candidates(change)
         return found[0] if len(found) == 1 else None
 
     def agreeing(self, change: FileChange) -> str | None:
-        """Return the same, only if the lines of the change stand in it exactly where they are stated."""
+        """Return the same blob, only if the lines of the change occur in it exactly where they are stated."""
         fitting = [
             blob
             for blob in self._candidates(change)
@@ -73,7 +72,7 @@ class Preimages:
 
 
 def whole_preimage(change: FileChange) -> bytes | None:
-    """Return the file that a change was made on, where the change itself holds all of it; else None.
+    """Return the file that a change was made on, if the change contains all of it; else None.
 
     That is so for a deletion, for hunks that go from the first line to the last, and for a binary file whose
     former content is written out. The id on the `index` line proves it.

@@ -1,4 +1,4 @@
-"""Did a commit do what a patch says? The files tell, so that no way of writing diffs counts."""
+"""Comparison of a commit with a patch by the files, so that the form of the diff does not matter."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ def did(repository: Repository, before: str, after: str, changes: Sequence[FileC
     """Return whether each of the changes leads from one tree to the other, at whatever lines.
 
     Args:
-        repository: Where the trees are.
+        repository: The repository.
         before: The tree that a commit was made on.
-        after: The commit's own tree; what differs in other paths does not count.
-        changes: What a patch does.
+        after: The commit's own tree; other paths are ignored.
+        changes: The changes of the patch.
     """
     placed = {change.new_path for change in changes}
     gone = {change.old_path for change in changes if change.kind in REMOVING} - placed
@@ -57,7 +57,7 @@ def _leads_to(before: bytes | None, after: bytes | None, change: FileChange) -> 
 
 
 def _lead_to(before: Sequence[bytes], after: Sequence[bytes], hunks: Sequence[Hunk]) -> bool:
-    """Walk through both files at once: between hunks they are alike, at a hunk they differ as it says."""
+    """Return whether two files are equal between the hunks and differ at each hunk as it states."""
     here = there = 0
     for hunk in hunks:
         old, new = hunk.old_lines(), hunk.new_lines()

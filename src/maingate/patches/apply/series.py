@@ -1,34 +1,34 @@
-"""Several patches in one go: the own reading applies them one on the other, git judges them all at once.
+"""Series of patches: our own reading applies them one on the other, one git process checks them all.
 
-A patch costs mostly the process that judges it. Where patches wait for nothing in between, one `git apply` is
-given all of them, in order, on one private index: it applies each on what the one before left. When it says
-that every one applies, none of them moved, and what it ends with is what the own reading made step by step,
-then each step is what git alone would have made of it. Anything else (a conflict, an offset, a binary, a hunk
-without context) is no matter for this short way: the caller applies one by one, and learns there what is
-wrong with which.
+The cost of a patch is mostly that of the git process. If patches need nothing in between, one `git apply`
+gets all of them, in order, on one private index. If git applies each, none of them moved, and its result is
+that of our own reading, then every step is what git alone would have made. Any other case (a conflict, an
+offset, a binary, a hunk without context) is left to the caller, who applies one by one.
 """
 
 from collections.abc import Mapping, Sequence
 
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry, TreeConflictError
-from maingate.patches.apply.apply import Applied, ApplyMethod, may_be_meant_elsewhere, unlike_stated
-from maingate.patches.apply.expected import Reading, outcome, read_change
+from maingate.patches.apply.doubts import may_be_meant_elsewhere
+from maingate.patches.apply.expected import ChangeReading, outcome, read_change
 from maingate.patches.apply.git_apply import judge_series, private_entries
+from maingate.patches.apply.outcomes import Applied, ApplyMethod
+from maingate.patches.apply.repairs_made import unlike_stated
 from maingate.patches.intake import Intake
 from maingate.patches.model import ChangeKind, FileChange
 
 
 def apply_series(repository: Repository, base_tree: str, intakes: Sequence[Intake]) -> list[Applied] | None:
-    """Apply patches one on the other, all exactly; None when that short way does not lead through.
+    """Apply patches one on the other, all exactly; None when that is not possible.
 
     Args:
-        repository: Where the tree is.
+        repository: The repository.
         base_tree: The tree that the first is applied on.
-        intakes: The patches as taken in.
+        intakes: The patches.
 
     Raises:
-        GitError: Git or the disk failed; it says nothing about the patches.
+        GitError: git or the disk failed, which means nothing about the patches.
     """
     made: list[Applied] = []
     final: dict[bytes, GitEntry | None] = {}
@@ -47,7 +47,7 @@ def apply_series(repository: Repository, base_tree: str, intakes: Sequence[Intak
 def _step(
     repository: Repository, tree: str, intake: Intake
 ) -> tuple[Applied, Mapping[bytes, GitEntry | None]] | None:
-    """Apply one patch by the own reading alone; what it writes are objects that nobody refers to yet."""
+    """Apply one patch by our own reading alone; it writes objects without references."""
     if intake.needs_base or intake.is_zero_context or any(change.binary for change in intake.files):
         return None
     readings = [_read(repository, tree, change) for change in intake.files]
@@ -68,13 +68,13 @@ def _step(
     return Applied(tree=after, method=ApplyMethod.EXACT, repairs=repairs), changed
 
 
-def _read(repository: Repository, tree: str, change: FileChange) -> Reading:
+def _read(repository: Repository, tree: str, change: FileChange) -> ChangeReading:
     before = None if change.old_path is None else repository.entry_at(tree, change.old_path)
     return read_change(repository, before if before is not None and before.is_blob else None, change)
 
 
-def _is_in_the_way(repository: Repository, tree: str, reading: Reading) -> bool:
-    """Is there something where the change puts a new file?"""
+def _is_in_the_way(repository: Repository, tree: str, reading: ChangeReading) -> bool:
+    """Return whether the path of a new file is taken."""
     change = reading.change
     if change.kind in {ChangeKind.MODIFY, ChangeKind.DELETE} or change.new_path is None:
         return False
@@ -84,7 +84,7 @@ def _is_in_the_way(repository: Repository, tree: str, reading: Reading) -> bool:
 def _git_agrees(
     repository: Repository, base_tree: str, intakes: Sequence[Intake], final: Mapping[bytes, GitEntry | None]
 ) -> bool:
-    """Let git apply the whole series, and hold what it ends with against the own reading."""
+    """Return whether git's result of the whole series is that of our own reading."""
     touched = {path for intake in intakes for change in intake.files for path in change.paths}
     before = private_entries(touched, lambda path: repository.entry_at(base_tree, path), repository)
     wanted = {path: entry for path, entry in (before | dict(final)).items() if entry is not None}

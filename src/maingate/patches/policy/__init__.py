@@ -1,1 +1,1 @@
-"""What a patch may touch."""
+"""Policy: the limits on what a patch may touch."""

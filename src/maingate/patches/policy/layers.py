@@ -11,7 +11,7 @@ Groups = tuple[tuple[str, ...], ...]
 
 
 class PolicyLayer(Protocol):
-    """What one layer says; None means that it says nothing."""
+    """One layer of policy; a field that is None is not stated."""
 
     @property
     def allow(self) -> Sequence[str] | None:
@@ -40,32 +40,32 @@ class PolicyLayer(Protocol):
 
     @property
     def binary(self) -> bool | None:
-        """Whether binary changes are allowed."""
+        """Return whether binary changes are allowed."""
         ...
 
     @property
     def submodules(self) -> bool | None:
-        """Whether changes of submodules are allowed."""
+        """Return whether changes of submodules are allowed."""
         ...
 
     @property
     def mode_changes(self) -> bool | None:
-        """Whether modes of existing files may change."""
+        """Return whether modes of existing files may change."""
         ...
 
     @property
     def allow_settings_changes(self) -> bool | None:
-        """Whether Maingate's own settings may change."""
+        """Return whether Maingate's own settings may change."""
         ...
 
     @property
     def require_tests(self) -> Sequence[str] | None:
-        """Globs: who touches one must touch a test."""
+        """Globs: a patch that touches one must touch a test."""
         ...
 
     @property
     def test_paths(self) -> Sequence[str] | None:
-        """Globs that say what a test is."""
+        """Globs of tests."""
         ...
 
 
@@ -74,7 +74,7 @@ class Policy:
     """All layers together.
 
     Each list of globs holds one group per layer that states it, and each group is a ``.gitignore`` of its
-    own, so that no layer's ``!`` takes back what another forbids.
+    own, so that no layer's ``!`` allows paths that another forbids.
 
     Args:
         allow: A path must match every group. Defaults to every path.
@@ -103,7 +103,7 @@ class Policy:
     allow_settings_changes: bool | None = None
 
     def tightened(self, layer: PolicyLayer) -> "Policy":
-        """Return the policy with one more layer, which takes away and never gives."""
+        """Return the policy with one more layer, which can only tighten it."""
         return replace(
             self,
             allow=_with_group(self.allow, layer.allow),

@@ -1,6 +1,6 @@
-"""Symbolic links in a patch: where they lead, and whether the patch writes through one.
+"""Symbolic links in a patch: their targets, and writing through them.
 
-Git keeps a link as a blob that holds its target and looks no further: it accepts a link to ``/etc/passwd``.
+Git stores a link as a blob with its target and does not check it: it accepts a link to ``/etc/passwd``.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ _MOST_LINKS: Final = 40
 
 
 class TreeEntry(Protocol):
-    """What stands at a path of the base."""
+    """An entry at a path of the base."""
 
     @property
     def mode(self) -> int:
@@ -24,7 +24,7 @@ class TreeEntry(Protocol):
 
     @property
     def data(self) -> bytes:
-        """A link's target; asked of links only."""
+        """A link's target; used for links only."""
         ...
 
 
@@ -32,7 +32,7 @@ EntryAt = Callable[[bytes], TreeEntry | None]
 
 
 class Links:
-    """The symbolic links of the tree that a patch makes: the base's, and what the patch does to them."""
+    """The symbolic links of the tree that a patch makes: those of the base with the patch's changes."""
 
     def __init__(self, changes: Sequence[FileChange], entry_at: EntryAt) -> None:
         self._entry_at = entry_at
@@ -43,7 +43,7 @@ class Links:
             if change.kind in (ChangeKind.DELETE, ChangeKind.RENAME) and change.old_path is not None
         }
         self.made: dict[bytes, bytes | None] = {}
-        """Links that the patch makes or changes, with their targets; None when a target cannot be told."""
+        """Links that the patch makes or changes, with their targets; None when a target is unknown."""
         for change in changes:
             if change.new_path is not None and self._makes_link(change):
                 self.made[change.new_path] = self._new_target(change)
@@ -62,14 +62,14 @@ class Links:
 
         Args:
             path: A path that the patch touches.
-            is_written: Whether it is there afterwards: then the links that will be there count. What is only
-                removed may make room for a link.
+            is_written: Whether it exists afterwards: then the links of the new tree count. A path that is
+                only removed may make room for a link.
         """
         target_of = self._target if is_written else self.in_base
         return next((prefix for prefix in _prefixes(path) if target_of(prefix) is not None), None)
 
     def fault_of(self, link: bytes) -> str | None:
-        """Tell why a link that the patch makes may not be there; None when it stays in the repository."""
+        """Return why a link of the patch is forbidden; None when its target is in the repository."""
         target = self.made[link]
         if target is None:
             return "its target cannot be told from the patch"
@@ -136,13 +136,13 @@ def _prefixes(path: bytes) -> Iterator[bytes]:
 
 
 def _climbs_late(target: bytes) -> bool:
-    """Return whether a name comes before a ``..``: a link made of that name later would lead elsewhere."""
+    """Return whether a name comes before a ``..``: a later link of that name would change the target."""
     steps = _steps(target) or []
     return any(step == b".." and name != b".." for step, name in pairwise(steps))
 
 
 def _steps(target: bytes) -> list[bytes] | None:
-    """Return the steps of a target, last first; None when it is absolute. A backslash parts as well."""
+    """Return the steps of a target, last first; None when it is absolute. A backslash separates, too."""
     if path_fault(target) == "absolute":
         return None
     steps = target.replace(b"\\", b"/").split(b"/")

@@ -1,7 +1,7 @@
-"""Paths that no patch may name, on whatever file system they may end up (git's ``is_ntfs_dotgit``).
+"""Paths that no patch may name, on any file system (git's ``is_ntfs_dotgit``).
 
-NTFS forgets trailing spaces and dots, takes ``GIT~1`` for ``.git`` and what follows a colon for a stream;
-HFS+ ignores some code points; both ignore case; Windows takes a backslash for a slash.
+NTFS ignores trailing spaces and dots, treats ``GIT~1`` as ``.git`` and the text behind a colon as a stream;
+HFS+ ignores some code points; both ignore case; Windows treats a backslash as a slash.
 """
 
 import re
@@ -20,27 +20,27 @@ _SETTINGS: Final = re.compile(r"maingate\.toml|mainga~[1-9]\.tom|ma[0-9a-f]{4}~[
 
 
 def text_of(path: bytes) -> str:
-    """Return a path as text; bytes that are not UTF-8 survive as surrogates."""
+    """Return a path as text; bytes that are not UTF-8 become surrogates."""
     return path.decode("utf-8", "surrogateescape")
 
 
 def glob_text(path: bytes) -> str:
-    """Return a path as text for globs, where a newline is a character like any other, as it is for git."""
+    """Return a path as text for globs, where a newline is an ordinary character, as for git."""
     return text_of(path).replace("\n", "\x01")
 
 
 @lru_cache(maxsize=4096)
 def plain_name(name: str) -> str:
-    """Return what a file system that ignores much would make of a name."""
+    """Return a name as a file system reads it that ignores case, trailing dots and more."""
     stream = name.translate(_IGNORED).split(":", 1)[0]
     return unicodedata.normalize("NFKC", stream).casefold().rstrip(" .")
 
 
 def path_fault(path: bytes) -> str | None:
-    """Tell which rule a path breaks, or None when it stays inside the repository and out of ``.git``.
+    """Return the rule that a path breaks; None when it is inside the repository and not in ``.git``.
 
     Args:
-        path: As a patch names it.
+        path: The path in the patch.
 
     Returns:
         One of ``absolute``, ``dot_components``, ``.git/**``.

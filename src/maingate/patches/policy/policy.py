@@ -1,7 +1,7 @@
-"""What a patch may touch, as a pure judgement over values (docs/SPECIFICATION.md §2.6).
+"""The judgement of a patch by the policy, pure (docs/SPECIFICATION.md §2.6).
 
 Git refuses ``../x`` and ``.git/config``, but neither a link to ``/etc/passwd`` nor ``.git ``, which Windows
-takes for ``.git``. Layers of policy are stacked from the settings down to the task; each can only tighten.
+treats as ``.git``. Layers of policy are stacked from the settings down to the task; each can only tighten.
 """
 
 import re
@@ -33,14 +33,14 @@ def judge(
     origin: Literal["ready", "tool"],
     entry_at: EntryAt,
 ) -> list[Reason]:
-    """Judge a patch before anything of it is written anywhere.
+    """Judge a patch before any part of it is written.
 
     Args:
         policy: All layers together.
         intake: The patch.
-        scope: Globs that the task may write to; None when it says none.
-        origin: Whether the patch was ready or a tool made it just now.
-        entry_at: Returns what stands at a path of the base: files, links and submodules.
+        scope: Globs that the task may write to; None for no limit.
+        origin: Whether the patch was ready or made by a tool.
+        entry_at: Returns the entry at a path of the base: a file, link or submodule.
 
     Returns:
         Every violation, each with ``{path, rule, limit}`` as detail; none when the patch is accepted.
@@ -118,7 +118,7 @@ def _write_faults(
 
 
 def _protected(*, by_default: bool) -> str:
-    """Return why a tool's patch may not touch a path, and how to let it."""
+    """Return why a tool's patch may not touch a path, and how to allow it."""
     why = "a tool's patch may not touch it, it is under `protect` of the policy"
     if by_default:
         lets = "`policy: {protect: []}` in the plan lets tools change them"
@@ -138,7 +138,7 @@ def _missing_tests(policy: Policy, written: Sequence[bytes]) -> Iterator[Reason]
 
 
 def _matching(groups: Groups, path: bytes, *, is_folder: bool = False) -> tuple[str, ...] | None:
-    """Return the first group that matches a path, or, if it stands for a folder, what would be in it."""
+    """Return the first group that matches a path, or, if the path is a folder, its content."""
     for group in groups:
         if _matches(group, path) or (is_folder and _matches(group, path + b"/\x01")):
             return group

@@ -43,5 +43,5 @@ class Section:
 
     @property
     def is_git(self) -> bool:
-        """Whether it began with ``diff --git``."""
+        """Return whether it began with ``diff --git``."""
         return self.title is not None

@@ -1,4 +1,4 @@
-"""Whether one file's part of a diff is whole: nothing that its header promises was cut off or damaged."""
+"""Checks that one file's part of a diff is whole: no part that its header promises is cut off or damaged."""
 
 import hashlib
 from dataclasses import replace

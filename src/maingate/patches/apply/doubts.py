@@ -1,0 +1,49 @@
+"""Checks of whether a change may belong to another place or state than it fits."""
+
+from typing import Final
+
+from maingate.git.repository import Repository
+from maingate.patches.apply.expected import ChangeReading, is_repeated
+from maingate.patches.apply.preimages import Preimages
+from maingate.patches.model import ChangeKind, FileChange
+
+_EMPTY_BLOB: Final = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+
+
+def can_merge(history: Preimages, reading: ChangeReading) -> bool:
+    """Return whether a three-way merge can place this change better."""
+    is_content = bool(reading.change.hunks) or reading.change.binary is not None
+    return is_content and _is_of_another_state(reading) and history.agreeing(reading.change) is not None
+
+
+def may_be_meant_elsewhere(repository: Repository, reading: ChangeReading) -> bool:
+    """Return whether a hunk's lines repeat in a file that differs from the one it was made on."""
+    return _is_of_another_state(reading) and is_repeated(repository, reading)
+
+
+def _is_of_another_state(reading: ChangeReading) -> bool:
+    before, stated = reading.before, reading.change.old_blob
+    return before is not None and stated is not None and not before.id.startswith(stated)
+
+
+def is_blind(repository: Repository, tree: str, change: FileChange) -> bool:
+    """Return whether a hunk has no context and its change is not known to be made on this file."""
+    if change.old_path is None or all(hunk.leading or hunk.trailing for hunk in change.hunks):
+        return False
+    before = repository.entry_at(tree, change.old_path)
+    if before is None or before.id == _EMPTY_BLOB:
+        return False
+    return change.old_blob is None or not before.id.startswith(change.old_blob)
+
+
+def only_adds(change: FileChange) -> bool:
+    """Return whether a hunk only adds lines, without context to place it."""
+    return any(not hunk.old_lines() and hunk.new_lines() for hunk in change.hunks)
+
+
+def has_effect(change: FileChange) -> bool:
+    """Return whether a change changes anything."""
+    if change.kind is not ChangeKind.MODIFY:
+        return True
+    is_mode_change = change.new_mode is not None and change.new_mode != change.old_mode
+    return bool(change.insertions or change.deletions or change.binary) or is_mode_change
