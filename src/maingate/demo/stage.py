@@ -1,13 +1,14 @@
-"""The demo's stage: a real repository, diffs made by git, and a plan of them."""
+"""The demo's stage: a real repository, the story's patches, and a plan of them."""
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from maingate.demo.story import PROJECT, SCENES, Damage, Edit, Scene, StoryPatch
+from maingate.demo.story import PROJECT, SCENES, Scene, StoryPatch, file_of
 from maingate.git.command import run_git
 
 AUTHOR: Final = {
@@ -52,7 +53,7 @@ def set_stage(root: Path, scenes: Sequence[Scene] = SCENES) -> Stage:
         for patch in scene.patches:
             path = root / patch_path(scene, patch)
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(make_diff(stage.repository, patch))
+            shutil.copyfile(file_of(scene, patch), path)
     stage.plan.write_text(plan_text(scenes), encoding="utf-8")
     return stage
 
@@ -60,18 +61,6 @@ def set_stage(root: Path, scenes: Sequence[Scene] = SCENES) -> Stage:
 def patch_path(scene: Scene, patch: StoryPatch) -> str:
     """Return the path of a patch in the plan."""
     return f"patches/{scene.name}-{patch.task}.patch"
-
-
-def make_diff(repository: Path, patch: StoryPatch) -> bytes:
-    """Return git's diff of a change, damaged as the story says."""
-    if patch.raw:
-        return patch.raw
-    for edit in patch.edits:
-        _make_edit(repository, edit)
-    run_git("add", "-A", cwd=repository)
-    diff = run_git("diff", "--cached", "--binary", "--full-index", cwd=repository).stdout
-    run_git("reset", "-q", "--hard", cwd=repository)
-    return diff if patch.damage is None else _damaged(diff, patch.damage)
 
 
 def plan_text(scenes: Sequence[Scene]) -> str:
@@ -96,27 +85,7 @@ def plan_text(scenes: Sequence[Scene]) -> str:
 
 
 def _make_project(repository: Path) -> None:
-    repository.mkdir()
+    shutil.copytree(PROJECT, repository, ignore=shutil.ignore_patterns("__pycache__"))
     run_git("init", "-q", "-b", "main", cwd=repository)
-    for name, content in PROJECT.items():
-        path = repository / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(content, encoding="utf-8")
     run_git("add", "-A", cwd=repository)
     run_git("commit", "-q", "-m", "tally: add up receipts", cwd=repository, env=AUTHOR)
-
-
-def _make_edit(repository: Path, edit: Edit) -> None:
-    path = repository / edit.path
-    if edit.new is None:
-        path.unlink()
-        return
-    before = path.read_text(encoding="utf-8") if edit.old else ""
-    path.write_text(before.replace(edit.old, edit.new) if edit.old else edit.new, encoding="utf-8")
-
-
-def _damaged(diff: bytes, damage: Damage) -> bytes:
-    before, found, after = diff.partition(damage.find)
-    if not found:
-        raise AssertionError(f"the story's damage does not fit its diff: {damage.find!r}")
-    return before if damage.put is None else before + damage.put + after
