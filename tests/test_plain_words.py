@@ -12,14 +12,22 @@ SOURCE: Final = Path(__file__).parents[1] / "src" / "maingate"
 PLAIN: Final = (
     *(f"cli/{path.name}" for path in SOURCE.glob("cli/*.py")),
     *("cli/views", "demo", "importers", "monitoring", "tools"),
-    *(f"recovery/{name}.py" for name in ("branch_check", "breaker_store", "circuit_breaker", "oscillation")),
-    *(f"recovery/{name}.py" for name in ("rescuer", "retry_handler", "unpushed")),
+    *("commits.py", "landing", "orchestrator/shell", "recovery"),
     *("wording.py", "clock.py", "events.py", "errors.py", "faultpoints.py", "ids.py", "reasons.py"),
     *("settings", "state", "db", "plan", "system", "git"),
     *("bootstrap.py", "foreground.py", "repository_context.py", "state_folder.py", "services"),
-    *("cli/commands", "recovery/overrides.py", "recovery/bisection.py"),
+    *("cli/commands",),
     *(f"orchestrator/{name}.py" for name in ("breaker_watch", "dependencies", "operator_requests")),
-    *(f"orchestrator/{name}.py" for name in ("progress", "roster", "run_services")),
+    *(
+        f"orchestrator/{name}.py"
+        for name in ("progress", "roster", "run_services", "approval_notices", "inbox")
+    ),
+    *(f"orchestrator/{name}.py" for name in ("commit_check", "decision_writer", "effect_tasks", "recorder")),
+    *(
+        f"orchestrator/{name}.py"
+        for name in ("run_assembly", "run_orchestrator", "snapshot_loader", "stopping")
+    ),
+    "orchestrator/view.py",
 )
 """The modules and packages that have been rewritten; what is here stays so."""
 

@@ -1,1 +1,1 @@
-"""Landing on a branch: who may, and how the branch and its checkouts move together."""
+"""Landing on a branch: the lease, the candidate, and the move of the branch with its checkouts."""

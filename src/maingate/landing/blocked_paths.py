@@ -1,4 +1,4 @@
-"""Finding, before any gate runs, the files in a checkout that a patch would overwrite.
+"""Untracked files in a checkout that a patch would overwrite, found before any gate runs.
 
 A patch says itself which files it makes. Where one of them is in a checkout of the target and is not
 tracked, that checkout could not follow, and all work on the patch would be for nothing. So the patch is
@@ -20,7 +20,7 @@ _SUBMODULE: Final = 0o160000
 
 
 def refusal_of(repository: Repository, ref: str, intake: Intake) -> Reason | None:
-    """Return why a patch could not land for what is in a checkout of its target; None when nothing is."""
+    """Return the refusal of a patch that would overwrite untracked files of a checkout; else None."""
     head = repository.ref_value(ref)
     checkouts = [each for each in checkouts_of(repository, ref) if each.is_there] if head else []
     for checkout in checkouts:
@@ -43,7 +43,7 @@ def _refusal(checkout: Checkout, blocked: list[bytes]) -> Reason:
 
 
 def _new_paths(repository: Repository, tree: str, intake: Intake) -> list[bytes]:
-    """List what will be written to; what is in a submodule that is moved stays, as with `git checkout`."""
+    """List the paths that will be written to; the files in a moved submodule stay, as with `git checkout`."""
     return [
         change.new_path
         for change in intake.files

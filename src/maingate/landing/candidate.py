@@ -1,4 +1,4 @@
-"""What a workstream makes of the target: a merge commit, a squashed commit, or its commits in a row.
+"""The candidate of a landing: a merge commit, a squashed commit, or the commits of a workstream in a row.
 
 Building a candidate moves no ref. The tree is the same in all three styles, only the history differs, so a
 verdict on the tree holds for any of them. When the target has not moved since the workstream began, that tree
@@ -90,15 +90,15 @@ def sealed(candidate: Candidate, seal: Callable[[str], str]) -> Candidate:
 
 
 def _is_rewritten(repository: Repository, landing: LandingInput, onto: Tip) -> bool:
-    """Tell whether the target lost what the workstream began on: a merge would bring it back."""
+    """Return whether the target lost the commit that the workstream began on: a merge would restore that."""
     return onto.commit != landing.base.commit and not repository.is_ancestor(landing.base.commit, onto.commit)
 
 
 def _strayed(repository: Repository, landing: LandingInput, onto: Tip, tree: str) -> Sequence[bytes]:
-    """List what would change on the target beside the paths that the workstream's own patches changed.
+    """List the paths that a merge would change and that no patch of the workstream changed.
 
-    A merge follows renames: what a patch was allowed to do to one path it would do to another, which no
-    policy has looked at.
+    A merge follows renames: the change that a patch was allowed to make to one path would be made to another,
+    which no policy has checked.
     """
     own = repository.changed_paths(landing.base.tree, landing.settled.tree)
     return sorted(path for path in repository.changed_paths(onto.tree, tree) if path not in own)
@@ -142,7 +142,7 @@ def _squash_message(landing: LandingInput, messages: Sequence[bytes]) -> bytes:
 
 
 def _only_author(authors: Sequence[bytes], at: datetime) -> Signature | None:
-    """Keep the author where there is only one; None lets Maingate be the author of what several wrote."""
+    """Return the author where there is only one; None where Maingate is the author of the work of several."""
     names = {author.rsplit(b" ", 2)[0] for author in authors}
     if len(names) != 1:
         return None

@@ -1,4 +1,4 @@
-"""Looking at a person's checkout: edits that are not committed, things in progress, files in the way."""
+"""The state of a person's checkout: uncommitted edits, operations in progress, files in the way."""
 
 import errno
 import os
@@ -35,12 +35,12 @@ _STATUS: Final = (
 
 
 def dirt(checkout: Checkout) -> tuple[str, ...]:
-    """List what in a working tree is not committed: changes, staged or not, a merge or rebase in progress.
+    """List uncommitted changes of a working tree, and a merge or rebase in progress.
 
     Untracked files do not count, nor does a file that is byte for byte what git would check out: where its
-    attributes contradict how it was stored, git calls it changed, and nobody can commit or stash that away.
-    Nor does a submodule that is at another commit than the index says: no landing touches what is in it, and
-    after one that moved it, to commit that would take the landing back.
+    attributes contradict how it was stored, git calls it changed, and the change can be neither committed nor
+    stashed. Nor does a submodule that is at another commit than the index says: no landing touches its files,
+    and after one that moved it, to commit that would take the landing back.
     At most the first twenty changes are listed.
 
     Raises:
@@ -61,14 +61,14 @@ def dirt(checkout: Checkout) -> tuple[str, ...]:
 
 
 def in_the_way(repository: Repository, top: Path, tree: str, paths: Iterable[bytes]) -> Iterator[bytes]:
-    """Give what new files would overwrite or cannot be made for: whatever is there and is not in a tree.
+    """Return the untracked paths that new files would overwrite, or that keep them from being made.
 
-    git itself would not mind what is ignored.
+    git itself would overwrite ignored files.
 
     Args:
-        repository: Where the tree is.
+        repository: The repository that has the tree.
         top: The top of the working tree.
-        tree: What is tracked there.
+        tree: The tree of the tracked files.
         paths: The new files.
     """
     for path in sorted(paths):
@@ -76,7 +76,7 @@ def in_the_way(repository: Repository, top: Path, tree: str, paths: Iterable[byt
 
 
 def _as_checked_out(checkout: Checkout, paths: list[bytes]) -> set[bytes]:
-    """Return those of some files that nobody has changed, although git says so."""
+    """Return those of some files that are unchanged although git calls them changed."""
     if not paths:
         return set()
     entries = _entries(checkout, paths)
@@ -86,7 +86,7 @@ def _as_checked_out(checkout: Checkout, paths: list[bytes]) -> set[bytes]:
 
 
 def _filters(checkout: Checkout, paths: list[bytes]) -> dict[bytes, str]:
-    """Return what to add of files that a filter writes: it may write something else each time."""
+    """Return a remark on each file that a filter writes: it may write different content each time."""
     if not paths:
         return {}
     told = checkout.git("check-attr", "-z", "filter", "--", *paths).stdout.split(b"\0")

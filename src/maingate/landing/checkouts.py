@@ -17,7 +17,7 @@ from maingate.git.targets import BRANCHES, read_head, short_name
 
 _BRANCH_FILES: Final = ("rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START")
 _PLAIN_INDEX: Final = {"core.splitIndex": "false", "index.sparse": "false", "core.ignoreStat": "false"}
-"""What keeps an index that git writes in one file, with an entry for each path, and honest."""
+"""Settings by which git writes an index as one file with an entry for each path, and checks every file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Checkout:
 
     @property
     def index(self) -> Path:
-        """Its index; where that is a link, what it leads to, because git locks that."""
+        """Its index; the target of a link where it is one, because git locks that."""
         return Path(os.path.realpath(self.git_dir / "index"))
 
     def branch(self) -> str | None:
@@ -58,7 +58,7 @@ class Checkout:
         """Run git on it with the person's configuration.
 
         Args:
-            args: What comes after ``git``.
+            args: The words after ``git``.
             index: An index to use instead of its own.
             tree: A folder to use as its working tree.
             env: More variables.
@@ -100,7 +100,7 @@ def branch_of(repository: Repository, checkout: Checkout) -> str | None:
 
 
 def all_checkouts(repository: Repository) -> Iterator[Checkout]:
-    """Give every working tree that the repository knows of, the main one first."""
+    """Return every working tree that the repository knows of, the main one first."""
     if not repository.is_bare:
         yield Checkout(git_dir=repository.git_dir, top=repository.root, is_there=_is_folder(repository.root))
     for git_dir in sorted(repository.git_dir.glob("worktrees/*")):
@@ -137,7 +137,7 @@ def unusable_path(repository: Repository, ref: str, old: str, new: str) -> bytes
 
 
 def why_away(checkout: Checkout, ref: str) -> str:
-    """Say that a working tree cannot be seen, and which command helps."""
+    """Return a sentence about a working tree that cannot be seen, with the command that helps."""
     shown = short_name(ref)
     if not checkout.is_locked:
         return (
@@ -158,7 +158,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _leads_back(top: Path, git_dir: Path) -> bool:
-    """Tell whether a folder is the linked working tree that it should be: an empty mount point is none."""
+    """Return whether a folder is the linked working tree that it should be: an empty mount point is none."""
     try:
         said = os.fsdecode((top / ".git").read_bytes()).strip()
     except OSError:

@@ -31,7 +31,7 @@ _SHOWN: Final = 20
 
 
 class State(Enum):
-    """What a file that the move changes is."""
+    """The state of a file that the move changes."""
 
     OLD = "old"
     NEW = "new"
@@ -40,14 +40,14 @@ class State(Enum):
 
 
 class Follower:
-    """Brings one checkout along from one tree to another.
+    """Moves one checkout from one tree to another.
 
     Args:
         repository: The repository.
         checkout: The checkout.
         old: The tree its files are at.
         new: The tree they go to.
-        name: What its stage is called; no other has that name.
+        name: The name of its stage, which no other has.
         timeout: How long git and the person's filters may take for its files.
     """
 
@@ -79,7 +79,7 @@ class Follower:
             return (f"{error}",)
 
     def hold(self, ledge: Ledge, what: str) -> str | None:
-        """Take hold of the checkout's index; say who has it where that cannot be."""
+        """Lock the checkout's index; return a sentence about its holder where that fails."""
         held = index_hold.take(self.checkout, ledge.owner(what), is_dead=ledge.is_dead)
         if isinstance(held, str):
             return held
@@ -88,7 +88,7 @@ class Follower:
         return None
 
     def blockers(self) -> tuple[str, ...]:
-        """Say what keeps the checkout from following; asked while its index is held."""
+        """Return the reasons why the checkout cannot follow; its index must be held."""
         if busy := in_progress(self.checkout):
             return busy
         if not self.stage.is_current and (problems := self.make_ready()):
@@ -97,7 +97,7 @@ class Follower:
         return tuple(dict.fromkeys([*self._others(), *self._unwritable()]))
 
     def look(self) -> None:
-        """Find out for each file that the move changes what it is."""
+        """Classify each file that the move changes."""
         self._seen = {path: signature(self.checkout.top, path) for path in self._changed}
         self._digests = {path: self._digest(path) for path, seen in self._seen.items() if seen is not None}
         self.states = dict(self._found())
@@ -116,7 +116,7 @@ class Follower:
                 yield path, State.OTHER if path in unclear else State.NEW
 
     def _stored_as_new(self, paths: Iterable[bytes]) -> set[bytes]:
-        """Return which files git would store as what they will be: a filter need not make the same twice."""
+        """Return the files that git would store as the new ones: a filter need not write the same twice."""
         new = {path: now for path in paths if (now := self._changed[path][1]) is not None}
         plain = {path: now for path, now in new.items() if now.mode != _SUBMODULE}
         same = plain.keys() - self.stage.differing(plain)
@@ -136,7 +136,7 @@ class Follower:
         return any(in_the_way(self._repository, self.checkout.top, self._old, [path]))
 
     def _others(self) -> Iterator[str]:
-        """Say what of the person's would be overwritten."""
+        """Return the files of the person that would be overwritten, as sentences."""
         found = sorted(path for path, state in self.states.items() if state is State.OTHER)
         new_ones = [path for path in found if self._changed[path][0] is None]
         in_way = list(in_the_way(self._repository, self.checkout.top, self._old, new_ones))
@@ -149,7 +149,7 @@ class Follower:
             yield f"and {more} more files"
 
     def _unwritable(self) -> Iterator[str]:
-        """Say where the checkout cannot be written to."""
+        """Return the places of the checkout that cannot be written to, as sentences."""
         folders = {_nearest_folder(self.checkout.top, path) for path in self._changed}
         for folder in sorted(folders):
             if not os.access(folder, os.W_OK | os.X_OK):
@@ -158,7 +158,7 @@ class Follower:
     # -- after it --------------------------------------------------------------------------------------------
 
     def place(self) -> Following | None:
-        """Change the files that are old, then the index; return what is left where not all could be done."""
+        """Replace the old files, then the index; return the rest where some could not be replaced."""
         why = [*self._place_files()]
         kept = {path: self._digest(path) for path, state in self.states.items() if state is State.OTHER}
         reach("checkout.files")
@@ -189,7 +189,7 @@ class Follower:
         )
 
     def release(self) -> None:
-        """Let others have the index, and remove the stage."""
+        """Release the index, and remove the stage."""
         if self._hold is not None:
             self._hold.release()
             self._hold = None
@@ -219,7 +219,7 @@ class Follower:
         reach("checkout.file")
 
     def _is_still_old(self, path: bytes) -> bool:
-        """Tell whether a file is what it was when it was looked at; one that was merely touched is."""
+        """Return whether a file is as it was when it was examined; a file that was only touched is."""
         seen = self._seen[path]
         if seen is not None and stat.S_ISDIR(seen[0]):  # removed only where nothing is in it
             return True
@@ -280,7 +280,7 @@ class Follower:
 
 
 def digest(checkout: Checkout, path: bytes) -> str:
-    """Return a digest of what is at a path of a checkout; empty when no file is."""
+    """Return a digest of the file at a path of a checkout; empty without one."""
     there = at(checkout.top, path)
     try:
         if os.path.islink(there):  # noqa: PTH114 - names are bytes
@@ -292,7 +292,7 @@ def digest(checkout: Checkout, path: bytes) -> str:
 
 
 def in_progress(checkout: Checkout) -> tuple[str, ...]:
-    """Say what the person has begun in a checkout and not finished: a merge, a rebase."""
+    """List the operations that a person has begun in a checkout and not finished: a merge, a rebase."""
     return tuple(said for name, said in IN_PROGRESS.items() if (checkout.git_dir / name).exists())
 
 

@@ -1,4 +1,4 @@
-"""Holding a checkout's index: while Maingate has its ``index.lock``, no git of the person's changes it.
+"""The lock of a checkout's index: while Maingate has ``index.lock``, no git of the person's changes it.
 
 The lock's content says whose it is, so that one which a killed Maingate left is known for that, and removed.
 Whether its process is dead is not guessed from a number: the process held a lock of the system's on a file
@@ -20,7 +20,7 @@ from maingate.errors import GitError
 from maingate.landing.checkouts import Checkout
 
 PATIENCE: Final = timedelta(seconds=5)
-"""How long another git that holds the index is waited for."""
+"""Maximum wait for another git that has locked the index."""
 
 _POLL: Final = 0.02
 _MARK: Final = "maingate-lock"
@@ -39,13 +39,13 @@ class IndexHold:
         self.lock, self._index = lock, index
 
     def install(self, index: Path) -> None:
-        """Let a file become the index, in one step."""
+        """Replace the index by a file, in one step."""
         with contextlib.suppress(FileNotFoundError):
             os.chmod(index, self._index.stat().st_mode & 0o777)  # noqa: PTH101 - as git's own would be
         index.replace(self._index)
 
     def release(self) -> None:
-        """Let others have the index."""
+        """Release the index."""
         self.lock.unlink(missing_ok=True)
 
 
@@ -56,16 +56,16 @@ def take(
     is_dead: Callable[[Mapping[str, Any]], bool],
     patience: timedelta = PATIENCE,
 ) -> IndexHold | str:
-    """Take hold of a checkout's index.
+    """Lock a checkout's index.
 
     Args:
-        checkout: Whose.
-        owner: What the lock shall say of who has it.
-        is_dead: Tells from what a lock says whether its process is provably gone.
-        patience: How long to wait for another git.
+        checkout: The checkout.
+        owner: The facts about this process, for the lock's content.
+        is_dead: Returns whether the process of a lock is provably gone, by the lock's content.
+        patience: Maximum wait for another git.
 
     Returns:
-        The hold, or a sentence that says who has it and what helps.
+        The hold, or a sentence that names the holder and the command that helps.
 
     Raises:
         GitError: The lock cannot be made.
@@ -81,7 +81,7 @@ def take(
 
 
 def owner_of(lock: Path) -> Mapping[str, Any] | None:
-    """Return what a lock of Maingate's says of who has it; None when it is not Maingate's or is gone."""
+    """Return the facts about the process that made a lock; None when it is not Maingate's, or is gone."""
     try:
         with open(lock, "rb", opener=_without_waiting) as file:
             said = json.loads(file.read(_LONGEST))
@@ -91,7 +91,7 @@ def owner_of(lock: Path) -> Mapping[str, Any] | None:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open a file; a pipe in its place, which nobody writes to, has nothing to say."""
+    """Open a file without waiting, so that a pipe in its place reads as empty."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 

@@ -1,8 +1,7 @@
-"""Bringing along the checkouts that have not followed their branch: killed in between, or kept from it.
+"""Updating the checkouts that have not followed their branch, because of a kill or of an obstacle.
 
-Nothing is guessed: the record says from which commit to which, and each file that the move changed is what it
-was, what it should be, or an edit of the person's, which stays. So it can be done at any time and any number
-of times.
+Nothing is guessed: the record says from which commit to which, and each file that the move changed is old,
+new, or an edit of the person's, which stays. So it can be done at any time and any number of times.
 """
 
 import contextlib
@@ -29,7 +28,7 @@ from maingate.landing.stage import remove_stages
 
 REPAIR: Final = "`maingate checkout repair`"
 FILTER_TIME: Final = timedelta(minutes=5)
-"""How long git and a person's filters may take for the files of a checkout, unless a setting says so."""
+"""Default of the time that git and a person's filters may take for the files of a checkout."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +39,8 @@ class Move:
         ref: Its full name.
         old: Where it must be.
         new: Where it goes.
-        what: What lands, for people.
-        message: What the reflog says.
+        what: The name of the landing, for people.
+        message: The entry of the reflog.
     """
 
     ref: str
@@ -60,9 +59,9 @@ class Behind:
         top: The checkout.
         old: The commit that its files, or some of them, are at.
         new: The commit that it has to reach.
-        what: What landed without it.
+        what: The name of the landing that it has not followed.
         why: Why it has not followed; empty where its process was killed before it had.
-        kept: Files with an edit that was made on what they were before.
+        kept: Files with an edit that was made before the landing.
     """
 
     ref: str
@@ -74,7 +73,7 @@ class Behind:
     kept: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Return what is behind and why, for people."""
+        """Return a sentence for people: the checkout, and why it has not followed."""
         why = "; ".join(self.why) or "the process died meanwhile"
         return (
             f"{short_name(self.ref)} moved ({self.what}), but its checkout in {self.top} did not "
@@ -98,7 +97,7 @@ class Behind:
         }
 
     def how(self) -> str:
-        """Return which commands end it."""
+        """Return the commands that end it."""
         if not self.kept:
             return f"{REPAIR} updates it"
         names = " ".join(self.kept)
@@ -110,10 +109,10 @@ class Behind:
 
 
 def catch_up(repository: Repository, ref: str, *, timeout: timedelta = FILTER_TIME) -> tuple[Behind, ...]:
-    """Bring along what an earlier move of a branch has left behind, and remove the locks of its dead process.
+    """Update the checkouts that an earlier move of a branch has left behind, and remove its dead locks.
 
     Returns:
-        What still cannot follow.
+        The checkouts that still cannot follow.
 
     Raises:
         TargetBusyError: A living process is moving it.
@@ -125,9 +124,9 @@ def catch_up(repository: Repository, ref: str, *, timeout: timedelta = FILTER_TI
 
 
 def behind(repository: Repository, ref: str | None = None) -> list[Behind]:
-    """List the checkouts that have not followed their branch and that no living process is bringing along.
+    """List the checkouts that have not followed their branch and that no living process is updating.
 
-    Reads only; what the person has put right is not listed any more.
+    Reads only. A checkout that the person has put right is not listed any more.
     """
     found = []
     for record, is_alive in owed(repository):
@@ -141,10 +140,10 @@ def behind(repository: Repository, ref: str | None = None) -> list[Behind]:
 
 
 def uncommitted(repository: Repository, ref: str, checkout: Checkout) -> tuple[str, ...]:
-    """List what is not committed in a checkout of a branch; nothing that is only on its way there.
+    """List the uncommitted changes of a checkout of a branch, without those of a landing under way.
 
-    What looks like a change may be a landing of another process that the files are just following. So before
-    anything is said of a person, it is looked again while nobody moves the branch or changes the index.
+    An apparent change may be a landing of another process that the files are just following. So before a
+    person is told of changes, the checkout is read again while branch and index are locked.
 
     Raises:
         TargetBusyError: A living process is moving the branch.
@@ -162,7 +161,7 @@ def uncommitted(repository: Repository, ref: str, checkout: Checkout) -> tuple[s
 
 
 def catch_up_held(repository: Repository, ledge: Ledge, timeout: timedelta) -> tuple[Behind, ...]:
-    """Bring along what is owed, for whoever holds the record; return what still cannot follow."""
+    """Update the checkouts that the held record names; return those that still cannot follow."""
     record = ledge.read()
     for present in checkouts_of(repository, ledge.ref):
         if present.is_there:
@@ -193,7 +192,7 @@ def bring_along(
     timeout: timedelta,
     owed_by: Following | None = None,
 ) -> Following | None:
-    """Bring a checkout along, whatever state its files are in; every edit of the person's stays."""
+    """Update a checkout from any state of its files; every edit of the person's stays."""
     head = head_of(repository, checkout)
     goal = _goal(repository, move, head or move.new, checkout)
     old = repository.tree_of(move.old)
@@ -226,7 +225,7 @@ def _goal(repository: Repository, move: Move, head: str, checkout: Checkout) -> 
 
 
 def _is_settled(repository: Repository, record: Record, each: Following) -> bool:
-    """Tell whether a checkout holds nothing any more that the move should have changed."""
+    """Return whether a checkout holds nothing any more that the move should have changed."""
     checkout = next((one for one in all_checkouts(repository) if str(one.git_dir) == each.git_dir), None)
     if checkout is None:
         return True
@@ -262,7 +261,7 @@ def _changed_in_index(checkout: Checkout, tree: str) -> set[bytes]:
 def _tidy(
     repository: Repository, ledge: Ledge, record: Record, each: Following, checkout: Checkout | None
 ) -> None:
-    """Remove what a dead process has left beside a checkout that is in order."""
+    """Remove the remains of a dead process beside a checkout that is in order."""
     if checkout is None or not checkout.is_there:
         return
     held = index_hold.take(checkout, ledge.owner(record.what), is_dead=ledge.is_dead)
@@ -299,7 +298,7 @@ def _described(record: Record, each: Following) -> Behind:
 
 
 def note(ledge: Ledge, record: Record, left: Sequence[Following | None]) -> tuple[Behind, ...]:
-    """Keep on record what has not followed, or nothing."""
+    """Write the checkouts that have not followed into the record, or clear it."""
     still = tuple(each for each in left if each is not None)
     if still:
         ledge.write(record.of(still))
@@ -311,7 +310,7 @@ def note(ledge: Ledge, record: Record, left: Sequence[Following | None]) -> tupl
 def new_follower(
     repository: Repository, checkout: Checkout, old: str, new: str, timeout: timedelta
 ) -> Follower:
-    """Describe a checkout that is to go from one commit to another."""
+    """Return the follower of a checkout from one commit to another."""
     trees = repository.tree_of(old), repository.tree_of(new)
     name = uuid.uuid4().hex[:12]
     return Follower(repository, checkout, old=trees[0], new=trees[1], name=name, timeout=timeout)

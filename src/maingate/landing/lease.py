@@ -1,9 +1,9 @@
-"""Holding the target: one run at a time per repository and branch, by a lease in the database.
+"""The lease on a target: one holder at a time for each repository and branch, in the database.
 
-A lease has an owner, an end and a fencing token. On the machine of its holder, whether that process exists
-decides who holds it (process id and start, not the clock), so nobody waits for an expiry after a crash; on
-another machine its end does. Whoever takes it over gets the next token, and what the holder before still
-writes is refused.
+A lease has a holder, an end and a fencing token. On the machine of its holder it is held as long as that
+process exists (process id and start, not the clock), so that a crash makes no process wait for an expiry; on
+another machine until its end. The next holder gets the next token, and writes of the holder before are
+refused.
 """
 
 import os
@@ -19,16 +19,16 @@ from maingate.ids import HolderKind, LeaseHolder
 from maingate.system.process_tree import started
 
 LEASE_TIME = timedelta(seconds=60)
-"""How long a lease lasts without being renewed."""
+"""Time until a lease that is not renewed ends."""
 
 
 def key_of(repository_id: str, ref: str) -> str:
-    """Name what is held: a branch of a repository."""
+    """Return the key of a lease: the branch of a repository."""
     return f"{repository_id}#{ref}"
 
 
 def hold(conn: Connection, key: str, *, holder: LeaseHolder, now: datetime) -> Lease:
-    """Take the lease, or take it over from a process that is gone.
+    """Acquire the lease, also from a process that is gone.
 
     Raises:
         TargetBusyError: A living process holds it.
@@ -57,10 +57,10 @@ def hold(conn: Connection, key: str, *, holder: LeaseHolder, now: datetime) -> L
 
 
 def is_held(lease: Lease, now: datetime) -> bool:
-    """Tell whether somebody holds what a lease is for.
+    """Return whether a lease is held.
 
-    A process of this machine is asked for, whatever the clock says: a laptop that slept has lost nothing. One
-    of another machine is believed until its lease is over.
+    The process of a lease of this machine is looked up, and the clock does not count: a laptop that slept has
+    lost nothing. A lease of another machine is held until its end.
     """
     if lease.expires_at <= lease.acquired_at:
         return False
@@ -87,10 +87,10 @@ def _held_on_target_of(conn: Connection, run: RunRow, now: datetime) -> Lease | 
 
 
 def require_lease(conn: Connection, lease: Lease) -> None:
-    """Keep a process that lost its lease from writing; asked within each of its transactions.
+    """Raise unless this process still holds its lease; called in each of its transactions.
 
     Raises:
-        LeaseLostError: Somebody else holds the target by now.
+        LeaseLostError: Another process holds the target by now.
         RecordError: The record does not know the lease any more: it is an older one.
     """
     if not leases.holds(conn, lease):

@@ -1,8 +1,8 @@
-"""Moving a branch together with its checkouts, in a landing and a rollback alike: hold, look, move.
+"""Moving a branch together with its checkouts, in a landing and a rollback alike: lock, check, move.
 
 Either the branch moves and every checkout of it follows, or it does not move and the reason is returned.
-Should a checkout be unable to follow after all, or the process be killed, the record beside the repository
-says what is owed until it is done, and `catch_up` does it.
+When a checkout cannot follow after all, or the process is killed, the record beside the repository names the
+checkouts that are owed an update until it is done, and `catch_up` does it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ from maingate.landing.ref_locks import foreign_lock, locks_of, remove_own
 
 @dataclass(frozen=True, kw_only=True)
 class Obstruction:
-    """Why a branch was not moved: a checkout of it could not follow."""
+    """The reason why a branch was not moved: a checkout of it could not follow."""
 
     message: str
 
@@ -47,14 +47,14 @@ def land(
     """Move a branch if it is where it is expected, and every checkout of it along.
 
     Args:
-        repository: Where it is.
-        move: From where to where.
-        before: Called when all is ready, at the last moment at which nothing has happened; may raise.
+        repository: The repository.
+        move: The branch, from which commit to which.
+        before: Called when all is ready, at the last moment at which nothing was changed; may raise.
         after: Called when the branch has moved and its checkouts have not.
         timeout: How long git and the person's filters may take for the files of a checkout.
 
     Returns:
-        What has not followed after all, most often nothing; else why nothing was changed.
+        The checkouts that have not followed after all, most often none; else why nothing was changed.
 
     Raises:
         GitError: git could not move it, for another reason.
@@ -77,7 +77,7 @@ def land(
 
 
 def obstacle(repository: Repository, move: Move, *, timeout: timedelta = FILTER_TIME) -> str | None:
-    """Return what would keep a branch's checkouts from following it, if anything. Changes nothing."""
+    """Return why a checkout of a branch could not follow it; None when all could. Changes nothing."""
     with holding(repository, move.ref) as ledge:
         followers = _followers(repository, move, timeout)
         if isinstance(followers, Obstruction):
@@ -93,7 +93,7 @@ def obstacle(repository: Repository, move: Move, *, timeout: timedelta = FILTER_
 
 
 def _followers(repository: Repository, move: Move, timeout: timedelta) -> list[Follower] | Obstruction:
-    """Make ready what each checkout of the branch will get; nothing of theirs is held or changed yet."""
+    """Prepare the new files of each checkout of the branch; no checkout is locked or changed yet."""
     found = []
     for checkout in checkouts_of(repository, move.ref):
         if not checkout.is_there:
@@ -110,7 +110,7 @@ def _followers(repository: Repository, move: Move, timeout: timedelta) -> list[F
 def _hold_and_look(
     repository: Repository, ledge: Ledge, move: Move, followers: Sequence[Follower]
 ) -> RefMoved | Obstruction | None:
-    """Hold every checkout's index, and say what keeps one from following."""
+    """Lock every checkout's index, and return why one cannot follow."""
     for follower in followers:
         if (who := follower.hold(ledge, move.what)) is not None:
             return _cannot_follow(move, follower.checkout, (who,))
@@ -185,14 +185,14 @@ def _update(repository: Repository, ledge: Ledge, record: Record, message: str) 
 
 
 def _has_followed_head(repository: Repository, follower: Follower, move: Move) -> bool:
-    """Tell whether a checkout's HEAD is at the new commit: it may have left the branch at the last moment."""
+    """Return whether a checkout's HEAD is at the new commit: it may have left the branch meanwhile."""
     return head_of(repository, follower.checkout) == move.new
 
 
 def _latecomers(
     repository: Repository, ledge: Ledge, move: Move, followers: Sequence[Follower]
 ) -> Iterator[Following | None]:
-    """Bring along a checkout that came to the branch at the last moment, with the files of the old commit."""
+    """Update a checkout that came to the branch at the last moment, with the files of the old commit."""
     known = {follower.checkout.git_dir for follower in followers}
     for checkout in checkouts_of(repository, move.ref):
         if checkout.git_dir not in known and checkout.is_there:

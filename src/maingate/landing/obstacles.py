@@ -1,4 +1,4 @@
-"""What in a repository keeps patches from being landed on it, found before anything starts."""
+"""Properties of a repository that keep patches from landing in it, found before anything starts."""
 
 from typing import Final
 
@@ -9,11 +9,11 @@ from maingate.git.repository import Repository
 from maingate.git.targets import Target, short_name
 
 _MISSING: Final = b"?"
-"""What `git rev-list` puts before an object that is not there."""
+"""The mark of `git rev-list` before a missing object."""
 
 
 def require_usable(repository: Repository, target: Target) -> None:
-    """Make sure that a repository can hold what a run writes, and has what its gates will see.
+    """Raise unless a repository can hold the refs of runs, and has all objects that gates will see.
 
     Raises:
         RepositoryError: It cannot, or has not; the message has the command that helps.
@@ -33,7 +33,7 @@ def _require_room_for_refs(repository: Repository) -> None:
 
 
 def _require_whole(repository: Repository, target: Target) -> None:
-    """Make sure that a partial clone has all files of the target: gates see the whole tree."""
+    """Raise unless a partial clone has all files of the target: gates see the whole tree."""
     options = ("--objects", "--no-walk", "--missing=print")
     listed = run_git("rev-list", *options, target.commit, "--", git_dir=repository.git_dir).stdout
     missing = [line[1:].decode() for line in listed.splitlines() if line.startswith(_MISSING)]

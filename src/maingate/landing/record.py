@@ -1,12 +1,12 @@
-"""What is on record of a move of a branch while its checkouts follow, in files beside git's own.
+"""The record of a move of a branch while its checkouts follow, in files beside git's own.
 
 A branch, the files of its checkouts and their indexes cannot be changed in one step. So before the branch
 moves, a file in the state folder says from where to where, which checkouts have to follow, and which locks
 git may leave if it is killed. The file is gone when all of it is done; while it is there, something is owed.
 
-Whoever moves a branch holds a lock of the system's beside that file, and the git that moves it inherits that.
-So the lock is free exactly when neither of them lives, whatever became of process numbers, clocks or
-containers.
+A process that moves a branch holds a lock of the system's beside that file, and the git that moves it
+inherits that. So the lock is free exactly when neither of them lives, independent of process numbers, clocks
+and containers.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from maingate.git.targets import short_name
 from maingate.system.process_tree import started
 
 PATIENCE: Final = timedelta(seconds=5)
-"""How long the git of a Maingate that was killed is waited for."""
+"""Maximum wait for the git of a Maingate that was killed."""
 
 _POLL: Final = 0.02
 
@@ -61,7 +61,7 @@ class Record:
         ref: The branch.
         old: Where it was.
         new: Where it goes.
-        what: What lands, for people.
+        what: The name of the landing, for people.
         locks: The lock files that git makes for it, none of which was there before.
         checkouts: The checkouts that have to follow.
     """
@@ -75,7 +75,7 @@ class Record:
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> "Record":
-        """Read what ``write`` has written."""
+        """Parse the JSON that `Ledge.write` writes."""
         checkouts = [Following(**{**each, "why": tuple(each.get("why", ()))}) for each in said["checkouts"]]
         own = {name: said[name] for name in ("ref", "old", "new", "what")}
         return cls(**own, locks=tuple(said["locks"]), checkouts=tuple(checkouts))
@@ -86,13 +86,13 @@ class Record:
 
 
 class Ledge:
-    """The record of one branch, held: nobody else moves it, or what belongs to it, meanwhile."""
+    """The locked record of one branch: meanwhile no other process moves the branch or its checkouts."""
 
     def __init__(self, ref: str, path: Path, held: int) -> None:
         self.ref, self.path, self.held = ref, path, held
 
     def read(self) -> Record | None:
-        """Return what is owed; None when nothing is.
+        """Return the move whose checkouts have not all followed; None without one.
 
         Raises:
             GitError: It cannot be read.
@@ -100,7 +100,7 @@ class Ledge:
         return _read(self.path)
 
     def write(self, record: Record) -> None:
-        """Put what is about to be done, or what is owed, on record, for good.
+        """Write durably which move is about to be made, or which checkouts are owed an update.
 
         Raises:
             GitError: It cannot be written; is the disk full?
@@ -117,11 +117,11 @@ class Ledge:
             raise GitError(f"{self.path} cannot be written: {error}; nothing was changed") from error
 
     def clear(self) -> None:
-        """Note that nothing is owed."""
+        """Remove the record: all checkouts have followed."""
         self.path.unlink(missing_ok=True)
 
     def owner(self, what: str) -> dict[str, Any]:
-        """Say who holds it, for a lock of git's."""
+        """Return the facts about this process, for the content of a lock of git's."""
         return {
             "record": str(self.path),
             "pid": os.getpid(),
@@ -131,7 +131,7 @@ class Ledge:
         }
 
     def is_dead(self, owner: Mapping[str, Any]) -> bool:
-        """Tell whether a process that left a lock is provably gone."""
+        """Return whether the process that left a lock is provably gone."""
         record = Path(str(owner.get("record")))
         if owner.get("host") != socket.gethostname():
             return False
@@ -145,7 +145,7 @@ class Ledge:
 
 @contextmanager
 def holding(repository: Repository, ref: str, *, patience: timedelta = PATIENCE) -> Iterator[Ledge]:
-    """Hold the record of a branch.
+    """Lock the record of a branch.
 
     Raises:
         TargetBusyError: A living process has it.
@@ -170,7 +170,7 @@ def holding(repository: Repository, ref: str, *, patience: timedelta = PATIENCE)
 
 
 def owed(repository: Repository) -> list[tuple[Record, bool]]:
-    """Read what is on record of all branches, and whether a living process is at work on it."""
+    """Read the records of all branches, each with whether a living process works on it."""
     found = []
     for path in sorted(_folder(repository).glob("*.json")):
         record = _read(path)
@@ -196,7 +196,7 @@ def _read(path: Path) -> Record | None:
 
 
 def _brought(said: Any, old: str, new: str) -> Any:
-    """Return what was said with the paths in it as they are here: the repository was moved, or is a copy.
+    """Return a record with its paths as they are here: the repository was moved, or is a copy.
 
     So a copy never touches a checkout, or a lock, of the repository that it was copied from.
     """

@@ -25,7 +25,7 @@ def locks_of(repository: Repository, ref: str) -> list[Path]:
 
 
 def foreign_lock(repository: Repository, ref: str, *, patience: float = _PATIENCE) -> str | None:
-    """Say which lock of another git keeps a branch from being moved; one that goes away is waited for."""
+    """Return a sentence about the lock of another git on a branch, after a short wait; None without one."""
     give_up = time.monotonic() + patience
     while there := [path for path in locks_of(repository, ref) if path.exists()]:
         if time.monotonic() >= give_up:
@@ -39,7 +39,7 @@ def foreign_lock(repository: Repository, ref: str, *, patience: float = _PATIENC
 
 
 def remove_own(repository: Repository, record: Record) -> list[Path]:
-    """Remove the locks that the git of a move has left; for whoever holds the record, so that git is dead."""
+    """Remove the locks that the dead git of a move has left; the record must be held."""
     removed = []
     for path in map(Path, record.locks):
         if _is_left(path, record) and not _is_git_at_work(repository):
@@ -56,7 +56,7 @@ def _is_left(path: Path, record: Record) -> bool:
 
 
 def _is_git_at_work(repository: Repository) -> bool:
-    """Tell whether a git runs in the repository; None can be seen where there is no process table."""
+    """Return whether a git runs in the repository; never True where there is no process table."""
     inside = (str(repository.git_dir), str(repository.root))
     return any(_is_git_in(info.pid, inside) for info in process_table() if not info.is_zombie)
 

@@ -1,4 +1,4 @@
-"""Putting the checkouts of a repository right: all that killed processes have left, in one go."""
+"""Repair of the checkouts of a repository: all remains of killed processes, in one go."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,12 +12,12 @@ from maingate.landing.record import holding, owed
 from maingate.landing.ref_locks import foreign_lock, locks_of
 
 _SHORT: timedelta = timedelta(seconds=1)
-"""How long a lock of another git is waited for: whoever repairs wants to know of it."""
+"""Maximum wait for a lock of another git: a repair reports it instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Repair:
-    """What came of putting checkouts right.
+    """The result of a repair.
 
     Args:
         brought: The checkouts that have followed now.
@@ -33,12 +33,12 @@ class Repair:
 
     @property
     def is_in_order(self) -> bool:
-        """Tell whether nothing is left to do."""
+        """Return whether nothing is left to do."""
         return not self.left and not self.locks
 
 
 def repair(repository: Repository, *, timeout: timedelta = FILTER_TIME) -> Repair:
-    """Bring along every checkout that has not followed its branch, and remove the locks of dead processes.
+    """Update every checkout that has not followed its branch, and remove the locks of dead processes.
 
     Raises:
         TargetBusyError: A living process is moving one of the branches.

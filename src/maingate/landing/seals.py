@@ -1,6 +1,6 @@
-"""The seal on a landing: trailers by which its commit says how far the record had got when it was made.
+"""The seal on a landing: trailers with the position of the record when its commit was made.
 
-What lands is judged first and sealed then, so that the verdicts about it are before the head that it carries.
+A candidate is judged first and sealed then, so that its verdicts are before the head that it carries.
 Trailers of the same name in the message of a patch are older and stand before it: the seal is the last line.
 """
 
@@ -51,7 +51,7 @@ def seal_of(message: bytes) -> tuple[int, str] | None:
 
 
 def trailers(message: bytes, key: str) -> list[str]:
-    """Return what trailers of a name say in the last paragraph of a message, in order."""
+    """Return the values of trailers of a name in the last paragraph of a message, in order."""
     start = f"{key}: ".encode()
     lines = message.rstrip(b"\n").rsplit(b"\n\n", 1)[-1].split(b"\n")
     return [line[len(start) :].decode(errors="replace") for line in lines if line.startswith(start)]

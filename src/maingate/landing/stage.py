@@ -2,8 +2,8 @@
 
 git itself makes them: `git read-tree -m -u` on a copy of the index, with an empty folder as its working tree,
 so that the person's filters, line endings and sparse patterns decide as they would at a `git checkout`. A
-filter that fails or hangs, and a disk that is full, are known before the branch moves; what is left to do
-then is to rename.
+filter that fails or hangs, and a disk that is full, are known before the branch moves; then the
+files only have to be renamed.
 """
 
 import os
@@ -26,7 +26,7 @@ from maingate.landing.checkouts import Checkout
 _SUBMODULE: Final = 0o160000
 _OF_FILTERS: Final = r"^filter\..*\.(clean|smudge|process)$"
 _ATTEMPTS: Final = 3
-"""How often git is asked again that a signal has ended, such as a supervisor's to all processes."""
+"""Attempts of a git command that a signal ended, such as a supervisor's to all processes."""
 
 Signature = tuple[int, ...]
 Back = Mapping[bytes, GitEntry | None]
@@ -49,11 +49,11 @@ class Stage:
 
     @property
     def is_current(self) -> bool:
-        """Tell whether the checkout's index is still the one that was copied."""
+        """Return whether the checkout's index is still the one that was copied."""
         return self._copied == _signature(self._checkout.index)
 
     def make(self, old: str, new: str, back: Back | None = None) -> tuple[str, ...]:
-        """Make what the checkout has to get between two trees, and the index that goes with it.
+        """Write the files that change between two trees, and the index that goes with them.
 
         Args:
             old: The tree its files are at.
@@ -80,7 +80,7 @@ class Stage:
         return _complaints(self._asked(*words, index=self.index, tree=self.tree))
 
     def set_entries(self, entries: Back) -> None:
-        """Set what the index holds at some paths, as if nobody had looked at their files yet."""
+        """Set the entries of the index at some paths, without cached facts about their files."""
         gone = b"".join(b"0 %s\t%s\0" % (b"0" * 40, path) for path, entry in entries.items() if entry is None)
         there = b"".join(
             b"%o %s 0\t%s\0" % (entry.mode, entry.id.encode(), path)
@@ -91,7 +91,7 @@ class Stage:
         self._checkout.git(*words, index=self.index, tree=self.tree, input=gone + there)
 
     def is_sparse(self) -> bool:
-        """Tell whether the checkout leaves files out that are in its index."""
+        """Return whether the checkout leaves files out that are in its index."""
         said = self._checkout.git("config", "--type=bool", "--get", "core.sparseCheckout", check=False)
         return said.stdout.strip() == b"true"
 
@@ -110,10 +110,9 @@ class Stage:
         return {path for path in said.stdout.split(b"\0") if path}
 
     def same_as_checked_out(self, entries: Mapping[bytes, GitEntry]) -> set[bytes]:
-        """Return which of some files are, byte for byte, what git would check out for these entries.
+        """Return those of some files that are, byte for byte, what git would check out for these entries.
 
-        Where a file was stored against its own attributes git calls it changed, although nobody has changed
-        it.
+        Where a file was stored against its own attributes git calls it changed, although it is not.
         """
         plain = {path: entry for path, entry in entries.items() if entry.mode != _SUBMODULE}
         if not plain:
@@ -127,11 +126,11 @@ class Stage:
             return {path for path in plain if self._is_same(folder / "tree", path)}
 
     def is_in_place(self, path: bytes) -> bool:
-        """Tell whether a file of the checkout is what was made for it."""
+        """Return whether a file of the checkout is the one that was made for it."""
         return self._is_same(self.tree, path)
 
     def refresh(self) -> None:
-        """Note in the index that the files are in place, so that nobody has to read them for that."""
+        """Refresh the facts about the files in the index, so that git need not read them again."""
         self._asked("update-index", "-q", "--refresh", index=self.index)
 
     def remove(self) -> None:
@@ -143,7 +142,7 @@ class Stage:
         return has_real_parents(top, path) and is_same(at(tree, path), at(top, path))
 
     def _asked(self, *words: str, index: Path, tree: Path | None = None) -> GitResult:
-        """Ask git with the person's filters; once more where a signal has ended it."""
+        """Run git with the person's filters; again where a signal has ended it."""
         seconds = self._timeout.total_seconds()
         for _ in range(_ATTEMPTS):
             env = self._filters()
@@ -153,7 +152,7 @@ class Stage:
         return result
 
     def _filters(self) -> dict[str, str]:
-        """Let filters run where they would at a `git checkout`: at the top of the person's working tree."""
+        """Return settings that run filters at the top of the person's working tree, as git does."""
         if self._wrapped is None:
             said = self._checkout.git("config", "-z", "--get-regexp", _OF_FILTERS, check=False)
             pairs = [os.fsdecode(each).partition("\n") for each in said.stdout.split(b"\0") if each]
@@ -172,12 +171,12 @@ def at(top: Path, path: bytes) -> bytes:
 
 
 def signature(top: Path, path: bytes) -> Signature | None:
-    """Describe what is at a path below a folder, without following links; None when nothing is."""
+    """Return the signature of a path below a folder, without following links; None when it is absent."""
     return _signature(at(top, path)) if has_real_parents(top, path) else None
 
 
 def has_real_parents(top: Path, path: bytes) -> bool:
-    """Tell whether all folders of a path are folders, and not links that lead elsewhere."""
+    """Return whether all folders of a path are folders, and not links that lead elsewhere."""
     parts = path.split(b"/")[:-1]
     return not any(
         os.path.islink(at(top, b"/".join(parts[:length])))  # noqa: PTH114 - names are bytes
@@ -186,7 +185,7 @@ def has_real_parents(top: Path, path: bytes) -> bool:
 
 
 def is_same(one: bytes, other: bytes) -> bool:
-    """Tell whether two files, or links, are the same in kind, content and mode."""
+    """Return whether two files, or links, are the same in kind, content and mode."""
     try:
         first, second = os.lstat(one), os.lstat(other)
     except (FileNotFoundError, NotADirectoryError):
@@ -207,7 +206,7 @@ def new_stage(checkout: Checkout, timeout: timedelta, name: str) -> Stage:
 
 
 def remove_stages(checkout: Checkout) -> None:
-    """Remove what killed processes have left beside a checkout; for whoever holds its branch's record."""
+    """Remove the remains of killed processes beside a checkout; its branch's record must be held."""
     for path in checkout.git_dir.glob("maingate-*"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -216,7 +215,7 @@ def remove_stages(checkout: Checkout) -> None:
 
 
 def _as_environment(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Make settings into variables: names of filters may hold what `git -c` could not take."""
+    """Return settings as variables: `git -c` cannot take every name of a filter."""
     env = {"GIT_CONFIG_COUNT": str(len(pairs))}
     for number, (name, value) in enumerate(pairs):
         env |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}

@@ -53,7 +53,7 @@ Moved = RefMoved | Obstruction | tuple[Behind, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class LandingTarget:
-    """A branch that patches land on, as anybody may look at it.
+    """A branch that patches land on, for any process: it can be read and checked.
 
     Args:
         repository: The repository that has the branch.
@@ -73,7 +73,7 @@ class LandingTarget:
 
         Raises:
             RepositoryError: A checkout has uncommitted changes, or cannot be seen.
-            CheckoutError: What an earlier landing owes to a checkout cannot be made good.
+            CheckoutError: A checkout has not followed an earlier landing and cannot.
             TargetBusyError: A living process is moving the branch.
         """
         left = behind(self.repository, self.ref) if is_trial else self.catch_up()
@@ -90,7 +90,7 @@ class LandingTarget:
                 )
 
     def obstacle(self, move: Move) -> str | None:
-        """Return what would keep a checkout from following a move; None when nothing would."""
+        """Return why a checkout could not follow a move; None when all could."""
         return obstacle(self.repository, move, timeout=self.timeout)
 
     def catch_up(self) -> Sequence[Behind]:
@@ -159,7 +159,7 @@ class HeldTarget(LandingTarget):
         return came
 
     def carry_out(self, intent: Intent, move: Move, *, book: Callable[[Connection], None]) -> Moved:
-        """Record an intent, move the branch, and record what came of it.
+        """Record an intent, move the branch, and record the outcome.
 
         Args:
             intent: The intent; it is abandoned when the branch was not moved.
@@ -190,7 +190,7 @@ class HeldTarget(LandingTarget):
 
     @contextmanager
     def fenced(self) -> Iterator[Connection]:
-        """Give a writing transaction of a process that holds the target.
+        """Return a writing transaction of a process that holds the target.
 
         Raises:
             LeaseLostError: Another process holds it by now; nothing was written.

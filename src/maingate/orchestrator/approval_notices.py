@@ -9,7 +9,7 @@ from maingate.wording import missing_approvals
 
 @dataclass(kw_only=True)
 class ApprovalNotices:
-    """Tells people which patches wait for approval, and when none does any more.
+    """Shows people which patches wait for approval, and when none does any more.
 
     Args:
         wanted: Returns the task of a patch that waits, and the number of approvals that it needs.
@@ -21,7 +21,7 @@ class ApprovalNotices:
     _told: set[PatchId] = field(default_factory=set)
 
     def update(self, waiting: Sequence[PatchId], counts: Mapping[PatchId, int]) -> None:
-        """Tell people what has changed.
+        """Show people the changes since the last call.
 
         Args:
             waiting: The patches that wait.

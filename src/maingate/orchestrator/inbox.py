@@ -1,7 +1,7 @@
-"""The inbox of a run: what people and other processes tell it through the database.
+"""The inbox of a run: messages of people and other processes, through the database.
 
-Reading blocks, so it is done in a thread, which gets values and returns values; what is new among them is
-decided in the loop.
+Reading blocks, so it is done in a thread, which gets values and returns values; the loop decides which of
+them are new.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,10 +18,10 @@ from maingate.orchestrator.core.events import ApprovalsRead, BreakersRead, CoreE
 
 @dataclass(frozen=True, kw_only=True)
 class Mail:
-    """What was read at one moment.
+    """The content of the inbox at one moment.
 
     Args:
-        requests: The requests of operators that nobody has answered.
+        requests: The unanswered requests of operators.
         breakers: The breakers of all tools; None when they are as they were the last time.
         approvals: The number of approvals of each unapproved patch that has some.
     """
@@ -32,7 +32,7 @@ class Mail:
 
 
 class Inbox:
-    """Reads what people and other processes tell a run.
+    """Reads the messages of people and other processes for a run.
 
     Args:
         run_id: The run.
@@ -67,7 +67,7 @@ class Inbox:
         )
 
     def read_requests(self) -> Sequence[Request]:
-        """Read the requests that nobody has answered; blocks, and may be called from any thread."""
+        """Read the unanswered requests; blocks, and may be called from any thread."""
         with self._database.read() as conn:
             return requests.waiting(conn, self._run_id)
 
@@ -91,11 +91,11 @@ class Inbox:
         return found
 
     def answered(self, request_ids: Collection[str]) -> None:
-        """Note that requests have been answered."""
+        """Record that requests have been answered."""
         self._answered.update(request_ids)
 
     def reopen(self) -> None:
-        """Let requests be accepted again that were accepted and have not been answered."""
+        """Reset the acceptance of requests that have not been answered."""
         self._accepted = set(self._answered)
 
     def _approvals(self, patch_ids: Sequence[PatchId]) -> Mapping[PatchId, int]:

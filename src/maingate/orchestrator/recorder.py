@@ -1,8 +1,8 @@
-"""Group commit: everything that waits to be recorded goes into one transaction.
+"""Group commit: all entries that wait to be recorded go into one transaction.
 
-While one transaction is being written, others' entries gather; the next transaction takes them all, in the
-order in which they came. So a busy run writes few, large transactions, and an idle one writes at once. What
-an entry contains is written whole or not at all, and ``record`` returns only when it is durable.
+While one transaction is being written, further entries gather; the next transaction takes them all, in the
+order in which they came. So a busy run writes few, large transactions, and an idle one writes at once. An
+entry is written whole or not at all, and ``record`` returns only when it is durable.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from maingate.faultpoints import reach
 from maingate.state.steps.step import Head, Step
 
 BEHIND = 2_000
-"""How many steps may wait to be written before nothing more is decided."""
+"""Maximum number of steps that wait to be written; with more, nothing is decided."""
 
 PATIENCE = timedelta(milliseconds=20)
-"""How long an entry that nobody waits for may wait for company."""
+"""Maximum delay before entries without a waiter are written, so that they can share a transaction."""
 
 Write = Callable[[Connection], Sequence[Head]]
 """Something to write besides transitions; returns the heads of entities it created."""
 
 Told = Callable[[Sequence[Step], Mapping[str, str]], None]
-"""Hears the steps of a committed transaction, with the state each entity was in before it."""
+"""Called with the steps of a committed transaction, and the state of each entity before it."""
 
 
 @dataclass(kw_only=True)
@@ -43,13 +43,13 @@ class Recorder:
     """Writes transitions on behalf of one run; the only writer of its entities.
 
     Args:
-        database: Where to.
-        clock: What time transitions are stamped with.
-        heads: What was last read of every entity that will change.
+        database: The database.
+        clock: The time that transitions are stamped with.
+        heads: The newest state of every entity that will change.
         told: Called in the loop after every commit.
         failed: Called in the loop, once, when something could not be written; nothing is written after that.
-        fence: Asked within every transaction; raises when this process must not write any more.
-        thread: What the transactions are written in, one at a time.
+        fence: Called in every transaction; raises when this process must not write any more.
+        thread: The thread that writes the transactions, one at a time.
     """
 
     def __init__(
@@ -74,17 +74,17 @@ class Recorder:
         self.failure: Exception | None = None
 
     async def record(self, steps: Sequence[Step] = (), *, writes: Sequence[Write] = ()) -> None:
-        """Write these together with whatever else waits; return when they are durable.
+        """Write these together with all that waits; return when they are durable.
 
         Raises:
-            StaleTransitionError: Somebody else changed one of the entities; nothing of the transaction was
+            StaleTransitionError: Another process changed one of the entities; nothing of the transaction was
                 written.
             DatabaseError: The database could not be used; nothing of the transaction was written.
         """
         await self.enter(steps, writes=writes)
 
     def enter(self, steps: Sequence[Step] = (), *, writes: Sequence[Write] = ()) -> "asyncio.Future[None]":
-        """Take these in their turn, at once; what is returned is done when they are durable, or fails."""
+        """Queue these at once; return a future that is done when they are durable, or fails."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.failure is not None:
             done.set_exception(self.failure)
@@ -94,9 +94,9 @@ class Recorder:
         return done
 
     def post(self, steps: Sequence[Step] = (), *, writes: Sequence[Write] = ()) -> None:
-        """Write these with the next transaction, in their turn and before long, without waiting for it.
+        """Queue these for the next transaction, without waiting for it.
 
-        After a failure, which everybody has been told of, nothing more is taken.
+        Nothing more is queued after a failure, which the callers of `enter` have been told of.
         """
         if self.failure is not None:
             return
@@ -105,7 +105,7 @@ class Recorder:
             self._later = asyncio.get_running_loop().call_later(PATIENCE.total_seconds(), self._begin)
 
     async def keep_up(self) -> None:
-        """Let others have their turn, and wait while far more is decided than is written."""
+        """Yield to other tasks, and wait while far more is decided than is written."""
         while self._behind > BEHIND and self.failure is None:
             self._begin()
             if self._writing is not None:
@@ -124,7 +124,7 @@ class Recorder:
         self._behind += len(entry.steps)
 
     def _begin(self) -> None:
-        """Begin to write, unless that is under way."""
+        """Start to write, unless that is under way."""
         if self._later is not None:
             self._later.cancel()
             self._later = None
@@ -168,7 +168,7 @@ class Recorder:
         return before
 
     def _refuse(self, batch: Sequence[_Entry], error: Exception) -> None:
-        """Fail for good: nothing may be recorded on top of an entry that is not on record."""
+        """Fail for good: nothing may be recorded on top of a lost entry."""
         self.failure = error
         self._failed(error)
         waiting, self._waiting = [*batch, *self._waiting], []

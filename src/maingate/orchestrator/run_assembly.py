@@ -31,10 +31,10 @@ from maingate.workers.artifacts import Artifacts
 Result = TypeVar("Result")
 
 LOOKAHEAD: Final = 16
-"""How many ready patches are read at once, and applied ahead of their gates; that takes no worker."""
+"""Number of ready patches read at once, and applied ahead of their gates; that takes no worker."""
 
 NOOP_CONCURRENCY: Final = 256
-"""How many tasks that do nothing are under way at once."""
+"""Number of noop tasks under way at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def assemble(
     """Return the parts of a run; nothing is started.
 
     Args:
-        deps: What the run needs.
+        deps: The dependencies of the run.
         run: The run as it was loaded.
         heads: The newest state of each of its entities.
         hooks: How the parts reach the loop.

@@ -29,10 +29,10 @@ from maingate.state.steps.step import Step
 from maingate.state.task import TaskState
 
 STUCK_CHECKS: Final = 10
-"""How many times the stuck check runs within the time that something may stay as it is."""
+"""Number of stuck checks within the time that something may stay as it is."""
 
 INBOX_INTERVAL: Final = timedelta(milliseconds=200)
-"""How often the inbox is read."""
+"""Time between two readings of the inbox."""
 
 
 class RunOrchestrator:
@@ -40,10 +40,10 @@ class RunOrchestrator:
 
     Args:
         run_id: An admitted run that has not begun, or one whose process was interrupted or killed.
-        deps: What it works with.
+        deps: The dependencies of the run.
         listener: Shown the run's progress.
-        is_only_asked: Whether the process only answers requests: whatever else is owed stays for the
-            process that resumes the run.
+        is_only_asked: Whether the process only answers requests; all else is left to the process that
+            resumes the run.
     """
 
     def __init__(

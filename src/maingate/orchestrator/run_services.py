@@ -22,7 +22,7 @@ from maingate.verdicts.service import VerdictService
 from maingate.workers.pool_manager import PoolManager
 
 LOG_INTERVAL: Final = timedelta(seconds=1)
-"""How often ``transitions.jsonl`` is brought up to date while services are active."""
+"""Time between two updates of ``transitions.jsonl``."""
 
 Periodic = tuple[timedelta, Callable[[], Awaitable[object]]]
 """Something to do again and again, and how often."""
@@ -136,13 +136,13 @@ class RunServices:
         """Start the services, keep registry and transition log up to date, and close them in any case.
 
         Args:
-            deps: What they work with.
+            deps: The dependencies.
             start_pool: Starts the pool of workers.
             failed: Called when something periodic fails; it is not done any more then.
-            periodic: What else is done again and again.
+            periodic: Further calls that are made again and again.
             stop: Stops what was started with the services.
             before_close: See `close`.
-            threads: Where the transition log is written; None for the default of the loop.
+            threads: The threads that write the transition log; None for the default of the loop.
         """
 
         async def beat() -> None:

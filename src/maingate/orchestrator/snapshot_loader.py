@@ -1,4 +1,4 @@
-"""Rebuilding the picture of a run from the database."""
+"""The loader of a run: its nodes, rebuilt from the database."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -66,7 +66,7 @@ def load(
 
 
 def _moved(file: str | None, git_dir: str, repository: Repository) -> str | None:
-    """Say where a file is now that was in a repository before that was moved."""
+    """Return the present path of a file that was in a repository before the repository was moved."""
     old = Path(git_dir)
     root = old.parent if old.name == ".git" else old
     if file is None or not Path(file).is_relative_to(root):
@@ -195,7 +195,7 @@ def _patch(row: PatchRow) -> PatchNode:
 
 
 def _tip(repository: Repository, commit: str) -> Tip:
-    """Return a commit with its tree; one that is gone fails whoever needs it, and not the whole run."""
+    """Return a commit with its tree; a missing commit fails only the items that need it."""
     try:
         return Tip(commit=commit, tree=repository.tree_of(commit))
     except MissingObjectError:

@@ -1,4 +1,4 @@
-"""What those who watch a run get to see: progress to pull, news of what was committed."""
+"""The view of a run for people: its progress, on request, and news of each committed transition."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,7 @@ _SUBJECTS: Mapping[str, Subject] = {
 
 
 class RunView:
-    """Looks at a running core; may be asked from any thread, changes nothing."""
+    """Reads a running core, from any thread; changes nothing."""
 
     def __init__(self, core: Core, verdicts: VerdictService, clock: Clock) -> None:
         self._core, self._verdicts, self._clock = core, verdicts, clock
@@ -29,7 +29,7 @@ class RunView:
         self._names.update({ws.id: ws.name for ws in core.run.order}, **{core.run.id: core.run.name})
 
     def progress(self) -> Progress:
-        """Say where the run stands."""
+        """Return the progress of the run."""
         run, now = self._core.run, self._clock.monotonic()
         gates = [
             GateProgress(name=gate.gate, subject=gate.label, seconds=now - gate.since)
@@ -47,7 +47,7 @@ class RunView:
         )
 
     def news_of(self, steps: Sequence[Step], before: Mapping[str, str]) -> list[News]:
-        """Turn committed steps into news, each with the state that it left."""
+        """Return the news of committed steps, each with the state that it left."""
         at = dict(before)
         news = []
         for step in steps:
@@ -67,7 +67,7 @@ class RunView:
         return news
 
     def name_of(self, entity_id: str) -> str:
-        """Say what people call an entity of the run; its id where it has no name."""
+        """Return the name of an entity of the run for people; its id where it has no name."""
         return self._names.get(entity_id, entity_id)
 
     def _name(self, step: Step) -> str:

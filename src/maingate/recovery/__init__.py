@@ -1,1 +1,1 @@
-"""What puts right that something went wrong: lost workers, and later retries, breakers and rollback."""
+"""Recovery after failures: retries, circuit breakers, lost workers, rollback, operators' decisions."""

@@ -1,4 +1,4 @@
-"""What of a run has landed, read for a rollback or a search: workstreams, their patches, their gates."""
+"""The landed part of a run, for a rollback or a search: workstreams, their patches, their gates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""What is on record of landings in one repository, read for a comparison with its branches.
+"""The recorded landings of one repository, for a comparison with its branches.
 
-The rows may have been changed by anybody, so only what is needed is read, and nothing is expected of it: the
-ledger is who tells that a value is none.
+The rows may have been changed by hand, so only the needed columns are read, and their values are not checked:
+the ledger shows that a value was changed.
 """
 
 import json
@@ -45,11 +45,11 @@ class Landed:
 
 @dataclass(frozen=True, kw_only=True)
 class Landings:
-    """What is on record of landings.
+    """The recorded landings.
 
     Args:
         targets: The target of each run.
-        moves: Every move of a target that was meant, oldest first.
+        moves: Every recorded intent to move a target, oldest first.
         workstreams: The workstreams by their ids.
         patches: The patches by their ids.
     """
@@ -72,7 +72,7 @@ class Landings:
 
 
 def read(database: Database) -> Landings:
-    """Read what is on record of landings, in a database that repositories share those of the one that asks.
+    """Read the recorded landings; in a shared database, those of the repository of this process.
 
     Raises:
         DatabaseError: The record could not be read.

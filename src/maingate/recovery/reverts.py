@@ -1,4 +1,4 @@
-"""What a rollback makes of the target: commits that take landed patches back, newest first.
+"""The commits of a rollback: they take landed patches back, newest first.
 
 See docs/SPECIFICATION.md §2.5.
 
@@ -35,7 +35,7 @@ class Undo:
 
     Args:
         patches: The patches that it holds.
-        label: What people call it.
+        label: Its name for people.
         commit: The commit that brought it to the target.
         after: The tree with it.
         before: The tree without it.
@@ -52,7 +52,7 @@ class Undo:
 
 @dataclass(frozen=True, kw_only=True)
 class Reverted:
-    """What would land.
+    """The result of a rollback, ready to land.
 
     Args:
         old: The target's head that it is built on.
@@ -69,11 +69,11 @@ class Reverted:
 
 @dataclass(frozen=True, kw_only=True)
 class CommitWording:
-    """What the commits of a rollback say.
+    """The text of the commits of a rollback.
 
     Args:
         rollback_id: Its identifier, for the trailers.
-        label: What is rolled back, for people.
+        label: The name of the rolled back patches, for people.
         reason: Why.
         style: How the run lands.
     """
@@ -85,7 +85,7 @@ class CommitWording:
 
 
 def undos(repository: Repository, streams: Iterable[LandedWorkstream], wanted: set[str]) -> list[Undo]:
-    """List what is to be taken back, newest first.
+    """List the changes to take back, newest first.
 
     Args:
         repository: Where the commits are.
@@ -105,14 +105,14 @@ def build(
     """Build the commits that take changes back on a head of the target.
 
     Args:
-        repository: Where commits are written.
-        changes: What to take back, newest first.
-        wording: What the commits say.
+        repository: The repository that commits are written to.
+        changes: The changes to take back, newest first.
+        wording: The text of the commits.
         head: The target's head.
         at: The time to stamp commits with.
 
     Returns:
-        What would land, or the reason why one of the changes cannot be taken back any more.
+        The result, or the reason why one of the changes cannot be taken back any more.
     """
     tip, tree = head, repository.tree_of(head)
     commits: dict[str, str] = {}
@@ -136,7 +136,7 @@ def build(
 
 
 def _together(repository: Repository, built: Reverted, wording: CommitWording, at: datetime) -> Reverted:
-    """Make one step of the branch of several reverts, so that nobody sees a state that no gate has seen."""
+    """Join several reverts into one step of the branch: it never has a state that no gate has seen."""
     made = list(dict.fromkeys(commit for commit in built.commits.values() if commit))
     if len(made) < 2 or wording.style is LandingStyle.REBASE:  # noqa: PLR2004 - a single revert is one step
         return built
@@ -170,7 +170,7 @@ def _undos_of(repository: Repository, stream: LandedWorkstream, wanted: set[str]
 
 
 def _whole(repository: Repository, commit: str, patches: tuple[str, ...], label: str) -> Undo:
-    """Take back all that a commit changed against its first parent."""
+    """Return the undoing of all that a commit changed against its first parent."""
     _require(repository, commit, label)
     parents = repository.read_commit(commit).parents
     if not parents:
@@ -180,7 +180,7 @@ def _whole(repository: Repository, commit: str, patches: tuple[str, ...], label:
 
 
 def _own(repository: Repository, patch: PatchRow, stream: LandedWorkstream) -> Undo:
-    """Take back a patch that has a commit of its own; it has none when there was nothing left of it."""
+    """Return the undoing of a patch with a commit of its own; it has none when nothing was left of it."""
     label = stream.label_of(patch)
     commit = patch.commit or ""
     _require(repository, commit, label)
@@ -191,7 +191,7 @@ def _own(repository: Repository, patch: PatchRow, stream: LandedWorkstream) -> U
 
 
 def _parts(repository: Repository, stream: LandedWorkstream, wanted: set[str]) -> list[Undo]:
-    """Take patches out of a squashed commit: by the trees that each made on the workstream's own ref."""
+    """Return the undoings of patches of a squashed commit, by their trees on the workstream's own ref."""
     base = stream.row.base_commit or ""
     _require(repository, base, stream.row.name)
     trees = [repository.tree_of(base), *(patch.tree or "" for patch in stream.patches)]

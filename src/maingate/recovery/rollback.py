@@ -1,4 +1,4 @@
-"""A rollback as values: what somebody wants taken back, who judges the result, and how it ended."""
+"""A rollback as values: the request of an operator, the judge of the result, and the outcome."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class Judge(Protocol):
 
 
 class RollbackEnd(StrEnum):
-    """How a rollback ended."""
+    """The end of a rollback."""
 
     ROLLED_BACK = "rolled_back"
     """The patches are not on the target any more, and the ledger records it."""
@@ -28,15 +28,15 @@ class RollbackEnd(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RollbackRequest:
-    """A rollback that somebody wants.
+    """The request of an operator to take patches back.
 
     Args:
         id: Identifier of the rollback.
         run_id: The run that landed the patches.
         label: Their name for people.
         patches: The patches, all of that run.
-        reason: Why.
-        operator: Who wants it.
+        reason: The reason of the operator.
+        operator: The operator.
     """
 
     id: str
@@ -54,13 +54,13 @@ class RollbackOutcome:
     Args:
         end: How it ended.
         ref: The branch.
-        old: Where the branch was.
-        new: Where it is.
+        old: The commit that the branch was at.
+        new: The commit that it is at.
         commits: The commit that took each patch back; empty for one that was gone already.
         gates: The gates that judged the result.
         reason: Why it was refused; None when it was not.
-        notes: What people should know besides.
-        failures: What failed after it; it stands nevertheless.
+        notes: Sentences for people, such as of a checkout that did not follow.
+        failures: Failures after the rollback, which stands nevertheless.
     """
 
     end: RollbackEnd

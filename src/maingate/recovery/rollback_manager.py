@@ -29,7 +29,7 @@ from maingate.recovery.reverts import CommitWording, Reverted, Undo, build, undo
 from maingate.recovery.rollback import Judge, RollbackEnd, RollbackOutcome, RollbackRequest
 
 ROLLBACK_ATTEMPTS: Final = 5
-"""How often a rollback is built anew because somebody else moved the branch meanwhile."""
+"""Attempts of a rollback, each built anew because the branch was moved meanwhile by others."""
 
 
 class RollbackManager:
@@ -68,7 +68,7 @@ class RollbackManager:
         )
 
     def _try(self, attempt: "_Attempt", changes: Sequence[Undo]) -> RollbackOutcome | None:
-        """Build, judge and land the reverts once; None when somebody else moved the branch meanwhile."""
+        """Build, judge and land the reverts once; return None when others moved the branch meanwhile."""
         head = self._target.head()
         if head is None:
             raise RepositoryError(f"{self._target.ref} is gone; create it again, then roll back")
@@ -97,7 +97,7 @@ class RollbackManager:
         return self._judge(attempt.gates, built) or self._sealed(built)
 
     def _land(self, attempt: "_Attempt", built: Reverted) -> tuple[str, ...] | None:
-        """Move the target; None when somebody else has moved it, which undoes the intent."""
+        """Move the target; return None when others have moved it, which abandons the intent."""
         intent = self._intent(attempt, built)
         came = self._target.carry_out(
             intent,
@@ -109,7 +109,7 @@ class RollbackManager:
         return None if isinstance(came, RefMoved) else tuple(str(left) for left in came)
 
     def _require_no_obstacle(self, move: Move) -> None:
-        """Refuse before the gates run what would be refused after them."""
+        """Raise before the gates run when a checkout could not follow after them."""
         obstacle = self._target.obstacle(move)
         if obstacle is not None and self._target.head() == move.old:
             raise _cannot_follow(obstacle)

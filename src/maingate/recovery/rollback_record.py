@@ -68,7 +68,7 @@ def refuse(
         rollback: The id of the rollback.
         patch_ids: The patches that it was to take back.
         asked: The reason that its operator gave.
-        operator: Who wanted it.
+        operator: The operator.
         reason: Why it was refused.
     """
     facts = {"rollback": rollback, "asked": asked, "patches": list(patch_ids)}

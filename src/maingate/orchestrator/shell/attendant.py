@@ -1,9 +1,9 @@
-"""Whose fault it is when an effect fails: one item never stops the others.
+"""The fault of a failed effect, decided so that one item never stops the others.
 
-An effect that fails is tried again, a few times. Before each time, what everything needs is tried without the
-item (``health``). Where that fails too, something outside is at fault: the run stops and can be resumed.
-Where all of it works and the effect still fails, the fault is the item's: the task or workstream ends with a
-code that blames no patch, and the others go on. So nothing here has to know what can be wrong with an item.
+An effect that fails is retried a few times. Before each retry everything that all items need is tried without
+the item (``health``). When that fails too, something outside is at fault: the run stops and can be resumed.
+When all of it works and the effect still fails, the item is at fault: its task or workstream ends with a code
+that blames no patch, and the others go on. So this module need not know the ways in which an item can fail.
 """
 
 import asyncio
@@ -63,33 +63,33 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.verdicts.blame import Judgement, Opinion
 
 TRIES: Final = 3
-"""How often an effect is begun before its item is given up."""
+"""Attempts of an effect before its item is given up."""
 
 PAUSE: Final = 0.05
 """Seconds before the second time; four times as long before each further one."""
 
 _OF_THE_RUN: Final = (InterruptedRunError, LeaseLostError, TargetBusyError, WorkerError, PatchFolderError)
-"""What is never an item's fault."""
+"""Errors that are never an item's fault."""
 
 _OF_PATHS: Final = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP})
-"""What a file system says of a path that it cannot have."""
+"""Error numbers of a path that the file system cannot hold."""
 
 _ONCE: Final = (RunTool, RunCommand)
-"""What is not begun again here: it costs money or changes things, and the core has rules for it."""
+"""Effects that are not retried here: they cost money or change things, and the core has rules for them."""
 
 _SUSPECT: Final = frozenset({ReasonCode.WORKTREE_FAILED, ReasonCode.SPAWN_FAILED})
 """Codes of workers that may as well be the surroundings' fault, such as a full disk."""
 
 
 class Attendant:
-    """Carries effects out, and finds out whose fault it is when one fails.
+    """Carries effects out, and decides whether the item is at fault when one fails.
 
     Args:
-        effects: What carries them out.
+        effects: Carries effects out.
         examine: Raises when something fails that every item needs.
-        warn: Told of what people should know although the run goes on.
-        in_hand: What took the process along before.
-        losses: How often something may do so before it is given up.
+        warn: Records a warning and shows it to people.
+        in_hand: The items that ended earlier processes.
+        losses: Number of processes that an item may end before it is given up.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Attendant:
         self._one_suspect = asyncio.Lock()
 
     async def carry_out(self, effect: Effect) -> CoreEvent | None:
-        """Do what is asked; return what came of it, also where that is that its item is given up.
+        """Carry an effect out; return its event, also when that gives its item up.
 
         Raises:
             OutsideFaultError: Something fails that every item needs.
@@ -147,7 +147,7 @@ class Attendant:
         return await self._give_up(effect, fault)
 
     async def take_patches(self, effects: Sequence[TakePatch]) -> Sequence[CoreEvent]:
-        """Take several patches in one go; where that fails, one by one."""
+        """Take several ready patches in, in one go; one by one when that fails."""
         try:
             return await self._effects.take_patches(effects)
         except _OF_THE_RUN:
@@ -158,10 +158,10 @@ class Attendant:
         return [event for event in taken if event is not None]
 
     async def blame(self, error: Exception) -> None:
-        """Find out whether something around is at fault.
+        """Raise when something outside is at fault for an error.
 
         Raises:
-            OutsideFaultError: It is.
+            OutsideFaultError: Something that all items need fails as well.
         """
         try:
             await self._examine()
@@ -172,7 +172,7 @@ class Attendant:
             raise OutsideFaultError(said) from error
 
     def _require_kept(self, effect: Effect) -> None:
-        """Make sure that git still has what this run has made and an effect stands on.
+        """Raise unless git still has the commits that an effect builds on.
 
         Raises:
             OutsideFaultError: It was collected meanwhile; the process that resumes the run makes it again.
@@ -185,14 +185,14 @@ class Attendant:
             )
 
     async def _doubt(self, effect: Effect, event: CoreEvent | None) -> None:
-        """Stop the run where a worker's trouble with an item is everybody's."""
+        """Raise when a worker's trouble with an item is that of all items."""
         reason = _reason_in(event)
         if reason is not None and reason.code in _SUSPECT:
             self._require_kept(effect)
             await self.blame(OutsideFaultError(reason.message))
 
     async def _give_up(self, effect: Effect, fault: Exception) -> CoreEvent | None:
-        """Say what it means for its item that an effect cannot be carried out."""
+        """Return the event of an effect whose item is given up."""
         match effect:
             case ApplyPatches(tasks=tasks) if len(tasks) > 1:
                 return await self._apply_one_by_one(effect)
@@ -218,7 +218,7 @@ class Attendant:
                 return event
 
     async def _apply_one_by_one(self, effect: ApplyPatches) -> CoreEvent | None:
-        """Find the patch of several that cannot be applied; those before it are."""
+        """Apply several patches one by one, up to the one that cannot be applied."""
         applied: list[AppliedPatch] = []
         onto = effect.onto
         for patch in effect.patches:
@@ -235,7 +235,12 @@ class Attendant:
 
 
 def reason_of(what: str, fault: Exception) -> Reason:
-    """Return why an item is given up: what could not be done, and the fault."""
+    """Return the reason why an item is given up.
+
+    Args:
+        what: The thing that could not be done.
+        fault: The error.
+    """
     said = str(fault) if isinstance(fault, MaingateError) else f"{type(fault).__name__}: {fault}"
     return Reason(
         code=_code_of(fault),

@@ -1,4 +1,4 @@
-"""Running the tasks that are commands, on the pool's workers; what comes of one is one event for the core."""
+"""Running the tasks that are commands, on the pool's workers; each attempt gives one event for the core."""
 
 from maingate.orchestrator.core.effects import RunCommand
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded
@@ -14,15 +14,15 @@ class CommandRunner:
     """Runs commands as jobs of the pool.
 
     Args:
-        running: Runs their jobs.
-        jobs: Makes them.
+        running: Runs the jobs.
+        jobs: Makes the jobs.
     """
 
     def __init__(self, running: TaskJobs, jobs: JobMaker) -> None:
         self._running, self._jobs = running, jobs
 
     async def run(self, effect: RunCommand) -> AttemptEnded | None:
-        """Run a task's command; None when it was stopped, so that nobody wants to know."""
+        """Run a task's command; return None when it was stopped, so that its result is not wanted."""
         task, attempt = effect.input, effect.attempt
         outcome = await self._running.run(task.id, self._jobs.command(task, attempt, effect.tip))
         if not isinstance(outcome, WorkerLost) and outcome.cancelled:

@@ -1,8 +1,8 @@
-"""Carrying out what the core asks for: each effect becomes one call to where the work is done, and one event.
+"""The dispatcher of effects: each becomes one call to the module that carries it out, and one event.
 
 Effects are values: the dispatcher knows neither the core nor its nodes. Work of git or the parser runs in
-threads, gates and commands run on workers. An error here is not the core's to decide: `Attendant` finds out
-whether it is the item's fault, or everybody's.
+threads, gates and commands run on workers. An error is not handled here: `Attendant` decides
+whether its item is at fault, or something that all items need.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class Dispatcher:
         tools: Runs tools, which make patches.
         running: The jobs of both.
         fence: Raises when this process does not hold the target any more.
-        warn: Told of what people should know although the run continues.
+        warn: Records a warning and shows it to people.
         threads: Where calls that block run.
     """
 

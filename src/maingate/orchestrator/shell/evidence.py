@@ -1,4 +1,4 @@
-"""Quarantined patches where people look for them: written when one is refused, and when that was missed."""
+"""Files of quarantined patches for people: written when a patch is refused, and when that was missed."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -32,9 +32,9 @@ def keep(
 
 
 def keep_missing(database: Database, folder: Path, *, repository_id: str) -> None:
-    """Write what is missing: a process was killed between refusing a patch and writing it down for people.
+    """Write the missing files: a process was killed between refusing a patch and writing its files.
 
-    What cannot be written keeps nobody from starting: the record has it, and the next start tries again.
+    A file that cannot be written stops nothing: the record has the patch, and the next start tries again.
     """
     with database.read() as conn:
         for patch_id in quarantine.missing(folder, patches.quarantined_in(conn, repository_id)):

@@ -1,7 +1,7 @@
-"""Whether what every item of a run needs still works: asked when something failed, without the item.
+"""The check of everything that each item of a run needs, made without the item after something failed.
 
-Nothing here has to do with what failed. So where all of it works, the fault is the item's, and the others can
-go on; where it does not, the run stops as it stands and can be resumed.
+Nothing here depends on the item that failed. So when all of it works, the item is at fault, and the others go
+on; when it does not, the run stops as it stands and can be resumed.
 """
 
 import os
@@ -21,15 +21,15 @@ ROOM: Final = 1024 * 1024
 """Bytes that each disk must have left: with less, next to nothing can be written."""
 
 FILES: Final = 8
-"""How many files each disk must have room for, where it counts them."""
+"""Files that each disk must have room for, where it counts them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """Tries what everything needs.
+    """Tries everything that all items need.
 
     Args:
-        folders: Where Maingate writes.
+        folders: The folders that Maingate writes to.
         fence: Raises when this process does not hold the run's target any more.
         target: The branch that the run lands on.
         base: The commit that it began on.
@@ -43,10 +43,10 @@ class Health:
     base: str
 
     def examine(self) -> None:
-        """Try it all; blocks.
+        """Try everything; blocks.
 
         Raises:
-            OutsideFaultError: Something of it fails: what, and what to do about it.
+            OutsideFaultError: Something fails; the message names it and the command that helps.
         """
         with self.database.write() as conn:
             self.fence(conn)
@@ -63,7 +63,7 @@ class Health:
         self._try_git(head)
 
     def _try_git(self, head: str) -> None:
-        """Let git read the target, and move it to where it is, which changes nothing."""
+        """Read the target with git, and move it to where it is, which changes nothing."""
         git_dir = self.repository.git_dir
         done = run_git("cat-file", "-e", f"{head}^{{tree}}", git_dir=git_dir, check=False)
         if done.code != 0:
@@ -72,7 +72,7 @@ class Health:
 
 
 def _see_to_room(folder: Path) -> None:
-    """Look whether the disk of a folder has room; one that is not there yet is where its parent is."""
+    """Raise unless the disk of a folder, or of the nearest parent that exists, has room."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     try:
         disk = os.statvfs(there)

@@ -1,8 +1,8 @@
-"""What a process has in hand, known to the next one: which item takes its process along, each time.
+"""The items that a process works on, noted for the next one: an item may end its process each time.
 
 An item can end the whole process (out of memory, a crash of a library), and would at each resume. So a line
-is written when an effect begins and another when it has ended, in a file beside the logs. What a process that
-was killed had in hand was lost with it; how often is counted, and what succeeds begins from nothing again.
+is written when an effect begins and another when it has ended, in a file beside the logs. The items of a
+process that was killed count as lost once more; the count of an item that succeeds begins again at zero.
 The lines need not survive the machine, only the process, so nothing waits for the disk.
 """
 
@@ -17,7 +17,7 @@ _BEGUN, _DONE, _LEFT, _LIFE = "+", "-", "~", "="
 
 
 class InHand:
-    """Notes what is in hand.
+    """Notes the items that this process works on.
 
     Args:
         path: The file of the run; made when the first effect begins.
@@ -34,7 +34,7 @@ class InHand:
 
     @contextmanager
     def holding(self, keys: Sequence[str]) -> Iterator[None]:
-        """Have something in hand; when it goes well, what was lost of it before is forgotten."""
+        """Note items as being worked on; their losses are forgotten when the work succeeds."""
         self._write(_BEGUN, keys)
         mark = _LEFT
         try:
@@ -66,7 +66,7 @@ class InHand:
 
 
 def _losses(path: Path) -> dict[str, int]:
-    """Count how often what is noted was lost with a process, since it last went well."""
+    """Return how often each item was lost with a process since it last succeeded."""
     lost: dict[str, int] = {}
     held: set[str] = set()
     try:

@@ -24,10 +24,10 @@ class JobMaker:
     """Makes the jobs of one plan.
 
     Args:
-        plan: Whose gates they are.
+        plan: The plan with the gates and tools.
         settings: Limits, timeouts and bounds where the plan names none.
-        repository: Where the trees are.
-        environment: What gates get of the environment.
+        repository: The repository with the trees.
+        environment: The environment of gates.
         environ: Where the secrets are that only the tools which name them may see.
         versions: The words of the programs that a gate declares the versions of, by its name.
     """
@@ -113,7 +113,7 @@ class JobMaker:
         return self._plan.tools[str(task.plan.tool)]
 
     def fault_of(self, task: TaskInput, prompt: str) -> str:
-        """Say why a task's tool cannot be told this; empty when it can."""
+        """Return why a task's tool cannot get a prompt; empty when it can."""
         return command_of(self.tool_of(task), prompt=prompt).problem
 
     def tool(

@@ -51,7 +51,7 @@ class LandingEffects:
         verdicts: Runs gates.
         clock: The time that commits are stamped with.
         may_change_settings: Whether the policy allows a landing to change Maingate's own settings.
-        warn: Told of a checkout that could not follow.
+        warn: Records a warning about a checkout and shows it to people.
         threads: Where calls that block run.
     """
 
@@ -83,7 +83,7 @@ class LandingEffects:
             self._repository.keep(effect.ref, effect.commit)
 
     def merge(self, effect: MergeWorkstream) -> LandingFound | LandingOwed | WorkstreamMerged:
-        """Find out whether a workstream has landed; only then merge it onto the target's head. Blocks."""
+        """Return how a workstream has landed; merge it onto the target's head when it has not. Blocks."""
         head = self._head()
         found = self._found_at(effect.input, head)
         if found is not None:

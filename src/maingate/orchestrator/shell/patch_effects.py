@@ -1,6 +1,6 @@
-"""Effects on patches: take one in, apply several, have one judged, and write down one that was refused.
+"""Effects on patches: take one in, apply several, run gates on one, keep evidence of a refused one.
 
-What git or the parser does here blocks, so the dispatcher calls it in a thread.
+Work of git or the parser blocks, so the dispatcher calls it in a thread.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The jobs of the pool that tasks wait for, by their tasks: what is run can be stopped."""
+"""The running jobs of tasks, by their tasks, so that they can be stopped."""
 
 from maingate.ids import TaskId
 from maingate.workers.backend import Backend, JobEnd, require_worker
@@ -30,7 +30,7 @@ class TaskJobs:
                 del self._running[task_id]
 
     def stop(self, task_id: TaskId) -> None:
-        """End a task's job, if one runs; nobody wants to know what comes of it."""
+        """Stop a task's job, if one runs; its result is ignored."""
         job_id = self._running.pop(task_id, None)
         if job_id is not None:
             self._pool.cancel(job_id)
