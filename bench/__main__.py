@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-BENCHMARKS = ("engine", "land", "large", "startup")
+BENCHMARKS = ("engine", "land", "large", "machinery", "startup")
 
 
 def main() -> None:

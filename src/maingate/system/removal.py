@@ -17,6 +17,7 @@ import stat
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -119,3 +120,18 @@ def _clear_flags(path: bytes) -> None:
             fcntl.ioctl(fd, _FS_IOC_SETFLAGS, flags)
     finally:
         os.close(fd)
+
+
+def are_folders(*paths: Path) -> bool:
+    """Return whether all of them are folders, and none a link to one."""
+    kinds = [kind_of(os.fsencode(path)) for path in paths]
+    return all(kind is not None and stat.S_ISDIR(kind) for kind in kinds)
+
+
+def all_below(folder: bytes) -> list[bytes]:
+    """Return a folder and all below it; links are not followed."""
+    paths = [folder]
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            paths += all_below(entry.path) if entry.is_dir(follow_symlinks=False) else [entry.path]
+    return paths

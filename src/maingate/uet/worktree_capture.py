@@ -16,21 +16,23 @@ Standard library and few modules of ``uet`` only: a UET worker process imports t
 # Names on disk are bytes, which pathlib cannot hold.
 # ruff: noqa: PTH118, PTH120
 
+import contextlib
 import os
-import struct
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from maingate.errors import GitError
 from maingate.git.command import run_git
-from maingate.system.removal import unlock
+from maingate.system.removal import remove, unlock
 from maingate.uet.capture import LEAKS, PATIENCE, Capture, Captured, too_big
+from maingate.uet.checkout_index import untouched
 from maingate.uet.process.redaction import Redactor
 from maingate.uet.tree_survey import Survey, survey
 from maingate.uet.worktree.keep_rules import KeepRules
+from maingate.uet.worktree.slot_repository import CONTROL_CONFIG, exclude, make_repository
 from maingate.wording import listed
 
 _SETTINGS: Final = ("-c", "core.excludesFile=/dev/null", "-c", "core.fsync=none", "-c", "core.longPaths=true")
@@ -52,9 +54,6 @@ _AS_IT_IS: Final = b"* !text !eol !crlf !ident !filter !working-tree-encoding\n"
 _SHOWN: Final = 3
 _LONGEST_SHOWN: Final = 200
 _CHUNK: Final = 1024 * 1024
-_INDEX_ENTRY: Final = struct.Struct(">10I20sH")
-_INDEX_HEAD: Final = 12
-_NAME_LENGTH: Final = 0xFFF
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +75,30 @@ class Ground:
     index: bytes
     keep: KeepRules
     since: int
+
+
+def capture_apart(
+    ground: Ground, wanted: Capture, diff: Path, *, source: Path, secrets: Collection[str] = ()
+) -> Captured:
+    """Capture a tree with a git directory that is made for it, and removed.
+
+    Args:
+        ground: Where the tool worked.
+        wanted: How big the patch may be, and what is no part of it.
+        diff: Where it is written.
+        source: The common git directory of the repository whose objects are borrowed.
+        secrets: Values that no patch may have in it.
+    """
+    try:
+        remove(os.fsencode(ground.git_dir))
+        make_repository(ground.git_dir, source, config=CONTROL_CONFIG, head="ref: refs/heads/unborn")
+        exclude(ground.git_dir, ground.keep, *wanted.exclude)
+        return capture_tree(ground, wanted, diff, secrets=secrets)
+    except OSError as error:
+        return Captured(problem=f"what the tool left could not be taken: {error}")
+    finally:
+        with contextlib.suppress(OSError):
+            remove(os.fsencode(ground.git_dir))
 
 
 def capture_tree(ground: Ground, wanted: Capture, diff: Path, *, secrets: Collection[str] = ()) -> Captured:
@@ -198,7 +221,10 @@ class _Taking:
         }
         if not changed:
             return
-        lines = [b"%s %s\t%s\0" % (*changed[path], path) for path in untouched(self._ground, changed)]
+        lines = [
+            b"%s %s\t%s\0" % (*changed[path], path)
+            for path in untouched(self._ground.tree, self._ground.index, changed, since=self._ground.since)
+        ]
         if lines:
             self._git("update-index", "-z", "--index-info", given=b"".join(lines))
 
@@ -232,30 +258,6 @@ class _Taking:
             check=check,
             timeout=left,
         ).stdout
-
-
-def untouched(ground: Ground, paths: Collection[bytes]) -> Iterator[bytes]:
-    """Give those of the paths that are the very files which the checkout wrote (gitformat-index)."""
-    index, at = ground.index, _INDEX_HEAD
-    for _ in range(int.from_bytes(index[8:12], "big")):
-        ctime, ctime_ns, mtime, mtime_ns, _, inode, *_, flags = _INDEX_ENTRY.unpack_from(index, at)
-        name_at = at + _INDEX_ENTRY.size
-        end = (
-            index.index(b"\0", name_at)
-            if flags & _NAME_LENGTH == _NAME_LENGTH
-            else name_at + (flags & _NAME_LENGTH)
-        )
-        name = index[name_at:end]
-        at += (end - at + 8) // 8 * 8
-        if name not in paths:
-            continue
-        try:
-            info = os.lstat(os.path.join(os.fsencode(ground.tree), name))
-        except OSError:
-            continue
-        then = (ctime * 10**9 + ctime_ns, mtime * 10**9 + mtime_ns, inode)
-        if then == (info.st_ctime_ns, info.st_mtime_ns, info.st_ino & 0xFFFFFFFF) and then[0] < ground.since:
-            yield name
 
 
 def _blot(path: Path, secrets: Iterable[str]) -> bool:

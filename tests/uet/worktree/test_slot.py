@@ -14,7 +14,7 @@ import pytest
 
 from maingate.errors import WorktreeError
 from maingate.system.removal import remove
-from maingate.uet.worktree import manifest, slot, stillness
+from maingate.uet.worktree import control, manifest, slot_tree, stillness, wanted_tree
 from maingate.uet.worktree.slot import Worktree
 from support.factories import GitRepo
 from support.worktree_files import checked_out, let_the_clock_tick, snapshot
@@ -258,7 +258,8 @@ def test_a_slot_that_nobody_touched_costs_no_process(
     for _ in range(3):
         let_the_clock_tick(worktree.slot_dir)
         worktree.move(commit, keep=["cache"], shared=True)
-    monkeypatch.setattr(slot, "run_git", lambda *_, **__: pytest.fail("git was asked"))
+    for module in (control, wanted_tree):
+        monkeypatch.setattr(module, "run_git", lambda *_, **__: pytest.fail("git was asked"))
 
     for _ in range(3):
         (worktree.tree / "cache" / "more").write_text("x")
@@ -271,7 +272,7 @@ def test_a_large_tree_that_gates_touch_is_not_surveyed(
 ) -> None:
     """Where every gate leaves something, git would be asked anyway, and a survey would come on top."""
     commit = repo.commit({f"src/{number}": "x\n" for number in range(300)})
-    monkeypatch.setattr(slot, "Stillness", lambda *_, **__: pytest.fail("it was surveyed"))
+    monkeypatch.setattr(slot_tree, "Stillness", lambda *_, **__: pytest.fail("it was surveyed"))
 
     for _ in range(3):
         worktree.move(commit)
