@@ -4,8 +4,8 @@ That a patch applies proves nothing: its context may occur again below its own a
 and a file that it adds may have been renamed since. So the past decides:
 
 * **The ledger**: the same patch landed on this history, or one with the same changes to the same lines.
-* **The history**: one of the newest commits made exactly these changes to the same files, whoever its author
-  is; its changes to other files (as in a squashed series) are ignored.
+* **The history**: one of the newest commits made exactly these changes to the same files, by any author;
+  its changes to other files (as in a squashed series) are ignored.
 
 Neither counts after the change was reverted: by a rollback, by a reverse commit, or by hand, so that nothing
 of it is left. Later changes by the same run (a patch that undoes it or moves the file) are no revert. And

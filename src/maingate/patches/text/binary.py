@@ -1,6 +1,6 @@
 """Git's binary patches: base 85 lines that hold a deflated literal or a delta (gitformat-pack(5)).
 
-Git itself never reads the data when the result is in its object store already, and takes what stands before a
+git itself never reads the data when the result is in its object store already, and accepts the part before a
 damaged hunk as the whole. So every hunk is read to its end here, forward and reverse.
 """
 
@@ -35,31 +35,31 @@ class BinaryHunk:
     text: bytes
 
     def content(self, base: bytes) -> bytes | None:
-        """Return the content it makes of the other side's; None when a delta does not fit that."""
+        """Return the content made from the other side's; None when a delta does not fit that."""
         return self.data if self.kind == "literal" else apply_delta(base, self.data)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BinaryPatch:
-    """A binary change: the way forward, and the way back when the text has it."""
+    """A binary change: the forward hunk, and the reverse one when the text has it."""
 
     forward: BinaryHunk
     reverse: BinaryHunk | None
 
 
 def read_binary(lines: Sequence[bytes], at: int, *, limit: int) -> tuple[BinaryPatch, int]:
-    """Read what follows a ``GIT binary patch`` line.
+    """Read the hunks behind a ``GIT binary patch`` line.
 
     Args:
         lines: The whole text.
-        at: Where the first ``literal`` or ``delta`` line is expected.
+        at: The place of the first ``literal`` or ``delta`` line.
         limit: Most bytes that a hunk may inflate to: 1 KiB of text can hold 1 MiB of zeros.
 
     Returns:
         The patch, and the line behind it.
 
     Raises:
-        DiffError: Anything is damaged, cut or of another size than stated.
+        DiffError: A hunk is damaged, cut or of another size than stated.
     """
     forward, at = _read_hunk(lines, at, limit)
     if at < len(lines) and _HEADER.fullmatch(chomp(lines[at])):

@@ -1,4 +1,4 @@
-"""Text in the encodings that mails name (RFC 2045, RFC 2047): decoded by the stated one where that fits."""
+"""Text in the encodings that mails name (RFC 2045, RFC 2047), decoded by the stated one if it fits."""
 
 import base64
 import binascii
@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 _NO_CHARSETS: Final = frozenset({"unicode_escape", "raw_unicode_escape", "idna", "punycode", "undefined"})
-"""Python codecs for text that no mail is in: they interpret what they read, or refuse all of it."""
+"""Python codecs that are no charsets of mails: they interpret the text, or refuse all of it."""
 _WORD: Final = re.compile(rb"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([BbQq])\?([^?\s]*)\?=")
 
 
@@ -21,7 +21,7 @@ def is_charset(name: str) -> bool:
 
 
 def text_of(raw: bytes, *charsets: str) -> str:
-    """Decode by the first charset that fits, by UTF-8, or by Latin-1, which always works."""
+    """Return text decoded by the first charset that fits, by UTF-8, or by Latin-1, which always fits."""
     for charset in (*(name for name in charsets if is_charset(name)), "utf-8"):
         try:
             return storable(raw.decode(charset))
@@ -31,14 +31,14 @@ def text_of(raw: bytes, *charsets: str) -> str:
 
 
 def storable(text: str) -> str:
-    """Return text that UTF-8 can hold: some encodings give half a surrogate pair, and git takes no NUL."""
+    """Return text without characters that UTF-8 or git cannot store: unpaired surrogates and NUL."""
     return text.encode(errors="replace").decode().replace("\0", "")
 
 
 def with_words_in_utf8(header: bytes) -> bytes:
-    """Rewrite a header's encoded words in UTF-8; those that are damaged stay as they are.
+    """Return a header with its encoded words in UTF-8; damaged ones stay unchanged.
 
-    Git reads other charsets only where it was built to.
+    Not every build of git reads other charsets.
     """
     return _WORD.sub(_in_utf8, header)
 

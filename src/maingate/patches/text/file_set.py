@@ -1,4 +1,4 @@
-"""One change per file: several parts about one file are merged where that is certain, else refused."""
+"""One change per file: several parts about one file are merged if that is certain, else refused."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ _REMOVERS = frozenset({ChangeKind.DELETE, ChangeKind.RENAME})
 
 
 def one_change_per_file(changes: Sequence[FileChange]) -> tuple[tuple[FileChange, ...], list[Repair]]:
-    """Merge parts that change the same file, and refuse sets of parts that no single tree can follow from.
+    """Merge parts that change the same file, and refuse sets of parts that lead to no single tree.
 
-    A file may be deleted and made again (git writes a change of type so), and be the source of one change and
-    the target of another.
+    A file may be deleted and added again (git's form of a change of type), and be the source of one change
+    and the target of another.
 
     Returns:
-        The changes, each file once, and what was merged.
+        The changes, each file once, and the repairs of merged parts.
 
     Raises:
         DiffError: Two parts claim one file in ways that cannot be merged.
@@ -59,9 +59,9 @@ def _merged(changes: Sequence[FileChange], paths: set[bytes]) -> list[FileChange
 
 
 def _merge(parts: Sequence[FileChange]) -> FileChange:
-    """Merge parts that only change lines: do later ones mean the base, or the file as changed before?
+    """Merge parts that only change lines; later ones may refer to the base or to the changed file.
 
-    Where the parts before move no lines, both mean the same. Else the base must say where each hunk belongs.
+    If the earlier parts move no lines, both are the same. Else the base must decide the place of each hunk.
     """
     first = parts[0]
     if any(

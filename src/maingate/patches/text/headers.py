@@ -1,7 +1,6 @@
-"""Which file a diff's header names mean: prefixes, quotes, time stamps (git-diff(1), git-config(1)).
+"""Names in a diff's headers: prefixes, quotes, time stamps (git-diff(1), git-config(1)).
 
-``a/x b/x`` is the file ``x`` with a prefix, ``x x`` the file ``x`` without one. What cannot be told is
-refused.
+``a/x b/x`` is the file ``x`` with a prefix, ``x x`` the file ``x`` without one. Ambiguous names are refused.
 """
 
 import re
@@ -24,13 +23,13 @@ NULL: Final = b"/dev/null"
 
 
 def name_of(text: bytes) -> tuple[bytes, bool] | None:
-    """Read the name on a ``---`` or ``+++`` line.
+    """Return the name on a ``---`` or ``+++`` line.
 
     Args:
-        text: What stands behind the marker, without line ending.
+        text: The text behind the marker, without line ending.
 
     Returns:
-        The name with its prefix, and whether its time stamp says that the file does not exist; None when
+        The name with its prefix, and whether its time stamp means that the file does not exist; None when
         damaged.
     """
     if len(text) > _LONGEST:
@@ -61,7 +60,7 @@ def _is_epoch(stamp: bytes) -> bool:
 
 
 def split_pair(text: bytes, old: bytes | None, new: bytes | None) -> tuple[bytes, bytes] | None:
-    """Split what follows ``diff --git`` into its two names.
+    """Split the text behind ``diff --git`` into its two names.
 
     Args:
         text: Without line ending.
@@ -69,7 +68,7 @@ def split_pair(text: bytes, old: bytes | None, new: bytes | None) -> tuple[bytes
         new: The same of the ``+++`` line.
 
     Returns:
-        Both names with their prefixes, or None when they cannot be told apart.
+        Both names with their prefixes, or None when they cannot be separated.
     """
     if len(text) > 2 * _LONGEST:
         return None
@@ -107,7 +106,7 @@ def _split_quoted(text: bytes) -> tuple[bytes, bytes] | None:
 
 
 def split_moved(text: bytes, source: bytes, target: bytes) -> tuple[bytes, bytes] | None:
-    """Split what follows ``diff --git`` where other lines say what was moved; None when they disagree."""
+    """Split the text behind ``diff --git`` by the names on rename or copy lines; None when they disagree."""
     if len(text) > 2 * _LONGEST:
         return None
     if b'"' in text:
@@ -137,7 +136,7 @@ def same_file(old: bytes, new: bytes) -> bytes | None:
 
 
 def same_file_or_backup(old: bytes, new: bytes) -> bytes | None:
-    """As ``same_file``, and ``x.orig`` means ``x``: diffs made by hand name the copy that was kept."""
+    """Return the path as ``same_file``, where ``x.orig`` means ``x``: manual diffs name the backup."""
     for suffix in _BACKUPS:
         if old.endswith(suffix) and (path := same_file(old.removesuffix(suffix), new)) is not None:
             return path
@@ -145,6 +144,6 @@ def same_file_or_backup(old: bytes, new: bytes) -> bytes | None:
 
 
 def without_prefix(name: bytes) -> bytes | None:
-    """Return what stands behind the first folder of a name, or None when there is none."""
+    """Return the text behind the first folder of a name, or None when there is none."""
     _, slash, path = name.partition(b"/")
     return path if slash and path else None

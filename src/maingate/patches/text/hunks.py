@@ -1,8 +1,8 @@
-"""Reading hunks whose counts may lie.
+"""Reading of hunks whose counts may be wrong.
 
-``git apply`` believes the counts: where they are too low it drops the rest of the hunk without a word. So
-each hunk is read to where its lines really end. Right counts are taken as they are; wrong ones are corrected
-only where the text shows its own end, and the base must confirm the result (``patches.apply.locate``).
+``git apply`` trusts the counts: if they are too low it drops the rest of the hunk silently. So each hunk is
+read to the actual end of its lines. Correct counts are kept; wrong ones are repaired only if the text shows
+its own end, and the base must confirm the result (``patches.apply.locate``).
 """
 
 import re
@@ -33,12 +33,12 @@ _PLAIN: Final = frozenset({_SPACE, _PLUS, _MINUS})
 
 @dataclass(frozen=True, kw_only=True)
 class ReadHunk:
-    """What was read.
+    """A hunk as it was read.
 
     Args:
         hunk: The hunk, with true counts.
         end: The line behind it.
-        repairs: What was corrected.
+        repairs: The repairs that were made.
         is_open: Whether the text ends within its last line.
     """
 
@@ -49,7 +49,7 @@ class ReadHunk:
 
 
 def read_hunk(lines: Sequence[bytes], at: int) -> ReadHunk:
-    """Read the hunk whose ``@@`` line stands at a place.
+    """Read the hunk whose ``@@`` line is at a place.
 
     Args:
         lines: The whole text.
@@ -91,7 +91,7 @@ def _recounted(was: str, now: str) -> Repair:
 
 
 def _rewritten(lines: Sequence[bytes]) -> list[Repair]:
-    """Return what is written otherwise in the hunk's body than it stands in the text."""
+    """Return the lines of the hunk's body that differ from the text."""
     repairs = []
     if blank := sum(map(is_blank, lines)):
         said = f"has {blank} empty lines: taken as empty lines of context"
@@ -123,7 +123,7 @@ def _read_bare(lines: Sequence[bytes], at: int, header: bytes) -> ReadHunk:
 
 
 def _end_by_counts(lines: Sequence[bytes], at: int, old: int, new: int) -> int | None:
-    """Return the line behind as many lines as were counted, or None when they do not come out even."""
+    """Return the line behind as many lines as were counted, or None when the counts do not match."""
     total = len(lines)
     while (old > 0 or new > 0) and at < total:
         line = lines[at]
@@ -151,10 +151,10 @@ def _took_signature(lines: Sequence[bytes], end: int) -> bool:
 
 
 def _goes_on(lines: Sequence[bytes], end: int) -> bool:
-    """Return whether what follows a hunk that is complete by its counts reads like more of it.
+    """Return whether the text behind a hunk that is complete by its counts looks like more of it.
 
     Raises:
-        DiffError: Changed lines follow behind a blank one: more of the hunk, or a list in prose?
+        DiffError: Changed lines follow behind a blank one: more of the hunk, or a list in prose.
     """
     at = skip_blank(lines, end)
     if at == len(lines) or lines[at][0] not in b" +-\\" or begins_file(lines, at) or is_signature(lines, at):
@@ -209,7 +209,7 @@ def _refuse_cut(lines: Sequence[bytes], at: int, end: int, *, is_short: bool) ->
 
 
 def _resumes(lines: Sequence[bytes], at: int) -> bool:
-    """Return whether changed lines go on behind a fence or signature that seems to end a short hunk."""
+    """Return whether changed lines continue behind a fence or signature that seems to end a short hunk."""
     if not (is_fence(lines[at]) or is_signature(lines, at)):
         return False
     for place in range(at + 1, len(lines)):
@@ -248,7 +248,7 @@ def _normal(line: bytes, at: int) -> bytes:
 
 
 def _check_markers(body: Sequence[bytes], at: int) -> None:
-    """Refuse a line without newline that others follow on its side: git would join the two."""
+    """Refuse a line without newline that is followed by others on its side: git would join them."""
     is_old_over = is_new_over = False
     before = _BACKSLASH
     for line in body:

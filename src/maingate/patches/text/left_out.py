@@ -1,4 +1,4 @@
-"""What of a text is no part of its diff: words of a tool, code fences, what `git show` prints above it."""
+"""Parts of a text outside of its diff: words of a tool, code fences, the head of `git show`."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,14 +10,14 @@ from maingate.patches.text.mail import Letter
 from maingate.patches.text.section import Section
 
 _TITLE: Final = re.compile(rb"diff -|Index: |={5,}|retrieving revision |RCS file: ")
-"""What programs other than git write above the part of a file."""
+"""Lines that programs other than git write above the part of a file."""
 
 
 def left_out(letter: Letter, sections: Sequence[Section]) -> list[Repair]:
     """Return the repair that lines outside of the diff are left out; none for a mail around one diff.
 
     Args:
-        letter: The text, taken apart. What stands above the first file is the mail's own, where it is one.
+        letter: The separated text. In a mail, the text above the first file belongs to it.
         sections: The parts of the diff that were found in it.
     """
     lines = letter.lines

@@ -1,7 +1,8 @@
-"""Telling diff syntax from prose, line by line (git-diff(1), GNU diffutils "Unified Format").
+"""Separation of diff syntax from prose, line by line (git-diff(1), GNU diffutils "Unified Format").
 
-Around its diffs a patch may hold anything: a mail, an explanation, code fences. What looks like a part of a
-diff there and was not read as one is damage, never prose: ignoring it would apply a part of the patch.
+Around its diffs a patch may contain any text: a mail, an explanation, code fences. A line there that looks
+like a
+part of a diff and was not read as one is damage, never prose: ignoring it would apply a part of the patch.
 """
 
 import re
@@ -13,7 +14,7 @@ from maingate.reasons import ReasonCode
 
 
 class DiffError(Exception):
-    """The text is not a diff that can be taken as a whole; caught by ``take_in`` and made a reason."""
+    """The text is not a diff that can be read as a whole; caught by ``take_in`` and made a reason."""
 
     def __init__(
         self, message: str, at: int | None = None, *, code: ReasonCode = ReasonCode.FORMAT_INVALID
@@ -51,7 +52,7 @@ _GOES_ON: Final = re.compile(
 _LEFT_OUT: Final = re.compile(
     rb"(?:Only in|Nur in|Seulement dans|S\xc3\xb3lo en|Solo in|Somente em|Alleen in|Endast i|Tylko w) .+: ."
 )
-"""``Only in b: new.txt``, as GNU diff says it in some languages."""
+"""``Only in b: new.txt``, as GNU diff writes it in some languages."""
 _MOVE: Final = re.compile(rb"(?:rename|copy) (?:from|to) ")
 _COMMAND: Final = re.compile(rb"\d+(?:,\d+)?[acd](?:\d+(?:,\d+)?)?\r?$")
 _VERSION: Final = re.compile(rb"\d+\.\d+")
@@ -66,7 +67,7 @@ def chomp(line: bytes) -> bytes:
 
 
 def is_blank(line: bytes) -> bool:
-    """Return whether nothing, not even a space, stands on the line."""
+    """Return whether the line is empty, without even a space."""
     return line in _BLANKS
 
 
@@ -84,14 +85,14 @@ def is_fence(line: bytes) -> bool:
 
 
 def is_marker(line: bytes) -> bool:
-    r"""Return whether it is a ``\ No newline at end of file``, in whatever language."""
+    r"""Return whether it is a ``\ No newline at end of file``, in any language."""
     return line.startswith(b"\\ ") and len(line) >= _SHORTEST_MARKER
 
 
 def is_signature(lines: Sequence[bytes], at: int) -> bool:
-    r"""Return whether a mail's signature begins here: ``-- `` and then, say, git's version.
+    r"""Return whether a mail's signature begins here: ``-- `` and then, for example, git's version.
 
-    A line ``-- `` may be a deleted ``- `` as well: it is a signature only when what follows is no diff.
+    A line ``-- `` may be a deleted ``- `` as well: it is a signature only if no diff follows.
     """
     line = lines[at]
     if not line.startswith(b"--") or at + 1 >= len(lines):
@@ -107,7 +108,7 @@ def is_signature(lines: Sequence[bytes], at: int) -> bool:
 
 
 def begins_traditional(lines: Sequence[bytes], at: int) -> bool:
-    """Return whether ``---`` and ``+++`` lines stand here, as at the beginning of each file of a diff."""
+    """Return whether ``---`` and ``+++`` lines are here, as at the beginning of each file of a diff."""
     return (
         lines[at].startswith(b"--- ")
         and at + 1 < len(lines)
@@ -118,10 +119,11 @@ def begins_traditional(lines: Sequence[bytes], at: int) -> bool:
 
 
 def begins_diff(lines: Sequence[bytes], at: int) -> bool:
-    """Return whether a diff really begins on a line, and not words of a message with the same first letters.
+    """Return whether a diff begins on a line, as opposed to words of a message with the same first letters.
 
-    It does where the line names one file twice, as git and diff do, or where the next line goes on as a diff.
-    A damaged header therefore counts as a diff: taken for words, its change would be lost.
+    It does if the line names one file twice, as git and diff do, or if the next line continues as a diff. A
+    damaged
+    header therefore counts as a diff: read as words, its change would be lost.
     """
     line = lines[at]
     following = lines[at + 1] if at + 1 < len(lines) else b""
@@ -148,7 +150,7 @@ def names_one_file(line: bytes) -> bool:
 
 
 def begins_file(lines: Sequence[bytes], at: int) -> bool:
-    """Return whether the part of another file surely begins here, so that a hunk before it has ended."""
+    """Return whether the part of another file certainly begins here, so that a hunk before it has ended."""
     line = lines[at]
     return line.startswith((b"diff --git ", b"diff -", b"Index: ")) or (
         begins_traditional(lines, at) and at + 2 < len(lines) and lines[at + 2].startswith(b"@@")
@@ -156,11 +158,11 @@ def begins_file(lines: Sequence[bytes], at: int) -> bool:
 
 
 def stray_syntax(lines: Sequence[bytes], at: int, *, is_after_file: bool) -> str | None:
-    """Tell what is wrong with a line outside of all diffs, or None when it is prose.
+    """Return the fault of a line outside of all diffs; None when it is prose.
 
     Args:
         lines: The whole text.
-        at: Which line.
+        at: The line.
         is_after_file: Whether part of a diff was read before; then the rules are stricter.
     """
     line = lines[at]
@@ -180,14 +182,14 @@ def stray_syntax(lines: Sequence[bytes], at: int, *, is_after_file: bool) -> str
 
 
 def _goes_on_after_left_out(lines: Sequence[bytes], at: int) -> bool:
-    """Return whether ``diff -r`` wrote an ``Only in`` line: the next that is none begins a file's part."""
+    """Return whether ``diff -r`` wrote an ``Only in`` line, behind which a file's part begins."""
     while at < len(lines) and _LEFT_OUT.match(lines[at]):
         at += 1
     return at < len(lines) and begins_diff(lines, at)
 
 
 def _stray_words(line: bytes, following: bytes, *, is_after_file: bool) -> str | None:
-    """Judge a line whose first word may as well begin a sentence."""
+    """Return the fault of a line whose first word may as well begin a sentence."""
     if _MOVE.match(line) and (is_after_file or _MOVE.match(following)):
         return "this belongs to a diff's header, and none is here"
     if line.startswith(b"diff -") and (is_after_file or names_one_file(line)):
@@ -199,7 +201,7 @@ def _stray_words(line: bytes, following: bytes, *, is_after_file: bool) -> str |
 
 
 def no_diff(lines: Sequence[bytes]) -> str:
-    """Say that a text holds no diff, and which other kind of diff it seems to be."""
+    """Return the error that a text has no diff, with the other kind of diff that it seems to have."""
     if any(_COMMAND.match(line) for line in lines):
         return "no unified diff was found; this looks like a normal or ed diff: make one by `diff -u`"
     return "no diff was found in the text"

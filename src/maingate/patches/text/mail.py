@@ -1,4 +1,4 @@
-"""The mail around a patch: who wrote it, when, and what they said (git-am(1), RFC 5322, RFC 2047)."""
+"""The mail around a patch: author, date and message (git-am(1), RFC 5322, RFC 2047)."""
 
 import base64
 import binascii
@@ -30,12 +30,12 @@ _ENCODED_WORD: Final = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?[BbQq]\?")
 
 @dataclass(frozen=True, kw_only=True)
 class MailHeader:
-    """What a mail says about its patch.
+    """The header of a mail with a patch.
 
     Args:
-        author: ``Name <address>``; None when it says none.
-        date: When it was written, aware; None when it does not say or is no date.
-        message: The commit message, as ``git am`` makes it of subject and body; None when there is none.
+        author: ``Name <address>``; None when it has none.
+        date: The date, aware; None when it has none or an invalid one.
+        message: The commit message, as ``git am`` makes it from subject and body; None when there is none.
     """
 
     author: str | None
@@ -45,14 +45,14 @@ class MailHeader:
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """A text, taken apart.
+    """A text, separated into its parts.
 
     Args:
-        header: What the mail says; None when the text is no mail.
+        header: The header of the mail; None when the text is no mail.
         lines: The text with its transfer encoding undone.
-        prose_end: The line behind the ``---`` that ends the message; 0 when there is none. What stands before
-            is a message, whatever it looks like.
-        repairs: In which encodings it was, where that is not plain UTF-8.
+        prose_end: The line behind the ``---`` that ends the message; 0 when there is none. The text before it
+            is a message, even if it looks like a diff.
+        repairs: The encodings that were undone, if it was not plain UTF-8.
     """
 
     header: MailHeader | None
@@ -62,7 +62,7 @@ class Letter:
 
 
 def open_letter(raw: bytes) -> Letter:
-    """Take a text apart into mail header, message and the rest; any text that is no mail is all rest.
+    """Separate a text into mail header, message and the rest; a text that is no mail is all rest.
 
     Raises:
         DiffError: The mail has parts, or its transfer encoding is damaged.
@@ -112,7 +112,7 @@ def _is_in(text: bytes, charset: str) -> bool:
 
 
 def _read_fields(lines: list[bytes]) -> tuple[dict[str, str], int]:
-    """Read the header fields at the beginning, unfolded, the first of each; none when it is no header."""
+    """Return the header fields at the beginning, unfolded, the first of each; none when it is no header."""
     fields: dict[str, str] = {}
     size = 0
     at = 1 if lines and _ENVELOPE.match(lines[0]) else 0
@@ -149,9 +149,9 @@ def _decoded_body(fields: dict[str, str], body: list[bytes]) -> list[bytes] | No
 
 
 def _end_of_message(lines: list[bytes], start: int) -> tuple[int, bool]:
-    """Return where the message ends, and whether a separator says so.
+    """Return the end of the message, and whether a separator marks it.
 
-    Words that only begin as a diff does (``diff -u is what I ran``) belong to the message, which `git am`
+    Words that only begin like a diff (``diff -u is what I ran``) belong to the message, which `git am`
     would cut.
     """
     for at in range(start, len(lines)):
@@ -201,7 +201,7 @@ def _date(field: str | None) -> datetime | None:
 
 
 def _unencoded(field: str) -> str:
-    """Undo RFC 2047; what is damaged stays as it is."""
+    """Decode RFC 2047; damaged words stay unchanged."""
     if "=?" not in field:
         return field
     if not all(is_charset(word) for word in _ENCODED_WORD.findall(field)):

@@ -1,7 +1,7 @@
-"""Where hunks stand: whether their line numbers agree, and what they should say.
+"""Line numbers of hunks: their consistency, and their correction.
 
-Git looks for a hunk where its *new* line number says, in the file as changed so far. So the new number must
-follow from the old one and from what the hunks before add and delete.
+git searches a hunk at its *new* line number, in the file as changed so far. So the new number must follow
+from the old one and from the lines that the hunks before add and delete.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from maingate.patches.model import Hunk, HunkDoubt
 
 
 def old_span(hunk: Hunk) -> tuple[int, int]:
-    """Return the lines of the old file it covers as a half-open range from 0.
+    """Return the lines of the old file that a hunk covers, as a half-open range from 0.
 
     Raises:
         ValueError: It was not placed yet.
@@ -23,13 +23,13 @@ def old_span(hunk: Hunk) -> tuple[int, int]:
 
 
 def settle(hunks: Sequence[Hunk]) -> tuple[tuple[Hunk, ...], bool]:
-    """Mark what the base must confirm, because one hunk's numbers depend on those before it.
+    """Return hunks with the doubts that the base must resolve, since a hunk's numbers depend on earlier ones.
 
     Args:
         hunks: All hunks of a file, as read.
 
     Returns:
-        The hunks, and whether line numbers contradict each other though all counts are right.
+        The hunks, and whether line numbers contradict each other though all counts are correct.
     """
     if any(hunk.is_doubtful for hunk in hunks):
         return tuple(_doubted(hunk, HunkDoubt.COUNTS) for hunk in hunks), False
@@ -53,7 +53,7 @@ def _agree(hunks: Sequence[Hunk]) -> bool:
 
 
 def renumbered(hunks: Sequence[Hunk]) -> tuple[Hunk, ...]:
-    """Give placed hunks, in order, the new line numbers that follow from the old ones, and trust them."""
+    """Return placed hunks, in order, without doubts, with new line numbers that follow from the old."""
     out: list[Hunk] = []
     shift = 0
     for hunk in hunks:

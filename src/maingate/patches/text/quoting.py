@@ -1,4 +1,4 @@
-"""Paths as git writes them in diff headers: C-quoted when they hold what a header line cannot.
+"""Paths as git writes them in diff headers: C-quoted if they have bytes that a header line cannot have.
 
 Paths are bytes: git knows no encoding of names (git-config(1), ``core.quotePath``).
 """
@@ -14,7 +14,7 @@ _QUOTED: Final = re.compile(rb'"((?:[^"\\\n]|\\.)*)"')
 
 
 def quote_path(path: bytes) -> bytes:
-    r"""Write a path as git does in headers: ``"a\303\244"`` when it holds special bytes, else as it is."""
+    r"""Return a path as in git's headers: ``"a\303\244"`` if it has special bytes, else unchanged."""
     if _SPECIAL.search(path) is None:
         return path
     return b'"' + _SPECIAL.sub(lambda found: _escaped(found[0][0]), path) + b'"'
@@ -25,10 +25,10 @@ def _escaped(code: int) -> bytes:
 
 
 def unquote_path(text: bytes) -> tuple[bytes, bytes] | None:
-    r"""Read a C-quoted path at the beginning of a text.
+    r"""Parse a C-quoted path at the beginning of a text.
 
     Args:
-        text: What begins with a double quote.
+        text: A text that begins with a double quote.
 
     Returns:
         The path and the text behind the closing quote; None when the quoting is damaged.
@@ -47,7 +47,7 @@ def _meant(name: bytes) -> bytes:
 
 
 def show_path(path: bytes) -> str:
-    """Write a path for people and JSON: as text where it is printable UTF-8, else C-quoted as git does."""
+    """Return a path for people and JSON: as text if it is printable UTF-8, else C-quoted as by git."""
     try:
         text = path.decode()
     except UnicodeDecodeError:

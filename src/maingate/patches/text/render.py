@@ -1,4 +1,4 @@
-"""The canonical text of a change: as git writes it, so that git reads exactly what was understood."""
+"""The canonical text of a change, in git's form, so that git reads exactly the parsed change."""
 
 from collections.abc import Iterator
 
@@ -7,10 +7,10 @@ from maingate.patches.text.quoting import quote_path
 
 
 def render_change(change: FileChange) -> bytes:
-    """Write one file's part of a diff.
+    """Return one file's part of a diff.
 
     Raises:
-        ValueError: Something about it is doubtful until ``locate`` asked the base.
+        ValueError: It has doubts that ``locate`` has not resolved.
     """
     if change.needs_base:
         raise ValueError(f"the change of {change.path!r} was not located on a base yet")
@@ -38,7 +38,7 @@ def _named(prefix: bytes, path: bytes) -> bytes:
 
 
 def _with_tab(name: bytes) -> bytes:
-    """End a name with spaces by a tab, as git does: otherwise its end could be taken for a time stamp."""
+    """Return a name with spaces ended by a tab, as by git: else its end could be read as a time stamp."""
     return name + b"\t" if b" " in name and not name.startswith(b'"') else name
 
 

@@ -9,22 +9,22 @@ from maingate.patches.text.binary import BinaryPatch
 
 @dataclass(kw_only=True)
 class Section:
-    """What the lines of one file's part said, before it is decided what that means.
+    """The lines of one file's part as they were read, before they are interpreted.
 
     Args:
         at: Its first line.
-        title: What stood behind ``diff --git``; None for a traditional part.
-        fields: Git's extended header lines, by their words.
+        title: The text behind ``diff --git``; None for a traditional part.
+        fields: git's extended header lines, by their words.
         old_name: Name on the ``---`` line, with prefix; ``/dev/null`` for no old file; None for no line.
         new_name: The same of ``+++``.
         names: Both names with their prefixes, once they are known.
-        lone_name: A name that may have a prefix or not: only other parts of the text can tell.
+        lone_name: A name that may have a prefix or not: other parts of the text decide.
         hunks: Its hunks.
         binary: Its binary data.
-        doubts: What only the base can decide.
-        repairs: What was corrected; the file's name is added when it is known.
+        doubts: Doubts that only the base can resolve.
+        repairs: The repairs that were made; the file's name is added when it is known.
         end: The line behind it.
-        is_last: Whether nothing but blank lines follows.
+        is_last: Whether only blank lines follow.
     """
 
     at: int

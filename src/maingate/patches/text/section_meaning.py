@@ -1,7 +1,6 @@
-"""What one file's part of a diff means: which file, what becomes of it, and whether the part is whole.
+"""Interpretation of one file's part of a diff: the file, the kind of its change, and its completeness.
 
-A header that promises a content which does not follow was cut; one that contradicts itself is not
-interpreted.
+A header that promises a content which does not follow was cut; a contradictory one is refused.
 """
 
 import re
@@ -32,7 +31,7 @@ _LIVES_ON: Final = frozenset({ChangeKind.MODIFY, ChangeKind.RENAME, ChangeKind.C
 
 
 def change_of(section: Section) -> FileChange:
-    """Say what a part of a diff means; adds to its repairs.
+    """Return the change of a part of a diff; adds to the part's repairs.
 
     Raises:
         DiffError: It is contradictory, cut, or of a kind that cannot be applied.
@@ -137,7 +136,7 @@ def _traditional_paths(section: Section, old: bytes | None, new: bytes | None) -
 
 
 def _note_names(section: Section, names: tuple[bytes, bytes], paths: tuple[bytes, bytes]) -> None:
-    """Note where a name stands for a path in another way than git's: with other prefixes, or a backup's."""
+    """Add the repair of a name that is not in git's form: with other prefixes, or a backup's name."""
     if names in {paths, (b"a/" + paths[0], b"b/" + paths[1])}:
         return
     one_each = dict(zip(reversed(paths), reversed(names), strict=True))
@@ -145,7 +144,7 @@ def _note_names(section: Section, names: tuple[bytes, bytes], paths: tuple[bytes
 
 
 def named_otherwise(name: bytes, path: bytes) -> Repair:
-    """Return the repair that a name was taken for a path."""
+    """Return the repair that a name was read as another path."""
     was, now = show_path(name), show_path(path)
     return Repair(kind=RepairKind.PREFIX, said=f"{was} was taken as this file's name", was=was, now=now)
 
@@ -277,7 +276,7 @@ def _deleted(section: Section, change: FileChange) -> FileChange:
 
 
 def _without_idle_hunks(section: Section, change: FileChange) -> FileChange:
-    """Drop hunks of context alone, which git calls corrupt: they change nothing."""
+    """Remove hunks of context alone, which change nothing and which git calls corrupt."""
     hunks = tuple(hunk for hunk in change.hunks if hunk.insertions or hunk.deletions)
     if len(hunks) == len(change.hunks):
         return change
@@ -288,7 +287,7 @@ def _without_idle_hunks(section: Section, change: FileChange) -> FileChange:
 
 
 def _existence(change: FileChange) -> frozenset[Doubt]:
-    """Return whether the diff may have been meant to make the file: some tools do not write ``/dev/null``."""
+    """Return the doubt whether the diff adds the file: some tools do not write ``/dev/null``."""
     hunk = change.hunks[0]
     starts = (hunk.old_start, hunk.new_start)
     is_whole = len(change.hunks) == 1 and hunk.old_count == 0 and (starts[0] in (0, None) or starts == (1, 1))
@@ -297,7 +296,7 @@ def _existence(change: FileChange) -> frozenset[Doubt]:
 
 
 def _context(change: FileChange) -> frozenset[Doubt]:
-    """Return whether git would have to take a line number's word for a hunk: with -U0 it gets that wrong."""
+    """Return the doubt about a hunk that git would place by its line number alone, unsafely (-U0)."""
     is_bare = any(not hunk.leading and not hunk.trailing for hunk in change.hunks)
     is_file = SUBMODULE not in (change.old_mode, change.new_mode)
     return frozenset({Doubt.CONTEXT}) if is_bare and is_file else frozenset()

@@ -1,6 +1,6 @@
-"""Reading the lines of one file's part of a diff: extended headers, ``---``/``+++``, hunks, binary data.
+"""Reading of one file's part of a diff: extended headers, ``---``/``+++``, hunks, binary data.
 
-Every line of a part must be understood. What follows it directly must be another part or clearly prose.
+Every line of a part must be understood. The line behind it must begin another part or be clearly prose.
 """
 
 import re

@@ -41,7 +41,7 @@ def _is_empty_blob(blob: str) -> bool:
 
 
 def check_binary(section: Section, change: FileChange) -> None:
-    """Refuse binary data that is not what the `index` line says, or where that does not say it in full."""
+    """Refuse binary data that differs from the ids on the `index` line, or whose ids are abbreviated."""
     binary = change.binary
     ids = section.fields.get(b"index", b"").split(b" ")[0].split(b"..")
     if binary is None or any(len(side) not in _FULL_IDS for side in ids):
@@ -69,10 +69,11 @@ def is_blob(content: bytes, blob: str) -> bool:
 
 
 def at_open_end(section: Section, change: FileChange) -> FileChange:
-    """Decide about a text that ends within a line: is the line whole?
+    """Decide whether the last line of a text that ends within it is whole.
 
-    Context and deletions are proved by the base, additions by the object id of the result. A text without
-    ids that ends in an addition is taken as whole: many tools strip the last newline.
+    Context and deletions are proved by the base, additions by the object id of the result. A text without ids
+    that
+    ends in an addition counts as whole: many tools strip the last newline.
     """
     if Doubt.OPEN_END not in change.doubts:
         return change
@@ -96,7 +97,7 @@ def at_open_end(section: Section, change: FileChange) -> FileChange:
 
 
 def check_recounted(section: Section, change: FileChange) -> None:
-    """Refuse a new file whose lines had to be counted again and are not what its `index` line says."""
+    """Refuse a new file with recounted lines whose content differs from the id on its `index` line."""
     content = b"".join(change.hunks[0].new_lines())
     if change.new_blob is not None and not any(
         is_blob(text, change.new_blob) for text in _line_ending_variants(change, content)
