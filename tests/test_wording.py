@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maingate.cli.output import escaped, fail, safe
+from maingate.cli.output import fail
+from maingate.cli.text import escaped, safe
 from maingate.errors import AmbiguousNameError, PlanError, Problem, UnknownEntityError
 from maingate.wording import (
     LONGEST_LINE,

@@ -1,7 +1,7 @@
 """Names in sentences: long ones are shortened, long lists counted, so that a message stays a few lines.
 
 Names, paths and globs that others chose go through here before they are part of a message;
-``cli.output.safe`` bounds each line once more on its way to a terminal. JSON always has the full text.
+``cli.text.safe`` bounds each line once more on its way to a terminal. JSON always has the full text.
 """
 
 import re

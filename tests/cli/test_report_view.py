@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from maingate.cli.output import local_time
+from maingate.cli.text import local_time
 from maingate.cli.views.report import MOST_LINES, print_hints, print_report, refusal_of
 
 Json = dict[str, Any]

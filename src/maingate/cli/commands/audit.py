@@ -6,7 +6,9 @@ import typer
 
 from maingate.cli.commands.status import AsJson
 from maingate.cli.exit_codes import ExitCode
-from maingate.cli.output import console, count, print_json, print_table, safe, table
+from maingate.cli.output import console, print_json
+from maingate.cli.tables import print_table, table
+from maingate.cli.text import count, safe
 
 if TYPE_CHECKING:
     from maingate.queries.audit import AuditReport

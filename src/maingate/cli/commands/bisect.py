@@ -7,7 +7,8 @@ import typer
 from maingate.cli.commands.run import Workers
 from maingate.cli.commands.status import AsJson
 from maingate.cli.exit_codes import ExitCode
-from maingate.cli.output import console, count, print_json, safe
+from maingate.cli.output import console, print_json
+from maingate.cli.text import count, safe
 
 
 def bisect(

@@ -6,7 +6,9 @@ import typer
 
 from maingate.cli.commands.run import operator_name
 from maingate.cli.commands.status import AsJson, opened_for_reading, print_no_runs
-from maingate.cli.output import console, count, local_time, print_json, print_table, reason_line, safe, table
+from maingate.cli.output import console, print_json
+from maingate.cli.tables import print_table, table
+from maingate.cli.text import count, local_time, reason_line, safe
 from maingate.errors import UsageError
 from maingate.state.circuit_breaker import BreakerState
 

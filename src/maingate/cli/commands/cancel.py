@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from maingate.cli.output import console, print_json, safe
+from maingate.cli.output import console, print_json
+from maingate.cli.text import safe
 
 
 def cancel(

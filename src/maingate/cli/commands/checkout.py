@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maingate.cli.exit_codes import ExitCode
-from maingate.cli.output import console, print_json, safe
+from maingate.cli.output import console, print_json
+from maingate.cli.text import safe
 
 if TYPE_CHECKING:
     from maingate.landing.late_checkouts import Behind

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from maingate.cli.output import console, count, print_json, safe, size
+from maingate.cli.output import console, print_json
+from maingate.cli.text import count, safe, size
 from maingate.errors import UsageError
 
 if TYPE_CHECKING:

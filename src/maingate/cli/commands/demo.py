@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from maingate.cli.exit_codes import ExitCode
-from maingate.cli.output import console, count, duration, fail, safe
+from maingate.cli.output import console, fail
+from maingate.cli.text import count, duration, safe
 from maingate.demo.check import differences, marks_left, patch_outcome, task_of
 from maingate.errors import UsageError
 

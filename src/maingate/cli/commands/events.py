@@ -8,19 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from maingate.cli.commands.status import opened_for_reading, print_no_runs
-from maingate.cli.output import (
-    STATE_STYLES,
-    console,
-    local_time,
-    print_json,
-    print_json_line,
-    print_more,
-    print_table,
-    reason_line,
-    safe,
-    short_time,
-    table,
-)
+from maingate.cli.output import STATE_STYLES, console, print_json, print_json_line
+from maingate.cli.tables import print_more, print_table, table
+from maingate.cli.text import local_time, reason_line, safe, short_time
 from maingate.errors import UsageError
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import typer
 
 from maingate.cli.commands.run import operator_name
 from maingate.cli.commands.status import AsJson
-from maingate.cli.output import console, print_json, safe
+from maingate.cli.output import console, print_json
+from maingate.cli.text import safe
 from maingate.errors import UsageError
 
 if TYPE_CHECKING:

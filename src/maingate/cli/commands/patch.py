@@ -6,18 +6,10 @@ from typing import Annotated, Final
 import typer
 
 from maingate.cli.commands.status import AsJson, opened_for_reading, print_no_runs
-from maingate.cli.output import (
-    console,
-    count,
-    most_of,
-    print_json,
-    print_more,
-    print_table,
-    reason_line,
-    safe,
-    table,
-)
+from maingate.cli.output import console, print_json
 from maingate.cli.streams import naming_standard_output
+from maingate.cli.tables import most_of, print_more, print_table, table
+from maingate.cli.text import count, reason_line, safe
 from maingate.cli.views.patch import print_patch, state_text
 from maingate.errors import UsageError
 

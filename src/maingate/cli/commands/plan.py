@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maingate.cli.commands.plan_import import app as import_app
-from maingate.cli.output import count, print_json, safe
+from maingate.cli.output import print_json
+from maingate.cli.text import count, safe
 from maingate.errors import ProblemsError
 from maingate.wording import first_lines, listed
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maingate.cli.output import count, print_json, safe
+from maingate.cli.output import print_json
+from maingate.cli.text import count, safe
 from maingate.errors import UsageError
 
 if TYPE_CHECKING:

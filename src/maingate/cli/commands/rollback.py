@@ -6,7 +6,8 @@ import typer
 
 from maingate.cli.commands.run import Workers, operator_name
 from maingate.cli.exit_codes import ExitCode
-from maingate.cli.output import console, count, fail, print_json, safe
+from maingate.cli.output import console, fail, print_json
+from maingate.cli.text import count, safe
 from maingate.errors import UsageError
 
 if TYPE_CHECKING:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 
 from maingate.cli.exit_codes import code_of_run
-from maingate.cli.output import console, print_json, print_table, safe, table
+from maingate.cli.output import console, print_json
 from maingate.cli.streams import reader_may_leave
+from maingate.cli.tables import print_table, table
+from maingate.cli.text import safe
 from maingate.cli.views.progress import watcher
 from maingate.errors import InterruptedRunError, TargetBusyError, UsageError
 from maingate.ids import RunId

@@ -5,18 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from maingate.cli.output import (
-    STATE_STYLES,
-    console,
-    duration,
-    local_time,
-    most_of,
-    print_json,
-    print_more,
-    print_table,
-    safe,
-    table,
-)
+from maingate.cli.output import STATE_STYLES, console, print_json
+from maingate.cli.tables import most_of, print_more, print_table, table
+from maingate.cli.text import duration, local_time, safe
 from maingate.errors import NoStateError, UsageError
 
 if TYPE_CHECKING:

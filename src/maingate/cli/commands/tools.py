@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maingate.cli.exit_codes import ExitCode
-from maingate.cli.output import console, duration, print_indented, print_json, print_table, safe, table
+from maingate.cli.output import console, print_json
+from maingate.cli.tables import print_indented, print_table, table
+from maingate.cli.text import duration, safe
 from maingate.errors import UsageError
 
 if TYPE_CHECKING:

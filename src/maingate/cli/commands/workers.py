@@ -5,18 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maingate.cli.commands.status import opened_for_reading
-from maingate.cli.output import (
-    STATE_STYLES,
-    console,
-    duration,
-    local_time,
-    print_json,
-    print_more,
-    print_table,
-    reason_line,
-    safe,
-    table,
-)
+from maingate.cli.output import STATE_STYLES, console, print_json
+from maingate.cli.tables import print_more, print_table, table
+from maingate.cli.text import duration, local_time, reason_line, safe
 from maingate.cli.views.waiting import why_stuck
 
 if TYPE_CHECKING:

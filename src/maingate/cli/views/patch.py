@@ -4,16 +4,9 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 
-from maingate.cli.output import (
-    STATE_STYLES,
-    count,
-    duration,
-    local_time,
-    print_commands,
-    print_table,
-    safe,
-    table,
-)
+from maingate.cli.output import STATE_STYLES
+from maingate.cli.tables import print_commands, print_table, table
+from maingate.cli.text import count, duration, local_time, safe
 from maingate.wording import first_lines
 
 if TYPE_CHECKING:

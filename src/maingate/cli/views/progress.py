@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from maingate.cli.output import STATE_STYLES, SYMBOLS, console, count, reason_line, safe
+from maingate.cli.output import STATE_STYLES, SYMBOLS, console
+from maingate.cli.text import count, reason_line, safe
 from maingate.cli.views.progress_picture import picture
 
 if TYPE_CHECKING:

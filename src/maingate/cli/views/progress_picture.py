@@ -3,7 +3,8 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from maingate.cli.output import STATE_STYLES, SYMBOLS, duration, safe
+from maingate.cli.output import STATE_STYLES, SYMBOLS
+from maingate.cli.text import duration, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,18 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from maingate.cli.output import (
-    STATE_STYLES,
-    SYMBOLS,
-    count,
-    duration,
-    print_commands,
-    print_indented,
-    print_table,
-    reason_line,
-    safe,
-    table,
-)
+from maingate.cli.output import STATE_STYLES, SYMBOLS
+from maingate.cli.tables import print_commands, print_indented, print_table, table
+from maingate.cli.text import count, duration, reason_line, safe
 from maingate.cli.views.waiting import FEW, gathered, waiting_alike, why_stuck
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from maingate.cli.output import duration, print_commands, print_more, safe
+from maingate.cli.tables import print_commands, print_more
+from maingate.cli.text import duration, safe
 from maingate.cli.views.patch import (
     print_excerpt,
     print_facts,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from maingate.cli.output import count, duration, local_time, safe
+from maingate.cli.text import count, duration, local_time, safe
 
 Entity = Mapping[str, Any]
 
