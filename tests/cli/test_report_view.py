@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from maingate.cli.text import local_time
-from maingate.cli.views.report import MOST_LINES, print_hints, print_report, refusal_of
+from maingate.cli.views.hints import print_hints, refusal_of
+from maingate.cli.views.report import MOST_LINES, print_report
 
 Json = dict[str, Any]
 

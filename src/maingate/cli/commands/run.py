@@ -173,7 +173,8 @@ def _print_report(report: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(report)
         return
-    from maingate.cli.views.report import print_hints, print_report
+    from maingate.cli.views.hints import print_hints
+    from maingate.cli.views.report import print_report
 
     out = console()
     print_report(out, report)

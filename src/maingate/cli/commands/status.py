@@ -48,7 +48,8 @@ def status(
     if as_json:
         print_json(report)
         return
-    from maingate.cli.views.report import print_hints, print_report
+    from maingate.cli.views.hints import print_hints
+    from maingate.cli.views.report import print_report
 
     out = console()
     print_report(out, report, every_task=every_task)

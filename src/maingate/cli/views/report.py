@@ -4,8 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from maingate.cli.output import STATE_STYLES, SYMBOLS
-from maingate.cli.tables import print_commands, print_indented, print_table, table
-from maingate.cli.text import count, duration, reason_line, safe
+from maingate.cli.tables import print_indented, print_table, table
+from maingate.cli.text import reason_line, safe
+from maingate.cli.views.headline import (
+    cost_line,
+    gates_line,
+    headline,
+    is_abandoned,
+    short,
+    target_line,
+    why_abandoned,
+)
+from maingate.cli.views.hints import refusal_of
 from maingate.cli.views.waiting import FEW, gathered, waiting_alike, why_stuck
 
 if TYPE_CHECKING:
@@ -14,30 +24,12 @@ if TYPE_CHECKING:
 
 Report = Mapping[str, Any]
 
+
 MOST_LINES: Final = 40
 """Maximum lines per section; the rest is counted."""
 
-ABANDONED: Final = "not running: its process exited. `maingate resume {}` continues it."
-
-OVERSPENT: Final = (
-    "not running: its budget is used up. `maingate resume {} --budget-usd N` continues it, "
-    "where N is the new budget of all its tools together."
-)
-
-_TRIED: Final = frozenset({"tool_failed", "tool_timeout", "worker_lost", "budget_exceeded"})
-"""Reasons of tasks that failed without a patch."""
-
-_LISTS: Final = (
-    ("quarantined", "maingate quarantine", "all patches that were refused"),
-    ("dropped", "maingate patch list --state dropped", "patches that ended without being refused"),
-)
-"""Commands that list the patches in a state, with a description."""
-
 _LANDED: Final = frozenset({"committed", "rolled_back"})
 """States of patches that have reached the target, rolled back since or not."""
-
-SHORT: Final = 10
-"""Characters of a shortened commit id."""
 
 
 def print_report(out: "Console", report: Report, *, every_task: bool = False) -> None:
@@ -48,122 +40,24 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
         report: The result of :func:`maingate.queries.report.run_report`.
         every_task: List each task, also of workstreams that landed.
     """
-    out.print(_headline(report))
-    out.print(_target_line(report))
+    out.print(headline(report))
+    out.print(target_line(report))
     for each in report["target"].get("behind", ()):
         out.print(f"  {safe(each['reason'])}", style="yellow", soft_wrap=True)
-    if _is_abandoned(report):
-        out.print(f"  {_why_abandoned(report)}", style="yellow", soft_wrap=True)
+    if is_abandoned(report):
+        out.print(f"  {why_abandoned(report)}", style="yellow", soft_wrap=True)
     if every_task:
         _print_tasks(out, report["tasks"])
     else:
         _print_landed(out, report)
         _print_open(out, report["workstreams"])
         _print_stuck(out, report["tasks"])
-        if not _is_abandoned(report):
+        if not is_abandoned(report):
             _print_waiting(out, report["tasks"])
         _print_refused(out, report)
-    out.print(_gates_line(report["gates"]), style="dim")
+    out.print(gates_line(report["gates"]), style="dim")
     if report.get("cost"):
-        out.print(_cost_line(report["cost"]), style="dim")
-
-
-def print_hints(out: "Console", report: Report) -> None:
-    """Print commands that show more about a run."""
-    with_patch = [task for task in report["tasks"] if task["patch"]]
-    refused = next((task for task in with_patch if _is_refused(task)), None)
-    gave_none = next((task for task in report["tasks"] if not task["patch"] and _is_given_up(task)), None)
-    hints = [
-        (command, tells)
-        for state, command, tells in _LISTS
-        if any(task["patch"]["state"] == state for task in with_patch)
-    ]
-    hints.append(("maingate status --all", "every task and its patch"))
-    if refused is not None:
-        hints.insert(0, (f"maingate patch show {safe(refused['name'])}", _shows(refused)))
-    if gave_none is not None:
-        shown = f"maingate patch show {safe(gave_none['name'])}"
-        hints = [(shown, "why it failed, with its output"), *hints]
-    out.print()
-    print_commands(out, hints)
-
-
-def _shows(refused: Report) -> str:
-    """Return the description of `patch show`: it has a gate's output only if a gate refused the patch."""
-    reason = refused["patch"]["reason"] or refused["reason"] or {}
-    is_gate = reason.get("code") in {"gate_failed", "gate_timeout", "base_red"}
-    return "why it was refused, with the gate's output" if is_gate else "why it was refused"
-
-
-def refusal_of(workstream: Report, tasks: Sequence[Report]) -> Report | None:
-    """Return the most specific reason why a workstream did not land: its patch's, its task's, or its own."""
-    for task in tasks:
-        if _is_refused(task):
-            patch = task["patch"]
-            return (patch and patch["reason"]) or task["reason"] or workstream["reason"]  # type: ignore[no-any-return]
-    return workstream["reason"]  # type: ignore[no-any-return]
-
-
-def short(commit: str | None) -> str:
-    """Return a shortened commit id."""
-    return (commit or "-")[:SHORT]
-
-
-def _headline(report: Report) -> "Text":
-    from rich.text import Text
-
-    state = str(report["state"])
-    so_far = "" if _is_abandoned(report) else f", {duration(report['seconds'] or 0.0)} so far"
-    took = "" if report["seconds"] is None else f" in {duration(report['seconds'])}"
-    verb = {"running": "is running", "pending": "has not started", "canceled": "was cancelled"}.get(
-        state, state
-    )
-    if state == "running" and _is_abandoned(report):
-        verb = "did not end"
-    return Text.assemble(
-        (f"{SYMBOLS.get(state, '·')} ", STATE_STYLES.get(state, "")),
-        (safe(report["name"]), "bold"),
-        " ",
-        (verb, STATE_STYLES.get(state, "")),
-        took if state not in {"running", "pending"} else so_far,
-        (f"   {report['run_id']}", "dim"),
-    )
-
-
-def _is_abandoned(report: Report) -> bool:
-    """Return whether a run has not ended and no process works on it."""
-    return report["state"] in {"running", "pending"} and not report.get("alive", True)
-
-
-def _why_abandoned(report: Report) -> str:
-    """Return why no process works on an unfinished run, and the command that continues it."""
-    run_id, stopped = report["run_id"], report.get("stopped")
-    if _is_overspent(report):
-        return OVERSPENT.format(run_id)
-    if stopped is None:
-        return ABANDONED.format(run_id)
-    way_on = "" if "`maingate resume " in stopped["message"] else f"; `maingate resume {run_id}` continues it"
-    return f"stopped: {safe(stopped['message'])}{way_on}"
-
-
-def _is_overspent(report: Report) -> bool:
-    """Return whether a run would stop again at once if it were resumed with its plan's budget."""
-    return bool((report.get("cost") or {}).get("used_up"))
-
-
-def _target_line(report: Report) -> str:
-    target, streams = report["target"], report["workstreams"]
-    completed = [stream for stream in streams if stream["state"] == "completed"]
-    landed = sum(stream["landed"] is not None for stream in completed)
-    unchanged = len(completed) - landed
-    rest = f", {unchanged} had nothing to land" if unchanged else ""
-    branch = safe(target["ref"].removeprefix("refs/heads/"))
-    moved = (
-        f"{short(target['old'])} → {short(target['new'])}"
-        if target["new"] != target["old"]
-        else f"stays at {short(target['old'])}"
-    )
-    return f"  {landed} of {count(len(streams), 'workstream')} landed on {branch}{rest}: {moved}"
+        out.print(cost_line(report["cost"]), style="dim")
 
 
 def _print_landed(out: "Console", report: Report) -> None:
@@ -296,37 +190,11 @@ def _print_grid(out: "Console", grid: Any, *, more: int) -> None:
         out.print(f"  … and {more} more; `maingate status --all` lists every task", style="dim")
 
 
-def _gates_line(gates: Mapping[str, int]) -> str:
-    parts = [f"{count(gates['run'], 'gate')} run", f"{gates['passed']} passed", f"{gates['failed']} failed"]
-    if gates["flaky"]:
-        parts.append(f"{gates['flaky']} flaky")
-    if gates.get("lost"):
-        parts.append(f"{gates['lost']} lost without a verdict")
-    if gates["reused"]:
-        parts.append(f"{count(gates['reused'], 'verdict')} reused")
-    return "\n  " + ", ".join(parts)
-
-
-def _cost_line(cost: Report) -> str:
-    spent, budget = f"  the tools have cost ${cost['spent_usd']:.2f}", cost["budget_usd"]
-    return spent if budget is None else f"{spent}; the plan's budget is ${budget:.2f}"
-
-
 def _by_workstream(tasks: Sequence[Report]) -> dict[str, list[Report]]:
     grouped: dict[str, list[Report]] = {}
     for task in tasks:
         grouped.setdefault(task["name"].partition("/")[0], []).append(task)
     return grouped
-
-
-def _is_refused(task: Report) -> bool:
-    patch = task["patch"]
-    return task["state"] == "failed" or bool(patch and patch["state"] == "quarantined")
-
-
-def _is_given_up(task: Report) -> bool:
-    """Return whether a task's tool or command ran and failed."""
-    return task["state"] == "failed" and bool(task["reason"]) and task["reason"]["code"] in _TRIED
 
 
 def _mark(entity: Report) -> "Text":

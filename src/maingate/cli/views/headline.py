@@ -1,0 +1,104 @@
+"""Summary lines of a run's report: the headline, the target, gates, cost, and why it is not running."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from maingate.cli.output import STATE_STYLES, SYMBOLS
+from maingate.cli.text import count, duration, safe
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+Report = Mapping[str, Any]
+
+ABANDONED: Final = "not running: its process exited. `maingate resume {}` continues it."
+
+OVERSPENT: Final = (
+    "not running: its budget is used up. `maingate resume {} --budget-usd N` continues it, "
+    "where N is the new budget of all its tools together."
+)
+
+SHORT: Final = 10
+"""Characters of a shortened commit id."""
+
+
+def short(commit: str | None) -> str:
+    """Return a shortened commit id."""
+    return (commit or "-")[:SHORT]
+
+
+def headline(report: Report) -> "Text":
+    """Return the first line of a report: name, state and time."""
+    from rich.text import Text
+
+    state = str(report["state"])
+    so_far = "" if is_abandoned(report) else f", {duration(report['seconds'] or 0.0)} so far"
+    took = "" if report["seconds"] is None else f" in {duration(report['seconds'])}"
+    verb = {"running": "is running", "pending": "has not started", "canceled": "was cancelled"}.get(
+        state, state
+    )
+    if state == "running" and is_abandoned(report):
+        verb = "did not end"
+    return Text.assemble(
+        (f"{SYMBOLS.get(state, '·')} ", STATE_STYLES.get(state, "")),
+        (safe(report["name"]), "bold"),
+        " ",
+        (verb, STATE_STYLES.get(state, "")),
+        took if state not in {"running", "pending"} else so_far,
+        (f"   {report['run_id']}", "dim"),
+    )
+
+
+def is_abandoned(report: Report) -> bool:
+    """Return whether a run has not ended and no process works on it."""
+    return report["state"] in {"running", "pending"} and not report.get("alive", True)
+
+
+def why_abandoned(report: Report) -> str:
+    """Return why no process works on an unfinished run, and the command that continues it."""
+    run_id, stopped = report["run_id"], report.get("stopped")
+    if _is_overspent(report):
+        return OVERSPENT.format(run_id)
+    if stopped is None:
+        return ABANDONED.format(run_id)
+    way_on = "" if "`maingate resume " in stopped["message"] else f"; `maingate resume {run_id}` continues it"
+    return f"stopped: {safe(stopped['message'])}{way_on}"
+
+
+def _is_overspent(report: Report) -> bool:
+    """Return whether a run would stop again at once if it were resumed with its plan's budget."""
+    return bool((report.get("cost") or {}).get("used_up"))
+
+
+def target_line(report: Report) -> str:
+    """Return the line about the target: how many workstreams landed, and its move."""
+    target, streams = report["target"], report["workstreams"]
+    completed = [stream for stream in streams if stream["state"] == "completed"]
+    landed = sum(stream["landed"] is not None for stream in completed)
+    unchanged = len(completed) - landed
+    rest = f", {unchanged} had nothing to land" if unchanged else ""
+    branch = safe(target["ref"].removeprefix("refs/heads/"))
+    moved = (
+        f"{short(target['old'])} → {short(target['new'])}"
+        if target["new"] != target["old"]
+        else f"stays at {short(target['old'])}"
+    )
+    return f"  {landed} of {count(len(streams), 'workstream')} landed on {branch}{rest}: {moved}"
+
+
+def gates_line(gates: Mapping[str, int]) -> str:
+    """Return the line about gates: run, passed, failed, and verdicts reused."""
+    parts = [f"{count(gates['run'], 'gate')} run", f"{gates['passed']} passed", f"{gates['failed']} failed"]
+    if gates["flaky"]:
+        parts.append(f"{gates['flaky']} flaky")
+    if gates.get("lost"):
+        parts.append(f"{gates['lost']} lost without a verdict")
+    if gates["reused"]:
+        parts.append(f"{count(gates['reused'], 'verdict')} reused")
+    return "\n  " + ", ".join(parts)
+
+
+def cost_line(cost: Report) -> str:
+    """Return the line about the cost of tools."""
+    spent, budget = f"  the tools have cost ${cost['spent_usd']:.2f}", cost["budget_usd"]
+    return spent if budget is None else f"{spent}; the plan's budget is ${budget:.2f}"

@@ -1,0 +1,68 @@
+"""Commands that show more about a run, and the reason to show for what was refused."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from maingate.cli.tables import print_commands
+from maingate.cli.text import safe
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Report = Mapping[str, Any]
+
+_TRIED: Final = frozenset({"tool_failed", "tool_timeout", "worker_lost", "budget_exceeded"})
+"""Reasons of tasks that failed without a patch."""
+
+_LISTS: Final = (
+    ("quarantined", "maingate quarantine", "all patches that were refused"),
+    ("dropped", "maingate patch list --state dropped", "patches that ended without being refused"),
+)
+"""Commands that list the patches in a state, with a description."""
+
+
+def print_hints(out: "Console", report: Report) -> None:
+    """Print commands that show more about a run."""
+    with_patch = [task for task in report["tasks"] if task["patch"]]
+    refused = next((task for task in with_patch if is_refused(task)), None)
+    gave_none = next((task for task in report["tasks"] if not task["patch"] and _is_given_up(task)), None)
+    hints = [
+        (command, tells)
+        for state, command, tells in _LISTS
+        if any(task["patch"]["state"] == state for task in with_patch)
+    ]
+    hints.append(("maingate status --all", "every task and its patch"))
+    if refused is not None:
+        hints.insert(0, (f"maingate patch show {safe(refused['name'])}", _shows(refused)))
+    if gave_none is not None:
+        shown = f"maingate patch show {safe(gave_none['name'])}"
+        hints = [(shown, "why it failed, with its output"), *hints]
+    out.print()
+    print_commands(out, hints)
+
+
+def _shows(refused: Report) -> str:
+    """Return the description of `patch show`: it has a gate's output only if a gate refused the patch."""
+    reason = refused["patch"]["reason"] or refused["reason"] or {}
+    is_gate = reason.get("code") in {"gate_failed", "gate_timeout", "base_red"}
+    return "why it was refused, with the gate's output" if is_gate else "why it was refused"
+
+
+def refusal_of(workstream: Report, tasks: Sequence[Report]) -> Report | None:
+    """Return the most specific reason why a workstream did not land: its patch's, its task's, or its own."""
+    for task in tasks:
+        if is_refused(task):
+            patch = task["patch"]
+            return (patch and patch["reason"]) or task["reason"] or workstream["reason"]  # type: ignore[no-any-return]
+    return workstream["reason"]  # type: ignore[no-any-return]
+
+
+def is_refused(task: Report) -> bool:
+    """Return whether a task failed or its patch is quarantined."""
+    patch = task["patch"]
+    return task["state"] == "failed" or bool(patch and patch["state"] == "quarantined")
+
+
+def _is_given_up(task: Report) -> bool:
+    """Return whether a task's tool or command ran and failed."""
+    return task["state"] == "failed" and bool(task["reason"]) and task["reason"]["code"] in _TRIED
