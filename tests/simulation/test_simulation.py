@@ -22,7 +22,7 @@ from maingate.orchestrator.core.effects import (
 from maingate.orchestrator.core.tasks import Tasks
 from simulation.examine import examine
 from simulation.simulated_maingate import Scene, TracedEffects
-from support.seeds import BLOCKS
+from support.seeds import BLOCKS, STUBBORN
 
 
 def _replay(seed: int, problems: list[str]) -> str:
@@ -134,11 +134,12 @@ def _fails_for_ever(seed: int) -> Callable[[Scene], None]:
     return prepare
 
 
-@pytest.mark.parametrize("block", range(0, 40, 20))
-def test_what_fails_for_ever_with_one_workstream_ends_that_and_no_more(block: int) -> None:
+@pytest.mark.simulation
+@pytest.mark.parametrize("seeds", (STUBBORN[::2], STUBBORN[1::2]), ids=str)
+def test_what_fails_for_ever_with_one_workstream_ends_that_and_no_more(seeds: range) -> None:
     """Whatever else happens: no process ends for it, every run comes to its end, and the record is right."""
     wrong = []
-    for seed in range(block, block + 20):
+    for seed in seeds:
         found = examine(seed, prepare=_fails_for_ever(seed))
         wrong += [_replay(seed, [each]) for each in found if not each.startswith("it came to")]
     assert not wrong, "\n".join(wrong)

@@ -3,11 +3,14 @@
 import os
 
 FIRST = int(os.environ.get("MAINGATE_SIMULATION_FIRST", "0"))
-COUNT = int(os.environ.get("MAINGATE_SIMULATION_SEEDS", "100"))
-BLOCK = 25
+COUNT = int(os.environ.get("MAINGATE_SIMULATION_SEEDS", "60"))
+BLOCK = 20
 """Seeds are played in blocks, so that the test runner can share them out."""
 
 BLOCKS = [range(first, min(first + BLOCK, FIRST + COUNT)) for first in range(FIRST, FIRST + COUNT, BLOCK)]
 
-KILLS = range(FIRST, FIRST + max(1, COUNT // 8))
+KILLS = range(FIRST, FIRST + max(1, COUNT // 5))
 """The seeds of runs that are killed at any time, each of which costs seconds of processes."""
+
+STUBBORN = range(FIRST, FIRST + max(1, COUNT // 3))
+"""The seeds of simulations in which something fails for ever."""
