@@ -1,5 +1,6 @@
 """What must be true of a run that has ended, whatever happened to its processes."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -136,6 +137,8 @@ def _landings(ended: Ended, conn: Connection) -> Iterator[str]:
         for patch in mine if not is_rewritten else ():
             if patch.commit not in history:
                 yield f"the commit of {patch.id} is not on the target"
+    if not is_rewritten:
+        yield from _marks(ended, conn, files, is_others_too=bool(landed["push"]))
     commits = Counter(
         line
         for commit in history
@@ -146,6 +149,17 @@ def _landings(ended: Ended, conn: Connection) -> Iterator[str]:
     checkout = ended.scene.checkout
     if checkout.path and not landed["push"] and not is_rewritten and checkout.commit != head:
         yield "the checkout has not followed the target"
+
+
+def _marks(ended: Ended, conn: Connection, files: Mapping[str, str], *, is_others_too: bool) -> Iterator[str]:
+    """What the target's files say is what was committed, unless others have written over it."""
+    streams = {row.id: row.name for row in workstreams.of_run(conn, ended.run_id)}
+    labels = {row.id: f"{streams[row.workstream_id]}/{row.name}" for row in tasks.of_run(conn, ended.run_id)}
+    ledger = patches.of_run(conn, ended.run_id)
+    committed = {labels[row.task_id or ""] for row in ledger if row.state is PatchState.COMMITTED}
+    seen = {mark for text in files.values() for mark in re.findall(r"<(w\d+/t\d+)>", text)}
+    if seen != committed and not (is_others_too and seen < committed):
+        yield f"{sorted(committed)} are committed, the target has {sorted(seen)}"
 
 
 def _seen_on(stream: WorkstreamRow, files: Mapping[str, str], *, is_completed: bool) -> Iterator[str]:

@@ -28,7 +28,6 @@ from maingate.orchestrator import roster
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
 from maingate.orchestrator.dependencies import Dependencies, Parts
 from maingate.orchestrator.progress import SilentListener
-from maingate.orchestrator.run_orchestrator import RunOrchestrator
 from maingate.orchestrator.shell import patch_effects
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.health import Health
@@ -43,6 +42,7 @@ from maingate.workers.artifacts import Artifacts
 from maingate.workers.local import lifecycle
 from maingate.workers.pool_manager import PoolManager
 from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepository, merge_small
+from simulation.picture import ComparingOrchestrator
 from simulation.plans import PlanWorld
 from simulation.virtual_loop import OWNER, InlineThreads
 from simulation.virtual_world import Process, World
@@ -214,7 +214,7 @@ class SimulatedParts(Parts):
 class SimulatedMaingate(Maingate):
     """The real thing, whose run is part of the simulation's loop instead of having one of its own."""
 
-    orchestrator: RunOrchestrator
+    orchestrator: ComparingOrchestrator
 
     async def go_on(
         self, run_id: RunId, scene: "Scene", process: Process, *, is_only_asked: bool = False
@@ -236,7 +236,9 @@ class SimulatedMaingate(Maingate):
             )
             if scene.fence is not None:
                 deps = replace(deps, fence=scene.fence)
-            self.orchestrator = RunOrchestrator(run_id, deps, SilentListener(), is_only_asked=is_only_asked)
+            self.orchestrator = ComparingOrchestrator(
+                run_id, deps, SilentListener(), is_only_asked=is_only_asked
+            )
             noise = Random(f"{scene.world.random.random()}")
             self.orchestrator._events = NoisyEvents(scene.world, noise, scene.noise)
             process.orchestrator = self.orchestrator

@@ -72,6 +72,7 @@ class Ended:
         places: How many places the first process passed.
         seconds: How long it took, in virtual time.
         only_asked: How many processes did only what was asked of the run, and left the rest.
+        compared: How often a process's picture of the run was held against the record.
         wrong: What went wrong that must not.
     """
 
@@ -81,6 +82,7 @@ class Ended:
     places: int
     seconds: float
     only_asked: int
+    compared: int
     wrong: list[str]
 
 
@@ -109,7 +111,7 @@ class Simulation:
         self.scene = Scene(self.world, make_plan(plan), template, troubles.manners, noise=troubles.noise)
         prepare(self.scene)
         self.wrong: list[str] = []
-        self.only_asked = 0
+        self.only_asked = self.compared = 0
         self.processes: list[Process] = []
         self.under_way: dict[int, asyncio.Task[None]] = {}
 
@@ -131,6 +133,7 @@ class Simulation:
             places=first.passed,
             seconds=self.seconds,
             only_asked=self.only_asked,
+            compared=self.compared,
             wrong=self.wrong,
         )
 
@@ -185,6 +188,9 @@ class Simulation:
         finally:
             if maingate is not None:
                 maingate.database.engine.dispose()
+            if process.orchestrator is not None:
+                self.wrong += process.orchestrator.differences
+                self.compared += process.orchestrator.compared
             if not process.is_dead:
                 process.orchestrator = None
                 self.world.living.pop(process.pid, None)

@@ -20,6 +20,7 @@ from maingate.orchestrator.core.effects import (
     MoveWorkstreamRef,
 )
 from maingate.orchestrator.core.tasks import Tasks
+from maingate.state.steps import tasks as task_steps
 from simulation.examine import examine
 from simulation.simulated_maingate import Scene, TracedEffects
 from support.seeds import BLOCKS, STUBBORN
@@ -68,6 +69,15 @@ def test_it_shows_when_what_a_killed_process_owes_is_not_taken_up(monkeypatch: p
     """A core that forgets the tasks which were under way leaves a run that never ends."""
     monkeypatch.setattr(Tasks, "_take_up_task", lambda *_: None)
     assert _is_caught("it never ends", since=2)
+
+
+def test_it_shows_when_what_a_process_knows_is_not_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A count of attempts that is kept in memory alone is another one for whoever resumes the run."""
+    counted = task_steps.retry
+    monkeypatch.setattr(
+        task_steps, "retry", lambda *args, **keys: counted(*args, **(keys | {"retry_count": None}))
+    )
+    assert _is_caught("on record is", since=0)
 
 
 class Stubborn(TracedEffects):
@@ -135,7 +145,7 @@ def _fails_for_ever(seed: int) -> Callable[[Scene], None]:
 
 
 @pytest.mark.simulation
-@pytest.mark.parametrize("seeds", (STUBBORN[::2], STUBBORN[1::2]), ids=str)
+@pytest.mark.parametrize("seeds", [STUBBORN[::2], STUBBORN[1::2]], ids=str)
 def test_what_fails_for_ever_with_one_workstream_ends_that_and_no_more(seeds: range) -> None:
     """Whatever else happens: no process ends for it, every run comes to its end, and the record is right."""
     wrong = []
