@@ -20,7 +20,7 @@ from maingate.git.command import run_git
 from maingate.git.repository import Repository
 from maingate.ids import ENTITY_OF_PREFIX
 from maingate.landing.seals import RECORD, seal_of, trailers
-from maingate.recovery.landings import Landed, Landings, Move, read
+from maingate.recovery.landings import Landings, RecordedLanding, RecordedMove, read
 from maingate.recovery.unpushed import Unpushed
 
 RUN, ROLLBACK = "Maingate-Run", "Maingate-Rollback"
@@ -197,7 +197,7 @@ def _look_for_landed(record: Landings, history: _History, held: Held) -> None:
             _miss(each.id, "landed", str(each.commit), history, held)
 
 
-def _look_for_move(move: Move, history: _History, held: Held) -> None:
+def _look_for_move(move: RecordedMove, history: _History, held: Held) -> None:
     what = "was rolled back" if move.kind == "rollback" else "landed"
     if move.new not in history.commits:
         _miss(move.workstream_id, what, move.new, history, held)
@@ -256,7 +256,7 @@ def _look_at_branch(record: Landings, history: _History, held: Held) -> Mapping[
 
 
 def _compare_names(
-    commit: str, message: bytes, landed: Mapping[str, Landed], history: _History, held: Held
+    commit: str, message: bytes, landed: Mapping[str, RecordedLanding], history: _History, held: Held
 ) -> None:
     """Check that the patch or workstream named by a recorded commit landed with that commit."""
     for named in (*trailers(message, PATCH)[-1:], *trailers(message, WORKSTREAM)[-1:]):

@@ -19,7 +19,7 @@ _MOVES: Final = f"SELECT {quoted(_MOVE)} FROM intents ORDER BY created_at, id"  
 
 
 @dataclass(frozen=True, kw_only=True)
-class Move:
+class RecordedMove:
     """An intent: see `maingate.db.dao.intents.Intent`."""
 
     id: str
@@ -34,7 +34,7 @@ class Move:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Landed:
+class RecordedLanding:
     """A workstream or a patch, with the commit on record of it, and whether that has landed."""
 
     id: str
@@ -55,12 +55,12 @@ class Landings:
     """
 
     targets: Mapping[str, str]
-    moves: Sequence[Move]
-    workstreams: Mapping[str, Landed]
-    patches: Mapping[str, Landed]
+    moves: Sequence[RecordedMove]
+    workstreams: Mapping[str, RecordedLanding]
+    patches: Mapping[str, RecordedLanding]
 
     @property
-    def landed(self) -> Sequence[Landed]:
+    def landed(self) -> Sequence[RecordedLanding]:
         """All that has landed."""
         return [each for each in (*self.workstreams.values(), *self.patches.values()) if each.has_landed]
 
@@ -92,18 +92,18 @@ def read(database: Database) -> Landings:
     )
 
 
-def _move(row: Sequence[Any]) -> Move:
+def _move(row: Sequence[Any]) -> RecordedMove:
     values = dict(zip(_MOVE, row, strict=True))
     try:
         commits = dict(json.loads(values["commits"]))
     except (TypeError, ValueError, RecursionError):  # it was changed, which the ledger tells
         commits = {}
-    return Move(**(values | {"commits": commits}))
+    return RecordedMove(**(values | {"commits": commits}))
 
 
-def _landed(rows: Iterable[Sequence[Any]], targets: Mapping[str, str]) -> Mapping[str, Landed]:
+def _landed(rows: Iterable[Sequence[Any]], targets: Mapping[str, str]) -> Mapping[str, RecordedLanding]:
     return {
-        row[0]: Landed(id=row[0], run_id=row[1], commit=row[2], has_landed=row[3] is not None)
+        row[0]: RecordedLanding(id=row[0], run_id=row[1], commit=row[2], has_landed=row[3] is not None)
         for row in rows
         if row[1] in targets
     }

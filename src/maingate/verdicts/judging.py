@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
+from maingate.commits import Tip
 from maingate.verdicts.blame import Case, GateAnswer, Judgement
 from maingate.verdicts.service import VerdictService
-from maingate.verdicts.subject import CommitTree, Subject
+from maingate.verdicts.subject import Subject
 
 
 async def judge(
-    verdicts: VerdictService, subject: Subject, gates: Sequence[str], *, tip: CommitTree, onto: CommitTree
+    verdicts: VerdictService, subject: Subject, gates: Sequence[str], *, tip: Tip, onto: Tip
 ) -> Judgement:
     """Run every gate on a tree that is not known already, and return what follows from their answers.
 
@@ -44,7 +45,7 @@ async def _answer(
     verdicts: VerdictService,
     subject: Subject,
     gate: str,
-    tip: CommitTree,
+    tip: Tip,
     needs: Sequence["asyncio.Task[GateAnswer]"],
 ) -> GateAnswer:
     """Return a gate's answer once those that it needs have passed; it is not run when one has not."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from maingate.clock import Clock
+from maingate.commits import Tip
 from maingate.db.connection import Connection
 from maingate.db.dao import gates as gate_rows
 from maingate.db.dao import verdicts
@@ -15,7 +16,7 @@ from maingate.reasons import ReasonCode
 from maingate.state.steps import gates as gate_steps
 from maingate.state.steps.step import Head, Step
 from maingate.verdicts.blame import GateAnswer
-from maingate.verdicts.subject import CommitTree, Subject
+from maingate.verdicts.subject import Subject
 from maingate.workers.backend import JobEnd, WorkerLost
 
 Write = Callable[[Connection], Sequence[Head]]
@@ -81,7 +82,7 @@ class VerdictRecords:
         """Record how an execution ended, and its verdict when it came to one."""
         self._ledger.post([_ending(row, ended, answer)], writes=self._verdict(row, answer))
 
-    def attach(self, subject: Subject, tip: CommitTree, answer: GateAnswer, *, is_reused: bool) -> None:
+    def attach(self, subject: Subject, tip: Tip, answer: GateAnswer, *, is_reused: bool) -> None:
         """Record that an execution counts for a subject."""
         if answer.gate_id is None:
             return

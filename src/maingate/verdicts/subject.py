@@ -1,23 +1,8 @@
 """The tree that gates are asked about, and the patch or workstream that it belongs to."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from maingate.ids import PatchId, WorkstreamId
-
-
-class CommitTree(Protocol):
-    """A commit and its tree, as hexadecimal object ids."""
-
-    @property
-    def commit(self) -> str:
-        """The commit."""
-        ...
-
-    @property
-    def tree(self) -> str:
-        """Its tree."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 
+from maingate.commits import Tip
 from maingate.git.repository import Repository
 from maingate.orchestrator.core.inputs import TaskInput
 from maingate.plan.definitions import GateDefinition, ToolDefinition
@@ -16,7 +17,6 @@ from maingate.uet.capture import Capture
 from maingate.uet.process.command import CommandSpec
 from maingate.uet.process.limits import Limits
 from maingate.verdicts.keys import VerdictKeys
-from maingate.verdicts.subject import CommitTree
 from maingate.workers.jobs import Job
 
 
@@ -61,7 +61,7 @@ class JobMaker:
             versions=versions,
         )
 
-    def make(self, gate: str, tip: CommitTree, job_id: str, attempt: int, log: str, *, urgent: bool) -> Job:
+    def make(self, gate: str, tip: Tip, job_id: str, attempt: int, log: str, *, urgent: bool) -> Job:
         """Make the job of running a gate on a commit."""
         is_exclusive = self._plan.gates[gate].exclusive
         spec, priority = self._specs[gate], int(urgent)
@@ -69,7 +69,7 @@ class JobMaker:
             job_id, spec, tip, attempt=attempt, log=log, priority=priority, exclusive=is_exclusive
         )
 
-    def command(self, task: TaskInput, attempt: int, tip: CommitTree) -> Job:
+    def command(self, task: TaskInput, attempt: int, tip: Tip) -> Job:
         """Make the job of running a task's command on a commit.
 
         Raises:
@@ -86,7 +86,7 @@ class JobMaker:
         job_id: str,
         label: str,
         command: str | Sequence[str],
-        tip: CommitTree,
+        tip: Tip,
         *,
         env: Mapping[str, str],
     ) -> Job:
@@ -98,7 +98,7 @@ class JobMaker:
         job_id: str,
         label: str,
         command: str | Sequence[str],
-        tip: CommitTree,
+        tip: Tip,
         *,
         timeout: timedelta,
         attempt: int = 1,
@@ -116,9 +116,7 @@ class JobMaker:
         """Return why a task's tool cannot get a prompt; empty when it can."""
         return command_of(self.tool_of(task), prompt=prompt).problem
 
-    def tool(
-        self, task: TaskInput, attempt: int, tip: CommitTree, *, prompt: str, budget_usd: float | None
-    ) -> Job:
+    def tool(self, task: TaskInput, attempt: int, tip: Tip, *, prompt: str, budget_usd: float | None) -> Job:
         """Make the job of having a task's tool make a patch on a commit."""
         tool, settings = self.tool_of(task), self._settings
         command = command_of(tool, prompt=prompt, budget_usd=budget_usd)
@@ -153,7 +151,7 @@ class JobMaker:
         self,
         job_id: str,
         spec: CommandSpec,
-        tip: CommitTree,
+        tip: Tip,
         *,
         attempt: int,
         log: str = "",
