@@ -14,7 +14,8 @@ PLAIN: Final = (
     *("commits.py", "landing", "orchestrator/shell", "recovery"),
     *("wording.py", "clock.py", "events.py", "errors.py", "faultpoints.py", "ids.py", "reasons.py"),
     *("settings", "state", "db", "plan", "system", "git", "patches"),
-    *("bootstrap.py", "foreground.py", "repository_context.py", "state_folder.py", "services"),
+    *("bootstrap.py", "foreground.py", "repository_context.py", "state_folder.py"),
+    *("services", "queries"),
     *("cli/commands",),
     *(f"orchestrator/{name}.py" for name in ("breaker_watch", "dependencies", "operator_requests")),
     *(

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from maingate.services.bisect import BisectService
     from maingate.services.cleanup import CleanupService
     from maingate.services.execution import ExecutionService
-    from maingate.services.notifications import Notifier
     from maingate.services.operator import OperatorService
     from maingate.services.rescue import RescueService
     from maingate.services.rollback import RollbackService
@@ -73,9 +72,8 @@ class Maingate:
         files = settings_files(repository)
         settings = stated_settings(repository, files, os.environ)
         database_url = settings.database_url if settings is not None else None
-        identity = identify(
-            repository.git_dir, state_root(repository), may_have_moved_far=database_url is None
-        )
+        is_alone = database_url is None
+        identity = identify(repository.git_dir, state_root(repository), may_have_moved_far=is_alone)
         paths = paths_of(repository, identity, settings, os.environ)
         if not create and not (database_url or paths.database.exists()):
             raise NoStateError(f"Maingate has not run in {repository.root} yet; `maingate run PLAN` begins")
@@ -112,7 +110,7 @@ class Maingate:
 
     def report(self, run_id: "RunId | None" = None) -> dict[str, Any]:
         """Report a run (default: the newest) in the public JSON form, and whether its process is alive."""
-        from maingate.queries.report import report
+        from maingate.queries.run_report import report
 
         return report(self.context, run_id)
 
@@ -138,15 +136,16 @@ class Maingate:
         """Makes runs of plans."""
         from maingate.services.admission import AdmissionService
 
-        return AdmissionService(self.context, self._holds, keep_versions=self._versions.__setitem__)
+        return AdmissionService(self.context, self._holds, versions=self._versions)
 
     @cached_property
     def execution(self) -> "ExecutionService":
         """Runs admitted runs."""
         from maingate.services.execution import ExecutionService
+        from maingate.services.notifications import Notifier
 
-        versions = lambda run_id: self._versions.pop(run_id, None)  # noqa: E731 - one line is enough
-        return ExecutionService(self.context, self._work, notifier=self._notifier, versions=versions)
+        notifier, versions = Notifier(self.context), self._versions
+        return ExecutionService(self.context, self._work, notifier=notifier, versions=versions)
 
     @cached_property
     def operator(self) -> "OperatorService":
@@ -158,9 +157,10 @@ class Maingate:
     @cached_property
     def rollback(self) -> "RollbackService":
         """Takes landed patches back."""
+        from maingate.services.notifications import Notifier
         from maingate.services.rollback import RollbackService
 
-        return RollbackService(self.context, self._work, notifier=self._notifier)
+        return RollbackService(self.context, self._work, notifier=Notifier(self.context))
 
     @cached_property
     def bisection(self) -> "BisectService":
@@ -195,9 +195,3 @@ class Maingate:
         from maingate.services.target_work import TargetWork
 
         return TargetWork(self.context, holds=self._holds, rescue=self.rescue, run_to_end=run_to_end)
-
-    @cached_property
-    def _notifier(self) -> "Notifier":
-        from maingate.services.notifications import Notifier
-
-        return Notifier(self.context)

@@ -462,7 +462,7 @@ def test_reading_loads_nothing_that_runs_plans(played: Played, tmp_path: Path) -
         check=True,
     )
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "maingate.queries.report" in loaded
+    assert "maingate.queries.run_report" in loaded
     unwanted = {
         "maingate.orchestrator.core.core",
         "maingate.orchestrator.core.effects",

@@ -25,7 +25,7 @@ LOG_INTERVAL: Final = timedelta(seconds=1)
 """Time between two updates of ``transitions.jsonl``."""
 
 Periodic = tuple[timedelta, Callable[[], Awaitable[object]]]
-"""Something to do again and again, and how often."""
+"""A time, and a call that is repeated after it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The rows of a run under way, and how they stand to each other: lanes, landing order, tools.
 
-Who waits for whom is decided by the rules of the core (`maingate.orchestrator.core.holds`,
+The rules of the core decide what waits for what (`maingate.orchestrator.core.holds`,
 `maingate.recovery.circuit_breaker`, `maingate.plan.order`), applied to rows.
 """
 

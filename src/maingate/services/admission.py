@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from maingate.db.connection import Connection
@@ -28,7 +28,7 @@ class AdmissionService:
     Args:
         context: The repository and its record.
         holds: The holds of this process.
-        keep_versions: Called with a run and the versions of its gates' programs.
+        versions: The versions of gates' programs by run, for the execution in this process.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class AdmissionService:
         context: RepositoryContext,
         holds: TargetHolds,
         *,
-        keep_versions: Callable[[RunId, Mapping[str, Sequence[str]]], None],
+        versions: dict[RunId, Mapping[str, Sequence[str]]],
     ) -> None:
-        self._context, self._holds, self._keep_versions = context, holds, keep_versions
+        self._context, self._holds, self._versions = context, holds, versions
 
     def examine(self, loaded: LoadedPlan) -> Admission:
         """Check everything that could refuse the plan; write nothing but what an earlier run owes."""
@@ -70,7 +70,7 @@ class AdmissionService:
             if replaces is not None:
                 _note_replaced(conn, run_id, replaces)
             self._holds.take(conn, admitted.target.ref, LeaseHolder(run_id))
-        self._keep_versions(run_id, versions)
+        self._versions[run_id] = versions
         return run_id
 
     def _versions_for(self, loaded: LoadedPlan) -> Mapping[str, Sequence[str]]:

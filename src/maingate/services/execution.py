@@ -1,7 +1,7 @@
 """Execution of runs: a run is taken hold of, run to its end from wherever it stands, and given back."""
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ class ExecutionService:
         context: The repository and its record.
         work: Has work done at a held target.
         notifier: Runs the plan's `notify` commands.
-        versions: Returns the versions of programs at the admission of a run; None for another process's.
+        versions: The versions of gates' programs by run, read when this process admitted it.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ExecutionService:
         work: TargetWork,
         *,
         notifier: Notifier,
-        versions: Callable[[RunId], Mapping[str, Sequence[str]] | None],
+        versions: dict[RunId, Mapping[str, Sequence[str]]],
     ) -> None:
         self._context, self._work = context, work
         self._notifier, self._versions = notifier, versions
@@ -97,7 +97,7 @@ class ExecutionService:
                 self._work.dependencies(holder, workers, settings),
                 template=template,
                 budget_usd=budget_usd,
-                versions=self._versions(run_id),
+                versions=self._versions.pop(run_id, None),
             )
             with without_collecting():
                 orchestrator = RunOrchestrator(run_id, deps, watching, is_only_asked=is_only_asked)

@@ -1,6 +1,6 @@
-"""What became of a run: the public JSON object of ``run --json``, ``status --json`` and the HTTP interface.
+"""The report of a run: the public JSON object of ``run --json``, ``status --json`` and the HTTP interface.
 
-Read from the database alone; where a run stands is derived here each time and stored nowhere.
+Read from the database alone; the standing of a run is derived here each time and stored nowhere.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,15 +26,12 @@ from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
-from maingate.db.dao.verdicts import Evidence
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.errors import UsageError
-from maingate.events import iso_millis
 from maingate.ids import RunId
 from maingate.landing.late_checkouts import behind
-from maingate.reasons import Reason
+from maingate.queries import run_parts
 from maingate.repository_context import RepositoryContext
-from maingate.state.gate import GateState
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
 from maingate.state.tool_run import MICROS
@@ -97,10 +94,10 @@ def run_report(
 
     Args:
         conn: A reading connection; one consistent moment.
-        run_id: Which run.
-        repository: Where its repository is now; by default where it was when the run was admitted.
+        run_id: The run.
+        repository: The present place of its repository; by default its place when the run was admitted.
         tree_of: Gives the tree id of a commit; without it ``target.tree`` is null.
-        now: What time it is, for the seconds of a run that has not ended; without it they are null.
+        now: The time, for the seconds of a run that has not ended; without it they are null.
         is_alive: Whether a living process is at work on it.
         patience: How long what is under way may stay as it is; without it, or without ``now``, nothing
             is called stuck.
@@ -148,30 +145,34 @@ def run_report(
         "run_id": run.id,
         "name": run.name,
         "state": str(run.state),
-        "reason": _reason(run.reason),
+        "reason": run_parts.reason_json(run.reason),
         "alive": is_at_work,
         "waiting": waits.get(run.id),
         "stopped": None if is_alive or is_over else _stopped(conn, run),
         "repository": repository or run.repository,
-        "target": _target(run, tree_of),
+        "target": run_parts.target_json(run, tree_of),
         "workstreams": [
-            {**_workstream(stream), "waiting": waits.get(stream.id), "stuck": stuck.get(stream.id)}
+            {
+                **run_parts.workstream_json(stream),
+                "waiting": waits.get(stream.id),
+                "stuck": stuck.get(stream.id),
+            }
             for stream in streams
         ],
         "tasks": [
             {
-                **_task(task, names[task.workstream_id], newest.get(task.id)),
+                **run_parts.task_json(task, names[task.workstream_id], newest.get(task.id)),
                 "waiting": waits.get(task.id),
                 "stuck": stuck.get(task.id),
             }
             for task in rows
         ],
-        "gates": _gates(judged, verdicts.evidence(conn, subjects)),
+        "gates": run_parts.gates_json(judged, verdicts.evidence(conn, subjects)),
         "cost": cost,
-        "seconds": _seconds(run, now),
-        "created_at": _moment(run.created_at),
-        "started_at": _moment(run.started_at),
-        "completed_at": _moment(run.completed_at),
+        "seconds": run_parts.seconds_json(run, now),
+        "created_at": run_parts.moment_json(run.created_at),
+        "started_at": run_parts.moment_json(run.started_at),
+        "completed_at": run_parts.moment_json(run.completed_at),
     }
 
 
@@ -187,7 +188,7 @@ def _stopped(conn: Connection, run: RunRow) -> Json | None:
 
 
 def _stuck(rows: Iterable[EntityRow], patience: "Patience", now: datetime) -> dict[str, Json]:
-    """Say of each entity that does not move since when that is."""
+    """Return the entities that have not moved for too long, with the time of their last move."""
     from maingate.monitoring.stuck import overdue  # noqa: PLC0415 - only for a run that has not ended
 
     return {key: one.as_json(now) for key, one in overdue(rows, patience, now=now).items()}
@@ -206,7 +207,7 @@ def _waits(
     is_alive: bool,
     now: datetime | None,
 ) -> dict[str, Json]:
-    """Say why each entity that has not ended is where it is."""
+    """Return the reason why each entity waits that has not ended."""
     from maingate.queries.explain import why_waiting  # noqa: PLC0415 - loads plans
     from maingate.queries.standing import RunRows  # noqa: PLC0415 - loads plans
 
@@ -242,79 +243,10 @@ def _approvals_missing(
 
 
 def _cost(conn: Connection, run: RunRow) -> Json | None:
-    """Say what the tools have cost so far and what the plan lets them; None when none said what it cost."""
+    """Return the cost of the tools and their budget; None when no tool reported a cost."""
     spent = tool_runs.spent_by_run(conn, run.id)
     if spent is None:
         return None
     budget = run.plan.get("budget_usd")
     is_used_up = budget is not None and spent >= round(budget * MICROS)
     return {"spent_usd": spent / MICROS, "budget_usd": budget, "used_up": is_used_up}
-
-
-def _target(run: RunRow, tree_of: Callable[[str], str] | None) -> Json:
-    new = run.new_head or run.old_head
-    tree = tree_of(new) if tree_of is not None and new is not None else None
-    return {"ref": run.target_ref, "old": run.old_head, "new": new, "tree": tree}
-
-
-def _workstream(stream: WorkstreamRow) -> Json:
-    return {
-        "id": stream.id,
-        "name": stream.name,
-        "title": stream.title,
-        "state": str(stream.state),
-        "critical": stream.is_critical,
-        "reason": _reason(stream.reason),
-        "landed": stream.landed_commit,
-    }
-
-
-def _task(task: TaskRow, workstream: str, patch: PatchRow | None) -> Json:
-    return {
-        "id": task.id,
-        "name": f"{workstream}/{task.name}",
-        "state": str(task.state),
-        "critical": task.is_critical,
-        "reason": _reason(task.reason),
-        "retry_count": task.retry_count,
-        "patch": None if patch is None else _patch(patch),
-    }
-
-
-def _patch(patch: PatchRow) -> Json:
-    return {
-        "id": patch.id,
-        "state": str(patch.state),
-        "reason": _reason(patch.quarantine_reason or patch.reason),
-        "commit": patch.commit,
-        "method": patch.method,
-        "repairs": list(patch.repairs),
-    }
-
-
-def _gates(rows: Iterable[GateRow], evidence: Iterable[Evidence]) -> Json:
-    ended = [row for row in rows if row.state in (GateState.PASSED, GateState.FAILED)]
-    lost = sum(row.is_lost for row in ended)
-    return {
-        "run": len(ended),
-        "reused": sum(one.reused for one in evidence),
-        "passed": sum(row.state == GateState.PASSED for row in ended),
-        "failed": sum(row.state == GateState.FAILED for row in ended) - lost,
-        "flaky": sum(row.is_flaky for row in ended),
-        "lost": lost,
-    }
-
-
-def _seconds(run: RunRow, now: datetime | None) -> float | None:
-    end = run.completed_at or now
-    if end is None:
-        return None
-    return round(max(0.0, (end - (run.started_at or end)).total_seconds()), 3)
-
-
-def _reason(reason: Reason | None) -> Json | None:
-    return None if reason is None else reason.as_json()
-
-
-def _moment(at: datetime | None) -> str | None:
-    return None if at is None else iso_millis(at)

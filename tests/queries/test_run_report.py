@@ -25,7 +25,7 @@ from maingate.errors import UnknownEntityError
 from maingate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
 from maingate.monitoring.stuck import Patience
 from maingate.plan.model import Plan
-from maingate.queries.report import run_report
+from maingate.queries.run_report import run_report
 from maingate.reasons import NOT_RUN, Reason, ReasonCode
 from maingate.settings import Settings
 from maingate.state.steps import gates as gate_steps

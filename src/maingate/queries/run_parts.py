@@ -1,0 +1,94 @@
+"""The public JSON objects of the parts of a run, as its report has them."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from maingate.db.dao.gates import GateRow
+from maingate.db.dao.patches import PatchRow
+from maingate.db.dao.runs import RunRow
+from maingate.db.dao.tasks import TaskRow
+from maingate.db.dao.verdicts import Evidence
+from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.events import iso_millis
+from maingate.reasons import Reason
+from maingate.state.gate import GateState
+
+Json = dict[str, Any]
+
+
+def target_json(run: RunRow, tree_of: Callable[[str], str] | None) -> Json:
+    """Return the target of a run: its ref, and the commits before and after."""
+    new = run.new_head or run.old_head
+    tree = tree_of(new) if tree_of is not None and new is not None else None
+    return {"ref": run.target_ref, "old": run.old_head, "new": new, "tree": tree}
+
+
+def workstream_json(stream: WorkstreamRow) -> Json:
+    """Return a workstream with its state and reason."""
+    return {
+        "id": stream.id,
+        "name": stream.name,
+        "title": stream.title,
+        "state": str(stream.state),
+        "critical": stream.is_critical,
+        "reason": reason_json(stream.reason),
+        "landed": stream.landed_commit,
+    }
+
+
+def task_json(task: TaskRow, workstream: str, patch: PatchRow | None) -> Json:
+    """Return a task with its state, reason and present patch."""
+    return {
+        "id": task.id,
+        "name": f"{workstream}/{task.name}",
+        "state": str(task.state),
+        "critical": task.is_critical,
+        "reason": reason_json(task.reason),
+        "retry_count": task.retry_count,
+        "patch": None if patch is None else patch_json(patch),
+    }
+
+
+def patch_json(patch: PatchRow) -> Json:
+    """Return a task's present patch."""
+    return {
+        "id": patch.id,
+        "state": str(patch.state),
+        "reason": reason_json(patch.quarantine_reason or patch.reason),
+        "commit": patch.commit,
+        "method": patch.method,
+        "repairs": list(patch.repairs),
+    }
+
+
+def gates_json(rows: Iterable[GateRow], evidence: Iterable[Evidence]) -> Json:
+    """Return how many gate executions ended in which way, and how many verdicts were reused."""
+    ended = [row for row in rows if row.state in (GateState.PASSED, GateState.FAILED)]
+    lost = sum(row.is_lost for row in ended)
+    return {
+        "run": len(ended),
+        "reused": sum(one.reused for one in evidence),
+        "passed": sum(row.state == GateState.PASSED for row in ended),
+        "failed": sum(row.state == GateState.FAILED for row in ended) - lost,
+        "flaky": sum(row.is_flaky for row in ended),
+        "lost": lost,
+    }
+
+
+def seconds_json(run: RunRow, now: datetime | None) -> float | None:
+    """Return the time that a run has taken so far; None when it is not known."""
+    end = run.completed_at or now
+    if end is None:
+        return None
+    return round(max(0.0, (end - (run.started_at or end)).total_seconds()), 3)
+
+
+def reason_json(reason: Reason | None) -> Json | None:
+    """Return a reason; None when there is none."""
+    return None if reason is None else reason.as_json()
+
+
+def moment_json(at: datetime | None) -> str | None:
+    """Return a time; None when there is none."""
+    return None if at is None else iso_millis(at)
