@@ -1,4 +1,4 @@
-"""The index of a checkout (gitformat-index): it tells which files nobody has touched since."""
+"""The index of a checkout (gitformat-index): the stamps of files prove which are untouched since."""
 
 # Names on disk are bytes, which pathlib cannot hold.
 # ruff: noqa: PTH118
@@ -15,7 +15,7 @@ _NAME_LENGTH: Final = 0xFFF
 
 
 def untouched(tree: Path, index: bytes, paths: Collection[bytes], *, since: int) -> Iterator[bytes]:
-    """Give those of the paths that are the very files which the checkout wrote.
+    """Yield those of the paths that are the very files which the checkout wrote.
 
     Args:
         tree: The work tree.

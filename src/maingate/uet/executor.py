@@ -1,7 +1,7 @@
-"""What is done to one patch, as plain calls: take it in, hold it against policy, apply it, commit it.
+"""The steps of one patch, as plain calls: read it, check it against policy, apply it, commit it.
 
-Nothing here moves a ref or writes a record: it reads, judges, and adds objects that nobody refers to yet.
-What comes out is an outcome; that a patch is refused is not an error.
+Nothing here moves a ref or writes a record: it reads, judges, and adds objects that no ref refers to yet.
+The result is an outcome; that a patch is refused is not an error.
 """
 
 import stat
@@ -33,7 +33,7 @@ SUMMARY_LENGTH = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What is asked about one task's patch.
+    """The task of a patch, and the policy that holds for it.
 
     Args:
         label: The task's name for people, such as ``parser/drop-regex``.
@@ -48,7 +48,7 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """A patch that was read: its bytes, and what it is or why it is refused.
+    """A patch that was read: its bytes, and its intake or the reason to refuse it.
 
     Args:
         violates: Whether the refusal is policy's rather than the format's.
@@ -60,7 +60,7 @@ class Taken:
     violates: bool = False
 
     def facts(self) -> Mapping[str, Any]:
-        """Return what the ledger records of the patch: always derived from the diff itself."""
+        """Return the columns of the patch in the ledger, which are always derived from the diff itself."""
         if self.intake is None:
             return {}
         scope = self.intake.scope.as_json()
@@ -87,7 +87,7 @@ class Committed:
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """A patch that is to be applied, and what its commit says about where it comes from."""
+    """A patch that is to be applied, and the trailers of its commit."""
 
     intake: Intake
     order: Order
@@ -95,7 +95,7 @@ class Piece:
 
 
 class Executor:
-    """Does to patches what the orchestrator decides; safe to call from several threads.
+    """Reads, applies and commits patches; safe to call from several threads.
 
     Args:
         repository: Where trees are read and objects written.
@@ -111,7 +111,7 @@ class Executor:
         self._there = AlreadyThere(repository, ledger)
 
     def take(self, path: Path, order: Order, *, base_tree: str) -> Taken:
-        """Read a ready patch and hold it against policy.
+        """Read a ready patch and check it against policy.
 
         Raises:
             UnreadablePatchError: The file cannot be read.
@@ -134,7 +134,7 @@ class Executor:
         return self.take_again(diff, order, base_tree=base_tree)
 
     def take_again(self, diff: bytes, order: Order, *, base_tree: str) -> Taken:
-        """Hold the bytes of a patch that was read before against policy."""
+        """Check the bytes of a patch that was read before against policy."""
         intake = take_in(diff, max_bytes=self._max_bytes)
         if isinstance(intake, Reason):
             return Taken(diff=diff, refusal=intake)
@@ -270,7 +270,7 @@ class Executor:
 
 
 def message_of(order: Order, intake: Intake | None) -> str:
-    """Choose the commit's message: the task's, else the patch's own, else the task's title or name."""
+    """Return the commit's message: the task's, else the patch's own, else the task's title or name."""
     own = intake.header.message if intake and intake.header else None
     return order.task.message or own or order.task.title or order.label
 
@@ -290,7 +290,7 @@ def _too_large(path: Path, size: int, limit: int) -> Reason:
 
 
 def _together(reasons: Sequence[Reason]) -> Reason:
-    """Make one reason of several: the first one's code, everything in the message and the detail."""
+    """Return one reason for several: the first one's code, and all messages and details."""
     if len(reasons) == 1:
         return reasons[0]
     codes = {reason.code for reason in reasons}

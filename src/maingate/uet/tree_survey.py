@@ -1,4 +1,4 @@
-"""A walk through the tree that a tool leaves: all that must be known of it before git looks at it."""
+"""A walk through the tree that a tool leaves, before git reads it."""
 
 # Names on disk are bytes, which pathlib cannot hold.
 # ruff: noqa: PTH118
@@ -13,12 +13,12 @@ from maingate.uet.worktree.keep_rules import KeepRules
 
 _RULES: Final = (b".gitignore", b".gitattributes", b".gitmodules")
 _MAX_RULES: Final = 16 * 1024 * 1024
-"""Bytes from which git is not let read a file of rules, all of which it holds in memory."""
+"""Bytes from which a file of rules is kept from git, which holds all of it in memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What is to be known about a tree before git looks at it. Paths are relative to the tree.
+    """The findings of a walk through a tree. Paths are relative to the tree.
 
     Args:
         nested: Each ``.git`` below the root.
@@ -54,7 +54,7 @@ def survey(top: bytes, keep: KeepRules, *, since: int) -> Survey:
 
 
 def _note(found: Survey, entry: os.DirEntry[bytes], path: bytes, *, since: int) -> bool:
-    """Note what is to be known of one entry; returns whether to look into it."""
+    """Record the findings about one entry; return whether to walk into it."""
     try:
         info = entry.stat(follow_symlinks=False)
     except OSError:
@@ -86,6 +86,6 @@ def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
 
 
 def _make_readable(path: bytes, info: os.stat_result) -> None:
-    """Let the owner read a file that the tool has closed to everybody; git knows no such right."""
+    """Restore the owner's right to read a file, which the tool has removed; git knows no such right."""
     if not info.st_mode & stat.S_IRUSR and info.st_uid == os.geteuid():
         os.chmod(path, stat.S_IMODE(info.st_mode) | stat.S_IRUSR)  # noqa: PTH101 - names are bytes

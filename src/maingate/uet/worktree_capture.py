@@ -1,4 +1,4 @@
-"""Take from what a tool leaves in its worktree the patch that it made, trusting nothing that it touched.
+"""Capture the patch of a tool from the tree that it leaves, trusting nothing that it touched.
 
 The difference between the base commit and the work tree is taken by git in a repository made for that
 moment: an empty configuration, an index read from the base, no hooks, no filters, no drivers. What the tool
@@ -120,7 +120,7 @@ def capture_tree(ground: Ground, wanted: Capture, diff: Path, *, secrets: Collec
 
 
 def _settled(wanted: Capture, diff: Path, problems: list[str], secrets: Collection[str]) -> Captured:
-    """Hold what was written against its limit and the secrets."""
+    """Check the patch that was written against its limit and the secrets."""
     try:
         size = diff.stat().st_size
         if size > wanted.max_bytes:
@@ -147,7 +147,7 @@ class _Taking:
         self.problems: list[str] = []
 
     def take(self) -> None:
-        """Do it all."""
+        """Write the patch."""
         found = survey(self._top, self._ground.keep, since=self._ground.since)
         self._git("read-tree", self._ground.commit)
         self._clear(found)
@@ -158,7 +158,7 @@ class _Taking:
         self._git(*_DIFF, f"--output={self._diff.absolute()}", self._ground.commit, "--")
 
     def _clear(self, found: "Survey") -> None:
-        """Put aside what git must not meet; it is a problem where it hides something from the patch."""
+        """Move away all that git must not meet; it is a problem where it hides something from the patch."""
         for path in found.special:
             self._put_aside(path)
         for path in found.nested:
@@ -207,7 +207,7 @@ class _Taking:
             self._git(*words, given=specs, check=False)
 
     def _restore_untouched(self) -> None:
-        """Let files that the tool did not touch be as in the base, though git would write them otherwise.
+        """Restore in the index files that the tool did not touch, though git would write them otherwise.
 
         Where attributes convert line ends and the base holds others, every checkout looks changed.
         """

@@ -88,7 +88,7 @@ class GateExecutions:
             self.cancel(commit)
 
     def drain(self) -> None:
-        """Let what runs finish, and start nothing more; jobs that wait for a worker are given up."""
+        """Start no more jobs; those that run may finish, those that wait for a worker are given up."""
         self._is_draining = True
         for job_id in tuple(self._starting):
             self._backend.cancel(job_id)

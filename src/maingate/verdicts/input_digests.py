@@ -29,7 +29,7 @@ _NOTHING: Final = "nothing in the tree"
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """What globs select below a folder.
+    """The selection of globs below a folder.
 
     Args:
         digest: Of all of it; empty when it is nothing.
@@ -88,7 +88,7 @@ class InputDigests:
         return _Part(digest=digest_of([attributes_in(listed), found]), links=tuple(links))
 
     def _is_selected(self, path: bytes, entry: GitEntry) -> bool:
-        """Whether a path matches, or, where it stands for a folder, what is seen below it may."""
+        """Return whether a path matches, or, where it stands for a folder, something below it may."""
         text = glob_text(path)
         if self._spec.match_file(text):
             return True
@@ -147,7 +147,7 @@ class _Links:
         return way
 
     def _is_plain(self, tree: str) -> bool:
-        """Whether there is no link below a folder."""
+        """Return whether there is no link below a folder."""
         if tree not in self._plain:
             self._plain[tree] = all(
                 self._is_plain(entry.id) if entry.is_tree else entry.mode != SYMLINK_MODE

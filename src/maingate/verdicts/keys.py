@@ -101,7 +101,7 @@ class VerdictKeys:
         self._prepare_inputs = InputDigests(repository, plan.prepare_inputs)
 
     def key(self, gate: str, commit: str, tree: str) -> str:
-        """Make the key of a gate's verdict on a tree, which ``commit`` has."""
+        """Return the key of a gate's verdict on a tree, which ``commit`` has."""
         seen: list[object] = [self._gates[gate], self._looked_at(gate, tree)]
         if gate in self._inputs:
             seen.append(self.prepare_digest(tree))

@@ -1,4 +1,4 @@
-"""What programs that gates declare say of themselves: another version, and verdicts are found out anew.
+"""Versions of the programs that gates declare: with another version, verdicts are found out anew.
 
 The commands run once for a run, in the environment that the gate gets and in an empty folder: they are about
 the machine, not about any tree.

@@ -94,7 +94,7 @@ class VerdictService:
         self._executions.cancel_all()
 
     def drain(self) -> None:
-        """Let the gates that run finish, and start no others; those that wait for a worker are given up."""
+        """Start no more gates; those that run may finish, those that wait for a worker are given up."""
         self._executions.drain()
 
     def job_started(self, job_id: str, uet_id: UetWorkerId) -> None:

@@ -22,7 +22,7 @@ class Ticket(Protocol):
 
     @property
     def is_done(self) -> bool:
-        """Whether its end is known: a job that was cancelled takes no place any more."""
+        """True once its end is known: a job that was cancelled takes no place any more."""
         ...
 
 

@@ -88,5 +88,5 @@ class CommandResult:
 
     @property
     def settled(self) -> bool:
-        """Whether this says something about the tree: it passed, failed or timed out by itself."""
+        """True when it says something about the tree: it passed, failed or timed out by itself."""
         return self.fault is None and not self.cancelled

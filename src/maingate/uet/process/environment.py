@@ -13,7 +13,7 @@ _OF_A_REPOSITORY: Final = frozenset(
         *("GIT_IMPLICIT_WORK_TREE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_REPLACE_REF_BASE"),
     }
 )
-"""Variables with which git tells its hooks which repository they are of: a gate would write into that one."""
+"""Variables that point a git hook to its repository: a gate would write into that one."""
 
 
 def allowed_environment(

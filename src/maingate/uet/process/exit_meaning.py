@@ -16,7 +16,7 @@ from maingate.uet.process.command import CommandResult, CommandSpec
 _NOT_EXECUTABLE: Final = 126
 _NOT_FOUND: Final = 127
 _SIGNAL_BASE: Final = 128
-"""What shells exit with: not executable, not found, and 128+n for signal n."""
+"""Exit codes of shells: not executable, not found, and 128+n for signal n."""
 
 
 class Cause(StrEnum):

@@ -1,4 +1,4 @@
-"""The bounded log of a gate: the first bytes and the last bytes of whatever it prints.
+"""The bounded log of a command: the first and the last bytes of its output.
 
 The head goes to the file at once, so that a running gate can be watched; what would exceed head and tail
 together is kept in a ring of the tail's size and written when the log is closed, below a line that tells how
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 EXCERPT_BYTES: Final = 4096
-"""How much of the end of the output is handed on in a gate's outcome."""
+"""Bytes of the end of the output that a command's result has."""
 
 
 class OutputLog:
@@ -46,7 +46,7 @@ class OutputLog:
         self.close()
 
     def write(self, data: memoryview) -> None:
-        """Take the next bytes of the output."""
+        """Write the next bytes of the output."""
         room = max(0, self._head + self._tail - self.total)
         self.total += len(data)
         self._last = (self._last + bytes(data[-EXCERPT_BYTES:]))[-EXCERPT_BYTES:]
@@ -56,7 +56,7 @@ class OutputLog:
             self._keep(data)
 
     def close(self) -> None:
-        """Put the tail into its place and close the file. Doing it again changes nothing."""
+        """Write the tail and close the file. Doing it again changes nothing."""
         if self._fd < 0:
             return
         omitted = self.total - self._head - self._tail
@@ -77,7 +77,7 @@ class OutputLog:
         return cut.decode("utf-8", errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
     def _keep(self, data: memoryview) -> None:
-        """Put what lies beyond the head into the ring."""
+        """Write all that lies beyond the head into the ring."""
         beyond = data[max(0, len(data) - (self.total - self._head)) :]
         beyond = beyond[max(0, len(beyond) - self._tail) :]
         while beyond:

@@ -1,4 +1,4 @@
-"""Blot the values of secrets out of what is written down, whole or in pieces as it comes from a pipe.
+"""Redact the values of secrets in all that is written down, whole or in pieces as they come from a pipe.
 
 A tool that was given a key may print it, and prints it in the forms programs use: as it is, or as JSON
 writes it. What is shorter than ``SHORTEST`` is no secret that could be told from ordinary text and stays.
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final, overload
 
 MARK: Final = "[redacted]"
-"""What stands where a secret was."""
+"""The text in place of a secret."""
 
 SHORTEST: Final = 4
 """Characters below which a value is not looked for."""
@@ -52,7 +52,7 @@ class Redactor:
         self.has_found = False
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next bytes; returns what may be written by now."""
+        """Accept the next bytes, and return those that may be written by now."""
         if self._pattern is None:
             return data
         text = self._rest + data
@@ -69,7 +69,7 @@ class Redactor:
         return b"".join([*written, text[at:held]])
 
     def flush(self) -> bytes:
-        """Return what was held back, at the end of the stream."""
+        """Return the bytes that were held back, at the end of the stream."""
         rest, self._rest = self._rest, b""
         if self._pattern is None:
             return rest

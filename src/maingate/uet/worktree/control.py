@@ -31,7 +31,7 @@ class Control:
         self.folder, self._tree, self._source = folder, tree, source
 
     def make(self) -> None:
-        """Make it, empty."""
+        """Create it, empty."""
         make_repository(self.folder, self._source, config=CONTROL_CONFIG, head=_UNBORN)
 
     def renew(self, index: bytes | None) -> None:
@@ -63,7 +63,7 @@ class Control:
         remove(os.fsencode(self.folder / "index"))
 
     def check_out(self, commit: str) -> bytes:
-        """Have git write the files of a commit; return the index that it leaves.
+        """Write the files of a commit by git; return the index that it leaves.
 
         Raises:
             GitError: It could not.

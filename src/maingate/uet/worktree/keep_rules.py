@@ -1,4 +1,4 @@
-"""Which untracked paths a plan keeps beside what a commit tracks.
+"""Rules for the untracked paths that a plan keeps beside what a commit tracks.
 
 Rules speak of paths; whether something there is tracked, and so follows the commit like all else, is known
 from the commit alone.
@@ -27,7 +27,7 @@ class KeepRules:
         self._paths = [pattern.split(b"/") for pattern in self.patterns if b"/" in pattern]
 
     def keeps(self, path: bytes) -> bool:
-        """Tell whether what is at a path, relative to the tree, is kept with all it holds."""
+        """Return whether a path, relative to the tree, is kept with all it holds."""
         if not self.patterns:
             return False
         parts = path.split(b"/")
@@ -36,12 +36,12 @@ class KeepRules:
         )
 
     def keeps_below(self, path: bytes) -> bool:
-        """Tell whether something in the folder at a path could be kept."""
+        """Return whether something in the folder at a path could be kept."""
         parts = path.split(b"/")
         return any(len(parts) < len(wanted) and _match(parts, wanted) for wanted in self._paths)
 
     def among(self, listed: Iterable[bytes]) -> list[bytes]:
-        """Return the lines of ``git ls-tree -r`` whose paths lie at, below or in the way of what is kept."""
+        """Return the lines of ``git ls-tree -r`` whose paths lie at, below or in the way of kept paths."""
         known: dict[bytes, bool] = {b"": False}
         return [line for line in listed if self._concerns(line.partition(b"\t")[2], known)]
 
@@ -50,7 +50,7 @@ class KeepRules:
         return self._is_inside(folder, known) or self.keeps(path) or self.keeps_below(path)
 
     def _is_inside(self, folder: bytes, known: dict[bytes, bool]) -> bool:
-        """Tell whether a folder is kept, or in one that is; what was found out is remembered."""
+        """Return whether a folder is kept, or in one that is; answers are cached."""
         found = known.get(folder)
         if found is None:
             found = known[folder] = self._is_inside(folder.rpartition(b"/")[0], known) or self.keeps(folder)

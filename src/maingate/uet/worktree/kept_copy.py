@@ -1,4 +1,4 @@
-"""What ``prepare`` made at the kept paths, put by outside the worktree, so that every job finds the same.
+"""A copy of what ``prepare`` made at the kept paths, outside the worktree, so that every job finds the same.
 
 The copy is a folder of numbered files and a list of what belongs where. It is made once, after ``prepare``
 has ended well, and the list is written last of all: a copy without a list is none. A worktree gets copies of
@@ -69,7 +69,7 @@ class KeptCopy:
         self._key, self._is_read = "", False
 
     def is_for(self, key: str) -> bool:
-        """Tell whether there is a copy that was made for this key."""
+        """Return whether there is a copy that was made for this key."""
         if not self._is_read:
             self._read()
         return bool(key) and self._key == key
@@ -128,7 +128,7 @@ class KeptCopy:
                 remove(tree + b"/" + thing.path)
 
     def place(self, tree: bytes, own: Collection[bytes]) -> None:
-        """Put what is missing into the tree; what is there stays, as it is or as the commit has it.
+        """Copy what is missing into the tree; what is there stays, as it is or as the commit has it.
 
         Args:
             tree: The worktree, in which the commit is checked out.
@@ -198,7 +198,7 @@ class KeptCopy:
         return b"%s/%d" % (self._files, number)
 
     def _read(self) -> None:
-        """Take over the copy that another process has made."""
+        """Load the copy that another process has made."""
         self._is_read = True
         note = read_note(self._list)
         if note is not None:
@@ -210,7 +210,7 @@ class KeptCopy:
 
 
 def _has_folder(at: bytes, *, may_make: bool) -> bool:
-    """Tell whether there is a folder, and no link to one; make it where nothing is and it may be made."""
+    """Return whether there is a folder, and no link to one; create it where nothing is and it may be."""
     kind = kind_of(at)
     if kind is None and may_make:
         forced(partial(os.mkdir, at, 0o700), os.path.dirname(at))
@@ -219,7 +219,7 @@ def _has_folder(at: bytes, *, may_make: bool) -> bool:
 
 
 def _finish_folder(at: bytes, thing: Kept) -> None:
-    """Give a folder, all of whose content is there, the rights and times it had."""
+    """Restore the rights and times of a folder, all of whose content is there."""
     info = os.lstat(at)
     if (info.st_mode, info.st_mtime_ns) != (thing.mode, thing.mtime):
         restore_attributes(at, thing.attributes)

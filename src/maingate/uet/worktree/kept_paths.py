@@ -1,4 +1,4 @@
-"""Find in a worktree what is kept and not tracked."""
+"""Find the paths of a worktree that are kept and not tracked."""
 
 # Names on disk are bytes, which pathlib cannot hold.
 # ruff: noqa: PTH118

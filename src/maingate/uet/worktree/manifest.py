@@ -1,4 +1,4 @@
-"""What belongs into a worktree, folder by folder, so that what does not belong there is found cheaply.
+"""The content of a worktree, folder by folder, so that what does not belong there is found cheaply.
 
 git restores the files of a commit, but ``git clean`` reads every folder each time, and leaves some things:
 a ``.git`` inside a tracked folder, the content of a submodule's folder, a folder that became empty, rights
@@ -56,7 +56,7 @@ class Folder:
         self.is_fresh = True
         self.has_lost = False
         self.is_kept = is_kept
-        """Whether what is not tracked in it is left alone."""
+        """True when untracked files in it are left alone."""
 
 
 _Place = tuple[Folder, Folder | None, bytes, bytes]
@@ -98,7 +98,7 @@ class TreeManifest:
         return rows
 
     def load(self, rows: list[Any]) -> None:
-        """Take over what another process has surveyed; ``track`` comes before it.
+        """Load the survey of another process; ``track`` comes before it.
 
         Raises:
             LookupError, TypeError, ValueError: It is not what ``to_json`` made.
@@ -212,14 +212,14 @@ class TreeManifest:
         _remove_if_empty(here)
 
     def _was_touched(self, folder: Folder, entry: os.DirEntry[bytes]) -> bool:
-        """Whether a file was touched where it matters: in the second of its checkout, git cannot tell."""
+        """Return whether a file was touched in the second of its checkout, where git cannot tell."""
         stamp = folder.files.get(entry.name)
         if stamp is None or not (folder.is_fresh or self._is_strict):
             return False
         return stamp != _file_stamp(entry.stat(follow_symlinks=False))
 
     def _read(self, folder: Folder, relative: bytes, path: bytes) -> None:
-        """Take the names of a folder as those that belong there."""
+        """Record the names of a folder as those that belong there."""
         before, folder.files, folder.folders = folder.folders, {}, {}
         for entry in _entries(path):
             where = _join(relative, entry.name)
@@ -232,7 +232,7 @@ class TreeManifest:
                 folder.files[entry.name] = _file_stamp(entry.stat(follow_symlinks=False))
 
     def _is_left(self, folder: Folder, relative: bytes) -> bool:
-        """Whether a path is none of the checkout's: the gate's repository, or kept unless it is tracked."""
+        """Return whether a path is the gate's repository, or kept and not tracked."""
         return relative == _GIT or folder.is_kept or self.keep.keeps(relative)
 
 
@@ -278,7 +278,7 @@ def _entries(path: bytes) -> list[os.DirEntry[bytes]]:
 
 
 def _restore_rights(folder: Folder, path: bytes, now: Stamp, *, usual: int) -> None:
-    """Give a folder the rights it had; what made it unchangeable is taken away on the way."""
+    """Restore the rights of a folder, and remove what made it unchangeable."""
     if folder.stamp is not None and folder.stamp[5:] != now[5:]:
         raise OwnerChangedError(os.fsdecode(path))
     if os.geteuid() == 0:

@@ -9,7 +9,7 @@ from maingate.uet.worktree.wanted_tree import WantedTree, tracked_by
 
 
 class Preparation:
-    """What a tree was prepared for, and what is kept of that.
+    """The key that a tree was prepared for, and the result that is kept.
 
     Args:
         slot_dir: The slot's folder, which holds the copy.
@@ -35,7 +35,7 @@ class Preparation:
         return wanted.key if not wanted.is_shared and self.copy.is_for(wanted.key) else ""
 
     def keep(self, wanted: WantedTree) -> None:
-        """Keep what lies at the kept paths, for this job and for later ones.
+        """Store what lies at the kept paths, for this job and for later ones.
 
         Raises:
             GitError: The commit cannot be read.
@@ -49,7 +49,7 @@ class Preparation:
             self.copy.take(wanted.key, os.fsencode(self._tree), KeepRules(wanted.patterns), listed)
 
     def forget_tree(self) -> None:
-        """Forget what lay in the tree, which is emptied."""
+        """Drop what is known of the tree, which is emptied."""
         self._key = ""
 
     def forget(self) -> None:
@@ -58,11 +58,11 @@ class Preparation:
         self.copy.forget()
 
     def to_json(self) -> list[object]:
-        """Return what a note has of it."""
+        """Return its part of a note."""
         return [self._key, self._names]
 
     def load(self, noted: list[object]) -> None:
-        """Take over what a note has of it.
+        """Load its part of a note.
 
         Raises:
             ValueError: It is not that.

@@ -41,7 +41,7 @@ class Scratch:
         }
 
     def renew(self) -> None:
-        """Make it as a job is to find it.
+        """Restore it as a job is to find it.
 
         Raises:
             OSError: Something in it cannot be removed.
@@ -54,7 +54,7 @@ class Scratch:
         (self.folder / "gitconfig").write_text(_GATES_CONFIG)
 
     def sweep(self) -> None:
-        """Remove what a job has left in it.
+        """Remove all that a job has left in it.
 
         Raises:
             OSError: Something in it cannot be removed.

@@ -39,7 +39,7 @@ _OFF: Final = (GitError, OSError, OwnerChangedError, CopyBrokenError)
 
 
 class Worktree:
-    """One slot. Not for two processes at once: whoever made it holds its lock.
+    """One slot. Not for two processes at once: its owner holds its lock.
 
     Args:
         slot_dir: The slot's folder; made when it is missing, reused when it is there.
@@ -57,7 +57,7 @@ class Worktree:
     def move(
         self, commit: str, *, keep: Sequence[str] = (), shared: bool = False, prepared_for: str = ""
     ) -> None:
-        """Make the tree that commit and what is kept, with a fresh ``.git`` and a fresh scratch folder.
+        """Move the tree to a commit and what is kept, with a fresh ``.git`` and a fresh scratch folder.
 
         Args:
             commit: The full id of a commit of the source repository.
@@ -85,7 +85,7 @@ class Worktree:
         return self._wanted is not None and self._tree.preparation.is_for(self._wanted)
 
     def mark_prepared(self) -> None:
-        """Keep what lies at the kept paths as the result of preparing the tree, for this job and later ones.
+        """Store what lies at the kept paths as the result of preparing the tree, for this job and later ones.
 
         Raises:
             WorktreeError: It cannot be taken, for later jobs no more than for this one.

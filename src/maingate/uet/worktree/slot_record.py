@@ -1,4 +1,4 @@
-"""What a slot remembers beyond the process that works in it: notes that hold for one boot of the machine.
+"""Notes about a slot that outlive the process that works in it, for one boot of the machine.
 
 A note is proof of what lies on the disk because it tells status change times and inodes, and no process can
 choose those. A machine that went down in between may have lost what was written, so it ends all notes.
@@ -34,7 +34,7 @@ def write_note(path: bytes, value: dict[str, Any]) -> None:
 
 
 def read_note(path: bytes) -> dict[str, Any] | None:
-    """Return what was written during this boot; None when there is nothing that can be read."""
+    """Return the note of this boot; None when there is none that can be read."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
         value = json.loads(content_of(path))
         if isinstance(value, dict) and value.get("boot") == _boot():

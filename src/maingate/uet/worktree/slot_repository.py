@@ -1,4 +1,4 @@
-"""Make the git directories of a slot by plain files, over the objects of another repository."""
+"""Create the git directories of a slot by plain files, over the objects of another repository."""
 
 # This runs before every job, and pathlib costs more than what is asked of the system.
 # ruff: noqa: PTH208
@@ -16,7 +16,7 @@ VISIBLE_CONFIG: Final = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n
 
 
 def _put(file: Path, content: bytes) -> None:
-    """Let a file have a content, without writing what is there; a link in its place is removed."""
+    """Write a file unless it has the content already; a link in its place is removed."""
     if file.is_file() and not file.is_symlink() and file.read_bytes() == content:
         return
     remove(os.fsencode(file))
@@ -41,7 +41,7 @@ def shallow_of(source: Path) -> bytes | None:
 
 
 def exclude(git_dir: Path, rules: KeepRules, *more: str) -> None:
-    """Let a git directory ignore what is kept, and more."""
+    """Write the rules by which a git directory ignores kept paths, and more."""
     if rules.patterns or more:
         lines = [(b"/" if b"/" in pattern else b"") + pattern + b"\n" for pattern in rules.patterns]
         lines += [os.fsencode(pattern) + b"\n" for pattern in more]
@@ -50,7 +50,7 @@ def exclude(git_dir: Path, rules: KeepRules, *more: str) -> None:
 
 
 def make_repository(git_dir: Path, source: Path, *, config: str, head: str) -> None:
-    """Make a git directory by plain files, a tenth of the cost of ``git init``."""
+    """Create a git directory by plain files, a tenth of the cost of ``git init``."""
     (git_dir / "objects" / "info").mkdir(parents=True, exist_ok=True)
     (git_dir / "refs" / "heads").mkdir(parents=True, exist_ok=True)
     _put(git_dir / "objects" / "info" / "alternates", os.fsencode(source / "objects") + b"\n")

@@ -54,7 +54,7 @@ class SlotTree:
         self._past = 0
 
     def move(self, wanted: WantedTree) -> None:
-        """Make the tree what is wanted.
+        """Move the tree to the wanted state.
 
         Raises:
             GitError: Git could not write it.
@@ -83,7 +83,7 @@ class SlotTree:
             write_note(self.note, self._noted(self._place, self._manifest))
 
     def touched(self) -> None:
-        """Take back the proof that nothing was touched."""
+        """Drop the proof that nothing was touched."""
         self._stillness = None
 
     def forget(self) -> None:
@@ -100,7 +100,7 @@ class SlotTree:
         return self.is_sound() and self._stillness.holds()
 
     def _restore(self, wanted: WantedTree, copy: str, *, was_there: bool) -> None:
-        """Make the tree what is wanted and give it a fresh ``.git``, whatever was done to the slot."""
+        """Restore the wanted tree with a fresh ``.git``, whatever was done to the slot."""
         manifest = self._watched(wanted, copy)
         self._control.renew(self.index)
         is_untouched = manifest.clean()
@@ -126,7 +126,7 @@ class SlotTree:
         self._stillness = self._survey(manifest, is_untouched=is_untouched) if is_proven else None
 
     def _watched(self, wanted: WantedTree, copy: str) -> TreeManifest:
-        """Return what is known of the tree; where that is not enough, the tree is emptied."""
+        """Return the manifest of the tree; when it is not enough, the tree is emptied."""
         if not self.is_sound():
             self._build()
         manifest, self._manifest = self._manifest, None
@@ -139,7 +139,7 @@ class SlotTree:
         return TreeManifest(os.fsencode(self.path), wanted.left_alone, is_strict=wanted.is_strict)
 
     def _outwait(self, newest: int) -> bool:
-        """Wait until nothing that is done can bear that time; what was waited for once is past."""
+        """Wait until no change can bear that time; a time that was waited for once is past."""
         if newest > self._past:
             if not outwait(os.fsencode(self._slot_dir), newest):
                 return False
@@ -147,7 +147,7 @@ class SlotTree:
         return True
 
     def _noted(self, place: WantedTree, manifest: TreeManifest) -> dict[str, Any]:
-        """Return what ``_take_over`` reads."""
+        """Return the note that ``_take_over`` reads."""
         return {
             "ways": self._ways,
             "index": hashlib.sha256(self.index or b"").hexdigest(),
@@ -158,7 +158,7 @@ class SlotTree:
         }
 
     def _take_over(self, wanted: WantedTree) -> None:
-        """Take the last worker's note over, as far as it proves true; the note holds only once."""
+        """Load the last worker's note, as far as it proves true; a note holds only once."""
         note = read_note(self.note)
         remove(self.note)
         if note is None or not self.is_sound():
@@ -197,7 +197,7 @@ class SlotTree:
         return Stillness([*folders, *repositories, *files], clock=os.fsencode(self._slot_dir))
 
     def _build(self) -> None:
-        """Make an empty slot in place of whatever is there; a copy of what is kept proves itself."""
+        """Create an empty slot in place of whatever is there; a copy of kept paths proves itself."""
         self.forget()
         for part in (self.path, self._control.folder) if are_folders(self._slot_dir) else (self._slot_dir,):
             remove(os.fsencode(part))

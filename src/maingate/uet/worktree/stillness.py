@@ -65,7 +65,7 @@ class Stillness:
             self._young = {path: _holding(path, info) for path, info in young}
 
     def holds(self) -> bool:
-        """Tell whether it is proven that nothing was touched."""
+        """Return whether it is proven that nothing was touched."""
         if self._young is None:
             return False
         try:
@@ -113,7 +113,7 @@ def outwait(clock: bytes, newest: int) -> bool:
 
 
 def _youth(clock: bytes) -> Callable[[os.stat_result], bool]:
-    """Make the function that tells what could be touched from now on without bearing another time."""
+    """Return the function that finds files which could be touched now without bearing another time."""
     now = now_of(clock)
 
     def is_young(info: os.stat_result) -> bool:

@@ -39,7 +39,7 @@ class WantedTree:
 
     @property
     def is_strict(self) -> bool:
-        """Whether anything is kept, so that the times of files matter."""
+        """True when anything is kept, so that the times of files matter."""
         return bool(self.patterns) and (self.is_shared or bool(self.key))
 
     @property

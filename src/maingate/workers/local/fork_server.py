@@ -18,7 +18,7 @@ from maingate.workers.local.fork_server_process import LONGEST, READY
 
 MODULE: Final = "maingate.workers.local.fork_server_process"
 _PATIENCE: Final = 10.0
-"""Seconds it may take to answer, which takes it milliseconds."""
+"""Seconds within which it must answer; it takes milliseconds."""
 _STDERR_KEPT: Final = 4096
 
 
@@ -87,7 +87,7 @@ class ForkServer:
         return int(self._ask({"worker": list(arguments)}, fds)["pid"])
 
     def reap(self, pid: int) -> int | None:
-        """Tell how a worker has ended, and let its number be used again.
+        """Return how a worker has ended, and free its process id.
 
         Returns:
             Its exit code, below zero for a signal; None while it runs.
@@ -113,7 +113,7 @@ class ForkServer:
                 process.stderr.close()
 
     def _greeted(self) -> None:
-        """Hear that it is ready, or that it will never be."""
+        """Read its greeting: it is ready, or it will never be."""
         line = self._line
         if line is None:
             return

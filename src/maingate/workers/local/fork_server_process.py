@@ -1,4 +1,4 @@
-"""What UET workers are forked from: ``python -I -m maingate.workers.local.fork_server_process PARENT SLOTS``.
+"""The fork server: ``python -I -m maingate.workers.local.fork_server_process PARENT SLOTS``.
 
 It has imported all that a worker needs before the first one is asked for, so that a worker costs a fork and
 not the start of an interpreter. It does two things, one at a time, as its control process asks on the socket
@@ -24,9 +24,9 @@ from maingate.system.process_tree import die_with_parent
 from maingate.workers.local import uet_process
 
 READY: Final = b"ready\n"
-"""What it says first."""
+"""Its greeting, once workers can be forked."""
 PASSED: Final = 5
-"""How many descriptors come with the request for a worker: its standard streams and its slot's locks."""
+"""Number of descriptors that come with the request for a worker: standard streams and its slot's locks."""
 LONGEST: Final = 65536
 """Bytes of a request or an answer, with the newline that ends it."""
 
@@ -34,7 +34,7 @@ _HANDED_DOWN: Final = (
     signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP, signal.SIGTTIN,
     signal.SIGTTOU, signal.SIGCHLD, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
-"""The signals that whoever starts Maingate may have ignored; the interpreter itself ignores others."""
+"""Signals that the parent of Maingate may have ignored; the interpreter itself ignores others."""
 _FAILED: Final = 1
 _STREAMS: Final = 3
 
@@ -62,7 +62,7 @@ def main(parent: int) -> None:
 
 
 def forget_inherited_signals() -> None:
-    """Let workers, and so gates and tools, begin with every signal as the system has it.
+    """Restore the default action of every signal, for workers and so for gates and tools.
 
     `nohup`, and a shell that starts something with ``&``, have signals ignored; a gate that tests how a
     program is interrupted would fail for how Maingate was started.
@@ -91,7 +91,7 @@ def _do(asked: dict[str, Any], line: socket.socket, held: list[int]) -> dict[str
 
 
 def _reaped(pid: int) -> dict[str, Any]:
-    """Tell how a worker has ended: its exit code, below zero for a signal; None while it runs."""
+    """Return how a worker has ended: its exit code, below zero for a signal; None while it runs."""
     try:
         found, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError as error:
@@ -100,7 +100,7 @@ def _reaped(pid: int) -> dict[str, Any]:
 
 
 def _be_worker(arguments: Sequence[str], line: socket.socket, passed: Sequence[int]) -> None:
-    """Be a worker in a session of its own; never returns."""
+    """Run a worker in a session of its own; never returns."""
     code = _FAILED
     try:
         os.setsid()

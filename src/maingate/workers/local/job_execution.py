@@ -53,7 +53,7 @@ def execute(
 
 
 def _removed(worktree: Worktree) -> str:
-    """Empty a slot that could not be made ready, which may have filled the disk; return what failed."""
+    """Remove the content of a slot that could not be prepared, and return a sentence about what failed."""
     try:
         worktree.destroy()
         worktree.slot_dir.mkdir()  # a slot that is gone was removed by somebody else
@@ -154,7 +154,7 @@ class _Execution:
 
 
 def _asked(job: Job, wanted: Capture, prompt_file: Path) -> CommandSpec:
-    """Put the prompt into the command.
+    """Return the command with the prompt in it.
 
     A program gets it as one argument. A shell gets it in a variable: whatever quotes the plan has around the
     placeholder, what a prompt says is never run.
@@ -182,7 +182,7 @@ def _cancelled(job: Job) -> CommandResult:
 
 
 def _preparing(job: Job, command: CommandLine) -> CommandSpec:
-    """Make a gate of a command of `prepare`; others find what it left, so no gate's variables are in it."""
+    """Return a command of `prepare` as a job's; other jobs find its result, so it has no gate's variables."""
     return replace(
         job.command,
         name="prepare",

@@ -1,4 +1,4 @@
-"""Worker processes of a pool from their start to their end: as many as are needed, and none is left behind.
+"""The life of a pool's worker processes: as many as are needed, and none is left behind.
 
 Workers are started when jobs need them, up to ``size``, and end when they had nothing to do for a while, down
 to ``minimum``. Each owns a slot (a folder of worktrees), which is locked, so that two runs of one repository
@@ -104,12 +104,12 @@ class WorkerLifecycle:
 
     @property
     def has_room(self) -> bool:
-        """Whether there may be more workers."""
+        """True while there may be more workers."""
         return self.count() < self._staffing.size
 
     @property
     def is_overstaffed(self) -> bool:
-        """Whether there are more workers than there may be: one that was silent came back."""
+        """True while there are more workers than there may be: one that was silent came back."""
         return self.count() > self._staffing.size
 
     def count(self) -> int:
@@ -117,7 +117,7 @@ class WorkerLifecycle:
         return sum(member.counts for member in self.members)
 
     async def open(self, *, soon: bool) -> None:
-        """Make the slots ready, and end what earlier pools left running in them.
+        """Prepare the slots, and end the processes that earlier pools left in them.
 
         Args:
             soon: Workers will be needed soon: the process that they are forked from is started already.
@@ -136,7 +136,7 @@ class WorkerLifecycle:
             raise WorkerError(f"worktrees cannot be created in {folder}: {error}") from error
 
     async def end_all(self) -> None:
-        """Let every worker finish its job, and end them all."""
+        """Stop every worker after its job."""
         await asyncio.gather(*(self._drain(member) for member in list(self.members)))
         self._server.close()
         self._slots.release()
@@ -220,7 +220,7 @@ class WorkerLifecycle:
     # -- end -------------------------------------------------------------------------------------------------
 
     def shrink(self, now: float) -> None:
-        """Ask workers to end that had no job for a while, the longest idle first."""
+        """Request the shutdown of workers that had no job for a while, the longest idle first."""
         spare = self.count() - self._staffing.minimum
         if spare <= 0:
             return
@@ -230,7 +230,7 @@ class WorkerLifecycle:
             self.request_shutdown(member)
 
     def request_shutdown(self, member: Member) -> None:
-        """Ask a worker to end when it has done its job."""
+        """Request that a worker ends after its job."""
         member.is_leaving = True
         if member.state is WorkerState.BUSY:
             self.announce(member, WorkerChange.DRAINING)
@@ -252,7 +252,7 @@ class WorkerLifecycle:
             self._observer.worker_changed(member.registration, change, message)
 
     async def _drain(self, member: Member) -> None:
-        """Let a worker finish its job, and end it."""
+        """Stop a worker after its job."""
         if member.process is None:
             return
         if member.state is WorkerState.UNRESPONSIVE:

@@ -16,7 +16,7 @@ from maingate.workers.local.worker_process import WorkerProcess
 from maingate.workers.registry import Registration
 
 _REMEMBERED: Final = 64
-"""How many of a worker's jobs are remembered, to know an answer that comes late or twice."""
+"""Number of a worker's last jobs that are known, to recognise an answer that comes late or twice."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -37,7 +37,7 @@ class JobTicket:
 
     @property
     def is_done(self) -> bool:
-        """Whether its end is known."""
+        """True once its end is known."""
         return self.end.done()
 
     def finish(self, end: JobEnd) -> None:
@@ -109,36 +109,36 @@ class Member:
 
     @property
     def is_idle(self) -> bool:
-        """Whether it could be given a job now."""
+        """True while it can be given a job."""
         return self.state is WorkerState.IDLE and not self.is_leaving and not self.is_doomed
 
     @property
     def has_left(self) -> bool:
-        """Whether its end, when its process has ended, is that which it was asked for."""
+        """True when it was asked to end, and had no job left."""
         was_there = self.state is not WorkerState.INITIALIZING
         return was_there and self.is_leaving and not self.is_doomed and self.current is None
 
     @property
     def counts(self) -> bool:
-        """Whether it is one of those that the pool may have at most; a silent one may be replaced."""
+        """True while it counts towards the size of the pool; a silent one may be replaced."""
         return self.state is not WorkerState.UNRESPONSIVE
 
     def take_on(self, ticket: JobTicket) -> None:
-        """Give it a job."""
+        """Assign a job to it."""
         self.state, self.current, self.commit = WorkerState.BUSY, ticket, ticket.job.commit
         self.past.append((ticket.job.job_id, ticket.job.attempt))
         self.is_free.clear()
 
     def let_go(self) -> JobTicket | None:
-        """Take its job away and return it."""
+        """Return its job, which it has no longer."""
         ticket, self.current = self.current, None
         self.is_free.set()
         return ticket
 
     def answers(self, result: Result) -> bool:
-        """Whether a result is that of the job, and of the attempt, that it has."""
+        """Return whether a result is that of the job, and of the attempt, that it has."""
         return self.current is not None and self.past[-1] == (result.job_id, result.attempt)
 
     def answers_late(self, result: Result) -> bool:
-        """Whether a result is that of a job that it had, so that it comes too late or again."""
+        """Return whether a result is that of a job that it had, so that it comes too late or again."""
         return (result.job_id, result.attempt) in self.past

@@ -1,4 +1,4 @@
-"""What a control process and its UET workers say to each other: JSON, one message per line.
+"""Messages between a control process and its UET workers: JSON, one message per line.
 
 The control process sends ``job``, ``cancel`` and ``shutdown``; a worker sends ``ready``, ``result`` and
 ``heartbeat``. A job carries the number of its attempt and the result brings it back (fencing): what was
@@ -18,7 +18,7 @@ from maingate.uet.process.limits import Limits
 from maingate.workers.jobs import Job
 
 LONGEST_LINE: Final = 4 * 1024 * 1024
-"""Bytes of a line above which it is no message of ours."""
+"""Bytes of a line above which it is not a message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +46,14 @@ class Heartbeat:
 
 @dataclass(frozen=True, kw_only=True)
 class Cancel:
-    """Nobody wants to know a job's result any more."""
+    """A job's result is not wanted any more."""
 
     job_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shutdown:
-    """Finish what you do, then end."""
+    """A request to end after the current job."""
 
 
 Message = Job | Ready | Result | Heartbeat | Cancel | Shutdown
@@ -89,7 +89,7 @@ def decode(line: bytes) -> Message:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON has a form for."""
+    """Return the value in a form that JSON has."""
     return dict(value) if isinstance(value, Mapping) else vars(value)
 
 
@@ -177,7 +177,7 @@ _READERS: Final[Mapping[str, Callable[[dict[str, Any]], Message]]] = {
 
 
 def _check(value: Mapping[str, Any], types: Mapping[str, Any]) -> None:
-    """Refuse a value of another type: what comes from a worker is written to the database as it is."""
+    """Check the types of values: messages of a worker are written to the database as they are."""
     for name, kind in types.items():
         if not isinstance(value[name], kind):
             raise TypeError(f"{name} is {value[name]!r}")

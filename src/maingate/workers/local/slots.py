@@ -1,4 +1,4 @@
-"""The slots of a repository: folders of worktrees, each locked by whoever works in it.
+"""The slots of a repository: folders of worktrees, each locked by the process that works in it.
 
 The locks are in the state folder of the repository, because the worktrees are in a cache, which may be
 cleared at any time and may be another one in the next run: two runs of a repository never share a number. A
@@ -39,16 +39,16 @@ class Slot:
 
     @property
     def is_held(self) -> bool:
-        """Tell whether it is this process's still: a lock on a file that was removed locks nobody out."""
+        """True while this process holds it: a lock on a file that was removed keeps no other process out."""
         return all(map(_is_of, self.locks, self.lock_paths))
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether what was done in it counts: nobody has removed the folder or a lock meanwhile."""
+        """True while work done in it counts: neither its folder nor a lock was removed meanwhile."""
         return self.is_held and self.path.is_dir()
 
     def let_go(self) -> None:
-        """Let others have it."""
+        """Release its locks."""
         for lock in self.locks:
             os.close(lock)
 
@@ -67,7 +67,7 @@ class Slots:
         self._free: list[Slot] = []
 
     def make(self) -> None:
-        """Make the folders; that of the locks in a state folder that is there.
+        """Create the folders; that of the locks in a state folder that exists.
 
         What gates have left between the slots is removed: programs look for their files in the folders above.
 
@@ -81,7 +81,7 @@ class Slots:
         self._locks.mkdir(exist_ok=True)
 
     def take(self) -> Slot:
-        """Take a slot that nobody holds: one that was put back, or the first that can be locked.
+        """Lock and return a free slot: one that was put back, or the first that can be locked.
 
         Raises:
             OSError: There is none, or a lock cannot be made.
@@ -103,13 +103,13 @@ class Slots:
         self._free.append(slot)
 
     def release(self) -> None:
-        """Let others have the slots that were put back."""
+        """Release the slots that were put back."""
         for slot in self._free:
             slot.let_go()
         self._free = []
 
     def end_orphans(self) -> int:
-        """End what earlier control processes left running in slots that nobody holds any more.
+        """End the processes that earlier control processes left in slots which are free now.
 
         Returns:
             How many processes were ended.
@@ -122,7 +122,7 @@ class Slots:
 
     @contextlib.contextmanager
     def unused(self) -> Iterator[list[Slot]]:
-        """Lock all slots that were ever made and that nobody holds, and give them.
+        """Lock all slots that were ever made and are free, and yield them.
 
         Raises:
             OSError: A lock cannot be had for another reason than that somebody holds it.
@@ -143,7 +143,7 @@ class Slots:
         return {int(name) for name in names if name.isdecimal()}
 
     def _lock(self, number: int) -> Slot | None:
-        """Lock a slot; None when somebody else has."""
+        """Lock a slot and return it; None when another process holds it."""
         with contextlib.ExitStack() as undoing:
             locks = []
             paths = tuple(folder / f"{number}.lock" for folder in (self._locks, self._folder))

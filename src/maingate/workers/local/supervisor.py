@@ -71,7 +71,7 @@ class WorkerSupervisor:
         """How many results came too late, or again."""
 
     def assign(self, ticket: JobTicket, member: Member) -> None:
-        """Give an idle worker a job."""
+        """Assign a job to an idle worker."""
         self._note_company(ticket)
         member.take_on(ticket)
         due_at = self._clock() + ticket.job.longest + _CHECKOUT_PATIENCE
@@ -83,7 +83,7 @@ class WorkerSupervisor:
             self._observer.uet_job_started(ticket.job.job_id, member.uet_id)
 
     def cancel(self, job_id: str) -> None:
-        """Ask the worker that runs a job to end it, and kill the worker if it does not."""
+        """Cancel a job that runs, and kill its worker if it does not end it."""
         for member in self.lifecycle.members:
             if member.current and member.process and member.current.job.job_id == job_id:
                 member.current.is_cancelled = True
@@ -100,7 +100,7 @@ class WorkerSupervisor:
                 self.lifecycle.kill(member, _COMPLAINTS[finding])
 
     def _note_company(self, ticket: JobTicket) -> None:
-        """Note on a job that begins, and on those that run, that they were not alone."""
+        """Record on a job that begins, and on those that run, that they were not alone."""
         for other in self.lifecycle.members:
             if other.current is not None:
                 other.current.has_company = ticket.has_company = True
@@ -129,7 +129,7 @@ class WorkerSupervisor:
         self._on_change()
 
     def _finish_job(self, member: Member, result: CommandResult) -> None:
-        """Take a job's result over, unless the worker or its slot are not to be believed."""
+        """Accept a job's result, unless the worker or its slot are not to be believed."""
         ticket = member.let_go()
         if member.is_leaving:
             self._monitor.freed(member, due_at=self._clock() + END_PATIENCE)
@@ -146,7 +146,7 @@ class WorkerSupervisor:
             ticket.finish(replace(result, had_company=ticket.has_company))
 
     def _revoke_job(self, member: Member) -> None:
-        """Give a silent worker's job back, so that another can do it, and cancel it in case it is heard."""
+        """Return a silent worker's job to its caller, and send the worker a cancel in case it wakes up."""
         ticket, member.state = member.let_go(), WorkerState.UNRESPONSIVE
         message = f"UET worker {member.registration.pid} has sent no heartbeat for {self._silence}"
         self.lifecycle.announce(member, WorkerChange.FELL_SILENT, message)
@@ -158,7 +158,7 @@ class WorkerSupervisor:
             self.lifecycle.kill(member, _COMPLAINTS[Finding.GONE])
 
     def _recover(self, member: Member) -> None:
-        """Take a silent worker back that has no job any more."""
+        """Accept a silent worker again once it has no job."""
         if member.state is not WorkerState.UNRESPONSIVE or member.is_doomed:
             return
         self._set_idle(member, WorkerChange.RECOVERED)

@@ -41,7 +41,7 @@ _CHUNK: Final = 65536
 
 
 class ControlLine:
-    """The line to the control process; also what a running gate is watched with.
+    """The line to the control process; also the watch of a running command.
 
     Args:
         incoming: Descriptor the control process writes to.
@@ -67,11 +67,11 @@ class ControlLine:
         return self._heartbeat
 
     def filenos(self) -> Sequence[int]:
-        """Return what becomes readable when the control process or a signal says something."""
+        """Return the descriptors that are readable when a message or a signal has come."""
         return (self._incoming, self._wakeup)
 
     def should_stop(self) -> bool:
-        """Hear what there is to hear, and tell whether the current job is to be ended."""
+        """Read all messages, and return whether the current job is to be ended."""
         self._hear()
         return self.is_cut or self._current in self._cancelled
 
@@ -90,7 +90,7 @@ class ControlLine:
 
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
-        """Give signs of life meanwhile, whatever this process is at: an alarm interrupts everything.
+        """Send signs of life meanwhile, whatever this process does: an alarm interrupts everything.
 
         The alarm is off again before the interpreter ends, which would let it kill the process.
         """
@@ -102,12 +102,12 @@ class ControlLine:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _give_sign(self) -> None:
-        """Say that this worker lives, unless it is speaking anyway or the line is full: never wait here."""
+        """Send a heartbeat, unless a message is being sent or the line is full: never wait here."""
         if not self._is_sending and select.select((), (self._outgoing,), (), 0)[1]:
             self.send(Heartbeat(job_id=self._current))
 
     def send(self, message: Message) -> None:
-        """Say something; a control process that is gone hears nothing, and the line is cut."""
+        """Send a message; when the control process is gone, the line is cut."""
         data = memoryview(encode(message))
         self._is_sending = True
         try:
@@ -174,7 +174,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _leave(worktree: Worktree) -> None:
-    """Let the next worker find its slot warm; without a note it is made anew."""
+    """Write the note by which the next worker finds its slot warm; without it the slot is made anew."""
     try:
         worktree.leave()
     except WorktreeError as error:
@@ -191,7 +191,7 @@ def _read(arguments: Sequence[str]) -> tuple[Path, Path, Artifacts, float, int]:
 
 
 def _end_on_signals() -> int:
-    """Make SIGTERM and SIGINT readable; returns the descriptor that they can be read from."""
+    """Return a descriptor that SIGTERM, SIGINT and SIGHUP can be read from."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     os.set_blocking(writing, False)
@@ -202,7 +202,7 @@ def _end_on_signals() -> int:
 
 
 def _take_over_standard_streams() -> tuple[int, int]:
-    """Keep standard input and output for the protocol, out of reach of everything else in this process."""
+    """Reserve standard input and output for the protocol, and return their descriptors."""
     incoming, outgoing = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)

@@ -81,12 +81,12 @@ class WorkerProcess:
         self._ended = self._loop.create_task(self._see_end(), name=f"end of UET worker {self.pid}")
 
     def send(self, message: Message) -> None:
-        """Say something. A worker that is gone hears nothing; its end is reported by ``on_end``."""
+        """Send a message. The end of a worker that is gone is reported by ``on_end``."""
         self._unsent += encode(message)
         self._flush()
 
     def end(self, complaint: str = "") -> None:
-        """Kill it, and what its gate has started.
+        """Kill it, and all that its gate has started.
 
         Args:
             complaint: Why, for the sentence that ``on_end`` gets.
@@ -145,7 +145,7 @@ class WorkerProcess:
         self._on_end(self._obituary(code))
 
     async def _exit(self) -> int | None:
-        """Wait for its exit code; None when nobody can tell."""
+        """Return its exit code, once it has one; None when the system does not have it any more."""
         if hasattr(os, "pidfd_open"):
             await self._exited()
         while True:
@@ -188,7 +188,7 @@ class WorkerProcess:
 
 
 def _pipes() -> tuple[list[int], list[int]]:
-    """Make the pipes for standard input, output and errors: the worker's ends, and ours that never block."""
+    """Create the pipes for standard input, output and errors; return the worker's ends, and ours."""
     theirs, ours = [], []
     for is_read_by_worker in (True, False, False):
         reading, writing = os.pipe()
@@ -200,7 +200,7 @@ def _pipes() -> tuple[list[int], list[int]]:
 
 
 def _receive(fd: int) -> bytes | None:
-    """Read what there is; None when there is nothing yet, empty at the end."""
+    """Return the bytes that have come; None when there are none yet, empty at the end."""
     try:
         return os.read(fd, _CHUNK)
     except BlockingIOError:
