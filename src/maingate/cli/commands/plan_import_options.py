@@ -1,0 +1,131 @@
+"""Options and results that the commands of ``maingate plan import`` share."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from maingate.cli.output import print_json
+from maingate.cli.text import count, safe
+from maingate.errors import UsageError
+
+if TYPE_CHECKING:
+    from maingate.importers.swebench_plans import ImportedPlans
+    from maingate.importers.tool_plans import ToolPlanOptions
+    from maingate.importers.writing import ImportedPlan
+    from maingate.plan.choices import LandingStyle
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Name = Annotated[str | None, typer.Option(help="The name of the plan.", show_default="the source's")]
+Target = Annotated[str | None, typer.Option(help="The branch to land on.")]
+Style = Annotated[str | None, typer.Option(metavar="merge|squash|rebase", help="The landing style.")]
+Gates = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=COMMAND", help="A gate; can be given several times."),
+]
+Out = Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The plan to write.")]
+Tool = Annotated[
+    str,
+    typer.Option(
+        metavar="PRESET|NAME=COMMAND",
+        help="The tool that makes the patches; {prompt_file} is replaced.",
+    ),
+]
+Side = Annotated[
+    str | None,
+    typer.Option(metavar="serial|allow", help="Whether tools run in parallel although no task has a scope."),
+]
+Model = Annotated[str | None, typer.Option(help="The model whose predictions to import.")]
+
+
+def list_options(
+    *,
+    tool: str,
+    name: str | None,
+    target: str | None,
+    landing: str | None,
+    gate: list[str] | None,
+    overlap: str | None,
+) -> "ToolPlanOptions":
+    """Return the options of a plan of tool-made patches.
+
+    Raises:
+        UsageError: An option is invalid.
+    """
+    from maingate.importers.tool_plans import ToolPlanOptions
+    from maingate.plan.choices import Overlap
+
+    if overlap is not None and overlap not in list(Overlap):
+        raise UsageError(f"invalid --overlap {overlap!r}: choose serial or allow")
+    return ToolPlanOptions(
+        tool=tool,
+        name=name,
+        target=target,
+        landing=landing_style(landing),
+        gates=gates_of(gate or []),
+        overlap=None if overlap is None else Overlap(overlap),
+    )
+
+
+def landing_style(landing: str | None) -> "LandingStyle | None":
+    """Return the landing style of an option; raise for an unknown one."""
+    from maingate.plan.choices import LandingStyle
+
+    if landing is not None and landing not in list(LandingStyle):
+        raise UsageError(f"invalid --landing {landing!r}: choose merge, squash or rebase")
+    return None if landing is None else LandingStyle(landing)
+
+
+def gates_of(given: list[str]) -> dict[str, str]:
+    """Return gates by name, from ``NAME=COMMAND``; raise for an invalid or repeated one."""
+    gates: dict[str, str] = {}
+    for text in given:
+        name, equals, command = text.partition("=")
+        if not name or not equals or not command.strip():
+            raise UsageError(f"invalid --gate {text!r}: write NAME=COMMAND")
+        if name in gates:
+            raise UsageError(f"--gate {name!r} is given twice")
+        gates[name] = command
+    return gates
+
+
+def print_plan(made: "ImportedPlan", *, as_json: bool, why: str = "") -> None:
+    """Print the result of an import of one plan."""
+    if as_json:
+        print_json(
+            {
+                "file": str(made.path),
+                "patches": None if made.patches is None else str(made.patches),
+                "tasks": made.tasks,
+                "workstreams": made.workstreams,
+                "skipped": list(made.skipped),
+                "notes": list(made.notes),
+            }
+        )
+        return
+    print(f"wrote {made.path}: {count(made.workstreams, 'workstream')}, {count(made.tasks, 'task')}")
+    for line in made.skipped:
+        print(f"  left out{why}: {safe(line)}")
+    for line in made.notes:
+        print(f"  note: {safe(line)}")
+    print(f"next: maingate plan check {made.path}")
+
+
+def print_plans(made: "ImportedPlans", *, as_json: bool) -> None:
+    """Print the result of an import of several plans."""
+    if as_json:
+        print_json(
+            {
+                "path": str(made.path),
+                "plans": [str(plan) for plan in made.plans],
+                "skipped": list(made.skipped),
+                "notes": list(made.notes),
+            }
+        )
+        return
+    print(f"wrote {made.path}: {count(len(made.plans), 'plan')}")
+    for line in made.skipped:
+        print(f"  left out: {safe(line)}")
+    for line in made.notes:
+        print(f"  note: {safe(line)}")
+    print(f"next: maingate plan check {made.plans[0]}")
