@@ -1,7 +1,7 @@
-"""Which queued task starts next: pure, deterministic, and never ahead of what its lane can use soon.
+"""The choice of the next task to start: pure, deterministic, and bounded by the lookahead of each lane.
 
 Tasks of earlier workstreams start first, within a workstream those that come first in its order. A patch far
-ahead of its lane's next one waits, so that what is in memory is bounded by the look-ahead and not by the
+ahead of its lane's next one waits, so that memory is bounded by the lookahead and not by the
 plan; the patch at the lane's very next place may always start, so waiting can't become a deadlock.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Needy(Protocol):
-    """Something that may need others of its kind to be completed first."""
+    """A workstream or task that may need others of its kind to be completed first."""
 
     @property
     def name(self) -> str:
@@ -31,7 +31,7 @@ class Needy(Protocol):
 
 
 def dependents_of(nodes: Sequence[Needy]) -> Mapping[str, list[str]]:
-    """Turn the needs around: for each name, who needs it."""
+    """Return for each name the names that need it."""
     dependents: dict[str, list[str]] = {node.name: [] for node in nodes}
     for node in nodes:
         for needed in dict.fromkeys(node.needs):
@@ -43,9 +43,9 @@ class TaskScheduler:
     """Hands out queued tasks while there is room.
 
     Args:
-        capacity: How many tasks of each kind may be running at once; a kind that is not named never starts.
-        lookahead: How far ahead of its lane's next patch a patch may be produced.
-        hold: Names what a task has to wait for besides room; None when it may start.
+        capacity: Maximum number of running tasks of each kind; a kind that is not named never starts.
+        lookahead: Places by which a patch may be produced ahead of its lane's next one.
+        hold: Returns the key that a task waits for besides room; None when it may start.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class TaskScheduler:
         self._far: dict[WorkstreamNode, list[tuple[int, TaskNode]]] = {}
 
     def queue(self, task: "TaskNode") -> None:
-        """Take a task whose needs are met."""
+        """Add a task whose needs are met."""
         if self._is_far(task):
             heapq.heappush(self._far.setdefault(task.workstream, []), (task.place, task))
         else:
             heapq.heappush(self._queues[task.kind], (task.workstream.landing, task.place, task))
 
     def advance(self, workstream: "WorkstreamNode") -> None:
-        """Hear that the workstream's lane has moved on: what was too far ahead may be near now."""
+        """Queue the tasks that were too far ahead of the workstream's lane before it moved on."""
         far = self._far.get(workstream)
         while far and not self._is_far(far[0][1]):
             self.queue(heapq.heappop(far)[1])
@@ -91,16 +91,16 @@ class TaskScheduler:
                 yield task
 
     def resize(self, kind: TaskKind, capacity: int) -> None:
-        """Let another number of tasks of a kind run at once; those that run are left alone."""
+        """Change the maximum number of running tasks of a kind; running tasks go on."""
         self._room[kind] += capacity - self._capacity[kind]
         self._capacity[kind] = capacity
 
     def finished(self, task: "TaskNode") -> None:
-        """Hear that a running task is no longer being produced."""
+        """Release the room of a task that is not being produced any more."""
         self._room[task.kind] += 1
 
     def release(self, held_by: str) -> None:
-        """Look again at the tasks that waited for something besides room."""
+        """Queue the tasks that waited for a key."""
         for task in self._held.pop(held_by, ()):
             if task.state is TaskState.QUEUED:
                 self.queue(task)

@@ -1,4 +1,4 @@
-"""The sentences that explain why an entity of a run waits, since when, and what will move it.
+"""The sentences that explain an entity which has not ended: its hold, since when, and the end of it.
 
 This is the one place that makes these sentences; `maingate.queries.standing` finds what they are about. They
 are put so that "waits for …" and "until …" read well. Work under way is told apart from mere waiting.

@@ -1,4 +1,4 @@
-"""The answer of the core to one event: what one transaction records, and the effects that follow it."""
+"""The answer of the core to one event: rows and transitions of one transaction, and the effects after it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

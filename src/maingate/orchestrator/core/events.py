@@ -75,7 +75,7 @@ class PatchRestored:
 
 
 class AttemptEnd(Enum):
-    """How an attempt of a task without a patch ended."""
+    """The ends of an attempt of a task without a patch."""
 
     DONE = "done"
     FAILED = "failed"
@@ -103,7 +103,7 @@ class AttemptEnded:
 
 
 class ToolEnd(Enum):
-    """How an attempt of a tool ended that produced no patch."""
+    """The ends of an attempt of a tool that produced no patch."""
 
     FAILED = "failed"
     LOST = "lost"

@@ -1,7 +1,7 @@
 """A workstream's lane: the ordered way of its patches onto its ref, as pure values.
 
 Patches are applied in the plan's order, each on the result of the one before it. A patch may be applied and
-its gates started *ahead* of the verdict on those before it; what is ahead is a guess and leaves no trace in
+its gates started *ahead* of the judgement of those before it; such a car is a guess and leaves no trace in
 the ledger. Only the front of the chain is fact: once its gates passed it is settled and the next car becomes
 the front. When the front fails, everything behind it was built on something that will not be, and is built
 again from what is settled.

@@ -1,8 +1,8 @@
-"""What a person decides about a task or a workstream of a run, on the core's picture: pure.
+"""Overrides of tasks and workstreams, applied to the run's picture: checks, steps and records. Pure.
 
-What suits an entity is said in one place (`maingate.state.operator_rules`), for whoever asks and for
-the core, which looks again when it hears of it. The steps are here; carrying them out, and all that follows
-from them, is the core's, as if the program had decided them itself.
+`maingate.state.operator_rules` refuses an override that does not suit its entity; the core asks it again,
+because the entity may have moved since the request was written. The consequences of the steps are drawn as
+if the program had decided them itself.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,12 +22,12 @@ from maingate.state.workstream import WorkstreamState
 
 
 def refusal(asked: OverrideRequested, node: TaskNode | WorkstreamNode) -> str | None:
-    """Say why what is asked does not suit its entity as that is now; None when it does."""
+    """Return why an override does not suit its entity as that is now; None when it does."""
     return operator_rules.refusal(asked.override, facts_of(node))
 
 
 def facts_of(node: TaskNode | WorkstreamNode) -> Facts:
-    """Give what tells whether something may be decided by hand about an entity of the picture."""
+    """Return the facts about an entity on which a decision depends."""
     if isinstance(node, WorkstreamNode):
         open_ones = [task.name for task in node.tasks if task.is_critical and not task.has_ended]
         return WorkstreamFacts(name=node.name, state=node.state, indispensable=open_ones)
@@ -42,7 +42,7 @@ def facts_of(node: TaskNode | WorkstreamNode) -> Facts:
 
 
 def reason_of(asked: OverrideRequested) -> Reason:
-    """Give the reason of all that is done by hand."""
+    """Return the reason of all transitions of an override."""
     code = ReasonCode.CANCELLED if asked.override == "validate" else ReasonCode.REJECTED
     return operator_rules.by_hand(asked.message, asked.operator, code)
 
@@ -59,13 +59,13 @@ def on_record(asked: OverrideRequested, node: TaskNode | WorkstreamNode) -> Over
 
 
 def answer(asked: OverrideRequested, node: TaskNode | WorkstreamNode) -> RequestAnswer:
-    """Say what came of it."""
+    """Return the answer to an override that was applied."""
     name = node.name if isinstance(node, WorkstreamNode) else node.label
     return RequestAnswer(request=asked.request, said=f"{name} is {node.state}; {asked.operator} decided it.")
 
 
 def signed(steps: Iterable[Step], operator: str) -> list[Step]:
-    """Put the name of whoever decided it on what is done by hand."""
+    """Return the steps with the name of the operator who decided them."""
     return [replace(step, operator=operator) for step in steps]
 
 
@@ -73,23 +73,23 @@ def signed(steps: Iterable[Step], operator: str) -> list[Step]:
 
 
 def completing(task: TaskNode, reason: Reason, *, worker_id: str) -> Sequence[Step]:
-    """Take a task as done, from wherever it is."""
+    """Return the steps that complete a task from its state."""
     return [*_to_validating(task, worker_id), task_steps.complete(task.head, reason=reason)]
 
 
 def failing(task: TaskNode, reason: Reason, *, worker_id: str) -> Sequence[Step]:
-    """Let a task fail, from wherever it is."""
+    """Return the steps that fail a task from its state."""
     return [*_to_validating(task, worker_id), task_steps.fail(task.head, reason, trigger="validation_failed")]
 
 
 def starting_over(task: TaskNode, reason: Reason) -> Step:
-    """Queue a task that waits for a retry, with all its retries before it."""
+    """Return the step that queues a waiting task at once and restores all its retries."""
     step = task_steps.requeue(task.head, reason=reason)
     return replace(step, sets={**step.sets, "retry_count": 0, "lost_count": 0})
 
 
 def failing_workstream(workstream: WorkstreamNode, reason: Reason) -> Step:
-    """Let a workstream fail that is under way."""
+    """Return the step that fails a workstream under way."""
     is_landing = workstream.state is WorkstreamState.VALIDATING
     return workstream_steps.fail(
         workstream.head, reason, trigger="validation_failed" if is_landing else "critical_task_failed"
@@ -97,7 +97,7 @@ def failing_workstream(workstream: WorkstreamNode, reason: Reason) -> Step:
 
 
 def _to_validating(task: TaskNode, worker_id: str) -> Iterable[Step]:
-    """Lead a task through the states that lie before its end; only such as its table allows."""
+    """Yield the steps that the machine demands before the end of a task."""
     if task.state is TaskState.PENDING:
         yield task_steps.queue(task.head)
     if task.state is TaskState.RETRYING:

@@ -1,7 +1,7 @@
-"""The run in memory: a cache of the database, rebuilt from it at start, that decisions are made on.
+"""The picture of a run in memory: a cache of the database, rebuilt from it at start. The core decides on it.
 
-Nodes are what the core looks at: states, who needs whom, how many are still open. Everything in them is
-either a copy of a row or can be derived from rows; nothing here is the truth.
+Nodes hold states, needs and the number of open children. Everything in them is a copy of a row or can be
+derived from rows; the database stays the truth.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class PatchNode:
     """A patch of the run; ``commit`` and ``tree`` are where it stands on its workstream's ref.
 
     Args:
-        approvals: How many people have approved it, as far as that was heard.
+        approvals: The number of approvals, as last read.
     """
 
     id: PatchId
@@ -47,18 +47,18 @@ class TaskNode:
     """A task of the run.
 
     Args:
-        unmet: How many of the tasks it needs are not completed yet.
+        unmet: The number of needed tasks that are not completed yet.
         gates: The gates that must pass on its patch.
         place: Its place in its workstream's lane; of a task without a patch, among the workstream's tasks.
         attempt: The number of the present attempt; an answer to an older one is ignored.
-        retries: How many attempts failed and were followed by another.
-        losses: How many attempts were lost with their worker.
-        file: Where its ready patch lies.
-        request: What its tool is asked.
-        reviewers: How many people have to approve its patch.
+        retries: The number of attempts that failed and were followed by another.
+        losses: The number of attempts that were lost with their worker.
+        file: The file of its ready patch.
+        request: The text that its tool is asked to act on.
+        reviewers: The number of approvals that its patch needs by the plan.
         replaces: The patch of another run that its first one stands for.
         delay: Seconds until its next attempt is due, when it was loaded.
-        material: What was taken in and waits to be applied; opaque to the core, dropped when settled.
+        material: The parsed patch that waits to be applied; opaque to the core, dropped when settled.
     """
 
     id: TaskId
@@ -87,12 +87,12 @@ class TaskNode:
 
     @property
     def kind(self) -> TaskKind:
-        """What its patch comes from, or what it does instead."""
+        """The source of its patch, or the kind of its work."""
         return self.plan.kind
 
     @property
     def is_ready_to_apply(self) -> bool:
-        """Tell whether its patch was accepted and waits to be applied.
+        """Return whether its patch is accepted and waits to be applied.
 
         See docs/SPECIFICATION.md §2.2: queued.
         """
@@ -138,15 +138,15 @@ class WorkstreamNode:
 
     Args:
         ref: Its own ref, ``refs/maingate/<run>/<workstream>``.
-        open_tasks: How many of its tasks have not ended.
+        open_tasks: The number of its tasks that have not ended.
         landing: Its place in the order in which workstreams land.
-        base: What it begins on.
+        base: The commit that it begins on.
         settled: When it was loaded: the last of its commits whose gates have passed.
-        landed: What the target became when it landed; None when it had nothing to land.
-        leaves: What the run had made of the target when it completed: what those which need it begin on.
-        intents: All that was ever meant to be done to the target for it, oldest first.
-        open_intent: The one that may be carried out at any moment, or may have been.
-        candidate: What is being judged, to be landed.
+        landed: The target's head once it landed; None when it had nothing to land.
+        leaves: The target's head when it completed; those which need it begin on that.
+        intents: All intents to land it, oldest first.
+        open_intent: The intent that may be carried out at any moment, or may have been.
+        candidate: The candidate whose gates run.
     """
 
     id: WorkstreamId
@@ -176,7 +176,7 @@ class WorkstreamNode:
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether its state is terminal."""
+        """Return whether its state is terminal."""
         return WORKSTREAM.is_terminal(self.state)
 
     def seat(self, tasks: Sequence[TaskNode]) -> None:
@@ -230,7 +230,7 @@ class RunNode:
         base: The target's head when the run was admitted.
         workstreams: By name, in the plan's order.
         order: The same, in landing order.
-        spent: What the tools of each task have cost so far, in micro-dollars.
+        spent: The cost of each task's tools so far, in micro-dollars.
         breakers: The breakers of all tools, as they were when it was loaded.
     """
 

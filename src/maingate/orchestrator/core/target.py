@@ -36,7 +36,7 @@ from maingate.state.workstream import WorkstreamState
 from maingate.verdicts.blame import Opinion
 
 LANDING_ATTEMPTS = 20
-"""How often a workstream is merged anew because the target moved, before its landing fails."""
+"""Merges of a workstream, each because the target moved meanwhile, before its landing fails."""
 
 Request = CancelRequested | OverrideRequested | WorkstreamBroken
 """A request to end or change a workstream, which may have to wait for its landing."""
@@ -81,7 +81,7 @@ class Target:
         self._deferred.setdefault(workstream.id, []).append(request)
 
     def release(self, workstream: WorkstreamNode) -> None:
-        """Give up the turn of a workstream that ends without landing."""
+        """Release the target from a workstream that ends without landing."""
         if workstream is self._landing:
             self._landing = None
 

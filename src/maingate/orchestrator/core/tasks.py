@@ -1,4 +1,4 @@
-"""The work of tasks: queued when their needs are met, started when there is room, and what comes of it."""
+"""The work of tasks: queued when their needs are met, started when there is room, and its results."""
 
 from maingate.ids import PatchId
 from maingate.orchestrator.core.approvals import Approvals
@@ -32,7 +32,7 @@ QUICK = 0.05
 """Seconds within which a command is so quick that workers would wait for the record of the one before it."""
 
 COMMANDS_AHEAD = 6
-"""How many quick commands are handed out for each worker; the others wait for it, so a drain is no longer."""
+"""Quick commands handed out for each worker; a drain waits for all of them, so they are few."""
 
 
 class Tasks:
@@ -113,7 +113,7 @@ class Tasks:
             self.unblock(task)
 
     def unblock(self, task: TaskNode, reason: Reason | None = None) -> None:
-        """Queue a blocked task; the reason is that of whoever decides it by hand."""
+        """Queue a blocked task; the reason is an operator's."""
         self._turn.move_task(task, task_steps.unblock(task.head, reason=reason))
         self._queue(task)
 

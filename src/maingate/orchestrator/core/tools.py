@@ -1,8 +1,8 @@
-"""Which tool task may begin: pure. It keeps apart what must not run side by side, and minds what is spent.
+"""Holds of tool tasks, and the budget: pure.
 
-A task waits for its tool while its provider or its breaker leaves it alone, or while it is busy as often as
-it may be. It waits for the end of a task before it in its workstream that may write the same paths, so that
-it begins on what that one has made, and while a tool of another workstream works that may.
+A task waits while its tool is paused by its provider or its breaker, or is used as often at once as it may
+be. It waits for the end of a task before it in its workstream that may write the same paths, so that it
+begins on the result of that one, and while such a task of another workstream is at work.
 """
 
 from collections import Counter
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Hold:
-    """What a task waits for.
+    """The reason why a queued task may not start yet.
 
     Args:
-        until_released: What has to be released, as `ToolDesk.ended` and `ToolDesk.rest_over` say.
-        seconds: After how long its tool is to be looked at again; None where that is seen to.
+        until_released: The key that ends it, as returned by `ToolDesk.ended` and `ToolDesk.rest_over`.
+        seconds: The seconds after which the hold is to be checked again; None where a timer runs already.
     """
 
     until_released: str
@@ -41,10 +41,10 @@ class ToolDesk:
     """Hands out tools to the tasks of one run.
 
     Args:
-        plan: Whose tools they are, and what may be spent.
-        spent: What each task has cost so far, in micro-dollars.
-        breakers: How the breakers of all tools stand.
-        budget_usd: What all of them may cost; None for any amount.
+        plan: The plan with the tools and their limits.
+        spent: The cost of each task so far, in micro-dollars.
+        breakers: The breakers of all tools.
+        budget_usd: Maximum cost of all tools; None for no limit.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ToolDesk:
         self._at_work: dict[str, TaskNode] = {}
 
     def hold(self, task: "TaskNode", now: datetime) -> Hold | None:
-        """Say what a task has to wait for; None to begin now."""
+        """Return the hold of a task; None when it may start now."""
         name = str(task.plan.tool)
         tool = self._plan.tools[name]
         if name in self._resting or is_used_up(tool.max_concurrent, self._busy[name]):
@@ -77,7 +77,7 @@ class ToolDesk:
         return Hold(until_released=key_of(name), seconds=(said.until - now).total_seconds())
 
     def _rival(self, task: "TaskNode") -> str | None:
-        """Find a task that may write what this one writes, and has to come first or is at work."""
+        """Return the key of a task that may write the same paths, and comes first or is at work."""
         lane = task.workstream.lane
         earlier = reversed(lane.order[: task.place]) if lane is not None else ()
         before = (other for other in earlier if other.kind is TaskKind.TOOL and not other.has_ended)
@@ -91,32 +91,32 @@ class ToolDesk:
         return self._scopes.keep_apart((one.workstream.name, one.name), (other.workstream.name, other.name))
 
     def began(self, task: "TaskNode") -> None:
-        """Hear that a task uses its tool."""
+        """Record that a task uses its tool."""
         self._busy[str(task.plan.tool)] += 1
         self._at_work[task.id] = task
 
     def ended(self, task: "TaskNode") -> Sequence[str]:
-        """Hear that it does not any more; return what to release."""
+        """Record that it does not any more; return the keys to release."""
         name = str(task.plan.tool)
         self._busy[name] -= 1
         del self._at_work[task.id]
         return key_of(name), f"work of {task.id}"
 
     def rest(self, tool: str) -> bool:
-        """Leave a tool alone because its provider wants it; False when it is left alone already."""
+        """Pause a tool for its provider; return False when it is paused already."""
         is_new = tool not in self._resting
         self._resting.add(tool)
         return is_new
 
     def rest_over(self, tool: str, *, of_breaker: bool) -> str:
-        """Hear that a tool's provider, or its breaker, may be asked again; return what to release."""
+        """Record that a pause, of the provider or the breaker, is over; return the key to release."""
         (self._awaited if of_breaker else self._resting).discard(tool)
         return key_of(tool)
 
     # -- money -----------------------------------------------------------------------------------------------
 
     def paid(self, tool_run: ToolRun) -> None:
-        """Hear what an attempt has cost."""
+        """Record the cost of an attempt."""
         if tool_run.cost_micros:
             self._spent[tool_run.task_id] += tool_run.cost_micros
             self._total += tool_run.cost_micros
@@ -136,7 +136,7 @@ class ToolDesk:
         return min(limits) / MICROS if limits else None
 
     def exhausted(self, task: "TaskNode") -> Reason | None:
-        """Say that a task has cost what it may cost; None while it has not."""
+        """Return the reason when a task's budget is spent; None while it is not."""
         spent = self._spent[task.id]
         for limit in (self._plan.tools[str(task.plan.tool)].max_cost_usd, task.plan.budget_usd):
             if limit is not None and spent >= (_micros(limit) or 0):
@@ -148,7 +148,7 @@ class ToolDesk:
         return None
 
     def run_exhausted(self) -> str | None:
-        """Say that the whole run has cost what it may cost; None while it has not."""
+        """Return a sentence when the run's budget is spent; None while it is not."""
         limit = self._budget
         if limit is None or self._total < (_micros(limit) or 0):
             return None
@@ -156,7 +156,7 @@ class ToolDesk:
 
 
 def key_of(tool: str) -> str:
-    """Name what tasks wait for that wait for a tool."""
+    """Return the key that tasks wait for when they wait for a tool."""
     return f"tool {tool}"
 
 
