@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from maingate.errors import GitError
-from maingate.git.library import Kind
+from maingate.git.library import ObjectType
 from maingate.git.merge import MergeConflict
 from maingate.git.refs import RefMoved
 from maingate.git.repository import Repository
@@ -64,12 +64,12 @@ class SimulatedRepository(Repository):
         """Whether objects may be missing: none is."""
         return False
 
-    def _read(self, object_id: str, kind: Kind) -> bytes:
+    def _read(self, object_id: str, kind: ObjectType) -> bytes:
         if object_id not in self._objects:
             raise GitError(f"there is no {kind.name} {object_id}")
         return self._objects[object_id]
 
-    def _write(self, kind: Kind, content: bytes) -> str:
+    def _write(self, kind: ObjectType, content: bytes) -> str:
         self._world.reach(f"git: write a {kind.name.lower()}")
         name = hashlib.sha256(b"%d " % kind + content).hexdigest()[:40]
         self._objects[name] = content

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from maingate.db.chain_check import Chain, audit_rows, check_entities, check_row, merge
 from maingate.db.engine import Database
-from maingate.db.fact_check import Facts, See, check_evidence, read_facts
+from maingate.db.fact_check import LedgerFacts, See, check_evidence, read_facts
 from maingate.db.findings import AuditFinding
 from maingate.db.ledger_check import Anchor, check_heads, check_sequence
 from maingate.db.log_check import LogCheck
@@ -112,7 +112,7 @@ def _chains(connection: Connection, findings: list[AuditFinding], see: See) -> t
     return chains, rows
 
 
-def _join(chains: dict[str, Chain], facts: Facts) -> None:
+def _join(chains: dict[str, Chain], facts: LedgerFacts) -> None:
     """Add the columns that facts bind to those that the chains of entities bind."""
     for (table, entity_id), bound in facts.of_entities.items():
         chain = chains.get(entity_id)

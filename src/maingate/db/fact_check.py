@@ -22,7 +22,7 @@ See = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class LedgerFacts:
     """All facts, by their rows.
 
     Args:
@@ -38,7 +38,7 @@ class Facts:
     findings: Sequence[AuditFinding]
 
 
-def read_facts(connection: Connection, see: See) -> Facts:
+def read_facts(connection: Connection, see: See) -> LedgerFacts:
     """Read all events and facts, check each against its hash, and collect the bound values."""
     findings: list[AuditFinding] = []
     for row in _rows(connection, "events", EVENT_COLUMNS):
@@ -54,10 +54,10 @@ def read_facts(connection: Connection, see: See) -> Facts:
             merge(bound, row["seq"], sets_of(row["sets"]))
         else:
             latest[row["about"], row["key"]] = (row["sets"], row["entity_id"], row["seq"])
-    return Facts(count=count, latest=latest, of_entities=of_entities, findings=findings)
+    return LedgerFacts(count=count, latest=latest, of_entities=of_entities, findings=findings)
 
 
-def check_evidence(connection: Connection, facts: Facts) -> Iterator[AuditFinding]:
+def check_evidence(connection: Connection, facts: LedgerFacts) -> Iterator[AuditFinding]:
     """Check that each row of evidence is as its last fact states, and that none is missing."""
     unseen = dict(facts.latest)
     for name in FACTS:

@@ -35,11 +35,11 @@ OWNER: Final[Mapping[str, str]] = {
 
 _INSERT: Final = insertion("facts", FACT_COLUMNS)
 
-Fact = tuple[str, str, str, str]
+LedgerFact = tuple[str, str, str, str]
 """A fact: the table, the row's key, its entity, and the text that binds it."""
 
 
-def record(connection: Connection, facts: Sequence[Fact]) -> None:
+def record(connection: Connection, facts: Sequence[LedgerFact]) -> None:
     """Bind rows into the ledger, in the transaction that writes them."""
     if not facts:
         return
@@ -55,7 +55,7 @@ def record(connection: Connection, facts: Sequence[Fact]) -> None:
     change_many(connection, _INSERT, rows)
 
 
-def of_column(table: str, entity_id: str, column: str, stored: Any) -> Fact:
+def of_column(table: str, entity_id: str, column: str, stored: Any) -> LedgerFact:
     """Return the fact that a column of an entity changed without a transition."""
     return table, key_of([entity_id]), entity_id, bound_text({column: stored}) or ""
 
@@ -91,7 +91,7 @@ class Binding:
         """Return the text that binds a row."""
         return bound_text({WHOLE: digest_of(stored[place] for place in self._bound)}) or ""
 
-    def fact(self, stored: Sequence[Any]) -> Fact:
+    def fact(self, stored: Sequence[Any]) -> LedgerFact:
         """Return the fact of a row."""
         return self.table, self.key(stored), self.owner(stored), self.sets(stored)
 

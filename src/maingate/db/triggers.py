@@ -24,7 +24,7 @@ APPEND_ONLY: Final = (state_transitions.name, events.name, facts.name)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trigger:
+class DatabaseTrigger:
     """One trigger of one database: its table and the statements that create it."""
 
     table: str
@@ -35,24 +35,24 @@ def _refusal(table: str, what: str) -> str:
     return f"{table}: {what}"
 
 
-def _sqlite(table: str, name: str, when: str, message: str) -> Trigger:
+def _sqlite(table: str, name: str, when: str, message: str) -> DatabaseTrigger:
     body = f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
-    return Trigger(table=table, statements=(f"CREATE TRIGGER {name} {when} {body}",))
+    return DatabaseTrigger(table=table, statements=(f"CREATE TRIGGER {name} {when} {body}",))
 
 
-def _postgresql(table: str, name: str, when: str, message: str) -> Trigger:
+def _postgresql(table: str, name: str, when: str, message: str) -> DatabaseTrigger:
     function = (
         f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$BEGIN RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation'; END$$"
     )
-    return Trigger(
+    return DatabaseTrigger(
         table=table, statements=(function, f"CREATE TRIGGER {name} {when} EXECUTE FUNCTION {name}()")
     )
 
 
-def triggers(dialect: str) -> list[Trigger]:
+def triggers(dialect: str) -> list[DatabaseTrigger]:
     """Return the triggers of a database, ``sqlite`` or ``postgresql``."""
-    made: list[Trigger] = []
+    made: list[DatabaseTrigger] = []
     for table, column in FIXED_COLUMNS:
         name, message = (
             f"{table}_{column}_is_fixed",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pygit2
 
 
-class Kind(IntEnum):
+class ObjectType(IntEnum):
     """The types of objects, as git and the library number them."""
 
     COMMIT = 1

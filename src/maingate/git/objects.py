@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from maingate.errors import GitError, MissingObjectError
 from maingate.git import trees
 from maingate.git.commits import Commit, parse_commit
-from maingate.git.library import Kind, failures, oid, opened, translated
+from maingate.git.library import ObjectType, failures, oid, opened, translated
 from maingate.git.plain_repository import loose_commit
 from maingate.git.private_git import PrivateGitDir
 from maingate.git.trees import Changes, Directory, GitEntry, parse_directory
@@ -84,11 +84,11 @@ class ObjectStore:
 
     def read_blob(self, blob: str) -> bytes:
         """Return a blob's content."""
-        return self._read(blob, Kind.BLOB)
+        return self._read(blob, ObjectType.BLOB)
 
     def write_blob(self, data: bytes) -> str:
         """Store content and return its id."""
-        return self._write(Kind.BLOB, data)
+        return self._write(ObjectType.BLOB, data)
 
     def read_directory(self, tree: str) -> Directory:
         """Return the entries of a tree, by name."""
@@ -96,7 +96,7 @@ class ObjectStore:
 
     def write_tree(self, content: bytes) -> str:
         """Store a tree object and return its id."""
-        return self._write(Kind.TREE, content)
+        return self._write(ObjectType.TREE, content)
 
     def has_object(self, object_id: str) -> bool:
         """Return whether there is an object of that full id."""
@@ -113,11 +113,11 @@ class ObjectStore:
 
     def read_commit(self, commit: str) -> Commit:
         """Return a commit's parts."""
-        return parse_commit(commit, self._read(commit, Kind.COMMIT))
+        return parse_commit(commit, self._read(commit, ObjectType.COMMIT))
 
     def write_commit(self, content: bytes) -> str:
         """Store a commit object and return its id."""
-        return self._write(Kind.COMMIT, content)
+        return self._write(ObjectType.COMMIT, content)
 
     def tree_of(self, commit: str) -> str:
         """Return the id of a commit's tree."""
@@ -178,11 +178,15 @@ class ObjectStore:
         )
 
     def _parse_directory(self, tree: str) -> Directory:
-        return parse_directory(self._read(tree, Kind.TREE))
+        return parse_directory(self._read(tree, ObjectType.TREE))
 
-    def _read(self, object_id: str, kind: Kind) -> bytes:
+    def _read(self, object_id: str, kind: ObjectType) -> bytes:
         is_first = self._handles.ours is None  # of this thread, and perhaps its last too
-        if is_first and kind is Kind.COMMIT and (loose := loose_commit(self.git_dir, object_id)) is not None:
+        if (
+            is_first
+            and kind is ObjectType.COMMIT
+            and (loose := loose_commit(self.git_dir, object_id)) is not None
+        ):
             return loose
         try:
             found, content = self.handle.read(oid(object_id))
@@ -192,15 +196,15 @@ class ObjectStore:
             raise GitError(f"the object {object_id} could not be read: {error}") from error
         if found != kind:
             raise GitError(
-                f"the object {object_id} is a {Kind(found).name.lower()}, not a {kind.name.lower()}"
+                f"the object {object_id} is a {ObjectType(found).name.lower()}, not a {kind.name.lower()}"
             )
         return content
 
-    def _write(self, kind: Kind, content: bytes) -> str:
+    def _write(self, kind: ObjectType, content: bytes) -> str:
         with translated(f"write a {kind.name.lower()} into {self.git_dir}"):
             return str(self.handle.write(kind, content))
 
-    def _missing(self, object_id: str, kind: Kind) -> MissingObjectError:
+    def _missing(self, object_id: str, kind: ObjectType) -> MissingObjectError:
         why = ""
         if self.is_shallow:
             why = "; the clone is shallow, `git fetch --unshallow` may bring it"

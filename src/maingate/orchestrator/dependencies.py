@@ -17,7 +17,7 @@ from maingate.git.repository import Repository
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.health import Health
 from maingate.orchestrator.shell.jobs import JobMaker
-from maingate.patches.apply.already_there import Landed
+from maingate.patches.apply.already_there import LandedChange
 from maingate.plan.model import Plan
 from maingate.settings import Settings
 from maingate.uet.executor import Executor
@@ -131,12 +131,12 @@ class Parts:
         )
 
 
-def _landed(database: Database, keys: Collection[str]) -> list[Landed]:
+def _landed(database: Database, keys: Collection[str]) -> list[LandedChange]:
     """Find what landed before with one of these change keys."""
     with database.read() as conn:
         found = patches.landed_with(conn, keys)
     return [
-        Landed(
+        LandedChange(
             patch=row.id,
             run=row.run_id,
             key=row.change_key,

@@ -12,7 +12,7 @@ from typing import Final
 from maingate.clock import Clock
 from maingate.db.connection import Connection
 from maingate.db.dao import lookup, requests, runs, tasks, workstreams
-from maingate.db.dao.requests import Kind, Request
+from maingate.db.dao.requests import Request, RequestKind
 from maingate.db.engine import Database
 from maingate.errors import UsageError
 from maingate.ids import new_id
@@ -64,7 +64,7 @@ def _ask(
     conn: Connection,
     clock: Clock,
     run_id: str,
-    kind: Kind,
+    kind: RequestKind,
     entity_id: str,
     *,
     message: str,

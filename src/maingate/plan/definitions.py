@@ -5,19 +5,9 @@ from typing import Annotated
 from pydantic import Field, StrictBool, StrictInt
 
 from maingate.plan.choices import CaptureSource, GateType, Level, Preset, PromptBy
-from maingate.plan.fields import (
-    Command,
-    Count,
-    Dollars,
-    Environment,
-    ExitCodes,
-    Globs,
-    PlanPart,
-    Regex,
-    Text,
-    VariableName,
-)
+from maingate.plan.fields import Command, Dollars, Environment, ExitCodes, PlanPart, Regex, Text, VariableName
 from maingate.settings.durations import Duration, Size
+from maingate.settings.policy import Count, Globs
 
 
 class GateDefinition(PlanPart):

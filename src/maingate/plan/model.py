@@ -11,11 +11,11 @@ from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, StrictB
 
 from maingate.plan.choices import LandingStyle, Level, Overlap, TaskKind
 from maingate.plan.definitions import GateDefinition, ToolDefinition
-from maingate.plan.fields import Author, Command, Count, Date, Dollars, Globs, PlanPart, Text, fault
+from maingate.plan.fields import Author, Command, Date, Dollars, PlanPart, Text, fault
 from maingate.plan.names import ANY_NAME, BranchName, Name
 from maingate.plan.order import landing_order, stable_order
 from maingate.settings.durations import Duration
-from maingate.settings.policy import PolicyLayer
+from maingate.settings.policy import Count, Globs, PolicyLayer
 from maingate.settings.problems import as_written
 
 FORMAT_VERSION: Final = 1

@@ -6,30 +6,14 @@ time, two that write the same file cost a patch.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache
-from typing import Final
+from functools import cached_property
 
 from maingate.plan.choices import Overlap, TaskKind
+from maingate.plan.glob_overlap import ANY_FOLDERS, heads_of, is_wild, names_overlap
 from maingate.plan.model import Plan
 
-Task = tuple[str, str]
+TaskName = tuple[str, str]
 """A task by the names of its workstream and itself."""
-
-_ANY: Final = "**"
-_WILD: Final = frozenset("*?\\")
-_STAR, _ONE = object(), object()
-_Token = object | str
-
-
-def may_overlap(globs_a: Sequence[str], globs_b: Sequence[str]) -> bool:
-    """Return whether a path could match both lists; never False when one does.
-
-    Args:
-        globs_a: Globs as in a `.gitignore`; one that begins with ``!`` excludes paths and is ignored.
-        globs_b: The same.
-    """
-    heads = _heads(tuple(globs_b))
-    return any(_heads_meet(one, other) for one in _heads(tuple(globs_a)) for other in heads)
 
 
 class Overlaps:
@@ -40,13 +24,13 @@ class Overlaps:
         later: For each task, the later ones that it is kept apart from, as a sum of bits by position.
     """
 
-    def __init__(self, tasks: Sequence[Task], later: Sequence[int]) -> None:
+    def __init__(self, tasks: Sequence[TaskName], later: Sequence[int]) -> None:
         self._tasks, self._later = tasks, later
 
     def __len__(self) -> int:
         return sum(bits.bit_count() for bits in self._later)
 
-    def __iter__(self) -> Iterator[tuple[Task, Task]]:
+    def __iter__(self) -> Iterator[tuple[TaskName, TaskName]]:
         for task, bits in zip(self._tasks, self._later, strict=True):
             left = bits
             while left:
@@ -93,23 +77,23 @@ class Scopes:
         self.bits = {task: 1 << place for place, task in enumerate(self.tasks)}
         """The bit of each task."""
 
-    def keep_apart(self, one: Task, other: Task) -> bool:
+    def keep_apart(self, one: TaskName, other: TaskName) -> bool:
         """Return whether two tasks may write the same paths and may not run side by side."""
         return bool(self.apart_from(one) & self.bits[other])
 
-    def apart_from(self, task: Task) -> int:
+    def apart_from(self, task: TaskName) -> int:
         """Return the tasks that a task is kept apart from, as a sum of their bits; may include itself."""
         return self._apart[task]
 
     @cached_property
-    def _apart(self) -> dict[Task, int]:
+    def _apart(self) -> dict[TaskName, int]:
         meeting = _meeting([_limits(self._plan, *task) for task in self.tasks])
         free = _all(bit for task, bit in self.bits.items() if is_overlap_allowed(self._plan, task[0]))
         pairs = zip(self.bits.items(), meeting, strict=True)
         return {task: met & ~free if bit & free else met for (task, bit), met in pairs}
 
 
-def _turned(tasks: Sequence[Task], before: dict[Task, int]) -> dict[Task, int]:
+def _turned(tasks: Sequence[TaskName], before: dict[TaskName, int]) -> dict[TaskName, int]:
     """Return for each task the tasks that begin when it has ended, as a sum of their bits."""
     if not any(before.values()):
         return before
@@ -130,12 +114,12 @@ def _meeting(limits: Sequence[list[tuple[str, ...]]]) -> list[int]:
     tries = [_trie_of([lists[n : n + 1] for lists in limits]) for n in range(most)]
     lacking = [_all(1 << place for place, lists in enumerate(limits) if len(lists) <= n) for n in range(most)]
     distinct = {globs for lists in limits for globs in lists}
-    heads = {head for globs in distinct for head in _heads(globs)}
+    heads = {head for globs in distinct for head in heads_of(globs)}
     found = dict.fromkeys(distinct, -1)
     for trie, others in zip(tries, lacking, strict=True):
         met = {head: trie.met_by(head) for head in heads}
         for globs in distinct:
-            found[globs] &= others | _all(met[head] for head in _heads(globs))
+            found[globs] &= others | _all(met[head] for head in heads_of(globs))
     return [_common(found[globs] for globs in lists) for lists in limits]
 
 
@@ -143,7 +127,7 @@ def _trie_of(column: Sequence[Sequence[tuple[str, ...]]]) -> "_Trie":
     trie = _Trie()
     for place, lists in enumerate(column):
         for globs in lists:
-            for head in _heads(globs):
+            for head in heads_of(globs):
                 trie.add(head, 1 << place)
     return trie
 
@@ -166,7 +150,7 @@ class _Trie:
         if not head:
             self._here |= owner
             return
-        children = self._wild if _is_wild(head[0]) else self._plain
+        children = self._wild if is_wild(head[0]) else self._plain
         children.setdefault(head[0], _Trie()).add(head[1:], owner)
 
     def met_by(self, head: Sequence[str]) -> int:
@@ -175,10 +159,10 @@ class _Trie:
             return self._below
         name, rest = head[0], head[1:]
         found = self._here
-        if not _is_wild(name):
+        if not is_wild(name):
             found |= self._plain[name].met_by(rest) if name in self._plain else 0
-        others = self._wild if not _is_wild(name) else {**self._plain, **self._wild}
-        return found | _all(trie.met_by(rest) for other, trie in others.items() if _names_meet(name, other))
+        others = self._wild if not is_wild(name) else {**self._plain, **self._wild}
+        return found | _all(trie.met_by(rest) for other, trie in others.items() if names_overlap(name, other))
 
 
 def is_overlap_allowed(plan: Plan, workstream: str) -> bool:
@@ -190,10 +174,10 @@ def _limits(plan: Plan, workstream: str, task: str) -> list[tuple[str, ...]]:
     """Return the lists of globs of a task; a path that it may write matches all of them."""
     scope = plan.workstreams[workstream].tasks[task].scope
     allowed = [layer.allow for layer in plan.policy_layers(workstream, task)]
-    return [tuple(globs) for globs in (scope, *allowed) if globs is not None] or [(_ANY,)]
+    return [tuple(globs) for globs in (scope, *allowed) if globs is not None] or [(ANY_FOLDERS,)]
 
 
-def _before(plan: Plan, bits: dict[Task, int]) -> dict[Task, int]:
+def _before(plan: Plan, bits: dict[TaskName, int]) -> dict[TaskName, int]:
     """Return for each task the tasks that have ended when it begins, as a sum of their bits."""
     found = dict.fromkeys(bits, 0)
     done: dict[str, int] = {}
@@ -219,90 +203,3 @@ def _all(sets: Iterable[int]) -> int:
     for one in sets:
         together |= one
     return together
-
-
-@lru_cache(maxsize=65536)
-def _parts(glob: str) -> tuple[str, ...]:
-    """Return the folders and the name of a glob; the name may be a folder, too (gitignore(5))."""
-    text = glob.rstrip("\n\r")
-    while text.endswith(" ") and not text.endswith("\\ "):
-        text = text[:-1]
-    is_tied = "/" in text.rstrip("/")
-    parts: list[str] = [] if is_tied else [_ANY]
-    for part in text.strip("/").split("/"):
-        if "[" in part or part.endswith("\\"):
-            return (*parts, _ANY)
-        if part:
-            parts.append(part)
-    return (*parts, _ANY)
-
-
-@lru_cache(maxsize=65536)
-def _heads(globs: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """Return the parts of each glob before its first ``**``; excluding globs are left out."""
-    parts = (_parts(glob) for glob in globs if not glob.startswith("!"))
-    return tuple(each[: each.index(_ANY)] for each in parts)
-
-
-def _heads_meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Return whether a path matches both globs.
-
-    Behind the first ``**`` of either everything matches: it matches the other's folders, and both may go
-    deeper.
-    """
-    return all(_names_meet(a, b) for a, b in zip(one, other, strict=False))
-
-
-def _is_wild(name: str) -> bool:
-    return not _WILD.isdisjoint(name)
-
-
-@lru_cache(maxsize=65536)
-def _names_meet(one: str, other: str) -> bool:
-    """Return whether a single name matches both globs."""
-    if one == other:
-        return True
-    if _differ(one, other) or _differ(one[::-1], other[::-1]):
-        return False
-    a, b = _tokens(one), _tokens(other)
-    reachable = {(0, 0)}
-    waiting = [(0, 0)]
-    while waiting:
-        i, j = waiting.pop()
-        if (i, j) == (len(a), len(b)):
-            return True
-        x = a[i] if i < len(a) else None
-        y = b[j] if j < len(b) else None
-        steps = []
-        if x is _STAR:
-            steps += [(i + 1, j), *([] if y is None else [(i, j + 1)])]
-        if y is _STAR:
-            steps += [(i, j + 1), *([] if x is None else [(i + 1, j)])]
-        if x is not None and y is not None and (x is _ONE or y is _ONE or x == y):
-            steps.append((i + 1, j + 1))
-        for step in steps:
-            if step not in reachable:
-                reachable.add(step)
-                waiting.append(step)
-    return False
-
-
-def _differ(one: str, other: str) -> bool:
-    """Return whether two globs begin with different letters, before any wildcard."""
-    for a, b in zip(one, other, strict=False):
-        if a in _WILD or b in _WILD:
-            return False
-        if a != b:
-            return True
-    return False
-
-
-def _tokens(glob: str) -> list[_Token]:
-    tokens: list[_Token] = []
-    characters = iter(glob)
-    for character in characters:
-        if character == "\\":
-            tokens.append(next(characters, "\\"))
-        else:
-            tokens.append({"*": _STAR, "?": _ONE}.get(character, character))
-    return tokens

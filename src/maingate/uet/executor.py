@@ -15,7 +15,7 @@ from maingate.errors import PatchFolderError, UnreadablePatchError
 from maingate.git.commit_again import commit_again
 from maingate.git.repository import Blob, Repository, Signature
 from maingate.git.trees import SYMLINK_MODE
-from maingate.patches.apply.already_there import AlreadyThere, Known, Ledger
+from maingate.patches.apply.already_there import AlreadyThere, FindLanded, Known
 from maingate.patches.apply.apply import apply_patch
 from maingate.patches.apply.outcomes import Applied, NotApplied
 from maingate.patches.apply.preimages import Preimages
@@ -105,7 +105,7 @@ class Executor:
     """
 
     def __init__(
-        self, repository: Repository, *, max_bytes: int, now: Callable[[], datetime], ledger: Ledger
+        self, repository: Repository, *, max_bytes: int, now: Callable[[], datetime], ledger: FindLanded
     ) -> None:
         self._repository, self._max_bytes, self._now = repository, max_bytes, now
         self._there = AlreadyThere(repository, ledger)

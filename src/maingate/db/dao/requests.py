@@ -13,7 +13,7 @@ from maingate.db.statements import change
 from maingate.errors import UnknownEntityError
 from maingate.state.operator_rules import Override, RequestAnswer
 
-Kind = Literal["cancel"] | Override
+RequestKind = Literal["cancel"] | Override
 """The kinds of requests."""
 
 
@@ -36,7 +36,7 @@ class Request:
 
     id: str
     run_id: str
-    kind: Kind
+    kind: RequestKind
     entity_id: str
     message: str
     operator: str

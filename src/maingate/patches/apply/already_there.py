@@ -31,7 +31,7 @@ from maingate.reasons import Reason, ReasonCode
 
 
 @dataclass(frozen=True, kw_only=True)
-class Landed:
+class LandedChange:
     """A patch that landed and was not rolled back, by the ledger.
 
     Args:
@@ -51,23 +51,23 @@ class Landed:
     end: str | None = None
 
 
-Ledger = Callable[[Collection[str]], Sequence[Landed]]
+FindLanded = Callable[[Collection[str]], Sequence[LandedChange]]
 """A function that returns the landed patches with one of the given keys."""
 
-Known = Mapping[str, Sequence[Landed]]
+Known = Mapping[str, Sequence[LandedChange]]
 """Landed patches by their keys."""
 
 
 class AlreadyThere:
     """The changes that the target has already. Threads may share it."""
 
-    def __init__(self, repository: Repository, ledger: Ledger) -> None:
+    def __init__(self, repository: Repository, ledger: FindLanded) -> None:
         self._repository, self._ledger = repository, ledger
         self.history = TargetHistory(repository)
 
     def recall(self, intakes: Sequence[Intake]) -> Known:
         """Query the ledger for several patches at once."""
-        known: dict[str, list[Landed]] = {}
+        known: dict[str, list[LandedChange]] = {}
         for landed in self._ledger({intake.key for intake in intakes}):
             known.setdefault(landed.key, []).append(landed)
         return known
@@ -94,7 +94,7 @@ class AlreadyThere:
     def _is_free(self, tree: str, path: bytes) -> bool:
         return self._repository.entry_at(tree, path) is None
 
-    def _is_evidence(self, landed: Landed, intake: Intake, onto: str, *, is_made_here: bool) -> bool:
+    def _is_evidence(self, landed: LandedChange, intake: Intake, onto: str, *, is_made_here: bool) -> bool:
         if not self._is_in(landed.commit, onto):
             return False
         is_the_same = landed.sha256 == sha256(intake.raw).hexdigest()
@@ -150,7 +150,7 @@ class AlreadyThere:
     def _is_in(self, commit: str, onto: str) -> bool:
         return self._repository.has_object(commit) and self._repository.is_ancestor(commit, onto)
 
-    def _is_own(self, landed: Landed) -> bool:
+    def _is_own(self, landed: LandedChange) -> bool:
         message = self._repository.read_commit(landed.commit).message
         return f"Maingate-Patch: {landed.patch}".encode() in message.splitlines()
 
