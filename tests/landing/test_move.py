@@ -12,8 +12,9 @@ import pytest
 
 from maingate.git.repository import GitEntry, RefMoved, Repository
 from maingate.landing import index_hold
+from maingate.landing.branch_move import Behind, Move
 from maingate.landing.checkouts import checkouts_of
-from maingate.landing.late_checkouts import Behind, Move, behind, catch_up, uncommitted
+from maingate.landing.late_checkouts import behind, catch_up, uncommitted
 from maingate.landing.move import Obstruction, land, obstacle
 from support.factories import GitRepo
 

@@ -16,7 +16,7 @@ from maingate.errors import CheckoutError, LeaseLostError, RecordError, Reposito
 from maingate.git.repository import RefMoved, Repository
 from maingate.ids import new_id
 from maingate.landing import index_hold
-from maingate.landing.late_checkouts import Move
+from maingate.landing.branch_move import Move
 from maingate.landing.move import Obstruction
 from maingate.landing.seals import seal_of, trailers
 from maingate.landing.target import HeldTarget, LandingTarget

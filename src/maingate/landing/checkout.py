@@ -140,3 +140,8 @@ def _mode_of(path: bytes) -> int | None:
         if error.errno == errno.ENAMETOOLONG:  # nothing can be there
             return None
         raise
+
+
+def in_progress(checkout: Checkout) -> tuple[str, ...]:
+    """List the operations that a person has begun in a checkout and not finished: a merge, a rebase."""
+    return tuple(said for name, said in IN_PROGRESS.items() if (checkout.git_dir / name).exists())

@@ -6,10 +6,7 @@ moment leaves every file old or new, and doing it again ends it. The index comes
 """
 
 import contextlib
-import errno
-import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -21,10 +18,11 @@ from maingate.faultpoints import reach
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
 from maingate.landing import index_hold
-from maingate.landing.checkout import IN_PROGRESS, in_the_way
+from maingate.landing.checkout import in_progress, in_the_way
 from maingate.landing.checkouts import Checkout
+from maingate.landing.file_change import digest, put_file, remove_file
 from maingate.landing.record import Following, Ledge
-from maingate.landing.stage import Signature, Stage, at, has_real_parents, new_stage, paths_of, signature
+from maingate.landing.stage import Signature, Stage, at, new_stage, paths_of, signature
 
 _SUBMODULE: Final = 0o160000
 _SHOWN: Final = 20
@@ -231,77 +229,14 @@ class Follower:
         return now is not None and (now.mode == _SUBMODULE or signature(self.stage.tree, path) is not None)
 
     def _remove(self, path: bytes) -> None:
-        there = at(self.checkout.top, path)
-        entry = self._changed[path][0]
-        if self._seen[path] is None:
-            return
-        if entry is not None and entry.mode == _SUBMODULE:
-            with contextlib.suppress(OSError):
-                os.rmdir(there)  # noqa: PTH106 - names are bytes; one with files in it stays, as with git
-            return
-        os.unlink(there)  # noqa: PTH108 - names are bytes
-        parent = os.path.dirname(path)  # noqa: PTH120 - names are bytes
-        with contextlib.suppress(OSError):
-            while parent:
-                os.rmdir(at(self.checkout.top, parent))  # noqa: PTH106 - names are bytes
-                parent = os.path.dirname(parent)  # noqa: PTH120 - names are bytes
+        if self._seen[path] is not None:
+            remove_file(self.checkout.top, path, is_submodule=_is_submodule(self._changed[path][0]))
 
     def _put(self, path: bytes) -> None:
-        source, there = at(self.stage.tree, path), at(self.checkout.top, path)
-        if not has_real_parents(self.checkout.top, path):
-            raise NotADirectoryError(errno.ENOTDIR, "a link is in the place of one of its folders")
-        os.makedirs(os.path.dirname(there), exist_ok=True)  # noqa: PTH103, PTH120 - names are bytes
-        if os.path.isdir(there) and not os.path.islink(there):  # noqa: PTH112, PTH114 - names are bytes
-            if _is_submodule(self._changed[path][1]):
-                return
-            os.rmdir(there)  # noqa: PTH106 - names are bytes
-        if _is_submodule(self._changed[path][1]):
-            os.makedirs(there, exist_ok=True)  # noqa: PTH103 - names are bytes
-            return
-        try:
-            os.rename(source, there)  # noqa: PTH104 - names are bytes
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            self._copy(source, there)
-
-    def _copy(self, source: bytes, there: bytes) -> None:
-        """Replace a file on another file system than the repository's, just as much in one step."""
-        beside = there + b"." + os.fsencode(self.stage.folder.name)
-        try:
-            shutil.copy2(source, beside, follow_symlinks=False)
-            os.replace(beside, there)  # noqa: PTH105 - names are bytes
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(beside)  # noqa: PTH108 - names are bytes
+        put_file(self.checkout.top, self.stage, path, is_submodule=_is_submodule(self._changed[path][1]))
 
     def _digest(self, path: bytes) -> str:
         return digest(self.checkout, path)
-
-
-def digest(checkout: Checkout, path: bytes) -> str:
-    """Return a digest of the file at a path of a checkout; empty without one."""
-    there = at(checkout.top, path)
-    try:
-        if os.path.islink(there):  # noqa: PTH114 - names are bytes
-            return hashlib.sha256(os.readlink(there)).hexdigest()  # noqa: PTH115 - names are bytes
-        with open(there, "rb") as file:  # noqa: PTH123 - names are bytes
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
-
-
-def in_progress(checkout: Checkout) -> tuple[str, ...]:
-    """List the operations that a person has begun in a checkout and not finished: a merge, a rebase."""
-    return tuple(said for name, said in IN_PROGRESS.items() if (checkout.git_dir / name).exists())
-
-
-def remove_copies(checkout: Checkout, stage: str, paths: Iterable[bytes]) -> None:
-    """Remove the files beside others that a killed process has left, see ``Follower._copy``."""
-    name = os.fsencode(os.path.basename(stage))  # noqa: PTH119 - a name
-    for path in paths if name else ():
-        with contextlib.suppress(OSError):
-            os.unlink(at(checkout.top, path) + b"." + name)  # noqa: PTH108 - names are bytes
 
 
 def _is_submodule(entry: GitEntry | None) -> bool:

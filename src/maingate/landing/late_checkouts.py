@@ -10,102 +10,24 @@ import re
 import shutil
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from maingate.errors import OutsideFaultError
 from maingate.git.repository import Repository
-from maingate.git.targets import short_name
 from maingate.landing import index_hold
-from maingate.landing.checkout import dirt
+from maingate.landing.branch_move import Behind, Move
+from maingate.landing.checkout import dirt, in_progress
 from maingate.landing.checkouts import Checkout, all_checkouts, checkouts_of, why_away
-from maingate.landing.follower import Follower, digest, in_progress, remove_copies
+from maingate.landing.file_change import digest, remove_copies
+from maingate.landing.follower import Follower
 from maingate.landing.record import Following, Ledge, Record, holding, owed
 from maingate.landing.ref_locks import remove_own
 from maingate.landing.stage import remove_stages
 
-REPAIR: Final = "`maingate checkout repair`"
 FILTER_TIME: Final = timedelta(minutes=5)
 """Default of the time that git and a person's filters may take for the files of a checkout."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Move:
-    """A branch that is to move.
-
-    Args:
-        ref: Its full name.
-        old: Where it must be.
-        new: Where it goes.
-        what: The name of the landing, for people.
-        message: The entry of the reflog.
-    """
-
-    ref: str
-    old: str
-    new: str
-    what: str
-    message: str = "land"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Behind:
-    """A checkout that has not followed its branch.
-
-    Args:
-        ref: The branch.
-        top: The checkout.
-        old: The commit that its files, or some of them, are at.
-        new: The commit that it has to reach.
-        what: The name of the landing that it has not followed.
-        why: Why it has not followed; empty where its process was killed before it had.
-        kept: Files with an edit that was made before the landing.
-    """
-
-    ref: str
-    top: str
-    old: str
-    new: str
-    what: str
-    why: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        """Return a sentence for people: the checkout, and why it has not followed."""
-        why = "; ".join(self.why) or "the process died meanwhile"
-        return (
-            f"{short_name(self.ref)} moved ({self.what}), but its checkout in {self.top} did not "
-            f"follow: {why}; do not commit the changes that it shows; {self.how()}"
-        )
-
-    def as_json(self) -> dict[str, object]:
-        """Return the public JSON form."""
-        return {
-            "ref": self.ref,
-            "path": self.top,
-            "old": self.old,
-            "new": self.new,
-            "reason": str(self),
-            "kept": list(self.kept),
-            "next_action": {
-                "code": "repair_checkout",
-                "about": self.top,
-                "command": "maingate checkout repair",
-            },
-        }
-
-    def how(self) -> str:
-        """Return the commands that end it."""
-        if not self.kept:
-            return f"{REPAIR} updates it"
-        names = " ".join(self.kept)
-        return (
-            f"keep your edit with `git diff {self.old[:10]} -- {names} >edit.patch`, take what landed with "
-            f"`git restore --source=HEAD --staged --worktree -- {names}`, make it again with "
-            f"`git apply -3 edit.patch`, then {REPAIR}"
-        )
 
 
 def catch_up(repository: Repository, ref: str, *, timeout: timedelta = FILTER_TIME) -> tuple[Behind, ...]:

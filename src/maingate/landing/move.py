@@ -13,12 +13,12 @@ from datetime import timedelta
 from maingate.errors import GitError
 from maingate.faultpoints import reach
 from maingate.git.repository import RefMoved, Repository
+from maingate.landing.branch_move import Behind, Move
+from maingate.landing.checkout import in_progress
 from maingate.landing.checkouts import Checkout, branch_of, checkouts_of, why_away
-from maingate.landing.follower import Follower, in_progress
+from maingate.landing.follower import Follower
 from maingate.landing.late_checkouts import (
     FILTER_TIME,
-    Behind,
-    Move,
     bring_along,
     catch_up_held,
     head_of,

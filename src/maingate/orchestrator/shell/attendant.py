@@ -7,34 +7,26 @@ that blames no patch, and the others go on. So this module need not know the way
 """
 
 import asyncio
-import errno
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from typing import Final
 
 from maingate.errors import (
-    GitError,
     InterruptedRunError,
     LeaseLostError,
     MaingateError,
-    MissingObjectError,
     OutsideFaultError,
     PatchFolderError,
     ProcessLostError,
     TargetBusyError,
-    UnreadablePatchError,
     WorkerError,
-    WorktreeError,
 )
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
     Effect,
-    JudgeCandidate,
-    JudgePatch,
     KeepEvidence,
     LandCandidate,
     MergeWorkstream,
-    MoveWorkstreamRef,
     RestorePatch,
     RunCommand,
     RunTool,
@@ -42,25 +34,16 @@ from maingate.orchestrator.core.effects import (
 )
 from maingate.orchestrator.core.events import (
     AppliedPatch,
-    AttemptEnd,
-    AttemptEnded,
-    CandidateJudged,
     CoreEvent,
     LandingFailed,
-    NoPatchTaken,
     PatchesApplied,
-    PatchJudged,
-    PatchRestored,
     TargetLanded,
-    ToolEnd,
-    ToolEnded,
-    WorkstreamBroken,
     WorkstreamMerged,
 )
 from maingate.orchestrator.shell.dispatcher import Dispatcher
+from maingate.orchestrator.shell.faults import given_up, reason_in, reason_of
 from maingate.orchestrator.shell.in_hand import InHand
-from maingate.reasons import Reason, ReasonCode
-from maingate.verdicts.blame import Judgement, Opinion
+from maingate.reasons import ReasonCode
 
 TRIES: Final = 3
 """Attempts of an effect before its item is given up."""
@@ -70,9 +53,6 @@ PAUSE: Final = 0.05
 
 _OF_THE_RUN: Final = (InterruptedRunError, LeaseLostError, TargetBusyError, WorkerError, PatchFolderError)
 """Errors that are never an item's fault."""
-
-_OF_PATHS: Final = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP})
-"""Error numbers of a path that the file system cannot hold."""
 
 _ONCE: Final = (RunTool, RunCommand)
 """Effects that are not retried here: they cost money or change things, and the core has rules for them."""
@@ -186,7 +166,7 @@ class Attendant:
 
     async def _doubt(self, effect: Effect, event: CoreEvent | None) -> None:
         """Raise when a worker's trouble with an item is that of all items."""
-        reason = _reason_in(event)
+        reason = reason_in(event)
         if reason is not None and reason.code in _SUSPECT:
             self._require_kept(effect)
             await self.blame(OutsideFaultError(reason.message))
@@ -213,7 +193,7 @@ class Attendant:
                 )
                 return None
             case _:
-                if (event := _given_up(effect, fault)) is None:
+                if (event := given_up(effect, fault)) is None:
                     raise fault
                 return event
 
@@ -232,34 +212,6 @@ class Attendant:
                 )
             onto = one.applied[-1].tip
         return PatchesApplied(tasks=effect.tasks, onto=effect.onto, applied=tuple(applied))
-
-
-def reason_of(what: str, fault: Exception) -> Reason:
-    """Return the reason why an item is given up.
-
-    Args:
-        what: The thing that could not be done.
-        fault: The error.
-    """
-    said = str(fault) if isinstance(fault, MaingateError) else f"{type(fault).__name__}: {fault}"
-    return Reason(
-        code=_code_of(fault),
-        message=f"{what}: {said.rstrip('.')}. All else works, so only this ends, and no patch is blamed",
-        detail={"fault": type(fault).__name__},
-    )
-
-
-def _code_of(fault: Exception) -> ReasonCode:
-    if isinstance(fault, OSError) and fault.errno in _OF_PATHS:
-        return ReasonCode.PATH_UNUSABLE
-    codes: tuple[tuple[type[Exception], ReasonCode], ...] = (
-        (MissingObjectError, ReasonCode.OBJECT_MISSING),
-        (ProcessLostError, ReasonCode.PROCESS_LOST),
-        (UnreadablePatchError, ReasonCode.PATCH_UNREADABLE),
-        (WorktreeError, ReasonCode.WORKTREE_FAILED),
-        (GitError, ReasonCode.GIT_FAILED),
-    )
-    return next((code for kind, code in codes if isinstance(fault, kind)), ReasonCode.INTERNAL_FAULT)
 
 
 def _keys_of(effect: Effect) -> Sequence[str]:
@@ -281,45 +233,3 @@ def _tries(effect: Effect) -> int:
     """Return how often an effect is begun: several patches but once, since then each is tried by itself."""
     is_several = isinstance(effect, ApplyPatches) and len(effect.tasks) > 1
     return 1 if is_several or isinstance(effect, _ONCE) else TRIES
-
-
-def _given_up(effect: Effect, fault: Exception) -> CoreEvent | None:  # noqa: PLR0911 - a table
-    match effect:
-        case TakePatch(task=task):
-            return NoPatchTaken(task=task, reason=reason_of("its patch could not be read", fault))
-        case RestorePatch(task=task):
-            return PatchRestored(task=task, refusal=reason_of("its patch could not be read again", fault))
-        case RunCommand(task=task, attempt=attempt):
-            reason = reason_of("its command could not be run", fault)
-            return AttemptEnded(task=task, attempt=attempt, end=AttemptEnd.FAILED, reason=reason)
-        case RunTool(task=task, attempt=attempt):
-            reason = reason_of("its tool could not be run", fault)
-            return ToolEnded(task=task, attempt=attempt, end=ToolEnd.FAILED, reason=reason)
-        case ApplyPatches(tasks=tasks, onto=onto):
-            reason = reason_of("its patch could not be applied", fault)
-            return PatchesApplied(tasks=tasks, onto=onto, applied=(), refusal=reason)
-        case JudgePatch(task=task, tip=tip):
-            judgement = _undecided(reason_of("its gates could not be run", fault))
-            return PatchJudged(task=task, commit=tip.commit, judgement=judgement)
-        case JudgeCandidate(workstream=workstream, candidate=candidate):
-            judgement = _undecided(reason_of("its gates could not be run", fault))
-            return CandidateJudged(workstream=workstream, candidate=candidate, judgement=judgement)
-        case MoveWorkstreamRef(workstream=workstream):
-            reason = reason_of("its ref could not be written", fault)
-            return WorkstreamBroken(workstream=workstream, reason=reason)
-        case _:
-            return None
-
-
-def _undecided(reason: Reason) -> Judgement:
-    return Judgement(opinion=Opinion.UNDECIDED, reason=reason)
-
-
-def _reason_in(event: CoreEvent | None) -> Reason | None:
-    match event:
-        case PatchJudged(judgement=judgement) | CandidateJudged(judgement=judgement):
-            return judgement.reason
-        case AttemptEnded(reason=reason) | ToolEnded(reason=reason):
-            return reason
-        case _:
-            return None
