@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from maingate.git.repository import Repository
-from maingate.landing.checkout import dirt
+from maingate.landing.checkout import uncommitted_changes
 from maingate.landing.checkouts import all_checkouts
 from support.factories import GitRepo
 
@@ -19,7 +19,7 @@ def _opened(repo: GitRepo) -> Repository:
 
 def dirt_of(opened: Repository) -> tuple[str, ...]:
     """List what is not committed in the main working tree."""
-    return dirt(next(all_checkouts(opened)))
+    return uncommitted_changes(next(all_checkouts(opened)))
 
 
 def test_untracked_files_are_not_dirt(repo: GitRepo, opened: Repository) -> None:

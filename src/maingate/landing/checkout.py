@@ -34,7 +34,7 @@ _STATUS: Final = (
 )
 
 
-def dirt(checkout: Checkout) -> tuple[str, ...]:
+def uncommitted_changes(checkout: Checkout) -> tuple[str, ...]:
     """List uncommitted changes of a working tree, and a merge or rebase in progress.
 
     Untracked files do not count, nor does a file that is byte for byte what git would check out: where its

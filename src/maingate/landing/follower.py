@@ -21,7 +21,7 @@ from maingate.landing import index_hold
 from maingate.landing.checkout import in_progress, in_the_way
 from maingate.landing.checkouts import Checkout
 from maingate.landing.file_change import digest, put_file, remove_file
-from maingate.landing.record import Following, Ledge
+from maingate.landing.record import HeldRecord, PendingCheckout
 from maingate.landing.stage import Signature, Stage, at, new_stage, paths_of, signature
 
 _SUBMODULE: Final = 0o160000
@@ -76,9 +76,9 @@ class Follower:
         except GitError as error:
             return (f"{error}",)
 
-    def hold(self, ledge: Ledge, what: str) -> str | None:
+    def hold(self, held_record: HeldRecord, what: str) -> str | None:
         """Lock the checkout's index; return a sentence about its holder where that fails."""
-        held = index_hold.take(self.checkout, ledge.owner(what), is_dead=ledge.is_dead)
+        held = index_hold.take(self.checkout, held_record.owner(what), is_dead=held_record.is_dead)
         if isinstance(held, str):
             return held
         self._hold = held
@@ -155,7 +155,7 @@ class Follower:
 
     # -- after it --------------------------------------------------------------------------------------------
 
-    def place(self) -> Following | None:
+    def place(self) -> PendingCheckout | None:
         """Replace the old files, then the index; return the rest where some could not be replaced."""
         why = [*self._place_files()]
         kept = {path: self._digest(path) for path, state in self.states.items() if state is State.OTHER}
@@ -176,9 +176,11 @@ class Follower:
         shown = {os.fsdecode(path): digest for path, digest in kept.items()}
         return self.following(why=tuple(why), kept=shown)
 
-    def following(self, *, why: tuple[str, ...] = (), kept: Mapping[str, str] | None = None) -> Following:
+    def following(
+        self, *, why: tuple[str, ...] = (), kept: Mapping[str, str] | None = None
+    ) -> PendingCheckout:
         """Describe it for the record."""
-        return Following(
+        return PendingCheckout(
             git_dir=str(self.checkout.git_dir),
             top=str(self.checkout.top),
             stage=str(self.stage.folder),

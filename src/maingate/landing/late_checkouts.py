@@ -18,11 +18,11 @@ from maingate.errors import OutsideFaultError
 from maingate.git.repository import Repository
 from maingate.landing import index_hold
 from maingate.landing.branch_move import Behind, Move
-from maingate.landing.checkout import dirt, in_progress
+from maingate.landing.checkout import in_progress, uncommitted_changes
 from maingate.landing.checkouts import Checkout, all_checkouts, checkouts_of, why_away
 from maingate.landing.file_change import digest, remove_copies
 from maingate.landing.follower import Follower
-from maingate.landing.record import Following, Ledge, Record, holding, owed
+from maingate.landing.record import HeldRecord, PendingCheckout, Record, locked_record, unfinished_moves
 from maingate.landing.ref_locks import remove_own
 from maingate.landing.stage import remove_stages
 
@@ -39,10 +39,10 @@ def catch_up(repository: Repository, ref: str, *, timeout: timedelta = FILTER_TI
     Raises:
         TargetBusyError: A living process is moving it.
     """
-    if not any(record.ref == ref for record, _ in owed(repository)):
+    if not any(record.ref == ref for record, _ in unfinished_moves(repository)):
         return ()
-    with holding(repository, ref) as ledge:
-        return catch_up_held(repository, ledge, timeout)
+    with locked_record(repository, ref) as held_record:
+        return catch_up_held(repository, held_record, timeout)
 
 
 def behind(repository: Repository, ref: str | None = None) -> list[Behind]:
@@ -51,7 +51,7 @@ def behind(repository: Repository, ref: str | None = None) -> list[Behind]:
     Reads only. A checkout that the person has put right is not listed any more.
     """
     found = []
-    for record, is_alive in owed(repository):
+    for record, is_alive in unfinished_moves(repository):
         if ref in {None, record.ref} and not is_alive:
             found += [
                 _described(record, each)
@@ -70,22 +70,22 @@ def uncommitted(repository: Repository, ref: str, checkout: Checkout) -> tuple[s
     Raises:
         TargetBusyError: A living process is moving the branch.
     """
-    if not dirt(checkout):
+    if not uncommitted_changes(checkout):
         return ()
-    with holding(repository, ref) as ledge:
-        catch_up_held(repository, ledge, FILTER_TIME)
-        held = index_hold.take(checkout, ledge.owner("a look at it"), is_dead=ledge.is_dead)
+    with locked_record(repository, ref) as held_record:
+        catch_up_held(repository, held_record, FILTER_TIME)
+        held = index_hold.take(checkout, held_record.owner("a look at it"), is_dead=held_record.is_dead)
         try:
-            return dirt(checkout)
+            return uncommitted_changes(checkout)
         finally:
             if not isinstance(held, str):
                 held.release()
 
 
-def catch_up_held(repository: Repository, ledge: Ledge, timeout: timedelta) -> tuple[Behind, ...]:
+def catch_up_held(repository: Repository, held_record: HeldRecord, timeout: timedelta) -> tuple[Behind, ...]:
     """Update the checkouts that the held record names; return those that still cannot follow."""
-    record = ledge.read()
-    for present in checkouts_of(repository, ledge.ref):
+    record = held_record.read()
+    for present in checkouts_of(repository, held_record.ref):
         if present.is_there:
             remove_stages(present)
     if record is None:
@@ -93,27 +93,29 @@ def catch_up_held(repository: Repository, ledge: Ledge, timeout: timedelta) -> t
     remove_own(repository, record)
     move = Move(ref=record.ref, old=record.old, new=record.new, what=record.what)
     here = {str(each.git_dir): each for each in all_checkouts(repository)}
-    left: list[Following | None] = []
+    left: list[PendingCheckout | None] = []
     for each in record.checkouts:
         checkout = here.get(each.git_dir)
         if checkout is None or _is_settled(repository, record, each):
-            _tidy(repository, ledge, record, each, checkout)
+            _tidy(repository, held_record, record, each, checkout)
         elif not checkout.is_there:
             left.append(_still(each, why_away(checkout, record.ref)))
         else:
-            left.append(bring_along(repository, ledge, move, checkout, timeout=timeout, owed_by=each))
-    return note(ledge, record, left)
+            left.append(
+                update_checkout(repository, held_record, move, checkout, timeout=timeout, owed_by=each)
+            )
+    return note(held_record, record, left)
 
 
-def bring_along(
+def update_checkout(
     repository: Repository,
-    ledge: Ledge,
+    held_record: HeldRecord,
     move: Move,
     checkout: Checkout,
     *,
     timeout: timedelta,
-    owed_by: Following | None = None,
-) -> Following | None:
+    owed_by: PendingCheckout | None = None,
+) -> PendingCheckout | None:
     """Update a checkout from any state of its files; every edit of the person's stays."""
     head = head_of(repository, checkout)
     goal = _goal(repository, move, head or move.new, checkout)
@@ -121,7 +123,7 @@ def bring_along(
     name = uuid.uuid4().hex[:12]
     follower = Follower(repository, checkout, old=old, new=goal, name=name, timeout=timeout)
     try:
-        if (who := follower.hold(ledge, move.what)) is not None:
+        if (who := follower.hold(held_record, move.what)) is not None:
             return _still(follower.following(), who)
         _remove_stage(repository, move, checkout, owed_by)
         if said := (in_progress(checkout) or follower.make_ready(is_again=True)):
@@ -146,7 +148,7 @@ def _goal(repository: Repository, move: Move, head: str, checkout: Checkout) -> 
     return repository.splice(old, {path: repository.entry_at(there, path) for path in changed})
 
 
-def _is_settled(repository: Repository, record: Record, each: Following) -> bool:
+def _is_settled(repository: Repository, record: Record, each: PendingCheckout) -> bool:
     """Return whether a checkout holds nothing any more that the move should have changed."""
     checkout = next((one for one in all_checkouts(repository) if str(one.git_dir) == each.git_dir), None)
     if checkout is None:
@@ -181,19 +183,25 @@ def _changed_in_index(checkout: Checkout, tree: str) -> set[bytes]:
 
 
 def _tidy(
-    repository: Repository, ledge: Ledge, record: Record, each: Following, checkout: Checkout | None
+    repository: Repository,
+    held_record: HeldRecord,
+    record: Record,
+    each: PendingCheckout,
+    checkout: Checkout | None,
 ) -> None:
     """Remove the remains of a dead process beside a checkout that is in order."""
     if checkout is None or not checkout.is_there:
         return
-    held = index_hold.take(checkout, ledge.owner(record.what), is_dead=ledge.is_dead)
+    held = index_hold.take(checkout, held_record.owner(record.what), is_dead=held_record.is_dead)
     move = Move(ref=record.ref, old=record.old, new=record.new, what=record.what)
     _remove_stage(repository, move, checkout, each)
     if not isinstance(held, str):
         held.release()
 
 
-def _remove_stage(repository: Repository, move: Move, checkout: Checkout, each: Following | None) -> None:
+def _remove_stage(
+    repository: Repository, move: Move, checkout: Checkout, each: PendingCheckout | None
+) -> None:
     if each is None or not each.stage:
         return
     if repository.has_object(move.new):  # else git has collected it since, and it never came onto the branch
@@ -203,11 +211,11 @@ def _remove_stage(repository: Repository, move: Move, checkout: Checkout, each: 
         shutil.rmtree(Path(each.stage))
 
 
-def _still(each: Following, *why: str) -> Following:
-    return Following(git_dir=each.git_dir, top=each.top, stage=each.stage, why=why, kept=each.kept)
+def _still(each: PendingCheckout, *why: str) -> PendingCheckout:
+    return PendingCheckout(git_dir=each.git_dir, top=each.top, stage=each.stage, why=why, kept=each.kept)
 
 
-def _described(record: Record, each: Following) -> Behind:
+def _described(record: Record, each: PendingCheckout) -> Behind:
     return Behind(
         ref=record.ref,
         top=each.top,
@@ -219,13 +227,15 @@ def _described(record: Record, each: Following) -> Behind:
     )
 
 
-def note(ledge: Ledge, record: Record, left: Sequence[Following | None]) -> tuple[Behind, ...]:
+def note(
+    held_record: HeldRecord, record: Record, left: Sequence[PendingCheckout | None]
+) -> tuple[Behind, ...]:
     """Write the checkouts that have not followed into the record, or clear it."""
     still = tuple(each for each in left if each is not None)
     if still:
-        ledge.write(record.of(still))
+        held_record.write(record.of(still))
     else:
-        ledge.clear()
+        held_record.clear()
     return tuple(_described(record, each) for each in still)
 
 

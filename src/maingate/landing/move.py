@@ -19,13 +19,13 @@ from maingate.landing.checkouts import Checkout, branch_of, checkouts_of, why_aw
 from maingate.landing.follower import Follower
 from maingate.landing.late_checkouts import (
     FILTER_TIME,
-    bring_along,
     catch_up_held,
     head_of,
     new_follower,
     note,
+    update_checkout,
 )
-from maingate.landing.record import Following, Ledge, Record, holding
+from maingate.landing.record import HeldRecord, PendingCheckout, Record, locked_record
 from maingate.landing.ref_locks import foreign_lock, locks_of, remove_own
 
 
@@ -60,8 +60,8 @@ def land(
         GitError: git could not move it, for another reason.
         TargetBusyError: A living process is moving it.
     """
-    with holding(repository, move.ref) as ledge:
-        if left := catch_up_held(repository, ledge, timeout):
+    with locked_record(repository, move.ref) as held_record:
+        if left := catch_up_held(repository, held_record, timeout):
             return Obstruction(message=str(left[0]))
         if repository.ref_value(move.ref) != move.old:
             return _moved(repository, move)
@@ -71,21 +71,21 @@ def land(
         with ExitStack() as held:
             for follower in followers:
                 held.callback(follower.release)
-            if (said := _hold_and_look(repository, ledge, move, followers)) is not None:
+            if (said := _hold_and_look(repository, held_record, move, followers)) is not None:
                 return said
-            return _move(repository, ledge, move, followers, before=before, after=after)
+            return _move(repository, held_record, move, followers, before=before, after=after)
 
 
 def obstacle(repository: Repository, move: Move, *, timeout: timedelta = FILTER_TIME) -> str | None:
     """Return why a checkout of a branch could not follow it; None when all could. Changes nothing."""
-    with holding(repository, move.ref) as ledge:
+    with locked_record(repository, move.ref) as held_record:
         followers = _followers(repository, move, timeout)
         if isinstance(followers, Obstruction):
             return followers.message
         with ExitStack() as held:
             for follower in followers:
                 held.callback(follower.release)
-            said = _hold_and_look(repository, ledge, move, followers)
+            said = _hold_and_look(repository, held_record, move, followers)
     return said.message if isinstance(said, Obstruction) else None
 
 
@@ -108,11 +108,11 @@ def _followers(repository: Repository, move: Move, timeout: timedelta) -> list[F
 
 
 def _hold_and_look(
-    repository: Repository, ledge: Ledge, move: Move, followers: Sequence[Follower]
+    repository: Repository, held_record: HeldRecord, move: Move, followers: Sequence[Follower]
 ) -> RefMoved | Obstruction | None:
     """Lock every checkout's index, and return why one cannot follow."""
     for follower in followers:
-        if (who := follower.hold(ledge, move.what)) is not None:
+        if (who := follower.hold(held_record, move.what)) is not None:
             return _cannot_follow(move, follower.checkout, (who,))
     for follower in followers:
         if branch_of(repository, follower.checkout) == move.ref and (said := follower.blockers()):
@@ -135,7 +135,7 @@ def _moved(repository: Repository, move: Move) -> RefMoved:
 
 def _move(
     repository: Repository,
-    ledge: Ledge,
+    held_record: HeldRecord,
     move: Move,
     followers: Sequence[Follower],
     *,
@@ -150,30 +150,30 @@ def _move(
         locks=tuple(str(path) for path in locks_of(repository, move.ref)),
         checkouts=tuple(follower.following() for follower in followers),
     )
-    ledge.write(record)
+    held_record.write(record)
     reach("checkouts.owed")
     try:
         before()
-        moved = _update(repository, ledge, record, move.message)
+        moved = _update(repository, held_record, record, move.message)
     except BaseException:
         if repository.ref_value(move.ref) == move.old:
-            ledge.clear()
+            held_record.clear()
         raise
     if moved is not None:
-        ledge.clear()
+        held_record.clear()
         return moved
     after()
     left = [follower.place() for follower in followers if _has_followed_head(repository, follower, move)]
     for follower in followers:
         follower.release()
-    return note(ledge, record, [*left, *_latecomers(repository, ledge, move, followers)])
+    return note(held_record, record, [*left, *_latecomers(repository, held_record, move, followers)])
 
 
-def _update(repository: Repository, ledge: Ledge, record: Record, message: str) -> RefMoved | None:
+def _update(repository: Repository, held_record: HeldRecord, record: Record, message: str) -> RefMoved | None:
     """Move the ref; the git that does it holds the record too, until it has ended."""
     try:
         moved = repository.update_ref(
-            record.ref, record.new, record.old, message=message, keep_open=(ledge.held,)
+            record.ref, record.new, record.old, message=message, keep_open=(held_record.held,)
         )
     except GitError:
         remove_own(repository, record)
@@ -190,10 +190,10 @@ def _has_followed_head(repository: Repository, follower: Follower, move: Move) -
 
 
 def _latecomers(
-    repository: Repository, ledge: Ledge, move: Move, followers: Sequence[Follower]
-) -> Iterator[Following | None]:
+    repository: Repository, held_record: HeldRecord, move: Move, followers: Sequence[Follower]
+) -> Iterator[PendingCheckout | None]:
     """Update a checkout that came to the branch at the last moment, with the files of the old commit."""
     known = {follower.checkout.git_dir for follower in followers}
     for checkout in checkouts_of(repository, move.ref):
         if checkout.git_dir not in known and checkout.is_there:
-            yield bring_along(repository, ledge, move, checkout, timeout=FILTER_TIME)
+            yield update_checkout(repository, held_record, move, checkout, timeout=FILTER_TIME)

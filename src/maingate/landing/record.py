@@ -35,7 +35,7 @@ _POLL: Final = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Following:
+class PendingCheckout:
     """A checkout that has to follow.
 
     Args:
@@ -71,21 +71,23 @@ class Record:
     new: str
     what: str = ""
     locks: tuple[str, ...] = ()
-    checkouts: tuple[Following, ...] = ()
+    checkouts: tuple[PendingCheckout, ...] = ()
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> "Record":
-        """Parse the JSON that `Ledge.write` writes."""
-        checkouts = [Following(**{**each, "why": tuple(each.get("why", ()))}) for each in said["checkouts"]]
+        """Parse the JSON that `HeldRecord.write` writes."""
+        checkouts = [
+            PendingCheckout(**{**each, "why": tuple(each.get("why", ()))}) for each in said["checkouts"]
+        ]
         own = {name: said[name] for name in ("ref", "old", "new", "what")}
         return cls(**own, locks=tuple(said["locks"]), checkouts=tuple(checkouts))
 
-    def of(self, checkouts: tuple[Following, ...]) -> "Record":
+    def of(self, checkouts: tuple[PendingCheckout, ...]) -> "Record":
         """Return it with other checkouts that have to follow."""
         return replace(self, checkouts=checkouts)
 
 
-class Ledge:
+class HeldRecord:
     """The locked record of one branch: meanwhile no other process moves the branch or its checkouts."""
 
     def __init__(self, ref: str, path: Path, held: int) -> None:
@@ -144,7 +146,9 @@ class Ledge:
 
 
 @contextmanager
-def holding(repository: Repository, ref: str, *, patience: timedelta = PATIENCE) -> Iterator[Ledge]:
+def locked_record(
+    repository: Repository, ref: str, *, patience: timedelta = PATIENCE
+) -> Iterator[HeldRecord]:
     """Lock the record of a branch.
 
     Raises:
@@ -164,12 +168,12 @@ def holding(repository: Repository, ref: str, *, patience: timedelta = PATIENCE)
             "try again when that has ended",
         )
     try:
-        yield Ledge(ref, path, held)
+        yield HeldRecord(ref, path, held)
     finally:
         os.close(held)
 
 
-def owed(repository: Repository) -> list[tuple[Record, bool]]:
+def unfinished_moves(repository: Repository) -> list[tuple[Record, bool]]:
     """Read the records of all branches, each with whether a living process works on it."""
     found = []
     for path in sorted(_folder(repository).glob("*.json")):

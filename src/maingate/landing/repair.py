@@ -9,7 +9,7 @@ from maingate.landing import index_hold
 from maingate.landing.branch_move import Behind
 from maingate.landing.checkouts import Checkout, all_checkouts, branch_of, checkouts_of
 from maingate.landing.late_checkouts import FILTER_TIME, behind, catch_up_held
-from maingate.landing.record import holding, owed
+from maingate.landing.record import locked_record, unfinished_moves
 from maingate.landing.ref_locks import foreign_lock, locks_of
 
 _SHORT: timedelta = timedelta(seconds=1)
@@ -44,7 +44,7 @@ def repair(repository: Repository, *, timeout: timedelta = FILTER_TIME) -> Repai
     Raises:
         TargetBusyError: A living process is moving one of the branches.
     """
-    refs = {record.ref for record, _ in owed(repository)}
+    refs = {record.ref for record, _ in unfinished_moves(repository)}
     refs |= {
         branch for each in all_checkouts(repository) if (branch := branch_of(repository, each)) is not None
     }
@@ -60,11 +60,13 @@ def repair(repository: Repository, *, timeout: timedelta = FILTER_TIME) -> Repai
 def _repair(repository: Repository, ref: str, timeout: timedelta) -> Repair:
     owing = behind(repository, ref)
     there = {path for path in _locks(repository, ref) if path.exists()}
-    with holding(repository, ref) as ledge:
-        left = catch_up_held(repository, ledge, timeout)
+    with locked_record(repository, ref) as held_record:
+        left = catch_up_held(repository, held_record, timeout)
         said = []
         for checkout in checkouts_of(repository, ref):
-            held = index_hold.take(checkout, ledge.owner("a repair"), is_dead=ledge.is_dead, patience=_SHORT)
+            held = index_hold.take(
+                checkout, held_record.owner("a repair"), is_dead=held_record.is_dead, patience=_SHORT
+            )
             if isinstance(held, str):
                 said.append(held)
             else:

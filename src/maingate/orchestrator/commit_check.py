@@ -30,7 +30,7 @@ async def repair(run: RunNode, parts: RunParts, *, is_quiet: bool) -> Sequence[W
     if is_quiet:
         return ()
     for error in repaired.broken.values():
-        await parts.attendant.blame(error)
+        await parts.attendant.raise_if_outside(error)
     return [
         WorkstreamBroken(workstream=workstream, reason=reason_of("a commit that it needs is gone", error))
         for workstream, error in repaired.broken.items()

@@ -117,9 +117,9 @@ class Attendant:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, it may be one item's alone
                 fault = error
-                await self.blame(error)
+                await self.raise_if_outside(error)
                 continue
-            await self._doubt(effect, event)
+            await self._require_healthy_workers(effect, event)
             return event
         if fault is None:
             raise RuntimeError(f"{effect} was never begun")
@@ -133,11 +133,11 @@ class Attendant:
         except _OF_THE_RUN:
             raise
         except Exception as error:  # noqa: BLE001 - it is one of them
-            await self.blame(error)
+            await self.raise_if_outside(error)
         taken = [await self.carry_out(effect) for effect in effects]
         return [event for event in taken if event is not None]
 
-    async def blame(self, error: Exception) -> None:
+    async def raise_if_outside(self, error: Exception) -> None:
         """Raise when something outside is at fault for an error.
 
         Raises:
@@ -164,12 +164,12 @@ class Attendant:
                 "again"
             )
 
-    async def _doubt(self, effect: Effect, event: CoreEvent | None) -> None:
+    async def _require_healthy_workers(self, effect: Effect, event: CoreEvent | None) -> None:
         """Raise when a worker's trouble with an item is that of all items."""
         reason = reason_in(event)
         if reason is not None and reason.code in _SUSPECT:
             self._require_kept(effect)
-            await self.blame(OutsideFaultError(reason.message))
+            await self.raise_if_outside(OutsideFaultError(reason.message))
 
     async def _give_up(self, effect: Effect, fault: Exception) -> CoreEvent | None:
         """Return the event of an effect whose item is given up."""
