@@ -13,7 +13,7 @@ decides what ``make`` believes, and what is kept is not in git's index.
 """
 
 # Names on disk are bytes, which pathlib cannot hold, and this runs before every job.
-# ruff: noqa: PTH101, PTH106, PTH118
+# ruff: noqa: PTH106, PTH118
 
 import contextlib
 import os
@@ -22,42 +22,20 @@ import time
 from collections.abc import Collection
 from typing import Any, Final
 
-from maingate.system.file_copy import attributes_of, restore_attributes
-from maingate.system.removal import kind_of, remove, unlock
+from maingate.system.file_copy import attributes_of
+from maingate.system.removal import kind_of, remove
 from maingate.uet.worktree.keep_rules import KeepRules, folders_of
+from maingate.uet.worktree.tree_folder import (
+    Folder,
+    remove_touched,
+    restore_rights,
+    stamp_of_file,
+    stamp_of_folder,
+)
 
 _FRESH_NS: Final = 2_000_000_000
 """A folder changed less than this before it was read is not trusted: clocks of file systems tick slowly."""
 _GIT: Final = b".git"
-
-Stamp = tuple[int, int, int, int, int, int, int]
-"""Device, inode, mode, status change time, modification time, owner, group."""
-
-FileStamp = tuple[int, ...]
-"""Mode, status change time, modification time, inode."""
-
-
-class OwnerChangedError(Exception):
-    """A folder belongs to somebody else now: clean-up cannot give it back."""
-
-
-class Folder:
-    """One folder of the clean tree."""
-
-    __slots__ = ("attributes", "files", "folders", "has_lost", "is_fresh", "is_kept", "rights", "stamp")
-
-    def __init__(self, *, is_kept: bool = False) -> None:
-        self.files: dict[bytes, FileStamp] = {}
-        self.folders: dict[bytes, Folder] = {}
-        self.rights: int | None = None
-        """Its permission bits; None when they have not been seen yet."""
-        self.attributes: dict[str, str] = {}
-        self.stamp: Stamp | None = None
-        self.is_fresh = True
-        self.has_lost = False
-        self.is_kept = is_kept
-        """True when untracked files in it are left alone."""
-
 
 _Place = tuple[Folder, Folder | None, bytes, bytes]
 
@@ -131,16 +109,16 @@ class TreeManifest:
         waiting: list[_Place] = [(self._root, None, b"", self._tree)]
         while waiting:
             folder, parent, relative, path = place = waiting.pop()
-            now = _stamp(path)
+            now = stamp_of_folder(path)
             is_untouched &= now == folder.stamp
             if now is None:
                 _forget(parent, relative)
                 continue
             if folder.is_fresh or now != folder.stamp:
-                _restore_rights(folder, path, now, usual=usual)
+                restore_rights(folder, path, now, usual=usual)
                 is_untouched &= not self._weed(folder, relative, path)
             elif self._is_strict:
-                is_untouched &= not _remove_touched(folder, path)
+                is_untouched &= not remove_touched(folder, path)
             seen.append(place)
             waiting += [
                 (child, folder, _join(relative, name), os.path.join(path, name))
@@ -157,7 +135,7 @@ class TreeManifest:
         waiting: list[tuple[Folder, bytes, bytes]] = [(self._root, b"", self._tree)]
         while waiting:
             folder, relative, path = waiting.pop()
-            now = _stamp(path)
+            now = stamp_of_folder(path)
             if now is None:
                 raise FileNotFoundError(path)
             if now != folder.stamp or folder.is_fresh or self._is_told_anew:
@@ -216,7 +194,7 @@ class TreeManifest:
         stamp = folder.files.get(entry.name)
         if stamp is None or not (folder.is_fresh or self._is_strict):
             return False
-        return stamp != _file_stamp(entry.stat(follow_symlinks=False))
+        return stamp != stamp_of_file(entry.stat(follow_symlinks=False))
 
     def _read(self, folder: Folder, relative: bytes, path: bytes) -> None:
         """Record the names of a folder as those that belong there."""
@@ -229,65 +207,17 @@ class TreeManifest:
                 is_kept = folder.is_kept or self.keep.keeps(where)
                 folder.folders[entry.name] = before.get(entry.name) or Folder(is_kept=is_kept)
             else:
-                folder.files[entry.name] = _file_stamp(entry.stat(follow_symlinks=False))
+                folder.files[entry.name] = stamp_of_file(entry.stat(follow_symlinks=False))
 
     def _is_left(self, folder: Folder, relative: bytes) -> bool:
         """Return whether a path is the gate's repository, or kept and not tracked."""
         return relative == _GIT or folder.is_kept or self.keep.keeps(relative)
 
 
-def _stamp(path: bytes) -> Stamp | None:
-    """Return what cannot stay the same when names come or go; None when there is no folder."""
-    try:
-        info = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    if not stat.S_ISDIR(info.st_mode):
-        return None
-    return (
-        info.st_dev,
-        info.st_ino,
-        info.st_mode,
-        info.st_ctime_ns,
-        info.st_mtime_ns,
-        info.st_uid,
-        info.st_gid,
-    )
-
-
-def _file_stamp(info: os.stat_result) -> FileStamp:
-    return (info.st_mode, info.st_ctime_ns, info.st_mtime_ns, info.st_ino)
-
-
-def _remove_touched(folder: Folder, path: bytes) -> bool:
-    """Remove what was touched of a folder in which no name came or went; tells whether anything was."""
-    touched = [
-        here
-        for name, stamp in folder.files.items()
-        if _file_stamp(os.lstat(here := os.path.join(path, name))) != stamp
-    ]
-    for here in touched:
-        remove(here)
-    return bool(touched)
-
-
 def _entries(path: bytes) -> list[os.DirEntry[bytes]]:
     """List a folder completely before anything in it is changed."""
     with os.scandir(path) as entries:
         return list(entries)
-
-
-def _restore_rights(folder: Folder, path: bytes, now: Stamp, *, usual: int) -> None:
-    """Restore the rights of a folder, and remove what made it unchangeable."""
-    if folder.stamp is not None and folder.stamp[5:] != now[5:]:
-        raise OwnerChangedError(os.fsdecode(path))
-    if os.geteuid() == 0:
-        unlock(path)
-    wanted = usual if folder.rights is None else folder.rights
-    if folder.stamp is not None:
-        restore_attributes(path, folder.attributes)
-    if stat.S_IMODE(os.lstat(path).st_mode) != wanted:
-        os.chmod(path, wanted)
 
 
 def _forget(parent: Folder | None, relative: bytes) -> None:
