@@ -29,7 +29,6 @@ IN_THE_RUN: Final[Mapping[str, str]] = {
 """Code that takes a machinery out of the process of the run."""
 
 IN_THE_SERVER: Final[Mapping[str, str]] = {
-    "freeze": "import gc; gc.freeze = lambda: None",
     "stillness": (
         "from maingate.uet.worktree import slot_tree; slot_tree.SlotTree._survey = lambda *_, **__: None"
     ),
@@ -50,7 +49,7 @@ server._be_worker = be_worker
 
 CASES: Final = (*IN_THE_RUN, *IN_THE_SERVER)
 LENGTHS: Final[Mapping[str, float]] = {"1 ms": 0.001, "20 ms": 0.02, "1 s": 1.0}
-COMMANDS: Final[Mapping[str, int]] = {"1 ms": 200, "20 ms": 60, "1 s": 8}
+COMMANDS: Final[Mapping[str, int]] = {"1 ms": 300, "20 ms": 150, "1 s": 8}
 PATCHES: Final[Mapping[str, int]] = {"1 ms": 12, "20 ms": 12, "1 s": 2}
 GATES: Final = 4
 FILES: Final = 200

@@ -11,7 +11,6 @@ When its control process dies, the socket ends (and Linux sends a signal), and s
 both for themselves.
 """
 
-import gc
 import json
 import os
 import signal
@@ -46,7 +45,6 @@ def main(parent: int) -> None:
         return
     forget_inherited_signals()
     line = socket.socket(fileno=os.dup(0))
-    gc.freeze()
     line.sendall(READY)
     rest = b""
     held: list[int] = []
