@@ -17,8 +17,8 @@ from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.orchestrator.core.holds import HoldCode
 from maingate.plan.model import Plan
 from maingate.queries.explain import why_waiting
-from maingate.queries.standing import RunRows
-from maingate.queries.waiting import Waiting
+from maingate.queries.explanation import Waiting
+from maingate.queries.wait_causes import RunRows
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.gate import GateState

@@ -14,7 +14,7 @@ from maingate.commits import Candidate, LandingInput, Tip
 from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, rebase
 from maingate.git.repository import MAINGATE_MAIL, GitEntry, Repository, Signature
 from maingate.ids import RunId
-from maingate.patches.policy.paths import is_settings
+from maingate.patches.policy.unsafe_paths import is_settings
 from maingate.patches.text.quoting import show_path
 from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason, ReasonCode

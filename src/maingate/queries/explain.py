@@ -1,7 +1,8 @@
 """The sentences that explain an entity which has not ended: its hold, since when, and the end of it.
 
-This is the one place that makes these sentences; `maingate.queries.standing` finds what they are about. They
-are put so that "waits for …" and "until …" read well. Work under way is told apart from mere waiting.
+This is the one place that makes these sentences; `maingate.queries.wait_causes` finds the causes. The
+sentences are phrased so that "waits for …" and "until …" read well. Work under way is kept apart from mere
+waiting.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +17,8 @@ from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.orchestrator.core.holds import HoldCode
-from maingate.queries.standing import BusyTool, PausedTool, RunRows, Standing, has_ended
-from maingate.queries.waiting import NEXT_STEP, Waiting, gated, next_step, waits
+from maingate.queries.explanation import NEXT_STEP, Waiting, gated, next_step, waits
+from maingate.queries.wait_causes import BusyTool, PausedTool, RunRows, Standing, has_ended
 from maingate.state.gate import GateState
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState

@@ -209,7 +209,7 @@ def _waits(
 ) -> dict[str, Json]:
     """Return the reason why each entity waits that has not ended."""
     from maingate.queries.explain import why_waiting  # noqa: PLC0415 - loads plans
-    from maingate.queries.standing import RunRows  # noqa: PLC0415 - loads plans
+    from maingate.queries.wait_causes import RunRows  # noqa: PLC0415 - loads plans
 
     labels = {stream.id: stream.name for stream in streams}
     names = {task.id: (labels[task.workstream_id], task.name) for task in rows}

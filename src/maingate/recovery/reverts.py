@@ -17,7 +17,7 @@ from maingate.db.dao.patches import PatchRow
 from maingate.errors import RepositoryError
 from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.repository import Repository
-from maingate.git.taken_back import was_taken_back
+from maingate.git.reverted import was_taken_back
 from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.landed_workstreams import LandedWorkstream

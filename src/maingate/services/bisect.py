@@ -14,7 +14,7 @@ from maingate.recovery import bisection
 from maingate.recovery.bisection import Point, Search, first_bad
 from maingate.recovery.landed_workstreams import landed_workstream
 from maingate.repository_context import RepositoryContext
-from maingate.services.examination import Examination
+from maingate.services.gates_on_commits import Examination
 from maingate.services.target_work import TargetWork
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import Subject

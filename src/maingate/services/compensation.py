@@ -14,7 +14,7 @@ from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.run_services import RunServices
 from maingate.queries.owed_commands import Owed, failure_sentence
 from maingate.reasons import Reason, ReasonCode
-from maingate.services.examination import Examination
+from maingate.services.gates_on_commits import Examination
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.backend import JobEnd, WorkerLost
 

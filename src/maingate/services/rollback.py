@@ -18,7 +18,7 @@ from maingate.recovery.rollback import RollbackEnd, RollbackOutcome, RollbackReq
 from maingate.recovery.rollback_manager import RollbackManager
 from maingate.repository_context import RepositoryContext
 from maingate.services import compensation
-from maingate.services.examination import Examination
+from maingate.services.gates_on_commits import Examination
 from maingate.services.notifications import Message, Notifier
 from maingate.services.target_work import TargetWork
 from maingate.state.patch_ledger import PatchState

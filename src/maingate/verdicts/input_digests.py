@@ -16,7 +16,7 @@ from pathspec import GitIgnoreSpec
 from maingate.git.index_attributes import NAME as ATTRIBUTES
 from maingate.git.repository import GitEntry, Repository
 from maingate.git.trees import SUBMODULE_MODE, SYMLINK_MODE, TREE_MODE
-from maingate.patches.policy.paths import glob_text
+from maingate.patches.policy.unsafe_paths import glob_text
 from maingate.plan.glob_overlap import may_overlap
 
 Fact = tuple[str, int, str]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maingate.orchestrator.core.lane import Lane
+from maingate.orchestrator.core.patch_lane import Lane
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode
 from maingate.orchestrator.core.tools import Hold, ToolDesk
 from maingate.plan.model import Plan

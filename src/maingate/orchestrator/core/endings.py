@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.effects import StopCommand
-from maingate.orchestrator.core.lanes import Lanes
+from maingate.orchestrator.core.patch_lanes import Lanes
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.orchestrator.core.target import Target
 from maingate.orchestrator.core.tasks import Tasks

@@ -33,8 +33,8 @@ from maingate.orchestrator.core.events import (
     WorkstreamBroken,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.lanes import Lanes
 from maingate.orchestrator.core.operator import Operator
+from maingate.orchestrator.core.patch_lanes import Lanes
 from maingate.orchestrator.core.target import Request, Target
 from maingate.orchestrator.core.tasks import Tasks
 from maingate.orchestrator.core.tool_use import ToolUse

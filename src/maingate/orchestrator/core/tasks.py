@@ -13,7 +13,7 @@ from maingate.orchestrator.core.events import (
     ToolEnd,
     ToolEnded,
 )
-from maingate.orchestrator.core.lanes import Lanes
+from maingate.orchestrator.core.patch_lanes import Lanes
 from maingate.orchestrator.core.snapshot import PatchNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.core.tool_use import ToolUse
 from maingate.orchestrator.core.turn import Turn, stated

@@ -21,7 +21,7 @@ from hashlib import sha256
 from maingate.git.history import TargetHistory
 from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.repository import Repository
-from maingate.git.taken_back import was_taken_back
+from maingate.git.reverted import was_taken_back
 from maingate.git.trees import EMPTY_TREE
 from maingate.patches.apply.same_change import did
 from maingate.patches.intake import Intake

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final, Protocol
 
 from maingate.patches.model import SYMLINK, ChangeKind, FileChange, patched
-from maingate.patches.policy.paths import is_dot_git, path_fault, text_of
+from maingate.patches.policy.unsafe_paths import is_dot_git, path_fault, text_of
 
 _MOST_STEPS: Final = 256
 _MOST_LINKS: Final = 40

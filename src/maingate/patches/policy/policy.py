@@ -15,7 +15,7 @@ from maingate.patches.intake import Intake, touched_paths
 from maingate.patches.model import SUBMODULE, SYMLINK, ChangeKind, FileChange
 from maingate.patches.policy.layers import Groups, Policy, PolicyLayer
 from maingate.patches.policy.links import EntryAt, Links, TreeEntry
-from maingate.patches.policy.paths import glob_text, is_gitmodules, is_settings, path_fault
+from maingate.patches.policy.unsafe_paths import glob_text, is_gitmodules, is_settings, path_fault
 from maingate.patches.text.quoting import show_path
 from maingate.plan.globs import DEFAULT_PROTECT, DEFAULT_TESTS
 from maingate.reasons import Reason, ReasonCode

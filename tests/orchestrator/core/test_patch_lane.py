@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from maingate.commits import Tip
-from maingate.orchestrator.core.lane import Lane
+from maingate.orchestrator.core.patch_lane import Lane
 
 BASE = Tip(commit="base", tree="base")
 
