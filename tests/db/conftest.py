@@ -33,7 +33,7 @@ def start_patiently(server: Any, *, attempts: int = 6) -> None:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[Any]:
-    """Give a running PostgreSQL server that ends with the session.
+    """Return a running PostgreSQL server that ends with the session.
 
     Run as root it gives its folder to another user, who must be able to reach it; pytest makes its own
     folders unreachable for others whenever a session starts, so this one is elsewhere.
@@ -57,7 +57,7 @@ def postgresql_server() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def templates(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Templates":
-    """Give the databases to copy from, each made when the first copy of it is wanted."""
+    """Return the databases to copy from, each made when the first copy of it is wanted."""
     return Templates(request, tmp_path_factory.mktemp("templates"))
 
 
@@ -112,7 +112,7 @@ def create(server: Any, name: str, *, template: str) -> None:
 def new_url(
     request: pytest.FixtureRequest, templates: Templates, tmp_path: Path
 ) -> Iterator[Callable[..., str]]:
-    """Give a function that makes a database of a kind and returns its address.
+    """Return a function that makes a database of a kind and returns its address.
 
     It has the schema; or is empty; or has a world in it, see `world`.
     """
@@ -138,27 +138,27 @@ def new_url(
 
 
 def drop(server: Any, name: str) -> None:
-    """Remove a PostgreSQL database, whoever still has it open: hundreds of them would fill the memory."""
+    """Remove a PostgreSQL database, open connections included: hundreds of them would fill the memory."""
     with psycopg.connect(server.get_uri("postgres"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture(params=DIALECTS)
 def dialect(request: pytest.FixtureRequest) -> str:
-    """Give each kind of database in turn."""
+    """Return each kind of database in turn."""
     kind: str = request.param
     return kind
 
 
 @pytest.fixture
 def url(request: pytest.FixtureRequest, dialect: str, new_url: Callable[..., str]) -> str:
-    """Give the address of a database with the schema, and with a world for a test that wants one."""
+    """Return the address of a database with the schema, and with a world for a test that wants one."""
     return new_url(dialect, has_world="world" in request.fixturenames)
 
 
 @pytest.fixture
 def database(url: str) -> Iterator[Database]:
-    """Give a database with the schema."""
+    """Return a database with the schema."""
     opened = open_database(url)
     yield opened
     opened.close()
@@ -166,5 +166,5 @@ def database(url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def world(dialect: str, url: str, templates: Templates) -> World:  # noqa: ARG001 - it is in the database there
-    """Give one of every entity, each in its initial state."""
+    """Return one of every entity, each in its initial state."""
     return templates.world(dialect)

@@ -43,7 +43,7 @@ class Sample:
         }
 
     def stored(self, table: str, row: Row) -> list[Any]:
-        """Give a row's values in the table's order, with bytes where they are."""
+        """Return a row's values in the table's order, with bytes where they are."""
         binary = self.raw[table].get("binary", [])
         names = [column.name for column in metadata.tables[table].columns]
         return [bytes.fromhex(row[name]) if name in binary else row.get(name) for name in names]

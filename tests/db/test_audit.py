@@ -30,7 +30,7 @@ LATER = NOW + timedelta(seconds=1)
 
 @pytest.fixture
 def lived(database: Database, world: World) -> str:
-    """Give a task that has five audit rows, in a database whose triggers somebody has dropped."""
+    """Return a task that has five audit rows, in a database without triggers."""
     steps = [
         task_steps.queue(world.task),
         task_steps.start(world.task, worker_id=world.worker.id),
@@ -46,7 +46,7 @@ def lived(database: Database, world: World) -> str:
 
 @contextmanager
 def tampering(database: Database) -> Iterator[Callable[..., int]]:
-    """Give a function that runs a statement past the writer."""
+    """Return a function that runs a statement past the writer."""
     with database.write() as connection:
 
         def tamper(sql: str, *values: Any) -> int:
@@ -56,7 +56,7 @@ def tampering(database: Database) -> Iterator[Callable[..., int]]:
 
 
 def problems_of(database: Database, entity_id: str | None) -> str:
-    """Give what was found about an entity, or about none."""
+    """Return what was found about an entity, or about none."""
     found = verify(database).findings
     assert found
     return "; ".join(finding.problem for finding in found if finding.entity_id == entity_id)
@@ -190,7 +190,7 @@ def test_an_entity_that_was_changed_past_the_writer_is_found(
 def test_a_chain_that_was_rewritten_whole_is_found_by_the_file(
     database: Database, lived: str, tmp_path: Path
 ) -> None:
-    """Whoever rewrites a chain to its end still has the file of transitions against him."""
+    """A chain that is rewritten to its end still differs from the file of transitions."""
     path = tmp_path / "transitions.jsonl"
     TransitionLog(path, database).catch_up()
     assert verify(database, log=path).is_intact
@@ -205,7 +205,7 @@ def test_a_chain_that_was_rewritten_whole_is_found_by_the_file(
 
 
 def test_a_transition_that_only_the_file_has_is_found(database: Database, lived: str, tmp_path: Path) -> None:
-    """What the file tells and the audit does not was removed from the audit."""
+    """A line of the file without its audit row shows that the row was removed."""
     path = tmp_path / "transitions.jsonl"
     TransitionLog(path, database).catch_up()
     with tampering(database) as tamper:
@@ -216,7 +216,7 @@ def test_a_transition_that_only_the_file_has_is_found(database: Database, lived:
 
 @pytest.fixture
 def path(database: Database, lived: str, tmp_path: Path) -> Path:
-    """Give the file of twelve transitions."""
+    """Return the file of twelve transitions."""
     assert lived
     path = tmp_path / "transitions.jsonl"
     TransitionLog(path, database).catch_up()
@@ -225,7 +225,7 @@ def path(database: Database, lived: str, tmp_path: Path) -> Path:
 
 
 def in_file(database: Database, path: Path) -> list[tuple[int | None, str]]:
-    """Give what the file is found to have, which the audit alone has not."""
+    """Return what the file is found to have, which the audit alone has not."""
     assert verify(database).is_intact
     return [(finding.seq, finding.problem) for finding in verify(database, log=path).findings]
 
@@ -286,7 +286,7 @@ def test_what_was_changed_in_the_file_is_found(
 
 @pytest.mark.parametrize("kept", [0, 1, 700, 3000])
 def test_a_file_that_lags_is_whole(database: Database, path: Path, kept: int) -> None:
-    """Lines that are not written yet, and a torn last one, are nothing that somebody did."""
+    """Lines that are not written yet, and an incomplete last one, are no tampering."""
     path.write_bytes(path.read_bytes()[:kept])
     assert in_file(database, path) == []
 
@@ -298,7 +298,7 @@ def test_a_missing_file_is_one_that_lags(database: Database, path: Path) -> None
 
 
 def test_a_file_that_says_the_same_in_other_spelling_is_whole(database: Database, path: Path) -> None:
-    """What a line says counts, not how it is spaced."""
+    """The values of a line count, not its spacing."""
     path.write_bytes(path.read_bytes().replace(b'": ', b'" :  '))
     assert in_file(database, path) == []
 
@@ -314,7 +314,7 @@ def test_a_row_that_can_no_longer_be_read_is_found(database: Database, path: Pat
 def test_the_file_of_another_database_is_one_finding(
     dialect: str, new_url: Callable[..., str], path: Path
 ) -> None:
-    """Somebody who changes databases and leaves the file is told so once."""
+    """A file of another database is reported once."""
     other = open_database(new_url(dialect))
     for others_rows in (0, 8):
         if others_rows:

@@ -1,4 +1,4 @@
-"""What is evidence is bound into the ledger; the rest is listed, with a reason, as not evidence."""
+"""Evidence is bound into the ledger; other columns are listed, with a reason, as no evidence."""
 
 import sqlite3
 from hashlib import sha256
@@ -31,7 +31,7 @@ COLUMNS = [(table.name, column.name) for table in metadata.tables.values() for c
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a SQLite file with at least one row in every table, without triggers."""
+    """Return a SQLite file with at least one row in every table, without triggers."""
     path = tmp_path_factory.mktemp("sample") / "sample.db"
     database = open_database(f"sqlite:///{path}")
     database.upgrade()
@@ -46,7 +46,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copied(sample: Path, tmp_path: Path) -> Path:
-    """Give a copy of the sample to do with as one likes."""
+    """Return a copy of the sample that a test may change."""
     with sqlite3.connect(sample) as source, sqlite3.connect(tmp_path / "copy.db") as copy:
         source.backup(copy)
     source.close()
@@ -55,7 +55,7 @@ def copied(sample: Path, tmp_path: Path) -> Path:
 
 
 def forged(value: Any) -> Any:
-    """Give another value of the same kind."""
+    """Return another value of the same kind."""
     if value is None:
         return 7
     if isinstance(value, bytes):
@@ -74,7 +74,7 @@ def tamper(path: Path, sql: str, *values: Any) -> int:
 
 
 def findings(path: Path) -> list[str]:
-    """Give what is found in a file."""
+    """Return what is found in a file."""
     database = open_database(f"sqlite:///{path}")
     found = [finding.problem for finding in verify(database).findings]
     database.close()
@@ -133,7 +133,7 @@ def test_a_removed_row_is_found(copied: Path, table: str) -> None:
 
 @pytest.mark.parametrize("table", FACTS)
 def test_a_row_that_was_put_in_is_found(copied: Path, table: str) -> None:
-    """Evidence that the program did not write has no fact: an approval, say, that nobody gave."""
+    """Evidence that the program did not write has no fact, such as a forged approval."""
     names = [column.name for column in metadata.tables[table].columns]
     key = [column.name for column in metadata.tables[table].primary_key.columns][-1]
     listed = ", ".join(f'"{name}"' for name in names)
@@ -187,7 +187,7 @@ def verdict(world: World) -> verdicts.Verdict:
 
 @pytest.fixture
 def proven(database: Database, world: World) -> World:
-    """Give a world with evidence of each kind, in a database whose triggers somebody has dropped."""
+    """Return a world with evidence of each kind, in a database without triggers."""
     intent = intents.Intent(
         id=new_id("intent"),
         run_id=world.run.id,
@@ -251,7 +251,7 @@ def proven(database: Database, world: World) -> World:
     ],
 )
 def test_changed_evidence_is_found_on_both_databases(database: Database, proven: World, sql: str) -> None:
-    """What a database keeps in its own way (truths, bytes) is compared alike, and each forgery is found."""
+    """Booleans and bytes, which databases store in their own forms, compare alike; each forgery is found."""
     spelled = sql if database.dialect == "postgresql" else sql.replace("'\\x41'", "x'41'")
     assert proven.run.version == 1
     with database.write() as connection:
@@ -260,7 +260,7 @@ def test_changed_evidence_is_found_on_both_databases(database: Database, proven:
 
 
 def test_an_idempotent_insert_binds_once(database: Database, world: World) -> None:
-    """What was there already is left alone, and so is the ledger."""
+    """Existing rows are not changed, and neither is the ledger."""
     with database.write() as connection:
         tasks.add_needs(connection, [])
         verdicts.store(connection, verdict(world))
@@ -312,7 +312,7 @@ def test_a_row_that_was_hashed_anew_is_found_by_the_running_hash(
 def test_a_head_that_was_told_to_the_outside_must_be_the_ledgers(
     database: Database, proven: World, anchor: Position, problem: str
 ) -> None:
-    """What was hashed anew to its end, or cut off, gives another head than the one that was told."""
+    """A ledger that was hashed again to its end, or cut off, has another head than the known one."""
     assert proven.run.version == 1
     with database.read() as connection:
         told = position(connection)

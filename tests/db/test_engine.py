@@ -19,7 +19,7 @@ from support.database_factories import NOW, World, make_run, stored_rows
 
 
 def test_a_read_sees_one_consistent_state(database: Database, world: World) -> None:
-    """What others commit meanwhile is not seen before the next transaction."""
+    """Commits of others are not seen before the next transaction."""
     with database.read() as reader:
         before = runs.recent(reader)
         with database.write() as connection:
@@ -148,7 +148,7 @@ def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
 def test_a_connection_that_cannot_be_prepared_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the pool never gets is closed all the same."""
+    """A connection that the pool never gets is closed all the same."""
     made: list[sqlite3.Connection] = []
     connect = sqlite3.dbapi2.connect
 

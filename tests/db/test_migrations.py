@@ -34,7 +34,7 @@ def counts(connection: Connection) -> dict[str, int]:
 
 @pytest.fixture
 def empty(dialect: str, new_url: Callable[..., str]) -> Any:
-    """Give an empty database."""
+    """Return an empty database."""
     database = open_database(new_url(dialect, is_empty=True))
     yield database
     database.close()
@@ -144,7 +144,7 @@ def index_of(index: Any) -> tuple[Any, ...]:
 
 
 def triggers_of(connection: Connection) -> list[str]:
-    """Give the triggers as the database has them, and their functions."""
+    """Return the triggers as the database has them, and their functions."""
     if connection.dialect.name == "sqlite":
         sql = "SELECT sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
         return [row[0] for row in rows_of(connection, sql)]
@@ -171,7 +171,7 @@ def test_the_migrated_schema_is_the_declared_schema(
 
 
 def test_every_declared_check_is_in_the_database(empty: Database) -> None:
-    """No CHECK is lost on the way, whatever the database makes of its spelling."""
+    """No CHECK is lost, in any spelling of the database."""
     empty.upgrade()
     with empty.read() as connection:
         inspector = inspect(connection)

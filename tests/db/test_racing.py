@@ -35,7 +35,7 @@ def new_tasks(database: Database, world: World, count: int) -> list[Head]:
 
 
 def race(act: Callable[[int], str]) -> Counter[str]:
-    """Let all racers act at the same moment, and count what became of them."""
+    """Run all racers at the same moment, and count their outcomes."""
     barrier = Barrier(RACERS)
 
     def run(number: int) -> str:

@@ -166,7 +166,7 @@ def test_a_child_needs_its_parents(database: Database, world: World) -> None:
 
 
 def test_a_parent_with_children_stays(database: Database, world: World) -> None:
-    """What others refer to cannot be removed."""
+    """A row that others refer to cannot be removed."""
     with pytest.raises(InvariantError), database.write() as connection:
         change(connection, "DELETE FROM tasks WHERE id = ?", (world.task.id,))
 

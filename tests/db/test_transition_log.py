@@ -1,4 +1,4 @@
-"""transitions.jsonl follows the table: no gap, no duplicate, whatever ends the writer.
+"""transitions.jsonl follows the table: no gap, no duplicate, after any end of the writer.
 
 See docs/SPECIFICATION.md §1, rule 4.
 """
@@ -32,7 +32,7 @@ LATER = NOW + timedelta(milliseconds=1500)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Give where the file is; its folder does not exist yet."""
+    """Return where the file is; its folder does not exist yet."""
     return tmp_path / "state" / "transitions.jsonl"
 
 
@@ -44,7 +44,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 
 def numbers(path: Path) -> list[int]:
-    """Give the numbers of the file's transitions."""
+    """Return the numbers of the file's transitions."""
     return [line["seq"] for line in lines_of(path)]
 
 
@@ -126,7 +126,7 @@ def test_a_torn_end_is_written_again(database: Database, world: World, path: Pat
 
 @pytest.mark.parametrize("junk", [b'{"seq": 9', b"\0" * 5000, b"\0\0\n", b"[]\n", b"{}\n", b"\xff\xfe\n\n"])
 def test_junk_at_the_end_is_cut_off(database: Database, world: World, path: Path, junk: bytes) -> None:
-    """What a power cut may leave behind the last whole line is not kept."""
+    """Bytes that a power cut left behind the last whole line are removed."""
     assert world.run.version == 1
     TransitionLog(path, database).catch_up()
     whole = path.read_bytes()
@@ -247,7 +247,7 @@ def test_a_killed_writer_leaves_nothing_out(database: Database, url: str, world:
 def test_a_writer_that_does_not_let_go_holds_up_nobody_for_ever(
     database: Database, world: World, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What could not be written is written the next time; nothing is written beside the one who holds it."""
+    """Lines that could not be written are written by the next call; none beside the holder of the lock."""
     monkeypatch.setattr(transition_log, "LOCK_TIMEOUT", timedelta(milliseconds=30))
     log = TransitionLog(path, database)
     log.catch_up()

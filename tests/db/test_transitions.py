@@ -261,7 +261,7 @@ def test_values_come_back_as_they_were_set(database: Database, world: World) -> 
 
 
 def test_creation_returns_the_rows_as_they_are_stored(database: Database, world: World) -> None:
-    """What insert_many returns is what a later read gives."""
+    """The rows that insert_many returns are those of a later read."""
     for machine in MACHINES:
         made = world.of(machine)
         with database.read() as connection:

@@ -28,7 +28,7 @@ def test_arguments_may_be_bytes_and_paths(repo: GitRepo) -> None:
 
 
 def test_a_failure_says_command_code_and_last_words(repo: GitRepo) -> None:
-    """What git said and how it ended are in the message and in attributes."""
+    """The output and exit code of git are in the message and in attributes."""
     with pytest.raises(GitError, match="git rev-parse --verify nowhere` exited with 128: fatal:") as raised:
         run_git("rev-parse", "--verify", "nowhere", cwd=repo.path)
     error = raised.value
@@ -61,7 +61,7 @@ def test_the_users_configuration_does_not_count(repo: GitRepo, hermetic_environm
 
 @pytest.mark.parametrize("persons_config", [True, False])
 def test_hooks_and_fsmonitor_never_run(repo: GitRepo, tmp_path: Path, *, persons_config: bool) -> None:
-    """Programs that a repository's configuration names are not started, whoever's configuration counts."""
+    """Programs that a repository's configuration names are not started, with any configuration in force."""
     repo.commit({"a": "1\n"})
     traces = tmp_path / "ran"
     program = tmp_path / "program"
@@ -121,7 +121,7 @@ def test_old_or_strange_versions_are_refused(said: str) -> None:
 
 
 def test_the_environment_speaks_c_and_asks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Messages are parsed, so they are in one language; nobody sits there to answer a prompt."""
+    """Messages are parsed, so they are in one language; a prompt would never be answered."""
     monkeypatch.setenv("LANG", "de_DE.UTF-8")
     environment = git_environment(extra={"GIT_INDEX_FILE": "x"})
     assert environment["LC_ALL"] == "C"

@@ -53,7 +53,7 @@ def test_a_trailer_is_one_line() -> None:
 
 
 def test_names_cannot_break_out_of_their_line() -> None:
-    """What would end the name or the line in a commit is taken out of it."""
+    """Characters that would end the name or the line in a commit are removed."""
     when = datetime(2026, 1, 2, tzinfo=UTC)
     assert Signature("E\nvil <x>", "a@b>\n", when).as_bytes() == b"Evil x <a@b> 1767312000 +0000"
     assert Signature("", "", when).as_bytes() == b"unknown <unknown> 1767312000 +0000"

@@ -1,4 +1,4 @@
-"""Which `.gitattributes` an index has."""
+"""The `.gitattributes` of an index."""
 
 from maingate.git.index_attributes import attribute_files
 from support.factories import GitRepo

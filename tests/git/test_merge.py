@@ -1,4 +1,4 @@
-"""Merges in memory: what one side's change becomes on what the other side made."""
+"""Merges in memory: one side's change on the other side's result."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -60,7 +60,7 @@ def merged_by_git(repo: GitRepo, ours: str, theirs: str) -> str:
     ids=["apart", "one-file", "renamed", "same-addition", "file-to-directory", "same-deletion"],
 )
 def test_merges_are_those_of_git(repo: GitRepo, opened: Repository, ours: Files, theirs: Files) -> None:
-    """What goes together gives the tree that `git merge` gives, in both directions."""
+    """Compatible changes give the tree of `git merge`, in both directions."""
     one, other = branch(repo, "ours", ours), branch(repo, "theirs", theirs)
     expected = merged_by_git(repo, one, other)
     assert merge_commits(opened, ours=one, theirs=other) == expected
@@ -87,7 +87,7 @@ def test_what_does_not_go_together_is_a_conflict(
 
 @pytest.mark.skipif(require_git() < (2, 38), reason="this git merges in a working tree only")
 def test_git_has_the_last_word_on_a_conflict(repo: GitRepo, opened: Repository) -> None:
-    """Where the library sees a conflict and git does not, there is none: found in a real history."""
+    """A conflict of the library that git does not see is none: found in a real history."""
     blank = "\n"
     texts = {
         "base": blank * 10 + "b\n" + blank * 2 + "c\n" + blank * 48,

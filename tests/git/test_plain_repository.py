@@ -1,4 +1,4 @@
-"""What is read of a plain repository without the library: the same as with it, and nothing of any other."""
+"""Reading a plain repository without the library: the same as with it, and nothing of any other."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from support.factories import GitRepo
 
 @pytest.fixture(name="git_repo")
 def a_repository_with_a_commit(repo: GitRepo) -> GitRepo:
-    """Give a repository with a commit."""
+    """Return a repository with a commit."""
     repo.write({"a.txt": "a\n"})
     repo.git("add", "-A")
     repo.git("commit", "-qm", "base")
@@ -48,13 +48,13 @@ def test_a_plain_repository_is_found_as_the_library_finds_it(git_repo: GitRepo) 
 def test_a_repository_that_is_configured_to_be_another_is_left_to_the_library(
     git_repo: GitRepo, key: str, value: str
 ) -> None:
-    """What could make a repository mean another one is not judged here."""
+    """A configuration that redirects a repository is left to the library."""
     git("config", key, value, cwd=git_repo.path)
     assert plain_git_dir(git_repo.path) is None
 
 
 def test_a_setting_that_is_included_counts(git_repo: GitRepo) -> None:
-    """A configuration may name another file; what stands there holds too."""
+    """A configuration may include another file, whose values count too."""
     (git_repo.path / ".git" / "more").write_text("[core]\n\tworktree = /elsewhere\n")
     git("config", "include.path", "more", cwd=git_repo.path)
     assert plain_git_dir(git_repo.path) is None
@@ -84,7 +84,7 @@ def test_a_damaged_repository_is_left_to_the_library(git_repo: GitRepo) -> None:
 def test_a_repository_of_another_user_is_left_to_the_library(
     git_repo: GitRepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it is trusted is for git's `safe.directory` to say."""
+    """The setting `safe.directory` decides whether it is trusted."""
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     assert plain_git_dir(git_repo.path) is None
 

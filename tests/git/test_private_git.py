@@ -1,4 +1,4 @@
-"""The private git directory, and what killed processes leave of it."""
+"""The private git directory, and those that killed processes leave."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ os.kill(os.getpid(), 9)
 
 @pytest.fixture
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a place for such directories that nobody else uses."""
+    """Return a place of its own for such directories."""
     place = tmp_path / "memory"
     place.mkdir()
     monkeypatch.setattr(private_git, "_MEMORY", place)
@@ -35,7 +35,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def left(memory: Path, tmp_path: Path) -> Path:
-    """Give what a process left that was killed; its link leads to objects that are somebody's."""
+    """Return the directory of a killed process, with a link to a person's objects."""
     objects = tmp_path / "objects"
     objects.mkdir()
     (objects / "precious").write_text("p")
@@ -78,7 +78,7 @@ def test_a_later_process_of_the_same_number_does_not_keep_it(left: Path) -> None
     "name", ["maingate-abcd1234", "maingate-1-2-3-x", "maingate-demo-1", "other-1-2-3-x"]
 )
 def test_what_is_not_known_to_be_abandoned_stays(memory: Path, name: str) -> None:
-    """An older version's, another container's, somebody else's."""
+    """An older version's, another container's, another user's."""
     (memory / name).mkdir()
     assert remove_abandoned() == []
     assert (memory / name).is_dir()
@@ -87,7 +87,7 @@ def test_what_is_not_known_to_be_abandoned_stays(memory: Path, name: str) -> Non
 def test_a_link_or_a_directory_of_another_user_stays(
     left: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever it is called."""
+    """They stay under any name."""
     link = left.with_name(left.name + "x")
     link.symlink_to(tmp_path / "objects")
     with monkeypatch.context() as another:

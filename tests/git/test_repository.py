@@ -19,7 +19,7 @@ FILE, TREE = 0o100644, 0o040000
 
 @pytest.fixture(name="opened")
 def _opened(repo: GitRepo) -> Repository:
-    """Give the repository, opened, with two commits on main."""
+    """Return the repository, opened, with two commits on main."""
     repo.commit({"a.txt": "one\n", "dir/b.txt": "b\n", "dir/sub/c.txt": "c\n"}, "first")
     repo.commit({"a.txt": "two\n"}, "second")
     return Repository.open(repo.path)
@@ -164,7 +164,7 @@ def test_what_is_not_a_branch_is_no_target(repo: GitRepo, opened: Repository) ->
 
 
 def test_a_shallow_clone_works_and_knows_it(repo: GitRepo, opened: Repository, tmp_path: Path) -> None:
-    """A shallow clone can be worked on; what needs the missing history says how to get it."""
+    """A shallow clone can be worked on; an action that needs the missing history names the command for it."""
     repo.git("clone", "-q", "--depth=1", f"file://{repo.path}", str(tmp_path / "shallow"))
     shallow = Repository.open(tmp_path / "shallow")
     head = shallow.resolve_target().commit
@@ -413,7 +413,7 @@ def test_of_racing_movers_exactly_one_wins(repo: GitRepo, opened: Repository) ->
 
 
 def test_own_refs_keep_commits_alive(repo: GitRepo, opened: Repository) -> None:
-    """What a ref under refs/maingate/ points to survives a garbage collection; forgotten, it may go."""
+    """A commit under refs/maingate/ survives a garbage collection; without its ref, it may go."""
     made = opened.commit(tree=repo.tree(), parents=[], message="only here", date=WHEN)
     lost = opened.commit(tree=repo.tree(), parents=[], message="nowhere", date=WHEN)
     opened.keep("refs/maingate/run_1/parser", made)
@@ -435,7 +435,7 @@ def test_only_own_refs_are_written_without_a_guard(repo: GitRepo, opened: Reposi
 
 
 def test_a_repository_that_cannot_be_written_is_an_outside_fault(repo: GitRepo, opened: Repository) -> None:
-    """What the disk refuses says so, and blames no patch."""
+    """A refusal of the disk is reported as such, and blames no patch."""
     blob = repo.git("hash-object", "--stdin", stdin=b"something new")
     (repo.path / ".git/objects" / blob[:2]).write_text("a file where a directory has to be")
     with pytest.raises(GitError, match="could not write a blob"):

@@ -1,4 +1,4 @@
-"""Intake: what is accepted, what is repaired, what is refused, and that nothing is ignored."""
+"""Intake: acceptance, repair and refusal of patches; no line is ignored."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_prose_around_a_diff_is_not_its_business(before: bytes, after: bytes, le
 
 
 def test_a_canonical_text_goes_to_git_unchanged() -> None:
-    """What git itself wrote is rendered byte for byte."""
+    """A text of git's own is rendered byte for byte."""
     assert taken(PATCH + NEW + OTHER).render() == PATCH + NEW + OTHER
 
 
@@ -147,7 +147,7 @@ def test_names_of_git_diffs(title: bytes, old: bytes, new: bytes, path: bytes) -
     ],
 )
 def test_names_that_disagree_are_refused(raw: bytes) -> None:
-    """Which file is meant is never guessed."""
+    """An ambiguous file is never guessed."""
     assert refusal(raw).code is ReasonCode.FORMAT_INVALID
 
 
@@ -176,7 +176,7 @@ def test_a_name_with_a_nul_is_refused(raw: bytes) -> None:
     ],
 )
 def test_a_lone_name_follows_the_other_files(context: bytes, name: bytes, path: bytes) -> None:
-    """Whether a new file's only name has a prefix is told by how the others are named."""
+    """The names of the other files decide whether a new file's only name has a prefix."""
     intake = taken(context + traditional(b"/dev/null", name, b"@@ -0,0 +1 @@\n+x\n"))
     assert intake.files[-1].new_path == path
     assert intake.files[-1].kind is ChangeKind.ADD
@@ -415,7 +415,7 @@ def test_counts_that_are_too_low_are_corrected(counts: bytes, end: bytes) -> Non
 @pytest.mark.parametrize("end", [b"-- \n2.39.5\n", b"```\n", OTHER])
 @pytest.mark.parametrize("counts", [b"-1,4 +1,5", b"-1,5 +1,4", b"-1,3 +1,9", b"-1,4 +1,4"])
 def test_counts_that_are_too_high_are_corrected_where_the_text_goes_on(counts: bytes, end: bytes) -> None:
-    """What follows proves that the hunk was not cut."""
+    """The following text proves that the hunk was not cut."""
     hunk = taken(PATCH.replace(b"-1,3 +1,4", counts) + end).files[0].hunks[0]
     assert (hunk.old_count, hunk.new_count) == (3, 4)
 
@@ -521,7 +521,7 @@ def test_a_missing_last_newline_is_proved_or_recorded() -> None:
 
 @pytest.fixture(scope="module")
 def binary(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Give git's diff of a new, a changed and a deleted binary file."""
+    """Return git's diff of a new, a changed and a deleted binary file."""
     world = DiffWorld.create(tmp_path_factory.mktemp("binary") / "w")
     noise = [bytes((i * i * (7 + k) + k) % 251 for i in range(700)) + b"\0" for k in range(4)]
     old = world.tree({b"changed": ("100644", noise[0]), b"gone": ("100644", noise[1])})

@@ -1,4 +1,4 @@
-"""Properties over random trees and real diffs: what was meant lands, damage never lands as something else."""
+"""Properties over random trees and real diffs: the author's tree lands, damage never as another change."""
 
 import re
 from dataclasses import dataclass, replace
@@ -54,7 +54,7 @@ PROPERTY = settings(
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> DiffWorld:
-    """Give a repository that all examples share."""
+    """Return a repository that all examples share."""
     return DiffWorld.create(tmp_path_factory.mktemp("roundtrip") / "w")
 
 
@@ -82,7 +82,7 @@ def edited(draw: st.DrawFn, content: bytes) -> bytes:
 
 @st.composite
 def trees(draw: st.DrawFn) -> tuple[Tree, Tree]:
-    """Draw a base and what an author makes of it: edits, moves, copies, modes, links, new and gone files."""
+    """Draw a base and an author's tree: edits, moves, copies, modes, links, new and gone files."""
     base: dict[bytes, tuple[str, bytes]] = {}
     for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique=True)):
         base[name] = draw(st.sampled_from(["100644", "100644", "100755"])), draw(contents())
@@ -126,7 +126,7 @@ def author(world: DiffWorld, pair: tuple[Tree, Tree], options: list[str]) -> Aut
 def test_every_diff_of_git_lands_as_its_author_meant(
     world: DiffWorld, pair: tuple[Tree, Tree], options: list[str]
 ) -> None:
-    """Whatever options made the diff, what git applies after intake gives the author's tree."""
+    """With any options of the diff, its application after intake gives the author's tree."""
     made = author(world, pair, options)
     intake = taken(made.raw)
     assert {repair.kind for repair in intake.repairs} <= {RepairKind.PREFIX}  # `--src-prefix=i/` is one
@@ -169,7 +169,7 @@ def listing(world: DiffWorld, tree: str) -> dict[bytes, tuple[bytes, bytes]]:
 def is_prefix_of_change(
     world: DiffWorld, base: str, whole: tuple[FileChange, ...], path: bytes, got: tuple[bytes, bytes] | None
 ) -> bool:
-    """Tell whether a file has the first hunks of its change and no part of any other."""
+    """Return whether a file has the first hunks of its change and no part of any other."""
     changes = [change for change in whole if path in change.paths]
     if got is None:
         return any(change.kind in (ChangeKind.DELETE, ChangeKind.RENAME) for change in changes)
@@ -243,7 +243,7 @@ def hunk_lines(text: bytes) -> int:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from([*LINES, *SYNTAX])))
 def test_any_text_has_an_outcome(lines: list[bytes]) -> None:
-    """Whatever stands in which order: a patch or a reason, never an exception."""
+    """Any lines in any order give a patch or a reason, never an exception."""
     take_in(b"\n".join(lines), max_bytes=MAX_BYTES)
 
 

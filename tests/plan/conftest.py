@@ -8,6 +8,6 @@ from support.plan_folder import PlanFolder
 
 @pytest.fixture
 def folder(repo: GitRepo) -> PlanFolder:
-    """Give a folder in a repository with the patch ``a.patch`` in it."""
+    """Return a folder in a repository with the patch ``a.patch`` in it."""
     (repo.path / "a.patch").write_text("not looked at by the loader")
     return PlanFolder(repo.path)

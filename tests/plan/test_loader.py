@@ -16,7 +16,7 @@ from support.plan_folder import PlanFolder
 
 
 def test_a_small_plan_loads(folder: PlanFolder) -> None:
-    """What is not said has its default, and the name is the file's."""
+    """Values that are not stated have their defaults, and the name is the file's."""
     loaded = folder.load(folder.one_task("{patch: a.patch}"), name="small.yaml")
     assert loaded.plan.name == "small"
     assert loaded.patch_path("w", "t") == folder.path / "a.patch"
@@ -171,14 +171,14 @@ def test_json_problems_have_lines_too(folder: PlanFolder) -> None:
     ],
 )
 def test_a_plan_without_the_needful_says_what_is_missing(folder: PlanFolder, text: str, said: str) -> None:
-    """What must be there is asked for by name; nothing is told twice."""
+    """Missing values are reported by name, each once."""
     first, *others = folder.problems(text)
     assert first.startswith(said)
     assert [other for other in others if "is empty" not in other] == []
 
 
 def test_a_wrong_part_does_not_make_those_who_need_it_wrong(folder: PlanFolder) -> None:
-    """A gate with a mistake in it is known all the same: who lists it is not to blame."""
+    """A gate with a mistake in it is known all the same: a list with its name is no mistake."""
     text = folder.one_task("{patch: a.patch, gates: [g]}", head="gates: {g: {run: 5}}")
     assert folder.problems(text) == [
         (
@@ -196,7 +196,7 @@ def test_a_file_that_cannot_be_read_is_told(folder: PlanFolder, name: str) -> No
 
 
 def test_faulty_settings_are_told_with_the_plan(folder: PlanFolder) -> None:
-    """What is wrong in maingate.toml comes with what is wrong in the plan, or alone if the plan is right."""
+    """Mistakes in maingate.toml are reported with those in the plan, or alone if the plan is correct."""
     (folder.path / "maingate.toml").write_text("wrokers = 1\n")
     told = folder.problems(folder.one_task("{patch: none.patch}"))
     assert [line.split(":")[0] for line in told] == ["plan.yaml", "maingate.toml"]

@@ -18,7 +18,7 @@ ONE = {"w": {"tasks": {"t": {"patch": "a"}}}}
 
 
 def test_defaults() -> None:
-    """What a plan does not say is as documented."""
+    """Values that a plan does not state are as documented."""
     made = plan(ONE, gates={"g": {"run": "x"}})
     gate, task = made.gates["g"], made.workstreams["w"].tasks["t"]
     assert (made.landing, made.strict, gate.type, gate.expect) == (
@@ -79,7 +79,7 @@ def test_policies_are_stacked_outermost_first() -> None:
 
 
 def test_the_json_form_gives_the_same_plan_back() -> None:
-    """What is stored with a run is the plan, whatever it says."""
+    """The stored form gives the same plan, for any plan."""
     made = plan(
         {
             "w": {

@@ -19,13 +19,13 @@ def test_words_are_names(name: str) -> None:
     "name", ["", "-a", ".a", "_a", "a b", "a/b", "a..b", "a.", "a.lock", "ä", "a\n", "a:b", "a~1", "x" * 101]
 )
 def test_what_a_ref_or_a_person_could_stumble_over_is_no_name(name: str) -> None:
-    """What git refuses in a ref, what could be an option, and what is endless is refused."""
+    """Names that git refuses in a ref, that could be an option, or that are endless are refused."""
     assert fault_of_name(name)
 
 
 @given(st.text(alphabet="ab.-_1L", min_size=1, max_size=8).map(lambda text: text + ".lock"[: len(text) % 6]))
 def test_git_takes_every_name_as_a_ref(name: str) -> None:
-    """Whatever passes here passes git-check-ref-format(1)."""
+    """Every name that passes here passes git-check-ref-format(1)."""
     if fault_of_name(name) is None:
         ref = f"refs/maingate/run_1/{name}"
         assert subprocess.run(["git", "check-ref-format", ref], check=False).returncode == 0
@@ -71,7 +71,7 @@ def test_what_is_no_name_of_a_branch_is_told(name: str, why: str) -> None:
     st.text(alphabet="ab./-_@{~^:?*[\\ \t\x7fä", max_size=6).map(lambda text: text + ".lock"[: len(text) % 6])
 )
 def test_git_and_maingate_agree_on_names_of_branches(name: str) -> None:
-    """What passes here passes git-check-ref-format(1), and what does not, does not."""
+    """A name passes here exactly if it passes git-check-ref-format(1)."""
     asked = ["git", "check-ref-format", f"refs/heads/{name}"]
     takes = subprocess.run(asked, check=False).returncode == 0 and not name.startswith("-")
     assert (fault_of_branch(name) is None) is takes

@@ -19,7 +19,7 @@ def test_a_rank_goes_before_the_listed_order() -> None:
 
 
 def test_circles_are_found_once_each() -> None:
-    """Each circle is told once, from its first listed name; who only waits for one is not in it."""
+    """Each circle is reported once, from its first listed name, without names that only wait for it."""
     needs = {"x": ["a"], "a": ["b"], "b": ["a"], "self": ["self"], "free": []}
     assert circles(needs) == [["a", "b", "a"], ["self", "self"]]
     assert circles({"a": [], "b": ["a"]}) == []

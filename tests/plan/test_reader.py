@@ -1,4 +1,4 @@
-"""Reading YAML and JSON: the data, the lines, and what is wrong with the text."""
+"""Reading YAML and JSON: the data, the lines, and the faults of the text."""
 
 import json
 
@@ -52,7 +52,7 @@ def test_every_key_and_item_has_its_line() -> None:
 
 
 def test_json_has_lines_too() -> None:
-    """A JSON document gives the same as YAML, whatever its white space and escapes."""
+    """A JSON document gives the same as YAML, with any white space and escapes."""
     text = '{\n\t"a": ["\\ud83d\\ude00", 1.5, -2],\n\t"b": {"c": null}\n}\n'
     for file in ("p.json", "p.yaml"):
         document = read(text, file=file)

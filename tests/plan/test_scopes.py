@@ -35,7 +35,7 @@ def globs(draw: st.DrawFn) -> str:
 @settings(max_examples=400, deadline=None)
 @given(st.lists(globs(), min_size=1, max_size=3), st.lists(globs(), min_size=1, max_size=3))
 def test_no_path_that_matches_both_is_passed_over(one: list[str], other: list[str]) -> None:
-    """Held against all paths over a few names: whoever shares one is said to overlap."""
+    """Compared with all paths over a few names: globs that share one overlap."""
     first, second = GitIgnoreSpec.from_lines(one), GitIgnoreSpec.from_lines(other)
     shared = [path for path in first.match_files(PATHS) if second.match_file(path)]
     assert may_overlap(one, other) or not shared

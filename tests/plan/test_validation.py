@@ -1,4 +1,4 @@
-"""What is wrong with a plan beyond its single fields."""
+"""Mistakes in a plan beyond its single fields."""
 
 import os
 
@@ -152,7 +152,7 @@ def test_a_scope_that_policy_takes_away_is_told(folder: PlanFolder, scope: str, 
     ],
 )
 def test_a_scope_with_something_left_is_fine(folder: PlanFolder, scope: str, forbid: str) -> None:
-    """Where something is left, or nothing can be said for sure, the scope is accepted."""
+    """A scope is accepted if paths are left, or if that is undecidable."""
     folder.load(folder.one_task(f"{{patch: a.patch, scope: {scope}, policy: {{forbid: {forbid}}}}}"))
 
 
@@ -170,7 +170,7 @@ def test_a_tools_scope_all_of_which_is_protected_is_told(folder: PlanFolder, sco
 
 
 def test_a_tools_scope_that_a_policy_protects_is_told(folder: PlanFolder) -> None:
-    """What a layer protects counts instead of the default; a part that is left is enough."""
+    """The `protect` of a layer replaces the default; a part that is left is enough."""
     head = f"{TOOLED}\npolicy: {{protect: ['src/gen/**']}}"
     (problem,) = folder.problems(folder.one_task("{tool: fix, scope: ['src/gen/a/**']}", head=head))
     assert "take it out there" in problem
@@ -206,7 +206,7 @@ def test_a_policy_may_only_tighten(folder: PlanFolder) -> None:
 
 
 def test_a_policy_may_say_what_maingate_toml_leaves_open(folder: PlanFolder) -> None:
-    """Where maingate.toml is silent, a plan may allow binary patches."""
+    """A plan may allow binary patches that maingate.toml does not mention."""
     assert folder.load(folder.one_task(GOOD, head="policy: {binary: true}")).plan.policy.binary is True
 
 
@@ -271,7 +271,7 @@ def test_programs_are_looked_up_in_the_given_environment(folder: PlanFolder) -> 
 
 
 def test_a_scope_on_a_command_is_one_mistake(folder: PlanFolder) -> None:
-    """It is not for commands, whatever is in it; what is in it is no second problem."""
+    """A command has no scope, with any content; the content is no second problem."""
     for scope in ("[]", "['/x']"):
         [said] = folder.problems(folder.one_task(f"{{command: 'true', scope: {scope}}}"))
         assert "'scope' is for patches" in said
@@ -328,7 +328,7 @@ def test_a_wrong_head_is_told(folder: PlanFolder, head: str, said: str) -> None:
 
 
 def test_a_secret_that_is_not_set_is_told_where_the_tool_is_used(folder: PlanFolder) -> None:
-    """A tool that nobody uses needs none; its value is told nowhere."""
+    """An unused tool needs none; its value is shown nowhere."""
     head = "tools: {x: {run: [x, '{prompt}'], secrets: [KEY, OTHER]}}"
     task = folder.one_task("{tool: x, prompt: Do}", head=head)
     (said,) = folder.problems(task, environ={"KEY": "v"})
@@ -377,7 +377,7 @@ def test_a_wrong_on_rollback_is_told(folder: PlanFolder, workstream: str, said: 
 
 
 def test_a_good_on_rollback_and_notify_are_taken(folder: PlanFolder) -> None:
-    """Strings and lists; what the repository has, and what `prepare` may bring to a worktree."""
+    """Strings and lists; programs of the repository, and programs that `prepare` may bring to a worktree."""
     (folder.path / "a.patch").write_text("")
     (folder.path / "tell").write_text("#!/bin/sh\n")
     text = (
@@ -398,7 +398,7 @@ def test_a_good_on_rollback_and_notify_are_taken(folder: PlanFolder) -> None:
     ],
 )
 def test_versions_that_nobody_can_tell_are_refused(folder: PlanFolder, command: str, said: str) -> None:
-    """They are asked outside of any worktree, so what `prepare` installs there is not found."""
+    """They run outside of any worktree, where programs that `prepare` installs are not found."""
     head = f"prepare: ['true']\ngates:\n  g: {{run: 'true', versions: ['{command}']}}\n"
     (problem,) = folder.problems(folder.one_task(GOOD, head=head))
     assert f"gates.g.versions: cannot be run: {said}" in problem

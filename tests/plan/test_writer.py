@@ -15,7 +15,7 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 @pytest.mark.parametrize("file", ["plan.json", "plan.yaml", "plan.yml", "plan", "plan.JSON", "json"])
 @given(data=st.dictionaries(_TEXT, _TEXT | st.lists(_TEXT), min_size=1), comment=_TEXT)
 def test_what_is_written_is_what_is_read(file: str, data: dict[str, object], comment: str) -> None:
-    """Whatever the name, the reader takes the notation for what it is; no comment becomes data."""
+    """The reader recognises the notation for every name; no comment becomes data."""
     text = write_document(data, file=file, comments=[comment])
     assert read_document(text.encode(), file=file).data == data
 

@@ -14,7 +14,7 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
     st.dictionaries(st.from_regex(r"[a-z0-9.e-]{1,6}", fullmatch=True), _TEXT | st.lists(_TEXT), min_size=1)
 )
 def test_any_text_survives(data: dict[str, object]) -> None:
-    """Whatever a commit message has in it is read back letter by letter."""
+    """Every commit message is read back letter by letter."""
     assert read_document(write_yaml(data).encode(), file="p.yaml").data == data
 
 

@@ -58,7 +58,7 @@ def test_what_is_no_time_span_above_zero_is_refused(written: object) -> None:
 
 @pytest.mark.parametrize("written", ["90s", "1h30m", "1d", "2h", "1m30s"])
 def test_a_duration_is_written_the_way_it_is_read(written: str) -> None:
-    """What is written for people reads back as the same duration."""
+    """The text for people parses to the same duration."""
     assert parse_duration(format_duration(parse_duration(written))) == parse_duration(written)
 
 

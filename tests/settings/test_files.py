@@ -1,4 +1,4 @@
-"""Which files settings are read from."""
+"""The files that settings are read from."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_only_where_nothing_is_set_do_the_files_say_nothing(repo: GitRepo, tmp_p
 
 
 def test_a_database_is_waited_for_as_long_as_the_setting_says_by_default() -> None:
-    """Where nothing is set, the settings are not loaded to open the database."""
+    """Without any setting, the settings are not loaded to open the database."""
     assert load_settings(None, {}).busy_timeout == BUSY_TIMEOUT
 
 
@@ -89,7 +89,7 @@ def test_what_is_wrong_in_both_files_is_told_at_once(repo: GitRepo) -> None:
 
 
 def test_the_policy_of_the_own_file_only_tightens_the_trees(repo: GitRepo) -> None:
-    """What the tree forbids stays forbidden, and a list is in one of the two files."""
+    """A rule of the tree's file stays in force, and a list is in one of the two files."""
     repo.write({"maingate.toml": '[policy]\nmax_files = 5\nbinary = false\nforbid = ["a/"]\n'})
     own(repo, '[policy]\nmax_files = 9\nbinary = true\nforbid = []\nmax_lines = 3\nallow = ["b/"]\n')
     said = refusal(repo.path)
@@ -104,7 +104,7 @@ def test_the_policy_of_the_own_file_only_tightens_the_trees(repo: GitRepo) -> No
 
 
 def test_settings_that_are_a_link_are_not_read(repo: GitRepo) -> None:
-    """Whatever changes what a link leads to would change the settings."""
+    """A change of a link's target would change the settings."""
     repo.write({"config/m.toml": "workers = 1\n"})
     (repo.path / "maingate.toml").symlink_to("config/m.toml")
     assert "maingate.toml: is a symbolic link (write a plain file" in refusal(repo.path)
@@ -135,7 +135,7 @@ def test_a_bare_repository_has_its_own_file_only(tmp_path: Path) -> None:
 
 
 def test_a_git_directory_elsewhere_is_followed(tmp_path: Path) -> None:
-    """Where `.git` is a file that names it, as in a submodule, the own file is there."""
+    """The repository's own file is in the git directory that a `.git` file names, as in a submodule."""
     here = GitRepo(tmp_path)
     here.git("init", "-q", f"--separate-git-dir={tmp_path / 'elsewhere'}", "tree")
     files = SettingsFiles.around(tmp_path / "tree")

@@ -94,13 +94,13 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    """A pipe that nobody writes to would keep every command for ever."""
+    """Reading a pipe without a writer would block every command for ever."""
     os.mkfifo(tmp_path / "maingate.toml")
     assert problems(tmp_path) == ["maingate.toml: is not an ordinary file"]
 
 
 def test_a_wrong_variable_is_named() -> None:
-    """What is wrong in the environment is told by the variable's name."""
+    """A mistake in the environment is reported with the variable's name."""
     assert problems(None, {"MAINGATE_WORKERS": "many", "MAINGATE_LIMITS_CPU": "soon"}) == [
         "MAINGATE_WORKERS: 'workers' must be a whole number, not 'many' (write digits only)",
         (
@@ -131,7 +131,7 @@ def test_workers_have_bounds(number: str) -> None:
     ],
 )
 def test_an_address_that_leads_to_no_database_is_told(url: str, said: str) -> None:
-    """What the address alone shows is told when it is read, without the password in it."""
+    """A mistake in the address is reported when it is read, without the password in it."""
     (problem,) = problems(None, {"MAINGATE_DATABASE_URL": url})
     assert problem.startswith("MAINGATE_DATABASE_URL: 'database_url': ")
     assert said in problem
@@ -197,7 +197,7 @@ def test_a_list_of_the_policy_in_the_environment_is_refused(name: str) -> None:
     ],
 )
 def test_a_variable_of_our_tables_that_is_no_setting_is_always_refused(variable: str, hint: str) -> None:
-    """However far from a setting: nobody else uses these prefixes, and what they are for is safety."""
+    """Also far from any setting: no other program uses these prefixes, and they are for safety."""
     (problem,) = problems(None, {variable: "1"})
     assert problem.startswith(f"{variable}: no setting has this variable (")
     assert hint in problem

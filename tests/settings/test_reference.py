@@ -1,4 +1,4 @@
-"""What is told about the settings is what the model has."""
+"""The reference of settings is that of the model."""
 
 import re
 import tomllib

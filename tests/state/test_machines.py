@@ -124,7 +124,7 @@ def test_a_machine_with_a_state_that_has_no_key_is_refused() -> None:
 
 
 def test_an_extension_that_is_not_in_the_table_is_refused() -> None:
-    """What is explained is in the table; an explanation of nothing would go stale unseen."""
+    """Every explanation belongs to a transition of the table, so that none goes stale unseen."""
     foreign = (TaskState.COMPLETED, TaskState.PENDING, "again")
     with pytest.raises(ValueError, match="not in the table"):
         Machine(

@@ -1,4 +1,4 @@
-"""What an operator may decide: only what the tables, the needs and the gates leave to decide."""
+"""Decisions of operators: only what the tables, the needs and the gates leave to decide."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ STREAM = WorkstreamFacts(name="w", state=WorkstreamState.EXECUTING)
 
 @pytest.mark.parametrize("state", TaskState)
 def test_a_task_is_forced_to_its_end_from_wherever_it_has_begun_or_may_begin(state: TaskState) -> None:
-    """What has ended stays ended, and what is blocked waits for others."""
+    """An ended task stays ended, and a blocked one waits for others."""
     facts = replace(TASK, state=state)
     is_refused = TASK_MACHINE.is_terminal(state) or state is TaskState.BLOCKED
     assert (operator_rules.refusal("force-complete", facts) is not None) is is_refused
@@ -74,7 +74,7 @@ def test_a_breaker_is_moved_only_from_the_other_state(action: BreakerAction, sta
 
 @pytest.mark.parametrize("state", PatchState)
 def test_a_patch_is_dropped_from_quarantine_and_approved_until_it_is_decided(state: PatchState) -> None:
-    """What landed is rolled back instead; what has ended needs no approval."""
+    """A landed patch is rolled back instead; an ended one needs no approval."""
     assert (operator_rules.drop_refusal("p", state) is None) is (state is PatchState.QUARANTINED)
     decided = {PatchState.COMMITTED, PatchState.DROPPED, PatchState.QUARANTINED, PatchState.ROLLED_BACK}
     assert (operator_rules.approval_refusal("p", state) is None) is (state not in decided)

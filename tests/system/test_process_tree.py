@@ -47,7 +47,7 @@ def pids_said(process: "subprocess.Popen[bytes]", count: int) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs."""
+    """Return whether a process runs."""
     return any(info.pid == pid and not info.is_zombie for info in process_table())
 
 
@@ -70,7 +70,7 @@ DETACHED = {
 
 @pytest.mark.parametrize("script", DETACHED.values(), ids=DETACHED)
 def test_what_a_leader_leaves_is_ended(script: str) -> None:
-    """Whatever a gate leaves behind, detached in whatever way, is found, ended and counted."""
+    """Every process that a gate leaves, detached in any way, is found, ended and counted."""
     before = bystanders()
     process = start(f"{script}\nwait_for_nothing=1")
     pids = pids_said(process, 1)
@@ -124,7 +124,7 @@ def test_processes_that_fork_on_are_caught() -> None:
 
 
 def test_strays_of_a_slot_are_found_by_their_environment(tmp_path: Path) -> None:
-    """What a killed worker's gate left is found by its slot, in whatever session it is; others are not."""
+    """Processes of a killed worker's gate are found by their slot, in any session; others are not."""
     mine = start(
         "setsid sh -c 'echo $$; exec sleep 300' & echo $$; exec sleep 300", MAINGATE_SLOT=str(tmp_path)
     )
@@ -145,7 +145,7 @@ def test_strays_of_a_slot_are_found_by_their_environment(tmp_path: Path) -> None
 
 
 def test_a_process_is_known_by_its_number_and_its_start() -> None:
-    """The same process has the same identity, another has another, a zombie and nobody have none."""
+    """The same process has the same identity, another has another, a zombie has none."""
     process = start("echo $$; exec sleep 300")
     pids_said(process, 1)
     identity = started(process.pid)

@@ -131,7 +131,7 @@ def run_git(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=keep_open,
-            start_new_session=persons_config,  # filters must not ask at a terminal: nobody would answer there
+            start_new_session=persons_config,  # filters must not ask at a terminal: no person would answer
             process_group=None if persons_config else 0,
         ) as process:
             result = _finished(process, input or b"", timeout)

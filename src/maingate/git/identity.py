@@ -84,8 +84,8 @@ class Identity:
         if (found := _read(state)) is None or found["id"] != self.id:
             what = "was removed" if found is None else "is another repository's"
             raise RecordError(
-                f"the state folder {state} {what} while this process was at work. It has stopped and moves "
-                "no branch; put the folder back, then `maingate resume` goes on"
+                f"the state folder {state} {what} during this process. The process stopped and moves no "
+                "branch; put the folder back, then run `maingate resume`"
             )
 
 

@@ -135,7 +135,7 @@ def _is_abandoned(path: Path) -> bool:
         return False
     try:
         there = path.lstat()
-    except OSError:  # somebody else has just removed it
+    except OSError:  # another process has just removed it
         return False
     is_own = stat.S_ISDIR(there.st_mode) and there.st_uid == os.geteuid()
     return is_own and _tick_of(int(made["pid"])) != made["tick"]

@@ -12,7 +12,7 @@ from maingate.git.refs import RefStore
 from maingate.wording import listed
 
 BRANCHES: Final = "refs/heads/"
-_SHOWN: Final = 10
+_BRANCHES_SHOWN: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,5 +103,5 @@ def _why_none(repository: RefStore, name: str) -> str:
         )
     branches = sorted(short_name(ref) for ref in repository.refs_under(BRANCHES))
     close = difflib.get_close_matches(name, branches, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"it has: {listed(branches, _SHOWN) or 'none'}"
+    hint = f"did you mean {close[0]}?" if close else f"it has: {listed(branches, _BRANCHES_SHOWN) or 'none'}"
     return f"{where} has no branch {name} with a commit; {hint}"

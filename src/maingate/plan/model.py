@@ -32,7 +32,8 @@ class TaskPlan(PlanPart):
     tool: str | None = Field(default=None, description="The tool that makes the patch.")
     command: Command | None = Field(
         default=None,
-        description="A command that has to end well before what needs this task goes on; it makes no patch.",
+        description="A command that must succeed before the tasks that need this one start; it makes no "
+        "patch.",
     )
     noop: StrictBool = Field(
         default=False, description="No work: a point that several tasks need, or that needs several."

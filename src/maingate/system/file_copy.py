@@ -10,7 +10,7 @@ from typing import Final
 
 _FICLONE: Final = 0x4004_9409
 _CANNOT: Final = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM}
-_CHUNK: Final = 1024 * 1024
+_CHUNK_BYTES: Final = 1024 * 1024
 _ATTRIBUTES: Final = ("user.", "system.posix_acl_")
 """The prefixes of extended attributes that belong to a file and not to the machine."""
 
@@ -27,7 +27,7 @@ def fill(target: int, source: int) -> None:
     """
     if _share(target, source):
         return
-    while data := os.read(source, _CHUNK):
+    while data := os.read(source, _CHUNK_BYTES):
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(target, rest) :]

@@ -1,4 +1,4 @@
-"""Reading entities, on both databases: order, pages, what belongs to what, and notes beside the state."""
+"""Reading entities, on both databases: order, pages, relations, and columns beside the state."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -40,7 +40,7 @@ LATER = NOW + timedelta(seconds=1)
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_what_does_not_exist_is_unknown(database: Database, machine: str) -> None:
-    """Asking for an id that nobody has is a clear error; asking for many gives those that are there."""
+    """An unknown id is a clear error; of many ids those that exist are returned."""
     with database.read() as connection:
         with pytest.raises(UnknownEntityError, match="nobody"):
             DAO[machine].get(connection, "nobody")
@@ -137,7 +137,7 @@ def test_workstreams_and_tasks_come_in_the_order_of_the_plan(database: Database,
 
 
 def test_needs_are_kept_per_run_in_the_order_of_the_plan(database: Database, world: World) -> None:
-    """What an entity needs is read by run; recording a pair twice is recording it once."""
+    """Needs are read by run; recording a pair twice is recording it once."""
     with database.write() as connection:
         rows = [make_task(world.workstream, name=str(number), position=number) for number in (3, 2, 1)]
         tasks.insert_many(connection, rows, at=NOW)
@@ -226,7 +226,7 @@ def test_workers_slots_and_breakers_are_listed(database: Database, world: World)
 
 
 def steps_of(world: World) -> dict[str, list[Step]]:
-    """Give every verb's step, by machine."""
+    """Return every verb's step, by machine."""
     run, stream, task, worker = world.run, world.workstream, world.task, world.worker
     slot, patch, gate, breaker = world.uet_worker, world.patch, world.gate, world.breaker
     return {

@@ -36,7 +36,7 @@ def make_override(world: World) -> Event:
 
 @pytest.fixture
 def override(database: Database, world: World) -> Event:
-    """Give a history: nine transitions, an override between the last two."""
+    """Return a history: nine transitions, an override between the last two."""
     made = make_override(world)
     with database.write() as connection:
         assert events.record(connection, made) == 9
@@ -123,7 +123,7 @@ def test_events_are_counted(database: Database, world: World, override: Event) -
 
 
 def test_a_transition_is_never_recorded_by_hand(database: Database, world: World) -> None:
-    """What looks like a transition comes from the writer of states alone."""
+    """Events of transitions come from the writer of states alone."""
     forged = Event(**{**make_override(world).__dict__, "event_type": "task_state_transition"})
     with database.write() as connection, pytest.raises(InvariantError, match="by hand"):
         events.record(connection, forged)

@@ -37,7 +37,7 @@ def test_a_diff_is_stored_once_for_a_patch_that_exists(database: Database, world
 
 
 def test_a_damaged_diff_is_noticed(database: Database, world: World) -> None:
-    """What was changed past the program is never given out as the patch."""
+    """A diff that was changed by other means is never returned as the patch."""
     with database.write() as connection:
         artifacts.store(connection, world.patch.id, b"one")
         change(connection, "UPDATE patch_artifacts SET diff = ?", [b"two"])
@@ -119,7 +119,7 @@ def make_intent(world: World, **fields: object) -> intents.Intent:
 
 
 def test_an_intent_is_pending_until_it_is_settled_once(database: Database, world: World) -> None:
-    """An intent lands or is abandoned, once; what is pending can be asked for after a crash."""
+    """An intent lands or is abandoned, once; pending ones can be read after a crash."""
     first, second = make_intent(world), make_intent(world, created_at=LATER, old=None)
     with database.write() as connection:
         intents.record(connection, second)
@@ -198,7 +198,7 @@ def test_a_released_lease_is_free_and_its_token_is_never_given_again(database: D
 
 
 def test_the_lease_of_a_dead_holder_can_be_taken_over(database: Database) -> None:
-    """Who has proven a holder dead need not wait; the proof is worth nothing against a newer holder."""
+    """A process that has proven a holder dead need not wait; the proof is void against a newer holder."""
     first = held(claim(database, "run_1"))
     second = held(claim(database, "run_2", now=LATER, instead_of=first))
     assert second.token == 2

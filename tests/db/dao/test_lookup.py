@@ -95,7 +95,7 @@ def test_an_ambiguous_name_is_answered_with_ids(database: Database, world: World
 def test_a_name_that_only_an_older_run_has_is_found_there_or_its_run_is_named(
     database: Database, world: World
 ) -> None:
-    """What reads finds it; what acts on the newest run names both runs, and how to say the older one."""
+    """Reading commands find it; acting ones name both runs, and how to name the older one."""
     with database.write() as connection:
         newer = make_run(name="newer")
         runs.insert_many(connection, [newer], at=LATER)
@@ -117,7 +117,7 @@ def test_a_name_that_only_an_older_run_has_is_found_there_or_its_run_is_named(
 def test_a_mistyped_name_is_answered_with_the_one_that_may_be_meant(
     database: Database, world: World, typed: str, meant: str
 ) -> None:
-    """What is nearly called so in the run is suggested; what is near to nothing is not."""
+    """A similar name of the run is suggested; without one, none is."""
     assert world.run
     with database.read() as connection:
         with pytest.raises(UnknownEntityError, match=f"did you mean '{meant}'"):
@@ -139,7 +139,7 @@ def test_of_what_was_retried_the_last_is_meant(database: Database, world: World)
 
 
 def test_workers_and_breakers_are_found_by_name(database: Database, world: World) -> None:
-    """What belongs to no run is found without one."""
+    """Entities without a run are found without one."""
     with database.read() as connection:
         assert find(connection, "local", kinds=["worker"]).id == world.worker.id
         assert find(connection, world.breaker.tool, kinds=["circuit_breaker"]).id == world.breaker.id

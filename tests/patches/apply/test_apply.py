@@ -1,4 +1,4 @@
-"""Patches on trees, with the real git: what applies gives the author's tree, what does not says why."""
+"""Patches on trees, with the real git: one that applies gives the author's tree, another a reason."""
 
 import os
 from collections.abc import Callable
@@ -135,7 +135,7 @@ def deletions(top: Path) -> None:
 
 
 def file_to_directory(top: Path) -> None:
-    """Put a directory where a file was, and a file where a directory was."""
+    """Write a directory where a file was, and a file where a directory was."""
     (top / "b.txt").unlink()
     (top / "b.txt").mkdir()
     (top / "b.txt/inside").write_text("x\n")
@@ -162,7 +162,7 @@ KINDS = [
 def test_every_kind_of_change_lands_byte_exact(
     repo: GitRepo, opened: Repository, change: Callable[[Path], None]
 ) -> None:
-    """Whatever git can say in a diff comes out as the tree its author had."""
+    """Every form of git's diffs gives the tree of its author."""
     tree, diff = raw_tree(repo, change)
     assert apply(opened, repo.tree(), diff) == Applied(tree=tree, method=ApplyMethod.EXACT)
 
@@ -177,7 +177,7 @@ def test_every_kind_of_change_is_known_when_it_is_there(
 
 
 def test_line_endings_are_kept(repo: GitRepo, opened: Repository) -> None:
-    """A change inside a file with CRLF keeps them, whatever the repository's configuration says."""
+    """A change inside a file with CRLF keeps them, under any configuration of the repository."""
     repo.commit({"crlf": LINES.replace("\n", "\r\n")})
     for name, value in {
         "core.autocrlf": "true",
@@ -222,7 +222,7 @@ def test_offsets_are_found_and_recorded(repo: GitRepo, opened: Repository) -> No
 
 
 def test_an_offset_is_no_guess(repo: GitRepo, opened: Repository) -> None:
-    """Where the lines of a hunk stand at several places, none of them the stated one, nobody knows which."""
+    """A hunk whose lines occur at several places, none of them the stated one, is ambiguous."""
     stanza = "begin\n  a\n  b\n  c\nend\n"
     patched = stanza * 3 + stanza.replace("  b\n", "  changed\n") + stanza
     repo.commit({"a.txt": stanza * 5})
@@ -322,7 +322,7 @@ def test_a_conflict_of_the_merge_is_a_conflict(repo: GitRepo, opened: Repository
 
 
 def test_part_of_a_patch_may_be_there_already(repo: GitRepo, opened: Repository) -> None:
-    """With known blobs, what one half did meanwhile is recognised and the other half lands."""
+    """With known blobs, a half that is there already is recognised and the other half lands."""
     diff = repo.diff_of({"a.txt": with_line(5, "x\n"), "dir/c.txt": "new\n"})
     repo.commit({"a.txt": with_line(5, "x\n")})
     repo.write({"dir/c.txt": "new\n"})

@@ -28,7 +28,7 @@ def _opened(repo: GitRepo) -> Repository:
 
 @pytest.fixture(name="three_files")
 def _three_files(repo: GitRepo, opened: Repository) -> bytes:
-    """Give a diff of an empty file, a text, a binary and another text file."""
+    """Return a diff of an empty file, a text, a binary and another text file."""
     assert opened
     return repo.diff_of(
         {"EMPTY": "", "a.txt": LINES.replace("line 9", "nine"), "b.bin": BINARY, "c.txt": "C\n"}
@@ -59,7 +59,7 @@ def program(path: Path, trace: Path) -> Path:
 
 
 def damage_in_front(text: bytes) -> bytes:
-    """Put a byte-order mark before the text: git drops the first file."""
+    """Write a byte-order mark before the text: git drops the first file."""
     return b"\xef\xbb\xbf" + text
 
 
@@ -134,7 +134,7 @@ def test_binary_data_is_read_though_git_does_not(repo: GitRepo, opened: Reposito
 def test_random_damage_never_lands_another_files_change(
     repo: GitRepo, opened: Repository, three_files: bytes
 ) -> None:
-    """Whatever bytes are lost, doubled or changed: what lands touches only what the text names."""
+    """With any bytes lost, doubled or changed, a landed patch touches only paths that the text names."""
     chance = random.Random(7)
     base = repo.tree()
     for _ in range(60):
@@ -259,7 +259,7 @@ def test_the_repositorys_configuration_changes_nothing_and_runs_nothing(
 
 
 def test_replaced_objects_are_not_believed(repo: GitRepo, opened: Repository) -> None:
-    """`git replace` lets one object pose as another; what lands is made of the real ones."""
+    """`git replace` substitutes one object for another; the result is made of the real ones."""
     diff = repo.diff_of({"a.txt": LINES.replace("line 9\n", "nine\n")})
     fake = opened.write_blob(LINES.replace("line 1\n", "fake\n").encode())
     repo.git("replace", repo.git("rev-parse", "HEAD:a.txt"), fake)

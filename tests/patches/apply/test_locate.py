@@ -1,4 +1,4 @@
-"""Locating: what only the base can decide, decided by it, and git agrees."""
+"""Locating: doubts are resolved by the base, and git agrees."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ HEAD = b"diff --git a/f b/f\n--- a/f\n+++ b/f\n"
 
 @pytest.fixture
 def world(tmp_path: Path) -> DiffWorld:
-    """Give an empty repository."""
+    """Return an empty repository."""
     return DiffWorld.create(tmp_path / "w")
 
 
@@ -141,7 +141,7 @@ def test_hunks_without_context_get_some(world: DiffWorld) -> None:
 
 
 def test_hunks_without_context_on_another_base_stay_loose() -> None:
-    """Where the stated lines are others, nothing vouches for the place, and git's caller is told."""
+    """If the stated lines differ, the place is unproven, and the result is marked so."""
     intake = located(b"other\n" + BASE, HEAD + b"@@ -5 +5 @@\n-line 5\n+a\n")
     assert isinstance(intake, Intake)
     assert intake.is_zero_context
@@ -191,7 +191,7 @@ def test_a_text_sent_with_crlf_fits_the_base_it_was_made_for(world: DiffWorld, e
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
 def test_new_files_of_a_crlf_text_follow_the_others(ending: bytes) -> None:
-    """A new file has no base: what the changed files show counts; else they are the transport's."""
+    """A new file has no base: the changed files decide; else they came from the transport."""
     new = b"diff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n"
     change = HEAD + b"@@ -1,2 +1,3 @@\n line 1\n+new\n line 2\n"
     intake = located(BASE.replace(b"\n", ending), (change + new).replace(b"\n", b"\r\n"))

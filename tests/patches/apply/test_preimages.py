@@ -1,4 +1,4 @@
-"""Which files a patch may be merged by: what becomes of it must not depend on what else a store holds."""
+"""Files that a patch may be merged by: the outcome must not depend on other objects of the store."""
 
 from collections.abc import Callable
 
@@ -37,7 +37,7 @@ def _opened(repo: GitRepo) -> Repository:
 
 
 def in_a_stash(repo: GitRepo, content: str) -> None:
-    """Put a content away."""
+    """Store a content in a stash."""
     repo.write({"a": content})
     repo.git("stash", "-q")
 
@@ -55,7 +55,7 @@ def dangling(repo: GitRepo, content: str) -> None:
 
 
 def at_another_path(repo: GitRepo, content: str) -> None:
-    """Let the history have a content in another file only."""
+    """Commit a content in another file only."""
     repo.commit({"elsewhere": content})
 
 
@@ -63,7 +63,7 @@ ELSEWHERE = [in_a_stash, on_another_branch, dangling, at_another_path]
 
 
 def made_on_what_never_landed(repo: GitRepo) -> tuple[bytes, str]:
-    """Give a patch on a state that the target never had: only a merge could know where it goes."""
+    """Return a patch on a state that the target never had: only a merge could know where it goes."""
     draft = with_lines(l18="draft")
     base = repo.head()
     repo.commit({"a": draft})
@@ -91,7 +91,7 @@ def test_a_blob_that_is_not_of_the_history_decides_nothing(
 
 
 def test_a_side_of_the_history_that_a_merge_threw_away_counts(repo: GitRepo, opened: Repository) -> None:
-    """Whoever clones the target has it, though no path of the history leads there by content."""
+    """Every clone of the target has it, though no path of the history leads there by content."""
     repo.git("checkout", "-q", "-b", "side")
     repo.commit({"a": with_lines(l18="side")})
     diff = repo.diff_of({"a": with_lines(l18="side", l20="x")})

@@ -1,4 +1,4 @@
-"""Whether a commit did what a patch says, and whether two patches say the same."""
+"""Comparison of commits with patches, and of patches with each other."""
 
 import pytest
 

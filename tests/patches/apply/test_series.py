@@ -34,7 +34,7 @@ def history(repo: GitRepo, *steps: dict[str, str | bytes | None]) -> tuple[str, 
 
 @pytest.fixture
 def base(repo: GitRepo) -> GitRepo:
-    """Give a repository with a few files."""
+    """Return a repository with a few files."""
     repo.commit({"a.txt": TEXT, "b.txt": TEXT, "dir/c.txt": "c\n"})
     return repo
 
@@ -59,7 +59,7 @@ def test_gives_the_tree_after_each_patch(base: GitRepo) -> None:
 
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_one_that_does_not_apply_gives_no_answer(base: GitRepo, at: int) -> None:
-    """Who is to blame is found one by one."""
+    """The culprit is found one by one."""
     start, diffs, _ = history(
         base,
         {"a.txt": TEXT.replace("line 3\n", "x\n")},
@@ -78,7 +78,7 @@ def test_one_that_does_not_apply_gives_no_answer(base: GitRepo, at: int) -> None
 
 
 def test_a_hunk_that_fits_elsewhere_gives_no_answer(base: GitRepo) -> None:
-    """What git would place with an offset is decided one by one, with all that is known about it."""
+    """A hunk that git would place with an offset is decided one by one."""
     start, diffs, _ = history(base, {"a.txt": TEXT.replace("line 20\n", "x\n")}, {"n": "n\n"})
     shifted = diffs[0].replace(b"@@ -18,7 +18,7 @@", b"@@ -15,7 +15,7 @@").replace(b"index ", b"index 0")
     assert shifted != diffs[0]

@@ -1,4 +1,4 @@
-"""Policy: what a patch may touch, whatever file system it may end up on."""
+"""Policy: the limits on what a patch may touch, on any file system."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from support.diff_world import DiffWorld, refusal, taken
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """What stands at a path of the base."""
+    """An entry at a path of the base."""
 
     mode: int
     data: bytes = b""
@@ -192,7 +192,7 @@ def test_protected_paths_bind_tools_only() -> None:
 
 
 def test_tests_may_be_required() -> None:
-    """Who touches what demands tests must touch one."""
+    """A patch that touches a path which demands tests must touch one."""
     policy = Policy(require_tests=(("src/**",),))
     assert rules(change(b"src/x"), policy) == [("src/x", "require_tests")]
     assert rules(change(b"src/x") + change(b"tests/test_x.py"), policy) == []
@@ -343,7 +343,7 @@ def test_amounts_are_limited() -> None:
 
 
 def test_all_violations_come_at_once() -> None:
-    """Nobody has to fix them one by one."""
+    """They need not be corrected one by one."""
     raw = change(b"../x") + change(b".git/config") + link(b"l", b"/etc") + change(b"secrets/k")
     policy = Policy(forbid=(("secrets/**",),), max_files=3)
     assert sorted(rule for _, rule in rules(raw, policy)) == [
@@ -379,7 +379,7 @@ def test_layers_only_tighten() -> None:
 
 
 def test_an_outer_layer_that_says_nothing_leaves_room() -> None:
-    """What is forbidden by default may be allowed by the first layer that says so."""
+    """A default may be loosened by the first layer that states it."""
     assert Policy().tightened(PolicyLayer()).tightened(PolicyLayer(binary=True)).binary is True
 
 

@@ -151,7 +151,7 @@ def test_what_a_recursive_diff_left_out_is_refused(line: bytes) -> None:
 
 @pytest.mark.parametrize("charset", [b"iso-8859-1", b"no-such-charset"])
 def test_a_body_in_another_encoding_becomes_text(charset: bytes) -> None:
-    """The stated encoding counts; what fits none is read as Latin-1. The diff stays bytes."""
+    """The stated encoding counts; text that fits none is read as Latin-1. The diff stays bytes."""
     headers = PLAIN + b"Content-Type: text/plain; charset=%s\n" % charset
     intake = taken(mail(headers, b"gr\xfc\xdfe\n---\n" + DIFF.replace(b"+b", b"+\xfc")))
     assert intake.header is not None
@@ -172,7 +172,7 @@ def test_transfer_encodings_are_undone(encoding: bytes, encode: object) -> None:
 
 
 def test_mails_with_parts_or_damage_are_refused() -> None:
-    """What cannot be unwrapped for sure is not guessed."""
+    """A mail that cannot be unwrapped with certainty is refused."""
     parts = PLAIN + b'Content-Type: multipart/mixed; boundary="x"\n'
     assert refusal(mail(parts)).code is ReasonCode.FORMAT_INVALID
     wrapped = base64.encodebytes(b"---\n" + DIFF)[:-3]
@@ -228,7 +228,7 @@ DATE_PIECES = [b"Mon, 6 May", b" 99999999999999999999 ", b"2024", b" 25:61:61", 
 def test_any_mail_gives_text_that_can_be_stored(
     name: list[bytes], date: list[bytes], charset: bytes, body: bytes
 ) -> None:
-    """Whatever a mail says about itself, what is made of it can be stored, and git accepts the author."""
+    """The result of any mail can be stored, and git accepts its author."""
     headers = b"From: %s\nSubject: %s\nDate: %s\nContent-Type: text/plain; charset=%s\n" % (
         *(b" ".join(name), b" ".join(name)),
         *(b"".join(date), charset),

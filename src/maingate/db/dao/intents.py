@@ -93,8 +93,8 @@ def require(connection: Connection, intent_id: str) -> None:
     found = _ROWS.one(connection, "id", intent_id)
     if found is None or found.state != "pending":
         raise RecordError(
-            f"the record does not have what is about to land any more ({intent_id}): it was restored to an "
-            "older state, or changed by hand. No branch was moved; `maingate resume` goes on from what it has"
+            f"the record no longer has the intent {intent_id}, which is about to land: it was restored to an "
+            "older state or edited. No branch was moved; run `maingate resume` to continue from the record"
         )
 
 

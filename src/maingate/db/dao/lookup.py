@@ -125,7 +125,7 @@ def find_in_each(
         if "_" in text and found.id.lower().startswith(text.lower()):
             return
     if not is_anywhere:
-        yield find(connection, text, kinds=kinds)  # which says what is called so instead
+        yield find(connection, text, kinds=kinds)  # which reports other entities of that name
 
 
 def of_commit(connection: Connection, text: str) -> Found | None:

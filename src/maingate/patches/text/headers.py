@@ -16,7 +16,7 @@ _EPOCH: Final = re.compile(
 )
 _NOWHERE: Final = re.compile(rb"\(nonexistent\)\s*$")
 _BACKUPS: Final = (b".orig", b".old", b".bak", b"~")
-_LONGEST: Final = 64 * 1024
+_LONGEST_NAME_LINE: Final = 64 * 1024
 _MINUTES_OF_DAY: Final = 24 * 60
 
 NULL: Final = b"/dev/null"
@@ -32,7 +32,7 @@ def name_of(text: bytes) -> tuple[bytes, bool] | None:
         The name with its prefix, and whether its time stamp means that the file does not exist; None when
         damaged.
     """
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST_NAME_LINE:
         return None
     if text.startswith(b'"'):
         unquoted = unquote_path(text)
@@ -70,7 +70,7 @@ def split_pair(text: bytes, old: bytes | None, new: bytes | None) -> tuple[bytes
     Returns:
         Both names with their prefixes, or None when they cannot be separated.
     """
-    if len(text) > 2 * _LONGEST:
+    if len(text) > 2 * _LONGEST_NAME_LINE:
         return None
     if b'"' in text:
         return _split_quoted(text)
@@ -107,7 +107,7 @@ def _split_quoted(text: bytes) -> tuple[bytes, bytes] | None:
 
 def split_moved(text: bytes, source: bytes, target: bytes) -> tuple[bytes, bytes] | None:
     """Split the text behind ``diff --git`` by the names on rename or copy lines; None when they disagree."""
-    if len(text) > 2 * _LONGEST:
+    if len(text) > 2 * _LONGEST_NAME_LINE:
         return None
     if b'"' in text:
         pair = _split_quoted(text)

@@ -45,7 +45,7 @@ def _check_secrets(
 def _check_preset(tool: ToolDefinition, place: Location) -> Iterator[Finding]:
     if tool.prompt_by is not None:
         message = "'prompt_by' is for 'run'"
-        hint = "remove the key: a preset knows how it is told"
+        hint = "remove the key: a preset has its own way to pass the prompt"
         yield Finding(location=(*place, "prompt_by"), message=message, hint=hint)
     if tool.capture is CaptureSource.STDOUT:
         hint = "remove the key: what it leaves in the worktree is taken"
