@@ -151,7 +151,7 @@ def test_what_is_no_report_is_told(tmp_path: Path) -> None:
     with pytest.raises(PlanError) as refused:
         write_results([tmp_path], out=tmp_path / "out" / "results.json")
     assert [(Path(one.file).name, one.message) for one in refused.value.problems] == [
-        ("a.json", "the report: this is no report of a run"),
+        ("a.json", "the report: this is not a report of a run"),
         ("b.json", "a workstream: 'name' must be text, not the number 5"),
         ("b.json", "a workstream must be keys with values, not the number 1"),
         ("c.json", "is not JSON: a key in double quotes was expected here"),
