@@ -15,9 +15,9 @@ import pytest
 
 from maingate import faultpoints
 from maingate.git.repository import Repository
-from maingate.landing.branch_move import Move
 from maingate.landing.late_checkouts import behind
 from maingate.landing.move import land
+from maingate.landing.move_values import Move
 from maingate.landing.repair import repair
 from maingate.system.process_tree import process_table
 from support.factories import GitRepo
@@ -39,7 +39,7 @@ LANDER = """
 import sys
 from pathlib import Path
 from maingate.faultpoints import reach
-from maingate.landing.branch_move import Move
+from maingate.landing.move_values import Move
 from maingate.system.process_tree import process_table
 from maingate.landing.move import land
 from maingate.git.repository import Repository

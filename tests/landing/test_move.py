@@ -12,10 +12,10 @@ import pytest
 
 from maingate.git.repository import GitEntry, RefMoved, Repository
 from maingate.landing import index_hold
-from maingate.landing.branch_move import Behind, Move
 from maingate.landing.checkouts import checkouts_of
 from maingate.landing.late_checkouts import behind, catch_up, uncommitted
 from maingate.landing.move import Obstruction, land, obstacle
+from maingate.landing.move_values import Behind, Move
 from support.factories import GitRepo
 
 MAIN = "refs/heads/main"

@@ -16,8 +16,8 @@ from maingate.errors import CheckoutError, LeaseLostError, RecordError, Reposito
 from maingate.git.repository import RefMoved, Repository
 from maingate.ids import new_id
 from maingate.landing import index_hold
-from maingate.landing.branch_move import Move
 from maingate.landing.move import Obstruction
+from maingate.landing.move_values import Move
 from maingate.landing.seals import seal_of, trailers
 from maingate.landing.target import HeldTarget, LandingTarget
 from support.database_factories import World, make_world

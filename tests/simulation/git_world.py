@@ -19,8 +19,8 @@ from maingate.git.refs import RefMoved
 from maingate.git.repository import Repository
 from maingate.git.targets import Target
 from maingate.git.trees import GitEntry
-from maingate.landing.branch_move import Move as RefMove
 from maingate.landing.move import Obstruction
+from maingate.landing.move_values import Move as RefMove
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.executor import Committed, Order, Piece, Taken, message_of
 from simulation.virtual_world import BEGINNING, World

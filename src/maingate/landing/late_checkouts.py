@@ -17,11 +17,11 @@ from typing import Final
 from maingate.errors import OutsideFaultError
 from maingate.git.repository import Repository
 from maingate.landing import index_hold
-from maingate.landing.branch_move import Behind, Move
 from maingate.landing.checkout import in_progress, uncommitted_changes
 from maingate.landing.checkouts import Checkout, all_checkouts, checkouts_of, why_away
 from maingate.landing.file_change import digest, remove_copies
 from maingate.landing.follower import Follower
+from maingate.landing.move_values import Behind, Move
 from maingate.landing.record import HeldRecord, PendingCheckout, Record, locked_record, unfinished_moves
 from maingate.landing.ref_locks import remove_own
 from maingate.landing.stage import remove_stages

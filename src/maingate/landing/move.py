@@ -13,7 +13,6 @@ from datetime import timedelta
 from maingate.errors import GitError
 from maingate.faultpoints import reach
 from maingate.git.repository import RefMoved, Repository
-from maingate.landing.branch_move import Behind, Move
 from maingate.landing.checkout import in_progress
 from maingate.landing.checkouts import Checkout, branch_of, checkouts_of, why_away
 from maingate.landing.follower import Follower
@@ -25,6 +24,7 @@ from maingate.landing.late_checkouts import (
     note,
     update_checkout,
 )
+from maingate.landing.move_values import Behind, Move
 from maingate.landing.record import HeldRecord, PendingCheckout, Record, locked_record
 from maingate.landing.ref_locks import foreign_lock, locks_of, remove_own
 

@@ -17,8 +17,8 @@ from maingate.db.dao.intents import Intent
 from maingate.errors import CheckoutError, OutsideFaultError, RepositoryError
 from maingate.git.repository import RefMoved
 from maingate.ids import new_id
-from maingate.landing.branch_move import Move
 from maingate.landing.move import Obstruction
+from maingate.landing.move_values import Move
 from maingate.landing.seals import is_judged_sealed
 from maingate.landing.target import HeldTarget
 from maingate.plan.choices import LandingStyle

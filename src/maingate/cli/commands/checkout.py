@@ -11,7 +11,7 @@ from maingate.cli.output import console, print_json
 from maingate.cli.text import safe
 
 if TYPE_CHECKING:
-    from maingate.landing.branch_move import Behind
+    from maingate.landing.move_values import Behind
     from maingate.landing.repair import Repair
 
 app = typer.Typer(help="Repair the checkouts of the repository.", no_args_is_help=True)

@@ -11,11 +11,11 @@ completes only when all before it in landing order have ended: the plan settles 
 
 Each event goes to one of its parts (`maingate.orchestrator.core.parts`):
 
-    tasks      what is queued and started, and what comes of attempts  (attempts, tool_use, approvals)
-    lanes      patches on their way onto their workstream's ref
-    target     the landing, one workstream at a time
-    operator   cancels and overrides
-    endings    the consequences of an ending
+    tasks          what is queued and started, and what comes of attempts  (attempts, tool_use, approvals)
+    patch_lanes    patches on their way onto their workstream's ref
+    landing_queue  the landing, one workstream at a time
+    operator       cancels and overrides
+    endings        the consequences of an ending
 """
 
 from collections.abc import Iterable, Sequence
@@ -144,12 +144,12 @@ class Core:
     @property
     def obstacle(self) -> str | None:
         """Why no workstream can land until a person acts; None while they can."""
-        return self._parts.target.obstacle
+        return self._parts.landing_queue.obstacle
 
     @property
     def obstructed(self) -> WorkstreamId | None:
         """The workstream that cannot land for the obstacle."""
-        return self._parts.target.obstructed
+        return self._parts.landing_queue.obstructed
 
     @property
     def tasks(self) -> Iterable[TaskNode]:
@@ -171,11 +171,11 @@ class Core:
 
     def may_have_landed(self, entity: str) -> bool:
         """Return whether the target may have moved, unrecorded, to a workstream, or to one of the run."""
-        return self._parts.target.may_have_landed(entity)
+        return self._parts.landing_queue.may_have_landed(entity)
 
     def lands_after(self, workstream: WorkstreamNode) -> WorkstreamNode | None:
         """Return the workstream that must end before this one can land; None when it is its turn."""
-        return self._parts.target.ahead_of(workstream)
+        return self._parts.landing_queue.ahead_of(workstream)
 
     @property
     def unapproved(self) -> Sequence[PatchId]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.effects import StopCommand
+from maingate.orchestrator.core.landing_queue import LandingQueue
 from maingate.orchestrator.core.patch_lanes import Lanes
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
-from maingate.orchestrator.core.target import Target
 from maingate.orchestrator.core.tasks import Tasks
 from maingate.orchestrator.core.turn import Turn, stated
 from maingate.orchestrator.task_scheduler import TaskScheduler
@@ -31,7 +31,7 @@ class Endings:
         scheduler: Hands out queued tasks.
         tasks: Queues tasks whose needs are met.
         lanes: The way of patches onto their workstream's ref.
-        target: The landing.
+        landing_queue: The landing.
         approvals: The patches that wait for approval.
     """
 
@@ -42,11 +42,12 @@ class Endings:
         *,
         tasks: Tasks,
         lanes: Lanes,
-        target: Target,
+        landing_queue: LandingQueue,
         approvals: Approvals,
     ) -> None:
         self._turn, self._scheduler = turn, scheduler
-        self._tasks, self._lanes, self._target, self._approvals = tasks, lanes, target, approvals
+        self._tasks, self._lanes, self._approvals = tasks, lanes, approvals
+        self._landing_queue = landing_queue
         self.cancelled: Reason | None = None
 
     # -- consequences ----------------------------------------------------------------------------------------
@@ -72,12 +73,12 @@ class Endings:
             self._turn.move_workstream(
                 workstream, workstream_steps.validate(workstream.head, head_commit=head)
             )
-            self._target.land_next()
+            self._landing_queue.land_next()
 
     def workstream_ended(self, workstream: WorkstreamNode) -> None:
         """Draw the consequences of a workstream's end: requests, those that need it, the target, the run."""
         run = self._turn.run
-        self._target.ended(workstream)
+        self._landing_queue.ended(workstream)
         run.open_workstreams -= 1
         for name in run.dependents[workstream.name]:
             dependent = run.workstreams[name]
@@ -92,7 +93,7 @@ class Endings:
     def go_on(self) -> None:
         """Land the next workstream, or end the run when all have ended."""
         if self._turn.run.open_workstreams:
-            self._target.land_next()
+            self._landing_queue.land_next()
         elif not self._turn.is_over:
             self._end_run()
 
@@ -109,7 +110,7 @@ class Endings:
         if workstream.open_intent is not None:
             return False
         self._close(workstream, reason)
-        self._target.release(workstream)
+        self._landing_queue.release(workstream)
         self._turn.move_workstream(
             workstream, step or workstream_steps.cancel(workstream.head, reason), reason
         )

@@ -1,14 +1,14 @@
 """Requests about a run under way: an operator cancels or overrides, or git has lost some commits.
 
-A request about a workstream that may have landed already is deferred (`maingate.orchestrator.core.target`).
+A request about a workstream that may have landed already is deferred by the `landing_queue`.
 """
 
 from maingate.ids import TaskId, WorkstreamId
 from maingate.orchestrator.core import operator_decisions
 from maingate.orchestrator.core.endings import Endings
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested, WorkstreamBroken
+from maingate.orchestrator.core.landing_queue import LandingQueue, Request
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
-from maingate.orchestrator.core.target import Request, Target
 from maingate.orchestrator.core.tasks import Tasks
 from maingate.orchestrator.core.turn import AppliedOverride, Turn
 from maingate.orchestrator.task_scheduler import TaskScheduler
@@ -36,11 +36,11 @@ class Operator:
         *,
         tasks: Tasks,
         endings: Endings,
-        target: Target,
+        landing_queue: LandingQueue,
         worker_id: str,
     ) -> None:
         self._turn, self._scheduler, self._tasks = turn, scheduler, tasks
-        self._endings, self._target, self._worker_id = endings, target, worker_id
+        self._endings, self._landing_queue, self._worker_id = endings, landing_queue, worker_id
 
     def apply(self, request: Request) -> None:
         """Apply a request, or defer it."""
@@ -58,7 +58,7 @@ class Operator:
         """Cancel the run, a workstream or a task."""
         said = self._cancel(event.entity, event.reason)
         if isinstance(said, WorkstreamNode):
-            self._target.defer(said, event)
+            self._landing_queue.defer(said, event)
         elif event.request is not None:
             self._turn.decision.answers.append(RequestAnswer(request=event.request, said=said))
 
@@ -99,7 +99,7 @@ class Operator:
         is_under_way = workstream.state in {WorkstreamState.EXECUTING, WorkstreamState.VALIDATING}
         step = operator_decisions.failing_workstream(workstream, event.reason) if is_under_way else None
         if not self._endings.stop_workstream(workstream, event.reason, step):
-            self._target.defer(workstream, event)
+            self._landing_queue.defer(workstream, event)
 
     # -- overrides -------------------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Operator:
             decision.answers.append(RequestAnswer(request=event.request, said=refused, is_refused=True))
             return
         if isinstance(node, WorkstreamNode) and node.open_intent is not None:
-            self._target.defer(node, event)
+            self._landing_queue.defer(node, event)
             return
         decision.overrides.append(operator_decisions.on_record(event, node))
         mine = len(decision.steps)

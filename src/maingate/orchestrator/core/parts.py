@@ -33,9 +33,9 @@ from maingate.orchestrator.core.events import (
     WorkstreamBroken,
     WorkstreamMerged,
 )
+from maingate.orchestrator.core.landing_queue import LandingQueue, Request
 from maingate.orchestrator.core.operator import Operator
 from maingate.orchestrator.core.patch_lanes import Lanes
-from maingate.orchestrator.core.target import Request, Target
 from maingate.orchestrator.core.tasks import Tasks
 from maingate.orchestrator.core.tool_use import ToolUse
 from maingate.orchestrator.core.turn import Turn
@@ -87,7 +87,7 @@ class Parts:
             capacity=limits.capacity, lookahead=limits.lookahead, hold=self.tools.hold
         )
         self.approvals = Approvals(turn, reviewers=limits.reviewers)
-        self.target = Target(turn, apply=self._apply)
+        self.landing_queue = LandingQueue(turn, apply=self._apply)
         attempts = Attempts(turn, self.scheduler, self.tools, limits.retries)
         self.lanes = Lanes(turn, self.scheduler, attempts, self.approvals, window=limits.window)
         self.tasks = Tasks(
@@ -105,7 +105,7 @@ class Parts:
             self.scheduler,
             tasks=self.tasks,
             lanes=self.lanes,
-            target=self.target,
+            landing_queue=self.landing_queue,
             approvals=self.approvals,
         )
         self.operator = Operator(
@@ -113,13 +113,13 @@ class Parts:
             self.scheduler,
             tasks=self.tasks,
             endings=self.endings,
-            target=self.target,
+            landing_queue=self.landing_queue,
             worker_id=limits.worker_id,
         )
 
     def handlers(self) -> Mapping[type[CoreEvent], Callable[[Any], None]]:
         """Return the part that handles each event."""
-        tasks, lanes, target, operator = self.tasks, self.lanes, self.target, self.operator
+        tasks, lanes, landing, operator = self.tasks, self.lanes, self.landing_queue, self.operator
         return {
             PatchTaken: tasks.patch_taken,
             NoPatchTaken: tasks.no_patch_taken,
@@ -132,14 +132,14 @@ class Parts:
             PatchRestored: lanes.patch_restored,
             PatchesApplied: lanes.patches_applied,
             PatchJudged: lanes.patch_judged,
-            WorkstreamMerged: target.merged,
-            CandidateJudged: target.judged,
-            TargetLanded: target.landed,
-            TargetMoved: target.moved,
-            LandingObstructed: target.obstructed_by,
-            LandingFailed: target.failed,
-            LandingFound: target.found,
-            LandingOwed: target.owed,
+            WorkstreamMerged: landing.merged,
+            CandidateJudged: landing.judged,
+            TargetLanded: landing.landed,
+            TargetMoved: landing.moved,
+            LandingObstructed: landing.obstructed_by,
+            LandingFailed: landing.failed,
+            LandingFound: landing.found,
+            LandingOwed: landing.owed,
             WorkstreamBroken: operator.broken,
             CancelRequested: operator.cancel,
             OverrideRequested: operator.override,

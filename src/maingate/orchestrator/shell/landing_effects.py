@@ -9,10 +9,10 @@ from maingate.clock import Clock
 from maingate.commits import Candidate, LandingInput, Tip
 from maingate.errors import OutsideFaultError
 from maingate.git.repository import RefMoved, Repository
-from maingate.landing.branch_move import Move
 from maingate.landing.candidate import build, change_of_settings, sealed
 from maingate.landing.checkouts import unusable_path
 from maingate.landing.move import Obstruction
+from maingate.landing.move_values import Move
 from maingate.landing.seals import is_judged_sealed
 from maingate.landing.target import HeldTarget
 from maingate.orchestrator.core.effects import (

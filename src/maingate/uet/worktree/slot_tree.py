@@ -20,7 +20,7 @@ from maingate.system.removal import all_below, are_folders, remove
 from maingate.uet.worktree.control import Control
 from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.manifest import TreeManifest
-from maingate.uet.worktree.preparation import Preparation
+from maingate.uet.worktree.prepared_state import Preparation
 from maingate.uet.worktree.slot_record import read_note, write_note
 from maingate.uet.worktree.slot_repository import VISIBLE_CONFIG, exclude, make_repository
 from maingate.uet.worktree.stillness import FEW, Stillness, now_of, outwait

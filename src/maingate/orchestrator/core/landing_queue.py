@@ -1,6 +1,6 @@
 """The landing of workstreams on the target, one at a time in landing order. The train belongs here.
 
-Everything that assumes a single landing is state of `Target`, and of nothing else in the program: which
+Everything that assumes a single landing is state of `LandingQueue`, and of nothing else in the program: which
 workstream lands, how far the landing order is done, how often the target moved meanwhile, and whether the
 answer to a merge is awaited.
 
@@ -42,7 +42,7 @@ Request = CancelRequested | OverrideRequested | WorkstreamBroken
 """A request to end or change a workstream, which may have to wait for its landing."""
 
 
-class Target:
+class LandingQueue:
     """Lands workstreams.
 
     Args:
