@@ -35,6 +35,7 @@ class ReasonCode(StrEnum):
     INTERNAL_FAULT = "internal_fault"
     PROCESS_LOST = "process_lost"
     REJECTED = "rejected"
+    BY_HAND = "by_hand"
     ROLLED_BACK = "rolled_back"
     CHECKOUT_BLOCKED = "checkout_blocked"
 

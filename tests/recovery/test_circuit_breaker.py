@@ -189,6 +189,8 @@ def test_hands_on_a_breaker_are_on_record_and_obey_the_table(database: Database)
     with database.write() as conn:
         reset_breaker(conn, "codex", message="paid", operator="ada", at=NOW)
         said = events.query(conn, type="manual_override")
+        moved = events.query(conn, type="circuit_breaker_state_transition")
+    assert [(each.reason or {}).get("code") for each in moved] == [None, "by_hand", "by_hand"]
     assert [(each.trigger, each.operator, str(each.severity)) for each in said] == [
         ("trip", "ada", "warning"),
         ("reset", "ada", "warning"),

@@ -172,8 +172,8 @@ Version = Annotated[
 app = typer.Typer(
     cls=Commands,
     help="Lands patches: nothing reaches your branch without passing the gate.",
-    epilog="Exit codes: 0 done · 1 refused by the gates · 2 bad usage, plan or settings · 3 interrupted · "
-    "4 git, database or disk failed · 5 a bug.",
+    epilog="Exit codes: 0 done · 1 something was refused or failed · 2 bad usage, plan or settings · "
+    "3 interrupted · 4 git, database or disk failed · 5 a bug.",
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode="rich",

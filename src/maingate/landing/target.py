@@ -87,7 +87,7 @@ class LandingTarget:
                 raise RepositoryError(
                     f"{self.ref} is checked out in {checkout.top} with uncommitted changes "
                     f"({'; '.join(changes)}); "
-                    "commit or stash them first, or let the plan land on another branch"
+                    "commit or stash them first"
                 )
 
     def obstacle(self, move: Move) -> str | None:

@@ -17,6 +17,7 @@ from maingate.db.new_event import new_event
 from maingate.db.transitions import write
 from maingate.errors import UsageError
 from maingate.events import Event, EventType, Severity
+from maingate.reasons import ReasonCode
 from maingate.recovery.breaker_store import new_row
 from maingate.recovery.circuit_breaker import Guard
 from maingate.state.circuit_breaker import BreakerState
@@ -113,7 +114,7 @@ def drop_patch(conn: Connection, patch: PatchRow, *, message: str, operator: str
         UsageError: It is not in quarantine.
     """
     _require(drop_refusal(patch.id, patch.state))
-    step = patch_steps.drop(patch, by_hand(message, operator), operator=operator)
+    step = patch_steps.drop(patch, by_hand(message, operator, ReasonCode.REJECTED), operator=operator)
     write(conn, {patch.id: patch.head}, [step], at=at)
     _note(conn, patch, "drop", message=message, operator=operator, at=at)
 

@@ -23,7 +23,7 @@ BreakerAction = Literal["reset", "trip"]
 """The decisions about the breaker of a tool."""
 
 
-def by_hand(message: str, operator: str, code: ReasonCode = ReasonCode.REJECTED) -> Reason:
+def by_hand(message: str, operator: str, code: ReasonCode = ReasonCode.BY_HAND) -> Reason:
     """Return the reason of an operator's decision."""
     return Reason(code=code, message=f"{operator}: {message}", detail={"operator": operator})
 
@@ -148,12 +148,11 @@ def _not_ended_by_hand(task: TaskFacts) -> str | None:
 def _not_reset(task: TaskFacts) -> str | None:
     if task.state is TaskState.RETRYING:
         return None
-    hint = (
-        "what has ended stays ended; `maingate patch recover` makes a new run of it"
-        if TASK.is_terminal(task.state)
-        else "it goes on by itself"
-    )
-    return f"task {task.name} is {task.state}; {hint}"
+    if not TASK.is_terminal(task.state):
+        return f"task {task.name} is {task.state}; it goes on by itself"
+    has_patch = task.kind in {"patch", "tool"}
+    again = "`maingate patch recover` makes a new run of it" if has_patch else "run the plan again"
+    return f"task {task.name} is {task.state}; what has ended stays ended; {again}"
 
 
 def _not_free(task: TaskFacts) -> str | None:

@@ -85,7 +85,7 @@ def test_an_ambiguous_name_is_answered_with_ids(database: Database, world: World
     """Of things with one name each has its kind and its id, and the id is what is to be given."""
     with database.write() as connection:
         tasks.insert_many(connection, [make_task(world.workstream, name="parser", position=1)], at=NOW)
-        with pytest.raises(AmbiguousNameError, match="give the id in brackets") as caught:
+        with pytest.raises(AmbiguousNameError, match="by its id in brackets") as caught:
             find(connection, "parser")
     stream, task = caught.value.candidates
     assert stream == f"workstream parser ({world.workstream.id})"
@@ -109,6 +109,12 @@ def test_a_name_that_only_an_older_run_has_is_found_there_or_its_run_is_named(
             assert f"`--run {world.run.id}`" in said
         with pytest.raises(UnknownEntityError, match=f"'parser' is a workstream of {world.run.id}"):
             find_in_newest(connection, "parser", kinds=["run"])
+
+
+def test_too_little_of_an_id_is_answered_with_how_much_it_takes(database: Database, world: World) -> None:
+    """It could be any of many, so it is not said to be unknown."""
+    with database.read() as connection, pytest.raises(UnknownEntityError, match="too short for an id"):
+        find(connection, world.run.id[:6])
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,17 @@ def test_a_step_that_waits_for_a_retry_goes_all_the_way_to_its_end() -> None:
     assert not run.hear(RetryDue(task=task.id, attempt=task.attempt)).steps
 
 
+@pytest.mark.parametrize(("override", "code"), [("force-complete", "by_hand"), ("force-fail", "rejected")])
+def test_only_a_decision_that_refuses_is_a_rejection(override: Override, code: str) -> None:
+    """What a person completes has not been rejected, and the record does not say so."""
+    run = run_of({"c": COMMAND, "d": COMMAND})
+    run.fail("a/c")
+    decision = run.decide(override, "a/c")
+    reasons = [step.reason for step in decision.steps if step.head_id == run.task("a/c").id]
+    assert reasons[-1] is not None
+    assert reasons[-1].code == code
+
+
 def test_the_last_step_sends_its_workstream_to_the_lane() -> None:
     """With nothing to land it is completed by that, and so is the run."""
     run = run_of({"c": COMMAND})

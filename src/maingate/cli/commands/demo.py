@@ -187,7 +187,7 @@ def _print_proofs(out: "Console", report: Mapping[str, Any], *, rows: int) -> No
 def _print_end(out: "Console", keep: Path | None, *, seconds: float) -> None:
     took = duration(seconds)
     if keep is None:
-        out.print(f"That took {took}. The folder has been removed; to keep it:")
+        out.print(f"That took {took}. The folder has been removed. To try the commands, keep it:")
         _print_commands(out, ["maingate demo --keep tally-demo"])
         return
     out.print(f"That took {took}. Look around:")
@@ -208,7 +208,7 @@ def _print_commands(out: "Console", commands: Sequence[str]) -> None:
     for command in commands:
         out.print(f"  $ {command}", style="cyan", soft_wrap=True)
     out.print()
-    out.print("On your own repository: maingate init, then maingate run plan.yaml")
+    out.print("On your own repository: maingate init, then maingate run maingate-plan.yaml")
 
 
 def _print_rule(out: "Console", title: str) -> None:

@@ -16,7 +16,7 @@ _TRIED: Final = frozenset({"tool_failed", "tool_timeout", "worker_lost", "budget
 
 _LISTS: Final = (
     ("quarantined", "maingate quarantine", "all patches that were refused"),
-    ("dropped", "maingate patch list --state dropped", "patches that ended without being refused"),
+    ("dropped", "maingate patch list --state dropped", "patches that were dropped"),
 )
 """Commands that list the patches in a state, with a description."""
 

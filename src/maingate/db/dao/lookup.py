@@ -158,7 +158,7 @@ def _candidate(found: Found) -> str:
 
 def _unknown(connection: Connection, text: str, wanted: set[str], run_id: str | None) -> str | None:
     """Return a message that a name is unknown, with near ones; None where none is near."""
-    if (said := _called_so(connection, text, wanted, run_id)) is not None:
+    if (said := _too_short(text) or _called_so(connection, text, wanted, run_id)) is not None:
         return said
     if (newest := runs.newest(connection)) is None:
         return None
@@ -174,6 +174,14 @@ def _unknown(connection: Connection, text: str, wanted: set[str], run_id: str | 
         return None
     meant = " or ".join(repr(name) for name in near)
     return f"nothing here is called {short(text)!r}; did you mean {meant}? {_LISTS}"
+
+
+def _too_short(text: str) -> str | None:
+    """Return a message that a text is the beginning of an id, but too little of it; None where it is not."""
+    prefix, separator, rest = text.partition("_")
+    if not separator or prefix not in ENTITY_OF_PREFIX or len(rest) >= _SHORTEST_PREFIX:
+        return None
+    return f"{text!r} is too short for an id: give {_SHORTEST_PREFIX} or more characters after {prefix}_"
 
 
 def _called_so(connection: Connection, text: str, wanted: set[str], run_id: str | None) -> str | None:

@@ -5,8 +5,9 @@ because the entity may have moved since the request was written. The consequence
 if the program had decided them itself.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from maingate.orchestrator.core.decision import OverrideRecord
 from maingate.orchestrator.core.events import OverrideRequested
@@ -19,6 +20,13 @@ from maingate.state.steps import workstreams as workstream_steps
 from maingate.state.steps.step import Step
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
+
+_CODES: Final[Mapping[str, ReasonCode]] = {
+    "fail": ReasonCode.REJECTED,
+    "force-fail": ReasonCode.REJECTED,
+    "validate": ReasonCode.CANCELLED,
+}
+"""The codes of overrides that end something without success; others are by hand, no more."""
 
 
 def refusal(asked: OverrideRequested, node: TaskNode | WorkstreamNode) -> str | None:
@@ -43,7 +51,7 @@ def facts_of(node: TaskNode | WorkstreamNode) -> Facts:
 
 def reason_of(asked: OverrideRequested) -> Reason:
     """Return the reason of all transitions of an override."""
-    code = ReasonCode.CANCELLED if asked.override == "validate" else ReasonCode.REJECTED
+    code = _CODES.get(asked.override, ReasonCode.BY_HAND)
     return operator_rules.by_hand(asked.message, asked.operator, code)
 
 
