@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -186,12 +186,13 @@ def test_a_hostile_name_never_reaches_the_terminal_raw(
 
 
 def test_on_a_terminal_progress_is_live(base: GitRepo, hermetic_environment: Path) -> None:
-    """A bar, the workstream and the running gate are drawn, and taken off again before the summary."""
-    plan = a_plan(
-        base,
-        {"add": base.diff_of({"b.txt": "two\n"})},
-        gate=f"{sys.executable} -c 'import time; time.sleep(1)'",
-    )
+    """A bar, the workstream and the running gate are drawn, and taken off again before the summary.
+
+    The gate runs until it has been seen, however late the screen is drawn on a busy machine.
+    """
+    seen = base.path.parent / "seen"
+    gate = f"for i in $(seq 600); do test -e {seen} && exit 0; sleep 0.05; done; exit 1"
+    plan = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"})}, gate=gate)
     leader, follower = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "maingate", "run", str(plan)],
@@ -202,7 +203,7 @@ def test_on_a_terminal_progress_is_live(base: GitRepo, hermetic_environment: Pat
         stderr=subprocess.STDOUT,
     )
     os.close(follower)
-    shown = read_all(leader)
+    shown = read_all(leader, when_shown={"▸ gate": seen.touch})
     assert process.wait(timeout=30) == 0
     assert "0/1 tasks" in shown
     assert "▸ gate" in shown
@@ -241,8 +242,8 @@ def wait_for(path: Path) -> None:
         select.select([], [], [], 0.02)
 
 
-def read_all(leader: int) -> str:
-    """Read what was written to a terminal until its last writer has gone."""
+def read_all(leader: int, *, when_shown: Mapping[str, Callable[[], None]]) -> str:
+    """Read what was written to a terminal until its last writer has gone; act on what it shows."""
     shown = b""
     while True:
         try:
@@ -252,5 +253,8 @@ def read_all(leader: int) -> str:
         if not chunk:
             break
         shown += chunk
+        for text, act in when_shown.items():
+            if text.encode() in shown:
+                act()
     os.close(leader)
     return shown.decode()
