@@ -52,6 +52,11 @@ def _calm(plan: int) -> Calm:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def forget_calm_runs() -> None:
+    """Discard the calm runs that were kept: they were played by a program that a test had broken."""
+    _calm.cache_clear()
+
+
 def examine(
     seed: int, *, traces: bool = False, prepare: Callable[[Scene], None] = lambda _: None
 ) -> list[str]:
