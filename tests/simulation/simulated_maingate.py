@@ -31,7 +31,6 @@ from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.shell import patch_effects
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.health import Health
-from maingate.plan.model import Plan
 from maingate.recovery import rescuer
 from maingate.repository_context import RepositoryContext
 from maingate.services import rescue
@@ -40,7 +39,6 @@ from maingate.state.run import RunState
 from maingate.state_folder import StatePaths
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.local import lifecycle
-from maingate.workers.pool_manager import PoolManager
 from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepository, merge_small
 from simulation.picture import ComparingOrchestrator
 from simulation.plans import PlanWorld
@@ -169,25 +167,6 @@ class SimulatedParts(Parts):
         assert count
         assert name
         return InlineThreads()
-
-    def pool(self, deps: Dependencies, observer: Any, plan: Plan) -> PoolManager:
-        """Make the real pool, with a clock that is not."""
-        settings = deps.settings
-        return PoolManager(
-            size=deps.workers,
-            idle_time=settings.worker_idle_time.total_seconds(),
-            heartbeat=settings.heartbeat_interval.total_seconds(),
-            misses=settings.heartbeat_misses,
-            recovery_window=settings.recovery_window.total_seconds(),
-            slots_dir=deps.slots,
-            locks_dir=deps.locks,
-            source_git_dir=deps.repository.git_dir,
-            artifacts=Artifacts(deps.logs),
-            observer=observer,
-            environment={},
-            capabilities=tuple(name for tool in plan.tools.values() for name in tool.capabilities),
-            clock=deps.clock.monotonic,
-        )
 
     def health(self, deps: Dependencies, *, target: str, base: str) -> Health:
         """Make what tries whether everything else works."""

@@ -87,6 +87,7 @@ class Parts:
             observer=observer,
             environment=deps.environment,
             capabilities=tuple(name for tool in plan.tools.values() for name in tool.capabilities),
+            clock=deps.clock.monotonic,
         )
 
     def jobs(self, deps: Dependencies, plan: Plan) -> JobMaker:

@@ -61,6 +61,11 @@ class TaskFacts:
     workstream: WorkstreamState
     unmet: Sequence[str] = ()
 
+    @property
+    def gives_a_patch(self) -> bool:
+        """Return whether the task gives a patch, which counts only when its gates passed."""
+        return self.kind not in {"command", "noop"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkstreamFacts:
@@ -124,7 +129,7 @@ def approval_refusal(patch_id: str, state: PatchState) -> str | None:
 
 
 def _makes_a_patch(task: TaskFacts) -> str | None:
-    if task.kind in {"command", "noop"}:
+    if not task.gives_a_patch:
         return None
     return (
         f"task {task.name} makes a patch, and a patch counts only when its gates passed; "
@@ -150,8 +155,7 @@ def _not_reset(task: TaskFacts) -> str | None:
         return None
     if not TASK.is_terminal(task.state):
         return f"task {task.name} is {task.state}; it goes on by itself"
-    has_patch = task.kind in {"patch", "tool"}
-    again = "`maingate patch recover` makes a new run of it" if has_patch else "run the plan again"
+    again = "`maingate patch recover` makes a new run of it" if task.gives_a_patch else "run the plan again"
     return f"task {task.name} is {task.state}; what has ended stays ended; {again}"
 
 

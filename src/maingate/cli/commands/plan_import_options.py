@@ -104,11 +104,7 @@ def print_plan(made: "ImportedPlan", *, as_json: bool, why: str = "") -> None:
         )
         return
     print(f"wrote {made.path}: {count(made.workstreams, 'workstream')}, {count(made.tasks, 'task')}")
-    for line in made.skipped:
-        print(f"  left out{why}: {safe(line)}")
-    for line in made.notes:
-        print(f"  note: {safe(line)}")
-    print(f"next: maingate plan check {made.path}")
+    _print_remarks(made, why=why, check=made.path)
 
 
 def print_plans(made: "ImportedPlans", *, as_json: bool) -> None:
@@ -124,8 +120,12 @@ def print_plans(made: "ImportedPlans", *, as_json: bool) -> None:
         )
         return
     print(f"wrote {made.path}: {count(len(made.plans), 'plan')}")
+    _print_remarks(made, why="", check=made.plans[0])
+
+
+def _print_remarks(made: "ImportedPlan | ImportedPlans", *, why: str, check: Path) -> None:
     for line in made.skipped:
-        print(f"  left out: {safe(line)}")
+        print(f"  left out{why}: {safe(line)}")
     for line in made.notes:
         print(f"  note: {safe(line)}")
-    print(f"next: maingate plan check {made.plans[0]}")
+    print(f"next: maingate plan check {check}")
