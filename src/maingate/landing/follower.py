@@ -160,7 +160,7 @@ class Follower:
         why = [*self._place_files()]
         kept = {path: self._digest(path) for path, state in self.states.items() if state is State.OTHER}
         reach("checkout.files")
-        with contextlib.suppress(GitError):  # only for speed: whoever asks for a status compares what differs
+        with contextlib.suppress(GitError):  # only for speed: a status compares what differs
             if self._alike:  # with the sizes of these files, not of those that were made
                 self.stage.set_entries(self._alike)
             self.stage.refresh()

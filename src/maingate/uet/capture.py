@@ -32,7 +32,7 @@ class Capture:
         stdin: Whether the tool reads the prompt from standard input, which is ``/dev/null`` otherwise.
         max_bytes: Size above which a patch is not taken.
         task: The task's name; the tool sees it as ``MAINGATE_TASK``.
-        exclude: Lines as in a `.gitignore`: what the tool leaves in the tree and is no part of its patch.
+        exclude: Lines as in a `.gitignore`: paths that the tool leaves and that are no part of its patch.
     """
 
     mode: str

@@ -100,7 +100,7 @@ class Executor:
     Args:
         repository: Where trees are read and objects written.
         max_bytes: Patches larger than this are not read.
-        now: What time commits are stamped with.
+        now: The time that commits are stamped with.
         ledger: Finds what landed before.
     """
 
@@ -148,8 +148,8 @@ class Executor:
     ) -> tuple[list[Committed], Reason | None]:
         """Apply patches, each on the one before it, and make each a commit, up to the first that is refused.
 
-        Policy is asked again, since what a patch would write through may have come with an earlier one. What
-        the history holds already is refused, whether it would apply or not.
+        Policy is checked again, since a link that a patch would write through may have come with an earlier
+        one. A change that the history holds already is refused, whether it would apply or not.
 
         Args:
             patches: The patches, in order.
@@ -157,7 +157,7 @@ class Executor:
             tree: That commit's tree.
 
         Returns:
-            What those that applied became, and why the next one is refused; None when none is.
+            The commits of those that applied, and why the next one is refused; None when none is.
         """
         known = self._there.recall([patch.intake for patch in patches])
         return self._apply(patches, onto=onto, tree=tree, known=known)
@@ -186,12 +186,12 @@ class Executor:
             patch: The patch.
             onto: The commit that it was put on.
             tree: That commit's tree.
-            commit: What it became.
+            commit: The commit that it became.
             since: When that was made at the earliest.
             until: When that was made at the latest.
 
         Returns:
-            What it became; another commit where the very same could not be made. Or why it does not apply.
+            The commit; another one where the very same could not be made. Or why it does not apply.
         """
         made, refusal = self._apply([patch], onto=onto, tree=tree, known=None)
         if refusal is not None:

@@ -22,9 +22,9 @@ class Survey:
 
     Args:
         nested: Each ``.git`` below the root.
-        special: What is neither file, link nor folder.
+        special: Paths that are neither file, link nor folder.
         monstrous: Files of rules that git would read into memory, and that are too big for that.
-        unreadable: What cannot be looked at: too deep, or another user's.
+        unreadable: Paths that cannot be read: too deep, or another user's.
         touched: The files changed since the tool began, and their sizes.
     """
 

@@ -1,13 +1,13 @@
 """Capture the patch of a tool from the tree that it leaves, trusting nothing that it touched.
 
-The difference between the base commit and the work tree is taken by git in a repository made for that
-moment: an empty configuration, an index read from the base, no hooks, no filters, no drivers. What the tool
-did to ``tree/.git`` (commits of its own, another HEAD, configuration, hooks, nothing left of it) does not
-matter: the tree counts, and commits are a way to get there. What git would stumble over is put aside first:
-pipes and sockets, which it would wait for, and the ``.git`` of nested repositories, which it would record
-as a submodule and whose configuration it would obey.
+The difference between the base commit and the work tree is taken by git in a repository made for that moment:
+an empty configuration, an index read from the base, no hooks, no filters, no drivers. Changes of the tool to
+``tree/.git`` (commits of its own, another HEAD, configuration, hooks, nothing left of it) do not matter: the
+tree counts, and commits are a way to get there. Put aside first is all that git would stumble over: pipes and
+sockets, which it would wait for, and the ``.git`` of nested repositories, which it would record as a
+submodule and whose configuration it would obey.
 
-``git add -A`` goes by the ``.gitignore`` files as the tool left them: what is not tracked and is ignored
+``git add -A`` goes by the ``.gitignore`` files as the tool left them: an untracked, ignored file
 is no part of the patch, and a tool that changes a ``.gitignore`` has that change in its patch.
 
 Standard library and few modules of ``uet`` only: a UET worker process imports this.
@@ -58,14 +58,14 @@ _CHUNK: Final = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """Where a tool worked.
+    """The place in which a tool worked.
 
     Args:
         tree: The work tree.
         git_dir: A git directory that the tool has never seen, over the source's objects; it is used up.
         commit: The base.
         index: The content of the index that the checkout of the base left.
-        keep: What is no part of any patch.
+        keep: Paths that are no part of any patch.
         since: The time of the file system, in nanoseconds, at which the tool began.
     """
 

@@ -1,6 +1,6 @@
 """Executions of gates on workers: again after a lost worker, and again to confirm a failure.
 
-A failure is confirmed once on the same tree before anybody is blamed, and when other jobs ran beside it, by
+A failure is confirmed once on the same tree before a patch is blamed, and when other jobs ran beside it, by
 itself: two gates may want the same port or lock. A pass then is a pass, recorded as flaky.
 """
 

@@ -1,8 +1,8 @@
 """Digests of what some globs select in a tree: equal digests mean that a checkout shows the same there.
 
-What a file looks like is decided by more than its blob: by every ``.gitattributes`` in the folders on the way
-to it, and, where a symbolic link is on the way, by what stands at its target. Both are part of the digest.
-Where a link leads to what cannot be told apart simply (another link), the whole tree is.
+The content of a file in a checkout is decided by more than its blob: by every ``.gitattributes`` in the
+folders on the way to it, and, where a symbolic link is on the way, by what stands at its target. Both are
+part of the digest. Where a link leads to what cannot be told apart simply (another link), the whole tree is.
 """
 
 import hashlib

@@ -1,12 +1,12 @@
-"""Under which key a verdict is known: what the gate looks at, what the gate is, where it runs.
+"""The key of a verdict: the tree that the gate reads, the gate's definition, its environment.
 
 Two trees share a verdict when nothing that the gate declares as its ``inputs``, and nothing that decides how
 these are checked out, differs between them; a gate without declared inputs looks at the whole tree. A gate
 that needs the commit itself (its history, its message) is asked about every commit anew.
 
 A part of a gate's definition is part of its key unless it is listed here as one that no verdict depends on:
-one that is added later is in the key until somebody decides otherwise. What each job has of its own is in
-no key, so no gate may go by it: ``OF_THE_JOB``.
+one that is added later is in the key until it is listed. Values that each job has of its own are in
+no key, so no gate may go by them: ``OF_THE_JOB``.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ _NO_MATTER: Final = frozenset({"type", "needs", "red_on_base", "on"})
 """Of a gate's definition: kind and place, which change no answer."""
 
 _NO_MATTER_TO_RUN: Final = frozenset({"grace", "log_head", "log_tail"})
-"""Of how it is run: what comes after its answer, and how much of its words is kept."""
+"""Of how it is run: the end of its processes, and how much of its output is kept."""
 
 _CEILINGS: Final = ("AS", "CPU", "DATA", "FSIZE", "NOFILE", "NPROC", "STACK")
 
@@ -51,7 +51,7 @@ class VerdictKeys:
         repository: Where trees are read.
         plan: Whose gates they are.
         specs: How each gate is run, by name.
-        environment: What gates get of the environment.
+        environment: The variables that gates get.
         confirm: Whether a failure is tried once more before it counts.
         versions: The words of the programs that a gate declares the versions of, by its name.
     """

@@ -23,7 +23,7 @@ def ask(gates: Mapping[str, GateDefinition], environment: Mapping[str, str]) -> 
 
     Args:
         gates: The gates, by name.
-        environment: What gates get of the environment.
+        environment: The variables that gates get.
 
     Raises:
         ProgramVersionError: A command did not end well.

@@ -31,7 +31,7 @@ _ABANDONED: Final = "it was stopped because its run stopped"
 
 
 class Ledger(Protocol):
-    """The writer of a run's transitions; what is posted is written in the order of posting."""
+    """The writer of a run's transitions; posted entries are written in the order of posting."""
 
     def post(self, steps: Sequence[Step] = (), *, writes: Sequence[Write] = ()) -> None:
         """Write these before long, without waiting."""
@@ -63,7 +63,7 @@ class VerdictRecords:
     Args:
         run_id: The run.
         ledger: Writes them.
-        clock: What time they are stamped with.
+        clock: The time that they are stamped with.
     """
 
     def __init__(self, *, run_id: RunId, ledger: Ledger, clock: Clock) -> None:

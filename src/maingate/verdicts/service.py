@@ -133,12 +133,12 @@ class VerdictService:
         answer = answer_of(row, ended)
         if ended.attempts == 0:
             return replace(answer, gate_id=None)
-        # What follows from the answer is recorded after it, in the same order, so nobody need wait here.
+        # The consequences of the answer are recorded after it, in the same order: no need to wait here.
         self._records.finish(row, ended, answer)
         return answer
 
     def _known(self, key: str) -> Verdict | None:
-        """Return the verdict that earlier runs found out; what this run found out is in memory."""
+        """Return the verdict of earlier runs; those of this run are in memory."""
         if not self._has_past:
             return None
         with self._database.read() as conn:

@@ -1,4 +1,4 @@
-"""Where jobs run, as all others know it: a job goes in, its end comes out.
+"""The interface to workers that all others know: a job goes in, its end comes out.
 
 ``PoolManager`` runs them in processes of this machine. Nothing outside of ``workers`` and the one place that
 chooses the parts of a run knows more of it than this.
@@ -22,9 +22,9 @@ class WorkerLost:
         job_id: The job.
         attempt: Its attempt that was lost.
         uet_id: The worker; None when there was none for it.
-        message: What happened to the worker.
+        message: A sentence about the worker.
         has_no_worker: Whether no worker could be started at all: that is no fault of the job's.
-        code: What to say of it: the worker is lost, or the worktree under it.
+        code: The code of the loss: of the worker, or of the worktree under it.
     """
 
     job_id: str

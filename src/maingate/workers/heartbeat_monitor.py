@@ -98,7 +98,7 @@ class HeartbeatMonitor(Generic[W]):
         return Finding.OVERDUE if watched.due_at is not None and now >= watched.due_at else None
 
     def _excuse(self, watched: _Watched, now: float, *, slept: float) -> None:
-        """Give a worker a fresh interval for its heartbeat, its recovery and its deadline."""
+        """Restart the intervals of a worker's heartbeat, recovery and deadline."""
         watched.heard_at = max(watched.heard_at, now - (self._misses - 1) * self._interval)
         if watched.silent_since is not None:
             watched.silent_since = max(watched.silent_since, now - self._window + self._interval)

@@ -17,20 +17,20 @@ class Job:
     Args:
         job_id: Names the job; the same job has the same id in all its attempts.
         commit: Full id of the commit to run on; the source repository has it and keeps it.
-        command: What to run.
+        command: The command.
         log: Id of the artifact that takes the output; an older one is replaced.
         attempt: Number of the attempt, told back with the result.
         priority: Higher ones go first; equal ones in the order of asking.
         exclusive: No other job of the pool may run meanwhile.
         requires: Capabilities that a worker must have to take it.
-        affinity: What a worker must be bound to, to take it.
+        affinity: The properties that a worker must be bound to, to take it.
         keep: Untracked paths at which every job finds what ``prepare`` left there.
         keep_shared: Every job finds there what the job before left instead.
         prepare: Commands to run before the job. Where something is kept, once per worktree, and again when
             ``prepare_digest`` is another; only what ``keep`` names outlasts them then.
         prepare_digest: Digest of the content of the plan's ``prepare_inputs`` at the commit.
         prepare_timeout: Seconds for each of these commands.
-        capture: What is taken from what the command leaves, when it is a tool; None otherwise.
+        capture: The patch to take from the tree that a tool leaves; None for another command.
     """
 
     job_id: str

@@ -45,8 +45,8 @@ class PoolManager:
         artifacts: Where logs and patches of jobs are.
         observer: Told of the workers' states.
         environment: The environment of workers and gates. Defaults to what ``allowed_environment`` allows.
-        capabilities: What its workers can do.
-        affinity: What its workers are bound to.
+        capabilities: The abilities of its workers.
+        affinity: The properties that its workers are bound to.
         clock: Seconds that never go backwards.
     """
 
@@ -108,17 +108,17 @@ class PoolManager:
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait for a worker."""
+        """The number of jobs that wait for a worker."""
         return len(self._queue.tickets())
 
     @property
     def workers(self) -> int:
-        """How many worker processes there are."""
+        """The number of worker processes."""
         return len(self._members)
 
     @property
     def ignored_answers(self) -> int:
-        """How many results came too late, or again."""
+        """The number of results that came too late, or again."""
         return self._supervisor.ignored_answers
 
     async def __aenter__(self) -> Self:
@@ -132,7 +132,7 @@ class PoolManager:
         """Accept jobs, once what earlier pools left running is ended; doing it again changes nothing.
 
         Args:
-            soon: There will be a job soon: what workers are made from is made ready already.
+            soon: There will be a job soon, so the fork server of the workers is made ready already.
 
         Raises:
             WorkerError: The folder for the slots cannot be made.
@@ -176,7 +176,7 @@ class PoolManager:
         self._dispatch()
 
     async def stop(self, *, cancel_running: bool = False) -> None:
-        """End everything: what waits is cancelled, what runs may finish. No process is left.
+        """End everything: waiting jobs are cancelled, running ones may finish. No process is left.
 
         Args:
             cancel_running: Cancel what runs as well; also while another ``stop`` waits for it.
@@ -216,7 +216,7 @@ class PoolManager:
     # -- handing out jobs ------------------------------------------------------------------------------------
 
     def _dispatch(self) -> None:
-        """Give jobs to workers while both are there, and start workers that are missing."""
+        """Assign jobs to workers while both are there, and start workers that are missing."""
         if not self._is_open:
             return
         while (ticket := self._queue.next()) is not None and may_start(ticket.job, self._current_jobs()):

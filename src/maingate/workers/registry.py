@@ -39,8 +39,8 @@ class Registration:
         slot: The number of its slot.
         pid: Its process; None when none could be started.
         pid_started: When that began, see ``process_tree.started``.
-        capabilities: What it can do.
-        affinity: What it is bound to.
+        capabilities: Its abilities.
+        affinity: The properties that it is bound to.
     """
 
     uet_id: UetWorkerId

@@ -23,7 +23,7 @@ class CommandSpec:
         env: Variables on top of the allowed environment.
         secret_env: More of them, whose values are blotted out of all that is written down.
         grace: Seconds between asking it to end and killing it.
-        limits: What its processes may use.
+        limits: The limits of its processes.
         log_head: Bytes of the beginning of its output that the log keeps.
         log_tail: Bytes of the end of its output that the log keeps.
     """
@@ -53,7 +53,7 @@ class CommandSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class CommandResult:
-    """How a command ended.
+    """The end of a command.
 
     Args:
         passed: The exit code is an expected one, and nothing else is to be said.

@@ -90,7 +90,7 @@ def not_started(spec: CommandSpec, error: Exception, *, is_folder_there: bool) -
 
     Args:
         spec: The command.
-        error: What the system answered.
+        error: The answer of the system.
         is_folder_there: Whether the folder exists that it was to run in; without it no program is to blame.
     """
     refused = CommandResult(passed=False, fault="spawn_failed", message=f"{spec.name} did not start: {error}")

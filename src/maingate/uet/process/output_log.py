@@ -1,6 +1,6 @@
 """The bounded log of a command: the first and the last bytes of its output.
 
-The head goes to the file at once, so that a running gate can be watched; what would exceed head and tail
+The head goes to the file at once, so that a running gate can be watched; output beyond head and tail
 together is kept in a ring of the tail's size and written when the log is closed, below a line that tells how
 much is missing. A gate that prints gigabytes costs the disk and the memory of the bounds, no more.
 """

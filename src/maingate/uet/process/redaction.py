@@ -1,7 +1,7 @@
 """Redact the values of secrets in all that is written down, whole or in pieces as they come from a pipe.
 
 A tool that was given a key may print it, and prints it in the forms programs use: as it is, or as JSON
-writes it. What is shorter than ``SHORTEST`` is no secret that could be told from ordinary text and stays.
+writes it. A value shorter than ``SHORTEST`` cannot be distinguished from ordinary text and stays.
 
 Standard library only: a UET worker process imports this.
 """
@@ -29,7 +29,7 @@ def redact(text: str | bytes, values: Iterable[str]) -> str | bytes:
     """Return a text without the values of secrets.
 
     Args:
-        text: What is to be written down or shown.
+        text: The text to be written down or shown.
         values: The secrets; those of fewer than ``SHORTEST`` characters are passed over.
     """
     if isinstance(text, str):

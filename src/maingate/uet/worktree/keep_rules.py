@@ -13,7 +13,7 @@ _SUBMODULE: Final = b"160000 "
 
 
 class KeepRules:
-    """Which untracked paths a worktree keeps between jobs.
+    """The untracked paths that a worktree keeps between jobs.
 
     Args:
         patterns: Globs. One without a slash means that name in any tracked folder, others are paths from the

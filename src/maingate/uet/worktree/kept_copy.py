@@ -2,9 +2,9 @@
 
 The copy is a folder of numbered files and a list of what belongs where. It is made once, after ``prepare``
 has ended well, and the list is written last of all: a copy without a list is none. A worktree gets copies of
-these files, never links: what a gate writes reaches no other job. A file of the copy is used only while it
-bears the stamp that it had when the list was written, so a gate that finds the copy and writes to it brings
-about only that it is made anew.
+these files, never links: no file that a gate writes reaches another job. A file of the copy is used only
+while it bears the stamp that it had when the list was written, so a gate that finds the copy and writes to it
+brings about only that it is made anew.
 """
 
 # Names on disk are bytes, which pathlib cannot hold, and this runs before every job.
@@ -42,7 +42,7 @@ class Kept(NamedTuple):
         is_ground: It is a folder of the checkout's own, on which kept things stand.
         target: A link's target.
         number: The file of the copy.
-        stamp: What that file's stamp was.
+        stamp: The stamp of that file.
         attributes: Its extended attributes.
     """
 
@@ -95,9 +95,9 @@ class KeptCopy:
         an output from there for newer than a file of another commit.
 
         Args:
-            key: What it was made from.
+            key: The key of the state that it was made from.
             tree: The worktree, in which nothing runs.
-            rules: What is kept.
+            rules: The paths that are kept.
             tracked: The paths that the commit in the tree tracks.
 
         Raises:
@@ -128,7 +128,7 @@ class KeptCopy:
                 remove(tree + b"/" + thing.path)
 
     def place(self, tree: bytes, own: Collection[bytes]) -> None:
-        """Copy what is missing into the tree; what is there stays, as it is or as the commit has it.
+        """Copy missing paths into the tree; present ones stay, as they are or as the commit has them.
 
         Args:
             tree: The worktree, in which the commit is checked out.

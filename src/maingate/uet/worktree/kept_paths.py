@@ -21,7 +21,7 @@ def kept_paths(tree: bytes, rules: KeepRules, tracked: Collection[bytes]) -> Ite
 
     Args:
         tree: The worktree.
-        rules: What is kept.
+        rules: The paths that are kept.
         tracked: The paths that the commit in the tree tracks, submodules among them.
 
     Raises:

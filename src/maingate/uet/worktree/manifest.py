@@ -6,7 +6,7 @@ of folders. Here every folder of a clean checkout is remembered with its names, 
 change time. That time changes with every name that comes or goes, and no process can set it; a folder in
 which it is the same has the same names. The others are read and rid of what was not there.
 
-What a *file* holds is not looked at: git does that, by the stat data in its index. They know whole seconds
+The content of a *file* is left to git, which checks it by the stat data in its index. They know whole seconds
 only, so a file that was touched in the second of its checkout is removed here, and git writes it again.
 A strict manifest removes every file that was touched at all: where something is kept, the time of a file
 decides what ``make`` believes, and what is kept is not in git's index.
@@ -45,7 +45,7 @@ class TreeManifest:
 
     Args:
         tree: The root of the worktree.
-        keep: What is neither looked into nor removed where it is not tracked.
+        keep: Paths that are neither read nor removed where they are not tracked.
         is_strict: Whether files that were touched are removed, so that they are made anew.
     """
 
@@ -94,7 +94,7 @@ class TreeManifest:
     def clean(self) -> bool:
         """Remove what does not belong into the tree, and give folders their rights back.
 
-        What is missing or changed is left to git. Call it before the checkout.
+        Missing and changed files are left to git. Call it before the checkout.
 
         Returns:
             Whether every folder is as it was surveyed.

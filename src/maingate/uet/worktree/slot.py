@@ -2,9 +2,9 @@
 
 A slot holds ``tree/``, the work tree; ``control/``, the git directory that Maingate itself uses to move
 the tree; and ``scratch/``, the temporary folder of the job. It is a shared clone (docs/ARCHITECTURE.md,
-"git"): objects are borrowed through alternates from the person's repository, nothing else is. What a gate
-sees as ``tree/.git`` is one more repository, written anew for every job, in which it may commit, stash, tag
-and configure what it likes; nobody reads it afterwards.
+"git"): objects are borrowed through alternates from the person's repository, nothing else is. For gates,
+``tree/.git`` is one more repository, written anew for every job, in which it may commit, stash, tag
+and configure what it likes; it is not read afterwards.
 
 A move restores exactly the commit (``SlotTree``), whatever the gate before did. If anything about the slot is
 off, the slot is destroyed and built again.
@@ -64,7 +64,7 @@ class Worktree:
             keep: Untracked paths that are kept: a name at any depth, or a path from the root; globs are
                 allowed.
             shared: They stay as the job before left them. Else they are as ``mark_prepared`` found them.
-            prepared_for: What the tree is prepared with and from; empty when nothing prepares it.
+            prepared_for: The key of the command and state that prepare the tree; empty when none does.
 
         Raises:
             WorktreeError: It could not be done, not even in a slot built anew.
@@ -114,7 +114,7 @@ class Worktree:
             raise WorktreeError(f"{os.fsdecode(self._tree.note)} cannot be written: {error}") from error
 
     def destroy(self) -> None:
-        """Remove the slot with all it holds; what symbolic links in it point to stays.
+        """Remove the slot with all it holds; targets of symbolic links in it stay.
 
         Raises:
             OSError: Something in it cannot be removed.
@@ -170,8 +170,8 @@ class Worktree:
         Args:
             wanted: How big the patch may be, and what is no part of it.
             diff: The file that it is written to.
-            commit: What the tree was moved to before.
-            keep: What was kept then; it is no part of the patch.
+            commit: The commit that the tree was moved to before.
+            keep: The paths that were kept then; they are no part of the patch.
             since: When the tool began, as ``begin`` told.
             secrets: Values that no patch may have in it.
         """

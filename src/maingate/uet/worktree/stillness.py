@@ -1,12 +1,12 @@
 """Proof that nothing has touched what a slot holds, mostly without reading it.
 
-What bears the status change time that it had in a survey was not touched since: every change sets that time,
+A path that bears the status change time of its survey was not touched since: every change sets that time,
 and no process can choose it. Two things stand against that, and git has met both ("racy git"). The kernel's
 clock ticks, so what is touched right after a survey may bear the time of the survey; so of what was young
 then the content is remembered and compared, until it was found untouched when it was old. And clocks jump,
 or are those of another machine; so the file system is asked for its own, and what lies ahead of it is young.
 
-What is not proven need not be wrong: git is asked, as about a slot that nobody has seen before.
+A path without proof need not be wrong: git is asked, as about a slot that is new.
 """
 
 # Names on disk are bytes, which pathlib cannot hold, and this runs before every job.
@@ -20,7 +20,7 @@ from operator import attrgetter, eq
 from typing import Final
 
 FEW: Final = 256
-"""How many young paths are remembered with their content; where there are more, asking git costs less."""
+"""Most young paths that are remembered with their content; where there are more, asking git costs less."""
 _FEW_BYTES: Final = 32 * 1024 * 1024
 _YOUNG_NS: Final = 50_000_000
 """In which time a change may bear the time of the one before; the slowest kernels tick every 10 ms."""
@@ -44,10 +44,10 @@ _stamp: Final[Callable[[os.stat_result], tuple[int, ...]]] = attrgetter(
 
 
 class Stillness:
-    """How files, links and folders are now, to be held against how they are later.
+    """The state of files, links and folders now, to be compared with their state later.
 
     Args:
-        paths: What is surveyed, links themselves; a folder stands for the names in it.
+        paths: The surveyed paths, links themselves; a folder stands for the names in it.
         clock: A folder of the same file system that is none of them: it is touched to learn the time there.
 
     Raises:

@@ -17,7 +17,7 @@ FileStamp = tuple[int, ...]
 
 
 class OwnerChangedError(Exception):
-    """A folder belongs to somebody else now: clean-up cannot give it back."""
+    """A folder belongs to another user now: clean-up cannot give it back."""
 
 
 class Folder:

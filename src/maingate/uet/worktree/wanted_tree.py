@@ -16,9 +16,9 @@ class WantedTree:
 
     Args:
         commit: The commit.
-        patterns: What is kept beside it.
+        patterns: The paths that are kept beside it.
         is_shared: Whether what is kept stays as the job before left it.
-        key: What the preparation of the tree depends on; empty when nothing is kept of that.
+        key: A key of all that the preparation of the tree depends on; empty when nothing of it is kept.
         tracked: Paths that the commit has where something is kept.
         folders: Its folders, on which kept things may stand.
         shallow: Where the source's history ends.

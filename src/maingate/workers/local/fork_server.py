@@ -75,7 +75,7 @@ class ForkServer:
         """Start a worker.
 
         Args:
-            arguments: What the worker is told, see ``uet_process``.
+            arguments: The worker's arguments, see ``uet_process``.
             fds: Its standard streams and the locks of its slot.
 
         Returns:
@@ -93,7 +93,7 @@ class ForkServer:
             Its exit code, below zero for a signal; None while it runs.
 
         Raises:
-            OSError: Nobody can tell any more.
+            OSError: It cannot be known any more.
         """
         code = self._ask({"reap": pid})["code"]
         return None if code is None else int(code)

@@ -3,9 +3,9 @@
 It has imported all that a worker needs before the first one is asked for, so that a worker costs a fork and
 not the start of an interpreter. It does two things, one at a time, as its control process asks on the socket
 that is its standard input: fork a worker, and tell how one has ended. A worker that has ended stays in the
-process table until that is asked, so its number means nobody else meanwhile.
+process table until that is asked, so its number means no other process meanwhile.
 
-``SLOTS`` is for people: it tells whoever lists processes which repository they work for.
+``SLOTS`` is for people: in a list of processes it shows which repository they work for.
 
 When its control process dies, the socket ends (and Linux sends a signal), and so does it; its workers see
 both for themselves.

@@ -1,6 +1,6 @@
 """Carry out a job in a slot: move the worktree, prepare it when that is due, run the command, sweep.
 
-The command is a gate, or a tool whose patch is taken from what it leaves. What can go wrong with the slot is
+The command is a gate, or a tool whose patch is taken from what it leaves. A failure of the slot is
 an outcome with a fault, never an exception: it says nothing about the patch, and the next job may have
 better luck.
 """
@@ -33,7 +33,7 @@ def execute(
     """Run a job to its end.
 
     Args:
-        job: What to run, and on which commit.
+        job: The command, and the commit to run it on.
         worktree: The slot to run it in. This process's environment is what its gates see.
         artifacts: Where its log and its patch are written.
         watch: Can cancel the job.
@@ -56,7 +56,7 @@ def _removed(worktree: Worktree) -> str:
     """Remove the content of a slot that could not be prepared, and return a sentence about what failed."""
     try:
         worktree.destroy()
-        worktree.slot_dir.mkdir()  # a slot that is gone was removed by somebody else
+        worktree.slot_dir.mkdir()  # a slot that is gone was removed by another
     except OSError as error:
         return f"{worktree.slot_dir} cannot be removed: {error}"
     return ""
@@ -156,8 +156,8 @@ class _Execution:
 def _asked(job: Job, wanted: Capture, prompt_file: Path) -> CommandSpec:
     """Return the command with the prompt in it.
 
-    A program gets it as one argument. A shell gets it in a variable: whatever quotes the plan has around the
-    placeholder, what a prompt says is never run.
+    A program gets it as one argument. A shell gets it in a variable, so that no text of a
+    prompt is ever run, with any quotes around the placeholder.
     """
     spec = job.command
     values = {"prompt": wanted.prompt, "prompt_file": str(prompt_file)}

@@ -48,8 +48,8 @@ class Staffing:
         source_git_dir: The repository's common git directory.
         artifacts: Where logs and patches of jobs are.
         environment: All of the environment of workers and gates.
-        capabilities: What the workers can do.
-        affinity: What the workers are bound to.
+        capabilities: The abilities of the workers.
+        affinity: The properties that the workers are bound to.
     """
 
     size: int

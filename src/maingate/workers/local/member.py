@@ -78,7 +78,7 @@ class Member:
 
     Args:
         slot: The slot it works in.
-        registration: Who it is.
+        registration: Its identity.
         state: Where it is on the machine of workers.
         process: Its process; None when none could be started.
         current: The job that it has.

@@ -1,8 +1,8 @@
 """Messages between a control process and its UET workers: JSON, one message per line.
 
 The control process sends ``job``, ``cancel`` and ``shutdown``; a worker sends ``ready``, ``result`` and
-``heartbeat``. A job carries the number of its attempt and the result brings it back (fencing): what was
-answered too late, or to another question, is recognised. What is no message of these is not interpreted:
+``heartbeat``. A job carries the number of its attempt and the result brings it back (fencing), so that an
+answer that is late, or to another question, is recognised. Any other message is not interpreted:
 ``WorkerProtocolError``, and the worker is ended.
 """
 

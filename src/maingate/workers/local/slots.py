@@ -69,7 +69,8 @@ class Slots:
     def make(self) -> None:
         """Create the folders; that of the locks in a state folder that exists.
 
-        What gates have left between the slots is removed: programs look for their files in the folders above.
+        Files that gates have left between the slots are removed, since programs look for files in the folders
+        above.
 
         Raises:
             OSError: One cannot be made, or something cannot be removed.
@@ -115,7 +116,7 @@ class Slots:
             How many processes were ended.
 
         Raises:
-            OSError: A lock cannot be had for another reason than that somebody holds it.
+            OSError: A lock cannot be had for another reason than that it is held.
         """
         with self.unused() as slots:
             return end_strays(*(str(slot.path) for slot in slots))
@@ -125,7 +126,7 @@ class Slots:
         """Lock all slots that were ever made and are free, and yield them.
 
         Raises:
-            OSError: A lock cannot be had for another reason than that somebody holds it.
+            OSError: A lock cannot be had for another reason than that it is held.
         """
         with contextlib.ExitStack() as unlocking:
             slots = []

@@ -68,7 +68,7 @@ class WorkerSupervisor:
             on_no_worker=on_no_worker,
         )
         self.ignored_answers = 0
-        """How many results came too late, or again."""
+        """The number of results that came too late, or again."""
 
     def assign(self, ticket: JobTicket, member: Member) -> None:
         """Assign a job to an idle worker."""

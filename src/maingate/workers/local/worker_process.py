@@ -32,7 +32,7 @@ class WorkerProcess:
         heartbeat: Seconds between its signs of life.
         locks: Descriptors of the slot's locks; the worker holds them too, so that the slot stays taken until
             both are gone.
-        server: What it is forked from; ready.
+        server: The fork server that it comes from; ready.
         on_message: Called with every message.
         on_end: Called once, when the process has ended and its gates with it; gets a sentence that says how.
     """
