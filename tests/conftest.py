@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -48,22 +49,34 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _hermetic_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hide the user's world from fixtures that are made once for several tests, before any test's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        _move_to(tmp_path_factory.mktemp("home"), patch)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def hermetic_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the test its own home, cache and git configuration."""
     home = tmp_path_factory.mktemp("home")
+    _move_to(home, monkeypatch)
+    return home
+
+
+def _move_to(home: Path, patch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("GIT_", "MAINGATE_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setenv("GIT_AUTHOR_NAME", "Ada Example")
-    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "ada@example.org")
-    monkeypatch.setenv("GIT_COMMITTER_NAME", "Ada Example")
-    monkeypatch.setenv("GIT_COMMITTER_EMAIL", "ada@example.org")
-    return home
+            patch.delenv(name)
+    patch.setenv("HOME", str(home))
+    patch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    patch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    patch.setenv("GIT_AUTHOR_NAME", "Ada Example")
+    patch.setenv("GIT_AUTHOR_EMAIL", "ada@example.org")
+    patch.setenv("GIT_COMMITTER_NAME", "Ada Example")
+    patch.setenv("GIT_COMMITTER_EMAIL", "ada@example.org")
 
 
 @pytest.fixture
