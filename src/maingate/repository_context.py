@@ -32,6 +32,9 @@ class RepositoryContext:
         clock: The time.
         settings: The settings; None where nothing is set.
         files: The files that settings are read from; None for the environment alone.
+
+    Attributes:
+        is_shared: Whether the record may be one of several repositories.
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class RepositoryContext:
         self.repository, self.database = repository, database
         self.paths, self.identity, self.clock = paths, identity, clock
         self.files = files
-        self._is_shared = settings is not None and settings.database_url is not None
+        self.is_shared = settings is not None and settings.database_url is not None
         if settings is not None:
             self.settings = settings
 
@@ -103,7 +106,7 @@ class RepositoryContext:
 
     def is_copied(self, run: RunRow) -> bool:
         """Return whether a run is in this repository's own record only because that was copied with it."""
-        return not self._is_shared and not self.is_own(run)
+        return not self.is_shared and not self.is_own(run)
 
     def is_at_work(self, conn: Connection, run: RunRow) -> bool:
         """Return whether a living process is at work on a run."""

@@ -66,6 +66,15 @@ def find_id(context: RepositoryContext, text: str) -> str:
         return lookup.find_in_newest(conn, text).id
 
 
+def owners_of(context: RepositoryContext, entity_id: str) -> list[str | None]:
+    """Return the repository's own id of each entity that has an id, or the beginning of one.
+
+    None stands for an entity of no run, such as a breaker. The list is empty when the record has none.
+    """
+    with context.database.read() as conn:
+        return lookup.repositories_of(conn, entity_id)
+
+
 def run_named(conn: Connection, text: str) -> str:
     """Return a run by its id, by the beginning of it, or else the newest run of that name."""
     return lookup.find_in_newest(conn, text, kinds=["run"]).id

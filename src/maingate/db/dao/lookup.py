@@ -128,6 +128,26 @@ def find_in_each(
         yield find(connection, text, kinds=kinds)  # which reports other entities of that name
 
 
+def repositories_of(connection: Connection, entity_id: str) -> list[str | None]:
+    """Return the repository of each entity that has an id, or whose id begins so, by the repository's own id.
+
+    None stands for an entity of no run, such as a breaker. The list is empty when there is no such entity.
+    """
+    found: list[str | None] = []
+    for each in _by_id(connection, entity_id, ENTITIES):
+        table = ENTITIES[each.machine]
+        if table is runs.ROWS.table:
+            of_run = "SELECT repository_id FROM runs WHERE id = ?"
+        elif "run_id" in table.c:
+            joined = f'"{table.name}" e JOIN runs r ON r.id = e.run_id'
+            of_run = f"SELECT r.repository_id FROM {joined} WHERE e.id = ?"
+        else:
+            found.append(None)
+            continue
+        found += [row[0] for row in rows_of(connection, of_run, (each.id,))]
+    return found
+
+
 def of_commit(connection: Connection, text: str) -> Found | None:
     """Find the entity that landed with a commit: its one patch, else the workstream; None when there is none.
 

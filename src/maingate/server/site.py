@@ -1,0 +1,135 @@
+"""The repositories that a server has, by name, and the phase that the server is in."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Final, Self
+
+from maingate.bootstrap import Maingate
+from maingate.errors import UnknownEntityError, UsageError
+from maingate.queries.names import owners_of
+from maingate.wording import listed
+
+_SHOWN: Final = 10
+
+
+class Phase(StrEnum):
+    """The phases of a server, in their order."""
+
+    STARTING = "starting"
+    """It does not host runs yet."""
+    READY = "ready"
+    """It takes runs up."""
+    DRAINING = "draining"
+    """It is about to end: running gates finish, and no run is taken up."""
+
+
+class Site:
+    """The repositories of a server. Threads may share it.
+
+    Use it as a context manager, or ``close`` it.
+
+    Args:
+        repositories: The opened repositories, by name. ``Site.open`` chooses the names.
+        wake: Called from any thread when there may be a run to take up; replaced by ``RunHost``.
+    """
+
+    def __init__(
+        self, repositories: Mapping[str, Maingate], *, wake: Callable[[], None] = lambda: None
+    ) -> None:
+        self.repositories: Final = MappingProxyType(dict(repositories))
+        self.phase = Phase.STARTING
+        self.wake = wake
+
+    @classmethod
+    def open(cls, paths: Sequence[Path]) -> Self:
+        """Open the repositories around some paths, in this order.
+
+        Args:
+            paths: Any path in each repository; a repository that is named twice counts once.
+
+        Raises:
+            UsageError: There is none, or one cannot be worked on.
+            SettingsError: The settings of one have problems.
+        """
+        if not paths:
+            raise UsageError("no repository to serve; give `--repo PATH`, or set `[server] repositories`")
+        opened: dict[str, Maingate] = {}
+        with ExitStack() as closing:
+            for path in paths:
+                maingate = Maingate.open(path)
+                if any(each.context.identity.id == maingate.context.identity.id for each in opened.values()):
+                    maingate.close()
+                    continue
+                closing.callback(maingate.close)
+                opened[_free_name(maingate, opened)] = maingate
+            site = cls(opened)
+            closing.pop_all()
+        return site
+
+    def __getitem__(self, name: str) -> Maingate:
+        """Return a repository by name.
+
+        Raises:
+            UnknownEntityError: The server has none of that name.
+        """
+        try:
+            return self.repositories[name]
+        except KeyError:
+            known = listed(list(self.repositories), _SHOWN)
+            raise UnknownEntityError(
+                name, f"this server has no repository {name!r}; it has {known}"
+            ) from None
+
+    def __iter__(self) -> Iterator[tuple[str, Maingate]]:
+        """Return an iterator over the names and repositories, in the order in which they were given."""
+        return iter(self.repositories.items())
+
+    def find(self, entity_id: str) -> tuple[str, Maingate]:
+        """Return the repository, with its name, that has the entity of an id, or of the beginning of one.
+
+        Several repositories may share a database; the one whose run it is counts. A repository that is a copy
+        has the runs of the original in its record, to read only.
+
+        Raises:
+            UnknownEntityError: None has it.
+        """
+        others = []
+        for name, maingate in self:
+            owners = owners_of(maingate.context, entity_id)
+            if maingate.context.identity.id in owners:
+                return name, maingate
+            if owners and (None in owners or not maingate.context.is_shared):
+                others.append((name, maingate))
+        if not others:
+            raise UnknownEntityError(entity_id)
+        return others[0]
+
+    def close(self) -> None:
+        """Close the repositories."""
+        with ExitStack() as closing:
+            for _, maingate in self:
+                closing.callback(maingate.close)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+
+def _free_name(maingate: Maingate, taken: Mapping[str, Maingate]) -> str:
+    """Return the name of a repository's folder, with a number where another one has it."""
+    root = maingate.repository.root
+    stem = (root.parent if root.name == ".git" else root).name.removesuffix(".git") or "repository"
+    number, name = 1, stem
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    return name

@@ -1,0 +1,78 @@
+"""A site has repositories by name, and knows which of them an entity belongs to."""
+
+from pathlib import Path
+
+import pytest
+
+from maingate.bootstrap import Maingate
+from maingate.errors import RepositoryError, UnknownEntityError, UsageError
+from maingate.plan.loader import load_plan
+from maingate.server.site import Phase, Site
+from support.factories import GitRepo
+from support.landing import write_plan
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[GitRepo, GitRepo]:
+    """Give two repositories whose folders have the same name."""
+    repos = (GitRepo.create(tmp_path / "one" / "web"), GitRepo.create(tmp_path / "other" / "web"))
+    for repo in repos:
+        repo.commit({"a.txt": "1\n"})
+    return repos
+
+
+def test_repositories_are_named_after_their_folders_and_open_once(two: tuple[GitRepo, GitRepo]) -> None:
+    """A second folder of a name gets a number; a second path into a repository changes nothing."""
+    one, other = two
+    with Site.open([one.path, other.path, one.path / ".git"]) as site:
+        assert site.phase is Phase.STARTING
+        assert {name: each.repository.root for name, each in site} == {"web": one.path, "web-2": other.path}
+        assert site["web-2"].repository.root == other.path
+        with pytest.raises(UnknownEntityError, match=r"no repository 'api'; it has web, web-2"):
+            site["api"]
+
+
+def test_a_bare_repository_is_named_without_git(tmp_path: Path) -> None:
+    """The name is that of a clone."""
+    repo = GitRepo.create(tmp_path / "tally")
+    repo.commit({"a.txt": "1\n"})
+    repo.git("clone", "-q", "--bare", ".", str(tmp_path / "store.git"))
+    with Site.open([tmp_path / "store.git"]) as site:
+        assert [name for name, _ in site] == ["store"]
+
+
+def test_a_site_without_repositories_or_with_a_bad_one_opens_nothing(
+    two: tuple[GitRepo, GitRepo], tmp_path: Path
+) -> None:
+    """The error names the path, or the way to name one."""
+    with pytest.raises(UsageError, match="--repo PATH"):
+        Site.open([])
+    with pytest.raises(RepositoryError, match="nowhere does not exist"):
+        Site.open([two[0].path, tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize("is_shared", [False, True], ids=["a database each", "one database"])
+def test_an_entity_is_found_in_the_repository_of_its_run(
+    two: tuple[GitRepo, GitRepo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_shared: bool
+) -> None:
+    """A shared database has the entities of all repositories; the run of each says whose it is."""
+    if is_shared:
+        monkeypatch.setenv("MAINGATE_DATABASE_URL", f"sqlite:///{tmp_path}/shared.db")
+    with Site.open([each.path for each in two]) as site:
+        ids = {name: _admit(each, tmp_path / f"{name}.plan") for name, each in site}
+        for name, maingate in site:
+            for entity in ids[name]:
+                assert site.find(entity) == (name, maingate)
+                assert site.find(entity.lower()) == (name, maingate)
+        with pytest.raises(UnknownEntityError):
+            site.find("run_01ARZ3NDEKTSV4RRFFQ69G5FAV")
+        with pytest.raises(UnknownEntityError):
+            site.find("web")
+
+
+def _admit(maingate: Maingate, folder: Path) -> list[str]:
+    """Admit a plan, and return the ids of its run, workstream and task."""
+    plan = {"repo": str(maingate.repository.root), "workstreams": {"w": {"tasks": {"t": {"noop": True}}}}}
+    run_id = maingate.admission.admit(load_plan(write_plan(folder, plan, {})))
+    report = maingate.report(run_id)
+    return [run_id, *(each["id"] for each in (*report["workstreams"], *report["tasks"]))]
