@@ -84,10 +84,13 @@ def findings(path: Path) -> list[str]:
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
 def test_every_column_is_bound_or_listed_as_no_evidence(copied: Path, table: str, column: str) -> None:
     """A change of a column past the program is found, unless the column is listed as not being evidence."""
+    key = [each.name for each in metadata.tables[table].primary_key.columns]
+    listed, matched = ", ".join(f'"{name}"' for name in key), " AND ".join(f'"{name}" = ?' for name in key)
     raw = sqlite3.connect(copied)
-    [rowid, value] = raw.execute(f'SELECT rowid, "{column}" FROM "{table}" ORDER BY rowid LIMIT 1').fetchone()
+    sql = f'SELECT "{column}", {listed} FROM "{table}" ORDER BY {listed} LIMIT 1'
+    [value, *row] = raw.execute(sql).fetchone()
     raw.close()
-    assert tamper(copied, f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', forged(value), rowid) == 1
+    assert tamper(copied, f'UPDATE "{table}" SET "{column}" = ? WHERE {matched}', forged(value), *row) == 1
     assert bool(findings(copied)) is (column not in UNBOUND.get(table, {}))
 
 

@@ -56,6 +56,14 @@ UNBOUND: Final[Mapping[str, Mapping[str, str]]] = {
         ("key", "holder", "host", "pid", "pid_started", "token", "acquired_at", "expires_at"),
         "who controls a target now; what is done under it is on record by itself",
     ),
+    "followers": dict.fromkeys(
+        ("name", "seq", "updated_at", "failures", "failure", "holder", "held_until"),
+        "how far a reader of the ledger has come",
+    ),
+    **{
+        name: dict.fromkeys(metadata.tables[name].c.keys(), "counted from the ledger, and again at will")
+        for name in ("event_kinds", "duration_kinds", "event_rollups", "duration_rollups", "rollup_hours")
+    },
 }
 """The columns that are no evidence, each with the reason; they hold a momentary condition."""
 

@@ -36,6 +36,7 @@ from maingate.db.columns import (
     StateText,
     Timestamp,
 )
+from maingate.db.rollup_kinds import EVENT_COLUMNS, MEASURE_COLUMNS
 from maingate.events import Severity
 from maingate.state.machine import Machine
 from maingate.state.machines import MACHINES
@@ -590,6 +591,72 @@ leases = Table(
     CheckConstraint("token >= 1", name="token"),
 )
 """The holders of repositories' targets. The token grows with every holder and fences off earlier ones."""
+
+event_kinds = Table(
+    "event_kinds",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    *(_required(name) for name in EVENT_COLUMNS),
+    UniqueConstraint(*EVENT_COLUMNS, name="uq_event_kinds"),
+)
+"""The kinds by which `maingate.db.rollups` counts events; an empty text stands for none."""
+
+duration_kinds = Table(
+    "duration_kinds",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    *(_required(name) for name in MEASURE_COLUMNS),
+    UniqueConstraint(*MEASURE_COLUMNS, name="uq_duration_kinds"),
+)
+"""The kinds by which `maingate.db.rollups` keeps durations and sums; an empty text stands for none."""
+
+event_rollups = Table(
+    "event_rollups",
+    metadata,
+    Column("kind_id", Integer, ForeignKey("event_kinds.id"), primary_key=True, autoincrement=False),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    _required("count", BigInteger),
+    sqlite_with_rowid=False,
+)
+"""The number of events of a kind in an hour since the epoch; hour -1 counts all time."""
+
+duration_rollups = Table(
+    "duration_rollups",
+    metadata,
+    Column("kind_id", Integer, ForeignKey("duration_kinds.id"), primary_key=True, autoincrement=False),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    _required("count", BigInteger),
+    _required("total", BigInteger),
+    sqlite_with_rowid=False,
+)
+"""The values of a kind in an hour, by bucket of their histogram; their sum is that over all its rows."""
+
+rollup_hours = Table(
+    "rollup_hours",
+    metadata,
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    _required("first_seq", BigInteger),
+    _required("last_seq", BigInteger),
+)
+"""The first and the last row of the ledger with a time in an hour: rows are found by it without an index on
+their times."""
+
+followers = Table(
+    "followers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _required("seq", BigInteger),
+    _required("updated_at", Timestamp),
+    _required("failures", Integer),
+    Column("failure", FreeText),
+    Column("holder", Text),
+    Column("held_until", Timestamp),
+    CheckConstraint("seq >= 0 AND failures >= 0", name="counts"),
+    CheckConstraint("(failures = 0) = (failure IS NULL)", name="failed_has_failure"),
+    CheckConstraint("(holder IS NULL) = (held_until IS NULL)", name="held_has_end"),
+)
+"""The positions of the followers of the ledger (`maingate.db.rollups.followers`)."""
 
 record = Table("record", metadata, Column("id", Text, primary_key=True))
 """The identity of this database, one row, by which a process recognises the record of its run."""

@@ -17,6 +17,7 @@ APPEND_ONLY = ("state_transitions", "events", "facts")
 def upgrade() -> None:
     """Create the tables, then the triggers."""
     _create_tables()
+    _create_rollups()
     if op.get_bind().dialect.name == "sqlite":
         _create_sqlite_triggers()
     else:
@@ -741,4 +742,96 @@ def _create_tables() -> None:
         sa.CheckConstraint("state IN ('PASSED', 'FAILED')", name=op.f("ck_verdicts_state")),
         sa.ForeignKeyConstraint(["gate_id"], ["gates.id"], name=op.f("fk_verdicts_gate_id")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_verdicts")),
+    )
+
+
+def _create_rollups() -> None:
+    op.create_table(
+        "event_kinds",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("event_type", sa.Text(), nullable=False),
+        sa.Column("entity_type", sa.Text(), nullable=False),
+        sa.Column("from_state", sa.Text(), nullable=False),
+        sa.Column("to_state", sa.Text(), nullable=False),
+        sa.Column("trigger", sa.Text(), nullable=False),
+        sa.Column("severity", sa.Text(), nullable=False),
+        sa.Column("operator", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("gate", sa.Text(), nullable=False),
+        sa.Column("tool", sa.Text(), nullable=False),
+        sa.Column("variant", sa.Text(), nullable=False),
+        sa.Column("mark", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event_kinds")),
+        sa.UniqueConstraint(
+            "event_type",
+            "entity_type",
+            "from_state",
+            "to_state",
+            "trigger",
+            "severity",
+            "operator",
+            "reason",
+            "gate",
+            "tool",
+            "variant",
+            "mark",
+            name="uq_event_kinds",
+        ),
+    )
+    op.create_table(
+        "duration_kinds",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("measure", sa.Text(), nullable=False),
+        sa.Column("entity_type", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("gate", sa.Text(), nullable=False),
+        sa.Column("tool", sa.Text(), nullable=False),
+        sa.Column("variant", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_duration_kinds")),
+        sa.UniqueConstraint(
+            "measure", "entity_type", "state", "gate", "tool", "variant", name="uq_duration_kinds"
+        ),
+    )
+    op.create_table(
+        "event_rollups",
+        sa.Column("kind_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["kind_id"], ["event_kinds.id"], name=op.f("fk_event_rollups_kind_id")),
+        sa.PrimaryKeyConstraint("kind_id", "hour", name=op.f("pk_event_rollups")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "duration_rollups",
+        sa.Column("kind_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("bucket", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["kind_id"], ["duration_kinds.id"], name=op.f("fk_duration_rollups_kind_id")),
+        sa.PrimaryKeyConstraint("kind_id", "hour", "bucket", name=op.f("pk_duration_rollups")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "rollup_hours",
+        sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("first_seq", sa.BigInteger(), nullable=False),
+        sa.Column("last_seq", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("hour", name=op.f("pk_rollup_hours")),
+    )
+    op.create_table(
+        "followers",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failure", sa.Text(), nullable=True),
+        sa.Column("holder", sa.Text(), nullable=True),
+        sa.Column("held_until", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("seq >= 0 AND failures >= 0", name=op.f("ck_followers_counts")),
+        sa.CheckConstraint(
+            "(failures = 0) = (failure IS NULL)", name=op.f("ck_followers_failed_has_failure")
+        ),
+        sa.CheckConstraint("(holder IS NULL) = (held_until IS NULL)", name=op.f("ck_followers_held_has_end")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_followers")),
     )

@@ -1,0 +1,1 @@
+"""Roll-ups of the ledger: counts of events and measures, by hour and of all time."""

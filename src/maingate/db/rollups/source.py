@@ -1,0 +1,277 @@
+"""Aggregates of a part of the ledger, computed by the database: the rows that it adds to the roll-ups.
+
+Texts of JSON are canonical (`maingate.db.columns.canonical`): keys are sorted and quotes in values escaped,
+so that codes are found in them by their place, and a damaged text is counted without a code instead of
+stopping all that follows.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from maingate.db.rollup_kinds import (
+    BOUNDS_MS,
+    EMPTY,
+    EventKind,
+    Histogram,
+    Measure,
+    MeasureKind,
+)
+from maingate.db.statements import rows_of
+from maingate.db.tables import ENTITIES
+from maingate.events import TRANSITION_SUFFIX, severity_of
+from maingate.reasons import ReasonCode
+from maingate.state.machines import MACHINES
+from maingate.state.patch_ledger import PatchState
+
+HOUR: Final = 3_600_000_000
+"""Microseconds."""
+
+_CODES: Final = frozenset(map(str, ReasonCode))
+_BEGINS: Final = '{"code":"'
+_GATE: Final = '"gate":"'
+JOINS: Final = """
+    LEFT JOIN gates g ON g.id = CASE WHEN t.entity_type = 'test_gate' THEN t.entity_id END
+    LEFT JOIN breakers b ON b.id = CASE WHEN t.entity_type = 'circuit_breaker' THEN t.entity_id END
+    LEFT JOIN tasks k ON k.id = CASE WHEN t.entity_type = 'task' THEN t.entity_id END
+    LEFT JOIN tool_runs r ON r.attempt = 1
+        AND r.task_id = CASE WHEN t.from_state IN ('running', 'validating', 'retrying') THEN k.id END
+"""
+"""The joins of a transition (``t``) with what it is about: a gate, a breaker, a task and its tool. The end of
+an attempt is written with the transition that ends it, so the answer never depends on when it is asked."""
+
+_TIMED: Final = ("run", "workstream", "task", "patch_ledger")
+"""The machines whose entities have a life and work to measure; those of gates are times in states."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Aggregate:
+    """The counts and values of a part of the ledger.
+
+    Args:
+        events: The number of events by hour and kind.
+        measures: The histograms by hour and kind.
+        hours: The first and the last number of the ledger's rows by hour.
+    """
+
+    events: dict[tuple[int, EventKind], int] = field(default_factory=lambda: defaultdict(int))
+    measures: dict[tuple[int, MeasureKind], Histogram] = field(
+        default_factory=lambda: defaultdict(lambda: EMPTY)
+    )
+    hours: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def count(self, hour: int, kind: EventKind, number: int) -> None:
+        """Add events."""
+        self.events[hour, kind] += number
+
+    def measure(self, hour: int, kind: MeasureKind, bucket: int, number: int, total: int) -> None:
+        """Add values."""
+        self.measures[hour, kind] += Histogram(buckets={bucket: number}, total=total)
+
+    def reach(self, hour: int, first: int, last: int) -> None:
+        """Widen the range of an hour."""
+        known = self.hours.get(hour, (first, last))
+        self.hours[hour] = min(known[0], first), max(known[1], last)
+
+
+def aggregate(connection: Connection, after: int, upto: int) -> Aggregate:
+    """Return the counts of the rows of the ledger that are after one number and not after another."""
+    found = Aggregate()
+    span = (after, upto)
+    is_sqlite = connection.dialect.name == "sqlite"
+    for row in rows_of(connection, _TRANSITIONS[is_sqlite], span):
+        _add_transitions(found, row)
+    for row in rows_of(connection, _EVENTS[is_sqlite], span):
+        _add_events(found, row)
+    for machine, sql in _ENDS[is_sqlite].items():
+        for row in rows_of(connection, sql, span):
+            _add_ends(found, machine, row)
+    for row in rows_of(connection, _TOOL_RUNS, span):
+        _add_tool_runs(found, row)
+    for row in rows_of(connection, _REUSE, span):
+        _add_reuse(found, row)
+    return found
+
+
+def _between(text: str, begins: str, is_sqlite: bool) -> str:
+    """Return the SQL of the part of a text between another text and the next quote; empty without it."""
+    place = "instr" if is_sqlite else "strpos"
+    rest = f"substr({text}, {place}({text}, '{begins}') + {len(begins)})"
+    part = f"substr({rest}, 1, instr({rest}, '\"') - 1)" if is_sqlite else f"split_part({rest}, '\"', 1)"
+    return f"CASE WHEN {place}({text}, '{begins}') > 0 THEN {part} ELSE '' END"
+
+
+def _code(text: str, is_sqlite: bool) -> str:
+    """Return the SQL of the code of a reason: the first key of its text."""
+    begins = f"substr({text}, 1, {len(_BEGINS)}) = '{_BEGINS}'"
+    return f"CASE WHEN {begins} THEN {_between(text, _BEGINS, is_sqlite)} ELSE '' END"
+
+
+def _bucket(micros: str) -> str:
+    steps = " ".join(f"WHEN {micros} <= {bound * 1000} THEN {index}" for index, bound in enumerate(BOUNDS_MS))
+    return f"CASE {steps} ELSE {len(BOUNDS_MS)} END"
+
+
+def _transitions_sql(is_sqlite: bool) -> str:
+    has = "instr" if is_sqlite else "strpos"
+    spent = f"{'max' if is_sqlite else 'greatest'}(t.at - p.at, 0)"
+    return f"""
+        SELECT hour, entity_type, from_state, to_state, cause, operator, code, gate, tool, variant, is_flaky,
+            is_critical, {_bucket("spent")} AS bucket, count(*), coalesce(sum(spent), 0), min(seq), max(seq)
+        FROM (
+            SELECT t.seq, t.at / {HOUR} AS hour, t.entity_type, coalesce(t.from_state, '') AS from_state,
+                t.to_state, t."trigger" AS cause, coalesce(t.operator, '') AS operator,
+                {_code("t.reason", is_sqlite)} AS code,
+                coalesce(g.name, {_between("t.reason", _GATE, is_sqlite)}, '') AS gate,
+                coalesce(b.tool, r.tool, '') AS tool,
+                coalesce(g.type, k.kind, '') AS variant,
+                CASE WHEN {has}(t.sets, '"is_flaky":1') > 0 THEN 1 ELSE 0 END AS is_flaky,
+                CASE WHEN {has}(t.metadata, '"critical":true') > 0 THEN 1 ELSE 0 END AS is_critical,
+                {spent} AS spent
+            FROM state_transitions t {JOINS}
+            LEFT JOIN state_transitions p ON p.entity_id = t.entity_id AND p.version = t.version - 1
+            WHERE t.seq > ? AND t.seq <= ?
+        ) one
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
+    """
+
+
+def _events_sql(is_sqlite: bool) -> str:
+    return f"""
+        SELECT hour, event_type, severity, entity_type, from_state, to_state, cause, operator, code, gate,
+            count(*), min(seq), max(seq)
+        FROM (
+            SELECT seq, at / {HOUR} AS hour, event_type, severity, coalesce(entity_type, '') AS entity_type,
+                coalesce(from_state, '') AS from_state, coalesce(to_state, '') AS to_state,
+                coalesce("trigger", '') AS cause, coalesce(operator, '') AS operator,
+                {_code("reason", is_sqlite)} AS code, {_between("reason", _GATE, is_sqlite)} AS gate
+            FROM events WHERE seq > ? AND seq <= ?
+        ) one
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+    """
+
+
+def _ends_sql(machine: str, is_sqlite: bool) -> str:
+    """Return the statement about entities that ended, or landed."""
+    states = {str(state) for state in MACHINES[machine].terminal}
+    states |= {str(PatchState.COMMITTED)} if machine == "patch_ledger" else set()
+    ends = ", ".join(f"'{state}'" for state in sorted(states))
+    variant, tool = ("k.kind", "coalesce(r.tool, '')") if machine == "task" else ("''", "''")
+    positive = "max" if is_sqlite else "greatest"
+    life, work = (f"{positive}(t.at - e.{since}, 0)" for since in ("created_at", "started_at"))
+    return f"""
+        SELECT hour, to_state, variant, tool, {_bucket("life")}, {_bucket("work")},
+            work IS NOT NULL, count(*), sum(life), coalesce(sum(work), 0)
+        FROM (
+            SELECT t.at / {HOUR} AS hour, t.to_state, {variant} AS variant, {tool} AS tool,
+                {life} AS life, CASE WHEN e.started_at IS NULL THEN NULL ELSE {work} END AS work
+            FROM state_transitions t JOIN "{ENTITIES[machine].name}" e ON e.id = t.entity_id
+            {JOINS if machine == "task" else ""}
+            WHERE t.seq > ? AND t.seq <= ? AND t.entity_type = '{machine}' AND t.to_state IN ({ends})
+        ) one
+        GROUP BY 1, 2, 3, 4, 5, 6, 7
+    """
+
+
+def _add_transitions(found: Aggregate, row: Sequence[Any]) -> None:
+    hour, machine, left, reached, cause, operator, code, gate, tool, variant, is_flaky, is_critical = row[:12]
+    bucket, number, total, first, last = row[12:]
+    facts = {"critical": True} if is_critical else {}
+    kind = EventKind(
+        event_type=f"{machine}{TRANSITION_SUFFIX}",
+        entity_type=machine,
+        from_state=left,
+        to_state=reached,
+        trigger=cause,
+        severity=str(severity_of(machine, left or None, reached, cause, facts, operator=operator or None)),
+        operator=operator,
+        reason=_known(code),
+        gate=gate,
+        tool=tool,
+        variant=variant,
+        mark="flaky" if is_flaky else "",
+    )
+    found.count(hour, kind, number)
+    found.reach(hour, first, last)
+    if left:
+        # the gate of a reason is why the state ended, not what was in it
+        at = gate if machine == "test_gate" else ""
+        state = MeasureKind(
+            measure=Measure.STATE, entity_type=machine, state=left, gate=at, tool=tool, variant=variant
+        )
+        found.measure(hour, state, bucket, number, int(total))
+
+
+def _add_events(found: Aggregate, row: Sequence[Any]) -> None:
+    hour, event_type, severity, machine, left, reached, cause, operator, code, gate, number, first, last = row
+    kind = EventKind(
+        event_type=event_type,
+        entity_type=machine,
+        from_state=left,
+        to_state=reached,
+        trigger=cause,
+        severity=severity,
+        operator=operator,
+        reason=_known(code),
+        gate=gate,
+    )
+    found.count(hour, kind, number)
+    found.reach(hour, first, last)
+
+
+def _add_ends(found: Aggregate, machine: str, row: Sequence[Any]) -> None:
+    hour, end, variant, tool, life_bucket, work_bucket, has_work, number, life, work = row
+    kind = MeasureKind(measure=Measure.LIFE, entity_type=machine, state=end, tool=tool, variant=variant)
+    found.measure(hour, kind, life_bucket, number, int(life))
+    if has_work:
+        found.measure(hour, replace(kind, measure=Measure.WORK), work_bucket, number, int(work))
+
+
+def _add_tool_runs(found: Aggregate, row: Sequence[Any]) -> None:
+    hour, tool, outcome, bucket, number, millis, cost, tokens = row
+    kind = MeasureKind(measure=Measure.TOOL, tool=tool, variant=outcome)
+    found.measure(hour, kind, bucket, number, int(millis) * 1000)
+    found.measure(hour, replace(kind, measure=Measure.TOOL_COST), 0, number, int(cost))
+    found.measure(hour, replace(kind, measure=Measure.TOOL_TOKENS), 0, number, int(tokens))
+
+
+def _add_reuse(found: Aggregate, row: Sequence[Any]) -> None:
+    hour, gate, variant, number = row
+    kind = MeasureKind(measure=Measure.REUSE, entity_type="test_gate", gate=gate, variant=variant)
+    found.measure(hour, kind, 0, number, 0)
+
+
+def _known(code: str) -> str:
+    """Return a code of the program's own; other text is not counted apart."""
+    return code if code in _CODES else ""
+
+
+_TRANSITIONS: Final = {is_sqlite: _transitions_sql(is_sqlite) for is_sqlite in (True, False)}
+_EVENTS: Final = {is_sqlite: _events_sql(is_sqlite) for is_sqlite in (True, False)}
+_ENDS: Final = {
+    is_sqlite: {machine: _ends_sql(machine, is_sqlite) for machine in _TIMED} for is_sqlite in (True, False)
+}
+_TOOL_RUNS: Final = f"""
+    SELECT hour, tool, outcome, {_bucket("millis * 1000")}, count(*), sum(millis), sum(cost), sum(tokens)
+    FROM (
+        SELECT r.ended_at / {HOUR} AS hour, r.tool, r.outcome, r.duration_ms AS millis,
+            coalesce(r.cost_micros, 0) AS cost,
+            coalesce(r.tokens_in, 0) + coalesce(r.tokens_out, 0) AS tokens
+        FROM facts f JOIN tool_runs r ON r.task_id = f.entity_id
+            AND f.key = '["' || r.task_id || '",' || r.attempt || ']'
+        WHERE f.seq > ? AND f.seq <= ? AND f.about = 'tool_runs'
+    ) one
+    GROUP BY 1, 2, 3, 4
+"""
+_REUSE: Final = f"""
+    SELECT e.created_at / {HOUR}, e.gate_name, g.type, count(*)
+    FROM facts f JOIN gate_evidence e ON e.subject_id = f.entity_id
+        AND f.key = '["' || e.subject_kind || '","' || e.subject_id || '","' || e.gate_name || '","'
+            || e.tree || '"]'
+    JOIN gates g ON g.id = e.gate_id
+    WHERE f.seq > ? AND f.seq <= ? AND f.about = 'gate_evidence' AND e.reused
+    GROUP BY 1, 2, 3
+"""
