@@ -1,109 +1,78 @@
-"""Diffs, as far as importers need them: their start in a text, and contents that policies forbid."""
+"""Diffs, as far as importers need them, read by the reader of intake (`maingate.patches`)."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
 
-_START: Final = re.compile(
-    rb"^(?:diff --git (?P<title>.*)|Index: .*\n(?:=|--- |diff |RCS )|--- (?=.*\n\+\+\+ )"
-    rb"|diff -.*\n(?:--- |diff -|Only in ))",
-    re.MULTILINE,
-)
-_GOES_ON: Final = re.compile(
-    rb".*\n(?:(?:old|new|deleted|copy|rename|similarity|dissimilarity|index) |GIT |Binary |diff |--- )"
-)
-_SIGNATURE: Final = re.compile(rb"(?<=\n)-- \r?\n\d[^\n]*\n*\Z")
-_BINARY: Final = re.compile(rb"^(?:GIT binary patch|Binary files .* differ)\r?$", re.MULTILINE)
-_SUBMODULE: Final = re.compile(
-    rb"^(?:(?:new file|deleted file|new|old) mode 160000|index [0-9a-f]+\.\.[0-9a-f]+ 160000)\r?$",
-    re.MULTILINE,
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contents:
-    """Contents of a diff that a policy forbids by default."""
-
-    binary: bool
-    submodules: bool
+from maingate.patches.intake import Intake, take_in
+from maingate.patches.model import lines_of
+from maingate.patches.policy.policy import Policy, judge
+from maingate.patches.text.lines import begins_diff, begins_traditional, is_blank, is_signature
+from maingate.reasons import Reason
+from maingate.settings.model import LARGEST_PATCH
 
 
 def parted(raw: bytes) -> tuple[bytes, bytes]:
-    """Split a text into the words before the first diff and the diff, which may be empty."""
-    start = next((found for found in _START.finditer(raw) if _is_start(raw, found)), None)
-    return (raw, b"") if start is None else (raw[: start.start()], raw[start.start() :])
+    """Split a text into the words before the first diff and the diff, which may be empty.
+
+    A header without its hunks counts as a diff: taken for words, its part of the patch would be lost.
+    """
+    lines = lines_of(raw)
+    start = next((at for at, line in enumerate(lines) if line[:1] in b"d-I" and _begins(lines, at)), None)
+    return (raw, b"") if start is None else (b"".join(lines[:start]), b"".join(lines[start:]))
 
 
-def _is_start(raw: bytes, found: re.Match[bytes]) -> bool:
-    """Return whether a diff begins there; a ``diff --git`` that names one file does, however it goes on."""
-    title = found["title"]
-    if title is None or _GOES_ON.match(raw, found.start()):
-        return True
-    name, middle = title.strip(), len(title.strip()) // 2
-    return b'"' in name or b"/" in name.partition(b" ")[0] or name[:middle] == name[middle + 1 :]
+def _begins(lines: list[bytes], at: int) -> bool:
+    return begins_diff(lines, at) or begins_traditional(lines, at)
 
 
 def without_surroundings(raw: bytes) -> bytes:
-    """Return a mail's diff without diffstat before and signature behind it.
+    """Return a mail's diff without the diffstat before and git's signature (``-- `` and a version) behind it.
 
-    The signature is git's own (``-- `` and a version): no line of a diff begins with a digit outside a hunk's
-    text, so nothing of a diff can be mistaken for it.
+    Outside of hunks no line of a diff begins with a digit, so no part of one is taken for a signature.
     """
-    return _SIGNATURE.sub(b"", parted(raw)[1])
+    diff = parted(raw)[1]
+    lines = lines_of(diff)
+    end = next((at + 1 for at in range(len(lines) - 1, -1, -1) if not is_blank(lines[at])), 0)
+    at = end - 2
+    if at > 0 and is_signature(lines, at) and lines[at + 1][:1].isdigit():
+        return b"".join(lines[:at])
+    return diff
 
 
-def contents_of(diff: bytes) -> Contents:
-    """Return the contents of a diff. Text of files cannot be mistaken: a sign precedes it in a diff."""
-    return Contents(binary=_BINARY.search(diff) is not None, submodules=_SUBMODULE.search(diff) is not None)
+@dataclass(frozen=True)
+class ReadDiff:
+    """A diff as intake reads it; a run refuses one with a fault, whatever its plan says.
 
-
-_HUNK: Final = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
-_PATH: Final = re.compile(rb"(?:(?:---|\+\+\+) (?P<side>.+)|(?:rename|copy) (?:from|to) (?P<moved>.+))")
-_BOTH: Final = re.compile(rb'diff --git (?:a/(?P<old>.+) b/(?P<new>.+)|"a/(?P<quoted>.+)" "b/(?P<other>.+)")')
-_ESCAPED: Final = re.compile(rb'\\([0-7]{3}|[abfnrtv"\\])')
-_ESCAPES: Final = {b"a": 7, b"b": 8, b"f": 12, b"n": 10, b"r": 13, b"t": 9, b"v": 11, b'"': 34, b"\\": 92}
-
-
-def paths_of(diff: bytes) -> list[str]:
-    """Return the paths that a git diff touches, old and new names, in order.
-
-    Lines of hunks are counted, so that no text of a file is taken for a header.
+    Args:
+        raw: The diff.
     """
-    found: dict[str, None] = {}
-    left = [0, 0]
-    for line in diff.split(b"\n"):
-        if max(left) > 0:
-            left[0] -= line[:1] != b"+" and line[:1] != b"\\"
-            left[1] -= line[:1] != b"-" and line[:1] != b"\\"
-        elif hunk := _HUNK.match(line):
-            left = [int(hunk[1] or 1), int(hunk[2] or 1)]
-        else:
-            for path in _paths_in(line.rstrip(b"\r")):
-                found.setdefault(path.decode(errors="surrogateescape"))
-    return list(found)
 
+    raw: bytes
 
-def _paths_in(line: bytes) -> Iterator[bytes]:
-    if both := _BOTH.fullmatch(line):
-        if both["quoted"] is not None:
-            yield from (_unescaped(both["quoted"]), _unescaped(both["other"]))
-        elif both["old"] == both["new"]:
-            yield both["new"]
-    elif (named := _PATH.fullmatch(line)) and (path := _named(named)) is not None:
-        yield path
+    @cached_property
+    def _taken(self) -> Intake | Reason:
+        return take_in(self.raw, max_bytes=max(len(self.raw), LARGEST_PATCH))
 
+    @property
+    def fault(self) -> str | None:
+        """The fault for which intake refuses it; None when it was read as a whole."""
+        return self._taken.message if isinstance(self._taken, Reason) else None
 
-def _named(found: re.Match[bytes]) -> bytes | None:
-    name = (found["moved"] or found["side"]).split(b"\t")[0]
-    if name.startswith(b'"') and name.endswith(b'"'):
-        name = _unescaped(name[1:-1])
-    if found["moved"] is not None:
-        return name
-    return None if name == b"/dev/null" else name.partition(b"/")[2] or name
+    @property
+    def paths(self) -> list[bytes]:
+        """The paths that it names, old and new ones, in order; none of a diff with a fault."""
+        if isinstance(self._taken, Reason):
+            return []
+        return list(dict.fromkeys(path for change in self._taken.files for path in change.paths))
 
+    @property
+    def permissions(self) -> dict[str, bool]:
+        """The policy's permissions for kinds of changes that it needs, by their keys in a plan."""
+        refused = set(self._refused_rules())
+        return {key: True for key in ("binary", "submodules") if key in refused}
 
-def _unescaped(name: bytes) -> bytes:
-    return _ESCAPED.sub(
-        lambda found: bytes([_ESCAPES[found[1]] if found[1] in _ESCAPES else int(found[1], 8) & 255]), name
-    )
+    def _refused_rules(self) -> Iterator[str]:
+        if isinstance(self._taken, Intake):
+            for reason in judge(Policy(), self._taken, scope=None, origin="ready", entry_at=lambda _: None):
+                yield str(reason.detail["rule"])

@@ -8,7 +8,6 @@ commit.
 """
 
 import os
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +15,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from maingate.errors import Problem, UsageError
-from maingate.importers.diffs import contents_of, paths_of
+from maingate.importers.diffs import ReadDiff
 from maingate.importers.json_files import SourceFile, refuse
 from maingate.importers.naming import NameGiver
 from maingate.importers.swebench import Instance, Prediction, read_instances, read_predictions
 from maingate.importers.swebench_files import Branches, PlanFolder, PlannedFile
 from maingate.importers.writing import checked
+from maingate.patches.policy.unsafe_paths import glob_text
 from maingate.plan.location import enclosing_root
 from maingate.plan.writer import write_document
 from maingate.settings.problems import did_you_mean
@@ -29,6 +29,8 @@ from maingate.settings.problems import did_you_mean
 DEFAULT_TEST_COMMAND: Final = "python -m pytest {tests}"
 _TESTS: Final = "{tests}"
 _TO_MEND: Final = "fail-to-pass"
+_NAMED: Final = 3
+"""Maximum predictions that an error names, each with its reason."""
 _COMPARED: Final = 500
 """Maximum instances among which a similar id is suggested; the search is slow."""
 _MOST_BYTES: Final = 96 * 1024
@@ -94,7 +96,7 @@ def import_swebench(
     options = options or SwebenchOptions()
     _check(options)
     file, predictions = read_predictions(source, model=options.model)
-    empty = [f"{one.instance_id} (the prediction is empty)" for one in predictions if one.is_empty]
+    skipped = [f"{one.instance_id} (the prediction is empty)" for one in predictions if one.is_empty]
     if options.instances is None:
         file.refuse_problems()
         judged = [one for one in predictions if not one.is_empty]
@@ -103,12 +105,16 @@ def import_swebench(
         notes, folder, others = _notes_alone(options), path.parent, 0
     else:
         pairs, others = _paired(file, predictions, options)
-        judged = [prediction for prediction, _ in pairs if not prediction.is_empty]
         path = folder = out or Path("swebench")
+        judged = [prediction for prediction, _ in pairs if not prediction.is_empty]
+        pairs, unreadable = _with_readable_tests(pairs)
+        skipped += unreadable
         plans = list(_per_instance(pairs, path, source, options))
         notes = []
     if not judged:
         raise UsageError(f"all predictions in {source} are empty; there is nothing to judge")
+    if not plans:
+        raise UsageError(f"no prediction in {source} can be judged: {'; '.join(skipped[:_NAMED])}")
     if others:
         notes.append(f"predictions of other repositories, ignored: {others}")
     written = PlanFolder(plans, path=path, is_folder=options.instances is not None)
@@ -120,7 +126,7 @@ def import_swebench(
     return ImportedPlans(
         path=path,
         plans=tuple(folder / f"{plan.name}.yaml" for plan in plans) if options.instances else (path,),
-        skipped=tuple(empty),
+        skipped=tuple(skipped),
         notes=(*notes, *branches.notes()),
     )
 
@@ -176,6 +182,25 @@ def _paired(
     return pairs, others
 
 
+def _with_readable_tests(
+    pairs: Sequence[tuple[Prediction, Instance]],
+) -> tuple[list[tuple[Prediction, Instance]], list[str]]:
+    """Return the predictions to judge, and those whose test patch intake refuses, with its fault.
+
+    The tests of a patch that cannot be read are unknown, so no policy could keep a prediction off them.
+    """
+    readable: list[tuple[Prediction, Instance]] = []
+    refused: list[str] = []
+    for prediction, instance in pairs:
+        tests = instance.test_patch
+        fault = ReadDiff(tests.encode()).fault if tests.strip() and not prediction.is_empty else None
+        if fault is None:
+            readable.append((prediction, instance))
+        else:
+            refused.append(f"{instance.instance_id} (its test patch cannot be read: {fault})")
+    return readable, refused
+
+
 def _notes_alone(options: SwebenchOptions) -> list[str]:
     notes = ["without --instances bases and tests are unknown: all land on one branch, one by one"]
     if not options.gates:
@@ -201,7 +226,7 @@ def _alone(
     for number, one in enumerate(predictions, start=1):
         name = giver.name(one.instance_id, otherwise=f"instance-{number}")
         patches[f"{path.stem}.patches/{name}.patch"] = one.patch.encode()
-        policy |= _policy(one)
+        policy |= ReadDiff(one.patch.encode()).permissions
         workstreams[name] = {
             "title": one.instance_id,
             "critical": False,
@@ -250,11 +275,11 @@ def _of_instance(
         patches[tests] = instance.test_patch.encode()
         tasks["tests"] = {"title": f"{instance.instance_id}: tests", "patch": tests, "gates": []}
         task["needs"] = ["tests"]
-        forbidden = [_glob(path) for path in paths_of(patches[tests])]
+        forbidden = [_glob(path) for path in ReadDiff(patches[tests]).paths]
         task["policy"] = {"forbid": forbidden} if forbidden else {}
     data = {
         **_head(instance.instance_id, branch, options, folder),
-        "policy": {key: True for patch in patches.values() for key, has in _contents(patch).items() if has},
+        "policy": {key: True for patch in patches.values() for key in ReadDiff(patch).permissions},
         "gates": {
             **dict(_gates(_TO_MEND, instance.fail_to_pass, options)),
             **dict(_gates("pass-to-pass", instance.pass_to_pass, options)),
@@ -282,15 +307,6 @@ def _task(prediction: Prediction, patch: str) -> dict[str, Any]:
     return {"title": f"{prediction.instance_id}: prediction{by}", "patch": patch}
 
 
-def _policy(prediction: Prediction) -> dict[str, bool]:
-    return {key: True for key, has in _contents(prediction.patch.encode()).items() if has}
-
-
-def _contents(patch: bytes) -> dict[str, bool]:
-    contents = contents_of(patch)
-    return {"binary": contents.binary, "submodules": contents.submodules}
-
-
 def _gates(name: str, tests: Sequence[str], options: SwebenchOptions) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield gates for tests, as many as the command lines need; failing ones have `red_on_base`."""
     is_red = {"red_on_base": True} if name == _TO_MEND else {}
@@ -315,11 +331,17 @@ def _parted(words: Sequence[str]) -> Iterator[list[str]]:
         yield part
 
 
-def _glob(path: str) -> str:
-    """Return the glob that matches exactly one path."""
-    escaped = re.sub(r"([\\*?\[\]!#])", r"\\\1", path)
+def _glob(path: bytes) -> str:
+    """Return the glob that matches one path; ``?`` stands for a letter that no glob of a plan can hold."""
+    escaped = "".join(_escaped(letter) for letter in glob_text(path))
     trailing = len(escaped) - len(escaped.rstrip(" "))
     return "/" + escaped.rstrip(" ") + "\\ " * trailing
+
+
+def _escaped(letter: str) -> str:
+    if letter == "\\" or not letter.isprintable():
+        return "?"
+    return f"\\{letter}" if letter in "*?[]!#" else letter
 
 
 def _without_empty(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from maingate.errors import OutsideFaultError, UsageError
-from maingate.importers.diffs import contents_of
+from maingate.importers.diffs import ReadDiff
 from maingate.importers.entries import Entry
 from maingate.plan.choices import LandingStyle
 from maingate.plan.model import Plan
@@ -125,7 +125,7 @@ class _Writer:
         self._target, self._folder = target, folder
         self.tasks: list[_Task] = []
         self.skipped: list[str] = []
-        self.binary = self.submodules = False
+        self.permissions: dict[str, bool] = {}
 
     def take(self, entry: Entry) -> None:
         if not entry.diff.strip():
@@ -133,9 +133,7 @@ class _Writer:
             return
         name = "-".join(part for part in (f"{len(self.tasks) + 1:04}", slug(entry.subject)) if part)
         (self._target / f"{name}.patch").write_bytes(entry.diff)
-        contents = contents_of(entry.diff)
-        self.binary |= contents.binary
-        self.submodules |= contents.submodules
+        self.permissions |= ReadDiff(entry.diff).permissions
         title = _one_line(entry.subject)
         spec = {
             "title": title,
@@ -148,9 +146,9 @@ class _Writer:
 
     def notes(self) -> list[str]:
         notes = []
-        if self.binary:
+        if "binary" in self.permissions:
             notes.append("the series has binary files, so the plan's policy allows them (binary: true)")
-        if self.submodules:
+        if "submodules" in self.permissions:
             notes.append("the series changes submodules, so the plan's policy allows that (submodules: true)")
         return notes
 
@@ -162,13 +160,12 @@ def slug(text: str) -> str:
 
 
 def _plan(written: _Writer, source: str, options: ImportOptions) -> dict[str, Any]:
-    policy = {name: True for name in ("binary", "submodules") if getattr(written, name)}
     head = {
         "maingate": 1,
         "name": options.name or source,
         "target": options.target,
         "landing": None if options.landing is None else str(options.landing),
-        "policy": policy,
+        "policy": dict(sorted(written.permissions.items())),
         "gates": {name: {"run": command} for name, command in options.gates.items()},
     }
     return {

@@ -26,6 +26,9 @@ from maingate.settings.policy import PolicyLayer
 MIB: Final = 1024 * 1024
 """Bytes."""
 
+LARGEST_PATCH: Final = 64 * MIB
+"""Bytes of the largest patch that is read at all, by default."""
+
 MOST_WORKERS: Final = 1024
 """More workers than any machine runs; a higher number is a typing error."""
 
@@ -197,7 +200,7 @@ class Settings(BaseModel):
         "Defaults to `true`.",
     )
     max_patch_bytes: Size = Field(
-        default=64 * MIB, description="Largest patch that is read at all. Defaults to `64MiB`."
+        default=LARGEST_PATCH, description="Largest patch that is read at all. Defaults to `64MiB`."
     )
     env_allow: tuple[str, ...] = Field(
         default=DEFAULT_ENVIRONMENT,
