@@ -1,4 +1,4 @@
-"""Docstrings are in plain words: a verb of the trade first, and a named subject."""
+"""Docstrings and pages are in plain words: a verb of the trade first, and a named subject."""
 
 import ast
 import re
@@ -8,11 +8,19 @@ from typing import Final
 
 import pytest
 
-SOURCE: Final = Path(__file__).parents[1] / "src" / "maingate"
+ROOT: Final = Path(__file__).parents[1]
+SOURCE: Final = ROOT / "src" / "maingate"
 ROOMS: Final = tuple(
     sorted(path.name for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists())
 )
 """Every module and package of the program."""
+
+PAGES: Final = sorted(
+    page.relative_to(ROOT)
+    for pattern in ("*.md", "docs/*.md", "docs/adr/*.md", "examples/**/*.md", ".github/**/*.md")
+    for page in ROOT.glob(pattern)
+)
+"""Every page of the documentation."""
 
 FIRST_WORDS: Final = frozenset(
     {
@@ -40,6 +48,10 @@ FIRST_WORDS: Final = frozenset(
 _QUESTIONS: Final = frozenset({"How", "What", "Whatever", "Where", "Whether", "Who", "Whoever", "Which"})
 _SUBJECT: Final = re.compile(r"(?:^|[.;:]\s+)(?:What(?:ever)?|Who(?:ever)?)\b(?!:)", re.IGNORECASE)
 _NOBODY: Final = re.compile(r"\b(?:anybody|everybody|nobody|somebody|whoever)\b", re.IGNORECASE)
+_BLOCK: Final = re.compile(r"^[ ]*```.*?^[ ]*```", re.MULTILINE | re.DOTALL)
+_QUOTED: Final = re.compile(r"`[^`\n]*`|\"[^\"\n]*\"")
+_PART: Final = re.compile(r"\n\s*\n|\n\s*(?=[-*|#\d])|\|")
+"""The borders of paragraphs, list entries, headings and table cells."""
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -83,6 +95,41 @@ def test_docstrings_are_in_plain_words(name: str) -> None:
         for line, is_function, text in docstrings(path)
         for fault in faults(text, is_function=is_function)
     ] == []
+
+
+def parts(page: str) -> Iterator[str]:
+    """Return the paragraphs, list entries, headings and table cells of a page, without code and quotes."""
+    for part in _PART.split(_QUOTED.sub("it", _BLOCK.sub("", page))):
+        yield " ".join(part.strip(" -*#0123456789.").split())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_pages_are_in_plain_words(page: Path) -> None:
+    """No sentence of the documentation has the subject 'what' or 'somebody'."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert [
+        f"{part}: {fault}"
+        for part in parts(text)
+        for fault in faults(part, is_function=False)
+        if not fault.startswith("begins")
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("# A page\n\nWhat it needs\nis there.", 1),
+        ("- **What goes** stays.", 1),
+        ("| a | what became of it |", 1),
+        ("One line. Whoever reads\nit.", 2),
+        ("Return the line that says\nwhat it is.", 0),
+        ('```\nWhat git prints.\n```\n\n`nobody` and "whoever" are quoted.', 0),
+    ],
+)
+def test_the_check_of_pages_finds_faults(text: str, found: int) -> None:
+    """The rule above can fail, also across lines, in lists and in tables."""
+    said = [fault for part in parts(text) for fault in faults(part, is_function=False)]
+    assert len([fault for fault in said if not fault.startswith("begins")]) == found
 
 
 @pytest.mark.parametrize(

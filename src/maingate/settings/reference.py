@@ -44,7 +44,7 @@ later runs. The other places are read by every command.
 
 Durations are `90s`, `10m`, `1h30m`, `1d` or a number of seconds; sizes are bytes or `512K`, `64MiB`, `2G`
 (powers of 1024). In the environment a list is written with commas and an empty variable counts as not set.
-Paths are absolute (`cache_dir` may begin with `~`), whatever folder a command is called from.
+Paths are absolute (`cache_dir` may begin with `~`), so the working directory of a command does not matter.
 """
 
 _POLICY: Final = """\
