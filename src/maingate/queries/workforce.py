@@ -21,11 +21,11 @@ from maingate.landing.lease import lease_at_work
 from maingate.monitoring.stuck import Patience, silent
 from maingate.orchestrator.roster import JOB
 from maingate.queries.page import EVERY, Page
-from maingate.recovery.rescuer import lives
 from maingate.repository_context import RepositoryContext
 from maingate.settings import Settings
 from maingate.state.uet_worker import UetWorkerState
 from maingate.state.worker import WORKER
+from maingate.workers.liveness import lives
 
 Json = dict[str, Any]
 

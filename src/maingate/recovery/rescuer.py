@@ -22,7 +22,8 @@ from maingate.state.steps import uet_workers as uet_worker_steps
 from maingate.state.steps import workers as worker_steps
 from maingate.state.steps.step import HasHead, Step
 from maingate.state.uet_worker import UetWorkerState
-from maingate.system.process_tree import end_tree, started
+from maingate.system.process_tree import end_tree
+from maingate.workers.liveness import has_process, lives
 
 WORKER_LOST_EXIT_CODE = -1
 """Recorded exit code of a gate whose end was not observed."""
@@ -86,22 +87,11 @@ def _dead(conn: Connection, now: datetime, host: str, recovery_window: timedelta
     return [row for row in rows if not {row.id, row.parent_id or row.id} <= living]
 
 
-def lives(row: WorkerRow, now: datetime, host: str, recovery_window: timedelta) -> bool:
-    """Return whether a worker's process is alive; on another machine, whether its heartbeat is recent."""
-    if row.host == host:
-        return _has_process(row)
-    return now - (row.heartbeat_at or row.created_at) <= recovery_window
-
-
-def _has_process(row: WorkerRow) -> bool:
-    return row.pid is not None and row.pid_started != "" and started(row.pid) == row.pid_started
-
-
 def _end_survivors(dead: Iterable[WorkerRow], host: str) -> tuple[int, ...]:
     """Kill surviving pool workers of dead control processes on this machine, with their children."""
     killed = []
     for row in dead:
-        if row.host == host and row.pid is not None and _has_process(row):
+        if row.host == host and row.pid is not None and has_process(row):
             end_tree(row.pid)
             killed.append(row.pid)
     return tuple(killed)

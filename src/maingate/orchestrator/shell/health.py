@@ -4,7 +4,6 @@ Nothing here depends on the item that failed. So when all of it works, the item 
 on; when it does not, the run stops as it stands and can be resumed.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from maingate.errors import GitError, OutsideFaultError
 from maingate.git.command import run_git
 from maingate.git.repository import Repository
 from maingate.ids import new_id
+from maingate.system.disk import room_of
 
 ROOM: Final = 1024 * 1024
 """Bytes that each disk must have left: with less, next to nothing can be written."""
@@ -73,10 +73,8 @@ class Health:
 
 def _see_to_room(folder: Path) -> None:
     """Raise unless the disk of a folder, or of the nearest parent that exists, has room."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    try:
-        disk = os.statvfs(there)
-    except OSError as error:
-        raise OutsideFaultError(f"{there} cannot be read: {error}") from error
-    if disk.f_bavail * disk.f_frsize < ROOM or (disk.f_files and disk.f_favail < FILES):
-        raise OutsideFaultError(f"the disk of {there} is full; free space, then `maingate resume` continues")
+    room = room_of(folder)
+    if room.bytes_left < ROOM or (room.files_left is not None and room.files_left < FILES):
+        raise OutsideFaultError(
+            f"the disk of {room.folder} is full; free space, then `maingate resume` continues"
+        )
