@@ -55,12 +55,13 @@ class Maingate:
         self._versions: dict[RunId, Mapping[str, Sequence[str]]] = {}
 
     @classmethod
-    def open(cls, start: Path | None = None, *, create: bool = True) -> Self:
+    def open(cls, start: Path | None = None, *, create: bool = True, migrate: bool = True) -> Self:
         """Open Maingate on the repository around a path (default: the working directory).
 
         Args:
             start: Any path in the repository.
             create: Make the state folder and its database where there is none yet.
+            migrate: Bring the database up to date; without it nothing of it is read or written yet.
 
         Raises:
             RepositoryError: There is no repository, or none that can be worked on.
@@ -84,7 +85,8 @@ class Maingate:
             busy_timeout=settings.busy_timeout if settings else BUSY_TIMEOUT,
         )
         try:
-            database.upgrade()
+            if migrate:
+                database.upgrade()
         except MaingateError:
             database.close()
             repository.close()

@@ -45,6 +45,8 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "bisect": Place(LEDGER, "bisect", "bisect"),
     "events": Place(RECORD, "events", "events"),
     "audit": Place(RECORD, "audit"),
+    "health": Place(UPKEEP, "health", "health"),
+    "doctor": Place(UPKEEP, "doctor", "doctor"),
     "workers": Place(UPKEEP, "workers", "workers"),
     "tools": Place(UPKEEP, "tools"),
     "breaker": Place(UPKEEP, "breaker"),

@@ -126,6 +126,24 @@ class TransitionLog:
             raise DatabaseError(foreign_file(self.path, f"its last line, number {last['seq']}, is not there"))
 
 
+def written_up_to(path: Path) -> int:
+    """Return the number of the last whole line of a file of transitions; 0 where there is none.
+
+    Reads only, without the lock, so the file may be longer by the time of the return.
+
+    Raises:
+        DatabaseError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            _, last = _last_whole_line(file.fileno(), os.fstat(file.fileno()).st_size)
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise DatabaseError(f"the file of transitions {path} cannot be read: {error}") from error
+    return 0 if last is None else int(last["seq"])
+
+
 def foreign_file(path: Path, why: str) -> str:
     """Return the error that a file of transitions belongs to another database.
 

@@ -120,13 +120,18 @@ def remove_abandoned() -> list[Path]:
 
     A directory stays if its name shows no maker, or if its maker may live, in any container.
     """
+    found = abandoned()
+    for path in found:
+        shutil.rmtree(path, ignore_errors=True)
+    return found
+
+
+def abandoned() -> list[Path]:
+    """Return the directories that killed processes of this user left; nothing is removed."""
     if not sys.platform.startswith("linux"):
         return []
     found = Path(_fast_directory() or tempfile.gettempdir()).glob("maingate-*")
-    abandoned = [path for path in found if _is_abandoned(path)]
-    for path in abandoned:
-        shutil.rmtree(path, ignore_errors=True)
-    return abandoned
+    return [path for path in found if _is_abandoned(path)]
 
 
 def _is_abandoned(path: Path) -> bool:

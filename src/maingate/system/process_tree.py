@@ -243,6 +243,15 @@ def end_strays(*slots: str) -> int:
     return len(killed)
 
 
+def strays(*slots: str) -> list[int]:
+    """Return the processes that were started in one of these slots; none is touched.
+
+    Args:
+        *slots: The slots' directories, as in the gates' environment.
+    """
+    return sorted(_marked({os.fsencode(f"{SLOT_VARIABLE}={slot}") for slot in slots})) if slots else []
+
+
 def _marked(markers: set[bytes]) -> Iterator[int]:
     """Return the processes that have one of these lines in their environment."""
     for info in process_table():

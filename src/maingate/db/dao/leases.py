@@ -137,5 +137,12 @@ def of_key(connection: Connection, key: str) -> Lease | None:
     return _ROWS.one(connection, "key", key)
 
 
+def unreleased(connection: Connection, repository_id: str) -> list[Lease]:
+    """Read the leases on a repository's targets that were not released, by their targets."""
+    mine = f"{repository_id}#"
+    where = "WHERE expires_at > acquired_at AND substr(key, 1, ?) = ? ORDER BY key"
+    return _ROWS.select(connection, where, (len(mine), mine))
+
+
 def _set_end(connection: Connection, lease: Lease, expires_at: datetime) -> None:
     change(connection, "UPDATE leases SET expires_at = ? WHERE key = ?", (to_micros(expires_at), lease.key))

@@ -136,6 +136,16 @@ class Slots:
                     slots.append(slot)
             yield slots
 
+    def seen(self) -> dict[Path, bool]:
+        """Return the slots whose folder is there, each with whether a process holds it; nothing is made."""
+        held = {number: self._is_held(number) for number in self._numbers()}
+        paths = (folder / str(number) for folder in (self._folder, *self._former) for number in sorted(held))
+        return {path: held[int(path.name)] for path in paths if path.is_dir()}
+
+    def _is_held(self, number: int) -> bool:
+        """Return whether a process holds one of a slot's locks; the question holds none for longer."""
+        return any(_is_locked(folder / f"{number}.lock") for folder in (self._locks, self._folder))
+
     def _numbers(self) -> set[int]:
         """Return the numbers of the slots that there are, or were."""
         locks = [*self._locks.glob("*.lock"), *self._folder.glob("*.lock")]
@@ -158,6 +168,20 @@ class Slots:
                 locks.append(lock)
             undoing.pop_all()
         return Slot(number=number, path=self._folder / str(number), locks=tuple(locks), lock_paths=paths)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def _is_of(lock: int, path: Path) -> bool:

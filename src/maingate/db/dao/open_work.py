@@ -1,0 +1,82 @@
+"""Work that has not ended: how much there is in each state, and since when the oldest of it waits.
+
+Read through the runs that have not ended, so that the cost follows the open work and not the history.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from maingate.db.columns import from_micros, to_micros
+from maingate.db.dao import tasks, workstreams
+from maingate.db.dao.tasks import TaskRow
+from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.statements import rows_of
+from maingate.db.tables import ENTITIES
+
+_OPEN_RUNS: Final = "SELECT id FROM runs WHERE completed_at IS NULL"
+_OF_RUNS: Final = ("workstream", "task", "patch_ledger", "test_gate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenCount:
+    """The entities of one machine that are in one state and have not ended.
+
+    Args:
+        machine: The machine.
+        state: The state.
+        count: Their number.
+        oldest: The time at which the first of them reached the state.
+    """
+
+    machine: str
+    state: str
+    count: int
+    oldest: datetime
+
+
+def counted(connection: Connection, repository_id: str | None = None) -> list[OpenCount]:
+    """Count what has not ended of the runs that have not ended, and those runs.
+
+    Args:
+        connection: A transaction.
+        repository_id: Only the runs of this repository; None counts all.
+    """
+    whose, values = _whose(repository_id)
+    of_runs = f"FROM runs WHERE completed_at IS NULL{whose} GROUP BY state"
+    parts = [
+        f"SELECT 'run', state, count(*), min(changed_at) {of_runs}",
+        *(
+            f"SELECT '{machine}', state, count(*), min(changed_at) FROM \"{ENTITIES[machine].name}\""
+            f" WHERE run_id IN ({_OPEN_RUNS}{whose}) AND completed_at IS NULL GROUP BY state"
+            for machine in _OF_RUNS
+        ),
+    ]
+    found = rows_of(connection, " UNION ALL ".join(parts), [*values] * len(parts))
+    return [
+        OpenCount(machine=machine, state=state, count=count, oldest=from_micros(oldest))
+        for machine, state, count, oldest in found
+    ]
+
+
+def running_tasks(connection: Connection, *, since_before: datetime) -> list[TaskRow]:
+    """Read the running tasks whose last change was before a time."""
+    where = f"WHERE state = 'running' AND changed_at < ? AND run_id IN ({_OPEN_RUNS})"
+    return tasks.ROWS.select(connection, where, (to_micros(since_before),))
+
+
+def executing_workstreams(connection: Connection, *, since_before: datetime) -> list[WorkstreamRow]:
+    """Read the executing workstreams that have not changed since a time, nor has any of their tasks."""
+    where = (
+        f"WHERE state = 'executing' AND changed_at < ? AND run_id IN ({_OPEN_RUNS}) AND NOT EXISTS"
+        " (SELECT 1 FROM tasks t WHERE t.workstream_id = workstreams.id AND t.changed_at >= ?)"
+    )
+    before = to_micros(since_before)
+    return workstreams.ROWS.select(connection, where, (before, before))
+
+
+def _whose(repository_id: str | None) -> tuple[str, Sequence[str]]:
+    return ("", ()) if repository_id is None else (" AND repository_id = ?", (repository_id,))

@@ -1,0 +1,1 @@
+"""The checks of the parts that Maingate works with, each a function of a repository and its record."""

@@ -1,0 +1,87 @@
+"""The check of the leases: work that has not ended has a process, and that process renews its hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from maingate.db.connection import Connection
+from maingate.db.dao import leases, runs
+from maingate.db.dao.leases import Lease
+from maingate.db.dao.runs import RunRow
+from maingate.landing.lease import is_held, key_of
+from maingate.monitoring.finding import SHOWN, Finding, Trouble, command_in
+from maingate.repository_context import RepositoryContext
+from maingate.wording import short
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holds:
+    """The runs of a repository that have not ended, and the holds on their targets.
+
+    Args:
+        waiting: The runs.
+        loose: Those whose target no living process holds.
+        held: The holds of living processes.
+    """
+
+    waiting: Sequence[RunRow]
+    loose: Sequence[RunRow]
+    held: Sequence[Lease]
+
+
+def holds_of(context: RepositoryContext, conn: Connection) -> Holds:
+    """Return the runs of a repository that have not ended, and who holds their targets."""
+    now = context.clock.now()
+    waiting = [run for run in runs.unfinished(conn) if context.is_own(run)]
+    held = [lease for lease in leases.unreleased(conn, context.identity.id) if is_held(lease, now)]
+    keys = {lease.key for lease in held}
+    loose = [run for run in waiting if key_of(context.identity.id, run.target_ref) not in keys]
+    return Holds(waiting=waiting, loose=loose, held=held)
+
+
+def check_leases(context: RepositoryContext) -> Finding:
+    """Check that a living process holds the target of every run that has not ended, and renews its hold."""
+    now = context.clock.now()
+    with context.database.read() as conn:
+        holds = holds_of(context, conn)
+    late = [lease for lease in holds.held if lease.expires_at <= now]
+    return Finding(
+        summary=f"{len(holds.held)} targets held, {len(holds.waiting)} runs under way",
+        troubles=[
+            *(_not_running(context, run) for run in holds.loose[:SHOWN]),
+            *(_not_renewed(context, lease, now) for lease in late),
+        ],
+        detail={
+            "unfinished_runs": len(holds.waiting),
+            "not_running": [run.id for run in holds.loose],
+            "held": [_lease_json(lease, now) for lease in holds.held],
+        },
+    )
+
+
+def _not_running(context: RepositoryContext, run: RunRow) -> Trouble:
+    return Trouble(
+        reason=f"run {short(run.name)} ({run.id}) is not running: its process exited",
+        command=command_in(context.repository.root, "resume", run.id),
+    )
+
+
+def _not_renewed(context: RepositoryContext, lease: Lease, now: datetime) -> Trouble:
+    late = round((now - lease.expires_at).total_seconds())
+    target = lease.key.rpartition("#")[2].removeprefix("refs/heads/")
+    reason = (
+        f"process {lease.pid} holds {target} for {lease.holder} and has not renewed its hold, which ended "
+        f"{late} s ago: it is stopped or hangs; `kill -CONT {lease.pid}` continues a stopped one, else end it"
+    )
+    return Trouble(reason=reason, command=command_in(context.repository.root, "doctor"))
+
+
+def _lease_json(lease: Lease, now: datetime) -> dict[str, Any]:
+    return {
+        "target": lease.key.rpartition("#")[2],
+        "holder": str(lease.holder),
+        "host": lease.host,
+        "pid": lease.pid,
+        "expires_in_seconds": round((lease.expires_at - now).total_seconds(), 3),
+    }

@@ -1,0 +1,1 @@
+"""The checks of `maingate doctor`: the machine, the programs that plans name, and leftovers of the dead."""

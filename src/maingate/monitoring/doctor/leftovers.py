@@ -1,0 +1,92 @@
+"""The checks for leftovers of killed processes: processes, slots, holds, checkouts, temporary folders."""
+
+import shlex
+import socket
+
+from maingate.db.dao import leases, runs, workers
+from maingate.git.private_git import abandoned
+from maingate.landing.late_checkouts import behind
+from maingate.landing.lease import is_held
+from maingate.landing.record import unfinished_moves
+from maingate.landing.ref_locks import locks_of
+from maingate.monitoring.finding import SHOWN, Finding, Trouble, command_in
+from maingate.repository_context import RepositoryContext
+from maingate.system.process_tree import strays
+from maingate.wording import listed
+from maingate.workers.liveness import lives
+from maingate.workers.local.slots import Slots
+
+
+def check_slots(context: RepositoryContext) -> Finding:
+    """Check the worktrees: no process that was started in a slot outlives the worker that held it."""
+    paths = context.paths
+    seen = Slots(paths.slots, paths.locks, former=paths.former_slots).seen()
+    free = [path for path, is_held_ in seen.items() if not is_held_]
+    alone = strays(*map(str, free))
+    former = [path for path in seen if path.parent in paths.former_slots]
+    troubles = []
+    if alone:
+        reason = f"{len(alone)} processes of gates outlive their worker, which was killed"
+        troubles.append(Trouble(reason=reason, command=shlex.join(["kill", "-9", *map(str, alone)])))
+    if former:
+        reason = f"{len(former)} worktrees are left from where the repository was before"
+        troubles.append(Trouble(reason=reason, command=command_in(context.repository.root, "clean")))
+    detail = {"folder": str(paths.slots), "slots": len(seen), "free": len(free), "processes": alone}
+    return Finding(
+        summary=f"{len(seen)} worktrees, {len(free)} of them free", troubles=troubles, detail=detail
+    )
+
+
+def check_dead(context: RepositoryContext) -> Finding:
+    """Check for workers and holds on record whose process is gone."""
+    now, window = context.clock.now(), context.settings.recovery_window
+    with context.database.read() as conn:
+        rows = [row for row in workers.alive(conn) if not lives(row, now, socket.gethostname(), window)]
+        found = leases.unreleased(conn, context.identity.id)
+        waiting = [run.id for run in runs.unfinished(conn) if context.is_own(run)]
+    dead = [lease for lease in found if not is_held(lease, now)]
+    resume = command_in(context.repository.root, "resume", *waiting[:1])
+    troubles = []
+    if rows and waiting:
+        named = listed([f"{row.name} (process {row.pid})" for row in rows], SHOWN)
+        troubles.append(Trouble(reason=f"workers on record whose process is gone: {named}", command=resume))
+    troubles += [
+        Trouble(
+            reason=f"{lease.holder} still has {lease.key.rpartition('#')[2]} on record, but its process "
+            f"{lease.pid} is gone",
+            command=resume,
+        )
+        for lease in dead
+        if str(lease.holder) in waiting
+    ]
+    detail = {"workers": [row.id for row in rows], "leases": [str(lease.holder) for lease in dead]}
+    summary = "no hold of a dead process stands in the way" + (
+        f"; the next run clears {len(rows) + len(dead)} entries away" if rows or dead else ""
+    )
+    return Finding(summary=summary, troubles=troubles, detail=detail)
+
+
+def check_checkouts(context: RepositoryContext) -> Finding:
+    """Check that every checkout followed its branch, and that no lock of a killed git stands in the way."""
+    repair = command_in(context.repository.root, "checkout", "repair")
+    late = behind(context.repository)
+    moving = [record for record, is_alive in unfinished_moves(context.repository) if not is_alive]
+    locks = [path for record in moving for path in locks_of(context.repository, record.ref) if path.exists()]
+    troubles = [Trouble(reason=str(each), command=repair) for each in late[:SHOWN]]
+    troubles += [
+        Trouble(reason=f"{path} was left by a process that was killed", command=repair) for path in locks
+    ]
+    detail = {"behind": [each.as_json() for each in late], "locks": [str(path) for path in locks]}
+    return Finding(summary="every checkout followed its branch", troubles=troubles, detail=detail)
+
+
+def check_temporary(context: RepositoryContext) -> Finding:
+    """Check for temporary folders of killed processes of this user; the next run removes them."""
+    found = abandoned()
+    command = shlex.join(["rm", "-r", *map(str, found)])
+    reason = f"{len(found)} temporary folders are left from killed processes; the next run removes them"
+    return Finding(
+        summary="no temporary folder is left",
+        troubles=[Trouble(reason=reason, command=command)] if found else [],
+        detail={"folders": list(map(str, found)), "state": str(context.paths.root)},
+    )

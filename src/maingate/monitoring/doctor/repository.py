@@ -1,0 +1,68 @@
+"""The checks of one repository by `maingate doctor`: all of its health, and what no probe needs to see."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from maingate.git.command import run_git
+from maingate.monitoring.doctor import leftovers, programs
+from maingate.monitoring.finding import Finding, Trouble, command_in
+from maingate.monitoring.health import Check
+from maingate.monitoring.repository_checks import checks_of
+from maingate.repository_context import RepositoryContext
+
+TIME_OUT: Final = timedelta(seconds=20)
+"""Time within which a check of the doctor must answer: people wait for it, not probes."""
+
+
+def check_kind(context: RepositoryContext) -> Finding:
+    """Check for kinds of repositories that hinder some of the work: shallow clones and partial ones."""
+    repository = context.repository
+    root = str(repository.root)
+    said = run_git("config", "--get", "extensions.partialClone", git_dir=repository.git_dir, check=False)
+    partial_clone = said.stdout.decode(errors="replace").strip()
+    troubles = []
+    if repository.is_shallow:
+        reason = "it is a shallow clone: changes that landed before its history are not recognised"
+        troubles.append(Trouble(reason=reason, command=f"git -C {root} fetch --unshallow"))
+    if partial_clone:
+        reason = f"it is a partial clone of {partial_clone}: objects that it lacks are not fetched"
+        troubles.append(Trouble(reason=reason, command=f"git -C {root} fetch --refetch --no-filter"))
+    detail = {"bare": repository.is_bare, "copied_from": context.identity.copied_from}
+    kind = "a bare repository" if repository.is_bare else "a repository with a work tree"
+    return Finding(summary=f"{kind} at {root}", troubles=troubles, detail=detail)
+
+
+def check_settings(context: RepositoryContext) -> Finding:
+    """Check that the settings can be loaded, which validates them."""
+    files = context.files
+    stated = (
+        [] if files is None else [str(path) for path in (files.tree, files.own) if path and path.exists()]
+    )
+    shown = context.settings.model_dump(mode="json", exclude_unset=True, exclude={"database_url"})
+    where = " and ".join(stated) or "the defaults"
+    return Finding(summary=f"read from {where}", detail={"files": stated, "set": sorted(shown)})
+
+
+_PARTS: Final[Mapping[str, Callable[[RepositoryContext], Finding]]] = {
+    "kind": check_kind,
+    "settings": check_settings,
+    "worktrees": leftovers.check_slots,
+    "dead": leftovers.check_dead,
+    "checkouts": leftovers.check_checkouts,
+    "temporary": leftovers.check_temporary,
+    "programs": programs.check_programs,
+}
+
+
+def doctor_checks_of(context: RepositoryContext) -> Sequence[Check]:
+    """Return all checks of a repository and its record."""
+    remedy = command_in(context.repository.root, "health")
+    return [
+        *checks_of(context),
+        *(
+            Check(name=name, examine=partial(examine, context), remedy=remedy, timeout=TIME_OUT)
+            for name, examine in _PARTS.items()
+        ),
+    ]
