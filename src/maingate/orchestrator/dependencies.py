@@ -41,6 +41,7 @@ class Dependencies:
         fence: Raises when this process does not hold the run's target any more.
         template: Text by which a tool learns of its last patch's faults; None for the built-in one.
         budget_usd: Budget of the run's tools together, instead of the plan's.
+        committed: Called in the loop after each commit; it only sets a flag (``monitoring.hooks``).
         versions: Versions of programs that gates declare; None when they are still to be read.
         parts: The factory of its parts.
     """
@@ -59,6 +60,7 @@ class Dependencies:
     fence: Callable[[Connection], None]
     template: str | None = None
     budget_usd: float | None = None
+    committed: Callable[[], None] = lambda: None
     versions: Mapping[str, Sequence[str]] | None = None
     parts: "Parts" = field(default_factory=lambda: Parts())  # noqa: PLW0108 - the class comes later
 

@@ -1,7 +1,7 @@
 """The services that gates and commands need while they run, in a run and outside of one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor as Threads
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from maingate.orchestrator.recorder import Recorder, Told
 from maingate.orchestrator.roster import Roster
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.plan.model import Plan
-from maingate.state.steps.step import Head
+from maingate.state.steps.step import Head, Step
 from maingate.verdicts.execution import GateExecutions
 from maingate.verdicts.records import VerdictRecords
 from maingate.verdicts.service import VerdictService
@@ -70,12 +70,17 @@ class RunServices:
             failed: See ``Recorder``.
         """
         clock, parts = deps.clock, deps.parts
+
+        def committed(steps: Sequence[Step], before: Mapping[str, str]) -> None:
+            told(steps, before)
+            deps.committed()
+
         writer = parts.threads(1, "recorder")
         recorder = Recorder(
             database=deps.database,
             clock=clock,
             heads=heads,
-            told=told,
+            told=committed,
             failed=failed,
             fence=deps.fence,
             thread=writer,

@@ -9,9 +9,12 @@ from maingate.db.dao import runs, stops
 from maingate.db.dao.runs import RunRow
 from maingate.errors import MaingateError, UsageError
 from maingate.ids import LeaseHolder, RunId
+from maingate.monitoring.hooks import Hooks
+from maingate.orchestrator.decision_writer import write_warning
 from maingate.orchestrator.progress import Listener, SilentListener
 from maingate.orchestrator.run_orchestrator import RunOrchestrator
 from maingate.repository_context import RepositoryContext
+from maingate.services.following import hooks_of
 from maingate.services.garbage import without_collecting
 from maingate.services.notifications import Notifier
 from maingate.services.target_holds import Wait, when_free
@@ -89,7 +92,7 @@ class ExecutionService:
             OutsideFaultError: Something outside failed; it can be resumed.
         """
         watching = listener or SilentListener()
-        with self._held(run_id) as holder:
+        with self._hooks(run_id, watching) as hooks, self._held(run_id) as holder:
             notice = None if listener is None else listener.notice
             settings = self._context.settings_of(run_id, notice)
             template = _template(settings)
@@ -98,6 +101,7 @@ class ExecutionService:
                 template=template,
                 budget_usd=budget_usd,
                 versions=self._versions.pop(run_id, None),
+                committed=hooks.wake,
             )
             with without_collecting():
                 orchestrator = RunOrchestrator(run_id, deps, watching, is_only_asked=is_only_asked)
@@ -112,6 +116,16 @@ class ExecutionService:
         with self._context.database.read() as conn:
             mine = [run for run in runs.unfinished(conn) if self._context.is_own(run)]
             return [run for run in mine if not self._context.is_at_work(conn, run)]
+
+    def _hooks(self, run_id: RunId, watching: Listener) -> Hooks:
+        """Return the followers of the ledger; warnings about them are recorded and shown."""
+
+        def warn(text: str) -> None:
+            with self._context.database.write() as conn:
+                write_warning(conn, run_id, text, self._context.clock.now())
+            watching.notice(text)
+
+        return hooks_of(self._context, self._context.settings, run_id, warn)
 
     @contextmanager
     def _held(self, run_id: RunId) -> Iterator[LeaseHolder]:

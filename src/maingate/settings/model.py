@@ -3,7 +3,7 @@
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -35,8 +35,8 @@ MOST_WORKERS: Final = 1024
 MACHINE_SIZED: Final = ("workers",)
 """Settings whose default depends on the machine."""
 
-NEVER_FROM_A_TREE: Final = ("database_url", "cache_dir", "env_allow", "prompt_template")
-"""Settings that no commit may decide: places of the record and the caches, variables for gates and tools."""
+NEVER_FROM_A_TREE: Final = ("database_url", "cache_dir", "env_allow", "prompt_template", "log_file")
+"""Settings that no commit may decide: places of files and caches, variables for gates and tools."""
 
 DEFAULT_FORBID: Final = ("secrets/**",)
 """Globs that no patch may touch, unless `maingate.toml` states others (docs/SPECIFICATION.md §2.6)."""
@@ -216,6 +216,17 @@ class Settings(BaseModel):
         default=MIB,
         description="Bytes that are kept of the end of the output of a gate, command or tool. Defaults to "
         "`1MiB`.",
+    )
+    log_file: Annotated[Path, BeforeValidator(absolute_folder)] | None = Field(
+        default=None,
+        examples=["/var/log/maingate.log"],
+        description="A file to which a line is appended for each event; an absolute path. See EVENTS.md. "
+        "Defaults to no such file.",
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json",
+        description="The form of these lines: `json` for programs, or `console` for people. "
+        "Defaults to `json`.",
     )
     busy_timeout: Duration = Field(
         default=timedelta(seconds=30),

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from maingate.db import ledger
 from maingate.db.chain import EMPTY_METADATA, EVENT_COLUMNS, FACT_COLUMNS, hash_of_event
 from maingate.db.columns import canonical, from_micros, storable, text_of, to_micros
-from maingate.db.statements import change, insertion, quoted, rows_of
+from maingate.db.statements import change, insertion, quoted, row_of, rows_of
 from maingate.errors import InvariantError
 from maingate.events import TRANSITION_SUFFIX, Event, Severity, iso_millis, severity_of
 from maingate.state.machines import MACHINES
@@ -157,6 +157,12 @@ def query(
         connection, f"SELECT * FROM ({sql}) joined ORDER BY seq {order} LIMIT ?", (*values, limit)
     )
     return [event_of(row) for row in found]
+
+
+def first_of_run(connection: Connection, run_id: str) -> int:
+    """Return the number of the first transition of a run; 1 when it has none."""
+    found = row_of(connection, "SELECT min(seq) FROM state_transitions WHERE run_id = ?", (run_id,))
+    return 1 if found is None or found[0] is None else int(found[0])
 
 
 def aggregate(
