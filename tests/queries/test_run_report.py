@@ -1,6 +1,7 @@
 """The report of a run, derived from what the database says."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
 from maingate.db.dao import approvals, gates, patches, runs, tasks, tool_runs, verdicts, workers, workstreams
 from maingate.db.dao.approvals import Approval
@@ -312,16 +313,15 @@ def test_an_unknown_run_is_refused(conn: Connection) -> None:
 def statements_of(database: Database, run_id: RunId) -> int:
     """Count what is asked of the database for a report."""
     asked: list[str] = []
-
-    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
     with database.read() as conn:
-        event.listen(database.engine, "before_cursor_execute", note)
+        driver = conn.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.set_trace_callback(asked.append)
         try:
             run_report(conn, run_id, now=NOW, patience=Patience.of(Settings()), reviewers=1)
         finally:
-            event.remove(database.engine, "before_cursor_execute", note)
+            driver.set_trace_callback(None)
+    assert asked
     return len(asked)
 
 

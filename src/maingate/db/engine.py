@@ -16,6 +16,7 @@ from sqlalchemy.engine import ExceptionContext
 
 from maingate.db import faults, migrations
 from maingate.db.record_files import RecordFiles, assign_record_id, identify
+from maingate.db.statements import define
 from maingate.errors import DatabaseError
 
 BUSY_TIMEOUT: Final = timedelta(seconds=30)
@@ -89,8 +90,10 @@ class Database:
         if self.revision() != migrations.HEAD:
             with self.write() as connection:
                 migrations.upgrade(connection, self.url)
-        with self.read() as connection:
-            self.record_id = identify(connection)
+                self.record_id = assign_record_id(connection)
+        else:
+            with self.read() as connection:
+                self.record_id = identify(connection)
         if self.record_id is None:
             with self.write() as connection:
                 self.record_id = assign_record_id(connection)
@@ -208,7 +211,7 @@ def _open_sqlite(url: URL, *, synchronous: str, busy_timeout: timedelta) -> Engi
             raise
 
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+        define(connection, connection.get_execution_options().get(_BEGIN, "BEGIN"))
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
@@ -226,7 +229,7 @@ def _open_postgresql(url: URL, *, busy_timeout: timedelta) -> Engine:
 
     def begin(connection: Connection) -> None:
         if lock := connection.get_execution_options().get(_BEGIN):
-            connection.exec_driver_sql(lock)
+            define(connection, lock)
 
     event.listen(engine, "begin", begin)
     return engine

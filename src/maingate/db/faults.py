@@ -40,11 +40,15 @@ def translate(error: BaseException, where: str) -> MaingateError | None:
         error: The error that was raised below SQLAlchemy.
         where: The address of the database, without a password.
     """
-    kinds = {kind.__name__ for kind in type(error).__mro__}
     if not isinstance(error, sqlite3.Error) and type(error).__module__.split(".")[0] != "psycopg":
         return None
+    return meaning(error, where)
+
+
+def meaning(error: BaseException, where: str) -> MaingateError:
+    """Return the program's own error for one that a driver raised."""
     said = " ".join(str(error).split())
-    if "IntegrityError" in kinds:
+    if "IntegrityError" in {kind.__name__ for kind in type(error).__mro__}:
         return InvariantError(f"the database {where} refused what would break an invariant: {said}")
     advice = next((advice for sign, advice in _ADVICE if sign in said.lower()), None)
     if advice is None:

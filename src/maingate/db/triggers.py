@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import DDL, Connection, create_mock_engine, event
 from sqlalchemy.schema import ExecutableDDLElement
 
+from maingate.db.statements import define
 from maingate.db.tables import events, facts, metadata, state_transitions, tasks, workers, workstreams
 
 FIXED_COLUMNS: Final = (
@@ -96,7 +97,7 @@ _attach()
 def create_schema(connection: Connection) -> None:
     """Create every declared table with its triggers in an empty database."""
     for statement in schema_statements(connection.dialect.name):
-        connection.exec_driver_sql(statement)
+        define(connection, statement)
 
 
 @lru_cache

@@ -5,8 +5,9 @@ Alembic takes a while to import; it is only asked when there is something to do.
 
 from typing import Final
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, inspect
+from sqlalchemy import Connection
 
+from maingate.db.statements import change, define, row_of
 from maingate.db.triggers import create_schema
 from maingate.errors import DatabaseError
 
@@ -14,14 +15,21 @@ HEAD: Final = "0001"
 """The revision that this program wants."""
 
 _VERSION_TABLE: Final = "alembic_version"
+_HAS_VERSION: Final = {
+    "sqlite": f"SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '{_VERSION_TABLE}'",
+    "postgresql": f"SELECT 1 WHERE to_regclass('{_VERSION_TABLE}') IS NOT NULL",
+}
+_MAKE_VERSION: Final = (
+    f"CREATE TABLE {_VERSION_TABLE} (version_num VARCHAR(32) NOT NULL, PRIMARY KEY (version_num))"
+)
 
 
 def revision_of(connection: Connection) -> str | None:
     """Return the revision of a database's schema; None when it has none yet."""
-    if not inspect(connection).has_table(_VERSION_TABLE):
+    if row_of(connection, _HAS_VERSION[connection.dialect.name]) is None:
         return None
-    found = connection.exec_driver_sql(f"SELECT version_num FROM {_VERSION_TABLE}").scalar()
-    return None if found is None else str(found)
+    found = row_of(connection, f"SELECT version_num FROM {_VERSION_TABLE}")
+    return None if found is None else str(found[0])
 
 
 def upgrade(connection: Connection, where: str, *, to: str = HEAD) -> None:
@@ -56,6 +64,5 @@ def upgrade(connection: Connection, where: str, *, to: str = HEAD) -> None:
 def _create(connection: Connection) -> None:
     """Make the declared schema, and say of which revision it is as Alembic would."""
     create_schema(connection)
-    version = Table(_VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
-    version.create(connection)
-    connection.execute(version.insert().values(version_num=HEAD))
+    define(connection, _MAKE_VERSION)
+    change(connection, f"INSERT INTO {_VERSION_TABLE} (version_num) VALUES (?)", (HEAD,))
