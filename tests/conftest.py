@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from support.factories import GitRepo
+from support.forked_server import fork_from_a_nursery
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder in it is made by pytest, for this user alone
 ENOUGH: Final = 4 * 1024**3
@@ -28,6 +29,7 @@ def keep_files_in_memory() -> None:
 
 
 keep_files_in_memory()
+fork_from_a_nursery()
 
 # What tests import and what they start is compiled once, as on a user's machine, not in every process anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

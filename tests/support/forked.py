@@ -9,13 +9,27 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from rich.cells import cell_len
+
 import maingate
 from maingate import faultpoints
 from maingate.cli.main import main
 from maingate.db.triggers import schema_statements
+from support.forked_server import fork_from_this_process
 from support.forking import Target
 
-_LATE = ("pydantic.type_adapter", "rich.styled", "rich.table")
+_LATE = (
+    "encodings.ascii",
+    "pydantic.type_adapter",
+    "rich.console",
+    "rich.pager",
+    "rich.region",
+    "rich.screen",
+    "rich.styled",
+    "rich.table",
+    "typer._adapters",
+    "typer._click.decorators",
+)
 """What is imported by commands when they come to need it."""
 
 
@@ -27,6 +41,7 @@ def _prepare() -> None:
     for name in _LATE:
         importlib.import_module(name)
     schema_statements("sqlite")
+    cell_len("…")  # loads the widths of characters
     gc.collect()
     gc.freeze()
 
@@ -49,6 +64,7 @@ def become_maingate(
     sys.stderr = open(2, "w", errors="backslashreplace")  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.default_int_handler)
     importlib.reload(faultpoints)
+    fork_from_this_process()
     sys.argv = ["maingate", *words]
     main()
 

@@ -22,6 +22,29 @@ _PATIENCE: Final = 10.0
 _STDERR_KEPT: Final = 4096
 
 
+def start_process(line: int, slots_dir: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """Start the process that workers are forked from, in a session of its own.
+
+    Args:
+        line: Its end of the line to this process.
+        slots_dir: Where its workers work; shown in a list of processes.
+        environment: All of its environment.
+
+    Raises:
+        OSError: No process can be started.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-I", "-m", MODULE, str(os.getpid()), str(slots_dir)],
+        stdin=line,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        env=environment,
+        cwd="/",
+        start_new_session=True,
+    )
+
+
 class ForkServer:
     """Starts worker processes, and tells how they ended.
 
@@ -54,16 +77,7 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-m", MODULE, str(os.getpid()), str(self._slots_dir)],
-                    stdin=theirs.fileno(),
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    bufsize=0,
-                    env=self._environment,
-                    cwd="/",
-                    start_new_session=True,
-                )
+                self._process = start_process(theirs.fileno(), self._slots_dir, self._environment)
             except OSError as error:
                 ours.close()
                 loop.call_soon(self._on_failure, f"no process can be started: {error}")
