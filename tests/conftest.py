@@ -1,6 +1,7 @@
 """A hermetic world for every test: no user's git configuration, no user's cache, no MAINGATE_* settings."""
 
 import gc
+import itertools
 import os
 import shutil
 import sys
@@ -59,10 +60,18 @@ def _hermetic_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
 
 
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return the names of homes; ``mktemp`` would look through all that there are for each."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def hermetic_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def hermetic_environment(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the test its own home, cache and git configuration."""
-    home = tmp_path_factory.mktemp("home")
+    home = next(_homes)
+    home.mkdir()
     _move_to(home, monkeypatch)
     return home
 
