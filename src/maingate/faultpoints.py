@@ -17,17 +17,16 @@ That is a place, which passing of it counts (default: the first), and the action
 (``both``)."""
 
 
-def _control() -> int:
-    """Return the control process of this worker: the parent of the fork server (``fork_server``)."""
-    with open(f"/proc/{os.getppid()}/stat", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs a quick start
-        return int(file.read().rpartition(")")[2].split()[1])
+_control: Final = os.getppid()
+"""The control process, in a worker: its fork server read this when it began.
 
+A worker that outlives the control process is adopted by another one, which must not be killed."""
 
 _ACTS: Final[Mapping[str, Callable[[], Sequence[tuple[int, signal.Signals]]]]] = {
     "": lambda: [(os.getpid(), signal.SIGKILL)],
     "stop": lambda: [(os.getpid(), signal.SIGSTOP)],
-    "control": lambda: [(_control(), signal.SIGKILL)],
-    "both": lambda: [(_control(), signal.SIGKILL), (os.getpid(), signal.SIGKILL)],
+    "control": lambda: [(_control, signal.SIGKILL)],
+    "both": lambda: [(_control, signal.SIGKILL), (os.getpid(), signal.SIGKILL)],
 }
 
 _place, _, _act = os.environ.get(VARIABLE, "").partition(":")
@@ -46,4 +45,7 @@ def _act_on_count() -> None:
     _left -= 1
     if _left == 0:
         for pid, sent in _ACTS[_act]():
-            os.kill(pid, sent)
+            try:
+                os.kill(pid, sent)
+            except ProcessLookupError:  # another worker was here first
+                continue
