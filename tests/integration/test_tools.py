@@ -1,9 +1,8 @@
 """Patches made by tools, end to end: real processes that behave well, badly, or not at all."""
 
 import json
+import signal
 import sqlite3
-import subprocess
-import sys
 import textwrap
 import time
 from collections import Counter
@@ -23,6 +22,7 @@ from maingate.plan.loader import load_plan
 from maingate.reasons import ReasonCode
 from maingate.state.machines import MACHINES
 from maingate.state.task import TaskState
+from support.crashing import KILLED, Command, World, wait_for
 from support.factories import GitRepo
 from support.landing import Landed, land, write_plan
 from support.pools import processes_of
@@ -257,17 +257,13 @@ def test_a_run_that_has_cost_enough_is_resumed_with_more(base: GitRepo, tmp_path
         assert str(maingate.execution.execute(run_id, workers=2, budget_usd=5.0)) == "succeeded"
 
 
-def begun(base: GitRepo, folder: Path, plan: Mapping[str, Any], marker: Path) -> "subprocess.Popen[bytes]":
+def begun(folder: Path, plan: Mapping[str, Any], marker: Path) -> tuple[World, Command]:
     """Begin a run in a process of its own, and wait until a tool is at work."""
-    path = write_plan(folder / "plan", {"repo": str(base.path), "target": "main", **plan}, {})
-    words = [sys.executable, "-m", "maingate", "run", str(path)]
-    process = subprocess.Popen(words, cwd=base.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 30
-    while not marker.exists():
-        assert process.poll() is None
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    return process
+    world = World(folder=folder)
+    world.write_plan({}, **plan)
+    command = world.run()
+    wait_for(command, marker.exists)
+    return world, command
 
 
 def test_a_tool_whose_control_process_is_killed_begins_again(base: GitRepo, tmp_path: Path) -> None:
@@ -283,9 +279,9 @@ def test_a_tool_whose_control_process_is_killed_begins_again(base: GitRepo, tmp_
         "tools": {"agent": {"run": a_tool(tmp_path, code)}},
         "workstreams": {"w": {"tasks": {"t": {"tool": "agent", "prompt": "x", "max_retries": 0}}}},
     }
-    process = begun(base, tmp_path, plan, tmp_path / "began")
-    process.kill()
-    process.wait()
+    _, process = begun(tmp_path, plan, tmp_path / "began")
+    process.send(signal.SIGKILL)
+    assert process.ended() == KILLED
     with Maingate.open(base.path) as maingate:
         (row,) = maingate.execution.interrupted()
         assert str(maingate.execution.execute(RunId(row.id), workers=2)) == "succeeded"
@@ -312,14 +308,14 @@ def test_a_task_that_is_cancelled_ends_its_tool(base: GitRepo, tmp_path: Path) -
         },
         "overlap": "allow",
     }
-    process = begun(base, tmp_path, plan, tmp_path / "began")
+    _, process = begun(tmp_path, plan, tmp_path / "began")
     with Maingate.open(base.path) as maingate:
         with maingate.database.read() as conn:
             newest = runs.newest(conn)
             assert newest is not None
             (slow,) = (task for task in tasks.of_run(conn, newest.id) if task.name == "slow")
         assert "cancelled" in maingate.operator.cancel(slow.id, message="too slow", operator="ada")
-    assert process.wait(timeout=30) == 0
+    assert process.ended() == 0
     assert content(base, "done") == "x"
 
 
@@ -331,17 +327,19 @@ def test_a_patch_is_applied_when_it_is_approved(base: GitRepo, tmp_path: Path) -
         "policy": {"reviewers": 2},
         "workstreams": {"w": {"tasks": {"t": {"tool": "agent", "prompt": "x"}}}},
     }
-    process = begun(base, tmp_path, plan, tmp_path / "began")
-    maingate = [sys.executable, "-m", "maingate", "patch", "approve", "w/t", "--operator"]
-    until = time.monotonic() + 30
-    while subprocess.run([*maingate, "ada"], cwd=base.path, capture_output=True, check=False).returncode:
-        assert time.monotonic() < until
-    subprocess.run([*maingate, "ada"], cwd=base.path, capture_output=True, check=False)
+    world, process = begun(tmp_path, plan, tmp_path / "began")
+    wait_for(process, lambda: approved_by(world, "ada") == 0)
+    approved_by(world, "ada")
     time.sleep(1)
-    assert process.poll() is None
-    subprocess.run([*maingate, "bob"], cwd=base.path, capture_output=True, check=True)
-    assert process.wait(timeout=30) == 0
+    assert process.is_running
+    assert approved_by(world, "bob") == 0
+    assert process.ended() == 0
     assert content(base, "made") == "x"
+
+
+def approved_by(world: World, operator: str) -> int:
+    """Approve the patch in somebody's name, and return the exit code."""
+    return world.start("patch", "approve", "w/t", "--operator", operator).ended()
 
 
 def many_tasks() -> dict[str, Any]:
