@@ -16,6 +16,7 @@ from maingate.landing.seals import LEDGER, seal_of, trailers
 from maingate.queries.audit import audit_record
 from support.factories import GitRepo
 from support.landing import Landed, land
+from support.made_once import made_once
 from support.tampering import drop_triggers, rebind, rehash
 
 STYLES = ("merge", "squash", "rebase")
@@ -45,11 +46,16 @@ def land_one(repo: GitRepo, name: str = "one", **plan: Any) -> Landed:
 @pytest.fixture
 def landed(repo: GitRepo) -> GitRepo:
     """Give a repository with two runs that have landed."""
+    made_once(repo.path.parent, "landed", _make_landed)
+    return repo
+
+
+def _make_landed(folder: Path) -> None:
+    repo = GitRepo.create(folder / "repo")
     repo.commit({"a.txt": "one\n"})
     land_one(repo, "one")
     land_one(repo, "two")
     assert audited(repo).is_intact
-    return repo
 
 
 def forge(repo: GitRepo, *statements: str) -> None:
@@ -150,7 +156,13 @@ def test_a_landing_that_was_removed_from_the_branch_is_found(landed: GitRepo) ->
 @pytest.fixture
 def pushed(repo: GitRepo) -> GitRepo:
     """Give a repository with a remote that has the first of two landings."""
-    up = repo.path.parent / "up.git"
+    made_once(repo.path.parent, "pushed", _make_pushed)
+    repo.git("remote", "set-url", "origin", str(repo.path.parent / "up.git"))
+    return repo
+
+
+def _make_pushed(folder: Path) -> None:
+    repo, up = GitRepo.create(folder / "repo"), folder / "up.git"
     repo.commit({"a.txt": "one\n"})
     repo.git("init", "-q", "--bare", str(up))
     repo.git("remote", "add", "origin", str(up))
@@ -158,7 +170,6 @@ def pushed(repo: GitRepo) -> GitRepo:
     repo.git("push", "-q", "origin", "main")
     land_one(repo, "two")
     repo.git("fetch", "-q", "origin")
-    return repo
 
 
 @pytest.mark.parametrize("style", STYLES)

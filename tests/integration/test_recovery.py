@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from maingate.db.audit import verify
-from support.crashing import KILLED, World
+from support.crashing import KILLED, World, wait_for
+from support.made_once import made_once
 from support.tampering import drop_triggers, rebind, rehash
 
 COUNT = (sys.executable, "-c", "import sys; sys.exit('bad' in open('a.txt').read())")
@@ -31,11 +32,13 @@ raise SystemExit(a and not os.path.exists('d.txt'))""",
 """A gate that fails where a.txt uses d.txt and d.txt is not there."""
 
 
+FILES = {"a.txt": "one\ntwo\nthree\n", "b.txt": "b\n", "c.txt": "c\n"}
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """Give a repository with a few files."""
-    files = {"a.txt": "one\ntwo\nthree\n", "b.txt": "b\n", "c.txt": "c\n"}
-    return World.create(tmp_path, files)
+    return World.create(tmp_path, FILES)
 
 
 def gates(*run: str) -> dict[str, Any]:
@@ -43,15 +46,23 @@ def gates(*run: str) -> dict[str, Any]:
     return {"unit": {"type": "UNIT", "run": list(run)}}
 
 
+Streams = Mapping[str, Mapping[str, Mapping[str, str | None]]]
+"""Workstreams, each with tasks that change files one after the other."""
+
+
 def land(
-    world: World,
-    streams: Mapping[str, Mapping[str, Mapping[str, str | None]]],
-    *,
-    run: tuple[str, ...] = COUNT,
-    is_to_mend: bool = False,
-    **plan: Any,
+    world: World, streams: Streams, *, run: tuple[str, ...] = COUNT, is_to_mend: bool = False, **plan: Any
 ) -> None:
-    """Land workstreams, each with tasks that change files one after the other, and check that they did."""
+    """Let workstreams have landed in a world in which nothing else was done: once for all tests that ask."""
+
+    def make(folder: Path) -> None:
+        land_anew(World.create(folder, FILES), streams, run=run, is_to_mend=is_to_mend, **plan)
+
+    made_once(world.folder, (streams, run, is_to_mend, plan), make)
+
+
+def land_anew(world: World, streams: Streams, *, run: tuple[str, ...], is_to_mend: bool, **plan: Any) -> None:
+    """Land workstreams and check that they did."""
     patches, described = {}, {}
     for name, tasks in streams.items():
         base = world.repo.head()
@@ -102,9 +113,10 @@ ONE = {"ws": {"x": {"a.txt": "1\ntwo\nthree\n"}, "y": {"b.txt": "B\n"}}}
 @pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
 def test_a_workstream_is_rolled_back_whole(world: World, style: str) -> None:
     """The target has the tree it had before, as new commits that say why; the ledger says `rolled_back`."""
-    before, tree = world.repo.head("main"), world.repo.tree("main")
+    tree = world.repo.tree("main")
     land(world, ONE, landing=style)
     landed = world.repo.head("main")
+    assert world.repo.tree("main") != tree
     told = roll_back(world, "ws", "--operator", "ada")
     assert told["state"] == "rolled_back"
     assert told["target"] == {"ref": "refs/heads/main", "old": landed, "new": world.repo.head("main")}
@@ -116,7 +128,6 @@ def test_a_workstream_is_rolled_back_whole(world: World, style: str) -> None:
     assert "Maingate-Rollback: rollback_" in message
     assert states(world) == {"x": "rolled_back", "y": "rolled_back"}
     assert {each["commit"] is not None for each in told["patches"]} == {True}
-    assert before != landed
     assert (world.repo.path / "a.txt").read_text() == "one\ntwo\nthree\n"
     assert_sound(world)
     [said] = world.rows("SELECT severity, operator, reason FROM events WHERE event_type = 'rollback'")
@@ -266,8 +277,7 @@ def test_it_does_not_run_beside_a_run_on_the_same_target(world: World) -> None:
         gates=gates(sys.executable, "-c", wait),
     )
     command = world.run()
-    while not world.rows("SELECT id FROM gates WHERE state = 'RUNNING'"):
-        assert command.is_running
+    wait_for(command, lambda: world.rows("SELECT id FROM gates WHERE state = 'RUNNING'"))
     assert "is held by" in roll_back(world, "ws/x", "--run", oldest_run(world), code=4)["said"]
     waiting.touch()
     assert command.ended() == 0, command.said
@@ -366,8 +376,7 @@ def test_a_person_may_interrupt_it_and_nothing_has_changed(world: World) -> None
     head = world.repo.head("main")
     change_gate(world, "sleep 600")
     command = world.start("rollback", "ws", "--reason", "r")
-    while not world.rows("SELECT id FROM gates WHERE state = 'RUNNING'"):
-        assert command.is_running, command.said
+    wait_for(command, lambda: world.rows("SELECT id FROM gates WHERE state = 'RUNNING'"))
     command.send(signal.SIGINT)
     assert command.ended() == 3, command.said
     assert "nothing was changed" in command.said
@@ -390,10 +399,8 @@ def test_a_part_of_an_interrupted_run_is_rolled_back_and_the_rest_goes_on(world:
     }
     world.write_plan(patches, workstreams=streams, gates=gates(*COUNT))
     command = world.run()
-    while not world.has_begun or not world.rows(
-        "SELECT 1 FROM tasks WHERE name = 'wait' AND state = 'running'"
-    ):
-        assert command.is_running, command.said
+    begun = "SELECT 1 FROM tasks WHERE name = 'wait' AND state = 'running'"
+    wait_for(command, lambda: world.has_begun and world.rows(begun))
     command.send(signal.SIGKILL)
     command.ended()
     assert roll_back(world, "one")["state"] == "rolled_back"
@@ -421,11 +428,16 @@ def tell(world: World, *words: str, code: int = 0) -> Any:
 def refuse_one(
     world: World, stream: Mapping[str, Any] = MappingProxyType({}), code: int = 1, **task: Any
 ) -> str:
-    """Have a patch refused by its gate; return its id."""
-    diff = world.repo.diff_of({"a.txt": "bad\ntwo\nthree\n"})
-    ws = {"tasks": {"t": {"patch": "p", **task}}, **stream}
-    world.write_plan({"p": diff}, workstreams={"ws": ws}, gates=gates(*COUNT))
-    assert world.run().ended() == code
+    """Have a patch refused by its gate, once for all tests that ask; return its id."""
+
+    def make(folder: Path) -> None:
+        fresh = World.create(folder, FILES)
+        diff = fresh.repo.diff_of({"a.txt": "bad\ntwo\nthree\n"})
+        ws = {"tasks": {"t": {"patch": "p", **task}}, **stream}
+        fresh.write_plan({"p": diff}, workstreams={"ws": ws}, gates=gates(*COUNT))
+        assert fresh.run().ended() == code
+
+    made_once(world.folder, ("refused", dict(stream), code, task), make)
     [(patch_id,)] = world.rows("SELECT id FROM patches WHERE state = 'quarantined'")
     return str(patch_id)
 
@@ -697,8 +709,7 @@ def test_a_command_that_a_person_interrupts_is_run_by_the_next(world: World) -> 
     wait = f"touch {said}.began; [ -e {flag} ] || sleep 600; echo done >> {said}"
     land_with(world, ONE, {"ws": [wait]})
     command = world.start("rollback", "ws", "--reason", "r")
-    while not Path(f"{said}.began").exists():
-        assert command.is_running, command.said
+    wait_for(command, Path(f"{said}.began").exists)
     command.send(signal.SIGINT)
     assert command.ended() == 3, command.said
     assert "the rollback stands" in command.said
@@ -831,8 +842,8 @@ def interrupted(world: World, command: str) -> None:
     }
     world.write_plan({"p": diff}, workstreams=streams)
     command_line = world.run()
-    while not world.has_begun or not world.rows("SELECT id FROM uet_workers WHERE state = 'BUSY'"):
-        assert command_line.is_running, command_line.said
+    begun = "SELECT id FROM uet_workers WHERE state = 'BUSY'"
+    wait_for(command_line, lambda: world.has_begun and world.rows(begun))
     command_line.send(signal.SIGKILL)
     assert command_line.ended() == KILLED
 
@@ -886,8 +897,7 @@ def test_the_process_at_work_does_what_is_decided_by_hand(world: World) -> None:
     world.write_plan({"p": world.repo.diff_of({"c.txt": "C\n"})}, workstreams={"ws": {"tasks": steps}})
     running = world.run()
     begun = "SELECT id FROM uet_workers WHERE state = 'BUSY'"
-    while not world.has_begun or len(world.rows(begun)) < 2:
-        assert running.is_running, running.said
+    wait_for(running, lambda: world.has_begun and len(world.rows(begun)) >= 2)
     said = tell(world, "override", "validate", "ws", "--reason", "r", code=2)
     assert "cannot land without" in said
     done = ("override", "force-complete", "ws/wait", "--reason", "did it", "--operator", "ada")
@@ -895,8 +905,7 @@ def test_the_process_at_work_does_what_is_decided_by_hand(world: World) -> None:
     assert (told["name"], told["action"], told["state"]) == ("ws/wait", "force-complete", "completed")
     assert (told["operator"], told["reason"]) == ("ada", None)
     assert "stays ended" in tell(world, *done, code=2)
-    while world.rows("SELECT state FROM tasks WHERE name = 't'") != [("completed",)]:
-        assert running.is_running, running.said
+    wait_for(running, lambda: world.rows("SELECT state FROM tasks WHERE name = 't'") == [("completed",)])
     said = tell(world, "override", "validate", "ws", "--reason", "enough", "--operator", "ada")
     assert said.startswith("ws is validating; ada decided it.")
     assert "resume" not in said
@@ -960,8 +969,8 @@ def test_the_patch_that_broke_a_gate_is_found(world: World, style: str) -> None:
 
 def test_a_range_is_searched_as_well_and_green_or_always_red_is_said(world: World) -> None:
     """Commits of people are found by their ids; exit code 1 when it fails from the beginning."""
-    start = world.repo.head("main")
     land(world, ONE)
+    start = world.repo.git("rev-list", "--max-parents=0", "main")
     for number in range(4):
         world.repo.commit({"n.txt": f"{number}\n"})
     bad = world.repo.commit({"a.txt": "bad\n"}, "by hand")
