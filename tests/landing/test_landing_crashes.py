@@ -7,7 +7,6 @@ import itertools
 import os
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -20,7 +19,9 @@ from maingate.landing.move import land
 from maingate.landing.move_values import Move
 from maingate.landing.repair import repair
 from maingate.system.process_tree import process_table
+from support.crashing import KILLED, Command, wait_until
 from support.factories import GitRepo
+from support.forking import start_forked
 
 PLACES = [
     "checkout.held",
@@ -35,24 +36,6 @@ PLACES = [
 BEFORE = {"checkout.held", "checkouts.owed", "landing.before-ref"}
 OLD = {"a.txt": "1\n", "b.txt": "1\n", "gone.txt": "1\n", "d/deep.txt": "1\n", "same.txt": "1\n"}
 NEW = {"a.txt": "2\n", "b.txt": "2\n", "gone.txt": None, "d/deep.txt": None, "d": "now a file\n"}
-LANDER = """
-import sys
-from pathlib import Path
-from maingate.faultpoints import reach
-from maingate.landing.move_values import Move
-from maingate.system.process_tree import process_table
-from maingate.landing.move import land
-from maingate.git.repository import Repository
-folder, old, new = sys.argv[1:]
-with Repository.open(Path(folder)) as repository:
-    came = land(
-        repository,
-        Move(ref="refs/heads/main", old=old, new=new, what="w"),
-        before=lambda: reach("landing.before-ref"),
-        after=lambda: reach("landing.after-ref"),
-    )
-sys.exit(0 if came == () else 1)
-"""
 
 
 @pytest.fixture(name="commits")
@@ -64,15 +47,17 @@ def _commits(repo: GitRepo) -> tuple[str, str]:
     return old, new
 
 
-def lander(repo: GitRepo, commits: tuple[str, str], fault: str = "") -> "subprocess.Popen[bytes]":
+def lander(repo: GitRepo, commits: tuple[str, str], fault: str = "") -> Command:
     """Start a process that lands."""
-    words = [sys.executable, "-c", LANDER, str(repo.path), *commits]
-    return subprocess.Popen(
-        words,
-        env={**os.environ, faultpoints.VARIABLE: fault},
-        stderr=subprocess.PIPE,
-        start_new_session=True,
+    out = repo.path.parent / "said"
+    process = start_forked(
+        (str(repo.path), *commits),
+        cwd=repo.path,
+        environment={**os.environ, faultpoints.VARIABLE: fault},
+        out=out,
+        program="support.lander",
     )
+    return Command(process=process, out=out)
 
 
 def files_of(repo: GitRepo) -> dict[str, str]:
@@ -109,8 +94,7 @@ def test_after_a_kill_anywhere_it_is_put_right(repo: GitRepo, commits: tuple[str
     """The branch tells whether it has landed; an edit of another file stays; no lock and no stage is left."""
     repo.write({"untracked.txt": "mine\n"})
     process = lander(repo, commits, place)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL, said
+    assert process.ended() == KILLED, process.said
     check_each_is_old_or_new(repo)
     repo.write({"same.txt": "mine\n"})
     with Repository.open(repo.path) as opened:
@@ -129,14 +113,13 @@ def test_after_a_kill_anywhere_it_is_put_right(repo: GitRepo, commits: tuple[str
 @pytest.mark.parametrize("place", ["checkout.held", "landing.after-ref", "checkout.file@2", "checkout.index"])
 def test_the_next_landing_goes_on_from_there(repo: GitRepo, commits: tuple[str, str], place: str) -> None:
     """By itself, with nobody repairing anything in between."""
-    lander(repo, commits, place).communicate(timeout=60)
+    assert lander(repo, commits, place).ended() == KILLED
     following = commits
     if place != "checkout.held":
         new = repo.git("commit-tree", f"{commits[0]}^{{tree}}", "-p", commits[1], "-m", "back")
         following = commits[1], new
     process = lander(repo, following)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
+    assert process.ended() == 0, process.said
     assert repo.head() == following[1]
     assert repo.git("status", "--porcelain") == ""
     assert leftovers(repo) == []
@@ -146,15 +129,13 @@ def test_a_living_process_is_not_taken_for_a_dead_one(repo: GitRepo, commits: tu
     """A landing that is stopped in the middle holds its locks; what it does is not listed as left behind."""
     process = lander(repo, commits, "landing.after-ref:stop")
     try:
-        _, status = os.waitpid(process.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status)
+        wait_until(lambda: process.is_stopped, "its sleep")
         with Repository.open(repo.path) as opened:
             assert behind(opened) == []
         assert (repo.path / ".git/index.lock").exists()
     finally:
-        process.send_signal(signal.SIGCONT)
-    process.communicate(timeout=60)
-    assert process.returncode == 0
+        process.send(signal.SIGCONT)
+    assert process.ended() == 0
     assert repo.git("status", "--porcelain") == ""
 
 
@@ -164,7 +145,7 @@ def test_a_ref_lock_of_the_dead_git_is_removed_and_another_is_named(
     repo: GitRepo, commits: tuple[str, str], lock: str, *, is_own: bool
 ) -> None:
     """Its content, and the record that was written before git was started, say whose it is."""
-    lander(repo, commits, "landing.before-ref").communicate(timeout=60)
+    assert lander(repo, commits, "landing.before-ref").ended() == KILLED
     path = repo.path / ".git" / lock
     path.write_text(("" if lock == "HEAD.lock" else commits[1] + "\n") if is_own else "0" * 40)
     with Repository.open(repo.path) as opened:
@@ -189,8 +170,7 @@ def test_a_signal_to_the_group_ends_no_git(repo: GitRepo, tmp_path: Path) -> Non
     assert told.read_text() == "\n"
     assert _groups_of_git_below(process.pid) == {False}
     go.write_text("\n")
-    process.communicate(timeout=60)
-    assert process.returncode == 0
+    assert process.ended() == 0
 
 
 def _groups_of_git_below(pid: int) -> set[bool]:

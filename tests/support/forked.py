@@ -13,7 +13,6 @@ from rich.cells import cell_len
 
 import maingate
 from maingate import faultpoints
-from maingate.cli.main import main
 from maingate.db.triggers import schema_statements
 from support.forked_server import fork_from_this_process
 from support.forking import Target
@@ -49,10 +48,10 @@ def _prepare() -> None:
 _prepare()
 
 
-def become_maingate(
+def become(
     words: tuple[str, ...], folder: Path, environment: Mapping[str, str], out: Target, err: Target
 ) -> None:
-    """Become the command line, in a fresh process: its own session, its own environment and streams."""
+    """Become a program, in a fresh process: its own session, its own environment and streams."""
     os.setsid()
     os.chdir(folder)
     os.environ.clear()
@@ -65,8 +64,9 @@ def become_maingate(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     importlib.reload(faultpoints)
     fork_from_this_process()
-    sys.argv = ["maingate", *words]
-    main()
+    program, *rest = words
+    sys.argv = ["maingate", *rest]
+    importlib.import_module(program).main()
 
 
 def _write_to(target: Target, number: int) -> None:

@@ -38,6 +38,7 @@ def start_forked(
     environment: Mapping[str, str],
     out: Target,
     err: "Target | None" = None,
+    program: str = "maingate.cli.main",
 ) -> ForkServerProcess:
     """Start a command line.
 
@@ -47,16 +48,17 @@ def start_forked(
         environment: All of its environment.
         out: What its standard output is written to.
         err: The same for its standard error; None for the same.
+        program: The module whose ``main`` reads the command.
     """
     with patch.dict(os.environ, PYTHONPATH=str(TESTS)):
         forkserver.ensure_running()
-    process = _FORKING.Process(target=_become, args=(words, cwd, environment, out, err or out))
+    process = _FORKING.Process(target=_become, args=((program, *words), cwd, environment, out, err or out))
     process.start()
     return process
 
 
 def _become(*args: Any) -> None:
-    """Become the command line."""
-    from support.forked import become_maingate  # noqa: PLC0415 - the server has done so; this process does not
+    """Become the program."""
+    from support.forked import become  # noqa: PLC0415 - the server has done so; this process does not
 
-    become_maingate(*args)
+    become(*args)
