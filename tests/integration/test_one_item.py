@@ -24,7 +24,7 @@ from maingate.plan.loader import load_plan
 from maingate.uet.executor import Executor, Order, Piece
 from support.crashing import KILLED, World, end_of
 from support.factories import GitRepo
-from support.landing import Landed, one_each, write_plan
+from support.landing import Landed, land, one_each, write_plan
 
 GOOD = ("g0", "g1", "g2", "g3")
 LONG = "n" * 300
@@ -191,30 +191,42 @@ FAULTS: list[Exception] = [
 ]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
 @pytest.mark.parametrize("what", ["take_again", "apply", "_build", "land", "_piece"])
 def test_whatever_fails_with_one_item_ends_that_alone(
-    base: GitRepo, monkeypatch: pytest.MonkeyPatch, what: str, fault: Exception
+    base: GitRepo, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """A mistake of the program's own too: it is the item that comes back each time."""
+    """A mistake of the program's own too: it is the item that comes back each time, here several at once."""
     owners: list[Any] = [Executor, LandingEffects, PatchEffects]
     owner = next(each for each in owners if hasattr(each, what))
     real = getattr(owner, what)
+    faults = {type(fault).__name__: fault for fault in FAULTS}
 
     def spoilt(self: Any, *args: Any, **rest: Any) -> Any:
-        if "bad" in _names_in(args):
-            raise fault
+        for name in sorted(faults.keys() & _names_in(args)):
+            raise faults[name]
         return real(self, *args, **rest)
 
     monkeypatch.setattr(owner, what, spoilt)
-    landed = run(base, {"patch": "bad"}, {"bad": adding("b.txt")})
+    landed = _run_with_faults(base, sorted(faults))
     check_the_good_have_landed(landed)
-    assert (landed.state, landed.workstream("bad")["state"]) == ("succeeded", "failed")
-    codes = {"OSError": "path_unusable", "GitError": "git_failed"}
-    assert landed.code("bad") == codes.get(type(fault).__name__, "internal_fault")
-    assert landed.patch_state("bad/t") in {None, "dropped"}
+    assert landed.state == "succeeded"
+    assert {name: landed.workstream(name)["state"] for name in faults} == dict.fromkeys(faults, "failed")
+    codes = dict.fromkeys(faults, "internal_fault") | {"OSError": "path_unusable", "GitError": "git_failed"}
+    assert {name: landed.code(name) for name in faults} == codes
+    states = {name: landed.patch_state(f"{name}/t") for name in faults}
+    assert {name: state for name, state in states.items() if state not in {None, "dropped"}} == {}
     with Maingate.open(base.path, create=False) as maingate:
         assert verify(maingate.database, log=maingate.paths.transitions).is_intact
+
+
+def _run_with_faults(repo: GitRepo, names: list[str]) -> Landed:
+    """Land the good patches with others among them that are named for the faults they meet."""
+    patches = {name: adding(f"{name}.txt") for name in (GOOD[0], *names, *GOOD[1:])}
+    streams = {
+        name: {"critical": name in GOOD, "tasks": stream["tasks"]}
+        for name, stream in one_each(patches).items()
+    }
+    return land(repo, patches, workstreams=streams)
 
 
 def _names_in(values: Any) -> set[str]:
@@ -349,7 +361,7 @@ def test_a_diff_that_makes_git_hang_ends_its_task(
     base: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not waited for for ever."""
-    monkeypatch.setattr(private_git, "GIT_TIMEOUT", 5.0)
+    monkeypatch.setattr(private_git, "GIT_TIMEOUT", 2.0)
     program = tmp_path / "bin" / "git"
     program.parent.mkdir()
     program.write_text(HANGING.format(folder=tmp_path, git=shutil.which("git")))
