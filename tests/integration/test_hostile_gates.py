@@ -7,7 +7,7 @@ exactly its commit.
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from maingate.reasons import ReasonCode
 from maingate.uet.process.command import CommandResult
 from maingate.workers.backend import JobEnd, WorkerLost
 from maingate.workers.pool_manager import PoolManager
+from support.chains import noted
 from support.factories import GitRepo
 from support.pools import Bell, Recorder, at_work_in, gate_job, outcome_of, pool_for, processes_of
 from support.worktree_files import checked_out, snapshot
@@ -152,53 +153,82 @@ def _nothing_is_left(tmp_path: Path) -> Iterator[None]:
     assert processes_of(tmp_path / "slots") == []
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("names", [list(TABLE)[::2], list(TABLE)[1::2]], ids=["even rows", "odd rows"])
 def test_hostile_gate_has_a_clear_outcome_and_leaves_nothing(
-    repo: GitRepo, tmp_path: Path, commits: list[str], name: str
+    repo: GitRepo, tmp_path: Path, commits: list[str], names: list[str]
 ) -> None:
     """The outcome says what happened; the slot's next gate and the person's repository see none of it."""
-    hostile = TABLE[name]
+    ends = _played(repo, tmp_path, commits, {name: TABLE[name] for name in names})
+    assert {name: _told(end) for name, end in ends.items()} == {
+        name: _expected(TABLE[name], end) for name, end in ends.items()
+    }
 
-    outcome = _played(repo, tmp_path, commits, hostile)
 
-    assert isinstance(outcome, CommandResult), outcome
-    assert outcome.passed is hostile.passed
-    assert (outcome.timed_out, outcome.fault) == (hostile.timed_out, hostile.fault)
-    assert hostile.exit_code in {None, outcome.exit_code}
-    assert (outcome.leftovers_killed > 0) is hostile.leftovers
-    assert outcome.settled is (hostile.fault is None)
+def _told(end: JobEnd) -> tuple[object, ...]:
+    assert isinstance(end, CommandResult), end
+    return (
+        end.passed,
+        end.timed_out,
+        end.fault,
+        end.exit_code,
+        end.leftovers_killed > 0,
+        end.settled,
+    )
+
+
+def _expected(hostile: Hostile, end: JobEnd) -> tuple[object, ...]:
+    """Return the outcome of a hostile gate; its exit code is as it came where the table names none."""
+    assert isinstance(end, CommandResult), end
+    return (
+        hostile.passed,
+        hostile.timed_out,
+        hostile.fault,
+        end.exit_code if hostile.exit_code is None else hostile.exit_code,
+        hostile.leftovers,
+        hostile.fault is None,
+    )
 
 
 def test_a_gate_that_deletes_its_slot_has_no_verdict(
     repo: GitRepo, tmp_path: Path, commits: list[str]
 ) -> None:
     """A person who clears the cache looks the same, and a gate without files says nothing about a patch."""
-    end = _played(repo, tmp_path, commits, Hostile(run='rm -rf "$(dirname "$PWD")"; exit 1'))
+    hostile = Hostile(run='rm -rf "$(dirname "$PWD")"; exit 1')
+    end = _played(repo, tmp_path, commits, {"deletes its slot": hostile})["deletes its slot"]
     assert isinstance(end, WorkerLost), end
     assert end.code is ReasonCode.WORKTREE_FAILED
     assert "was removed while the job ran" in end.message
 
 
-def _played(repo: GitRepo, tmp_path: Path, commits: list[str], hostile: Hostile) -> JobEnd:
-    """Run a hostile gate, then witnesses that see none of it; return how the first ended."""
+def _played(
+    repo: GitRepo, tmp_path: Path, commits: list[str], table: Mapping[str, Hostile]
+) -> dict[str, JobEnd]:
+    """Run hostile gates in one slot, after each the witnesses that see none of it; return how they ended."""
     expected = checked_out(repo, commits[0], tmp_path / "expected")
     before = snapshot(repo.path)
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PERSON": str(repo.path)}
+    ends = {}
 
-    async def scenario() -> JobEnd:
+    async def scenario() -> None:
         async with pool_for(repo, tmp_path, environment=environment) as pool:
-            job = gate_job(commits[1], hostile.run, **hostile.options)
-            end = await asyncio.wait_for(pool.run(job), 60)
-            if isinstance(end, CommandResult):  # a worker that was lost is still being replaced
-                await _nothing_but_the_worker(pool, tmp_path)
-            for commit, history in ((commits[1], 2), (commits[0], 1)):
-                witness = await outcome_of(pool, gate_job(commit, WITNESS, job_id="witness"))
-                assert (witness.exit_code, witness.excerpt.strip()) == (0, str(history))
-            return end
+            for name, hostile in table.items():
+                with noted(f"the gate that {name}"):
+                    ends[name] = await _played_in(pool, tmp_path, commits, hostile)
+                    assert snapshot(tmp_path / "slots/0/tree", without=(".git",)) == expected
+                    assert snapshot(repo.path) == before
 
-    end = asyncio.run(scenario())
-    assert snapshot(tmp_path / "slots/0/tree", without=(".git",)) == expected
-    assert snapshot(repo.path) == before
+    asyncio.run(scenario())
+    return ends
+
+
+async def _played_in(pool: PoolManager, tmp_path: Path, commits: list[str], hostile: Hostile) -> JobEnd:
+    job = gate_job(commits[1], hostile.run, **hostile.options)
+    end = await asyncio.wait_for(pool.run(job), 60)
+    if isinstance(end, CommandResult):  # a worker that was lost is still being replaced
+        await _nothing_but_the_worker(pool, tmp_path)
+    for commit, history in ((commits[1], 2), (commits[0], 1)):
+        witness = await outcome_of(pool, gate_job(commit, WITNESS, job_id="witness"))
+        assert (witness.exit_code, witness.excerpt.strip()) == (0, str(history))
     return end
 
 
