@@ -1,5 +1,6 @@
 """Kill it anywhere: nothing is lost, nothing lands twice, and the end is that of a run nobody touched."""
 
+import itertools
 import random
 import signal
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from maingate.db.dao import artifacts
+from support.chains import check_after_a_kill, kill_at, kill_in_a_row, noted
 from support.crashing import (
     KILLED,
     Command,
@@ -55,68 +57,113 @@ def test_the_story_ends_as_it_is_told(tell: Telling) -> None:
 # -- at named places -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("passing", [1, 2, 5, 9])
-@pytest.mark.parametrize("place", ["transaction.before", "transaction.inside", "transaction.after"])
-def test_killed_around_a_transaction_it_ends_the_same(tell: Telling, place: str, passing: int) -> None:
-    """What is on record is whole decisions; the rest is asked for again."""
-    crash_and_compare(tell, f"{place}@{passing}")
+IN_A_ROW = {
+    "from the first transaction": (
+        "transaction.before@1",
+        "transaction.inside@1",
+        "transaction.after@1",
+        "transaction.before@2",
+        "transaction.inside@2",
+        "transaction.after@2",
+        "gate.started@1",
+        "transaction.before@5",
+    ),
+    "from the third": (
+        "transaction.after@3",
+        "transaction.before@1",
+        "transaction.before@2",
+        "transaction.before@2",
+        "transaction.before@2",
+        "gate.started@2",
+        "transaction.inside@5",
+        "transaction.before@9",
+    ),
+    "from the fifth": ("transaction.after@5", "transaction.inside@9"),
+    "from the fifth gate": ("gate.started@5", "transaction.after@9"),
+}
+"""Kills around transactions, and as a gate begins: a worker has the job, nothing of it is on record."""
 
 
-@pytest.mark.parametrize("passing", [1, 2, 3])
-@pytest.mark.parametrize("place", ["landing.before-ref", "landing.after-ref", "landing.after-checkout"])
+@pytest.mark.parametrize("faults", IN_A_ROW.values(), ids=IN_A_ROW)
+def test_killed_around_transactions_and_as_gates_begin_it_ends_the_same(
+    tell: Telling, faults: tuple[str, ...]
+) -> None:
+    """What is on record is whole decisions; the rest is asked for again, and again after the next kill."""
+    kill_in_a_row(tell, faults)
+
+
+AS_IT_LANDS = {
+    "the branch": (
+        "landing.before-ref@1#1",
+        "landing.before-ref@1#1",
+        "landing.after-ref@1#1",
+        "transaction.before@1#1",
+        "transaction.inside@1#1",
+        "landing.before-ref@1#2",
+        "landing.after-ref@1#2",
+        "landing.before-ref@1#3",
+        "landing.after-ref@1#3",
+    ),
+    "its checkout": (
+        "gate.started@1",
+        "gate.started@1",
+        "landing.after-checkout@1#1",
+        "landing.after-checkout@1#2",
+        "landing.after-checkout@1#3",
+    ),
+}
+"""Kills of all three landings: before and after the branch moves, and when its checkout has followed.
+
+A landing is killed twice before it moves, and what finds out whether it moved is killed, too."""
+
+
+@pytest.mark.parametrize("faults", AS_IT_LANDS.values(), ids=AS_IT_LANDS)
 @pytest.mark.parametrize("style", STYLES)
 def test_killed_while_it_lands_it_lands_exactly_once(
-    tell: Telling, style: str, place: str, passing: int
+    tell: Telling, style: str, faults: tuple[str, ...]
 ) -> None:
     """`INTENT -> update-ref -> LANDED`: on the target or not, the resumed run finds out which."""
-    crash_and_compare(tell, f"{place}@{passing}", style)
-
-
-@pytest.mark.parametrize("passing", [1, 2, 5])
-def test_killed_as_a_gate_begins_it_ends_the_same(tell: Telling, passing: int) -> None:
-    """A worker has the job, nothing of it is on record."""
-    crash_and_compare(tell, f"gate.started@{passing}")
-
-
-def crash_and_compare(tell: Telling, fault: str, style: str = "merge") -> None:
-    """Kill a run at a place, resume it, and find everything as without the crash."""
-    world = tell.world(style)
-    assert world.run(fault=fault).ended() == KILLED
-    assert end_of(world, world.finish()) == tell.story(style).end
-    if style != "rebase":
-        check_each_landed_once(world)
+    kill_in_a_row(tell, faults, style)
 
 
 # -- while workers work --------------------------------------------------------------------------------------
 
+VICTIMS = ("$control", "$control $server $PPID", "-$control")
+"""The control process alone, with the worker and its fork server, or its whole process group."""
 
-@pytest.mark.parametrize("victims", ["$control", "$control $server $PPID", "-$control"])
-@pytest.mark.parametrize("command", [UNIT, READY, PREPARE])
-def test_killed_during_a_command_it_ends_the_same(tell: Telling, command: str, victims: str) -> None:
-    """In a gate, a task's command, a preparation; its worker with it, or its whole process group."""
+
+def test_killed_during_a_command_it_ends_the_same(tell: Telling) -> None:
+    """In a preparation, a task's command, a gate; its worker with it, or its whole process group."""
     world = tell.world()
-    deadly = (
-        f"if mkdir {world.folder}/once 2>/dev/null; "
-        "then read -r _ _ _ server _ < /proc/$PPID/stat; read -r _ _ _ control _ < /proc/$server/stat; "
-        f"kill -9 {victims}; sleep 60; fi; {command}"
-    )
-    world.rewrite({command: deadly})
-    assert world.run().ended() == KILLED
+    world.environment = {"MAINGATE_LOST_ATTEMPTS": "99"}
+    world.rewrite({command: deadly(world, command) for command in (PREPARE, READY, UNIT)})
+    for command, victims in itertools.product((PREPARE, READY, UNIT), VICTIMS):
+        with noted(f"killed during {command}: {victims}"):
+            run = world.go_on()
+            orders(world, run.pid, command).write_text(f"kill -9 {victims}; sleep 60\n")
+            assert run.ended() == KILLED
+            check_after_a_kill(world, tell.story().end)
     assert end_of(world, world.finish()) == tell.story().end
 
 
-@pytest.mark.parametrize("victims", ["control", "both"])
-@pytest.mark.parametrize("passing", [1, 3])
-def test_killed_during_the_set_up_of_a_worktree_it_ends_the_same(
-    tell: Telling, passing: int, victims: str
-) -> None:
+def deadly(world: World, command: str) -> str:
+    """Make a command follow the orders for its control process, once, before it does what it is for."""
+    file = orders(world, "$control", command)
+    return (
+        "read -r _ _ _ server _ < /proc/$PPID/stat; read -r _ _ _ control _ < /proc/$server/stat; "
+        f"if mv {file} {file}.obeyed.$$ 2>/dev/null; then . {file}.obeyed.$$; fi; {command}"
+    )
+
+
+def orders(world: World, control: object, command: str) -> Path:
+    """Return the file with what a command is to do below a control process."""
+    return world.folder / f"orders.{(PREPARE, READY, UNIT).index(command)}.{control}"
+
+
+def test_killed_during_the_set_up_of_a_worktree_it_ends_the_same(tell: Telling) -> None:
     """A worktree that is half a commit and half another is made anew."""
-    world = tell.world()
-    killed = world.run(
-        fault=f"worktree.setup@{passing}:{victims}", MAINGATE_ENV_ALLOW="PATH,HOME,MAINGATE_FAULTPOINT"
-    )
-    assert killed.ended() == KILLED
-    assert end_of(world, world.finish()) == tell.story().end
+    faults = [f"worktree.setup@{passing}:{victims}" for passing in (3, 1) for victims in ("control", "both")]
+    kill_in_a_row(tell, faults, MAINGATE_ENV_ALLOW="PATH,HOME,MAINGATE_FAULTPOINT")
 
 
 def test_killed_amid_quick_commands_each_is_run_and_none_is_given_up(tmp_path: Path) -> None:
@@ -167,28 +214,7 @@ def test_without_its_control_process_a_worker_ends_by_itself(tell: Telling) -> N
     wait_until(lambda: not world.processes(), "the end of all workers")
 
 
-# -- again and again -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "faults",
-    [
-        ("transaction.after@3", "transaction.before@1"),
-        ("landing.after-ref@1", "transaction.before@1", "transaction.inside@1"),
-        ("landing.before-ref@1", "landing.before-ref@1", "landing.after-ref@1"),
-        ("landing.after-ref@1", "landing.after-ref@1", "landing.after-ref@1"),
-        ("gate.started@1", "gate.started@1", "landing.after-checkout@2"),
-        ("transaction.before@2", "transaction.before@2", "transaction.before@2"),
-    ],
-    ids=" ".join,
-)
-def test_killed_again_while_it_is_resumed_it_ends_the_same(tell: Telling, faults: tuple[str, ...]) -> None:
-    """A resumed run may be killed like any other."""
-    world = tell.world()
-    for fault in faults:
-        assert world.go_on(fault).ended() == KILLED
-    assert end_of(world, world.finish()) == tell.story().end
-    check_each_landed_once(world)
+# -- at any time --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.simulation
@@ -316,20 +342,29 @@ def move_lease_away(world: World) -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("place", ["transaction.after@14", "gate.started@5", "landing.before-ref@1"])
-def test_commits_that_git_collected_meanwhile_are_made_again(tell: Telling, place: str, style: str) -> None:
+def test_commits_that_git_collected_meanwhile_are_made_again(tell: Telling, style: str) -> None:
     """They were on record and on no ref; the recorded patches give the very same ones."""
-    world = tell.world(style)
-    assert world.run(fault=place).ended() == KILLED
-    wait_until(lambda: not world.processes(), "the end of all workers")
-    on_record = [row[0] for row in world.rows(STANDING)]
-    collect(world)
-    gone = [commit for commit in on_record if not has(world, commit)]
-    assert gone or "update-ref" not in place
-    assert end_of(world, world.finish()) == tell.story(style).end
+    world, end = tell.world(style), tell.story(style).end
+    gone: list[str] = []
+    for place in ("gate.started@5", "transaction.after@9", "landing.before-ref@1"):
+        with noted(f"collected after a kill at {place}"):
+            kill_at(world, place, end)
+            wait_until(lambda: not world.processes(), "the end of all workers")
+            assert warned(world) >= bool(gone)
+            on_record = [row[0] for row in world.rows(STANDING)]
+            collect(world)
+            gone = [commit for commit in on_record if not has(world, commit)]
+    assert gone
+    before = warned(world)
+    assert end_of(world, world.finish()) == end
     assert all(has(world, commit) for commit in gone)
-    warned = world.rows("SELECT reason FROM events WHERE event_type = 'warning'")
-    assert any("made again from the recorded patches" in row[0] for row in warned) == bool(gone)
+    assert warned(world) > before
+
+
+def warned(world: World) -> int:
+    """Count the warnings about commits that were made again."""
+    reasons = world.rows("SELECT reason FROM events WHERE event_type = 'warning'")
+    return sum("made again from the recorded patches" in row[0] for row in reasons)
 
 
 STANDING = """SELECT "commit" FROM patches WHERE state IN ('verified', 'applied')"""
@@ -381,20 +416,22 @@ def forge(conn: Connection, diff: bytes) -> None:
 # -- interrupted by people -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_interrupted_once_it_finishes_what_runs_and_can_be_resumed(
-    tell: Telling, number: signal.Signals
-) -> None:
+def test_interrupted_once_it_finishes_what_runs_and_can_be_resumed(tell: Telling) -> None:
     """The gates that run come to their ends, no further one begins; the rest is for later."""
     world = tell.held_up()
-    run = world.run()
-    wait_until((world.folder / "begun").exists, "a gate")
-    run.send(number)
-    wait_until(lambda: "stopping" in run.said, "that it stops")
-    (world.folder / "go").touch()
-    assert run.ended() == 3
-    assert not world.is_over
-    check_stopped(world)
+    begun, go = world.folder / "begun", world.folder / "go"
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with noted(f"interrupted by {number.name}"):
+            begun.unlink(missing_ok=True)
+            go.unlink(missing_ok=True)
+            run = world.go_on()
+            wait_until(begun.exists, "a gate")
+            run.send(number)
+            wait_until(lambda run=run: "stopping" in run.said, "that it stops")  # type: ignore[misc]
+            go.touch()
+            assert run.ended() == 3
+            assert not world.is_over
+            check_stopped(world)
     assert end_of(world, world.finish()) == tell.story().end
 
 

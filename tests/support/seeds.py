@@ -3,8 +3,8 @@
 import os
 
 FIRST = int(os.environ.get("MAINGATE_SIMULATION_FIRST", "0"))
-COUNT = int(os.environ.get("MAINGATE_SIMULATION_SEEDS", "60"))
-BLOCK = 20
+COUNT = int(os.environ.get("MAINGATE_SIMULATION_SEEDS", "30"))
+BLOCK = 10
 """Seeds are played in blocks, so that the test runner can share them out."""
 
 BLOCKS = [range(first, min(first + BLOCK, FIRST + COUNT)) for first in range(FIRST, FIRST + COUNT, BLOCK)]
