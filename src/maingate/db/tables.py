@@ -157,6 +157,7 @@ runs = _entity(
     Column("reason", ReasonText),
     _one_of("landing", "merge", "squash", "rebase"),
     Index(None, "created_at"),
+    _partial("ix_runs_unfinished", "created_at", where="completed_at IS NULL"),
 )
 
 workstreams = _entity(

@@ -25,6 +25,7 @@ _PARTS: Final[Mapping[str, Callable[[RepositoryContext], Finding]]] = {
     "queue": pool.check_queue,
     "breakers": pool.check_breakers,
     "stuck": stuck.check_stuck,
+    "followers": record.check_followers,
 }
 
 

@@ -13,6 +13,7 @@ from maingate.clock import ManualClock
 from maingate.db import migrations
 from maingate.db.dao import breakers, gates, patches, runs, tasks, workers, workstreams
 from maingate.db.dao.runs import RunRow
+from maingate.db.rollups import followers, store
 from maingate.errors import MaingateError
 from maingate.ids import LeaseHolder, new_id
 from maingate.landing.lease import LEASE_TIME, hold, key_of
@@ -71,7 +72,8 @@ def test_a_fresh_repository_is_in_order(context: RepositoryContext) -> None:
     """Every part, with something to say about it."""
     context.write_log()
     report = Health(checks_of(context)).report()
-    names = ["database", "repository", "disk", "lease", "pool", "queue", "breakers", "stuck", "audit"]
+    names = ["database", "repository", "disk", "lease", "pool", "queue", "breakers", "stuck"]
+    names += ["followers", "audit"]
     assert [each.check.name for each in report.answers] == names
     assert [each.finding.troubles for each in report.answers if each.finding.troubles] == []
     assert report.is_ready
@@ -144,6 +146,28 @@ def test_a_file_of_transitions_that_lags_is_degraded(
     assert "transitions.jsonl lacks the last 2 rows" in the_only(record.AuditPosition(context)()).reason
     context.write_log()
     assert record.AuditPosition(context)().state is HealthState.OK
+
+
+def test_a_follower_that_fails_is_degraded(context: RepositoryContext) -> None:
+    """A hook that was cut off is tried again; until then it is told, with its own words."""
+    now = context.clock.now()
+    with context.database.write() as conn:
+        followers.register(conn, "webhooks", 0, at=now)
+        assert record.check_followers(context).state is HealthState.OK
+    with context.database.write() as conn:
+        followers.fail(conn, "webhooks", "no route to host", at=now)
+    trouble = the_only(record.check_followers(context))
+    assert trouble.reason == "webhooks failed 1 times in a row and is tried again: no route to host"
+
+
+def test_roll_ups_that_lag_are_degraded(context: RepositoryContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far behind only: readers add what is missing."""
+    monkeypatch.setattr(store, "LONG_TAIL", 1)
+    with context.database.write() as conn:
+        followers.register(conn, store.FOLLOWER, 0, at=context.clock.now())
+    assert record.check_followers(context).state is HealthState.OK
+    a_run(context)
+    assert "lack the last 2 rows" in the_only(record.check_followers(context)).reason
 
 
 # -- the repository and the disks ------------------------------------------------------------------------

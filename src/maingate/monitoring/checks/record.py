@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from maingate.db import migrations
+from maingate.db import ledger, migrations
 from maingate.db.connection import Connection
 from maingate.db.engine import Database, file_of
+from maingate.db.rollups import followers, store
 from maingate.db.server_state import why_read_only
 from maingate.db.tail_check import check_tail
 from maingate.db.transition_log import written_up_to
@@ -70,6 +71,31 @@ def _why_file_is_read_only(file: Path) -> str | None:
         if not os.access(path, os.W_OK):
             return f"{path} is not writable for this user; `chmod u+w {path}` as its owner"
     return None
+
+
+def check_followers(context: RepositoryContext) -> Finding:
+    """Check that no follower of the ledger fails, and that the roll-ups are not far behind."""
+    with context.database.read() as conn:
+        end, found = ledger.position(conn).seq, followers.all_of(conn)
+    behind = {each.name: end - each.seq for each in found}
+    failing = [each for each in found if each.failures]
+    command = command_in(context.repository.root, "events", "--type", "warning")
+    troubles = [
+        Trouble(
+            reason=f"{each.name} failed {each.failures} times in a row and is tried again: {each.failure}",
+            command=command,
+        )
+        for each in failing
+    ]
+    if behind.get(store.FOLLOWER, 0) > store.LONG_TAIL and not failing:
+        reason = f"the counts for metrics and reports lack the last {behind[store.FOLLOWER]} rows"
+        troubles.append(Trouble(reason=reason, command=command_in(context.repository.root, "doctor")))
+    lag = max(behind.values(), default=0)
+    return Finding(
+        summary=f"{len(found)} followers of the ledger, at most {lag} rows behind",
+        troubles=troubles,
+        detail={each.name: {"behind": behind[each.name], "failures": each.failures} for each in found},
+    )
 
 
 class AuditPosition:

@@ -209,6 +209,14 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
     )
     op.create_index(op.f("ix_runs_created_at"), "runs", ["created_at"], unique=False)
+    op.create_index(
+        "ix_runs_unfinished",
+        "runs",
+        ["created_at"],
+        unique=False,
+        sqlite_where=sa.text("completed_at IS NULL"),
+        postgresql_where=sa.text("completed_at IS NULL"),
+    )
     op.create_table(
         "state_transitions",
         sa.Column(

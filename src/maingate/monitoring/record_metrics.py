@@ -1,0 +1,111 @@
+"""Gauges of one record, from the rows of open work, read at the time of the scrape."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from maingate.db import ledger
+from maingate.db.connection import Connection
+from maingate.db.dao import breakers, runs, tool_runs
+from maingate.db.rollup_kinds import MOST_NAMES, OTHER
+from maingate.db.rollups import followers
+from maingate.monitoring.checks.lease import holds_of
+from maingate.monitoring.checks.pool import QUEUES, pool_of, queues_of
+from maingate.monitoring.checks.stuck import stuck_in
+from maingate.monitoring.ledger_metrics import MICROS, Samples
+from maingate.monitoring.metric_table import MOST_FOLLOWERS
+from maingate.monitoring.stuck import Patience, Stuck, silent
+from maingate.repository_context import RepositoryContext
+from maingate.state.circuit_breaker import BreakerState
+from maingate.state.worker import WorkerState
+from maingate.system.disk import room_of
+
+_CONDITIONS: Final = (WorkerState.BUSY, WorkerState.IDLE, WorkerState.UNRESPONSIVE)
+_WATCHED: Final = ("task", "workstream", "worker")
+
+
+def add_gauges(samples: Samples, conn: Connection, contexts: Sequence[RepositoryContext]) -> None:
+    """Add the gauges of a record.
+
+    Args:
+        samples: Where they are added.
+        conn: A reading transaction of the record.
+        contexts: The repositories of this process that share the record.
+    """
+    _add_pool(samples, conn, contexts[0])
+    _add_breakers(samples, conn)
+    _add_followers(samples, conn)
+    _add_queues(samples, conn, contexts)
+    _add_runs(samples, conn, contexts)
+    _add_stuck(samples, conn, contexts)
+    _add_disks(samples, contexts)
+
+
+def _add_pool(samples: Samples, conn: Connection, context: RepositoryContext) -> None:
+    pool = pool_of(context, conn)
+    for state in _CONDITIONS:
+        samples.put("workers", pool.count(state), str(state))
+    samples.put("workers", pool.gone, "gone")
+    samples.put("active_workers", pool.count(WorkerState.BUSY))
+    samples.put("worker_oldest_heartbeat_seconds", pool.oldest.total_seconds() if pool.oldest else 0)
+
+
+def _add_breakers(samples: Samples, conn: Connection) -> None:
+    """Add the breakers; of more tools than are kept apart the others count together."""
+    rows = breakers.all_of(conn)
+    samples.put("breakers_open", sum(row.state is BreakerState.OPEN for row in rows))
+    for place, row in enumerate(sorted(rows, key=lambda row: row.created_at)):
+        tool = row.tool if place < MOST_NAMES else OTHER
+        samples.add("circuit_breaker_open", (tool,), row.state is BreakerState.OPEN)
+
+
+def _add_followers(samples: Samples, conn: Connection) -> None:
+    end = ledger.position(conn).seq
+    for each in followers.all_of(conn)[:MOST_FOLLOWERS]:
+        samples.put("follower_lag_rows", end - each.seq, each.name)
+        samples.put("follower_failures", each.failures, each.name)
+
+
+def _add_queues(samples: Samples, conn: Connection, contexts: Sequence[RepositoryContext]) -> None:
+    found = [queues_of(context, conn) for context in contexts]
+    for name in QUEUES:
+        samples.put("queue_depth", sum(each[name].depth for each in found), name)
+        oldest = max(each[name].oldest for each in found)
+        samples.put("queue_oldest_seconds", oldest.total_seconds(), name)
+
+
+def _add_runs(samples: Samples, conn: Connection, contexts: Sequence[RepositoryContext]) -> None:
+    found = [holds_of(context, conn) for context in contexts]
+    samples.put("unfinished_runs", sum(len(each.waiting) for each in found))
+    samples.put("runs_without_process", sum(len(each.loose) for each in found))
+    used = [_budget_used(conn, run) for each in found for run in each.waiting]
+    samples.put("budget_used_ratio", max(used, default=0))
+
+
+def _budget_used(conn: Connection, run: runs.RunRow) -> float:
+    """Return the share of its budget that a run has used; 0 without a budget."""
+    budget = run.plan.get("budget_usd")
+    return (tool_runs.spent_by_run(conn, run.id) or 0) / MICROS / float(budget) if budget else 0
+
+
+def _add_stuck(samples: Samples, conn: Connection, contexts: Sequence[RepositoryContext]) -> None:
+    first = contexts[0]
+    now, patience = first.clock.now(), Patience.of(first.settings)
+    found = [one for context in contexts for one in stuck_in(context, conn)]
+    mute = (silent(row, patience, now=now) for row in pool_of(first, conn).living)
+    found += [one for one in mute if one is not None]
+    for machine in _WATCHED:
+        mine = [one for one in found if one.machine == machine]
+        samples.put("stuck_entities", len(mine), machine)
+        samples.put("stuck_overrun_ratio", max((_overrun(one, now) for one in mine), default=0), machine)
+
+
+def _overrun(one: Stuck, now: datetime) -> float:
+    return (now - one.since) / one.threshold
+
+
+def _add_disks(samples: Samples, contexts: Sequence[RepositoryContext]) -> None:
+    """Add the room on the fullest disk of each kind."""
+    for name in ("state", "worktrees"):
+        folders = [each.paths.root if name == "state" else each.paths.slots for each in contexts]
+        samples.put("disk_free_bytes", min(room_of(folder).bytes_left for folder in folders), name)
