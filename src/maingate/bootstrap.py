@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from maingate.ids import RunId
     from maingate.plan.loader import LoadedPlan
     from maingate.services.admission import AdmissionService
+    from maingate.services.answers import AnswerService
     from maingate.services.bisect import BisectService
     from maingate.services.cleanup import CleanupService
     from maingate.services.execution import ExecutionService
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from maingate.services.rollback import RollbackService
     from maingate.services.target_holds import TargetHolds
     from maingate.services.target_work import TargetWork
+    from maingate.services.tokens import TokenService
+    from maingate.services.uploads import UploadService
 
 
 class Maingate:
@@ -184,6 +187,27 @@ class Maingate:
         from maingate.services.rescue import RescueService
 
         return RescueService(self.context, self._holds)
+
+    @cached_property
+    def tokens(self) -> "TokenService":
+        """Keeps the tokens of the HTTP interface."""
+        from maingate.services.tokens import TokenService
+
+        return TokenService(self.context)
+
+    @cached_property
+    def answers(self) -> "AnswerService":
+        """Keeps the answers to requests with an idempotency key."""
+        from maingate.services.answers import AnswerService
+
+        return AnswerService(self.context)
+
+    @cached_property
+    def uploads(self) -> "UploadService":
+        """Stores submitted plans."""
+        from maingate.services.uploads import UploadService
+
+        return UploadService(self.context)
 
     @cached_property
     def _holds(self) -> "TargetHolds":

@@ -97,6 +97,10 @@ class AmbiguousNameError(UsageError):
         )
 
 
+class ChangedMeanwhileError(UsageError):
+    """The entity is not in the version that the decision was made about; read it again and decide anew."""
+
+
 class TransitionError(MaingateError):
     """A change of state was not made; nothing was written."""
 

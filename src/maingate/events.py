@@ -48,6 +48,10 @@ class EventType(StrEnum):
     """A rollback was refused; nothing was changed."""
     STUCK = "stuck"
     """An entity has not moved for too long."""
+    TOKEN_CREATED = "token_created"  # noqa: S105 - the name of an event
+    """An operator created a token of the HTTP interface."""
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 - as above
+    """An operator revoked a token of the HTTP interface."""
     WARNING = "warning"
     """Something failed that changes no outcome, or an operator stopped a run."""
 

@@ -37,6 +37,7 @@ Prefix = Literal[
     "clean",
     "record",
     "repo",
+    "token",
 ]
 
 ENTITY_OF_PREFIX: Final[dict[str, str]] = {

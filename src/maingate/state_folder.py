@@ -68,6 +68,11 @@ class StatePaths:
         """The plans that `patch recover` writes, each in a folder of its own."""
         return self.root / "recover"
 
+    @property
+    def uploads(self) -> Path:
+        """The plans that were submitted to a server with their files, each in a folder of its own."""
+        return self.root / "uploads"
+
 
 def state_root(repository: Repository) -> Path:
     """Return the state folder of a repository."""

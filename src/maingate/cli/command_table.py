@@ -47,6 +47,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "audit": Place(RECORD, "audit"),
     "health": Place(UPKEEP, "health", "health"),
     "doctor": Place(UPKEEP, "doctor", "doctor"),
+    "token": Place(UPKEEP, "token"),
     "workers": Place(UPKEEP, "workers", "workers"),
     "tools": Place(UPKEEP, "tools"),
     "breaker": Place(UPKEEP, "breaker"),

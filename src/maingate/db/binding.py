@@ -64,6 +64,17 @@ UNBOUND: Final[Mapping[str, Mapping[str, str]]] = {
         name: dict.fromkeys(metadata.tables[name].c.keys(), "counted from the ledger, and again at will")
         for name in ("event_kinds", "duration_kinds", "event_rollups", "duration_rollups", "rollup_hours")
     },
+    "tokens": dict.fromkeys(
+        (
+            *("id", "name", "role", "secret_hash", "created_by", "created_at", "last_used_at"),
+            "revoked_at",
+        ),
+        "who may use the HTTP interface now; an event records each grant and each revocation",
+    ),
+    "answers": dict.fromkeys(
+        ("operator", "key", "fingerprint", "created_at", "status", "headers", "body"),
+        "what was answered to a request, for a day; what was done is on record by itself",
+    ),
 }
 """The columns that are no evidence, each with the reason; they hold a momentary condition."""
 

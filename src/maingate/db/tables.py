@@ -38,6 +38,7 @@ from maingate.db.columns import (
 )
 from maingate.db.rollup_kinds import EVENT_COLUMNS, MEASURE_COLUMNS
 from maingate.events import Severity
+from maingate.roles import Role
 from maingate.state.machine import Machine
 from maingate.state.machines import MACHINES
 
@@ -658,6 +659,39 @@ followers = Table(
     CheckConstraint("(holder IS NULL) = (held_until IS NULL)", name="held_has_end"),
 )
 """The positions of the followers of the ledger (`maingate.db.rollups.followers`)."""
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _required("name", FreeText),
+    _required("role", StateText(Role)),
+    _required("secret_hash"),
+    _required("created_by", FreeText),
+    _required("created_at", Timestamp),
+    Column("last_used_at", Timestamp),
+    Column("revoked_at", Timestamp),
+    _one_of("role", *Role),
+    CheckConstraint("length(secret_hash) = 64", name="secret_hash"),
+    UniqueConstraint("name"),
+)
+"""Tokens of the HTTP interface. A name is never given twice, because decisions bear it as their operator."""
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("operator", FreeText, primary_key=True),
+    Column("key", Text, primary_key=True),
+    _required("fingerprint"),
+    _required("created_at", Timestamp),
+    Column("status", Integer),
+    Column("headers", JsonText),
+    Column("body", Text),
+    CheckConstraint("(status IS NULL) = (body IS NULL)", name="answered_has_body"),
+    CheckConstraint("(status IS NULL) = (headers IS NULL)", name="answered_has_headers"),
+    Index(None, "created_at"),
+)
+"""Answers to requests with an idempotency key; one without a status is under way or was abandoned."""
 
 record = Table("record", metadata, Column("id", Text, primary_key=True))
 """The identity of this database, one row, by which a process recognises the record of its run."""

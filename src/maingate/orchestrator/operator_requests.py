@@ -14,7 +14,7 @@ from maingate.db.connection import Connection
 from maingate.db.dao import lookup, requests, runs, tasks, workstreams
 from maingate.db.dao.requests import Request, RequestKind
 from maingate.db.engine import Database
-from maingate.errors import UsageError
+from maingate.errors import ChangedMeanwhileError, UsageError
 from maingate.ids import new_id
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
 from maingate.reasons import Reason, ReasonCode
@@ -45,19 +45,56 @@ def to_cancel(database: Database, clock: Clock, entity_id: str, *, message: str,
 
 
 def to_override(
-    database: Database, clock: Clock, override: Override, entity_id: str, *, message: str, operator: str
+    database: Database,
+    clock: Clock,
+    override: Override,
+    entity_id: str,
+    *,
+    message: str,
+    operator: str,
+    version: int | None = None,
 ) -> Request:
     """Record the request that a task or workstream is overridden.
 
+    Args:
+        database: The record.
+        clock: The time.
+        override: The decision.
+        entity_id: The task or workstream.
+        message: Why.
+        operator: The person.
+        version: The version of the entity that the decision was made about; None for any.
+
     Raises:
+        ChangedMeanwhileError: The entity has another version, or another request about it waits.
         UsageError: It does not suit the state that the entity is in.
         UnknownEntityError: There is no such entity.
     """
     with database.write() as conn:
         run_id, facts = facts_of(conn, override, entity_id)
+        if version is not None:
+            _require_version(conn, run_id, entity_id, version)
         if (refused := operator_rules.refusal(override, facts)) is not None:
             raise UsageError(refused)
         return _ask(conn, clock, run_id, override, entity_id, message=message, operator=operator)
+
+
+def _require_version(conn: Connection, run_id: str, entity_id: str, version: int) -> None:
+    """Refuse a decision about an entity that has changed, or about which another decision waits.
+
+    Raises:
+        ChangedMeanwhileError: It has, or one does.
+    """
+    found = (tasks.get_many(conn, [entity_id]) | workstreams.get_many(conn, [entity_id]))[entity_id].version
+    if found != version:
+        raise ChangedMeanwhileError(
+            f"{entity_id} has version {found} by now, and the decision was made about version {version}; "
+            "read it again and decide anew"
+        )
+    if any(request.entity_id == entity_id for request in requests.waiting(conn, run_id)):
+        raise ChangedMeanwhileError(
+            f"another decision about {entity_id} waits for its process; read it again in a moment"
+        )
 
 
 def _ask(

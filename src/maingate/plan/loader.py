@@ -89,9 +89,22 @@ def load_plan(path: Path, *, cwd: Path | None = None, environ: Mapping[str, str]
 
 
 def parse_plan(
-    raw: bytes, *, path: Path, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+    raw: bytes,
+    *,
+    path: Path,
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    root: Path | None = None,
 ) -> LoadedPlan:
-    """Load a plan from bytes as if they were the file at `path`; see `load_plan`."""
+    """Load a plan from bytes as if they were the file at `path`; see `load_plan`.
+
+    Args:
+        raw: The bytes.
+        path: The file.
+        cwd: See `load_plan`.
+        environ: See `load_plan`.
+        root: The root of its repository, whatever folders are around it; default: it is searched.
+    """
     document = read_document(raw, file=str(path))
     if not isinstance(document.data, dict):
         hint = "a plan is keys with values; `maingate init` writes an example"
@@ -100,7 +113,7 @@ def parse_plan(
     environ = os.environ if environ is None else environ
     repo = document.data.get("repo")
     candidates = repository_candidates(repo if isinstance(repo, str) else None, path, cwd or Path.cwd())
-    root = enclosing_root(candidates)
+    root = root or enclosing_root(candidates)
     settings, faults = _settings(root, environ)
     plan, refused = _accepted({"name": path.stem or "plan", **document.data})
     context = PlanContext(

@@ -13,6 +13,7 @@ from maingate.ids import GateId
 from maingate.queries.events import history_json
 from maingate.queries.names import older_run, patch_named, patch_or_task_named, run_named, task_names
 from maingate.queries.page import Page
+from maingate.queries.run_parts import lifecycle_json
 from maingate.queries.task_detail import describe_task
 from maingate.repository_context import RepositoryContext
 
@@ -56,6 +57,17 @@ def patch_or_task_detail(
         if isinstance(row, TaskRow):
             return describe_task(conn, row, logs=context.paths.logs), older_run(conn, row.run_id)
         return describe_patch(conn, context, row), older_run(conn, row.run_id)
+
+
+def patch_with_history(context: RepositoryContext, patch_id: str) -> Json:
+    """Return all that is known of a patch, by its whole identifier.
+
+    Raises:
+        UnknownEntityError: There is no such patch.
+    """
+    with context.database.read() as conn:
+        row = patches.get(conn, patch_id)
+        return describe_patch(conn, context, row) | lifecycle_json(row)
 
 
 def patch_diff(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
@@ -87,6 +88,12 @@ def seconds_json(run: RunRow, now: datetime | None) -> float | None:
 def reason_json(reason: Reason | None) -> Json | None:
     """Return a reason; None when there is none."""
     return None if reason is None else reason.as_json()
+
+
+def lifecycle_json(row: EntityRow) -> Json:
+    """Return the version of an entity, which grows with each change of its state, and its times."""
+    times = ("created_at", "changed_at", "started_at", "completed_at")
+    return {"version": row.version, **{name: getattr(row, name) for name in times}}
 
 
 def moment_json(at: datetime | None) -> str | None:

@@ -14,11 +14,12 @@ def list_runs(context: RepositoryContext, *, limit: int) -> Page:
     with context.database.read() as conn:
         rows = runs.recent(conn, limit=limit)
         alive = {row.id for row in rows if not RUN.is_terminal(row.state) and context.is_at_work(conn, row)}
-        shown = [_as_json(row, is_alive=row.id in alive) for row in rows]
+        shown = [run_json(row, is_alive=row.id in alive) for row in rows]
         return Page(rows=shown, more=runs.count(conn) - limit if len(rows) == limit else 0)
 
 
-def _as_json(row: RunRow, *, is_alive: bool) -> dict[str, Any]:
+def run_json(row: RunRow, *, is_alive: bool) -> dict[str, Any]:
+    """Return the public JSON form of a run, without its parts."""
     return {
         "run_id": row.id,
         "name": row.name,

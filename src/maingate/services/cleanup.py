@@ -18,6 +18,7 @@ from maingate.git.refs import RefChange
 from maingate.repository_context import RepositoryContext
 from maingate.services.patch_recovery import PLAN_NAME
 from maingate.services.target_holds import TargetHolds
+from maingate.services.uploads import UPLOADED_PLAN
 from maingate.system.removal import remove
 from maingate.workers.local.slots import Slots
 
@@ -32,7 +33,7 @@ class Leftovers:
         worktrees: Worktree slots of this repository in the cache.
         refs: Refs of runs that have ended, with what they point to.
         logs: Gate logs beyond those that are kept.
-        recoveries: Folders with the plan that `patch recover` wrote for a run that has ended.
+        recoveries: Folders with the plan of a run that has ended, written by `patch recover` or submitted.
         freed: Bytes that removing them frees; hard links and sparse files make it an estimate.
     """
 
@@ -144,8 +145,9 @@ class CleanupService:
         return {ref: value for ref, value in refs.items() if _run_of(ref) in ended}
 
     def _old_recoveries(self, ended_before: datetime) -> list[Path]:
-        """Return the recoveries of runs that ended long enough ago; one without a run may still get it."""
-        plans = sorted(self._context.paths.recoveries.glob(f"*/{PLAN_NAME}"))
+        """Return the folders of plans whose runs ended long ago; one without a run may still get it."""
+        paths = self._context.paths
+        plans = sorted([*paths.recoveries.glob(f"*/{PLAN_NAME}"), *paths.uploads.glob(f"*/{UPLOADED_PLAN}")])
         with self._context.database.read() as conn:
             known = runs.of_plan_files(conn, map(str, plans))
         kept = {run.plan_file for run in known if not _has_ended(run, before=ended_before)}

@@ -57,7 +57,15 @@ class OperatorService:
             "asks git, cancels it unless it has landed, and continues the run"
         )
 
-    def override(self, override: Override, entity_id: str, *, reason: str, operator: str) -> str:
+    def override(
+        self,
+        override: Override,
+        entity_id: str,
+        *,
+        reason: str,
+        operator: str,
+        version: int | None = None,
+    ) -> str:
         """Override a task or a workstream; return the result, as a sentence.
 
         A workstream that may have landed already when its process was ended is left to the process that
@@ -69,15 +77,17 @@ class OperatorService:
             entity_id: The task or workstream, by its full id.
             reason: Why.
             operator: The person.
+            version: The version of the entity that the decision was made about; None for any.
 
         Raises:
+            ChangedMeanwhileError: The entity has another version, or another request about it waits.
             UsageError: The state that it is in does not allow it, or the process at work does not answer.
             TargetBusyError: A living process of another run holds the target of the run.
             UnknownEntityError: There is no such entity.
         """
         database, clock = self._context.database, self._context.clock
         request = operator_requests.to_override(
-            database, clock, override, entity_id, message=reason, operator=operator
+            database, clock, override, entity_id, message=reason, operator=operator, version=version
         )
         return self._answer_to(request) or (
             f"{entity_id} was landing when its process died; `maingate resume {request.run_id}` "

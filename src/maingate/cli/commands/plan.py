@@ -14,7 +14,7 @@ from maingate.wording import first_lines, listed
 
 if TYPE_CHECKING:
     from maingate.plan.loader import LoadedPlan
-    from maingate.plan.model import Plan, WorkstreamPlan
+    from maingate.plan.model import Plan
 
 app = typer.Typer(help="Check, describe and import plans.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
@@ -38,6 +38,7 @@ def check(
     Exit codes: 0 the plan is valid, 2 it has problems.
     """
     from maingate.plan.loader import load_plan
+    from maingate.queries.plan_summary import plan_summary
 
     try:
         loaded = load_plan(file)
@@ -47,7 +48,7 @@ def check(
         print_json({"ok": False, "file": str(file), "problems": _problems(error)})
         raise typer.Exit(2) from error
     if as_json:
-        print_json({"ok": True, "file": str(file), "problems": [], "plan": _summary(loaded)})
+        print_json({"ok": True, "file": str(file), "problems": [], "plan": plan_summary(loaded)})
     else:
         print("\n".join(_lines(loaded)))
 
@@ -72,37 +73,9 @@ def _problems(error: ProblemsError) -> list[dict[str, Any]]:
     ]
 
 
-def _summary(loaded: "LoadedPlan") -> dict[str, Any]:
-    from maingate.plan.scopes import overlapping
-
-    plan = loaded.plan
-    return {
-        "name": plan.name,
-        "target": plan.target,
-        "landing": str(plan.landing),
-        "gates": list(plan.gates),
-        "workstreams": [
-            {
-                "name": name,
-                "needs": list(plan.workstreams[name].needs),
-                "gates": plan.landing_gates(name),
-                "tasks": [
-                    {
-                        "name": task,
-                        "kind": str(workstream.tasks[task].kind),
-                        "gates": plan.task_gates(name, task),
-                    }
-                    for task in workstream.task_order()
-                ],
-            }
-            for name, workstream in _in_order(loaded)
-        ],
-        "serial": [["/".join(task) for task in pair] for pair in overlapping(plan)],
-        "notes": _notes(plan),
-    }
-
-
 def _lines(loaded: "LoadedPlan") -> list[str]:
+    from maingate.queries.plan_summary import in_order, notes_about
+
     plan = loaded.plan
     tasks = sum(len(workstream.tasks) for workstream in plan.workstreams.values())
     counts = (
@@ -119,39 +92,14 @@ def _lines(loaded: "LoadedPlan") -> list[str]:
     if loaded.root is None:
         lines.append("  no git repository around the plan or here: set `repo`, or run it from inside one")
     streams: list[str] = []
-    for number, (name, workstream) in enumerate(_in_order(loaded), start=1):
+    for number, (name, workstream) in enumerate(in_order(loaded), start=1):
         needs = f", after {listed(workstream.needs, _NAMES)}" if workstream.needs else ""
         gates = listed(plan.landing_gates(name), _NAMES) or "none"
         streams.append(
             f"  {number}. {name}: {count(len(workstream.tasks), 'task')}{needs}; gates to land: {gates}"
         )
     lines += first_lines(streams, rest=" workstreams; --json lists them all")
-    return [*lines, *(f"  {note}" for note in _notes(plan)), *_serial(plan)]
-
-
-def _notes(plan: "Plan") -> list[str]:
-    """Return warnings about settings that are valid but probably unintended."""
-    if plan.keep.paths and not plan.prepare and not plan.keep.shared:
-        nothing = "`keep` has no effect without `prepare`: there is nothing for jobs to find there"
-        notes = [f"{nothing} (`keep: {{paths: [...], shared: true}}`: each job finds what the last one left)"]
-    elif plan.prepare and not plan.keep.paths:
-        notes = ["`prepare` runs before every job; with its results listed in `keep` it runs once"]
-    else:
-        notes = []
-    if idle := _idle_gates(plan):
-        why = "they are `on` nothing, and no workstream or task lists them"
-        notes.append(f"{listed(idle, _NAMES)} will never run: {why}")
-    return notes
-
-
-def _idle_gates(plan: "Plan") -> list[str]:
-    """Return the gates that will never run."""
-    used = set()
-    for name, workstream in plan.workstreams.items():
-        used.update(plan.landing_gates(name))
-        for task in workstream.tasks:
-            used.update(plan.task_gates(name, task))
-    return [name for name in plan.gates if name not in used]
+    return [*lines, *(f"  {note}" for note in notes_about(plan)), *_serial(plan)]
 
 
 def _serial(plan: "Plan") -> list[str]:
@@ -168,7 +116,3 @@ def _serial(plan: "Plan") -> list[str]:
         "  one after the other, as their tools may write the same paths (`scope`, `overlap: allow`):",
         *shown,
     ]
-
-
-def _in_order(loaded: "LoadedPlan") -> list[tuple[str, "WorkstreamPlan"]]:
-    return [(name, loaded.plan.workstreams[name]) for name in loaded.plan.workstream_order()]

@@ -1,23 +1,26 @@
 """The parts that all entities share: lifecycle columns, reading of rows, creation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from sqlalchemy import Connection, Table
 
 from maingate.db import facts
 from maingate.db.binding import CHANGING, UNBOUND, bound_text_of_creation, empty_of, fixed_columns
 from maingate.db.columns import EPOCH, to_micros
+from maingate.db.engine import repository_of
 from maingate.db.records import Records
-from maingate.db.statements import change, change_many
+from maingate.db.statements import change, change_many, marks
 from maingate.db.transitions import record_creation
 from maingate.errors import InvariantError, UnknownEntityError
 from maingate.state.machines import MACHINES
 from maingate.state.steps.step import Context, Head
+
+_IN_REPOSITORY: Final = "run_id IN (SELECT id FROM runs WHERE repository_id = ?)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +99,42 @@ class Entities(Records[E_]):
         """Read entities by id; those that do not exist are left out."""
         return {row.id: row for row in self.select_in(connection, "id", entity_ids)}
 
+    def page(
+        self,
+        connection: Connection,
+        *,
+        among: Mapping[str, Sequence[str]],
+        name: str | None = None,
+        before: str | None = None,
+        limit: int,
+    ) -> list[E_]:
+        """Read entities of the connection's repository, newest first.
+
+        Identifiers sort by time and are indexed, so each page costs the same, and none moves when entities
+        are created meanwhile.
+
+        Args:
+            connection: A transaction.
+            among: Only those whose columns have one of these values.
+            name: Only those whose name contains this, in any case.
+            before: Only those older than the entity of this id.
+            limit: Most entities to return.
+        """
+        wanted = [f'"{column}" IN ({marks(len(values))})' for column, values in among.items()]
+        bound: list[Any] = [value for values in among.values() for value in values]
+        if name is not None:
+            wanted.append("lower(name) LIKE ? ESCAPE '!'")
+            bound.append(f"%{_literally(name.lower())}%")
+        if before is not None:
+            wanted.append("id < ?")
+            bound.append(before)
+        if (repository_id := repository_of(connection)) is not None:
+            own = "repository_id = ?" if "repository_id" in self.names else _IN_REPOSITORY
+            wanted.append(own)
+            bound.append(repository_id)
+        where = f"WHERE {' AND '.join(wanted)} " if wanted else ""
+        return self.select(connection, f"{where}ORDER BY id DESC LIMIT ?", (*bound, limit))
+
     def insert_many(
         self, connection: Connection, rows: Sequence[E_], *, at: datetime, operator: str | None = None
     ) -> list[E_]:
@@ -157,3 +196,8 @@ class Entities(Records[E_]):
             raise UnknownEntityError(entity_id)
         if not is_loose:
             facts.record(connection, [facts.of_column(table, entity_id, column, value)])
+
+
+def _literally(text: str) -> str:
+    """Return a text as a pattern of LIKE that stands for nothing but itself."""
+    return "".join(f"!{each}" if each in "!%_" else each for each in text)

@@ -169,6 +169,39 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_leases")),
     )
     op.create_table(
+        "tokens",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("secret_hash", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "role IN ('viewer', 'submitter', 'operator', 'admin')", name=op.f("ck_tokens_role")
+        ),
+        sa.CheckConstraint("length(secret_hash) = 64", name=op.f("ck_tokens_secret_hash")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
+        sa.UniqueConstraint("name", name=op.f("uq_tokens_name")),
+    )
+    op.create_table(
+        "answers",
+        sa.Column("operator", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("headers", sa.Text(), nullable=True),
+        sa.Column("body", sa.Text(), nullable=True),
+        sa.CheckConstraint("(status IS NULL) = (body IS NULL)", name=op.f("ck_answers_answered_has_body")),
+        sa.CheckConstraint(
+            "(status IS NULL) = (headers IS NULL)", name=op.f("ck_answers_answered_has_headers")
+        ),
+        sa.PrimaryKeyConstraint("operator", "key", name=op.f("pk_answers")),
+    )
+    op.create_index(op.f("ix_answers_created_at"), "answers", ["created_at"], unique=False)
+    op.create_table(
         "runs",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
