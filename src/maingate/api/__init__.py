@@ -1,0 +1,1 @@
+"""The HTTP interface: reads through `queries`, acts through `services`."""

@@ -1,0 +1,47 @@
+"""The application: its endpoints, its protection, and what its endpoints share."""
+
+from collections.abc import Collection
+from typing import Final
+
+from anyio import CapacityLimiter
+from fastapi import FastAPI
+
+from maingate.api import gates, overrides, patches, plans, record, runs, work, workforce
+from maingate.api.access import Access
+from maingate.api.acting import MOST_AT_ONCE
+from maingate.api.describing import add_description
+from maingate.api.problems import add_problems
+from maingate.api.protection import AddHeaders, CatchErrors, LimitBody, RefuseOthers
+from maingate.server.site import Site
+
+MOST_BODY: Final = 1024 * 1024
+MOST_UPLOAD: Final = 64 * 1024 * 1024
+"""Bytes of a request, and of one that brings a plan with its patches."""
+
+_ROUTERS: Final = (runs, plans, work, patches, gates, workforce, overrides, record)
+_UPLOADS: Final = ("/api/v1/runs", "/api/v1/plan/check")
+
+
+def create_app(site: Site, *, access: Access, hosts: Collection[str] | None = None) -> FastAPI:
+    """Return the application that answers for the repositories of a server.
+
+    Args:
+        site: The repositories.
+        access: Recognises callers.
+        hosts: The names under which the server may be reached, such as `LOOPBACK_NAMES`; None for all.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json", redirect_slashes=False)
+    app.state.site, app.state.access = site, access
+    app.state.answers = {name: maingate.answers for name, maingate in site}
+    app.state.slow = CapacityLimiter(MOST_AT_ONCE)
+    for module in _ROUTERS:
+        app.include_router(module.router)
+    add_problems(app)
+    add_description(app)
+    app.add_middleware(CatchErrors)
+    app.add_middleware(LimitBody, most=MOST_BODY, most_at=dict.fromkeys(_UPLOADS, MOST_UPLOAD))
+    app.add_middleware(RefuseOthers, hosts=hosts)
+    app.add_middleware(
+        AddHeaders
+    )  # the last one is the first to see a request, and the last to see its answer
+    return app

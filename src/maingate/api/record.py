@@ -1,0 +1,53 @@
+"""The caller, the state machines, and the audit of the record."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from maingate.api.acting import slowly
+from maingate.api.describing import described
+from maingate.api.desk import AtDesk, RepoName
+from maingate.api.json_answer import answer
+from maingate.api.schemas import Me, RecordAudit
+from maingate.queries.audit import audit_record
+from maingate.roles import Role
+from maingate.state.machines import MACHINES
+
+router = APIRouter(prefix="/api/v1", tags=["record"])
+
+
+@router.get("/me", summary="Read who is calling", responses=described(Me))
+def get_me(request: Request, desk: AtDesk) -> Response:
+    """Read the name under which decisions of this caller are recorded, and the repositories it may read."""
+    repositories = [
+        {"name": name, "path": str(maingate.repository.root), "role": str(desk.caller.roles[name])}
+        for name, maingate in desk.readable()
+    ]
+    return answer(request, {"name": desk.operator, "repositories": repositories})
+
+
+@router.get(
+    "/machines",
+    summary="Read the state machines",
+    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
+)
+def get_machines(request: Request, desk: AtDesk) -> Response:
+    """Read the states and transitions of runs, workstreams, tasks, patches, gates, workers and breakers."""
+    del desk  # a caller is needed, and any will do
+    return answer(request, {each.name: each.as_json() for each in MACHINES.values()})
+
+
+@router.get("/audit/verify", summary="Verify the record", responses=described(RecordAudit))
+async def verify(
+    request: Request,
+    desk: AtDesk,
+    repo: RepoName = None,
+    others: Annotated[bool, Query(description="Accept landings from other records.")] = False,
+) -> Response:
+    """Verify the record of a repository: its hash chains, its file of transitions, and its branches."""
+
+    def work() -> dict[str, Any]:
+        name, maingate = desk.one(repo, Role.VIEWER)
+        return audit_record(maingate.context, others=others).as_json() | {"repo": name}
+
+    return answer(request, await slowly(request, work))

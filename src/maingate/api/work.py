@@ -1,0 +1,62 @@
+"""Workstreams and tasks."""
+
+from fastapi import APIRouter, Request, Response
+
+from maingate.api.describing import described
+from maingate.api.desk import AtDesk, RepoName
+from maingate.api.filters import Fields, NamePart, OfRun, OfWorkstream, States, one
+from maingate.api.json_answer import answer
+from maingate.api.paging import PageWanted, fields_of, list_answer, picked
+from maingate.api.schemas import TaskItem, Tasks, WorkstreamItem, Workstreams
+from maingate.queries import listing
+
+router = APIRouter(prefix="/api/v1", tags=["work"])
+
+
+@router.get("/workstreams", summary="List workstreams, newest first", responses=described(Workstreams))
+def list_workstreams(  # noqa: PLR0917 - the parameters of a query
+    request: Request,
+    desk: AtDesk,
+    wanted: PageWanted,
+    run: OfRun = None,
+    state: States = None,
+    name: NamePart = None,
+    repo: RepoName = None,
+) -> Response:
+    """List workstreams, newest first."""
+    among = {"run_id": one(run), "state": state}
+    page = list_answer(desk, listing.workstreams_page, among=among, name=name, repo=repo, wanted=wanted)
+    return answer(request, page)
+
+
+@router.get("/workstreams/{workstream_id}", summary="Read a workstream", responses=described(WorkstreamItem))
+def get_workstream(request: Request, desk: AtDesk, workstream_id: str, fields: Fields = None) -> Response:
+    """Read a workstream. The number at the beginning of its `ETag` is its version, for `If-Match`."""
+    repo, maingate = desk.of(workstream_id, kind="ws")
+    found = listing.workstream(maingate.context, workstream_id) | {"repo": repo}
+    return answer(request, picked(found, fields_of(fields)), version=found["version"])
+
+
+@router.get("/tasks", summary="List tasks, newest first", responses=described(Tasks))
+def list_tasks(  # noqa: PLR0917 - the parameters of a query
+    request: Request,
+    desk: AtDesk,
+    wanted: PageWanted,
+    run: OfRun = None,
+    workstream: OfWorkstream = None,
+    state: States = None,
+    name: NamePart = None,
+    repo: RepoName = None,
+) -> Response:
+    """List tasks, newest first, each with its present patch."""
+    among = {"run_id": one(run), "workstream_id": one(workstream), "state": state}
+    page = list_answer(desk, listing.tasks_page, among=among, name=name, repo=repo, wanted=wanted)
+    return answer(request, page)
+
+
+@router.get("/tasks/{task_id}", summary="Read a task", responses=described(TaskItem))
+def get_task(request: Request, desk: AtDesk, task_id: str, fields: Fields = None) -> Response:
+    """Read a task. The number at the beginning of its `ETag` is its version, for `If-Match`."""
+    repo, maingate = desk.of(task_id, kind="task")
+    found = listing.task(maingate.context, task_id) | {"repo": repo}
+    return answer(request, picked(found, fields_of(fields)), version=found["version"])
