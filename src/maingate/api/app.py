@@ -6,10 +6,11 @@ from typing import Final
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 
-from maingate.api import gates, overrides, patches, plans, record, runs, work, workforce
+from maingate.api import event_stream, gates, overrides, patches, plans, record, runs, work, workforce
 from maingate.api.access import Access
 from maingate.api.acting import MOST_AT_ONCE
 from maingate.api.describing import add_description
+from maingate.api.event_feed import EventFeed
 from maingate.api.problems import add_problems
 from maingate.api.protection import AddHeaders, CatchErrors, LimitBody, RefuseOthers
 from maingate.server.site import Site
@@ -18,7 +19,7 @@ MOST_BODY: Final = 1024 * 1024
 MOST_UPLOAD: Final = 64 * 1024 * 1024
 """Bytes of a request, and of one that brings a plan with its patches."""
 
-_ROUTERS: Final = (runs, plans, work, patches, gates, workforce, overrides, record)
+_ROUTERS: Final = (runs, plans, work, patches, gates, workforce, overrides, event_stream, record)
 _UPLOADS: Final = ("/api/v1/runs", "/api/v1/plan/check")
 
 
@@ -33,6 +34,7 @@ def create_app(site: Site, *, access: Access, hosts: Collection[str] | None = No
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json", redirect_slashes=False)
     app.state.site, app.state.access = site, access
     app.state.answers = {name: maingate.answers for name, maingate in site}
+    app.state.feeds = {name: EventFeed(maingate.context) for name, maingate in site}
     app.state.slow = CapacityLimiter(MOST_AT_ONCE)
     for module in _ROUTERS:
         app.include_router(module.router)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from maingate.db import ledger
 from maingate.db.dao import events, runs, tasks, workstreams
 from maingate.errors import UsageError
 from maingate.events import TRANSITION_SUFFIX, Event, EventType
@@ -51,6 +52,10 @@ class EventQuery:
         with self.context.database.read() as conn:
             return max((event.seq or 0 for event in events.query(conn, limit=1, newest=True)), default=0)
 
+    def page_after(self, seq: int, limit: int) -> list[Event]:
+        """Read the next ones after a place in the order of events."""
+        return self._page(after_seq=seq, limit=limit)
+
     def after(self, seq: int) -> Iterator[Event]:
         """Read those after a place in the order of events, in order, page by page."""
         while page := self._page(after_seq=seq, limit=PAGE):
@@ -62,6 +67,12 @@ class EventQuery:
     def _page(self, **how: Any) -> list[Event]:
         with self.context.database.read() as conn:
             return events.query(conn, entity=self.entity, type=self.type, since=self.since, **how)
+
+
+def position(context: RepositoryContext) -> int:
+    """Return the place of the newest row of the record; no event has a later one."""
+    with context.database.read() as conn:
+        return ledger.position(conn).seq
 
 
 def type_named(text: str) -> str:
