@@ -13,8 +13,10 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
-from support.factories import GitRepo
-from support.forked_server import fork_from_a_nursery
+pytest.register_assert_rewrite("support")
+
+from support.factories import GitRepo  # noqa: E402 - its assertions say what they compared, too
+from support.forked_server import fork_from_a_nursery  # noqa: E402
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder in it is made by pytest, for this user alone
 ENOUGH: Final = 4 * 1024**3
