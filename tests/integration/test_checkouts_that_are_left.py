@@ -2,22 +2,26 @@
 
 import json
 
-import pytest
-
-from support.crashing import KILLED, World, check_each_landed_once, check_the_checkout, end_of
+from support.chains import kill_in_a_row
+from support.crashing import KILLED, World, check_the_checkout, end_of
 from support.stories import Telling
 
 OUTSIDE_FAULT = 4
-PLACES = ["landing.after-ref", "checkout.file", "checkout.index", "checkout.installed"]
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_killed_while_the_checkout_follows_it_ends_the_same(tell: Telling, place: str) -> None:
+FOLLOWING = (
+    "checkout.file@1#1",
+    "checkout.index@1#1",
+    "checkout.index@2#2",
+    "checkout.installed@1#2",
+    "checkout.installed@1#3",
+)
+"""Kills while a checkout follows, and while a resume finishes what a killed landing still owed to it."""
+
+
+def test_killed_while_the_checkout_follows_it_ends_the_same(tell: Telling) -> None:
     """Resuming finishes what was owed to the checkout, and lands nothing twice."""
-    world = tell.world()
-    assert world.run(fault=place).ended() == KILLED
-    assert end_of(world, world.finish()) == tell.story().end
-    check_each_landed_once(world)
+    kill_in_a_row(tell, FOLLOWING)
 
 
 def killed(tell: Telling) -> World:
