@@ -86,10 +86,11 @@ def test_what_a_leader_leaves_is_ended(script: str) -> None:
 
 def test_nothing_left_is_nothing_ended() -> None:
     """A gate that ends with all its children costs no search and counts nothing."""
+    before = bystanders()
     process = start("true")
     close(process)
 
-    assert ProcessTree(leader=process.pid, bystanders=frozenset()).end_leftovers(grace=1.0) == 0
+    assert ProcessTree(leader=process.pid, bystanders=before).end_leftovers(grace=1.0) == 0
 
 
 def test_other_children_are_left_alone() -> None:
@@ -106,6 +107,24 @@ def test_other_children_are_left_alone() -> None:
     assert other.poll() is None
     other.kill()
     close(other)
+    close(process)
+
+
+def test_processes_of_other_threads_are_left_alone() -> None:
+    """With a mark, a child that comes meanwhile without it is neither killed nor reaped."""
+    process = start("setsid sh -c 'echo $$; exec sleep 300' &", MARK="one")
+    (pid,) = pids_said(process, 1)
+    process.wait()
+    other, ended_other = start("echo $$; exec sleep 300"), start("exit 7")
+    pids_said(other, 1)
+    os.waitid(os.P_PID, ended_other.pid, os.WEXITED | os.WNOWAIT)
+
+    ended = ProcessTree(leader=process.pid, bystanders=frozenset(), mark=b"MARK=one").end_leftovers(grace=0.3)
+
+    assert (ended, is_alive(pid), other.poll(), ended_other.wait()) == (1, False, None, 7)
+    other.kill()
+    close(other)
+    close(ended_other)
     close(process)
 
 
@@ -161,6 +180,7 @@ def test_a_process_is_known_by_its_number_and_its_start() -> None:
 
 def test_descendants_are_all_generations() -> None:
     """Children of children belong to the tree, this process and strangers do not."""
+    before = bystanders()
     process = start("sh -c 'sleep 300 & echo $!; wait' & echo $!; wait")
     pids = pids_said(process, 2)
 
@@ -168,7 +188,7 @@ def test_descendants_are_all_generations() -> None:
 
     assert {process.pid, *pids} <= found
     assert not {1, os.getpid()} & found
-    ProcessTree(leader=process.pid, bystanders=frozenset()).send(signal.SIGKILL)
+    ProcessTree(leader=process.pid, bystanders=before).send(signal.SIGKILL)
     process.wait()
-    ProcessTree(leader=process.pid, bystanders=frozenset()).end_leftovers(grace=-1.0)
+    ProcessTree(leader=process.pid, bystanders=before).end_leftovers(grace=-1.0)
     close(process)

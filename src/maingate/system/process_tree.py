@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -34,6 +34,7 @@ _KILL_TIMEOUT_SECONDS: Final = 10.0
 
 _CALM_READINGS: Final = 2
 """Readings of the process table without a stray that prove there is none; a single one can miss a fork."""
+_is_shared = False
 _STATE, _PARENT, _SESSION, _START_TICKS = 0, 1, 3, 19
 """Positions in ``/proc/<pid>/stat``, counted from the field behind the name (proc(5))."""
 _DEAD: Final = (b"Z", b"X", b"x")
@@ -65,6 +66,21 @@ def adopt_orphans(*, on: bool = True) -> bool:
 def die_with_parent(sent: signal.Signals) -> bool:
     """Request a signal at the end of the parent; return False if the system cannot."""
     return _prctl(_PR_SET_PDEATHSIG, int(sent))
+
+
+def expect_processes_of_other_threads() -> None:
+    """Note that other threads of this process start processes while one attends a command.
+
+    The command's are then known by a mark in their environment. One that clears its environment and leaves
+    the session is not found.
+    """
+    global _is_shared  # noqa: PLW0603 - it is a property of the process
+    _is_shared = True
+
+
+def do_other_threads_start_processes() -> bool:
+    """Return whether children of this process may belong to other threads."""
+    return _is_shared
 
 
 def has_children() -> bool:
@@ -113,10 +129,14 @@ class ProcessTree:
     Args:
         leader: The gate's own process, which leads its session and process group.
         bystanders: Children of this process that are not the gate's.
+        mark: A line of the environment that only the gate's processes have, where other threads of this
+            process start processes meanwhile; None where all that come are the gate's.
     """
 
     leader: int
     bystanders: frozenset[int]
+    mark: bytes | None = None
+    _marked: set[int] = field(default_factory=set)
 
     def send(self, sent: signal.Signals) -> None:
         """Send a signal to the group of an unreaped leader, and to the processes that left the group."""
@@ -155,11 +175,20 @@ class ProcessTree:
             found = [
                 info
                 for info in descendants(os.getpid(), session=self.leader)
-                if info.pid not in self.bystanders and info.pid != self.leader
+                if info.pid not in self.bystanders and info.pid != self.leader and self._has(info)
             ]
             ended = [info for info in found if info.is_zombie and info.parent == os.getpid()]
             if not [info for info in ended if _reap(info.pid)]:
                 return [info for info in found if not info.is_zombie]
+
+    def _has(self, info: ProcessInfo) -> bool:
+        """Return whether a process below this one is the gate's; a zombie is one if it was one alive."""
+        if self.mark is None or info.session == self.leader or info.pid in self._marked:
+            return True
+        if info.is_zombie or self.mark not in _environment(info.pid):
+            return False
+        self._marked.add(info.pid)
+        return True
 
     def _kill(self) -> set[int]:
         """Stop and kill until no process runs: a stopped process cannot fork away from its KILL."""

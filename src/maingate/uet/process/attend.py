@@ -11,12 +11,13 @@ import selectors
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from maingate.system.process_tree import ProcessTree, bystanders
+from maingate.system.process_tree import ProcessTree, bystanders, do_other_threads_start_processes
 from maingate.uet.output_capture import OutputCopy
 from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.uet.process.exit_meaning import Cause, judge, not_started
@@ -28,6 +29,9 @@ from maingate.uet.process.redaction import redact
 _NO_PIDFD_POLL: Final = 0.02
 _CANCEL_GRACE: Final = 0.5
 """Seconds at most between TERM and KILL for a command that is cancelled."""
+
+_MARK: Final = "MAINGATE_COMMAND"
+"""The variable by which the processes of one command are known from others that start meanwhile."""
 
 _Process = subprocess.Popen[bytes]
 
@@ -77,8 +81,10 @@ def run_command(
         message = f"the log could not be made: {error}"
         return CommandResult(passed=False, fault="spawn_failed", message=message)
     with log:
-        execution = _Execution(spec=spec, log=log, watch=watch, stdin=stdin, copy=copy)
-        result = execution.run(cwd, _environment(spec, cwd, environment))
+        mark = uuid.uuid4().hex if do_other_threads_start_processes() else None
+        execution = _Execution(spec=spec, log=log, watch=watch, stdin=stdin, copy=copy, mark=mark)
+        marked = {} if mark is None else {_MARK: mark}
+        result = execution.run(cwd, _environment(spec, cwd, environment) | marked)
     message = redact("; ".join(filter(None, (result.message, log.trouble))), spec.secrets)
     return replace(result, message=message, seconds=time.monotonic() - started)
 
@@ -99,7 +105,9 @@ class _Execution:
         watch: Watch | None,
         stdin: Path | None,
         copy: OutputCopy | None,
+        mark: str | None,
     ) -> None:
+        self._mark = None if mark is None else f"{_MARK}={mark}".encode()
         self._spec, self._log, self._watch, self._stdin = spec, log, watch, stdin
         self._pipes = [OutputPipe(spec.secrets, log, copy)]
         if copy is not None:
@@ -129,7 +137,7 @@ class _Execution:
         finally:
             for pipe in self._pipes:
                 os.close(pipe.end)
-        tree = ProcessTree(leader=process.pid, bystanders=others)
+        tree = ProcessTree(leader=process.pid, bystanders=others, mark=self._mark)
         try:
             self._attend(process, tree)
         finally:
