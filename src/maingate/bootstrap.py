@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from maingate.services.operator import OperatorService
     from maingate.services.rescue import RescueService
     from maingate.services.rollback import RollbackService
+    from maingate.services.run_queue import RunQueue
     from maingate.services.target_holds import TargetHolds
     from maingate.services.target_work import TargetWork
     from maingate.services.tokens import TokenService
@@ -153,11 +154,19 @@ class Maingate:
         return ExecutionService(self.context, self._work, notifier=notifier, versions=versions)
 
     @cached_property
+    def queue(self) -> "RunQueue":
+        """Reads the runs that wait for a process, and hands runs to a server."""
+        from maingate.services.run_queue import RunQueue
+
+        return RunQueue(self.context)
+
+    @cached_property
     def operator(self) -> "OperatorService":
         """Carries out what an operator decides."""
         from maingate.services.operator import OperatorService
 
-        return OperatorService(self.context, lambda: self.execution)
+        # the execution of runs is loaded only when there is a request to apply
+        return OperatorService(self.context, lambda request: self.execution.apply_request(request))  # noqa: PLW0108
 
     @cached_property
     def rollback(self) -> "RollbackService":

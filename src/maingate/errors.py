@@ -209,6 +209,10 @@ class TargetBusyError(OutsideFaultError):
         super().__init__(f"{what}; {remedy}")
 
 
+class ServerBusyError(OutsideFaultError):
+    """Another server has the repository."""
+
+
 class LeaseLostError(OutsideFaultError):
     """Another process took the target over."""
 

@@ -32,6 +32,8 @@ class EventType(StrEnum):
 
     ERROR = "error"
     """A run stopped because something outside of it failed."""
+    HANDED_OVER = "handed_over"
+    """A run was handed to a server, which starts or continues it."""
     MANUAL_OVERRIDE = "manual_override"
     """A decision by hand, beside the transitions that it makes."""
     ON_ROLLBACK = "on_rollback"

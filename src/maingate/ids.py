@@ -35,6 +35,7 @@ Prefix = Literal[
     "rollback",
     "bisect",
     "clean",
+    "server",
     "record",
     "repo",
     "token",
@@ -92,11 +93,13 @@ class HolderKind(StrEnum):
     """Runs a gate on the target's history."""
     CLEAN = "clean"
     """Removes what ended runs left."""
+    SERVER = "server"
+    """Takes up the runs of a repository; holds the repository itself, and no target."""
 
 
 @dataclass(frozen=True)
 class LeaseHolder:
-    """The work that holds a target.
+    """The work that holds a target, or the server that holds a repository.
 
     Args:
         id: Its identifier, whose prefix is a ``HolderKind``.
@@ -108,7 +111,7 @@ class LeaseHolder:
         HolderKind(self.id.partition("_")[0])
 
     @classmethod
-    def new(cls, kind: Literal["rollback", "bisect", "clean"]) -> Self:
+    def new(cls, kind: Literal["rollback", "bisect", "clean", "server"]) -> Self:
         """Return the holder of work that has no identifier yet."""
         return cls(new_id(kind))
 

@@ -56,6 +56,17 @@ def hold(conn: Connection, key: str, *, holder: LeaseHolder, now: datetime) -> L
     return held
 
 
+def server_key(repository_id: str) -> str:
+    """Return the key of the lease of a repository's server."""
+    return f"server:{repository_id}"
+
+
+def server_of(conn: Connection, repository_id: str, now: datetime) -> Lease | None:
+    """Return the lease of the living server of a repository; None when there is none."""
+    present = leases.of_key(conn, server_key(repository_id))
+    return present if present is not None and is_held(present, now) else None
+
+
 def is_held(lease: Lease, now: datetime) -> bool:
     """Return whether a lease is held.
 
@@ -79,6 +90,12 @@ def is_examined(conn: Connection, run: RunRow, now: datetime) -> bool:
     """Return whether other work than a run holds a run's target: it may run gates on the run's behalf."""
     lease = _held_on_target_of(conn, run, now)
     return lease is not None and lease.holder.kind is not HolderKind.RUN
+
+
+def is_ref_held(conn: Connection, repository_id: str, ref: str, now: datetime) -> bool:
+    """Return whether a living process holds a branch of a repository, whatever it does there."""
+    lease = leases.of_key(conn, key_of(repository_id, ref))
+    return lease is not None and is_held(lease, now)
 
 
 def _held_on_target_of(conn: Connection, run: RunRow, now: datetime) -> Lease | None:

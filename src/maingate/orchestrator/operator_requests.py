@@ -149,21 +149,33 @@ def answer_to(database: Database, request: Request) -> str | None:
 
 
 def await_answer(
-    database: Database, clock: Clock, request: Request, *, is_alive: Callable[[], bool]
+    database: Database,
+    clock: Clock,
+    request: Request,
+    *,
+    is_alive: Callable[[], bool],
+    patience: timedelta = ANSWER_PATIENCE,
 ) -> str | None:
     """Wait for the answer of the process at work on the run; None when there is no such process any more.
+
+    Args:
+        database: The database.
+        clock: The time.
+        request: The request.
+        is_alive: Returns whether there is such a process.
+        patience: Maximum time that it may take to answer.
 
     Raises:
         UsageError: It does not answer, or refuses.
     """
-    deadline = clock.monotonic() + ANSWER_PATIENCE.total_seconds()
+    deadline = clock.monotonic() + patience.total_seconds()
     while True:
         is_answerable = is_alive()
         if (answer := answer_to(database, request)) is not None or not is_answerable:
             return answer
         if clock.monotonic() > deadline:
             raise UsageError(
-                f"run {request.run_id} did not respond within {ANSWER_PATIENCE.total_seconds():.0f} s. "
+                f"run {request.run_id} did not respond within {patience.total_seconds():.0f} s. "
                 f"The request is queued; the run, or the next `maingate resume {request.run_id}`, handles it"
             )
         time.sleep(LOOK_SECONDS)

@@ -55,6 +55,10 @@ def why_waiting(rows: RunRows, *, is_alive: bool) -> dict[str, Waiting]:
 
 def _abandoned(row: EntityRow, rows: RunRows) -> Waiting:
     resume = f"maingate resume {rows.run.id}"
+    if rows.is_served:
+        return waits(
+            row, HoldCode.SERVER, "the server to take the run up", "it is the run's turn on its target"
+        )
     if rows.is_overspent:
         return waits(row, HoldCode.BUDGET, "a larger budget", f"`{resume} --budget-usd N`")
     return waits(

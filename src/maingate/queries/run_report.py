@@ -30,6 +30,7 @@ from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.errors import UsageError
 from maingate.ids import RunId
 from maingate.landing.late_checkouts import behind
+from maingate.landing.lease import server_of
 from maingate.queries import run_parts
 from maingate.repository_context import RepositoryContext
 from maingate.state.machines import MACHINES
@@ -67,9 +68,18 @@ def report(context: RepositoryContext, run_id: RunId | None = None) -> Json:
             is_alive=context.is_at_work(conn, run),
             patience=patience,
             reviewers=reviewers,
+            is_served=_is_served(context, conn, run),
         )
     told["target"]["behind"] = [each.as_json() for each in behind(context.repository, run.target_ref)]
     return told
+
+
+def _is_served(context: RepositoryContext, conn: Connection, run: RunRow) -> bool:
+    """Return whether a living server is to give a run a process: not one that stopped until it is resumed."""
+    if has_ended(run) or not context.is_own(run):
+        return False
+    is_there = server_of(conn, context.identity.id, context.clock.now()) is not None
+    return is_there and stops.newest(conn, run.id) is None
 
 
 def _expectations(context: RepositoryContext, run: RunRow) -> "tuple[Patience, int]":
@@ -89,6 +99,7 @@ def run_report(
     is_alive: bool = True,
     patience: "Patience | None" = None,
     reviewers: int = 0,
+    is_served: bool = False,
 ) -> Json:
     """Describe a run: its target, each workstream and task with its reason, and what the gates did.
 
@@ -102,6 +113,7 @@ def run_report(
         patience: How long what is under way may stay as it is; without it, or without ``now``, nothing
             is called stuck.
         reviewers: How many people the settings want to approve each patch; the plan may want more.
+        is_served: Whether a living server is to give the run a process.
 
     Returns:
         The object of the public face, ready for ``json.dumps``.
@@ -130,6 +142,7 @@ def run_report(
             cost=cost,
             reviewers=reviewers,
             is_alive=is_alive,
+            is_served=is_served,
             now=now,
         )
     )
@@ -205,6 +218,7 @@ def _waits(
     cost: Json | None,
     reviewers: int,
     is_alive: bool,
+    is_served: bool,
     now: datetime | None,
 ) -> dict[str, Json]:
     """Return the reason why each entity waits that has not ended."""
@@ -224,6 +238,7 @@ def _waits(
         landing={intent.workstream_id for intent in intents.pending(conn, run.id)},
         needs={**workstreams.needs(conn, run.id), **tasks.needs(conn, run.id)},
         approvals_missing=_approvals_missing(conn, run, unapproved, reviewers) if unapproved else {},
+        is_served=is_served,
         is_overspent=cost is not None and cost["used_up"],
         now=now,
     )

@@ -46,6 +46,7 @@ class RunRows:
         needs: For each workstream and each task, those of its kind that it needs.
         breakers: The breakers of all tools.
         approvals_missing: The number of approvals that each waiting patch lacks; one where it is not listed.
+        is_served: Whether a living server is to give the run a process.
         is_overspent: Whether the tools have cost what the plan allows, so that resuming needs more.
         now: The time; None where it is not known, and then no pause of a tool is over.
     """
@@ -60,6 +61,7 @@ class RunRows:
     breakers: Sequence[BreakerRow] = ()
     approvals_missing: Mapping[str, int] = field(default_factory=dict)
     is_overspent: bool = False
+    is_served: bool = False
     now: datetime | None = None
 
     def open_ones(self) -> Iterator[EntityRow]:

@@ -3,14 +3,19 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from maingate.bootstrap import Maingate
 from maingate.errors import UnknownEntityError, UsageError
 from maingate.queries.names import owners_of
+from maingate.services.operator import OperatorService, answered_by_server
 from maingate.wording import listed
+
+if TYPE_CHECKING:
+    from maingate.server.hosted_run import HostedRun
 
 _SHOWN: Final = 10
 
@@ -26,6 +31,21 @@ class Phase(StrEnum):
     """It is about to end: running gates finish, and no run is taken up."""
 
 
+class ServedRepository(Maingate):
+    """The services of a repository as the server's own process uses them.
+
+    Each run has a process of its own, which answers the requests to it, too.
+    """
+
+    wake: Callable[[], None] = staticmethod(lambda: None)
+
+    @cached_property
+    def operator(self) -> OperatorService:
+        """Carries out what an operator decides; a run that is not under way gets a process for it."""
+        wake = lambda: self.wake()  # noqa: E731, PLW0108 - the call is replaced when the host begins
+        return OperatorService(self.context, answered_by_server(self.context, wake))
+
+
 class Site:
     """The repositories of a server. Threads may share it.
 
@@ -33,15 +53,26 @@ class Site:
 
     Args:
         repositories: The opened repositories, by name. ``Site.open`` chooses the names.
-        wake: Called from any thread when there may be a run to take up; replaced by ``RunHost``.
+
+    Attributes:
+        phase: The phase of the server.
+        hosted: Returns the runs that have a process now; safe in any thread.
     """
 
-    def __init__(
-        self, repositories: Mapping[str, Maingate], *, wake: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, repositories: Mapping[str, ServedRepository]) -> None:
         self.repositories: Final = MappingProxyType(dict(repositories))
         self.phase = Phase.STARTING
-        self.wake = wake
+        self.hosted: Callable[[], Sequence[HostedRun]] = lambda: ()
+
+    def wake(self) -> None:
+        """Wake the host, to take up runs that were just admitted or resumed; safe in any thread."""
+        for _, maingate in self:
+            maingate.wake()
+
+    def call_when_woken(self, wake: Callable[[], None]) -> None:
+        """Set the call that has runs taken up."""
+        for _, maingate in self:
+            maingate.wake = wake
 
     @classmethod
     def open(cls, paths: Sequence[Path]) -> Self:
@@ -56,10 +87,10 @@ class Site:
         """
         if not paths:
             raise UsageError("no repository to serve; give `--repo PATH`, or set `[server] repositories`")
-        opened: dict[str, Maingate] = {}
+        opened: dict[str, ServedRepository] = {}
         with ExitStack() as closing:
             for path in paths:
-                maingate = Maingate.open(path)
+                maingate = ServedRepository.open(path)
                 if any(each.context.identity.id == maingate.context.identity.id for each in opened.values()):
                     maingate.close()
                     continue
@@ -69,7 +100,7 @@ class Site:
             closing.pop_all()
         return site
 
-    def __getitem__(self, name: str) -> Maingate:
+    def __getitem__(self, name: str) -> ServedRepository:
         """Return a repository by name.
 
         Raises:
@@ -83,11 +114,11 @@ class Site:
                 name, f"this server has no repository {name!r}; it has {known}"
             ) from None
 
-    def __iter__(self) -> Iterator[tuple[str, Maingate]]:
+    def __iter__(self) -> Iterator[tuple[str, ServedRepository]]:
         """Return an iterator over the names and repositories, in the order in which they were given."""
         return iter(self.repositories.items())
 
-    def find(self, entity_id: str) -> tuple[str, Maingate]:
+    def find(self, entity_id: str) -> tuple[str, ServedRepository]:
         """Return the repository, with its name, that has the entity of an id, or of the beginning of one.
 
         Several repositories may share a database; the one whose run it is counts. A repository that is a copy
@@ -124,7 +155,7 @@ class Site:
         self.close()
 
 
-def _free_name(maingate: Maingate, taken: Mapping[str, Maingate]) -> str:
+def _free_name(maingate: ServedRepository, taken: Mapping[str, ServedRepository]) -> str:
     """Return the name of a repository's folder, with a number where another one has it."""
     root = maingate.repository.root
     stem = (root.parent if root.name == ".git" else root).name.removesuffix(".git") or "repository"

@@ -8,15 +8,25 @@ from dataclasses import replace
 from maingate.db.connection import Connection
 from maingate.db.dao import patches, runs, tasks
 from maingate.db.transition_log import TransitionLog
-from maingate.errors import PlanError, Problem, ProgramVersionError
+from maingate.errors import (
+    CheckoutError,
+    PlanError,
+    Problem,
+    ProgramVersionError,
+    RepositoryError,
+    TargetBusyError,
+)
 from maingate.git.repository import Repository
 from maingate.ids import LeaseHolder, RunId
+from maingate.landing.lease import is_ref_held
 from maingate.landing.obstacles import require_usable
 from maingate.landing.target import LandingTarget
 from maingate.plan.loader import LoadedPlan
 from maingate.repository_context import RepositoryContext
 from maingate.services.garbage import without_collecting
 from maingate.services.run_creation import Admission, create
+from maingate.services.run_queue import NO_OPTIONS, RunOptions, note_hand_over
+from maingate.services.server_hold import living_server
 from maingate.services.target_holds import TargetHolds, Wait, when_free
 from maingate.uet.process.environment import allowed_environment
 from maingate.verdicts import program_versions
@@ -59,18 +69,86 @@ class AdmissionService:
         """
         return when_free(lambda: self._admit(loaded, replaces), wait)
 
-    def _admit(self, loaded: LoadedPlan, replaces: str | None) -> RunId:
+    def admit_for_server(
+        self,
+        loaded: LoadedPlan,
+        options: RunOptions = NO_OPTIONS,
+        *,
+        replaces: str | None = None,
+        operator: str | None = None,
+    ) -> RunId | None:
+        """Make a run of a plan for the server of the repository to take up; None if no server is alive.
+
+        The run does not hold its target, which another run may hold. The programs that gates declare are
+        asked for their versions when the run begins: they are those of the server.
+
+        Args:
+            loaded: The plan.
+            options: The options that the server is to run it with.
+            replaces: See `admit`.
+            operator: The person who asks for it, where that is known.
+
+        Raises:
+            PlanError: The plan asks for something that cannot be done.
+            RepositoryError: The target cannot be landed on as it is.
+        """
         context = self._context
-        TransitionLog(context.paths.transitions, context.database).check()
-        admitted = replace(self.examine(loaded), tree_settings=context.tree_settings())
-        versions = self._versions_for(loaded)
-        now, repository_id = context.clock.now(), context.identity.id
+        with context.database.read() as conn:
+            if living_server(conn, context) is None:
+                return None
+        admitted = self._examined_for_later(loaded)
         with context.database.write() as conn, without_collecting():
-            run_id = create(conn, context.repository, admitted, repository_id=repository_id, at=now)
-            if replaces is not None:
-                _note_replaced(conn, run_id, replaces)
+            server = living_server(conn, context)
+            if server is None:
+                return None
+            run_id = self._create(conn, admitted, replaces)
+            note_hand_over(conn, context, run_id, server, options, operator=operator)
+        return run_id
+
+    def _admit(self, loaded: LoadedPlan, replaces: str | None) -> RunId:
+        admitted = self._examined(loaded)
+        versions = self._versions_for(loaded)
+        with self._context.database.write() as conn, without_collecting():
+            run_id = self._create(conn, admitted, replaces)
             self._holds.take(conn, admitted.target.ref, LeaseHolder(run_id))
         self._versions[run_id] = versions
+        return run_id
+
+    def _examined(self, loaded: LoadedPlan) -> Admission:
+        context = self._context
+        TransitionLog(context.paths.transitions, context.database).check()
+        return replace(self.examine(loaded), tree_settings=context.tree_settings())
+
+    def _examined_for_later(self, loaded: LoadedPlan) -> Admission:
+        """Check a plan whose run begins later; while another run lands, the checkouts cannot be judged."""
+        for is_last in (False, True):
+            try:
+                return self._examined(loaded)
+            except (RepositoryError, CheckoutError, TargetBusyError):
+                target = self._context.repository.resolve_target(loaded.plan.target)
+                if self._is_held(target.ref):
+                    break
+                if is_last:
+                    raise
+        require_usable(self._context.repository, target)
+        return Admission(loaded=loaded, target=target, tree_settings=self._context.tree_settings())
+
+    def _is_held(self, ref: str) -> bool:
+        context = self._context
+        with context.database.read() as conn:
+            return is_ref_held(conn, context.identity.id, ref, context.clock.now())
+
+    def _create(self, conn: Connection, admitted: Admission, replaces: str | None) -> RunId:
+        context = self._context
+        run_id = create(
+            conn,
+            context.repository,
+            admitted,
+            repository_id=context.identity.id,
+            at=context.clock.now(),
+        )
+        if replaces is not None:
+            _note_replaced(conn, run_id, replaces)
         return run_id
 
     def _versions_for(self, loaded: LoadedPlan) -> Mapping[str, Sequence[str]]:

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
+from maingate.db.connection import Connection
 from maingate.db.dao import runs, stops
+from maingate.db.dao.requests import Request
 from maingate.db.dao.runs import RunRow
-from maingate.errors import MaingateError, UsageError
+from maingate.errors import MaingateError, TargetBusyError, UsageError
 from maingate.ids import LeaseHolder, RunId
 from maingate.monitoring.hooks import Hooks
 from maingate.orchestrator.decision_writer import write_warning
@@ -17,6 +19,7 @@ from maingate.repository_context import RepositoryContext
 from maingate.services.following import hooks_of
 from maingate.services.garbage import without_collecting
 from maingate.services.notifications import Notifier
+from maingate.services.server_hold import living_server
 from maingate.services.target_holds import Wait, when_free
 from maingate.services.target_work import TargetWork
 from maingate.settings import Settings
@@ -65,6 +68,14 @@ class ExecutionService:
             if RUN.is_terminal(row.state):
                 raise UsageError(f"run {run_id} is {row.state}; there is nothing to resume")
             self._work.holds.take(conn, row.target_ref, LeaseHolder(run_id))
+            if row.state is RunState.PENDING:
+                self._begin_at_head(conn, row)
+
+    def _begin_at_head(self, conn: Connection, row: RunRow) -> None:
+        """Base a run that has not begun on the target as it is now: others may have landed since."""
+        head = self._context.repository.ref_value(row.target_ref)
+        if head is not None and head != row.old_head:
+            runs.record_base(conn, row.id, head)
 
     def execute(
         self,
@@ -92,7 +103,8 @@ class ExecutionService:
             OutsideFaultError: Something outside failed; it can be resumed.
         """
         watching = listener or SilentListener()
-        with self._hooks(run_id, watching) as hooks, self._held(run_id) as holder:
+        is_resumed = not is_only_asked
+        with self._hooks(run_id, watching) as hooks, self._held(run_id, is_resumed=is_resumed) as holder:
             notice = None if listener is None else listener.notice
             settings = self._context.settings_of(run_id, notice)
             template = _template(settings)
@@ -100,7 +112,8 @@ class ExecutionService:
                 self._work.dependencies(holder, workers, settings),
                 template=template,
                 budget_usd=budget_usd,
-                versions=self._versions.pop(run_id, None),
+                # a process that only answers requests starts no gate
+                versions={} if is_only_asked else self._versions.pop(run_id, None),
                 committed=hooks.wake,
             )
             with without_collecting():
@@ -111,11 +124,32 @@ class ExecutionService:
             watching.notice(warning)
         return state
 
+    def apply_request(self, request: Request) -> None:
+        """Apply a request to a run that no process is at work on; the rest of the run is left to be resumed.
+
+        Raises:
+            TargetBusyError: A living process of another run holds the target of the run.
+        """
+        run_id = RunId(request.run_id)
+        try:
+            self.take_hold(run_id)
+        except TargetBusyError as error:
+            remedy = f"the request is queued; the next `maingate resume {run_id}` handles it"
+            raise TargetBusyError(error.what, remedy) from error
+        self.execute(run_id, is_only_asked=request.entity_id != run_id)
+
     def interrupted(self) -> list[RunRow]:
-        """List the runs of this repository that have not ended and that no living process is at work on."""
-        with self._context.database.read() as conn:
-            mine = [run for run in runs.unfinished(conn) if self._context.is_own(run)]
-            return [run for run in mine if not self._context.is_at_work(conn, run)]
+        """List the runs of this repository that have not ended and wait for a person to resume them.
+
+        No living process is at work on them, and no living server is to take them up.
+        """
+        context = self._context
+        with context.database.read() as conn:
+            mine = [run for run in runs.unfinished(conn) if context.is_own(run)]
+            idle = [run for run in mine if not context.is_at_work(conn, run)]
+            if idle and living_server(conn, context) is not None:
+                return [run for run in idle if stops.newest(conn, run.id) is not None]
+            return idle
 
     def _hooks(self, run_id: RunId, watching: Listener) -> Hooks:
         """Return the followers of the ledger; warnings about them are recorded and shown."""
@@ -128,14 +162,15 @@ class ExecutionService:
         return hooks_of(self._context, self._context.settings, run_id, warn)
 
     @contextmanager
-    def _held(self, run_id: RunId) -> Iterator[LeaseHolder]:
+    def _held(self, run_id: RunId, *, is_resumed: bool) -> Iterator[LeaseHolder]:
         """Hold a run's target and clear up before its work; record why it stops too early, if it does."""
         holder = LeaseHolder(run_id)
         if holder not in self._work.holds:
             self.take_hold(run_id)
         self._work.rescue.clear_up(run_id)
         try:
-            self._note_resumption(run_id)
+            if is_resumed:
+                self._note_resumption(run_id)
             yield holder
         except Exception as error:
             self._note_stop(holder, run_id, error)

@@ -1,11 +1,12 @@
 """Decisions of an operator: about what is under way, about patches, and about the breakers of tools."""
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from maingate.db.dao import breakers, patches, runs
 from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.requests import Request
-from maingate.errors import TargetBusyError, UnknownEntityError
+from maingate.errors import UnknownEntityError
 from maingate.ids import RunId
 from maingate.orchestrator import operator_requests
 from maingate.recovery import overrides
@@ -16,22 +17,24 @@ from maingate.state.operator_rules import BreakerAction, Override
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from maingate.services.execution import ExecutionService
+
+START_PATIENCE: Final = timedelta(seconds=30)
+"""Maximum time that a process which is started for a request may take to answer it."""
 
 
 class OperatorService:
     """Carries out what an operator decides.
 
-    A decision about a run is applied by the process at work on it; without one it is applied here, and the
-    rest of the run is left to be resumed.
+    A decision about a run is applied by the process at work on it; without one it is applied by a process
+    that does no more, and the rest of the run is left to be resumed.
 
     Args:
         context: The repository and its record.
-        execution: Returns the service for a run that no process is at work on; it is loaded only then.
+        apply: Has a request to a run applied that no process is at work on.
     """
 
-    def __init__(self, context: RepositoryContext, execution: "Callable[[], ExecutionService]") -> None:
-        self._context, self._execution = context, execution
+    def __init__(self, context: RepositoryContext, apply: "Callable[[Request], None]") -> None:
+        self._context, self._apply = context, apply
 
     def cancel(self, entity_id: str, *, message: str, operator: str) -> str:
         """Cancel a run, or a workstream or task of one; return the result, as a sentence.
@@ -144,15 +147,26 @@ class OperatorService:
         )
         if answer is not None:
             return answer
-        execution = self._execution()
-        try:
-            execution.take_hold(run_id)
-        except TargetBusyError as error:
-            remedy = f"the request is queued; the next `maingate resume {run_id}` handles it"
-            raise TargetBusyError(error.what, remedy) from error
-        execution.execute(run_id, is_only_asked=request.entity_id != run_id)
+        self._apply(request)
         return operator_requests.answer_to(database, request)
 
     def _is_alive(self, run_id: str) -> bool:
         with self._context.database.read() as conn:
             return self._context.is_at_work(conn, runs.get(conn, run_id))
+
+
+def answered_by_server(context: RepositoryContext, wake: "Callable[[], None]") -> "Callable[[Request], None]":
+    """Return the way in which a server has a request answered: a process is started for the run.
+
+    Args:
+        context: The repository and its record.
+        wake: Has the server look for runs with requests.
+    """
+
+    def apply(request: Request) -> None:
+        wake()
+        operator_requests.await_answer(
+            context.database, context.clock, request, is_alive=lambda: True, patience=START_PATIENCE
+        )
+
+    return apply

@@ -37,7 +37,7 @@ def headline(report: Report) -> "Text":
     verb = {"running": "is running", "pending": "has not started", "canceled": "was cancelled"}.get(
         state, state
     )
-    if state == "running" and is_abandoned(report):
+    if state == "running" and is_abandoned(report) and not _is_served(report):
         verb = "did not end"
     return Text.assemble(
         (f"{SYMBOLS.get(state, '·')} ", STATE_STYLES.get(state, "")),
@@ -57,12 +57,19 @@ def is_abandoned(report: Report) -> bool:
 def why_abandoned(report: Report) -> str:
     """Return why no process works on an unfinished run, and the command that continues it."""
     run_id, stopped = report["run_id"], report.get("stopped")
+    if _is_served(report):
+        return "waiting for the server, which takes it up when it is its turn"
     if _is_overspent(report):
         return OVERSPENT.format(run_id)
     if stopped is None:
         return ABANDONED.format(run_id)
     way_on = "" if "`maingate resume " in stopped["message"] else f"; `maingate resume {run_id}` continues it"
     return f"stopped: {safe(stopped['message'])}{way_on}"
+
+
+def _is_served(report: Report) -> bool:
+    """Return whether a server is to give the run a process."""
+    return (report.get("waiting") or {}).get("code") == "server"
 
 
 def _is_overspent(report: Report) -> bool:

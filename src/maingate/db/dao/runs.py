@@ -113,6 +113,15 @@ def _tools_of(plan: str) -> Iterable[str]:
     return found
 
 
+def record_base(connection: Connection, run_id: str, old_head: str) -> None:
+    """Update the target's commit that a run begins on; no transition.
+
+    Raises:
+        UnknownEntityError: There is no such run.
+    """
+    ROWS.set_column(connection, run_id, "old_head", old_head)
+
+
 def record_head(connection: Connection, run_id: str, new_head: str) -> None:
     """Update the target's commit after a landing of the run; no transition.
 

@@ -1,10 +1,12 @@
-"""Stops of runs before their end: an event of the run, valid until a process continues it.
+"""Stops of runs before their end, and their hand-over to a server: events of the run.
 
-A run that stopped has no state of its own for that; it is still running, without a process.
+A run that stopped has no state of its own for that; it is still running, without a process. The stop is valid
+until a process continues the run, or until the run is handed to a server.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -16,6 +18,8 @@ from maingate.events import Event, EventType, Severity, iso_millis
 
 STOPPED: Final = "stopped"
 RESUMED: Final = "resumed"
+HANDED_OVER: Final = "handed_over"
+_NO_OPTIONS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def record(conn: Connection, run_id: str, error: Exception, *, at: datetime) -> None:
@@ -35,10 +39,67 @@ def resume(conn: Connection, run_id: str, *, at: datetime) -> None:
 
 def last(conn: Connection, run_id: str) -> Mapping[str, Any] | None:
     """Read why and when a run stopped, in the public JSON form; None unless it is stopped."""
-    stopped, resumed = _newest(conn, run_id, STOPPED), _newest(conn, run_id, RESUMED)
-    if stopped is None or (resumed is not None and (resumed.seq or 0) > (stopped.seq or 0)):
+    stopped = newest(conn, run_id)
+    if stopped is None:
         return None
-    return {"message": (stopped.reason or {}).get("message", ""), "at": iso_millis(stopped.timestamp)}
+    return {"message": message_of(stopped), "at": iso_millis(stopped.timestamp)}
+
+
+def newest(conn: Connection, run_id: str) -> Event | None:
+    """Read the event of a run's stop; None unless the run is stopped."""
+    stopped = _newest(conn, run_id, STOPPED)
+    if stopped is None:
+        return None
+    later = (_newest(conn, run_id, RESUMED), _newest(conn, run_id, HANDED_OVER))
+    return None if any(each is not None and _seq(each) > _seq(stopped) for each in later) else stopped
+
+
+def message_of(stopped: Event) -> str:
+    """Return why a run stopped, as a sentence."""
+    return str((stopped.reason or {}).get("message", ""))
+
+
+def is_wanted(stopped: Event) -> bool:
+    """Return whether a person wanted the stop."""
+    return stopped.event_type == EventType.WARNING
+
+
+def hand_over(
+    conn: Connection,
+    run_id: str,
+    message: str,
+    options: Mapping[str, Any],
+    *,
+    operator: str | None,
+    at: datetime,
+) -> None:
+    """Record that a run is handed to a server, with the options that the server is to run it with."""
+    event = new_event(
+        EventType.HANDED_OVER,
+        the_run(run_id),
+        at,
+        trigger=HANDED_OVER,
+        reason=message,
+        metadata=options,
+        operator=operator,
+    )
+    events.record(conn, event)
+
+
+def handed_over_at(conn: Connection, run_id: str) -> int:
+    """Read the place on record of a run's last hand-over to a server; 0 if there was none."""
+    found = _newest(conn, run_id, HANDED_OVER)
+    return 0 if found is None else _seq(found)
+
+
+def options_of(conn: Connection, run_id: str) -> Mapping[str, Any]:
+    """Read the options with which a run was last handed to a server; none if it never was."""
+    found = _newest(conn, run_id, HANDED_OVER)
+    return _NO_OPTIONS if found is None else found.metadata
+
+
+def _seq(event: Event) -> int:
+    return event.seq or 0
 
 
 def _newest(conn: Connection, run_id: str, trigger: str) -> Event | None:

@@ -17,6 +17,8 @@ class HoldCode(StrEnum):
 
     RESUME = "resume"
     """The run has no process; `maingate resume` continues it."""
+    SERVER = "server"
+    """The run has no process yet; the server of its repository starts one when it is its turn."""
     BUDGET = "budget"
     """The run has no process, and its budget is spent."""
     NEXT_STEP = "next_step"

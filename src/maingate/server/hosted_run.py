@@ -1,0 +1,87 @@
+"""A run that a server hosts, and its process."""
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from maingate.errors import OutsideFaultError
+from maingate.ids import RunId
+from maingate.server import run_process
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostedRun:
+    """A run that a server hosts.
+
+    Args:
+        id: The run.
+        repository: The name of its repository.
+        target_ref: Its target.
+        pid: Its process.
+        since: The time at which that was started.
+    """
+
+    id: RunId
+    repository: str
+    target_ref: str
+    pid: int
+    since: datetime
+
+
+class RunProcess:
+    """The process of a hosted run.
+
+    It is started by the one thread that outlives it: the system ends it with that thread.
+
+    Args:
+        process: The process.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+        self.pid = process.pid
+        self.exit_fd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
+
+    @classmethod
+    def start(
+        cls, repository: Path, run_id: RunId, *, workers: int | None, is_only_asked: bool
+    ) -> "RunProcess":
+        """Start it, in a session of its own: the signals of the server's terminal are the server's.
+
+        Raises:
+            OutsideFaultError: The system cannot start a process now.
+        """
+        words = run_process.command(repository, run_id, workers=workers, is_only_asked=is_only_asked)
+        try:
+            return cls(
+                subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    cwd="/",
+                    start_new_session=True,
+                )
+            )
+        except OSError as error:
+            raise OutsideFaultError(f"the process of run {run_id} cannot be started: {error}") from error
+
+    def exit_code(self) -> int | None:
+        """Return its exit code, below zero for a signal; None while it runs."""
+        return self._process.poll()
+
+    def stop(self) -> None:
+        """Request that it stops: at the first call after the running gates, at the second at once."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill it, and wait for its end."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """Release what the ended process leaves in this one."""
+        if self.exit_fd is not None:
+            os.close(self.exit_fd)

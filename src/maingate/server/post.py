@@ -1,0 +1,218 @@
+"""The post of a server at one repository: its hold, its bell, and the processes of the runs there.
+
+Runs on one target follow one another, the oldest first. A train, on which they go together, takes the place
+of ``_Lane``.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from maingate.bootstrap import Maingate
+from maingate.errors import MaingateError, OutsideFaultError, ServerBusyError
+from maingate.ids import RunId
+from maingate.landing.lease import LEASE_TIME
+from maingate.server.attempts import Attempts
+from maingate.server.hosted_run import HostedRun, RunProcess
+from maingate.server.log import LOG
+from maingate.server.run_process import FAULT
+from maingate.services.doorbell import Doorbell
+from maingate.services.run_queue import RunQueue, WaitingRun
+from maingate.services.server_hold import ServerHold
+
+_RENEWALS: Final = 4
+"""Renewals of the hold within the time that it lasts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lane:
+    """A target, and the one run on it that has a process."""
+
+    run: HostedRun
+    process: RunProcess = field(repr=False)
+
+
+class Post:
+    """The post of a server at one repository. The host's thread works here; ``hosted`` may be read anywhere.
+
+    Args:
+        name: The name of the repository.
+        maingate: The repository.
+        workers: How many gates of a run run at once. Defaults to the setting.
+    """
+
+    def __init__(self, name: str, maingate: Maingate, *, workers: int | None = None) -> None:
+        self.name, self._maingate, self._workers = name, maingate, workers
+        self._hold, self._queue = ServerHold(maingate.context), RunQueue(maingate.context)
+        self._bell: Doorbell | None = None
+        self._renewed_at = 0.0
+        self._taken_over: set[RunId] = set()
+        self._answered: dict[RunId, str] = {}
+        self._attempts = Attempts(maingate.context.clock)
+        self._lanes: dict[str, _Lane] = {}
+        self._lock = threading.Lock()
+        self._trouble = ""
+
+    @property
+    def is_taken(self) -> bool:
+        """True when this server has the repository."""
+        return self._hold.is_taken
+
+    def take(self) -> None:
+        """Take hold of the repository, and take over all runs in it that have no process.
+
+        Raises:
+            ServerBusyError: Another server is alive.
+        """
+        self._hold.take()
+        self._renewed_at = time.monotonic()
+        self._taken_over = {run.id for run in self._queue.waiting()}
+        self._bell = Doorbell.hang_up(self._maingate.paths)
+        LOG.info("serving", repository=self.name, path=str(self._maingate.repository.root))
+
+    def look(self) -> None:
+        """Start the runs whose turn it is; trouble with this repository is logged, and holds up no other."""
+        try:
+            self.collect()
+            if not self._keep():
+                return
+            for run in self._due():
+                self._start(run)
+        except ServerBusyError:
+            return  # this server stands by
+        except MaingateError as error:
+            self._report(str(error))
+        except Exception:  # noqa: BLE001 - a fault of one repository must not end the host of all
+            LOG.exception("look_failed", repository=self.name)
+        else:
+            self._trouble = ""
+
+    def collect(self) -> None:
+        """Note which processes have ended, and how."""
+        for ref, lane in list(self._lanes.items()):
+            code = lane.process.exit_code()
+            if code is None:
+                continue
+            lane.process.close()
+            with self._lock:
+                del self._lanes[ref]
+            self._attempts.ended(lane.run.id, code)
+            LOG.info("process_ended", run_id=lane.run.id, pid=lane.run.pid, exit_code=code)
+
+    def hosted(self) -> Sequence[HostedRun]:
+        """Return the runs here that have a process."""
+        with self._lock:
+            return [lane.run for lane in self._lanes.values()]
+
+    def interrupt(self, run_id: RunId) -> bool:
+        """Stop a run; return whether it has a process here."""
+        with self._lock:
+            found = [lane for lane in self._lanes.values() if lane.run.id == run_id]
+        for lane in found:
+            lane.process.stop()
+        return bool(found)
+
+    def kill(self) -> None:
+        """Kill the processes that are left."""
+        for lane in list(self._lanes.values()):
+            LOG.warning("killing", run_id=lane.run.id, pid=lane.run.pid)
+            lane.process.kill()
+        self.collect()
+
+    def fds(self) -> Iterator[int]:
+        """Return the descriptors that are readable when there is something to do."""
+        if self._bell is not None:
+            yield self._bell.fd
+        yield from (lane.process.exit_fd for lane in self._lanes.values() if lane.process.exit_fd is not None)
+
+    def silence(self) -> None:
+        """Forget who has rung."""
+        if self._bell is not None:
+            self._bell.silence()
+
+    def leave(self) -> None:
+        """Release the hold, so that another server, or a person, may go on; processes go on to their ends."""
+        if self._bell is not None:
+            self._bell.take_down()
+            self._bell = None
+        self._hold.release()
+
+    # -- turns -----------------------------------------------------------------------------------------------
+
+    def _keep(self) -> bool:
+        """Keep the hold, or take it when it is free; return whether this server has it.
+
+        Raises:
+            ServerBusyError: Another server has it.
+        """
+        if not self._hold.is_taken:
+            self.take()
+            return True
+        lasts = LEASE_TIME.total_seconds()
+        if time.monotonic() - self._renewed_at < lasts / _RENEWALS:
+            return True
+        if self._hold.renew():
+            self._renewed_at = time.monotonic()
+            return True
+        self._report("the hold on the repository was lost to another server, which takes up its runs")
+        self.leave()
+        return False
+
+    def _due(self) -> list[WaitingRun]:
+        """Return the runs whose turn it is: the oldest of each target that has no process."""
+        due: dict[str, WaitingRun] = {}
+        waiting = self._queue.waiting()
+        known = {run.id for run in waiting} | {run.id for run in self.hosted()}
+        self._attempts.forget_others(known)
+        self._answered = {run_id: asked for run_id, asked in self._answered.items() if run_id in known}
+        for run in waiting:
+            is_free = run.target_ref not in self._lanes and not run.is_blocked
+            if is_free and run.target_ref not in due and self._is_wanted(run):
+                due[run.target_ref] = run
+        return list(due.values())
+
+    def _is_wanted(self, run: WaitingRun) -> bool:
+        """Return whether a run is to go on now; one that stopped waits until it is resumed."""
+        if run.id in self._taken_over:
+            return True
+        if not run.is_stopped:
+            return self._attempts.may_start(run.id, run.handed_over)
+        is_asked = run.asked is not None and run.asked != self._answered.get(run.id)
+        return is_asked or self._attempts.may_start_again(run.id)
+
+    def _is_only_asked(self, run: WaitingRun) -> bool:
+        """Return whether only the requests to a run are to be answered, and the run stays stopped."""
+        is_to_go_on = run.id in self._taken_over or self._attempts.has_failed(run.id)
+        return run.is_stopped and run.asked is not None and not (is_to_go_on or run.is_asked_itself)
+
+    def _report(self, trouble: str) -> None:
+        """Log the trouble with this repository, once for as long as it lasts."""
+        if trouble != self._trouble:
+            LOG.error("repository_trouble", repository=self.name, reason=trouble)
+        self._trouble = trouble
+
+    def _start(self, run: WaitingRun) -> None:
+        is_only_asked = self._is_only_asked(run)
+        self._taken_over.discard(run.id)
+        if run.asked is not None:
+            self._answered[run.id] = run.asked
+        self._attempts.begun(run.id, run.handed_over)
+        try:
+            process = RunProcess.start(
+                self._maingate.repository.git_dir, run.id, workers=self._workers, is_only_asked=is_only_asked
+            )
+        except OutsideFaultError:
+            self._attempts.ended(run.id, FAULT)
+            raise
+        hosted = HostedRun(
+            id=run.id,
+            repository=self.name,
+            target_ref=run.target_ref,
+            pid=process.pid,
+            since=self._maingate.context.clock.now(),
+        )
+        with self._lock:
+            self._lanes[run.target_ref] = _Lane(run=hosted, process=process)
+        LOG.info("process_started", run_id=run.id, repository=self.name, pid=process.pid)

@@ -1,0 +1,142 @@
+"""A host runs the runs of several repositories at once, one after the other on each target."""
+
+import os
+import signal
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from maingate.errors import ServerBusyError
+from maingate.plan.loader import load_plan
+from maingate.server.host import RunHost
+from maingate.server.site import Phase, Site
+from maingate.services.run_queue import NO_OPTIONS
+from support.crashing import wait_until
+from support.serving import PATIENCE, TWO_STREAMS, Yard, hosting, report, waiting_for
+
+
+@pytest.fixture
+def yards(tmp_path: Path) -> tuple[Yard, Yard]:
+    """Give two repositories, the first with a second branch."""
+    return Yard.create(tmp_path / "one", "other"), Yard.create(tmp_path / "two")
+
+
+def test_targets_go_on_beside_each_other_and_a_faulty_run_stops_no_other(
+    yards: tuple[Yard, Yard], tmp_path: Path
+) -> None:
+    """Three targets in two repositories have a run each; a fourth run cannot even begin."""
+    one, two = yards
+    faulty = two.plan("bad", gates={"unit": {"run": "true", "versions": ["exit 7"]}})
+    with hosting(one.repo.path, two.repo.path) as hosted:
+        bad = hosted.submit("repo-2", faulty)
+        first = hosted.submit("repo", one.plan("a", gate=waiting_for(tmp_path / "go")))
+        second = hosted.submit("repo", one.plan("b", gate=waiting_for(tmp_path / "go-too"), target="other"))
+        wait_until(lambda: len(list(tmp_path.glob("go*.begun"))) == 2, "two gates at once")
+        assert {(run.repository, run.id) for run in hosted.host.hosted()} >= {
+            ("repo", first),
+            ("repo", second),
+        }
+        wait_until(lambda: report(two.repo.path, bad)["stopped"], "the fault of the bad run")
+        third = hosted.submit("repo-2", two.plan("c"))
+        assert hosted.until_ended("repo-2", third) == "succeeded"
+        assert hosted.site.phase is Phase.READY
+        (tmp_path / "go").touch()
+        (tmp_path / "go-too").touch()
+        assert hosted.until_ended("repo", first) == hosted.until_ended("repo", second) == "succeeded"
+        assert "exit 7" in report(two.repo.path, bad)["stopped"]["message"]
+    assert (one.names_on("main"), one.names_on("other"), two.names_on("main")) == ({"a"}, {"b"}, {"c"})
+
+
+def test_runs_on_one_target_follow_each_other_oldest_first(yards: tuple[Yard, Yard], tmp_path: Path) -> None:
+    """Each begins on what the one before it has landed."""
+    yard, order = yards[0], tmp_path / "order"
+    plans = [yard.plan(name, gate=f"ls *.txt | tr '\\n' ' ' >> {order}; echo >> {order}") for name in "bac"]
+    with hosting(yard.repo.path) as hosted:
+        runs = [hosted.submit("repo", plan) for plan in plans]
+        assert [hosted.until_ended("repo", each) for each in runs] == ["succeeded"] * 3
+        targets = [report(yard.repo.path, each)["target"] for each in runs]
+    assert [each["old"] for each in targets[1:]] == [each["new"] for each in targets[:-1]]
+    assert list(dict.fromkeys(order.read_text().splitlines())) == [
+        "b.txt base.txt ",
+        "a.txt b.txt base.txt ",
+        "a.txt b.txt base.txt c.txt ",
+    ]
+
+
+def test_a_server_that_ends_waits_for_gates_and_the_next_one_goes_on(
+    yards: tuple[Yard, Yard], tmp_path: Path
+) -> None:
+    """The gate that runs is not lost; the run says how it goes on, and the run behind it is taken up too."""
+    yard, go = yards[0], tmp_path / "go"
+    with hosting(yard.repo.path, drain_time=timedelta(seconds=PATIENCE)) as hosted:
+        first = hosted.submit("repo", yard.plan("a", gate=waiting_for(go), workstreams=TWO_STREAMS))
+        behind = hosted.submit("repo", yard.plan("b"))
+        wait_until(lambda: Path(f"{go}.begun").exists(), "the gate")
+        hosted.host.drain()
+        wait_until(lambda: hosted.site.phase is Phase.DRAINING, "the end to begin")
+        assert hosted.site["repo"].admission.admit_for_server(load_plan(yard.plan("c"))) is None
+        assert not hosted.host.join(0)
+        go.touch()
+    stopped = report(yard.repo.path, first)
+    assert (stopped["state"], report(yard.repo.path, behind)["state"]) == ("running", "pending")
+    assert f"maingate resume {first}" in stopped["stopped"]["message"]
+    assert (stopped["gates"]["passed"], stopped["gates"]["failed"]) == (1, 0)
+    with hosting(yard.repo.path) as hosted:
+        assert [hosted.until_ended("repo", each) for each in (first, behind)] == ["succeeded"] * 2
+    assert yard.names_on("main") == {"a", "b"}
+
+
+def test_a_run_whose_process_is_killed_goes_on(yards: tuple[Yard, Yard], tmp_path: Path) -> None:
+    """The host finds the process dead, and starts another one."""
+    yard, go = yards[0], tmp_path / "go"
+    with hosting(yard.repo.path) as hosted:
+        run = hosted.submit("repo", yard.plan("a", gate=waiting_for(go)))
+        wait_until(lambda: Path(f"{go}.begun").exists(), "the gate")
+        (before,) = hosted.host.hosted()
+        os.kill(before.pid, signal.SIGKILL)
+        go.touch()
+        assert hosted.until_ended("repo", run) == "succeeded"
+    assert yard.names_on("main") == {"a"}
+
+
+def test_a_run_that_was_stopped_waits_until_it_is_resumed(yards: tuple[Yard, Yard], tmp_path: Path) -> None:
+    """Another run of its target goes on meanwhile; a part of it can be cancelled without its going on."""
+    yard, go = yards[0], tmp_path / "go"
+    with hosting(yard.repo.path) as hosted:
+        operator, queue = hosted.site["repo"].operator, hosted.site["repo"].queue
+        run = hosted.submit("repo", yard.plan("a", gate=waiting_for(go), workstreams=TWO_STREAMS))
+        wait_until(lambda: Path(f"{go}.begun").exists(), "the gate")
+        assert hosted.host.interrupt(run)
+        go.touch()
+        wait_until(lambda: report(yard.repo.path, run)["stopped"], "the stop")
+        other = hosted.submit("repo", yard.plan("b"))
+        assert hosted.until_ended("repo", other) == "succeeded"
+        assert not hosted.host.interrupt(run)
+        stopped = report(yard.repo.path, run)
+        assert (stopped["alive"], stopped["stopped"] is None) == (False, False)
+        task = stopped["tasks"][1]
+        operator.cancel(task["id"], message="no", operator="ada")
+        wait_until(lambda: not hosted.host.hosted(), "the process that answered")
+        stopped = report(yard.repo.path, run)
+        assert (stopped["tasks"][1]["state"], stopped["stopped"] is None) == ("cancelled", False)
+        assert queue.hand_over(run, NO_OPTIONS) is not None
+        hosted.site.wake()
+        assert hosted.until_ended("repo", run) == "failed"
+
+
+def test_a_second_server_refuses_or_stands_by(yards: tuple[Yard, Yard]) -> None:
+    """It names the first one, and takes over when that has ended."""
+    yard = yards[0]
+    with hosting(yard.repo.path) as hosted, Site.open([yard.repo.path]) as site:
+        with pytest.raises(ServerBusyError, match=rf"repo is served by .*process {os.getpid()}\).*--standby"):
+            RunHost(site).start()
+        standby = RunHost(site, workers=1)
+        standby.start(is_standby=True)
+        wait_until(lambda: site.phase is Phase.STARTING, "a look")
+        run = hosted.submit("repo", yard.plan("a"))
+        assert hosted.until_ended("repo", run) == "succeeded"
+        hosted.host.drain()
+        wait_until(lambda: site.phase is Phase.READY, "the second to take over")
+        standby.drain()
+        assert standby.join(PATIENCE)
