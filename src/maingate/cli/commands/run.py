@@ -4,7 +4,6 @@ import getpass
 import os
 import sys
 import time
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 
 from maingate.cli.exit_codes import code_of_run
+from maingate.cli.following import Outcome, follow
 from maingate.cli.output import console, print_json
 from maingate.cli.streams import reader_may_leave
 from maingate.cli.tables import print_table, table
@@ -181,19 +181,6 @@ def _print_report(report: dict[str, Any], *, as_json: bool) -> None:
     print_hints(out, report)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """Result of a run, finished or not.
-
-    Args:
-        report: The public JSON form.
-        interruption: The error that interrupted the run, if any.
-    """
-
-    report: dict[str, Any]
-    interruption: InterruptedRunError | None
-
-
 def run_plan(
     maingate: "Maingate",
     loaded: "LoadedPlan",
@@ -202,7 +189,15 @@ def run_plan(
     progress_on_stderr: bool,
     wait: bool = False,
 ) -> Outcome:
-    """Admit a plan and run it with progress; an interrupted run is reported like any other."""
+    """Admit a plan and run it with progress; an interrupted run is reported like any other.
+
+    A living server of the repository gets the run, and it is followed.
+    """
+    from maingate.services.run_queue import RunOptions
+
+    handed_over = maingate.admission.admit_for_server(loaded, RunOptions(workers=workers))
+    if handed_over is not None:
+        return follow(maingate, handed_over, progress_on_stderr=progress_on_stderr)
     run_id = maingate.admission.admit(loaded, wait=Patience() if wait else None)
     return execute(maingate, run_id, workers=workers, progress_on_stderr=progress_on_stderr)
 
@@ -216,7 +211,12 @@ def go_on(
     progress_on_stderr: bool,
     budget_usd: float | None = None,
 ) -> Outcome:
-    """Continue an interrupted run with progress."""
+    """Continue an interrupted run with progress; a living server of the repository gets it."""
+    from maingate.services.run_queue import RunOptions
+
+    options = RunOptions(workers=workers, budget_usd=budget_usd)
+    if maingate.queue.hand_over(run_id, options) is not None:
+        return follow(maingate, run_id, progress_on_stderr=progress_on_stderr)
     maingate.execution.take_hold(run_id, wait=Patience() if wait else None)
     return execute(
         maingate, run_id, workers=workers, progress_on_stderr=progress_on_stderr, budget_usd=budget_usd
