@@ -52,20 +52,30 @@ def served(
     hosts: Collection[str] | None = LOOPBACK_NAMES,
     operator: str = "ada",
     rates: Rates | None = None,
+    port: int = 0,
 ) -> Iterator[Live]:
-    """Serve some repositories until the end of the context; the clock of the rates stands still."""
+    """Serve some repositories until the end of the context; the clock of the rates stands still.
+
+    Args:
+        paths: Paths in the repositories.
+        is_loopback: Whether only this machine can reach the server.
+        hosts: The names of the server.
+        operator: The local user.
+        rates: The permitted rates; by default there is no limit.
+        port: Its port; 0 for any.
+    """
     rates = rates or Rates(reads=PLENTY, writes=PLENTY, failures=PLENTY)
     with Site.open(paths) as site:
         access = Access(site, operator=operator, is_loopback=is_loopback, rates=rates, clock=ManualClock())
         app = create_app(site, access=access, hosts=hosts)
-        with listening(app) as url:
+        with listening(app, port) as url:
             yield Live(site=site, app=app, url=url)
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
+def listening(app: FastAPI, port: int = 0) -> Iterator[str]:
     """Run an application in a server of its own, and return the server's address."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="on", ws="none")
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="on", ws="none")
     server = Announcing(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

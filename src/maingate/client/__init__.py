@@ -1,0 +1,31 @@
+"""The client of the HTTP interface: one implementation, for synchronous and for asynchronous programs.
+
+    from maingate.client import Client
+
+    with Client("http://127.0.0.1:8470") as client:
+        run = client.submit(read_submission(Path("plan.yaml")))
+        for event in client.follow(run=run.id):
+            print(event.event_type, event.to_state)
+
+`AsyncClient` has the same methods, to be awaited.
+"""
+
+from maingate.client.clients import AsyncClient, Client
+from maingate.client.failures import RefusedError, ServerFaultError
+from maingate.client.submission import PlanSource, read_submission
+from maingate.client.values import Event, Page, Patch, Reason, Run, Task
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Event",
+    "Page",
+    "Patch",
+    "PlanSource",
+    "Reason",
+    "RefusedError",
+    "Run",
+    "ServerFaultError",
+    "Task",
+    "read_submission",
+]
