@@ -94,7 +94,6 @@ def test_a_missing_git_is_a_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_pat
     """Without git on PATH the message says to install it."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(os, "defpath", str(tmp_path))
-    require_git.cache_clear()
     with pytest.raises(GitError, match="git was not found"):
         require_git()
 

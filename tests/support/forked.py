@@ -14,6 +14,7 @@ from rich.cells import cell_len
 import maingate
 from maingate import faultpoints
 from maingate.db.triggers import schema_statements
+from maingate.git.command import git_version
 from support.forked_server import fork_from_this_process
 from support.forking import Target
 
@@ -40,6 +41,7 @@ def _prepare() -> None:
     for name in _LATE:
         importlib.import_module(name)
     schema_statements("sqlite")
+    git_version(os.environ["PATH"])
     cell_len("…")  # loads the widths of characters
     gc.collect()
     gc.freeze()

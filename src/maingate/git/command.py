@@ -201,15 +201,23 @@ def git_environment(
     return env | _IDENTITY | dict(extra or {})
 
 
-@functools.cache
 def require_git() -> tuple[int, int]:
     """Return the version of git as (major, minor).
 
     Raises:
         GitError: There is no git, or it is older than Maingate can use.
     """
-    said = os.fsdecode(run_git("version").stdout).strip()
-    return parse_version(said)
+    return parse_version(git_version(os.environ.get("PATH", os.defpath)))
+
+
+@functools.cache
+def git_version(path: str) -> str:
+    """Return what the git on a PATH says of its version, such as ``git version 2.39.5``.
+
+    Raises:
+        GitError: There is no git.
+    """
+    return os.fsdecode(run_git("version", env={"PATH": path}).stdout).strip()
 
 
 def parse_version(said: str) -> tuple[int, int]:

@@ -1,10 +1,9 @@
 """The inputs, besides a commit's ``.gitattributes``, that decide the bytes and modes of files in a slot."""
 
-import functools
 import os
 from collections.abc import Mapping
 
-from maingate.git.command import hermetic_options, run_git
+from maingate.git.command import git_version, hermetic_options
 
 
 def checkout_conversion(environment: Mapping[str, str]) -> Mapping[str, object]:
@@ -21,12 +20,6 @@ def checkout_conversion(environment: Mapping[str, str]) -> Mapping[str, object]:
         "options": hermetic_options(),
         "umask": umask(),
     }
-
-
-@functools.cache
-def git_version(path: str) -> str:
-    """Return the version that the git on a PATH reports."""
-    return os.fsdecode(run_git("version", env={"PATH": path}).stdout).strip()
 
 
 def umask() -> int:
