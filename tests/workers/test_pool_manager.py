@@ -18,6 +18,7 @@ from maingate.ids import UetWorkerId
 from maingate.reasons import ReasonCode
 from maingate.uet.process.command import CommandResult
 from maingate.workers.backend import WorkerLost
+from maingate.workers.local import worker_process
 from maingate.workers.local.protocol import Result, encode
 from maingate.workers.pool_manager import PoolManager
 from support.factories import GitRepo
@@ -611,3 +612,20 @@ def test_what_is_found_in_a_slot_that_was_removed_is_no_verdict(
 
     asyncio.run(scenario())
     begun.close()
+
+
+def test_a_worker_that_ends_as_it_was_asked_to_is_not_ended(
+    repo: GitRepo, tmp_path: Path, commit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection closes with it; nothing is looked for below it, and nothing is killed."""
+    ended: list[int] = []
+    monkeypatch.setattr(worker_process, "end_tree", ended.append)
+
+    async def scenario() -> None:
+        pool = pool_for(repo, tmp_path)
+        await pool.start()
+        assert (await outcome_of(pool, gate_job(commit))).passed
+        await pool.stop()
+
+    asyncio.run(scenario())
+    assert ended == []

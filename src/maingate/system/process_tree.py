@@ -282,21 +282,35 @@ def strays(*slots: str) -> list[int]:
 
 
 def _marked(markers: set[bytes]) -> Iterator[int]:
-    """Return the processes that have one of these lines in their environment."""
-    for info in process_table():
-        if not info.is_zombie and not markers.isdisjoint(_environment(info.pid)):
-            yield info.pid
+    """Return the processes that have one of these lines in their environment.
+
+    Every worker reads them all as it starts; so only an environment that has a line in it is taken apart.
+    """
+    if not sys.platform.startswith("linux"):
+        for info in _portable_table():
+            if not info.is_zombie and not markers.isdisjoint(_environment(info.pid)):
+                yield info.pid
+        return
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names alone are wanted
+        text = _environment_text(name) if name.isdigit() else b""
+        if any(marker in text for marker in markers) and not markers.isdisjoint(text.split(b"\0")):
+            yield int(name)
 
 
 def _environment(pid: int) -> list[bytes]:
     """Return the environment a process was started with; empty when it is gone or another user's."""
     if not sys.platform.startswith("linux"):
         return _portable_environment(pid)
+    return _environment_text(str(pid)).split(b"\0")
+
+
+def _environment_text(name: str) -> bytes:
+    """Return the lines of a process's environment (Linux); empty for a zombie as well."""
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 - pathlib doubles the cost per process
-            return file.read().split(b"\0")
+        with open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123 - pathlib doubles the cost per process
+            return file.read()
     except OSError:
-        return []
+        return b""
 
 
 def _stat_fields(name: str) -> list[bytes] | None:

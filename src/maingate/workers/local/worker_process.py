@@ -14,7 +14,7 @@ from maingate.errors import WorkerProtocolError
 from maingate.system.process_tree import end_strays, end_tree
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.local.fork_server import ForkServer
-from maingate.workers.local.protocol import LONGEST_LINE, Message, decode, encode
+from maingate.workers.local.protocol import LONGEST_LINE, Message, Shutdown, decode, encode
 
 _CHUNK: Final = 65536
 _STDERR_KEPT: Final = 4096
@@ -75,13 +75,14 @@ class WorkerProcess:
                 os.close(fd)
         self._server = server
         self._stdin, self._stdout, self._stderr = ours
-        self._has_ended = False
+        self._has_ended = self._may_end = False
         self._loop.add_reader(self._stdout, self._read)
         self._loop.add_reader(self._stderr, self._read_errors)
         self._ended = self._loop.create_task(self._see_end(), name=f"end of UET worker {self.pid}")
 
     def send(self, message: Message) -> None:
         """Send a message. The end of a worker that is gone is reported by ``on_end``."""
+        self._may_end |= isinstance(message, Shutdown)
         self._unsent += encode(message)
         self._flush()
 
@@ -116,7 +117,8 @@ class WorkerProcess:
         data = _receive(self._stdout)
         if data == b"":
             self._loop.remove_reader(self._stdout)
-            self.end("it closed its connection")
+            if not self._may_end:  # to look for all below it costs as much as a short gate
+                self.end("it closed its connection")
         *lines, self._rest = (self._rest + (data or b"")).split(b"\n")
         try:
             for line in lines:
