@@ -3,10 +3,13 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pygit2
 import pytest
 
+from maingate.git import plain_repository
+from maingate.git.command import run_git
 from maingate.git.plain_repository import loose_commit, plain_git_dir
 from support.factories import GitRepo
 
@@ -51,6 +54,40 @@ def test_a_repository_that_is_configured_to_be_another_is_left_to_the_library(
     """A configuration that redirects a repository is left to the library."""
     git("config", key, value, cwd=git_repo.path)
     assert plain_git_dir(git_repo.path) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "is_asked", "is_plain"),
+    [
+        ("", False, True),
+        ('[remote "origin"]\n\turl = https://example.org/x.git\n', False, True),
+        ('[remote "bare"]\n\turl = /somewhere/bare.git\n', True, True),
+        ("[core] # not bare\n\tbare = false\n", True, True),
+        ("[core]\n\tBARE = true\n", True, False),
+        ("[core]\n\tba\\\nre = true\n", True, False),
+        ("[CORE]\n\tRepositoryFormatVersion = 1\n", True, False),
+        ("[core] worktree = /elsewhere\n", True, False),
+        ("[Extensions] objectFormat = sha256\n", True, False),
+        ('[includeIf "gitdir:/"] path = more\n', True, False),
+    ],
+)
+def test_git_is_asked_unless_the_configuration_is_as_git_made_it(
+    git_repo: GitRepo, monkeypatch: pytest.MonkeyPatch, more: str, is_asked: bool, is_plain: bool
+) -> None:
+    """What is believed without git is what git says; where a word could say otherwise, git is asked."""
+    git_dir = git_repo.path / ".git"
+    (git_dir / "more").write_text("[core]\n\tbare = true\n")
+    config = git_dir / "config"
+    config.write_text(config.read_text() + more)
+    asked = []
+
+    def ask(*words: Any, **options: Any) -> Any:
+        asked.append(words)
+        return run_git(*words, **options)
+
+    monkeypatch.setattr(plain_repository, "run_git", ask)
+    assert (plain_git_dir(git_repo.path) is not None) == is_plain
+    assert bool(asked) == is_asked
 
 
 def test_a_setting_that_is_included_counts(git_repo: GitRepo) -> None:

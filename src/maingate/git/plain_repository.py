@@ -15,6 +15,10 @@ from maingate.git.command import run_git
 
 _TELLING: Final = r"^(core\.(bare|worktree|repositoryformatversion)|extensions\..*)$"
 _PLAIN: Final = frozenset({b"core.bare\nfalse", b"core.repositoryformatversion\n0"})
+_CORE: Final = re.compile(rb"\[core\]\n(?:\t\w+ = \w+\n)*")
+_STATED: Final = (b"\n\tbare = false\n", b"\n\trepositoryformatversion = 0\n")
+_OTHERS: Final = (b"include", b"extensions", b"worktree", b"\\")
+"""Texts without one of which no configuration can say that its repository is another than a plain one."""
 _ID: Final = re.compile("[0-9a-f]{40}")
 
 
@@ -62,6 +66,20 @@ def _is_plain(top: Path) -> bool:
         return False
     if not (git_dir / "HEAD").is_file() or not (git_dir / "config").is_file():
         return False
+    if _states_it_as_git_does((git_dir / "config").read_bytes()):
+        return True
     words = ("--file", git_dir / "config", "--includes", "--null", "--get-regexp", _TELLING)
     said = run_git("config", *words, git_dir=git_dir, check=False)
     return said.code == 0 and set(said.stdout.split(b"\0")) - {b""} == _PLAIN
+
+
+def _states_it_as_git_does(config: bytes) -> bool:
+    """Return whether a configuration begins as `git init` writes it and has nothing that could say otherwise.
+
+    Of any other git is asked, in a process that costs as much as a third of a command that reads.
+    """
+    core, text = _CORE.match(config), config.lower()
+    if core is None or any(each in text for each in _OTHERS):
+        return False
+    is_stated = all(each in core[0] for each in _STATED)
+    return is_stated and text.count(b"bare") == text.count(b"repositoryformatversion") == 1
