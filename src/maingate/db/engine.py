@@ -198,7 +198,9 @@ def _open_sqlite(url: URL, *, synchronous: str, busy_timeout: timedelta) -> Engi
                 f"the folder of the database {url.database} cannot be made: {error}"
             ) from error
     engine = create_engine(
-        url, connect_args={"isolation_level": None, "timeout": busy_timeout.total_seconds()}
+        url,
+        connect_args={"isolation_level": None, "timeout": busy_timeout.total_seconds()},
+        pool_reset_on_return=None,  # a transaction has ended when its connection is given back
     )
     pragmas = ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON")
 

@@ -212,8 +212,8 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[
     known = variables()
     values: dict[str, Any] = {}
     problems: list[Problem] = []
-    for name, text in sorted(environ.items()):
-        if not name.startswith(PREFIX) or not text:
+    for name in sorted(name for name in environ if name.startswith(PREFIX)):
+        if not (text := environ[name]):
             continue
         if name in known:
             _put(values, known[name], _read_value(known[name], text))
