@@ -62,6 +62,11 @@ def first_lines(lines: Sequence[str], most: int = MOST_LINES, *, rest: str) -> l
     return [*lines[:most], f"and {more} more{rest}"] if more > 0 else list(lines)
 
 
+def more_approvals(missing: int) -> str:
+    """Return how many approvals a patch lacks."""
+    return f"{missing} more approval{'s' * (missing != 1)}"
+
+
 def missing_approvals(task: str, missing: int) -> str:
     """Return how many approvals a task's patch lacks, and the command that gives one."""
-    return f"{missing} more approval{'s' * (missing != 1)}: `maingate patch approve {task}`"
+    return f"{more_approvals(missing)}: `maingate patch approve {task}`"

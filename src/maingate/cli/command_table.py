@@ -38,6 +38,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "resume": Place(RUNNING, "resume", "resume"),
     "cancel": Place(RUNNING, "cancel", "cancel"),
     "status": Place(RUNNING, "status", "status"),
+    "inbox": Place(RUNNING, "inbox", "inbox"),
     "runs": Place(RUNNING, "status", "runs"),
     "patch": Place(LEDGER, "patch_actions"),
     "quarantine": Place(LEDGER, "patch", "quarantine"),

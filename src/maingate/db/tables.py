@@ -158,6 +158,7 @@ runs = _entity(
     Column("reason", ReasonText),
     _one_of("landing", "merge", "squash", "rebase"),
     Index(None, "created_at"),
+    Index(None, "plan_file", "created_at"),
     _partial("ix_runs_unfinished", "created_at", where="completed_at IS NULL"),
 )
 
@@ -293,7 +294,8 @@ patches = _entity(
     Index(None, "run_id"),
     Index(None, "change_key"),
     Index(None, "task_id"),
-    Index(None, "state"),
+    Index(None, "state", "created_at"),
+    _partial("ix_patches_replaces", "replaces", where="replaces IS NOT NULL"),
 )
 
 gates = _entity(

@@ -224,6 +224,7 @@ def _described(record: Record, each: PendingCheckout) -> Behind:
         what=record.what,
         why=each.why,
         kept=tuple(each.kept),
+        since=record.since,
     )
 
 

@@ -1,6 +1,7 @@
 """A move of a branch, and a checkout that has not followed it, as values."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from maingate.git.targets import short_name
@@ -39,6 +40,7 @@ class Behind:
         what: The name of the landing that it has not followed.
         why: Why it has not followed; empty where its process was killed before it had.
         kept: Files with an edit that was made before the landing.
+        since: The time since when it is known; None where it is not.
     """
 
     ref: str
@@ -48,6 +50,7 @@ class Behind:
     what: str
     why: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    since: datetime | None = None
 
     def __str__(self) -> str:
         """Return a sentence for people: the checkout, and why it has not followed."""

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,6 +64,7 @@ class Record:
         what: The name of the landing, for people.
         locks: The lock files that git makes for it, none of which was there before.
         checkouts: The checkouts that have to follow.
+        since: The time at which it was written; None before that.
     """
 
     ref: str
@@ -72,6 +73,7 @@ class Record:
     what: str = ""
     locks: tuple[str, ...] = ()
     checkouts: tuple[PendingCheckout, ...] = ()
+    since: datetime | None = field(default=None, compare=False)
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> "Record":
@@ -110,7 +112,8 @@ class HeldRecord:
         fresh = self.path.with_suffix(".new")
         try:
             with fresh.open("w", encoding="utf-8") as file:
-                json.dump({**asdict(record), "at": str(_git_dir_of(self.path))}, file)
+                written = {key: value for key, value in asdict(record).items() if key != "since"}
+                json.dump({**written, "at": str(_git_dir_of(self.path))}, file)
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(self.path)
@@ -188,8 +191,9 @@ def unfinished_moves(repository: Repository) -> list[tuple[Record, bool]]:
 
 def _read(path: Path) -> Record | None:
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        return Record.from_json(_brought(said, said["at"], str(_git_dir_of(path))))
+        said, written = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime
+        record = Record.from_json(_brought(said, said["at"], str(_git_dir_of(path))))
+        return replace(record, since=datetime.fromtimestamp(written, tz=UTC))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

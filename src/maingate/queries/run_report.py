@@ -68,13 +68,13 @@ def report(context: RepositoryContext, run_id: RunId | None = None) -> Json:
             is_alive=context.is_at_work(conn, run),
             patience=patience,
             reviewers=reviewers,
-            is_served=_is_served(context, conn, run),
+            is_served=is_served(context, conn, run),
         )
     told["target"]["behind"] = [each.as_json() for each in behind(context.repository, run.target_ref)]
     return told
 
 
-def _is_served(context: RepositoryContext, conn: Connection, run: RunRow) -> bool:
+def is_served(context: RepositoryContext, conn: Connection, run: RunRow) -> bool:
     """Return whether a living server is to give a run a process: not one that stopped until it is resumed."""
     if has_ended(run) or not context.is_own(run):
         return False

@@ -32,8 +32,12 @@ def status(
     every_task: Annotated[bool, typer.Option("--all", "-a", help="List every task and its patch.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show a run: landed work, refused work with its reasons, and work under way."""
+    """Show a run: landed work, refused work with its reasons, and work under way.
+
+    Above it are the first matters that need you; `maingate inbox` lists all of them.
+    """
     from maingate.bootstrap import Maingate
+    from maingate.queries.inbox import inbox
     from maingate.queries.names import find_run
 
     if watch and as_json:
@@ -45,13 +49,16 @@ def status(
             return
         report = maingate.report(run_id)
         _warn_of_copy(maingate, report)
+        needs = [] if as_json else inbox(maingate.context)
     if as_json:
         print_json(report)
         return
     from maingate.cli.views.hints import print_hints
+    from maingate.cli.views.inbox import print_needs
     from maingate.cli.views.report import print_report
 
     out = console()
+    print_needs(out, needs)
     print_report(out, report, every_task=every_task)
     if not every_task:
         print_hints(out, report)
@@ -120,13 +127,16 @@ def _warn_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:
 
 def _watch(maingate: "Maingate", run_id: "RunId", *, every_task: bool) -> None:
     """Print the report repeatedly until the run has ended or no process works on it."""
+    from maingate.cli.views.inbox import print_needs
     from maingate.cli.views.report import print_report
+    from maingate.queries.inbox import inbox
 
     out = console()
     while True:
-        report = maingate.report(run_id)
+        report, needs = maingate.report(run_id), inbox(maingate.context)
         if out.is_terminal:
             out.clear()
+        print_needs(out, needs)
         print_report(out, report, every_task=every_task)
         if report["state"] in _ENDED or not report["alive"]:
             return

@@ -5,18 +5,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from maingate.cli.output import STATE_STYLES, SYMBOLS
 from maingate.cli.text import count, duration, safe
+from maingate.queries.not_running import Standstill
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 Report = Mapping[str, Any]
-
-ABANDONED: Final = "not running: its process exited. `maingate resume {}` continues it."
-
-OVERSPENT: Final = (
-    "not running: its budget is used up. `maingate resume {} --budget-usd N` continues it, "
-    "where N is the new budget of all its tools together."
-)
 
 SHORT: Final = 10
 """Characters of a shortened commit id."""
@@ -56,15 +50,16 @@ def is_abandoned(report: Report) -> bool:
 
 def why_abandoned(report: Report) -> str:
     """Return why no process works on an unfinished run, and the command that continues it."""
-    run_id, stopped = report["run_id"], report.get("stopped")
     if _is_served(report):
         return "waiting for the server, which takes it up when it is its turn"
-    if _is_overspent(report):
-        return OVERSPENT.format(run_id)
-    if stopped is None:
-        return ABANDONED.format(run_id)
-    way_on = "" if "`maingate resume " in stopped["message"] else f"; `maingate resume {run_id}` continues it"
-    return f"stopped: {safe(stopped['message'])}{way_on}"
+    said = (report.get("stopped") or {}).get("message")
+    still = Standstill(run_id=report["run_id"], stopped=said, is_overspent=_is_overspent(report))
+    sentence, way_on = safe(still.sentence), f"`{still.command}` continues it"
+    if still.is_overspent:
+        return f"{sentence}. {way_on}, where N is the new budget of all its tools together."
+    if said is None:
+        return f"{sentence}. {way_on}."
+    return sentence if "`maingate resume " in said else f"{sentence}; {way_on}"
 
 
 def _is_served(report: Report) -> bool:

@@ -94,6 +94,11 @@ def of_task(connection: Connection, task_id: str) -> list[PatchRow]:
     return ROWS.select(connection, "WHERE task_id = ? ORDER BY created_at, id", (task_id,))
 
 
+def of_tasks(connection: Connection, task_ids: Iterable[str]) -> list[PatchRow]:
+    """Read the patches of several tasks."""
+    return ROWS.select_in(connection, "task_id", task_ids)
+
+
 def present(ledger: Sequence[PatchRow]) -> dict[str, PatchRow]:
     """Return the present patch of each task, by the task: the one that no other replaces.
 

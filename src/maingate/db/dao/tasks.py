@@ -79,6 +79,11 @@ def of_workstream(connection: Connection, workstream_id: str) -> list[TaskRow]:
     return ROWS.select(connection, "WHERE workstream_id = ? ORDER BY position, id", (workstream_id,))
 
 
+def running(connection: Connection, run_id: str) -> list[TaskRow]:
+    """Read a run's running tasks."""
+    return ROWS.select(connection, "WHERE run_id = ? AND state = 'running' ORDER BY id", (run_id,))
+
+
 def add_needs(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
     """Insert pairs of a task and one that it needs."""
     dependency.add(connection, tables.task_needs, pairs)

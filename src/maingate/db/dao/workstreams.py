@@ -62,6 +62,11 @@ def of_run(connection: Connection, run_id: str) -> list[WorkstreamRow]:
     return ROWS.select(connection, "WHERE run_id = ? ORDER BY position, id", (run_id,))
 
 
+def executing(connection: Connection, run_id: str) -> list[WorkstreamRow]:
+    """Read a run's executing workstreams."""
+    return ROWS.select(connection, "WHERE run_id = ? AND state = 'executing' ORDER BY position", (run_id,))
+
+
 def landed_as(connection: Connection, commit: str) -> WorkstreamRow | None:
     """Read the workstream whose landing made a commit of the target; None when there is none."""
     found = ROWS.select(connection, "WHERE landed_commit = ? ORDER BY created_at, id", (commit,))

@@ -17,6 +17,7 @@ APPEND_ONLY = ("state_transitions", "events", "facts")
 def upgrade() -> None:
     """Create the tables, then the triggers."""
     _create_tables()
+    _create_indexes_of_attempts()
     _create_rollups()
     if op.get_bind().dialect.name == "sqlite":
         _create_sqlite_triggers()
@@ -600,7 +601,7 @@ def _create_tables() -> None:
     )
     op.create_index(op.f("ix_patches_change_key"), "patches", ["change_key"], unique=False)
     op.create_index(op.f("ix_patches_run_id"), "patches", ["run_id"], unique=False)
-    op.create_index(op.f("ix_patches_state"), "patches", ["state"], unique=False)
+    op.create_index(op.f("ix_patches_state_created_at"), "patches", ["state", "created_at"], unique=False)
     op.create_index(op.f("ix_patches_task_id"), "patches", ["task_id"], unique=False)
     op.create_table(
         "task_needs",
@@ -783,6 +784,18 @@ def _create_tables() -> None:
         sa.CheckConstraint("state IN ('PASSED', 'FAILED')", name=op.f("ck_verdicts_state")),
         sa.ForeignKeyConstraint(["gate_id"], ["gates.id"], name=op.f("fk_verdicts_gate_id")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_verdicts")),
+    )
+
+
+def _create_indexes_of_attempts() -> None:
+    op.create_index(op.f("ix_runs_plan_file_created_at"), "runs", ["plan_file", "created_at"], unique=False)
+    op.create_index(
+        "ix_patches_replaces",
+        "patches",
+        ["replaces"],
+        unique=False,
+        sqlite_where=sa.text("replaces IS NOT NULL"),
+        postgresql_where=sa.text("replaces IS NOT NULL"),
     )
 
 

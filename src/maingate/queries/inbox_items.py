@@ -1,0 +1,229 @@
+"""The items of the inbox: open matters that a person has to decide, each with the command that ends it. Pure.
+
+docs/COMMANDS.md describes each kind and the rule that ends it. A matter that ended or was superseded is none.
+"""
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from maingate.db.dao.breakers import BreakerRow
+from maingate.db.dao.refusals import RefusedPatch
+from maingate.events import Severity
+from maingate.git.targets import short_name
+from maingate.landing.move_values import Behind
+from maingate.queries.inbox_values import (
+    About,
+    InboxCode,
+    InboxItem,
+    InboxRows,
+    OpenRun,
+    RedBase,
+    UnapprovedPatch,
+)
+from maingate.queries.not_running import Standstill
+from maingate.reasons import ReasonCode
+from maingate.state.circuit_breaker import BreakerState
+from maingate.state.tool_run import MICROS
+from maingate.wording import more_approvals, short
+
+if TYPE_CHECKING:
+    from maingate.monitoring.stuck import Stuck
+
+NEARLY: Final = 0.8
+"""The part of a budget from which on it is nearly used."""
+
+_NO_LOSS: Final = frozenset({ReasonCode.ALREADY_APPLIED, ReasonCode.EMPTY_PATCH})
+"""Reasons of refusals after which nothing is missing on the target."""
+
+_HOPELESS: Final = frozenset(
+    {ReasonCode.FORMAT_INVALID, ReasonCode.POLICY_VIOLATION, ReasonCode.SCOPE_VIOLATION}
+)
+"""Reasons for which the same diff is refused each time."""
+
+_SEVERITIES: Final = tuple(Severity)
+"""All severities, the lightest first."""
+
+
+def items_of(rows: InboxRows) -> list[InboxItem]:
+    """Return the items of the inbox: the heaviest first, among equals the oldest first."""
+    found = [
+        *(item for run in rows.runs for item in _of_run(run)),
+        *map(_behind, rows.behind),
+        *map(_red_base, rows.red_bases),
+        *(_open(breaker) for breaker in rows.breakers if breaker.state is BreakerState.OPEN),
+        *(_stuck(about, stuck, rows.now) for about, stuck in rows.stuck),
+        *map(_unapproved, rows.unapproved),
+        *map(_quarantined, undecided(rows.quarantined, landed=rows.landed, tried_again=rows.tried_again)),
+    ]
+    return sorted(found, key=lambda item: (-_SEVERITIES.index(item.severity), item.since or rows.now))
+
+
+def newest_attempts(quarantined: Iterable[RefusedPatch]) -> list[RefusedPatch]:
+    """Return the newest refused patch of each task of a plan, given all, newest first.
+
+    Runs of one plan file on one target try the same tasks; an older refusal of a task is superseded.
+    """
+    newest: dict[tuple[str, ...], RefusedPatch] = {}
+    for patch in quarantined:
+        plan = (patch.id,) if patch.plan_file is None else (patch.plan_file, patch.target_ref, patch.label)
+        newest.setdefault(plan, patch)
+    return list(newest.values())
+
+
+def undecided(
+    quarantined: Iterable[RefusedPatch],
+    *,
+    landed: frozenset[tuple[str, str]],
+    tried_again: frozenset[str],
+) -> Iterator[RefusedPatch]:
+    """Yield the refused patches that a person has to decide about.
+
+    Args:
+        quarantined: The quarantined patches for which no other patch stands, newest first.
+        landed: The changes that are on a target.
+        tried_again: The ids of those whose task a later run tries or has tried.
+    """
+    for patch in newest_attempts(quarantined):
+        is_harmless = patch.reason is not None and patch.reason.code in _NO_LOSS
+        is_landed = (patch.change_key, patch.target_ref) in landed
+        if not is_harmless and not is_landed and patch.id not in tried_again:
+            yield patch
+
+
+def _of_run(run: OpenRun) -> Iterator[InboxItem]:
+    is_spent = run.used >= 1
+    if run.is_served:
+        return
+    if not run.is_alive:
+        still = Standstill(run_id=run.id, stopped=run.stopped, is_overspent=is_spent)
+        yield InboxItem(
+            code=InboxCode.BUDGET if is_spent else InboxCode.STOPPED,
+            about=run.about,
+            why=f"run {short(run.name)} is {still.sentence}",
+            since=run.since,
+            command=_with_budget(run) if is_spent else still.command,
+            severity=Severity.ERROR,
+        )
+    elif run.used >= NEARLY and not is_spent:  # beyond it, the process was given another budget
+        yield InboxItem(
+            code=InboxCode.BUDGET,
+            about=run.about,
+            why=f"the tools of run {short(run.name)} have cost ${run.spent_micros / MICROS:.2f} "
+            f"of its budget of ${run.budget_usd:.2f}; it stops when that is used up",
+            since=run.since,
+            command=f"{_with_budget(run)} --wait",
+            severity=Severity.WARNING,
+        )
+
+
+def _with_budget(run: OpenRun) -> str:
+    """Return the command that continues a run with twice its budget, or twice its cost if that is more."""
+    budget = 2 * max(run.budget_usd or 0.0, run.spent_micros / MICROS)
+    return f"maingate resume {run.id} --budget-usd {budget:.2f}"
+
+
+def _behind(checkout: Behind) -> InboxItem:
+    return InboxItem(
+        code=InboxCode.CHECKOUT,
+        about=About(kind="checkout", id=checkout.top, name=short_name(checkout.ref)),
+        why=str(checkout),
+        since=checkout.since,
+        command="maingate checkout repair",
+        severity=Severity.ERROR,
+    )
+
+
+def _red_base(red: RedBase) -> InboxItem:
+    first = red.patches[0]
+    detail: Mapping[str, Any] = first.reason.detail if first.reason else {}
+    branch, gate = short_name(first.target_ref), detail.get("gate")
+    is_same = red.head is not None and red.head == detail.get("base")
+    state = f"gate {gate} fails on {branch} itself" if is_same else f"gate {gate} failed on {branch} before"
+    many = len(red.patches) > 1
+    again = f"try {'them' if many else 'it'} again"
+    step = f"mend {branch}, then {again}" if is_same else f"{branch} has moved since: {again}"
+    command = f"maingate patch recover {first.id}"
+    if many and red.has_plan_file and first.plan_file is not None:
+        command = f"maingate run {shlex.quote(first.plan_file)}"
+    return InboxItem(
+        code=InboxCode.BASE_RED,
+        about=About(
+            kind="target",
+            id=first.target_ref,
+            name=branch,
+            run_id=first.run_id,
+            run_name=first.run_name,
+        ),
+        why=f"{state}, so {_patches(red.patches)} did not land; {step}",
+        since=first.since,
+        command=command,
+        severity=Severity.ERROR,
+    )
+
+
+def _patches(patches: Sequence[RefusedPatch]) -> str:
+    label = f"the patch of {short(patches[0].label)}"
+    more = len(patches) - 1
+    return f"{label} and {more} more" if more else label
+
+
+def _open(breaker: BreakerRow) -> InboxItem:
+    why = breaker.reason.message if breaker.reason else f"it failed {breaker.failures} times in a row"
+    return InboxItem(
+        code=InboxCode.BREAKER_OPEN,
+        about=About(kind="breaker", id=breaker.id, name=breaker.tool),
+        why=f"tool {short(breaker.tool)} is paused (circuit breaker open): {why}",
+        since=breaker.opened_at,
+        command=f'maingate breaker reset {shlex.quote(breaker.tool)} --reason "mended"',
+        severity=Severity.CRITICAL,
+    )
+
+
+def _stuck(about: About, stuck: "Stuck", now: datetime) -> InboxItem:
+    silent = now - stuck.since
+    return InboxItem(
+        code=InboxCode.STUCK,
+        about=about,
+        why=f"{about.kind} {short(about.name)} has made no progress for {_minutes(silent.total_seconds())}; "
+        f"the limit is {_minutes(stuck.threshold.total_seconds())}",
+        since=stuck.since,
+        command=f'maingate cancel {about.id} --reason "stuck"',
+        severity=Severity.CRITICAL if silent > 2 * stuck.threshold else Severity.WARNING,
+    )
+
+
+def _minutes(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes else f"{round(seconds)} s"
+
+
+def _unapproved(patch: UnapprovedPatch) -> InboxItem:
+    return InboxItem(
+        code=InboxCode.APPROVAL,
+        about=patch.about,
+        why=f"{short(patch.about.name)} waits for {more_approvals(patch.missing)}",
+        since=patch.since,
+        command=f"maingate patch approve {patch.about.id}",
+        severity=Severity.WARNING,
+    )
+
+
+def _quarantined(patch: RefusedPatch) -> InboxItem:
+    reason = f"{patch.reason.code}: {patch.reason.message}" if patch.reason else "refused"
+    command = f"maingate patch recover {patch.id}"
+    if patch.tool is not None:
+        command += f" --tool {shlex.quote(patch.tool)}"
+    elif patch.reason is not None and patch.reason.code in _HOPELESS:
+        command = f'maingate patch drop {patch.id} --reason "{patch.reason.code}"'
+    return InboxItem(
+        code=InboxCode.QUARANTINED,
+        about=About(
+            kind="patch", id=patch.id, name=patch.label, run_id=patch.run_id, run_name=patch.run_name
+        ),
+        why=f"the patch of {short(patch.label)} is quarantined: {reason}",
+        since=patch.since,
+        command=command,
+        severity=Severity.WARNING,
+    )
