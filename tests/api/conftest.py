@@ -38,6 +38,13 @@ def client(live: Live) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
+def hosting(played: Played, tmp_path: Path) -> Iterator[Live]:
+    """Give a server of a copy of the played story that takes up runs."""
+    with served([played.copy_to(tmp_path)], is_hosting=True) as server:
+        yield server
+
+
+@pytest.fixture
 def own(played: Played, tmp_path: Path) -> Iterator[Live]:
     """Give a server of a copy of the played story, for tests that change it."""
     with served([played.copy_to(tmp_path)]) as server:

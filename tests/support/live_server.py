@@ -3,8 +3,9 @@
 import socket
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from maingate.api.app import create_app
 from maingate.api.protection import LOOPBACK_NAMES
 from maingate.api.rates import Rate
 from maingate.clock import ManualClock
+from maingate.server.host import RunHost
 from maingate.server.site import Site
 
 PLENTY = Rate(per_second=1, burst=1_000_000)
@@ -52,6 +54,7 @@ def served(
     hosts: Collection[str] | None = LOOPBACK_NAMES,
     operator: str = "ada",
     rates: Rates | None = None,
+    is_hosting: bool = False,
     port: int = 0,
 ) -> Iterator[Live]:
     """Serve some repositories until the end of the context; the clock of the rates stands still.
@@ -62,14 +65,27 @@ def served(
         hosts: The names of the server.
         operator: The local user.
         rates: The permitted rates; by default there is no limit.
+        is_hosting: Whether it takes up runs.
         port: Its port; 0 for any.
     """
     rates = rates or Rates(reads=PLENTY, writes=PLENTY, failures=PLENTY)
     with Site.open(paths) as site:
         access = Access(site, operator=operator, is_loopback=is_loopback, rates=rates, clock=ManualClock())
         app = create_app(site, access=access, hosts=hosts)
-        with listening(app, port) as url:
+        with hosting(site) if is_hosting else nullcontext(), listening(app, port) as url:
             yield Live(site=site, app=app, url=url)
+
+
+@contextmanager
+def hosting(site: Site) -> Iterator[None]:
+    """Host the runs of a site until the end of the context."""
+    host = RunHost(site, workers=1, drain_time=timedelta(0))
+    host.start()
+    try:
+        yield
+    finally:
+        host.drain()
+        assert host.join(PATIENCE)
 
 
 @contextmanager

@@ -111,6 +111,10 @@ class Actor:
         repeated = {REPEATED: "true"} if given.is_repeated else {}
         return Response(given.body, given.status, {**given.headers, **repeated}, JSON)
 
+    def wake(self) -> None:
+        """Wake the server, so that it takes up runs that were just admitted or resumed."""
+        self._request.app.state.site.wake()
+
 
 async def slowly(request: Request, work: Callable[[], Result]) -> Result:
     """Run something slow in one of the threads that are kept for it."""

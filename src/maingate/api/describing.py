@@ -7,12 +7,15 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from maingate.api.plan_submission import PlanSubmission
 from maingate.api.problems import MEDIA_TYPE
 from maingate.api.schemas import ProblemDocument
 
 Json = dict[str, Any]
 
 _READING: Final = "get"
+_NEEDED: Final = {"If-Match": r'^(\*|"[0-9]{1,9}(\.[0-9a-f]+)?")$'}
+"""Headers whose absence has an answer of its own, and their form."""
 _TEXT: Final = """\
 Reads and steers what `maingate serve` hosts. Lists are paged by an opaque cursor, errors are problem
 documents (RFC 9457) with a stable `code`, and answers to reading requests have an `ETag`. Send a token as
@@ -49,9 +52,9 @@ def _complete(schema: Json) -> Json:
     schemas = schema.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["ProblemDocument"] = ProblemDocument.model_json_schema(
-        ref_template="#/components/schemas/{model}"
-    )
+    for model in (ProblemDocument, PlanSubmission):
+        described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= {**described.pop("$defs", {}), model.__name__: described}
     schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     for path in schema["paths"].values():
         for method, operation in path.items():
@@ -60,6 +63,10 @@ def _complete(schema: Json) -> Json:
 
 
 def _complete_operation(method: str, operation: Json) -> None:
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] in _NEEDED:
+            parameter["required"] = True
+            parameter["schema"] = {"type": "string", "pattern": _NEEDED[parameter["name"]]}
     responses = operation["responses"]
     responses.pop("422", None)
     if method == _READING and "application/json" in responses.get("200", {}).get("content", {}):

@@ -78,7 +78,5 @@ def _version(if_match: str | None) -> int | None:
     if if_match.strip() == "*":
         return None
     if (found := _TAG.fullmatch(if_match.strip())) is None:
-        raise HttpProblemError(
-            412, "version_mismatch", "`If-Match` is not the `ETag` of a task or workstream"
-        )
+        raise HttpProblemError(400, "bad_request", "`If-Match` is no `ETag` of a task or workstream")
     return int(found[1])

@@ -13,12 +13,16 @@ from maingate.api.filters import Fields, OfRun, OfTask, OfWorkstream, States, on
 from maingate.api.json_answer import answer
 from maingate.api.paging import PageWanted, fields_of, list_answer, picked
 from maingate.api.problems import HttpProblemError
-from maingate.api.schemas import PatchApproved, PatchDetail, Patches, PatchState, RolledBack
+from maingate.api.run_answers import hosted, run_done
+from maingate.api.schemas import PatchApproved, PatchDetail, Patches, PatchState, RolledBack, RunItem
 from maingate.bootstrap import Maingate
+from maingate.plan.loader import load_plan
 from maingate.queries import patch_detail
 from maingate.queries.listing import patches_page
-from maingate.queries.rollback import choose_patches, rollback_json
+from maingate.queries.names import find_patch
 from maingate.roles import Role
+from maingate.server.rollback_process import roll_back
+from maingate.services.patch_recovery import write_plan
 
 router = APIRouter(prefix="/api/v1", tags=["patches"])
 
@@ -112,13 +116,40 @@ async def rollback(actor: Acting, patch_id: str, body: Decision) -> Response:
     """Revert a landed patch; the revert lands only when the gates pass. Answers when that is decided."""
 
     def do(_name: str, maingate: Maingate) -> Done:
-        choice = choose_patches(maingate.context, patch_id, run=None)
-        outcome = maingate.rollback.roll_back(
-            choice.patch_ids, label=choice.label, reason=body.reason, operator=actor.desk.operator
-        )
-        if (refused := outcome.reason) is not None:
-            raise HttpProblemError(409, str(refused.code), refused.message, reason=refused.as_json())
-        return Done(value=rollback_json(maingate.context, choice, outcome))
+        root, operator = maingate.repository.root, actor.desk.operator
+        told = roll_back(root, patch_id, reason=body.reason, operator=operator)
+        if (refused := told["reason"]) is not None:
+            raise HttpProblemError(409, refused["code"], refused["message"], reason=refused)
+        return Done(value=told)
+
+    return await actor.act(_reached(actor, patch_id), do, content=body.model_dump_json().encode())
+
+
+class Recovery(BaseModel):
+    """Another attempt to land a refused patch: with the same diff, another one, or one that a tool makes."""
+
+    diff: str | None = Field(None, max_length=MOST_DIFF, description="A diff to land instead.")
+    tool: str | None = Field(None, max_length=200, description="A tool of its plan that makes another patch.")
+
+
+@router.post(
+    "/patches/{patch_id}/recover",
+    summary="Try to land a refused patch again",
+    status_code=201,
+    responses=described(RunItem, 201),
+)
+async def recover(actor: Acting, patch_id: str, body: Recovery) -> Response:
+    """Try to land a refused, dropped or rolled back patch again, in a new run with the same gates."""
+    if body.diff is not None and body.tool is not None:
+        raise HttpProblemError(400, "bad_request", "give either `diff` or `tool`")
+
+    def do(name: str, maingate: Maingate) -> Done:
+        diff = None if body.diff is None else body.diff.encode(errors="surrogatepass")
+        path = write_plan(maingate.context, find_patch(maingate.context, patch_id), diff=diff, tool=body.tool)
+        loaded, operator = load_plan(path), actor.desk.operator
+        run_id = hosted(maingate.admission.admit_for_server(loaded, replaces=patch_id, operator=operator))
+        actor.wake()
+        return run_done(name, maingate, run_id, status=201)
 
     return await actor.act(_reached(actor, patch_id), do, content=body.model_dump_json().encode())
 

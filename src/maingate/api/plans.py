@@ -1,54 +1,29 @@
 """Plans that are submitted with their patches: read from a request, and checked."""
 
 import base64
-import binascii
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from maingate.api.acting import slowly
 from maingate.api.describing import described
 from maingate.api.desk import AtDesk, RepoName
 from maingate.api.json_answer import JSON, rendered
+from maingate.api.plan_submission import PlanSubmission
 from maingate.api.problems import HttpProblemError
 from maingate.api.schemas import PlanChecked
 from maingate.queries.plan_summary import plan_summary
 from maingate.roles import Role
-from maingate.services.uploads import MOST_FILES, Upload
+from maingate.services.uploads import MOST_FILES
 
 router = APIRouter(prefix="/api/v1", tags=["plans"])
 
 _FORM: Final = "multipart/form-data"
 _PLAN: Final = "plan"
-
-
-class Base64(BaseModel):
-    """The content of a file that is no UTF-8 text."""
-
-    base64: str
-
-
-class PlanSubmission(BaseModel):
-    """A plan with the files that it names."""
-
-    plan: dict[str, Any] | str = Field(
-        description="The plan as an object, or as the text of a YAML or JSON file."
-    )
-    files: dict[str, str | Base64] = Field(
-        {}, description="The content of each file that the plan names, by its path relative to the plan."
-    )
-    workers: int | None = Field(None, ge=1, le=1024, description="How many gates run at once.")
-    budget_usd: float | None = Field(None, gt=0, description="Budget of all tools together.")
-
-    def upload(self) -> Upload:
-        """Return the plan and the content of its files."""
-        text = self.plan if isinstance(self.plan, str) else rendered(self.plan)
-        files = {name: _content(name, each) for name, each in self.files.items()}
-        return Upload(plan=text.encode(errors="surrogatepass"), files=files)
 
 
 class Submission:
@@ -155,17 +130,3 @@ def _of_form(parts: Mapping[str, bytes]) -> PlanSubmission:
     plan = parts.get(_PLAN)
     stated = {} if plan is None else {_PLAN: plan.decode(errors="surrogateescape")}
     return PlanSubmission.model_validate({**stated, "files": files, **options})
-
-
-def _content(name: str, given: str | Base64) -> bytes:
-    """Return the bytes of a file.
-
-    Raises:
-        HttpProblemError: It is no base64.
-    """
-    if isinstance(given, str):
-        return given.encode(errors="surrogatepass")
-    try:
-        return base64.b64decode(given.base64, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise HttpProblemError(422, "invalid_request", f"files.{name}: it is no base64") from error

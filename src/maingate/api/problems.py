@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from maingate.api.json_answer import rendered
 from maingate.errors import (
@@ -125,10 +126,13 @@ def internal() -> Response:
 def add_problems(app: FastAPI) -> None:
     """Add the handlers that answer expected errors of an application with problem documents."""
 
-    async def of_http(_request: Request, error: Exception) -> Response:
+    async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this kind alone
         code = _OF_STATUS.get(error.status_code, "bad_request")
-        return problem(error.status_code, code, str(error.detail), headers=error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = _allowed(request)
+        return problem(error.status_code, code, str(error.detail), headers=headers)
 
     async def of_refusal(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HttpProblemError)  # noqa: S101 - as above
@@ -146,6 +150,16 @@ def add_problems(app: FastAPI) -> None:
     app.add_exception_handler(HttpProblemError, of_refusal)
     app.add_exception_handler(MaingateError, of_program)
     app.add_exception_handler(RequestValidationError, of_request)
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods of all endpoints at the path of a request; the router knows those of the first."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return ", ".join(sorted(found))
 
 
 def _invalid(error: RequestValidationError) -> Response:

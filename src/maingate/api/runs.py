@@ -1,17 +1,26 @@
 """Runs: the list, the report of each, submission, cancellation, resumption."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
 
+from maingate.api.acting import Acting, Decision, Done
+from maingate.api.cancelling import cancelled
 from maingate.api.describing import described
 from maingate.api.desk import AtDesk, RepoName
 from maingate.api.filters import NamePart, States
 from maingate.api.json_answer import answer
 from maingate.api.paging import PageWanted, fields_of, list_answer, picked
-from maingate.api.schemas import RunReport, Runs
+from maingate.api.plans import DESCRIBED_BODY, Submitted
+from maingate.api.run_answers import hosted, run_done
+from maingate.api.schemas import Answered, RunItem, RunReport, Runs
+from maingate.bootstrap import Maingate
 from maingate.ids import RunId
 from maingate.queries.listing import runs_page
+from maingate.roles import Role
+from maingate.services.run_queue import RunOptions
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
@@ -38,3 +47,58 @@ def get_run(
     repo, maingate = desk.of(run_id, kind="run")
     report = maingate.report(RunId(run_id))
     return answer(request, picked(report | {"repo": repo}, fields_of(fields)))
+
+
+class Resumption(BaseModel):
+    """Options of the rest of a run."""
+
+    workers: int | None = Field(None, ge=1, le=1024, description="How many gates run at once.")
+    budget_usd: float | None = Field(None, gt=0, description="New budget of all its tools together.")
+
+
+@router.post(
+    "/runs",
+    summary="Submit a plan",
+    status_code=201,
+    responses=described(RunItem, 201),
+    openapi_extra=DESCRIBED_BODY,
+)
+async def submit(actor: Acting, sent: Submitted, repo: RepoName = None) -> Response:
+    """Submit a plan with its patches; a run of it is made, whole or not at all, and begins in its turn.
+
+    All problems of the plan are listed at once, as those of `plan/check`.
+    """
+
+    def do(name: str, maingate: Maingate) -> Done:
+        wanted = sent.parsed()
+        options = RunOptions(workers=wanted.workers, budget_usd=wanted.budget_usd)
+        with maingate.uploads.loaded(wanted.upload(), is_kept=True) as loaded:
+            run_id = hosted(
+                maingate.admission.admit_for_server(loaded, options, operator=actor.desk.operator)
+            )
+        actor.wake()
+        return run_done(name, maingate, run_id, status=201)
+
+    return await actor.act(lambda: actor.desk.one(repo, Role.SUBMITTER), do, content=sent.content)
+
+
+@router.post("/runs/{run_id}/cancel", summary="Cancel a run", responses=described(Answered))
+async def cancel(actor: Acting, run_id: str, body: Decision) -> Response:
+    """Cancel a run at once, whichever process works on it. Landed work stays."""
+    return await cancelled(actor, run_id, body, Role.SUBMITTER, kind="run")
+
+
+@router.post(
+    "/runs/{run_id}/resume", summary="Resume a run", status_code=202, responses=described(RunItem, 202)
+)
+async def resume(actor: Acting, run_id: str, body: Resumption) -> Response:
+    """Continue a run that was stopped or interrupted. Nothing is lost; nothing lands twice."""
+
+    def do(name: str, maingate: Maingate) -> Done:
+        options = RunOptions(workers=body.workers, budget_usd=body.budget_usd)
+        hosted(maingate.queue.hand_over(RunId(run_id), options, operator=actor.desk.operator))
+        actor.wake()
+        return run_done(name, maingate, run_id, status=202)
+
+    reach = partial(actor.desk.of, run_id, Role.SUBMITTER, kind="run")
+    return await actor.act(reach, do, content=body.model_dump_json().encode())

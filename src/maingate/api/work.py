@@ -2,13 +2,16 @@
 
 from fastapi import APIRouter, Request, Response
 
+from maingate.api.acting import Acting, Decision
+from maingate.api.cancelling import cancelled
 from maingate.api.describing import described
 from maingate.api.desk import AtDesk, RepoName
 from maingate.api.filters import Fields, NamePart, OfRun, OfWorkstream, States, one
 from maingate.api.json_answer import answer
 from maingate.api.paging import PageWanted, fields_of, list_answer, picked
-from maingate.api.schemas import TaskItem, Tasks, WorkstreamItem, Workstreams
+from maingate.api.schemas import Answered, TaskItem, Tasks, WorkstreamItem, Workstreams
 from maingate.queries import listing
+from maingate.roles import Role
 
 router = APIRouter(prefix="/api/v1", tags=["work"])
 
@@ -60,3 +63,17 @@ def get_task(request: Request, desk: AtDesk, task_id: str, fields: Fields = None
     repo, maingate = desk.of(task_id, kind="task")
     found = listing.task(maingate.context, task_id) | {"repo": repo}
     return answer(request, picked(found, fields_of(fields)), version=found["version"])
+
+
+@router.post(
+    "/workstreams/{workstream_id}/cancel", summary="Cancel a workstream", responses=described(Answered)
+)
+async def cancel_workstream(actor: Acting, workstream_id: str, body: Decision) -> Response:
+    """Cancel a workstream. One that is landing at this moment is cancelled only if it does not land."""
+    return await cancelled(actor, workstream_id, body, Role.OPERATOR, kind="ws")
+
+
+@router.post("/tasks/{task_id}/cancel", summary="Cancel a task", responses=described(Answered))
+async def cancel_task(actor: Acting, task_id: str, body: Decision) -> Response:
+    """Cancel a task."""
+    return await cancelled(actor, task_id, body, Role.OPERATOR, kind="task")

@@ -26,17 +26,17 @@ _SOURCES: Final = frozenset({"patch", "tool", "prompt", "prompt_file"})
 _RECOVERABLE: Final = frozenset({PatchState.QUARANTINED, PatchState.DROPPED, PatchState.ROLLED_BACK})
 
 
-def write_plan(context: RepositoryContext, row: PatchRow, *, file: Path | None, tool: str | None) -> Path:
+def write_plan(context: RepositoryContext, row: PatchRow, *, diff: bytes | None, tool: str | None) -> Path:
     """Write the plan of one task that stands for a patch, and the diff beside it; return the plan's path.
 
     Args:
         context: The repository and its record.
         row: The patch.
-        file: A diff to land instead of its own.
+        diff: A diff to land instead of its own.
         tool: A tool of its plan that makes another one.
 
     Raises:
-        UsageError: The patch may still land by itself, or the file cannot be read.
+        UsageError: The patch may still land by itself, or the plan cannot be written.
     """
     if row.state not in _RECOVERABLE:
         raise UsageError(
@@ -46,10 +46,10 @@ def write_plan(context: RepositoryContext, row: PatchRow, *, file: Path | None, 
     with context.database.read() as conn:
         old, task = runs.get(conn, row.run_id), tasks.get(conn, row.task_id)
         stream = workstreams.get(conn, row.workstream_id)
-        diff = artifacts.diff_of(conn, row.id)
+        own = artifacts.diff_of(conn, row.id)
     plan = json.loads(json.dumps(dict(old.plan)))
     described = plan["workstreams"][stream.name]
-    wanted = _task(described["tasks"][task.name], row, diff, tool)
+    wanted = _task(described["tasks"][task.name], row, own, tool)
     kept = {key: value for key, value in described.items() if key not in _OF_THE_OLD}
     plan |= {
         "maingate": 1,
@@ -60,9 +60,8 @@ def write_plan(context: RepositoryContext, row: PatchRow, *, file: Path | None, 
     }
     folder = context.paths.recoveries / new_id("patch").removeprefix("patch_")
     try:
-        bytes_ = diff if file is None else file.read_bytes()
         folder.mkdir(parents=True)
-        (folder / "recovered.patch").write_bytes(bytes_)
+        (folder / "recovered.patch").write_bytes(own if diff is None else diff)
         (folder / PLAN_NAME).write_text(json.dumps(plan, indent=1))
     except OSError as error:
         raise UsageError(f"{error.filename or folder} cannot be used: {error.strerror}") from error

@@ -99,7 +99,19 @@ def recover(  # noqa: PLR0917 - the options of a command line
         raise UsageError("--patch and --tool cannot be combined: choose one")
     with Maingate.open(create=False) as maingate:
         row = find_patch(maingate.context, patch, run=run)
-        path = write_plan(maingate.context, row, file=file, tool=tool)
+        path = write_plan(maingate.context, row, diff=None if file is None else _read(file), tool=tool)
         run_id = maingate.admission.admit(load_plan(path), wait=Patience() if wait else None, replaces=row.id)
         outcome = execute(maingate, run_id, workers=workers, progress_on_stderr=as_json)
     finish(outcome, as_json=as_json)
+
+
+def _read(file: Path) -> bytes:
+    """Return the bytes of a diff.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be used: {error.strerror}") from error
