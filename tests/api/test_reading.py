@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from maingate.api import schemas
+from maingate.queries.events import EventQuery
 from support.command_line import Played
 from support.live_server import Live, problem
 
@@ -189,3 +190,30 @@ def test_workers_breakers_machines_and_the_audit(client: httpx.Client, live: Liv
     assert audit["intact"] is True
     assert audit.keys() == keys_of(schemas.RecordAudit)
     assert live.site["tally"].context.paths.root.is_dir()
+
+
+def test_events_are_listed_in_order_and_counted(client: httpx.Client, live: Live) -> None:
+    """Pages join to the history; a filter chooses; the counts are those of the list."""
+    context = live.site["tally"].context
+    expected = [event.as_json() for event in EventQuery(context=context).after(0)]
+    assert items(client, "events") == expected
+    assert items(client, "events", limit=7) == expected
+    tasks = [event for event in expected if event["event_type"] == "task_state_transition"]
+    assert items(client, "events", type="task") == tasks
+    one = tasks[0]["entity_id"]
+    assert items(client, "events", entity=one) == [each for each in expected if each["entity_id"] == one]
+    assert items(client, "events", since="2100-01-01T00:00:00") == []
+    assert items(client, "overrides") == []
+    counts = client.get("/api/v1/events/aggregate").json()["items"]
+    assert sum(each["count"] for each in counts) == len(expected)
+    assert all(each.keys() == keys_of(schemas.EventCount) for each in counts)
+
+
+def test_the_inbox_names_what_needs_a_person(client: httpx.Client) -> None:
+    """Each matter with the command that ends it, as `maingate inbox` lists them."""
+    found = client.get("/api/v1/inbox").json()["items"]
+    assert found
+    for each in found:
+        assert each.keys() == keys_of(schemas.InboxMatter)
+        assert each["about"].keys() == keys_of(schemas.InboxAbout)
+        assert each["command"].startswith("maingate ")

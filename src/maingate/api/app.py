@@ -6,7 +6,7 @@ from typing import Final
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 
-from maingate.api import event_stream, gates, overrides, patches, plans, record, runs, work, workforce
+from maingate.api import event_stream, events, gates, overrides, patches, plans, record, runs, work, workforce
 from maingate.api.access import Access
 from maingate.api.acting import MOST_AT_ONCE
 from maingate.api.describing import add_description
@@ -19,7 +19,7 @@ MOST_BODY: Final = 1024 * 1024
 MOST_UPLOAD: Final = 64 * 1024 * 1024
 """Bytes of a request, and of one that brings a plan with its patches."""
 
-_ROUTERS: Final = (runs, plans, work, patches, gates, workforce, overrides, event_stream, record)
+_ROUTERS: Final = (runs, plans, work, patches, gates, workforce, overrides, events, event_stream, record)
 _UPLOADS: Final = ("/api/v1/runs", "/api/v1/plan/check")
 
 

@@ -1,4 +1,4 @@
-"""The caller, the state machines, and the audit of the record."""
+"""The caller, the inbox, the state machines, and the audit of the record."""
 
 from typing import Annotated, Any
 
@@ -8,8 +8,9 @@ from maingate.api.acting import slowly
 from maingate.api.describing import described
 from maingate.api.desk import AtDesk, RepoName
 from maingate.api.json_answer import answer
-from maingate.api.schemas import Me, RecordAudit
+from maingate.api.schemas import Inbox, Me, RecordAudit
 from maingate.queries.audit import audit_record
+from maingate.queries.inbox import inbox
 from maingate.roles import Role
 from maingate.state.machines import MACHINES
 
@@ -24,6 +25,17 @@ def get_me(request: Request, desk: AtDesk) -> Response:
         for name, maingate in desk.readable()
     ]
     return answer(request, {"name": desk.operator, "repositories": repositories})
+
+
+@router.get("/inbox", summary="Read what needs a person", responses=described(Inbox))
+def get_inbox(request: Request, desk: AtDesk, repo: RepoName = None) -> Response:
+    """Read the open matters that a person has to decide, each with the one command that ends it."""
+    items = [
+        item.as_json() | {"repo": name}
+        for name, maingate in desk.readable(repo)
+        for item in inbox(maingate.context)
+    ]
+    return answer(request, {"items": items})
 
 
 @router.get(

@@ -1,16 +1,15 @@
 """Runs: the list, the report of each, submission, cancellation, resumption."""
 
 from functools import partial
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from maingate.api.acting import Acting, Decision, Done
 from maingate.api.cancelling import cancelled
 from maingate.api.describing import described
 from maingate.api.desk import AtDesk, RepoName
-from maingate.api.filters import NamePart, States
+from maingate.api.filters import Fields, NamePart, States
 from maingate.api.json_answer import answer
 from maingate.api.paging import PageWanted, fields_of, list_answer, picked
 from maingate.api.plans import DESCRIBED_BODY, Submitted
@@ -40,9 +39,7 @@ def list_runs(  # noqa: PLR0917 - the parameters of a query
 
 
 @router.get("/runs/{run_id}", summary="Report a run with all its parts", responses=described(RunReport))
-def get_run(
-    request: Request, desk: AtDesk, run_id: str, fields: Annotated[str | None, Query(max_length=500)] = None
-) -> Response:
+def get_run(request: Request, desk: AtDesk, run_id: str, fields: Fields = None) -> Response:
     """Report a run: its target, each workstream and task with its reason, and what it waits for."""
     repo, maingate = desk.of(run_id, kind="run")
     report = maingate.report(RunId(run_id))

@@ -477,6 +477,53 @@ class Events(Page):
     items: list[EventItem]
 
 
+class EventCount(BaseModel):
+    """The number of events of one kind."""
+
+    event_type: str
+    entity_type: str | None
+    from_state: str | None
+    to_state: str | None
+    trigger: str | None
+    count: int
+    first: str
+    last: str
+
+
+class EventCounts(BaseModel):
+    """Numbers of events, most frequent kind first."""
+
+    items: list[EventCount]
+
+
+class InboxAbout(BaseModel):
+    """The subject of an open matter."""
+
+    kind: str
+    id: str | None
+    name: str
+    run_id: str | None
+    run_name: str | None
+
+
+class InboxMatter(BaseModel):
+    """An open matter that a person has to decide, with the one command that ends it."""
+
+    repo: str
+    code: str
+    about: InboxAbout
+    why: str
+    since: str | None
+    command: str
+    severity: str
+
+
+class Inbox(BaseModel):
+    """The open matters of all repositories that the caller may read, the heaviest of each first."""
+
+    items: list[InboxMatter]
+
+
 class Repository(BaseModel):
     """A repository of the server."""
 
