@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -140,6 +141,14 @@ def test_a_process_that_takes_no_work_is_not_ready_and_examines_nothing() -> Non
     assert (ready.is_ready, ready.hindrance, vital.calls) == (False, "draining", 0)
     said[0] = None
     assert (health.readiness().is_ready, vital.calls) == (True, 1)
+
+
+def test_a_report_of_some_repositories_examines_no_other() -> None:
+    """A caller who may read one of them causes nothing in the others, and learns nothing of them."""
+    other = Counting()
+    checks = [replace(a_check("part"), repository="web"), replace(a_check("part", other), repository="api")]
+    answers = Health(checks).report(["web"]).answers
+    assert ([each.check.repository for each in answers], other.calls) == (["web"], 0)
 
 
 def test_the_state_of_a_report_is_the_worst_of_its_parts() -> None:

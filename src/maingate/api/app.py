@@ -6,11 +6,25 @@ from typing import Final
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 
-from maingate.api import event_stream, events, gates, overrides, patches, plans, record, runs, work, workforce
+from maingate.api import (
+    event_stream,
+    events,
+    gates,
+    health_endpoints,
+    metrics_endpoint,
+    overrides,
+    patches,
+    plans,
+    record,
+    runs,
+    work,
+    workforce,
+)
 from maingate.api.access import Access
 from maingate.api.acting import MOST_AT_ONCE
 from maingate.api.describing import add_description
 from maingate.api.event_feed import EventFeed
+from maingate.api.health_endpoints import MOST_AT_ONCE as MOST_PROBES
 from maingate.api.problems import add_problems
 from maingate.api.protection import AddHeaders, CatchErrors, LimitBody, RefuseOthers
 from maingate.server.site import Site
@@ -19,7 +33,10 @@ MOST_BODY: Final = 1024 * 1024
 MOST_UPLOAD: Final = 64 * 1024 * 1024
 """Bytes of a request, and of one that brings a plan with its patches."""
 
-_ROUTERS: Final = (runs, plans, work, patches, gates, workforce, overrides, events, event_stream, record)
+_ROUTERS: Final = (
+    *(runs, plans, work, patches, gates, workforce, overrides, events, event_stream, record),
+    *(health_endpoints, metrics_endpoint),
+)
 _UPLOADS: Final = ("/api/v1/runs", "/api/v1/plan/check")
 
 
@@ -36,6 +53,7 @@ def create_app(site: Site, *, access: Access, hosts: Collection[str] | None = No
     app.state.answers = {name: maingate.answers for name, maingate in site}
     app.state.feeds = {name: EventFeed(maingate.context) for name, maingate in site}
     app.state.slow = CapacityLimiter(MOST_AT_ONCE)
+    app.state.health, app.state.probes = health_endpoints.health_of(site), CapacityLimiter(MOST_PROBES)
     for module in _ROUTERS:
         app.include_router(module.router)
     add_problems(app)

@@ -236,9 +236,11 @@ class Health:
         self.hindrance: Final = hindrance
         self._probes = [_Probe(check, clock or SystemClock()) for check in checks]
 
-    def report(self, names: Collection[str] | None = None) -> Report:
-        """Return the answers of all checks, or of those with these names; blocks for their time at most."""
-        return self._report([each for each in self._probes if names is None or each.check.name in names])
+    def report(self, repositories: Collection[str] | None = None) -> Report:
+        """Return the answers of all checks, or of those of some repositories; blocks for their time."""
+        return self._report(
+            [each for each in self._probes if repositories is None or each.check.repository in repositories]
+        )
 
     def readiness(self) -> Report:
         """Return the answers of the vital checks alone; none is examined while the process takes no work."""

@@ -205,8 +205,8 @@ assert set(BOUNDS) <= set(BOUNDS_MS)  # noqa: S101 - a bucket cannot be split
 
 def as_markdown() -> str:
     """Return the table of all metrics for the documentation."""
-    lines = ["| metric | type | labels | series | |", "|---|---|---|---|---|"]
+    lines = ["| metric | type | labels | |", "|---|---|---|---|"]
     for metric in METRICS.values():
         labels = ", ".join(f"`{label}`" for label in metric.labels) or "-"
-        lines.append(f"| `{metric.full_name}` | {metric.kind} | {labels} | {metric.series} | {metric.help} |")
+        lines.append(f"| `{metric.full_name}` | {metric.kind} | {labels} | {metric.help} |")
     return "\n".join(lines) + "\n"

@@ -11,10 +11,10 @@ import pytest
 
 from maingate.clock import ManualClock
 from maingate.db import migrations
-from maingate.db.dao import breakers, gates, patches, runs, tasks, workers, workstreams
+from maingate.db.dao import breakers, gates, patches, runs, stops, tasks, workers, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.db.rollups import followers, store
-from maingate.errors import MaingateError
+from maingate.errors import DatabaseError, MaingateError
 from maingate.ids import LeaseHolder, new_id
 from maingate.landing.lease import LEASE_TIME, hold, key_of
 from maingate.monitoring.checks import disk, lease, pool, record, repository, stuck
@@ -232,6 +232,17 @@ def test_a_run_without_a_process_is_degraded(context: RepositoryContext) -> None
         reason=f"run plan ({run.id}) is not running: its process exited",
         command=command(context, "resume", run.id),
     )
+
+
+def test_a_run_that_stopped_says_why(context: RepositoryContext) -> None:
+    """With the error that stopped it; one that no process has begun has no error."""
+    run = a_run(context)
+    with context.database.write() as conn:
+        stops.record(conn, run.id, DatabaseError("the disk is full"), at=context.clock.now())
+    assert the_only(lease.check_leases(context)).reason.endswith("is not running: the disk is full")
+    a_run(context, state="pending")
+    reasons = [each.reason for each in lease.check_leases(context).troubles]
+    assert reasons[1].endswith("is not running: no process has begun it")
 
 
 def test_a_run_that_waits_for_another_one_on_its_target_is_in_order(context: RepositoryContext) -> None:

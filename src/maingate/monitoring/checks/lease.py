@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from maingate.db.connection import Connection
-from maingate.db.dao import leases, runs
+from maingate.db.dao import leases, runs, stops
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
 from maingate.landing.lease import is_held, key_of
 from maingate.monitoring.finding import SHOWN, Finding, Trouble, command_in
 from maingate.repository_context import RepositoryContext
+from maingate.state.run import RunState
 from maingate.wording import short
 
 
@@ -45,11 +46,12 @@ def check_leases(context: RepositoryContext) -> Finding:
     now = context.clock.now()
     with context.database.read() as conn:
         holds = holds_of(context, conn)
+        loose = [_not_running(context, run, _why(conn, run)) for run in holds.loose[:SHOWN]]
     late = [lease for lease in holds.held if lease.expires_at <= now]
     return Finding(
         summary=f"{len(holds.held)} targets held, {len(holds.waiting)} runs under way",
         troubles=[
-            *(_not_running(context, run) for run in holds.loose[:SHOWN]),
+            *loose,
             *(_not_renewed(context, lease, now) for lease in late),
         ],
         detail={
@@ -60,9 +62,17 @@ def check_leases(context: RepositoryContext) -> Finding:
     )
 
 
-def _not_running(context: RepositoryContext, run: RunRow) -> Trouble:
+def _why(conn: Connection, run: RunRow) -> str:
+    """Return why no process works on a run: its last stop, if that was recorded."""
+    if run.state is RunState.PENDING:
+        return "no process has begun it"
+    stopped = stops.newest(conn, run.id)
+    return "its process exited" if stopped is None else short(stops.message_of(stopped), 300)
+
+
+def _not_running(context: RepositoryContext, run: RunRow, why: str) -> Trouble:
     return Trouble(
-        reason=f"run {short(run.name)} ({run.id}) is not running: its process exited",
+        reason=f"run {short(run.name)} ({run.id}) is not running: {why}",
         command=command_in(context.repository.root, "resume", run.id),
     )
 

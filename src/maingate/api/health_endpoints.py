@@ -1,0 +1,84 @@
+"""The health of the server: for probes, which need no token, and in detail.
+
+Checks block, and one may hang: they run in threads that are kept for them, so that nothing else waits.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+import anyio
+from anyio import CapacityLimiter
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from maingate.api.describing import described
+from maingate.api.desk import AtDesk
+from maingate.api.json_answer import JSON, rendered
+from maingate.api.schemas import HealthReport, HealthSummary, Liveness
+from maingate.monitoring.finding import HealthState
+from maingate.monitoring.health import RETRY_AFTER, Health, Report
+from maingate.monitoring.repository_checks import checks_of
+from maingate.server.site import Phase, Site
+
+MOST_AT_ONCE: Final = 8
+"""Probes that are answered at once; the others wait for them."""
+
+Result = TypeVar("Result")
+
+router = APIRouter(tags=["health"])
+
+
+def _described(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    return {**described(model), **described(model, HTTPStatus.SERVICE_UNAVAILABLE)}
+
+
+def health_of(site: Site) -> Health:
+    """Return the checks of a server."""
+    checks = [check for name, maingate in site for check in checks_of(maingate.context, name)]
+    return Health(checks, hindrance=lambda: None if site.phase is Phase.READY else str(site.phase))
+
+
+@router.get("/health/live", summary="Ask whether the process answers", responses=described(Liveness))
+async def get_live() -> Response:
+    """Answer at once; neither a record nor a thread is needed, so that only a process that hangs fails."""
+    return _answer({"status": "alive"}, is_good=True)
+
+
+@router.get("/health/ready", summary="Ask whether work is taken", responses=_described(HealthSummary))
+async def get_ready(request: Request) -> Response:
+    """Answer 200 when the server takes work; 503 while it starts, drains, or lacks a record or repository."""
+    report = await _checked(request, lambda health: health.readiness())
+    return _answer(_summary(report), is_good=report.is_ready)
+
+
+@router.get("/health", summary="Read the state of the server", responses=_described(HealthSummary))
+async def get_health(request: Request) -> Response:
+    """Answer 200 with the worst state of all parts, and 503 when a part has failed."""
+    report = await _checked(request, lambda health: health.report())
+    return _answer(_summary(report), is_good=report.state is not HealthState.FAILED)
+
+
+@router.get("/health/detailed", summary="Read the state of every part", responses=_described(HealthReport))
+async def get_detailed(request: Request, desk: AtDesk) -> Response:
+    """Answer with each check of the repositories that the caller may read: reason, age, and remedy."""
+    names = [name for name, _ in desk.readable()]
+    report = await _checked(request, lambda health: health.report(names))
+    return _answer(report.as_json(), is_good=report.state is not HealthState.FAILED)
+
+
+async def _checked(request: Request, ask: Callable[[Health], Report]) -> Report:
+    health: Health = request.app.state.health
+    limiter: CapacityLimiter = request.app.state.probes
+    return await anyio.to_thread.run_sync(ask, health, limiter=limiter)
+
+
+def _summary(report: Report) -> dict[str, Any]:
+    """Return the part that needs no token: neither names nor reasons."""
+    return {"state": str(report.state), "ready": report.is_ready, "hindrance": report.hindrance}
+
+
+def _answer(value: dict[str, Any], *, is_good: bool) -> Response:
+    status = HTTPStatus.OK if is_good else HTTPStatus.SERVICE_UNAVAILABLE
+    headers = {} if is_good else {"Retry-After": f"{RETRY_AFTER.total_seconds():.0f}"}
+    return Response(rendered(value), status, headers, JSON)
