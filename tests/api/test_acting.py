@@ -413,6 +413,11 @@ def test_the_log_of_a_running_gate_can_be_read(client: httpx.Client, repo: GitRe
     run = submit(client, submission(repo, gates={"unit": {"run": gate}}))
     wait_until((tmp_path / "go.begun").exists, "the gate")
     [running] = client.get("/api/v1/gates?state=RUNNING").json()["items"]
+    for entity in (running["id"], running["patch_id"], running["workstream_id"], run["id"]):
+        found = client.get(f"/api/v1/why/{entity}").json()
+        assert (found["id"], found["run_id"]) == (entity, run["id"])
+        assert found["waiting"]["for"]
     assert client.get(f"/api/v1/gates/{running['id']}/log").content == b"begun\n"
     (tmp_path / "go").touch()
     assert until_ended(client, run["id"]) == "succeeded"
+    assert client.get(f"/api/v1/why/{running['id']}").json()["waiting"] is None

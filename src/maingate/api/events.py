@@ -1,9 +1,11 @@
 """Events: the history of a repository, page by page, and how often each kind of event happened."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BeforeValidator
 
 from maingate.api.describing import described
 from maingate.api.desk import AtDesk, RepoName
@@ -16,9 +18,23 @@ from maingate.roles import Role
 router = APIRouter(prefix="/api/v1", tags=["events"])
 
 _OVERRIDES: Final = "manual_override"
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
 OfEntity = Annotated[str | None, Query(max_length=40, description="Only about the entity of this id.")]
-Since = Annotated[datetime | None, Query(description="Only from this moment on; in UTC without a zone.")]
+
+
+def _written_out(value: Any) -> Any:
+    """Return a moment that is written as a date and a time; a bare number is no moment."""
+    if isinstance(value, str) and _MOMENT.match(value) is None:
+        raise ValueError("write a date and a time, such as 2026-01-31T12:00:00Z")
+    return value
+
+
+Since = Annotated[
+    datetime | None,
+    BeforeValidator(_written_out),
+    Query(description="Only from this moment on; in UTC without a zone."),
+]
 
 
 @router.get("/events", summary="List events, oldest first", responses=described(Events))

@@ -8,9 +8,11 @@ from maingate.api.acting import slowly
 from maingate.api.describing import described
 from maingate.api.desk import AtDesk, RepoName
 from maingate.api.json_answer import answer
-from maingate.api.schemas import Inbox, Me, RecordAudit
+from maingate.api.schemas import Inbox, Me, RecordAudit, Why
+from maingate.errors import UnknownEntityError
 from maingate.queries.audit import audit_record
 from maingate.queries.inbox import inbox
+from maingate.queries.why import EXPLAINED, why
 from maingate.roles import Role
 from maingate.state.machines import MACHINES
 
@@ -36,6 +38,15 @@ def get_inbox(request: Request, desk: AtDesk, repo: RepoName = None) -> Response
         for item in inbox(maingate.context)
     ]
     return answer(request, {"items": items})
+
+
+@router.get("/why/{entity_id}", summary="Read why something is where it is", responses=described(Why))
+def get_why(request: Request, desk: AtDesk, entity_id: str) -> Response:
+    """Read the reason of the state of a run, workstream, task, patch or gate, and what it waits for."""
+    if entity_id.partition("_")[0] not in EXPLAINED:
+        raise UnknownEntityError(entity_id, "only runs, workstreams, tasks, patches and gates are explained")
+    name, maingate = desk.of(entity_id)
+    return answer(request, why(maingate.context, entity_id) | {"repo": name})
 
 
 @router.get(

@@ -496,6 +496,18 @@ class EventCounts(BaseModel):
     items: list[EventCount]
 
 
+class Why(BaseModel):
+    """The reason why an entity is where it is, and what it waits for; null for one that has ended."""
+
+    repo: str
+    id: str
+    kind: str
+    run_id: str
+    state: str
+    reason: Reason | None
+    waiting: Waiting | None
+
+
 class InboxAbout(BaseModel):
     """The subject of an open matter."""
 
