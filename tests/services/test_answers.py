@@ -7,6 +7,7 @@ import pytest
 
 from maingate.bootstrap import Maingate
 from maingate.db.columns import to_micros
+from maingate.db.dao import answers
 from maingate.db.statements import change
 from maingate.services.answers import (
     KEPT_FOR,
@@ -62,6 +63,24 @@ def test_a_request_under_way_keeps_its_key(maingate: Maingate) -> None:
         return GIVEN
 
     assert maingate.answers.once("ada", "k", "f", again) == GIVEN
+
+
+def test_a_request_is_under_way_until_its_answer_is_on_record(
+    maingate: Maingate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second one that comes while the answer is written is told to wait."""
+    finish, seen = answers.finish, list[str]()
+
+    def finishing(*args: object, **kwargs: object) -> None:
+        monkeypatch.setattr(answers, "finish", finish)
+        assert ("ada", "k") in maingate.answers._under_way
+        seen.append("under way")
+        finish(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(answers, "finish", finishing)
+    assert maingate.answers.once("ada", "k", "f", lambda: GIVEN) == GIVEN
+    assert seen == ["under way"]
+    assert maingate.answers._under_way == set()
 
 
 def test_a_request_that_failed_leaves_its_key_free(maingate: Maingate) -> None:

@@ -118,11 +118,13 @@ class AnswerService:
 
     def _end(self, operator: str, key: str, answer: Answer | None) -> None:
         """Keep an answer, or free the key of a request that was refused or failed."""
-        self._under_way.discard((operator, key))
-        with self._context.database.write() as conn:
-            if answer is None or answer.status >= _FIRST_ERROR:
-                answers.forget(conn, operator, key)
-            else:
-                answers.finish(
-                    conn, operator, key, status=answer.status, headers=answer.headers, body=answer.body
-                )
+        try:
+            with self._context.database.write() as conn:
+                if answer is None or answer.status >= _FIRST_ERROR:
+                    answers.forget(conn, operator, key)
+                else:
+                    answers.finish(
+                        conn, operator, key, status=answer.status, headers=answer.headers, body=answer.body
+                    )
+        finally:  # not before: until its answer is on record, a request is under way and not abandoned
+            self._under_way.discard((operator, key))
