@@ -50,7 +50,8 @@ def start_forked(
         err: The same for its standard error; None for the same.
         program: The module whose ``main`` reads the command.
     """
-    with patch.dict(os.environ, PYTHONPATH=str(TESTS)):
+    own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS)}
+    with patch.dict(os.environ, own, clear=True):  # it outlives the test, and is nothing that this one left
         forkserver.ensure_running()
     process = _FORKING.Process(target=_become, args=((program, *words), cwd, environment, out, err or out))
     process.start()
