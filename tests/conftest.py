@@ -4,6 +4,7 @@ import gc
 import itertools
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -37,6 +38,10 @@ fork_from_a_nursery()
 # What tests import and what they start is compiled once, as on a user's machine, not in every process anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, and the program would heed that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The suite tries the same examples each time, so it never fails by chance; `.ci/run search` tries new ones.
 settings.register_profile("suite", derandomize=True, database=None, deadline=None)
