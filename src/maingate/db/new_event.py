@@ -55,7 +55,7 @@ def the_run(run_id: str) -> EventSubject:
 
 def new_event(
     kind: EventType,
-    subject: Subject,
+    subject: Subject | None,
     at: datetime,
     *,
     severity: Severity = Severity.INFO,
@@ -68,7 +68,7 @@ def new_event(
 
     Args:
         kind: Its type.
-        subject: The entity that it is about.
+        subject: The entity that it is about; None for one about none.
         at: Its time.
         severity: The attention that it deserves.
         trigger: Its cause.
@@ -76,14 +76,14 @@ def new_event(
         metadata: Values for programs, JSON-serialisable.
         operator: The person who caused it; None when it is automatic.
     """
-    context = subject.context
+    context = Context() if subject is None else subject.context
     return Event(
         event_id=new_id("evt"),
         timestamp=at,
         event_type=str(kind),
         severity=severity,
-        entity_type=subject.machine,
-        entity_id=subject.id,
+        entity_type=None if subject is None else subject.machine,
+        entity_id=None if subject is None else subject.id,
         trigger=trigger,
         reason=_public(reason),
         metadata=metadata,

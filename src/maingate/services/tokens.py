@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from maingate.db.dao import events, tokens
 from maingate.db.dao.tokens import TokenRow
+from maingate.db.new_event import new_event
 from maingate.errors import DatabaseError, UnknownEntityError, UsageError
 from maingate.events import Event, EventType, Severity, iso_millis
 from maingate.ids import new_id
@@ -155,14 +156,8 @@ def _hash(secret: str) -> str:
 
 
 def _event(kind: EventType, token: TokenRow, operator: str, at: datetime) -> Event:
-    return Event(
-        event_id=new_id("evt"),
-        timestamp=at,
-        event_type=str(kind),
-        severity=Severity.WARNING,
-        metadata={"token": token.id, "name": token.name, "role": str(token.role)},
-        operator=operator,
-    )
+    facts = {"token": token.id, "name": token.name, "role": str(token.role)}
+    return new_event(kind, None, at, severity=Severity.WARNING, metadata=facts, operator=operator)
 
 
 def _as_json(row: TokenRow) -> dict[str, Any]:
