@@ -37,6 +37,7 @@ from maingate.services import rescue
 from maingate.settings import Settings
 from maingate.state.run import RunState
 from maingate.state_folder import StatePaths
+from maingate.workers import liveness
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.local import lifecycle
 from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepository, merge_small
@@ -283,7 +284,8 @@ class Scene:
             (ids, {"ULID": world.ulid}),
             (roster, {"os": system, "socket": system, "started": world.started}),
             (lease, {"os": system, "socket": system, "started": world.started}),
-            (rescuer, {"started": world.started, "end_tree": world.end_tree}),
+            (liveness, {"started": world.started}),
+            (rescuer, {"end_tree": world.end_tree}),
             (transition_log, {"_locked": _locked_without_a_stop}),
             (rescue, {"socket": system, "behind": lambda *_: []}),
             (
