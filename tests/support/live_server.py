@@ -91,7 +91,15 @@ def hosting(site: Site) -> Iterator[None]:
 @contextmanager
 def listening(app: FastAPI, port: int = 0) -> Iterator[str]:
     """Run an application in a server of its own, and return the server's address."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="on", ws="none")
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_config=None,
+        lifespan="on",
+        ws="none",
+        timeout_graceful_shutdown=1,  # a stream does not end by itself
+    )
     server = Announcing(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -18,11 +18,22 @@ from support.pools import gate_job, outcome_of, pool_for
 LOOK = """
 import json, os, re, resource, sys
 of_worker = f"/proc/{os.getppid()}"
-fds = sorted(re.sub("[0-9A-Z]{26}|[0-9]+", "N", os.readlink(f"{of_worker}/fd/{fd}")) for fd in os.listdir(f"{of_worker}/fd"))
+def worker():
+    fds = [re.sub("[0-9A-Z]{26}|[0-9]+", "N", os.readlink(f"{of_worker}/fd/{fd}")) for fd in os.listdir(f"{of_worker}/fd")]
+    status = [line for each in ("self", os.getppid()) for line in open(f"/proc/{each}/status")]
+    return sorted(fds), [line for line in status if line.startswith("Sig") and "Q" not in line]
+def settled():
+    last, times = None, 0
+    while times < 50:  # a worker that has just begun the job opens and closes
+        try: now = worker()
+        except FileNotFoundError: now = None
+        last, times = now, times + 1 if now == last is not None else 0
+    return last
+fds, signals = settled()
 seen = {
     "environment": dict(os.environ),
     "folders": [os.getcwd(), os.readlink(f"{of_worker}/cwd")],
-    "signals": [line for each in ("self", os.getppid()) for line in open(f"/proc/{each}/status") if line.startswith("Sig") and "Q" not in line],
+    "signals": signals,
     "limits": {each: resource.getrlimit(getattr(resource, each)) for each in dir(resource) if each.startswith('RLIMIT')},
     "mask": os.umask(0),
     "descriptors": fds,
