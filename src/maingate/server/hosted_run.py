@@ -55,6 +55,7 @@ class RunProcess:
             OutsideFaultError: The system cannot start a process now.
         """
         words = run_process.command(repository, run_id, workers=workers, is_only_asked=is_only_asked)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until it listens to it
         try:
             return cls(
                 subprocess.Popen(
@@ -67,6 +68,8 @@ class RunProcess:
             )
         except OSError as error:
             raise OutsideFaultError(f"the process of run {run_id} cannot be started: {error}") from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def exit_code(self) -> int | None:
         """Return its exit code, below zero for a signal; None while it runs."""

@@ -94,7 +94,8 @@ class LogListener:
         self._log = LOG.bind(run_id=run_id)
 
     def started(self, view: ProgressView) -> None:
-        """Log the start."""
+        """Log the start; from now on the run hears that it is to stop, also if that was asked before."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         now = view.progress()
         self._log.info("run_started", name=now.name, tasks=now.tasks_total, tasks_ended=now.tasks_ended)
 
