@@ -18,6 +18,7 @@ pytest.register_assert_rewrite("support")
 
 from support.factories import GitRepo  # noqa: E402 - its assertions say what they compared, too
 from support.forked_server import fork_from_a_nursery  # noqa: E402
+from support.postgresql import postgresql_server  # noqa: E402, F401 - a fixture
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder in it is made by pytest, for this user alone
 ENOUGH: Final = 4 * 1024**3

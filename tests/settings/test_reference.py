@@ -6,7 +6,7 @@ from pathlib import Path
 
 from maingate.settings import Settings, load_settings
 from maingate.settings.loader import variables
-from maingate.settings.model import NEVER_FROM_A_TREE, GateLimits
+from maingate.settings.model import NEVER_FROM_A_TREE, GateLimits, ServerSettings
 from maingate.settings.policy import PolicyLayer
 from maingate.settings.reference import commented_toml, markdown
 
@@ -20,12 +20,12 @@ def test_the_documentation_page_is_up_to_date() -> None:
 
 def test_every_setting_says_what_it_is_and_its_default() -> None:
     """Each field of the settings is documented and says what it defaults to."""
-    models = (Settings, GateLimits, PolicyLayer)
+    models = (Settings, GateLimits, ServerSettings, PolicyLayer)
     fields = [
         info
         for model in models
         for name, info in model.model_fields.items()
-        if name not in ("limits", "policy")
+        if name not in ("limits", "server", "policy")
     ]
     assert [info.description for info in fields if "Defaults to" not in str(info.description)] == []
 

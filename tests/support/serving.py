@@ -1,5 +1,6 @@
 """Servers in tests: repositories with plans for them, and a host of runs in this process."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from maingate.ids import RunId
 from maingate.plan.loader import load_plan
 from maingate.server.host import RunHost
 from maingate.server.site import Site
-from support.crashing import wait_until
+from support.crashing import Command, World, wait_until
 from support.factories import GitRepo
 from support.landing import write_plan
 
@@ -118,3 +119,15 @@ def report(path: Path, run_id: RunId) -> Mapping[str, Any]:
 def waiting_for(path: Path) -> str:
     """Return a gate that runs until a file is there."""
     return f"touch {path}.begun; until test -e {path}; do sleep 0.01; done"
+
+
+def serve(world: World, *options: str, fault: str = "", **environment: str) -> Command:
+    """Start a server of a world."""
+    return world.start("serve", "--port", "0", "--workers", "1", *options, fault=fault, **environment)
+
+
+def logged(command: Command, event: str) -> list[dict[str, Any]]:
+    """Read the lines of an event in the log of a server."""
+    said = command.out.read_text() if command.out.exists() else ""
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == event]

@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "init": Place(FIRST_STEPS, "init", "init"),
     "plan": Place(RUNNING, "plan"),
     "run": Place(RUNNING, "run", "run"),
+    "serve": Place(RUNNING, "serve", "serve"),
     "resume": Place(RUNNING, "resume", "resume"),
     "cancel": Place(RUNNING, "cancel", "cancel"),
     "status": Place(RUNNING, "status", "status"),

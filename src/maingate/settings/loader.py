@@ -22,6 +22,9 @@ from maingate.settings.problems import Location, findings
 _TABLES: Final = {"limits": tuple(GateLimits.model_fields), "policy": tuple(PolicyLayer.model_fields)}
 """The tables of the file whose keys have variables of their own, with the keys."""
 
+_FILE_ONLY: Final = ("server",)
+"""The tables that have no variables: a cluster sets ``MAINGATE_SERVER_PORT`` for a service of that name."""
+
 _LISTS_OF_POLICY: Final = ("allow", "forbid", "protect", "require_tests", "test_paths")
 
 Values = Mapping[str, Any]
@@ -128,7 +131,8 @@ def _of_file(file: Path, problems: list[Problem]) -> dict[str, Any]:
 
 def variables() -> dict[str, Location]:
     """Return every environment variable that is a setting, with the setting's place in the file."""
-    places: list[Location] = [(name,) for name in Settings.model_fields if name not in _TABLES]
+    tables = {*_TABLES, *_FILE_ONLY}
+    places: list[Location] = [(name,) for name in Settings.model_fields if name not in tables]
     places += [("limits", name) for name in GateLimits.model_fields]
     places += [("policy", name) for name in PolicyLayer.model_fields if name not in _LISTS_OF_POLICY]
     return {variable_of(place): place for place in places}

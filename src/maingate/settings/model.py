@@ -35,8 +35,16 @@ MOST_WORKERS: Final = 1024
 MACHINE_SIZED: Final = ("workers",)
 """Settings whose default depends on the machine."""
 
-NEVER_FROM_A_TREE: Final = ("database_url", "cache_dir", "env_allow", "prompt_template", "log_file")
-"""Settings that no commit may decide: places of files and caches, variables for gates and tools."""
+NEVER_FROM_A_TREE: Final = (
+    "database_url",
+    "cache_dir",
+    "env_allow",
+    "prompt_template",
+    "log_file",
+    "server",
+)
+"""Settings that no commit may decide: places of files and caches, variables for gates and tools, and what a
+server serves to whom."""
 
 DEFAULT_FORBID: Final = ("secrets/**",)
 """Globs that no patch may touch, unless `maingate.toml` states others (docs/SPECIFICATION.md §2.6)."""
@@ -70,6 +78,32 @@ class GateLimits(BaseModel):
     )
     file_size: Size | None = Field(
         default=None, examples=["1GiB"], description="Size of one file written. Defaults to no limit."
+    )
+
+
+class ServerSettings(BaseModel):
+    """The repositories and the address of `maingate serve`; not in the environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repositories: tuple[Annotated[Path, BeforeValidator(absolute_folder)], ...] = Field(
+        default=(),
+        examples=[["/srv/git/tally", "/srv/git/web.git"]],
+        description="The repositories that it serves; absolute paths. Defaults to the one that it is started "
+        "in.",
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="The address that it listens at. Where other machines reach it, there must be tokens. "
+        "Defaults to `127.0.0.1`.",
+    )
+    port: Annotated[StrictInt, Field(ge=0, le=65_535)] = Field(
+        default=8470, description="The port that it listens at; `0` for any that is free. Defaults to `8470`."
+    )
+    drain_time: Duration = Field(
+        default=timedelta(seconds=60),
+        description="Time that running gates have to end when the server is stopped. Defaults to `1m`.",
     )
 
 
@@ -236,6 +270,10 @@ class Settings(BaseModel):
         default=GateLimits(),
         description="Resources of the machine that one gate or command may use, and a tool without `limits` "
         "of its own.",
+    )
+    server: ServerSettings = Field(
+        default=ServerSettings(),
+        description="What `maingate serve` serves, and where it listens. Its flags come before these.",
     )
     policy: PolicyLayer = Field(
         default=PolicyLayer(forbid=DEFAULT_FORBID, allow_settings_changes=False),

@@ -10,11 +10,21 @@ from pydantic.fields import FieldInfo
 
 from maingate.settings.durations import format_duration
 from maingate.settings.loader import variable_of, variables
-from maingate.settings.model import MACHINE_SIZED, NEVER_FROM_A_TREE, GateLimits, Settings
+from maingate.settings.model import (
+    MACHINE_SIZED,
+    NEVER_FROM_A_TREE,
+    GateLimits,
+    ServerSettings,
+    Settings,
+)
 from maingate.settings.policy import PolicyLayer
 from maingate.settings.problems import Location
 
-_TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (("limits", GateLimits), ("policy", PolicyLayer))
+_TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
+    ("limits", GateLimits),
+    ("server", ServerSettings),
+    ("policy", PolicyLayer),
+)
 
 _INTRODUCTION: Final = """\
 # Settings
@@ -60,9 +70,9 @@ Lists of the policy cannot be set in the environment; other values of the policy
 _OF_THE_MACHINE: Final = """\
 ## Never from the tree
 
-No commit may decide where the record and the caches lie, or which variables gates and tools see. These
-settings are taken from the repository's own file and from the environment. In the root's `maingate.toml` they
-are refused.
+No commit may decide where the record and the caches lie, which variables gates and tools see, or what a
+server serves to whom (`[server]`). These settings are taken from the repository's own file and from the
+environment. In the root's `maingate.toml` they are refused.
 """
 
 
@@ -89,6 +99,8 @@ def commented_toml() -> str:
     )
     parts = [head, *_commented(Settings)]
     for name, model in _TABLES:
+        if name in NEVER_FROM_A_TREE:
+            continue
         parts.append(f"[{name}]\n# {Settings.model_fields[name].description}\n")
         parts += _commented(model)
     return "\n".join(parts)

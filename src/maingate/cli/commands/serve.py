@@ -1,0 +1,88 @@
+"""``maingate serve``: host the runs of repositories, and answer for them over HTTP."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from maingate.cli.commands.run import Workers, operator_name
+from maingate.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maingate.settings.model import ServerSettings
+
+MOST_PORT = 65_535
+
+
+def serve(
+    repo: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--repo",
+            metavar="PATH",
+            help="A repository to serve; may be given several times. [default: those of the settings, or the "
+            "one here]",
+        ),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="ADDRESS", help="Listen there. [default: 127.0.0.1]")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=0, max=MOST_PORT, help="Listen at this port; 0 for any. [default: 8470]"),
+    ] = None,
+    workers: Workers = None,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="Wait for the end of another server, instead of failing.")
+    ] = False,
+) -> None:
+    """Serve repositories: take up their runs, and answer over HTTP. `run` and `resume` hand runs to it.
+
+    SIGTERM or Ctrl-C once lets running gates finish, for a limited time; twice stops them at once. All runs
+    go on when a server starts again.
+
+    Exit codes: 0 it was stopped, 2 the settings, the address or a repository is not in order, 4 another
+    server has a repository, or the database failed.
+    """
+    try:
+        from maingate.server.serving import serve as serve_site
+    except ImportError as error:
+        raise UsageError(
+            f"`maingate serve` needs more packages ({error}): install maingate[server]"
+        ) from error
+    from maingate.api.access import Access
+    from maingate.api.app import create_app
+    from maingate.api.protection import LOOPBACK_NAMES
+    from maingate.server import log
+    from maingate.server.listening import is_local, listen
+    from maingate.server.site import Site
+    from maingate.server.systemd import inherited_socket
+
+    settings = _settings(repo)
+    log.configure()
+    listening = inherited_socket(os.environ) or listen(
+        settings.host if host is None else host, settings.port if port is None else port
+    )
+    with listening, Site.open(_paths(repo, settings)) as site:
+        is_loopback = is_local(listening)
+        access = Access(site, operator=operator_name(), is_loopback=is_loopback)
+        access.require_tokens()
+        app = create_app(site, access=access, hosts=LOOPBACK_NAMES if is_loopback else None)
+        serve_site(app, site, listening, workers=workers, drain_time=settings.drain_time, is_standby=standby)
+
+
+def _settings(repo: "Sequence[Path] | None") -> "ServerSettings":
+    """Return the settings of the server: those of the first repository, else of the one it is started in."""
+    from maingate.git.repository import Repository
+    from maingate.settings import load_settings
+    from maingate.state_folder import settings_files
+
+    with Repository.open(repo[0] if repo else Path.cwd()) as repository:
+        return load_settings(None, os.environ, files=settings_files(repository)).server
+
+
+def _paths(repo: "Sequence[Path] | None", settings: "ServerSettings") -> "Sequence[Path]":
+    return repo or settings.repositories or [Path.cwd()]

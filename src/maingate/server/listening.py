@@ -1,0 +1,53 @@
+"""The socket that a server listens at."""
+
+import errno
+import ipaddress
+import socket
+from typing import Final
+
+from maingate.errors import UsageError
+
+_BACKLOG: Final = 1024
+
+_WHY: Final = {
+    errno.EADDRINUSE: "is in use by another program; choose another with `--port`, or 0 for any that is free",
+    errno.EACCES: "may not be used by this user; choose a `--port` above 1023",
+    errno.EADDRNOTAVAIL: "is no address of this machine; choose another with `--host`",
+}
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address.
+
+    Raises:
+        UsageError: The address is unknown, taken, or not allowed.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise UsageError(f"--host {host} is not known: {error.strerror}") from error
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        why = _WHY.get(error.errno or 0, f"cannot be listened at: {error.strerror}")
+        raise UsageError(f"{host} port {port} {why}") from error
+    return listening
+
+
+def is_local(listening: socket.socket) -> bool:
+    """Return whether only this machine reaches a socket."""
+    if listening.family == socket.AF_UNIX:
+        return True
+    return ipaddress.ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback
+
+
+def address_of(listening: socket.socket) -> str:
+    """Return the address of a socket as a URL."""
+    if listening.family == socket.AF_UNIX:
+        return f"unix:{listening.getsockname()}"
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

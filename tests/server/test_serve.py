@@ -1,0 +1,105 @@
+"""`maingate serve` is a process that goes on after any end of it, and refuses to start with what to do."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from maingate.db.audit import verify
+from support.crashing import (
+    World,
+    check_each_landed_once,
+    check_the_checkout,
+    check_the_record,
+    wait_until,
+)
+from support.serving import logged, serve
+
+AMID_LANDING = "landing.after-ref:stop"
+"""The place between the move of the branch and its record; the process stops there and can be continued."""
+
+
+@pytest.mark.parametrize(
+    ("dialect", "is_killed"),
+    [("sqlite", True), ("sqlite", False), ("postgresql", True)],
+    ids=["killed with its run", "its run goes on", "killed with its run, PostgreSQL"],
+)
+def test_a_server_that_is_killed_amid_a_landing_is_continued_by_the_next(
+    world: World,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    dialect: str,
+    *,
+    is_killed: bool,
+) -> None:
+    """The branch has moved, and the record does not say so yet: it lands once, and the command sees it."""
+    if dialect == "postgresql":
+        monkeypatch.setenv(
+            "MAINGATE_DATABASE_URL", _new_database(request.getfixturevalue("postgresql_server"))
+        )
+    first = serve(world, fault=AMID_LANDING)
+    wait_until(lambda: logged(first, "listening"), "the server")
+    following = world.run()
+    wait_until(lambda: logged(first, "process_started"), "the run")
+    pid = int(logged(first, "process_started")[0]["pid"])
+    wait_until(lambda: _state_of(pid) == "T", "the landing")
+    first.send(signal.SIGKILL)
+    assert first.ended() == -signal.SIGKILL
+    second = serve(world)
+    wait_until(lambda: logged(second, "listening"), "the second server")
+    assert following.is_running
+    os.kill(pid, signal.SIGKILL if is_killed else signal.SIGCONT)
+    assert following.ended() == 0, following.said
+    second.send(signal.SIGTERM)
+    assert second.ended() == 0, second.said
+    check_each_landed_once(world)
+    if dialect == "sqlite":
+        check_the_record(world)
+    with world.open() as maingate:
+        assert verify(maingate.database, log=maingate.paths.transitions).findings == ()
+    check_the_checkout(world)
+
+
+def test_a_server_says_when_it_is_ready_answers_and_ends(world: World, tmp_path: Path) -> None:
+    """A second server, a taken port, and an address that others reach without a token are refused."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        line.bind(str(tmp_path / "notify"))
+        line.settimeout(30)
+        server = serve(world, NOTIFY_SOCKET=str(tmp_path / "notify"))
+        assert line.recv(64) in {b"READY=1", b"WATCHDOG=1"}
+        (listening,) = logged(server, "listening")
+        assert httpx.get(f"{listening['url']}/api/v1/runs").json()["items"] == []
+        port = listening["url"].rpartition(":")[2]
+        refused = {
+            "taken": world.start("serve", "--port", port),
+            "second": world.start("serve", "--port", "0"),
+            "open": world.start("serve", "--port", "0", "--host", "0.0.0.0"),  # noqa: S104 - it is refused
+        }
+        codes = {name: command.ended() for name, command in refused.items()}
+        assert codes == {"taken": 2, "second": 4, "open": 2}
+        assert f"port {port} is in use by another program" in refused["taken"].said
+        assert f"process {server.pid}) since" in refused["second"].said
+        assert "maingate token create" in refused["open"].said
+        server.send(signal.SIGTERM)
+        assert server.ended() == 0
+        said = b""
+        while said != b"STOPPING=1":
+            said = line.recv(64)
+    assert logged(server, "ended")
+
+
+def _new_database(server: Any) -> str:
+    """Make an empty database, and return its address."""
+    with psycopg.connect(server.get_uri("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE served")
+    return str(server.get_uri("served")).replace("postgresql:", "postgresql+psycopg:")
+
+
+def _state_of(pid: int) -> str:
+    """Return the state of a process, as a letter."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
