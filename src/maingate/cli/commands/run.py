@@ -13,6 +13,7 @@ import typer
 from maingate.cli.exit_codes import code_of_run
 from maingate.cli.following import Outcome, follow
 from maingate.cli.output import console, print_json
+from maingate.cli.remote import Repo, Server, TokenFile, client_of, require_server, run_remotely
 from maingate.cli.streams import reader_may_leave
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import safe
@@ -84,6 +85,9 @@ def run(  # noqa: PLR0917 - the options of a command line
     restart: Annotated[
         bool, typer.Option("--restart", help="Cancel an interrupted run of this plan, and start a new one.")
     ] = False,
+    server: Server = None,
+    repo: Repo = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Run a plan: apply its patches, test them, and land what passes.
 
@@ -94,6 +98,13 @@ def run(  # noqa: PLR0917 - the options of a command line
     """
     from maingate.plan.loader import load_plan
 
+    if server is not None:
+        if dry_run or wait or resume or restart:
+            raise UsageError("--server cannot be combined with --dry-run, --wait, --resume or --restart")
+        with client_of(server, token_file) as client:
+            outcome = run_remotely(client, plan_file, repo=repo, workers=workers, progress_on_stderr=as_json)
+        finish(outcome, as_json=as_json)
+    require_server(repo=repo, token_file=token_file)
     loaded = load_plan(plan_file)
     if dry_run:
         from maingate.services.preview import preview

@@ -6,15 +6,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from maingate.cli.output import STATE_STYLES, console, print_json
+from maingate.cli.remote import (
+    Repo,
+    Server,
+    TokenFile,
+    client_of,
+    is_under_way,
+    report_of,
+    require_server,
+)
 from maingate.cli.tables import most_of, print_more, print_table, table
 from maingate.cli.text import duration, local_time, safe
 from maingate.errors import NoStateError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from maingate.bootstrap import Maingate
-    from maingate.ids import RunId
+    from maingate.queries.inbox_values import InboxItem
 
 WATCH_SECONDS: Final = 1.0
 LISTED: Final = 20
@@ -23,7 +32,7 @@ _ENDED: Final = frozenset({"succeeded", "failed", "canceled"})
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
-def status(
+def status(  # noqa: PLR0917 - the options of a command line
     run: Annotated[
         str | None,
         typer.Argument(metavar="[RUN]", help="A run id or the beginning of one. [default: the newest run]"),
@@ -31,6 +40,9 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until the run stops.")] = False,
     every_task: Annotated[bool, typer.Option("--all", "-a", help="List every task and its patch.")] = False,
     as_json: AsJson = False,
+    server: Server = None,
+    repo: Repo = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Show a run: landed work, refused work with its reasons, and work under way.
 
@@ -42,14 +54,29 @@ def status(
 
     if watch and as_json:
         raise UsageError("--watch and --json cannot be combined; try `maingate events --follow --json`")
+    if server is not None:
+        with client_of(server, token_file) as client:
+            report = report_of(client, run, repo=repo)
+            if watch:
+                _watch(lambda: (report_of(client, report["run_id"]), ()), every_task=every_task)
+                return
+        _print(report, (), every_task=every_task, as_json=as_json)
+        return
+    require_server(repo=repo, token_file=token_file)
     with Maingate.open(create=False) as maingate:
         run_id = find_run(maingate.context, run)
         if watch:
-            _watch(maingate, run_id, every_task=every_task)
+            context = maingate.context
+            _watch(lambda: (maingate.report(run_id), inbox(context)), every_task=every_task)
             return
         report = maingate.report(run_id)
         _warn_of_copy(maingate, report)
         needs = [] if as_json else inbox(maingate.context)
+    _print(report, needs, every_task=every_task, as_json=as_json)
+
+
+def _print(report: dict[str, Any], needs: "Sequence[InboxItem]", *, every_task: bool, as_json: bool) -> None:
+    """Print the report of a run, below what needs a person."""
     if as_json:
         print_json(report)
         return
@@ -125,20 +152,19 @@ def _warn_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:
         )
 
 
-def _watch(maingate: "Maingate", run_id: "RunId", *, every_task: bool) -> None:
-    """Print the report repeatedly until the run has ended or no process works on it."""
+def _watch(read: "Callable[[], tuple[dict[str, Any], Sequence[InboxItem]]]", *, every_task: bool) -> None:
+    """Print the report repeatedly until the run has ended, or no process works on it and none is to."""
     from maingate.cli.views.inbox import print_needs
     from maingate.cli.views.report import print_report
-    from maingate.queries.inbox import inbox
 
     out = console()
     while True:
-        report, needs = maingate.report(run_id), inbox(maingate.context)
+        report, needs = read()
         if out.is_terminal:
             out.clear()
         print_needs(out, needs)
         print_report(out, report, every_task=every_task)
-        if report["state"] in _ENDED or not report["alive"]:
+        if not is_under_way(report):
             return
         time.sleep(WATCH_SECONDS)
 

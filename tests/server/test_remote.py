@@ -1,0 +1,47 @@
+"""Plans run on a server that is on another machine, and its runs are shown, as if they were here."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from support.command_line import maingate
+from support.crashing import World, wait_until
+from support.landing import write_plan
+from support.serving import logged, serve
+
+
+def test_a_plan_runs_on_a_server_from_elsewhere(world: World, tmp_path: Path) -> None:
+    """The plan and its patches are sent; report and exit code are those of a run in the foreground."""
+    away = tmp_path / "away"
+    streams = {"w": {"tasks": {"t": {"patch": "p"}}}}
+    plan = write_plan(
+        away, {"name": "sent", "workstreams": streams}, {"p": (world.plan.parent / "p").read_bytes()}
+    )
+    broken = write_plan(tmp_path / "broken", {"workstreams": {"w": {"tasks": {"t": {"patch": "gone"}}}}}, {})
+    server = serve(world)
+    wait_until(lambda: logged(server, "listening"), "the server")
+    url = logged(server, "listening")[0]["url"]
+    done = maingate("run", str(plan), "--server", url, "--json", cwd=away, home=tmp_path)
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["state"], report["name"]) == (0, "succeeded", "sent"), done.stderr
+    assert "workstream w landed" in done.stderr.splitlines()
+    shown = maingate("status", "--server", url, "--json", cwd=away, home=tmp_path)
+    assert json.loads(shown.stdout)["run_id"] == report["run_id"]
+    refused = maingate("run", str(broken), "--server", url, cwd=away, home=tmp_path)
+    assert (refused.returncode, "gone" in refused.stderr) == (2, True)
+    server.send(signal.SIGTERM)
+    assert server.ended() == 0
+    unreachable = maingate("status", "--server", url, cwd=away, home=tmp_path)
+    assert (unreachable.returncode, "Traceback" in unreachable.stderr) == (4, False)
+    assert world.repo.git("show", "main:b.txt") == "b"
+
+
+@pytest.mark.parametrize("options", [("--repo", "x"), ("--token-file", "x"), ("--server", "host:8470")])
+def test_options_about_a_server_need_its_address(
+    world: World, tmp_path: Path, options: tuple[str, str]
+) -> None:
+    """They are refused and not ignored."""
+    done = maingate("status", *options, cwd=world.repo.path, home=tmp_path)
+    assert (done.returncode, "--server" in done.stderr) == (2, True)
