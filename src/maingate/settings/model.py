@@ -273,7 +273,7 @@ class Settings(BaseModel):
     )
     server: ServerSettings = Field(
         default=ServerSettings(),
-        description="What `maingate serve` serves, and where it listens. Its flags come before these.",
+        description="The repositories of `maingate serve`, and its address. Its flags come before these.",
     )
     policy: PolicyLayer = Field(
         default=PolicyLayer(forbid=DEFAULT_FORBID, allow_settings_changes=False),
