@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +12,8 @@ from typing import Any, Final
 import pytest
 
 from support.command_line import PATIENCE, a_clean_environment
+from support.crashing import World, wait_until
+from support.factories import GitRepo
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 _BLOCK: Final = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -33,6 +34,8 @@ _LANDED: Final = {
     "rollback": {"prices": "completed"},
 }
 """The workstreams of each example and how they end."""
+_WAITING: Final = """SELECT 1 FROM patches p JOIN workstreams w ON w.id = p.workstream_id
+WHERE w.name = 'shipping' AND p.state = 'validated'"""
 
 
 class Folder:
@@ -87,14 +90,18 @@ def repository_of(folder: Folder) -> Path:
 
 
 def approved(folder: Folder, script: str) -> str:
-    """Run the commands of the second terminal, again until their patch exists."""
-    until = time.monotonic() + PATIENCE
-    while True:
-        process = folder.start(script, cwd=next(folder.path.glob("try-*/shop"), folder.path))
-        said, _ = process.communicate(timeout=PATIENCE)
-        if process.returncode == 0:
-            return said
-        assert time.monotonic() < until, said
+    """Run the commands of the second terminal once their patch waits."""
+    wait_until(lambda: shipping_waits(folder), "the patch that waits to be approved")
+    return folder.run(script, cwd=repository_of(folder))
+
+
+def shipping_waits(folder: Folder) -> bool:
+    """Return whether the patch of the workstream `shipping` waits for a person."""
+    for shop in folder.path.glob("try-*/shop"):
+        world = World(folder=shop.parent)
+        world.repo = GitRepo(shop)
+        return world.has_begun and bool(world.rows(_WAITING))
+    return False
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import signal
 import sqlite3
 import textwrap
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -328,9 +327,11 @@ def test_a_patch_is_applied_when_it_is_approved(base: GitRepo, tmp_path: Path) -
         "workstreams": {"w": {"tasks": {"t": {"tool": "agent", "prompt": "x"}}}},
     }
     world, process = begun(tmp_path, plan, tmp_path / "began")
-    wait_for(process, lambda: approved_by(world, "ada") == 0)
+    wait_for(process, lambda: world.rows("SELECT 1 FROM patches WHERE state = 'validated'"))
+    assert approved_by(world, "ada") == 0
     approved_by(world, "ada")
-    time.sleep(1)
+    assert world.rows("SELECT operator FROM approvals") == [("ada",)]
+    assert world.rows("SELECT state FROM patches") == [("validated",)]
     assert process.is_running
     assert approved_by(world, "bob") == 0
     assert process.ended() == 0
