@@ -8,20 +8,17 @@ from typing import Any
 
 import pytest
 
-from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
-from maingate.orchestrator.core.holds import HoldCode
-from maingate.plan.model import Plan
 from maingate.queries.explain import why_waiting
-from maingate.queries.explanation import Waiting
-from maingate.queries.wait_causes import RunRows
+from maingate.queries.explanation import Explanation
+from maingate.queries.run_rows import RunRows
 from maingate.reasons import Reason, ReasonCode
-from maingate.state.circuit_breaker import BreakerState
 from maingate.state.gate import GateState
+from maingate.state.holds import EndedBy, Hold, HoldCode
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
@@ -63,7 +60,7 @@ def of(
     landing: Sequence[str] = (),
     is_alive: bool = True,
     **more: Any,
-) -> dict[str, Waiting]:
+) -> dict[str, Explanation]:
     """Ask why the rows wait."""
     given = RunRows(
         run=run,
@@ -76,6 +73,21 @@ def of(
         **more,
     )
     return why_waiting(given, is_alive=is_alive)
+
+
+def hold(code: HoldCode, **about: Any) -> Hold:
+    """Return a hold as the core publishes it."""
+    return Hold(code=code, about=about, since=NOW, ends_by=EndedBy.RUN)
+
+
+def front(task: TaskRow, place: int = 1) -> dict[str, Hold]:
+    """Return the published front of a lane."""
+    return {task.workstream_id: hold(HoldCode.PARTS, first=task.id, place=place)}
+
+
+def lands_next(stream: WorkstreamRow) -> dict[str, Hold]:
+    """Return the published next workstream to land."""
+    return {RUN.id: hold(HoldCode.PARTS, next=stream.id)}
 
 
 def open_states(machine: str) -> list[Any]:
@@ -148,7 +160,7 @@ def test_a_queued_task_tells_who_is_ahead_in_its_lane() -> None:
     first = a_task(stream, "a", TaskState.BLOCKED)
     second = a_task(stream, "b", TaskState.RUNNING)
     third = a_task(stream, "c", TaskState.QUEUED)
-    answers = of(stream, first, second, third, needs={first.id: [second.id]})
+    answers = of(stream, first, second, third, needs={first.id: [second.id]}, holds=front(second))
     assert answers[third.id].what == "a free worker, behind parser/b (running) at place 1 of its lane"
     assert answers[third.id].kind == "a free worker"
     assert answers[third.id].until == "one of the running tasks ends"
@@ -213,25 +225,29 @@ def test_a_patch_waits_for_its_gates_or_for_a_worker_that_runs_them() -> None:
 def test_a_patch_waits_behind_the_front_of_its_lane() -> None:
     """The front's patch and the gates that run on it, or the task that has none yet."""
     stream = a_stream()
-    front, behind = a_task(stream, "a", TaskState.VALIDATING), a_task(stream, "b", TaskState.VALIDATING)
-    ahead, patch = a_patch(front, PatchState.APPLIED), a_patch(behind, PatchState.QUEUED)
+    first, behind = a_task(stream, "a", TaskState.VALIDATING), a_task(stream, "b", TaskState.VALIDATING)
+    ahead, patch = a_patch(first, PatchState.APPLIED), a_patch(behind, PatchState.QUEUED)
     gate = a_gate(ahead, "unit")
-    answers = of(stream, front, behind, ahead, patch, gate)
+    holds = front(first)
+    answers = of(stream, first, behind, ahead, patch, gate, holds=holds)
     assert answers[behind.id].what == (
         "the patch of parser/a, which is ahead of it in its lane: gates unit, running since 12:00:00 UTC"
     )
-    running = replace(front, state=TaskState.RUNNING)
-    assert of(stream, running, behind, patch)[behind.id].what == "parser/a (running) at place 1 of its lane"
-    ended = replace(front, state=TaskState.FAILED)
-    assert of(stream, ended, behind, patch)[behind.id].what == "its turn to be applied"
+    running = replace(first, state=TaskState.RUNNING)
+    answers = of(stream, running, behind, patch, holds=holds)
+    assert answers[behind.id].what == "parser/a (running) at place 1 of its lane"
+    ended = replace(first, state=TaskState.FAILED)
+    answers = of(stream, ended, behind, patch, holds=front(behind, 2))
+    assert answers[behind.id].what == "its turn to be applied"
 
 
 def test_a_workstream_waits_to_land_behind_the_one_before_it() -> None:
-    """Landing order is priority among those whose needs allow it, not the order of the plan."""
+    """The core names the next to land; that has its own turn."""
     low = a_stream("low", WorkstreamState.VALIDATING, position=0)
     high = a_stream("high", WorkstreamState.EXECUTING, position=1, priority=5)
-    assert of(low, high)[low.id].what == "high (executing), which lands before it"
-    assert of(low, high, needs={high.id: [low.id]})[low.id].what == (
+    assert of(low, high, holds=lands_next(high))[low.id].what == "high (executing), which lands before it"
+    assert of(low, high, holds=lands_next(high))[low.id].about == {"workstream": high.id}
+    assert of(low, high, needs={high.id: [low.id]}, holds=lands_next(low))[low.id].what == (
         "its merged result and a free worker for its gates"
     )
 
@@ -253,106 +269,86 @@ def test_a_workstream_whose_patch_nobody_approved_waits_for_people() -> None:
     stream = a_stream()
     first, second = a_task(stream, "a", TaskState.VALIDATING), a_task(stream, "b", TaskState.VALIDATING)
     patch, behind = a_patch(first, PatchState.VALIDATED), a_patch(second, PatchState.QUEUED)
-    answers = of(stream, first, second, patch, behind, approvals_missing={patch.id: 2})
+    holds = {patch.id: hold(HoldCode.APPROVALS, missing=2), **front(first)}
+    answers = of(stream, first, second, patch, behind, holds=holds)
     told = answers[stream.id]
     assert told.what == "2 more approvals: `maingate patch approve parser/a`"
     assert (told.until, told.kind, told.is_moving) == ("it is approved", "approvals", False)
     assert (answers[first.id].what, answers[patch.id].what) == (told.what, told.what)
+    assert told.command == "maingate patch approve parser/a"
     assert not answers[second.id].is_moving
     running = a_task(stream, "c", TaskState.RUNNING)
-    assert of(stream, first, patch, running)[stream.id].is_moving
+    assert of(stream, first, patch, running, holds=holds)[stream.id].is_moving
     judged = a_patch(second, PatchState.APPLIED)
-    assert of(stream, first, patch, second, judged)[stream.id].is_moving
+    assert of(stream, first, patch, second, judged, holds=holds)[stream.id].is_moving
 
 
 def test_a_workstream_waits_for_what_holds_its_first_task() -> None:
     """A tool that is left alone is no lack of workers; another task that could begin does lack one."""
-    plan = {
-        "maingate": 1,
-        "name": "x",
-        "tools": {"sh": {"run": "true"}},
-        "workstreams": {"parser": {"tasks": {"a": {"tool": "sh", "prompt": "p"}, "b": {"command": "true"}}}},
-    }
     stream = a_stream(state=WorkstreamState.READY)
     held = a_task(stream, "a", TaskState.QUEUED, kind="tool")
     free = a_task(stream, "b", TaskState.QUEUED, kind="command")
-    run = replace(RUN, plan=plan)
-    tripped = [BreakerRow(id="brk_1", tool="sh", state=BreakerState.OPEN, opened_at=NOW)]
-    answers = of(stream, held, run=run, breakers=tripped)
+    holds = {held.id: hold(HoldCode.TOOL, tool="sh", breaker="OPEN")}
+    answers = of(stream, held, holds=holds)
     assert answers[stream.id].kind == answers[held.id].kind == "the tool sh"
     assert answers[stream.id].what == answers[held.id].what
-    assert of(stream, held, run=run)[stream.id].until == "a worker is free"
-    assert of(stream, held, free, run=run, breakers=tripped)[stream.id].until == "a worker is free"
-
-
-def with_tools(tasks: Mapping[str, Mapping[str, Any]], **tool: Any) -> Any:
-    """Arrange the run with a plan whose tasks use the tool ``sh``."""
-    made = {name: {"tool": "sh", "prompt": "p", **task} for name, task in tasks.items()}
-    plan = {
-        "maingate": 1,
-        "name": "x",
-        "tools": {"sh": {"run": "true", **tool}},
-        "workstreams": {"parser": {"tasks": made}},
-    }
-    return replace(RUN, plan=Plan.model_validate(plan).as_json())
+    assert of(stream, held)[stream.id].until == "a worker is free"
+    assert of(stream, held, free, holds=holds)[stream.id].until == "a worker is free"
 
 
 @pytest.mark.parametrize(
-    ("breaker", "probe_state", "is_held"),
+    ("about", "what", "until", "command"),
     [
-        (BreakerState.OPEN, None, True),
-        (BreakerState.HALF_OPEN, TaskState.RUNNING, True),
-        (BreakerState.HALF_OPEN, TaskState.FAILED, False),
+        (
+            {"breaker": "HALF_OPEN"},
+            "the tool sh, which is paused: its breaker is HALF_OPEN",
+            "a probe succeeds",
+            "maingate breaker reset sh --reason TEXT",
+        ),
+        ({"limit": 1}, "the tool sh, of which 1 may run at once", "one of the tasks that use it ends", None),
+        ({"rests": True}, "the tool sh, whose provider refuses it for a while", "its pause is over", None),
     ],
 )
-def test_a_tool_is_paused_exactly_while_the_core_holds_its_tasks(
-    breaker: BreakerState, probe_state: TaskState | None, is_held: bool
+def test_a_task_whose_tool_cannot_be_used_names_why(
+    about: Mapping[str, Any], what: str, until: str, command: str | None
 ) -> None:
-    """An open breaker holds until its cooldown is over, a half-open one while its probe is under way."""
-    stream, run = a_stream(), with_tools({"a": {"scope": ["a/**"]}, "b": {"scope": ["b/**"]}})
-    held = a_task(stream, "a", TaskState.QUEUED, kind="tool")
-    probe = a_task(stream, "b", probe_state or TaskState.QUEUED, kind="tool", attempt=1)
-    row = BreakerRow(
-        id="brk_1",
-        tool="sh",
-        state=breaker,
-        opened_at=NOW,
-        cooldown_ms=60_000,
-        probe_task=probe.id if probe_state else None,
-        probe_attempt=1 if probe_state else None,
-    )
-    answer = of(stream, held, probe, run=run, breakers=[row], now=NOW + timedelta(seconds=59))[held.id]
-    assert (answer.code is HoldCode.TOOL) == is_held
-    later = of(stream, held, probe, run=run, breakers=[row], now=NOW + timedelta(seconds=60))[held.id]
-    assert (later.code is HoldCode.TOOL) == (is_held and breaker is BreakerState.HALF_OPEN)
-
-
-def test_a_tool_that_is_used_as_often_as_it_may_be_is_named() -> None:
-    """The limit of the plan holds a task although workers are free."""
+    """The limit of the plan holds a task although workers are free; without a hold a worker is missing."""
     stream = a_stream()
-    running = a_task(stream, "a", TaskState.RUNNING, kind="tool")
     queued = a_task(stream, "b", TaskState.QUEUED, kind="tool")
-    tasks = {"a": {"scope": ["a/**"]}, "b": {"scope": ["b/**"]}}
-    limited = of(stream, running, queued, run=with_tools(tasks, max_concurrent=1))[queued.id]
-    assert (limited.code, limited.what) == (HoldCode.TOOL, "the tool sh, of which 1 may run at once")
-    free = of(stream, running, queued, run=with_tools(tasks, max_concurrent=2))[queued.id]
-    assert free.code is HoldCode.WORKER
+    since = NOW + timedelta(minutes=5)
+    held = Hold(code=HoldCode.TOOL, about={"tool": "sh", **about}, since=since, ends_by=EndedBy.TIME)
+    answer = of(stream, queued, holds={queued.id: held})[queued.id]
+    assert (answer.code, answer.what, answer.until) == (HoldCode.TOOL, what, until)
+    assert (answer.since, answer.kind, answer.command) == (since, "the tool sh", command)
+    assert of(stream, queued)[queued.id].code is HoldCode.WORKER
 
 
-def test_a_tool_task_waits_for_the_nearest_one_before_it_with_the_same_paths() -> None:
-    """It begins on the result of that one; a task with other paths holds it up no more than a task behind."""
+def test_a_tool_task_waits_for_one_with_the_same_paths() -> None:
+    """Its name and state are as they are now."""
     stream = a_stream()
-    run = with_tools({"a": {"scope": ["src/**"]}, "b": {"scope": ["docs/**"]}, "c": {"scope": ["src/**"]}})
-    first, other, last = (a_task(stream, name, TaskState.QUEUED, kind="tool") for name in "abc")
-    answers = of(stream, first, other, last, run=run)
-    assert [answers[task.id].code for task in (first, other, last)] == [
-        HoldCode.WORKER,
-        HoldCode.WORKER,
-        HoldCode.PATHS,
-    ]
+    first, last = (a_task(stream, name, TaskState.QUEUED, kind="tool") for name in "ac")
+    holds = {last.id: hold(HoldCode.PATHS, task=first.id)}
+    answers = of(stream, first, last, holds=holds)
+    assert (answers[first.id].code, answers[last.id].code) == (HoldCode.WORKER, HoldCode.PATHS)
     assert answers[last.id].what == "parser/a (queued), which may write the same paths"
-    ended = replace(first, state=TaskState.COMPLETED)
-    assert of(stream, ended, other, last, run=run)[last.id].code is HoldCode.WORKER
+    assert answers[last.id].about == {"task": first.id}
+
+
+def test_a_run_that_starts_nothing_new_says_why_and_until_when() -> None:
+    """What is queued waits for the run to be resumed; what runs goes on."""
+    stream = a_stream()
+    queued, running = a_task(stream, "a", TaskState.QUEUED), a_task(stream, "b", TaskState.RUNNING)
+    holds = {RUN.id: hold(HoldCode.DRAINING, next=stream.id, why="its budget is spent")}
+    answers = of(stream, queued, running, holds=holds)
+    assert answers[RUN.id].sentence == (
+        "works: its running work to end, and stops then: its budget is spent; "
+        "until nothing of it runs any more"
+    )
+    assert (answers[queued.id].code, answers[queued.id].command) == (
+        HoldCode.DRAINING,
+        f"maingate resume {RUN.id}",
+    )
+    assert answers[running.id].code is HoldCode.WORK
 
 
 def test_the_run_waits_for_its_workstreams() -> None:
@@ -365,7 +361,7 @@ def test_the_run_waits_for_its_workstreams() -> None:
 
 def test_the_json_form_is_the_public_one() -> None:
     """What it waits for, since when, and what will move it."""
-    waiting = Waiting(code=HoldCode.WORKER, what="a free worker", since=NOW, until="a worker is free")
+    waiting = Explanation(code=HoldCode.WORKER, what="a free worker", since=NOW, until="a worker is free")
     assert waiting.as_json() == {
         "code": "worker",
         "for": "a free worker",

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from maingate.db.dao import approvals, gates, patches, runs, tasks, tool_runs, verdicts, workers, workstreams
-from maingate.db.dao.approvals import Approval
+from maingate.db.dao import gates, holds, patches, runs, tasks, tool_runs, verdicts, workers, workstreams
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
@@ -25,10 +24,10 @@ from maingate.db.transitions import write
 from maingate.errors import UnknownEntityError
 from maingate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
 from maingate.monitoring.stuck import Patience
-from maingate.plan.model import Plan
 from maingate.queries.run_report import run_report
 from maingate.reasons import NOT_RUN, Reason, ReasonCode
 from maingate.settings import Settings
+from maingate.state.holds import EndedBy, Hold, HoldCode
 from maingate.state.steps import gates as gate_steps
 from maingate.state.steps import patches as patch_steps
 from maingate.state.steps import runs as run_steps
@@ -275,31 +274,18 @@ def test_a_run_whose_budget_is_used_up_waits_for_a_larger_one(conn: Connection) 
     )
 
 
-@pytest.mark.parametrize(("settings", "given", "missing"), [(0, 0, 2), (0, 1, 1), (3, 1, 2)])
-def test_the_people_who_have_still_to_approve_a_patch_are_counted(
-    conn: Connection, settings: int, given: int, missing: int
-) -> None:
-    """The plan's policy or the settings', whichever is stricter, less those who have."""
-    tasks_ = {"a": {"tool": "t", "prompt": "p"}}
-    plan = Plan.model_validate(
-        {
-            "maingate": 1,
-            "name": "trial",
-            "policy": {"reviewers": 2},
-            "tools": {"t": {"run": "true"}},
-            "workstreams": {"ws": {"tasks": tasks_}},
-        }
-    )
-    plan_of_the_run(conn, plan.as_json())
+@pytest.mark.parametrize("missing", [1, 2])
+def test_the_people_who_have_still_to_approve_a_patch_are_counted(conn: Connection, missing: int) -> None:
+    """As the run's process published it."""
     patch = a_patch(conn, "patch_1")
     take(conn, patch_steps.validate(patch))
     take(conn, task_steps.queue(tasks.get(conn, TASK)))
     workers.insert_many(conn, [WorkerRow(id=WorkerId("wrk_1"), name="w")], at=NOW)
     take(conn, task_steps.start(tasks.get(conn, TASK), worker_id="wrk_1", attempt=1))
     take(conn, task_steps.produced(tasks.get(conn, TASK)))
-    for number in range(given):
-        approvals.add(conn, Approval(patch_id=patch.id, operator=f"p{number}", created_at=NOW))
-    (task,) = run_report(conn, RUN, is_alive=True, reviewers=settings)["tasks"]
+    hold = Hold(code=HoldCode.APPROVALS, about={"missing": missing}, since=NOW, ends_by=EndedBy.PERSON)
+    holds.publish(conn, RUN, {patch.id: hold})
+    (task,) = run_report(conn, RUN, is_alive=True)["tasks"]
     plural = "s" * (missing > 1)
     assert task["waiting"]["for"] == f"{missing} more approval{plural}: `maingate patch approve ws/a`"
 
@@ -318,7 +304,7 @@ def statements_of(database: Database, run_id: RunId) -> int:
         assert isinstance(driver, sqlite3.Connection)
         driver.set_trace_callback(asked.append)
         try:
-            run_report(conn, run_id, now=NOW, patience=Patience.of(Settings()), reviewers=1)
+            run_report(conn, run_id, now=NOW, patience=Patience.of(Settings()))
         finally:
             driver.set_trace_callback(None)
     assert asked

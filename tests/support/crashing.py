@@ -50,6 +50,7 @@ _LEFT_OPEN: Final = {
     "workers": "state <> 'shutdown'",
     "uet_workers": "state <> 'TERMINATED'",
     "requests": "answer IS NULL",
+    "holds": "1 = 1",
 }
 """What of each table nobody sees to any more when no process is at work."""
 

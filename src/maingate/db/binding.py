@@ -75,6 +75,10 @@ UNBOUND: Final[Mapping[str, Mapping[str, str]]] = {
         ("operator", "key", "fingerprint", "created_at", "status", "headers", "body"),
         "what was answered to a request, for a day; what was done is on record by itself",
     ),
+    "holds": dict.fromkeys(
+        ("entity_id", "run_id", "code", "about", "since", "ends_by"),
+        "why something waits now, as the process at work says; made anew by each process",
+    ),
 }
 """The columns that are no evidence, each with the reason; they hold a momentary condition."""
 

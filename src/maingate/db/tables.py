@@ -39,6 +39,7 @@ from maingate.db.columns import (
 from maingate.db.rollup_kinds import EVENT_COLUMNS, MEASURE_COLUMNS
 from maingate.events import Severity
 from maingate.roles import Role
+from maingate.state.holds import EndedBy, HoldCode
 from maingate.state.machine import Machine
 from maingate.state.machines import MACHINES
 
@@ -694,6 +695,21 @@ answers = Table(
     Index(None, "created_at"),
 )
 """Answers to requests with an idempotency key; one without a status is under way or was abandoned."""
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("entity_id", Text, primary_key=True),
+    _child_of("run_id", "runs.id"),
+    _required("code", StateText(HoldCode)),
+    _required("about", JsonText),
+    _required("since", Timestamp),
+    _required("ends_by", StateText(EndedBy)),
+    _one_of("code", *HoldCode),
+    _one_of("ends_by", *EndedBy),
+    Index(None, "run_id"),
+)
+"""Why entities of a run wait, as the process at work on it says: a cache, and no part of the record."""
 
 record = Table("record", metadata, Column("id", Text, primary_key=True))
 """The identity of this database, one row, by which a process recognises the record of its run."""

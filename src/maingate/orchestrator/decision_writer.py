@@ -8,7 +8,7 @@ from typing import cast
 from maingate.clock import Clock
 from maingate.commits import LandingIntent
 from maingate.db.connection import Connection
-from maingate.db.dao import artifacts, events, intents, patches, requests, runs, tool_runs
+from maingate.db.dao import artifacts, events, holds, intents, patches, requests, runs, tool_runs
 from maingate.db.dao.intents import Intent
 from maingate.db.new_event import new_event, the_run
 from maingate.events import Event, EventType, Severity
@@ -48,6 +48,7 @@ def write(decision: Decision, run: RunInput, clock: Clock, conn: Connection) -> 
     tool_runs.record(conn, decision.tool_runs)
     for change in decision.breakers:
         write_update(conn, change, at)
+    holds.publish(conn, run.id, decision.holds)
     return [row.head for row in rows]
 
 

@@ -154,6 +154,7 @@ class RunOrchestrator:
 
     def _follow(self, decision: Decision) -> None:
         """Start the speculative effects, record the decision, and start its effects when it is durable."""
+        decision.holds = self._core.take_holds()
         self._inbox.answered([answer.request for answer in decision.answers])
         if not self._is_only_asked:
             self._effects.speculate(decision.speculative)

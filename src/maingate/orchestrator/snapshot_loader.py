@@ -6,7 +6,7 @@ from pathlib import Path
 
 from maingate.commits import LandingIntent, Tip
 from maingate.db.connection import Connection
-from maingate.db.dao import breakers, intents, patches, runs, tasks, tool_runs, workstreams
+from maingate.db.dao import breakers, holds, intents, patches, runs, tasks, tool_runs, workstreams
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
@@ -61,6 +61,7 @@ def load(
     heads.update((patch.id, patch.head) for patch in newest.values())
     run = _run(row, plan, nodes, repository)
     run.breakers = [guard_of(row) for row in breakers.all_of(conn)]
+    run.holds = holds.of_run(conn, run_id)
     run.spent = tool_runs.spent_by_task(conn, run_id)
     return run, heads
 

@@ -46,6 +46,7 @@ class TaskScheduler:
         capacity: Maximum number of running tasks of each kind; a kind that is not named never starts.
         lookahead: Places by which a patch may be produced ahead of its lane's next one.
         hold: Returns the key that a task waits for besides room; None when it may start.
+        unhold: Called with each task that waits for room alone again.
     """
 
     def __init__(
@@ -54,11 +55,12 @@ class TaskScheduler:
         capacity: Mapping[TaskKind, int],
         lookahead: int = 16,
         hold: "Callable[[TaskNode], str | None]" = lambda _: None,
+        unhold: "Callable[[TaskNode], None]" = lambda _: None,
     ) -> None:
         self._capacity, self._room = dict(capacity), dict(capacity)
         self._lookahead = lookahead
         self._queues: dict[TaskKind, list[tuple[int, int, TaskNode]]] = {kind: [] for kind in capacity}
-        self._hold = hold
+        self._hold, self._unhold = hold, unhold
         self._held: dict[str, list[TaskNode]] = {}
         self._far: dict[WorkstreamNode, list[tuple[int, TaskNode]]] = {}
 
@@ -103,6 +105,7 @@ class TaskScheduler:
         """Queue the tasks that waited for a key."""
         for task in self._held.pop(held_by, ()):
             if task.state is TaskState.QUEUED:
+                self._unhold(task)
                 self.queue(task)
 
     def _is_far(self, task: "TaskNode") -> bool:

@@ -28,7 +28,7 @@ from maingate.db.dao.runs import RunRow
 from maingate.landing.late_checkouts import behind
 from maingate.queries.inbox_items import items_of, newest_attempts
 from maingate.queries.inbox_values import About, InboxItem, InboxRows, OpenRun, RedBase, UnapprovedPatch
-from maingate.queries.run_report import is_served
+from maingate.queries.run_rows import is_served
 from maingate.repository_context import RepositoryContext
 
 if TYPE_CHECKING:

@@ -3,38 +3,21 @@
 Read from the database alone; the standing of a run is derived here each time and stored nowhere.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from maingate.db.connection import Connection
-from maingate.db.dao import (
-    approvals,
-    breakers,
-    gates,
-    intents,
-    patches,
-    runs,
-    stops,
-    tasks,
-    tool_runs,
-    verdicts,
-    workstreams,
-)
+from maingate.db.dao import patches, runs, stops, verdicts
 from maingate.db.dao.entity import EntityRow
-from maingate.db.dao.gates import GateRow
-from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
-from maingate.db.dao.tasks import TaskRow
-from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.errors import UsageError
 from maingate.ids import RunId
 from maingate.landing.late_checkouts import behind
-from maingate.landing.lease import server_of
-from maingate.queries import run_parts
+from maingate.queries import run_parts, run_rows
+from maingate.queries.run_rows import RunRows, has_ended, read_rows
 from maingate.repository_context import RepositoryContext
-from maingate.state.machines import MACHINES
-from maingate.state.patch_ledger import PatchState
 from maingate.state.tool_run import MICROS
 
 if TYPE_CHECKING:
@@ -58,7 +41,7 @@ def report(context: RepositoryContext, run_id: RunId | None = None) -> Json:
         run = runs.newest(conn) if run_id is None else runs.get(conn, run_id)
         if run is None:
             raise UsageError("no runs yet; `maingate run PLAN` starts one")
-        patience, reviewers = (None, 0) if has_ended(run) else _expectations(context, run)
+        patience = None if has_ended(run) else _patience(context)
         told = run_report(
             conn,
             run.id,
@@ -67,26 +50,17 @@ def report(context: RepositoryContext, run_id: RunId | None = None) -> Json:
             now=context.clock.now(),
             is_alive=context.is_at_work(conn, run),
             patience=patience,
-            reviewers=reviewers,
-            is_served=is_served(context, conn, run),
+            is_served=run_rows.is_served(context, conn, run),
         )
     told["target"]["behind"] = [each.as_json() for each in behind(context.repository, run.target_ref)]
     return told
 
 
-def is_served(context: RepositoryContext, conn: Connection, run: RunRow) -> bool:
-    """Return whether a living server is to give a run a process: not one that stopped until it is resumed."""
-    if has_ended(run) or not context.is_own(run):
-        return False
-    is_there = server_of(conn, context.identity.id, context.clock.now()) is not None
-    return is_there and stops.newest(conn, run.id) is None
-
-
-def _expectations(context: RepositoryContext, run: RunRow) -> "tuple[Patience, int]":
-    """Return how long work may stay as it is, and how many people are to approve a patch."""
+def _patience(context: RepositoryContext) -> "Patience":
+    """Return how long work may stay as it is."""
     from maingate.monitoring.stuck import Patience  # noqa: PLC0415 - a run that has ended needs no settings
 
-    return Patience.of(context.settings), context.settings_of(run.id).policy.reviewers or 0
+    return Patience.of(context.settings)
 
 
 def run_report(
@@ -98,7 +72,6 @@ def run_report(
     now: datetime | None = None,
     is_alive: bool = True,
     patience: "Patience | None" = None,
-    reviewers: int = 0,
     is_served: bool = False,
 ) -> Json:
     """Describe a run: its target, each workstream and task with its reason, and what the gates did.
@@ -112,7 +85,6 @@ def run_report(
         is_alive: Whether a living process is at work on it.
         patience: How long what is under way may stay as it is; without it, or without ``now``, nothing
             is called stuck.
-        reviewers: How many people the settings want to approve each patch; the plan may want more.
         is_served: Whether a living server is to give the run a process.
 
     Returns:
@@ -121,33 +93,13 @@ def run_report(
     Raises:
         UnknownEntityError: There is no such run.
     """
-    run = runs.get(conn, RunId(run_id))
-    streams = workstreams.of_run(conn, run.id)
-    rows = tasks.of_run(conn, run.id)
-    ledger = patches.of_run(conn, run.id)
-    judged = gates.of_run(conn, run.id)
+    rows = replace(read_rows(conn, runs.get(conn, RunId(run_id))), is_served=is_served)
+    run, streams, ledger = rows.run, rows.workstreams, rows.patches
     is_over = has_ended(run)
     is_at_work = is_alive and not is_over
-    cost = _cost(conn, run)
-    waits = (
-        {}
-        if is_over
-        else _waits(
-            conn,
-            run=run,
-            streams=streams,
-            rows=rows,
-            ledger=ledger,
-            judged=judged,
-            cost=cost,
-            reviewers=reviewers,
-            is_alive=is_alive,
-            is_served=is_served,
-            now=now,
-        )
-    )
+    waits = {} if is_over else _waits(rows, is_alive=is_alive)
     stuck = (
-        _stuck([*streams, *rows, *ledger], patience, now)
+        _stuck([*streams, *rows.tasks, *ledger], patience, now)
         if is_at_work and patience is not None and now is not None
         else {}
     )
@@ -178,20 +130,15 @@ def run_report(
                 "waiting": waits.get(task.id),
                 "stuck": stuck.get(task.id),
             }
-            for task in rows
+            for task in rows.tasks
         ],
-        "gates": run_parts.gates_json(judged, verdicts.evidence(conn, subjects)),
-        "cost": cost,
+        "gates": run_parts.gates_json(rows.gates, verdicts.evidence(conn, subjects)),
+        "cost": _cost(rows),
         "seconds": run_parts.seconds_json(run, now),
         "created_at": run_parts.moment_json(run.created_at),
         "started_at": run_parts.moment_json(run.started_at),
         "completed_at": run_parts.moment_json(run.completed_at),
     }
-
-
-def has_ended(run: RunRow) -> bool:
-    """Return whether a run is over, so that nothing of it waits or is stuck."""
-    return MACHINES[run.machine].is_terminal(run.state)
 
 
 def _stopped(conn: Connection, run: RunRow) -> Json | None:
@@ -207,61 +154,16 @@ def _stuck(rows: Iterable[EntityRow], patience: "Patience", now: datetime) -> di
     return {key: one.as_json(now) for key, one in overdue(rows, patience, now=now).items()}
 
 
-def _waits(
-    conn: Connection,
-    *,
-    run: RunRow,
-    streams: Sequence[WorkstreamRow],
-    rows: Sequence[TaskRow],
-    ledger: Sequence[PatchRow],
-    judged: Sequence[GateRow],
-    cost: Json | None,
-    reviewers: int,
-    is_alive: bool,
-    is_served: bool,
-    now: datetime | None,
-) -> dict[str, Json]:
+def _waits(rows: RunRows, *, is_alive: bool) -> dict[str, Json]:
     """Return the reason why each entity waits that has not ended."""
-    from maingate.queries.explain import why_waiting  # noqa: PLC0415 - loads plans
-    from maingate.queries.wait_causes import RunRows  # noqa: PLC0415 - loads plans
+    from maingate.queries.explain import why_waiting  # noqa: PLC0415 - only for a run that has not ended
 
-    labels = {stream.id: stream.name for stream in streams}
-    names = {task.id: (labels[task.workstream_id], task.name) for task in rows}
-    unapproved = {patch.id: names[patch.task_id] for patch in ledger if patch.state is PatchState.VALIDATED}
-    every = RunRows(
-        run=run,
-        workstreams=streams,
-        tasks=rows,
-        patches=ledger,
-        gates=judged,
-        breakers=breakers.all_of(conn),
-        landing={intent.workstream_id for intent in intents.pending(conn, run.id)},
-        needs={**workstreams.needs(conn, run.id), **tasks.needs(conn, run.id)},
-        approvals_missing=_approvals_missing(conn, run, unapproved, reviewers) if unapproved else {},
-        is_served=is_served,
-        is_overspent=cost is not None and cost["used_up"],
-        now=now,
-    )
-    return {key: why.as_json() for key, why in why_waiting(every, is_alive=is_alive).items()}
+    return {key: why.as_json() for key, why in why_waiting(rows, is_alive=is_alive).items()}
 
 
-def _approvals_missing(
-    conn: Connection, run: RunRow, unapproved: Mapping[str, tuple[str, str]], reviewers: int
-) -> dict[str, int]:
-    """Count the people who have still to approve patches, given each one's workstream and task."""
-    from maingate.plan.model import Plan  # noqa: PLC0415 - only for a run that has not ended
-
-    plan = Plan.from_json(run.plan)
-    wanted = {patch: max(reviewers, plan.reviewers(*names)) for patch, names in unapproved.items()}
-    given = approvals.counts(conn, wanted)
-    return {patch: max(1, count - given[patch]) for patch, count in wanted.items()}
-
-
-def _cost(conn: Connection, run: RunRow) -> Json | None:
+def _cost(rows: RunRows) -> Json | None:
     """Return the cost of the tools and their budget; None when no tool reported a cost."""
-    spent = tool_runs.spent_by_run(conn, run.id)
-    if spent is None:
+    if rows.spent is None:
         return None
-    budget = run.plan.get("budget_usd")
-    is_used_up = budget is not None and spent >= round(budget * MICROS)
-    return {"spent_usd": spent / MICROS, "budget_usd": budget, "used_up": is_used_up}
+    budget = rows.run.plan.get("budget_usd")
+    return {"spent_usd": rows.spent / MICROS, "budget_usd": budget, "used_up": rows.is_overspent}

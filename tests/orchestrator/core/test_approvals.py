@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from maingate.bootstrap import Maingate
 from maingate.db.dao import patches
 from maingate.ids import PatchId
@@ -14,6 +16,7 @@ from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.run_orchestrator import INBOX_INTERVAL
 from maingate.plan.choices import TaskKind
 from maingate.plan.loader import load_plan
+from maingate.state.holds import HoldCode
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from orchestrator.core.test_core import World, outcome_of, picture_of, plan_of
@@ -66,6 +69,17 @@ def test_it_is_known_how_many_people_a_patch_waits_for() -> None:
     (first, _) = core.unapproved
     assert core.approvals_wanted(first) == ("a/t1", 3)
     assert core.approvals_wanted(PatchId("patch_none")) == ("", 0)
+
+
+@pytest.mark.parametrize(("settings", "given", "missing"), [(0, 0, 2), (0, 1, 1), (3, 1, 2)])
+def test_the_approvals_that_a_patch_lacks_are_published(settings: int, given: int, missing: int) -> None:
+    """The plan's policy or the settings', whichever is stricter, less those who have approved it."""
+    _, core = begun(2, settings=settings)
+    patch_id = core.unapproved[0]
+    core.handle(ApprovalsRead(counts={patch_id: given}))
+    hold = core.take_holds()[patch_id]
+    assert hold is not None
+    assert (hold.code, hold.about) == (HoldCode.APPROVALS, {"missing": missing})
 
 
 class Reviewers(SilentListener):

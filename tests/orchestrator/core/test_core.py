@@ -42,6 +42,7 @@ from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
+from maingate.state.holds import Hold
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
@@ -66,6 +67,7 @@ from support.propagation import (
     workstream_after_run,
     workstream_moves,
 )
+from support.published_holds import check, take
 
 BASE = Tip(commit="base", tree="base")
 ROOM = dict.fromkeys(TaskKind, 2)
@@ -152,6 +154,7 @@ class World:
     states: dict[str, str] = field(default_factory=dict)
     chains: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     moved: int = 0
+    holds: dict[str, Hold] = field(default_factory=dict)
 
     def run(self) -> Core:
         """Run the core to its end and return it."""
@@ -159,6 +162,8 @@ class World:
         core = Core(picture_of(self.plan), Limits(worker_id="wrk_1", capacity=ROOM, window=3, lookahead=4))
         waiting = self.follow(core.begin())
         while waiting:
+            take(core, self.holds)
+            check(core, self.holds)
             effect = waiting.pop(chance.randrange(len(waiting)))
             event = self.answer(core, effect)
             if event is None:
@@ -167,6 +172,8 @@ class World:
             _nothing_is_owed(core)
             if self.duplicates and chance.random() < 0.3:
                 waiting += self.follow(core.handle(event))
+        take(core, self.holds)
+        check(core, self.holds)
         return core
 
     def follow(self, decision: Decision) -> list[Effect]:

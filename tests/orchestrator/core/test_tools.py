@@ -1,6 +1,7 @@
 """Tool tasks are held by their tool, by paths and by breakers, and by nothing else; money is added up."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,12 +9,13 @@ import pytest
 
 from maingate.orchestrator.core.patch_lane import Lane
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode
-from maingate.orchestrator.core.tools import Hold, ToolDesk
+from maingate.orchestrator.core.tools import ToolDesk, ToolHold
 from maingate.plan.model import Plan
 from maingate.reasons import ReasonCode
 from maingate.recovery.breakers import Breakers
-from maingate.recovery.circuit_breaker import Guard
+from maingate.recovery.circuit_breaker import Guard, Probe
 from maingate.state.circuit_breaker import BreakerState
+from maingate.state.holds import EndedBy, HoldCode
 from maingate.state.task import TaskState
 from maingate.state.tool_run import MICROS, ToolRun
 from orchestrator.core.test_core import BASE, picture_of
@@ -60,6 +62,18 @@ def named(run: RunNode) -> dict[str, TaskNode]:
     return {task.name: task for workstream in run.order for task in workstream.tasks}
 
 
+def of_tool(ends_by: EndedBy = EndedBy.RUN, **about: Any) -> ToolHold:
+    """Return a hold by the tool ``sh``."""
+    return ToolHold(
+        until_released="tool sh", code=HoldCode.TOOL, about={"tool": "sh", **about}, ends_by=ends_by
+    )
+
+
+def of_paths(rival: TaskNode, key: str) -> ToolHold:
+    """Return a hold by a task that may write the same paths."""
+    return ToolHold(until_released=key, code=HoldCode.PATHS, about={"task": rival.id})
+
+
 @pytest.mark.parametrize(("limit", "is_held"), [(None, False), (2, False), (1, True)])
 def test_a_tool_is_held_at_its_limit_until_an_attempt_ends(limit: int | None, is_held: bool) -> None:
     """The key of the tool is released with the end of an attempt."""
@@ -68,7 +82,7 @@ def test_a_tool_is_held_at_its_limit_until_an_attempt_ends(limit: int | None, is
     )
     tasks, desk = named(run), desk_of(run)
     desk.began(tasks["a"])
-    assert desk.hold(tasks["b"], NOW) == (Hold(until_released="tool sh") if is_held else None)
+    assert desk.hold(tasks["b"], NOW) == (of_tool(limit=1) if is_held else None)
     assert "tool sh" in desk.ended(tasks["a"])
     assert desk.hold(tasks["b"], NOW) is None
 
@@ -79,7 +93,7 @@ def test_a_task_waits_for_the_one_before_it_with_the_same_paths() -> None:
     tasks, desk = named(run), desk_of(run)
     assert desk.hold(tasks["a"], NOW) is None
     assert desk.hold(tasks["b"], NOW) is None
-    assert desk.hold(tasks["c"], NOW) == Hold(until_released=tasks["a"].id)
+    assert desk.hold(tasks["c"], NOW) == of_paths(tasks["a"], tasks["a"].id)
     tasks["a"].state = TaskState.COMPLETED
     assert desk.hold(tasks["c"], NOW) is None
 
@@ -90,7 +104,7 @@ def test_a_task_of_another_workstream_holds_only_while_it_is_at_work() -> None:
     tasks, desk = named(run), desk_of(run)
     assert desk.hold(tasks["b"], NOW) is None
     desk.began(tasks["a"])
-    assert desk.hold(tasks["b"], NOW) == Hold(until_released=f"work of {tasks['a'].id}")
+    assert desk.hold(tasks["b"], NOW) == of_paths(tasks["a"], f"work of {tasks['a'].id}")
     assert f"work of {tasks['a'].id}" in desk.ended(tasks["a"])
     assert desk.hold(tasks["b"], NOW) is None
 
@@ -101,7 +115,7 @@ def test_a_pause_of_the_provider_holds_until_it_is_over() -> None:
     task, desk = named(run)["a"], desk_of(run)
     assert desk.rest("sh")
     assert not desk.rest("sh")
-    assert desk.hold(task, NOW) == Hold(until_released="tool sh")
+    assert desk.hold(task, NOW) == of_tool(EndedBy.TIME, rests=True)
     assert desk.rest_over("sh", of_breaker=False) == "tool sh"
     assert desk.hold(task, NOW) is None
 
@@ -112,10 +126,40 @@ def test_an_open_breaker_starts_one_timer_for_all_that_wait() -> None:
     tasks = named(run)
     guard = Guard(tool="sh", state=BreakerState.OPEN, opened_at=NOW, cooldown=timedelta(seconds=60))
     desk = desk_of(run, [guard])
-    assert desk.hold(tasks["a"], NOW) == Hold(until_released="tool sh", seconds=60.0)
-    assert desk.hold(tasks["b"], NOW) == Hold(until_released="tool sh")
+    held = of_tool(EndedBy.TIME, breaker="OPEN")
+    assert desk.hold(tasks["a"], NOW) == replace(held, seconds=60.0)
+    assert desk.hold(tasks["b"], NOW) == held
     assert desk.rest_over("sh", of_breaker=True) == "tool sh"
     assert desk.hold(tasks["a"], NOW + timedelta(seconds=60)) is None
+
+
+@pytest.mark.parametrize(
+    ("breaker", "probe", "is_held"),
+    [
+        (BreakerState.OPEN, None, True),
+        (BreakerState.HALF_OPEN, TaskState.RUNNING, True),
+        (BreakerState.HALF_OPEN, TaskState.FAILED, False),
+    ],
+)
+def test_a_breaker_holds_until_its_cooldown_is_over_or_while_its_probe_runs(
+    breaker: BreakerState, probe: TaskState | None, is_held: bool
+) -> None:
+    """An open one until its cooldown is over, a half-open one while its probe is under way."""
+    run = run_of({"w": {"a": a_task("/a/**"), "b": a_task("/b/**")}})
+    tasks = named(run)
+    guard = Guard(
+        tool="sh",
+        state=breaker,
+        opened_at=NOW,
+        cooldown=timedelta(seconds=60),
+        probe=Probe(task=tasks["b"].id, attempt=1) if probe else None,
+    )
+    breakers = Breakers([guard], is_running=lambda _: probe is TaskState.RUNNING)
+    desk = ToolDesk(run.plan, {}, breakers, budget_usd=None)
+    held = desk.hold(tasks["a"], NOW + timedelta(seconds=59))
+    assert (held is not None and held.about == {"tool": "sh", "breaker": str(breaker)}) == is_held
+    later = desk.hold(tasks["a"], NOW + timedelta(seconds=60))
+    assert (later is not None) == (is_held and breaker is BreakerState.HALF_OPEN)
 
 
 def paid(desk: ToolDesk, task: TaskNode, dollars: float | None) -> None:

@@ -6,6 +6,7 @@ from maingate.ids import PatchId
 from maingate.orchestrator.core.events import ApprovalsRead
 from maingate.orchestrator.core.snapshot import TaskNode
 from maingate.orchestrator.core.turn import Turn
+from maingate.state.holds import EndedBy, HoldCode
 from maingate.state.patch_ledger import PatchState
 from maingate.state.steps import patches as patch_steps
 
@@ -47,8 +48,9 @@ class Approvals:
         """Queue a valid patch for its lane, once it has enough approvals."""
         patch = task.require_patch()
         if patch.state is PatchState.VALIDATED and not task.has_ended:
-            if patch.approvals < self._needed(task):
+            if (missing := self._needed(task) - patch.approvals) > 0:
                 self._waiting[patch.id] = task
+                self._turn.hold(patch.id, HoldCode.APPROVALS, {"missing": missing}, ends_by=EndedBy.PERSON)
                 return
             self._turn.move_patch(task, patch_steps.enqueue(patch.head))
         self._waiting.pop(patch.id, None)

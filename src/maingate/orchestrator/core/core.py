@@ -18,7 +18,7 @@ Each event goes to one of its parts (`maingate.orchestrator.core.parts`):
     endings        the consequences of an ending
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -33,6 +33,7 @@ from maingate.orchestrator.core.events import (
 from maingate.orchestrator.core.parts import Limits, Parts
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.core.turn import AppliedOverride, Turn
+from maingate.state.holds import Hold, HoldCode
 from maingate.state.operator_rules import RequestAnswer
 from maingate.state.run import RunState
 from maingate.state.steps import runs as run_steps
@@ -105,6 +106,17 @@ class Core:
             for task in self._parts.scheduler.start():
                 self._parts.tasks.start(task)
         return self._turn.take_decision()
+
+    def take_holds(self) -> Mapping[str, Hold | None]:
+        """Return the holds that changed since the last call, by entity; None for one that is gone."""
+        turn = self._turn
+        if not self.is_over:
+            first = self._parts.landing_queue.next_to_land()
+            about: dict[str, str] = {"next": first.id} if first is not None else {}
+            if turn.is_draining:
+                about["why"] = self.exhausted or self.obstacle or ""
+            turn.hold(self.run.id, HoldCode.DRAINING if turn.is_draining else HoldCode.PARTS, about)
+        return turn.board.take_changes()
 
     # -- what the shell reads --------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """The answer of the core to one event: rows and transitions of one transaction, and the effects after it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -8,6 +8,7 @@ from maingate.commits import LandingIntent
 from maingate.orchestrator.core.effects import Effect
 from maingate.orchestrator.core.events import NewPatch
 from maingate.recovery.breakers import BreakerUpdate
+from maingate.state.holds import Hold
 from maingate.state.operator_rules import Override, RequestAnswer
 from maingate.state.steps.step import Head, Step
 from maingate.state.tool_run import ToolRun
@@ -46,6 +47,7 @@ class Decision:
         overrides: Applied decisions of operators.
         tool_runs: Ended attempts of tools.
         breakers: Changes of the tools' circuit breakers.
+        holds: The holds that changed, by entity; None for one that is gone.
         target: The target's new head; None when it did not move.
         speculative: Effects without durable consequences; started before the transaction commits.
         effects: Effects that start after the transaction commits.
@@ -60,6 +62,7 @@ class Decision:
     overrides: list[OverrideRecord] = field(default_factory=list)
     tool_runs: list[ToolRun] = field(default_factory=list)
     breakers: list[BreakerUpdate] = field(default_factory=list)
+    holds: Mapping[str, Hold | None] = field(default_factory=dict)
     target: str | None = None
     speculative: list[Effect] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
@@ -81,6 +84,7 @@ class Decision:
             or self.overrides
             or self.tool_runs
             or self.breakers
+            or self.holds
         )
 
     def __iadd__(self, other: "Decision") -> Self:

@@ -69,6 +69,13 @@ class LandingQueue:
         workstream = self._turn.workstreams.get(WorkstreamId(entity))
         return workstream is not None and workstream.open_intent is not None
 
+    def next_to_land(self) -> WorkstreamNode | None:
+        """Return the first workstream, in landing order, that has not ended; None when all have."""
+        order = self._turn.run.order
+        while self._next_to_land < len(order) and order[self._next_to_land].has_ended:
+            self._next_to_land += 1
+        return order[self._next_to_land] if self._next_to_land < len(order) else None
+
     def ahead_of(self, workstream: WorkstreamNode) -> WorkstreamNode | None:
         """Return the workstream that must end before this one can land; None when it is its turn."""
         first = first_open(self._turn.run.order[self._next_to_land :], lambda ws: ws.has_ended)
@@ -92,15 +99,10 @@ class LandingQueue:
 
     def land_next(self) -> None:
         """Start to land the first workstream, in landing order, that has not ended, once it is validating."""
+        workstream = self.next_to_land()
         if self._landing is not None or self._turn.is_draining or self._turn.is_over:
             return
-        order = self._turn.run.order
-        while self._next_to_land < len(order) and order[self._next_to_land].has_ended:
-            self._next_to_land += 1
-        if self._next_to_land == len(order):
-            return
-        workstream = order[self._next_to_land]
-        if workstream.state is not WorkstreamState.VALIDATING:
+        if workstream is None or workstream.state is not WorkstreamState.VALIDATING:
             return
         self._landing, self._landing_attempts, self._is_merging = workstream, 0, False
         if not workstream.landed_patches():

@@ -84,7 +84,10 @@ class Parts:
             budget_usd=limits.budget_usd,
         )
         self.scheduler = TaskScheduler(
-            capacity=limits.capacity, lookahead=limits.lookahead, hold=self.tools.hold
+            capacity=limits.capacity,
+            lookahead=limits.lookahead,
+            hold=self.tools.hold,
+            unhold=self.tools.unhold,
         )
         self.approvals = Approvals(turn, reviewers=limits.reviewers)
         self.landing_queue = LandingQueue(turn, apply=self._apply)

@@ -94,6 +94,13 @@ class Lane(Generic[P]):
         """The car whose judgement decides next."""
         return self.chain[0] if self.chain else None
 
+    @property
+    def first(self) -> P | None:
+        """The first item that has not ended, which all others are behind; None when all have."""
+        if self.chain:
+            return self.chain[0].item
+        return self.order[self.next_place] if self.next_place < len(self.order) else None
+
     def next_batch(self, *, window: int) -> tuple[Sequence[P], Tip] | None:
         """Return the next patches to apply and the commit to apply the first to; None while there are none.
 

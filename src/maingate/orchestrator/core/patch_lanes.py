@@ -22,6 +22,7 @@ from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated
 from maingate.orchestrator.task_scheduler import TaskScheduler
 from maingate.reasons import FAULTS, Reason
+from maingate.state.holds import HoldCode
 from maingate.state.patch_ledger import PatchState
 from maingate.state.steps import patches as patch_steps
 from maingate.state.steps import tasks as task_steps
@@ -60,6 +61,7 @@ class Lanes:
             workstream.base = last.leaves if last and last.leaves else run.base
         settled = workstream.settled or workstream.base
         workstream.lane = Lane(order=workstream.patch_tasks(), settled=settled)
+        self._publish_first(workstream)
 
     def take_up(self, task: TaskNode) -> None:
         """Request what is owed to a patch whose task was validating when its process exited."""
@@ -117,6 +119,7 @@ class Lanes:
     def apply_next(self, workstream: WorkstreamNode) -> None:
         """Apply the next patches of a lane, if there are some and there is room."""
         self._scheduler.advance(workstream)
+        self._publish_first(workstream)
         if workstream.has_ended or workstream.lane is None or self._turn.is_draining:
             return
         batch = workstream.lane.next_batch(window=self._window)
@@ -127,6 +130,15 @@ class Lanes:
                 for task in items
             )
             self._turn.speculate(ApplyPatches(patches=applying, onto=onto))
+
+    def _publish_first(self, workstream: WorkstreamNode) -> None:
+        """Publish the first task of a lane, which all others in it are behind."""
+        first = workstream.lane.first if workstream.lane is not None and not workstream.has_ended else None
+        if first is None:
+            self._turn.board.remove(workstream.id)
+        else:
+            about = {"first": first.id, "place": first.place + 1}
+            self._turn.hold(workstream.id, HoldCode.PARTS, about)
 
     def remove(self, task: TaskNode) -> None:
         """Remove a task from its lane; patches that were built on its own are applied anew."""

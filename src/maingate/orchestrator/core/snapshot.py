@@ -18,6 +18,7 @@ from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan, TaskPlan, WorkstreamPlan
 from maingate.reasons import Reason
 from maingate.recovery.circuit_breaker import Guard
+from maingate.state.holds import Hold
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.state.steps.step import Head
@@ -232,6 +233,7 @@ class RunNode:
         order: The same, in landing order.
         spent: The cost of each task's tools so far, in micro-dollars.
         breakers: The breakers of all tools, as they were when it was loaded.
+        holds: The holds that are on record, as they were when it was loaded.
     """
 
     id: RunId
@@ -248,6 +250,7 @@ class RunNode:
     tip: Tip
     spent: Mapping[str, int] = field(default_factory=dict)
     breakers: Sequence[Guard] = ()
+    holds: Mapping[str, Hold] = field(default_factory=dict)
 
     @property
     def input(self) -> RunInput:

@@ -41,7 +41,14 @@ class ToolUse:
         if hold is not None and hold.seconds is not None:
             tool = str(task.plan.tool)
             self._turn.request(WaitForTool(tool=tool, seconds=hold.seconds, of_breaker=True))
-        return hold.until_released if hold is not None else None
+        if hold is None:
+            return None
+        self._turn.hold(task.id, hold.code, hold.about, ends_by=hold.ends_by)
+        return hold.until_released
+
+    def unhold(self, task: TaskNode) -> None:
+        """Remove the hold of a queued task that may be checked again: now it waits for a worker."""
+        self._turn.board.remove(task.id)
 
     # -- attempts --------------------------------------------------------------------------------------------
 

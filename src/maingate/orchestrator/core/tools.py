@@ -18,6 +18,7 @@ from maingate.plan.scopes import Scopes
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.breakers import Breakers
 from maingate.recovery.circuit_breaker import Allowed
+from maingate.state.holds import EndedBy, HoldCode
 from maingate.state.tool_run import MICROS, ToolRun
 
 if TYPE_CHECKING:
@@ -25,15 +26,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hold:
+class ToolHold:
     """The reason why a queued task may not start yet.
 
     Args:
         until_released: The key that ends it, as returned by `ToolDesk.ended` and `ToolDesk.rest_over`.
+        code: The kind of reason.
+        about: Its particulars, as they are published.
+        ends_by: The side that can end it.
         seconds: The seconds after which the hold is to be checked again; None where a timer runs already.
     """
 
     until_released: str
+    code: HoldCode
+    about: Mapping[str, str | int]
+    ends_by: EndedBy = EndedBy.RUN
     seconds: float | None = None
 
 
@@ -60,24 +67,29 @@ class ToolDesk:
         self._scopes = Scopes(plan)
         self._at_work: dict[str, TaskNode] = {}
 
-    def hold(self, task: "TaskNode", now: datetime) -> Hold | None:
+    def hold(self, task: "TaskNode", now: datetime) -> ToolHold | None:
         """Return the hold of a task; None when it may start now."""
         name = str(task.plan.tool)
-        tool = self._plan.tools[name]
-        if name in self._resting or is_used_up(tool.max_concurrent, self._busy[name]):
-            return Hold(until_released=key_of(name))
-        if (rival := self._rival(task)) is not None:
-            return Hold(until_released=rival)
+        limit = self._plan.tools[name].max_concurrent
+        if name in self._resting:
+            return _of_tool(name, {"rests": True}, EndedBy.TIME)
+        if limit is not None and is_used_up(limit, self._busy[name]):
+            return _of_tool(name, {"limit": limit}, EndedBy.RUN)
+        return self._hold_for_paths(task) or self._hold_of_breaker(name, now)
+
+    def _hold_of_breaker(self, name: str, now: datetime) -> ToolHold | None:
         said = self.breakers.may_start(name, now)
         if isinstance(said, Allowed):
             return None
-        if said.until is None or name in self._awaited:
-            return Hold(until_released=key_of(name))
-        self._awaited.add(name)
-        return Hold(until_released=key_of(name), seconds=(said.until - now).total_seconds())
+        seconds = None
+        if said.until is not None and name not in self._awaited:
+            self._awaited.add(name)
+            seconds = (said.until - now).total_seconds()
+        about = {"breaker": str(self.breakers.of(name).state)}
+        return _of_tool(name, about, EndedBy.TIME, seconds=seconds)
 
-    def _rival(self, task: "TaskNode") -> str | None:
-        """Return the key of a task that may write the same paths, and comes first or is at work."""
+    def _hold_for_paths(self, task: "TaskNode") -> ToolHold | None:
+        """Return the hold by a task that may write the same paths, and comes first or is at work."""
         lane = task.workstream.lane
         earlier = reversed(lane.order[: task.place]) if lane is not None else ()
         before = (other for other in earlier if other.kind is TaskKind.TOOL and not other.has_ended)
@@ -85,7 +97,8 @@ class ToolDesk:
         rival = first_rival(before, elsewhere, lambda other: self._keep_apart(other, task))
         if rival is None:
             return None
-        return rival.id if rival.workstream is task.workstream else f"work of {rival.id}"
+        key = rival.id if rival.workstream is task.workstream else f"work of {rival.id}"
+        return ToolHold(until_released=key, code=HoldCode.PATHS, about={"task": rival.id})
 
     def _keep_apart(self, one: "TaskNode", other: "TaskNode") -> bool:
         return self._scopes.keep_apart((one.workstream.name, one.name), (other.workstream.name, other.name))
@@ -153,6 +166,18 @@ class ToolDesk:
         if limit is None or self._total < (_micros(limit) or 0):
             return None
         return f"the run has cost ${self._total / MICROS:.2f} of the ${limit:.2f} that it may cost"
+
+
+def _of_tool(
+    tool: str, about: Mapping[str, str | int], ends_by: EndedBy, *, seconds: float | None = None
+) -> ToolHold:
+    return ToolHold(
+        until_released=key_of(tool),
+        code=HoldCode.TOOL,
+        about={"tool": tool, **about},
+        ends_by=ends_by,
+        seconds=seconds,
+    )
 
 
 def key_of(tool: str) -> str:

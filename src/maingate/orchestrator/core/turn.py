@@ -6,21 +6,27 @@ the turn remembers the ending, and the core follows it up (`maingate.orchestrato
 """
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from maingate.ids import PatchId, TaskId, WorkstreamId
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.effects import Effect, KeepEvidence
 from maingate.orchestrator.core.events import OverrideRequested
+from maingate.orchestrator.core.hold_board import HoldBoard
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.reasons import Reason, ReasonCode
+from maingate.state.holds import EndedBy, Hold, HoldCode
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.state.steps import patches as patch_steps
 from maingate.state.steps.step import Step
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
+
+_WITH_OPEN_LANE: Final = frozenset({WorkstreamState.READY, WorkstreamState.EXECUTING})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +55,7 @@ class Turn:
         self.workstreams: dict[WorkstreamId, WorkstreamNode] = {ws.id: ws for ws in run.order}
         self.tasks_ended = sum(task.has_ended for task in self.tasks.values())
         self.is_draining = False
+        self.board = HoldBoard(run.holds)
         self.decision = Decision()
         self._follow_ups: deque[FollowUp] = deque()
         self._changed_lanes: dict[WorkstreamId, WorkstreamNode] = {}
@@ -67,6 +74,14 @@ class Turn:
     def speculate(self, effect: Effect) -> None:
         """Add an effect without durable consequences, which starts before the transaction commits."""
         self.decision.speculative.append(effect)
+
+    # -- holds -----------------------------------------------------------------------------------------------
+
+    def hold(
+        self, entity_id: str, code: HoldCode, about: Mapping[str, Any], *, ends_by: EndedBy = EndedBy.RUN
+    ) -> None:
+        """Record the hold of an entity that waits from now on, if it did not before."""
+        self.board.put(entity_id, Hold(code=code, about=about, since=self.now, ends_by=ends_by))
 
     # -- consequences ----------------------------------------------------------------------------------------
 
@@ -97,12 +112,16 @@ class Turn:
     def move_run(self, step: Step) -> None:
         """Record a transition of the run."""
         self.run.state = RunState(step.to)
+        if self.is_over:
+            self.board.clear()
         self.decision.steps.append(step)
 
     def move_workstream(self, workstream: WorkstreamNode, step: Step, reason: Reason | None = None) -> None:
         """Record a transition of a workstream."""
         workstream.state = WorkstreamState(step.to)
         workstream.reason = reason or workstream.reason
+        if workstream.state not in _WITH_OPEN_LANE:
+            self.board.remove(workstream.id)
         self.decision.steps.append(step)
 
     def move_task(self, task: TaskNode, step: Step, reason: Reason | None = None) -> None:
@@ -110,11 +129,14 @@ class Turn:
         task.state = TaskState(step.to)
         task.reason = reason or task.reason
         self.tasks_ended += task.has_ended
+        self.board.remove(task.id)
         self.decision.steps.append(step)
 
     def move_patch(self, task: TaskNode, step: Step) -> None:
         """Record a transition of a task's patch."""
-        task.require_patch().state = PatchState(step.to)
+        patch = task.require_patch()
+        patch.state = PatchState(step.to)
+        self.board.remove(patch.id)
         self.decision.steps.append(step)
 
     def drop(self, task: TaskNode, reason: Reason) -> None:

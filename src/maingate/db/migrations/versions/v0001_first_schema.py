@@ -18,6 +18,7 @@ def upgrade() -> None:
     """Create the tables, then the triggers."""
     _create_tables()
     _create_indexes_of_attempts()
+    _create_holds()
     _create_rollups()
     if op.get_bind().dialect.name == "sqlite":
         _create_sqlite_triggers()
@@ -62,6 +63,26 @@ def _create_refusal(name: str, message: str) -> None:
         f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$BEGIN RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation'; END$$"
     )
+
+
+def _create_holds() -> None:
+    op.create_table(
+        "holds",
+        sa.Column("entity_id", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("ends_by", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "code IN ('resume', 'server', 'budget', 'draining', 'next_step', 'parts', 'workstream', 'needs', 'worker', 'tool', 'paths', 'work', 'retry', 'lane', 'approvals', 'gates', 'landing_order', 'landing', 'ended')",
+            name=op.f("ck_holds_code"),
+        ),
+        sa.CheckConstraint("ends_by IN ('run', 'time', 'person')", name=op.f("ck_holds_ends_by")),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_holds_run_id_runs")),
+        sa.PrimaryKeyConstraint("entity_id", name=op.f("pk_holds")),
+    )
+    op.create_index(op.f("ix_holds_run_id"), "holds", ["run_id"], unique=False)
 
 
 def _create_tables() -> None:

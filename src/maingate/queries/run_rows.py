@@ -1,0 +1,150 @@
+"""The rows of a run at one moment, with the holds that its process publishes, arranged for explanations.
+
+The rows say where each entity is; the holds what it waits for. Lanes, landing order and the use of tools
+are decided by the core alone, and read here as it published them (`maingate.state.holds`).
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from maingate.db.connection import Connection
+from maingate.db.dao import gates, holds, intents, patches, stops, tasks, tool_runs, workstreams
+from maingate.db.dao.entity import EntityRow
+from maingate.db.dao.gates import GateRow
+from maingate.db.dao.patches import PatchRow, present
+from maingate.db.dao.runs import RunRow
+from maingate.db.dao.tasks import TaskRow
+from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.landing.lease import server_of
+from maingate.repository_context import RepositoryContext
+from maingate.state.gate import GateState
+from maingate.state.holds import Hold, HoldCode
+from maingate.state.machines import MACHINES
+from maingate.state.patch_ledger import PatchState
+from maingate.state.task import TaskState
+from maingate.state.tool_run import MICROS
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRows:
+    """All rows of one run, read at one moment.
+
+    Args:
+        run: The run.
+        workstreams: Its workstreams in the plan's order.
+        tasks: Its tasks in the plan's order.
+        patches: Its patches.
+        gates: Its gates.
+        landing: The workstreams whose landing was begun and is not settled: their intents are pending.
+        needs: For each workstream and each task, those of its kind that it needs.
+        holds: The holds that the run's process published, by entity.
+        is_served: Whether a living server is to give the run a process.
+        spent: The cost of its tools in micro-dollars; None where no tool reports any.
+    """
+
+    run: RunRow
+    workstreams: Sequence[WorkstreamRow]
+    tasks: Sequence[TaskRow]
+    patches: Sequence[PatchRow]
+    gates: Sequence[GateRow]
+    landing: Collection[str] = ()
+    needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+    is_served: bool = False
+    spent: int | None = None
+
+    def open_ones(self) -> Iterator[EntityRow]:
+        """Yield every entity that has not ended; a patch that landed has, though it may be rolled back."""
+        if has_ended(self.run):
+            return
+        yield from (row for row in self.every() if not has_ended(row))
+
+    @property
+    def is_overspent(self) -> bool:
+        """Return whether the tools have cost what the plan allows, so that resuming needs more."""
+        budget = self.run.plan.get("budget_usd")
+        return self.spent is not None and budget is not None and self.spent >= round(budget * MICROS)
+
+    def every(self) -> Iterator[EntityRow]:
+        """Yield every entity."""
+        yield from (self.run, *self.workstreams, *self.tasks, *self.patches, *self.gates)
+
+
+def read_rows(conn: Connection, run: RunRow) -> RunRows:
+    """Read all rows of a run, and of one that has not ended what its entities wait for."""
+    rows = RunRows(
+        run=run,
+        workstreams=workstreams.of_run(conn, run.id),
+        tasks=tasks.of_run(conn, run.id),
+        patches=patches.of_run(conn, run.id),
+        gates=gates.of_run(conn, run.id),
+        spent=tool_runs.spent_by_run(conn, run.id),
+    )
+    if has_ended(run):
+        return rows
+    return replace(
+        rows,
+        landing={intent.workstream_id for intent in intents.pending(conn, run.id)},
+        needs={**workstreams.needs(conn, run.id), **tasks.needs(conn, run.id)},
+        holds=holds.of_run(conn, run.id),
+    )
+
+
+def is_served(context: RepositoryContext, conn: Connection, run: RunRow) -> bool:
+    """Return whether a living server is to give a run a process: not one that stopped until it is resumed."""
+    if has_ended(run) or not context.is_own(run):
+        return False
+    is_there = server_of(conn, context.identity.id, context.clock.now()) is not None
+    return is_there and stops.newest(conn, run.id) is None
+
+
+def has_ended(row: EntityRow) -> bool:
+    """Return whether only a person can move an entity any more."""
+    return MACHINES[row.machine].is_terminal(row.state) or row.state == PatchState.COMMITTED
+
+
+class Standing:
+    """The rows of a run under way, arranged so that each relation is found at once."""
+
+    def __init__(self, rows: RunRows) -> None:
+        self.rows = rows
+        self.streams = {stream.id: stream for stream in rows.workstreams}
+        self.tasks = {task.id: task for task in rows.tasks}
+        self.patch_of = present(rows.patches)
+        self.running_tasks = sum(task.state is TaskState.RUNNING for task in rows.tasks)
+        self.tasks_of: defaultdict[str, list[TaskRow]] = defaultdict(list)
+        for task in rows.tasks:
+            self.tasks_of[task.workstream_id].append(task)
+        self.gates: defaultdict[str, list[GateRow]] = defaultdict(list)
+        for gate in rows.gates:
+            if gate.state is GateState.RUNNING:
+                self.gates[gate.patch_id or gate.workstream_id or ""].append(gate)
+                self.gates[gate.tree].append(gate)
+
+    def label(self, task: TaskRow) -> str:
+        """Return a task's name with that of its workstream."""
+        return f"{self.streams[task.workstream_id].name}/{task.name}"
+
+    def hold(self, row: EntityRow) -> Hold | None:
+        """Return the published hold of an entity; None where its own row says why it waits."""
+        return self.rows.holds.get(row.id)
+
+    @property
+    def draining(self) -> Hold | None:
+        """The hold of the run if its process starts nothing new."""
+        hold = self.hold(self.rows.run)
+        return hold if hold is not None and hold.code is HoldCode.DRAINING else None
+
+    @property
+    def next_to_land(self) -> WorkstreamRow | None:
+        """The workstream that lands before all others that have not ended."""
+        hold = self.hold(self.rows.run)
+        found = None if hold is None else self.streams.get(str(hold.about.get("next")))
+        return None if found is None or has_ended(found) else found
+
+    def front(self, workstream_id: str) -> tuple[int, TaskRow | None]:
+        """Return the first task of a lane that has not ended, and its place from 1."""
+        hold = self.rows.holds.get(workstream_id)
+        task = None if hold is None else self.tasks.get(str(hold.about.get("first")))
+        return (0, None) if hold is None or task is None else (int(hold.about["place"]), task)

@@ -1,0 +1,54 @@
+"""The holds that a core publishes, kept as the table keeps them, and held against what its picture says."""
+
+from collections.abc import Mapping
+
+from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.holds import first_open
+from maingate.state.holds import Hold, HoldCode
+from maingate.state.patch_ledger import PatchState
+from maingate.state.task import TaskState
+from maingate.state.workstream import WorkstreamState
+
+LANES = (WorkstreamState.READY, WorkstreamState.EXECUTING)
+
+
+def take(core: Core, table: dict[str, Hold]) -> Mapping[str, Hold | None]:
+    """Bring a table up to date as the recorder does; each change is one."""
+    changes = core.take_holds()
+    for key, hold in changes.items():
+        before = table.pop(key, None)
+        assert before is not None or hold is not None, "a hold that was never published is gone"
+        if hold is not None:
+            assert before is None or not before.is_same(hold), "an unchanged hold was published again"
+            table[key] = hold
+    return changes
+
+
+def check(core: Core, table: Mapping[str, Hold]) -> None:
+    """Check each published hold, and that none is missing."""
+    if core.is_over:
+        assert not table
+        return
+    assert dict(table) == {key: hold for key, hold in table.items() if key in _expected(core, table)}
+    for key, about in _expected(core, table).items():
+        assert about.items() <= table[key].about.items(), (key, about, table[key])
+
+
+def _expected(core: Core, table: Mapping[str, Hold]) -> dict[str, dict[str, object]]:
+    """Return what each hold must be about, found anew."""
+    first = first_open(core.run.order, lambda each: each.has_ended)
+    expected: dict[str, dict[str, object]] = {core.run.id: {"next": first.id} if first else {}}
+    for workstream in core.run.order:
+        lane = workstream.patch_tasks()
+        front = first_open(lane, lambda task: task.has_ended)
+        if workstream.state in LANES and front is not None:
+            expected[workstream.id] = {"first": front.id, "place": lane.index(front) + 1}
+        for task in workstream.tasks:
+            patch = task.patch
+            if patch is not None and patch.state is PatchState.VALIDATED and patch.id in core.unapproved:
+                expected[patch.id] = {}
+            if task.id in table:
+                assert task.state is TaskState.QUEUED
+                assert table[task.id].code in {HoldCode.TOOL, HoldCode.PATHS}
+                expected[task.id] = {}
+    return expected
