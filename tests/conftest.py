@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import settings
@@ -19,6 +19,9 @@ pytest.register_assert_rewrite("support")
 from support.factories import GitRepo  # noqa: E402 - its assertions say what they compared, too
 from support.forked_server import fork_from_a_nursery  # noqa: E402
 from support.postgresql import postgresql_server  # noqa: E402, F401 - a fixture
+
+if TYPE_CHECKING:
+    from maingate.db.engine import Database
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder in it is made by pytest, for this user alone
 ENOUGH: Final = 4 * 1024**3
@@ -96,6 +99,17 @@ def _move_to(home: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("GIT_AUTHOR_EMAIL", "ada@example.org")
     patch.setenv("GIT_COMMITTER_NAME", "Ada Example")
     patch.setenv("GIT_COMMITTER_EMAIL", "ada@example.org")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator["Database"]:
+    """Give an empty database with the schema, in a file."""
+    from maingate.db.engine import open_database  # noqa: PLC0415 - few tests need it
+
+    opened = open_database(f"sqlite:///{tmp_path / 'state.db'}")
+    opened.upgrade()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

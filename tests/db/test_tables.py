@@ -205,7 +205,7 @@ def test_a_worker_may_be_filled_to_its_capacity(database: Database, world: World
         return workers.get(connection, world.worker.id).current_load
 
     with database.write() as connection:
-        workers.set_load(connection, world.worker.id, 1)
+        workers.ROWS.set_column(connection, world.worker.id, "current_load", 1)
         assert load(connection) == 1
     with pytest.raises(InvariantError), database.write() as connection:
-        workers.set_load(connection, world.worker.id, 2)
+        workers.ROWS.set_column(connection, world.worker.id, "current_load", 2)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from maingate.clock import ManualClock
 from maingate.db.connection import Connection
 from maingate.db.dao import intents
 from maingate.db.dao.intents import Intent
-from maingate.db.engine import Database, open_database
+from maingate.db.engine import Database
 from maingate.errors import CheckoutError, LeaseLostError, RecordError, RepositoryError
 from maingate.git.repository import RefMoved, Repository
 from maingate.ids import new_id
@@ -25,14 +24,6 @@ from support.factories import GitRepo
 
 MAIN = "refs/heads/main"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-
-
-@pytest.fixture(name="database")
-def _database(tmp_path: Path) -> Iterator[Database]:
-    database = open_database(f"sqlite:///{tmp_path / 'state.db'}")
-    database.upgrade()
-    yield database
-    database.close()
 
 
 @pytest.fixture(name="world")

@@ -1,27 +1,16 @@
 """The inbox of a run: what is new in it is received once, and what nobody has answered again."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from maingate.clock import ManualClock
 from maingate.db.dao import approvals
 from maingate.db.dao.approvals import Approval
-from maingate.db.engine import Database, open_database
+from maingate.db.engine import Database
 from maingate.ids import PatchId, RunId
 from maingate.orchestrator import operator_requests
 from maingate.orchestrator.core.events import ApprovalsRead, CancelRequested
 from maingate.orchestrator.inbox import Inbox
 from support.database_factories import NOW, World, make_world
-
-
-@pytest.fixture(name="database")
-def _database(tmp_path: Path) -> Iterator[Database]:
-    database = open_database(f"sqlite:///{tmp_path / 'state.db'}")
-    database.upgrade()
-    yield database
-    database.close()
 
 
 @pytest.fixture(name="world")

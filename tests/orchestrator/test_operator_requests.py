@@ -1,15 +1,13 @@
 """Asking for something to be cancelled or decided by hand, and waiting for what comes of it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from maingate.clock import SystemClock
 from maingate.db.dao import requests, tasks
-from maingate.db.engine import Database, open_database
+from maingate.db.engine import Database
 from maingate.errors import UnknownEntityError, UsageError
 from maingate.orchestrator import operator_requests
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
@@ -36,15 +34,6 @@ class HastyClock(SystemClock):
         """Let four seconds pass."""
         self.seconds += 4
         return self.seconds
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """Give an empty database."""
-    made = open_database(f"sqlite:///{tmp_path}/maingate.db")
-    made.upgrade()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.verdicts import Evidence
 from maingate.db.dao.workers import WorkerRow
 from maingate.db.dao.workstreams import WorkstreamRow
-from maingate.db.engine import Database, open_database
+from maingate.db.engine import Database
 from maingate.db.transitions import write
 from maingate.errors import UnknownEntityError
 from maingate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
@@ -46,10 +45,8 @@ def plan_of_the_run(conn: Connection, plan: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def conn(tmp_path: Path) -> Iterator[Connection]:
+def conn(database: Database) -> Iterator[Connection]:
     """Give a writing connection with a run of one workstream and one task."""
-    database = open_database(f"sqlite:///{tmp_path}/maingate.db")
-    database.upgrade()
     with database.write() as connection:
         row = RunRow(
             id=RUN,
@@ -351,10 +348,7 @@ def a_large_run(database: Database, name: str, count: int) -> RunId:
     return run_id
 
 
-def test_what_is_asked_for_a_report_does_not_grow_with_the_run(tmp_path: Path) -> None:
+def test_what_is_asked_for_a_report_does_not_grow_with_the_run(database: Database) -> None:
     """`status` of two hundred workstreams asks the database as often as that of three."""
-    database = open_database(f"sqlite:///{tmp_path}/maingate.db")
-    database.upgrade()
     small, large = a_large_run(database, "small", 3), a_large_run(database, "large", 200)
     assert statements_of(database, small) == statements_of(database, large)
-    database.close()

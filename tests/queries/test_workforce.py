@@ -5,14 +5,13 @@ import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
 from maingate.db.dao import gates, uet_workers, workers
-from maingate.db.engine import open_database
+from maingate.db.engine import Database
 from maingate.db.transitions import write
 from maingate.ids import LeaseHolder
 from maingate.landing.lease import hold, key_of
@@ -32,13 +31,10 @@ SEEN = Viewpoint.of(Settings(), host=HERE, now=NOW + timedelta(seconds=90))
 
 
 @pytest.fixture
-def conn(tmp_path: Path) -> Iterator[Connection]:
+def conn(database: Database) -> Iterator[Connection]:
     """Give a writing connection."""
-    database = open_database(f"sqlite:///{tmp_path}/maingate.db")
-    database.upgrade()
     with database.write() as connection:
         yield connection
-    database.close()
 
 
 def take(conn: Connection, *steps: Step, at: datetime = NOW) -> None:

@@ -3,9 +3,7 @@
 See docs/SPECIFICATION.md §2.4.
 """
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,7 +11,7 @@ from hypothesis import strategies as st
 
 from maingate.db.audit import verify
 from maingate.db.dao import breakers, events
-from maingate.db.engine import Database, open_database
+from maingate.db.engine import Database
 from maingate.errors import UsageError
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.breaker_store import guard_of, write_update
@@ -46,15 +44,6 @@ def nobody(_probe: Probe) -> bool:
 def everybody(_probe: Probe) -> bool:
     """Say that every attempt is being worked on."""
     return True
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """Give an empty database."""
-    opened = open_database(f"sqlite:///{tmp_path / 'state.db'}")
-    opened.upgrade()
-    yield opened
-    opened.close()
 
 
 def record(database: Database, *changes: BreakerUpdate | None) -> None:

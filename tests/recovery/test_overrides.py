@@ -1,12 +1,9 @@
 """What an operator may decide: only what the tables, the needs and the gates leave to decide."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from maingate.db.dao import approvals, patches
-from maingate.db.engine import Database, open_database
+from maingate.db.engine import Database
 from maingate.errors import UsageError
 from maingate.recovery import overrides
 from support.database_factories import (
@@ -18,15 +15,6 @@ from support.database_factories import (
 )
 
 SAID = {"message": "it is time", "operator": "ada"}
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """Give an empty database."""
-    opened = open_database(f"sqlite:///{tmp_path / 'state.db'}")
-    opened.upgrade()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

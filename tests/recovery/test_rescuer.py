@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ from maingate.clock import ManualClock
 from maingate.db.dao import gates, uet_workers, workers
 from maingate.db.dao.uet_workers import UetWorkerRow
 from maingate.db.dao.workers import WorkerRow
-from maingate.db.engine import Database, open_database
+from maingate.db.engine import Database
 from maingate.db.transitions import write
 from maingate.ids import new_id
 from maingate.recovery.rescuer import Rescued, rescue
@@ -27,15 +26,6 @@ WINDOW = timedelta(seconds=300)
 CLOCK = ManualClock(current=NOW)
 MINE = {"pid": os.getpid(), "pid_started": started(os.getpid())}
 GONE = {"pid": os.getpid(), "pid_started": "another boot:1"}
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """Give an empty database."""
-    opened = open_database(f"sqlite:///{tmp_path / 'state.db'}")
-    opened.upgrade()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -187,11 +187,10 @@ def test_gates_are_read_by_what_they_look_at(database: Database, world: World) -
 def test_notes_that_are_no_transitions_leave_version_and_audit_alone(
     database: Database, world: World
 ) -> None:
-    """Heads, heartbeats, loads and failure counts are facts beside the state."""
+    """Heads, heartbeats and failure counts are facts beside the state."""
     notes: list[Any] = [
         lambda connection: runs.record_head(connection, world.run.id, "c" * 40),
         lambda connection: workers.heartbeat(connection, {world.worker.id: LATER}),
-        lambda connection: workers.set_load(connection, world.worker.id, 1),
         lambda connection: breakers.count_failures(connection, world.breaker.id, 3),
     ]
     with database.write() as connection:
@@ -203,7 +202,7 @@ def test_notes_that_are_no_transitions_leave_version_and_audit_alone(
         breaker = breakers.of_tool(connection, world.breaker.tool)
     assert breaker is not None
     assert run.new_head == "c" * 40
-    assert (worker.heartbeat_at, worker.current_load, breaker.failures) == (LATER, 1, 3)
+    assert (worker.heartbeat_at, breaker.failures) == (LATER, 3)
     assert {run.version, workstream.version, worker.version, breaker.version} == {1}
 
 

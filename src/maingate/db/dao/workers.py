@@ -79,13 +79,3 @@ def heartbeat(connection: Connection, heard_at: Mapping[str, datetime]) -> None:
     if change_many(connection, _HEARTBEAT, rows) != len(rows):
         known = ROWS.get_many(connection, heard_at)
         raise UnknownEntityError(next(worker_id for worker_id in heard_at if worker_id not in known))
-
-
-def set_load(connection: Connection, worker_id: str, load: int) -> None:
-    """Update the number of tasks of a worker; no transition.
-
-    Raises:
-        UnknownEntityError: There is no such worker.
-        InvariantError: The number exceeds its capacity.
-    """
-    ROWS.set_column(connection, worker_id, "current_load", load)
