@@ -50,7 +50,7 @@ _LEFT_OPEN: Final = {
     "workers": "state <> 'shutdown'",
     "uet_workers": "state <> 'TERMINATED'",
     "requests": "answer IS NULL",
-    "holds": "1 = 1",
+    "holds": "run_id IN (SELECT id FROM runs WHERE completed_at IS NOT NULL)",
 }
 """What of each table nobody sees to any more when no process is at work."""
 
