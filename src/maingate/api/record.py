@@ -11,8 +11,8 @@ from maingate.api.json_answer import answer
 from maingate.api.schemas import Inbox, Me, RecordAudit, Why
 from maingate.errors import UnknownEntityError
 from maingate.queries.audit import audit_record
+from maingate.queries.explain import EXPLAINED, standing
 from maingate.queries.inbox import inbox
-from maingate.queries.why import EXPLAINED, why
 from maingate.roles import Role
 from maingate.state.machines import MACHINES
 
@@ -46,7 +46,7 @@ def get_why(request: Request, desk: AtDesk, entity_id: str) -> Response:
     if entity_id.partition("_")[0] not in EXPLAINED:
         raise UnknownEntityError(entity_id, "only runs, workstreams, tasks, patches and gates are explained")
     name, maingate = desk.of(entity_id)
-    return answer(request, why(maingate.context, entity_id) | {"repo": name})
+    return answer(request, standing(maingate.context, entity_id) | {"repo": name})
 
 
 @router.get(

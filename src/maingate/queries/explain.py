@@ -19,6 +19,7 @@ from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.errors import UsageError
 from maingate.ids import ENTITY_OF_PREFIX, RunId
 from maingate.queries.explanation import Explanation, waits
+from maingate.queries.not_running import Standstill
 from maingate.queries.run_rows import RunRows, has_ended, is_served, read_rows
 from maingate.queries.wait_sentences import Explainer
 from maingate.reasons import Reason
@@ -33,6 +34,9 @@ _GETTERS: Final[Mapping[str, Callable[[Connection, Any], EntityRow]]] = {
     "patch_ledger": patches.get,
     "test_gate": gates.get,
 }
+
+EXPLAINED: Final = frozenset(prefix for prefix, machine in ENTITY_OF_PREFIX.items() if machine in _GETTERS)
+"""The prefixes of the identifiers of entities that are explained."""
 
 
 def why(context: RepositoryContext, entity_id: str) -> Explanation:
@@ -53,6 +57,30 @@ def why(context: RepositoryContext, entity_id: str) -> Explanation:
             return _ended(row)
         rows = replace(read_rows(conn, run), is_served=is_served(context, conn, run))
         return Explainer(rows).explain(row) if context.is_at_work(conn, run) else _abandoned(row, rows)
+
+
+def standing(context: RepositoryContext, entity_id: str) -> dict[str, Any]:
+    """Return the state of an entity, its reason, and what it waits for, in the public JSON form.
+
+    Args:
+        context: The repository and its record.
+        entity_id: The id of a run, workstream, task, patch or gate.
+
+    Raises:
+        UsageError: It is an entity of another kind.
+        UnknownEntityError: There is no such entity.
+    """
+    with context.database.read() as conn:
+        row = _entity(conn, entity_id)
+    explanation, reason = why(context, entity_id), _reason(row)
+    return {
+        "id": row.id,
+        "kind": row.machine,
+        "run_id": row.context.run_id or row.id,
+        "state": str(row.state),
+        "reason": None if reason is None else reason.as_json(),
+        "waiting": None if explanation.code is HoldCode.ENDED else explanation.as_json(),
+    }
 
 
 def why_waiting(rows: RunRows, *, is_alive: bool) -> dict[str, Explanation]:
@@ -108,14 +136,13 @@ def _command_after_end(row: EntityRow) -> str | None:
 
 
 def _abandoned(row: EntityRow, rows: RunRows) -> Explanation:
-    resume = f"maingate resume {rows.run.id}"
+    resume = Standstill(run_id=rows.run.id, is_overspent=rows.is_overspent).command
     if rows.is_served:
         return waits(
             row, HoldCode.SERVER, "the server to take the run up", "it is the run's turn on its target"
         )
     if rows.is_overspent:
-        command = f"{resume} --budget-usd N"
-        return waits(row, HoldCode.BUDGET, "a larger budget", f"`{command}`", command=command)
+        return waits(row, HoldCode.BUDGET, "a larger budget", f"`{resume}`", command=resume)
     what = "a process: its own has exited"
     return waits(row, HoldCode.RESUME, what, f"`{resume}`", kind="a process", command=resume)
 
