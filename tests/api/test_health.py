@@ -12,8 +12,8 @@ from sqlalchemy import event
 
 from maingate.api import schemas
 from maingate.api.health_endpoints import MOST_AT_ONCE
-from maingate.monitoring.finding import Finding
-from maingate.monitoring.health import Check, Health
+from maingate.monitoring.finding import CheckFinding
+from maingate.monitoring.health import Check, HealthChecks
 from maingate.roles import Role
 from maingate.server.site import Phase
 from support.command_line import Played
@@ -87,12 +87,12 @@ def hanging(server: Live) -> Iterator[None]:
     """Let the vital check of a server hang meanwhile."""
     go = threading.Event()
 
-    def hang() -> Finding:
+    def hang() -> CheckFinding:
         go.wait()
-        return Finding(summary="")
+        return CheckFinding(summary="")
 
     check = Check(name="database", examine=hang, is_vital=True, timeout=timedelta(milliseconds=20))
-    server.app.state.health = Health([check])
+    server.app.state.health = HealthChecks([check])
     try:
         yield
     finally:

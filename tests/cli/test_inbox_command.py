@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from maingate.bootstrap import Maingate
 from maingate.clock import ManualClock
-from maingate.landing.record import PendingCheckout, Record, locked_record
+from maingate.landing.record import PendingCheckout, UnfinishedMove, locked_record
 from maingate.plan.loader import load_plan
 from maingate.queries.inbox import inbox
 from support.command_line import Started, maingate, start_maingate
@@ -351,7 +351,7 @@ def test_a_checkout_that_was_left_behind_is_repaired(desk: Desk) -> None:
         Maingate.open(desk.repo.path) as opened,
         locked_record(opened.repository, "refs/heads/main") as held_record,
     ):
-        record = Record(ref="refs/heads/main", old=old, new=desk.repo.head(), checkouts=(owed,))
+        record = UnfinishedMove(ref="refs/heads/main", old=old, new=desk.repo.head(), checkouts=(owed,))
         held_record.write(record)
     item = desk.item("checkout")
     assert (item["about"]["id"], item["command"]) == (str(desk.repo.path), "maingate checkout repair")

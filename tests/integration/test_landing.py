@@ -13,7 +13,7 @@ from maingate.db.audit import verify
 from maingate.db.dao import patches as ledger
 from maingate.errors import InterruptedRunError, RepositoryError, TargetBusyError
 from maingate.ids import PatchId
-from maingate.landing.record import PendingCheckout, Record, locked_record
+from maingate.landing.record import PendingCheckout, UnfinishedMove, locked_record
 from maingate.orchestrator.progress import SilentListener
 from maingate.plan.loader import load_plan
 from maingate.queries.patch_detail import describe_patch
@@ -442,7 +442,9 @@ def test_a_checkout_that_a_killed_process_left_behind_is_brought_along(base: Git
         base.git("read-tree", "-m", "-u", "HEAD", old)
         owed = PendingCheckout(git_dir=str(base.path / ".git"), top=str(base.path))
         with locked_record(maingate.repository, "refs/heads/main") as held_record:
-            held_record.write(Record(ref="refs/heads/main", old=old, new=base.head(), checkouts=(owed,)))
+            held_record.write(
+                UnfinishedMove(ref="refs/heads/main", old=old, new=base.head(), checkouts=(owed,))
+            )
         assert base.git("status", "--porcelain") == "M  a.txt"
         maingate.admission.examine(loaded)
     assert base.git("status", "--porcelain") == ""

@@ -17,7 +17,7 @@ from maingate.ids import RunId
 from maingate.orchestrator.core.effects import LandCandidate
 from maingate.orchestrator.core.inputs import PatchInput, TaskInput
 from maingate.orchestrator.shell import evidence
-from maingate.orchestrator.shell.health import Health
+from maingate.orchestrator.shell.health import SharedResources
 from maingate.orchestrator.shell.landing_effects import LandingEffects
 from maingate.orchestrator.shell.patch_effects import PatchEffects
 from maingate.plan.loader import load_plan
@@ -248,7 +248,7 @@ def _names_in(values: Any) -> set[str]:
 def test_everything_fails_is_nobodys_fault(base: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where what is tried without any item fails too, the run stops, and goes on when it does not."""
     monkeypatch.setattr(Executor, "take_again", _fail)
-    monkeypatch.setattr(Health, "_try_git", _fail)
+    monkeypatch.setattr(SharedResources, "_try_git", _fail)
     with pytest.raises(OutsideFaultError, match="no luck today"):
         run(base, {"patch": "bad"}, {"bad": adding("b.txt")})
     monkeypatch.undo()

@@ -168,7 +168,9 @@ def test_a_target_whose_checkout_is_behind_is_not_ready(
     monkeypatch.setattr(index_hold.take, "__kwdefaults__", {"patience": intent.created_at - NOW})
 
     with monkeypatch.context() as killed:
-        killed.setattr("maingate.landing.follower.Follower.place", lambda follower: follower.following())
+        killed.setattr(
+            "maingate.landing.follower.CheckoutFollower.place", lambda follower: follower.following()
+        )
         target.carry_out(intent, move_of(intent), book=lambda conn: intents.landed(conn, intent.id, NOW))
         with pytest.raises(CheckoutError, match="maingate checkout repair"):
             target.require_ready(is_trial=True)

@@ -9,20 +9,20 @@ import pytest
 
 from maingate.clock import ManualClock
 from maingate.errors import DatabaseError
-from maingate.monitoring.finding import Finding, HealthState, Trouble, worst
-from maingate.monitoring.health import Check, Health
+from maingate.monitoring.finding import CheckFinding, HealthState, Trouble, worst
+from maingate.monitoring.health import Check, HealthChecks
 
 MOMENT = timedelta(milliseconds=20)
-GOOD = Finding(summary="fine")
+GOOD = CheckFinding(summary="fine")
 
 
 class Counting:
     """A check that counts how often it is asked."""
 
-    def __init__(self, finding: Finding = GOOD) -> None:
+    def __init__(self, finding: CheckFinding = GOOD) -> None:
         self.calls, self.finding = 0, finding
 
-    def __call__(self) -> Finding:
+    def __call__(self) -> CheckFinding:
         """Count."""
         self.calls += 1
         return self.finding
@@ -34,7 +34,7 @@ class Hanging:
     def __init__(self) -> None:
         self.go, self.calls = threading.Event(), 0
 
-    def __call__(self) -> Finding:
+    def __call__(self) -> CheckFinding:
         """Hang."""
         self.calls += 1
         self.go.wait()
@@ -49,15 +49,17 @@ def hanging() -> Iterator[Hanging]:
     check.go.set()
 
 
-def a_check(name: str, examine: Callable[[], Finding] = lambda: GOOD, *, is_vital: bool = False) -> Check:
+def a_check(
+    name: str, examine: Callable[[], CheckFinding] = lambda: GOOD, *, is_vital: bool = False
+) -> Check:
     """Arrange a check."""
     return Check(name=name, examine=examine, remedy="maingate doctor", timeout=MOMENT, is_vital=is_vital)
 
 
-def raising(error: Exception) -> Callable[[], Finding]:
+def raising(error: Exception) -> Callable[[], CheckFinding]:
     """Arrange a check that raises."""
 
-    def examine() -> Finding:
+    def examine() -> CheckFinding:
         raise error
 
     return examine
@@ -65,7 +67,7 @@ def raising(error: Exception) -> Callable[[], Finding]:
 
 def test_a_check_that_hangs_is_reported_and_hangs_nothing_else(hanging: Hanging) -> None:
     """The others answer; the hanging one has failed, with the command that shows more."""
-    health = Health([a_check("stuck", hanging), a_check("fine")])
+    health = HealthChecks([a_check("stuck", hanging), a_check("fine")])
     stuck, fine = health.report().answers
     assert (fine.state, fine.finding) == (HealthState.OK, GOOD)
     assert stuck.state is HealthState.FAILED
@@ -78,7 +80,7 @@ def test_a_check_that_hangs_is_reported_and_hangs_nothing_else(hanging: Hanging)
 
 def test_a_check_that_hangs_is_not_started_again_until_it_returns(hanging: Hanging) -> None:
     """However often it is asked, one thread hangs; when it returns, its answer counts."""
-    health = Health([a_check("stuck", hanging)])
+    health = HealthChecks([a_check("stuck", hanging)])
     for _ in range(3):
         assert health.report().state is HealthState.FAILED
     (thread,) = [each for each in threading.enumerate() if each.name == "health stuck"]
@@ -90,7 +92,7 @@ def test_a_check_that_hangs_is_not_started_again_until_it_returns(hanging: Hangi
 def test_an_answer_is_given_again_while_it_is_fresh() -> None:
     """A probe costs nothing meanwhile; its age is told."""
     clock, part = ManualClock(), Counting()
-    health = Health([a_check("part", part)], clock=clock)
+    health = HealthChecks([a_check("part", part)], clock=clock)
     assert health.report().answers[0].age == 0
     clock.advance(timedelta(seconds=4))
     again = health.report().answers[0]
@@ -106,7 +108,7 @@ def test_an_answer_is_given_again_while_it_is_fresh() -> None:
 )
 def test_a_check_that_raises_has_failed(error: Exception, said: str) -> None:
     """With the message of the error, and no other check suffers."""
-    bad, good = Health([a_check("bad", raising(error)), a_check("good")]).report().answers
+    bad, good = HealthChecks([a_check("bad", raising(error)), a_check("good")]).report().answers
     assert bad.finding.first == Trouble(state=HealthState.FAILED, reason=said, command="maingate doctor")
     assert good.state is HealthState.OK
 
@@ -114,17 +116,17 @@ def test_a_check_that_raises_has_failed(error: Exception, said: str) -> None:
 def test_readiness_examines_the_vital_checks_alone() -> None:
     """One that is not vital may fail; a vital one may be degraded, but not failed."""
     vital = {"state": HealthState.DEGRADED}
-    other = Counting(Finding.failed("no"))
+    other = Counting(CheckFinding.failed("no"))
 
-    def vitally() -> Finding:
-        return Finding(summary="", troubles=[Trouble(state=vital["state"], reason="no")])
+    def vitally() -> CheckFinding:
+        return CheckFinding(summary="", troubles=[Trouble(state=vital["state"], reason="no")])
 
     clock = ManualClock()
     checks = [
         a_check("vital", vitally, is_vital=True),
         a_check("other", other),
     ]
-    health = Health(checks, clock=clock)
+    health = HealthChecks(checks, clock=clock)
     assert (health.readiness().is_ready, other.calls) == (True, 0)
     assert (health.report().is_ready, health.report().state) == (True, HealthState.FAILED)
     vital["state"] = HealthState.FAILED
@@ -136,7 +138,7 @@ def test_a_process_that_takes_no_work_is_not_ready_and_examines_nothing() -> Non
     """While it starts or drains, the database is not asked."""
     said: list[str | None] = ["draining"]
     vital = Counting()
-    health = Health([a_check("vital", vital, is_vital=True)], hindrance=lambda: said[0])
+    health = HealthChecks([a_check("vital", vital, is_vital=True)], hindrance=lambda: said[0])
     ready = health.readiness()
     assert (ready.is_ready, ready.hindrance, vital.calls) == (False, "draining", 0)
     said[0] = None
@@ -147,14 +149,14 @@ def test_a_report_of_some_repositories_examines_no_other() -> None:
     """A caller who may read one of them causes nothing in the others, and learns nothing of them."""
     other = Counting()
     checks = [replace(a_check("part"), repository="web"), replace(a_check("part", other), repository="api")]
-    answers = Health(checks).report(["web"]).answers
+    answers = HealthChecks(checks).report(["web"]).answers
     assert ([each.check.repository for each in answers], other.calls) == (["web"], 0)
 
 
 def test_the_state_of_a_report_is_the_worst_of_its_parts() -> None:
     """And that of a part is the worst of its troubles, which is named first."""
     bad = [Trouble(reason="a"), Trouble(state=HealthState.FAILED, reason="b")]
-    finding = Finding(summary="", troubles=bad)
+    finding = CheckFinding(summary="", troubles=bad)
     assert (finding.state, finding.first) == (HealthState.FAILED, bad[1])
     assert worst([HealthState.OK, HealthState.DEGRADED]) is HealthState.DEGRADED
     assert worst([]) is HealthState.OK
@@ -163,8 +165,8 @@ def test_the_state_of_a_report_is_the_worst_of_its_parts() -> None:
 def test_the_json_of_an_answer() -> None:
     """Everything that a program needs, times in seconds."""
     clock = ManualClock()
-    finding = Finding(summary="so so", troubles=[Trouble(reason="slow", command="x")], detail={"n": 1})
-    (told,) = Health([a_check("part", lambda: finding)], clock=clock).report().as_json()["checks"]
+    finding = CheckFinding(summary="so so", troubles=[Trouble(reason="slow", command="x")], detail={"n": 1})
+    (told,) = HealthChecks([a_check("part", lambda: finding)], clock=clock).report().as_json()["checks"]
     assert told == {
         "name": "part",
         "repository": None,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maingate.events import Severity
-from maingate.monitoring.stuck import Patience, Stuck, StuckWatch, event_of, overdue
+from maingate.monitoring.stuck import Stuck, StuckLimits, StuckWatch, event_of, overdue
 from maingate.settings import Settings
 from maingate.state.patch_ledger import PatchState
 from maingate.state.steps.step import Context, Step
@@ -16,7 +16,7 @@ from maingate.state.workstream import WorkstreamState
 from support.database_factories import make_patch, make_run, make_task, make_workstream
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-PATIENCE = Patience(task=timedelta(minutes=30), workstream=timedelta(hours=1), worker=timedelta(minutes=2))
+PATIENCE = StuckLimits(task=timedelta(minutes=30), workstream=timedelta(hours=1), worker=timedelta(minutes=2))
 TASK = Context(run_id="run_1", workstream_id="ws_1", task_id="task_1")
 STREAM = Context(run_id="run_1", workstream_id="ws_1")
 MACHINE_OF = {"ws_1": "workstream", "task_1": "task", "patch_1": "patch_ledger"}
@@ -136,7 +136,7 @@ def test_the_event_says_since_when_and_how_long_it_may() -> None:
 
 def test_patience_comes_from_the_settings() -> None:
     """The three thresholds of the settings."""
-    assert Patience.of(Settings()) == PATIENCE
+    assert StuckLimits.of(Settings()) == PATIENCE
 
 
 _MOVES = st.tuples(

@@ -9,7 +9,7 @@ from maingate.db.engine import Database
 from maingate.ids import PatchId, RunId
 from maingate.orchestrator import operator_requests
 from maingate.orchestrator.core.events import ApprovalsRead, CancelRequested
-from maingate.orchestrator.inbox import Inbox
+from maingate.orchestrator.inbox import RunInbox
 from support.database_factories import NOW, World, make_world
 
 
@@ -20,8 +20,8 @@ def _world(database: Database) -> World:
 
 
 @pytest.fixture(name="inbox")
-def _inbox(database: Database, world: World) -> Inbox:
-    return Inbox(RunId(world.run.id), database, breakers=None)
+def _inbox(database: Database, world: World) -> RunInbox:
+    return RunInbox(RunId(world.run.id), database, breakers=None)
 
 
 def asked(database: Database, entity_id: str) -> str:
@@ -31,7 +31,7 @@ def asked(database: Database, entity_id: str) -> str:
     ).id
 
 
-def test_a_request_is_received_once(database: Database, world: World, inbox: Inbox) -> None:
+def test_a_request_is_received_once(database: Database, world: World, inbox: RunInbox) -> None:
     """The inbox is read again and again; the core handles each request once."""
     request = asked(database, world.task.id)
     [event] = inbox.events_of(inbox.read())
@@ -41,7 +41,7 @@ def test_a_request_is_received_once(database: Database, world: World, inbox: Inb
 
 
 def test_a_request_that_was_not_answered_is_received_again_at_the_end(
-    database: Database, world: World, inbox: Inbox
+    database: Database, world: World, inbox: RunInbox
 ) -> None:
     """It was on its way to the loop when that ended."""
     first, second = asked(database, world.task.id), asked(database, world.workstream.id)
@@ -54,7 +54,7 @@ def test_a_request_that_was_not_answered_is_received_again_at_the_end(
 def test_a_deferred_request_is_left_to_the_next_process(database: Database, world: World) -> None:
     """A process that only answers requests does not decide about what may have landed."""
     asked(database, world.workstream.id)
-    deferring = Inbox(
+    deferring = RunInbox(
         RunId(world.run.id), database, breakers=None, is_deferred=lambda entity: entity == world.workstream.id
     )
     assert deferring.accept(deferring.read_requests()) == []
@@ -63,7 +63,7 @@ def test_a_deferred_request_is_left_to_the_next_process(database: Database, worl
     assert accepted.entity_id == world.task.id
 
 
-def test_only_patches_with_approvals_are_counted(database: Database, world: World, inbox: Inbox) -> None:
+def test_only_patches_with_approvals_are_counted(database: Database, world: World, inbox: RunInbox) -> None:
     """Nothing is heard of a patch that nobody has approved."""
     patch = PatchId(world.patch.id)
     assert inbox.events_of(inbox.read([patch])) == []

@@ -22,7 +22,7 @@ from maingate.db.engine import Database
 from maingate.db.transitions import write
 from maingate.errors import UnknownEntityError
 from maingate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
-from maingate.monitoring.stuck import Patience
+from maingate.monitoring.stuck import StuckLimits
 from maingate.queries.run_report import run_report
 from maingate.reasons import NOT_RUN, Reason, ReasonCode
 from maingate.settings import Settings
@@ -147,7 +147,7 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
 
 def test_what_has_not_moved_for_too_long_says_since_when_and_what_its_limit_is(conn: Connection) -> None:
     """Past its threshold and not at it; never where nobody is at work, which is said otherwise."""
-    patience = Patience(
+    patience = StuckLimits(
         task=timedelta(minutes=30), workstream=timedelta(hours=1), worker=timedelta(minutes=2)
     )
     take(conn, task_steps.queue(tasks.get(conn, TASK)))
@@ -301,7 +301,7 @@ def statements_of(database: Database, run_id: RunId) -> int:
         assert isinstance(driver, sqlite3.Connection)
         driver.set_trace_callback(asked.append)
         try:
-            run_report(conn, run_id, now=NOW, patience=Patience.of(Settings()))
+            run_report(conn, run_id, now=NOW, patience=StuckLimits.of(Settings()))
         finally:
             driver.set_trace_callback(None)
     assert asked

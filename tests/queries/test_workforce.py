@@ -15,7 +15,7 @@ from maingate.db.engine import Database
 from maingate.db.transitions import write
 from maingate.ids import LeaseHolder
 from maingate.landing.lease import hold, key_of
-from maingate.monitoring.stuck import Patience
+from maingate.monitoring.stuck import StuckLimits
 from maingate.queries.workforce import Viewpoint, workforce
 from maingate.reasons import Reason, ReasonCode
 from maingate.settings import Settings
@@ -131,7 +131,7 @@ def test_a_worker_that_is_silent_for_too_long_is_stuck(conn: Connection) -> None
     """Past the threshold of the settings, since it was last heard of."""
     world = make_world(conn, at=NOW)
     workers.heartbeat(conn, {world.worker.id: NOW})
-    limit = Patience.of(Settings()).worker
+    limit = StuckLimits.of(Settings()).worker
     (quiet,) = workforce(conn, replace(SEEN, now=NOW + limit))
     assert quiet["stuck"] is None
     (stuck,) = workforce(conn, replace(SEEN, now=NOW + limit + timedelta(seconds=1)))

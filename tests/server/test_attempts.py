@@ -6,7 +6,7 @@ import pytest
 
 from maingate.clock import ManualClock
 from maingate.ids import RunId
-from maingate.server.attempts import FIRST_PAUSE, LONGEST_PAUSE, Attempts
+from maingate.server.attempts import FIRST_PAUSE, LONGEST_PAUSE, RunAttempts
 from maingate.server.run_process import BUSY, DONE, FAULT
 
 RUN = RunId("run_01ARZ3NDEKTSV4RRFFQ69G5FAV")
@@ -20,7 +20,7 @@ def clock() -> ManualClock:
 
 def test_pauses_double_with_each_failure_up_to_a_limit(clock: ManualClock) -> None:
     """Success, and a target that is busy, do not count."""
-    attempts, pauses = Attempts(clock), []
+    attempts, pauses = RunAttempts(clock), []
     for code in (BUSY, FAULT, FAULT, -9, *[FAULT] * 9):
         attempts.begun(RUN, 0)
         attempts.ended(RUN, code)
@@ -38,7 +38,7 @@ def test_pauses_double_with_each_failure_up_to_a_limit(clock: ManualClock) -> No
 
 def test_a_new_hand_over_counts_at_once_and_begins_anew(clock: ManualClock) -> None:
     """A person who resumes a run does not wait for the pause."""
-    attempts = Attempts(clock)
+    attempts = RunAttempts(clock)
     attempts.begun(RUN, 5)
     attempts.ended(RUN, FAULT)
     assert (attempts.may_start(RUN, 5), attempts.may_start_again(RUN)) == (False, False)
@@ -49,7 +49,7 @@ def test_a_new_hand_over_counts_at_once_and_begins_anew(clock: ManualClock) -> N
 
 def test_runs_that_have_ended_are_forgotten(clock: ManualClock) -> None:
     """A run that is unknown may start."""
-    attempts = Attempts(clock)
+    attempts = RunAttempts(clock)
     attempts.begun(RUN, 0)
     attempts.ended(RUN, FAULT)
     attempts.forget_others(set())

@@ -11,8 +11,8 @@ from maingate.db.dao import answers
 from maingate.db.statements import change
 from maingate.services.answers import (
     KEPT_FOR,
-    Answer,
     AnswerService,
+    KeptAnswer,
     KeyAbandonedError,
     KeyBusyError,
     KeyReusedError,
@@ -20,7 +20,7 @@ from maingate.services.answers import (
 )
 from support.factories import GitRepo
 
-GIVEN = Answer(status=201, body='{"a":1}', headers={"Location": "/x"})
+GIVEN = KeptAnswer(status=201, body='{"a":1}', headers={"Location": "/x"})
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def maingate(repo: GitRepo) -> Iterator[Maingate]:
         yield opened
 
 
-def unexpected() -> Answer:
+def unexpected() -> KeptAnswer:
     """Fail: the request must not be carried out."""
     raise AssertionError("it was carried out again")
 
@@ -41,7 +41,7 @@ def test_the_second_request_gets_the_answer_of_the_first(maingate: Maingate) -> 
     assert maingate.answers.once("ada", "k", "f", lambda: GIVEN) == GIVEN
     for service in (maingate.answers, AnswerService(maingate.context)):
         assert service.once("ada", "k", "f", unexpected) == replace(GIVEN, is_repeated=True)
-    other = Answer(status=200, body="{}")
+    other = KeptAnswer(status=200, body="{}")
     assert maingate.answers.once("bob", "k", "g", lambda: other) == other
 
 
@@ -55,7 +55,7 @@ def test_a_key_is_of_one_request(maingate: Maingate) -> None:
 def test_a_request_under_way_keeps_its_key(maingate: Maingate) -> None:
     """A second one meanwhile is refused instead of being carried out beside it."""
 
-    def again() -> Answer:
+    def again() -> KeptAnswer:
         with pytest.raises(KeyBusyError):
             maingate.answers.once("ada", "k", "f", unexpected)
         with pytest.raises(KeyReusedError):
@@ -85,7 +85,7 @@ def test_a_request_is_under_way_until_its_answer_is_on_record(
 
 def test_a_request_that_failed_leaves_its_key_free(maingate: Maingate) -> None:
     """Refused or failed, nothing was done: it may be corrected and sent again."""
-    refused = Answer(status=409, body="{}")
+    refused = KeptAnswer(status=409, body="{}")
     assert maingate.answers.once("ada", "k", "f", lambda: refused) == refused
     with pytest.raises(AssertionError):
         maingate.answers.once("ada", "k", "f", unexpected)
@@ -101,7 +101,7 @@ def test_a_request_whose_process_was_killed_is_not_repeated(maingate: Maingate) 
     class Dying(AnswerService):
         """A process that is killed amid a request."""
 
-        def _end(self, operator: str, key: str, answer: Answer | None) -> None:  # noqa: ARG002 - as it is
+        def _end(self, operator: str, key: str, answer: KeptAnswer | None) -> None:  # noqa: ARG002 - as it is
             raise KilledError
 
     with pytest.raises(KilledError):
@@ -116,7 +116,7 @@ def test_an_answer_is_forgotten_after_a_day(maingate: Maingate) -> None:
     old = maingate.context.clock.now() - KEPT_FOR
     with maingate.context.database.write() as conn:
         change(conn, "UPDATE answers SET created_at = ?", (to_micros(old) - 1,))
-    second = Answer(status=200, body="{}")
+    second = KeptAnswer(status=200, body="{}")
     assert maingate.answers.once("ada", "k", "f", lambda: second) == second
 
 

@@ -26,11 +26,11 @@ from maingate.ids import LeaseHolder, RunId
 from maingate.landing import lease, target
 from maingate.orchestrator import roster
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
-from maingate.orchestrator.dependencies import Dependencies, Parts
+from maingate.orchestrator.dependencies import Dependencies, PartsFactory
 from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.shell import patch_effects
 from maingate.orchestrator.shell.dispatcher import Dispatcher
-from maingate.orchestrator.shell.health import Health
+from maingate.orchestrator.shell.health import SharedResources
 from maingate.recovery import rescuer
 from maingate.repository_context import RepositoryContext
 from maingate.services import rescue
@@ -146,14 +146,14 @@ class TracedEffects(Dispatcher):
         return await super().carry_out(effect)
 
 
-class SimulatedHealth(Health):
+class SimulatedHealth(SharedResources):
     """Tries what everything needs; there is no git to be tried."""
 
     def _try_git(self, head: str) -> None:
         assert self.repository.has_object(head)
 
 
-class SimulatedParts(Parts):
+class SimulatedParts(PartsFactory):
     """Makes the parts: the real ones, but for threads, worker processes and what reads patches.
 
     Args:
@@ -169,7 +169,7 @@ class SimulatedParts(Parts):
         assert name
         return InlineThreads()
 
-    def health(self, deps: Dependencies, *, target: str, base: str) -> Health:
+    def health(self, deps: Dependencies, *, target: str, base: str) -> SharedResources:
         """Make what tries whether everything else works."""
         return SimulatedHealth(**vars(super().health(deps, target=target, base=base)))
 

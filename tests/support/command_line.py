@@ -15,7 +15,7 @@ from typing import IO, Any, TextIO
 
 from typer.testing import Result
 
-from maingate.demo.stage import Stage
+from maingate.demo.stage import DemoPaths
 from support.forking import pipe, start_forked
 
 PATIENCE = 60.0
@@ -34,7 +34,7 @@ class Played:
         stderr: What it printed on standard error.
     """
 
-    stage: Stage
+    stage: DemoPaths
     report: Mapping[str, Any]
     stderr: str
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maingate.workers.heartbeat_monitor import Finding, HeartbeatMonitor
+from maingate.workers.heartbeat_monitor import HeartbeatMonitor, WorkerCondition
 
 INTERVAL, MISSES, WINDOW = 60.0, 2, 300.0
 PAUSES = st.lists(
@@ -24,7 +24,7 @@ def watching(*, busy: bool, due_at: float = 1e9) -> HeartbeatMonitor[str]:
     return monitor
 
 
-def verdicts(monitor: HeartbeatMonitor[str], now: float) -> list[Finding]:
+def verdicts(monitor: HeartbeatMonitor[str], now: float) -> list[WorkerCondition]:
     """Judge the one worker."""
     return [verdict for _, verdict in monitor.check(now)]
 
@@ -46,7 +46,11 @@ def test_a_silent_worker_is_judged_when_its_heartbeats_are_missed(pauses: list[f
     for pause in pauses:
         now += pause
         found = verdicts(monitor, now)
-        assert found == ([] if now < MISSES * INTERVAL else [Finding.UNRESPONSIVE if busy else Finding.GONE])
+        assert found == (
+            []
+            if now < MISSES * INTERVAL
+            else [WorkerCondition.UNRESPONSIVE if busy else WorkerCondition.GONE]
+        )
         if found:
             return
 
@@ -56,13 +60,13 @@ def test_an_unresponsive_worker_has_its_window_and_no_more(pauses: list[float], 
     """Given up at the end of the window, whatever it says, unless it was freed."""
     monitor = watching(busy=True)
     assert verdicts(monitor, 60.0) == []
-    assert verdicts(monitor, 120.0) == [Finding.UNRESPONSIVE]
+    assert verdicts(monitor, 120.0) == [WorkerCondition.UNRESPONSIVE]
     now = 120.0
     for pause in pauses:
         now += pause
         if noise:
             monitor.heard("w", now)
-        assert verdicts(monitor, now) == ([] if now - 120.0 < WINDOW else [Finding.GIVEN_UP])
+        assert verdicts(monitor, now) == ([] if now - 120.0 < WINDOW else [WorkerCondition.GIVEN_UP])
 
 
 @given(
@@ -80,7 +84,7 @@ def test_nobody_is_blamed_right_after_the_monitor_slept(
         found = verdicts(monitor, now)
         if pause > INTERVAL:
             assert found == []
-        if found and found != [Finding.UNRESPONSIVE]:
+        if found and found != [WorkerCondition.UNRESPONSIVE]:
             return
         if is_heard:
             monitor.heard("w", now)
@@ -90,18 +94,18 @@ def test_one_that_comes_back_is_watched_as_before() -> None:
     """A worker that was freed and heard of is an idle one."""
     monitor = watching(busy=True)
     monitor.check(60.0)
-    assert verdicts(monitor, 120.0) == [Finding.UNRESPONSIVE]
+    assert verdicts(monitor, 120.0) == [WorkerCondition.UNRESPONSIVE]
     monitor.heard("w", 130.0)
     monitor.freed("w")
     for now in (180.0, 240.0):
         assert verdicts(monitor, now) == []
-    assert verdicts(monitor, 250.0) == [Finding.GONE]
+    assert verdicts(monitor, 250.0) == [WorkerCondition.GONE]
 
 
 def test_one_that_lives_but_does_not_end_its_job_is_overdue() -> None:
     """Heartbeats do not excuse a job that never ends."""
     monitor = watching(busy=True, due_at=100.0)
-    for now, expected in ((50.0, []), (99.0, []), (100.0, [Finding.OVERDUE])):
+    for now, expected in ((50.0, []), (99.0, []), (100.0, [WorkerCondition.OVERDUE])):
         monitor.heard("w", now)
         assert verdicts(monitor, now) == expected
 

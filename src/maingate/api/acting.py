@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from maingate.api.desk import AtDesk, Desk
 from maingate.api.json_answer import JSON, rendered
 from maingate.bootstrap import Maingate
-from maingate.services.answers import Answer, AnswerService, fingerprint_of
+from maingate.services.answers import AnswerService, KeptAnswer, fingerprint_of
 
 Result = TypeVar("Result")
 
@@ -60,10 +60,10 @@ class Done:
     status: int = 200
     location: str | None = None
 
-    def answer(self) -> Answer:
+    def answer(self) -> KeptAnswer:
         """Return it as an answer that can be kept."""
         headers = {} if self.location is None else {"Location": self.location}
-        return Answer(status=self.status, body=rendered(self.value), headers=headers)
+        return KeptAnswer(status=self.status, body=rendered(self.value), headers=headers)
 
 
 class Actor:
@@ -94,7 +94,7 @@ class Actor:
             content: The content of the request, by which another one under the same key is recognised.
         """
 
-        def work() -> Answer:
+        def work() -> KeptAnswer:
             name, maingate = reach()
             if self._key is None:
                 return do(name, maingate).answer()

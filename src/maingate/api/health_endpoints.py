@@ -17,7 +17,7 @@ from maingate.api.desk import AtDesk
 from maingate.api.json_answer import JSON, rendered
 from maingate.api.schemas import HealthReport, HealthSummary, Liveness
 from maingate.monitoring.finding import HealthState
-from maingate.monitoring.health import RETRY_AFTER, Health, Report
+from maingate.monitoring.health import RETRY_AFTER, HealthChecks, Report
 from maingate.monitoring.repository_checks import checks_of
 from maingate.server.site import Phase, Site
 
@@ -33,10 +33,10 @@ def _described(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     return {**described(model), **described(model, HTTPStatus.SERVICE_UNAVAILABLE)}
 
 
-def health_of(site: Site) -> Health:
+def health_of(site: Site) -> HealthChecks:
     """Return the checks of a server."""
     checks = [check for name, maingate in site for check in checks_of(maingate.context, name)]
-    return Health(checks, hindrance=lambda: None if site.phase is Phase.READY else str(site.phase))
+    return HealthChecks(checks, hindrance=lambda: None if site.phase is Phase.READY else str(site.phase))
 
 
 @router.get("/health/live", summary="Ask whether the process answers", responses=described(Liveness))
@@ -67,8 +67,8 @@ async def get_detailed(request: Request, desk: AtDesk) -> Response:
     return _answer(report.as_json(), is_good=report.state is not HealthState.FAILED)
 
 
-async def _checked(request: Request, ask: Callable[[Health], Report]) -> Report:
-    health: Health = request.app.state.health
+async def _checked(request: Request, ask: Callable[[HealthChecks], Report]) -> Report:
+    health: HealthChecks = request.app.state.health
     limiter: CapacityLimiter = request.app.state.probes
     return await anyio.to_thread.run_sync(ask, health, limiter=limiter)
 

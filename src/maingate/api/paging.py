@@ -14,14 +14,14 @@ from fastapi import Depends, Query
 
 from maingate.api.desk import Desk
 from maingate.api.problems import HttpProblemError
-from maingate.queries.listing import Choice
+from maingate.queries.listing import Selection
 from maingate.repository_context import RepositoryContext
 from maingate.wording import short
 
 LONGEST_PAGE: Final = 500
 
 Json = dict[str, Any]
-ReadPage = Callable[[RepositoryContext, Choice], list[Json]]
+ReadPage = Callable[[RepositoryContext, Selection], list[Json]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ def list_answer(
     """
     chosen = {column: list(values) for column, values in among.items() if values}
     kind = _digest([read.__name__, chosen, name, repo])
-    choice = Choice(
+    choice = Selection(
         among=chosen,
         name=name,
         before=None if wanted.cursor is None else read_cursor(kind, wanted.cursor),

@@ -5,7 +5,7 @@ from typing import TypeVar
 from maingate.api.acting import Done
 from maingate.api.problems import RETRY_SECONDS, HttpProblemError
 from maingate.bootstrap import Maingate
-from maingate.queries.listing import Choice, runs_page
+from maingate.queries.listing import Selection, runs_page
 
 Found = TypeVar("Found")
 
@@ -28,5 +28,5 @@ def hosted(found: Found | None) -> Found:
 
 def run_done(name: str, maingate: Maingate, run_id: str, *, status: int) -> Done:
     """Return a run as the result of a request."""
-    [item] = runs_page(maingate.context, Choice(among={"id": [run_id]}, limit=1))
+    [item] = runs_page(maingate.context, Selection(among={"id": [run_id]}, limit=1))
     return Done(value=item | {"repo": name}, status=status, location=f"/api/v1/runs/{run_id}")

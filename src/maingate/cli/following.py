@@ -11,7 +11,7 @@ from maingate.ids import RunId
 if TYPE_CHECKING:
     from maingate.bootstrap import Maingate
     from maingate.cli.views.progress import RunWatcher
-    from maingate.services.run_watch import Look, RunWatch, Standing
+    from maingate.services.run_watch import Look, RunStanding, RunWatch
 
 LOOK_SECONDS: Final = 0.2
 """Seconds between two looks at the record."""
@@ -72,7 +72,7 @@ class _Following:
 
     def __init__(self, watch: "RunWatch", view: "RunWatcher") -> None:
         self._watch, self._view = watch, view
-        self._standing: Standing | None = None
+        self._standing: RunStanding | None = None
         self._since = 0.0
         self._said = ""
 

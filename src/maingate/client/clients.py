@@ -17,7 +17,7 @@ from maingate.client.values import Event
 P = ParamSpec("P")
 Value = TypeVar("Value")
 
-PATIENCE: Final = 60.0
+ANSWER_TIMEOUT: Final = 60.0
 """Seconds that the server may take to answer a request; a rollback may take longer."""
 
 
@@ -78,7 +78,7 @@ class Client(Operations):
         timeout: Seconds that the server may take to answer.
     """
 
-    def __init__(self, url: str, *, token: str | None = None, timeout: float = PATIENCE) -> None:
+    def __init__(self, url: str, *, token: str | None = None, timeout: float = ANSWER_TIMEOUT) -> None:
         self._http = httpx.Client(base_url=url, headers=_headers(token), timeout=timeout)
 
     def run_flow(self, flow: Flow[Value]) -> Value:
@@ -160,7 +160,7 @@ class AsyncClient(Operations):
         timeout: Seconds that the server may take to answer.
     """
 
-    def __init__(self, url: str, *, token: str | None = None, timeout: float = PATIENCE) -> None:
+    def __init__(self, url: str, *, token: str | None = None, timeout: float = ANSWER_TIMEOUT) -> None:
         self._http = httpx.AsyncClient(base_url=url, headers=_headers(token), timeout=timeout)
 
     async def run_flow(self, flow: Flow[Value]) -> Value:
@@ -224,7 +224,7 @@ class AsyncClient(Operations):
         await self.close()
 
 
-_STREAMING: Final = httpx.Timeout(PATIENCE, read=SILENCE)
+_STREAMING: Final = httpx.Timeout(ANSWER_TIMEOUT, read=SILENCE)
 
 
 def _headers(token: str | None) -> dict[str, str]:

@@ -19,7 +19,7 @@ from maingate.errors import DatabaseError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Line:
+class _LoggedLine:
     """The part of a line that is kept for comparison.
 
     Args:
@@ -49,7 +49,7 @@ class LogCheck:
 
     def __init__(self, path: Path) -> None:
         self._path: Final = path
-        self._lines: Final[dict[int, _Line]] = {}
+        self._lines: Final[dict[int, _LoggedLine]] = {}
         self._unreadable: Final[list[tuple[int, int]]] = []  # first and last of neighbours
         self._misplaced: Final[list[AuditFinding]] = []
         self._changed: Final[list[AuditFinding]] = []
@@ -123,7 +123,7 @@ class LogCheck:
                 before = seq
                 self._lines.setdefault(
                     seq,
-                    _Line(
+                    _LoggedLine(
                         number=number, event_id=line["event_id"], hash=line["hash"], content=_content(line)
                     ),
                 )

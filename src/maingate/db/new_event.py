@@ -14,7 +14,7 @@ from maingate.state.steps.step import Context
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-class Subject(Protocol):
+class EventEntity(Protocol):
     """The entity that an event is about: its head, or an ``EventSubject``."""
 
     @property
@@ -55,7 +55,7 @@ def the_run(run_id: str) -> EventSubject:
 
 def new_event(
     kind: EventType,
-    subject: Subject | None,
+    subject: EventEntity | None,
     at: datetime,
     *,
     severity: Severity = Severity.INFO,

@@ -171,7 +171,7 @@ def values_of(kind: EventKind | MeasureKind) -> tuple[str, ...]:
     return astuple(kind)
 
 
-class Names:
+class DistinctNames:
     """The names that are kept apart, by column.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from maingate.demo.stage import Stage
+    from maingate.demo.stage import DemoPaths
     from maingate.demo.story import Scene
 
 
@@ -38,7 +38,7 @@ def task_of(report: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return next(task for task in report["tasks"] if task["name"] == name)
 
 
-def marks_left(stage: "Stage", config: bytes, report: Mapping[str, Any]) -> list[str]:
+def marks_left(stage: "DemoPaths", config: bytes, report: Mapping[str, Any]) -> list[str]:
     """Return the problems found on the disk itself, independent of Maingate's report."""
     import subprocess
 

@@ -23,7 +23,7 @@ TESTS: Final = (sys.executable, "-B", "-m", "unittest", "-q")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class DemoPaths:
     """Paths of the demo.
 
     Args:
@@ -39,14 +39,14 @@ class Stage:
     outside: Path
 
 
-def set_stage(root: Path, scenes: Sequence[Scene] = SCENES) -> Stage:
+def set_stage(root: Path, scenes: Sequence[Scene] = SCENES) -> DemoPaths:
     """Write the repository, the patches and the plan into a folder.
 
     Args:
         root: An empty folder.
         scenes: The story.
     """
-    stage = Stage(root=root, repository=root / "tally", plan=root / "plan.yaml", outside=root / "outside")
+    stage = DemoPaths(root=root, repository=root / "tally", plan=root / "plan.yaml", outside=root / "outside")
     stage.outside.mkdir()
     _make_project(stage.repository)
     for scene in scenes:

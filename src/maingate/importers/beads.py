@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from maingate.importers.fields import Record
+from maingate.importers.fields import ImportedObject
 from maingate.importers.json_files import Value, open_source, read_lines
-from maingate.importers.todo import Item, Need, todo_list
+from maingate.importers.todo import Need, TodoItem, todo_list
 from maingate.importers.tool_plans import ToolPlanOptions, write_tool_plan
 from maingate.importers.writing import ImportedPlan
 from maingate.wording import listed
@@ -51,7 +51,7 @@ def import_beads(source: Path, *, out: Path, options: ToolPlanOptions | None = N
     file = open_source(source)
     found = _Export()
     for value in read_lines(file):
-        if (record := Record.of(value, label=f"line {value.line}")) is not None:
+        if (record := ImportedObject.of(value, label=f"line {value.line}")) is not None:
             found.take(record)
     todos = todo_list(
         found.items, file=file, kind="issue", wholes=frozenset(found.epics), notes=list(found.notes())
@@ -63,18 +63,18 @@ def import_beads(source: Path, *, out: Path, options: ToolPlanOptions | None = N
 class _Export:
     """The part of an export that has been read."""
 
-    items: list[Item] = field(default_factory=list)
+    items: list[TodoItem] = field(default_factory=list)
     epics: set[str] = field(default_factory=set)
     not_ready: list[str] = field(default_factory=list)
     conditional: list[str] = field(default_factory=list)
     passed_over: int = 0
 
-    def take(self, record: Record) -> None:
+    def take(self, record: ImportedObject) -> None:
         if _is_no_issue(record.value):
             self.passed_over += 1
             return
         identifier = record.identifier("id")
-        issue = Record(record.value, label=f"issue {identifier!r}" if identifier else record.label)
+        issue = ImportedObject(record.value, label=f"issue {identifier!r}" if identifier else record.label)
         dependencies = _dependencies(issue, identifier)
         self.items.append(_item(issue, identifier, dependencies))
         if not identifier:
@@ -101,11 +101,11 @@ def _is_no_issue(value: Value) -> bool:
     return "_schema" in value.data or value.data.get("_type", "issue") != "issue"
 
 
-def _item(record: Record, identifier: str, dependencies: _Dependencies) -> Item:
+def _item(record: ImportedObject, identifier: str, dependencies: _Dependencies) -> TodoItem:
     status = record.text("status").strip().lower()
     kind = record.text("issue_type").strip().lower()
     priority = record.number("priority")
-    return Item(
+    return TodoItem(
         id=identifier,
         line=record.line,
         title=record.text("title", is_required=True),
@@ -117,7 +117,7 @@ def _item(record: Record, identifier: str, dependencies: _Dependencies) -> Item:
     )
 
 
-def _paragraphs(record: Record) -> Iterator[str]:
+def _paragraphs(record: ImportedObject) -> Iterator[str]:
     for key, heading in (
         ("description", ""),
         ("design", "Design:\n"),
@@ -128,12 +128,12 @@ def _paragraphs(record: Record) -> Iterator[str]:
             yield f"{heading}{said}"
 
 
-def _dependencies(record: Record, identifier: str) -> _Dependencies:
+def _dependencies(record: ImportedObject, identifier: str) -> _Dependencies:
     needs: list[Need] = []
     whole: str | None = None
     is_conditional = False
     for value in record.items("dependencies"):
-        dependency = Record.of(value, label=f"{record.label}: a dependency")
+        dependency = ImportedObject.of(value, label=f"{record.label}: a dependency")
         if dependency is None:
             continue
         kind = dependency.text("type").strip().lower() or BLOCKING[0]

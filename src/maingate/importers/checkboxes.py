@@ -72,10 +72,10 @@ class Checkbox:
 
 def checkboxes(file: SourceFile) -> list[Checkbox]:
     """Return the outermost checkboxes in order; malformed ones are noted as problems."""
-    return list(_Reader(file).read())
+    return list(_CheckboxReader(file).read())
 
 
-class _Reader:
+class _CheckboxReader:
     """Reads line by line; `_box` is the item of the current indented lines."""
 
     def __init__(self, file: SourceFile) -> None:

@@ -11,7 +11,7 @@ _LONGEST_NUMBER: Final = 10**15
 """Maximum plausible id or priority."""
 
 
-class Record:
+class ImportedObject:
     """The fields of an object; unread fields are ignored.
 
     A missing or null field has its default. A field of the wrong type is noted as a problem and has its
@@ -27,7 +27,7 @@ class Record:
         self._data: Mapping[str, Any] = value.data
 
     @classmethod
-    def of(cls, value: Value, *, label: str) -> "Record | None":
+    def of(cls, value: Value, *, label: str) -> "ImportedObject | None":
         """Return the record of a value; note a problem and return None if it is no object."""
         if not isinstance(value.data, dict):
             hint = "an object in braces was expected"

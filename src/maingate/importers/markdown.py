@@ -12,7 +12,7 @@ from pathlib import Path
 from maingate.importers.checkboxes import Checkbox, checkboxes
 from maingate.importers.json_files import SourceFile, open_source
 from maingate.importers.spec_kit import is_spec_kit, spec_kit_items
-from maingate.importers.todo import Item, Need, todo_list
+from maingate.importers.todo import Need, TodoItem, todo_list
 from maingate.importers.tool_plans import ToolPlanOptions, write_tool_plan
 from maingate.importers.writing import ImportedPlan
 
@@ -34,7 +34,7 @@ def import_markdown(source: Path, *, out: Path, options: ToolPlanOptions | None 
     if not boxes:
         file.note(None, "has no checkboxes", "write tasks as '- [ ] Do this'")
     titles: dict[str, str] = {}
-    items: list[Item] = []
+    items: list[TodoItem] = []
     if is_spec_kit(boxes):
         items, titles = spec_kit_items(boxes, file)
     else:
@@ -60,7 +60,7 @@ def _notes(boxes: Sequence[Checkbox]) -> Iterator[str]:
             yield f"line {box.line} is ticked, so what is open under it was left out too"
 
 
-def _items(boxes: Sequence[Checkbox]) -> Iterator[Item]:
+def _items(boxes: Sequence[Checkbox]) -> Iterator[TodoItem]:
     before: Checkbox | None = None
     for box in boxes:
         waits = (
@@ -68,7 +68,7 @@ def _items(boxes: Sequence[Checkbox]) -> Iterator[Item]:
             and box.is_numbered
             and (before.list_number, before.indent) == (box.list_number, box.indent)
         )
-        yield Item(
+        yield TodoItem(
             id=f"line {box.line}",
             line=box.line,
             title=box.title,

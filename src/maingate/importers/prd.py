@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from maingate.importers.fields import Record
+from maingate.importers.fields import ImportedObject
 from maingate.importers.json_files import Value, open_source, read_whole
-from maingate.importers.todo import Item, Need, todo_list
+from maingate.importers.todo import Need, TodoItem, todo_list
 from maingate.importers.tool_plans import ToolPlanOptions, write_tool_plan
 from maingate.importers.writing import ImportedPlan
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Story:
-    item: Item
+    item: TodoItem
     rank: tuple[float, int] | None
     """Rank of the story: stories of one rank do not wait for each other; None for an invalid one."""
 
@@ -38,7 +38,7 @@ def import_prd(source: Path, *, out: Path, options: ToolPlanOptions | None = Non
     name, notes = source.stem, []
     stories: list[_Story] = []
     found = read_whole(file)
-    head = None if found is None else Record.of(found, label="the PRD")
+    head = None if found is None else ImportedObject.of(found, label="the PRD")
     if head is not None:
         name = head.text("project").strip() or name
         if branch := head.text("branchName").strip():
@@ -55,13 +55,13 @@ def import_prd(source: Path, *, out: Path, options: ToolPlanOptions | None = Non
 
 
 def _story(value: Value, number: int) -> _Story | None:
-    record = Record.of(value, label=f"story {number}")
+    record = ImportedObject.of(value, label=f"story {number}")
     if record is None:
         return None
     identifier = record.identifier("id")
     if identifier:
-        record = Record(value, label=f"story {identifier!r}")
-    item = Item(
+        record = ImportedObject(value, label=f"story {identifier!r}")
+    item = TodoItem(
         id=identifier,
         line=record.line,
         title=record.text("title", is_required=True),
@@ -73,14 +73,14 @@ def _story(value: Value, number: int) -> _Story | None:
     return _Story(item=item, rank=rank if identifier else None)
 
 
-def _rank(record: Record, number: int) -> tuple[float, int] | None:
+def _rank(record: ImportedObject, number: int) -> tuple[float, int] | None:
     priority = record.number("priority")
     if priority is None:
         return None if record.has("priority") else (float("inf"), number)
     return (priority, 0)
 
 
-def _said(record: Record) -> Iterator[str]:
+def _said(record: ImportedObject) -> Iterator[str]:
     if description := record.text("description").strip():
         yield description
     if criteria := [one.strip() for one in record.texts("acceptanceCriteria") if one.strip()]:
@@ -89,11 +89,11 @@ def _said(record: Record) -> Iterator[str]:
         yield f"Notes:\n{notes}"
 
 
-def _in_order(stories: Sequence[_Story]) -> Iterator[Item]:
+def _in_order(stories: Sequence[_Story]) -> Iterator[TodoItem]:
     """Yield the stories by rank; each waits for the open stories of the rank before."""
     yield from (story.item for story in stories if story.rank is None)
     ranked = sorted((story.rank, place) for place, story in enumerate(stories) if story.rank is not None)
-    before: list[Item] = []
+    before: list[TodoItem] = []
     for _, group in itertools.groupby(ranked, lambda one: one[0]):
         level = [stories[place].item for _, place in group]
         for item in level:

@@ -19,7 +19,7 @@ from typing import Final
 
 from maingate.importers.checkboxes import Checkbox
 from maingate.importers.json_files import SourceFile
-from maingate.importers.todo import Item, Need
+from maingate.importers.todo import Need, TodoItem
 
 _ID: Final = re.compile(r"(?:\*\*|`)?(?P<id>T\d+[a-z]?)(?:\*\*|`)?[:.]?(?:\s+|$)")
 _MARK: Final = re.compile(r"\[(?P<mark>P|US\d+)\]\s*", re.IGNORECASE)
@@ -31,7 +31,7 @@ _WIDEST: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Line:
+class _TaskLine:
     box: Checkbox
     id: str
     title: str
@@ -45,7 +45,7 @@ def is_spec_kit(boxes: Sequence[Checkbox]) -> bool:
     return any(_ID.match(box.title) for box in boxes)
 
 
-def spec_kit_items(boxes: Sequence[Checkbox], file: SourceFile) -> tuple[list[Item], dict[str, str]]:
+def spec_kit_items(boxes: Sequence[Checkbox], file: SourceFile) -> tuple[list[TodoItem], dict[str, str]]:
     """Return the items with their needs, and the titles of the groups that land together."""
     lines = [_line(box) for box in boxes]
     waits = _Order(lines).waits()
@@ -58,7 +58,7 @@ def spec_kit_items(boxes: Sequence[Checkbox], file: SourceFile) -> tuple[list[It
         group = line.story or phases[line.box.phase]
         titles.setdefault(group, _title(group, line))
         items.append(
-            Item(
+            TodoItem(
                 id=line.id,
                 line=line.box.line,
                 title=line.title,
@@ -74,7 +74,7 @@ def spec_kit_items(boxes: Sequence[Checkbox], file: SourceFile) -> tuple[list[It
     return items, titles
 
 
-def _line(box: Checkbox) -> _Line:
+def _line(box: Checkbox) -> _TaskLine:
     title = box.title
     depends: list[str] = []
     for clause in _DEPENDS.finditer(title):
@@ -88,7 +88,7 @@ def _line(box: Checkbox) -> _Line:
     while found := _MARK.match(title):
         marks.append(found["mark"].upper())
         title = title[found.end() :]
-    return _Line(
+    return _TaskLine(
         box=box,
         id=identifier or f"line {box.line}",
         title=title.strip(),
@@ -98,7 +98,7 @@ def _line(box: Checkbox) -> _Line:
     )
 
 
-def _meant(line: _Line, lines: Sequence[_Line], file: SourceFile) -> Iterator[str]:
+def _meant(line: _TaskLine, lines: Sequence[_TaskLine], file: SourceFile) -> Iterator[str]:
     """Yield the ids in a line's dependencies; invalid ones are noted."""
     known = {one.id.upper(): one.id for one in lines}
     for word in line.depends:
@@ -114,7 +114,7 @@ def _meant(line: _Line, lines: Sequence[_Line], file: SourceFile) -> Iterator[st
             file.note(line.box.line, f"task {line.id!r} depends on {word!r}, which is not a task id", hint)
 
 
-def _spread(found: re.Match[str], word: str, line: _Line, file: SourceFile) -> Iterator[str]:
+def _spread(found: re.Match[str], word: str, line: _TaskLine, file: SourceFile) -> Iterator[str]:
     """Yield the ids of a range, padded like the first one."""
     first, last = int(found["first"][:18]), int(found["last"][:18])
     if not first <= last < first + _WIDEST:
@@ -127,14 +127,14 @@ def _spread(found: re.Match[str], word: str, line: _Line, file: SourceFile) -> I
 class _Order:
     """Needs of each line by its position; only open tasks count."""
 
-    lines: Sequence[_Line]
-    _since: list[_Line] = field(default_factory=list)
+    lines: Sequence[_TaskLine]
+    _since: list[_TaskLine] = field(default_factory=list)
 
     def waits(self) -> dict[int, list[str]]:
         """Return, by the number of each line, the ids that it waits for."""
         found: dict[int, list[str]] = {line.box.line: [] for line in self.lines}
-        shared: list[_Line] = []
-        earlier: list[_Line] = []
+        shared: list[_TaskLine] = []
+        earlier: list[_TaskLine] = []
         for phase in dict.fromkeys(line.box.phase for line in self.lines):
             here = [line for line in self.lines if line.box.phase == phase and not line.box.is_done]
             self._since = []
@@ -149,7 +149,7 @@ class _Order:
                 earlier = [*earlier, *here]
         return found
 
-    def _before(self, line: _Line) -> list[str]:
+    def _before(self, line: _TaskLine) -> list[str]:
         if line.is_parallel:
             self._since.append(line)
             return []
@@ -167,12 +167,12 @@ def _names_of_phases(boxes: Sequence[Checkbox]) -> dict[int, str]:
     return names
 
 
-def _title(group: str, line: _Line) -> str:
+def _title(group: str, line: _TaskLine) -> str:
     heading = line.box.phase_title
     return f"{group}: {heading}" if line.story and heading else group
 
 
-def _text(line: _Line) -> str:
+def _text(line: _TaskLine) -> str:
     section = line.box.phase_title
     if line.box.section != section:
         section = f"{section}, {line.box.section}" if section else line.box.section

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from maingate.importers.fields import Record
+from maingate.importers.fields import ImportedObject
 from maingate.importers.json_files import SourceFile, Value, open_noting, read_either
 from maingate.settings.problems import did_you_mean
 
@@ -78,7 +78,7 @@ def read_predictions(source: Path, *, model: str | None = None) -> tuple[SourceF
     records = [
         (record, instance_id)
         for number, (value, instance_id) in enumerate(_predictions_in(file), start=1)
-        if (record := Record.of(value, label=f"prediction {number}")) is not None
+        if (record := ImportedObject.of(value, label=f"prediction {number}")) is not None
     ]
     # If one prediction names its model, one without a model is ambiguous.
     names_model = model is not None or any(_says_model(record) for record, _ in records)
@@ -105,11 +105,11 @@ def read_instances(source: Path, *, repository: str | None = None) -> tuple[Sour
     file = open_noting(source)
     found: list[Instance] = []
     for number, value in enumerate(_listed(file), start=1):
-        record = Record.of(value, label=f"instance {number}")
+        record = ImportedObject.of(value, label=f"instance {number}")
         if record is None:
             continue
         identifier = record.identifier("instance_id")
-        record = Record(value, label=identifier or record.label)
+        record = ImportedObject(value, label=identifier or record.label)
         repo = record.text("repo").strip()
         if repository is None or repo == repository:
             found.append(_instance(record, identifier, repo))
@@ -141,10 +141,12 @@ def _listed(file: SourceFile) -> Iterator[Value]:
             yield value
 
 
-def _prediction(record: Record, key: str, *, names_model: bool) -> Prediction:
+def _prediction(record: ImportedObject, key: str, *, names_model: bool) -> Prediction:
     """Read a prediction; an unreadable instance id becomes empty."""
     identifier = _instance_of(record, key)
-    labelled = Record(record.value, label=f"prediction of {identifier}" if identifier else record.label)
+    labelled = ImportedObject(
+        record.value, label=f"prediction of {identifier}" if identifier else record.label
+    )
     if "model_patch" not in record.value.data:
         labelled.note(None, "'model_patch' is missing", "add it; null means that there is none")
     return Prediction(
@@ -155,7 +157,7 @@ def _prediction(record: Record, key: str, *, names_model: bool) -> Prediction:
     )
 
 
-def _instance_of(record: Record, key: str) -> str:
+def _instance_of(record: ImportedObject, key: str) -> str:
     if not key or record.has("instance_id"):
         identifier = record.identifier("instance_id")
         if key and identifier and identifier != key:
@@ -167,7 +169,7 @@ def _instance_of(record: Record, key: str) -> str:
     return key
 
 
-def _says_model(record: Record) -> bool:
+def _says_model(record: ImportedObject) -> bool:
     said = record.value.data.get(_MODEL)
     return isinstance(said, str) and bool(said.strip())
 
@@ -185,7 +187,7 @@ def _of_model(found: Sequence[Prediction], model: str | None, file: SourceFile) 
     return list(found)
 
 
-def _instance(record: Record, identifier: str, repo: str) -> Instance:
+def _instance(record: ImportedObject, identifier: str, repo: str) -> Instance:
     commit = record.text("base_commit", is_required=True).strip()
     if commit and not _COMMIT.fullmatch(commit):
         record.note("base_commit", f"{commit[:80]!r} is not a commit id")
@@ -203,7 +205,7 @@ def _instance(record: Record, identifier: str, repo: str) -> Instance:
     )
 
 
-def _tests(record: Record, key: str) -> list[str]:
+def _tests(record: ImportedObject, key: str) -> list[str]:
     """Return test ids: a list, or a JSON list in text."""
     if isinstance(record.value.data.get(key), str):
         text = record.text(key)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from maingate.errors import OutsideFaultError, Problem, UsageError
-from maingate.importers.fields import Record
+from maingate.importers.fields import ImportedObject
 from maingate.importers.json_files import Value, open_noting, read_whole, refuse
 from maingate.importers.swebench import read_instances, read_predictions
 from maingate.importers.writing import refuse_existing
@@ -115,7 +115,7 @@ def _verdicts(path: Path, problems: list[Problem]) -> dict[str, _Verdict]:
     file = open_noting(path)
     found: dict[str, _Verdict] = {}
     report = read_whole(file) if file.text else None
-    record = None if report is None else Record.of(report, label="the report")
+    record = None if report is None else ImportedObject.of(report, label="the report")
     if record is not None and not (record.has("run_id") and record.has("workstreams")):
         record.note(None, "this is not a report of a run", "`maingate run PLAN --json` prints one")
     elif record is not None:
@@ -126,8 +126,8 @@ def _verdicts(path: Path, problems: list[Problem]) -> dict[str, _Verdict]:
     return found
 
 
-def _verdict_of(value: Value, reasons: Mapping[str, Record]) -> dict[str, _Verdict]:
-    workstream = Record.of(value, label="a workstream")
+def _verdict_of(value: Value, reasons: Mapping[str, ImportedObject]) -> dict[str, _Verdict]:
+    workstream = ImportedObject.of(value, label="a workstream")
     name = "" if workstream is None else workstream.text("name", is_required=True)
     if workstream is None or not name:
         return {}
@@ -148,23 +148,23 @@ def _verdict_of(value: Value, reasons: Mapping[str, Record]) -> dict[str, _Verdi
     }
 
 
-def _reasons(report: Record) -> dict[str, Record]:
+def _reasons(report: ImportedObject) -> dict[str, ImportedObject]:
     """Return the reason of each workstream's refusal: its patch's, else its task's."""
-    found: dict[str, Record] = {}
+    found: dict[str, ImportedObject] = {}
     for value in report.items("tasks"):
-        task = Record.of(value, label="a task")
+        task = ImportedObject.of(value, label="a task")
         workstream, slash, name = ("", "", "") if task is None else task.text("name").rpartition("/")
         if task is None or not slash:
             continue
-        patch = Record.of(task.value.at("patch"), label="a patch") if task.has("patch") else None
+        patch = ImportedObject.of(task.value.at("patch"), label="a patch") if task.has("patch") else None
         reason = (None if patch is None else _reason(patch)) or _reason(task)
         if reason is not None and (name == "prediction" or workstream not in found):
             found[workstream] = reason
     return found
 
 
-def _reason(record: Record) -> Record | None:
-    return Record.of(record.value.at("reason"), label="a reason") if record.has("reason") else None
+def _reason(record: ImportedObject) -> ImportedObject | None:
+    return ImportedObject.of(record.value.at("reason"), label="a reason") if record.has("reason") else None
 
 
 def _result(verdicts: Mapping[str, _Verdict], known: set[str]) -> dict[str, Any]:

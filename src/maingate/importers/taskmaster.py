@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import UsageError
-from maingate.importers.fields import Record
+from maingate.importers.fields import ImportedObject
 from maingate.importers.json_files import Value, open_source, read_whole
-from maingate.importers.todo import Item, Need, todo_list
+from maingate.importers.todo import Need, TodoItem, todo_list
 from maingate.importers.tool_plans import ToolPlanOptions, write_tool_plan
 from maingate.importers.writing import ImportedPlan
 from maingate.settings.problems import did_you_mean
@@ -58,13 +58,13 @@ def import_taskmaster(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Task:
+class _TaskmasterTask:
     """A task or subtask of the file, with its parent.
 
     An unreadable id becomes empty, as do the ids of its subtasks.
     """
 
-    record: Record
+    record: ImportedObject
     id: str
     whole: str | None
     outermost: str
@@ -93,7 +93,7 @@ def _list_of(found: Value, tag: str | None) -> tuple[str, Value | None]:
     raise UsageError(f"{found.file.path} has no tag {wanted!r}; choose one with --tag ({which})")
 
 
-def _tasks_of(tasks: Value, whole: _Task | None = None) -> Iterator[_Task]:
+def _tasks_of(tasks: Value, whole: _TaskmasterTask | None = None) -> Iterator[_TaskmasterTask]:
     """Yield all tasks in their order, each before its subtasks."""
     if not isinstance(tasks.data, list):
         if tasks.data is not None or whole is None:
@@ -103,13 +103,13 @@ def _tasks_of(tasks: Value, whole: _Task | None = None) -> Iterator[_Task]:
         label = f"task {number}"
         if whole is not None:
             label = f"subtask {number} of {whole.id or whole.record.label}"
-        record = Record.of(value, label=label)
+        record = ImportedObject.of(value, label=label)
         if record is None:
             continue
         identifier = _within(whole, record.identifier("id"))
         if identifier:
-            record = Record(value, label=f"task {identifier!r}")
-        task = _Task(
+            record = ImportedObject(value, label=f"task {identifier!r}")
+        task = _TaskmasterTask(
             record=record,
             id=identifier,
             whole=None if whole is None else whole.id,
@@ -121,7 +121,7 @@ def _tasks_of(tasks: Value, whole: _Task | None = None) -> Iterator[_Task]:
             yield from _tasks_of(value.at("subtasks"), task)
 
 
-def _within(whole: _Task | None, identifier: str) -> str:
+def _within(whole: _TaskmasterTask | None, identifier: str) -> str:
     """Return the full id; empty if it or its parent's is unknown."""
     if whole is None or not identifier:
         return identifier
@@ -130,10 +130,10 @@ def _within(whole: _Task | None, identifier: str) -> str:
     return identifier if identifier.startswith(f"{whole.id}.") else f"{whole.id}.{identifier}"
 
 
-def _item(task: _Task, known: Collection[str]) -> Item:
+def _item(task: _TaskmasterTask, known: Collection[str]) -> TodoItem:
     record = task.record
     said = [record.text("description"), *_headed(record)]
-    return Item(
+    return TodoItem(
         id=task.id,
         line=record.line,
         title=record.text("title"),
@@ -150,12 +150,12 @@ def _item(task: _Task, known: Collection[str]) -> Item:
     )
 
 
-def _headed(record: Record) -> Iterator[str]:
+def _headed(record: ImportedObject) -> Iterator[str]:
     for key, heading in (("details", "Details:"), ("testStrategy", "How it is tested:")):
         if said := record.text(key).strip():
             yield f"{heading}\n{said}"
 
 
-def _meant_by(need: str, task: _Task, known: Collection[str]) -> str:
+def _meant_by(need: str, task: _TaskmasterTask, known: Collection[str]) -> str:
     sibling = f"{task.whole}.{need}"
     return sibling if task.whole is not None and "." not in need and sibling in known else need

@@ -26,7 +26,7 @@ class Need:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
+class TodoItem:
     """An item of a list, open or not.
 
     Args:
@@ -69,7 +69,7 @@ class Todo:
         needs: The ids of the todos that come first.
     """
 
-    item: Item
+    item: TodoItem
     prompt: str
     needs: tuple[str, ...]
 
@@ -94,7 +94,7 @@ class TodoList:
 
 
 def todo_list(
-    items: Sequence[Item],
+    items: Sequence[TodoItem],
     *,
     file: SourceFile,
     kind: str,
@@ -117,7 +117,7 @@ def todo_list(
 
 class _Lister:
     def __init__(
-        self, items: Sequence[Item], *, file: SourceFile, kind: str, wholes: frozenset[str] | None
+        self, items: Sequence[TodoItem], *, file: SourceFile, kind: str, wholes: frozenset[str] | None
     ) -> None:
         self._file, self._kind, self._all = file, kind, items
         self._items = self._unique(items)
@@ -146,8 +146,8 @@ class _Lister:
         self._refuse_circles({todo.item.id: todo.needs for todo in todos}, "wait for")
         return TodoList(todos=todos, titles=titles, left_out=left_out, notes=notes)
 
-    def _unique(self, items: Sequence[Item]) -> dict[str, Item]:
-        found: dict[str, Item] = {}
+    def _unique(self, items: Sequence[TodoItem]) -> dict[str, TodoItem]:
+        found: dict[str, TodoItem] = {}
         for one in items:
             if not one.id:
                 continue
@@ -158,16 +158,16 @@ class _Lister:
                 )
         return found
 
-    def _whole_of(self, one: Item) -> tuple[str, ...]:
+    def _whole_of(self, one: TodoItem) -> tuple[str, ...]:
         return (one.whole,) if one.whole is not None and one.whole in self._items else ()
 
-    def _wholes(self, one: Item) -> Iterator[Item]:
+    def _wholes(self, one: TodoItem) -> Iterator[TodoItem]:
         """Yield the wholes around an item, from the inside out."""
         while one.whole is not None and one.id in self._parts.get(one.whole, ()):
             one = self._items[one.whole]
             yield one
 
-    def _why_left_out(self, one: Item) -> str:
+    def _why_left_out(self, one: TodoItem) -> str:
         outer = next((whole for whole in self._wholes(one) if whole.left_out), None)
         return one.left_out or (f"a part of {outer.id}, {outer.left_out}" if outer else "")
 
@@ -183,7 +183,7 @@ class _Lister:
                 found.append(key)
         return found
 
-    def _needs(self, one: Item) -> Iterator[str]:
+    def _needs(self, one: TodoItem) -> Iterator[str]:
         """Yield the needs of an item and of all wholes around it."""
         seen: set[str] = set()
         for level in (one, *self._wholes(one)):
@@ -201,7 +201,7 @@ class _Lister:
         found = self._items.get(needed)
         return () if found is None or self._why_left_out(found) else (needed,)
 
-    def _judge_needs(self, one: Item) -> None:
+    def _judge_needs(self, one: TodoItem) -> None:
         inside = {whole.id for whole in self._wholes(one)}
         who = f"{self._kind} {one.id!r}" if one.id else f"this {self._kind}"
         for need in one.needs:
@@ -215,7 +215,7 @@ class _Lister:
                 message = f"{who} waits for {need.on!r}, which it is a part of"
                 self._file.note(need.line, message, "the whole is done when its parts are")
 
-    def _prompt(self, one: Item) -> str:
+    def _prompt(self, one: TodoItem) -> str:
         asked = [one.title.strip() or one.id, one.text.strip()]
         around = [
             f"This is a part of: {whole.title.strip() or whole.id}\n\n{whole.text.strip()}".strip()

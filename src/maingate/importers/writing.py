@@ -66,7 +66,7 @@ class ImportedPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Task:
+class _PlanTask:
     name: str
     spec: dict[str, Any]
 
@@ -123,7 +123,7 @@ class _Writer:
 
     def __init__(self, target: Path, *, folder: str) -> None:
         self._target, self._folder = target, folder
-        self.tasks: list[_Task] = []
+        self.tasks: list[_PlanTask] = []
         self.skipped: list[str] = []
         self.permissions: dict[str, bool] = {}
 
@@ -142,7 +142,7 @@ class _Writer:
             "author": entry.author,
             "date": None if entry.date is None else entry.date.isoformat(),
         }
-        self.tasks.append(_Task(name=name, spec={key: value for key, value in spec.items() if value}))
+        self.tasks.append(_PlanTask(name=name, spec={key: value for key, value in spec.items() if value}))
 
     def notes(self) -> list[str]:
         notes = []
@@ -174,7 +174,7 @@ def _plan(written: _Writer, source: str, options: ImportOptions) -> dict[str, An
     }
 
 
-def _workstreams(tasks: Sequence[_Task], options: ImportOptions) -> dict[str, Any]:
+def _workstreams(tasks: Sequence[_PlanTask], options: ImportOptions) -> dict[str, Any]:
     ungated = 0 if options.gate_last is None else max(0, len(tasks) - options.gate_last)
     size = options.workstream_size or len(tasks)
     starts = range(0, len(tasks), size)

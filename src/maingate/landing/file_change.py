@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from maingate.landing.checkouts import Checkout
-from maingate.landing.stage import Stage, at, has_real_parents
+from maingate.landing.stage import CheckoutStage, at, has_real_parents
 
 
 def remove_file(top: Path, path: bytes, *, is_submodule: bool) -> None:
@@ -27,7 +27,7 @@ def remove_file(top: Path, path: bytes, *, is_submodule: bool) -> None:
             parent = os.path.dirname(parent)  # noqa: PTH120 - names are bytes
 
 
-def put_file(top: Path, stage: Stage, path: bytes, *, is_submodule: bool) -> None:
+def put_file(top: Path, stage: CheckoutStage, path: bytes, *, is_submodule: bool) -> None:
     """Rename a staged file into its place; of a submodule, make the folder."""
     there = at(top, path)
     if not has_real_parents(top, path):
@@ -48,7 +48,7 @@ def put_file(top: Path, stage: Stage, path: bytes, *, is_submodule: bool) -> Non
         _copy(at(stage.tree, path), there, stage)
 
 
-def _copy(source: bytes, there: bytes, stage: Stage) -> None:
+def _copy(source: bytes, there: bytes, stage: CheckoutStage) -> None:
     """Replace a file on another file system than the repository's, also in one step."""
     beside = there + b"." + os.fsencode(stage.folder.name)
     try:

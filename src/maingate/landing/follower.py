@@ -22,7 +22,7 @@ from maingate.landing.checkout import in_progress, in_the_way
 from maingate.landing.checkouts import Checkout
 from maingate.landing.file_change import digest, put_file, remove_file
 from maingate.landing.record import HeldRecord, PendingCheckout
-from maingate.landing.stage import Signature, Stage, at, new_stage, paths_of, signature
+from maingate.landing.stage import CheckoutStage, Signature, at, new_stage, paths_of, signature
 
 _SUBMODULE: Final = 0o160000
 _SHOWN: Final = 20
@@ -37,7 +37,7 @@ class State(Enum):
     """The person has changed it, or put something in its place."""
 
 
-class Follower:
+class CheckoutFollower:
     """Moves one checkout from one tree to another.
 
     Args:
@@ -54,7 +54,7 @@ class Follower:
     ) -> None:
         self._repository, self.checkout = repository, checkout
         self._old, self._new = old, new
-        self.stage: Stage = new_stage(checkout, timeout, name)
+        self.stage: CheckoutStage = new_stage(checkout, timeout, name)
         self._changed = repository.changed_paths(old, new)
         self._seen: dict[bytes, Signature | None] = {}
         self._digests: dict[bytes, str] = {}

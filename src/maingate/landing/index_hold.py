@@ -19,7 +19,7 @@ from typing import Any, Final
 from maingate.errors import GitError
 from maingate.landing.checkouts import Checkout
 
-PATIENCE: Final = timedelta(seconds=5)
+FOREIGN_GIT_WAIT: Final = timedelta(seconds=5)
 """Maximum wait for another git that has locked the index."""
 
 _POLL: Final = 0.02
@@ -54,7 +54,7 @@ def take(
     owner: Mapping[str, Any],
     *,
     is_dead: Callable[[Mapping[str, Any]], bool],
-    patience: timedelta = PATIENCE,
+    patience: timedelta = FOREIGN_GIT_WAIT,
 ) -> IndexHold | str:
     """Lock a checkout's index.
 

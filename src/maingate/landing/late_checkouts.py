@@ -20,9 +20,15 @@ from maingate.landing import index_hold
 from maingate.landing.checkout import in_progress, uncommitted_changes
 from maingate.landing.checkouts import Checkout, all_checkouts, checkouts_of, why_away
 from maingate.landing.file_change import digest, remove_copies
-from maingate.landing.follower import Follower
+from maingate.landing.follower import CheckoutFollower
 from maingate.landing.move_values import Behind, Move
-from maingate.landing.record import HeldRecord, PendingCheckout, Record, locked_record, unfinished_moves
+from maingate.landing.record import (
+    HeldRecord,
+    PendingCheckout,
+    UnfinishedMove,
+    locked_record,
+    unfinished_moves,
+)
 from maingate.landing.ref_locks import remove_own
 from maingate.landing.stage import remove_stages
 
@@ -121,7 +127,7 @@ def update_checkout(
     goal = _goal(repository, move, head or move.new, checkout)
     old = repository.tree_of(move.old)
     name = uuid.uuid4().hex[:12]
-    follower = Follower(repository, checkout, old=old, new=goal, name=name, timeout=timeout)
+    follower = CheckoutFollower(repository, checkout, old=old, new=goal, name=name, timeout=timeout)
     try:
         if (who := follower.hold(held_record, move.what)) is not None:
             return _still(follower.following(), who)
@@ -148,7 +154,7 @@ def _goal(repository: Repository, move: Move, head: str, checkout: Checkout) -> 
     return repository.splice(old, {path: repository.entry_at(there, path) for path in changed})
 
 
-def _is_settled(repository: Repository, record: Record, each: PendingCheckout) -> bool:
+def _is_settled(repository: Repository, record: UnfinishedMove, each: PendingCheckout) -> bool:
     """Return whether a checkout holds nothing any more that the move should have changed."""
     checkout = next((one for one in all_checkouts(repository) if str(one.git_dir) == each.git_dir), None)
     if checkout is None:
@@ -185,7 +191,7 @@ def _changed_in_index(checkout: Checkout, tree: str) -> set[bytes]:
 def _tidy(
     repository: Repository,
     held_record: HeldRecord,
-    record: Record,
+    record: UnfinishedMove,
     each: PendingCheckout,
     checkout: Checkout | None,
 ) -> None:
@@ -215,7 +221,7 @@ def _still(each: PendingCheckout, *why: str) -> PendingCheckout:
     return PendingCheckout(git_dir=each.git_dir, top=each.top, stage=each.stage, why=why, kept=each.kept)
 
 
-def _described(record: Record, each: PendingCheckout) -> Behind:
+def _described(record: UnfinishedMove, each: PendingCheckout) -> Behind:
     return Behind(
         ref=record.ref,
         top=each.top,
@@ -229,7 +235,7 @@ def _described(record: Record, each: PendingCheckout) -> Behind:
 
 
 def note(
-    held_record: HeldRecord, record: Record, left: Sequence[PendingCheckout | None]
+    held_record: HeldRecord, record: UnfinishedMove, left: Sequence[PendingCheckout | None]
 ) -> tuple[Behind, ...]:
     """Write the checkouts that have not followed into the record, or clear it."""
     still = tuple(each for each in left if each is not None)
@@ -242,8 +248,8 @@ def note(
 
 def new_follower(
     repository: Repository, checkout: Checkout, old: str, new: str, timeout: timedelta
-) -> Follower:
+) -> CheckoutFollower:
     """Return the follower of a checkout from one commit to another."""
     trees = repository.tree_of(old), repository.tree_of(new)
     name = uuid.uuid4().hex[:12]
-    return Follower(repository, checkout, old=trees[0], new=trees[1], name=name, timeout=timeout)
+    return CheckoutFollower(repository, checkout, old=trees[0], new=trees[1], name=name, timeout=timeout)

@@ -15,7 +15,7 @@ from maingate.faultpoints import reach
 from maingate.git.repository import RefMoved, Repository
 from maingate.landing.checkout import in_progress
 from maingate.landing.checkouts import Checkout, branch_of, checkouts_of, why_away
-from maingate.landing.follower import Follower
+from maingate.landing.follower import CheckoutFollower
 from maingate.landing.late_checkouts import (
     FILTER_TIME,
     catch_up_held,
@@ -25,7 +25,7 @@ from maingate.landing.late_checkouts import (
     update_checkout,
 )
 from maingate.landing.move_values import Behind, Move
-from maingate.landing.record import HeldRecord, PendingCheckout, Record, locked_record
+from maingate.landing.record import HeldRecord, PendingCheckout, UnfinishedMove, locked_record
 from maingate.landing.ref_locks import foreign_lock, locks_of, remove_own
 
 
@@ -92,7 +92,9 @@ def obstacle(repository: Repository, move: Move, *, timeout: timedelta = FILTER_
 # -- moving --------------------------------------------------------------------------------------------------
 
 
-def _followers(repository: Repository, move: Move, timeout: timedelta) -> list[Follower] | Obstruction:
+def _followers(
+    repository: Repository, move: Move, timeout: timedelta
+) -> list[CheckoutFollower] | Obstruction:
     """Prepare the new files of each checkout of the branch; no checkout is locked or changed yet."""
     found = []
     for checkout in checkouts_of(repository, move.ref):
@@ -108,7 +110,7 @@ def _followers(repository: Repository, move: Move, timeout: timedelta) -> list[F
 
 
 def _hold_and_look(
-    repository: Repository, held_record: HeldRecord, move: Move, followers: Sequence[Follower]
+    repository: Repository, held_record: HeldRecord, move: Move, followers: Sequence[CheckoutFollower]
 ) -> RefMoved | Obstruction | None:
     """Lock every checkout's index, and return why one cannot follow."""
     for follower in followers:
@@ -137,12 +139,12 @@ def _move(
     repository: Repository,
     held_record: HeldRecord,
     move: Move,
-    followers: Sequence[Follower],
+    followers: Sequence[CheckoutFollower],
     *,
     before: Callable[[], None],
     after: Callable[[], None],
 ) -> RefMoved | tuple[Behind, ...]:
-    record = Record(
+    record = UnfinishedMove(
         ref=move.ref,
         old=move.old,
         new=move.new,
@@ -169,7 +171,9 @@ def _move(
     return note(held_record, record, [*left, *_latecomers(repository, held_record, move, followers)])
 
 
-def _update(repository: Repository, held_record: HeldRecord, record: Record, message: str) -> RefMoved | None:
+def _update(
+    repository: Repository, held_record: HeldRecord, record: UnfinishedMove, message: str
+) -> RefMoved | None:
     """Move the ref; the git that does it holds the record too, until it has ended."""
     try:
         moved = repository.update_ref(
@@ -184,13 +188,13 @@ def _update(repository: Repository, held_record: HeldRecord, record: Record, mes
     return moved
 
 
-def _has_followed_head(repository: Repository, follower: Follower, move: Move) -> bool:
+def _has_followed_head(repository: Repository, follower: CheckoutFollower, move: Move) -> bool:
     """Return whether a checkout's HEAD is at the new commit: it may have left the branch meanwhile."""
     return head_of(repository, follower.checkout) == move.new
 
 
 def _latecomers(
-    repository: Repository, held_record: HeldRecord, move: Move, followers: Sequence[Follower]
+    repository: Repository, held_record: HeldRecord, move: Move, followers: Sequence[CheckoutFollower]
 ) -> Iterator[PendingCheckout | None]:
     """Update a checkout that came to the branch at the last moment, with the files of the old commit."""
     known = {follower.checkout.git_dir for follower in followers}

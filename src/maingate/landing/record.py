@@ -28,7 +28,7 @@ from maingate.git.repository import Repository
 from maingate.git.targets import short_name
 from maingate.system.process_tree import started
 
-PATIENCE: Final = timedelta(seconds=5)
+KILLED_GIT_WAIT: Final = timedelta(seconds=5)
 """Maximum wait for the git of a Maingate that was killed."""
 
 _POLL: Final = 0.02
@@ -54,7 +54,7 @@ class PendingCheckout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class UnfinishedMove:
     """A move of a branch whose checkouts have not all followed.
 
     Args:
@@ -76,7 +76,7 @@ class Record:
     since: datetime | None = field(default=None, compare=False)
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> "Record":
+    def from_json(cls, said: Mapping[str, Any]) -> "UnfinishedMove":
         """Parse the JSON that `HeldRecord.write` writes."""
         checkouts = [
             PendingCheckout(**{**each, "why": tuple(each.get("why", ()))}) for each in said["checkouts"]
@@ -84,7 +84,7 @@ class Record:
         own = {name: said[name] for name in ("ref", "old", "new", "what")}
         return cls(**own, locks=tuple(said["locks"]), checkouts=tuple(checkouts))
 
-    def of(self, checkouts: tuple[PendingCheckout, ...]) -> "Record":
+    def of(self, checkouts: tuple[PendingCheckout, ...]) -> "UnfinishedMove":
         """Return it with other checkouts that have to follow."""
         return replace(self, checkouts=checkouts)
 
@@ -95,7 +95,7 @@ class HeldRecord:
     def __init__(self, ref: str, path: Path, held: int) -> None:
         self.ref, self.path, self.held = ref, path, held
 
-    def read(self) -> Record | None:
+    def read(self) -> UnfinishedMove | None:
         """Return the move whose checkouts have not all followed; None without one.
 
         Raises:
@@ -103,7 +103,7 @@ class HeldRecord:
         """
         return _read(self.path)
 
-    def write(self, record: Record) -> None:
+    def write(self, record: UnfinishedMove) -> None:
         """Write durably which move is about to be made, or which checkouts are owed an update.
 
         Raises:
@@ -150,7 +150,7 @@ class HeldRecord:
 
 @contextmanager
 def locked_record(
-    repository: Repository, ref: str, *, patience: timedelta = PATIENCE
+    repository: Repository, ref: str, *, patience: timedelta = KILLED_GIT_WAIT
 ) -> Iterator[HeldRecord]:
     """Lock the record of a branch.
 
@@ -176,7 +176,7 @@ def locked_record(
         os.close(held)
 
 
-def unfinished_moves(repository: Repository) -> list[tuple[Record, bool]]:
+def unfinished_moves(repository: Repository) -> list[tuple[UnfinishedMove, bool]]:
     """Read the records of all branches, each with whether a living process works on it."""
     found = []
     for path in sorted(_folder(repository).glob("*.json")):
@@ -189,10 +189,10 @@ def unfinished_moves(repository: Repository) -> list[tuple[Record, bool]]:
     return found
 
 
-def _read(path: Path) -> Record | None:
+def _read(path: Path) -> UnfinishedMove | None:
     try:
         said, written = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime
-        record = Record.from_json(_brought(said, said["at"], str(_git_dir_of(path))))
+        record = UnfinishedMove.from_json(_brought(said, said["at"], str(_git_dir_of(path))))
         return replace(record, since=datetime.fromtimestamp(written, tz=UTC))
     except FileNotFoundError:
         return None

@@ -11,7 +11,7 @@ from typing import Final
 
 from maingate.git.repository import Repository
 from maingate.git.targets import read_head, short_name
-from maingate.landing.record import Record
+from maingate.landing.record import UnfinishedMove
 from maingate.system.process_tree import process_table
 
 _PATIENCE: Final = 2.0
@@ -38,7 +38,7 @@ def foreign_lock(repository: Repository, ref: str, *, patience: float = _PATIENC
     return None
 
 
-def remove_own(repository: Repository, record: Record) -> list[Path]:
+def remove_own(repository: Repository, record: UnfinishedMove) -> list[Path]:
     """Remove the locks that the dead git of a move has left; the record must be held."""
     removed = []
     for path in map(Path, record.locks):
@@ -48,7 +48,7 @@ def remove_own(repository: Repository, record: Record) -> list[Path]:
     return removed
 
 
-def _is_left(path: Path, record: Record) -> bool:
+def _is_left(path: Path, record: UnfinishedMove) -> bool:
     try:
         return path.read_bytes() in {b"", f"{record.new}\n".encode(), record.new.encode()}
     except OSError:

@@ -17,7 +17,7 @@ _SHORT: timedelta = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repair:
+class CheckoutRepair:
     """The result of a repair.
 
     Args:
@@ -38,7 +38,7 @@ class Repair:
         return not self.left and not self.locks
 
 
-def repair(repository: Repository, *, timeout: timedelta = FILTER_TIME) -> Repair:
+def repair(repository: Repository, *, timeout: timedelta = FILTER_TIME) -> CheckoutRepair:
     """Update every checkout that has not followed its branch, and remove the locks of dead processes.
 
     Raises:
@@ -49,7 +49,7 @@ def repair(repository: Repository, *, timeout: timedelta = FILTER_TIME) -> Repai
         branch for each in all_checkouts(repository) if (branch := branch_of(repository, each)) is not None
     }
     found = [_repair(repository, ref, timeout) for ref in sorted(refs)]
-    return Repair(
+    return CheckoutRepair(
         brought=tuple(one for each in found for one in each.brought),
         left=tuple(one for each in found for one in each.left),
         removed=tuple(dict.fromkeys(one for each in found for one in each.removed)),
@@ -57,7 +57,7 @@ def repair(repository: Repository, *, timeout: timedelta = FILTER_TIME) -> Repai
     )
 
 
-def _repair(repository: Repository, ref: str, timeout: timedelta) -> Repair:
+def _repair(repository: Repository, ref: str, timeout: timedelta) -> CheckoutRepair:
     owing = behind(repository, ref)
     there = {path for path in _locks(repository, ref) if path.exists()}
     with locked_record(repository, ref) as held_record:
@@ -74,7 +74,7 @@ def _repair(repository: Repository, ref: str, timeout: timedelta) -> Repair:
         if (lock := foreign_lock(repository, ref)) is not None:
             said.append(lock)
     tops = {each.top for each in left}
-    return Repair(
+    return CheckoutRepair(
         brought=tuple(each for each in owing if each.top not in tops),
         left=left,
         removed=tuple(sorted(str(path) for path in there if not path.exists())),

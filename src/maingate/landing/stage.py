@@ -32,7 +32,7 @@ Signature = tuple[int, ...]
 Back = Mapping[bytes, GitEntry | None]
 
 
-class Stage:
+class CheckoutStage:
     """A folder beside a checkout's own git directory; ``remove`` ends it.
 
     Args:
@@ -200,9 +200,9 @@ def is_same(one: bytes, other: bytes) -> bool:
         return all(a == b for a, b in iter(lambda: (left.read(1 << 20), right.read(1 << 20)), (b"", b"")))
 
 
-def new_stage(checkout: Checkout, timeout: timedelta, name: str) -> Stage:
+def new_stage(checkout: Checkout, timeout: timedelta, name: str) -> CheckoutStage:
     """Describe a stage that is not made yet."""
-    return Stage(checkout, checkout.git_dir / f"maingate-stage-{name}", timeout)
+    return CheckoutStage(checkout, checkout.git_dir / f"maingate-stage-{name}", timeout)
 
 
 def remove_stages(checkout: Checkout) -> None:

@@ -50,7 +50,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class CheckFinding:
     """The result of a check.
 
     Args:

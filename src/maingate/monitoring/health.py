@@ -14,7 +14,7 @@ from typing import Any, Final
 from maingate.clock import Clock, SystemClock
 from maingate.errors import MaingateError
 from maingate.events import iso_millis
-from maingate.monitoring.finding import Finding, HealthState, Trouble, worst
+from maingate.monitoring.finding import CheckFinding, HealthState, Trouble, worst
 
 TIME_OUT: Final = timedelta(seconds=3)
 """Time within which a check must answer, unless it states another."""
@@ -42,7 +42,7 @@ class Check:
 
     name: str
     repository: str = ""
-    examine: Callable[[], Finding]
+    examine: Callable[[], CheckFinding]
     remedy: str | None = None
     is_vital: bool = False
     timeout: timedelta = TIME_OUT
@@ -50,7 +50,7 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class CheckAnswer:
     """The answer of a check.
 
     Args:
@@ -62,7 +62,7 @@ class Answer:
     """
 
     check: Check
-    finding: Finding
+    finding: CheckFinding
     checked_at: datetime | None
     age: float
     took: float
@@ -100,7 +100,7 @@ class Report:
         hindrance: Why the process takes no work, such as ``draining``; None when it does.
     """
 
-    answers: Sequence[Answer]
+    answers: Sequence[CheckAnswer]
     hindrance: str | None = None
 
     @property
@@ -109,7 +109,7 @@ class Report:
         return worst([each.state for each in self.answers])
 
     @property
-    def troubles(self) -> Sequence[tuple[Answer, Trouble]]:
+    def troubles(self) -> Sequence[tuple[CheckAnswer, Trouble]]:
         """Everything that is wrong, with the answer that states it."""
         return [(answer, each) for answer in self.answers for each in answer.finding.troubles]
 
@@ -132,7 +132,7 @@ class Report:
 class _Running:
     """A check in a thread of its own."""
 
-    def __init__(self, check: Check, clock: Clock, keep: Callable[[Answer], None]) -> None:
+    def __init__(self, check: Check, clock: Clock, keep: Callable[[CheckAnswer], None]) -> None:
         self.began: Final = clock.monotonic()
         self.done: Final = threading.Event()
         self._check, self._clock, self._keep = check, clock, keep
@@ -144,19 +144,21 @@ class _Running:
             finding = _examined(self._check)
             took = self._clock.monotonic() - self.began
             self._keep(
-                Answer(check=self._check, finding=finding, checked_at=self._clock.now(), age=0.0, took=took)
+                CheckAnswer(
+                    check=self._check, finding=finding, checked_at=self._clock.now(), age=0.0, took=took
+                )
             )
         finally:
             self.done.set()
 
 
-def _examined(check: Check) -> Finding:
+def _examined(check: Check) -> CheckFinding:
     try:
         return check.examine()
     except MaingateError as error:
-        return Finding.failed(str(error), check.remedy)
+        return CheckFinding.failed(str(error), check.remedy)
     except Exception as error:  # noqa: BLE001 - the report is where it is told: a probe must not end a server
-        return Finding.failed(f"the check itself failed: {type(error).__name__}: {error}", check.remedy)
+        return CheckFinding.failed(f"the check itself failed: {type(error).__name__}: {error}", check.remedy)
 
 
 class _Probe:
@@ -166,7 +168,7 @@ class _Probe:
         self.check = check
         self._clock = clock
         self._lock = threading.Lock()
-        self._last: tuple[Answer, float] | None = None
+        self._last: tuple[CheckAnswer, float] | None = None
         self._running: _Running | None = None
 
     def begin(self) -> None:
@@ -175,7 +177,7 @@ class _Probe:
             if self._running is None and not self._is_fresh():
                 self._running = _Running(self.check, self._clock, self._keep)
 
-    def answer(self) -> Answer:
+    def answer(self) -> CheckAnswer:
         """Return the answer of a check that was begun; wait for it no longer than its time."""
         running = self._running
         if running is not None:
@@ -186,7 +188,7 @@ class _Probe:
                 return self._hanging(self._running)
             assert self._last is not None  # noqa: S101 - it was begun, and has ended
             answer, at = self._last
-            return Answer(
+            return CheckAnswer(
                 check=answer.check,
                 finding=answer.finding,
                 checked_at=answer.checked_at,
@@ -199,25 +201,25 @@ class _Probe:
             return False
         return self._clock.monotonic() - self._last[1] < self.check.fresh_for.total_seconds()
 
-    def _keep(self, answer: Answer) -> None:
+    def _keep(self, answer: CheckAnswer) -> None:
         with self._lock:
             self._last, self._running = (answer, self._clock.monotonic()), None
 
-    def _hanging(self, running: _Running) -> Answer:
+    def _hanging(self, running: _Running) -> CheckAnswer:
         waited = self._clock.monotonic() - running.began
         limit = self.check.timeout.total_seconds()
         reason = f"no answer within {limit:g} s; it was asked {max(waited, limit):.0f} s ago and still hangs"
         last, at = self._last or (None, running.began)
-        return Answer(
+        return CheckAnswer(
             check=self.check,
-            finding=Finding.failed(reason, self.check.remedy),
+            finding=CheckFinding.failed(reason, self.check.remedy),
             checked_at=None if last is None else last.checked_at,
             age=self._clock.monotonic() - at,
             took=waited,
         )
 
 
-class Health:
+class HealthChecks:
     """The checks of a process. Threads may share it.
 
     Args:

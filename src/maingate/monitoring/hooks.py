@@ -58,7 +58,7 @@ class Hook(Protocol):
         ...
 
 
-class Follower(Protocol):
+class LedgerFollower(Protocol):
     """A reader of the ledger that keeps its own position.
 
     Args:
@@ -191,7 +191,7 @@ class _Runner:
         warn: Records and shows a warning.
     """
 
-    def __init__(self, follower: Follower, *, limit: timedelta, warn: Callable[[str], None]) -> None:
+    def __init__(self, follower: LedgerFollower, *, limit: timedelta, warn: Callable[[str], None]) -> None:
         self._follower, self._limit, self._warn = follower, limit, warn
         self._woken, self._closing = threading.Event(), threading.Event()
         self._busy_since: float | None = None
@@ -291,7 +291,7 @@ class Hooks:
     """
 
     def __init__(
-        self, followers: Sequence[Follower], *, warn: Callable[[str], None], limit: timedelta = LIMIT
+        self, followers: Sequence[LedgerFollower], *, warn: Callable[[str], None], limit: timedelta = LIMIT
     ) -> None:
         self._limit = limit
         self._runners = [_Runner(follower, limit=limit, warn=warn) for follower in followers]

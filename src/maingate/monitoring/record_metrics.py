@@ -14,7 +14,7 @@ from maingate.monitoring.checks.pool import QUEUES, pool_of, queues_of
 from maingate.monitoring.checks.stuck import stuck_in
 from maingate.monitoring.ledger_metrics import MICROS, Samples
 from maingate.monitoring.metric_table import MOST_FOLLOWERS
-from maingate.monitoring.stuck import Patience, Stuck, silent
+from maingate.monitoring.stuck import Stuck, StuckLimits, silent
 from maingate.repository_context import RepositoryContext
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.worker import WorkerState
@@ -90,7 +90,7 @@ def _budget_used(conn: Connection, run: runs.RunRow) -> float:
 
 def _add_stuck(samples: Samples, conn: Connection, contexts: Sequence[RepositoryContext]) -> None:
     first = contexts[0]
-    now, patience = first.clock.now(), Patience.of(first.settings)
+    now, patience = first.clock.now(), StuckLimits.of(first.settings)
     found = [one for context in contexts for one in stuck_in(context, conn)]
     mute = (silent(row, patience, now=now) for row in pool_of(first, conn).living)
     found += [one for one in mute if one is not None]

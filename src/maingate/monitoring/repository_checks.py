@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from maingate.monitoring.checks import disk, lease, pool, record, repository, stuck
-from maingate.monitoring.finding import Finding, command_in
+from maingate.monitoring.finding import CheckFinding, command_in
 from maingate.monitoring.health import FRESH_FOR, Check
 from maingate.repository_context import RepositoryContext
 
@@ -16,7 +16,7 @@ VITAL: Final = frozenset({"database", "repository"})
 AUDIT_FRESH_FOR: Final = timedelta(seconds=30)
 """Time for which the position of the audit is given again."""
 
-_PARTS: Final[Mapping[str, Callable[[RepositoryContext], Finding]]] = {
+_PARTS: Final[Mapping[str, Callable[[RepositoryContext], CheckFinding]]] = {
     "database": record.check_database,
     "repository": repository.check_repository,
     "disk": disk.check_disk,
@@ -36,7 +36,7 @@ def checks_of(context: RepositoryContext, name: str = "") -> Sequence[Check]:
         context: The repository and its record.
         name: The name of the repository; empty where there is only one.
     """
-    examined: dict[str, Callable[[], Finding]] = {
+    examined: dict[str, Callable[[], CheckFinding]] = {
         part: partial(examine, context) for part, examine in _PARTS.items()
     }
     examined["audit"] = record.AuditPosition(context)

@@ -32,7 +32,7 @@ _STIRRING: Final = frozenset({"task", "patch_ledger"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class StuckLimits:
     """Limits without progress, after which an entity is stuck (docs/SPECIFICATION.md §5.3)."""
 
     task: timedelta
@@ -97,7 +97,7 @@ class StuckWatch:
         context_of: Returns the context of an entity.
     """
 
-    patience: Patience
+    patience: StuckLimits
     context_of: Callable[[str], Context]
     _quiet: dict[str, _Quiet] = field(default_factory=dict)
     _silent: dict[str, datetime] = field(default_factory=dict)
@@ -158,7 +158,7 @@ class StuckWatch:
             self._quiet.pop(entity_id, None)
 
 
-def overdue(rows: Iterable[EntityRow], patience: Patience, *, now: datetime) -> dict[str, Stuck]:
+def overdue(rows: Iterable[EntityRow], patience: StuckLimits, *, now: datetime) -> dict[str, Stuck]:
     """Return the stuck entities of a run by their ids, from their rows alone."""
     watch = StuckWatch(patience=patience, context_of=lambda _: Context())
     ranked = sorted(rows, key=lambda row: (row.changed_at, row.machine != "workstream"))
@@ -167,7 +167,7 @@ def overdue(rows: Iterable[EntityRow], patience: Patience, *, now: datetime) -> 
     return {stuck.entity_id: stuck for stuck in watch.due(now)}
 
 
-def silent(worker: WorkerRow, patience: Patience, *, now: datetime) -> Stuck | None:
+def silent(worker: WorkerRow, patience: StuckLimits, *, now: datetime) -> Stuck | None:
     """Return a worker as stuck if its last heartbeat is too old, from its row alone."""
     since = worker.heartbeat_at or worker.created_at
     if now - since <= patience.worker:

@@ -15,7 +15,7 @@ from maingate.db.engine import Database
 from maingate.db.transition_log import TransitionLog
 from maingate.git.repository import Repository
 from maingate.orchestrator.shell.dispatcher import Dispatcher
-from maingate.orchestrator.shell.health import Health
+from maingate.orchestrator.shell.health import SharedResources
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.patches.apply.already_there import LandedChange
 from maingate.plan.model import Plan
@@ -62,10 +62,10 @@ class Dependencies:
     budget_usd: float | None = None
     committed: Callable[[], None] = lambda: None
     versions: Mapping[str, Sequence[str]] | None = None
-    parts: "Parts" = field(default_factory=lambda: Parts())  # noqa: PLW0108 - the class comes later
+    parts: "PartsFactory" = field(default_factory=lambda: PartsFactory())  # noqa: PLW0108 - the class comes later
 
 
-class Parts:
+class PartsFactory:
     """The factory of the parts of a run."""
 
     def threads(self, count: int, name: str) -> Threads:
@@ -99,9 +99,9 @@ class Parts:
             versions = program_versions.ask(plan.gates, deps.environment)
         return JobMaker(plan, deps.settings, deps.repository, deps.environment, versions=versions)
 
-    def health(self, deps: Dependencies, *, target: str, base: str) -> Health:
+    def health(self, deps: Dependencies, *, target: str, base: str) -> SharedResources:
         """Return the check of everything else, for when something failed."""
-        return Health(
+        return SharedResources(
             database=deps.database,
             repository=deps.repository,
             folders=(deps.repository.git_dir, deps.logs, deps.quarantine, deps.slots),

@@ -31,7 +31,7 @@ class Mail:
     approvals: Mapping[PatchId, int] = field(default_factory=dict)
 
 
-class Inbox:
+class RunInbox:
     """Reads the messages of people and other processes for a run.
 
     Args:

@@ -22,7 +22,7 @@ from maingate.state.steps.step import Head, Step
 BEHIND = 2_000
 """Maximum number of steps that wait to be written; with more, nothing is decided."""
 
-PATIENCE = timedelta(milliseconds=20)
+COMPANY_WAIT = timedelta(milliseconds=20)
 """Maximum delay before entries without a waiter are written, so that they can share a transaction."""
 
 Write = Callable[[Connection], Sequence[Head]]
@@ -102,7 +102,7 @@ class Recorder:
             return
         self._add(_Entry(writes=writes, steps=steps))
         if self._writer is None and self._later is None:
-            self._later = asyncio.get_running_loop().call_later(PATIENCE.total_seconds(), self._begin)
+            self._later = asyncio.get_running_loop().call_later(COMPANY_WAIT.total_seconds(), self._begin)
 
     async def keep_up(self) -> None:
         """Yield to other tasks, and wait while far more is decided than is written."""

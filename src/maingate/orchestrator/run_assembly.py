@@ -7,13 +7,13 @@ from concurrent.futures import Executor as Threads
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from maingate.monitoring.stuck import Patience, StuckWatch
+from maingate.monitoring.stuck import StuckLimits, StuckWatch
 from maingate.orchestrator.breaker_watch import BreakerWatch
 from maingate.orchestrator.core.core import Core
-from maingate.orchestrator.core.parts import Limits
+from maingate.orchestrator.core.parts import RunLimits
 from maingate.orchestrator.core.snapshot import RunNode
 from maingate.orchestrator.dependencies import Dependencies
-from maingate.orchestrator.inbox import Inbox
+from maingate.orchestrator.inbox import RunInbox
 from maingate.orchestrator.recorder import Told
 from maingate.orchestrator.run_services import RunServices
 from maingate.orchestrator.shell.attendant import Attendant
@@ -58,7 +58,7 @@ class RunParts:
     dispatcher: Dispatcher
     attendant: Attendant
     in_hand: InHand
-    inbox: Inbox
+    inbox: RunInbox
     view: RunView
     watch: StuckWatch
     threads: Threads
@@ -120,9 +120,9 @@ def assemble(
     )
 
 
-def _limits(deps: Dependencies, worker_id: str, *, is_only_asked: bool) -> Limits:
+def _limits(deps: Dependencies, worker_id: str, *, is_only_asked: bool) -> RunLimits:
     settings = deps.settings
-    return Limits(
+    return RunLimits(
         worker_id=worker_id,
         capacity={
             TaskKind.PATCH: LOOKAHEAD,
@@ -178,10 +178,10 @@ def _health_check(deps: Dependencies, run: RunNode, threads: Threads) -> Callabl
     return examine
 
 
-def _inbox(deps: Dependencies, core: Core, heads: Mapping[str, Head], *, is_only_asked: bool) -> Inbox:
+def _inbox(deps: Dependencies, core: Core, heads: Mapping[str, Head], *, is_only_asked: bool) -> RunInbox:
     """Return the inbox; a process that only answers requests defers what may have landed to the next one."""
     watch = BreakerWatch(deps.database, deps.clock, own=frozenset(heads)) if core.run.plan.tools else None
-    return Inbox(
+    return RunInbox(
         core.run.id,
         deps.database,
         breakers=watch,
@@ -191,7 +191,7 @@ def _inbox(deps: Dependencies, core: Core, heads: Mapping[str, Head], *, is_only
 
 def _watch(deps: Dependencies, heads: Mapping[str, Head]) -> StuckWatch:
     watch = StuckWatch(
-        patience=Patience.of(deps.settings), context_of=lambda entity_id: heads[entity_id].context
+        patience=StuckLimits.of(deps.settings), context_of=lambda entity_id: heads[entity_id].context
     )
     watch.found(heads.values(), deps.clock.now())
     return watch

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from maingate.errors import PlanError, Problem, SettingsError
-from maingate.plan.checks.context import Names, PlanContext
+from maingate.plan.checks.context import DefinedNames, PlanContext
 from maingate.plan.location import enclosing_root, repository_candidates
 from maingate.plan.model import FORMAT_VERSION, Plan
 from maingate.plan.names import ANY_NAME
@@ -22,7 +22,7 @@ from maingate.plan.readers.document import Document
 from maingate.plan.readers.reader import read_document
 from maingate.plan.validation import validate
 from maingate.settings import Settings, load_settings
-from maingate.settings.problems import IN_QUOTES, Finding, Location, findings
+from maingate.settings.problems import IN_QUOTES, Location, Mistake, findings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ def parse_plan(
     if not isinstance(document.data, dict):
         hint = "a plan is keys with values; `maingate init` writes an example"
         raise PlanError([Problem(file=str(path), line=1, message="is not a plan", hint=hint)])
-    names = Names.of(document.data)
+    names = DefinedNames.of(document.data)
     environ = os.environ if environ is None else environ
     repo = document.data.get("repo")
     candidates = repository_candidates(repo if isinstance(repo, str) else None, path, cwd or Path.cwd())
@@ -147,10 +147,10 @@ _NO_WORKSTREAMS: Final[Mapping[str, Any]] = {_STAND_IN: {"tasks": _NO_TASKS}}
 _NO_COMMAND: Final = ":"
 
 
-def _accepted(data: dict[str, Any]) -> tuple[Plan, list[Finding]]:
+def _accepted(data: dict[str, Any]) -> tuple[Plan, list[Mistake]]:
     """Return the plan as far as the model accepts it, and the findings of the model."""
-    refused: list[Finding] = []
-    last: list[Finding] = []
+    refused: list[Mistake] = []
+    last: list[Mistake] = []
     while True:
         try:
             plan = Plan.model_validate(data, context={ANY_NAME: bool(refused)})
@@ -178,7 +178,7 @@ def _without_stand_ins(plan: Plan) -> Plan:
     return plan.model_copy(update={"workstreams": workstreams})
 
 
-def _cut(data: dict[str, Any], finding: Finding) -> None:
+def _cut(data: dict[str, Any], finding: Mistake) -> None:
     """Remove a refused value from the data; a list is removed as a whole.
 
     A key that must be given gets a stand-in, so that the other keys around it are checked too.
@@ -201,7 +201,7 @@ def _cut(data: dict[str, Any], finding: Finding) -> None:
             inside.pop(place[-1], None)
 
 
-def _listed(document: Document, found: Iterable[Finding], *, file: str) -> list[Problem]:
+def _listed(document: Document, found: Iterable[Mistake], *, file: str) -> list[Problem]:
     """Return the findings as problems with their lines, in the order of the file."""
     placed = list(document.faults)
     for finding in found:
@@ -212,7 +212,7 @@ def _listed(document: Document, found: Iterable[Finding], *, file: str) -> list[
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
 
 
-def _problem(document: Document, finding: Finding, *, line: int, file: str) -> Problem:
+def _problem(document: Document, finding: Mistake, *, line: int, file: str) -> Problem:
     where = ".".join(str(part) for part in finding.location[:-1] if not isinstance(part, int))
     message = f"{where}: {finding.message}" if where else finding.message
     hint = finding.hint

@@ -11,10 +11,10 @@ from maingate.plan.checks.tasks import check_tasks
 from maingate.plan.checks.tools import check_tools
 from maingate.plan.location import expanded
 from maingate.plan.model import Plan
-from maingate.settings.problems import Finding
+from maingate.settings.problems import Mistake
 
 
-def validate(plan: Plan, context: PlanContext) -> Iterator[Finding]:
+def validate(plan: Plan, context: PlanContext) -> Iterator[Mistake]:
     """Find everything that is wrong with a plan beyond its single fields."""
     yield from _check_repository(plan, context)
     yield from check_globs(plan.prepare_inputs, ("prepare_inputs",), context)
@@ -26,7 +26,7 @@ def validate(plan: Plan, context: PlanContext) -> Iterator[Finding]:
     yield from check_notify(plan, context)
 
 
-def _check_repository(plan: Plan, context: PlanContext) -> Iterator[Finding]:
+def _check_repository(plan: Plan, context: PlanContext) -> Iterator[Mistake]:
     """Find a `repo` that is not a repository; the target is checked by git, when the plan is run."""
     if plan.repo is None:
         return
@@ -37,10 +37,10 @@ def _check_repository(plan: Plan, context: PlanContext) -> Iterator[Finding]:
         hint = "name a repository, or run `git init` there"
     else:
         return
-    yield Finding(location=("repo",), message=f"'repo': {message}", hint=hint)
+    yield Mistake(location=("repo",), message=f"'repo': {message}", hint=hint)
 
 
-def _check_gates(plan: Plan, context: PlanContext) -> Iterator[Finding]:
+def _check_gates(plan: Plan, context: PlanContext) -> Iterator[Mistake]:
     for name, gate in plan.gates.items():
         place = ("gates", name)
         yield from unknown_names(gate.needs, context.names.gates, (*place, "needs"), "gate")
@@ -50,14 +50,14 @@ def _check_gates(plan: Plan, context: PlanContext) -> Iterator[Finding]:
     yield from circles_of({name: gate.needs for name, gate in plan.gates.items()}, ("gates",), "gates")
 
 
-def _check_workstreams(plan: Plan, context: PlanContext) -> Iterator[Finding]:
+def _check_workstreams(plan: Plan, context: PlanContext) -> Iterator[Mistake]:
     names = context.names
     folded = Counter(name.lower() for name in plan.workstreams)
     for name, workstream in plan.workstreams.items():
         place = ("workstreams", name)
         if folded[name.lower()] > 1:
             hint = "their refs would be one on file systems that ignore case"
-            yield Finding(
+            yield Mistake(
                 location=place, message=f"{name!r} differs from another name in case only", hint=hint
             )
         yield from unknown_names(workstream.needs, names.tasks, (*place, "needs"), "workstream")

@@ -128,9 +128,9 @@ def _stuck(
     conn: Connection, context: RepositoryContext, run: RunRow, now: datetime
 ) -> "Iterator[tuple[About, Stuck]]":
     """Yield the tasks and workstreams of a living run that have made no progress for too long."""
-    from maingate.monitoring.stuck import Patience, overdue  # noqa: PLC0415 - only for a living run
+    from maingate.monitoring.stuck import StuckLimits, overdue  # noqa: PLC0415 - only for a living run
 
-    patience = Patience.of(context.settings)
+    patience = StuckLimits.of(context.settings)
     running = tasks.running(conn, run.id)
     silent = [
         row for row in workstreams.executing(conn, run.id) if now - row.changed_at > patience.workstream

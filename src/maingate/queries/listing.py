@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class Selection:
     """A choice of entities.
 
     Args:
@@ -45,25 +45,25 @@ class Choice:
         return {"among": self.among, "name": self.name, "before": self.before, "limit": self.limit}
 
 
-def runs_page(context: RepositoryContext, choice: Choice) -> list[Json]:
+def runs_page(context: RepositoryContext, choice: Selection) -> list[Json]:
     """Return runs, newest first."""
     with context.database.read() as conn:
         return [_run(conn, context, row) for row in runs.ROWS.page(conn, **choice.where())]
 
 
-def workstreams_page(context: RepositoryContext, choice: Choice) -> list[Json]:
+def workstreams_page(context: RepositoryContext, choice: Selection) -> list[Json]:
     """Return workstreams, newest first."""
     with context.database.read() as conn:
         return [_workstream(row) for row in workstreams.ROWS.page(conn, **choice.where())]
 
 
-def tasks_page(context: RepositoryContext, choice: Choice) -> list[Json]:
+def tasks_page(context: RepositoryContext, choice: Selection) -> list[Json]:
     """Return tasks, newest first."""
     with context.database.read() as conn:
         return _tasks(conn, tasks.ROWS.page(conn, **choice.where()))
 
 
-def patches_page(context: RepositoryContext, choice: Choice) -> list[Json]:
+def patches_page(context: RepositoryContext, choice: Selection) -> list[Json]:
     """Return patches, newest first."""
     with context.database.read() as conn:
         rows = patches.ROWS.page(conn, **choice.where())
@@ -71,7 +71,7 @@ def patches_page(context: RepositoryContext, choice: Choice) -> list[Json]:
         return [patch_json(row, names[row.task_id]) | run_parts.lifecycle_json(row) for row in rows]
 
 
-def gates_page(context: RepositoryContext, choice: Choice) -> list[Json]:
+def gates_page(context: RepositoryContext, choice: Selection) -> list[Json]:
     """Return executions of gates, newest first."""
     with context.database.read() as conn:
         return [gate_json(row) for row in gates.ROWS.page(conn, **choice.where())]

@@ -21,7 +21,7 @@ from maingate.repository_context import RepositoryContext
 from maingate.state.tool_run import MICROS
 
 if TYPE_CHECKING:
-    from maingate.monitoring.stuck import Patience
+    from maingate.monitoring.stuck import StuckLimits
 
 Json = dict[str, Any]
 
@@ -56,11 +56,11 @@ def report(context: RepositoryContext, run_id: RunId | None = None) -> Json:
     return told
 
 
-def _patience(context: RepositoryContext) -> "Patience":
+def _patience(context: RepositoryContext) -> "StuckLimits":
     """Return how long work may stay as it is."""
-    from maingate.monitoring.stuck import Patience  # noqa: PLC0415 - a run that has ended needs no settings
+    from maingate.monitoring.stuck import StuckLimits  # noqa: PLC0415 - a run that has ended needs no settings
 
-    return Patience.of(context.settings)
+    return StuckLimits.of(context.settings)
 
 
 def run_report(
@@ -71,7 +71,7 @@ def run_report(
     tree_of: Callable[[str], str] | None = None,
     now: datetime | None = None,
     is_alive: bool = True,
-    patience: "Patience | None" = None,
+    patience: "StuckLimits | None" = None,
     is_served: bool = False,
 ) -> Json:
     """Describe a run: its target, each workstream and task with its reason, and what the gates did.
@@ -147,7 +147,7 @@ def _stopped(conn: Connection, run: RunRow) -> Json | None:
     return None if stopped is None else dict(stopped)
 
 
-def _stuck(rows: Iterable[EntityRow], patience: "Patience", now: datetime) -> dict[str, Json]:
+def _stuck(rows: Iterable[EntityRow], patience: "StuckLimits", now: datetime) -> dict[str, Json]:
     """Return the entities that have not moved for too long, with the time of their last move."""
     from maingate.monitoring.stuck import overdue  # noqa: PLC0415 - only for a run that has not ended
 

@@ -104,7 +104,7 @@ def has_ended(row: EntityRow) -> bool:
     return MACHINES[row.machine].is_terminal(row.state) or row.state == PatchState.COMMITTED
 
 
-class Standing:
+class RowsUnderWay:
     """The rows of a run under way, arranged so that each relation is found at once."""
 
     def __init__(self, rows: RunRows) -> None:

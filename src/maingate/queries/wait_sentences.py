@@ -26,7 +26,7 @@ from maingate.queries.explanation import (
     of_tool,
     waits,
 )
-from maingate.queries.run_rows import RunRows, Standing, has_ended
+from maingate.queries.run_rows import RowsUnderWay, RunRows, has_ended
 from maingate.state.gate import GateState
 from maingate.state.holds import Hold, HoldCode
 from maingate.state.patch_ledger import PatchState
@@ -50,7 +50,7 @@ class Explainer:
     """Makes the sentences about the entities of a living run."""
 
     def __init__(self, rows: RunRows) -> None:
-        self._rows, self._standing = rows, Standing(rows)
+        self._rows, self._standing = rows, RowsUnderWay(rows)
 
     def explain(self, row: EntityRow) -> Explanation:
         """Return why an entity of the run that has not ended is where it is."""

@@ -18,7 +18,7 @@ from maingate.db.dao.uet_workers import UetWorkerRow
 from maingate.db.dao.workers import WorkerRow
 from maingate.events import iso_millis
 from maingate.landing.lease import lease_at_work
-from maingate.monitoring.stuck import Patience, silent
+from maingate.monitoring.stuck import StuckLimits, silent
 from maingate.orchestrator.roster import JOB
 from maingate.queries.page import EVERY, Page
 from maingate.repository_context import RepositoryContext
@@ -46,17 +46,17 @@ class Viewpoint:
     host: str
     now: datetime
     recovery_window: timedelta
-    patience: Patience
+    patience: StuckLimits
 
     @classmethod
     def of(cls, settings: Settings, *, host: str, now: datetime) -> Self:
         """Take the limits from the settings."""
-        patience = Patience.of(settings)
+        patience = StuckLimits.of(settings)
         return cls(host=host, now=now, recovery_window=settings.recovery_window, patience=patience)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class PresentJob:
     """The present job of a worker.
 
     Args:
@@ -123,7 +123,7 @@ def _worker(
     conn: Connection,
     row: WorkerRow,
     slots: Sequence[UetWorkerRow],
-    control: Mapping[tuple[str, int | None, str], Job],
+    control: Mapping[tuple[str, int | None, str], PresentJob],
     seen: Viewpoint,
 ) -> Json:
     has_ended = WORKER.is_terminal(row.state)
@@ -154,20 +154,20 @@ def _worker(
     }
 
 
-def _controlled(conn: Connection, now: datetime) -> dict[tuple[str, int | None, str], Job]:
+def _controlled(conn: Connection, now: datetime) -> dict[tuple[str, int | None, str], PresentJob]:
     """Return the run whose target each control process holds."""
-    found: dict[tuple[str, int | None, str], Job] = {}
+    found: dict[tuple[str, int | None, str], PresentJob] = {}
     for run in runs.unfinished(conn):
         if (lease := lease_at_work(conn, run, now)) is not None:
             found[lease.host, lease.pid, lease.pid_started] = _control_of(run, lease.acquired_at)
     return found
 
 
-def _control_of(run: RunRow, since: datetime) -> Job:
-    return Job(kind="run", id=run.id, name=run.name, run_id=run.id, since=since)
+def _control_of(run: RunRow, since: datetime) -> PresentJob:
+    return PresentJob(kind="run", id=run.id, name=run.name, run_id=run.id, since=since)
 
 
-def _job_of(conn: Connection, slots: Sequence[UetWorkerRow]) -> Job | None:
+def _job_of(conn: Connection, slots: Sequence[UetWorkerRow]) -> PresentJob | None:
     """Find what the slots' worker has in hand."""
     for slot in slots:
         if slot.state is UetWorkerState.BUSY:
@@ -176,12 +176,12 @@ def _job_of(conn: Connection, slots: Sequence[UetWorkerRow]) -> Job | None:
     return None
 
 
-def _named(conn: Connection, job_id: str, since: datetime) -> Job | None:
+def _named(conn: Connection, job_id: str, since: datetime) -> PresentJob | None:
     """Return the job with an id: an attempt at a gate or command; None where neither is there."""
     subject, _, attempt = job_id.partition(".")
     number = int(attempt) if attempt.isdecimal() else 1
     if (gate := gates.get_many(conn, [subject]).get(subject)) is not None:
-        return Job(
+        return PresentJob(
             kind="gate",
             id=gate.id,
             name=gate.name,
@@ -192,7 +192,9 @@ def _named(conn: Connection, job_id: str, since: datetime) -> Job | None:
         )
     if (task := tasks.get_many(conn, [subject]).get(subject)) is not None:
         label = _label(conn, task)
-        return Job(kind="command", id=task.id, name=label, run_id=task.run_id, since=since, attempt=number)
+        return PresentJob(
+            kind="command", id=task.id, name=label, run_id=task.run_id, since=since, attempt=number
+        )
     return None
 
 

@@ -58,7 +58,7 @@ class RollbackManager:
         changes = undos(self._repository, streams, set(request.patches))
         gates = run.required_gates(request.patches)
         for _ in range(ROLLBACK_ATTEMPTS):
-            attempt = _Attempt(request=request, run=run, streams=streams, gates=gates)
+            attempt = _RollbackAttempt(request=request, run=run, streams=streams, gates=gates)
             if (outcome := self._try(attempt, changes)) is not None:
                 return outcome
             request = replace(request, id=new_id("rollback"))  # an intent stands for one attempt
@@ -67,7 +67,7 @@ class RollbackManager:
             "nothing was changed; try again later"
         )
 
-    def _try(self, attempt: "_Attempt", changes: Sequence[Undo]) -> RollbackOutcome | None:
+    def _try(self, attempt: "_RollbackAttempt", changes: Sequence[Undo]) -> RollbackOutcome | None:
         """Build, judge and land the reverts once; return None when others moved the branch meanwhile."""
         head = self._target.head()
         if head is None:
@@ -85,7 +85,7 @@ class RollbackManager:
         notes = self._land(attempt, judged)
         return None if notes is None else self._rolled_back(attempt, judged, notes)
 
-    def _judge_sealed(self, attempt: "_Attempt", built: Reverted) -> Reverted | Reason:
+    def _judge_sealed(self, attempt: "_RollbackAttempt", built: Reverted) -> Reverted | Reason:
         """Return the result with the seal of the ledger, when its gates pass; else why they refuse it.
 
         The seal is made after the verdicts where it can be, so that the branch carries the head of the
@@ -96,7 +96,7 @@ class RollbackManager:
             return self._judge(attempt.gates, built) or built
         return self._judge(attempt.gates, built) or self._sealed(built)
 
-    def _land(self, attempt: "_Attempt", built: Reverted) -> tuple[str, ...] | None:
+    def _land(self, attempt: "_RollbackAttempt", built: Reverted) -> tuple[str, ...] | None:
         """Move the target; return None when others have moved it, which abandons the intent."""
         intent = self._intent(attempt, built)
         came = self._target.carry_out(
@@ -119,14 +119,14 @@ class RollbackManager:
         commits = {patch: new if own == built.new else own for patch, own in built.commits.items()}
         return replace(built, new=new, commits=commits)
 
-    def _book_only(self, attempt: "_Attempt", built: Reverted) -> None:
+    def _book_only(self, attempt: "_RollbackAttempt", built: Reverted) -> None:
         """Move only the ledger: nothing of the patches is on the target any more."""
         intent = self._intent(attempt, built)
         with self._target.fenced() as conn:
             intents.record(conn, intent)
             rollback_record.book(conn, intent, self._clock)
 
-    def _intent(self, attempt: "_Attempt", built: Reverted) -> Intent:
+    def _intent(self, attempt: "_RollbackAttempt", built: Reverted) -> Intent:
         request = attempt.request
         return Intent(
             id=request.id,
@@ -144,7 +144,7 @@ class RollbackManager:
             created_at=self._clock.now(),
         )
 
-    def _move(self, attempt: "_Attempt", built: Reverted) -> Move:
+    def _move(self, attempt: "_RollbackAttempt", built: Reverted) -> Move:
         label = attempt.request.label
         return Move(
             ref=self._target.ref,
@@ -154,7 +154,7 @@ class RollbackManager:
             message=f"roll back {label}",
         )
 
-    def _refuse(self, attempt: "_Attempt", head: str, reason: Reason) -> RollbackOutcome:
+    def _refuse(self, attempt: "_RollbackAttempt", head: str, reason: Reason) -> RollbackOutcome:
         request = attempt.request
         with self._target.fenced() as conn:
             rollback_record.refuse(
@@ -176,7 +176,9 @@ class RollbackManager:
             reason=reason,
         )
 
-    def _rolled_back(self, attempt: "_Attempt", built: Reverted, notes: tuple[str, ...]) -> RollbackOutcome:
+    def _rolled_back(
+        self, attempt: "_RollbackAttempt", built: Reverted, notes: tuple[str, ...]
+    ) -> RollbackOutcome:
         return RollbackOutcome(
             end=RollbackEnd.ROLLED_BACK,
             ref=self._target.ref,
@@ -189,7 +191,7 @@ class RollbackManager:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Attempt:
+class _RollbackAttempt:
     """One attempt of a rollback: the request, what it concerns, and the gates that judge its result."""
 
     request: RollbackRequest

@@ -15,7 +15,7 @@ LONGEST_PAUSE: Final = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Attempt:
+class _LastAttempt:
     """The last attempt of a run.
 
     Args:
@@ -29,7 +29,7 @@ class _Attempt:
     not_before: float = 0.0
 
 
-class Attempts:
+class RunAttempts:
     """The attempts of a server to go on with runs.
 
     Args:
@@ -38,13 +38,13 @@ class Attempts:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._last: dict[RunId, _Attempt] = {}
+        self._last: dict[RunId, _LastAttempt] = {}
 
     def begun(self, run_id: RunId, handed_over: int) -> None:
         """Note that a run gets a process."""
         before = self._last.get(run_id)
         is_again = before is not None and before.handed_over == handed_over
-        self._last[run_id] = before if before and is_again else _Attempt(handed_over=handed_over)
+        self._last[run_id] = before if before and is_again else _LastAttempt(handed_over=handed_over)
 
     def ended(self, run_id: RunId, exit_code: int) -> None:
         """Note how the process of a run has ended."""
@@ -76,5 +76,5 @@ class Attempts:
         """Forget all runs but these."""
         self._last = {run_id: last for run_id, last in self._last.items() if run_id in known}
 
-    def _is_due(self, last: _Attempt) -> bool:
+    def _is_due(self, last: _LastAttempt) -> bool:
         return self._clock.monotonic() >= last.not_before

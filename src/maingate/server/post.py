@@ -14,7 +14,7 @@ from maingate.bootstrap import Maingate
 from maingate.errors import MaingateError, OutsideFaultError, ServerBusyError
 from maingate.ids import RunId
 from maingate.landing.lease import LEASE_TIME
-from maingate.server.attempts import Attempts
+from maingate.server.attempts import RunAttempts
 from maingate.server.hosted_run import HostedRun, RunProcess
 from maingate.server.log import LOG
 from maingate.server.run_process import FAULT
@@ -50,7 +50,7 @@ class Post:
         self._renewed_at = 0.0
         self._taken_over: set[RunId] = set()
         self._answered: dict[RunId, str] = {}
-        self._attempts = Attempts(maingate.context.clock)
+        self._attempts = RunAttempts(maingate.context.clock)
         self._lanes: dict[str, _Lane] = {}
         self._lock = threading.Lock()
         self._trouble = ""

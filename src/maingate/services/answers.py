@@ -19,7 +19,7 @@ _FIRST_ERROR: Final = 400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class KeptAnswer:
     """An answer to a request.
 
     Args:
@@ -67,7 +67,7 @@ class AnswerService:
         self._context = context
         self._under_way: set[tuple[str, str]] = set()
 
-    def once(self, operator: str, key: str, fingerprint: str, call: Callable[[], Answer]) -> Answer:
+    def once(self, operator: str, key: str, fingerprint: str, call: Callable[[], KeptAnswer]) -> KeptAnswer:
         """Carry a request out, unless it was carried out under the same key; return its answer.
 
         A request that fails leaves its key free.
@@ -86,14 +86,14 @@ class AnswerService:
         given = self._begin(operator, key, fingerprint)
         if given is not None:
             return given
-        answer: Answer | None = None
+        answer: KeptAnswer | None = None
         try:
             answer = call()
         finally:
             self._end(operator, key, answer)
         return answer
 
-    def _begin(self, operator: str, key: str, fingerprint: str) -> Answer | None:
+    def _begin(self, operator: str, key: str, fingerprint: str) -> KeptAnswer | None:
         """Take a key; return the answer that was given under it, if any."""
         now = self._context.clock.now()
         with self._context.database.write() as conn:
@@ -112,11 +112,11 @@ class AnswerService:
         if row.fingerprint != fingerprint:
             raise KeyReusedError
         if row.status is not None:
-            kept = Answer(status=row.status, body=row.body or "", headers=row.headers or {})
+            kept = KeptAnswer(status=row.status, body=row.body or "", headers=row.headers or {})
             return replace(kept, is_repeated=True)
         raise KeyBusyError if (operator, key) in self._under_way else KeyAbandonedError
 
-    def _end(self, operator: str, key: str, answer: Answer | None) -> None:
+    def _end(self, operator: str, key: str, answer: KeptAnswer | None) -> None:
         """Keep an answer, or free the key of a request that was refused or failed."""
         try:
             with self._context.database.write() as conn:

@@ -17,7 +17,7 @@ from maingate.repository_context import RepositoryContext
 from maingate.services.gates_on_commits import Examination
 from maingate.services.target_work import TargetWork
 from maingate.verdicts.service import VerdictService
-from maingate.verdicts.subject import Subject
+from maingate.verdicts.subject import JudgedSubject
 
 
 class BisectService:
@@ -118,7 +118,7 @@ async def search(
     reasons = dict[str, Reason]()
 
     async def places(service: VerdictService, states: Sequence[Point]) -> int | None:
-        subject = Subject(label=f"the search with {gate}", workstream_id=workstream_id)
+        subject = JudgedSubject(label=f"the search with {gate}", workstream_id=workstream_id)
         names = [keys.key(gate, state.commit, state.tree) for state in states]
         with deps.database.read() as conn:
             stored = verdicts.known(conn, names)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from maingate.db.dao import events, runs
 from maingate.ids import RunId, new_id
-from maingate.monitoring.hooks import Follower, HookFollower, Hooks, RollupFollower
+from maingate.monitoring.hooks import HookFollower, Hooks, LedgerFollower, RollupFollower
 from maingate.plan.model import Plan
 from maingate.repository_context import RepositoryContext
 from maingate.settings import Settings
@@ -28,7 +28,7 @@ def hooks_of(
         run_id: The run; a hook that was never on record begins with it.
         warn: Records and shows a warning; called from any thread.
     """
-    followers: list[Follower] = [RollupFollower(context.database, context.clock)]
+    followers: list[LedgerFollower] = [RollupFollower(context.database, context.clock)]
     if (path := settings.log_file) is not None:
         followers.append(_log(context, path, settings.log_format, run_id))
     return Hooks(followers, warn=warn)

@@ -20,7 +20,7 @@ from maingate.reasons import FAULTS, Reason
 from maingate.verdicts.blame import Judgement, Opinion
 from maingate.verdicts.judging import judge
 from maingate.verdicts.service import VerdictService
-from maingate.verdicts.subject import Subject
+from maingate.verdicts.subject import JudgedSubject
 
 
 class Examination:
@@ -56,7 +56,7 @@ class Examination:
         if not self._is_over:
             self.give_up(InterruptedRunError(self._interrupted))
 
-    async def judge(self, subject: Subject, gates: Sequence[str], *, tip: Tip, onto: Tip) -> Judgement:
+    async def judge(self, subject: JudgedSubject, gates: Sequence[str], *, tip: Tip, onto: Tip) -> Judgement:
         """Judge a commit by gates; see ``verdicts.judging.judge``.
 
         Raises:
@@ -71,7 +71,9 @@ class Examination:
         await self.work(ask)
         return asked[0]
 
-    async def passes(self, verdicts: VerdictService, subject: Subject, gate: str, tip: Tip) -> Reason | None:
+    async def passes(
+        self, verdicts: VerdictService, subject: JudgedSubject, gate: str, tip: Tip
+    ) -> Reason | None:
         """Run one gate on one commit, without blame; return None when it passes, else its reason.
 
         Raises:

@@ -23,7 +23,7 @@ from maingate.services.notifications import Message, Notifier
 from maingate.services.target_work import TargetWork
 from maingate.state.patch_ledger import PatchState
 from maingate.verdicts.blame import Opinion
-from maingate.verdicts.subject import Subject
+from maingate.verdicts.subject import JudgedSubject
 
 _AGAIN = "the same `maingate rollback` again runs those that are not on record"
 
@@ -158,7 +158,7 @@ class RollbackService:
             return None
         with self._context.database.read() as conn:
             streams = workstreams.of_run(conn, run.id)
-        subject = Subject(label="the rolled back result", workstream_id=WorkstreamId(streams[0].id))
+        subject = JudgedSubject(label="the rolled back result", workstream_id=WorkstreamId(streams[0].id))
         tip = Tip(commit=result.new, tree=result.tree)
         onto = Tip(commit=result.old, tree=self._context.repository.tree_of(result.old))
         examination = Examination(RunId(run.id), Plan.from_json(run.plan), deps)

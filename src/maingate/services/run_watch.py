@@ -50,7 +50,7 @@ class StandingCode(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class RunStanding:
     """The standing of a run.
 
     Args:
@@ -72,7 +72,7 @@ class Look:
         notices: Warnings about it since the look before.
     """
 
-    standing: Standing
+    standing: RunStanding
     news: Sequence[News]
     notices: Sequence[str]
 
@@ -204,25 +204,25 @@ class RunWatch:
 
     # -- standing --------------------------------------------------------------------------------------------
 
-    def _standing(self, conn: Connection, run: RunRow) -> Standing:
+    def _standing(self, conn: Connection, run: RunRow) -> RunStanding:
         if RUN.is_terminal(run.state):
-            return Standing(code=StandingCode.ENDED)
+            return RunStanding(code=StandingCode.ENDED)
         if self._context.is_at_work(conn, run):
-            return Standing(code=StandingCode.AT_WORK)
+            return RunStanding(code=StandingCode.AT_WORK)
         if (stopped := stops.newest(conn, run.id)) is not None:
             code = StandingCode.STOPPED if stops.is_wanted(stopped) else StandingCode.FAULTED
-            return Standing(code=code, message=stops.message_of(stopped))
+            return RunStanding(code=code, message=stops.message_of(stopped))
         if (server := living_server(conn, self._context)) is not None:
             return self._waiting(conn, run, named(server))
         message = (
             f"the server ended; run {run.id} is on record, and `maingate resume {run.id}` goes on with it"
         )
-        return Standing(code=StandingCode.LEFT, message=message)
+        return RunStanding(code=StandingCode.LEFT, message=message)
 
-    def _waiting(self, conn: Connection, run: RunRow, server: str) -> Standing:
+    def _waiting(self, conn: Connection, run: RunRow, server: str) -> RunStanding:
         lease = leases.of_key(conn, key_of(run.repository_id, run.target_ref))
         if lease is None or not is_held(lease, self._context.clock.now()):
-            return Standing(code=StandingCode.WAITING, message=f"waiting for {server}")
+            return RunStanding(code=StandingCode.WAITING, message=f"waiting for {server}")
         branch = run.target_ref.removeprefix("refs/heads/")
         message = f"waiting for its turn on {branch}, where {lease.holder} is at work"
-        return Standing(code=StandingCode.BLOCKED, message=message)
+        return RunStanding(code=StandingCode.BLOCKED, message=message)

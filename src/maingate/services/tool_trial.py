@@ -17,7 +17,7 @@ from maingate.tools.secrets import values_of
 from maingate.uet.capture import Capture
 from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.uet.process.environment import allowed_environment
-from maingate.uet.process.limits import Limits
+from maingate.uet.process.limits import ProcessLimits
 from maingate.uet.worktree.slot import Worktree
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job
@@ -113,7 +113,7 @@ def try_tool(name: str, tool: ToolDefinition, *, settings: Settings, timeout: fl
                 expect=tool.expect,
                 env=command.env,
                 secret_env=secrets,
-                limits=Limits(
+                limits=ProcessLimits(
                     cpu_seconds=None if tool.limits.cpu is None else round(tool.limits.cpu.total_seconds()),
                     memory_bytes=tool.limits.memory,
                     processes=tool.limits.processes,

@@ -20,7 +20,7 @@ _MOST_SUGGESTIONS: Final = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Mistake:
     """One mistake that a model or a check found.
 
     Args:
@@ -49,7 +49,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(options)}" if 0 < len(options) <= _MOST_SUGGESTIONS else ""
 
 
-def findings(error: ValidationError, model: type[BaseModel]) -> list[Finding]:
+def findings(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
     """Return the findings of a failed validation.
 
     Args:
@@ -68,16 +68,16 @@ def keys_at(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
     return [] if found is None else list(found.model_fields)
 
 
-def _finding(detail: ErrorDetails, model: type[BaseModel]) -> Finding:
+def _finding(detail: ErrorDetails, model: type[BaseModel]) -> Mistake:
     location = tuple(part for part in detail["loc"] if part != "[key]")
     context = detail.get("ctx", {})
     name = next((part for part in reversed(location) if isinstance(part, str)), "")
     match detail["type"]:
         case "extra_forbidden":
             hint = did_you_mean(name, keys_at(model, location[:-1]))
-            return Finding(location=location, message=f"unknown key {name!r}", hint=hint)
+            return Mistake(location=location, message=f"unknown key {name!r}", hint=hint)
         case "missing":
-            return Finding(
+            return Mistake(
                 location=location, message=f"{name!r} is missing", hint="it must be given", missing=True
             )
         case "enum" | "literal_error":
@@ -86,15 +86,15 @@ def _finding(detail: ErrorDetails, model: type[BaseModel]) -> Finding:
             hint = (
                 did_you_mean(str(shown), expected.replace(" or ", ", ").split(", ")) or f"one of {expected}"
             )
-            return Finding(
+            return Mistake(
                 location=location, message=f"{as_written(shown)} is not a value for {name!r}", hint=hint
             )
         case _ if "hint" in context:
             said = str(context["message"])
             message = said if repr(name) in said else f"{name!r}: {said}"
             is_name = detail["type"] == "name_invalid"
-            return Finding(location=location, message=message, hint=context["hint"], is_name=is_name)
-    return Finding(location=location, message=_wrong(detail, name), hint=_remedy(detail))
+            return Mistake(location=location, message=message, hint=context["hint"], is_name=is_name)
+    return Mistake(location=location, message=_wrong(detail, name), hint=_remedy(detail))
 
 
 _WANTED: Final[Mapping[str, str]] = {

@@ -15,7 +15,7 @@ STDOUT: Final = "stdout"
 MAX_BYTES: Final = 256 * 1024 * 1024
 """Size above which a patch is not taken, unless a job says otherwise."""
 
-PATIENCE: Final = 600.0
+CAPTURE_TIMEOUT: Final = 600.0
 """Seconds that taking a patch may last."""
 
 LEAKS: Final = "the patch has the value of a secret in it"

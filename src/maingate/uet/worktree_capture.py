@@ -27,7 +27,7 @@ from typing import Final
 from maingate.errors import GitError
 from maingate.git.command import run_git
 from maingate.system.removal import remove, unlock
-from maingate.uet.capture import LEAKS, PATIENCE, Capture, Captured, too_big
+from maingate.uet.capture import CAPTURE_TIMEOUT, LEAKS, Capture, Captured, too_big
 from maingate.uet.checkout_index import untouched
 from maingate.uet.process.redaction import Redactor
 from maingate.uet.tree_survey import Survey, survey
@@ -142,7 +142,7 @@ class _Taking:
     def __init__(self, ground: Ground, wanted: Capture, diff: Path) -> None:
         self._ground, self._wanted, self._diff = ground, wanted, diff
         self._top = os.fsencode(ground.tree)
-        self._deadline = time.monotonic() + PATIENCE
+        self._deadline = time.monotonic() + CAPTURE_TIMEOUT
         self._aside = 0
         self.problems: list[str] = []
 

@@ -18,7 +18,7 @@ from maingate.plan.definitions import GateDefinition
 from maingate.state.steps import gates as gate_steps
 from maingate.uet.process.command import CommandResult
 from maingate.verdicts.records import Ended, VerdictRecords, log_name
-from maingate.verdicts.subject import Subject
+from maingate.verdicts.subject import JudgedSubject
 from maingate.workers.backend import Backend, JobEnd, WorkerLost, require_worker
 from maingate.workers.jobs import Job
 
@@ -107,7 +107,7 @@ class GateExecutions:
         """Count an execution no longer as running."""
         self.running.pop(gate_id, None)
 
-    async def run_until_sure(self, subject: Subject, row: GateRow, tip: Tip) -> Ended:
+    async def run_until_sure(self, subject: JudgedSubject, row: GateRow, tip: Tip) -> Ended:
         """Run a gate until it passes or has failed as often as it may.
 
         Once it has failed while other jobs ran beside it, it runs by itself.
@@ -141,7 +141,7 @@ class GateExecutions:
         return int(self._confirm and (not failed.timed_out or failed.had_company))
 
     async def _run_once(
-        self, subject: Subject, row: GateRow, tip: Tip, attempt: int, *, alone: bool
+        self, subject: JudgedSubject, row: GateRow, tip: Tip, attempt: int, *, alone: bool
     ) -> JobEnd:
         job_id = f"{row.id}.{attempt}"
         urgent = attempt > 1 or subject.patch_id is None

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from maingate.commits import Tip
 from maingate.verdicts.blame import Case, GateAnswer, Judgement
 from maingate.verdicts.service import VerdictService
-from maingate.verdicts.subject import Subject
+from maingate.verdicts.subject import JudgedSubject
 
 
 async def judge(
-    verdicts: VerdictService, subject: Subject, gates: Sequence[str], *, tip: Tip, onto: Tip
+    verdicts: VerdictService, subject: JudgedSubject, gates: Sequence[str], *, tip: Tip, onto: Tip
 ) -> Judgement:
     """Run every gate on a tree that is not known already, and return what follows from their answers.
 
@@ -35,7 +35,7 @@ async def judge(
         answers=await _all_of(asked.values()),
         red_on_base=frozenset(name for name in gates if definitions[name].red_on_base),
     )
-    base = Subject(label=case.base_label, workstream_id=subject.workstream_id)
+    base = JudgedSubject(label=case.base_label, workstream_id=subject.workstream_id)
     while (gate := case.open_question()) is not None:
         case = case.with_base(await verdicts.answer(base, gate, onto))
     return case.judgement()
@@ -43,7 +43,7 @@ async def judge(
 
 async def _answer(
     verdicts: VerdictService,
-    subject: Subject,
+    subject: JudgedSubject,
     gate: str,
     tip: Tip,
     needs: Sequence["asyncio.Task[GateAnswer]"],

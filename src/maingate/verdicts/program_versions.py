@@ -14,7 +14,7 @@ from maingate.plan.definitions import GateDefinition
 from maingate.uet.process.attend import run_command
 from maingate.uet.process.command import CommandSpec
 
-PATIENCE: Final = 60.0
+VERSION_TIMEOUT: Final = 60.0
 """Seconds that a command has."""
 
 
@@ -41,7 +41,7 @@ def ask(gates: Mapping[str, GateDefinition], environment: Mapping[str, str]) -> 
 
 def _printed(name: str, gate: GateDefinition, at: int, environment: Mapping[str, str], folder: Path) -> str:
     command, log = gate.versions[at], folder / "log"
-    spec = CommandSpec(name=name, run=command, timeout=PATIENCE, env=gate.env)
+    spec = CommandSpec(name=name, run=command, timeout=VERSION_TIMEOUT, env=gate.env)
     outcome = run_command(spec, cwd=folder / "empty", log_path=log, environment=environment)
     if not outcome.passed:
         raise ProgramVersionError(

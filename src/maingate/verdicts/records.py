@@ -16,7 +16,7 @@ from maingate.reasons import ReasonCode
 from maingate.state.steps import gates as gate_steps
 from maingate.state.steps.step import Head, Step
 from maingate.verdicts.blame import GateAnswer
-from maingate.verdicts.subject import Subject
+from maingate.verdicts.subject import JudgedSubject
 from maingate.workers.backend import JobEnd, WorkerLost
 
 Write = Callable[[Connection], Sequence[Head]]
@@ -82,7 +82,7 @@ class VerdictRecords:
         """Record how an execution ended, and its verdict when it came to one."""
         self._ledger.post([_ending(row, ended, answer)], writes=self._verdict(row, answer))
 
-    def attach(self, subject: Subject, tip: Tip, answer: GateAnswer, *, is_reused: bool) -> None:
+    def attach(self, subject: JudgedSubject, tip: Tip, answer: GateAnswer, *, is_reused: bool) -> None:
         """Record that an execution counts for a subject."""
         if answer.gate_id is None:
             return

@@ -22,7 +22,7 @@ from maingate.verdicts.blame import GateAnswer
 from maingate.verdicts.execution import DrainedError, GateExecutions, Running
 from maingate.verdicts.keys import VerdictKeys
 from maingate.verdicts.records import VerdictRecords, answer_of
-from maingate.verdicts.subject import Subject
+from maingate.verdicts.subject import JudgedSubject
 
 
 class VerdictService:
@@ -56,7 +56,7 @@ class VerdictService:
         """The executions that run now, by the ids of their gates."""
         return self._executions.running
 
-    async def answer(self, subject: Subject, gate: str, tip: Tip) -> GateAnswer:
+    async def answer(self, subject: JudgedSubject, gate: str, tip: Tip) -> GateAnswer:
         """Return a gate's answer about a tree, and record that it counts for the subject.
 
         Raises:
@@ -77,7 +77,7 @@ class VerdictService:
         self._records.attach(subject, tip, answer, is_reused=answer.is_known)
         return answer
 
-    def block(self, subject: Subject, gate: str, tip: Tip, *, needs: list[str]) -> GateAnswer:
+    def block(self, subject: JudgedSubject, gate: str, tip: Tip, *, needs: list[str]) -> GateAnswer:
         """Record that a gate is not run, because others that it needs did not pass."""
         message = f"not run, because it needs {', '.join(needs)}"
         row = self._row(subject, gate, tip)
@@ -115,7 +115,7 @@ class VerdictService:
             task.cancel()
         await asyncio.gather(*self._answers.values(), return_exceptions=True)
 
-    async def _find_out(self, subject: Subject, gate: str, tip: Tip, key: str) -> GateAnswer:
+    async def _find_out(self, subject: JudgedSubject, gate: str, tip: Tip, key: str) -> GateAnswer:
         known = self._known(key)
         if known is not None and known.state == "PASSED":
             return GateAnswer(
@@ -144,7 +144,7 @@ class VerdictService:
         with self._database.read() as conn:
             return verdicts.known(conn, [key]).get(key)
 
-    def _row(self, subject: Subject, gate: str, tip: Tip, key: str = "") -> GateRow:
+    def _row(self, subject: JudgedSubject, gate: str, tip: Tip, key: str = "") -> GateRow:
         return GateRow(
             id=GateId(new_id("gate")),
             run_id=self._records.run_id,

@@ -6,7 +6,7 @@ from maingate.ids import PatchId, WorkstreamId
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class JudgedSubject:
     """The patch, or the workstream's merged result, whose tree is judged.
 
     Args:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 
-class Finding(StrEnum):
+class WorkerCondition(StrEnum):
     """A worker's condition that asks for an action."""
 
     UNRESPONSIVE = "unresponsive"
@@ -78,7 +78,7 @@ class HeartbeatMonitor(Generic[W]):
             watched = self._watched[worker]
             watched.is_busy, watched.due_at, watched.silent_since = False, due_at, None
 
-    def check(self, now: float) -> list[tuple[W, Finding]]:
+    def check(self, now: float) -> list[tuple[W, WorkerCondition]]:
         """Return the workers that need an action. To be called several times per interval."""
         if self._checked_at is not None and now - self._checked_at > self._interval:
             for watched in self._watched.values():
@@ -87,15 +87,15 @@ class HeartbeatMonitor(Generic[W]):
         judged = [(worker, self._judge(watched, now)) for worker, watched in self._watched.items()]
         return [(worker, finding) for worker, finding in judged if finding is not None]
 
-    def _judge(self, watched: _Watched, now: float) -> Finding | None:
+    def _judge(self, watched: _Watched, now: float) -> WorkerCondition | None:
         if watched.silent_since is not None:
-            return Finding.GIVEN_UP if now - watched.silent_since >= self._window else None
+            return WorkerCondition.GIVEN_UP if now - watched.silent_since >= self._window else None
         if now - watched.heard_at >= self._misses * self._interval:
             if not watched.is_busy:
-                return Finding.GONE
+                return WorkerCondition.GONE
             watched.silent_since = now
-            return Finding.UNRESPONSIVE
-        return Finding.OVERDUE if watched.due_at is not None and now >= watched.due_at else None
+            return WorkerCondition.UNRESPONSIVE
+        return WorkerCondition.OVERDUE if watched.due_at is not None and now >= watched.due_at else None
 
     def _excuse(self, watched: _Watched, now: float, *, slept: float) -> None:
         """Restart the intervals of a worker's heartbeat, recovery and deadline."""

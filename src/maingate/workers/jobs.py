@@ -6,7 +6,7 @@ Standard library and few modules of ``uet`` only: a UET worker process imports t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from maingate.uet.capture import PATIENCE, Capture
+from maingate.uet.capture import CAPTURE_TIMEOUT, Capture
 from maingate.uet.process.command import CommandLine, CommandSpec
 
 
@@ -58,4 +58,6 @@ class Job:
     def longest(self) -> float:
         """Seconds that its commands may take, all of them, and until they are ended when they take longer."""
         preparing = len(self.prepare) * (self.prepare_timeout + self.command.grace)
-        return self.command.timeout + self.command.grace + preparing + (PATIENCE if self.capture else 0)
+        return (
+            self.command.timeout + self.command.grace + preparing + (CAPTURE_TIMEOUT if self.capture else 0)
+        )

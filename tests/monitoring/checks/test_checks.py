@@ -18,8 +18,8 @@ from maingate.errors import DatabaseError, MaingateError
 from maingate.ids import LeaseHolder, new_id
 from maingate.landing.lease import LEASE_TIME, hold, key_of
 from maingate.monitoring.checks import disk, lease, pool, record, repository, stuck
-from maingate.monitoring.finding import Finding, HealthState, Trouble
-from maingate.monitoring.health import Health
+from maingate.monitoring.finding import CheckFinding, HealthState, Trouble
+from maingate.monitoring.health import HealthChecks
 from maingate.monitoring.repository_checks import checks_of
 from maingate.reasons import Reason, ReasonCode
 from maingate.repository_context import RepositoryContext
@@ -31,7 +31,7 @@ from support.tampering import drop_triggers
 HERE = socket.gethostname()
 
 
-def the_only(finding: Finding) -> Trouble:
+def the_only(finding: CheckFinding) -> Trouble:
     """Return the one trouble of a finding."""
     (trouble,) = finding.troubles
     return trouble
@@ -71,7 +71,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 def test_a_fresh_repository_is_in_order(context: RepositoryContext) -> None:
     """Every part, with something to say about it."""
     context.write_log()
-    report = Health(checks_of(context)).report()
+    report = HealthChecks(checks_of(context)).report()
     names = ["database", "repository", "disk", "lease", "pool", "queue", "breakers", "stuck"]
     names += ["followers", "audit"]
     assert [each.check.name for each in report.answers] == names
@@ -214,7 +214,7 @@ def test_room_on_a_disk(
     room = Room(
         folder=context.paths.root, bytes_left=bytes_left, files_left=files_left, is_read_only=is_read_only
     )
-    found = Finding(summary="", troubles=disk.trouble_of_room(room, "maingate clean"))
+    found = CheckFinding(summary="", troubles=disk.trouble_of_room(room, "maingate clean"))
     assert found.state is state
     assert all(said in each.reason for each in found.troubles)
 

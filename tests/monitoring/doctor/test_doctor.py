@@ -18,8 +18,8 @@ from maingate.git import private_git
 from maingate.ids import LeaseHolder, new_id
 from maingate.landing.lease import hold, key_of
 from maingate.monitoring.doctor import host, leftovers, programs, repository
-from maingate.monitoring.finding import Finding, HealthState, Trouble
-from maingate.monitoring.health import Health
+from maingate.monitoring.finding import CheckFinding, HealthState, Trouble
+from maingate.monitoring.health import HealthChecks
 from maingate.repository_context import RepositoryContext
 from maingate.system.process_tree import SLOT_VARIABLE, started
 from support.database_factories import bring_to, make_run
@@ -27,7 +27,7 @@ from support.factories import GitRepo
 from support.worktree_files import snapshot
 
 
-def the_only(finding: Finding) -> Trouble:
+def the_only(finding: CheckFinding) -> Trouble:
     """Return the one trouble of a finding."""
     (trouble,) = finding.troubles
     return trouble
@@ -54,7 +54,7 @@ def killed() -> int:
 def test_a_healthy_repository_has_no_findings(context: RepositoryContext) -> None:
     """Everything is examined, and has something to say."""
     context.write_log()
-    report = Health([*host.host_checks(), *repository.doctor_checks_of(context)]).report()
+    report = HealthChecks([*host.host_checks(), *repository.doctor_checks_of(context)]).report()
     assert [each.finding.troubles for each in report.answers if each.finding.troubles] == []
     assert all(each.finding.summary for each in report.answers)
 
@@ -64,7 +64,7 @@ def test_nothing_is_changed(context: RepositoryContext) -> None:
     a_run(context)
     context.write_log()
     before = snapshot(context.repository.root, without=(".git/maingate/maingate.db-shm",))
-    Health([*host.host_checks(), *repository.doctor_checks_of(context)]).report()
+    HealthChecks([*host.host_checks(), *repository.doctor_checks_of(context)]).report()
     assert snapshot(context.repository.root, without=(".git/maingate/maingate.db-shm",)) == before
 
 

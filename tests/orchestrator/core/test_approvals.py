@@ -11,7 +11,7 @@ from maingate.ids import PatchId
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.events import ApprovalsRead
-from maingate.orchestrator.core.parts import Limits
+from maingate.orchestrator.core.parts import RunLimits
 from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.run_orchestrator import INBOX_INTERVAL
 from maingate.plan.choices import TaskKind
@@ -30,7 +30,7 @@ def begun(reviewers: int, *, settings: int = 0) -> tuple[World, Core]:
     picture = picture_of(plan)
     picture.workstreams["a"].by_name["t1"].reviewers = reviewers
     core = Core(
-        picture, Limits(worker_id="wrk_1", capacity={TaskKind.PATCH: 2}, window=3, reviewers=settings)
+        picture, RunLimits(worker_id="wrk_1", capacity={TaskKind.PATCH: 2}, window=3, reviewers=settings)
     )
     world = World(plan, {}, seed=1)
     play(world, core, core.begin())

@@ -36,7 +36,7 @@ from maingate.orchestrator.core.events import (
     TargetMoved,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.parts import Limits
+from maingate.orchestrator.core.parts import RunLimits
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.choices import TaskKind
@@ -159,7 +159,7 @@ class World:
     def run(self) -> Core:
         """Run the core to its end and return it."""
         chance = random.Random(self.seed)
-        core = Core(picture_of(self.plan), Limits(worker_id="wrk_1", capacity=ROOM, window=3, lookahead=4))
+        core = Core(picture_of(self.plan), RunLimits(worker_id="wrk_1", capacity=ROOM, window=3, lookahead=4))
         waiting = self.follow(core.begin())
         while waiting:
             take(core, self.holds)
@@ -471,7 +471,7 @@ def test_cancel_reaches_everything(late: int) -> None:
     """Cancelling ends every task and workstream at once, however far the run is."""
     plan = plan_of({name: {"tasks": {"t": {"patch": "x"}, "u": {"patch": "x"}}} for name in "ab"})
     world = World(plan, {}, seed=late)
-    core = Core(picture_of(plan), Limits(worker_id="wrk_1", capacity=ROOM, window=3))
+    core = Core(picture_of(plan), RunLimits(worker_id="wrk_1", capacity=ROOM, window=3))
     waiting = world.follow(core.begin())
     for _ in range(late * 2):
         event = world.answer(core, waiting.pop(0))

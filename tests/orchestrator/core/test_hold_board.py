@@ -6,7 +6,7 @@ from typing import Any
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.events import ApprovalsRead, CancelRequested
 from maingate.orchestrator.core.hold_board import HoldBoard
-from maingate.orchestrator.core.parts import Limits
+from maingate.orchestrator.core.parts import RunLimits
 from maingate.orchestrator.core.snapshot import RunNode
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan
@@ -71,7 +71,7 @@ def begun(plan: Plan, picture: RunNode | None = None, **limits: Any) -> tuple[Co
     """Begin a run; return the core and what it published."""
     capacity = {TaskKind.PATCH: 4, TaskKind.TOOL: 4}
     picture = picture or picture_of(plan)
-    core = Core(picture, Limits(worker_id="wrk_1", capacity=capacity, window=3, **limits), now=NOW)
+    core = Core(picture, RunLimits(worker_id="wrk_1", capacity=capacity, window=3, **limits), now=NOW)
     table: dict[str, Hold] = dict(picture.holds)
     core.begin()
     take(core, table)
@@ -115,7 +115,7 @@ def test_a_run_that_starts_nothing_new_says_so() -> None:
 def test_missing_approvals_are_published_until_they_are_given() -> None:
     """Each approval leaves fewer; only people end the wait."""
     plan = plan_of({"a": {"tasks": {"t1": {"patch": "x"}}}})
-    limits = Limits(worker_id="wrk_1", capacity={TaskKind.PATCH: 2}, window=3, reviewers=2)
+    limits = RunLimits(worker_id="wrk_1", capacity={TaskKind.PATCH: 2}, window=3, reviewers=2)
     core, table, world = Core(picture_of(plan), limits, now=NOW), dict[str, Hold](), World(plan, {}, seed=1)
     for effect in world.follow(core.begin()):
         event = world.answer(core, effect)
@@ -175,7 +175,7 @@ def test_a_paused_tool_is_a_hold_that_time_ends_and_survives_a_new_process() -> 
     picture.holds = dict(table) | {"task_gone": A}
     again = Core(
         picture,
-        Limits(worker_id="wrk_1", capacity={TaskKind.TOOL: 2}, window=3),
+        RunLimits(worker_id="wrk_1", capacity={TaskKind.TOOL: 2}, window=3),
         now=NOW + timedelta(seconds=30),
     )
     known = dict(picture.holds)

@@ -27,7 +27,7 @@ from maingate.orchestrator.core.events import (
     TargetLanded,
     TargetMoved,
 )
-from maingate.orchestrator.core.parts import Limits
+from maingate.orchestrator.core.parts import RunLimits
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.orchestrator.decision_writer import event_of
 from maingate.plan.model import Plan
@@ -54,7 +54,7 @@ class Run:
     def __post_init__(self) -> None:
         """Begin it."""
         self.world = World(self.plan, {}, seed=0)
-        self.core = Core(picture_of(self.plan), Limits(worker_id="wrk_1", capacity=ROOM, window=3))
+        self.core = Core(picture_of(self.plan), RunLimits(worker_id="wrk_1", capacity=ROOM, window=3))
         self.todo += self.world.follow(self.core.begin())
 
     def hear(self, event: CoreEvent) -> Decision:

@@ -2,7 +2,7 @@
 
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded
-from maingate.orchestrator.core.parts import Limits
+from maingate.orchestrator.core.parts import RunLimits
 from maingate.orchestrator.core.tasks import COMMANDS_AHEAD, QUICK
 from maingate.plan.choices import TaskKind
 from maingate.state.task import TaskState
@@ -14,7 +14,9 @@ WORKERS = 2
 def core_of(tasks: int) -> Core:
     """Make a core for a run of commands that need nothing."""
     plan = plan_of({"w": {"tasks": {f"t{number}": {"command": "true"} for number in range(tasks)}}})
-    return Core(picture_of(plan), Limits(worker_id="wrk_1", capacity={TaskKind.COMMAND: WORKERS}, window=1))
+    return Core(
+        picture_of(plan), RunLimits(worker_id="wrk_1", capacity={TaskKind.COMMAND: WORKERS}, window=1)
+    )
 
 
 def running(core: Core) -> int:

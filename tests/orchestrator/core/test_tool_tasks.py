@@ -22,7 +22,7 @@ from maingate.orchestrator.core.events import (
     ToolEnd,
     ToolEnded,
 )
-from maingate.orchestrator.core.parts import Limits
+from maingate.orchestrator.core.parts import RunLimits
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
@@ -260,7 +260,7 @@ def test_only_one_task_tries_a_tool_out() -> None:
     guard = Guard(tool="fixer", state=BreakerState.HALF_OPEN, failures=5, opened_at=NOW, probe=probe)
     picture = picture_of(plan_of({"t1": a_task("x"), "t2": a_task("y")}))
     picture.breakers = [guard]
-    core = Core(picture, Limits(worker_id="wrk_1", capacity={TaskKind.TOOL: 4}, window=3), now=NOW)
+    core = Core(picture, RunLimits(worker_id="wrk_1", capacity={TaskKind.TOOL: 4}, window=3), now=NOW)
     assert begun(core.begin()) == 0
     assert begun(core.handle(BreakersRead(guards=(guard,)))) == 0
     assert begun(core.handle(BreakersRead(guards=(guard,), given_up=frozenset({probe})))) == 1
@@ -271,7 +271,7 @@ def test_a_breaker_that_is_reset_by_hand_lets_a_running_run_go_on() -> None:
     is_open = Guard(tool="fixer", state=BreakerState.OPEN, failures=5, opened_at=NOW)
     picture = picture_of(plan_of({"t1": a_task("/x"), "t2": a_task("/y")}))
     picture.breakers = [is_open]
-    core = Core(picture, Limits(worker_id="wrk_1", capacity={TaskKind.TOOL: 4}, window=3), now=NOW)
+    core = Core(picture, RunLimits(worker_id="wrk_1", capacity={TaskKind.TOOL: 4}, window=3), now=NOW)
     decision = core.begin()
     assert begun(decision) == 0
     assert [effect.seconds for effect in decision.effects if isinstance(effect, WaitForTool)] == [60.0]

@@ -14,7 +14,7 @@ from maingate.plan.definitions import GateDefinition
 from maingate.plan.model import Plan
 from maingate.settings import Settings
 from maingate.uet.process.command import CommandSpec
-from maingate.uet.process.limits import Limits
+from maingate.uet.process.limits import ProcessLimits
 from maingate.verdicts import keys as verdict_keys
 from orchestrator.core.test_core import picture_of
 from support.factories import GitRepo
@@ -150,7 +150,12 @@ def test_every_part_of_how_a_gate_is_run_is_decided_about() -> None:
     """Who adds to what a worker is told about a gate, or to limits, decides whether verdicts depend on it."""
     decided = {"name", "run", "timeout", "idle_timeout", "expect", "env", "secret_env", "limits"}
     assert decided | {"grace", "log_head", "log_tail"} == CommandSpec.__dataclass_fields__.keys()
-    assert {"cpu_seconds", "memory_bytes", "processes", "file_bytes"} == Limits.__dataclass_fields__.keys()
+    assert {
+        "cpu_seconds",
+        "memory_bytes",
+        "processes",
+        "file_bytes",
+    } == ProcessLimits.__dataclass_fields__.keys()
 
 
 def test_the_machine_and_its_git_decide_the_key(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,11 @@ import pytest
 
 from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.uet.process.exit_meaning import Cause, judge, not_started
-from maingate.uet.process.limits import Limits
+from maingate.uet.process.limits import ProcessLimits
 
 SHELL = CommandSpec(name="unit", run="make", timeout=9, idle_timeout=5, expect=(0, 4))
 PROGRAM = CommandSpec(name="unit", run=("make",), timeout=9, idle_timeout=5, expect=(0, 4))
-LIMITED = CommandSpec(name="unit", run=("make",), limits=Limits(cpu_seconds=3))
+LIMITED = CommandSpec(name="unit", run=("make",), limits=ProcessLimits(cpu_seconds=3))
 MISSING = ": a program is missing or may not be run"
 KILL, SEGV, XCPU = -signal.SIGKILL, -signal.SIGSEGV, -signal.SIGXCPU
 

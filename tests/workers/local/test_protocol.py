@@ -7,7 +7,7 @@ import pytest
 from maingate.errors import WorkerProtocolError
 from maingate.uet.capture import Capture, Captured
 from maingate.uet.process.command import CommandResult, CommandSpec
-from maingate.uet.process.limits import Limits
+from maingate.uet.process.limits import ProcessLimits
 from maingate.workers.jobs import Job
 from maingate.workers.local.protocol import (
     Cancel,
@@ -25,7 +25,7 @@ JOB = Job(
     job_id="gate_1",
     commit="a" * 40,
     command=CommandSpec(
-        name="unit", run=("pytest", "-q"), expect=(0, 5), env={"A": "ü"}, limits=Limits(cpu_seconds=3)
+        name="unit", run=("pytest", "-q"), expect=(0, 5), env={"A": "ü"}, limits=ProcessLimits(cpu_seconds=3)
     ),
     log="one.log",
     attempt=2,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from maingate.uet.capture import Capture, Captured
-from maingate.uet.process.limits import Limits
+from maingate.uet.process.limits import ProcessLimits
 from maingate.workers.jobs import Job
 from maingate.workers.local.protocol import Cancel, Heartbeat, Ready, Result, Shutdown, encode
 from support.factories import GitRepo
@@ -263,10 +263,10 @@ def test_it_imports_little() -> None:
 def test_limits_hold_for_the_gate(worker: Worker, commit: str) -> None:
     """Memory, file size and CPU time of a gate are bounded; the last counts as a time-out."""
     cases = [
-        ("ulimit -v", Limits(memory_bytes=512 * 1024 * 1024), "524288"),
-        ("ulimit -t", Limits(cpu_seconds=7), "7"),
-        ("ulimit -c", Limits(), "0"),
-        ("head -c 4096 /dev/zero > big || wc -c < big", Limits(file_bytes=1024), "1024"),
+        ("ulimit -v", ProcessLimits(memory_bytes=512 * 1024 * 1024), "524288"),
+        ("ulimit -t", ProcessLimits(cpu_seconds=7), "7"),
+        ("ulimit -c", ProcessLimits(), "0"),
+        ("head -c 4096 /dev/zero > big || wc -c < big", ProcessLimits(file_bytes=1024), "1024"),
     ]
     for script, limits, expected in cases:
         worker.say(gate_job(commit, script, limits=limits))
@@ -274,7 +274,7 @@ def test_limits_hold_for_the_gate(worker: Worker, commit: str) -> None:
         assert isinstance(result, Result)
         assert result.outcome.excerpt.split()[-1] == expected
 
-    worker.say(gate_job(commit, ("sh", "-c", "while :; do :; done"), limits=Limits(cpu_seconds=1)))
+    worker.say(gate_job(commit, ("sh", "-c", "while :; do :; done"), limits=ProcessLimits(cpu_seconds=1)))
     result = worker.hear()
     assert isinstance(result, Result)
     assert (result.outcome.timed_out, result.outcome.fault) == ("cpu", None)

@@ -12,7 +12,7 @@ from maingate.cli.text import safe
 
 if TYPE_CHECKING:
     from maingate.landing.move_values import Behind
-    from maingate.landing.repair import Repair
+    from maingate.landing.repair import CheckoutRepair
 
 app = typer.Typer(help="Repair the checkouts of the repository.", no_args_is_help=True)
 
@@ -49,7 +49,7 @@ def repair(
         raise typer.Exit(ExitCode.OUTSIDE_FAULT)
 
 
-def _as_json(done: "Repair") -> dict[str, Any]:
+def _as_json(done: "CheckoutRepair") -> dict[str, Any]:
     return {
         "brought_along": [each.as_json() for each in done.brought],
         "behind": [each.as_json() for each in done.left],
@@ -58,7 +58,7 @@ def _as_json(done: "Repair") -> dict[str, Any]:
     }
 
 
-def _print(done: "Repair") -> None:
+def _print(done: "CheckoutRepair") -> None:
     out = console()
     for each in done.brought:
         out.print(f"updated {safe(each.top)} to {_branch(each)} at {each.new[:10]}", soft_wrap=True)

@@ -18,7 +18,7 @@ from maingate.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from maingate.demo.stage import Stage
+    from maingate.demo.stage import DemoPaths
     from maingate.demo.story import Scene
 
 WIDTH: Final = 80
@@ -159,7 +159,7 @@ def _print_scene(out: "Console", scene: "Scene", report: Mapping[str, Any]) -> N
     out.print()
 
 
-def _print_branch(out: "Console", stage: "Stage") -> None:
+def _print_branch(out: "Console", stage: "DemoPaths") -> None:
     from maingate.git.command import run_git
 
     _print_rule(out, "main, as git shows it")

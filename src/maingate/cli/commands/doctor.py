@@ -11,7 +11,7 @@ from maingate.cli.output import print_json
 from maingate.errors import MaingateError, NoStateError
 
 if TYPE_CHECKING:
-    from maingate.monitoring.finding import Finding
+    from maingate.monitoring.finding import CheckFinding
     from maingate.monitoring.health import Check, Report
 
 
@@ -35,20 +35,20 @@ def _examined() -> "Report":
     from maingate.bootstrap import Maingate
     from maingate.monitoring.doctor.host import host_checks
     from maingate.monitoring.doctor.repository import doctor_checks_of
-    from maingate.monitoring.finding import Finding
-    from maingate.monitoring.health import Health
+    from maingate.monitoring.finding import CheckFinding
+    from maingate.monitoring.health import HealthChecks
 
     try:
         maingate = Maingate.open(create=False, migrate=False)
     except NoStateError as error:
-        return Health([*host_checks(), _told(Finding(summary=str(error)))]).report()
+        return HealthChecks([*host_checks(), _told(CheckFinding(summary=str(error)))]).report()
     except MaingateError as error:
-        return Health([*host_checks(), _told(Finding.failed(str(error)))]).report()
+        return HealthChecks([*host_checks(), _told(CheckFinding.failed(str(error)))]).report()
     with maingate:
-        return Health([*host_checks(), *doctor_checks_of(maingate.context)]).report()
+        return HealthChecks([*host_checks(), *doctor_checks_of(maingate.context)]).report()
 
 
-def _told(finding: "Finding") -> "Check":
+def _told(finding: "CheckFinding") -> "Check":
     """Return a check whose finding is known: the repository could not be opened, or has no record yet."""
     from maingate.monitoring.health import Check
 

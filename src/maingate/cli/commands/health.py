@@ -11,7 +11,7 @@ from maingate.cli.tables import print_table, table
 from maingate.cli.text import safe
 
 if TYPE_CHECKING:
-    from maingate.monitoring.health import Answer, Report
+    from maingate.monitoring.health import CheckAnswer, Report
 
 _STYLES: Final = {"ok": "green", "degraded": "yellow", "failed": "red"}
 
@@ -30,11 +30,11 @@ def health(
     Exit codes: 0 everything was checked; with --exit-code 1 when a part has failed.
     """
     from maingate.bootstrap import Maingate
-    from maingate.monitoring.health import Health
+    from maingate.monitoring.health import HealthChecks
     from maingate.monitoring.repository_checks import checks_of
 
     with Maingate.open(create=False, migrate=False) as maingate:
-        report = Health(checks_of(maingate.context)).report()
+        report = HealthChecks(checks_of(maingate.context)).report()
     if as_json:
         print_json(report.as_json())
     else:
@@ -58,6 +58,6 @@ def print_report(report: "Report") -> None:
         out.print(f"  {safe(command)}", soft_wrap=True)
 
 
-def _described(answer: "Answer") -> str:
+def _described(answer: "CheckAnswer") -> str:
     reasons = [safe(each.reason) for each in answer.finding.troubles]
     return "; ".join(reasons) or safe(answer.finding.summary)

@@ -90,7 +90,7 @@ def recover(  # noqa: PLR0917 - the options of a command line
     Exit codes are those of `run`.
     """
     from maingate.bootstrap import Maingate
-    from maingate.cli.commands.run import Patience
+    from maingate.cli.commands.run import TargetWait
     from maingate.plan.loader import load_plan
     from maingate.queries.names import find_patch
     from maingate.services.patch_recovery import write_plan
@@ -100,7 +100,9 @@ def recover(  # noqa: PLR0917 - the options of a command line
     with Maingate.open(create=False) as maingate:
         row = find_patch(maingate.context, patch, run=run)
         path = write_plan(maingate.context, row, diff=None if file is None else _read(file), tool=tool)
-        run_id = maingate.admission.admit(load_plan(path), wait=Patience() if wait else None, replaces=row.id)
+        run_id = maingate.admission.admit(
+            load_plan(path), wait=TargetWait() if wait else None, replaces=row.id
+        )
         outcome = execute(maingate, run_id, workers=workers, progress_on_stderr=as_json)
     finish(outcome, as_json=as_json)
 

@@ -117,8 +117,8 @@ def run(  # noqa: PLR0917 - the options of a command line
         raise UsageError("--resume and --restart cannot be combined: choose one")
     with Maingate.for_plan(loaded) as maingate:
         earlier = _interrupted_before(maingate, loaded)
-        choice = Choice.RESUME if resume else Choice.RESTART if restart else None
-        if earlier is not None and (choice or _ask(earlier)) is Choice.RESUME:
+        choice = ResumeOrRestart.RESUME if resume else ResumeOrRestart.RESTART if restart else None
+        if earlier is not None and (choice or _ask(earlier)) is ResumeOrRestart.RESUME:
             outcome = go_on(maingate, earlier, workers=workers, wait=wait, progress_on_stderr=as_json)
         else:
             if earlier is not None:
@@ -128,7 +128,7 @@ def run(  # noqa: PLR0917 - the options of a command line
     finish(outcome, as_json=as_json)
 
 
-class Choice(Enum):
+class ResumeOrRestart(Enum):
     """Choice about an interrupted run of the same plan."""
 
     RESUME = "r"
@@ -146,7 +146,7 @@ def _interrupted_before(maingate: "Maingate", loaded: "LoadedPlan") -> RunId | N
     return RunId(same[-1].id) if same else None
 
 
-def _ask(earlier: RunId) -> Choice:
+def _ask(earlier: RunId) -> ResumeOrRestart:
     """Prompt for the choice about an interrupted run.
 
     Raises:
@@ -161,7 +161,7 @@ def _ask(earlier: RunId) -> Choice:
         raise refusal
     answer = typer.prompt(f"{question}. [r]esume it, re[s]tart, or [l]eave it?", default="r", err=True)
     try:
-        return Choice(answer.strip().lower()[:1])
+        return ResumeOrRestart(answer.strip().lower()[:1])
     except ValueError as error:
         raise refusal from error
 
@@ -209,7 +209,7 @@ def run_plan(
     handed_over = maingate.admission.admit_for_server(loaded, RunOptions(workers=workers))
     if handed_over is not None:
         return follow(maingate, handed_over, progress_on_stderr=progress_on_stderr)
-    run_id = maingate.admission.admit(loaded, wait=Patience() if wait else None)
+    run_id = maingate.admission.admit(loaded, wait=TargetWait() if wait else None)
     return execute(maingate, run_id, workers=workers, progress_on_stderr=progress_on_stderr)
 
 
@@ -228,13 +228,13 @@ def go_on(
     options = RunOptions(workers=workers, budget_usd=budget_usd)
     if maingate.queue.hand_over(run_id, options) is not None:
         return follow(maingate, run_id, progress_on_stderr=progress_on_stderr)
-    maingate.execution.take_hold(run_id, wait=Patience() if wait else None)
+    maingate.execution.take_hold(run_id, wait=TargetWait() if wait else None)
     return execute(
         maingate, run_id, workers=workers, progress_on_stderr=progress_on_stderr, budget_usd=budget_usd
     )
 
 
-class Patience:
+class TargetWait:
     """Waits for a held target, and prints its holder once."""
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ _RELEASE: Final = "UPDATE followers SET holder = NULL, held_until = NULL WHERE n
 
 
 @dataclass(frozen=True, kw_only=True)
-class Follower:
+class FollowerRow:
     """One follower, as it is on record.
 
     Args:
@@ -81,10 +81,10 @@ def release(connection: Connection, name: str, holder: str) -> None:
     change(connection, _RELEASE, (name, holder))
 
 
-def all_of(connection: Connection) -> list[Follower]:
+def all_of(connection: Connection) -> list[FollowerRow]:
     """Read every follower on record, by name."""
     rows = rows_of(connection, "SELECT name, seq, updated_at, failures, failure FROM followers ORDER BY name")
     return [
-        Follower(name=name, seq=seq, updated_at=from_micros(at), failures=failures, failure=failure)
+        FollowerRow(name=name, seq=seq, updated_at=from_micros(at), failures=failures, failure=failure)
         for name, seq, at, failures, failure in rows
     ]

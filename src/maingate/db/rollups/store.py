@@ -20,11 +20,11 @@ from maingate.db.rollup_kinds import (
     EVENT_COLUMNS,
     EVER,
     MEASURE_COLUMNS,
+    DistinctNames,
     EventKind,
     Histogram,
     Kind,
     MeasureKind,
-    Names,
     values_of,
 )
 from maingate.db.rollups import followers
@@ -111,9 +111,9 @@ class Books:
             measures=_Book(connection, "duration_kinds", MeasureKind, MEASURE_COLUMNS),
         )
 
-    def names(self) -> Names:
+    def names(self) -> DistinctNames:
         """Return the names that are kept apart so far."""
-        return Names([*self.events.ids, *self.measures.ids])
+        return DistinctNames([*self.events.ids, *self.measures.ids])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +211,7 @@ def _measure_totals(connection: Connection, books: Books) -> Mapping[MeasureKind
     return found
 
 
-def _folded(found: Aggregate, names: Names) -> Aggregate:
+def _folded(found: Aggregate, names: DistinctNames) -> Aggregate:
     """Return an aggregate whose kinds have no more names than are kept apart."""
     folded = Aggregate(hours=found.hours)
     for (hour, kind), number in found.events.items():

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from maingate.monitoring.finding import Finding, HealthState, Trouble, command_in
+from maingate.monitoring.finding import CheckFinding, HealthState, Trouble, command_in
 from maingate.repository_context import RepositoryContext
 from maingate.system.disk import Room, room_of
 
@@ -15,7 +15,7 @@ FEW_FILES: Final = 1000
 """Files left on a disk below which runs are about to stop."""
 
 
-def check_disk(context: RepositoryContext) -> Finding:
+def check_disk(context: RepositoryContext) -> CheckFinding:
     """Check the room on the disks of the state folder and of the worktrees."""
     clean = command_in(context.repository.root, "clean")
     folders = {"state": context.paths.root, "worktrees": context.paths.slots}
@@ -27,7 +27,7 @@ def check_disk(context: RepositoryContext) -> Finding:
         name: {"folder": str(room.folder), "bytes_left": room.bytes_left, "files_left": room.files_left}
         for name, room in rooms.items()
     }
-    return Finding(summary=f"at least {least // MIB} MiB left", troubles=troubles, detail=detail)
+    return CheckFinding(summary=f"at least {least // MIB} MiB left", troubles=troubles, detail=detail)
 
 
 def trouble_of_room(room: Room, command: str) -> list[Trouble]:

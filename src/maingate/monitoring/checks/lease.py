@@ -10,7 +10,7 @@ from maingate.db.dao import leases, runs, stops
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
 from maingate.landing.lease import is_held, key_of
-from maingate.monitoring.finding import SHOWN, Finding, Trouble, command_in
+from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
 from maingate.repository_context import RepositoryContext
 from maingate.state.run import RunState
 from maingate.wording import short
@@ -41,14 +41,14 @@ def holds_of(context: RepositoryContext, conn: Connection) -> Holds:
     return Holds(waiting=waiting, loose=loose, held=held)
 
 
-def check_leases(context: RepositoryContext) -> Finding:
+def check_leases(context: RepositoryContext) -> CheckFinding:
     """Check that a living process holds the target of every run that has not ended, and renews its hold."""
     now = context.clock.now()
     with context.database.read() as conn:
         holds = holds_of(context, conn)
         loose = [_not_running(context, run, _why(conn, run)) for run in holds.loose[:SHOWN]]
     late = [lease for lease in holds.held if lease.expires_at <= now]
-    return Finding(
+    return CheckFinding(
         summary=f"{len(holds.held)} targets held, {len(holds.waiting)} runs under way",
         troubles=[
             *loose,

@@ -10,8 +10,8 @@ from maingate.db.connection import Connection
 from maingate.db.dao import breakers, open_work, workers
 from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.workers import WorkerRow
-from maingate.monitoring.finding import SHOWN, Finding, Trouble, command_in
-from maingate.monitoring.stuck import Patience, silent
+from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
+from maingate.monitoring.stuck import StuckLimits, silent
 from maingate.repository_context import RepositoryContext
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.worker import WorkerState
@@ -77,9 +77,9 @@ def queues_of(context: RepositoryContext, conn: Connection) -> Mapping[str, Queu
     }
 
 
-def check_pool(context: RepositoryContext) -> Finding:
+def check_pool(context: RepositoryContext) -> CheckFinding:
     """Check the heartbeats of the workers that have not shut down."""
-    now, patience = context.clock.now(), Patience.of(context.settings)
+    now, patience = context.clock.now(), StuckLimits.of(context.settings)
     with context.database.read() as conn:
         pool = pool_of(context, conn)
     mute = [row for row in pool.living if _is_mute(row, patience, now)]
@@ -87,7 +87,7 @@ def check_pool(context: RepositoryContext) -> Finding:
     reason = f"silent for longer than {patience.worker.total_seconds():g} s: {named}"
     command = command_in(context.repository.root, "workers")
     oldest = None if pool.oldest is None else round(pool.oldest.total_seconds(), 3)
-    return Finding(
+    return CheckFinding(
         summary=f"{len(pool.living)} workers"
         + ("" if oldest is None else f", the longest silent for {oldest:.0f} s"),
         troubles=[Trouble(reason=reason, command=command)] if mute else [],
@@ -101,11 +101,11 @@ def check_pool(context: RepositoryContext) -> Finding:
     )
 
 
-def _is_mute(row: WorkerRow, patience: Patience, now: datetime) -> bool:
+def _is_mute(row: WorkerRow, patience: StuckLimits, now: datetime) -> bool:
     return row.state is WorkerState.UNRESPONSIVE or silent(row, patience, now=now) is not None
 
 
-def check_queue(context: RepositoryContext) -> Finding:
+def check_queue(context: RepositoryContext) -> CheckFinding:
     """Check how much waits for a worker or for its turn to land, and for how long the oldest has."""
     limit = context.settings.stuck_workstream
     with context.database.read() as conn:
@@ -114,7 +114,7 @@ def check_queue(context: RepositoryContext) -> Finding:
     oldest = max(each.oldest for each in queues.values())
     reason = f"{depth} wait, the oldest for {oldest.total_seconds() / 60:.0f} minutes"
     command = command_in(context.repository.root, "status")
-    return Finding(
+    return CheckFinding(
         summary="nothing waits" if depth == 0 else reason,
         troubles=[Trouble(reason=reason, command=command)] if oldest > limit else [],
         detail={
@@ -125,12 +125,12 @@ def check_queue(context: RepositoryContext) -> Finding:
     )
 
 
-def check_breakers(context: RepositoryContext) -> Finding:
+def check_breakers(context: RepositoryContext) -> CheckFinding:
     """Check that no tool is paused by its circuit breaker."""
     with context.database.read() as conn:
         rows = breakers.all_of(conn)
     opened = [row for row in rows if row.state is BreakerState.OPEN]
-    return Finding(
+    return CheckFinding(
         summary=f"no tool is paused; {len(rows)} have ever failed",
         troubles=[_paused(context, row) for row in opened[:SHOWN]],
         detail={"open": [row.tool for row in opened], "known": len(rows)},

@@ -13,7 +13,7 @@ from maingate.db.tail_check import check_tail
 from maingate.db.transition_log import written_up_to
 from maingate.errors import MaingateError
 from maingate.monitoring.checks.disk import trouble_of_room
-from maingate.monitoring.finding import Finding, HealthState, Trouble, command_in
+from maingate.monitoring.finding import CheckFinding, HealthState, Trouble, command_in
 from maingate.repository_context import RepositoryContext
 from maingate.system.disk import room_of
 
@@ -24,7 +24,7 @@ LAG_ROWS: Final = 10_000
 """Rows that ``transitions.jsonl`` may lack while work goes on: it is written after the commits."""
 
 
-def check_database(context: RepositoryContext) -> Finding:
+def check_database(context: RepositoryContext) -> CheckFinding:
     """Check that the database is reachable, migrated and writable, and that its disk has room.
 
     Neither does this write, nor does it wait for a writer.
@@ -37,7 +37,7 @@ def check_database(context: RepositoryContext) -> Finding:
         with database.read() as conn:
             read_only = why_read_only(conn)
     except MaingateError as error:
-        return Finding.failed(str(error), doctor)
+        return CheckFinding.failed(str(error), doctor)
     troubles = [*_of_revision(context, revision), *_of_writing(database, read_only, doctor)]
     detail: dict[str, Any] = {"dialect": database.dialect, "address": database.url, "schema": revision}
     summary = f"reachable, schema {revision}, writable"
@@ -45,7 +45,7 @@ def check_database(context: RepositoryContext) -> Finding:
         room = room_of(file)
         troubles += trouble_of_room(room, doctor)
         detail["bytes_left"] = room.bytes_left
-    return Finding(summary=summary, troubles=troubles, detail=detail)
+    return CheckFinding(summary=summary, troubles=troubles, detail=detail)
 
 
 def _of_revision(context: RepositoryContext, revision: str | None) -> list[Trouble]:
@@ -73,7 +73,7 @@ def _why_file_is_read_only(file: Path) -> str | None:
     return None
 
 
-def check_followers(context: RepositoryContext) -> Finding:
+def check_followers(context: RepositoryContext) -> CheckFinding:
     """Check that no follower of the ledger fails, and that the roll-ups are not far behind."""
     with context.database.read() as conn:
         end, found = ledger.position(conn).seq, followers.all_of(conn)
@@ -91,7 +91,7 @@ def check_followers(context: RepositoryContext) -> Finding:
         reason = f"the counts for metrics and reports lack the last {behind[store.FOLLOWER]} rows"
         troubles.append(Trouble(reason=reason, command=command_in(context.repository.root, "doctor")))
     lag = max(behind.values(), default=0)
-    return Finding(
+    return CheckFinding(
         summary=f"{len(found)} followers of the ledger, at most {lag} rows behind",
         troubles=troubles,
         detail={each.name: {"behind": behind[each.name], "failures": each.failures} for each in found},
@@ -109,16 +109,18 @@ class AuditPosition:
         self._context = context
         self._verified: Position | None = None
 
-    def __call__(self) -> Finding:
+    def __call__(self) -> CheckFinding:
         """Check the rows that were added, and how far the file of transitions has got."""
         with self._context.database.read() as conn:
             return self._check(conn)
 
-    def _check(self, conn: Connection) -> Finding:
+    def _check(self, conn: Connection) -> CheckFinding:
         done = check_tail(conn, self._verified)
         verify = command_in(self._context.repository.root, "audit", "verify")
         if done.problem is not None or done.verified is None:
-            return Finding.failed(f"the record was changed other than by Maingate: {done.problem}", verify)
+            return CheckFinding.failed(
+                f"the record was changed other than by Maingate: {done.problem}", verify
+            )
         self._verified = done.verified
         written = written_up_to(self._context.paths.transitions)
         detail = {
@@ -129,7 +131,7 @@ class AuditPosition:
         summary = f"verified up to row {done.verified.seq} of {done.end.seq}; all of it: `{verify}`"
         lag = done.end.seq - written
         troubles = [] if lag <= LAG_ROWS else [_of_lag(lag, verify)]
-        return Finding(summary=summary, troubles=troubles, detail=detail)
+        return CheckFinding(summary=summary, troubles=troubles, detail=detail)
 
 
 def _of_lag(lag: int, verify: str) -> Trouble:

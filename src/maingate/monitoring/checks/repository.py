@@ -5,19 +5,19 @@ from typing import Final
 
 from maingate.db.dao import runs
 from maingate.git.command import require_git, run_git
-from maingate.monitoring.finding import Finding, HealthState, Trouble, command_in
+from maingate.monitoring.finding import CheckFinding, HealthState, Trouble, command_in
 from maingate.repository_context import RepositoryContext
 
 _GIT_SECONDS: Final = 2.0
 
 
-def check_repository(context: RepositoryContext) -> Finding:
+def check_repository(context: RepositoryContext) -> CheckFinding:
     """Check that git reads the repository, and the branch of every run that has not ended."""
     repository = context.repository
     version = ".".join(map(str, require_git()))
     doctor = command_in(repository.root, "doctor")
     if not repository.git_dir.is_dir():
-        return Finding.failed(f"{repository.git_dir} is gone; restore it, or serve another path", doctor)
+        return CheckFinding.failed(f"{repository.git_dir} is gone; restore it, or serve another path", doctor)
     done = run_git(
         "for-each-ref",
         "--format=%(refname) %(objecttype)",
@@ -28,10 +28,10 @@ def check_repository(context: RepositoryContext) -> Finding:
     )
     if done.code != 0:
         why = done.stderr.strip() or f"exit code {done.code}"
-        return Finding.failed(f"git does not answer on {repository.git_dir}: {why}", doctor)
+        return CheckFinding.failed(f"git does not answer on {repository.git_dir}: {why}", doctor)
     found = {line.split()[0] for line in done.stdout.decode(errors="replace").splitlines()}
     missing = [_missing(context, ref) for ref in targets if ref not in found]
-    return Finding(
+    return CheckFinding(
         summary=f"git {version} answers; {len(targets)} targets are there",
         troubles=missing,
         detail={"root": str(repository.root), "git": version, "targets": list(targets)},

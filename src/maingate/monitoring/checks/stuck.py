@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from maingate.db.connection import Connection
 from maingate.db.dao import open_work, patches, runs, tasks, workstreams
-from maingate.monitoring.finding import SHOWN, Finding, Trouble, command_in
-from maingate.monitoring.stuck import Patience, Stuck, overdue
+from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
+from maingate.monitoring.stuck import Stuck, StuckLimits, overdue
 from maingate.repository_context import RepositoryContext
 from maingate.wording import short
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from maingate.db.dao.entity import EntityRow
 
 
-def check_stuck(context: RepositoryContext) -> Finding:
+def check_stuck(context: RepositoryContext) -> CheckFinding:
     """Check that no entity of a run at work has made no progress for longer than its limit."""
     now = context.clock.now()
     with context.database.read() as conn:
         found = stuck_in(context, conn)
         named = {one.entity_id: _name(conn, one) for one in found}
-    return Finding(
+    return CheckFinding(
         summary="everything under way makes progress",
         troubles=[_without_progress(context, one, named[one.entity_id], now) for one in found[:SHOWN]],
         detail={"stuck": [{"id": one.entity_id, **one.as_json(now)} for one in found]},
@@ -30,7 +30,7 @@ def check_stuck(context: RepositoryContext) -> Finding:
 
 def stuck_in(context: RepositoryContext, conn: Connection) -> Sequence[Stuck]:
     """Return the tasks and workstreams of runs at work that are stuck, the longest first."""
-    now, patience = context.clock.now(), Patience.of(context.settings)
+    now, patience = context.clock.now(), StuckLimits.of(context.settings)
     late_tasks = open_work.running_tasks(conn, since_before=now - patience.task)
     late = open_work.executing_workstreams(conn, since_before=now - patience.workstream)
     at_work = _at_work(

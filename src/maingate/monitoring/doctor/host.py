@@ -6,7 +6,7 @@ import sys
 from typing import Final
 
 from maingate.git.command import OLDEST_GIT, require_git, run_git
-from maingate.monitoring.finding import Finding, Trouble
+from maingate.monitoring.finding import CheckFinding, Trouble
 from maingate.monitoring.health import Check
 
 OLDEST_PYTHON: Final = (3, 11)
@@ -26,7 +26,7 @@ def host_checks() -> list[Check]:
     return [Check(name="python", examine=check_python), Check(name="git", examine=check_git)]
 
 
-def check_python() -> Finding:
+def check_python() -> CheckFinding:
     """Check the version of Python, and that the system lets gates be ended whole."""
     version = platform.python_version()
     detail = {"version": version, "executable": sys.executable, "system": platform.platform()}
@@ -37,19 +37,21 @@ def check_python() -> Finding:
     if not sys.platform.startswith("linux"):
         reason = f"on {platform.system()} processes that detach from their gate cannot be ended; Linux can"
         troubles.append(Trouble(reason=reason))
-    return Finding(summary=f"Python {version}", troubles=troubles, detail=detail)
+    return CheckFinding(summary=f"Python {version}", troubles=troubles, detail=detail)
 
 
-def check_git() -> Finding:
+def check_git() -> CheckFinding:
     """Check the version of git, and that it can what Maingate asks of it, without touching a repository."""
     wanted = ".".join(map(str, OLDEST_GIT))
     path = shutil.which("git")
     if path is None:
-        return Finding.failed(f"git is not on PATH; install git {wanted} or newer", "apt-get install git")
+        return CheckFinding.failed(
+            f"git is not on PATH; install git {wanted} or newer", "apt-get install git"
+        )
     require_git()
     version = run_git("version").stdout.decode(errors="replace").strip()
     tried = run_git("apply", "--numstat", "-z", "-", input=_TRIAL, check=False, timeout=2.0)
     if tried.code != 0 or not tried.stdout.startswith(b"1\t0\tone"):
         why = tried.stderr.strip() or f"exit code {tried.code}"
-        return Finding.failed(f"{path} does not read a patch ({why}); reinstall git", "git version")
-    return Finding(summary=f"{version}, at {path}", detail={"version": version, "path": path})
+        return CheckFinding.failed(f"{path} does not read a patch ({why}); reinstall git", "git version")
+    return CheckFinding(summary=f"{version}, at {path}", detail={"version": version, "path": path})

@@ -9,7 +9,7 @@ from maingate.landing.late_checkouts import behind
 from maingate.landing.lease import is_held
 from maingate.landing.record import unfinished_moves
 from maingate.landing.ref_locks import locks_of
-from maingate.monitoring.finding import SHOWN, Finding, Trouble, command_in
+from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
 from maingate.repository_context import RepositoryContext
 from maingate.system.process_tree import strays
 from maingate.wording import listed
@@ -17,7 +17,7 @@ from maingate.workers.liveness import lives
 from maingate.workers.local.slots import Slots
 
 
-def check_slots(context: RepositoryContext) -> Finding:
+def check_slots(context: RepositoryContext) -> CheckFinding:
     """Check the worktrees: no process that was started in a slot outlives the worker that held it."""
     paths = context.paths
     seen = Slots(paths.slots, paths.locks, former=paths.former_slots).seen()
@@ -32,12 +32,12 @@ def check_slots(context: RepositoryContext) -> Finding:
         reason = f"{len(former)} worktrees are left from where the repository was before"
         troubles.append(Trouble(reason=reason, command=command_in(context.repository.root, "clean")))
     detail = {"folder": str(paths.slots), "slots": len(seen), "free": len(free), "processes": alone}
-    return Finding(
+    return CheckFinding(
         summary=f"{len(seen)} worktrees, {len(free)} of them free", troubles=troubles, detail=detail
     )
 
 
-def check_dead(context: RepositoryContext) -> Finding:
+def check_dead(context: RepositoryContext) -> CheckFinding:
     """Check for workers and holds on record whose process is gone."""
     now, window = context.clock.now(), context.settings.recovery_window
     with context.database.read() as conn:
@@ -63,10 +63,10 @@ def check_dead(context: RepositoryContext) -> Finding:
     summary = "no hold of a dead process stands in the way" + (
         f"; the next run clears {len(rows) + len(dead)} entries away" if rows or dead else ""
     )
-    return Finding(summary=summary, troubles=troubles, detail=detail)
+    return CheckFinding(summary=summary, troubles=troubles, detail=detail)
 
 
-def check_checkouts(context: RepositoryContext) -> Finding:
+def check_checkouts(context: RepositoryContext) -> CheckFinding:
     """Check that every checkout followed its branch, and that no lock of a killed git stands in the way."""
     repair = command_in(context.repository.root, "checkout", "repair")
     late = behind(context.repository)
@@ -77,15 +77,15 @@ def check_checkouts(context: RepositoryContext) -> Finding:
         Trouble(reason=f"{path} was left by a process that was killed", command=repair) for path in locks
     ]
     detail = {"behind": [each.as_json() for each in late], "locks": [str(path) for path in locks]}
-    return Finding(summary="every checkout followed its branch", troubles=troubles, detail=detail)
+    return CheckFinding(summary="every checkout followed its branch", troubles=troubles, detail=detail)
 
 
-def check_temporary(context: RepositoryContext) -> Finding:
+def check_temporary(context: RepositoryContext) -> CheckFinding:
     """Check for temporary folders of killed processes of this user; the next run removes them."""
     found = abandoned()
     command = shlex.join(["rm", "-r", *map(str, found)])
     reason = f"{len(found)} temporary folders are left from killed processes; the next run removes them"
-    return Finding(
+    return CheckFinding(
         summary="no temporary folder is left",
         troubles=[Trouble(reason=reason, command=command)] if found else [],
         detail={"folders": list(map(str, found)), "state": str(context.paths.root)},

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from maingate.db.dao import runs
 from maingate.db.dao.runs import RunRow
-from maingate.monitoring.finding import SHOWN, Finding, Trouble, command_in
+from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
 from maingate.plan.model import Plan
 from maingate.plan.programs import is_found, program_of
 from maingate.repository_context import RepositoryContext
@@ -14,7 +14,7 @@ from maingate.uet.process.environment import allowed_environment
 from maingate.wording import short
 
 
-def check_programs(context: RepositoryContext) -> Finding:
+def check_programs(context: RepositoryContext) -> CheckFinding:
     """Check that the programs of tools and gates are there, as a worker would look for them."""
     environment = allowed_environment(os.environ, context.settings.env_allow)
     root = None if context.repository.is_bare else context.repository.root
@@ -30,7 +30,7 @@ def check_programs(context: RepositoryContext) -> Finding:
         str(name): is_found(one.words[0], root=None, environ=os.environ) for name, one in PRESETS.items()
     }
     command = command_in(context.repository.root, "tools", "list")
-    return Finding(
+    return CheckFinding(
         summary=f"{len(named)} programs of runs that have not ended are there",
         troubles=[
             Trouble(

@@ -7,7 +7,7 @@ from typing import Final
 
 from maingate.git.command import run_git
 from maingate.monitoring.doctor import leftovers, programs
-from maingate.monitoring.finding import Finding, Trouble, command_in
+from maingate.monitoring.finding import CheckFinding, Trouble, command_in
 from maingate.monitoring.health import Check
 from maingate.monitoring.repository_checks import checks_of
 from maingate.repository_context import RepositoryContext
@@ -16,7 +16,7 @@ TIME_OUT: Final = timedelta(seconds=20)
 """Time within which a check of the doctor must answer: people wait for it, not probes."""
 
 
-def check_kind(context: RepositoryContext) -> Finding:
+def check_kind(context: RepositoryContext) -> CheckFinding:
     """Check for kinds of repositories that hinder some of the work: shallow clones and partial ones."""
     repository = context.repository
     root = str(repository.root)
@@ -31,10 +31,10 @@ def check_kind(context: RepositoryContext) -> Finding:
         troubles.append(Trouble(reason=reason, command=f"git -C {root} fetch --refetch --no-filter"))
     detail = {"bare": repository.is_bare, "copied_from": context.identity.copied_from}
     kind = "a bare repository" if repository.is_bare else "a repository with a work tree"
-    return Finding(summary=f"{kind} at {root}", troubles=troubles, detail=detail)
+    return CheckFinding(summary=f"{kind} at {root}", troubles=troubles, detail=detail)
 
 
-def check_settings(context: RepositoryContext) -> Finding:
+def check_settings(context: RepositoryContext) -> CheckFinding:
     """Check that the settings can be loaded, which validates them."""
     files = context.files
     stated = (
@@ -42,10 +42,10 @@ def check_settings(context: RepositoryContext) -> Finding:
     )
     shown = context.settings.model_dump(mode="json", exclude_unset=True, exclude={"database_url"})
     where = " and ".join(stated) or "the defaults"
-    return Finding(summary=f"read from {where}", detail={"files": stated, "set": sorted(shown)})
+    return CheckFinding(summary=f"read from {where}", detail={"files": stated, "set": sorted(shown)})
 
 
-_PARTS: Final[Mapping[str, Callable[[RepositoryContext], Finding]]] = {
+_PARTS: Final[Mapping[str, Callable[[RepositoryContext], CheckFinding]]] = {
     "kind": check_kind,
     "settings": check_settings,
     "worktrees": leftovers.check_slots,

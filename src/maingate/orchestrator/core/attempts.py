@@ -16,7 +16,7 @@ from maingate.state.steps import tasks as task_steps
 Trigger = Literal["execution_failed", "validation_failed"]
 
 
-class Attempts:
+class TaskAttempts:
     """Ends attempts of tasks.
 
     Args:

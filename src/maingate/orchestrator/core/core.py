@@ -30,7 +30,7 @@ from maingate.orchestrator.core.events import (
     OverrideRequested,
     WorkstreamBroken,
 )
-from maingate.orchestrator.core.parts import Limits, Parts
+from maingate.orchestrator.core.parts import CoreParts, RunLimits
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.core.turn import AppliedOverride, Turn
 from maingate.state.holds import Hold, HoldCode
@@ -50,9 +50,9 @@ class Core:
         now: The time; set anew by the shell before each call.
     """
 
-    def __init__(self, run: RunNode, limits: Limits, *, now: datetime = _NEVER) -> None:
+    def __init__(self, run: RunNode, limits: RunLimits, *, now: datetime = _NEVER) -> None:
         self._turn = Turn(run, now)
-        self._parts = Parts(self._turn, limits)
+        self._parts = CoreParts(self._turn, limits)
         self._handlers = self._parts.handlers()
         self.tasks_total = len(self._turn.tasks)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from maingate.orchestrator.core.approvals import Approvals
-from maingate.orchestrator.core.attempts import Attempts
+from maingate.orchestrator.core.attempts import TaskAttempts
 from maingate.orchestrator.core.endings import Endings
 from maingate.orchestrator.core.events import (
     ApprovalsRead,
@@ -46,7 +46,7 @@ from maingate.recovery.retry_handler import RetryPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class RunLimits:
     """The limits of one process for one run, by settings and command line.
 
     Args:
@@ -72,10 +72,10 @@ class Limits:
     reviewers: int = 0
 
 
-class Parts:
+class CoreParts:
     """The parts of the core for one run."""
 
-    def __init__(self, turn: Turn, limits: Limits) -> None:
+    def __init__(self, turn: Turn, limits: RunLimits) -> None:
         self.turn = turn
         self.tools = ToolUse(
             turn,
@@ -91,7 +91,7 @@ class Parts:
         )
         self.approvals = Approvals(turn, reviewers=limits.reviewers)
         self.landing_queue = LandingQueue(turn, apply=self._apply)
-        attempts = Attempts(turn, self.scheduler, self.tools, limits.retries)
+        attempts = TaskAttempts(turn, self.scheduler, self.tools, limits.retries)
         self.lanes = Lanes(turn, self.scheduler, attempts, self.approvals, window=limits.window)
         self.tasks = Tasks(
             turn,

@@ -20,7 +20,7 @@ from maingate.commits import Tip
 from maingate.verdicts.blame import Judgement
 
 
-class Item(Protocol):
+class LaneItem(Protocol):
     """An element of a lane: a task, with or without a patch that is ready to be applied."""
 
     @property
@@ -34,7 +34,7 @@ class Item(Protocol):
         ...
 
 
-P = TypeVar("P", bound=Item)
+P = TypeVar("P", bound=LaneItem)
 
 
 @dataclass(kw_only=True)

@@ -7,7 +7,7 @@ applied.
 
 from maingate.commits import Tip
 from maingate.orchestrator.core.approvals import Approvals
-from maingate.orchestrator.core.attempts import Attempts
+from maingate.orchestrator.core.attempts import TaskAttempts
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
     JudgePatch,
@@ -42,7 +42,13 @@ class Lanes:
     """
 
     def __init__(
-        self, turn: Turn, scheduler: TaskScheduler, attempts: Attempts, approvals: Approvals, *, window: int
+        self,
+        turn: Turn,
+        scheduler: TaskScheduler,
+        attempts: TaskAttempts,
+        approvals: Approvals,
+        *,
+        window: int,
     ) -> None:
         self._turn, self._scheduler = turn, scheduler
         self._attempts, self._approvals, self._window = attempts, approvals, window

@@ -2,7 +2,7 @@
 
 from maingate.ids import PatchId
 from maingate.orchestrator.core.approvals import Approvals
-from maingate.orchestrator.core.attempts import Attempts
+from maingate.orchestrator.core.attempts import TaskAttempts
 from maingate.orchestrator.core.effects import RunCommand, RunNoop, RunTool, TakePatch, WaitForRetry
 from maingate.orchestrator.core.events import (
     AttemptEnd,
@@ -54,7 +54,7 @@ class Tasks:
         turn: Turn,
         scheduler: TaskScheduler,
         *,
-        attempts: Attempts,
+        attempts: TaskAttempts,
         tools: ToolUse,
         approvals: Approvals,
         lanes: Lanes,

@@ -25,7 +25,7 @@ FILES: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Health:
+class SharedResources:
     """Tries everything that all items need.
 
     Args:

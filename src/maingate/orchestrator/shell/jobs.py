@@ -15,7 +15,7 @@ from maingate.tools.adapters import command_of
 from maingate.tools.secrets import values_of
 from maingate.uet.capture import Capture
 from maingate.uet.process.command import CommandSpec
-from maingate.uet.process.limits import Limits
+from maingate.uet.process.limits import ProcessLimits
 from maingate.verdicts.keys import VerdictKeys
 from maingate.workers.jobs import Job
 
@@ -45,7 +45,7 @@ class JobMaker:
         self._environ = environ
         self._plan, self._settings = plan, settings
         limits = settings.limits
-        self._limits = Limits(
+        self._limits = ProcessLimits(
             cpu_seconds=round(limits.cpu.total_seconds()) if limits.cpu else None,
             memory_bytes=limits.memory,
             processes=limits.processes,
@@ -129,7 +129,7 @@ class JobMaker:
             expect=tool.expect,
             env={**command.env, "MAINGATE_ATTEMPT": str(attempt)},
             secret_env=values_of(tool, self._environ),
-            limits=Limits(
+            limits=ProcessLimits(
                 cpu_seconds=round(limits.cpu.total_seconds()) if limits.cpu else own.cpu_seconds,
                 memory_bytes=limits.memory or own.memory_bytes,
                 processes=limits.processes or own.processes,
@@ -197,7 +197,7 @@ class JobMaker:
         idle_timeout: timedelta | None = None,
         expect: tuple[int, ...] = (0,),
         secret_env: Mapping[str, str] = MappingProxyType({}),
-        limits: Limits | None = None,
+        limits: ProcessLimits | None = None,
     ) -> CommandSpec:
         settings = self._settings
         return CommandSpec(

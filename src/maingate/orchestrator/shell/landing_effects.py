@@ -36,7 +36,7 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.verdicts.blame import Opinion
 from maingate.verdicts.judging import judge
 from maingate.verdicts.service import VerdictService
-from maingate.verdicts.subject import Subject
+from maingate.verdicts.subject import JudgedSubject
 
 REF_INTERVAL_SECONDS: Final = 1.0
 """Minimum time between two moves of a workstream's own ref: the ledger does not depend on it."""
@@ -97,7 +97,7 @@ class LandingEffects:
 
     async def judge(self, effect: JudgeCandidate) -> CandidateJudged:
         """Run the workstream's gates on a candidate, and seal it when they pass."""
-        subject = Subject(label=f"the merged result of {effect.name}", workstream_id=effect.workstream)
+        subject = JudgedSubject(label=f"the merged result of {effect.name}", workstream_id=effect.workstream)
         candidate = effect.candidate
         judgement = await judge(self._verdicts, subject, effect.gates, tip=candidate.tip, onto=candidate.onto)
         to_land = None

@@ -33,7 +33,7 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.uet.executor import Committed, Executor, Order, Origin, Piece, Taken, summary_of
 from maingate.verdicts.judging import judge
 from maingate.verdicts.service import VerdictService
-from maingate.verdicts.subject import Subject
+from maingate.verdicts.subject import JudgedSubject
 
 
 class PatchEffects:
@@ -157,7 +157,7 @@ class PatchEffects:
     async def judge(self, effect: JudgePatch) -> PatchJudged:
         """Run a task's gates on its patch's commit."""
         task = effect.input
-        subject = Subject(label=task.label, workstream_id=task.workstream, patch_id=effect.patch)
+        subject = JudgedSubject(label=task.label, workstream_id=task.workstream, patch_id=effect.patch)
         judgement = await judge(self._verdicts, subject, effect.gates, tip=effect.tip, onto=effect.onto)
         return PatchJudged(task=task.id, commit=effect.tip.commit, judgement=judgement)
 

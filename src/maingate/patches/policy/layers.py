@@ -10,7 +10,7 @@ from typing import Protocol
 Groups = tuple[tuple[str, ...], ...]
 
 
-class PolicyLayer(Protocol):
+class PolicyLimits(Protocol):
     """One layer of policy; a field that is None is not stated."""
 
     @property
@@ -102,7 +102,7 @@ class Policy:
     mode_changes: bool | None = None
     allow_settings_changes: bool | None = None
 
-    def tightened(self, layer: PolicyLayer) -> "Policy":
+    def tightened(self, layer: PolicyLimits) -> "Policy":
         """Return the policy with one more layer, which can only tighten it."""
         return replace(
             self,

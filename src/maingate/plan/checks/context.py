@@ -10,7 +10,7 @@ from maingate.settings.problems import Location
 
 
 @dataclass(frozen=True, kw_only=True)
-class Names:
+class DefinedNames:
     """The names that a plan file defines, also of faulty parts: to need such a part is no fault."""
 
     gates: Collection[str]
@@ -18,7 +18,7 @@ class Names:
     tasks: Mapping[str, Collection[str]]
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> "Names":
+    def of(cls, data: Mapping[str, Any]) -> "DefinedNames":
         """Return the names in a plan file's data, whatever its shape."""
         return cls(
             gates=_keys(data.get("gates")),
@@ -47,7 +47,7 @@ class PlanContext:
     root: Path | None
     environ: Mapping[str, str]
     settings: Settings
-    names: Names
+    names: DefinedNames
     refused: Collection[Location]
 
     def has_refused(self, place: Location, *keys: str) -> bool:

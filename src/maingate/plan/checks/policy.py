@@ -7,13 +7,13 @@ from maingate.plan.choices import TaskKind
 from maingate.plan.globs import DEFAULT_PROTECT, IN_GIT, fault_of_glob, matches_nothing
 from maingate.plan.model import TaskPlan
 from maingate.settings.policy import PolicyLayer, loosenings
-from maingate.settings.problems import Finding, Location
+from maingate.settings.problems import Location, Mistake
 from maingate.wording import listed, short
 
 
 def check_scope(
     task: TaskPlan, place: Location, layers: Sequence[PolicyLayer], context: PlanContext
-) -> Iterator[Finding]:
+) -> Iterator[Mistake]:
     """Find what is wrong with a task's scope, and a scope that no patch can fit."""
     if task.scope is None:
         return
@@ -23,12 +23,12 @@ def check_scope(
     if faults or _are_faulty(taken):
         return
     if not task.scope:
-        yield Finding(
+        yield Mistake(
             location=place, message="the scope is empty: no patch fits", hint="remove the key, or list globs"
         )
     elif hint := _why_nothing_is_left(task, taken, layers):
         shown = listed([repr(glob) for glob in task.scope])
-        yield Finding(location=place, message=f"the scope {shown} leaves nothing to touch", hint=hint)
+        yield Mistake(location=place, message=f"the scope {shown} leaves nothing to touch", hint=hint)
 
 
 def _why_nothing_is_left(
@@ -49,19 +49,19 @@ def _why_nothing_is_left(
 
 def check_policy(
     policy: PolicyLayer, place: Location, outer: Sequence[PolicyLayer], context: PlanContext
-) -> Iterator[Finding]:
+) -> Iterator[Mistake]:
     """Find what is wrong with a layer of policy, and where it would loosen the layers around it."""
     for name in ("allow", "forbid", "protect", "require_tests", "test_paths"):
         yield from check_globs(getattr(policy, name), (*place, name), context)
     if policy.allow is not None and not policy.allow:
         message = "'allow' is empty: no patch fits"
-        yield Finding(location=(*place, "allow"), message=message, hint="remove the key, or list globs")
+        yield Mistake(location=(*place, "allow"), message=message, hint="remove the key, or list globs")
     for name, hint in loosenings(outer, policy):
         message = f"{name!r} would loosen the policy around it"
-        yield Finding(location=(*place, name), message=message, hint=hint)
+        yield Mistake(location=(*place, name), message=message, hint=hint)
 
 
-def check_globs(globs: Sequence[str] | None, place: Location, context: PlanContext) -> Iterator[Finding]:
+def check_globs(globs: Sequence[str] | None, place: Location, context: PlanContext) -> Iterator[Mistake]:
     """Find globs that can match nothing."""
     root = "" if context.root is None else str(context.root)
     for index, glob in enumerate(globs or ()):
@@ -69,7 +69,7 @@ def check_globs(globs: Sequence[str] | None, place: Location, context: PlanConte
             if place[-1] == "forbid" and fault == IN_GIT:
                 continue
             hint = f"write {glob.removeprefix('./')!r}" if glob.startswith("./") else fault
-            yield Finding(
+            yield Mistake(
                 location=(*place, index), message=f"the glob {short(glob)!r} can match nothing", hint=hint
             )
 

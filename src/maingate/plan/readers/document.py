@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from maingate.settings.problems import Finding, Location
+from maingate.settings.problems import Location, Mistake
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Document:
     data: Any
     lines: Mapping[Location, int] = field(default_factory=dict)
     spelling: Mapping[Location, str] = field(default_factory=dict)
-    faults: tuple[tuple[int, Finding], ...] = ()
+    faults: tuple[tuple[int, Mistake], ...] = ()
     broken: frozenset[Location] = frozenset()
 
     def line_of(self, location: Location) -> int | None:

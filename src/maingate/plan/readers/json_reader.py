@@ -5,7 +5,7 @@ import re
 from typing import Any, Final
 
 from maingate.plan.readers.document import Document, Unreadable
-from maingate.settings.problems import Finding, Location
+from maingate.settings.problems import Location, Mistake
 
 _scan_string: Any = json.decoder.scanstring  # type: ignore[attr-defined]  # there since Python 2.6; C where it can
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
@@ -20,7 +20,7 @@ def read_json(text: str) -> Document:
     Raises:
         Unreadable: It is not JSON; has the line of the fault.
     """
-    reader = _Reader(text)
+    reader = _JsonReader(text)
     try:
         data, end = reader.value(_SPACE.match(text).end(), ())  # type: ignore[union-attr]  # matches always
     except RecursionError as error:
@@ -31,14 +31,14 @@ def read_json(text: str) -> Document:
     return Document(data=data, lines=reader.lines, spelling=reader.spelling, faults=tuple(reader.faults))
 
 
-class _Reader:
+class _JsonReader:
     """A recursive-descent reader; each method takes a position and returns the value and its end."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.lines: dict[Location, int] = {}
         self.spelling: dict[Location, str] = {}
-        self.faults: list[tuple[int, Finding]] = []
+        self.faults: list[tuple[int, Mistake]] = []
         self._counted = (0, 1)
 
     def value(self, at: int, place: Location) -> tuple[Any, int]:
@@ -76,9 +76,9 @@ class _Reader:
             if key in made:
                 hint = f"first on line {self.lines[where]}"
                 self.faults.append(
-                    (line, Finding(location=where, message=f"{key!r} is given twice", hint=hint))
+                    (line, Mistake(location=where, message=f"{key!r} is given twice", hint=hint))
                 )
-                _, at = _Reader(self.text).value(at, ())
+                _, at = _JsonReader(self.text).value(at, ())
             else:
                 self.lines[where] = line
                 made[key], at = self.value(at, where)

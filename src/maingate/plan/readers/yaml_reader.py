@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from maingate.plan.readers.document import Document, Unreadable
-from maingate.settings.problems import Finding, Location
+from maingate.settings.problems import Location, Mistake
 
 MOST_NODES: Final = 1_000_000
 """Most values of a document with its aliases expanded; a few lines of aliases can expand to billions."""
@@ -129,7 +129,7 @@ class _Builder:
     def __init__(self) -> None:
         self.lines: dict[Location, int] = {}
         self.spelling: dict[Location, str] = {}
-        self.faults: list[tuple[int, Finding]] = []
+        self.faults: list[tuple[int, Mistake]] = []
         self.broken: set[Location] = set()
         self._count = 0
         self._open: set[int] = set()
@@ -222,7 +222,7 @@ class _Builder:
             return text
 
     def _fault(self, line: int, place: Location, message: str, hint: str) -> None:
-        self.faults.append((line, Finding(location=place, message=message, hint=hint)))
+        self.faults.append((line, Mistake(location=place, message=message, hint=hint)))
 
 
 def _line(node: Any) -> int:

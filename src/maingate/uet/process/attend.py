@@ -82,7 +82,7 @@ def run_command(
         return CommandResult(passed=False, fault="spawn_failed", message=message)
     with log:
         mark = uuid.uuid4().hex if do_other_threads_start_processes() else None
-        execution = _Execution(spec=spec, log=log, watch=watch, stdin=stdin, copy=copy, mark=mark)
+        execution = _CommandExecution(spec=spec, log=log, watch=watch, stdin=stdin, copy=copy, mark=mark)
         marked = {} if mark is None else {_MARK: mark}
         result = execution.run(cwd, _environment(spec, cwd, environment) | marked)
     message = redact("; ".join(filter(None, (result.message, log.trouble))), spec.secrets)
@@ -94,7 +94,7 @@ def _environment(spec: CommandSpec, cwd: Path, environment: Mapping[str, str]) -
     return {"PATH": os.defpath, **environment, **own, **spec.env, **spec.secret_env}
 
 
-class _Execution:
+class _CommandExecution:
     """One execution of a command: start, attend, end, judge."""
 
     def __init__(

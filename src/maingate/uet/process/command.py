@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from maingate.uet.capture import Captured
-from maingate.uet.process.limits import Limits
+from maingate.uet.process.limits import ProcessLimits
 
 CommandLine = str | tuple[str, ...]
 """A shell command (``/bin/sh -c``), or program and arguments."""
@@ -36,7 +36,7 @@ class CommandSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     secret_env: Mapping[str, str] = field(default_factory=dict, repr=False)
     grace: float = 2.0
-    limits: Limits = field(default_factory=Limits)
+    limits: ProcessLimits = field(default_factory=ProcessLimits)
     log_head: int = 256 * 1024
     log_tail: int = 768 * 1024
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class ProcessLimits:
     """Upper bounds for the processes of a command; None sets no limit.
 
     Args:
@@ -23,7 +23,7 @@ class Limits:
     file_bytes: int | None = None
 
 
-def limiter(limits: Limits) -> Callable[[], None] | None:
+def limiter(limits: ProcessLimits) -> Callable[[], None] | None:
     """Return the function that sets the limits in the child; None when there are none to set."""
     wanted = {
         resource.RLIMIT_CPU: limits.cpu_seconds,

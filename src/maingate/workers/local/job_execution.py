@@ -41,7 +41,7 @@ def execute(
     if watch is not None and watch.should_stop():
         return _cancelled(job)
     try:
-        outcome = _Execution(job, worktree, artifacts, watch).run()
+        outcome = _JobExecution(job, worktree, artifacts, watch).run()
     except WorktreeError as error:
         message = "; ".join(filter(None, (str(error), _removed(worktree))))
         return CommandResult(passed=False, fault="worktree_failed", message=message)
@@ -62,7 +62,7 @@ def _removed(worktree: Worktree) -> str:
     return ""
 
 
-class _Execution:
+class _JobExecution:
     """One job in a slot."""
 
     def __init__(self, job: Job, worktree: Worktree, artifacts: Artifacts, watch: Watch | None) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from maingate.errors import WorkerProtocolError
 from maingate.uet.capture import Capture, Captured
 from maingate.uet.process.command import CommandLine, CommandResult, CommandSpec
-from maingate.uet.process.limits import Limits
+from maingate.uet.process.limits import ProcessLimits
 from maingate.workers.jobs import Job
 
 LONGEST_LINE: Final = 4 * 1024 * 1024
@@ -95,7 +95,7 @@ def _plain(value: Any) -> Any:
 
 def _job(value: dict[str, Any]) -> Job:
     command = dict(value.pop("command"))
-    limits = Limits(**command.pop("limits"))
+    limits = ProcessLimits(**command.pop("limits"))
     spec = CommandSpec(
         **{**command, "run": _command(command["run"]), "expect": tuple(command["expect"]), "limits": limits}
     )

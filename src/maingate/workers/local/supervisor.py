@@ -10,7 +10,7 @@ from maingate.ids import UetWorkerId
 from maingate.reasons import ReasonCode
 from maingate.state.worker import WorkerState
 from maingate.uet.process.command import CommandResult
-from maingate.workers.heartbeat_monitor import Finding, HeartbeatMonitor
+from maingate.workers.heartbeat_monitor import HeartbeatMonitor, WorkerCondition
 from maingate.workers.local.lifecycle import END_PATIENCE, Staffing, WorkerLifecycle
 from maingate.workers.local.member import JobTicket, Member
 from maingate.workers.local.protocol import Cancel, Heartbeat, Message, Ready, Result
@@ -22,9 +22,9 @@ _CHECKOUT_PATIENCE: Final = 600.0
 """Seconds that a job may take beyond its commands, for moving the worktree."""
 
 _COMPLAINTS: Final = {
-    Finding.GONE: "no heartbeat for too long",
-    Finding.GIVEN_UP: "no heartbeat within its recovery window",
-    Finding.OVERDUE: "alive, but past its job's deadline",
+    WorkerCondition.GONE: "no heartbeat for too long",
+    WorkerCondition.GIVEN_UP: "no heartbeat within its recovery window",
+    WorkerCondition.OVERDUE: "alive, but past its job's deadline",
 }
 
 
@@ -94,7 +94,7 @@ class WorkerSupervisor:
     def check(self, now: float) -> None:
         """Revoke the jobs of workers that are silent, and kill those that are stuck or gone."""
         for member, finding in self._monitor.check(now):
-            if finding is Finding.UNRESPONSIVE:
+            if finding is WorkerCondition.UNRESPONSIVE:
                 self._revoke_job(member)
             else:
                 self.lifecycle.kill(member, _COMPLAINTS[finding])
@@ -155,7 +155,7 @@ class WorkerSupervisor:
                 member.process.send(Cancel(job_id=ticket.job.job_id))
             ticket.lose(member.uet_id, message)
         if member.is_leaving:
-            self.lifecycle.kill(member, _COMPLAINTS[Finding.GONE])
+            self.lifecycle.kill(member, _COMPLAINTS[WorkerCondition.GONE])
 
     def _recover(self, member: Member) -> None:
         """Accept a silent worker again once it has no job."""

@@ -1,0 +1,42 @@
+"""A class name means one thing, so that a search for it finds one definition."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+SOURCE: Final = Path(__file__).parents[1] / "src" / "maingate"
+
+EXCUSED: Final[Mapping[str, frozenset[str]]] = {
+    "client/values.py": frozenset({"Event", "Page", "Reason"}),
+    "api/acting.py": frozenset({"Decision"}),
+    "api/patches.py": frozenset({"Approval"}),
+    "api/schemas.py": frozenset(
+        {"Breakers", "EventCount", "Page", "PatchState", "Reason", "Repository", "Scope", "Target", "Tasks"}
+    ),
+}
+"""By module, the classes that may share the name of another: the public values of the Python client, and the
+schemas of the HTTP interface, whose class names FastAPI publishes. Both have the name of the thing."""
+
+
+def classes_by_name() -> Mapping[str, list[str]]:
+    """Return the modules that define a class of each name."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(path.relative_to(SOURCE).as_posix())
+    return found
+
+
+def test_a_class_name_is_defined_once() -> None:
+    """Two things have two names, also in two rooms; an exception that is not needed leaves the list."""
+    repeated = {name: places for name, places in classes_by_name().items() if len(places) > 1}
+    excused = [(place, name) for place, names in EXCUSED.items() for name in names]
+    assert {
+        name: kept
+        for name, places in repeated.items()
+        if len(kept := [place for place in places if (place, name) not in excused]) > 1
+    } == {}
+    assert [(place, name) for place, name in excused if place not in repeated.get(name, ())] == []
