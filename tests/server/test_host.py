@@ -9,10 +9,12 @@ import pytest
 
 from maingate.errors import ServerBusyError
 from maingate.plan.loader import load_plan
+from maingate.server import hosted_run
 from maingate.server.host import RunHost
 from maingate.server.site import Phase, Site
 from maingate.services.run_queue import NO_OPTIONS
 from support.crashing import wait_until
+from support.forked_server import start_program
 from support.serving import PATIENCE, TWO_STREAMS, Yard, hosting, report, waiting_for
 
 
@@ -44,7 +46,9 @@ def test_targets_go_on_beside_each_other_and_a_faulty_run_stops_no_other(
         (tmp_path / "go").touch()
         (tmp_path / "go-too").touch()
         assert hosted.until_ended("repo", first) == hosted.until_ended("repo", second) == "succeeded"
-        assert "exit 7" in report(two.repo.path, bad)["stopped"]["message"]
+        wait_until(
+            lambda: "exit 7" in str(report(two.repo.path, bad)["stopped"]), "its fault, tried again or not"
+        )
     assert (one.names_on("main"), one.names_on("other"), two.names_on("main")) == ({"a"}, {"b"}, {"c"})
 
 
@@ -87,8 +91,11 @@ def test_a_server_that_ends_waits_for_gates_and_the_next_one_goes_on(
     assert yard.names_on("main") == {"a", "b"}
 
 
-def test_a_run_whose_process_is_killed_goes_on(yards: tuple[Yard, Yard], tmp_path: Path) -> None:
-    """The host finds the process dead, and starts another one."""
+def test_a_run_whose_process_is_killed_goes_on(
+    yards: tuple[Yard, Yard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host finds the process dead, and starts another one: both as Maingate does, from the program."""
+    monkeypatch.setattr(hosted_run, "start_process", start_program)
     yard, go = yards[0], tmp_path / "go"
     with hosting(yard.repo.path) as hosted:
         run = hosted.submit("repo", yard.plan("a", gate=waiting_for(go)))

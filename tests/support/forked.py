@@ -15,7 +15,7 @@ import maingate
 from maingate import faultpoints
 from maingate.db.triggers import schema_statements
 from maingate.git.command import git_version
-from support.forked_server import fork_from_this_process
+from support.forked_server import fork_a_nursery
 from support.forking import Target
 
 _LATE = (
@@ -31,6 +31,10 @@ _LATE = (
     "typer._click.decorators",
 )
 """What is imported by commands when they come to need it."""
+
+
+_THAT_START_PROCESSES = {"bisect", "demo", "doctor", "plan", "resume", "rollback", "run", "serve", "tools"}
+"""Commands that may run gates or tools, or host runs. Another one would have an interpreter started."""
 
 
 def _prepare() -> None:
@@ -54,6 +58,8 @@ def become(
     words: tuple[str, ...], folder: Path, environment: Mapping[str, str], out: Target, err: Target
 ) -> None:
     """Become a program, in a fresh process: its own session, its own environment and streams."""
+    if words[1:2] and words[1] in _THAT_START_PROCESSES:
+        fork_a_nursery()
     os.setsid()
     os.chdir(folder)
     os.environ.clear()
@@ -65,7 +71,6 @@ def become(
     sys.stderr = open(2, "w", errors="backslashreplace")  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.default_int_handler)
     importlib.reload(faultpoints)
-    fork_from_this_process()
     program, *rest = words
     sys.argv = ["maingate", *rest]
     importlib.import_module(program).main()

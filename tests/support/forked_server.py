@@ -1,8 +1,9 @@
-"""The fork servers of pools in tests: forked from a process that has imported what they import.
+"""The fork servers of pools, and the processes of hosted runs, in tests: forked by a nursery.
 
-An interpreter of its own for each would be a third of what a small run costs. A command that tests have
-forked forks it from itself, and a process with tests has it forked by its nursery. That Maingate itself
-starts an interpreter for it is tested in ``tests/workers``.
+An interpreter of its own for each would be a third of what a small run costs, and more than half of what a
+hosted one costs. A process with tests starts a nursery that has imported what a fork server imports, and
+another one with all of Maingate where it hosts runs; a command that tests have forked forks a nursery from
+itself. That Maingate itself starts an interpreter is tested in ``tests/workers``, and in ``tests/server``.
 """
 
 import json
@@ -12,89 +13,135 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from maingate.server import hosted_run
 from maingate.workers.local import fork_server
-from support.nursery import CLONE
-from support.server_child import become_fork_server
+from support import nursery
 
 _TESTS: Final = Path(__file__).parents[1]
-_PROGRAM: Final = f"import sys; sys.path.append({str(_TESTS)!r}); from support import nursery; nursery.main()"
+_SMALL: Final = f"import sys; sys.path.append({str(_TESTS)!r}); from support import nursery; nursery.main()"
+_WHOLE: Final = (
+    f"import sys; sys.path.append({str(_TESTS)!r}); from support import forked, nursery; nursery.main()"
+)
 
 _ROOM: Final = " " * 4096
-"""What makes the command line of the nursery longer than any that is to be shown in its place."""
+"""What makes the command line of a nursery longer than any that is to be shown in its place."""
 
 start_interpreter = fork_server.start_process
+start_program = hosted_run.start_process
 """What Maingate does."""
 
 
-class ForkedServer:
-    """A fork server that was forked, a child of this process; it has the face of `subprocess.Popen`."""
+class ForkedProcess:
+    """A process that was forked, a child of this one; it has the face of `subprocess.Popen`."""
 
-    def __init__(self, pid: int, errors: int) -> None:
-        self.pid, self.stderr = pid, os.fdopen(errors, "rb", buffering=0)
+    def __init__(self, pid: int, errors: int | None = None) -> None:
+        self.pid = pid
+        self.stderr = None if errors is None else os.fdopen(errors, "rb", buffering=0)
         self._code: int | None = None
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, unless its end is known."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Kill it, unless its end is known."""
-        if self._code is None:
-            os.kill(self.pid, signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
-    def wait(self) -> int:
+    def poll(self) -> int | None:
+        """Return its exit code; None while it runs."""
+        return self._reap(os.WNOHANG)
+
+    def wait(self) -> int | None:
         """Wait for its end and return its exit code, negative for a signal."""
+        return self._reap(0)
+
+    def _reap(self, how: int) -> int | None:
         if self._code is None:
-            self._code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            pid, status = os.waitpid(self.pid, how)
+            self._code = os.waitstatus_to_exitcode(status) if pid else None
         return self._code
 
 
-def fork_from_this_process() -> None:
-    """Have the fork servers of this process forked from it while it has one thread, else started."""
-    fork_server.start_process = _from_this_process  # type: ignore[assignment]
-
-
 def fork_from_a_nursery() -> None:
-    """Have the fork servers of this process forked by a nursery, where there can be one."""
-    if sys.platform.startswith("linux") and CLONE is not None:
+    """Have what this process starts forked by nurseries, where there can be one."""
+    if nursery.CLONE is not None:
         fork_server.start_process = start_sibling  # type: ignore[assignment]
+        hosted_run.start_process = start_run  # type: ignore[assignment]
 
 
-def _from_this_process(
-    line: int, slots_dir: Path, environment: Mapping[str, str]
-) -> "ForkedServer | subprocess.Popen[bytes]":
-    if threading.active_count() > 1:
-        return start_interpreter(line, slots_dir, environment)
-    reading, writing = os.pipe()
-    parent = os.getpid()
-    sys.stdout.flush()  # what they hold is to be written once
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid == 0:
-        become_fork_server(
-            line=line, errors=writing, parent=parent, slots_dir=slots_dir, environment=environment
-        )
-    os.close(writing)
-    return ForkedServer(pid, reading)
+def fork_a_nursery() -> None:
+    """Fork the nursery of this process, which has a single thread yet, from it."""
+    if nursery.CLONE is None:
+        return
+    ours, theirs = _line()
+    if os.fork() == 0:
+        os.setsid()
+        for number in (0, 1, 2):
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        os.dup2(theirs.fileno(), 3)
+        os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+        nursery.serve(socket.socket(fileno=3))
+        os._exit(0)
+    theirs.close()
+    for program in (_SMALL, _WHOLE):
+        _nurseries[program] = ours
+    fork_from_a_nursery()
 
 
-def start_sibling(line: int, slots_dir: Path, environment: Mapping[str, str]) -> ForkedServer:
+def start_sibling(line: int, slots_dir: Path, environment: Mapping[str, str]) -> ForkedProcess:
     """Have a fork server forked by the nursery of this process."""
     reading, writing = os.pipe()
     asked = {"parent": os.getpid(), "slots": str(slots_dir), "environment": dict(environment)}
-    nursery = _nursery()
-    socket.send_fds(nursery, [json.dumps(asked).encode()], [line, writing])
-    os.close(writing)
-    return ForkedServer(int(nursery.recv(64)), reading)
+    try:
+        return ForkedProcess(_forked(_SMALL, asked, line, writing), reading)
+    finally:
+        os.close(writing)
 
 
-@cache
-def _nursery() -> socket.socket:
-    """Start the nursery of this process, which ends with it; return the line to it."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        words = [sys.executable, "-I", "-c", _PROGRAM, _ROOM]
-        process = subprocess.Popen(words, stdin=theirs.fileno(), env={}, cwd="/", start_new_session=True)
-    process.returncode = 0  # it stays until this process is gone, and nobody is to be warned of that
-    return ours
+def start_run(words: Sequence[str]) -> ForkedProcess:
+    """Have the process of a hosted run forked by the nursery of this process."""
+    arguments = list(words[list(words).index("-m") + 2 :])
+    return ForkedProcess(_forked(_WHOLE, {"arguments": arguments, "environment": dict(os.environ)}, 2))
+
+
+def be_ready_for_runs() -> None:
+    """Start the nursery for hosted runs: in this thread, because what it forks may end with that."""
+    if hosted_run.start_process is not start_program:
+        _nursery(_WHOLE)
+
+
+def _forked(program: str, asked: dict[str, Any], *fds: int) -> int:
+    """Have a process forked and return its number."""
+    with _one_at_a_time:
+        line = _nursery(program)
+        socket.send_fds(line, [json.dumps(asked).encode()], fds)
+        return int(line.recv(64))
+
+
+_one_at_a_time: Final = threading.Lock()
+_nurseries: Final[dict[str, socket.socket]] = {}
+"""The lines to the nurseries of this process, each by its program."""
+
+
+def _nursery(program: str) -> socket.socket:
+    """Start a nursery of this process, which ends with it, when it is first wanted; return the line to it."""
+    if program not in _nurseries:
+        ours, theirs = _line()
+        with theirs:
+            words = [sys.executable, "-I", "-c", program, _ROOM]
+            environment = {"PATH": os.environ["PATH"]}
+            process = subprocess.Popen(
+                words, stdin=theirs.fileno(), env=environment, cwd="/", start_new_session=True
+            )
+        process.returncode = 0  # it stays until this process is gone, and nobody is to be warned of that
+        _nurseries[program] = ours
+    return _nurseries[program]
+
+
+def _line() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -1,6 +1,6 @@
-"""What a process that tests forked does to become a fork server, as if it had been started as a program.
+"""What a process that tests forked does to become a program of Maingate, as if it had been started as one.
 
-Like the program it imports no more than a worker needs, see ``nursery``.
+Like a fork server it imports no more than a worker needs, see ``nursery``.
 """
 
 import ctypes
@@ -9,7 +9,7 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,26 +32,55 @@ def become_fork_server(
         slots_dir: Where the workers work.
         environment: All of the environment.
     """
-    code = 1
+    streams = (line, os.open(os.devnull, os.O_WRONLY), errors)
+    words = (fork_server_process.__name__, str(parent), str(slots_dir))
+    _become(words, streams, environment, lambda: fork_server_process.main(parent))
+
+
+def become_run_process(*, errors: int, arguments: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """Be the process of a hosted run, in the same way.
+
+    Args:
+        errors: What standard error is written to.
+        arguments: Its arguments.
+        environment: All of the environment.
+    """
+    from maingate.server import run_process  # noqa: PLC0415 - a fork server has no use for it
+
+    def main() -> int:
+        sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115 - they stay
+        sys.stderr = open(2, "w", errors="backslashreplace")  # noqa: SIM115
+        return run_process.main(arguments)
+
+    streams = (os.open(os.devnull, os.O_RDONLY), os.open(os.devnull, os.O_WRONLY), errors)
+    _become((run_process.MODULE, *arguments), streams, environment, main)
+
+
+def _become(
+    shown: Sequence[str],
+    streams: Sequence[int],
+    environment: Mapping[str, str],
+    main: Callable[[], int | None],
+) -> NoReturn:
+    code: int | None = 1
     try:
         gc.freeze()  # an open database is the other process's: not even its memory is freed here
         _let_go_of_signals()
         os.setsid()
         os.chdir("/")
-        for target, fd in enumerate((line, os.open(os.devnull, os.O_WRONLY), errors)):
+        for target, fd in enumerate(streams):
             os.dup2(fd, target)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(len(streams), os.sysconf("SC_OPEN_MAX"))
         os.environ.clear()
         os.environ.update(environment)
         importlib.reload(faultpoints)
-        _show_as(sys.executable, "-I", "-m", fork_server_process.__name__, str(parent), str(slots_dir))
-        fork_server_process.main(parent)
-        code = 0
+        _show_as(sys.executable, "-I", "-m", *shown)
+        code = main()
     except BaseException:  # noqa: BLE001 - whatever it is, this process must not go on as what it was
         sys.excepthook(*sys.exc_info())
     finally:
         sys.stderr.flush()
-        os._exit(code)
+        os._exit(code or 0)
 
 
 def _let_go_of_signals() -> None:

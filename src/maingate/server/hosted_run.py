@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +32,17 @@ class HostedRun:
     since: datetime
 
 
+def start_process(words: Sequence[str]) -> "subprocess.Popen[bytes]":
+    """Start a program in a session of its own; its log goes where that of this process goes.
+
+    Raises:
+        OSError: No process can be started.
+    """
+    return subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", start_new_session=True
+    )
+
+
 class RunProcess:
     """The process of a hosted run.
 
@@ -57,15 +69,7 @@ class RunProcess:
         words = run_process.command(repository, run_id, workers=workers, is_only_asked=is_only_asked)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until it listens to it
         try:
-            return cls(
-                subprocess.Popen(
-                    words,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    cwd="/",
-                    start_new_session=True,
-                )
-            )
+            return cls(start_process(words))
         except OSError as error:
             raise OutsideFaultError(f"the process of run {run_id} cannot be started: {error}") from error
         finally:

@@ -97,3 +97,16 @@ def test_one_of_a_forked_command_is_as_maingates_own(
         seen.append(seen_in(tmp_path / "seen"))
     forked, started = seen
     assert forked == started
+
+
+def test_a_forked_command_has_it_forked_although_it_has_threads(
+    repo: GitRepo, tmp_path: Path, commit: str, hermetic_environment: Path
+) -> None:
+    """Its worker has mapped what only the command needs, and an interpreter of its own would not have."""
+    del commit
+    gates = {"look": {"run": f"cat /proc/$PPID/maps > {tmp_path}/maps"}}
+    plan = {"repo": str(repo.path), "target": "main", "gates": gates, "workstreams": one_each({"p": b""})}
+    file = write_plan(tmp_path / "plan", plan, {"p": repo.diff_of({"file": "y\n"})})
+    done = maingate("run", str(file), cwd=repo.path, home=hermetic_environment)
+    assert done.returncode == 0, done.stderr
+    assert "pygit2" in (tmp_path / "maps").read_text()
