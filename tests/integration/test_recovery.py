@@ -469,7 +469,22 @@ def test_the_same_patch_is_tried_again_and_refused_again(world: World) -> None:
     told = tell(world, "patch", "recover", old, "--json", code=1)
     assert told["state"] == "failed"
     assert told["tasks"][0]["patch"]["state"] == "quarantined"
-    assert "claude" in tell(world, "patch", "recover", old, "--tool", "claude", code=2)
+
+
+def test_a_tool_that_the_plan_does_not_have_is_refused_with_those_that_it_has(world: World) -> None:
+    """Before a run is made for it."""
+    old = refuse_one(world)
+    said = tell(world, "patch", "recover", old, "--tool", "claude", code=2)
+    assert "has no tool 'claude': it has no tools" in said
+    diff = world.repo.diff_of({"a.txt": "bad\ntwo\nthree\n"})
+    tools = {"robot": {"run": "true"}, "helper": {"run": "true"}}
+    world.write_plan(
+        {"p": diff}, workstreams={"p": {"tasks": {"t": {"patch": "p"}}}}, gates=gates(*COUNT), tools=tools
+    )
+    assert world.run().ended() == 1
+    said = tell(world, "patch", "recover", "p/t", "--tool", "robt", code=2)
+    assert "has no tool 'robt': its tools are helper, robot; did you mean 'robot'?" in said
+    assert len(world.rows("SELECT id FROM runs")) == 2
 
 
 @pytest.mark.parametrize("optional", ["task", "workstream", "both"])

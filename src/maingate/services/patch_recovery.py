@@ -10,13 +10,17 @@ from maingate.db.dao.patches import PatchRow
 from maingate.errors import UsageError
 from maingate.ids import new_id
 from maingate.repository_context import RepositoryContext
+from maingate.settings.problems import did_you_mean
 from maingate.state.patch_ledger import PatchState
+from maingate.wording import listed, short
 
 PLAN_NAME: Final = "plan.json"
 SHOWN_DIFF: Final = 64 * 1024
 """Bytes of a refused diff that a prompt has at most."""
 _SHOWN_OUTPUT: Final = 16 * 1024
 """Characters of the output of the gate that refused it that a prompt has at most."""
+_MOST_TOOLS: Final = 12
+"""Names of tools that a message lists at most."""
 
 _OF_THE_OLD: Final = frozenset({"needs", "critical"})
 """Keys about other tasks and workstreams of the old plan; the new run has no others."""
@@ -36,7 +40,8 @@ def write_plan(context: RepositoryContext, row: PatchRow, *, diff: bytes | None,
         tool: A tool of its plan that makes another one.
 
     Raises:
-        UsageError: The patch may still land by itself, or the plan cannot be written.
+        UsageError: The patch may still land by itself, its plan has no such tool, or the new plan cannot be
+            written.
     """
     if row.state not in _RECOVERABLE:
         raise UsageError(
@@ -48,6 +53,8 @@ def write_plan(context: RepositoryContext, row: PatchRow, *, diff: bytes | None,
         stream = workstreams.get(conn, row.workstream_id)
         own = artifacts.diff_of(conn, row.id)
     plan = json.loads(json.dumps(dict(old.plan)))
+    if tool is not None:
+        _require_tool(plan.get("tools") or {}, tool, of_run=old.name)
     described = plan["workstreams"][stream.name]
     wanted = _task(described["tasks"][task.name], row, own, tool)
     kept = {key: value for key, value in described.items() if key not in _OF_THE_OLD}
@@ -66,6 +73,14 @@ def write_plan(context: RepositoryContext, row: PatchRow, *, diff: bytes | None,
     except OSError as error:
         raise UsageError(f"{error.filename or folder} cannot be used: {error.strerror}") from error
     return folder / PLAN_NAME
+
+
+def _require_tool(tools: Mapping[str, Any], tool: str, *, of_run: str) -> None:
+    """Raise unless the plan of a run has a tool."""
+    if tool not in tools:
+        known = f"its tools are {listed(sorted(tools), _MOST_TOOLS)}" if tools else "it has no tools"
+        hint = f"; {meant}" if "did you mean" in (meant := did_you_mean(tool, tools)) else ""
+        raise UsageError(f"the plan of run {short(of_run)} has no tool {short(tool)!r}: {known}{hint}")
 
 
 def _task(planned: Mapping[str, Any], row: PatchRow, diff: bytes, tool: str | None) -> dict[str, Any]:

@@ -133,6 +133,38 @@ def test_a_mistyped_name_is_answered_with_the_one_that_may_be_meant(
     assert "did you mean" not in str(caught.value)
 
 
+def test_a_mistyped_id_is_answered_with_the_one_that_may_be_meant(database: Database, world: World) -> None:
+    """One wrong, missing or additional character, another prefix, or only the beginning with a mistake."""
+    real = world.task.id
+    prefix, digits = real.split("_")
+    other = "Z" if digits[20] != "Z" else "Y"
+    wrong = (
+        f"{prefix}_{digits[:20]}{other}{digits[21:]}",
+        f"{prefix}_{digits[:3]}{other}{digits[4:]}",
+        f"{prefix}_{digits[:20]}{digits[21:]}",
+        f"{prefix}_{digits[:5]}{other}{digits[5:]}",
+        f"tsk_{digits}",
+        f"{prefix}_{digits[:18]}{other}{other}",
+    )
+    with database.read() as connection:
+        for typed in wrong:
+            with pytest.raises(UnknownEntityError, match=f"did you mean '{real}'"):
+                find(connection, typed, kinds=["task"])
+        with pytest.raises(UnknownEntityError) as caught:
+            find(connection, f"{prefix}_{digits[::-1]}", kinds=["task"])
+    assert "did you mean" not in str(caught.value)
+
+
+def test_a_mistyped_name_of_an_older_run_is_answered_too(database: Database, world: World) -> None:
+    """The newest run may be another plan's."""
+    with database.write() as connection:
+        runs.insert_many(connection, [make_run(name="newer")], at=LATER)
+        with pytest.raises(UnknownEntityError, match="did you mean 'parser'"):
+            find(connection, "praser")
+        with pytest.raises(UnknownEntityError, match=f"did you mean '{world.run.name}'"):
+            find_in_newest(connection, f"{world.run.name}x", kinds=["run"])
+
+
 def test_of_what_was_retried_the_last_is_meant(database: Database, world: World) -> None:
     """An entity that repeats another has its name, and is the one that people mean."""
     with database.write() as connection:

@@ -1,6 +1,5 @@
 """Lookup of entities by the text that people type: an id, the beginning of one, or a plan's name in a run."""
 
-import difflib
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from maingate.db.dao import runs
+from maingate.db.dao.near_names import near
 from maingate.db.statements import rows_of
 from maingate.db.tables import ENTITIES
 from maingate.errors import AmbiguousNameError, UnknownEntityError
@@ -42,13 +42,6 @@ _HOLDERS: Final[dict[str, str]] = {
     " WHERE t.name = ? OR w.name || '/' || t.name = ?",
 }
 """The statements that find runs with an entity of a kind, by its name."""
-_NAMES: Final[dict[str, str]] = {
-    "run": "SELECT name FROM runs WHERE id = ?",
-    "workstream": "SELECT name FROM workstreams WHERE run_id = ?",
-    "task": "SELECT w.name || '/' || t.name, t.name FROM tasks t JOIN workstreams w"
-    " ON w.id = t.workstream_id WHERE t.run_id = ?",
-}
-"""The statements that read the names of a kind in a run."""
 _OLDER_RUNS_SEARCHED: Final = 1000
 """Most older runs in which a name is looked for."""
 
@@ -189,10 +182,9 @@ def _unknown(connection: Connection, text: str, wanted: set[str], run_id: str | 
         return f"nothing in {looked_in} is called {short(text)!r}; {found_in}"
     if elsewhere := _runs_with(connection, text, set(_NOUN)):
         return _called_so(connection, text, wanted, elsewhere[0])
-    near = difflib.get_close_matches(text, _names_in(connection, wanted, run_id or newest.id))
-    if not near:
+    if not (close := near(connection, text, wanted, run_id=run_id or newest.id)):
         return None
-    meant = " or ".join(repr(name) for name in near)
+    meant = " or ".join(repr(name) for name in close)
     return f"nothing here is called {short(text)!r}; did you mean {meant}? {_LISTS}"
 
 
@@ -228,15 +220,6 @@ def _runs_with(connection: Connection, text: str, wanted: set[str]) -> list[str]
     if not holders:
         return []
     return [run.id for run in runs.recent(connection, limit=_OLDER_RUNS_SEARCHED) if run.id in holders]
-
-
-def _names_in(connection: Connection, wanted: set[str], run_id: str) -> list[str]:
-    """Return the names of a run's entities of these kinds, each once."""
-    names: dict[str, None] = {}
-    for machine, sql in _NAMES.items():
-        if machine in wanted:
-            names |= {str(name): None for row in rows_of(connection, sql, (run_id,)) for name in row}
-    return list(names)
 
 
 def _by_id(connection: Connection, text: str, kinds: Collection[str]) -> list[Found]:
