@@ -102,7 +102,7 @@ class ProgressView(Protocol):
     """The running run, seen from outside."""
 
     def progress(self) -> Progress:
-        """Return the progress of the run; may be called from any thread at any time."""
+        """Return the progress of the run, at most one look old; may be called from any thread at any time."""
         ...
 
 

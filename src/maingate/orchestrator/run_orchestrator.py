@@ -78,11 +78,13 @@ class RunOrchestrator:
             before_close=self._answer_the_last,
             threads=self._parts.threads,
         )
+        shown = self._view.shared()
         try:
             async with services:
-                self._listener.started(self._view)
+                self._listener.started(shown)
                 await self._loop()
         finally:
+            shown.renew()
             self._parts.threads.shutdown(wait=True)
             self._parts.in_hand.close(is_over=self._core.is_over)
         if self._recorder.failure is not None:

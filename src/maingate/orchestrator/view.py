@@ -7,6 +7,7 @@ from maingate.ids import RunId
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
+from maingate.orchestrator.shared_progress import SharedProgress
 from maingate.state.steps.step import Step
 from maingate.state.workstream import WorkstreamState
 from maingate.verdicts.service import VerdictService
@@ -20,7 +21,13 @@ _SUBJECTS: Mapping[str, Subject] = {
 
 
 class RunView:
-    """Reads a running core, from any thread; changes nothing."""
+    """Reads a running core, in its loop; changes nothing.
+
+    Args:
+        core: The core.
+        verdicts: Has the gates that run.
+        clock: The time.
+    """
 
     def __init__(self, core: Core, verdicts: VerdictService, clock: Clock) -> None:
         self._core, self._verdicts, self._clock = core, verdicts, clock
@@ -28,12 +35,16 @@ class RunView:
         self._names: dict[str, str] = {task.id: task.label for ws in core.run.order for task in ws.tasks}
         self._names.update({ws.id: ws.name for ws in core.run.order}, **{core.run.id: core.run.name})
 
+    def shared(self) -> SharedProgress:
+        """Return the progress of the run as any thread may have it; called in the loop of the run."""
+        return SharedProgress(self.progress, self._clock)
+
     def progress(self) -> Progress:
-        """Return the progress of the run."""
+        """Return the progress of the run at this moment."""
         run, now = self._core.run, self._clock.monotonic()
         gates = [
             GateProgress(name=gate.gate, subject=gate.label, seconds=now - gate.since)
-            for gate in list(self._verdicts.running.values())
+            for gate in self._verdicts.running.values()
         ]
         return Progress(
             run_id=RunId(run.id),

@@ -167,8 +167,8 @@ class ExecutionService:
         holder = LeaseHolder(run_id)
         if holder not in self._work.holds:
             self.take_hold(run_id)
-        self._work.rescue.clear_up(run_id)
         try:
+            self._work.rescue.clear_up(run_id)
             if is_resumed:
                 self._note_resumption(run_id)
             yield holder
