@@ -60,9 +60,9 @@ class EventType(StrEnum):
 
 TRANSITION_SUFFIX: Final = "_state_transition"
 
-_ROLLBACKS: Final = frozenset({"rolled_back"})
-_FAILURES: Final = frozenset({"failed", "FAILED", "quarantined", "apply_failed", "unresponsive"})
-_RECOVERIES: Final = frozenset(
+ROLLBACKS: Final = frozenset({"rolled_back"})
+FAILURES: Final = frozenset({"failed", "FAILED", "quarantined", "apply_failed", "unresponsive"})
+RECOVERIES: Final = frozenset(
     {
         "execution_failed",
         "worker_lost",
@@ -76,7 +76,7 @@ _RECOVERIES: Final = frozenset(
         "dependency_unmet",
     }
 )
-_FAULTS: Final = frozenset(
+FAULTS: Final = frozenset(
     {
         "crashed",
         "spawn_failed",
@@ -87,7 +87,7 @@ _FAULTS: Final = frozenset(
         "probe_failed",
     }
 )
-_CRITICAL_TRIGGERS: Final = frozenset({"critical_workstream_failed", "critical_task_failed"})
+CRITICAL_TRIGGERS: Final = frozenset({"critical_workstream_failed", "critical_task_failed"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,12 +189,12 @@ def severity_of(
 def _severity_of(
     machine: str, from_state: str | None, to_state: str, trigger: str, *, is_critical: bool, is_by_hand: bool
 ) -> Severity:
-    failed = to_state in _FAILURES or trigger in _FAULTS
-    if to_state in _ROLLBACKS or trigger in _CRITICAL_TRIGGERS or (failed and is_critical):
+    failed = to_state in FAILURES or trigger in FAULTS
+    if to_state in ROLLBACKS or trigger in CRITICAL_TRIGGERS or (failed and is_critical):
         return Severity.CRITICAL
     if failed and not (machine == "worker" and to_state == "unresponsive"):
         return Severity.ERROR
-    retried = to_state == "retrying" or (from_state is not None and trigger in _RECOVERIES)
+    retried = to_state == "retrying" or (from_state is not None and trigger in RECOVERIES)
     if failed or retried or is_by_hand:
         return Severity.WARNING
     return Severity.INFO

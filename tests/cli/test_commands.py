@@ -103,6 +103,7 @@ main()
         ["patch", "show", "TASK"],
         ["patch", "list"],
         ["events"],
+        ["events", "type:task", "by:state"],
         ["quarantine"],
     ],
     ids=" ".join,

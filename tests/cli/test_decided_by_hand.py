@@ -13,7 +13,7 @@ import pytest
 
 import maingate
 from maingate.bootstrap import Maingate
-from maingate.cli.commands.events import _cells
+from maingate.cli.views.events import cells_of
 from maingate.events import Event, EventType, Severity
 from maingate.queries.events import type_named
 from maingate.queries.names import patch_named
@@ -58,7 +58,7 @@ def an_event(**fields: Any) -> Event:
 )
 def test_whatever_reason_an_event_has_is_shown(reason: Mapping[str, Any] | None, why: str) -> None:
     """A reason without a code, as people's decisions have, breaks no table."""
-    assert _cells(an_event(reason=reason), {})[-1] == why
+    assert cells_of(an_event(reason=reason), {})[-1] == why
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_whatever_reason_an_event_has_is_shown(reason: Mapping[str, Any] | None,
 )
 def test_an_event_without_a_reason_says_what_it_knows(fields: dict[str, Any], why: str) -> None:
     """Which command was run, or since when something has not moved."""
-    assert _cells(an_event(**fields), {})[-1] == why
+    assert cells_of(an_event(**fields), {})[-1] == why
 
 
 def test_every_type_that_is_ever_recorded_can_be_asked_for() -> None:

@@ -20,6 +20,7 @@ from maingate.monitoring.hooks import HookFollower, HookHealth, Hooks, RollupFol
 from support.database_factories import NOW, make_world
 
 PATIENCE = 30
+YEAR = timedelta(days=365)
 PROCESS = str(Path(__file__).with_name("hook_process.py"))
 
 
@@ -238,7 +239,7 @@ def test_the_writer_only_sets_a_flag(database: Database) -> None:
             calls.append(threading.current_thread().name)
             return super().step()
 
-    running = Hooks([Telling(database, SystemClock())], warn=Warnings())
+    running = Hooks([Telling(database, SystemClock(), YEAR)], warn=Warnings())
     running.wake()
     assert not calls
     with running:
@@ -249,7 +250,7 @@ def test_the_writer_only_sets_a_flag(database: Database) -> None:
 
 def test_roll_ups_follow(database: Database) -> None:
     """The follower of the roll-ups counts what is there."""
-    follower = RollupFollower(database, SystemClock())
+    follower = RollupFollower(database, SystemClock(), YEAR)
     while follower.step():
         pass
     assert store.behind(database) == 0

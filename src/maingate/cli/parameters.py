@@ -33,24 +33,33 @@ def _processed(parameter: Any, context: Any, value: Any) -> Any:
     """Return the value that is passed to the command."""
     if not _is_right(parameter, value):
         return type(parameter).process_value(parameter, context, value)
-    return value if parameter.callback is None else parameter.callback(context, parameter, value)
+    right = list(value or ()) if _takes_several(parameter) else value
+    return right if parameter.callback is None else parameter.callback(context, parameter, right)
 
 
 def _is_right(parameter: Any, value: Any) -> bool:
     """Return whether conversion would not change a value: not given, the default, or plain text."""
-    if parameter.nargs != 1 or getattr(parameter, "multiple", False):
-        return False
+    if _takes_several(parameter):
+        texts = value or ()
+        is_enough = bool(texts) or not parameter.required
+        return (
+            is_enough and _takes_any_text(parameter, list[str]) and all(type(each) is str for each in texts)
+        )
     if value is None:
         return not parameter.required
     if type(value) is int:
         return type(parameter.default) is int and value == parameter.default
-    return type(value) is str and _takes_any_text(parameter)
+    return type(value) is str and _takes_any_text(parameter, str)
 
 
-def _takes_any_text(parameter: Any) -> bool:
+def _takes_several(parameter: Any) -> bool:
+    return bool(parameter.nargs != 1 or getattr(parameter, "multiple", False))
+
+
+def _takes_any_text(parameter: Any, annotation: Any) -> bool:
     described = getattr(parameter, "type_descriptor", None)
     return (
         described is not None
-        and described.annotation is str
+        and described.annotation == annotation
         and getattr(described.parameter_info, "parser", None) is None
     )

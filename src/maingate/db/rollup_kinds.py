@@ -22,6 +22,9 @@ BOUNDS_MS: Final = (
 MOST_NAMES: Final = 100
 """Most operators, gates and tools that are each kept apart; later ones count together as `OTHER`."""
 
+FLAKE: Final = "flake"
+"""The type, in queries, of transitions of gates that passed only on another execution."""
+
 OTHER: Final = "(other)"
 """The name under which names beyond `MOST_NAMES` count together; no name has brackets."""
 
@@ -184,6 +187,15 @@ class DistinctNames:
             for column in _NAMES:
                 if name := getattr(kind, column, ""):
                     self._known[column].add(name)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns whose names are limited."""
+        return frozenset(_NAMES)
+
+    def has_other(self, column: str) -> bool:
+        """Return whether names of a column count together."""
+        return OTHER in self._known[column]
 
     def folded(self, kind: Kind) -> Kind:
         """Return a kind with names beyond the limit replaced; a new name within it is known from now on."""

@@ -645,7 +645,7 @@ rollup_hours = Table(
     _required("last_seq", BigInteger),
 )
 """The first and the last row of the ledger with a time in an hour: rows are found by it without an index on
-their times."""
+their times. Hour -1 stands for the hours that were removed."""
 
 followers = Table(
     "followers",

@@ -90,18 +90,22 @@ class RollupFollower:
     Args:
         database: The database.
         clock: The time.
+        keep: Time for which hours are kept.
     """
 
     name = store.FOLLOWER
     rest = ROLLUP_REST
     drains = False  # a reader adds the rows that are not counted yet
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, clock: Clock, keep: timedelta) -> None:
+        self._database, self._clock, self._keep = database, clock, keep
 
     def step(self) -> bool:
         """Count the next rows."""
-        return store.advance(self._database, at=self._clock.now())
+        now = self._clock.now()
+        may_be_more = store.advance(self._database, at=now)
+        store.forget(self._database, now - self._keep)
+        return may_be_more
 
     def failed(self, failure: str) -> None:
         """Record that a step failed."""

@@ -1,4 +1,4 @@
-"""Events: the history of everything, or of one thing, read page by page."""
+"""Events as people and programs see them: their types, counts, names and history."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass

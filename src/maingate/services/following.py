@@ -28,7 +28,9 @@ def hooks_of(
         run_id: The run; a hook that was never on record begins with it.
         warn: Records and shows a warning; called from any thread.
     """
-    followers: list[LedgerFollower] = [RollupFollower(context.database, context.clock)]
+    followers: list[LedgerFollower] = [
+        RollupFollower(context.database, context.clock, settings.rollup_retention)
+    ]
     if (path := settings.log_file) is not None:
         followers.append(_log(context, path, settings.log_format, run_id))
     return Hooks(followers, warn=warn)

@@ -262,6 +262,11 @@ class Settings(BaseModel):
         description="The form of these lines: `json` for programs, or `console` for people. "
         "Defaults to `json`.",
     )
+    rollup_retention: Duration = Field(
+        default=timedelta(days=365),
+        description="Time for which events are counted by the hour; older ones are counted together, and "
+        "queries about them read the events. Defaults to `365d`.",
+    )
     busy_timeout: Duration = Field(
         default=timedelta(seconds=30),
         description="Time to wait for a locked SQLite database. Defaults to `30s`.",

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from maingate.db.dao import events, tool_runs, verdicts
+from maingate.db.dao import events
 from maingate.db.engine import Database, open_database
 from maingate.db.new_event import new_event, the_run
 from maingate.db.rollup_kinds import (
@@ -30,72 +30,18 @@ from maingate.db.rollups import followers, store
 from maingate.db.statements import change, rows_of
 from maingate.db.tables import duration_kinds, event_kinds
 from maingate.db.transitions import write
-from maingate.events import EventType, Severity
+from maingate.events import EventType
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.steps import tasks as task_steps
-from maingate.state.tool_run import ToolRun
-from support.database_factories import NOW, World, bring_to, fresh, plain_step
+from support.database_factories import NOW, World, bring_to
+from support.ledger_story import LATER, seconds, tell_a_story
 
-LATER = NOW + timedelta(hours=3)
 COUNTER = Path(__file__).with_name("counter.py")
-
-
-def seconds(number: float) -> timedelta:
-    """Return a duration."""
-    return timedelta(seconds=number)
 
 
 def state_of(machine: str, state: str, **rest: str) -> MeasureKind:
     """Return the kind of the time in a state."""
     return MeasureKind(measure=Measure.STATE, entity_type=machine, state=state, **rest)
-
-
-def tell_a_story(database: Database, world: World) -> None:
-    """Write transitions of machines over some hours, other events, an attempt of a tool and evidence."""
-    with database.write() as connection:
-        for hour, machine in enumerate(("run", "workstream", "patch_ledger", "test_gate", "worker")):
-            head = fresh(connection, world, machine, at=NOW + timedelta(hours=hour))
-            end = {
-                "run": "failed",
-                "workstream": "failed",
-                "patch_ledger": "quarantined",
-                "test_gate": "PASSED",
-                "worker": "shutdown",
-            }[machine]
-            bring_to(connection, head, end, at=NOW + timedelta(hours=hour, seconds=70))
-        bring_to(connection, fresh(connection, world, "patch_ledger"), "committed", at=NOW + seconds(45))
-        bring_to(connection, world.breaker.head, "OPEN", at=LATER)
-        warning = new_event(
-            EventType.WARNING, the_run(world.run.id), LATER, severity=Severity.WARNING, operator="ada"
-        )
-        events.record(connection, warning)
-        _run_tool(connection, world)
-        evidence = {"subject_kind": "patch", "subject_id": world.patch.id, "gate_name": "unit"}
-        for tree, is_reused in (("a" * 40, False), ("b" * 40, True), ("c" * 40, True)):
-            one = verdicts.Evidence(
-                **evidence, tree=tree, gate_id=world.gate.id, reused=is_reused, created_at=LATER
-            )
-            verdicts.attach(connection, one)
-
-
-def _run_tool(connection: Any, world: World) -> None:
-    head = bring_to(connection, world.task.head, "running", at=NOW + seconds(5))
-    ended = ToolRun(
-        task_id=world.task.id,
-        attempt=1,
-        run_id=world.run.id,
-        tool="aider",
-        outcome="failed",
-        cost_micros=250,
-        tokens_in=10,
-        tokens_out=5,
-        duration_ms=1500,
-        message="",
-        ended_at=NOW + seconds(8),
-    )
-    tool_runs.record(connection, [ended])
-    step = plain_step(head, "retrying", "execution_failed")
-    write(connection, {head.id: head}, [step], at=NOW + seconds(8))
 
 
 def counted_by_hand(database: Database) -> Counter[tuple[Any, ...]]:
@@ -284,3 +230,18 @@ def test_the_columns_of_kinds_are_those_of_the_tables() -> None:
     """What a kind has is what its row has."""
     assert [column.name for column in event_kinds.columns] == ["id", *EVENT_COLUMNS]
     assert [column.name for column in duration_kinds.columns] == ["id", *MEASURE_COLUMNS]
+
+
+def test_old_hours_are_removed_and_all_time_stays(database: Database, world: World) -> None:
+    """Totals never go down; the hours that are kept are still those of their events."""
+    tell_a_story(database, world)
+    store.catch_up(database, at=LATER)
+    before = totals(database)
+    store.forget(database, NOW + timedelta(hours=2, minutes=30))
+    assert totals(database) == before
+    with database.read() as connection:
+        for table in ("event_rollups", "duration_rollups", "rollup_hours"):
+            [[first]] = rows_of(connection, f"SELECT min(hour) FROM {table} WHERE hour >= 0")
+            assert first == (NOW + timedelta(hours=2)).timestamp() // 3600
+    store.forget(database, NOW)
+    assert totals(database) == before

@@ -1,37 +1,50 @@
-"""``maingate events``: the history of all entities, or of one."""
+"""``maingate events``: the history of all entities or of one, queries and reports about it."""
 
-import shlex
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from maingate.cli.commands.status import opened_for_reading, print_no_runs
-from maingate.cli.output import STATE_STYLES, console, print_json, print_json_line
-from maingate.cli.tables import print_more, print_table, table
-from maingate.cli.text import local_time, reason_line, safe, short_time
+from maingate.cli.output import console, print_json, print_json_line
+from maingate.cli.tables import print_table, table
+from maingate.cli.text import local_time, safe
+from maingate.cli.views.events import (
+    KINDS,
+    cells_of,
+    print_answer,
+    print_csv,
+    print_events,
+    print_events_csv,
+)
 from maingate.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rich.text import Text
-
     from maingate.bootstrap import Maingate
     from maingate.events import Event
-    from maingate.queries.events import EventQuery
+    from maingate.monitoring.events import EventSearch
+    from maingate.queries.event_answers import Answer
+    from maingate.repository_context import RepositoryContext
 
 FOLLOW_SECONDS: Final = 0.5
 LISTED: Final = 200
 SHOWN_BEFORE_FOLLOWING: Final = 10
-SEVERITY_STYLES: Final = {"warning": "yellow", "error": "red", "critical": "bold red"}
-
-_KINDS: Final = {"patch_ledger": "patch", "test_gate": "gate", "uet_worker": "slot"}
-"""Short names of machines."""
+REPORT: Final = "report"
+"""The first word of `events report NAME`."""
 
 
 def events(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[QUERY]...",
+            help="Filters and groups, such as `type:gate since:7d by:gate`, or `report NAME`; see EVENTS.md.",
+        ),
+    ] = None,
     *,
     entity: Annotated[
         str | None,
@@ -49,12 +62,22 @@ def events(
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new events until Ctrl-C.")] = False,
     aggregate: Annotated[bool, typer.Option("--aggregate", help="Count events by type and state.")] = False,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            "--report",
+            metavar="NAME",
+            help="Print a report: slow, flaky, costly, blamed, waits or lead-time.",
+        ),
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
             "--limit", "-n", min=0, metavar="N", help=f"Only the newest N; 0 for all. [default: {LISTED}]"
         ),
     ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_lines: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object per line.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON array; with --follow one JSON object per line.")
     ] = False,
@@ -62,42 +85,79 @@ def events(
     """List events, oldest first: changes of state, decisions by hand, warnings and errors."""
     from maingate.bootstrap import Maingate
 
-    moment = None if since is None else parse_moment(since, now=datetime.now(UTC))
-    if aggregate and (follow or entity is not None or type_ is not None):
+    form = _form(as_json=as_json, as_lines=as_lines, as_csv=as_csv)
+    query, report = _query_and_report(words or [], report)
+    search = _search(query, entity, type_, since)
+    if aggregate and (follow or report or replace(search, since=None) != _nothing()):
         raise UsageError("--aggregate counts all events: it can be combined with --since only")
-    from maingate.queries.events import EventQuery, names_of, older_run_of, type_named
-    from maingate.queries.names import find_id
-
-    kind = None if type_ is None else type_named(type_)
+    if follow and (report or not search.is_list or form == "csv"):
+        raise UsageError("--follow lists events: it cannot be combined with a report, by:, show: or --csv")
     maingate = Maingate.open(create=False) if follow else opened_for_reading()
     if maingate is None:
-        print_no_runs(as_json=as_json)
+        if form in ("", "json"):
+            print_no_runs(as_json=as_json)
         return
     with maingate:
         if aggregate:
-            _print_counts(maingate, moment, as_json=as_json)
+            _print_counts(maingate, search.since, as_json=as_json)
             return
-        chosen = EventQuery(
-            context=maingate.context,
-            entity=None if entity is None else find_id(maingate.context, entity),
-            type=kind,
-            since=moment,
-        )
+        from maingate.queries.event_search import resolved
+
+        search = resolved(maingate.context, search)
         if follow:
-            _follow(chosen, limit=SHOWN_BEFORE_FOLLOWING if limit is None else limit, as_json=as_json)
-            return
-        most = LISTED if limit is None else limit
-        found = chosen.newest(most)
-        is_cut = most and len(found) == most and not as_json
-        more = len(chosen.newest(0)) - most if is_cut else 0
-        names = {} if as_json else names_of(maingate.context, found)
-        older = None if as_json or entity is None else older_run_of(maingate.context, found)
-    if as_json:
-        print_json([event.as_json() for event in found])
-        return
-    if older is not None:
-        console().print(f"from an older run: {older}", style="yellow", soft_wrap=True)
-    _print_events(found, names, more)
+            shown = SHOWN_BEFORE_FOLLOWING if limit is None else limit
+            _follow(maingate.context, search, limit=shown, as_json=form != "")
+        elif report or not search.is_list:
+            _print_answer(maingate.context, search, report, limit, form)
+        else:
+            _print_list(maingate.context, search, limit, form, is_about_one=entity is not None)
+
+
+def _form(*, as_json: bool, as_lines: bool, as_csv: bool) -> str:
+    """Return the form of the output: ``json``, ``jsonl``, ``csv``, or empty for people."""
+    forms = [name for name, is_set in (("json", as_json), ("jsonl", as_lines), ("csv", as_csv)) if is_set]
+    if len(forms) > 1:
+        raise UsageError(f"--{forms[0]} and --{forms[1]} exclude each other: choose one")
+    return forms[0] if forms else ""
+
+
+def _query_and_report(words: "Sequence[str]", report: str | None) -> tuple[str, str | None]:
+    if not words or words[0] != REPORT:
+        return " ".join(words), report
+    if report is not None or len(words) == 1:
+        from maingate.queries.event_reports import REPORTS
+
+        raise UsageError(f"name one report: {', '.join(REPORTS)}")
+    return " ".join(words[2:]), words[1]
+
+
+def _nothing() -> "EventSearch":
+    from maingate.monitoring.events import EventSearch
+
+    return EventSearch()
+
+
+def _search(query: str, entity: str | None, type_: str | None, since: str | None) -> "EventSearch":
+    """Return the query with what the options add to it.
+
+    Raises:
+        UsageError: The query has problems, or both state the same.
+    """
+    from maingate.monitoring.events import parse
+    from maingate.queries.events import type_named
+
+    now = datetime.now(UTC)
+    search = parse(query, now=now) if query else _nothing()
+    wanted = dict(search.wanted)
+    wanted |= {} if entity is None else {"entity": (entity,)}
+    wanted |= {} if type_ is None else {"type": (type_named(type_),)}
+    options = {"entity": entity, "type": type_}
+    stated = [name for name, value in options.items() if value is not None and name in search.wanted]
+    stated += ["since"] if since is not None and search.since is not None else []
+    if stated:
+        raise UsageError(f"{stated[0]} is stated twice: in the query and as --{stated[0]}")
+    moment = search.since if since is None else parse_moment(since, now=now)
+    return replace(search, wanted=wanted, since=moment)
 
 
 def parse_moment(text: str, *, now: datetime) -> datetime:
@@ -106,20 +166,12 @@ def parse_moment(text: str, *, now: datetime) -> datetime:
     Raises:
         UsageError: The text is neither.
     """
-    from pydantic_core import PydanticCustomError
-
-    from maingate.settings.durations import parse_duration
+    from maingate.monitoring.events import parse_moment as parsed
 
     try:
-        return now - parse_duration(text)
-    except PydanticCustomError:
-        pass
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"--since {safe(text)!r} is neither a duration such as 10m nor a time such as 2026-01-31T12:00"
-        ) from None
+        return parsed(text, now)
+    except ValueError as error:
+        raise UsageError(f"--since {error}") from None
 
 
 def _print_counts(maingate: "Maingate", since: datetime | None, *, as_json: bool) -> None:
@@ -133,80 +185,79 @@ def _print_counts(maingate: "Maingate", since: datetime | None, *, as_json: bool
     grid = table("times", "what", "change", "by", "last")
     for one in counts:
         change = f"{one['from_state'] or '·'} → {one['to_state']}" if one["to_state"] else ""
-        kind = _KINDS.get(one["entity_type"] or "", one["entity_type"]) or one["event_type"]
+        kind = KINDS.get(one["entity_type"] or "", one["entity_type"]) or one["event_type"]
         times, trigger, last = str(one["count"]), safe(one["trigger"] or ""), local_time(one["last"])
         grid.add_row(times, safe(kind), change, trigger, last)
     print_table(out, grid)
 
 
-def _follow(chosen: "EventQuery", *, limit: int, as_json: bool) -> None:
+def _print_answer(
+    context: "RepositoryContext", search: "EventSearch", name: str | None, limit: int | None, form: str
+) -> None:
+    from maingate.queries.event_answers import answer
+    from maingate.queries.event_reports import report
+
+    search = search if limit is None else replace(search, top=limit or None)
+    found: Answer = report(context, name, search) if name else answer(context, search)
+    if form == "csv":
+        print_csv(found.columns, found.rows)
+    elif form == "json":
+        print_json(found.as_json())
+    elif form == "jsonl":
+        for row in found.as_json()["rows"]:
+            print_json_line(row)
+    else:
+        print_answer(found)
+
+
+def _print_list(
+    context: "RepositoryContext", search: "EventSearch", limit: int | None, form: str, *, is_about_one: bool
+) -> None:
+    from maingate.queries.event_answers import count
+    from maingate.queries.event_search import newest
+    from maingate.queries.events import names_of, older_run_of
+
+    found = newest(context, search, limit)
+    if form == "csv":
+        print_events_csv(found)
+    elif form == "json":
+        print_json([event.as_json() for event in found])
+    elif form == "jsonl":
+        for event in found:
+            print_json_line(event.as_json())
+    else:
+        most = search.top or LISTED if limit is None else limit
+        more = count(context, search) - most if most and len(found) == most else 0
+        if is_about_one and (older := older_run_of(context, found)) is not None:
+            console().print(f"from an older run: {older}", style="yellow", soft_wrap=True)
+        print_events(found, names_of(context, found), more)
+
+
+def _follow(context: "RepositoryContext", search: "EventSearch", *, limit: int, as_json: bool) -> None:
     """Print existing and then new events until Ctrl-C, which ends with exit code 0."""
-    shown = chosen.newest(limit) if limit else []
-    last = max((event.seq or 0 for event in shown), default=chosen.last())
+    from maingate.queries.event_search import follow, last_place, newest
+
+    last = last_place(context)
+    shown = [event for event in newest(context, search, limit) if (event.seq or 0) <= last] if limit else []
     try:
-        while True:
-            _print_following(chosen, shown, as_json=as_json)
-            time.sleep(FOLLOW_SECONDS)
-            shown = list(chosen.after(last))
-            last = max((event.seq or 0 for event in shown), default=last)
+        _print_following(context, shown, as_json=as_json)
+        for found in follow(context, search, last, wait=_wait):
+            _print_following(context, found, as_json=as_json)
     except KeyboardInterrupt:
         return
 
 
-def _print_following(chosen: "EventQuery", shown: "Sequence[Event]", *, as_json: bool) -> None:
+def _wait() -> bool:
+    time.sleep(FOLLOW_SECONDS)
+    return True
+
+
+def _print_following(context: "RepositoryContext", shown: "Sequence[Event]", *, as_json: bool) -> None:
     from maingate.queries.events import names_of
 
-    names = {} if as_json else names_of(chosen.context, shown)
+    names: Mapping[str, str] = {} if as_json else names_of(context, shown)
     for event in shown:
         if as_json:
             print_json_line(event.as_json())
         else:
-            print("  ".join(str(cell) for cell in _cells(event, names) if cell), flush=True)
-
-
-def _print_events(shown: "Sequence[Event]", names: "Mapping[str, str]", more: int) -> None:
-    out = console()
-    if not shown:
-        out.print("No events match.")
-        return
-    grid = table("when", "what", "change", "by", "why", wide="why")
-    for event in shown:
-        grid.add_row(*_cells(event, names))
-    print_table(out, grid)
-    print_more(out, more, limit="--limit (0 for all)")
-
-
-def _cells(event: "Event", names: "Mapping[str, str]") -> "tuple[str, str, Text, str, str]":
-    from rich.text import Text
-
-    if event.to_state is not None:
-        change = Text(f"{event.from_state or '·'} → ")
-        change.append(event.to_state, STATE_STYLES.get(event.to_state, ""))
-    else:
-        change = Text(safe(event.event_type), SEVERITY_STYLES.get(event.severity, ""))
-    who = f" ({safe(event.operator)})" if event.operator else ""
-    return (
-        short_time(event.timestamp),
-        _what(event, names),
-        change,
-        f"{safe(event.trigger or '')}{who}".strip(),
-        _why(event),
-    )
-
-
-def _why(event: "Event") -> str:
-    """Return why an event happened, with the command that ran or the time since when something is stuck."""
-    facts = event.metadata
-    said = [reason_line(event.reason)]
-    if command := facts.get("command"):
-        said.append(safe(command if isinstance(command, str) else shlex.join(map(str, command))))
-    if event.event_type == "stuck" and "since" in facts:
-        said.append(f"no progress since {safe(str(facts['since']))}")
-    return ": ".join(part for part in said if part)
-
-
-def _what(event: "Event", names: "Mapping[str, str]") -> str:
-    """Return the name of an event's entity in the plan, or the last letters of its id."""
-    kind = _KINDS.get(event.entity_type or "", event.entity_type or "")
-    name = names.get(event.task_id or "") or names.get(event.workstream_id or "")
-    return f"{kind} {safe(name or (event.entity_id or '')[-6:])}".strip()
+            print("  ".join(str(cell) for cell in cells_of(event, names) if cell), flush=True)

@@ -21,7 +21,7 @@ from maingate.errors import InvariantError
 from maingate.events import TRANSITION_SUFFIX, Event, Severity, iso_millis, severity_of
 from maingate.state.machines import MACHINES
 
-_SHARED: Final = (
+SHARED: Final = (
     "seq",
     "event_id",
     "entity_type",
@@ -37,13 +37,13 @@ _SHARED: Final = (
     "task_id",
     "at",
 )
-_STORED: Final = (*_SHARED, "event_type", "severity")
+_STORED: Final = (*SHARED, "event_type", "severity")
 _INSERT: Final = insertion("events", EVENT_COLUMNS)
-_TRANSITIONS: Final = f"SELECT {quoted(_SHARED)}, NULL AS event_type, NULL AS severity FROM state_transitions"
+_TRANSITIONS: Final = f"SELECT {quoted(SHARED)}, NULL AS event_type, NULL AS severity FROM state_transitions"
 _AFTER: Final = tuple(
     f"SELECT {quoted(columns)} FROM {table} WHERE seq > ? ORDER BY seq LIMIT ?"
     for table, columns in (
-        ("state_transitions", (*_SHARED, "version", "sets", "hash")),
+        ("state_transitions", (*SHARED, "version", "sets", "hash")),
         ("events", (*_STORED, "hash")),
         ("facts", FACT_COLUMNS),
     )
@@ -249,7 +249,7 @@ def line_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "about" in row:
         return _fact_line([row[name] for name in FACT_COLUMNS])
-    shared = [row[name] for name in _SHARED]
+    shared = [row[name] for name in SHARED]
     if "event_type" in row:
         return event_of((*shared, row["event_type"], row["severity"])).as_json() | {"hash": row["hash"]}
     sets = None if row["sets"] is None else json.loads(row["sets"])

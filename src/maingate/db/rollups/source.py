@@ -1,24 +1,27 @@
-"""Aggregates of a part of the ledger, computed by the database: the rows that it adds to the roll-ups.
-
-Texts of JSON are canonical (`maingate.db.columns.canonical`): keys are sorted and quotes in values escaped,
-so that codes are found in them by their place, and a damaged text is counted without a code instead of
-stopping all that follows.
-"""
+"""Aggregates of a part of the ledger, computed by the database: the rows that it adds to the roll-ups."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db.rollup_kinds import (
-    BOUNDS_MS,
-    EMPTY,
-    EventKind,
-    Histogram,
-    Measure,
-    MeasureKind,
+from maingate.db.rollup_kinds import EMPTY, EventKind, Histogram, Measure, MeasureKind
+from maingate.db.rollups.conditions import EVERYTHING, Conditions
+from maingate.db.rollups.expressions import (
+    BEFORE,
+    HOUR,
+    JOINS,
+    TOOL,
+    bucket,
+    code,
+    gate,
+    gate_of_reason,
+    is_critical,
+    is_flaky,
+    spent,
 )
 from maingate.db.statements import rows_of
 from maingate.db.tables import ENTITIES
@@ -27,22 +30,7 @@ from maingate.reasons import ReasonCode
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
 
-HOUR: Final = 3_600_000_000
-"""Microseconds."""
-
 _CODES: Final = frozenset(map(str, ReasonCode))
-_BEGINS: Final = '{"code":"'
-_GATE: Final = '"gate":"'
-JOINS: Final = """
-    LEFT JOIN gates g ON g.id = CASE WHEN t.entity_type = 'test_gate' THEN t.entity_id END
-    LEFT JOIN breakers b ON b.id = CASE WHEN t.entity_type = 'circuit_breaker' THEN t.entity_id END
-    LEFT JOIN tasks k ON k.id = CASE WHEN t.entity_type = 'task' THEN t.entity_id END
-    LEFT JOIN tool_runs r ON r.attempt = 1
-        AND r.task_id = CASE WHEN t.from_state IN ('running', 'validating', 'retrying') THEN k.id END
-"""
-"""The joins of a transition (``t``) with what it is about: a gate, a breaker, a task and its tool. The end of
-an attempt is written with the transition that ends it, so the answer never depends on when it is asked."""
-
 _TIMED: Final = ("run", "workstream", "task", "patch_ledger")
 """The machines whose entities have a life and work to measure; those of gates are times in states."""
 
@@ -77,83 +65,83 @@ class Aggregate:
         self.hours[hour] = min(known[0], first), max(known[1], last)
 
 
-def aggregate(connection: Connection, after: int, upto: int) -> Aggregate:
-    """Return the counts of the rows of the ledger that are after one number and not after another."""
+def aggregate(
+    connection: Connection, after: int, upto: int, *, only: Conditions = EVERYTHING, unit: int = HOUR
+) -> Aggregate:
+    """Return the counts of the rows of the ledger that are after one number and not after another.
+
+    Args:
+        connection: A transaction.
+        after: The number before the first row.
+        upto: The number of the last row.
+        only: Conditions on the rows; with any, lives, tools and reuse are not measured.
+        unit: The microseconds of an "hour".
+    """
     found = Aggregate()
-    span = (after, upto)
     is_sqlite = connection.dialect.name == "sqlite"
-    for row in rows_of(connection, _TRANSITIONS[is_sqlite], span):
-        _add_transitions(found, row)
-    for row in rows_of(connection, _EVENTS[is_sqlite], span):
-        _add_events(found, row)
-    for machine, sql in _ENDS[is_sqlite].items():
-        for row in rows_of(connection, sql, span):
+    if (branch := only.transitions) is not None:
+        sql = _transitions_sql(is_sqlite, unit, branch.sql)
+        for row in rows_of(connection, sql, (after, upto, *branch.values)):
+            _add_transitions(found, row)
+    if (branch := only.events) is not None:
+        for row in rows_of(
+            connection, _events_sql(is_sqlite, unit, branch.sql), (after, upto, *branch.values)
+        ):
+            _add_events(found, row)
+    if only is EVERYTHING:
+        _measure(connection, found, (after, upto), is_sqlite=is_sqlite)
+    return found
+
+
+def _measure(connection: Connection, found: Aggregate, span: tuple[int, int], *, is_sqlite: bool) -> None:
+    """Add lives, tools and reuse."""
+    for machine in _TIMED:
+        for row in rows_of(connection, _ends_sql(machine, is_sqlite), span):
             _add_ends(found, machine, row)
     for row in rows_of(connection, _TOOL_RUNS, span):
         _add_tool_runs(found, row)
     for row in rows_of(connection, _REUSE, span):
         _add_reuse(found, row)
-    return found
 
 
-def _between(text: str, begins: str, is_sqlite: bool) -> str:
-    """Return the SQL of the part of a text between another text and the next quote; empty without it."""
-    place = "instr" if is_sqlite else "strpos"
-    rest = f"substr({text}, {place}({text}, '{begins}') + {len(begins)})"
-    part = f"substr({rest}, 1, instr({rest}, '\"') - 1)" if is_sqlite else f"split_part({rest}, '\"', 1)"
-    return f"CASE WHEN {place}({text}, '{begins}') > 0 THEN {part} ELSE '' END"
-
-
-def _code(text: str, is_sqlite: bool) -> str:
-    """Return the SQL of the code of a reason: the first key of its text."""
-    begins = f"substr({text}, 1, {len(_BEGINS)}) = '{_BEGINS}'"
-    return f"CASE WHEN {begins} THEN {_between(text, _BEGINS, is_sqlite)} ELSE '' END"
-
-
-def _bucket(micros: str) -> str:
-    steps = " ".join(f"WHEN {micros} <= {bound * 1000} THEN {index}" for index, bound in enumerate(BOUNDS_MS))
-    return f"CASE {steps} ELSE {len(BOUNDS_MS)} END"
-
-
-def _transitions_sql(is_sqlite: bool) -> str:
-    has = "instr" if is_sqlite else "strpos"
-    spent = f"{'max' if is_sqlite else 'greatest'}(t.at - p.at, 0)"
+@lru_cache(maxsize=64)
+def _transitions_sql(is_sqlite: bool, unit: int, only: str) -> str:
     return f"""
         SELECT hour, entity_type, from_state, to_state, cause, operator, code, gate, tool, variant, is_flaky,
-            is_critical, {_bucket("spent")} AS bucket, count(*), coalesce(sum(spent), 0), min(seq), max(seq)
+            is_critical, {bucket("spent")} AS bucket, count(*), coalesce(sum(spent), 0), min(seq), max(seq)
         FROM (
-            SELECT t.seq, t.at / {HOUR} AS hour, t.entity_type, coalesce(t.from_state, '') AS from_state,
+            SELECT t.seq, t.at / {unit} AS hour, t.entity_type, coalesce(t.from_state, '') AS from_state,
                 t.to_state, t."trigger" AS cause, coalesce(t.operator, '') AS operator,
-                {_code("t.reason", is_sqlite)} AS code,
-                coalesce(g.name, {_between("t.reason", _GATE, is_sqlite)}, '') AS gate,
-                coalesce(b.tool, r.tool, '') AS tool,
+                {code("t.reason", is_sqlite)} AS code, {gate(is_sqlite)} AS gate, {TOOL} AS tool,
                 coalesce(g.type, k.kind, '') AS variant,
-                CASE WHEN {has}(t.sets, '"is_flaky":1') > 0 THEN 1 ELSE 0 END AS is_flaky,
-                CASE WHEN {has}(t.metadata, '"critical":true') > 0 THEN 1 ELSE 0 END AS is_critical,
-                {spent} AS spent
-            FROM state_transitions t {JOINS}
-            LEFT JOIN state_transitions p ON p.entity_id = t.entity_id AND p.version = t.version - 1
-            WHERE t.seq > ? AND t.seq <= ?
+                CASE WHEN {is_flaky(is_sqlite)} THEN 1 ELSE 0 END AS is_flaky,
+                CASE WHEN {is_critical(is_sqlite)} THEN 1 ELSE 0 END AS is_critical,
+                {spent(is_sqlite)} AS spent
+            FROM state_transitions t {JOINS} {BEFORE}
+            WHERE t.seq > ? AND t.seq <= ?{only}
         ) one
         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
     """
 
 
-def _events_sql(is_sqlite: bool) -> str:
+@lru_cache(maxsize=64)
+def _events_sql(is_sqlite: bool, unit: int, only: str) -> str:
     return f"""
         SELECT hour, event_type, severity, entity_type, from_state, to_state, cause, operator, code, gate,
             count(*), min(seq), max(seq)
         FROM (
-            SELECT seq, at / {HOUR} AS hour, event_type, severity, coalesce(entity_type, '') AS entity_type,
-                coalesce(from_state, '') AS from_state, coalesce(to_state, '') AS to_state,
-                coalesce("trigger", '') AS cause, coalesce(operator, '') AS operator,
-                {_code("reason", is_sqlite)} AS code, {_between("reason", _GATE, is_sqlite)} AS gate
-            FROM events WHERE seq > ? AND seq <= ?
+            SELECT t.seq, t.at / {unit} AS hour, t.event_type, t.severity,
+                coalesce(t.entity_type, '') AS entity_type, coalesce(t.from_state, '') AS from_state,
+                coalesce(t.to_state, '') AS to_state, coalesce(t."trigger", '') AS cause,
+                coalesce(t.operator, '') AS operator, {code("t.reason", is_sqlite)} AS code,
+                {gate_of_reason("t.reason", is_sqlite)} AS gate
+            FROM events t WHERE t.seq > ? AND t.seq <= ?{only}
         ) one
         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
     """
 
 
+@lru_cache
 def _ends_sql(machine: str, is_sqlite: bool) -> str:
     """Return the statement about entities that ended, or landed."""
     states = {str(state) for state in MACHINES[machine].terminal}
@@ -163,7 +151,7 @@ def _ends_sql(machine: str, is_sqlite: bool) -> str:
     positive = "max" if is_sqlite else "greatest"
     life, work = (f"{positive}(t.at - e.{since}, 0)" for since in ("created_at", "started_at"))
     return f"""
-        SELECT hour, to_state, variant, tool, {_bucket("life")}, {_bucket("work")},
+        SELECT hour, to_state, variant, tool, {bucket("life")}, {bucket("work")},
             work IS NOT NULL, count(*), sum(life), coalesce(sum(work), 0)
         FROM (
             SELECT t.at / {HOUR} AS hour, t.to_state, {variant} AS variant, {tool} AS tool,
@@ -177,9 +165,9 @@ def _ends_sql(machine: str, is_sqlite: bool) -> str:
 
 
 def _add_transitions(found: Aggregate, row: Sequence[Any]) -> None:
-    hour, machine, left, reached, cause, operator, code, gate, tool, variant, is_flaky, is_critical = row[:12]
-    bucket, number, total, first, last = row[12:]
-    facts = {"critical": True} if is_critical else {}
+    hour, machine, left, reached, cause, operator, code_, gate_, tool, variant, flaky, critical = row[:12]
+    bucket_, number, total, first, last = row[12:]
+    facts = {"critical": True} if critical else {}
     kind = EventKind(
         event_type=f"{machine}{TRANSITION_SUFFIX}",
         entity_type=machine,
@@ -188,25 +176,26 @@ def _add_transitions(found: Aggregate, row: Sequence[Any]) -> None:
         trigger=cause,
         severity=str(severity_of(machine, left or None, reached, cause, facts, operator=operator or None)),
         operator=operator,
-        reason=_known(code),
-        gate=gate,
+        reason=_known(code_),
+        gate=gate_,
         tool=tool,
         variant=variant,
-        mark="flaky" if is_flaky else "",
+        mark="flaky" if flaky else "",
     )
     found.count(hour, kind, number)
     found.reach(hour, first, last)
     if left:
         # the gate of a reason is why the state ended, not what was in it
-        at = gate if machine == "test_gate" else ""
+        at = gate_ if machine == "test_gate" else ""
         state = MeasureKind(
             measure=Measure.STATE, entity_type=machine, state=left, gate=at, tool=tool, variant=variant
         )
-        found.measure(hour, state, bucket, number, int(total))
+        found.measure(hour, state, bucket_, number, int(total))
 
 
 def _add_events(found: Aggregate, row: Sequence[Any]) -> None:
-    hour, event_type, severity, machine, left, reached, cause, operator, code, gate, number, first, last = row
+    hour, event_type, severity, machine, left, reached, cause, operator, code_, gate_ = row[:10]
+    number, first, last = row[10:]
     kind = EventKind(
         event_type=event_type,
         entity_type=machine,
@@ -215,8 +204,8 @@ def _add_events(found: Aggregate, row: Sequence[Any]) -> None:
         trigger=cause,
         severity=severity,
         operator=operator,
-        reason=_known(code),
-        gate=gate,
+        reason=_known(code_),
+        gate=gate_,
     )
     found.count(hour, kind, number)
     found.reach(hour, first, last)
@@ -231,31 +220,26 @@ def _add_ends(found: Aggregate, machine: str, row: Sequence[Any]) -> None:
 
 
 def _add_tool_runs(found: Aggregate, row: Sequence[Any]) -> None:
-    hour, tool, outcome, bucket, number, millis, cost, tokens = row
+    hour, tool, outcome, bucket_, number, millis, cost, tokens = row
     kind = MeasureKind(measure=Measure.TOOL, tool=tool, variant=outcome)
-    found.measure(hour, kind, bucket, number, int(millis) * 1000)
+    found.measure(hour, kind, bucket_, number, int(millis) * 1000)
     found.measure(hour, replace(kind, measure=Measure.TOOL_COST), 0, number, int(cost))
     found.measure(hour, replace(kind, measure=Measure.TOOL_TOKENS), 0, number, int(tokens))
 
 
 def _add_reuse(found: Aggregate, row: Sequence[Any]) -> None:
-    hour, gate, variant, number = row
-    kind = MeasureKind(measure=Measure.REUSE, entity_type="test_gate", gate=gate, variant=variant)
+    hour, gate_, variant, number = row
+    kind = MeasureKind(measure=Measure.REUSE, entity_type="test_gate", gate=gate_, variant=variant)
     found.measure(hour, kind, 0, number, 0)
 
 
-def _known(code: str) -> str:
+def _known(text: str) -> str:
     """Return a code of the program's own; other text is not counted apart."""
-    return code if code in _CODES else ""
+    return text if text in _CODES else ""
 
 
-_TRANSITIONS: Final = {is_sqlite: _transitions_sql(is_sqlite) for is_sqlite in (True, False)}
-_EVENTS: Final = {is_sqlite: _events_sql(is_sqlite) for is_sqlite in (True, False)}
-_ENDS: Final = {
-    is_sqlite: {machine: _ends_sql(machine, is_sqlite) for machine in _TIMED} for is_sqlite in (True, False)
-}
 _TOOL_RUNS: Final = f"""
-    SELECT hour, tool, outcome, {_bucket("millis * 1000")}, count(*), sum(millis), sum(cost), sum(tokens)
+    SELECT hour, tool, outcome, {bucket("millis * 1000")}, count(*), sum(millis), sum(cost), sum(tokens)
     FROM (
         SELECT r.ended_at / {HOUR} AS hour, r.tool, r.outcome, r.duration_ms AS millis,
             coalesce(r.cost_micros, 0) AS cost,

@@ -14,6 +14,7 @@ from typing import Any, Final, Generic
 from sqlalchemy import Connection
 
 from maingate.db import ledger
+from maingate.db.columns import to_micros
 from maingate.db.engine import Database
 from maingate.db.rollup_kinds import (
     EMPTY,
@@ -28,8 +29,9 @@ from maingate.db.rollup_kinds import (
     values_of,
 )
 from maingate.db.rollups import followers
+from maingate.db.rollups.expressions import HOUR
 from maingate.db.rollups.source import Aggregate, aggregate
-from maingate.db.statements import change_many, insertion, quoted, rows_of
+from maingate.db.statements import change, change_many, insertion, quoted, row_of, rows_of
 from maingate.faultpoints import reach
 
 FOLLOWER: Final = "rollups"
@@ -168,6 +170,22 @@ def catch_up(database: Database, *, at: datetime, tail: int = 0) -> None:
         pass
 
 
+def forget(database: Database, before: datetime) -> None:
+    """Remove the hours before a time; the counts of all time stay, and rows answer for what is older."""
+    hour = to_micros(before) // HOUR
+    with database.read() as connection:
+        sql = "SELECT min(first_seq), max(last_seq) FROM rollup_hours WHERE hour > ? AND hour < ?"
+        found = row_of(connection, sql, (EVER, hour))
+        if found is None or found[0] is None:
+            return
+    with database.write() as connection:
+        for table, kinds in (("event_rollups", "event_kinds"), ("duration_rollups", "duration_kinds")):
+            sql = f"DELETE FROM {table} WHERE kind_id IN (SELECT id FROM {kinds}) AND hour > ? AND hour < ?"
+            change(connection, sql, (EVER, hour))
+        change(connection, "DELETE FROM rollup_hours WHERE hour > ? AND hour < ?", (EVER, hour))
+        change(connection, _ADD_HOURS[connection.dialect.name == "sqlite"], (EVER, *found))
+
+
 def behind(database: Database) -> int:
     """Return the number of rows of the ledger that are not in the roll-ups yet."""
     with database.read() as connection:
@@ -193,7 +211,7 @@ def totals(connection: Connection) -> Totals:
 def tail(connection: Connection, books: Books) -> tuple[int, Aggregate]:
     """Return the end of the ledger, and what the rows count that are not in the roll-ups yet."""
     before, last = followers.position(connection, FOLLOWER), ledger.position(connection).seq
-    return last, _folded(aggregate(connection, before, last), books.names()) if last > before else Aggregate()
+    return last, folded(aggregate(connection, before, last), books.names()) if last > before else Aggregate()
 
 
 def _event_totals(connection: Connection, books: Books) -> Mapping[EventKind, int]:
@@ -211,32 +229,32 @@ def _measure_totals(connection: Connection, books: Books) -> Mapping[MeasureKind
     return found
 
 
-def _folded(found: Aggregate, names: DistinctNames) -> Aggregate:
+def folded(found: Aggregate, names: DistinctNames) -> Aggregate:
     """Return an aggregate whose kinds have no more names than are kept apart."""
-    folded = Aggregate(hours=found.hours)
+    made = Aggregate(hours=found.hours)
     for (hour, kind), number in found.events.items():
-        folded.count(hour, names.folded(kind), number)
+        made.count(hour, names.folded(kind), number)
     for (hour, measure), histogram in found.measures.items():
-        folded.measures[hour, names.folded(measure)] += histogram
-    return folded
+        made.measures[hour, names.folded(measure)] += histogram
+    return made
 
 
 def _add(connection: Connection, found: Aggregate) -> None:
     """Add an aggregate to its hours and to the rows of all time."""
     books = Books.read(connection)
-    folded = _folded(found, books.names())
-    books.events.add(connection, [kind for _, kind in folded.events])
-    books.measures.add(connection, [kind for _, kind in folded.measures])
+    added = folded(found, books.names())
+    books.events.add(connection, [kind for _, kind in added.events])
+    books.measures.add(connection, [kind for _, kind in added.measures])
     events: list[tuple[Any, ...]] = []
-    for (hour, kind), number in folded.events.items():
+    for (hour, kind), number in added.events.items():
         events += [(each, books.events.ids[kind], number) for each in (hour, EVER)]
     measures: list[tuple[Any, ...]] = []
-    for (hour, measure), histogram in folded.measures.items():
+    for (hour, measure), histogram in added.measures.items():
         measures += _rows(hour, books.measures.ids[measure], histogram)
         measures += _rows(EVER, books.measures.ids[measure], histogram)
     change_many(connection, _ADD_EVENTS, events)
     change_many(connection, _ADD_MEASURES, measures)
-    hours = [(hour, first, last) for hour, (first, last) in folded.hours.items()]
+    hours = [(hour, first, last) for hour, (first, last) in added.hours.items()]
     change_many(connection, _ADD_HOURS[connection.dialect.name == "sqlite"], hours)
 
 
