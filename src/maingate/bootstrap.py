@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from maingate.services.bisect import BisectService
     from maingate.services.cleanup import CleanupService
     from maingate.services.execution import ExecutionService
+    from maingate.services.notifier import Notifier
     from maingate.services.operator import OperatorService
     from maingate.services.rescue import RescueService
     from maingate.services.rollback import RollbackService
@@ -148,10 +149,15 @@ class Maingate:
     def execution(self) -> "ExecutionService":
         """Runs admitted runs."""
         from maingate.services.execution import ExecutionService
-        from maingate.services.notifications import Notifier
 
-        notifier, versions = Notifier(self.context), self._versions
-        return ExecutionService(self.context, self._work, notifier=notifier, versions=versions)
+        return ExecutionService(self.context, self._work, notifier=self.notifier, versions=self._versions)
+
+    @cached_property
+    def notifier(self) -> "Notifier":
+        """Runs the plans' `notify` commands."""
+        from maingate.services.notifier import Notifier
+
+        return Notifier(self.context)
 
     @cached_property
     def queue(self) -> "RunQueue":
@@ -171,10 +177,9 @@ class Maingate:
     @cached_property
     def rollback(self) -> "RollbackService":
         """Takes landed patches back."""
-        from maingate.services.notifications import Notifier
         from maingate.services.rollback import RollbackService
 
-        return RollbackService(self.context, self._work, notifier=Notifier(self.context))
+        return RollbackService(self.context, self._work, notifier=self.notifier)
 
     @cached_property
     def bisection(self) -> "BisectService":

@@ -790,6 +790,45 @@ def test_the_end_of_a_run_is_told_of_when_something_went_wrong(world: World) -> 
     assert "in quarantine: other/bad" in message
 
 
+@pytest.mark.parametrize(("place", "before"), [("notify.owed", 0), ("notify.delivered", 1)])
+def test_a_message_of_a_killed_process_is_delivered_by_the_next_one(
+    world: World, place: str, before: int
+) -> None:
+    """At least once, and recorded once: the run has ended, so nothing else would ever tell of it."""
+    file = world.folder / "told"
+    bad = {"p": world.repo.diff_of({"a.txt": "bad\n"})}
+    stream = {"ws": {"tasks": {"t": {"patch": "p"}}}}
+    world.write_plan(bad, workstreams=stream, gates=gates(*COUNT), notify=[notifying(file), "exit 7"])
+    assert world.run(fault=place).ended() == KILLED
+    assert world.report()["state"] == "failed"
+    assert len(told_in(file)) == before
+    said = tell(world, "resume", code=2)
+    assert "notify 2 exited with 7" in said
+    assert [line[1:4] for line in told_in(file)] == [["run_ended", oldest_run(world), "failed"]] * (
+        before + 1
+    )
+    for _ in range(2):
+        tell(world, "resume", code=2)
+    assert len(told_in(file)) == before + 1
+    warnings = world.rows("SELECT reason FROM events WHERE event_type = 'warning'")
+    assert len([reason for (reason,) in warnings if "notify 2" in reason]) == 1
+
+
+def test_a_rollback_of_a_killed_process_is_told_of_by_the_next_run(world: World) -> None:
+    """With the names of its tasks, since the words of the person are gone with the process."""
+    file = world.folder / "told"
+    land_with(world, ONE, {"ws": []}, notify=[notifying(file)])
+    fault = world.start("rollback", "ws", "--reason", "it was wrong", fault="notify.owed")
+    assert fault.ended() == KILLED
+    assert told_in(file) == []
+    world.write_plan({}, workstreams={"w": {"tasks": {"t": {"noop": True}}}})
+    assert world.run().ended() == 0
+    [(_, event, run_id, state, message, _)] = told_in(file)
+    assert (event, run_id, state) == ("rollback", oldest_run(world), "rolled_back")
+    assert message.startswith("rollback of ws/")
+    assert message.endswith(": it was wrong")
+
+
 def test_a_run_that_failed_is_told_of_and_what_fails_with_that_is_a_warning(world: World) -> None:
     """The exit code is the run's; a command that does not end is ended with all that it started."""
     file = world.folder / "told"

@@ -18,7 +18,7 @@ from maingate.orchestrator.run_orchestrator import RunOrchestrator
 from maingate.repository_context import RepositoryContext
 from maingate.services.following import hooks_of
 from maingate.services.garbage import without_collecting
-from maingate.services.notifications import Notifier
+from maingate.services.notifier import Notifier
 from maingate.services.server_hold import living_server
 from maingate.services.target_holds import Wait, when_free
 from maingate.services.target_work import TargetWork
@@ -103,6 +103,7 @@ class ExecutionService:
             OutsideFaultError: Something outside failed; it can be resumed.
         """
         watching = listener or SilentListener()
+        self._notify(watching)  # of what a killed process did not come to
         is_resumed = not is_only_asked
         with self._hooks(run_id, watching) as hooks, self._held(run_id, is_resumed=is_resumed) as holder:
             notice = None if listener is None else listener.notice
@@ -120,9 +121,12 @@ class ExecutionService:
                 orchestrator = RunOrchestrator(run_id, deps, watching, is_only_asked=is_only_asked)
             gc.freeze()  # the picture lives as long as the run; looking through it for garbage is of no use
             state = self._run(holder, orchestrator)
-        for warning in self._notifier.of_end(run_id):
-            watching.notice(warning)
+        self._notify(watching)
         return state
+
+    def _notify(self, watching: Listener) -> None:
+        for warning in self._notifier.deliver():
+            watching.notice(warning)
 
     def apply_request(self, request: Request) -> None:
         """Apply a request to a run that no process is at work on; the rest of the run is left to be resumed.

@@ -19,7 +19,7 @@ from maingate.recovery.rollback_manager import RollbackManager
 from maingate.repository_context import RepositoryContext
 from maingate.services import compensation
 from maingate.services.gates_on_commits import Examination
-from maingate.services.notifications import Message, Notifier
+from maingate.services.notifier import Notifier
 from maingate.services.target_work import TargetWork
 from maingate.state.patch_ledger import PatchState
 from maingate.verdicts.blame import Opinion
@@ -71,6 +71,7 @@ class RollbackService:
             OutsideFaultError: Something outside failed.
         """
         run = self._run_of(patch_ids)
+        warnings = self._notifier.deliver()  # of what a killed process did not come to
         holder, interruption = LeaseHolder.new("rollback"), None
         with self._work.holds.on(run, holder):
             self._prepare(run)
@@ -91,9 +92,7 @@ class RollbackService:
             )
             if outcome.end is RollbackEnd.ROLLED_BACK:
                 outcome, interruption = self._compensated(holder, run, outcome, deps)
-        said = outcome.reason.message if outcome.reason is not None else reason
-        message = Message(event="rollback", run_id=run.id, state=str(outcome.end), message=f"{label}: {said}")
-        warnings = self._notifier.notify(run, message)
+        warnings += self._notifier.deliver({holder.id: label})
         if interruption is not None:
             raise interruption
         return replace(outcome, notes=(*outcome.notes, *warnings))

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from maingate.cli.commands.run import AsJson, Wait, Workers, finish, go_on
+from maingate.cli.output import console
+from maingate.cli.text import safe
 from maingate.errors import UsageError
 from maingate.ids import RunId
 from maingate.wording import listed
@@ -57,6 +59,8 @@ def _interrupted(maingate: "Maingate") -> RunId:
     found = maingate.execution.interrupted()
     if not found:
         maingate.rescue.clear_up()
+        for warning in maingate.notifier.deliver():
+            console(stderr=True).print(safe(warning), soft_wrap=True)
         raise UsageError("no interrupted run to resume; `maingate runs` lists all runs")
     if len(found) > 1:
         names = listed([f"{row.id} ({row.name})" for row in found], 5)

@@ -103,6 +103,16 @@ def of_plan_files(connection: Connection, files: Iterable[str]) -> list[RunRow]:
     return ROWS.select_in(connection, "plan_file", map(PathText().encode, files))
 
 
+def ends_after(connection: Connection, seq: int) -> list[tuple[int, str]]:
+    """Read the ends of runs after a place in the ledger: the place of each, and the run."""
+    sql = (
+        "SELECT t.seq, r.id FROM runs r"
+        " JOIN state_transitions t ON t.entity_id = r.id AND t.version = r.version"
+        " WHERE r.completed_at IS NOT NULL AND t.seq > ? ORDER BY t.seq"
+    )
+    return [(int(place), str(run_id)) for place, run_id in rows_of(connection, sql, (seq,))]
+
+
 def tools(connection: Connection) -> set[str]:
     """Read the names of the tools in the plans of all runs."""
     return {name for (plan,) in rows_of(connection, "SELECT plan FROM runs") for name in _tools_of(plan)}
