@@ -30,8 +30,8 @@ def _spare(parameter: Any) -> None:
 
 
 def _processed(parameter: Any, context: Any, value: Any) -> Any:
-    """Return the value that is passed to the command."""
-    if not _is_right(parameter, value):
+    """Return the value that is passed to the command; completion passes a missing one as None."""
+    if not (_is_right(parameter, value) or (value is None and context.resilient_parsing)):
         return type(parameter).process_value(parameter, context, value)
     right = list(value or ()) if _takes_several(parameter) else value
     return right if parameter.callback is None else parameter.callback(context, parameter, right)

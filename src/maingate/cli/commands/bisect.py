@@ -6,6 +6,7 @@ import typer
 
 from maingate.cli.commands.run import Workers
 from maingate.cli.commands.status import AsJson
+from maingate.cli.completion import RUNS, record_words
 from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, print_json
 from maingate.cli.text import count, safe
@@ -17,13 +18,26 @@ def bisect(
         typer.Argument(
             metavar="WORKSTREAM|RANGE",
             help="A landed workstream, or commits as OLD..NEW. [default NEW: the target's head]",
+            autocompletion=record_words("WORKSTREAM", states=("completed",)),
         ),
     ],
-    gate: Annotated[str, typer.Option("--gate", "-g", metavar="GATE", help="The gate's name in the plan.")],
+    gate: Annotated[
+        str,
+        typer.Option(
+            "--gate",
+            "-g",
+            metavar="GATE",
+            help="The gate's name in the plan.",
+            autocompletion=record_words("GATE"),
+        ),
+    ],
     run: Annotated[
         str | None,
         typer.Option(
-            "--run", metavar="RUN", help="The run whose plan has the gate. [default: the newest run]"
+            "--run",
+            metavar="RUN",
+            help="The run whose plan has the gate. [default: the newest run]",
+            autocompletion=RUNS,
         ),
     ] = None,
     workers: Workers = None,

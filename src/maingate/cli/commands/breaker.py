@@ -6,6 +6,7 @@ import typer
 
 from maingate.cli.commands.run import operator_name
 from maingate.cli.commands.status import AsJson, opened_for_reading, print_no_runs
+from maingate.cli.completion import record_words
 from maingate.cli.output import console, print_json
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import count, local_time, reason_line, safe
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List the circuit breakers of tools; reset or trip one.", no_args_is_help=True)
 
-Tool = Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name in its plans.")]
+Tool = Annotated[
+    str,
+    typer.Argument(
+        metavar="TOOL", help="The tool's name in its plans.", autocompletion=record_words("BREAKER", "TOOL")
+    ),
+]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")]
 By = Annotated[
     str | None,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from maingate.cli.completion import RUNS, record_words
 from maingate.cli.output import console, print_json
 from maingate.cli.text import safe
 
@@ -12,13 +13,15 @@ def cancel(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="RUN|WORKSTREAM|TASK", help="An id, the beginning of one, or a name from the plan."
+            metavar="RUN|WORKSTREAM|TASK",
+            help="An id, the beginning of one, or a name from the plan.",
+            autocompletion=record_words("RUN", "WORKSTREAM", "TASK", is_open=True),
         ),
     ],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")] = "",
     run: Annotated[
         str | None,
-        typer.Option("--run", metavar="RUN", help="The run to look up names in."),
+        typer.Option("--run", metavar="RUN", help="The run to look up names in.", autocompletion=RUNS),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from maingate.cli.commands.status import opened_for_reading, print_no_runs
+from maingate.cli.completion import fixed_words, record_words
 from maingate.cli.output import console, print_json, print_json_line
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import local_time, safe
@@ -49,12 +50,22 @@ def events(
     entity: Annotated[
         str | None,
         typer.Option(
-            "--entity", "-e", metavar="ID", help="Only of this run, workstream, task, patch or gate."
+            "--entity",
+            "-e",
+            metavar="ID",
+            help="Only of this run, workstream, task, patch or gate.",
+            autocompletion=record_words("RUN", "WORKSTREAM", "TASK", "ANY_GATE_ID"),
         ),
     ] = None,
     type_: Annotated[
         str | None,
-        typer.Option("--type", "-t", metavar="T", help="Only of this type, such as task or patch."),
+        typer.Option(
+            "--type",
+            "-t",
+            metavar="T",
+            help="Only of this type, such as task or patch.",
+            autocompletion=fixed_words("maingate.monitoring.events", "SHORT_TYPES"),
+        ),
     ] = None,
     since: Annotated[
         str | None,
@@ -68,6 +79,7 @@ def events(
             "--report",
             metavar="NAME",
             help="Print a report: slow, flaky, costly, blamed, waits or lead-time.",
+            autocompletion=fixed_words("maingate.queries.event_reports", "REPORTS"),
         ),
     ] = None,
     limit: Annotated[

@@ -14,13 +14,21 @@ from typing import Annotated
 
 import typer
 
+from maingate.cli.completion import fixed_words
 from maingate.cli.output import print_json
 from maingate.state.machine import Machine
 from maingate.state.machines import MACHINES
 
 
 def machines(
-    name: Annotated[str | None, typer.Argument(help="Print only this machine.", show_default="all")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Print only this machine.",
+            autocompletion=fixed_words("maingate.state.machines", "MACHINES"),
+            show_default="all",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print states and transitions as one JSON object.")
     ] = False,

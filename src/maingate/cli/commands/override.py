@@ -6,6 +6,7 @@ import typer
 
 from maingate.cli.commands.run import operator_name
 from maingate.cli.commands.status import AsJson
+from maingate.cli.completion import RUNS, record_words
 from maingate.cli.output import console, print_json
 from maingate.cli.text import safe
 from maingate.errors import UsageError
@@ -18,16 +19,30 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Task = Annotated[str, typer.Argument(metavar="TASK", help="An id, the beginning of one, or workstream/task.")]
+Task = Annotated[
+    str,
+    typer.Argument(
+        metavar="TASK",
+        help="An id, the beginning of one, or workstream/task.",
+        autocompletion=record_words("TASK"),
+    ),
+]
 Stream = Annotated[
-    str, typer.Argument(metavar="WORKSTREAM", help="An id, the beginning of one, or a name from the plan.")
+    str,
+    typer.Argument(
+        metavar="WORKSTREAM",
+        help="An id, the beginning of one, or a name from the plan.",
+        autocompletion=record_words("WORKSTREAM"),
+    ),
 ]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")]
 By = Annotated[
     str | None,
     typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
 ]
-Run = Annotated[str | None, typer.Option("--run", metavar="RUN", help="The run to look up names in.")]
+Run = Annotated[
+    str | None, typer.Option("--run", metavar="RUN", help="The run to look up names in.", autocompletion=RUNS)
+]
 
 
 @app.command("force-complete")

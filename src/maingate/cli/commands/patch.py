@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from maingate.cli.commands.status import AsJson, opened_for_reading, print_no_runs
+from maingate.cli.completion import PATCHES, RUNS, fixed_words
 from maingate.cli.output import console, print_json
 from maingate.cli.streams import naming_standard_output
 from maingate.cli.tables import most_of, print_more, print_table, table
@@ -17,7 +18,9 @@ LISTED: Final = 50
 
 app = typer.Typer(help="List patches, show them, and decide them by hand.", no_args_is_help=True)
 
-RunOption = Annotated[str | None, typer.Option("--run", metavar="RUN", help="Only patches of this run.")]
+RunOption = Annotated[
+    str | None, typer.Option("--run", metavar="RUN", help="Only patches of this run.", autocompletion=RUNS)
+]
 LimitOption = Annotated[
     int | None,
     typer.Option(
@@ -27,7 +30,9 @@ LimitOption = Annotated[
 PatchArgument = Annotated[
     str,
     typer.Argument(
-        metavar="PATCH", help="A patch id, the beginning of one, or the name of its task: workstream/task."
+        metavar="PATCH",
+        help="A patch id, the beginning of one, or the name of its task: workstream/task.",
+        autocompletion=PATCHES,
     ),
 ]
 
@@ -35,7 +40,14 @@ PatchArgument = Annotated[
 @app.command("list")
 def list_patches(
     state: Annotated[
-        str | None, typer.Option("--state", "-s", metavar="S", help="Only patches in this state.")
+        str | None,
+        typer.Option(
+            "--state",
+            "-s",
+            metavar="S",
+            help="Only patches in this state.",
+            autocompletion=fixed_words("maingate.state.patch_ledger", "PatchState"),
+        ),
     ] = None,
     run: RunOption = None,
     limit: LimitOption = None,

@@ -8,6 +8,7 @@ import typer
 from maingate.cli.commands.patch import PatchArgument, RunOption, app
 from maingate.cli.commands.run import Wait, Workers, execute, finish, operator_name
 from maingate.cli.commands.status import AsJson
+from maingate.cli.completion import record_words
 from maingate.cli.output import console, print_json
 from maingate.cli.text import count, safe
 from maingate.errors import UsageError
@@ -77,7 +78,13 @@ def recover(  # noqa: PLR0917 - the options of a command line
         Path | None, typer.Option("--patch", metavar="FILE", help="A diff to land instead.")
     ] = None,
     tool: Annotated[
-        str | None, typer.Option("--tool", metavar="TOOL", help="A tool of the plan that makes a new patch.")
+        str | None,
+        typer.Option(
+            "--tool",
+            metavar="TOOL",
+            help="A tool of the plan that makes a new patch.",
+            autocompletion=record_words("TOOL"),
+        ),
     ] = None,
     run: RunOption = None,
     workers: Workers = None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from maingate.cli.commands.run import AsJson, Wait, Workers, finish, go_on
+from maingate.cli.completion import OPEN_RUNS
 from maingate.cli.output import console
 from maingate.cli.text import safe
 from maingate.errors import UsageError
@@ -19,7 +20,9 @@ def resume(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]", help="A run id or the beginning of one. [default: the interrupted run]"
+            metavar="[RUN]",
+            help="A run id or the beginning of one. [default: the interrupted run]",
+            autocompletion=OPEN_RUNS,
         ),
     ] = None,
     workers: Workers = None,

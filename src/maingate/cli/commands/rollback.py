@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maingate.cli.commands.run import Workers, operator_name
+from maingate.cli.completion import RUNS, record_words
 from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, fail, print_json
 from maingate.cli.text import count, safe
@@ -20,6 +21,9 @@ def rollback(  # noqa: PLR0917 - the options of a command line
         typer.Argument(
             metavar="PATCH|TASK|WORKSTREAM|RUN",
             help="An id, the beginning of one, a name from the plan, or the commit of a landing.",
+            autocompletion=record_words(
+                "PATCH", "WORKSTREAM", "RUN", states=("committed", "completed", "succeeded", "failed")
+            ),
         ),
     ],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")],
@@ -28,7 +32,8 @@ def rollback(  # noqa: PLR0917 - the options of a command line
         typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
     ] = None,
     run: Annotated[
-        str | None, typer.Option("--run", metavar="RUN", help="The run to look up names in.")
+        str | None,
+        typer.Option("--run", metavar="RUN", help="The run to look up names in.", autocompletion=RUNS),
     ] = None,
     workers: Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,

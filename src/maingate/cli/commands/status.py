@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from maingate.cli.completion import RUNS
 from maingate.cli.output import STATE_STYLES, console, print_json
 from maingate.cli.remote import (
     Repo,
@@ -35,7 +36,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 def status(  # noqa: PLR0917 - the options of a command line
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="A run id or the beginning of one. [default: the newest run]"),
+        typer.Argument(
+            metavar="[RUN]",
+            help="A run id or the beginning of one. [default: the newest run]",
+            autocompletion=RUNS,
+        ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until the run stops.")] = False,
     every_task: Annotated[bool, typer.Option("--all", "-a", help="List every task and its patch.")] = False,

@@ -6,6 +6,7 @@ import typer
 
 from maingate.cli.commands.run import operator_name
 from maingate.cli.commands.status import AsJson, opened_for_reading, print_no_runs
+from maingate.cli.completion import record_words
 from maingate.cli.output import console, print_json
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import local_time, safe
@@ -75,7 +76,10 @@ def list_tokens(as_json: AsJson = False) -> None:
 
 @app.command()
 def revoke(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The token's name or id.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="The token's name or id.", autocompletion=record_words("TOKEN")),
+    ],
     operator: By = None,
     as_json: AsJson = False,
 ) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from maingate.cli.completion import either, fixed_words, record_words
 from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, print_json
 from maingate.cli.tables import print_indented, print_table, table
@@ -51,7 +52,14 @@ def list_tools(plan: PlanFile = None, as_json: AsJson = False) -> None:
 
 @app.command("test")
 def try_out(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A preset or a tool of the plan.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A preset or a tool of the plan.",
+            autocompletion=either(fixed_words("maingate.tools.presets", "PRESETS"), record_words("TOOL")),
+        ),
+    ],
     plan: PlanFile = None,
     timeout: Annotated[
         str, typer.Option(metavar="DURATION", help="The time limit, such as 90s or 5m.")
