@@ -217,3 +217,33 @@ def test_the_inbox_names_what_needs_a_person(client: httpx.Client) -> None:
         assert each.keys() == keys_of(schemas.InboxMatter)
         assert each["about"].keys() == keys_of(schemas.InboxAbout)
         assert each["command"].startswith("maingate ")
+
+
+def faults(answer: httpx.Response) -> dict[str, str]:
+    """Return the message about each parameter of a refused request."""
+    assert problem(answer) == (422, "invalid_request")
+    return {each["in"]: each["message"] for each in answer.json()["errors"]}
+
+
+def test_a_misspelt_filter_is_refused(client: httpx.Client) -> None:
+    """It would be passed over, and the whole list look like the answer."""
+    found = faults(client.get("/api/v1/runs?stat=failed&limit=3"))
+    assert found == {
+        "query.stat": "there is no such parameter; known: cursor, fields, limit, name, repo, state"
+    }
+
+
+def test_a_filter_of_one_value_is_given_once(client: httpx.Client) -> None:
+    """Of two values one would be passed over."""
+    found = faults(client.get("/api/v1/tasks?run=a&run=b&name=x&name=y&state=failed&state=landed"))
+    assert found.keys() == {"query.run", "query.name"}
+
+
+def test_a_write_refuses_unknown_parameters(client: httpx.Client) -> None:
+    """As a read does, before anything is done."""
+    assert faults(client.post("/api/v1/runs?dry_run=1")).keys() == {"query.dry_run"}
+
+
+def test_a_probe_may_have_parameters(client: httpx.Client) -> None:
+    """Programs that ask for health add their own."""
+    assert client.get("/health/live?probe=1").status_code == 200

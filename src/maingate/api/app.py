@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Final
 
 from anyio import CapacityLimiter
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from maingate.api import (
     event_stream,
@@ -27,16 +27,16 @@ from maingate.api.event_feed import EventFeed
 from maingate.api.health_endpoints import MOST_AT_ONCE as MOST_PROBES
 from maingate.api.problems import add_problems
 from maingate.api.protection import AddHeaders, CatchErrors, LimitBody, RefuseOthers
+from maingate.api.query_check import check_query
 from maingate.server.site import Site
 
 MOST_BODY: Final = 1024 * 1024
 MOST_UPLOAD: Final = 64 * 1024 * 1024
 """Bytes of a request, and of one that brings a plan with its patches."""
 
-_ROUTERS: Final = (
-    *(runs, plans, work, patches, gates, workforce, overrides, events, event_stream, record),
-    *(health_endpoints, metrics_endpoint),
-)
+_INTERFACE: Final = (runs, plans, work, patches, gates, workforce, overrides, events, event_stream, record)
+_PROBED: Final = (health_endpoints, metrics_endpoint)
+"""The endpoints of other programs, which may add parameters of their own."""
 _UPLOADS: Final = ("/api/v1/runs", "/api/v1/plan/check")
 
 
@@ -54,7 +54,9 @@ def create_app(site: Site, *, access: Access, hosts: Collection[str] | None = No
     app.state.feeds = {name: EventFeed(maingate.context) for name, maingate in site}
     app.state.slow = CapacityLimiter(MOST_AT_ONCE)
     app.state.health, app.state.probes = health_endpoints.health_of(site), CapacityLimiter(MOST_PROBES)
-    for module in _ROUTERS:
+    for module in _INTERFACE:
+        app.include_router(module.router, dependencies=[Depends(check_query)])
+    for module in _PROBED:
         app.include_router(module.router)
     add_problems(app)
     add_description(app)

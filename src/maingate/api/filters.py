@@ -7,8 +7,12 @@ from fastapi import Query
 _ID_LENGTH: Final = 40
 
 States = Annotated[
-    list[str] | None,
-    Query(max_length=20, description="Only those in this state; may be given several times."),
+    list[str],
+    Query(
+        default_factory=list,
+        max_length=20,
+        description="Only those in this state; may be given several times.",
+    ),
 ]
 NamePart = Annotated[
     str | None, Query(max_length=200, description="Only those whose name contains this, in any case.")

@@ -25,10 +25,10 @@ def list_gates(  # noqa: PLR0917 - the parameters of a query
     request: Request,
     desk: AtDesk,
     wanted: PageWanted,
+    state: States,
     run: OfRun = None,
     workstream: OfWorkstream = None,
     patch: OfPatch = None,
-    state: States = None,
     name: NamePart = None,
     repo: RepoName = None,
 ) -> Response:

@@ -35,10 +35,10 @@ def list_patches(  # noqa: PLR0917 - the parameters of a query
     request: Request,
     desk: AtDesk,
     wanted: PageWanted,
+    state: States,
     run: OfRun = None,
     workstream: OfWorkstream = None,
     task: OfTask = None,
-    state: States = None,
     repo: RepoName = None,
 ) -> Response:
     """List patches, newest first."""

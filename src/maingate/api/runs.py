@@ -29,7 +29,7 @@ def list_runs(  # noqa: PLR0917 - the parameters of a query
     request: Request,
     desk: AtDesk,
     wanted: PageWanted,
-    state: States = None,
+    state: States,
     name: NamePart = None,
     repo: RepoName = None,
 ) -> Response:

@@ -21,8 +21,8 @@ def list_workstreams(  # noqa: PLR0917 - the parameters of a query
     request: Request,
     desk: AtDesk,
     wanted: PageWanted,
+    state: States,
     run: OfRun = None,
-    state: States = None,
     name: NamePart = None,
     repo: RepoName = None,
 ) -> Response:
@@ -45,9 +45,9 @@ def list_tasks(  # noqa: PLR0917 - the parameters of a query
     request: Request,
     desk: AtDesk,
     wanted: PageWanted,
+    state: States,
     run: OfRun = None,
     workstream: OfWorkstream = None,
-    state: States = None,
     name: NamePart = None,
     repo: RepoName = None,
 ) -> Response:
