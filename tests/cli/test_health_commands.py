@@ -5,6 +5,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from support.command_line import Invoke, Played
 from support.factories import GitRepo
 
@@ -65,8 +67,11 @@ def test_health_before_the_first_run(invoke: Invoke, repo: GitRepo) -> None:
     assert "has not run in" in result.stderr
 
 
-def test_the_doctor_finds_nothing_in_a_repository_in_order(invoke: Invoke, played: Played) -> None:
+def test_the_doctor_finds_nothing_in_a_repository_in_order(
+    invoke: Invoke, played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Everything is examined, leftovers too."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # other tests kill processes, which leave folders
     result = invoke("doctor", "--json", cwd=played.stage.repository)
     names = [check["name"] for check in json.loads(result.stdout)["checks"]]
     troubles = [each["troubles"] for each in json.loads(result.stdout)["checks"] if each["troubles"]]
