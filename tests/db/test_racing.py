@@ -3,15 +3,12 @@
 See docs/SPECIFICATION.md §1, rule 2.
 """
 
-import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 from maingate.db.audit import verify
 from maingate.db.dao import leases, tasks
@@ -22,6 +19,8 @@ from maingate.ids import LeaseHolder
 from maingate.state.steps import tasks as task_steps
 from maingate.state.steps.step import Head
 from support.database_factories import NOW, World, fresh, stored_rows
+from support.forking import fork
+from support.racer import race_for, upgrade
 
 RACERS = 6
 ROUNDS = 5
@@ -44,6 +43,20 @@ def race(act: Callable[[int], str]) -> Counter[str]:
 
     with ThreadPoolExecutor(RACERS) as pool:
         return Counter(pool.map(run, range(RACERS)))
+
+
+def raced(act: Callable[..., None], *args: Any) -> list[Any]:
+    """Run three processes that act when all of them are ready, and return what each sends."""
+    racers = [fork(act, *args) for _ in range(3)]
+    assert [line.recv() for _, line in racers] == ["ready"] * 3
+    for _, line in racers:
+        line.send("go")
+    sent = [line.recv() for _, line in racers]
+    for racer, line in racers:
+        racer.join(60)
+        line.close()
+    assert [racer.exitcode for racer, _ in racers] == [0, 0, 0]
+    return sent
 
 
 def test_of_racing_threads_exactly_one_wins(database: Database, world: World) -> None:
@@ -105,24 +118,7 @@ def test_racing_batches_in_opposite_orders_neither_lose_updates_nor_lock_each_ot
 def test_of_racing_processes_exactly_one_wins_each_entity(database: Database, url: str, world: World) -> None:
     """Processes that read the same versions and write at once: each entity is won exactly once."""
     ids = [head.id for head in new_tasks(database, world, 25)]
-    racers = [
-        subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("racer.py")), url, *ids],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    for racer in racers:
-        assert racer.stdout is not None
-        assert racer.stdout.readline() == "ready\n"
-    for racer in racers:
-        assert racer.stdin is not None
-        racer.stdin.write("go\n")
-        racer.stdin.flush()
-    won = [task_id for racer in racers for task_id in json.loads(racer.communicate(timeout=60)[0])]
-    assert [racer.returncode for racer in racers] == [0, 0, 0]
+    won = [task_id for each in raced(race_for, url, ids) for task_id in each]
     assert Counter(won) == Counter(ids)
     assert verify(database).is_intact
     with database.read() as connection:
@@ -154,9 +150,7 @@ def test_processes_that_open_an_empty_database_at_once_make_one_schema(
 ) -> None:
     """Several programs may start on a database that is not there yet."""
     url = new_url(dialect, is_empty=True)
-    code = f"from maingate.db.engine import open_database; open_database({url!r}).upgrade()"
-    starters = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
-    assert [starter.wait(timeout=60) for starter in starters] == [0, 0, 0]
+    assert raced(upgrade, url) == ["done"] * 3
     database = open_database(url)
     assert len(stored_rows(database, "alembic_version")) == 1
     database.close()

@@ -5,7 +5,7 @@ What most tests are about is not the start of an interpreter, and a command's im
 
 import multiprocessing
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -50,10 +50,21 @@ def start_forked(
         err: The same for its standard error; None for the same.
         program: The module whose ``main`` reads the command.
     """
+    return _start(_become, (program, *words), cwd, environment, out, err or out)
+
+
+def fork(act: Callable[..., None], *args: Any) -> "tuple[ForkServerProcess, Connection[Any, Any]]":
+    """Start a function of a module in a process; return that, and the line that the function gets first."""
+    ours, theirs = _FORKING.Pipe()
+    with theirs:
+        return _start(act, theirs, *args), ours
+
+
+def _start(act: Callable[..., None], *args: Any) -> ForkServerProcess:
     own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS)}
     with patch.dict(os.environ, own, clear=True):  # it outlives the test, and is nothing that this one left
         forkserver.ensure_running()
-    process = _FORKING.Process(target=_become, args=((program, *words), cwd, environment, out, err or out))
+    process = _FORKING.Process(target=act, args=args)
     process.start()
     return process
 

@@ -5,6 +5,8 @@ that on both a writer sees everything committed before it and numbers are given 
 commits. Errors of the driver and of the disk are translated here, once, into the program's own errors.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,6 +25,10 @@ BUSY_TIMEOUT: Final = timedelta(seconds=30)
 """Time to wait for another writer, unless a setting states another."""
 
 _BEGIN: Final = "maingate_begin"
+_PRIMARY: Final = 0xFF
+"""The part of an error code of SQLite that says what kind of error it is."""
+_PAUSE_SECONDS: Final = 0.01
+"""Time between two tries to use a new database that others use."""
 _REPOSITORY: Final = "maingate_repository"
 _POSTGRESQL_WRITER_LOCK: Final = (
     "SELECT pg_advisory_xact_lock(hashtextextended(concat('maingate ', current_schema()), 0))"
@@ -202,10 +208,11 @@ def _open_sqlite(url: URL, *, synchronous: str, busy_timeout: timedelta) -> Engi
         connect_args={"isolation_level": None, "timeout": busy_timeout.total_seconds()},
         pool_reset_on_return=None,  # a transaction has ended when its connection is given back
     )
-    pragmas = ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON")
+    pragmas = (f"synchronous = {synchronous}", "foreign_keys = ON")
 
     def prepare(connection: Any, _record: object) -> None:
         try:
+            _write_ahead(connection, busy_timeout)
             for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
         except BaseException:
@@ -218,6 +225,20 @@ def _open_sqlite(url: URL, *, synchronous: str, busy_timeout: timedelta) -> Engi
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection, busy_timeout: timedelta) -> None:
+    """Have a database written by a log; SQLite itself does not wait while others do so with a new one."""
+    until = time.monotonic() + busy_timeout.total_seconds()
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & _PRIMARY != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        else:
+            return
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _open_postgresql(url: URL, *, busy_timeout: timedelta) -> Engine:

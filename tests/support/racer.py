@@ -1,11 +1,7 @@
-"""One racing writer as a process of its own: `racer.py URL TASK…`.
+"""Racing writers: processes that are forked, and what they do."""
 
-It reads every task, says that it is ready, waits for a line, tries to queue each, and tells which it won.
-"""
-
-import json
-import sys
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from maingate.db.dao import tasks
 from maingate.db.engine import open_database
@@ -13,15 +9,17 @@ from maingate.db.transitions import write
 from maingate.errors import StaleTransitionError
 from maingate.state.steps import tasks as task_steps
 
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
-def main(url: str, task_ids: list[str]) -> None:
-    """Race for the tasks."""
+
+def race_for(line: "Connection[Any, Any]", url: str, task_ids: list[str]) -> None:
+    """Read every task, send a greeting, wait for the answer, try to queue each, and send those won."""
     database = open_database(url)
     with database.read() as connection:
         rows = tasks.get_many(connection, task_ids)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    sys.stdin.readline()
+    line.send("ready")
+    line.recv()
     won = []
     for task_id in task_ids:
         row = rows[task_id]
@@ -31,9 +29,13 @@ def main(url: str, task_ids: list[str]) -> None:
             won.append(task_id)
         except StaleTransitionError:
             continue
-    sys.stdout.write(json.dumps(won) + "\n")
+    line.send(won)
     database.close()
 
 
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+def upgrade(line: "Connection[Any, Any]", url: str) -> None:
+    """Send a greeting, wait for the answer, and open a database that may be empty."""
+    line.send("ready")
+    line.recv()
+    open_database(url).upgrade()
+    line.send("done")
