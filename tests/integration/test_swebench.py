@@ -14,6 +14,8 @@ from maingate.importers.swebench_results import write_results
 from maingate.plan.loader import load_plan
 from support.factories import GitRepo
 
+_PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest"
+"""Without the plugins of this environment, whose imports are most of its time."""
 TEST = "def test_old():\n    import calc\n    assert calc.one() == 1\n"
 NEW_TEST = TEST + "\n\ndef test_new():\n    import calc\n    assert calc.two() == 2\n"
 RIGHT = "def one():\n    return 1\n\n\ndef two():\n    return 2\n"
@@ -78,7 +80,7 @@ def test_predictions_are_judged_by_the_instances_tests(
             instances=instances,
             repo=repo.path,
             makes_branches=True,
-            test_command=f"{sys.executable} -m pytest -q -p no:cacheprovider {{tests}}",
+            test_command=f"{_PYTEST} -q -p no:cacheprovider {{tests}}",
         ),
     )
     reports = tmp_path / "reports"

@@ -11,10 +11,10 @@ from maingate.errors import ServerBusyError
 from maingate.plan.loader import load_plan
 from maingate.server import hosted_run
 from maingate.server.host import RunHost
+from maingate.server.hosted_run import start_process
 from maingate.server.site import Phase, Site
 from maingate.services.run_queue import NO_OPTIONS
 from support.crashing import wait_until
-from support.forked_server import start_program
 from support.serving import PATIENCE, TWO_STREAMS, Yard, hosting, report, waiting_for
 
 
@@ -95,9 +95,9 @@ def test_a_run_whose_process_is_killed_goes_on(
     yards: tuple[Yard, Yard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The host finds the process dead, and starts another one: both as Maingate does, from the program."""
-    monkeypatch.setattr(hosted_run, "start_process", start_program)
     yard, go = yards[0], tmp_path / "go"
     with hosting(yard.repo.path) as hosted:
+        monkeypatch.setattr(hosted_run, "start_process", start_process)
         run = hosted.submit("repo", yard.plan("a", gate=waiting_for(go)))
         wait_until(lambda: Path(f"{go}.begun").exists(), "the gate")
         (before,) = hosted.host.hosted()

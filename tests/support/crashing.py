@@ -241,12 +241,14 @@ class World:
 
 
 def wait_until(holds: Callable[[], object], what: str) -> None:
-    """Wait for something that another process does."""
+    """Wait for something that another process does; a look that costs much is not taken as often."""
     deadline = time.monotonic() + PATIENCE
+    began = time.thread_time()
     while not holds():
         if time.monotonic() > deadline:
             raise AssertionError(f"never came: {what}")
-        time.sleep(0.005)
+        time.sleep(max(0.005, 3 * (time.thread_time() - began)))
+        began = time.thread_time()
 
 
 def wait_for(command: Command, holds: Callable[[], object]) -> None:

@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from maingate.server import hosted_run
 from maingate.workers.local import fork_server
 from support import nursery
 
@@ -31,7 +30,6 @@ _ROOM: Final = " " * 4096
 """What makes the command line of a nursery longer than any that is to be shown in its place."""
 
 start_interpreter = fork_server.start_process
-start_program = hosted_run.start_process
 """What Maingate does."""
 
 
@@ -68,10 +66,9 @@ class ForkedProcess:
 
 
 def fork_from_a_nursery() -> None:
-    """Have what this process starts forked by nurseries, where there can be one."""
+    """Have the fork servers of this process forked by a nursery, where there can be one."""
     if nursery.CLONE is not None:
         fork_server.start_process = start_sibling  # type: ignore[assignment]
-        hosted_run.start_process = start_run  # type: ignore[assignment]
 
 
 def fork_a_nursery() -> None:
@@ -91,6 +88,7 @@ def fork_a_nursery() -> None:
     for program in (_SMALL, _WHOLE):
         _nurseries[program] = ours
     fork_from_a_nursery()
+    host_from_a_nursery()
 
 
 def start_sibling(line: int, slots_dir: Path, environment: Mapping[str, str]) -> ForkedProcess:
@@ -109,9 +107,15 @@ def start_run(words: Sequence[str]) -> ForkedProcess:
     return ForkedProcess(_forked(_WHOLE, {"arguments": arguments, "environment": dict(os.environ)}, 2))
 
 
-def be_ready_for_runs() -> None:
-    """Start the nursery for hosted runs: in this thread, because what it forks may end with that."""
-    if hosted_run.start_process is not start_program:
+def host_from_a_nursery() -> None:
+    """Have the processes of hosted runs forked by a nursery, where there can be one.
+
+    It is started in this thread: with the thread that starts it, what it forks may end.
+    """
+    from maingate.server import hosted_run  # noqa: PLC0415 - few tests need it
+
+    if nursery.CLONE is not None:
+        hosted_run.start_process = start_run  # type: ignore[assignment]
         _nursery(_WHOLE)
 
 

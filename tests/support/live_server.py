@@ -19,7 +19,7 @@ from maingate.api.rates import Rate
 from maingate.clock import ManualClock
 from maingate.server.host import RunHost
 from maingate.server.site import Site
-from support.forked_server import be_ready_for_runs
+from support.forked_server import host_from_a_nursery
 
 PLENTY = Rate(per_second=1, burst=1_000_000)
 
@@ -80,7 +80,7 @@ def served(
 @contextmanager
 def hosting(site: Site) -> Iterator[None]:
     """Host the runs of a site until the end of the context."""
-    be_ready_for_runs()
+    host_from_a_nursery()
     host = RunHost(site, workers=1, drain_time=timedelta(0))
     host.start()
     try:

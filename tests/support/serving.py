@@ -15,7 +15,7 @@ from maingate.server.host import RunHost
 from maingate.server.site import Site
 from support.crashing import Command, World, wait_until
 from support.factories import GitRepo
-from support.forked_server import be_ready_for_runs
+from support.forked_server import host_from_a_nursery
 from support.landing import write_plan
 
 PATIENCE = 30.0
@@ -100,7 +100,7 @@ class Hosting:
 @contextmanager
 def hosting(*paths: Path, workers: int = 1, drain_time: timedelta = timedelta(0)) -> Iterator[Hosting]:
     """Host the runs of some repositories in this process."""
-    be_ready_for_runs()
+    host_from_a_nursery()
     with Site.open(list(paths)) as site:
         host = RunHost(site, workers=workers, drain_time=drain_time)
         host.start()
