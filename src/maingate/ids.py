@@ -18,7 +18,6 @@ WorkerId = NewType("WorkerId", str)
 UetWorkerId = NewType("UetWorkerId", str)
 PatchId = NewType("PatchId", str)
 GateId = NewType("GateId", str)
-EventId = NewType("EventId", str)
 
 Prefix = Literal[
     "run",

@@ -14,7 +14,8 @@ from maingate.errors import UsageError
 from maingate.importers.beads import import_beads
 from maingate.importers.markdown import import_markdown
 from maingate.importers.prd import import_prd
-from maingate.importers.swebench_plans import SwebenchOptions, import_swebench
+from maingate.importers.swebench_options import SwebenchOptions
+from maingate.importers.swebench_plans import import_swebench
 from maingate.importers.swebench_results import write_results
 from maingate.importers.taskmaster import import_taskmaster
 from maingate.plan.order import stable_order

@@ -21,7 +21,8 @@ from maingate.orchestrator.shell.health import SharedResources
 from maingate.orchestrator.shell.landing_effects import LandingEffects
 from maingate.orchestrator.shell.patch_effects import PatchEffects
 from maingate.plan.loader import load_plan
-from maingate.uet.executor import Executor, Order, Piece
+from maingate.uet.executor import Executor
+from maingate.uet.step_values import Order, Piece
 from support.crashing import KILLED, World, end_of
 from support.factories import GitRepo
 from support.landing import Landed, land, one_each, write_plan

@@ -9,7 +9,8 @@ import pytest
 
 from maingate.bootstrap import Maingate
 from maingate.errors import PlanError, UsageError
-from maingate.importers.swebench_plans import SwebenchOptions, import_swebench
+from maingate.importers.swebench_options import SwebenchOptions
+from maingate.importers.swebench_plans import import_swebench
 from maingate.importers.swebench_results import write_results
 from maingate.plan.loader import load_plan
 from support.factories import GitRepo

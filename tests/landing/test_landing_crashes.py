@@ -18,7 +18,7 @@ from maingate.landing.late_checkouts import behind
 from maingate.landing.move import land
 from maingate.landing.move_values import Move
 from maingate.landing.repair import repair
-from maingate.system.process_tree import process_table
+from maingate.system.process_table import process_table
 from support.crashing import KILLED, Command, wait_until
 from support.factories import GitRepo
 from support.forking import start_forked

@@ -22,7 +22,7 @@ from maingate.settings import Settings
 from maingate.state.steps import uet_workers as uet_worker_steps
 from maingate.state.steps import workers as worker_steps
 from maingate.state.steps.step import Step
-from maingate.system.process_tree import started
+from maingate.system.process_table import started
 from support.database_factories import DAO, World, make_world
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

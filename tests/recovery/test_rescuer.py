@@ -19,7 +19,7 @@ from maingate.recovery.rescuer import Rescued, rescue
 from maingate.state.steps import gates as gate_steps
 from maingate.state.uet_worker import UetWorkerState
 from maingate.state.worker import WorkerState
-from maingate.system.process_tree import started
+from maingate.system.process_table import started
 from support.database_factories import NOW, bring_to, make_gate, make_world
 
 WINDOW = timedelta(seconds=300)

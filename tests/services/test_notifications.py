@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from maingate.services.notifications import Message, notify
-from maingate.system.process_tree import started
+from maingate.system.process_table import started
 from support.pools import processes_of
 
 MESSAGE = Message(event="run_ended", run_id="run_1", state="failed", message='it\'s "out"; $(touch x)\0')

@@ -22,7 +22,7 @@ from maingate.git.trees import GitEntry
 from maingate.landing.move import Obstruction
 from maingate.landing.move_values import Move as RefMove
 from maingate.reasons import Reason, ReasonCode
-from maingate.uet.executor import Committed, Order, Piece, Taken, message_of
+from maingate.uet.step_values import Committed, Order, Piece, Taken, message_of
 from simulation.virtual_world import BEGINNING, World
 
 TARGET = "refs/heads/main"

@@ -17,7 +17,7 @@ from maingate.ids import UetWorkerId
 from maingate.orchestrator.roster import Pair
 from maingate.state.machines import MACHINES
 from maingate.state.uet_worker import UET_WORKER
-from maingate.system.process_tree import process_table
+from maingate.system.process_table import process_table
 from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.backend import WorkerLost

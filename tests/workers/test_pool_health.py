@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from maingate.clock import ManualClock
-from maingate.system.process_tree import started
+from maingate.system.process_table import started
 from maingate.uet.process.command import CommandResult
 from maingate.workers.backend import JobEnd, WorkerLost
 from maingate.workers.local.protocol import Result, encode

@@ -4,7 +4,6 @@ Kinds have few values by construction: machines, states, triggers, codes of reas
 of the program, and of the names that people give (operators, gates, tools) a limited number is kept apart.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields, replace
 from enum import StrEnum
@@ -49,10 +48,6 @@ class Measure(StrEnum):
     """Tokens read and written by an attempt of a tool."""
     REUSE = "reuse"
     """Verdicts that were reused instead of run; the sum is 0."""
-
-
-DURATIONS: Final = frozenset({Measure.STATE, Measure.LIFE, Measure.WORK, Measure.TOOL})
-"""The measures whose sum is in microseconds and whose buckets are those of `BOUNDS_MS`; others use one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,11 +157,6 @@ class Histogram:
 
 
 EMPTY: Final = Histogram(buckets={}, total=0)
-
-
-def bucket_of(micros: int) -> int:
-    """Return the bucket of a duration."""
-    return bisect_left(BOUNDS_MS, micros / 1000)
 
 
 def values_of(kind: EventKind | MeasureKind) -> tuple[str, ...]:

@@ -3,6 +3,9 @@
 A state changes when one transaction finds the row in the state and version that the writer read, updates it,
 and adds the audit row that continues the entity's hash chain. Changes that belong together are written in one
 call: the statements are compiled once and sent in bulk, which makes group commits cheap.
+
+The module is long because it is one thing: nothing else may write a state, so the check, the row and its
+audit stand where they are read together.
 """
 
 from collections.abc import Mapping, Sequence

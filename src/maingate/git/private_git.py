@@ -26,7 +26,7 @@ from typing import Final
 
 from maingate.errors import GitError
 from maingate.git.command import Argument, GitResult, run_git
-from maingate.system.process_tree import started
+from maingate.system.process_table import started
 from maingate.system.removal import remove
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only a private directory made by mkdtemp is used in it

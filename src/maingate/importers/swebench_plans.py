@@ -8,58 +8,26 @@ commit.
 """
 
 import os
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from maingate.errors import Problem, UsageError
+from maingate.errors import UsageError
 from maingate.importers.diffs import ReadDiff
-from maingate.importers.json_files import SourceFile, refuse
+from maingate.importers.json_files import SourceFile
 from maingate.importers.naming import NameGiver
-from maingate.importers.swebench import Instance, Prediction, read_instances, read_predictions
+from maingate.importers.swebench import Instance, Prediction, read_predictions
 from maingate.importers.swebench_files import Branches, PlanFolder, PlannedFile
+from maingate.importers.swebench_gates import TO_MEND, gates_of
+from maingate.importers.swebench_options import SwebenchOptions
+from maingate.importers.swebench_pairs import paired, with_readable_tests
 from maingate.importers.writing import checked
 from maingate.patches.policy.unsafe_paths import glob_text
-from maingate.plan.location import enclosing_root
 from maingate.plan.writer import write_document
-from maingate.settings.problems import did_you_mean
 
-DEFAULT_TEST_COMMAND: Final = "python -m pytest {tests}"
-_TESTS: Final = "{tests}"
-_TO_MEND: Final = "fail-to-pass"
 _NAMED: Final = 3
 """Maximum predictions that an error names, each with its reason."""
-_COMPARED: Final = 500
-"""Maximum instances among which a similar id is suggested; the search is slow."""
-_MOST_BYTES: Final = 96 * 1024
-"""Maximum bytes of a gate's command: the kernel takes 128 KiB per argument."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SwebenchOptions:
-    """Options of an import of predictions.
-
-    Args:
-        instances: The file of instances; None to import the predictions alone.
-        only: ``owner/name``: import the instances of that repository only.
-        model: The model whose predictions are imported, where a file has several.
-        test_command: The command of the gates; ``{tests}`` is replaced by the quoted test ids.
-        repo: The repository to land in; by default the one around the plans or the working directory.
-        makes_branches: Whether missing branches to land on are created in `repo`.
-        target: The branch to land on, for predictions without instances.
-        gates: Further gates, commands by name.
-    """
-
-    instances: Path | None = None
-    only: str | None = None
-    model: str | None = None
-    test_command: str = DEFAULT_TEST_COMMAND
-    repo: Path | None = None
-    makes_branches: bool = False
-    target: str | None = None
-    gates: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +62,7 @@ def import_swebench(
         PlanError: The files have problems; all are listed, and nothing is written.
     """
     options = options or SwebenchOptions()
-    _check(options)
+    options.check()
     file, predictions = read_predictions(source, model=options.model)
     skipped = [f"{one.instance_id} (the prediction is empty)" for one in predictions if one.is_empty]
     if options.instances is None:
@@ -104,10 +72,10 @@ def import_swebench(
         plans = [_alone(judged, path, file, options)] if judged else []
         notes, folder, others = _notes_alone(options), path.parent, 0
     else:
-        pairs, others = _paired(file, predictions, options)
+        pairs, others = paired(file, predictions, options)
         path = folder = out or Path("swebench")
         judged = [prediction for prediction, _ in pairs if not prediction.is_empty]
-        pairs, unreadable = _with_readable_tests(pairs)
+        pairs, unreadable = with_readable_tests(pairs)
         skipped += unreadable
         plans = list(_per_instance(pairs, path, source, options))
         notes = []
@@ -129,76 +97,6 @@ def import_swebench(
         skipped=tuple(skipped),
         notes=(*notes, *branches.notes()),
     )
-
-
-def _check(options: SwebenchOptions) -> None:
-    if _TESTS not in options.test_command:
-        raise UsageError(
-            f"{options.test_command!r} has no {_TESTS}, which is replaced by the tests' ids: "
-            f"--test-command {DEFAULT_TEST_COMMAND!r}"
-        )
-    if options.makes_branches and (options.repo is None or options.instances is None):
-        raise UsageError("--branches creates branches at the instances' bases: add --instances and --repo")
-    if options.instances is not None and options.target is not None:
-        raise UsageError("with --instances each plan lands on a branch of its own: leave out --target")
-    if options.repo is not None and not options.repo.is_dir():
-        raise UsageError(f"{options.repo} is not a folder; name a repository with --repo")
-    if options.repo is not None and enclosing_root([options.repo]) is None:
-        raise UsageError(f"{options.repo} is not in a git repository; name one with --repo")
-
-
-def _paired(
-    file: SourceFile, predictions: Sequence[Prediction], options: SwebenchOptions
-) -> tuple[list[tuple[Prediction, Instance]], int]:
-    """Return each prediction with its instance, and the number of other repositories' predictions."""
-    assert options.instances is not None  # noqa: S101 - asked for with instances only
-    where, instances = read_instances(options.instances)
-    known = {one.instance_id: one for one in instances}
-    if not known and not where.problems:
-        where.note(None, "has no instances")
-    problems: list[Problem] = [*file.problems, *where.problems]
-    pairs = []
-    others = 0
-    for prediction in predictions if known else ():
-        instance = known.get(prediction.instance_id)
-        if instance is None:
-            message = f"unknown instance {prediction.instance_id!r} in {options.instances}"
-            hint = did_you_mean(prediction.instance_id, known) if len(known) <= _COMPARED else ""
-            problems.append(Problem(file=str(file.path), line=prediction.line, message=message, hint=hint))
-        elif options.only is not None and instance.repo != options.only:
-            others += 1
-        else:
-            pairs.append((prediction, instance))
-    repositories = dict.fromkeys(instance.repo for _, instance in pairs if instance.repo)
-    if options.repo is not None and len(repositories) > 1:
-        message, hint = (
-            "has instances of several repositories",
-            f"choose one with --only: {', '.join(repositories)}",
-        )
-        problems.append(Problem(file=str(where.path), line=None, message=message, hint=hint))
-    refuse(problems)
-    if options.only is not None and not pairs:
-        raise UsageError(f"no prediction is for {options.only}")
-    return pairs, others
-
-
-def _with_readable_tests(
-    pairs: Sequence[tuple[Prediction, Instance]],
-) -> tuple[list[tuple[Prediction, Instance]], list[str]]:
-    """Return the predictions to judge, and those whose test patch intake refuses, with its fault.
-
-    The tests of a patch that cannot be read are unknown, so no policy could keep a prediction off them.
-    """
-    readable: list[tuple[Prediction, Instance]] = []
-    refused: list[str] = []
-    for prediction, instance in pairs:
-        tests = instance.test_patch
-        fault = ReadDiff(tests.encode()).fault if tests.strip() and not prediction.is_empty else None
-        if fault is None:
-            readable.append((prediction, instance))
-        else:
-            refused.append(f"{instance.instance_id} (its test patch cannot be read: {fault})")
-    return readable, refused
 
 
 def _notes_alone(options: SwebenchOptions) -> list[str]:
@@ -281,8 +179,8 @@ def _of_instance(
         **_head(instance.instance_id, branch, options, folder),
         "policy": {key: True for patch in patches.values() for key in ReadDiff(patch).permissions},
         "gates": {
-            **dict(_gates(_TO_MEND, instance.fail_to_pass, options)),
-            **dict(_gates("pass-to-pass", instance.pass_to_pass, options)),
+            **dict(gates_of(TO_MEND, instance.fail_to_pass, options.test_command)),
+            **dict(gates_of("pass-to-pass", instance.pass_to_pass, options.test_command)),
             **{gate: {"run": command} for gate, command in options.gates.items()},
         },
         "workstreams": {
@@ -305,30 +203,6 @@ def _of_instance(
 def _task(prediction: Prediction, patch: str) -> dict[str, Any]:
     by = f" by {' '.join(prediction.model.split())}" if prediction.model.strip() else ""
     return {"title": f"{prediction.instance_id}: prediction{by}", "patch": patch}
-
-
-def _gates(name: str, tests: Sequence[str], options: SwebenchOptions) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield gates for tests, as many as the command lines need; failing ones have `red_on_base`."""
-    is_red = {"red_on_base": True} if name == _TO_MEND else {}
-    parts = list(_parted([shlex.quote(test) for test in tests]))
-    digits = len(str(len(parts)))
-    for number, part in enumerate(parts, start=1):
-        gate = name if len(parts) == 1 else f"{name}-{number:0{digits}}"
-        yield gate, {"run": options.test_command.replace(_TESTS, " ".join(part)), **is_red}
-
-
-def _parted(words: Sequence[str]) -> Iterator[list[str]]:
-    part: list[str] = []
-    size = 0
-    for word in words:
-        length = len(word.encode()) + 1
-        if part and size + length > _MOST_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(word)
-        size += length
-    if part:
-        yield part
 
 
 def _glob(path: bytes) -> str:

@@ -16,7 +16,7 @@ from maingate.db.dao.leases import HeldBy, Lease
 from maingate.db.dao.runs import RunRow
 from maingate.errors import LeaseLostError, RecordError, TargetBusyError
 from maingate.ids import HolderKind, LeaseHolder
-from maingate.system.process_tree import started
+from maingate.system.process_table import started
 
 LEASE_TIME = timedelta(seconds=60)
 """Time until a lease that is not renewed ends."""

@@ -26,7 +26,7 @@ from typing import Any, Final
 from maingate.errors import GitError, TargetBusyError
 from maingate.git.repository import Repository
 from maingate.git.targets import short_name
-from maingate.system.process_tree import started
+from maingate.system.process_table import started
 
 KILLED_GIT_WAIT: Final = timedelta(seconds=5)
 """Maximum wait for the git of a Maingate that was killed."""

@@ -26,7 +26,7 @@ from maingate.state.steps import uet_workers as uet_worker_steps
 from maingate.state.steps import workers as worker_steps
 from maingate.state.steps.step import Head, Step
 from maingate.state.uet_worker import UetWorkerState
-from maingate.system.process_tree import started
+from maingate.system.process_table import started
 from maingate.workers.registry import Registration, WorkerChange
 
 _Heard = dict[str, datetime]

@@ -23,7 +23,8 @@ from maingate.patches.text.mail import MailHeader, open_letter
 from maingate.patches.text.quoting import show_path
 from maingate.patches.text.render import render_change
 from maingate.patches.text.section import Section
-from maingate.patches.text.section_meaning import change_of, has_effect, named_otherwise
+from maingate.patches.text.section_meaning import change_of, has_effect
+from maingate.patches.text.section_paths import named_otherwise
 from maingate.patches.text.section_reader import read_section
 from maingate.reasons import Reason, ReasonCode
 

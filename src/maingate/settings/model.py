@@ -1,4 +1,7 @@
-"""The settings of a repository and a machine."""
+"""The settings of a repository and a machine.
+
+The module is long because it is one list: every setting with its meaning, which docs/SETTINGS.md is made of.
+"""
 
 import os
 from datetime import timedelta

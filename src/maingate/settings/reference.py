@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from maingate.settings.durations import format_duration
-from maingate.settings.loader import variable_of, variables
 from maingate.settings.model import (
     MACHINE_SIZED,
     NEVER_FROM_A_TREE,
@@ -19,6 +18,7 @@ from maingate.settings.model import (
 )
 from maingate.settings.policy import PolicyLayer
 from maingate.settings.problems import Location
+from maingate.settings.variables import variable_of, variables
 
 _TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("limits", GateLimits),

@@ -5,11 +5,10 @@ The result is an outcome; that a patch is refused is not an error.
 """
 
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
 
 from maingate.errors import PatchFolderError, UnreadablePatchError
 from maingate.git.commit_again import commit_again
@@ -21,77 +20,9 @@ from maingate.patches.apply.outcomes import Applied, NotApplied
 from maingate.patches.apply.preimages import Preimages
 from maingate.patches.apply.series import apply_series
 from maingate.patches.intake import Intake, take_in
-from maingate.patches.policy.policy import Policy, judge
-from maingate.patches.repairs import Repair
-from maingate.plan.model import TaskPlan
+from maingate.patches.policy.policy import judge
 from maingate.reasons import Reason, ReasonCode
-
-Origin = Literal["ready", "tool"]
-SUMMARY_LENGTH = 512
-"""Characters that a ledger entry's summary may have (docs/SPECIFICATION.md §2.2)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """The task of a patch, and the policy that holds for it.
-
-    Args:
-        label: The task's name for people, such as ``parser/drop-regex``.
-        policy: All layers of policy, tightened.
-    """
-
-    label: str
-    task: TaskPlan
-    policy: Policy
-    origin: Origin = "ready"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Taken:
-    """A patch that was read: its bytes, and its intake or the reason to refuse it.
-
-    Args:
-        violates: Whether the refusal is policy's rather than the format's.
-    """
-
-    diff: bytes
-    intake: Intake | None = None
-    refusal: Reason | None = None
-    violates: bool = False
-
-    def facts(self) -> Mapping[str, Any]:
-        """Return the columns of the patch in the ledger, which are always derived from the diff itself."""
-        if self.intake is None:
-            return {}
-        scope = self.intake.scope.as_json()
-        return {
-            "files": scope["files"],
-            "insertions": scope["insertions"],
-            "deletions": scope["deletions"],
-            "hunks": scope["hunks"],
-            "paths": scope["paths"],
-            "repairs": [repair.as_json() for repair in self.intake.repairs],
-            "change_key": self.intake.key,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Committed:
-    """A patch that applied: the commit it became, that commit's tree, how, and all that was done to it."""
-
-    commit: str
-    tree: str
-    method: str
-    repairs: tuple[Repair, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Piece:
-    """A patch that is to be applied, and the trailers of its commit."""
-
-    intake: Intake
-    order: Order
-    trailers: Sequence[tuple[str, str]]
+from maingate.uet.step_values import Committed, Order, Piece, Taken, message_of
 
 
 class Executor:
@@ -267,17 +198,6 @@ class Executor:
             return None
         when = order.task.date or (header.date if header else None) or now
         return Signature.parse(name, when)
-
-
-def message_of(order: Order, intake: Intake | None) -> str:
-    """Return the commit's message: the task's, else the patch's own, else the task's title or name."""
-    own = intake.header.message if intake and intake.header else None
-    return order.task.message or own or order.task.title or order.label
-
-
-def summary_of(order: Order, intake: Intake | None) -> str:
-    """Return the first line of the message, as long as a ledger entry may hold."""
-    return message_of(order, intake).strip().split("\n", 1)[0][:SUMMARY_LENGTH]
 
 
 def _too_large(path: Path, size: int, limit: int) -> Reason:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from maingate.db.dao.workers import WorkerRow
-from maingate.system.process_tree import started
+from maingate.system.process_table import started
 
 
 def lives(row: WorkerRow, now: datetime, host: str, recovery_window: timedelta) -> bool:

@@ -38,7 +38,7 @@ class Registration:
         uet_id: Its slot's process on record.
         slot: The number of its slot.
         pid: Its process; None when none could be started.
-        pid_started: When that began, see ``process_tree.started``.
+        pid_started: When that began, see ``process_table.started``.
         capabilities: Its abilities.
         affinity: The properties that it is bound to.
     """

@@ -24,7 +24,7 @@ from maingate.monitoring.repository_checks import checks_of
 from maingate.reasons import Reason, ReasonCode
 from maingate.repository_context import RepositoryContext
 from maingate.system.disk import Room
-from maingate.system.process_tree import started
+from maingate.system.process_table import started
 from support.database_factories import bring_to, make_gate, make_patch, make_run, make_task, make_workstream
 from support.tampering import drop_triggers
 

@@ -20,7 +20,8 @@ from maingate.monitoring.doctor import host, leftovers, programs, repository
 from maingate.monitoring.finding import CheckFinding, HealthState, Trouble
 from maingate.monitoring.health import HealthChecks
 from maingate.repository_context import RepositoryContext
-from maingate.system.process_tree import SLOT_VARIABLE, started
+from maingate.system.process_table import started
+from maingate.system.strays import SLOT_VARIABLE
 from support.database_factories import bring_to, make_run
 from support.factories import GitRepo
 from support.worktree_files import snapshot

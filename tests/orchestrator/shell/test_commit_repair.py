@@ -12,7 +12,7 @@ from maingate.orchestrator.shell.commit_repair import Repaired, repair
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.patch_ledger import PatchState
-from maingate.uet.executor import Committed
+from maingate.uet.step_values import Committed
 from orchestrator.core.test_core import picture_of
 
 PLAN = Plan.model_validate(

@@ -66,7 +66,8 @@ def swebench(
     With --instances each instance becomes a plan on a branch at its base commit: first the tests, then the
     prediction, which must pass the tests and may not change them.
     """
-    from maingate.importers.swebench_plans import SwebenchOptions, import_swebench
+    from maingate.importers.swebench_options import SwebenchOptions
+    from maingate.importers.swebench_plans import import_swebench
 
     if results:
         _results(results, source=source, instances=instances, model=model, out=out, as_json=as_json)

@@ -2,6 +2,9 @@
 
 Each effect comes back as exactly one event. An event names its subject and the state that it was computed
 on (an attempt, a commit, an intent), so that a late or repeated one is recognised and ignored.
+
+The module is long because it is one list, all that the core can be told, in the order of a task's way to the
+target; `CoreEvent` joins it at the end.
 """
 
 from collections.abc import Mapping

@@ -13,7 +13,7 @@ from maingate.errors import MissingObjectError
 from maingate.ids import PatchId, WorkstreamId
 from maingate.orchestrator.core.inputs import RecordedChain, RecordedCommit
 from maingate.reasons import Reason
-from maingate.uet.executor import Committed
+from maingate.uet.step_values import Committed
 
 ApplyAgain = Callable[[RecordedCommit, Tip, Tip], Committed | Reason]
 """Applies the recorded patch of a commit again, in a workstream with a base, to a commit."""

@@ -30,7 +30,8 @@ from maingate.orchestrator.shell import evidence
 from maingate.patches.policy.policy import Policy
 from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason, ReasonCode
-from maingate.uet.executor import Committed, Executor, Order, Origin, Piece, Taken, summary_of
+from maingate.uet.executor import Executor
+from maingate.uet.step_values import Committed, Order, Origin, Piece, Taken, summary_of
 from maingate.verdicts.judging import judge
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject

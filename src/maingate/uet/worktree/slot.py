@@ -25,6 +25,7 @@ from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.kept_copy import CopyBrokenError
 from maingate.uet.worktree.scratch import Scratch
 from maingate.uet.worktree.slot_tree import SlotTree
+from maingate.uet.worktree.tree_capture import Ground, capture_apart
 from maingate.uet.worktree.tree_folder import OwnerChangedError
 from maingate.uet.worktree.wanted_tree import (
     WantedTree,
@@ -32,7 +33,6 @@ from maingate.uet.worktree.wanted_tree import (
     wanted_tree,
     with_tracked,
 )
-from maingate.uet.worktree_capture import Ground, capture_apart
 
 _OFF: Final = (GitError, OSError, OwnerChangedError, CopyBrokenError)
 """Errors of a slot that is not as it was left."""

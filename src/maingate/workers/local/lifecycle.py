@@ -15,7 +15,7 @@ from typing import Final
 from maingate.errors import WorkerError
 from maingate.ids import UetWorkerId, new_id
 from maingate.state.worker import WorkerState
-from maingate.system.process_tree import started
+from maingate.system.process_table import started
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.heartbeat_monitor import HeartbeatMonitor
 from maingate.workers.local.fork_server import ForkServer

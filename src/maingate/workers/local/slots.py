@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from maingate.system.process_tree import end_strays
 from maingate.system.removal import remove
+from maingate.system.strays import end_strays
 
 _MOST: Final = 4096
 

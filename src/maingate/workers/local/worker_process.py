@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import WorkerProtocolError
-from maingate.system.process_tree import end_strays, end_tree
+from maingate.system.process_tree import end_tree
+from maingate.system.strays import end_strays
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.local.fork_server import ForkServer
 from maingate.workers.local.protocol import LONGEST_LINE, Message, Shutdown, decode, encode

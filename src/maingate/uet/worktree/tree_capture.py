@@ -28,11 +28,11 @@ from maingate.errors import GitError
 from maingate.git.command import run_git
 from maingate.system.removal import remove, unlock
 from maingate.uet.capture import CAPTURE_TIMEOUT, LEAKS, Capture, Captured, too_big
-from maingate.uet.checkout_index import untouched
 from maingate.uet.process.redaction import Redactor
-from maingate.uet.tree_survey import Survey, survey
+from maingate.uet.worktree.checkout_index import untouched
 from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.slot_repository import CONTROL_CONFIG, exclude, make_repository
+from maingate.uet.worktree.tree_survey import Survey, survey
 from maingate.wording import listed
 
 _SETTINGS: Final = ("-c", "core.excludesFile=/dev/null", "-c", "core.fsync=none", "-c", "core.longPaths=true")
