@@ -3,26 +3,13 @@
 Imports stand in the functions that need them, so that a command loads only what it uses.
 """
 
-import os
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from maingate.clock import SystemClock
-from maingate.db.engine import BUSY_TIMEOUT, open_database
-from maingate.errors import MaingateError, NoStateError
-from maingate.git.command import require_git
-from maingate.git.identity import identify
-from maingate.git.repository import Repository
 from maingate.repository_context import RepositoryContext
-from maingate.state_folder import (
-    make_state,
-    paths_of,
-    settings_files,
-    state_root,
-    stated_settings,
-)
+from maingate.repository_opening import open_repository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,42 +60,7 @@ class Maingate:
             UsageError: There is no state yet and none was to be made.
             SettingsError: ``maingate.toml`` or ``MAINGATE_*`` has problems.
         """
-        require_git()
-        repository = Repository.open(start or Path.cwd())
-        files = settings_files(repository)
-        settings = stated_settings(repository, files, os.environ)
-        database_url = settings.database_url if settings is not None else None
-        is_alone = database_url is None
-        identity = identify(repository.git_dir, state_root(repository), may_have_moved_far=is_alone)
-        paths = paths_of(repository, identity, settings, os.environ)
-        if not create and not (database_url or paths.database.exists()):
-            raise NoStateError(f"Maingate has not run in {repository.root} yet; `maingate run PLAN` begins")
-        if create:
-            make_state(paths, identity)
-        database = open_database(
-            database_url or f"sqlite:///{paths.database}",
-            busy_timeout=settings.busy_timeout if settings else BUSY_TIMEOUT,
-        )
-        try:
-            if migrate:
-                database.upgrade()
-        except MaingateError:
-            database.close()
-            repository.close()
-            raise
-        if database_url is not None:
-            database.use_repository(identity.id)
-        return cls(
-            RepositoryContext(
-                repository=repository,
-                database=database,
-                paths=paths,
-                identity=identity,
-                clock=SystemClock(),
-                settings=settings,
-                files=files,
-            )
-        )
+        return cls(open_repository(start or Path.cwd(), create=create, migrate=migrate))
 
     @classmethod
     def for_plan(cls, loaded: "LoadedPlan") -> Self:
