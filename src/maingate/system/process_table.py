@@ -1,4 +1,4 @@
-"""The table of processes: what runs, since when, below which process, and with what environment.
+"""The table of processes: the parent, session, start and environment of each.
 
 On Linux it is read from ``/proc``; elsewhere psutil reads it.
 """
