@@ -228,7 +228,7 @@ def _open_sqlite(url: URL, *, synchronous: str, busy_timeout: timedelta) -> Engi
 
 
 def _write_ahead(connection: sqlite3.Connection, busy_timeout: timedelta) -> None:
-    """Have a database written by a log; SQLite itself does not wait while others do so with a new one."""
+    """Switch a database to a write-ahead log; SQLite itself does not wait while others do so."""
     until = time.monotonic() + busy_timeout.total_seconds()
     while True:
         try:
