@@ -9,7 +9,7 @@ from typing import Final
 SOURCE: Final = Path(__file__).parents[1] / "src" / "maingate"
 
 EXCUSED: Final[Mapping[str, frozenset[str]]] = {
-    "client/values.py": frozenset({"Event", "Page", "Reason"}),
+    "client/values.py": frozenset({"Event", "EventTable", "Page", "Reason"}),
     "api/acting.py": frozenset({"Decision"}),
     "api/patches.py": frozenset({"Approval"}),
     "api/schemas.py": frozenset(

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from maingate.cli.views.events import print_csv
+from maingate.queries.event_text import csv_text
 from support.command_line import Invoke, Played
 
 
@@ -60,10 +60,10 @@ def test_lists_as_csv_and_lines(invoke: Invoke, played: Played) -> None:
     assert [row["entity_id"] for row in rows] == [event["entity_id"] for event in every]
 
 
-def test_a_cell_is_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cell_is_no_formula() -> None:
     """A name that a spreadsheet would run is a text to it."""
-    print_csv(["name", "count"], [["=cmd|' /C calc'!A0", -1], ["plain", 2]])
-    assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [
+    text = csv_text(["name", "count"], [["=cmd|' /C calc'!A0", -1], ["plain", 2]])
+    assert list(csv.reader(io.StringIO(text))) == [
         ["name", "count"],
         ["'=cmd|' /C calc'!A0", "-1"],
         ["plain", "2"],

@@ -16,6 +16,8 @@ import anyio.to_thread
 
 from maingate.api.json_answer import rendered
 from maingate.events import Event
+from maingate.monitoring.events import EventSearch
+from maingate.queries.event_search import page_after
 from maingate.queries.events import EventQuery, position
 from maingate.repository_context import RepositoryContext
 
@@ -93,10 +95,20 @@ class EventFeed:
         except TimeoutError:
             return
 
-    async def after(self, place: int, matches: Matches) -> tuple[Sequence[Told], int]:
-        """Return the next events behind a place that match, and the place up to which was looked."""
+    async def after(
+        self, place: int, matches: Matches, search: EventSearch | None = None
+    ) -> tuple[Sequence[Told], int]:
+        """Return the next events behind a place that match, and the place up to which was looked.
+
+        Args:
+            place: The place.
+            matches: The decision about each event.
+            search: A query that the record has to answer; None without one.
+        """
         end = self.place
-        if place >= self._from:
+        if search is not None:
+            found, end = await anyio.to_thread.run_sync(self._search, place, end, search)
+        elif place >= self._from:
             found = self._kept[bisect_right(self._kept, place, key=_seq_of) :]
         else:
             found, end = await anyio.to_thread.run_sync(self._read, place, end)
@@ -104,6 +116,13 @@ class EventFeed:
             found = found[:BATCH]
             end = found[-1].seq
         return [told for told in found if matches(told.event)], end
+
+    def _search(self, place: int, end: int, search: EventSearch) -> tuple[list[Told], int]:
+        """Read the events behind a place that match; return them and the place that they reach to."""
+        if place >= end:
+            return [], place
+        found = [Told(event) for event in page_after(self._context, search, place, BATCH, upto=end)]
+        return found, (found[-1].seq if len(found) == BATCH else end)
 
     def _read(self, place: int, end: int) -> tuple[list[Told], int]:
         """Read the events behind a place from the record; return them and the place that they reach to."""

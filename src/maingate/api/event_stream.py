@@ -14,9 +14,13 @@ from maingate.api.access import caller_of
 from maingate.api.describing import described_text
 from maingate.api.desk import AtDesk, RepoName
 from maingate.api.event_feed import EventFeed, Matches, Told
+from maingate.api.event_query import QueryText, in_query, search_of
 from maingate.api.problems import RETRY_SECONDS, HttpProblemError
 from maingate.events import Event
+from maingate.monitoring.events import EventSearch, UnsuitedQueryError
+from maingate.queries.event_search import predicate
 from maingate.queries.events import position, type_named
+from maingate.repository_context import RepositoryContext
 from maingate.roles import Role
 
 router = APIRouter(prefix="/api/v1", tags=["events"])
@@ -41,6 +45,7 @@ class EventStream(Response):
         feed: The feed of the repository.
         place: The place of the last event that the client has.
         matches: Returns whether the client wants an event.
+        search: A query that the record has to answer; None without one.
         is_welcome: Checks the caller again; may block.
         slow_seconds: Seconds that the client may take to receive something.
     """
@@ -52,12 +57,13 @@ class EventStream(Response):
         feed: EventFeed,
         place: int,
         matches: Matches,
+        search: EventSearch | None = None,
         *,
         is_welcome: Callable[[], bool],
         slow_seconds: float = SLOW_SECONDS,
     ) -> None:
         super().__init__()
-        self._feed, self._place, self._matches = feed, place, matches
+        self._feed, self._place, self._matches, self._search = feed, place, matches, search
         self._is_welcome, self._slow_seconds = is_welcome, slow_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +95,7 @@ class EventStream(Response):
         """Send what is new, or a sign of life; return whether the stream goes on."""
         beginning = time.monotonic()
         while True:
-            found, self._place = await self._feed.after(self._place, self._matches)
+            found, self._place = await self._feed.after(self._place, self._matches, self._search)
             if found:
                 return await self._send(send, "".join(map(_told, found)))
             left = HEARTBEAT_SECONDS - (time.monotonic() - beginning)
@@ -121,6 +127,7 @@ async def stream(  # noqa: PLR0917 - the parameters of a query
     request: Request,
     desk: AtDesk,
     repo: RepoName = None,
+    q: QueryText = None,
     entity: Annotated[
         str | None, Query(max_length=40, description="Only about this run, workstream, task or other entity.")
     ] = None,
@@ -139,9 +146,11 @@ async def stream(  # noqa: PLR0917 - the parameters of a query
 ) -> Response:
     """Follow the events of a repository: no gap and no duplicate, also across a restart of the server.
 
-    Without a place, events from now on are sent.
+    Without a place, events from now on are sent. The query lists events: it has no groups and no `top`.
     """
     name, maingate = desk.one(repo, Role.VIEWER)
+    search = await anyio.to_thread.run_sync(_search_of, maingate.context, q)
+    decision = predicate(search)
     feeds: dict[str, EventFeed] = request.app.state.feeds
     refuse_when_full(feeds)
     place = _place(last_event_id, after)
@@ -151,17 +160,34 @@ async def stream(  # noqa: PLR0917 - the parameters of a query
     return EventStream(
         feeds[name],
         end if place is None else place,
-        matching(entity, None if type_ is None else type_named(type_)),
+        matching(entity, None if type_ is None else type_named(type_), decision),
+        search if decision is None else None,
         is_welcome=lambda: _is_welcome(request, name),
     )
 
 
-def matching(entity: str | None, type_: str | None) -> Matches:
-    """Return whether an event is about an entity or a part of it, and of a type."""
+def _search_of(context: RepositoryContext, q: str | None) -> EventSearch:
+    """Return the query of a stream.
+
+    Raises:
+        HttpProblemError: It has problems, or does not list events.
+    """
+    search = search_of(context, q)
+    with in_query(q):
+        if not search.is_list or search.top is not None:
+            raise UnsuitedQueryError(
+                "a stream lists events: it has no groups and no end", ["by", "show", "top"]
+            )
+    return search
+
+
+def matching(entity: str | None, type_: str | None, decision: Matches | None = None) -> Matches:
+    """Return whether an event is about an entity or a part of it, of a type, and fulfils a decision."""
 
     def matches(event: Event) -> bool:
         about = {event.entity_id, event.run_id, event.workstream_id, event.task_id}
-        return (entity is None or entity in about) and type_ in {None, event.event_type}
+        is_about = (entity is None or entity in about) and type_ in {None, event.event_type}
+        return is_about and (decision is None or decision(event))
 
     return matches
 

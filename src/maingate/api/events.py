@@ -1,24 +1,38 @@
-"""Events: the history of a repository, page by page, and how often each kind of event happened."""
+"""Events: the history of a repository, page by page, and queries and reports about it."""
 
 import re
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BeforeValidator
 
-from maingate.api.describing import described
 from maingate.api.desk import AtDesk, RepoName
-from maingate.api.json_answer import answer
-from maingate.api.paging import PageWanted, page_of, read_cursor, write_cursor
-from maingate.api.schemas import EventCounts, Events
-from maingate.queries.events import EventQuery, count_events, type_named
+from maingate.api.event_query import QueryText, in_query, search_of
+from maingate.api.paging import PageWanted, Paging, page_of, read_cursor, write_cursor
+from maingate.api.problems import HttpProblemError
+from maingate.api.schemas import EventCounts, Events, EventTable
+from maingate.api.text_formats import FormatWanted, Listing, TextFormat, described_list, formatted
+from maingate.events import EventType
+from maingate.monitoring.events import EventSearch, UnsuitedQueryError
+from maingate.queries import event_answers
+from maingate.queries.event_answers import Answer
+from maingate.queries.event_reports import REPORTS, report
+from maingate.queries.event_search import newest, page_after
+from maingate.queries.event_text import COLUMNS, flat
+from maingate.queries.events import count_events, type_named
+from maingate.repository_context import RepositoryContext
 from maingate.roles import Role
 
 router = APIRouter(prefix="/api/v1", tags=["events"])
 
-_OVERRIDES: Final = "manual_override"
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+_COUNTED: Final = (
+    *("event_type", "entity_type", "from_state", "to_state", "trigger"),
+    *("count", "first", "last"),
+)
+"""The columns of counts."""
 
 OfEntity = Annotated[str | None, Query(max_length=40, description="Only about the entity of this id.")]
 
@@ -37,65 +51,124 @@ Since = Annotated[
 ]
 
 
-@router.get("/events", summary="List events, oldest first", responses=described(Events))
+@router.get("/events", summary="List events, oldest first", responses=described_list(Events))
 def list_events(  # noqa: PLR0917 - the parameters of a query
     request: Request,
     desk: AtDesk,
     wanted: PageWanted,
+    format_: FormatWanted,
     repo: RepoName = None,
+    q: QueryText = None,
     entity: OfEntity = None,
     type_: Annotated[
         str | None, Query(alias="type", max_length=60, description="Only of this type, such as `task`.")
     ] = None,
     since: Since = None,
 ) -> Response:
-    """List events in the order of their commits. `events/stream` follows new ones."""
-    return answer(request, _page(desk, wanted, repo, entity, type_, since))
+    """List events in the order of their commits; with `top:N` in the query the newest N, in one page.
+
+    `events/stream` follows new ones, `events/aggregate` has groups and times.
+    """
+    name, maingate = desk.one(repo, Role.VIEWER)
+    full = None if type_ is None else type_named(type_)
+    search = search_of(maingate.context, q, {"entity": entity, "type": full}, since)
+    with in_query(q):
+        if not search.is_list:
+            text = "a list of events has no groups and times: `events/aggregate` has them"
+            raise UnsuitedQueryError(text, ["by", "show"])
+    kind = f"events {name} {q} {entity} {type_} {since}"
+    return _events(request, maingate.context, search, wanted, kind, format_)
 
 
-@router.get("/overrides", summary="List decisions by hand, oldest first", responses=described(Events))
+@router.get("/overrides", summary="List decisions by hand, oldest first", responses=described_list(Events))
 def list_overrides(  # noqa: PLR0917 - the parameters of a query
     request: Request,
     desk: AtDesk,
     wanted: PageWanted,
+    format_: FormatWanted,
     repo: RepoName = None,
     entity: OfEntity = None,
     since: Since = None,
 ) -> Response:
     """List the decisions by hand about tasks, workstreams, patches and breakers, with operator and reason."""
-    return answer(request, _page(desk, wanted, repo, entity, _OVERRIDES, since))
-
-
-@router.get("/events/aggregate", summary="Count events by kind", responses=described(EventCounts))
-def aggregate(request: Request, desk: AtDesk, repo: RepoName = None, since: Since = None) -> Response:
-    """Count the events of each type, change of state and trigger, most frequent first."""
-    _, maingate = desk.one(repo, Role.VIEWER)
-    return answer(request, {"items": count_events(maingate.context, since=_zoned(since))})
-
-
-def _page(  # noqa: PLR0917 - the parameters of a query
-    desk: AtDesk,
-    wanted: PageWanted,
-    repo: str | None,
-    entity: str | None,
-    type_: str | None,
-    since: datetime | None,
-) -> dict[str, Any]:
     name, maingate = desk.one(repo, Role.VIEWER)
-    kind = f"events {name} {entity} {type_} {since}"
-    place = 0 if wanted.cursor is None else read_cursor(kind, wanted.cursor)
-    chosen = EventQuery(
-        context=maingate.context,
-        entity=entity,
-        type=None if type_ is None else type_named(type_),
-        since=_zoned(since),
-    )
-    found = [event.as_json() for event in chosen.page_after(place, wanted.limit + 1)]
-    return page_of(found, wanted, lambda last: write_cursor(kind, last["seq"]))
+    filters = {"entity": entity, "type": str(EventType.MANUAL_OVERRIDE)}
+    search = search_of(maingate.context, None, filters, since)
+    return _events(request, maingate.context, search, wanted, f"overrides {name} {entity} {since}", format_)
 
 
-def _zoned(at: datetime | None) -> datetime | None:
-    """Return a moment in UTC."""
-    if at is None or at.tzinfo is not None:
-        return at
-    return at.replace(tzinfo=UTC)
+@router.get(
+    "/events/aggregate",
+    summary="Count events, or show times, by group",
+    responses=described_list(EventCounts | EventTable),
+)
+def aggregate(  # noqa: PLR0917 - the parameters of a query
+    request: Request,
+    desk: AtDesk,
+    format_: FormatWanted,
+    repo: RepoName = None,
+    q: QueryText = None,
+    since: Since = None,
+) -> Response:
+    """Count the events that match a query, or show the times in states, by the groups of the query.
+
+    Without a query: the events of each type, change of state and trigger, most frequent first.
+    """
+    _, maingate = desk.one(repo, Role.VIEWER)
+    search = search_of(maingate.context, q, since=since)
+    if q is None:
+        counts = count_events(maingate.context, since=search.since)
+        listing = Listing(items=counts, value={"items": counts}, columns=_COUNTED, rows=counts)
+    else:
+        listing = _table(event_answers.answer(maingate.context, search))
+    return formatted(request, listing, format_)
+
+
+@router.get("/reports/{name}", summary="Read a report on events", responses=described_list(EventTable))
+def read_report(  # noqa: PLR0917 - the parameters of a query
+    request: Request,
+    desk: AtDesk,
+    format_: FormatWanted,
+    name: Annotated[str, Path(max_length=40, description="`slow`, `flaky`, `costly`, `blamed`, and others.")],
+    repo: RepoName = None,
+    q: QueryText = None,
+) -> Response:
+    """Read a report: `slow`, `flaky`, `costly`, `blamed`, `waits` or `lead-time`.
+
+    Its query may have `since`, `until`, `gate`, `tool` and `top`.
+    """
+    _, maingate = desk.one(repo, Role.VIEWER)
+    if name not in REPORTS:
+        raise HttpProblemError(404, "not_found", f"there is no such report; there are {', '.join(REPORTS)}")
+    search = search_of(maingate.context, q)
+    with in_query(q):
+        return formatted(request, _table(report(maingate.context, name, search)), format_)
+
+
+def _events(  # noqa: PLR0917 - the parameters of a query
+    request: Request,
+    context: RepositoryContext,
+    search: EventSearch,
+    wanted: Paging,
+    kind: str,
+    format_: TextFormat,
+) -> Response:
+    """Return a page of events; with ``top`` in the query it is the only one. Fields of CSV are columns."""
+    if search.top is not None:
+        found, page = newest(context, search), replace(wanted, limit=search.top)
+    else:
+        place = 0 if wanted.cursor is None else read_cursor(kind, wanted.cursor)
+        found, page = page_after(context, search, place, wanted.limit + 1), wanted
+    if format_ == "csv":
+        page = replace(page, fields=())
+    items = [event.as_json() for event in found]
+    value = page_of(items, page, lambda _: write_cursor(kind, found[page.limit - 1].seq or 0))
+    rows = [flat(event) for event in found[: page.limit]]
+    listing = Listing(items=value["items"], value=value, columns=COLUMNS, rows=rows, next=value["next"])
+    return formatted(request, listing, format_, wanted.fields)
+
+
+def _table(found: Answer) -> Listing:
+    value = found.as_json()
+    value["items"] = value.pop("rows")
+    return Listing(items=value["items"], value=value, columns=found.columns, rows=value["items"])

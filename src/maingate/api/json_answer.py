@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,21 +20,36 @@ def rendered(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=_as_json)
 
 
-def answer(request: Request, value: Any, *, version: int | None = None) -> Response:
+def answer(
+    request: Request, value: Any, *, version: int | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
     """Return the answer to a reading request; 304 without a body when the client has it already.
 
     Args:
         request: The request.
         value: The value.
         version: The version of the entity that it is about, which becomes part of the validator.
+        headers: More headers of the answer.
     """
-    body = rendered(value).encode()
-    digest = hashlib.sha256(body).hexdigest()[:24]
-    etag = f'"{digest}"' if version is None else f'"{version}.{digest}"'
-    headers = {"ETag": etag, "Cache-Control": _KEPT}
+    prefix = "" if version is None else f"{version}."
+    return _validated(request, rendered(value).encode(), JSON, prefix, headers or {})
+
+
+def text_answer(
+    request: Request, text: str, media_type: str, *, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the answer to a reading request as text; 304 without it when the client has it already."""
+    return _validated(request, text.encode(errors="replace"), media_type, "", headers or {})
+
+
+def _validated(
+    request: Request, body: bytes, media_type: str, prefix: str, more: Mapping[str, str]
+) -> Response:
+    etag = f'"{prefix}{hashlib.sha256(body).hexdigest()[:24]}"'
+    headers = {"ETag": etag, "Cache-Control": _KEPT, **more}
     if _is_known(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    return Response(body, 200, headers, JSON)
+    return Response(body, 200, headers, media_type)
 
 
 def _is_known(header: str | None, etag: str) -> bool:

@@ -496,6 +496,18 @@ class EventCounts(BaseModel):
     items: list[EventCount]
 
 
+class EventTable(BaseModel):
+    """The answer to a query of events: a row for each group, with the values of its columns by their names.
+
+    ``source`` is ``rows`` where values are exact, and ``rollups`` where percentiles are those of a histogram.
+    """
+
+    source: str = Field(examples=["rollups"])
+    columns: list[str] = Field(examples=[["gate", "count"]])
+    left_off: int
+    items: list[dict[str, Any]]
+
+
 class Why(BaseModel):
     """The reason why an entity is where it is, and what it waits for; null for one that has ended."""
 

@@ -13,12 +13,13 @@
 from maingate.client.clients import AsyncClient, Client
 from maingate.client.failures import RefusedError, ServerFaultError
 from maingate.client.submission import PlanSource, read_submission
-from maingate.client.values import Event, Page, Patch, Reason, Run, Task
+from maingate.client.values import Event, EventTable, Page, Patch, Reason, Run, Task
 
 __all__ = [
     "AsyncClient",
     "Client",
     "Event",
+    "EventTable",
     "Page",
     "Patch",
     "PlanSource",

@@ -65,6 +65,9 @@ class Operations:
     drop = Operation(flows.drop)
     rollback = Operation(flows.rollback)
     log = Operation(flows.log)
+    events = Operation(flows.events)
+    event_table = Operation(flows.event_table)
+    report = Operation(flows.report)
 
 
 class Client(Operations):
@@ -103,6 +106,7 @@ class Client(Operations):
         repo: str | None = None,
         run: str | None = None,
         type: str | None = None,  # noqa: A002 - the public name of the filter
+        query: str | None = None,
     ) -> Iterator[Event]:
         """Yield events as they happen, without gap or duplicate, whatever is interrupted.
 
@@ -111,8 +115,9 @@ class Client(Operations):
             repo: The repository, by the server's name for it.
             run: Only events of this run.
             type: Only events of this type.
+            query: Only events that match this query, which has no groups.
         """
-        following = Following(after=after, repo=repo, run=run, type_=type)
+        following = Following(after=after, repo=repo, run=run, type_=type, query=query)
         while True:
             reply = Reply(status=0)
             try:
@@ -185,9 +190,10 @@ class AsyncClient(Operations):
         repo: str | None = None,
         run: str | None = None,
         type: str | None = None,  # noqa: A002 - the public name of the filter
+        query: str | None = None,
     ) -> AsyncIterator[Event]:
         """Yield events as they happen; see `Client.follow`."""
-        following = Following(after=after, repo=repo, run=run, type_=type)
+        following = Following(after=after, repo=repo, run=run, type_=type, query=query)
         while True:
             reply = Reply(status=0)
             try:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from maingate.client.flow import Call, Flow, Json, Pause, answered, object_of
 from maingate.client.submission import PlanSource
-from maingate.client.values import ENDED, Page, Patch, Run, Task
+from maingate.client.values import ENDED, Event, EventTable, Page, Patch, Run, Task
 
 _API: Final = "/api/v1"
 
@@ -162,6 +162,28 @@ def rollback(patch_id: str, *, reason: str) -> Flow[Json]:
 def log(gate_id: str, *, tail: int | None = None) -> Flow[bytes]:
     """Read the log of a gate, or its last bytes."""
     return (yield from answered(_get(f"gates/{gate_id}/log", {"tail": tail}))).content
+
+
+def events(
+    query: str = "", *, repo: str | None = None, limit: int = 50, cursor: str | None = None
+) -> Flow[Page[Event]]:
+    """Read a page of the events that match a query, such as ``type:gate severity:error``, oldest first.
+
+    Raises:
+        RefusedError: The query has problems; the message has their places.
+    """
+    asked = {"q": query or None, "repo": repo, "limit": limit, "cursor": cursor}
+    return Page.of((yield from object_of(_get("events", asked))), Event.of)
+
+
+def event_table(query: str, *, repo: str | None = None) -> Flow[EventTable]:
+    """Count events, or read times in states, by the groups of a query such as ``type:gate by:gate``."""
+    return EventTable.of((yield from object_of(_get("events/aggregate", {"q": query, "repo": repo}))))
+
+
+def report(name: str, query: str = "", *, repo: str | None = None) -> Flow[EventTable]:
+    """Read a report: ``slow``, ``flaky``, ``costly``, ``blamed``, ``waits`` or ``lead-time``."""
+    return EventTable.of((yield from object_of(_get(f"reports/{name}", {"q": query or None, "repo": repo}))))
 
 
 def _get(path: str, query: Mapping[str, Any] | None = None) -> Call:

@@ -20,13 +20,20 @@ class Following:
         repo: The repository, by the server's name for it.
         run: Only events of this run.
         type_: Only events of this type.
+        query: Only events that match this query.
     """
 
     def __init__(
-        self, *, after: int | None = None, repo: str | None, run: str | None, type_: str | None
+        self,
+        *,
+        after: int | None = None,
+        repo: str | None,
+        run: str | None,
+        type_: str | None,
+        query: str | None = None,
     ) -> None:
         self._place = after
-        self._query = {"repo": repo, "entity": run, "type": type_}
+        self._query = {"repo": repo, "entity": run, "type": type_, "q": query}
         self._failures = 0
         self._fields: dict[str, str] = {}
 

@@ -195,6 +195,30 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EventTable:
+    """The answer to a query of events.
+
+    Args:
+        columns: The names of its columns.
+        items: Its rows, each with the values by column.
+        source: ``rows`` where values are exact, ``rollups`` where percentiles are those of a histogram.
+        left_off: Rows beyond the ``top`` of the query.
+    """
+
+    columns: Sequence[str]
+    items: Sequence[Json]
+    source: str
+    left_off: int
+
+    @classmethod
+    def of(cls, found: Json) -> Self:
+        """Return the table of its JSON object."""
+        return cls(
+            columns=found["columns"], items=found["items"], source=found["source"], left_off=found["left_off"]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Page(Generic[Item]):
     """A page of a list.
 

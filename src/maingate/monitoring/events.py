@@ -8,7 +8,7 @@ several values, separated by commas or as several terms, mean any of them; other
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from itertools import chain
 from typing import Any, Final
 
@@ -133,22 +133,41 @@ class EventSearch:
         return " ".join([*terms, *map(_in_quotes, self.words)])
 
 
-def parse(text: str, *, now: datetime) -> EventSearch:
+class UnsuitedQueryError(UsageError):
+    """The query has a term that the thing asked for cannot have.
+
+    Args:
+        text: The fault.
+        keys: The keys of the terms at fault; an empty one is that of words.
+    """
+
+    def __init__(self, text: str, keys: Sequence[str]) -> None:
+        super().__init__(text)
+        self.keys: Final = tuple(keys)
+
+
+def parse(text: str, *, now: datetime, zone: tzinfo | None = None) -> EventSearch:
     """Parse a query.
 
     Args:
         text: The query.
         now: The time that durations in it count back from.
+        zone: The zone of times that state none; None for that of this machine.
 
     Raises:
         QueryError: It has problems; all of them are reported.
     """
-    found = _Parts(now)
+    found = _Parts(_Times(now, zone))
     for position, key, value in _terms(text):
         found.add(position, key, value)
     if found.problems:
         raise QueryError(found.problems)
     return found.search()
+
+
+def place_of(text: str, keys: Sequence[str]) -> int:
+    """Return the position of the first term with one of some keys, or 0; an empty key is that of words."""
+    return next((position for position, key, _ in _terms(text) if (key or "") in keys), 0)
 
 
 def type_matches(kind: EventKind, name: str) -> bool:
@@ -178,15 +197,28 @@ _MATCHES: Final[Mapping[str, Callable[[EventKind, str], bool]]] = {
 }
 
 
+@dataclass(frozen=True)
+class _Times:
+    """The meaning of times in a query.
+
+    Args:
+        now: The time that durations count back from.
+        zone: The zone of times that state none; None for that of this machine.
+    """
+
+    now: datetime
+    zone: tzinfo | None
+
+
 class _Parts:
     """The parts of a query while it is read.
 
     Args:
-        now: The time that durations count back from.
+        times: The meaning of times in it.
     """
 
-    def __init__(self, now: datetime) -> None:
-        self._now = now
+    def __init__(self, times: _Times) -> None:
+        self._times = times
         self.problems: list[tuple[int, str]] = []
         self._wanted: dict[str, list[str]] = {}
         self._words: list[str] = []
@@ -228,7 +260,7 @@ class _Parts:
             self._refuse(position, f"{key} is stated twice")
             return
         try:
-            self._once[key] = _ONCE[key](_unquoted(value), self._now)
+            self._once[key] = _ONCE[key](_unquoted(value), self._times)
         except ValueError as error:
             self._refuse(position + len(key) + 1, str(error))
 
@@ -294,8 +326,8 @@ def _is_open(value: str) -> bool:
     return re.sub(r"\\.", "", value, flags=re.DOTALL).count('"') % 2 == 1
 
 
-def parse_moment(text: str, now: datetime) -> datetime:
-    """Parse a duration before now, or a date and time (local unless it has a zone).
+def parse_moment(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
+    """Parse a duration before now, or a date and time: in a zone unless it states one, or else local.
 
     Raises:
         ValueError: It is neither.
@@ -306,17 +338,22 @@ def parse_moment(text: str, now: datetime) -> datetime:
 
     try:
         return now - parse_duration(text)
-    except PydanticCustomError:
+    except (PydanticCustomError, OverflowError):
         pass
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
+        at = datetime.fromisoformat(text)
+        return (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(
             f"{text!r} is neither a duration such as 10m nor a time such as 2026-01-31T12:00"
         ) from None
 
 
-def _groups(text: str, _now: datetime) -> tuple[str, ...]:
+def _moment(text: str, times: _Times) -> datetime:
+    return parse_moment(text, times.now, times.zone)
+
+
+def _groups(text: str, _: _Times) -> tuple[str, ...]:
     groups = tuple(dict.fromkeys(text.split(",")))
     if unknown := [group for group in groups if group not in GROUPS]:
         raise ValueError(f"cannot group by {unknown[0]!r}: choose one of {', '.join(GROUPS)}")
@@ -325,21 +362,21 @@ def _groups(text: str, _now: datetime) -> tuple[str, ...]:
     return groups
 
 
-def _shown(text: str, _now: datetime) -> str:
+def _shown(text: str, _: _Times) -> str:
     if text not in ("count", "time"):
         raise ValueError(f"cannot show {text!r}: choose one of count, time")
     return text
 
 
-def _top(text: str, _now: datetime) -> int:
+def _top(text: str, _: _Times) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= MOST:
         raise ValueError(f"top needs a number from 1 to {MOST}, not {text!r}")
     return int(text)
 
 
-_ONCE: Final[Mapping[str, Callable[[str, datetime], Any]]] = {
-    "since": parse_moment,
-    "until": parse_moment,
+_ONCE: Final[Mapping[str, Callable[[str, _Times], Any]]] = {
+    "since": _moment,
+    "until": _moment,
     "by": _groups,
     "show": _shown,
     "top": _top,

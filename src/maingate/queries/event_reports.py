@@ -11,7 +11,7 @@ from maingate.db.rollup_kinds import EMPTY, EventKind, Histogram, Measure, Measu
 from maingate.db.rollups import reading, store
 from maingate.db.rollups.reading import HOURS_IN_DAY, Span
 from maingate.errors import UsageError
-from maingate.monitoring.events import UNITS, EventSearch
+from maingate.monitoring.events import UNITS, EventSearch, UnsuitedQueryError
 from maingate.queries.event_answers import Answer, cut, moment, time_cells
 from maingate.repository_context import RepositoryContext
 from maingate.state.gate import GateState
@@ -19,6 +19,8 @@ from maingate.state.patch_ledger import PatchState
 from maingate.state.task import TaskState
 from maingate.state.worker import WorkerState
 from maingate.state.workstream import WorkstreamState
+
+LEAD_TIME: Final = "lead-time"
 
 TOP: Final = 20
 """Rows of a report unless `top` says another number."""
@@ -59,9 +61,14 @@ def report(context: RepositoryContext, name: str, search: EventSearch) -> Answer
     """
     if name not in REPORTS:
         raise UsageError(f"unknown report {name!r}: choose one of {', '.join(REPORTS)}")
-    others = [*(search.wanted.keys() - _FILTERS), *search.by, *search.words]
-    if others or search.show != "count":
-        raise UsageError(f"report {name} takes since, until, gate, tool and top only; for more, use a query")
+    filters = _FILTERS if name != LEAD_TIME else frozenset[str]()
+    others = [key for key in search.wanted if key not in filters]
+    others += [""] if search.words else []
+    others += ["by"] if search.by else []
+    others += ["show"] if search.show != "count" else []
+    if others:
+        taken = ", ".join(["since", "until", *sorted(filters)])
+        raise UnsuitedQueryError(f"report {name} takes {taken} and top only; for more, use a query", others)
     store.catch_up(context.database, at=context.clock.now(), tail=store.LONG_TAIL)
     whole = replace(search, since=_floor(search, "since"), until=_floor(search, "until"))
     if whole.until is not None and whole.until != search.until:
@@ -184,8 +191,6 @@ def _waits(conn: Connection, when: Span, search: EventSearch) -> Answer:
 
 def _lead_time(conn: Connection, when: Span, search: EventSearch) -> Answer:
     """Return the time from a patch that is ready to its landing, by day."""
-    if search.wanted:
-        raise UsageError("report lead-time takes since, until and top only")
 
     def matches(kind: MeasureKind) -> bool:
         return kind.measure == Measure.LIFE and kind.state == PatchState.COMMITTED
@@ -205,6 +210,6 @@ REPORTS: Final[Mapping[str, Report]] = {
     "costly": _costly,
     "blamed": _blamed,
     "waits": _waits,
-    "lead-time": _lead_time,
+    LEAD_TIME: _lead_time,
 }
 """The reports by their names."""

@@ -1,6 +1,6 @@
 """Lists of the events that match a query: the newest, page by page, and as they come."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ from maingate.db import ledger
 from maingate.db.connection import Connection
 from maingate.db.dao import event_pages, tasks, workstreams
 from maingate.db.dao.event_pages import Stretch
+from maingate.db.rollup_kinds import FLAKE
 from maingate.db.rollups import reading
 from maingate.db.rollups.conditions import Conditions, conditions
 from maingate.events import Event
@@ -20,6 +21,21 @@ PAGE: Final = 1_000
 
 LISTED: Final = 200
 """Events that a list has unless `top` says another number."""
+
+_VALUES: Final[Mapping[str, Callable[[Event], str | None]]] = {
+    "type": lambda event: event.event_type,
+    "severity": lambda event: str(event.severity),
+    "state": lambda event: event.to_state,
+    "from": lambda event: event.from_state,
+    "trigger": lambda event: event.trigger,
+    "operator": lambda event: event.operator,
+    "reason": lambda event: (event.reason or {}).get("code"),
+    "entity": lambda event: event.entity_id,
+    "run": lambda event: event.run_id,
+    "workstream": lambda event: event.workstream_id,
+    "task": lambda event: event.task_id,
+}
+"""The values of filters that an event itself has."""
 
 _IDS: Final = ("entity", "run", "workstream", "task")
 
@@ -66,6 +82,39 @@ def before(context: RepositoryContext, search: EventSearch, seq: int, limit: int
     with context.database.read() as conn:
         stretch = Stretch(after=reading.first_row(conn, search.since), upto=seq - 1)
         return event_pages.page(conn, conditions_of(conn, search), stretch, limit=limit, newest=True)
+
+
+def page_after(
+    context: RepositoryContext, search: EventSearch, seq: int, limit: int, *, upto: int | None = None
+) -> list[Event]:
+    """Read the first matching events after a place, in order.
+
+    Args:
+        context: The repository and its record.
+        search: The query.
+        seq: The place.
+        limit: Most events to return.
+        upto: The place of the last event to look at; None for the newest.
+    """
+    with context.database.read() as conn:
+        after = max(seq, reading.first_row(conn, search.since))
+        stretch = Stretch(after=after) if upto is None else Stretch(after=after, upto=upto)
+        return event_pages.page(conn, conditions_of(conn, search), stretch, limit=limit)
+
+
+def predicate(search: EventSearch) -> Callable[[Event], bool] | None:
+    """Return the decision about one event; None where the record decides: words, gates, tools and flakes."""
+    types = search.wanted.get("type", ())
+    if search.words or FLAKE in types or not search.wanted.keys() <= _VALUES.keys():
+        return None
+    wanted = {**search.wanted, "type": tuple(map(full_type, types))} if types else search.wanted
+
+    def matches(event: Event) -> bool:
+        is_late = search.since is None or event.timestamp >= search.since
+        is_early = search.until is None or event.timestamp < search.until
+        return is_late and is_early and all(_VALUES[key](event) in values for key, values in wanted.items())
+
+    return matches
 
 
 def last_place(context: RepositoryContext) -> int:

@@ -16,9 +16,7 @@ from maingate.cli.views.events import (
     KINDS,
     cells_of,
     print_answer,
-    print_csv,
     print_events,
-    print_events_csv,
 )
 from maingate.errors import UsageError
 
@@ -212,7 +210,9 @@ def _print_answer(
     search = search if limit is None else replace(search, top=limit or None)
     found: Answer = report(context, name, search) if name else answer(context, search)
     if form == "csv":
-        print_csv(found.columns, found.rows)
+        from maingate.queries.event_text import csv_text
+
+        print(csv_text(found.columns, found.rows), end="")
     elif form == "json":
         print_json(found.as_json())
     elif form == "jsonl":
@@ -231,7 +231,9 @@ def _print_list(
 
     found = newest(context, search, limit)
     if form == "csv":
-        print_events_csv(found)
+        from maingate.queries.event_text import csv_of_events
+
+        print(csv_of_events(found), end="")
     elif form == "json":
         print_json([event.as_json() for event in found])
     elif form == "jsonl":

@@ -1,16 +1,14 @@
 """The view of events, and of the tables that answer queries about them."""
 
-import csv
 import shlex
-import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from maingate.cli.output import STATE_STYLES, console
 from maingate.cli.tables import print_more, print_table, table
 from maingate.cli.text import reason_line, safe, short_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.text import Text
 
@@ -21,15 +19,6 @@ SEVERITY_STYLES: Final = {"warning": "yellow", "error": "red", "critical": "bold
 
 KINDS: Final = {"patch_ledger": "patch", "test_gate": "gate", "uet_worker": "slot"}
 """Short names of machines."""
-
-_COLUMNS: Final = (
-    *("seq", "timestamp", "event_type", "severity", "entity_type", "entity_id", "from_state", "to_state"),
-    *("trigger", "operator", "code", "message", "run_id", "workstream_id", "task_id"),
-)
-"""The columns of events in CSV."""
-
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""The letters with which a spreadsheet takes a cell for a formula."""
 
 _TIMES: Final = frozenset({"p50", "p95", "longest", "total", "seconds"})
 """The columns in seconds."""
@@ -102,29 +91,6 @@ def print_answer(answer: "Answer") -> None:
         grid.add_row(*(_shown(name, value) for name, value in zip(answer.columns, row, strict=True)))
     print_table(out, grid)
     print_more(out, answer.left_off, limit="top:N")
-
-
-def print_csv(columns: "Sequence[str]", rows: "Iterable[Sequence[Any]]") -> None:
-    """Print rows as CSV; a text that a spreadsheet would take for a formula is quoted with an apostrophe."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_plain(value) for value in row])
-
-
-def print_events_csv(shown: "Iterable[Event]") -> None:
-    """Print events as CSV."""
-    print_csv(_COLUMNS, (_row(event) for event in shown))
-
-
-def _row(event: "Event") -> "list[Any]":
-    flat = event.as_json()
-    flat |= flat["context"] | {name: (event.reason or {}).get(name) for name in ("code", "message")}
-    return [flat[name] for name in _COLUMNS]
-
-
-def _plain(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _shown(name: str, value: object) -> str:
