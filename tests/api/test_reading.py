@@ -100,6 +100,7 @@ def test_tasks_are_found_by_a_part_of_their_name(client: httpx.Client) -> None:
     whole = items(client, "tasks")
     bare = whole[0]["name"].partition("/")[2]
     assert whole[0] in items(client, "tasks", name=bare[:3].upper())
+    assert items(client, "tasks", name=whole[0]["name"]) == [whole[0]]
     assert items(client, "tasks", name="%") == []
     assert items(client, "tasks", name="_") == []
 

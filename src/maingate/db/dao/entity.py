@@ -71,10 +71,17 @@ E_ = TypeVar("E_", bound=EntityRow)
 
 
 class Entities(Records[E_]):
-    """A reader and creator of the entities of one machine."""
+    """A reader and creator of the entities of one machine.
 
-    def __init__(self, table: Table, row_type: type[E_]) -> None:
+    Args:
+        table: Their table.
+        row_type: What a row is read as.
+        shown_name: The SQL expression of the name that they have for people.
+    """
+
+    def __init__(self, table: Table, row_type: type[E_], *, shown_name: str = "name") -> None:
         super().__init__(table, row_type)
+        self._shown_name = shown_name
         places = {name: place for place, name in enumerate(self.names)}
         self._fixed = [places[name] for name in fixed_columns(table.name)]
         self._changing = [
@@ -123,7 +130,7 @@ class Entities(Records[E_]):
         wanted = [f'"{column}" IN ({marks(len(values))})' for column, values in among.items()]
         bound: list[Any] = [value for values in among.values() for value in values]
         if name is not None:
-            wanted.append("lower(name) LIKE ? ESCAPE '!'")
+            wanted.append(f"lower({self._shown_name}) LIKE ? ESCAPE '!'")
             bound.append(f"%{_literally(name.lower())}%")
         if before is not None:
             wanted.append("id < ?")

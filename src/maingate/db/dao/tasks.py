@@ -62,7 +62,12 @@ class TaskRow(EntityRow):
         return Context(run_id=self.run_id, workstream_id=self.workstream_id, task_id=self.id)
 
 
-ROWS: Final = Entities(tables.tasks, TaskRow)
+_SHOWN_NAME: Final = (
+    "(SELECT workstreams.name FROM workstreams WHERE workstreams.id = tasks.workstream_id) || '/' || name"
+)
+"""The name of a task everywhere but in its plan: ``workstream/task``."""
+
+ROWS: Final = Entities(tables.tasks, TaskRow, shown_name=_SHOWN_NAME)
 get, get_many, insert_many = ROWS.get, ROWS.get_many, ROWS.insert_many
 
 
