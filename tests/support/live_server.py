@@ -17,6 +17,7 @@ from maingate.api.app import create_app
 from maingate.api.protection import LOOPBACK_NAMES
 from maingate.api.rates import Rate
 from maingate.clock import ManualClock
+from maingate.pages.app import add_pages
 from maingate.server.host import RunHost
 from maingate.server.site import Site
 from support.forked_server import host_from_a_nursery
@@ -72,7 +73,7 @@ def served(
     rates = rates or Rates(reads=PLENTY, writes=PLENTY, failures=PLENTY)
     with Site.open(paths) as site:
         access = Access(site, operator=operator, is_loopback=is_loopback, rates=rates, clock=ManualClock())
-        app = create_app(site, access=access, hosts=hosts)
+        app = add_pages(create_app(site, access=access, hosts=hosts))
         with hosting(site) if is_hosting else nullcontext(), listening(app, port) as url:
             yield Live(site=site, app=app, url=url)
 

@@ -13,6 +13,9 @@ from maingate.errors import UsageError
 from maingate.roles import Role
 from maingate.server.site import Site
 
+SESSION: Final = "maingate_session"
+"""The cookie that holds the token of a browser's session."""
+
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -100,11 +103,30 @@ class Access:
             HttpProblemError: It has no valid token, or asks too often.
         """
         address = request.client.host if request.client else ""
-        caller = self._recognised(request.headers.get("authorization"), address)
+        header = request.headers.get("authorization")
+        if header is None and (token := request.cookies.get(SESSION)) and not self._is_open():
+            header = (
+                f"Bearer {token}"  # other sites cannot use it: the cookie is SameSite, origins are checked
+            )
+        caller = self._recognised(header, address)
         rates = self._reads if request.method in _READING else self._writes
         if (wait := rates.take(caller.name)) is not None:
             raise _too_many(wait)
         return caller
+
+    def is_valid(self, token: str, address: str) -> bool:
+        """Return whether a token is valid, within the rate of failures of an address.
+
+        Raises:
+            HttpProblemError: The address has sent too many that were not.
+        """
+        try:
+            self._recognised(f"Bearer {token}", address)
+        except HttpProblemError as error:
+            if error.code != "unauthenticated":
+                raise
+            return False
+        return True
 
     def _recognised(self, header: str | None, address: str) -> Caller:
         if header is None:

@@ -1,6 +1,7 @@
 """Patches: the list of them, and each with its ledger entry, the gates that judged it, and its history."""
 
 import base64
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,15 @@ def patch_approvals(context: RepositoryContext, patch_id: str) -> list[Json]:
     with context.database.read() as conn:
         given = approvals.of_patch(conn, patch_id)
     return [{"operator": each.operator, "message": each.message, "at": each.created_at} for each in given]
+
+
+def gate_command(context: RepositoryContext, run_id: str, gate: str) -> str | None:
+    """Return the command line of a gate of a run's plan; None where the plan has none."""
+    with context.database.read() as conn:
+        plan = runs.get(conn, run_id).plan
+    stated = (plan.get("gates") or {}).get(gate) or {}
+    run = stated.get("run")
+    return shlex.join(run) if isinstance(run, list | tuple) else run
 
 
 def patch_json(row: PatchRow, task: str) -> Json:

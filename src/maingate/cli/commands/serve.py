@@ -56,6 +56,7 @@ def serve(
     from maingate.api.access import Access
     from maingate.api.app import create_app
     from maingate.api.protection import LOOPBACK_NAMES
+    from maingate.pages.app import add_pages
     from maingate.server import log
     from maingate.server.listening import is_local, listen
     from maingate.server.site import Site
@@ -70,7 +71,7 @@ def serve(
         is_loopback = is_local(listening)
         access = Access(site, operator=operator_name(), is_loopback=is_loopback)
         access.require_tokens()
-        app = create_app(site, access=access, hosts=LOOPBACK_NAMES if is_loopback else None)
+        app = add_pages(create_app(site, access=access, hosts=LOOPBACK_NAMES if is_loopback else None))
         serve_site(app, site, listening, workers=workers, drain_time=settings.drain_time, is_standby=standby)
 
 

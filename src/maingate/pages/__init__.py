@@ -1,0 +1,1 @@
+"""The page at ``/``: rendered by the server, readable without scripts, kept live by server-sent events."""

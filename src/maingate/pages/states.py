@@ -1,0 +1,35 @@
+"""States as they are shown: by colour, by a mark, and by their word."""
+
+from collections.abc import Mapping
+from typing import Final
+
+TONES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(["succeeded", "completed", "committed", "passed", "verified", "closed"], "good"),
+    **dict.fromkeys(
+        ["failed", "quarantined", "apply_failed", "open", "unresponsive", "error", "critical"], "bad"
+    ),
+    **dict.fromkeys(
+        ["running", "executing", "validating", "applied", "busy", "initializing", "info"], "busy"
+    ),
+    **dict.fromkeys(["retrying", "blocked", "half_open", "rolled_back", "warning", "flaky"], "warn"),
+}
+"""The tone of each state, in small letters; others are idle."""
+
+MARKS: Final[Mapping[str, str]] = {
+    "good": "\u2713",
+    "bad": "\u2715",
+    "busy": "\u25b8",
+    "warn": "\u25d0",
+    "idle": "\u25cb",
+}
+"""The mark of each tone, for readers who do not see its colour."""
+
+
+def tone(state: str) -> str:
+    """Return the tone of a state."""
+    return TONES.get(str(state).lower(), "idle")
+
+
+def worded(state: str) -> str:
+    """Return a state in words."""
+    return str(state).lower().replace("_", " ")

@@ -1,0 +1,105 @@
+"""Charts of the trends of a repository; each point leads to the patches that it counts."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from maingate.errors import UsageError
+from maingate.pages.drawing.chart import ChartPoint, Line, draw_chart
+from maingate.pages.rendering import moment, query
+from maingate.pages.spans import SPANS
+from maingate.pages.visit import Visit, add_page, page_router
+from maingate.queries.trends import landed_between, trends
+from maingate.roles import Role
+
+Json = dict[str, Any]
+
+router = page_router()
+
+_PART: Final = 100.0
+
+_CHARTS: Final[Sequence[tuple[str, str, Sequence[tuple[str, str]], float]]] = (
+    ("Lead time", "seconds", (("half within", "lead_p50"), ("95 % within", "lead_p95")), 1.0),
+    ("Landed", "patches an hour", (("landed", "landed_per_hour"),), 1.0),
+    ("Gate runs", "a landed patch", (("gate runs", "gate_runs_per_patch"),), 1.0),
+    ("Reused verdicts", "%", (("reused", "reused_part"),), _PART),
+    ("Flaky gates", "runs", (("flaky", "flaky"),), 1.0),
+    ("Cost of tools", "US dollars", (("cost", "cost_usd"),), 1.0),
+)
+"""Each chart: its label, its unit, its lines, and the factor of its values."""
+
+
+def charts_view(visit: Visit) -> Json:
+    """Return the trends of a repository in the chosen time."""
+    repos = [name for name, _ in visit.desk.readable()]
+    repo, maingate = visit.desk.one(visit.asked("repo") or next(iter(repos), None), Role.VIEWER)
+    span = visit.asked("since", "24h")
+    if span not in SPANS:
+        raise UsageError(f"choose one of {', '.join(SPANS)} as `since`")
+    return trends(maingate.context, SPANS[span]) | {"repo": repo, "since": span, "spans": list(SPANS)}
+
+
+def drawn(visit: Visit) -> Json:
+    """Return the trends with their charts, for HTML."""
+    view = charts_view(visit)
+    total = sum(step["landed"] for step in view["steps"])
+    return view | {
+        "total": total,
+        "charts": [
+            {
+                "label": label,
+                "unit": unit,
+                "names": [name for name, _ in lines],
+                "drawn": _chart(view, label, unit, lines, factor),
+            }
+            for label, unit, lines, factor in _CHARTS
+        ],
+    }
+
+
+def _chart(view: Json, label: str, unit: str, lines: Sequence[tuple[str, str]], factor: float) -> Markup:
+    link: Callable[[Json], str] = lambda step: (  # noqa: E731 - one use, beside it
+        f"/patches{query(repo=view['repo'], begin=step['begin'], end=step['end'])}"
+    )
+    return draw_chart(
+        [
+            Line(
+                name=name,
+                points=[
+                    ChartPoint(
+                        at=_at(step["end"]),
+                        value=None if step[key] is None else step[key] * factor,
+                        link=link(step),
+                    )
+                    for step in view["steps"]
+                ],
+            )
+            for name, key in lines
+        ],
+        label=label,
+        unit=unit,
+    )
+
+
+def _at(text: str) -> datetime:
+    found = moment(text)
+    assert found is not None  # noqa: S101 - steps have times
+    return found
+
+
+def landed_view(visit: Visit) -> Json:
+    """Return the patches that landed in a time."""
+    repos = [name for name, _ in visit.desk.readable()]
+    repo, maingate = visit.desk.one(visit.asked("repo") or next(iter(repos), None), Role.VIEWER)
+    try:
+        begin, end = _at(visit.asked("begin")), _at(visit.asked("end"))
+        found = landed_between(maingate.context, begin, end)
+    except (TypeError, ValueError) as error:
+        raise UsageError("state the time as `begin` and `end`, as the points of the charts do") from error
+    return {"repo": repo, "begin": visit.asked("begin"), "end": visit.asked("end"), "patches": found}
+
+
+add_page(router, "/charts", "charts.html", drawn, json_view=charts_view)
+add_page(router, "/patches", "landed.html", landed_view)

@@ -1,0 +1,185 @@
+"""A visit of a page: the request, its caller, and the answer as HTML or as JSON."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from maingate.api.access import SESSION
+from maingate.api.desk import AtDesk, Desk
+from maingate.api.json_answer import answer
+from maingate.api.problems import HttpProblemError, problem_of
+from maingate.bootstrap import Maingate
+from maingate.errors import MaingateError
+from maingate.events import TRANSITION_SUFFIX, EventType
+from maingate.pages.rendering import rendered
+from maingate.roles import Role
+from maingate.state.machines import MACHINES
+
+Json = dict[str, Any]
+
+HTML: Final = "text/html; charset=utf-8"
+_HEADERS: Final = {"Referrer-Policy": "same-origin"}
+"""Without a referrer browsers state the origin of forms as ``null``, which is refused."""
+_EVENT_TYPES: Final = " ".join(
+    sorted({*map(str, EventType), *(f"{name}{TRANSITION_SUFFIX}" for name in MACHINES)})
+)
+_MOST_LISTENED: Final = 3
+"""Repositories whose events a page follows; browsers keep few connections open."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """A visit of a page.
+
+    Args:
+        request: The request.
+        desk: Its caller, and the repositories that the caller may read.
+    """
+
+    request: Request
+    desk: Desk
+
+    def part(self, name: str) -> str:
+        """Return a part of the address."""
+        return str(self.request.path_params[name])
+
+    def asked(self, name: str, default: str = "") -> str:
+        """Return a value of the query."""
+        return self.request.query_params.get(name, default)[:500]
+
+    def number(self, name: str, default: int = 0) -> int:
+        """Return a number of the query."""
+        text = self.asked(name)
+        return int(text) if text.isdecimal() and len(text) < 10 else default  # noqa: PLR2004
+
+    def of(self, entity_id: str, kind: str | None = None) -> tuple[str, Maingate]:
+        """Return the repository of an entity."""
+        return self.desk.of(entity_id, kind=kind)
+
+    def may(self, repo: str, role: Role) -> bool:
+        """Return whether the caller has a role in a repository."""
+        has = self.desk.caller.roles.get(repo)
+        return has is not None and has.includes(role)
+
+
+def visit_of(request: Request, desk: AtDesk) -> Visit:
+    """Return the visit of a request, for FastAPI."""
+    return Visit(request=request, desk=desk)
+
+
+AtPage = Annotated[Visit, Depends(visit_of)]
+"""The visit, as a parameter of a page."""
+
+View = Callable[[Visit], Json]
+
+
+class PageRoute(APIRoute):
+    """A route whose errors are pages, too."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler."""
+        inside = super().get_route_handler()
+
+        async def handling(request: Request) -> Response:
+            try:
+                return await inside(request)
+            except (HttpProblemError, MaingateError, HTTPException, RequestValidationError) as error:
+                if request.url.path.endswith(".json"):
+                    raise
+                return error_page(request, error)
+
+        return handling
+
+
+def page_router() -> APIRouter:
+    """Return a router for pages."""
+    return APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+def add_page(
+    router: APIRouter,
+    path: str,
+    template: str,
+    view: View,
+    *,
+    json_path: str | None = None,
+    json_view: View | None = None,
+) -> None:
+    """Add a page, which answers as JSON under its address with ``.json`` behind it.
+
+    Args:
+        router: The router.
+        path: Its address.
+        template: The name of its template.
+        view: Makes its values.
+        json_path: Its address as JSON, where that is another.
+        json_view: Makes its values as JSON, where they are others.
+    """
+
+    def as_json(visit: AtPage) -> Response:
+        return answer(visit.request, (json_view or view)(visit))
+
+    def as_html(visit: AtPage) -> Response:
+        return shown(visit, template, view(visit))
+
+    router.add_api_route(json_path or f"{path}.json", as_json)
+    router.add_api_route(path, as_html)
+
+
+def shown(visit: Visit, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
+    """Return values as a page."""
+    page = rendered(template, {**_frame(visit), "page": values})
+    return Response(page, status, _HEADERS, HTML)
+
+
+def _frame(visit: Visit) -> Json:
+    """Return the values of the frame of each page."""
+    caller, request = visit.desk.caller, visit.request
+    repos = [name for name, _ in visit.desk.readable()]
+    return {
+        "path": request.url.path,
+        "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "operator": caller.name,
+        "repos": repos,
+        "listened": repos[:_MOST_LISTENED],
+        "event_types": _EVENT_TYPES,
+        "has_session": SESSION in request.cookies,
+        "may": lambda repo, role: visit.may(repo, Role(role)),
+        "done": visit.asked("done"),
+    }
+
+
+def error_page(request: Request, error: Exception) -> Response:
+    """Return the page of an error with the next step; without a token that is the login."""
+    status, code, detail, headers = _described(error)
+    if status == HTTPStatus.UNAUTHORIZED and request.method == "GET":
+        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return Response(
+            status_code=303, headers={"Location": f"/login?next={quote(asked, safe='')}", **_HEADERS}
+        )
+    values = {"status": status, "title": HTTPStatus(status).phrase, "code": code, "detail": detail}
+    back = request.headers.get("referer", "")
+    local = back if back.startswith(f"{request.url.scheme}://{request.headers.get('host')}/") else "/"
+    page = rendered("error.html", {"page": values, "back": local})
+    return Response(page, status, {**headers, **_HEADERS}, HTML)
+
+
+def _described(error: Exception) -> tuple[int, str, str, Mapping[str, str]]:
+    match error:
+        case HttpProblemError():
+            return error.status, error.code, error.detail, error.headers
+        case MaingateError():
+            answered = problem_of(error)
+            if answered.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+                return 500, "internal", "this is a bug in Maingate; the server's log has the particulars", {}
+            return answered.status_code, type(error).__name__, str(error), {}
+        case HTTPException():
+            return error.status_code, "http", str(error.detail), {}
+    return 422, "invalid_request", "the address or the form is not as it should be", {}
