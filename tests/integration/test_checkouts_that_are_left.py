@@ -2,6 +2,7 @@
 
 import json
 
+from support import patience
 from support.chains import kill_in_a_row
 from support.crashing import KILLED, World, check_the_checkout, end_of
 from support.stories import Telling
@@ -76,7 +77,7 @@ def test_a_foreign_lock_is_named_before_anything_moves(tell: Telling) -> None:
     before = world.repo.head("main")
     lock = world.repo.path / ".git" / "index.lock"
     lock.touch()
-    run = world.run()
+    run = world.run(**{patience.VARIABLE: "0.2"})
     assert run.ended() == OUTSIDE_FAULT
     assert str(lock) in run.said
     assert world.repo.head("main") == before

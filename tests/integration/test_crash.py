@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from maingate.db.dao import artifacts
+from support import patience
 from support.chains import check_after_a_kill, kill_at, kill_in_a_row, noted
 from support.crashing import (
     KILLED,
@@ -315,7 +316,7 @@ def test_a_holder_that_sleeps_amid_a_landing_is_never_overtaken(tell: Telling, p
     """It holds the branch and the checkout's index, so another one stops; what it began is there once."""
     world, sleeper = put_to_sleep(tell, place)
     move_lease_away(world)
-    other = world.go_on()
+    other = world.go_on(**{patience.VARIABLE: "0.5"})
     assert other.ended() == 4
     assert "is being moved by another process" in other.said
     sleeper.send(signal.SIGCONT)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from maingate.db.audit import verify
+from support import patience
 from support.crashing import KILLED, World, wait_for
 from support.made_once import made_once
 from support.tampering import drop_triggers, rebind, rehash
@@ -699,6 +700,7 @@ def test_a_lock_of_anothers_in_the_way_of_a_rollback_is_not_to_be_committed(worl
     lock = world.repo.path / ".git" / "index.lock"
     lock.touch()
     before = world.repo.head("main")
+    world.environment = {patience.VARIABLE: "0.2"}
     said = roll_back(world, "ws", code=4)["said"]
     assert "index.lock` helps. Nothing was changed; fix that, then roll back again" in said
     assert "commit" not in said

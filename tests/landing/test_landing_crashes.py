@@ -14,6 +14,7 @@ import pytest
 
 from maingate import faultpoints
 from maingate.git.repository import Repository
+from maingate.landing import ref_locks
 from maingate.landing.late_checkouts import behind
 from maingate.landing.move import land
 from maingate.landing.move_values import Move
@@ -142,9 +143,10 @@ def test_a_living_process_is_not_taken_for_a_dead_one(repo: GitRepo, commits: tu
 @pytest.mark.parametrize("lock", ["refs/heads/main.lock", "HEAD.lock"])
 @pytest.mark.parametrize("is_own", [True, False])
 def test_a_ref_lock_of_the_dead_git_is_removed_and_another_is_named(
-    repo: GitRepo, commits: tuple[str, str], lock: str, *, is_own: bool
+    repo: GitRepo, commits: tuple[str, str], lock: str, monkeypatch: pytest.MonkeyPatch, *, is_own: bool
 ) -> None:
     """Its content, and the record that was written before git was started, say whose it is."""
+    monkeypatch.setattr(ref_locks.foreign_lock, "__kwdefaults__", {"patience": 0.2})
     assert lander(repo, commits, "landing.before-ref").ended() == KILLED
     path = repo.path / ".git" / lock
     path.write_text(("" if lock == "HEAD.lock" else commits[1] + "\n") if is_own else "0" * 40)

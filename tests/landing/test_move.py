@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from maingate.git.repository import GitEntry, RefMoved, Repository
-from maingate.landing import index_hold
+from maingate.landing import index_hold, ref_locks
 from maingate.landing.checkouts import checkouts_of
 from maingate.landing.late_checkouts import behind, catch_up, uncommitted
 from maingate.landing.move import Obstruction, land, obstacle
@@ -34,7 +34,7 @@ def _opened(repo: GitRepo) -> Repository:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no lock that nobody is going to remove."""
     monkeypatch.setattr(index_hold.take, "__kwdefaults__", {"patience": timedelta(0)})
-    monkeypatch.setattr("maingate.landing.ref_locks._PATIENCE", 0.0)
+    monkeypatch.setattr(ref_locks.foreign_lock, "__kwdefaults__", {"patience": 0.0})
 
 
 def made(repo: GitRepo, files: Files) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from pathspec.patterns.gitignore.base import GitIgnorePatternError
 from maingate.plan.glob_overlap import may_overlap
 from maingate.plan.model import Plan
 from maingate.plan.scopes import Scopes, overlapping
+from support.examples import examples
 
 NAMES = ["a", "b", "ab", "ba", ".a", "a.b"]
 PATHS = ["/".join(parts) for depth in (1, 2, 3) for parts in product(NAMES, repeat=depth)]
@@ -32,7 +33,7 @@ def globs(draw: st.DrawFn) -> str:
     return glob
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.lists(globs(), min_size=1, max_size=3), st.lists(globs(), min_size=1, max_size=3))
 def test_no_path_that_matches_both_is_passed_over(one: list[str], other: list[str]) -> None:
     """Compared with all paths over a few names: globs that share one overlap."""

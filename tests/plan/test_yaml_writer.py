@@ -1,15 +1,17 @@
 """Plans written as YAML read back as they were."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maingate.plan.readers.reader import read_document
 from maingate.plan.yaml_writer import write_yaml
+from support.examples import examples
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
+@settings(max_examples=examples(100))
 @given(
     st.dictionaries(st.from_regex(r"[a-z0-9.e-]{1,6}", fullmatch=True), _TEXT | st.lists(_TEXT), min_size=1)
 )

@@ -15,6 +15,7 @@ import maingate
 from maingate import faultpoints
 from maingate.db.triggers import schema_statements
 from maingate.git.command import git_version
+from support import patience
 from support.forked_server import fork_a_nursery
 from support.forking import Target
 
@@ -71,6 +72,8 @@ def become(
     sys.stderr = open(2, "w", errors="backslashreplace")  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.default_int_handler)
     importlib.reload(faultpoints)
+    if seconds := os.environ.pop(patience.VARIABLE, ""):
+        patience.wait_for_git(float(seconds))
     program, *rest = words
     sys.argv = ["maingate", *rest]
     importlib.import_module(program).main()
