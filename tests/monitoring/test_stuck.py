@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maingate.events import Severity
-from maingate.monitoring.stuck import Stuck, StuckLimits, StuckWatch, event_of, overdue
+from maingate.monitoring.stuck import Stuck, StuckLimits, StuckWatch, overdue, stuck_event
 from maingate.settings import Settings
 from maingate.state.patch_ledger import PatchState
 from maingate.state.steps.step import Context, Step
@@ -125,7 +125,7 @@ def test_rows_alone_tell_what_is_stuck() -> None:
 def test_the_event_says_since_when_and_how_long_it_may() -> None:
     """A warning about the entity, in its context."""
     stuck = Stuck(machine="task", entity_id="task_1", since=NOW, threshold=PATIENCE.task, context=TASK)
-    event = event_of(stuck, minutes(31))
+    event = stuck_event(stuck, minutes(31))
     assert (event.event_type, event.severity, event.timestamp) == ("stuck", Severity.WARNING, minutes(31))
     assert (event.entity_type, event.entity_id) == ("task", "task_1")
     assert (event.run_id, event.workstream_id, event.task_id) == ("run_1", "ws_1", "task_1")

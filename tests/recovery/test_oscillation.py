@@ -2,7 +2,7 @@
 
 import pytest
 
-from maingate.recovery.oscillation import answer_of, goes_round
+from maingate.recovery.oscillation import digest_of_diff, goes_round
 
 
 def diff(text: str, *, at: int = 1) -> bytes:
@@ -30,9 +30,9 @@ def test_three_of_five_are_a_circle(answers: str, is_circle: bool) -> None:
 
 def test_where_the_lines_are_does_not_matter() -> None:
     """What is done to them does."""
-    assert answer_of(diff("x", at=1)) == answer_of(diff("x", at=9))
-    assert answer_of(diff("x")) != answer_of(diff("y"))
-    assert answer_of(diff("x")) != answer_of(diff("x").replace(b"b/f", b"b/g"))
+    assert digest_of_diff(diff("x", at=1)) == digest_of_diff(diff("x", at=9))
+    assert digest_of_diff(diff("x")) != digest_of_diff(diff("y"))
+    assert digest_of_diff(diff("x")) != digest_of_diff(diff("x").replace(b"b/f", b"b/g"))
 
 
 def test_what_has_no_lines_is_told_apart_too() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from maingate.errors import ProgramVersionError
 from maingate.plan.definitions import GateDefinition
-from maingate.verdicts.program_versions import ask
+from maingate.verdicts.program_versions import read_versions
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "SEEN": "yes"}
 
@@ -20,13 +20,13 @@ def gate(*versions: Any, **more: Any) -> GateDefinition:
 def test_what_the_commands_print_is_returned_by_gate() -> None:
     """In the order of the commands, with standard error; gates that declare none are not there."""
     asked = {"a": gate("echo one; echo two >&2", ["echo", "three"]), "b": gate()}
-    assert ask(asked, ENVIRONMENT) == {"a": ("one\ntwo\n", "three\n")}
+    assert read_versions(asked, ENVIRONMENT) == {"a": ("one\ntwo\n", "three\n")}
 
 
 def test_they_run_in_the_gates_environment_and_an_empty_folder() -> None:
     """What decides which program a gate finds decides which is asked."""
     asked = {"a": gate('echo "$SEEN $OWN $HOME"; ls -A', env={"OWN": "mine"})}
-    assert ask(asked, ENVIRONMENT) == {"a": ("yes mine \n",)}
+    assert read_versions(asked, ENVIRONMENT) == {"a": ("yes mine \n",)}
 
 
 @pytest.mark.parametrize(
@@ -35,5 +35,5 @@ def test_they_run_in_the_gates_environment_and_an_empty_folder() -> None:
 def test_one_that_fails_is_told_with_its_gate(command: str, said: str) -> None:
     """Without a version nothing can be known of a verdict."""
     with pytest.raises(ProgramVersionError) as caught:
-        ask({"a": gate(command)}, ENVIRONMENT)
+        read_versions({"a": gate(command)}, ENVIRONMENT)
     assert str(caught.value).startswith(f"gate a: `{command}`, one of its `versions`, {said}")

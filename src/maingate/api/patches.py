@@ -22,7 +22,7 @@ from maingate.queries.listing import patches_page
 from maingate.queries.names import find_patch
 from maingate.roles import Role
 from maingate.server.rollback_process import roll_back
-from maingate.services.patch_recovery import write_plan
+from maingate.services.patch_recovery import write_recovery_plan
 
 router = APIRouter(prefix="/api/v1", tags=["patches"])
 
@@ -145,7 +145,9 @@ async def recover(actor: Acting, patch_id: str, body: Recovery) -> Response:
 
     def do(name: str, maingate: Maingate) -> Done:
         diff = None if body.diff is None else body.diff.encode(errors="surrogatepass")
-        path = write_plan(maingate.context, find_patch(maingate.context, patch_id), diff=diff, tool=body.tool)
+        path = write_recovery_plan(
+            maingate.context, find_patch(maingate.context, patch_id), diff=diff, tool=body.tool
+        )
         loaded, operator = load_plan(path), actor.desk.operator
         run_id = hosted(maingate.admission.admit_for_server(loaded, replaces=patch_id, operator=operator))
         actor.wake()

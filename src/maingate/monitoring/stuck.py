@@ -177,7 +177,7 @@ def silent(worker: WorkerRow, patience: StuckLimits, *, now: datetime) -> Stuck 
     )
 
 
-def event_of(stuck: Stuck, at: datetime) -> Event:
+def stuck_event(stuck: Stuck, at: datetime) -> Event:
     """Return the event that reports a stuck entity."""
     return new_event(
         EventType.STUCK,

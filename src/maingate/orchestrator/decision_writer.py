@@ -44,7 +44,7 @@ def write(decision: Decision, run: RunInput, clock: Clock, conn: Connection) -> 
     for answer in decision.answers:
         requests.answer(conn, answer, at)
     for override in decision.overrides:
-        events.record(conn, event_of(override, at))
+        events.record(conn, decision_event(override, at))
     tool_runs.record(conn, decision.tool_runs)
     for change in decision.breakers:
         write_update(conn, change, at)
@@ -52,9 +52,9 @@ def write(decision: Decision, run: RunInput, clock: Clock, conn: Connection) -> 
     return [row.head for row in rows]
 
 
-def event_of(override: OverrideRecord, at: datetime) -> Event:
+def decision_event(override: OverrideRecord, at: datetime) -> Event:
     """Return the event that records an operator's decision."""
-    return overrides.event_of(
+    return overrides.override_event(
         override.head,
         override.override,
         state=override.state,

@@ -96,7 +96,7 @@ class PartsFactory:
         """Return the maker of jobs from gates and commands."""
         versions = deps.versions
         if versions is None:
-            versions = program_versions.ask(plan.gates, deps.environment)
+            versions = program_versions.read_versions(plan.gates, deps.environment)
         return JobMaker(plan, deps.settings, deps.repository, deps.environment, versions=versions)
 
     def health(self, deps: Dependencies, *, target: str, base: str) -> SharedResources:

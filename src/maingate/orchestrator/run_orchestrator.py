@@ -14,7 +14,7 @@ from typing import Final
 
 from maingate.errors import InterruptedRunError, OutsideFaultError
 from maingate.ids import RunId
-from maingate.monitoring.stuck import event_of
+from maingate.monitoring.stuck import stuck_event
 from maingate.orchestrator import commit_check, decision_writer, operator_requests, snapshot_loader, stopping
 from maingate.orchestrator.approval_notices import ApprovalNotices
 from maingate.orchestrator.core.decision import Decision
@@ -233,7 +233,7 @@ class RunOrchestrator:
     async def _report_stuck(self) -> None:
         """Report once what has made no progress for too long."""
         now = self._deps.clock.now()
-        reports = [event_of(stuck, now) for stuck in self._watch.due(now)]
+        reports = [stuck_event(stuck, now) for stuck in self._watch.due(now)]
         if reports:
             self._recorder.post(writes=[partial(decision_writer.write_events, reports)])
         for report in reports:

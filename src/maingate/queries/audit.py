@@ -29,6 +29,6 @@ def audit_record(
         RepositoryError: The revision means no commit.
         DatabaseError: The record could not be read.
     """
-    held = branch_check.hold(context.database, context.repository, against=against, others=others)
+    held = branch_check.compare_branches(context.database, context.repository, against=against, others=others)
     report = audit.verify(context.database, log=context.paths.transitions, anchors=held.anchors)
     return report.and_also(held.findings, held.notes)

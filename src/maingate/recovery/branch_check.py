@@ -64,7 +64,7 @@ class Held:
         )
 
 
-def hold(
+def compare_branches(
     database: Database, repository: Repository, *, against: str | None = None, others: bool = False
 ) -> Held:
     """Return the result of a comparison of the record with branches.

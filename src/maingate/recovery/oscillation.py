@@ -17,7 +17,7 @@ THRESHOLD: Final = 3
 """Number of equal answers among them that means an oscillation."""
 
 
-def answer_of(diff: bytes) -> str:
+def digest_of_diff(diff: bytes) -> str:
     """Return a digest of a diff without its line numbers."""
     return sha256(b"\n".join(line for line in diff.splitlines() if not line.startswith(_WHERE))).hexdigest()
 
@@ -29,6 +29,6 @@ def goes_round(earlier: Sequence[bytes], newest: bytes) -> bool:
         earlier: The diffs of the task's earlier attempts, oldest first.
         newest: The diff of the newest attempt.
     """
-    answer = answer_of(newest)
-    window = [answer_of(diff) for diff in earlier[1 - WINDOW :]]
+    answer = digest_of_diff(newest)
+    window = [digest_of_diff(diff) for diff in earlier[1 - WINDOW :]]
     return window.count(answer) + 1 >= THRESHOLD

@@ -27,7 +27,7 @@ from maingate.state.steps import patches as patch_steps
 from maingate.state.steps.step import HasHead
 
 
-def event_of(
+def override_event(
     entity: HasHead, action: str, *, state: str, message: str, operator: str, at: datetime, **facts: Any
 ) -> Event:
     """Return the event that records an override, beside the transitions that it makes.
@@ -65,7 +65,7 @@ def _note(
 ) -> None:
     state = entity.head.state
     events.record(
-        conn, event_of(entity, action, state=state, message=message, operator=operator, at=at, **facts)
+        conn, override_event(entity, action, state=state, message=message, operator=operator, at=at, **facts)
     )
 
 

@@ -155,7 +155,7 @@ class AdmissionService:
         """Return the program versions that a plan's gates declare; a program that fails refuses the plan."""
         environment = allowed_environment(os.environ, self._context.settings.env_allow)
         try:
-            return program_versions.ask(loaded.plan.gates, environment)
+            return program_versions.read_versions(loaded.plan.gates, environment)
         except ProgramVersionError as error:
             line = loaded.line_of("gates", error.gate, "versions")
             raise PlanError([Problem(file=str(loaded.path), line=line, message=str(error))]) from error

@@ -18,7 +18,7 @@ from maingate.orchestrator.run_services import RunServices
 from maingate.plan.model import Plan
 from maingate.reasons import FAULTS, Reason
 from maingate.verdicts.blame import Judgement, Opinion
-from maingate.verdicts.judging import judge
+from maingate.verdicts.judging import judge_tree
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
 
@@ -57,7 +57,7 @@ class Examination:
             self.give_up(InterruptedRunError(self._interrupted))
 
     async def judge(self, subject: JudgedSubject, gates: Sequence[str], *, tip: Tip, onto: Tip) -> Judgement:
-        """Judge a commit by gates; see ``verdicts.judging.judge``.
+        """Judge a commit by gates; see ``verdicts.judging.judge_tree``.
 
         Raises:
             InterruptedRunError: A person or the system asked this process to end.
@@ -66,7 +66,7 @@ class Examination:
         asked: list[Judgement] = []
 
         async def ask(verdicts: VerdictService) -> None:
-            asked.append(await judge(verdicts, subject, gates, tip=tip, onto=onto))
+            asked.append(await judge_tree(verdicts, subject, gates, tip=tip, onto=onto))
 
         await self.work(ask)
         return asked[0]
@@ -79,7 +79,7 @@ class Examination:
         Raises:
             OutsideFaultError: It could not be run.
         """
-        judgement = await judge(verdicts, subject, [gate], tip=tip, onto=tip)
+        judgement = await judge_tree(verdicts, subject, [gate], tip=tip, onto=tip)
         if judgement.opinion is Opinion.PASSED:
             return None
         reason = judgement.reason

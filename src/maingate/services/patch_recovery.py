@@ -30,7 +30,9 @@ _SOURCES: Final = frozenset({"patch", "tool", "prompt", "prompt_file"})
 _RECOVERABLE: Final = frozenset({PatchState.QUARANTINED, PatchState.DROPPED, PatchState.ROLLED_BACK})
 
 
-def write_plan(context: RepositoryContext, row: PatchRow, *, diff: bytes | None, tool: str | None) -> Path:
+def write_recovery_plan(
+    context: RepositoryContext, row: PatchRow, *, diff: bytes | None, tool: str | None
+) -> Path:
     """Write the plan of one task that stands for a patch, and the diff beside it; return the plan's path.
 
     Args:

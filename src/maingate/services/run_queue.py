@@ -11,7 +11,7 @@ from maingate.errors import UsageError
 from maingate.ids import RunId
 from maingate.landing.lease import is_ref_held
 from maingate.repository_context import RepositoryContext
-from maingate.services.server_hold import living_server, named
+from maingate.services.server_hold import living_server, server_named
 from maingate.state.run import RUN
 
 
@@ -129,5 +129,5 @@ def note_hand_over(
 ) -> None:
     """Record that a run is handed to a server, in the caller's transaction."""
     stated = {name: value for name, value in asdict(options).items() if value is not None}
-    message = f"handed to {named(server)}"
+    message = f"handed to {server_named(server)}"
     stops.hand_over(conn, run_id, message, stated, operator=operator, at=context.clock.now())

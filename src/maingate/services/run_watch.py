@@ -16,7 +16,7 @@ from maingate.orchestrator.progress import GateProgress, News, Progress, Subject
 from maingate.plan.model import Plan
 from maingate.reasons import Reason
 from maingate.repository_context import RepositoryContext
-from maingate.services.server_hold import living_server, named
+from maingate.services.server_hold import living_server, server_named
 from maingate.state.run import RUN
 from maingate.state.task import TASK, TaskState
 from maingate.state.workstream import WORKSTREAM, WorkstreamState
@@ -213,7 +213,7 @@ class RunWatch:
             code = StandingCode.STOPPED if stops.is_wanted(stopped) else StandingCode.FAULTED
             return RunStanding(code=code, message=stops.message_of(stopped))
         if (server := living_server(conn, self._context)) is not None:
-            return self._waiting(conn, run, named(server))
+            return self._waiting(conn, run, server_named(server))
         message = (
             f"the server ended; run {run.id} is on record, and `maingate resume {run.id}` goes on with it"
         )

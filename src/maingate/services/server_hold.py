@@ -18,7 +18,7 @@ def living_server(conn: Connection, context: RepositoryContext) -> Lease | None:
     return server_of(conn, context.identity.id, context.clock.now())
 
 
-def named(server: Lease) -> str:
+def server_named(server: Lease) -> str:
     """Return the words for a server."""
     return f"the server on {server.host} (process {server.pid})"
 
@@ -49,7 +49,7 @@ class ServerHold:
         with context.database.write() as conn:
             if (other := living_server(conn, context)) is not None:
                 raise ServerBusyError(
-                    f"{context.repository.root} is served by {named(other)} since "
+                    f"{context.repository.root} is served by {server_named(other)} since "
                     f"{other.acquired_at:%H:%M:%S} UTC; stop it, or start this one with `--standby`, "
                     "which waits for its end"
                 )

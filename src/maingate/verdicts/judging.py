@@ -9,7 +9,7 @@ from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
 
 
-async def judge(
+async def judge_tree(
     verdicts: VerdictService, subject: JudgedSubject, gates: Sequence[str], *, tip: Tip, onto: Tip
 ) -> Judgement:
     """Run every gate on a tree that is not known already, and return what follows from their answers.

@@ -18,7 +18,9 @@ VERSION_TIMEOUT: Final = 60.0
 """Seconds that a command has."""
 
 
-def ask(gates: Mapping[str, GateDefinition], environment: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def read_versions(
+    gates: Mapping[str, GateDefinition], environment: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
     """Run the `versions` of gates and return what they printed, by the gates' names.
 
     Args:

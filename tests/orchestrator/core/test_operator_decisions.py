@@ -29,7 +29,7 @@ from maingate.orchestrator.core.events import (
 )
 from maingate.orchestrator.core.parts import RunLimits
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
-from maingate.orchestrator.decision_writer import event_of
+from maingate.orchestrator.decision_writer import decision_event
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.operator_rules import Override, RequestAnswer
@@ -129,7 +129,7 @@ def test_a_running_step_is_taken_as_done_and_what_needs_it_begins() -> None:
     [record] = decision.overrides
     assert (record.override, record.head.id) == ("force-complete", task.id)
     assert (record.operator, record.state) == ("ada", "running")
-    event = event_of(record, run.core.now)
+    event = decision_event(record, run.core.now)
     assert (event.event_type, event.trigger, event.entity_id) == (
         "manual_override",
         "force-complete",

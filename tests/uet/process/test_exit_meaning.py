@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from maingate.uet.process.command import CommandResult, CommandSpec
-from maingate.uet.process.exit_meaning import Cause, judge, not_started
+from maingate.uet.process.exit_meaning import Cause, not_started, result_of_exit
 from maingate.uet.process.limits import ProcessLimits
 
 SHELL = CommandSpec(name="unit", run="make", timeout=9, idle_timeout=5, expect=(0, 4))
@@ -67,7 +67,7 @@ def test_each_end_has_one_meaning(
     spec: CommandSpec, code: int, cause: Cause | None, expected: CommandResult
 ) -> None:
     """The cause that Maingate set comes first; then exit codes, then signals, a shell's included."""
-    assert judge(spec, code, cause, is_out_of_memory=lambda: False) == expected
+    assert result_of_exit(spec, code, cause, is_out_of_memory=lambda: False) == expected
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_each_end_has_one_meaning(
 )
 def test_only_a_kill_can_be_for_want_of_memory(code: int, fault: str | None) -> None:
     """The machine ends what takes too much memory with SIGKILL."""
-    assert judge(SHELL, code, None, is_out_of_memory=lambda: True).fault == fault
+    assert result_of_exit(SHELL, code, None, is_out_of_memory=lambda: True).fault == fault
 
 
 @pytest.mark.parametrize(

@@ -100,13 +100,15 @@ def recover(  # noqa: PLR0917 - the options of a command line
     from maingate.cli.commands.run import TargetWait
     from maingate.plan.loader import load_plan
     from maingate.queries.names import find_patch
-    from maingate.services.patch_recovery import write_plan
+    from maingate.services.patch_recovery import write_recovery_plan
 
     if file is not None and tool is not None:
         raise UsageError("--patch and --tool cannot be combined: choose one")
     with Maingate.open(create=False) as maingate:
         row = find_patch(maingate.context, patch, run=run)
-        path = write_plan(maingate.context, row, diff=None if file is None else _read(file), tool=tool)
+        path = write_recovery_plan(
+            maingate.context, row, diff=None if file is None else _read(file), tool=tool
+        )
         run_id = maingate.admission.admit(
             load_plan(path), wait=TargetWait() if wait else None, replaces=row.id
         )

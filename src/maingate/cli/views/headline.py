@@ -16,7 +16,7 @@ SHORT: Final = 10
 """Characters of a shortened commit id."""
 
 
-def short(commit: str | None) -> str:
+def short_commit(commit: str | None) -> str:
     """Return a shortened commit id."""
     return (commit or "-")[:SHORT]
 
@@ -81,9 +81,9 @@ def target_line(report: Report) -> str:
     rest = f", {unchanged} had nothing to land" if unchanged else ""
     branch = safe(target["ref"].removeprefix("refs/heads/"))
     moved = (
-        f"{short(target['old'])} → {short(target['new'])}"
+        f"{short_commit(target['old'])} → {short_commit(target['new'])}"
         if target["new"] != target["old"]
-        else f"stays at {short(target['old'])}"
+        else f"stays at {short_commit(target['old'])}"
     )
     return f"  {landed} of {count(len(streams), 'workstream')} landed on {branch}{rest}: {moved}"
 

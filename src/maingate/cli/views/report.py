@@ -12,7 +12,7 @@ from maingate.cli.views.headline import (
     gates_line,
     headline,
     is_abandoned,
-    short,
+    short_commit,
     target_line,
     why_abandoned,
 )
@@ -71,7 +71,7 @@ def _print_landed(out: "Console", report: Report) -> None:
     for stream, title in zip(landed[:MOST_LINES], titles, strict=True):
         tasks = by_stream.get(stream["name"], [])
         done = sum(bool(task["patch"]) and task["patch"]["state"] in _LANDED for task in tasks)
-        cells = safe(stream["name"]), str(done), short(stream["landed"])
+        cells = safe(stream["name"]), str(done), short_commit(stream["landed"])
         grid.add_row(_symbol("completed"), *cells, *([title] if heading else []))
     _print_grid(out, grid, more=len(landed) - MOST_LINES)
 

@@ -34,7 +34,7 @@ from maingate.orchestrator.core.events import (
 from maingate.orchestrator.core.inputs import RunInput
 from maingate.reasons import Reason, ReasonCode
 from maingate.verdicts.blame import Opinion
-from maingate.verdicts.judging import judge
+from maingate.verdicts.judging import judge_tree
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
 
@@ -99,7 +99,9 @@ class LandingEffects:
         """Run the workstream's gates on a candidate, and seal it when they pass."""
         subject = JudgedSubject(label=f"the merged result of {effect.name}", workstream_id=effect.workstream)
         candidate = effect.candidate
-        judgement = await judge(self._verdicts, subject, effect.gates, tip=candidate.tip, onto=candidate.onto)
+        judgement = await judge_tree(
+            self._verdicts, subject, effect.gates, tip=candidate.tip, onto=candidate.onto
+        )
         to_land = None
         if judgement.opinion is Opinion.PASSED and not is_judged_sealed(self._run.plan, effect.gates):
             await self._verdicts.recorded()

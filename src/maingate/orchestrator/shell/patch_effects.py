@@ -32,7 +32,7 @@ from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.executor import Executor
 from maingate.uet.step_values import Committed, Order, Origin, Piece, Taken, summary_of
-from maingate.verdicts.judging import judge
+from maingate.verdicts.judging import judge_tree
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
 
@@ -159,7 +159,7 @@ class PatchEffects:
         """Run a task's gates on its patch's commit."""
         task = effect.input
         subject = JudgedSubject(label=task.label, workstream_id=task.workstream, patch_id=effect.patch)
-        judgement = await judge(self._verdicts, subject, effect.gates, tip=effect.tip, onto=effect.onto)
+        judgement = await judge_tree(self._verdicts, subject, effect.gates, tip=effect.tip, onto=effect.onto)
         return PatchJudged(task=task.id, commit=effect.tip.commit, judgement=judgement)
 
     def keep_evidence(self, effect: KeepEvidence) -> None:

@@ -20,7 +20,7 @@ from typing import Final, Protocol
 from maingate.system.process_tree import ProcessTree, bystanders, do_other_threads_start_processes
 from maingate.uet.output_capture import OutputCopy
 from maingate.uet.process.command import CommandResult, CommandSpec
-from maingate.uet.process.exit_meaning import Cause, judge, not_started
+from maingate.uet.process.exit_meaning import Cause, not_started, result_of_exit
 from maingate.uet.process.limits import limiter, memory_kills
 from maingate.uet.process.output_log import OutputLog
 from maingate.uet.process.output_pipe import OutputPipe
@@ -144,7 +144,7 @@ class _CommandExecution:
             leftovers = self._end(process, tree)
         for pipe in self._pipes:
             pipe.drain()
-        result = judge(
+        result = result_of_exit(
             self._spec,
             process.returncode,
             self._cause,

@@ -27,7 +27,7 @@ class Cause(StrEnum):
     IDLE = "idle"
 
 
-def judge(
+def result_of_exit(
     spec: CommandSpec, code: int, cause: Cause | None, *, is_out_of_memory: Callable[[], bool]
 ) -> CommandResult:
     """Return the result of a command that ran.
