@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from maingate.api import schemas
+from maingate.api.schemas.events import EventTable
 from maingate.client import AsyncClient, Client, RefusedError
 from maingate.queries.event_reports import REPORTS
 from maingate.queries.events import EventQuery
@@ -67,7 +67,7 @@ def test_a_query_with_groups_is_the_table_of_the_command_line(
     answer = client.get(AGGREGATE, params={"q": q})
     assert answer.status_code == 200
     table = answer.json()
-    schemas.EventTable.model_validate(table)
+    EventTable.model_validate(table)
     if q:
         told = told_by(played, tmp_path, q, "--json")
         assert (table["columns"], table["items"]) == (told["columns"], told["rows"])

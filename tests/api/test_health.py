@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 
-from maingate.api import schemas
 from maingate.api.health_endpoints import MOST_AT_ONCE
+from maingate.api.schemas.health import HealthCheck, HealthReport
 from maingate.monitoring.finding import CheckFinding
 from maingate.monitoring.health import Check, HealthChecks
 from maingate.roles import Role
@@ -40,8 +40,8 @@ def test_a_server_in_order(ready: Live) -> None:
             assert answer.headers["cache-control"] == "no-store"
         detailed = client.get("/health/detailed")
     assert detailed.status_code == 200
-    report = schemas.HealthReport.model_validate(detailed.json())
-    assert detailed.json()["checks"][0].keys() == set(schemas.HealthCheck.model_fields)
+    report = HealthReport.model_validate(detailed.json())
+    assert detailed.json()["checks"][0].keys() == set(HealthCheck.model_fields)
     assert {check.repository for check in report.checks} == {"tally"}
     assert [check.name for check in report.checks if check.vital] == ["database", "repository"]
 

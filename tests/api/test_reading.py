@@ -6,24 +6,30 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from maingate.api import schemas
+from maingate.api.schemas.events import EventCount
+from maingate.api.schemas.gates import GateItem
+from maingate.api.schemas.patches import PatchDetail, PatchItem
+from maingate.api.schemas.record import InboxAbout, InboxMatter, RecordAudit
+from maingate.api.schemas.runs import RunItem, RunReport
+from maingate.api.schemas.work import TaskItem, WorkstreamItem
+from maingate.api.schemas.workforce import WorkerItem
 from maingate.queries.events import EventQuery
 from support.command_line import Played
 from support.live_server import Live, problem
 
 LISTS: dict[str, type[BaseModel]] = {
-    "runs": schemas.RunItem,
-    "workstreams": schemas.WorkstreamItem,
-    "tasks": schemas.TaskItem,
-    "patches": schemas.PatchItem,
-    "gates": schemas.GateItem,
+    "runs": RunItem,
+    "workstreams": WorkstreamItem,
+    "tasks": TaskItem,
+    "patches": PatchItem,
+    "gates": GateItem,
 }
 SINGLE: dict[str, type[BaseModel]] = {
-    "workstreams": schemas.WorkstreamItem,
-    "tasks": schemas.TaskItem,
-    "patches": schemas.PatchDetail,
-    "gates": schemas.GateItem,
-    "runs": schemas.RunReport,
+    "workstreams": WorkstreamItem,
+    "tasks": TaskItem,
+    "patches": PatchDetail,
+    "gates": GateItem,
+    "runs": RunReport,
 }
 NO_ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
@@ -184,12 +190,12 @@ def test_workers_breakers_machines_and_the_audit(client: httpx.Client, live: Liv
     workers = client.get("/api/v1/workers?ended=10").json()["items"]
     assert {worker["state"] for worker in workers} == {"shutdown"}
     for worker in workers:
-        assert worker.keys() == keys_of(schemas.WorkerItem)
+        assert worker.keys() == keys_of(WorkerItem)
     assert client.get("/api/v1/breakers").json() == {"items": []}
     assert client.get("/api/v1/machines").json().keys() >= {"run", "task", "patch_ledger"}
     audit = client.get("/api/v1/audit/verify").json()
     assert audit["intact"] is True
-    assert audit.keys() == keys_of(schemas.RecordAudit)
+    assert audit.keys() == keys_of(RecordAudit)
     assert live.site["tally"].context.paths.root.is_dir()
 
 
@@ -207,7 +213,7 @@ def test_events_are_listed_in_order_and_counted(client: httpx.Client, live: Live
     assert items(client, "overrides") == []
     counts = client.get("/api/v1/events/aggregate").json()["items"]
     assert sum(each["count"] for each in counts) == len(expected)
-    assert all(each.keys() == keys_of(schemas.EventCount) for each in counts)
+    assert all(each.keys() == keys_of(EventCount) for each in counts)
 
 
 def test_the_inbox_names_what_needs_a_person(client: httpx.Client) -> None:
@@ -215,8 +221,8 @@ def test_the_inbox_names_what_needs_a_person(client: httpx.Client) -> None:
     found = client.get("/api/v1/inbox").json()["items"]
     assert found
     for each in found:
-        assert each.keys() == keys_of(schemas.InboxMatter)
-        assert each["about"].keys() == keys_of(schemas.InboxAbout)
+        assert each.keys() == keys_of(InboxMatter)
+        assert each["about"].keys() == keys_of(InboxAbout)
         assert each["command"].startswith("maingate ")
 
 

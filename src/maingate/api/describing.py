@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from maingate.api.plan_submission import PlanSubmission
 from maingate.api.problems import MEDIA_TYPE
-from maingate.api.schemas import ProblemDocument
+from maingate.api.schemas.base import ProblemDocument
 
 Json = dict[str, Any]
 

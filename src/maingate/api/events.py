@@ -12,7 +12,7 @@ from maingate.api.desk import AtDesk, RepoName
 from maingate.api.event_query import QueryText, in_query, search_of
 from maingate.api.paging import PageWanted, Paging, page_of, read_cursor, write_cursor
 from maingate.api.problems import HttpProblemError
-from maingate.api.schemas import EventCounts, Events, EventTable
+from maingate.api.schemas.events import EventCounts, Events, EventTable
 from maingate.api.text_formats import FormatWanted, Listing, TextFormat, described_list, formatted
 from maingate.events import EventType
 from maingate.monitoring.events import EventSearch, UnsuitedQueryError

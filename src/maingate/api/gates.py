@@ -11,7 +11,7 @@ from maingate.api.filters import Fields, NamePart, OfPatch, OfRun, OfWorkstream,
 from maingate.api.json_answer import answer
 from maingate.api.paging import PageWanted, fields_of, list_answer, picked
 from maingate.api.problems import HttpProblemError
-from maingate.api.schemas import GateItem, Gates
+from maingate.api.schemas.gates import GateItem, Gates
 from maingate.queries import listing
 from maingate.queries.gate_log import MOST_BYTES, LogPiece, log_piece
 

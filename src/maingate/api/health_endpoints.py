@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from maingate.api.describing import described
 from maingate.api.desk import AtDesk
 from maingate.api.json_answer import JSON, rendered
-from maingate.api.schemas import HealthReport, HealthSummary, Liveness
+from maingate.api.schemas.health import HealthReport, HealthSummary, Liveness
 from maingate.monitoring.finding import HealthState
 from maingate.monitoring.health import RETRY_AFTER, HealthChecks, Report
 from maingate.monitoring.repository_checks import checks_of

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from maingate.api.acting import Acting, Done, Why
 from maingate.api.describing import described
 from maingate.api.problems import HttpProblemError
-from maingate.api.schemas import Decided
+from maingate.api.schemas.work import Decided
 from maingate.bootstrap import Maingate
 from maingate.queries.decisions import decided
 from maingate.queries.names import find_entity

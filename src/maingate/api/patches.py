@@ -14,7 +14,8 @@ from maingate.api.json_answer import answer
 from maingate.api.paging import PageWanted, fields_of, list_answer, picked
 from maingate.api.problems import HttpProblemError
 from maingate.api.run_answers import hosted, run_done
-from maingate.api.schemas import PatchApproved, PatchDetail, Patches, PatchState, RolledBack, RunItem
+from maingate.api.schemas.patches import PatchApproved, PatchDetail, Patches, PatchState, RolledBack
+from maingate.api.schemas.runs import RunItem
 from maingate.bootstrap import Maingate
 from maingate.plan.loader import load_plan
 from maingate.queries import patch_detail

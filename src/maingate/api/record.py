@@ -8,7 +8,7 @@ from maingate.api.acting import slowly
 from maingate.api.describing import described
 from maingate.api.desk import AtDesk, RepoName
 from maingate.api.json_answer import answer
-from maingate.api.schemas import Inbox, Me, RecordAudit, Why
+from maingate.api.schemas.record import Inbox, Me, RecordAudit, Why
 from maingate.errors import UnknownEntityError
 from maingate.queries.audit import audit_record
 from maingate.queries.explain import EXPLAINED, standing

@@ -14,7 +14,7 @@ from maingate.api.json_answer import answer
 from maingate.api.paging import PageWanted, fields_of, list_answer, picked
 from maingate.api.plans import DESCRIBED_BODY, Submitted
 from maingate.api.run_answers import hosted, run_done
-from maingate.api.schemas import Answered, RunItem, RunReport, Runs
+from maingate.api.schemas.runs import Answered, RunItem, RunReport, Runs
 from maingate.bootstrap import Maingate
 from maingate.ids import RunId
 from maingate.queries.listing import runs_page

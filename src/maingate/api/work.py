@@ -9,7 +9,8 @@ from maingate.api.desk import AtDesk, RepoName
 from maingate.api.filters import Fields, NamePart, OfRun, OfWorkstream, States, one
 from maingate.api.json_answer import answer
 from maingate.api.paging import PageWanted, fields_of, list_answer, picked
-from maingate.api.schemas import Answered, TaskItem, Tasks, WorkstreamItem, Workstreams
+from maingate.api.schemas.runs import Answered
+from maingate.api.schemas.work import TaskItem, Tasks, WorkstreamItem, Workstreams
 from maingate.queries import listing
 from maingate.roles import Role
 

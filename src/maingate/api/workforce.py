@@ -8,7 +8,7 @@ from maingate.api.acting import Acting, Actor, Decision, Done
 from maingate.api.describing import described
 from maingate.api.desk import AtDesk, RepoName
 from maingate.api.json_answer import answer
-from maingate.api.schemas import BreakerItem, Breakers, Workers
+from maingate.api.schemas.workforce import BreakerItem, Breakers, Workers
 from maingate.bootstrap import Maingate
 from maingate.queries.breakers import breaker_json, list_breakers, require_known_tool
 from maingate.queries.workforce import list_workers

@@ -1,0 +1,112 @@
+"""Schemas of runs and their reports, and of submitted plans."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from maingate.api.schemas.base import Lifecycle, Page, Reason, Sparse, Target
+from maingate.api.schemas.work import TaskPatch
+
+
+class RunItem(Lifecycle):
+    """A run, without its parts."""
+
+    id: str
+    run_id: str
+    repo: str
+    name: str
+    state: str = Field(examples=["succeeded"])
+    alive: bool
+    reason: Reason | None
+    target: Target
+    plan_file: str | None
+    retry_of: str | None
+
+
+class Answered(BaseModel):
+    """The answer of the process that carried a request out, as a sentence."""
+
+    id: str
+    answer: str
+
+
+class PlanChecked(BaseModel):
+    """A valid plan, as the run that it defines."""
+
+    ok: Literal[True]
+    plan: dict[str, Any]
+
+
+class Waiting(BaseModel):
+    """Why an entity that has not ended is where it is."""
+
+    code: str
+    for_: str = Field(alias="for")
+    since: str
+    until: str
+    moving: bool
+    kind: str
+
+
+class ReportWorkstream(BaseModel):
+    """A workstream in a report."""
+
+    id: str
+    name: str
+    title: str
+    state: str
+    critical: bool
+    reason: Reason | None
+    landed: str | None
+    waiting: Waiting | None
+    stuck: dict[str, Any] | None
+
+
+class ReportTask(BaseModel):
+    """A task in a report."""
+
+    id: str
+    name: str
+    state: str
+    critical: bool
+    reason: Reason | None
+    retry_count: int
+    patch: TaskPatch | None
+    waiting: Waiting | None
+    stuck: dict[str, Any] | None
+
+
+class ReportTarget(Target):
+    """The target of a run, with the checkouts of it that have not followed."""
+
+    tree: str | None
+    behind: list[dict[str, Any]]
+
+
+class RunReport(Sparse):
+    """A run with all its parts: the same object as that of `maingate status --json`."""
+
+    run_id: str
+    repo: str
+    name: str
+    state: str
+    reason: Reason | None
+    alive: bool
+    waiting: Waiting | None
+    stopped: dict[str, Any] | None
+    repository: str
+    target: ReportTarget
+    workstreams: list[ReportWorkstream]
+    tasks: list[ReportTask]
+    gates: dict[str, int]
+    cost: dict[str, Any] | None
+    seconds: float | None
+    created_at: str | None
+    started_at: str | None
+    completed_at: str | None
+
+
+class Runs(Page):
+    """A page of runs."""
+
+    items: list[RunItem]
