@@ -3,7 +3,7 @@
 import os
 
 FIRST = int(os.environ.get("MAINGATE_SIMULATION_FIRST", "0"))
-COUNT = int(os.environ.get("MAINGATE_SIMULATION_SEEDS", "30"))
+COUNT = int(os.environ.get("MAINGATE_SIMULATION_SEEDS", "20"))
 BLOCK = 10
 """Seeds are played in blocks, so that the test runner can share them out."""
 
