@@ -12,7 +12,7 @@ from pathlib import Path
 from maingate.clock import SystemClock
 from maingate.db.engine import open_database
 from maingate.events import Event
-from maingate.monitoring.hooks import HookFollower
+from maingate.monitoring.ledger_followers import HookFollower
 
 
 class Noting:

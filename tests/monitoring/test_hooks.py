@@ -15,8 +15,9 @@ from maingate.db.engine import Database, open_database
 from maingate.db.new_event import new_event, the_run
 from maingate.db.rollups import followers, store
 from maingate.events import Event, EventType
-from maingate.monitoring import hooks
-from maingate.monitoring.hooks import HookFollower, HookHealth, Hooks, RollupFollower
+from maingate.monitoring import hooks, ledger_followers
+from maingate.monitoring.hooks import HookHealth, Hooks
+from maingate.monitoring.ledger_followers import HookFollower, RollupFollower
 from support.database_factories import NOW, make_world
 
 PATIENCE = 30
@@ -71,7 +72,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HookFollower, "rest", timedelta(0))
 
 
-def follower_of(hook: hooks.Hook, database: Database, holder: str = "me", **rest: int) -> HookFollower:
+def follower_of(
+    hook: ledger_followers.Hook, database: Database, holder: str = "me", **rest: int
+) -> HookFollower:
     """Return the follower of a hook."""
     return HookFollower(hook, database=database, clock=SystemClock(), holder=holder, **rest)
 
@@ -93,7 +96,7 @@ def all_events(database: Database) -> list[int]:
 
 def test_each_event_comes_once_in_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Events from before, those that come meanwhile and the last ones, whatever the size of batches."""
-    monkeypatch.setattr(hooks, "BATCH", 3)
+    monkeypatch.setattr(ledger_followers, "BATCH", 3)
     hook, seen = Collecting(), threading.Event()
     hook._at_batch = lambda _: seen.set()
     with Hooks([follower_of(hook, database)], warn=Warnings()) as running:

@@ -12,24 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import TracebackType
-from typing import Final, Protocol, Self, TypeVar
+from typing import Final, Self, TypeVar
 
-from maingate.clock import Clock
-from maingate.db import ledger
-from maingate.db.dao import events
-from maingate.db.engine import Database
-from maingate.db.rollups import followers, store
 from maingate.errors import MaingateError
-from maingate.events import Event
+from maingate.monitoring.ledger_followers import LedgerFollower
 
 Result = TypeVar("Result")
 
 POLL: Final = timedelta(seconds=2)
 """Time after which a follower reads the ledger without being woken: other processes write too."""
-
-HOOK_REST: Final = timedelta(milliseconds=250)
-ROLLUP_REST: Final = timedelta(seconds=1)
-"""Time between two batches of a follower, so that a busy run is not read row by row."""
 
 LIMIT: Final = timedelta(seconds=10)
 """Time that a hook has for a batch."""
@@ -37,136 +28,6 @@ LIMIT: Final = timedelta(seconds=10)
 FIRST_DELAY: Final = timedelta(seconds=1)
 LAST_DELAY: Final = timedelta(minutes=5)
 """Time before a failed follower is tried again: the first, doubled each time, and the longest."""
-
-BATCH: Final = 1_000
-"""Events of a batch, at most."""
-
-_HELD: Final = timedelta(minutes=1)
-"""Time after its last batch for which a process keeps a hook from other processes."""
-
-
-class Hook(Protocol):
-    """Code that is given events."""
-
-    @property
-    def name(self) -> str:
-        """The name under which its position is kept."""
-        ...
-
-    def take(self, batch: Sequence[Event]) -> None:
-        """Take events, in order; they come again if this raises, or if the process is killed meanwhile."""
-        ...
-
-
-class LedgerFollower(Protocol):
-    """A reader of the ledger that keeps its own position.
-
-    Args:
-        name: Its name.
-        rest: Time between two of its steps.
-        drains: Whether it is given the time to come to the end of the ledger when its process ends.
-    """
-
-    name: str
-    rest: timedelta
-    drains: bool
-
-    def step(self) -> bool:
-        """Do the next part, if there is one; return whether there may be more."""
-        ...
-
-    def failed(self, failure: str) -> None:
-        """Record that a step failed."""
-        ...
-
-    def close(self) -> None:
-        """Release it for other processes."""
-        ...
-
-
-class RollupFollower:
-    """The follower that counts events for metrics and reports.
-
-    Args:
-        database: The database.
-        clock: The time.
-        keep: Time for which hours are kept.
-    """
-
-    name = store.FOLLOWER
-    rest = ROLLUP_REST
-    drains = False  # a reader adds the rows that are not counted yet
-
-    def __init__(self, database: Database, clock: Clock, keep: timedelta) -> None:
-        self._database, self._clock, self._keep = database, clock, keep
-
-    def step(self) -> bool:
-        """Count the next rows."""
-        now = self._clock.now()
-        may_be_more = store.advance(self._database, at=now)
-        store.forget(self._database, now - self._keep)
-        return may_be_more
-
-    def failed(self, failure: str) -> None:
-        """Record that a step failed."""
-        with self._database.write() as conn:
-            followers.fail(conn, self.name, failure, at=self._clock.now())
-
-    def close(self) -> None:
-        """Do nothing: any process may go on."""
-
-
-class HookFollower:
-    """The follower that gives events to a hook.
-
-    One process at a time delivers under a name; another takes over a minute after the last sign of the first.
-
-    Args:
-        hook: The hook.
-        database: The database.
-        clock: The time.
-        holder: A name of this process.
-        since: The place of the last event that a hook that is not on record yet is not given.
-    """
-
-    rest = HOOK_REST
-    drains = True
-
-    def __init__(self, hook: Hook, *, database: Database, clock: Clock, holder: str, since: int = 0) -> None:
-        self.name = hook.name
-        self._hook, self._database, self._clock = hook, database, clock
-        self._holder, self._since = holder, since
-
-    def step(self) -> bool:
-        """Deliver the next batch to the hook, and move on when it has taken it."""
-        with self._database.read() as conn:
-            is_behind = ledger.position(conn).seq > max(followers.position(conn, self.name), self._since)
-        if not is_behind or not self._hold():
-            return False
-        with self._database.read() as conn:
-            before, last = followers.position(conn, self.name), ledger.position(conn).seq
-            batch = events.query(conn, after_seq=before, limit=BATCH)
-        after = batch[-1].seq or before if len(batch) == BATCH else last
-        if batch:
-            self._hook.take(batch)
-        with self._database.write() as conn:
-            return followers.move(conn, self.name, before, after, at=self._clock.now()) and after < last
-
-    def failed(self, failure: str) -> None:
-        """Record that the hook failed."""
-        with self._database.write() as conn:
-            followers.fail(conn, self.name, failure, at=self._clock.now())
-
-    def close(self) -> None:
-        """Release the hook for other processes."""
-        with self._database.write() as conn:
-            followers.release(conn, self.name, self._holder)
-
-    def _hold(self) -> bool:
-        at = self._clock.now()
-        with self._database.write() as conn:
-            followers.register(conn, self.name, self._since, at=at)
-            return followers.hold(conn, self.name, self._holder, at=at, until=at + _HELD)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from maingate.db.dao import events, runs
 from maingate.ids import RunId, new_id
-from maingate.monitoring.hooks import HookFollower, Hooks, LedgerFollower, RollupFollower
+from maingate.monitoring.hooks import Hooks
+from maingate.monitoring.ledger_followers import HookFollower, LedgerFollower, RollupFollower
 from maingate.plan.model import Plan
 from maingate.repository_context import RepositoryContext
 from maingate.settings import Settings

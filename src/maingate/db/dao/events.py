@@ -4,21 +4,19 @@ See docs/SPECIFICATION.md §7.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from maingate.db import ledger
-from maingate.db.chain import EMPTY_METADATA, EVENT_COLUMNS, FACT_COLUMNS, hash_of_event
-from maingate.db.columns import canonical, from_micros, storable, text_of, to_micros
+from maingate.db.chain import EVENT_COLUMNS, hash_of_event
+from maingate.db.columns import canonical, from_micros, storable, to_micros
 from maingate.db.statements import change, insertion, quoted, row_of, rows_of
 from maingate.errors import InvariantError
-from maingate.events import TRANSITION_SUFFIX, Event, Severity, iso_millis, severity_of
+from maingate.events import TRANSITION_SUFFIX, Event, Severity, severity_of
 from maingate.state.machines import MACHINES
 
 SHARED: Final = (
@@ -37,23 +35,12 @@ SHARED: Final = (
     "task_id",
     "at",
 )
-_STORED: Final = (*SHARED, "event_type", "severity")
+STORED: Final = (*SHARED, "event_type", "severity")
+"""The columns of an event that is no transition."""
+
 _INSERT: Final = insertion("events", EVENT_COLUMNS)
 _TRANSITIONS: Final = f"SELECT {quoted(SHARED)}, NULL AS event_type, NULL AS severity FROM state_transitions"
-_AFTER: Final = tuple(
-    f"SELECT {quoted(columns)} FROM {table} WHERE seq > ? ORDER BY seq LIMIT ?"
-    for table, columns in (
-        ("state_transitions", (*SHARED, "version", "sets", "hash")),
-        ("events", (*_STORED, "hash")),
-        ("facts", FACT_COLUMNS),
-    )
-)
-"""The statement that reads the rows of the ledger for its file."""
-_OTHERS: Final = f"SELECT {quoted(_STORED)} FROM events"
-_json: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
-
-FACT: Final = "fact"
-"""The type of the lines of facts."""
+_OTHERS: Final = f"SELECT {quoted(STORED)} FROM events"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +193,7 @@ def aggregate(
 
 def event_of(row: Sequence[Any]) -> Event:
     """Return the event of a row's shared columns; a transition does not store its type and severity."""
-    values = dict(zip(_STORED, row, strict=True))
+    values = dict(zip(STORED, row, strict=True))
     metadata = json.loads(values["metadata"])
     is_transition = values["event_type"] is None
     severity = (
@@ -239,83 +226,6 @@ def event_of(row: Sequence[Any]) -> Event:
         task_id=values["task_id"],
         seq=values["seq"],
     )
-
-
-def line_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the line of a row of the ledger, by the names of its columns.
-
-    Raises:
-        ValueError: The row is malformed.
-    """
-    if "about" in row:
-        return _fact_line([row[name] for name in FACT_COLUMNS])
-    shared = [row[name] for name in SHARED]
-    if "event_type" in row:
-        return event_of((*shared, row["event_type"], row["severity"])).as_json() | {"hash": row["hash"]}
-    sets = None if row["sets"] is None else json.loads(row["sets"])
-    own = {"version": row["version"], "sets": sets, "hash": row["hash"]}
-    return event_of((*shared, None, None)).as_json() | own
-
-
-def lines_after(connection: Connection, seq: int, limit: int) -> tuple[list[str], int]:
-    """Return the rows of the ledger after a number as lines of JSON, and the number of the last.
-
-    The line of a transition is the public form of the event with the ``version``, ``sets`` and ``hash`` of
-    its row. Its parts are stored as JSON or as plain text, so the line is concatenated from them.
-
-    Args:
-        connection: A transaction.
-        seq: Only rows after this number.
-        limit: Most rows to return.
-    """
-    found: list[tuple[int, Sequence[Any], Callable[[Sequence[Any]], str]]] = []
-    for sql, write in zip(_AFTER, (_line, _event_line, _told_fact), strict=True):
-        found += [(row[0], row, write) for row in rows_of(connection, sql, (seq, limit))]
-    found.sort(key=itemgetter(0))
-    lines = found[:limit]
-    return [write(row) for _, row, write in lines], lines[-1][0] if lines else seq
-
-
-def _event_line(row: Sequence[Any]) -> str:
-    return _json(event_of(row[:-1]).as_json() | {"hash": row[-1]})
-
-
-def _told_fact(row: Sequence[Any]) -> str:
-    return _json(_fact_line(row))
-
-
-def _fact_line(row: Sequence[Any]) -> dict[str, Any]:
-    seq, name, about, key, entity, sets, hashed = row
-    return {
-        "seq": seq,
-        "event_id": name,
-        "event_type": FACT,
-        "about": about,
-        "key": json.loads(key),
-        "entity_id": entity,
-        "sets": json.loads(sets),
-        "hash": hashed,
-    }
-
-
-def _line(row: Sequence[Any]) -> str:
-    seq, name, machine, entity, left, reached, trigger, reason, metadata, by, run, ws, task, at = row[:-3]
-    facts = {} if metadata == EMPTY_METADATA else json.loads(metadata)
-    severity = severity_of(machine, left, reached, trigger, facts, operator=by)
-    return (
-        f'{{"seq":{seq},"event_id":{text_of(name)},"timestamp":"{_timestamp(at)}",'
-        f'"event_type":"{machine}{TRANSITION_SUFFIX}","severity":"{severity}","entity_type":"{machine}",'
-        f'"entity_id":{text_of(entity)},"from_state":{text_of(left)},"to_state":{text_of(reached)},'
-        f'"trigger":{text_of(trigger)},"reason":{reason or "null"},"metadata":{metadata},'
-        f'"operator":{text_of(by)},"context":{{"run_id":{text_of(run)},"workstream_id":{text_of(ws)},'
-        f'"task_id":{text_of(task)}}},"version":{row[-3]},"sets":{row[-2] or "null"},'
-        f'"hash":{text_of(row[-1])}}}'
-    )
-
-
-@lru_cache(maxsize=64)
-def _timestamp(micros: int) -> str:
-    return iso_millis(from_micros(micros))
 
 
 def _sources(type_: str | None, wanted: Sequence[tuple[str, Any]]) -> list[tuple[str, tuple[Any, ...]]]:
