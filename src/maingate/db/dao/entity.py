@@ -75,7 +75,7 @@ class Entities(Records[E_]):
 
     Args:
         table: Their table.
-        row_type: What a row is read as.
+        row_type: The type that a row is read as.
         shown_name: The SQL expression of the name that they have for people.
     """
 
