@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from maingate.cli.views.progress import watcher
+from maingate.cli.views.surroundings import surroundings_reader
 from maingate.errors import InterruptedRunError, OutsideFaultError
 from maingate.ids import RunId
 
@@ -49,7 +50,8 @@ def follow(maingate: "Maingate", run_id: RunId, *, progress_on_stderr: bool) -> 
 
     ring(maingate.paths)
     interruption = None
-    with watcher(stderr=progress_on_stderr) as view:
+    around = surroundings_reader(maingate, run_id)
+    with watcher(stderr=progress_on_stderr, around=around) as view:
         try:
             _Following(RunWatch(maingate.context, run_id), view).to_end()
         except InterruptedRunError as error:
@@ -60,6 +62,26 @@ def follow(maingate: "Maingate", run_id: RunId, *, progress_on_stderr: bool) -> 
                 f"`maingate cancel {run_id}` cancels it"
             )
     return Outcome(report=maingate.report(run_id), interruption=interruption)
+
+
+def watch(maingate: "Maingate", run_id: RunId) -> None:
+    """Show the progress of a run until it has ended or no process works on it, and none is to.
+
+    The watching changes nothing, and Ctrl-C ends only the watching.
+    """
+    from maingate.services.run_watch import RunWatch, StandingCode
+
+    with watcher(around=surroundings_reader(maingate, run_id)) as view:
+        watched = RunWatch(maingate.context, run_id, is_from_now=True)
+        look = watched.look()
+        view.started(watched)
+        while look.standing.code in {StandingCode.AT_WORK, StandingCode.WAITING, StandingCode.BLOCKED}:
+            view.happened(look.news)
+            for notice in look.notices:
+                view.notice(notice)
+            time.sleep(LOOK_SECONDS)
+            look = watched.look()
+        view.happened(look.news)
 
 
 class _Following:

@@ -82,14 +82,15 @@ class RunWatch:
 
     Args:
         context: The repository and its record.
-        run_id: A run that was handed to a server.
+        run_id: A run; usually one that was handed to a server.
+        is_from_now: Whether only changes from now on are news, not those since its hand-over.
     """
 
-    def __init__(self, context: RepositoryContext, run_id: RunId) -> None:
+    def __init__(self, context: RepositoryContext, run_id: RunId, *, is_from_now: bool = False) -> None:
         self._context, self._run_id = context, run_id
         with context.database.read() as conn:
             self._run = runs.get(conn, run_id)
-            self._seq = stops.handed_over_at(conn, run_id)
+            self._seq = _newest_seq(conn, run_id) if is_from_now else stops.handed_over_at(conn, run_id)
             streams = workstreams.of_run(conn, run_id)
             rows = tasks.of_run(conn, run_id)
             ledger = patches.of_run(conn, run_id)
@@ -226,3 +227,9 @@ class RunWatch:
         branch = run.target_ref.removeprefix("refs/heads/")
         message = f"waiting for its turn on {branch}, where {lease.holder} is at work"
         return RunStanding(code=StandingCode.BLOCKED, message=message)
+
+
+def _newest_seq(conn: Connection, run_id: str) -> int:
+    """Return the place on record of a run's newest event; 0 if there is none."""
+    newest = events.query(conn, run_id=run_id, newest=True, limit=1)
+    return (newest[0].seq or 0) if newest else 0

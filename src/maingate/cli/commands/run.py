@@ -18,6 +18,7 @@ from maingate.cli.streams import reader_may_leave
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import safe
 from maingate.cli.views.progress import watcher
+from maingate.cli.views.surroundings import surroundings_reader
 from maingate.errors import InterruptedRunError, TargetBusyError, UsageError
 from maingate.ids import RunId
 from maingate.wording import listed
@@ -258,7 +259,8 @@ def execute(
 ) -> Outcome:
     """Run an admitted run with progress."""
     interruption = None
-    with watcher(stderr=progress_on_stderr) as watching:
+    around = surroundings_reader(maingate, run_id)
+    with watcher(stderr=progress_on_stderr, around=around) as watching:
         try:
             maingate.execution.execute(run_id, workers=workers, listener=watching, budget_usd=budget_usd)
         except InterruptedRunError as error:

@@ -42,7 +42,7 @@ def status(  # noqa: PLR0917 - the options of a command line
             autocompletion=RUNS,
         ),
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until the run stops.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show its live progress until it stops.")] = False,
     every_task: Annotated[bool, typer.Option("--all", "-a", help="List every task and its patch.")] = False,
     as_json: AsJson = False,
     server: Server = None,
@@ -71,9 +71,9 @@ def status(  # noqa: PLR0917 - the options of a command line
     with Maingate.open(create=False) as maingate:
         run_id = find_run(maingate.context, run)
         if watch:
-            context = maingate.context
-            _watch(lambda: (maingate.report(run_id), inbox(context)), every_task=every_task)
-            return
+            from maingate.cli.following import watch as watch_run
+
+            watch_run(maingate, run_id)
         report = maingate.report(run_id)
         _warn_of_copy(maingate, report)
         needs = [] if as_json else inbox(maingate.context)

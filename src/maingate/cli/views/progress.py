@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
 
+    from maingate.cli.views.surroundings import ReadSurroundings
     from maingate.orchestrator.progress import News, ProgressView
 
 MOST_REASONS: Final = 50
@@ -61,10 +62,15 @@ class RunWatcher(Protocol):
     ) -> None: ...
 
 
-def watcher(*, stderr: bool = False) -> RunWatcher:
-    """Return the view of a run: live on a terminal, lines elsewhere."""
+def watcher(*, stderr: bool = False, around: "ReadSurroundings | None" = None) -> RunWatcher:
+    """Return the view of a run: live on a terminal, lines elsewhere.
+
+    Args:
+        stderr: Show it on standard error.
+        around: Reads what the picture shows besides the progress.
+    """
     out = console(stderr=stderr)
-    return LiveWatcher(out) if out.is_terminal and not out.is_dumb_terminal else LineWatcher(out)
+    return LiveWatcher(out, around) if out.is_terminal and not out.is_dumb_terminal else LineWatcher(out)
 
 
 class LineWatcher:
@@ -120,8 +126,8 @@ class LineWatcher:
 class LiveWatcher:
     """Draws the run's picture repeatedly; failures and landings scroll by above it."""
 
-    def __init__(self, out: "Console") -> None:
-        self._out = out
+    def __init__(self, out: "Console", around: "ReadSurroundings | None" = None) -> None:
+        self._out, self._around = out, around
         self._view: ProgressView | None = None
         self._notice = ""
         self._live: Live | None = None
@@ -169,7 +175,12 @@ class LiveWatcher:
         """Redraw, unless drawing is so slow (thousands of workstreams) that it would slow the run."""
         began = time.monotonic()
         if self._view is not None and began >= self._draw_again_at:
-            self._drawn = picture(self._view.progress(), notice=self._notice, height=self._out.height)
+            width, height = self._out.size
+            around = self._around() if self._around is not None else None
+            began = time.monotonic()  # reading has a share of its own
+            self._drawn = picture(
+                self._view.progress(), notice=self._notice, height=height, width=width, around=around
+            )
             took = time.monotonic() - began
             self._draw_again_at = began + took * DRAWING_SHARE
         return self._drawn
