@@ -36,6 +36,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "plan": Place(RUNNING, "plan"),
     "run": Place(RUNNING, "run", "run"),
     "serve": Place(RUNNING, "serve", "serve"),
+    "mcp": Place(RUNNING, "mcp", "mcp"),
     "resume": Place(RUNNING, "resume", "resume"),
     "cancel": Place(RUNNING, "cancel", "cancel"),
     "status": Place(RUNNING, "status", "status"),

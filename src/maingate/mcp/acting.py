@@ -1,0 +1,88 @@
+"""Tools that change something: offered only where the person who registers the server allows it."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from mcp.server.mcpserver.exceptions import ToolError
+from pydantic import Field
+
+from maingate.mcp.reading import Name, opened
+
+Json = dict[str, Any]
+
+WAIT_SECONDS: Final = 60
+"""Seconds that a call waits for the end of a run; agents give up on longer calls."""
+_MOST_SAID: Final = 4000
+_STARTED: Final = "run run_"
+
+
+class ActingTools:
+    """Tools that change something.
+
+    Args:
+        start: A path in the repository.
+        operator: The name that decisions are recorded under.
+    """
+
+    def __init__(self, start: Path, *, operator: str) -> None:
+        self._start, self._operator = start, operator
+
+    def all(self) -> list[Callable[..., Json]]:
+        """Return the tools, each with the description that agents see."""
+        return [self.run_plan, self.cancel]
+
+    def run_plan(
+        self,
+        plan: Annotated[str, Field(description="The plan's file, absolute or relative to the repository.")],
+        wait_seconds: Annotated[
+            int, Field(ge=0, le=3600, description="Seconds to wait for the end; the run goes on after them.")
+        ] = WAIT_SECONDS,
+    ) -> Json:
+        """Run a plan: land its patches on the target branch as far as they pass their gates.
+
+        Returns the exit code and the program's messages; `status` has the details. A run that takes longer
+        goes on in a process of its own, and `status` follows it.
+        """
+        with tempfile.TemporaryFile("w+") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "maingate", "run", "--", plan],
+                cwd=self._start,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # the end of the agent's session is not the end of the run
+            )
+            try:
+                code = process.wait(wait_seconds)
+            except subprocess.TimeoutExpired:
+                code = None
+            said.seek(0)
+            text = said.read()
+        if code is not None and _run_in(text) is None:
+            raise ToolError(text.strip() or f"`maingate run` ended with exit code {code}")
+        return {
+            "run_id": _run_in(text),
+            "is_running": code is None,
+            "exit_code": code,
+            "said": text[-_MOST_SAID:],
+        }
+
+    def cancel(self, what: Name, reason: Annotated[str, Field(min_length=1)]) -> Json:
+        """Cancel a run, a workstream or a task; landed work stays. The reason is recorded."""
+        from maingate.queries.names import find_entity  # noqa: PLC0415 - an import is paid for by its tool
+
+        with opened(self._start) as maingate:
+            found = find_entity(maingate.context, what, kinds=["run", "workstream", "task"])
+            answer = maingate.operator.cancel(found.id, message=reason, operator=self._operator)
+        return {"id": found.id, "name": found.name, "answer": answer}
+
+
+def _run_in(text: str) -> str | None:
+    """Return the run that a program's messages name; None before they do."""
+    lines = (line for line in text.splitlines() if line.startswith(_STARTED))
+    first = next(lines, None)
+    return None if first is None else first.removeprefix("run ").partition(":")[0]

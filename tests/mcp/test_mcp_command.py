@@ -1,0 +1,175 @@
+"""`maingate mcp` as an agent has it: the SDK's own client starts it and speaks with it over its pipes."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcp import Client, StdioServerParameters
+from support.command_line import Played, a_clean_environment, maingate
+from support.factories import GitRepo
+from support.landing import one_each, write_plan
+
+Json = dict[str, Any]
+
+
+def conversation(folder: Path, home: Path, talk: Callable[[Client], Awaitable[Any]], *options: str) -> Any:
+    """Start the server in a folder, and have a client speak with it."""
+    program = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "maingate", "mcp", *options],
+        cwd=folder,
+        env=a_clean_environment(home),
+    )
+
+    async def spoken() -> Any:
+        async with Client(program, read_timeout_seconds=60) as client:
+            return await talk(client)
+
+    return asyncio.run(spoken())
+
+
+def called(folder: Path, home: Path, tool: str, *options: str, **arguments: Any) -> tuple[bool, Any]:
+    """Call a tool, and return whether it failed and what it returned."""
+
+    async def call(client: Client) -> tuple[bool, Any]:
+        result = await client.call_tool(tool, arguments)
+        if result.is_error:
+            return True, "".join(getattr(part, "text", "") for part in result.content)
+        return False, result.structured_content
+
+    answer: tuple[bool, Any] = conversation(folder, home, call, *options)
+    return answer
+
+
+def returned(played: Played, home: Path, tool: str, **arguments: Any) -> Json:
+    """Return what a tool that succeeds returns in the story's repository."""
+    is_error, found = called(played.stage.repository, home, tool, **arguments)
+    assert not is_error, found
+    answer: Json = found
+    return answer
+
+
+def refused_patch(played: Played) -> Mapping[str, Any]:
+    """Return a task of the story whose gate failed."""
+    return next(
+        task for task in played.report["tasks"] if task["reason"] and task["reason"]["code"] == "gate_failed"
+    )
+
+
+async def _names(client: Client) -> dict[str, bool | None]:
+    tools = (await client.list_tools()).tools
+    return {tool.name: tool.annotations.read_only_hint if tool.annotations else None for tool in tools}
+
+
+def test_only_reading_tools_are_offered_unless_writing_is_allowed(
+    played: Played, hermetic_environment: Path
+) -> None:
+    """`--allow-write` adds the tools that change something, and they are marked so."""
+    folder = played.stage.repository
+    reading = conversation(folder, hermetic_environment, _names)
+    assert set(reading) == {"status", "inbox", "why", "patch_show", "log_tail", "events"}
+    assert set(reading.values()) == {True}
+    writing = conversation(folder, hermetic_environment, _names, "--allow-write")
+    assert {name for name, only_reads in writing.items() if not only_reads} == {"run_plan", "cancel"}
+    is_error, said = called(folder, hermetic_environment, "cancel", what="run", reason="x")
+    assert is_error
+    assert "cancel" in said
+
+
+def test_status_is_the_report(played: Played, hermetic_environment: Path) -> None:
+    """The same object as `status --json` and the API."""
+    assert returned(played, hermetic_environment, "status") == played.report
+    run = played.report["run_id"]
+    assert returned(played, hermetic_environment, "status", run=run[:12])["run_id"] == run
+
+
+def test_a_refused_patch_is_explained_with_its_log(played: Played, hermetic_environment: Path) -> None:
+    """From the patch to the gate that failed to the last bytes of its output."""
+    task = refused_patch(played)
+    shown = returned(played, hermetic_environment, "patch_show", patch=task["name"], with_diff=True)
+    assert shown["id"] == task["patch"]["id"]
+    assert "diff --git" in str(shown["diff"])
+    failed = next(gate for gate in shown["gates"] if gate["state"] == "FAILED")
+    tail = returned(played, hermetic_environment, "log_tail", gate=failed["id"], length=200)
+    assert tail["size"] >= len(tail["text"]) > 0
+    why = returned(played, hermetic_environment, "why", what=task["name"])
+    assert why["reason"]["code"] == "gate_failed"
+
+
+def test_events_are_queried_by_the_language_of_the_command_line(
+    played: Played, hermetic_environment: Path
+) -> None:
+    """Lists and aggregations; a mistake in the query is explained."""
+    found = returned(played, hermetic_environment, "events", query="type:patch state:quarantined", limit=2)
+    assert len(found["events"]) == 2
+    counted = returned(played, hermetic_environment, "events", query="type:patch by:state")
+    assert counted["rows"]
+    is_error, said = called(played.stage.repository, hermetic_environment, "events", query="colour:red")
+    assert is_error
+    assert "colour" in said
+
+
+def test_errors_say_what_to_do_next(tmp_path: Path, repo: GitRepo, hermetic_environment: Path) -> None:
+    """No repository, no runs, an unknown name: the message of the command line, and no traceback."""
+    for folder, expected in ((tmp_path, "repositor"), (repo.path, "maingate run PLAN")):
+        is_error, said = called(folder, hermetic_environment, "status")
+        assert is_error
+        assert expected in said
+        assert "Traceback" not in said
+
+
+def test_an_agent_runs_a_plan_and_reads_its_result(
+    repo: GitRepo, tmp_path: Path, hermetic_environment: Path
+) -> None:
+    """With `--allow-write` a plan is run to its end; the record then tells the same."""
+    repo.commit({"a.txt": "1\n"})
+    patches = {"one": repo.diff_of({"b.txt": "1\n"})}
+    plan = write_plan(
+        tmp_path / "plan",
+        {"repo": str(repo.path), "target": "main", "workstreams": one_each(patches)},
+        patches,
+    )
+    is_error, ran = called(repo.path, hermetic_environment, "run_plan", "--allow-write", plan=str(plan))
+    assert not is_error, ran
+    assert (ran["is_running"], ran["exit_code"]) == (False, 0)
+    _, status = called(repo.path, hermetic_environment, "status")
+    assert (status["run_id"], status["state"]) == (ran["run_id"], "succeeded")
+    is_error, said = called(repo.path, hermetic_environment, "run_plan", "--allow-write", plan="no.yaml")
+    assert is_error
+    assert "no.yaml" in said
+    done = maingate("audit", "verify", cwd=repo.path, home=hermetic_environment)
+    assert done.returncode == 0
+
+
+def test_nothing_but_the_protocol_is_on_standard_output(played: Played, hermetic_environment: Path) -> None:
+    """What is no request is answered by the protocol or ignored, and the end of the input ends the server."""
+    done = subprocess.run(
+        [sys.executable, "-m", "maingate", "mcp"],
+        cwd=played.stage.repository,
+        env=a_clean_environment(hermetic_environment),
+        input="this is no message\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert all(line.startswith("{") for line in done.stdout.splitlines())
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("package", ["mcp"])
+def test_without_the_extra_the_command_says_how_to_install_it(package: str) -> None:
+    """Exit code 2 and a sentence, no traceback."""
+    code = (
+        f"import sys; sys.modules[{package!r}] = None; sys.argv = ['maingate', 'mcp'];"
+        "from maingate.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "maingate[mcp]" in done.stderr
