@@ -50,7 +50,8 @@ def picture(*inside: str, width: float, height: float, label: str, kind: str) ->
         viewBox=f"0 0 {_value(width)} {_value(height)}",
         width=width,
         height=height,
-        role="img",
+        role="group",
+        aria_label=label,
         class_=kind,
     )
 

@@ -1,0 +1,168 @@
+"""The pages in a real browser: watched live, used by keyboard and without scripts, and looked at by axe."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from support.command_line import Played
+from support.live_server import Live, served
+from support.serving import Yard, waiting_for
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM: Final = Path("/usr/bin/chromium")
+OPTIONS: Final = [
+    *("--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
+PATIENCE: Final = 30_000
+"""Milliseconds that anything here may take; it takes a fraction of them."""
+expect.set_options(timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give Chromium; without it the tests are skipped, and fail where it is required (`.ci/run page`)."""
+    if not CHROMIUM.exists():
+        if os.environ.get("MAINGATE_BROWSER") == "required":
+            pytest.fail(f"{CHROMIUM} is not there, and this check may not be skipped")
+        pytest.skip(f"there is no {CHROMIUM} here: `apt-get install chromium` brings it")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Give a page of a context of its own; an error of a script or of the security policy fails the test."""
+    yield from opened(browser)
+
+
+def opened(browser: Browser, **options: Any) -> Iterator[Page]:
+    """Open a page, and look at its end whether it complained."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE)
+    shown, said = context.new_page(), list[str]()
+    shown.on("pageerror", lambda error: said.append(str(error)))
+    shown.on(
+        "console", lambda message: said.append(message.text) if "Content Security" in message.text else None
+    )
+    yield shown
+    context.close()
+    assert said == []
+
+
+def addresses(played: Played) -> list[str]:
+    """Return an address of each kind of page."""
+    run, stream = played.report["run_id"], played.report["workstreams"][0]["id"]
+    patch = played.task("faster-total/sum")["patch"]["id"]
+    return [
+        *("/", f"/runs/{run}?open={stream}", f"/runs/{run}/ledger", f"/runs/{run}/timeline"),
+        *(f"/patches/{patch}", "/workers", "/breakers", "/events", "/charts?since=1h", "/login"),
+        *("/runs/run_01ARZ3NDEKTSV4RRFFQ69G5FAV",),
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(browser: Browser, live: Live, played: Played, scheme: Any) -> None:
+    """Labels, contrast and roles are right, in the light and in the dark; nothing is too wide for a phone."""
+    found = {}
+    for shown in opened(
+        browser, color_scheme=scheme, viewport={"width": 380, "height": 800}, bypass_csp=True
+    ):
+        for address in addresses(played):
+            shown.goto(f"{live.url}{address}")
+            result = Axe().run(shown)
+            found[address] = [
+                (each["id"], node["html"][:160])
+                for each in result.response["violations"]
+                for node in each["nodes"]
+            ]
+            if shown.evaluate("document.documentElement.scrollWidth") > 380:
+                found[address].append(("too wide", ""))
+    assert {address: faults for address, faults in found.items() if faults} == {}
+
+
+def test_a_run_is_watched_to_its_end(browser: Browser, tmp_path: Path) -> None:
+    """The page changes by itself; open folds and text stay, until it says that the run has succeeded."""
+    yard, waits = Yard.create(tmp_path), tmp_path / "go"
+    plan = yard.plan("x", gate=f"echo begun; {waiting_for(waits)}; echo done")
+    with served([yard.repo.path], is_hosting=True) as live:
+        from maingate.plan.loader import load_plan  # noqa: PLC0415 - one use
+
+        for shown in opened(browser):
+            shown.goto(live.url)
+            expect(shown.locator("#connection")).to_have_text("live")
+            run_id = live.site["repo"].admission.admit_for_server(load_plan(plan))
+            live.site.wake()
+            shown.get_by_role("link", name="x", exact=True).click()
+            expect(shown).to_have_url(re.compile(f"/runs/{run_id}"))
+            expect(shown.locator("h1 .state").first).to_contain_text("running")
+            shown.get_by_text("Cancel the run…").click()
+            reason = shown.locator("#content").get_by_label("Reason").first
+            reason.fill("half a reas")
+            shown.get_by_role("link", name="t", exact=True).click()
+            expect(shown.locator("pre.log")).to_contain_text("begun")
+            shown.go_back()
+            shown.get_by_text("Cancel the run…").click()
+            reason.fill("half a reas")
+            waits.touch()
+            expect(shown.locator("h1 .state").first).to_contain_text("succeeded")
+            expect(shown.locator(".tile").first).to_contain_text("1/1")
+
+
+def test_a_decision_needs_no_scripts(browser: Browser, own: Live, played: Played) -> None:
+    """Its form is plain HTML, and the record names the operator."""
+    patch = played.task("faster-total/sum")["patch"]["id"]
+    for shown in opened(browser, java_script_enabled=False):
+        shown.goto(f"{own.url}/patches/{patch}")
+        shown.get_by_text("Drop…").click()
+        shown.get_by_label("Reason").last.fill("it is of no use")
+        shown.get_by_role("button", name="Drop", exact=True).click()
+        expect(shown.locator(".said")).to_contain_text("drop")
+        expect(shown.locator("h1 .state").first).to_contain_text("dropped")
+        expect(shown.locator(".history")).to_contain_text("by ada")
+
+
+def test_keys_move_search_and_help(page: Page, live: Live) -> None:
+    """`j` and `k` go through rows, `/` to the search, and `?` lists the keys."""
+    page.goto(live.url)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    rows = page.locator("[data-row]")
+    expect(rows.first).to_have_attribute("aria-current", "true")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("faster-total/sum")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("faster-total/sum")
+
+
+def test_the_window_of_the_timeline_is_part_of_the_address(page: Page, live: Live, played: Played) -> None:
+    """A link shows the same part of the run."""
+    page.goto(f"{live.url}/runs/{played.report['run_id']}")
+    page.locator("canvas").focus()
+    expect(page.locator("canvas")).to_have_css("height", re.compile(r"[3-9]\d\dpx"))
+    page.keyboard.press("+")
+    expect(page).to_have_url(re.compile(r"window=[\d.]+-[\d.]+"))
+    page.keyboard.press("0")
+    expect(page).not_to_have_url(re.compile("window="))
+
+
+def test_a_lost_server_is_told(browser: Browser, played: Played) -> None:
+    """The line of state says that the page is not live any more."""
+    for shown in opened(browser):
+        with served([played.stage.repository]) as live:
+            shown.goto(live.url)
+            expect(shown.locator("#connection")).to_have_text("live")
+        expect(shown.locator("#connection")).to_have_text("reconnecting …")
