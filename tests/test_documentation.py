@@ -18,8 +18,28 @@ PAGES: Final = sorted(
 _CODE: Final = re.compile(r"`([^`\s]+)`")
 _LINK: Final = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 _DOTTED: Final = re.compile(r"[a-z_]+(?:\.[A-Za-z_]+)+")
-_FILE: Final = re.compile(r"(?:src|tests|docs|examples|bench)/[\w./-]+")
+_FILE: Final = re.compile(r"(?:src|tests|docs|examples|bench|deploy)/[\w./-]+")
 
+
+FOUNDING_PLAN: Final = {
+    "IMPLEMENTATION_SUMMARY.md",
+    "docs/DEPLOYMENT.md",
+    "docs/GETTING_STARTED.md",
+    "src/maingate/api/health_endpoints.py",
+    "src/maingate/monitoring/health.py",
+    "src/maingate/monitoring/metrics.py",
+    "src/maingate/orchestrator/run_orchestrator.py",
+    "src/maingate/orchestrator/task_scheduler.py",
+    "src/maingate/recovery/retry_handler.py",
+    "src/maingate/recovery/rollback_manager.py",
+    "src/maingate/uet/executor.py",
+    "src/maingate/workers/pool_manager.py",
+    "tests/e2e/test_full_pipeline.py",
+    "tests/integration/test_orchestration.py",
+    "tests/integration/test_recovery.py",
+    "tests/integration/test_worker_pool.py",
+}
+"""The files that the founding plan names."""
 
 _JSON: Final = {Path("docs/COMMANDS.md"): ["plan.serial"]}
 """Fields of JSON that look like modules."""
@@ -74,6 +94,13 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     folder = (ROOT / page).parent
     assert [link for link in _LINK.findall(text) if not (folder / link).exists()] == []
+
+
+def test_the_summary_has_every_deliverable_of_the_founding_plan() -> None:
+    """Each area has its table, each deliverable with files has one of ours, and they exist (see above)."""
+    text = (ROOT / "IMPLEMENTATION_SUMMARY.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:src|tests|docs|deploy)/[\w./-]+|IMPLEMENTATION_SUMMARY\.md)`", text))
+    assert named >= FOUNDING_PLAN
 
 
 def test_the_newest_release_in_the_changelog_is_the_version() -> None:
