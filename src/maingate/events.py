@@ -30,6 +30,10 @@ class Severity(StrEnum):
 class EventType(StrEnum):
     """The types of events that are no change of state."""
 
+    ALERT_FIRED = "alert_fired"
+    """An alert began to fire."""
+    ALERT_RESOLVED = "alert_resolved"
+    """An alert fires no more."""
     ERROR = "error"
     """A run stopped because something outside of it failed."""
     HANDED_OVER = "handed_over"

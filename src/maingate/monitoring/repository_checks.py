@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from maingate.monitoring.checks import disk, lease, pool, record, repository, stuck
+from maingate.monitoring.checks import alerts, disk, lease, pool, record, repository, stuck
 from maingate.monitoring.finding import CheckFinding, command_in
 from maingate.monitoring.health import FRESH_FOR, Check
 from maingate.repository_context import RepositoryContext
@@ -26,6 +26,7 @@ _PARTS: Final[Mapping[str, Callable[[RepositoryContext], CheckFinding]]] = {
     "breakers": pool.check_breakers,
     "stuck": stuck.check_stuck,
     "followers": record.check_followers,
+    "alerts": alerts.check_alerts,
 }
 
 

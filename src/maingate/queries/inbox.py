@@ -26,6 +26,7 @@ from maingate.db.dao import (
 from maingate.db.dao.refusals import RefusedPatch
 from maingate.db.dao.runs import RunRow
 from maingate.landing.late_checkouts import behind
+from maingate.monitoring.alerts import firing
 from maingate.queries.inbox_items import items_of, newest_attempts
 from maingate.queries.inbox_values import About, InboxItem, InboxRows, OpenRun, RedBase, UnapprovedPatch
 from maingate.queries.run_rows import is_served
@@ -58,6 +59,7 @@ def inbox(context: RepositoryContext) -> list[InboxItem]:
             breakers=breakers.all_of(conn),
             stuck=[each for run in alive.values() for each in _stuck(conn, context, run, now)],
             behind=behind(context.repository),
+            alerts=firing(conn),
         )
     return items_of(rows)
 

@@ -29,10 +29,16 @@ from maingate.state.tool_run import MICROS
 from maingate.wording import more_approvals, short
 
 if TYPE_CHECKING:
+    from maingate.monitoring.alerts import FiringAlert
     from maingate.monitoring.stuck import Stuck
 
 NEARLY: Final = 0.8
 """The part of a budget from which on it is nearly used."""
+
+_TOLD: Final = frozenset(
+    {"MaingateStuck", "MaingateBreakerOpen", "MaingateRunWithoutProcess", "MaingateBudgetNearlyUsed"}
+)
+"""The alerts about matters that are items of their own."""
 
 _NO_LOSS: Final = frozenset({ReasonCode.ALREADY_APPLIED, ReasonCode.EMPTY_PATCH})
 """Reasons of refusals after which nothing is missing on the target."""
@@ -55,9 +61,21 @@ def items_of(rows: InboxRows) -> list[InboxItem]:
         *(_open(breaker) for breaker in rows.breakers if breaker.state is BreakerState.OPEN),
         *(_stuck(about, stuck, rows.now) for about, stuck in rows.stuck),
         *map(_unapproved, rows.unapproved),
+        *(_alert(one) for one in rows.alerts if one.rule.name not in _TOLD),
         *map(_quarantined, undecided(rows.quarantined, landed=rows.landed, tried_again=rows.tried_again)),
     ]
     return sorted(found, key=lambda item: (-_SEVERITIES.index(item.severity), item.since or rows.now))
+
+
+def _alert(one: "FiringAlert") -> InboxItem:
+    return InboxItem(
+        code=InboxCode.ALERT,
+        about=About(kind="alert", id=one.rule.name, name=one.rule.name),
+        why=f"{one.rule.name}: {one.text}; docs/OPERATIONS.md has what to do",
+        since=one.since,
+        command=shlex.join(["maingate", *one.rule.command]),
+        severity=one.rule.severity,
+    )
 
 
 def newest_attempts(quarantined: Iterable[RefusedPatch]) -> list[RefusedPatch]:

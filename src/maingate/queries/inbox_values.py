@@ -13,6 +13,7 @@ from maingate.landing.move_values import Behind
 from maingate.state.tool_run import MICROS
 
 if TYPE_CHECKING:
+    from maingate.monitoring.alerts import FiringAlert
     from maingate.monitoring.stuck import Stuck
 
 Json = dict[str, Any]
@@ -37,6 +38,8 @@ class InboxCode(StrEnum):
     """A run has not ended, and no process works on it."""
     CHECKOUT = "checkout"
     """A checkout has not followed its branch."""
+    ALERT = "alert"
+    """An alert fires that no other item is about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class About:
     """The subject of an item.
 
     Args:
-        kind: ``run``, ``workstream``, ``task``, ``patch``, ``breaker``, ``target`` or ``checkout``.
+        kind: ``run``, ``workstream``, ``task``, ``patch``, ``breaker``, ``target``, ``checkout``, ``alert``.
         id: Its id; the ref of a target, the path of a checkout.
         name: Its name for people.
         run_id: The run that it belongs to; None for one of no run.
@@ -180,6 +183,7 @@ class InboxRows:
         breakers: The circuit breakers.
         stuck: The stuck tasks and workstreams with their subjects.
         behind: The checkouts that have not followed their branch.
+        alerts: The alerts that fire.
     """
 
     now: datetime
@@ -192,3 +196,4 @@ class InboxRows:
     breakers: Sequence[BreakerRow] = ()
     stuck: "Sequence[tuple[About, Stuck]]" = ()
     behind: Sequence[Behind] = ()
+    alerts: "Sequence[FiringAlert]" = ()

@@ -14,6 +14,8 @@ from maingate.bootstrap import Maingate
 from maingate.errors import MaingateError, OutsideFaultError, ServerBusyError
 from maingate.ids import RunId
 from maingate.landing.lease import LEASE_TIME
+from maingate.monitoring.alert_follower import AlertFollower
+from maingate.monitoring.hooks import Hooks
 from maingate.server.attempts import RunAttempts
 from maingate.server.hosted_run import HostedRun, RunProcess
 from maingate.server.log import LOG
@@ -54,6 +56,7 @@ class Post:
         self._lanes: dict[str, _Lane] = {}
         self._lock = threading.Lock()
         self._trouble = ""
+        self._hooks: Hooks | None = None
 
     @property
     def is_taken(self) -> bool:
@@ -70,6 +73,8 @@ class Post:
         self._renewed_at = time.monotonic()
         self._taken_over = {run.id for run in self._queue.waiting()}
         self._bell = Doorbell.hang_up(self._maingate.paths)
+        self._hooks = Hooks([AlertFollower(self._maingate.context)], warn=self._warn)
+        self._hooks.__enter__()
         LOG.info("serving", repository=self.name, path=str(self._maingate.repository.root))
 
     def look(self) -> None:
@@ -137,6 +142,9 @@ class Post:
         if self._bell is not None:
             self._bell.take_down()
             self._bell = None
+        if self._hooks is not None:
+            self._hooks.__exit__(None, None, None)
+            self._hooks = None
         self._hold.release()
 
     # -- turns -----------------------------------------------------------------------------------------------
@@ -186,6 +194,10 @@ class Post:
         """Return whether only the requests to a run are to be answered, and the run stays stopped."""
         is_to_go_on = run.id in self._taken_over or self._attempts.has_failed(run.id)
         return run.is_stopped and run.asked is not None and not (is_to_go_on or run.is_asked_itself)
+
+    def _warn(self, text: str) -> None:
+        """Log a warning about a follower of the ledger."""
+        LOG.warning("follower", repository=self.name, reason=text)
 
     def _report(self, trouble: str) -> None:
         """Log the trouble with this repository, once for as long as it lasts."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from maingate.db.dao import events, runs
 from maingate.ids import RunId, new_id
+from maingate.monitoring.alert_follower import AlertFollower
 from maingate.monitoring.hooks import Hooks
 from maingate.monitoring.ledger_followers import HookFollower, LedgerFollower, RollupFollower
 from maingate.plan.model import Plan
@@ -30,7 +31,8 @@ def hooks_of(
         warn: Records and shows a warning; called from any thread.
     """
     followers: list[LedgerFollower] = [
-        RollupFollower(context.database, context.clock, settings.rollup_retention)
+        RollupFollower(context.database, context.clock, settings.rollup_retention),
+        AlertFollower(context),
     ]
     if (path := settings.log_file) is not None:
         followers.append(_log(context, path, settings.log_format, run_id))

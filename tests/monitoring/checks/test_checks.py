@@ -73,7 +73,7 @@ def test_a_fresh_repository_is_in_order(context: RepositoryContext) -> None:
     context.write_log()
     report = HealthChecks(checks_of(context)).report()
     names = ["database", "repository", "disk", "lease", "pool", "queue", "breakers", "stuck"]
-    names += ["followers", "audit"]
+    names += ["followers", "alerts", "audit"]
     assert [each.check.name for each in report.answers] == names
     assert [each.finding.troubles for each in report.answers if each.finding.troubles] == []
     assert report.is_ready
