@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-BENCHMARKS = ("engine", "land", "large", "machinery", "startup")
+BENCHMARKS = ("api", "engine", "land", "large", "machinery", "startup")
 
 
 def main() -> None:
@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="alternating runs per case (default 5)")
     parser.add_argument("--only", metavar="CASE", action="append", help="only this case (may be repeated)")
     parser.add_argument("--folder", type=Path, help="where to work, on a disk (default: for temporary files)")
+    parser.add_argument("--minutes", type=float, help="how long `api` watches the memory (default 10)")
     asked = parser.parse_args()
     benchmark = importlib.import_module(f"bench.{asked.name}")
     cases = asked.only or benchmark.CASES
@@ -31,7 +32,8 @@ def main() -> None:
         folder = Path(name).resolve()
         if _file_system(folder) in {"tmpfs", "ramfs"}:
             parser.error(f"{folder.parent} is memory, not a disk; name a folder with --folder")
-        figures = benchmark.measure(cases, folder=folder, rounds=asked.rounds)
+        more = {} if asked.minutes is None else {"minutes": asked.minutes}
+        figures = benchmark.measure(cases, folder=folder, rounds=asked.rounds, **more)
     if asked.json:
         system = f"{platform.system()} {platform.machine()}"
         machine = f"{system}, {os.cpu_count()} cores, Python {platform.python_version()}"

@@ -1,0 +1,209 @@
+"""A server under load while a run goes on, and what a follower of the ledger costs the engine.
+
+``load``: a run of commands, without clients and with them in turn. ``memory``: that of the
+server under the same clients, after some minutes. ``hook``: a run with a log of its
+events, and without.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from bench import repository
+from bench.figures import Figure, Limit
+
+CASES = ("load", "memory", "hook")
+FOLLOWERS, RATE = 200, 50.0
+TASKS = int(os.environ.get("BENCH_API_TASKS", "2000"))
+"""The commands of a run; fewer for a short form."""
+LEAST_SPEED, MOST_P99, MOST_GROWTH, LEAST_WITH_HOOK = 0.9, 100.0, 1.1, 0.97
+
+
+def measure(
+    cases: Collection[str], *, folder: Path, rounds: int, minutes: float = 10
+) -> Sequence[Figure | Limit]:
+    """Measure the cases.
+
+    Args:
+        cases: Those that are asked for.
+        folder: Where to work.
+        rounds: Runs of each kind, in turn.
+        minutes: How long the memory is watched.
+    """
+    figures: list[Figure | Limit] = []
+    if "load" in cases or "memory" in cases:
+        with serving(_made(folder / "served")) as server:
+            if "load" in cases:
+                figures += _load(server, rounds)
+            if "memory" in cases:
+                figures.append(_memory(server, minutes))
+    if "hook" in cases:
+        figures.append(_hook(_made(folder / "hooked"), rounds))
+    return figures
+
+
+# -- the cases -----------------------------------------------------------------------------------------------
+
+
+def _load(server: "Server", rounds: int) -> list[Figure | Limit]:
+    server.run()
+    ratios, alone, loaded, latencies = [], [], [], list[float]()
+    for _ in range(rounds):
+        alone.append(TASKS / server.run())
+        with clients(server) as seen:
+            loaded.append(TASKS / server.run())
+        ratios.append(loaded[-1] / alone[-1])
+        latencies += seen["milliseconds"]
+        assert not seen["failures"], f"{seen['failures']} requests failed"
+        assert len(set(seen["events"])) == 1, "a follower was not sent everything"
+    p50, p99 = statistics.quantiles(latencies, n=100)[49], statistics.quantiles(latencies, n=100)[98]
+    title = f"{TASKS} commands, with {FOLLOWERS} followers and {RATE:g} reads/s"
+    return [
+        Figure(
+            case=title,
+            maingate=statistics.median(loaded),
+            peer="without clients",
+            other=statistics.median(alone),
+            ratio=statistics.median(ratios),
+            asked=LEAST_SPEED,
+            unit="commands/s",
+        ),
+        Limit(case="reads meanwhile, p50", maingate=p50, asked=MOST_P99, unit="ms"),
+        Limit(case="reads meanwhile, p99", maingate=p99, asked=MOST_P99, unit="ms"),
+    ]
+
+
+def _memory(server: "Server", minutes: float) -> Limit:
+    """Watch the server's memory: the median of the last tenth of samples against that of the second."""
+    samples = []
+    with clients(server):
+        began = time.monotonic()
+        while time.monotonic() - began < 60 * minutes:
+            server.run()
+            samples.append(server.memory())
+    tenth = max(1, len(samples) // 10)
+    growth = statistics.median(samples[-tenth:]) / statistics.median(
+        samples[tenth : 2 * tenth] or samples[:1]
+    )
+    title = f"memory of the server after {minutes:g} minutes of it, to that at first"
+    return Limit(case=title, maingate=growth, asked=MOST_GROWTH, unit="times")
+
+
+def _hook(made: Path, rounds: int) -> Figure:
+    log = made.parent / "events.log"
+    ratios, without, with_hook = [], [], []
+    for turn in range(rounds + 1):
+        plain = TASKS / _run_here(made, {})
+        logged = TASKS / _run_here(made, {"MAINGATE_LOG_FILE": str(log)})
+        if turn:
+            without.append(plain)
+            with_hook.append(logged)
+            ratios.append(logged / plain)
+    return Figure(
+        case=f"{TASKS} tasks without work, with a hook",
+        maingate=statistics.median(with_hook),
+        peer="without it",
+        other=statistics.median(without),
+        ratio=statistics.median(ratios),
+        asked=LEAST_WITH_HOOK,
+        unit="tasks/s",
+    )
+
+
+# -- server and clients --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server that runs plans.
+
+    Args:
+        url: Its address.
+        process: Its process.
+    """
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+
+    def run(self) -> float:
+        """Run a plan to its end; return the seconds that it took."""
+        plan = {"maingate": 1, "name": "load", "workstreams": _stream({"command": ["true"]})}
+        made = httpx.post(f"{self.url}/api/v1/runs", json={"plan": plan, "workers": 2}, timeout=60)
+        assert made.is_success, made.text
+        path = f"{self.url}/api/v1/runs/{made.json()['id']}?fields=state,seconds"
+        while (found := httpx.get(path, timeout=60).json())["state"] in {"pending", "running"}:
+            time.sleep(0.1)
+        assert found["state"] == "succeeded", found
+        return float(found["seconds"])
+
+    def memory(self) -> int:
+        """Return the bytes that its process has in memory."""
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+
+@contextmanager
+def serving(made: Path) -> Iterator[Server]:
+    """Serve a repository."""
+    words = [sys.executable, "-m", "maingate", "serve", "--port", "0", "--workers", "2"]
+    process = subprocess.Popen(
+        words, cwd=made, env=_environment(made), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    try:
+        lines = (json.loads(line) for line in process.stderr if line.startswith(b"{"))
+        url = next(line["url"] for line in lines if line["event"] == "listening")
+        # what it says later is not read: some lines, which a pipe holds
+        yield Server(url=url, process=process)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def clients(server: Server) -> Iterator[dict[str, Any]]:
+    """Have clients follow and read; what they saw is there when the context has ended."""
+    run = httpx.get(f"{server.url}/api/v1/runs?limit=1", timeout=60).json()["items"][0]["id"]
+    words = [sys.executable, "-m", "bench.api_load", server.url, run, str(FOLLOWERS), str(RATE)]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    seen: dict[str, Any] = {}
+    yield seen
+    time.sleep(2)  # the last events arrive
+    seen.update(json.loads(process.communicate("")[0]))
+
+
+def _run_here(made: Path, more: Mapping[str, str]) -> float:
+    plan = made.parent / "plan.yaml"
+    plan.write_text(json.dumps({"maingate": 1, "workstreams": _stream({"noop": True})}))
+    words = [sys.executable, "-m", "maingate", "run", str(plan), "--json", "--workers", "2"]
+    done = subprocess.run(
+        words, cwd=made, env=_environment(made) | dict(more), capture_output=True, text=True, check=True
+    )
+    return float(json.loads(done.stdout)["seconds"])
+
+
+def _stream(task: Mapping[str, Any]) -> dict[str, Any]:
+    return {"w": {"tasks": {f"t{number}": dict(task) for number in range(TASKS)}}}
+
+
+def _made(folder: Path) -> Path:
+    made = repository.make(folder / "repository")
+    (made / "a.txt").write_text("a\n")
+    repository.commit(made, "base")
+    return made
+
+
+def _environment(made: Path) -> dict[str, str]:
+    return repository.environment() | {"XDG_CACHE_HOME": str(made.parent / "cache")}

@@ -1,0 +1,93 @@
+"""Clients of a server, as a process: followers of all events, and readers that arrive at random.
+
+``python -m bench.api_load URL RUN FOLLOWERS RATE``; it ends when its standard input does, and prints JSON.
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx
+
+_PATHS = (
+    "runs",
+    "runs/{run}",
+    "tasks?run={run}&limit=50",
+    "patches?limit=50",
+    "workers",
+    "inbox",
+    "events?limit=50",
+)
+"""What is read, in turn by chance."""
+
+
+@dataclass(kw_only=True)
+class Seen:
+    """What the clients saw.
+
+    Args:
+        milliseconds: How long each read took, from the moment at which it was due.
+        failures: Answers other than 200, and none.
+        events: How many events each follower was sent.
+    """
+
+    milliseconds: list[float] = field(default_factory=list)
+    failures: int = 0
+    events: list[int] = field(default_factory=list)
+
+
+async def play(url: str, run: str, followers: int, rate: float) -> Seen:
+    """Follow and read until standard input ends."""
+    seen = Seen(events=[0] * followers)
+    following = [asyncio.create_task(_follow(url, seen, number)) for number in range(followers)]
+    reading = asyncio.create_task(_read(url, run, seen, rate))
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    for task in (reading, *following):
+        task.cancel()
+    await asyncio.gather(reading, *following, return_exceptions=True)
+    return seen
+
+
+async def _follow(url: str, seen: Seen, number: int) -> None:
+    """Follow all events, with no more work than to count them."""
+    place = urlsplit(url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    request = f"GET /api/v1/events/stream HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n"
+    writer.write(request.encode())
+    while chunk := await reader.read(65536):
+        seen.events[number] += chunk.count(b"data: ")
+    seen.failures += 1
+
+
+async def _read(url: str, run: str, seen: Seen, rate: float) -> None:
+    """Begin reads at random moments, so many a second, whether those before have ended or not."""
+    chance = random.Random(0)  # noqa: S311 - no secret
+    async with (
+        httpx.AsyncClient(base_url=f"{url}/api/v1/", timeout=60) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        due = time.perf_counter()
+        while True:
+            due += chance.expovariate(rate)
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            group.create_task(_one(client, chance.choice(_PATHS).format(run=run), seen, due))
+
+
+async def _one(client: httpx.AsyncClient, path: str, seen: Seen, due: float) -> None:
+    try:
+        answer = await client.get(path)
+    except httpx.HTTPError:
+        seen.failures += 1
+        return
+    seen.milliseconds.append(1000 * (time.perf_counter() - due))
+    seen.failures += answer.status_code != httpx.codes.OK
+
+
+if __name__ == "__main__":
+    found = asyncio.run(play(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))
+    print(json.dumps(found.__dict__))
