@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from maingate.db import ledger
-from maingate.db.binding import CHANGING, FACTS, bound_text, bound_text_of_creation, empty_of, fixed_columns
+from maingate.db.bound_columns import (
+    CHANGING,
+    FACTS,
+    bound_text,
+    bound_text_of_creation,
+    empty_of,
+    fixed_columns,
+)
 from maingate.db.chain import (
     COLUMNS,
     EVENT_COLUMNS,

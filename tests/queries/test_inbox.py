@@ -11,7 +11,7 @@ from maingate.db.dao.refusals import RefusedPatch
 from maingate.events import Severity
 from maingate.ids import RunId
 from maingate.landing.move_values import Behind
-from maingate.monitoring.stuck import Stuck
+from maingate.monitoring.stuck_watch import Stuck
 from maingate.queries.inbox_items import items_of, newest_attempts
 from maingate.queries.inbox_values import About, InboxItem, InboxRows, OpenRun, RedBase, UnapprovedPatch
 from maingate.reasons import Reason, ReasonCode

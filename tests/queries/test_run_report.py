@@ -22,7 +22,7 @@ from maingate.db.engine import Database
 from maingate.db.transitions import write
 from maingate.errors import UnknownEntityError
 from maingate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
-from maingate.monitoring.stuck import StuckLimits
+from maingate.monitoring.stuck_watch import StuckLimits
 from maingate.queries.run_report import run_report
 from maingate.reasons import NOT_RUN, Reason, ReasonCode
 from maingate.settings import Settings

@@ -15,7 +15,7 @@ from maingate.db.engine import Database
 from maingate.db.transitions import write
 from maingate.ids import LeaseHolder
 from maingate.landing.lease import hold, key_of
-from maingate.monitoring.stuck import StuckLimits
+from maingate.monitoring.stuck_watch import StuckLimits
 from maingate.queries.workforce import Viewpoint, workforce
 from maingate.reasons import Reason, ReasonCode
 from maingate.settings import Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from maingate.settings import Settings, load_settings
 from maingate.settings.model import NEVER_FROM_A_TREE, GateLimits, ServerSettings
-from maingate.settings.policy import PolicyLayer
+from maingate.settings.policy_layer import PolicyLayer
 from maingate.settings.reference import commented_toml, markdown
 from maingate.settings.variables import variables
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Table
 
 from maingate.db import ledger
-from maingate.db.binding import FACTS, WHOLE, digest_of, fixed_columns, form_of
+from maingate.db.bound_columns import FACTS, WHOLE, digest_of, fixed_columns, form_of
 from maingate.db.chain import (
     COLUMNS,
     EVENT_COLUMNS,

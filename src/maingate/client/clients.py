@@ -9,8 +9,8 @@ from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, overload
 
 import httpx
 
-from maingate.client import flows
-from maingate.client.flow import Call, Flow, Pause, Reply
+from maingate.client import operations
+from maingate.client.call import Call, Flow, Pause, Reply
 from maingate.client.following import SILENCE, Following
 from maingate.client.values import Event
 
@@ -48,26 +48,26 @@ class Operation(Generic[P, Value]):
 class Operations:
     """The operations of both clients."""
 
-    me = Operation(flows.me)
-    check = Operation(flows.check)
-    submit = Operation(flows.submit)
-    runs = Operation(flows.runs)
-    run = Operation(flows.run)
-    wait = Operation(flows.wait)
-    cancel = Operation(flows.cancel)
-    resume = Operation(flows.resume)
-    tasks = Operation(flows.tasks)
-    override = Operation(flows.override)
-    patches = Operation(flows.patches)
-    patch = Operation(flows.patch)
-    diff = Operation(flows.diff)
-    approve = Operation(flows.approve)
-    drop = Operation(flows.drop)
-    rollback = Operation(flows.rollback)
-    log = Operation(flows.log)
-    events = Operation(flows.events)
-    event_table = Operation(flows.event_table)
-    report = Operation(flows.report)
+    me = Operation(operations.me)
+    check = Operation(operations.check)
+    submit = Operation(operations.submit)
+    runs = Operation(operations.runs)
+    run = Operation(operations.run)
+    wait = Operation(operations.wait)
+    cancel = Operation(operations.cancel)
+    resume = Operation(operations.resume)
+    tasks = Operation(operations.tasks)
+    override = Operation(operations.override)
+    patches = Operation(operations.patches)
+    patch = Operation(operations.patch)
+    diff = Operation(operations.diff)
+    approve = Operation(operations.approve)
+    drop = Operation(operations.drop)
+    rollback = Operation(operations.rollback)
+    log = Operation(operations.log)
+    events = Operation(operations.events)
+    event_table = Operation(operations.event_table)
+    report = Operation(operations.report)
 
 
 class Client(Operations):

@@ -3,8 +3,8 @@
 import json
 from typing import Final
 
+from maingate.client.call import Call, Reply, delay
 from maingate.client.failures import error_of
-from maingate.client.flow import Call, Reply, delay
 from maingate.client.values import Event
 from maingate.errors import MaingateError
 

@@ -1,11 +1,10 @@
 """The audit of the record: every chain, every entity, every other row of evidence, and the ledger as a whole.
 
 The record alone shows a row of the ledger that was changed, removed or inserted, and a column of evidence
-(`maingate.db.binding`) that was changed other than by the writer, or whose row was removed or inserted. The
-hashes contain no secret. A forger who rewrites a row, everything that follows from it and the head of the
-ledger is
-found only by copies outside: the file ``transitions.jsonl``, which is compared line by line, and the heads
-that the commits of landings carry, which are passed as anchors.
+(`maingate.db.bound_columns`) that was changed other than by the writer, or whose row was removed or inserted.
+The hashes contain no secret. A forger who rewrites a row, everything that follows from it and the head of the
+ledger is found only by copies outside: the file ``transitions.jsonl``, which is compared line by line, and
+the heads that the commits of landings carry, which are passed as anchors.
 """
 
 from collections.abc import Sequence

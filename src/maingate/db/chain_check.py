@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
-from maingate.db.binding import CHANGING, UNBOUND, WHOLE, digest_of, empty_of, fixed_columns, form_of
+from maingate.db.bound_columns import CHANGING, UNBOUND, WHOLE, digest_of, empty_of, fixed_columns, form_of
 from maingate.db.chain import COLUMNS, HASHED, hash_of
 from maingate.db.findings import AuditFinding
 from maingate.db.statements import quoted, rows_of

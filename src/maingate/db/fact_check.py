@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
-from maingate.db.binding import CHANGING, FACTS
+from maingate.db.bound_columns import CHANGING, FACTS
 from maingate.db.chain import EVENT_COLUMNS, FACT_COLUMNS, HashOf, hash_of_event, hash_of_fact
 from maingate.db.chain_check import Bound, merge, sets_of
 from maingate.db.facts import Binding

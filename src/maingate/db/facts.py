@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Table
 
 from maingate.db import ledger
-from maingate.db.binding import WHOLE, bound_text, digest_of, fixed_columns
+from maingate.db.bound_columns import WHOLE, bound_text, digest_of, fixed_columns
 from maingate.db.chain import FACT_COLUMNS, hash_of_fact
 from maingate.db.columns import canonical
 from maingate.db.records import Records

@@ -415,8 +415,8 @@ state_transitions = Table(
     Index(None, "run_id", "seq"),
 )
 """The audit: one row per transition, a hash chain per entity. The reason, the metadata and ``sets``
-(`maingate.db.binding`) are stored as the text that was hashed. No foreign key leads to an entity, because the
-audit must outlive its entities."""
+(`maingate.db.bound_columns`) are stored as the text that was hashed. No foreign key leads to an entity,
+because the audit must outlive its entities."""
 
 
 events = Table(
@@ -457,7 +457,7 @@ facts = Table(
     _required("hash"),
 )
 """The binding of a row of another table: the table, the row's key, its entity, and the text that binds it
-(`maingate.db.binding`). When the row changes another fact follows; the last one counts."""
+(`maingate.db.bound_columns`). When the row changes another fact follows; the last one counts."""
 
 counters = Table(
     "counters",

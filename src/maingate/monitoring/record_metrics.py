@@ -14,7 +14,7 @@ from maingate.monitoring.checks.pool import QUEUES, pool_of, queues_of
 from maingate.monitoring.checks.stuck import stuck_in
 from maingate.monitoring.ledger_metrics import MICROS, Samples
 from maingate.monitoring.metric_table import MOST_FOLLOWERS
-from maingate.monitoring.stuck import Stuck, StuckLimits, silent
+from maingate.monitoring.stuck_watch import Stuck, StuckLimits, silent
 from maingate.repository_context import RepositoryContext
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.worker import WorkerState

@@ -7,7 +7,7 @@ from concurrent.futures import Executor as Threads
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from maingate.monitoring.stuck import StuckLimits, StuckWatch
+from maingate.monitoring.stuck_watch import StuckLimits, StuckWatch
 from maingate.orchestrator.breaker_watch import BreakerWatch
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.parts import RunLimits

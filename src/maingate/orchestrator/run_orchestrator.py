@@ -14,7 +14,7 @@ from typing import Final
 
 from maingate.errors import InterruptedRunError, OutsideFaultError
 from maingate.ids import RunId
-from maingate.monitoring.stuck import stuck_event
+from maingate.monitoring.stuck_watch import stuck_event
 from maingate.orchestrator import commit_check, decision_writer, operator_requests, snapshot_loader, stopping
 from maingate.orchestrator.approval_notices import ApprovalNotices
 from maingate.orchestrator.core.decision import Decision

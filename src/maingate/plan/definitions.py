@@ -7,7 +7,7 @@ from pydantic import Field, StrictBool, StrictInt
 from maingate.plan.choices import CaptureSource, GateType, Level, Preset, PromptBy
 from maingate.plan.fields import Command, Dollars, Environment, ExitCodes, PlanPart, Regex, Text, VariableName
 from maingate.settings.durations import Duration, Size
-from maingate.settings.policy import Count, Globs
+from maingate.settings.policy_layer import Count, Globs
 
 
 class GateDefinition(PlanPart):

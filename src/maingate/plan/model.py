@@ -15,7 +15,7 @@ from maingate.plan.fields import Author, Command, Date, Dollars, PlanPart, Text,
 from maingate.plan.names import ANY_NAME, BranchName, Name
 from maingate.plan.order import landing_order, stable_order
 from maingate.settings.durations import Duration
-from maingate.settings.policy import Count, Globs, PolicyLayer
+from maingate.settings.policy_layer import Count, Globs, PolicyLayer
 from maingate.settings.problems import as_written
 
 FORMAT_VERSION: Final = 1

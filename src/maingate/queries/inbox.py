@@ -33,7 +33,7 @@ from maingate.queries.run_rows import is_served
 from maingate.repository_context import RepositoryContext
 
 if TYPE_CHECKING:
-    from maingate.monitoring.stuck import Stuck
+    from maingate.monitoring.stuck_watch import Stuck
 
 __all__ = ("InboxItem", "inbox")
 
@@ -130,7 +130,7 @@ def _stuck(
     conn: Connection, context: RepositoryContext, run: RunRow, now: datetime
 ) -> "Iterator[tuple[About, Stuck]]":
     """Yield the tasks and workstreams of a living run that have made no progress for too long."""
-    from maingate.monitoring.stuck import StuckLimits, overdue  # noqa: PLC0415 - only for a living run
+    from maingate.monitoring.stuck_watch import StuckLimits, overdue  # noqa: PLC0415 - only for a living run
 
     patience = StuckLimits.of(context.settings)
     running = tasks.running(conn, run.id)

@@ -30,7 +30,7 @@ from maingate.wording import more_approvals, short
 
 if TYPE_CHECKING:
     from maingate.monitoring.alerts import FiringAlert
-    from maingate.monitoring.stuck import Stuck
+    from maingate.monitoring.stuck_watch import Stuck
 
 NEARLY: Final = 0.8
 """The part of a budget from which on it is nearly used."""

@@ -14,7 +14,7 @@ from maingate.state.tool_run import MICROS
 
 if TYPE_CHECKING:
     from maingate.monitoring.alerts import FiringAlert
-    from maingate.monitoring.stuck import Stuck
+    from maingate.monitoring.stuck_watch import Stuck
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from maingate.db.dao.lookup import Found
 from maingate.db.dao.patches import PatchRow
 from maingate.errors import UsageError
 from maingate.queries.names import run_named, task_names
-from maingate.queries.owed_commands import failed, owed
+from maingate.queries.owed_rollback_commands import failed, owed
 from maingate.recovery.rollback import RollbackOutcome
 from maingate.repository_context import RepositoryContext
 from maingate.state.patch_ledger import PatchState

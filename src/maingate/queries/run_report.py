@@ -21,7 +21,7 @@ from maingate.repository_context import RepositoryContext
 from maingate.state.tool_run import MICROS
 
 if TYPE_CHECKING:
-    from maingate.monitoring.stuck import StuckLimits
+    from maingate.monitoring.stuck_watch import StuckLimits
 
 Json = dict[str, Any]
 
@@ -58,7 +58,7 @@ def report(context: RepositoryContext, run_id: RunId | None = None) -> Json:
 
 def _patience(context: RepositoryContext) -> "StuckLimits":
     """Return how long work may stay as it is."""
-    from maingate.monitoring.stuck import StuckLimits  # noqa: PLC0415 - a run that has ended needs no settings
+    from maingate.monitoring.stuck_watch import StuckLimits  # noqa: PLC0415 - a run that has ended needs no settings
 
     return StuckLimits.of(context.settings)
 
@@ -149,7 +149,7 @@ def _stopped(conn: Connection, run: RunRow) -> Json | None:
 
 def _stuck(rows: Iterable[EntityRow], patience: "StuckLimits", now: datetime) -> dict[str, Json]:
     """Return the entities that have not moved for too long, with the time of their last move."""
-    from maingate.monitoring.stuck import overdue  # noqa: PLC0415 - only for a run that has not ended
+    from maingate.monitoring.stuck_watch import overdue  # noqa: PLC0415 - only for a run that has not ended
 
     return {key: one.as_json(now) for key, one in overdue(rows, patience, now=now).items()}
 

@@ -18,7 +18,7 @@ from maingate.db.dao.uet_workers import UetWorkerRow
 from maingate.db.dao.workers import WorkerRow
 from maingate.events import iso_millis
 from maingate.landing.lease import lease_at_work
-from maingate.monitoring.stuck import StuckLimits, silent
+from maingate.monitoring.stuck_watch import StuckLimits, silent
 from maingate.orchestrator.roster import JOB
 from maingate.queries.page import EVERY, Page
 from maingate.repository_context import RepositoryContext

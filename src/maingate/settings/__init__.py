@@ -12,12 +12,12 @@ from maingate.settings.files import SettingsFiles
 if TYPE_CHECKING:
     from maingate.settings.loader import load_settings, tree_values
     from maingate.settings.model import Settings
-    from maingate.settings.policy import PolicyLayer
+    from maingate.settings.policy_layer import PolicyLayer
 
 __all__ = ["PolicyLayer", "Settings", "SettingsFiles", "load_settings", "tree_values"]
 
 _LATE: Final = {
-    "PolicyLayer": "policy",
+    "PolicyLayer": "policy_layer",
     "Settings": "model",
     "load_settings": "loader",
     "tree_values": "loader",

@@ -16,7 +16,7 @@ from maingate.settings.model import (
     ServerSettings,
     Settings,
 )
-from maingate.settings.policy import PolicyLayer
+from maingate.settings.policy_layer import PolicyLayer
 from maingate.settings.problems import Location
 from maingate.settings.variables import variable_of, variables
 

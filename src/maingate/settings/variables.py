@@ -8,7 +8,7 @@ from typing import Any, Final, get_origin
 from maingate.errors import Problem
 from maingate.settings.files import PREFIX
 from maingate.settings.model import GateLimits, Settings
-from maingate.settings.policy import PolicyLayer
+from maingate.settings.policy_layer import PolicyLayer
 from maingate.settings.problems import Location
 
 _TABLES: Final = {"limits": tuple(GateLimits.model_fields), "policy": tuple(PolicyLayer.model_fields)}

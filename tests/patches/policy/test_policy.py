@@ -10,7 +10,7 @@ import pytest
 from maingate.patches.model import quote_path
 from maingate.patches.policy.policy import Policy, TreeEntry, judge
 from maingate.reasons import Reason, ReasonCode
-from maingate.settings.policy import PolicyLayer
+from maingate.settings.policy_layer import PolicyLayer
 from support.diff_world import DiffWorld, refusal, taken
 
 

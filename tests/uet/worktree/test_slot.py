@@ -14,7 +14,7 @@ import pytest
 
 from maingate.errors import WorktreeError
 from maingate.system.removal import remove
-from maingate.uet.worktree import control, manifest, slot_tree, stillness, wanted_tree
+from maingate.uet.worktree import control, manifest, slot_tree, untouched_paths, wanted_tree
 from maingate.uet.worktree.slot import Worktree
 from support.factories import GitRepo
 from support.worktree_files import checked_out, let_the_clock_tick, snapshot
@@ -227,7 +227,7 @@ def test_what_touches_a_slot_that_was_proven_is_noticed(  # noqa: PLR0917 - fixt
     worktree.move(first)
     assert whole(worktree) == expected
     if is_old:
-        monkeypatch.setattr(stillness, "_youth", lambda _: lambda _: False)
+        monkeypatch.setattr(untouched_paths, "_youth", lambda _: lambda _: False)
         worktree.move(first)
     let_the_clock_tick(tmp_path)
 
@@ -254,7 +254,7 @@ def test_a_slot_that_nobody_touched_costs_no_process(
     commit = repo.commit({f"src/{number}": "x\n" for number in range(files)})
     worktree.move(commit, keep=["cache"], shared=True)
     (worktree.tree / "cache").mkdir()
-    monkeypatch.setattr(stillness, "_YOUNG_NS", 0)
+    monkeypatch.setattr(untouched_paths, "_YOUNG_NS", 0)
     for _ in range(3):
         let_the_clock_tick(worktree.slot_dir)
         worktree.move(commit, keep=["cache"], shared=True)
@@ -272,7 +272,7 @@ def test_a_large_tree_that_gates_touch_is_not_surveyed(
 ) -> None:
     """Where every gate leaves something, git would be asked anyway, and a survey would come on top."""
     commit = repo.commit({f"src/{number}": "x\n" for number in range(300)})
-    monkeypatch.setattr(slot_tree, "Stillness", lambda *_, **__: pytest.fail("it was surveyed"))
+    monkeypatch.setattr(slot_tree, "UntouchedPaths", lambda *_, **__: pytest.fail("it was surveyed"))
 
     for _ in range(3):
         worktree.move(commit)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, TypeVar
 from sqlalchemy import Connection, Table
 
 from maingate.db import facts
-from maingate.db.binding import CHANGING, UNBOUND, bound_text_of_creation, empty_of, fixed_columns
+from maingate.db.bound_columns import CHANGING, UNBOUND, bound_text_of_creation, empty_of, fixed_columns
 from maingate.db.columns import EPOCH, to_micros
 from maingate.db.engine import repository_of
 from maingate.db.records import Records
@@ -188,7 +188,7 @@ class Entities(Records[E_]):
         Args:
             connection: A writing transaction.
             entity_id: The entity.
-            column: One that may change (`maingate.db.binding`).
+            column: One that may change (`maingate.db.bound_columns`).
             value: Its new value as it is stored.
 
         Raises:

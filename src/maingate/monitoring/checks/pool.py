@@ -11,7 +11,7 @@ from maingate.db.dao import breakers, open_work, workers
 from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.workers import WorkerRow
 from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
-from maingate.monitoring.stuck import StuckLimits, silent
+from maingate.monitoring.stuck_watch import StuckLimits, silent
 from maingate.repository_context import RepositoryContext
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.worker import WorkerState

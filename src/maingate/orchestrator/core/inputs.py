@@ -8,7 +8,7 @@ from maingate.commits import Tip
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
 from maingate.plan.model import Plan, TaskPlan
 from maingate.reasons import Reason
-from maingate.settings.policy import PolicyLayer
+from maingate.settings.policy_layer import PolicyLayer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from pathspec import GitIgnoreSpec
 
 from maingate.patches.intake import Intake, touched_paths
 from maingate.patches.model import SUBMODULE, SYMLINK, ChangeKind, FileChange
-from maingate.patches.policy.layers import Groups, Policy, PolicyLimits
 from maingate.patches.policy.links import EntryAt, Links, TreeEntry
+from maingate.patches.policy.stack import Groups, Policy, PolicyLimits
 from maingate.patches.policy.unsafe_paths import glob_text, is_gitmodules, is_settings, path_fault
 from maingate.patches.text.quoting import show_path
 from maingate.plan.globs import DEFAULT_PROTECT, DEFAULT_TESTS

@@ -10,7 +10,7 @@ from typing import Final
 from maingate.git.command import run_git
 from maingate.system.removal import remove
 from maingate.uet.worktree.slot_repository import CONTROL_CONFIG, leave_only, make_repository
-from maingate.uet.worktree.stillness import content_of
+from maingate.uet.worktree.untouched_paths import content_of
 
 _OF_CONTROL: Final = frozenset({"HEAD", "config", "index", "objects", "refs", "shallow"})
 """All that the control directory has in it; git would go by much else, and a lock would stop it."""

@@ -21,7 +21,7 @@ from maingate.system.removal import forced, kind_of, remove
 from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.kept_paths import kept_paths
 from maingate.uet.worktree.slot_record import read_note, write_note
-from maingate.uet.worktree.stillness import now_of, outwait, stamp_of
+from maingate.uet.worktree.untouched_paths import now_of, outwait, stamp_of
 
 _READING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MAKING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

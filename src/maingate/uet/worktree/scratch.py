@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from maingate.system.removal import kind_of, remove
-from maingate.uet.worktree.stillness import content_of
+from maingate.uet.worktree.untouched_paths import content_of
 
 _GATES_CONFIG: Final = (
     "[user]\n\tname = Maingate\n\temail = maingate@localhost\n"

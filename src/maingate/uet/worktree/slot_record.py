@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from maingate.system.removal import remove
-from maingate.uet.worktree.stillness import content_of
+from maingate.uet.worktree.untouched_paths import content_of
 
 _BOOT_ID: Final = b"/proc/sys/kernel/random/boot_id"
 

@@ -1,8 +1,8 @@
 """The tree of a slot: it is made a commit, and what is kept beside it, whatever the job before did to it.
 
-``TreeManifest`` finds what does not belong, git restores what changed. Where ``Stillness`` proves that a slot
-at the commit was not touched, there is nothing to restore. A worker that takes a slot over believes of the
-tree only what proves true of a note that the worker before wrote when it ended in order; else the tree is
+``TreeManifest`` finds what does not belong, git restores what changed. Where ``UntouchedPaths`` proves that a
+slot at the commit was not touched, there is nothing to restore. A worker that takes a slot over believes of
+the tree only what proves true of a note that the worker before wrote when it ended in order; else the tree is
 made anew.
 """
 
@@ -23,7 +23,7 @@ from maingate.uet.worktree.manifest import TreeManifest
 from maingate.uet.worktree.prepared_state import Preparation
 from maingate.uet.worktree.slot_record import read_note, write_note
 from maingate.uet.worktree.slot_repository import VISIBLE_CONFIG, exclude, make_repository
-from maingate.uet.worktree.stillness import FEW, Stillness, now_of, outwait
+from maingate.uet.worktree.untouched_paths import FEW, UntouchedPaths, now_of, outwait
 from maingate.uet.worktree.wanted_tree import WantedTree
 
 _PARTS: Final = frozenset({"tree", "control", "scratch", "kept", "kept.json"})
@@ -50,7 +50,7 @@ class SlotTree:
         self._ways: list[object] = []
         self._placed = ""
         self._place: WantedTree | None = None
-        self._stillness: Stillness | None = None
+        self._untouched: UntouchedPaths | None = None
         self._past = 0
 
     def move(self, wanted: WantedTree) -> None:
@@ -84,20 +84,20 @@ class SlotTree:
 
     def touched(self) -> None:
         """Drop the proof that nothing was touched."""
-        self._stillness = None
+        self._untouched = None
 
     def forget(self) -> None:
         """Forget all that is known about the tree."""
-        self._manifest = self._place = self._stillness = None
+        self._manifest = self._place = self._untouched = None
 
     def is_sound(self) -> bool:
         """Return whether the slot has its parts, each a folder of its own and not a link to somewhere."""
         return are_folders(self._slot_dir, self._control.folder, self.path)
 
     def _stands_untouched_at(self, wanted: WantedTree, copy: str) -> bool:
-        if wanted != self._place or copy != self._placed or self._stillness is None:
+        if wanted != self._place or copy != self._placed or self._untouched is None:
             return False
-        return self.is_sound() and self._stillness.holds()
+        return self.is_sound() and self._untouched.holds()
 
     def _restore(self, wanted: WantedTree, copy: str, *, was_there: bool) -> None:
         """Restore the wanted tree with a fresh ``.git``, whatever was done to the slot."""
@@ -123,7 +123,7 @@ class SlotTree:
         is_proven = not wanted.is_strict or self._outwait(manifest.newest)
         self._manifest = manifest if is_proven else None
         is_untouched = is_untouched and was_there and before == self.index
-        self._stillness = self._survey(manifest, is_untouched=is_untouched) if is_proven else None
+        self._untouched = self._survey(manifest, is_untouched=is_untouched) if is_proven else None
 
     def _watched(self, wanted: WantedTree, copy: str) -> TreeManifest:
         """Return the manifest of the tree; when it is not enough, the tree is emptied."""
@@ -183,7 +183,7 @@ class SlotTree:
             for name in set(os.listdir(self._slot_dir)) - parts:
                 remove(os.fsencode(self._slot_dir / name))
 
-    def _survey(self, manifest: TreeManifest, *, is_untouched: bool) -> Stillness | None:
+    def _survey(self, manifest: TreeManifest, *, is_untouched: bool) -> UntouchedPaths | None:
         """Survey the slot as it is now, where that pays and covers all that git would look at.
 
         A large tree is surveyed once a gate has left it untouched: most gates of it may be of the other kind.
@@ -194,7 +194,7 @@ class SlotTree:
         repositories = all_below(os.fsencode(self.path / ".git")) + all_below(
             os.fsencode(self._control.folder)
         )
-        return Stillness([*folders, *repositories, *files], clock=os.fsencode(self._slot_dir))
+        return UntouchedPaths([*folders, *repositories, *files], clock=os.fsencode(self._slot_dir))
 
     def _build(self) -> None:
         """Create an empty slot in place of whatever is there; a copy of kept paths proves itself."""

@@ -43,7 +43,7 @@ _stamp: Final[Callable[[os.stat_result], tuple[int, ...]]] = attrgetter(
 )
 
 
-class Stillness:
+class UntouchedPaths:
     """The state of files, links and folders now, to be compared with their state later.
 
     Args:

@@ -11,8 +11,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from maingate.uet.worktree import stillness
-from maingate.uet.worktree.stillness import Stillness
+from maingate.uet.worktree import untouched_paths
+from maingate.uet.worktree.untouched_paths import UntouchedPaths
 from support.worktree_files import let_the_clock_tick
 
 SECOND = 1_000_000_000
@@ -78,10 +78,10 @@ def tree(tmp_path: Path) -> Path:
     return tree
 
 
-def survey(tree: Path) -> Stillness:
+def survey(tree: Path) -> UntouchedPaths:
     """Survey all there is of the tree but for what is only there to be swapped."""
     paths = [tree, *(tree / name for name in ("src", "src/a", "link"))]
-    return Stillness([os.fsencode(path) for path in paths], clock=os.fsencode(tree.parent))
+    return UntouchedPaths([os.fsencode(path) for path in paths], clock=os.fsencode(tree.parent))
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
@@ -89,8 +89,8 @@ def test_what_was_old_is_known_by_its_stamps(
     tree: Path, change: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing that can be done to what was old leaves its stamps as they were; contents are not read."""
-    monkeypatch.setattr(stillness, "_youth", lambda _: lambda _: False)
-    monkeypatch.setattr(stillness, "_holding", lambda *_: pytest.fail("something was read"))
+    monkeypatch.setattr(untouched_paths, "_youth", lambda _: lambda _: False)
+    monkeypatch.setattr(untouched_paths, "_holding", lambda *_: pytest.fail("something was read"))
     still = survey(tree)
     let_the_clock_tick(tree.parent)
     assert still.holds()
@@ -108,7 +108,7 @@ def test_what_was_young_is_known_by_what_it_holds(
     tree: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A change right after the survey is noticed even when the clock did not tick, so that no stamp tells."""
-    monkeypatch.setattr(stillness, "_stamp", lambda info: info.st_mode)
+    monkeypatch.setattr(untouched_paths, "_stamp", lambda info: info.st_mode)
     still = survey(tree)
     assert still.holds()
 
@@ -120,9 +120,9 @@ def test_what_was_young_is_known_by_what_it_holds(
 def test_what_was_young_is_read_until_it_is_old(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is compared once more when it is old; from then on its stamps are enough."""
     ages = {"young": True}
-    monkeypatch.setattr(stillness, "_youth", lambda _: lambda _: ages["young"])
-    reading = Mock(wraps=stillness._holding)
-    monkeypatch.setattr(stillness, "_holding", reading)
+    monkeypatch.setattr(untouched_paths, "_youth", lambda _: lambda _: ages["young"])
+    reading = Mock(wraps=untouched_paths._holding)
+    monkeypatch.setattr(untouched_paths, "_holding", reading)
     still = survey(tree)
     assert reading.call_count == 4
 
@@ -140,7 +140,7 @@ def test_too_much_that_is_young_proves_nothing(
     tree: Path, limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What cannot be remembered cannot be compared."""
-    monkeypatch.setattr(stillness, limit, 1)
+    monkeypatch.setattr(untouched_paths, limit, 1)
 
     assert not survey(tree).holds()
 
@@ -157,7 +157,7 @@ def test_too_much_that_is_young_proves_nothing(
 )
 def test_youth_is_a_matter_of_ticks(tmp_path: Path, age: int, is_young: bool) -> None:
     """What lies within a tick, with room to spare, or in the future could be changed under its own time."""
-    judge = stillness._youth(os.fsencode(tmp_path))
+    judge = untouched_paths._youth(os.fsencode(tmp_path))
     now = tmp_path.stat().st_ctime_ns - 1_000_000
     changed = now - age + ((now - age) % SECOND == 0)
 
@@ -166,7 +166,7 @@ def test_youth_is_a_matter_of_ticks(tmp_path: Path, age: int, is_young: bool) ->
 
 def test_whole_seconds_are_young_for_seconds(tmp_path: Path) -> None:
     """A file system that knows no fractions gives one time to all that happens within a second or two."""
-    judge = stillness._youth(os.fsencode(tmp_path))
+    judge = untouched_paths._youth(os.fsencode(tmp_path))
     now = tmp_path.stat().st_ctime_ns // SECOND * SECOND
 
     assert judge(_info(now - 2 * SECOND))
@@ -180,7 +180,7 @@ def test_the_clock_is_that_of_the_file_system(tmp_path: Path, monkeypatch: pytes
     ahead = time.time_ns() + 3600 * SECOND
     monkeypatch.setattr(time, "time_ns", lambda: ahead)
 
-    assert stillness._youth(os.fsencode(tmp_path))((tmp_path / "file").stat())
+    assert untouched_paths._youth(os.fsencode(tmp_path))((tmp_path / "file").stat())
 
 
 def _info(changed: int) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 from maingate.db import migrations
 from maingate.db.audit import verify
-from maingate.db.binding import CHANGING, FACTS, RECOMPUTED, UNBOUND, fixed_columns
+from maingate.db.bound_columns import CHANGING, FACTS, RECOMPUTED, UNBOUND, fixed_columns
 from maingate.db.dao import approvals, artifacts, events, intents, requests, runs, tasks, tool_runs, verdicts
 from maingate.db.engine import Database, open_database
 from maingate.db.facts import OWNER

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maingate.events import Severity
-from maingate.monitoring.stuck import Stuck, StuckLimits, StuckWatch, overdue, stuck_event
+from maingate.monitoring.stuck_watch import Stuck, StuckLimits, StuckWatch, overdue, stuck_event
 from maingate.settings import Settings
 from maingate.state.patch_ledger import PatchState
 from maingate.state.steps.step import Context, Step

@@ -1,7 +1,7 @@
 """Layers of policy: a deeper one can only tighten."""
 
 from maingate.settings import PolicyLayer
-from maingate.settings.policy import loosenings
+from maingate.settings.policy_layer import loosenings
 
 
 def loosened(outer: list[PolicyLayer], inner: PolicyLayer) -> list[str]:

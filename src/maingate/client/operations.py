@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from maingate.client.flow import Call, Flow, Json, Pause, answered, object_of
+from maingate.client.call import Call, Flow, Json, Pause, answered, object_of
 from maingate.client.submission import PlanSource
 from maingate.client.values import ENDED, Event, EventTable, Page, Patch, Run, Task
 
