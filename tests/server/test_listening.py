@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from maingate.errors import UsageError
-from maingate.server.listening import address_of, is_local, listen
+from maingate.server.listening import address_of, is_local, listen, without_delay
 
 
 def test_an_address_is_local_if_only_this_machine_reaches_it() -> None:
@@ -29,6 +29,18 @@ def test_an_address_that_cannot_be_had_is_refused_with_what_to_do() -> None:
     if os.geteuid() != 0:
         with pytest.raises(UsageError, match="above 1023"):
             listen("127.0.0.1", 1)
+
+
+def test_connections_send_at_once() -> None:
+    """They inherit it from the socket that they come in by; one in the file system needs no such thing."""
+    with (
+        without_delay(listen("127.0.0.1", 0)) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    with socket.socket(socket.AF_UNIX) as file:
+        assert without_delay(file) is file
 
 
 def _port(listening: socket.socket) -> int:

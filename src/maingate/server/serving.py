@@ -13,7 +13,7 @@ import uvicorn
 
 from maingate.errors import OutsideFaultError
 from maingate.server.host import RunHost
-from maingate.server.listening import address_of
+from maingate.server.listening import address_of, without_delay
 from maingate.server.log import LOG
 from maingate.server.site import Site
 from maingate.server.systemd import notify
@@ -65,7 +65,7 @@ def serve(
         host.start(is_standby=is_standby)
         try:
             LOG.info("listening", url=address_of(listening), repositories=[name for name, _ in site])
-            http.run(sockets=[listening])
+            http.run(sockets=[without_delay(listening)])
         finally:
             is_asked = host.is_asked_to_end
             host.drain()
