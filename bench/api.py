@@ -180,7 +180,6 @@ def clients(server: Server) -> Iterator[dict[str, Any]]:
     process.stdout.readline()
     seen: dict[str, Any] = {}
     yield seen
-    time.sleep(2)  # the last events arrive
     seen.update(json.loads(process.communicate("")[0]))
 
 

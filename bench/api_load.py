@@ -25,6 +25,10 @@ _PATHS = (
 """What is read, in turn by chance."""
 
 
+_EVENT = b"\ndata: "
+_PATIENCE = 60.0
+
+
 @dataclass(kw_only=True)
 class Seen:
     """What the clients saw.
@@ -47,10 +51,20 @@ async def play(url: str, run: str, followers: int, rate: float) -> Seen:
     reading = asyncio.create_task(_read(url, run, seen, rate))
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
-    for task in (reading, *following):
+    reading.cancel()
+    await _all_is_sent(seen)
+    for task in following:
         task.cancel()
     await asyncio.gather(reading, *following, return_exceptions=True)
     return seen
+
+
+async def _all_is_sent(seen: Seen) -> None:
+    """Wait until all followers have the same events and no more arrive, or until that takes too long."""
+    deadline, before = time.monotonic() + _PATIENCE, None
+    while (seen.events != before or len(set(seen.events)) > 1) and time.monotonic() < deadline:
+        before = list(seen.events)
+        await asyncio.sleep(1)
 
 
 async def _follow(url: str, seen: Seen, number: int) -> None:
@@ -59,8 +73,10 @@ async def _follow(url: str, seen: Seen, number: int) -> None:
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     request = f"GET /api/v1/events/stream HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n"
     writer.write(request.encode())
+    cut = b""
     while chunk := await reader.read(65536):
-        seen.events[number] += chunk.count(b"data: ")
+        seen.events[number] += (cut + chunk).count(_EVENT)
+        cut = chunk[1 - len(_EVENT) :]
     seen.failures += 1
 
 

@@ -33,6 +33,11 @@ BATCH: Final = 500
 Matches = Callable[[Event], bool]
 
 
+def everything(_event: Event) -> bool:
+    """Match each event."""
+    return True
+
+
 @dataclass(frozen=True)
 class Told:
     """An event as it is sent to every follower.
@@ -50,8 +55,8 @@ class Told:
 
     @cached_property
     def text(self) -> str:
-        """Its JSON text, made once for all followers."""
-        return rendered(self.event.as_json())
+        """Its text in a stream, made once for all followers."""
+        return f"id: {self.seq}\nevent: {self.event.event_type}\ndata: {rendered(self.event.as_json())}\n\n"
 
 
 class EventFeed:
@@ -67,6 +72,7 @@ class EventFeed:
         self._from = self.place = self.followers = 0
         self._looking: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
+        self._sent: tuple[int, int, str] = (0, 0, "")
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
@@ -115,7 +121,24 @@ class EventFeed:
         if len(found) > BATCH:
             found = found[:BATCH]
             end = found[-1].seq
-        return [told for told in found if matches(told.event)], end
+        return found if matches is everything else [told for told in found if matches(told.event)], end
+
+    async def text_after(
+        self, place: int, matches: Matches, search: EventSearch | None = None
+    ) -> tuple[str, int]:
+        """Return the text of the next events, as `after` does.
+
+        Followers of everything who have seen the same get one text: putting it together for each of hundreds
+        would take a large part of the server's time.
+        """
+        is_shared = matches is everything and search is None
+        if is_shared and self._sent[0] == place and self._sent[1] == self.place > place:
+            return self._sent[2], self._sent[1]
+        found, end = await self.after(place, matches, search)
+        text = "".join(told.text for told in found)
+        if is_shared and end == self.place:
+            self._sent = (place, end, text)
+        return text, end
 
     def _search(self, place: int, end: int, search: EventSearch) -> tuple[list[Told], int]:
         """Read the events behind a place that match; return them and the place that they reach to."""

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from maingate.api.access import caller_of
 from maingate.api.describing import described_text
 from maingate.api.desk import AtDesk, RepoName
-from maingate.api.event_feed import EventFeed, Matches, Told
+from maingate.api.event_feed import EventFeed, Matches, everything
 from maingate.api.event_query import QueryText, in_query, search_of
 from maingate.api.problems import RETRY_SECONDS, HttpProblemError
 from maingate.events import Event
@@ -95,9 +95,9 @@ class EventStream(Response):
         """Send what is new, or a sign of life; return whether the stream goes on."""
         beginning = time.monotonic()
         while True:
-            found, self._place = await self._feed.after(self._place, self._matches, self._search)
-            if found:
-                return await self._send(send, "".join(map(_told, found)))
+            text, self._place = await self._feed.text_after(self._place, self._matches, self._search)
+            if text:
+                return await self._send(send, text)
             left = HEARTBEAT_SECONDS - (time.monotonic() - beginning)
             if left <= 0:
                 break
@@ -151,6 +151,7 @@ async def stream(  # noqa: PLR0917 - the parameters of a query
     name, maingate = desk.one(repo, Role.VIEWER)
     search = await anyio.to_thread.run_sync(_search_of, maingate.context, q)
     decision = predicate(search)
+    is_all = decision is not None and q is None and entity is None and type_ is None
     feeds: dict[str, EventFeed] = request.app.state.feeds
     refuse_when_full(feeds)
     place = _place(last_event_id, after)
@@ -160,7 +161,7 @@ async def stream(  # noqa: PLR0917 - the parameters of a query
     return EventStream(
         feeds[name],
         end if place is None else place,
-        matching(entity, None if type_ is None else type_named(type_), decision),
+        everything if is_all else matching(entity, None if type_ is None else type_named(type_), decision),
         search if decision is None else None,
         is_welcome=lambda: _is_welcome(request, name),
     )
@@ -190,10 +191,6 @@ def matching(entity: str | None, type_: str | None, decision: Matches | None = N
         return is_about and (decision is None or decision(event))
 
     return matches
-
-
-def _told(told: Told) -> str:
-    return f"id: {told.seq}\nevent: {told.event.event_type}\ndata: {told.text}\n\n"
 
 
 def _place(header: str | None, after: int | None) -> int | None:
