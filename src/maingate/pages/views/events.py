@@ -1,10 +1,14 @@
-"""Events: the newest first, of everything or of one entity, and how often each kind happened."""
+"""Events: the newest first or grouped, in the query language of the command line, and named reports."""
 
 from typing import Any, Final
 
-from maingate.pages.spans import SPANS
+from maingate.api.event_query import in_query, search_of
+from maingate.errors import UsageError
 from maingate.pages.visit import Visit, add_page, page_router
-from maingate.queries.events import EventQuery, count_events, names_of, type_named
+from maingate.queries import event_answers
+from maingate.queries.event_reports import REPORTS, report
+from maingate.queries.event_search import newest
+from maingate.queries.events import names_of
 from maingate.roles import Role
 
 Json = dict[str, Any]
@@ -13,34 +17,32 @@ router = page_router()
 
 MOST_EVENTS: Final = 200
 """Events that are shown at once."""
-_KINDS: Final = ("", "run", "workstream", "task", "patch", "gate", "worker")
 
 
 def events_view(visit: Visit) -> Json:
-    """Return the chosen events of a repository, and the counts of each kind."""
+    """Return the events that match a query, or the table of a query with groups or of a report."""
     repos = [name for name, _ in visit.desk.readable()]
     repo, maingate = visit.desk.one(visit.asked("repo") or next(iter(repos), None), Role.VIEWER)
-    context, entity, type_ = maingate.context, visit.asked("entity").strip(), visit.asked("type")
-    span = visit.asked("since")
-    since = context.clock.now() - SPANS[span] if span in SPANS else None
-    chosen = EventQuery(
-        context=context, entity=entity or None, type=type_named(type_) if type_ else None, since=since
-    )
-    found = chosen.newest(MOST_EVENTS)[::-1]
+    context, text, named = maingate.context, visit.asked("q").strip(), visit.asked("report")
+    entity = visit.asked("entity").strip()
+    if named and named not in REPORTS:
+        raise UsageError(f"there is no such report; there are {', '.join(REPORTS)}")
+    search = search_of(context, text or None, {"entity": entity or None})
+    view = {"repo": repo, "q": text, "entity": entity, "report": named, "reports": list(REPORTS)}
+    if named:
+        with in_query(text or None):
+            return view | {"table": report(context, named, search).as_json(), "events": [], "is_cut": False}
+    if not search.is_list:
+        table = event_answers.answer(context, search).as_json()
+        return view | {"table": table, "events": [], "is_cut": False}
+    found = newest(context, search, MOST_EVENTS)[::-1]
     names = names_of(context, found)
-    counts = count_events(context, since=since)
-    return {
-        "repo": repo,
-        "entity": entity,
-        "type": type_,
-        "since": span,
-        "kinds": _KINDS,
-        "spans": list(SPANS),
+    return view | {
+        "table": None,
         "events": [
             event.as_json() | {"name": names.get(str(event.task_id or event.workstream_id or ""))}
             for event in found
         ],
-        "counts": sorted(counts, key=lambda one: -one["count"])[:40] if not entity and not type_ else [],
         "is_cut": len(found) == MOST_EVENTS,
     }
 
