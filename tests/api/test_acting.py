@@ -325,6 +325,32 @@ def test_a_patch_is_rolled_back_and_a_refused_one_dropped(client: httpx.Client, 
     assert (dropped.status_code, dropped.json()["state"]) == (200, "dropped")
 
 
+@pytest.mark.parametrize("kind", ["task", "workstream", "run"])
+def test_a_task_a_workstream_and_a_run_are_rolled_back_once(
+    client: httpx.Client, repo: GitRepo, kind: str
+) -> None:
+    """In the version that was read, once under an idempotency key, and on the branch when it is answered."""
+    run = submit(client, submission(repo))
+    until_ended(client, run["id"])
+    plural = f"/api/v1/{kind}s"
+    found = client.get(plural).json()["items"][0]["id"]
+    tag = client.get(f"{plural}/{found}").headers["etag"]
+    body = {"entity": found, "reason": "slow"}
+    assert problem(client.post("/api/v1/rollbacks", json=body))[0] == 428
+    stale = client.post("/api/v1/rollbacks", json=body, headers={"If-Match": '"999"'})
+    assert problem(stale) == (412, "version_mismatch")
+    assert "b.txt" in repo.git("ls-tree", "--name-only", "main")
+    headers = {"If-Match": tag, "Idempotency-Key": "once"}
+    done = client.post("/api/v1/rollbacks", json=body, headers=headers)
+    assert (done.status_code, done.json()["id"]) == (200, found), done.text
+    assert [patch["state"] for patch in done.json()["patches"]] == ["rolled_back"]
+    assert "b.txt" not in repo.git("ls-tree", "--name-only", "main")
+    again = client.post("/api/v1/rollbacks", json=body, headers=headers)
+    assert (again.json(), again.headers["idempotency-replayed"]) == (done.json(), "true")
+    fresh = client.post("/api/v1/rollbacks", json=body, headers={"If-Match": "*"})
+    assert problem(fresh) == (409, "refused")
+
+
 def test_a_refused_patch_is_tried_again_with_another_diff(client: httpx.Client, repo: GitRepo) -> None:
     """In a run of its own; the refused patch is the one that it replaces."""
     red = submit(client, submission(repo, adds="bad.txt", gates={"unit": {"run": "! test -e bad.txt"}}))

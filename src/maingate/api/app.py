@@ -16,6 +16,7 @@ from maingate.api import (
     patches,
     plans,
     record,
+    rollbacks,
     runs,
     work,
     workforce,
@@ -34,7 +35,10 @@ MOST_BODY: Final = 1024 * 1024
 MOST_UPLOAD: Final = 64 * 1024 * 1024
 """Bytes of a request, and of one that brings a plan with its patches."""
 
-_INTERFACE: Final = (runs, plans, work, patches, gates, workforce, overrides, events, event_stream, record)
+_INTERFACE: Final = (
+    *(runs, plans, work, patches, gates, workforce, overrides, rollbacks),
+    *(events, event_stream, record),
+)
 _PROBED: Final = (health_endpoints, metrics_endpoint)
 """The endpoints of other programs, which may add parameters of their own."""
 _UPLOADS: Final = ("/api/v1/runs", "/api/v1/plan/check")

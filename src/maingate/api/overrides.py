@@ -20,6 +20,15 @@ router = APIRouter(prefix="/api/v1", tags=["overrides"])
 
 _TAG: Final = re.compile(r'(?:W/)?"(\d{1,9})(?:\.[0-9a-f]+)?"')
 
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        max_length=100,
+        description="The `ETag` of the entity as it was read, or `*` to decide whatever it is by now.",
+    ),
+]
+
 
 class OverrideRequest(BaseModel):
     """A decision about a task or a workstream."""
@@ -33,20 +42,13 @@ class OverrideRequest(BaseModel):
 async def override(
     actor: Acting,
     body: OverrideRequest,
-    if_match: Annotated[
-        str | None,
-        Header(
-            alias="If-Match",
-            max_length=100,
-            description="The `ETag` of the entity as it was read, or `*` to decide whatever it is by now.",
-        ),
-    ] = None,
+    if_match: IfMatch = None,
 ) -> Response:
     """Decide a task or a workstream by hand, whichever process works on it.
 
     Of several callers that decide about the same version, the first counts; the others get 412.
     """
-    version = _version(if_match)
+    version = version_in(if_match)
     kind = "ws" if body.action in OF_WORKSTREAMS else "task"
 
     def reach() -> tuple[str, Maingate]:
@@ -63,7 +65,7 @@ async def override(
     return await actor.act(reach, do, content=f"{if_match} {body.model_dump_json()}".encode())
 
 
-def _version(if_match: str | None) -> int | None:
+def version_in(if_match: str | None) -> int | None:
     """Return the version in an If-Match header; None for any.
 
     Raises:

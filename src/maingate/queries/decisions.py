@@ -4,6 +4,7 @@ from typing import Any
 
 from maingate.db.dao import runs, tasks, workstreams
 from maingate.db.dao.lookup import Found
+from maingate.errors import ChangedMeanwhileError
 from maingate.repository_context import RepositoryContext
 from maingate.state.run import RUN
 
@@ -21,6 +22,28 @@ def decided(context: RepositoryContext, found: Found, *, action: str, operator: 
         "operator": operator,
         "run_id": row.run_id,
     }
+
+
+def require_version(context: RepositoryContext, entity_id: str, version: int | None) -> None:
+    """Check that a run, a workstream or a task is in the version that a decision was made about.
+
+    Args:
+        context: The repository and its record.
+        entity_id: The entity.
+        version: The version; None for any.
+
+    Raises:
+        ChangedMeanwhileError: It has another one.
+    """
+    with context.database.read() as conn:
+        for prefix, rows in (("run_", runs), ("ws_", workstreams), ("task_", tasks)):
+            if version is not None and entity_id.startswith(prefix):
+                present = rows.get_many(conn, [entity_id])[entity_id].version
+                if present != version:
+                    raise ChangedMeanwhileError(
+                        f"{entity_id} is in version {present}, and this decision is about version {version}; "
+                        "read it again and decide anew"
+                    )
 
 
 def is_interrupted(context: RepositoryContext, run_id: str) -> bool:

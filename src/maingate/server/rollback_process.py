@@ -33,12 +33,12 @@ _KINDS: Final[tuple[type[MaingateError], ...]] = (
 """The errors that are told from each other; the first that fits counts."""
 
 
-def roll_back(repository: Path, patch_id: str, *, reason: str, operator: str) -> dict[str, Any]:
-    """Roll a patch back in a process of its own; return the public JSON form of the rollback.
+def roll_back(repository: Path, entity_id: str, *, reason: str, operator: str) -> dict[str, Any]:
+    """Roll an entity back in a process of its own; return the public JSON form of the rollback.
 
     Args:
         repository: A path in its repository.
-        patch_id: The patch.
+        entity_id: The patch, task, workstream or run.
         reason: Why.
         operator: The person.
 
@@ -46,7 +46,7 @@ def roll_back(repository: Path, patch_id: str, *, reason: str, operator: str) ->
         MaingateError: The errors of ``RollbackService.roll_back``.
         OutsideFaultError: The process could not be started, or was killed.
     """
-    asked = {"repository": str(repository), "patch": patch_id, "reason": reason, "operator": operator}
+    asked = {"repository": str(repository), "entity": entity_id, "reason": reason, "operator": operator}
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-m", MODULE],
@@ -93,7 +93,7 @@ def main() -> None:
 
 def _rolled_back(asked: dict[str, str]) -> dict[str, Any]:
     with Maingate.open(Path(asked["repository"]), create=False) as maingate:
-        choice = choose_patches(maingate.context, asked["patch"], run=None)
+        choice = choose_patches(maingate.context, asked["entity"], run=None)
         outcome = maingate.rollback.roll_back(
             choice.patch_ids, label=choice.label, reason=asked["reason"], operator=asked["operator"]
         )
