@@ -17,6 +17,7 @@ from maingate.api.run_answers import hosted, run_done
 from maingate.api.schemas.runs import Answered, RunItem, RunReport, Runs
 from maingate.bootstrap import Maingate
 from maingate.ids import RunId
+from maingate.queries.decisions import version_of
 from maingate.queries.listing import runs_page
 from maingate.roles import Role
 from maingate.services.run_queue import RunOptions
@@ -43,7 +44,8 @@ def get_run(request: Request, desk: AtDesk, run_id: str, fields: Fields = None) 
     """Report a run: its target, each workstream and task with its reason, and what it waits for."""
     repo, maingate = desk.of(run_id, kind="run")
     report = maingate.report(RunId(run_id))
-    return answer(request, picked(report | {"repo": repo}, fields_of(fields)))
+    shown = picked(report | {"repo": repo}, fields_of(fields))
+    return answer(request, shown, version=version_of(maingate.context, run_id))
 
 
 class Resumption(BaseModel):

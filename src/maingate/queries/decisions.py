@@ -35,15 +35,19 @@ def require_version(context: RepositoryContext, entity_id: str, version: int | N
     Raises:
         ChangedMeanwhileError: It has another one.
     """
+    if version is not None and (present := version_of(context, entity_id)) != version:
+        raise ChangedMeanwhileError(
+            f"{entity_id} is in version {present}, and this decision is about version {version}; "
+            "read it again and decide anew"
+        )
+
+
+def version_of(context: RepositoryContext, entity_id: str) -> int:
+    """Return the version of a run, a workstream or a task."""
     with context.database.read() as conn:
-        for prefix, rows in (("run_", runs), ("ws_", workstreams), ("task_", tasks)):
-            if version is not None and entity_id.startswith(prefix):
-                present = rows.get_many(conn, [entity_id])[entity_id].version
-                if present != version:
-                    raise ChangedMeanwhileError(
-                        f"{entity_id} is in version {present}, and this decision is about version {version}; "
-                        "read it again and decide anew"
-                    )
+        if entity_id.startswith("run_"):
+            return runs.get(conn, entity_id).version
+        return (tasks if entity_id.startswith("task_") else workstreams).get(conn, entity_id).version
 
 
 def is_interrupted(context: RepositoryContext, run_id: str) -> bool:
