@@ -16,7 +16,7 @@ from maingate.server.rollback_process import roll_back
 router = APIRouter(prefix="/api/v1", tags=["rollbacks"])
 
 
-class RollbackRequest(BaseModel):
+class RollbackDecision(BaseModel):
     """A rollback of all that a task, a workstream or a run has on its target."""
 
     entity: str = Field(
@@ -28,7 +28,7 @@ class RollbackRequest(BaseModel):
 
 
 @router.post("/rollbacks", summary="Roll a task, a workstream or a run back", responses=described(RolledBack))
-async def create_rollback(actor: Acting, body: RollbackRequest, if_match: IfMatch = None) -> Response:
+async def create_rollback(actor: Acting, body: RollbackDecision, if_match: IfMatch = None) -> Response:
     """Revert the landed patches of an entity; the reverts land together, and only when the gates pass.
 
     Answers when that is decided. `If-Match` is the `ETag` of the entity as it was read.

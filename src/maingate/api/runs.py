@@ -43,9 +43,9 @@ def list_runs(  # noqa: PLR0917 - the parameters of a query
 def get_run(request: Request, desk: AtDesk, run_id: str, fields: Fields = None) -> Response:
     """Report a run: its target, each workstream and task with its reason, and what it waits for."""
     repo, maingate = desk.of(run_id, kind="run")
+    version = version_of(maingate.context, run_id)  # first, so that it is never newer than what is shown
     report = maingate.report(RunId(run_id))
-    shown = picked(report | {"repo": repo}, fields_of(fields))
-    return answer(request, shown, version=version_of(maingate.context, run_id))
+    return answer(request, picked(report | {"repo": repo}, fields_of(fields)), version=version)
 
 
 class Resumption(BaseModel):

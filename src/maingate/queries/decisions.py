@@ -46,8 +46,10 @@ def version_of(context: RepositoryContext, entity_id: str) -> int:
     """Return the version of a run, a workstream or a task."""
     with context.database.read() as conn:
         if entity_id.startswith("run_"):
-            return runs.get(conn, entity_id).version
-        return (tasks if entity_id.startswith("task_") else workstreams).get(conn, entity_id).version
+            version: int = runs.get(conn, entity_id).version
+        else:
+            version = (tasks if entity_id.startswith("task_") else workstreams).get(conn, entity_id).version
+        return version
 
 
 def is_interrupted(context: RepositoryContext, run_id: str) -> bool:

@@ -39,7 +39,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def without_delay(listening: socket.socket) -> socket.socket:
-    """Have the connections of a socket send each part of an answer at once, and return the socket.
+    """Configure a socket to send each part of an answer at once, and return it.
 
     An answer has two parts, and the second would wait for the client's confirmation of the first: 40 ms.
     asyncio asks for this only if the protocol was stated when the socket was made, and systemd states none.
