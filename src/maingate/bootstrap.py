@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from maingate.services.bisect import BisectService
     from maingate.services.cleanup import CleanupService
     from maingate.services.execution import ExecutionService
+    from maingate.services.lease_renewal import TargetHolds
     from maingate.services.notifier import Notifier
     from maingate.services.operator import OperatorService
     from maingate.services.rescue import RescueService
     from maingate.services.rollback import RollbackService
     from maingate.services.run_queue import RunQueue
-    from maingate.services.target_holds import TargetHolds
     from maingate.services.target_work import TargetWork
     from maingate.services.tokens import TokenService
     from maingate.services.uploads import UploadService
@@ -177,7 +177,7 @@ class Maingate:
 
     @cached_property
     def _holds(self) -> "TargetHolds":
-        from maingate.services.target_holds import TargetHolds
+        from maingate.services.lease_renewal import TargetHolds
 
         return TargetHolds(self.context)
 

@@ -11,8 +11,8 @@ from maingate.db.dao import runs
 from maingate.db.dao.runs import RunRow
 from maingate.db.engine import Database
 from maingate.errors import UsageError
-from maingate.git.identity import Identity
 from maingate.git.repository import Repository
+from maingate.git.repository_identity import Identity
 from maingate.landing.lease import lease_at_work
 from maingate.settings import SettingsFiles
 from maingate.state_folder import StatePaths

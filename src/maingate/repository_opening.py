@@ -7,8 +7,8 @@ from maingate.clock import SystemClock
 from maingate.db.engine import BUSY_TIMEOUT, open_database
 from maingate.errors import MaingateError, NoStateError
 from maingate.git.command import require_git
-from maingate.git.identity import identify
 from maingate.git.repository import Repository
+from maingate.git.repository_identity import identify
 from maingate.repository_context import RepositoryContext
 from maingate.state_folder import (
     make_state,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from maingate.db.engine import file_of
 from maingate.errors import OutsideFaultError, UsageError
-from maingate.git.identity import Identity
 from maingate.git.repository import Repository, is_among_files
+from maingate.git.repository_identity import Identity
 from maingate.landing.checkouts import all_checkouts
 from maingate.settings import SettingsFiles
 

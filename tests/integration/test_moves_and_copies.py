@@ -10,7 +10,7 @@ import pytest
 
 from maingate.bootstrap import Maingate
 from maingate.errors import UsageError
-from maingate.git.identity import Home, Identity, identify
+from maingate.git.repository_identity import Home, Identity, identify
 from maingate.ids import RunId
 from support.crashing import World, check_the_record, landings, wait_until
 from support.factories import GitRepo

@@ -13,7 +13,7 @@ from maingate.orchestrator.core.effects import RunNoop, StopJudging, TakePatch, 
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded, CoreEvent, RetryDue
 from maingate.orchestrator.effect_tasks import EffectTasks
 from maingate.plan.model import Plan
-from maingate.verdicts.execution import DrainedError
+from maingate.verdicts.repeated_executions import DrainedError
 from orchestrator.core.test_core import picture_of
 
 TASK = TaskId("task_1")

@@ -5,10 +5,10 @@ import tomllib
 from pathlib import Path
 
 from maingate.settings import Settings, load_settings
+from maingate.settings.environment_settings import variables
 from maingate.settings.model import NEVER_FROM_A_TREE, GateLimits, ServerSettings
 from maingate.settings.policy_layer import PolicyLayer
 from maingate.settings.reference import commented_toml, markdown
-from maingate.settings.variables import variables
 
 PROJECT = Path(__file__).parents[2]
 

@@ -21,7 +21,7 @@ from maingate.db import transition_log
 from maingate.db.engine import Database, open_database
 from maingate.errors import TargetBusyError
 from maingate.git import merge
-from maingate.git.identity import Home, Identity
+from maingate.git.repository_identity import Home, Identity
 from maingate.ids import LeaseHolder, RunId
 from maingate.landing import lease, target
 from maingate.orchestrator import roster

@@ -11,8 +11,8 @@ from typing import Final
 
 from maingate.importers.fields import ImportedObject
 from maingate.importers.json_files import Value, open_source, read_lines
-from maingate.importers.todo import Need, TodoItem, todo_list
 from maingate.importers.tool_plans import ToolPlanOptions, write_tool_plan
+from maingate.importers.work_list import Need, TodoItem, todo_list
 from maingate.importers.writing import ImportedPlan
 from maingate.wording import listed
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from maingate.importers.checkboxes import Checkbox, checkboxes
 from maingate.importers.json_files import SourceFile, open_source
 from maingate.importers.spec_kit import is_spec_kit, spec_kit_items
-from maingate.importers.todo import Need, TodoItem, todo_list
 from maingate.importers.tool_plans import ToolPlanOptions, write_tool_plan
+from maingate.importers.work_list import Need, TodoItem, todo_list
 from maingate.importers.writing import ImportedPlan
 
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from maingate.importers.checkboxes import Checkbox
 from maingate.importers.json_files import SourceFile
-from maingate.importers.todo import Need, TodoItem
+from maingate.importers.work_list import Need, TodoItem
 
 _ID: Final = re.compile(r"(?:\*\*|`)?(?P<id>T\d+[a-z]?)(?:\*\*|`)?[:.]?(?:\s+|$)")
 _MARK: Final = re.compile(r"\[(?P<mark>P|US\d+)\]\s*", re.IGNORECASE)

@@ -8,7 +8,7 @@ from typing import Any
 from maingate.orchestrator.core.effects import Effect, RunNoop, TakePatch, WaitForRetry, WaitForTool
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded, CoreEvent, RetryDue, ToolDue
 from maingate.orchestrator.shell.attendant import Attendant
-from maingate.verdicts.execution import DrainedError
+from maingate.verdicts.repeated_executions import DrainedError
 
 
 class EffectTasks:

@@ -16,8 +16,8 @@ from maingate.orchestrator.roster import Roster
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.plan.model import Plan
 from maingate.state.steps.step import Head, Step
-from maingate.verdicts.execution import GateExecutions
 from maingate.verdicts.records import VerdictRecords
+from maingate.verdicts.repeated_executions import GateExecutions
 from maingate.verdicts.service import VerdictService
 from maingate.workers.pool_manager import PoolManager
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from maingate.reasons import Reason
-from maingate.recovery.reverts import Reverted
+from maingate.recovery.revert_commits import Reverted
 
 
 class Judge(Protocol):

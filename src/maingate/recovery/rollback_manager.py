@@ -25,7 +25,7 @@ from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import rollback_record
 from maingate.recovery.landed_workstreams import LandedRun, LandedWorkstream
-from maingate.recovery.reverts import CommitWording, Reverted, Undo, build, undos
+from maingate.recovery.revert_commits import CommitWording, Reverted, Undo, build, undos
 from maingate.recovery.rollback import Judge, RollbackEnd, RollbackOutcome, RollbackRequest
 
 ROLLBACK_ATTEMPTS: Final = 5

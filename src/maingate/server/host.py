@@ -19,7 +19,7 @@ from maingate.errors import MaingateError, OutsideFaultError, ServerBusyError
 from maingate.ids import RunId
 from maingate.server.hosted_run import HostedRun
 from maingate.server.log import LOG
-from maingate.server.post import Post
+from maingate.server.run_starts import Post
 from maingate.server.site import Phase, Site
 
 LOOK_INTERVAL: Final = timedelta(seconds=1)

@@ -24,10 +24,10 @@ from maingate.landing.target import LandingTarget
 from maingate.plan.loader import LoadedPlan
 from maingate.repository_context import RepositoryContext
 from maingate.services.garbage import without_collecting
+from maingate.services.lease_renewal import TargetHolds, Wait, when_free
 from maingate.services.run_creation import Admission, create
 from maingate.services.run_queue import NO_OPTIONS, RunOptions, note_hand_over
 from maingate.services.server_hold import living_server
-from maingate.services.target_holds import TargetHolds, Wait, when_free
 from maingate.uet.process.environment import allowed_environment
 from maingate.verdicts import program_versions
 

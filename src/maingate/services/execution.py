@@ -18,9 +18,9 @@ from maingate.orchestrator.run_orchestrator import RunOrchestrator
 from maingate.repository_context import RepositoryContext
 from maingate.services.following import hooks_of
 from maingate.services.garbage import without_collecting
+from maingate.services.lease_renewal import Wait, when_free
 from maingate.services.notifier import Notifier
 from maingate.services.server_hold import living_server
-from maingate.services.target_holds import Wait, when_free
 from maingate.services.target_work import TargetWork
 from maingate.settings import Settings
 from maingate.state.run import RUN, RunState

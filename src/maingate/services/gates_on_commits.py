@@ -18,9 +18,9 @@ from maingate.orchestrator.run_services import RunServices
 from maingate.plan.model import Plan
 from maingate.reasons import FAULTS, Reason
 from maingate.verdicts.blame import Judgement, Opinion
-from maingate.verdicts.judging import judge_tree
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
+from maingate.verdicts.tree_judgement import judge_tree
 
 
 class Examination:
@@ -57,7 +57,7 @@ class Examination:
             self.give_up(InterruptedRunError(self._interrupted))
 
     async def judge(self, subject: JudgedSubject, gates: Sequence[str], *, tip: Tip, onto: Tip) -> Judgement:
-        """Judge a commit by gates; see ``verdicts.judging.judge_tree``.
+        """Judge a commit by gates; see ``verdicts.tree_judgement.judge_tree``.
 
         Raises:
             InterruptedRunError: A person or the system asked this process to end.

@@ -13,7 +13,7 @@ from maingate.orchestrator.dependencies import Dependencies
 from maingate.plan.model import Plan
 from maingate.queries.owed_rollback_commands import owed
 from maingate.reasons import Reason
-from maingate.recovery.reverts import Reverted
+from maingate.recovery.revert_commits import Reverted
 from maingate.recovery.rollback import RollbackEnd, RollbackOutcome, RollbackRequest
 from maingate.recovery.rollback_manager import RollbackManager
 from maingate.repository_context import RepositoryContext

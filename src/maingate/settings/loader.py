@@ -11,12 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from maingate.errors import Problem, SettingsError
+from maingate.settings.environment_settings import LISTS_OF_POLICY, from_environment, variable_of
 from maingate.settings.files import SettingsFiles
 from maingate.settings.model import NEVER_FROM_A_TREE, Settings
 from maingate.settings.policy_layer import PolicyLayer, loosenings
 from maingate.settings.problems import findings
 from maingate.settings.toml_file import lines_of, parse, problems_of, read
-from maingate.settings.variables import LISTS_OF_POLICY, from_environment, variable_of
 
 Values = Mapping[str, Any]
 

@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from maingate.settings.addresses import absolute_folder, check_database_url
 from maingate.settings.durations import Duration, Size, format_duration
-from maingate.settings.environment import DEFAULT_ENVIRONMENT
+from maingate.settings.gate_environment import DEFAULT_ENVIRONMENT
 from maingate.settings.policy_layer import PolicyLayer
 
 MIB: Final = 1024 * 1024

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from maingate.settings.durations import format_duration
+from maingate.settings.environment_settings import variable_of, variables
 from maingate.settings.model import (
     MACHINE_SIZED,
     NEVER_FROM_A_TREE,
@@ -18,7 +19,6 @@ from maingate.settings.model import (
 )
 from maingate.settings.policy_layer import PolicyLayer
 from maingate.settings.problems import Location
-from maingate.settings.variables import variable_of, variables
 
 _TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("limits", GateLimits),

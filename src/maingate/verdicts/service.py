@@ -19,9 +19,9 @@ from maingate.plan.definitions import GateDefinition
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.steps import gates as gate_steps
 from maingate.verdicts.blame import GateAnswer
-from maingate.verdicts.execution import DrainedError, GateExecutions, Running
 from maingate.verdicts.keys import VerdictKeys
 from maingate.verdicts.records import VerdictRecords, answer_of
+from maingate.verdicts.repeated_executions import DrainedError, GateExecutions, Running
 from maingate.verdicts.subject import JudgedSubject
 
 

@@ -134,7 +134,7 @@ def _row(name: str, tool: "ToolDefinition", settings: "Settings", root: Path | N
     """Return the row of a tool; only presets have a version command."""
     import shutil
 
-    from maingate.plan.programs import is_found, program_of
+    from maingate.plan.program_search import is_found, program_of
     from maingate.tools.presets import PRESETS
     from maingate.uet.process.environment import allowed_environment
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from maingate.orchestrator.core.approvals import Approvals
-from maingate.orchestrator.core.attempts import TaskAttempts
 from maingate.orchestrator.core.endings import Endings
 from maingate.orchestrator.core.events import (
     ApprovalsRead,
@@ -34,6 +33,7 @@ from maingate.orchestrator.core.events import (
     WorkstreamMerged,
 )
 from maingate.orchestrator.core.landing_queue import LandingQueue, Request
+from maingate.orchestrator.core.next_attempt import TaskAttempts
 from maingate.orchestrator.core.operator import Operator
 from maingate.orchestrator.core.patch_lanes import Lanes
 from maingate.orchestrator.core.tasks import Tasks

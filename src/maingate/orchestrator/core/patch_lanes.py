@@ -7,7 +7,6 @@ applied.
 
 from maingate.commits import Tip
 from maingate.orchestrator.core.approvals import Approvals
-from maingate.orchestrator.core.attempts import TaskAttempts
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
     JudgePatch,
@@ -17,6 +16,7 @@ from maingate.orchestrator.core.effects import (
 )
 from maingate.orchestrator.core.events import PatchesApplied, PatchJudged, PatchRestored
 from maingate.orchestrator.core.inputs import PatchInput
+from maingate.orchestrator.core.next_attempt import TaskAttempts
 from maingate.orchestrator.core.patch_lane import Car, Lane
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated

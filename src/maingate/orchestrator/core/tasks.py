@@ -2,7 +2,6 @@
 
 from maingate.ids import PatchId
 from maingate.orchestrator.core.approvals import Approvals
-from maingate.orchestrator.core.attempts import TaskAttempts
 from maingate.orchestrator.core.effects import RunCommand, RunNoop, RunTool, TakePatch, WaitForRetry
 from maingate.orchestrator.core.events import (
     AttemptEnd,
@@ -13,6 +12,7 @@ from maingate.orchestrator.core.events import (
     ToolEnd,
     ToolEnded,
 )
+from maingate.orchestrator.core.next_attempt import TaskAttempts
 from maingate.orchestrator.core.patch_lanes import Lanes
 from maingate.orchestrator.core.snapshot import PatchNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.core.tool_use import ToolUse

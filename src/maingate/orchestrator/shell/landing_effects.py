@@ -34,9 +34,9 @@ from maingate.orchestrator.core.events import (
 from maingate.orchestrator.core.inputs import RunInput
 from maingate.reasons import Reason, ReasonCode
 from maingate.verdicts.blame import Opinion
-from maingate.verdicts.judging import judge_tree
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
+from maingate.verdicts.tree_judgement import judge_tree
 
 REF_INTERVAL_SECONDS: Final = 1.0
 """Minimum time between two moves of a workstream's own ref: the ledger does not depend on it."""

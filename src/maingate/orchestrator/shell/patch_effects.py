@@ -32,9 +32,9 @@ from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.executor import Executor
 from maingate.uet.step_values import Committed, Order, Origin, Piece, Taken, summary_of
-from maingate.verdicts.judging import judge_tree
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
+from maingate.verdicts.tree_judgement import judge_tree
 
 
 class PatchEffects:

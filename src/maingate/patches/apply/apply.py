@@ -11,7 +11,7 @@ The attempts, in order:
    possible, also when the patch would apply with offsets**: unchanged context at another line may belong to a
    repetition of the same lines, and a merge knows the difference. A conflict of the merge is a conflict.
 3. With offsets, if there are no such blobs: git found every line of context at another place, without fuzz,
-   and they occur nowhere else (`patches.apply.one_place`). The result must be that of our own reading with
+   and they occur nowhere else (`patches.apply.moved_hunks`). The result must be that of our own reading with
    the hunks at the places that git reports.
 
 A hunk without any context (``diff -U0``) that was made on another state of the file is never placed by line
@@ -40,7 +40,7 @@ from maingate.patches.apply.expected import (
 )
 from maingate.patches.apply.git_apply import Attempt, attempt, private_entries
 from maingate.patches.apply.locate import locate
-from maingate.patches.apply.one_place import with_other_places
+from maingate.patches.apply.moved_hunks import with_other_places
 from maingate.patches.apply.outcomes import Applied, ApplyMethod, NotApplied
 from maingate.patches.apply.preimages import Preimages
 from maingate.patches.apply.repairs_made import merged_file, moved_hunk, unlike_stated

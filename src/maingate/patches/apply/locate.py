@@ -8,7 +8,7 @@ context from the base, so that git checks the same place again.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from maingate.patches.apply.base_places import placed, widened, with_context
+from maingate.patches.apply.hunk_placement import placed, widened, with_context
 from maingate.patches.intake import Intake
 from maingate.patches.model import (
     REGULAR,

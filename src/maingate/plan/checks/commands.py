@@ -6,7 +6,7 @@ from maingate.plan.checks.context import PlanContext
 from maingate.plan.definitions import GateDefinition
 from maingate.plan.files import mentioned_in
 from maingate.plan.model import Plan, WorkstreamPlan
-from maingate.plan.programs import is_found, program_of
+from maingate.plan.program_search import is_found, program_of
 from maingate.settings.problems import Location, Mistake
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from maingate.settings.environment import DEFAULT_ENVIRONMENT
+from maingate.settings.gate_environment import DEFAULT_ENVIRONMENT
 
 _OF_A_REPOSITORY: Final = frozenset(
     {

@@ -9,7 +9,7 @@ from maingate.bootstrap import Maingate
 from maingate.db.dao import leases
 from maingate.errors import LeaseLostError, OutsideFaultError, TargetBusyError
 from maingate.ids import LeaseHolder
-from maingate.services.target_holds import TargetHolds, when_free
+from maingate.services.lease_renewal import TargetHolds, when_free
 from support.factories import GitRepo
 
 REF = "refs/heads/main"
@@ -51,7 +51,7 @@ def test_who_lost_a_hold_writes_nothing_more(maingate: Maingate) -> None:
 
 def test_work_is_stopped_when_its_hold_is_lost(maingate: Maingate, monkeypatch: pytest.MonkeyPatch) -> None:
     """The renewal notices it; the work ends by the error that it is given."""
-    monkeypatch.setattr("maingate.services.target_holds.LEASE_TIME", timedelta(milliseconds=40))
+    monkeypatch.setattr("maingate.services.lease_renewal.LEASE_TIME", timedelta(milliseconds=40))
     worker = Worker()
     with maingate:
         holds, holder = TargetHolds(maingate.context), LeaseHolder.new("rollback")

@@ -16,7 +16,7 @@ from maingate.ids import RunId
 from maingate.landing.lease import LEASE_TIME
 from maingate.monitoring.alert_follower import AlertFollower
 from maingate.monitoring.hooks import Hooks
-from maingate.server.attempts import RunAttempts
+from maingate.server.crash_backoff import RunAttempts
 from maingate.server.hosted_run import HostedRun, RunProcess
 from maingate.server.log import LOG
 from maingate.server.run_process import FAULT

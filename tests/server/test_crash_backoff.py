@@ -6,7 +6,7 @@ import pytest
 
 from maingate.clock import ManualClock
 from maingate.ids import RunId
-from maingate.server.attempts import FIRST_PAUSE, LONGEST_PAUSE, RunAttempts
+from maingate.server.crash_backoff import FIRST_PAUSE, LONGEST_PAUSE, RunAttempts
 from maingate.server.run_process import BUSY, DONE, FAULT
 
 RUN = RunId("run_01ARZ3NDEKTSV4RRFFQ69G5FAV")
