@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from maingate.git import private_git
 from maingate.git.private_git import PrivateGitDir, remove_abandoned
 from support.factories import GitRepo
 
@@ -16,7 +17,8 @@ MAKE_AND_DIE = """
 import os, sys
 from pathlib import Path
 from maingate.git import private_git
-made = private_git.PrivateGitDir(Path(sys.argv[1]))
+private_git._MEMORY = Path(sys.argv[1])
+made = private_git.PrivateGitDir(Path(sys.argv[2]))
 print(made.path, flush=True)
 os.kill(os.getpid(), 9)
 """
@@ -27,18 +29,18 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a place of its own for such directories."""
     place = tmp_path / "memory"
     place.mkdir()
-    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr(private_git, "_MEMORY", place)
     return place
 
 
 @pytest.fixture
-def left(memory: Path, tmp_path: Path) -> Path:  # noqa: ARG001 - it is made there
+def left(memory: Path, tmp_path: Path) -> Path:
     """Return the directory of a killed process, with a link to a person's objects."""
     objects = tmp_path / "objects"
     objects.mkdir()
     (objects / "precious").write_text("p")
     done = subprocess.run(
-        [sys.executable, "-c", MAKE_AND_DIE, str(objects)],
+        [sys.executable, "-c", MAKE_AND_DIE, str(memory), str(objects)],
         capture_output=True,
         text=True,
         check=False,

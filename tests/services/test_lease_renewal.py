@@ -9,6 +9,7 @@ from maingate.bootstrap import Maingate
 from maingate.db.dao import leases
 from maingate.errors import LeaseLostError, OutsideFaultError, TargetBusyError
 from maingate.ids import LeaseHolder
+from maingate.landing.lease import is_held
 from maingate.services.lease_renewal import TargetHolds, when_free
 from support.factories import GitRepo
 
@@ -47,6 +48,23 @@ def test_who_lost_a_hold_writes_nothing_more(maingate: Maingate) -> None:
         take_over(maingate, holds)
         with pytest.raises(LeaseLostError), maingate.database.read() as conn:
             holds.fence(holder, conn)
+
+
+def test_a_clock_that_is_set_back_releases_nothing(maingate: Maingate) -> None:
+    """A renewed hold then ends before it began. It stays its holder's, is listed, and can be released."""
+    with maingate:
+        holds, holder = TargetHolds(maingate.context), LeaseHolder.new("rollback")
+        with maingate.database.write() as conn:
+            holds.take(conn, REF, holder)
+            [taken] = leases.unreleased(conn, maingate.context.identity.id)
+            earlier = taken.acquired_at - timedelta(hours=1)
+            assert leases.renew(conn, taken, now=earlier, ttl=timedelta(seconds=60)) is not None
+            assert leases.renew(conn, taken, now=earlier, ttl=timedelta(seconds=60)) is not None
+            holds.fence(holder, conn)
+            [renewed] = leases.unreleased(conn, maingate.context.identity.id)
+            assert is_held(renewed, earlier)
+            assert leases.release(conn, renewed)
+            assert leases.unreleased(conn, maingate.context.identity.id) == []
 
 
 def test_work_is_stopped_when_its_hold_is_lost(maingate: Maingate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,7 @@ def is_held(lease: Lease, now: datetime) -> bool:
     The process of a lease of this machine is looked up, and the clock does not count: a laptop that slept has
     lost nothing. A lease of another machine is held until its end.
     """
-    if lease.expires_at <= lease.acquired_at:
+    if lease.is_released:
         return False
     if lease.host == socket.gethostname():
         return started(lease.pid) == lease.pid_started

@@ -41,6 +41,11 @@ class Lease:
     acquired_at: datetime
     expires_at: datetime
 
+    @property
+    def is_released(self) -> bool:
+        """Whether its holder gave it up. An end before its beginning is that of a clock that was set back."""
+        return self.expires_at == self.acquired_at
+
 
 @dataclass(frozen=True, kw_only=True)
 class HeldBy:
@@ -108,7 +113,7 @@ def renew(connection: Connection, lease: Lease, *, now: datetime, ttl: timedelta
         The renewed lease; None when it is lost: another process took it, or it was released.
     """
     present = _ROWS.one(connection, "key", lease.key)
-    if present is None or present.token != lease.token or present.expires_at == present.acquired_at:
+    if present is None or present.token != lease.token or present.is_released:
         return None
     renewed = replace(lease, expires_at=now + ttl)
     _set_end(connection, lease, renewed.expires_at)
@@ -129,7 +134,7 @@ def holds(connection: Connection, lease: Lease) -> bool:
     Within the transaction that is to be fenced, the answer stays true until it ends.
     """
     present = _ROWS.one(connection, "key", lease.key)
-    return present is not None and present.token == lease.token and present.expires_at > present.acquired_at
+    return present is not None and present.token == lease.token and not present.is_released
 
 
 def of_key(connection: Connection, key: str) -> Lease | None:
@@ -140,7 +145,7 @@ def of_key(connection: Connection, key: str) -> Lease | None:
 def unreleased(connection: Connection, repository_id: str) -> list[Lease]:
     """Read the leases on a repository's targets that were not released, by their targets."""
     mine = f"{repository_id}#"
-    where = "WHERE expires_at > acquired_at AND substr(key, 1, ?) = ? ORDER BY key"
+    where = "WHERE expires_at <> acquired_at AND substr(key, 1, ?) = ? ORDER BY key"
     return _ROWS.select(connection, where, (len(mine), mine))
 
 
