@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from maingate.git import private_git
 from support.command_line import Invoke, Played
 from support.factories import GitRepo
 
@@ -71,7 +72,7 @@ def test_the_doctor_finds_nothing_in_a_repository_in_order(
     invoke: Invoke, played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything is examined, leftovers too."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # other tests kill processes, which leave folders
+    monkeypatch.setattr(private_git, "_MEMORY", tmp_path)  # other tests kill processes, which leave folders
     result = invoke("doctor", "--json", cwd=played.stage.repository)
     names = [check["name"] for check in json.loads(result.stdout)["checks"]]
     troubles = [each["troubles"] for each in json.loads(result.stdout)["checks"] if each["troubles"]]

@@ -203,11 +203,11 @@ def test_on_a_terminal_progress_is_live(base: GitRepo, hermetic_environment: Pat
         stderr=subprocess.STDOUT,
     )
     os.close(follower)
-    shown = read_all(leader, when_shown={"▸ gate": seen.touch})
+    shown = read_all(leader, when_shown={"▸ gate": seen.touch, "  gate check": seen.touch})
     assert process.wait(timeout=30) == 0
     assert "0/1 tasks" in shown
-    assert "▸ gate" in shown
-    assert "1 of 1 workstream landed on main" in shown.rpartition("▸ gate")[2]
+    assert "  ▸ " in shown
+    assert "1 of 1 workstream landed on main" in shown.rpartition("  ▸ ")[2]
 
 
 def test_interrupted_once_it_stops_as_cancelled_with_exit_3(

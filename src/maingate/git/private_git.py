@@ -112,11 +112,7 @@ def own_directory() -> Iterator[Path]:
 
 
 def _fast_directory() -> str | None:
-    """Return the user's own choice of a temporary directory, else memory; None for the system's."""
-    for place in (Path(os.environ.get("TMPDIR", "")), _MEMORY):
-        if place.is_absolute() and os.access(place, os.W_OK | os.X_OK):
-            return str(place)
-    return None
+    return str(_MEMORY) if os.access(_MEMORY, os.W_OK | os.X_OK) else None
 
 
 def remove_abandoned() -> list[Path]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from maingate.db.dao import runs, workers
+from maingate.git import private_git
 from maingate.ids import LeaseHolder, new_id
 from maingate.landing.lease import hold, key_of
 from maingate.monitoring.doctor import host, leftovers, programs, repository
@@ -55,7 +56,7 @@ def test_a_healthy_repository_has_no_findings(
     context: RepositoryContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything is examined, and has something to say."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # other tests kill processes, which leave folders
+    monkeypatch.setattr(private_git, "_MEMORY", tmp_path)  # other tests kill processes, which leave folders
     context.write_log()
     report = HealthChecks([*host.host_checks(), *repository.doctor_checks_of(context)]).report()
     assert [each.finding.troubles for each in report.answers if each.finding.troubles] == []
@@ -188,7 +189,7 @@ def test_temporary_folders_of_killed_processes(
     context: RepositoryContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: int
 ) -> None:
     """Those of living ones stay out of it."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(private_git, "_MEMORY", tmp_path)
     spaces = Path("/proc/self/ns/pid").stat().st_ino
     own = started(os.getpid()).rpartition(":")[2]
     dead, living = (f"maingate-{spaces}-{killed}-1-x", f"maingate-{spaces}-{os.getpid()}-{own}-x")
