@@ -4,6 +4,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,7 +139,7 @@ def test_a_mistyped_tool_is_refused_with_those_that_are_meant(
     invoke: Invoke, repository: Path, verb: str
 ) -> None:
     """Presets, the tools of any plan that was run, and tools with a breaker are known; nothing is written."""
-    with sqlite3.connect(repository / ".git" / "maingate" / "maingate.db") as raw:
+    with closing(sqlite3.connect(repository / ".git" / "maingate" / "maingate.db")) as raw, raw:
         raw.execute("""UPDATE runs SET plan = json_set(plan, '$.tools', json('{"fixer": {"run": "x"}}'))""")
     raw.close()
     refused = invoke("breaker", verb, "fixr", "--reason", "x", cwd=repository)
@@ -188,7 +189,7 @@ def test_a_range_without_commits_is_not_searched(
 def test_a_gate_that_died_with_its_worker_is_no_failure(invoke: Invoke, repository: Path) -> None:
     """It is counted and shown as lost; what is on record stays what it is."""
     before = json.loads(invoke("status", "--json", cwd=repository).stdout)["gates"]
-    with sqlite3.connect(repository / ".git" / "maingate" / "maingate.db") as raw:
+    with closing(sqlite3.connect(repository / ".git" / "maingate" / "maingate.db")) as raw, raw:
         raw.execute("UPDATE gates SET fault = 'worker_lost', exit_code = -1 WHERE state = 'FAILED'")
     raw.close()
     after = json.loads(invoke("status", "--json", cwd=repository).stdout)["gates"]

@@ -312,7 +312,7 @@ def test_patch_diff_as_json_is_text_or_base64(invoke: Invoke, played: Played) ->
 def abandoned(played: Played, tmp_path: Path) -> Path:
     """Arrange a copy in which the run is recorded as running, by nobody."""
     repository = played.copy_to(tmp_path)
-    with sqlite3.connect(repository / ".git" / "maingate" / "maingate.db") as raw:
+    with closing(sqlite3.connect(repository / ".git" / "maingate" / "maingate.db")) as raw, raw:
         raw.execute("UPDATE runs SET state = 'running', completed_at = NULL")
     raw.close()
     return repository
@@ -408,7 +408,7 @@ def test_since_refuses_what_is_neither(text: str) -> None:
 def test_audit_verify_finds_what_was_changed(invoke: Invoke, played: Played, tmp_path: Path) -> None:
     """A row changed behind the writer's back is exit code 1, with the finding in text and JSON."""
     repository = played.copy_to(tmp_path)
-    with sqlite3.connect(repository / ".git" / "maingate" / "maingate.db") as raw:
+    with closing(sqlite3.connect(repository / ".git" / "maingate" / "maingate.db")) as raw, raw:
         for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             raw.execute(f'DROP TRIGGER "{name}"')
         raw.execute("UPDATE state_transitions SET trigger = 'forged' WHERE seq = 5")

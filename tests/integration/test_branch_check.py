@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_each_landing_carries_the_head_of_the_ledger(repo: GitRepo, style: str) 
     message = repo.git_bytes("log", "-1", "--format=%B", "main").strip() + b"\n"
     seal = seal_of(message)
     assert seal is not None
-    with sqlite3.connect(database_of(repo)) as raw:
+    with closing(sqlite3.connect(database_of(repo))) as raw, raw:
         rows = raw.execute("SELECT seq, about FROM facts ORDER BY seq").fetchall()
     raw.close()
     verdicts = [seq for seq, about in rows if about in {"verdicts", "gate_evidence"}]
@@ -122,7 +123,7 @@ def test_another_landed_commit_is_found(landed: GitRepo) -> None:
 
 def test_swapped_commits_are_found(landed: GitRepo) -> None:
     """A commit names the patch that it holds."""
-    with sqlite3.connect(database_of(landed)) as raw:
+    with closing(sqlite3.connect(database_of(landed))) as raw, raw:
         (one, a), (two, b) = raw.execute('SELECT id, "commit" FROM patches').fetchall()
     raw.close()
     forge(

@@ -43,7 +43,7 @@ class Lease:
 
     @property
     def is_released(self) -> bool:
-        """Whether its holder gave it up. An end before its beginning is that of a clock that was set back."""
+        """Return whether its holder gave it up; an end before its beginning is that of a clock set back."""
         return self.expires_at == self.acquired_at
 
 
