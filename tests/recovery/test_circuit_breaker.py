@@ -103,6 +103,15 @@ def test_after_the_cooldown_exactly_one_probe_goes_through(database: Database) -
     assert (row.state, row.probe_task, row.probe_attempt) == (BreakerState.HALF_OPEN, "task_7", 2)
 
 
+def test_a_clock_that_is_set_back_does_not_lengthen_the_pause() -> None:
+    """The time since the opening is unknown then; one probe finds out about the tool."""
+    made = Breakers((), is_running=nobody)
+    for _ in range(5):
+        made.failed("claude", "t", 1, DOWN, NOW)
+    assert made.may_start("claude", NOW - SECOND) == Allowed(is_probe=True)
+    assert isinstance(made.may_start("claude", NOW), Blocked)
+
+
 @pytest.mark.parametrize(("is_good", "state"), [(True, BreakerState.CLOSED), (False, BreakerState.OPEN)])
 def test_the_probe_decides_and_nobody_else(database: Database, is_good: bool, state: BreakerState) -> None:
     """What began before the breaker opened says nothing any more."""

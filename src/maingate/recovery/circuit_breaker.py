@@ -93,8 +93,9 @@ def may_start(guard: Guard, now: datetime, is_running: IsRunning) -> Allowed | B
         case BreakerState.CLOSED:
             return Allowed()
         case BreakerState.OPEN:
-            until = (guard.opened_at or now) + guard.cooldown
-            if now >= until:
+            opened = guard.opened_at or now
+            until = opened + guard.cooldown
+            if now >= until or now < opened:  # before its opening: the clock was set back, by any length
                 return Allowed(is_probe=True)
             why = f"; last failure: {guard.reason.message}" if guard.reason is not None else ""
             return _blocked(
