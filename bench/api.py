@@ -14,6 +14,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import httpx
 import psutil
 
 from bench import repository
-from bench.figures import Figure, Limit
+from bench.figures import Figure, Limit, rates
 
 CASES = ("load", "memory", "hook")
 FOLLOWERS, RATE = 200, 50.0
@@ -49,7 +50,7 @@ def measure(
             if "memory" in cases:
                 figures.append(_memory(server, minutes))
     if "hook" in cases:
-        figures.append(_hook(_made(folder / "hooked"), rounds))
+        figures += _hook(_made(folder / "hooked"), rounds)
     return figures
 
 
@@ -57,30 +58,31 @@ def measure(
 
 
 def _load(server: "Server", rounds: int) -> list[Figure | Limit]:
-    server.run()
-    ratios, alone, loaded, latencies = [], [], [], list[float]()
-    for _ in range(rounds):
-        alone.append(TASKS / server.run())
+    of_rounds: list[list[float]] = []
+
+    def with_clients() -> float:
         with clients(server) as seen:
-            loaded.append(TASKS / server.run())
-        ratios.append(loaded[-1] / alone[-1])
-        latencies += seen["milliseconds"]
+            took = server.run()
         assert not seen["failures"], f"{seen['failures']} requests failed"
         assert len(set(seen["events"])) == 1, "a follower was not sent everything"
-    p50, p99 = statistics.quantiles(latencies, n=100)[49], statistics.quantiles(latencies, n=100)[98]
-    title = f"{TASKS} commands, with {FOLLOWERS} followers and {RATE:g} reads/s"
+        of_rounds.append(seen["milliseconds"])
+        return took
+
+    speed = rates(
+        f"{TASKS} commands, with {FOLLOWERS} followers and {RATE:g} reads/s",
+        count=TASKS,
+        unit="commands/s",
+        maingate=with_clients,
+        peers={"without clients": server.run},
+        rounds=rounds,
+        asked={"without clients": LEAST_SPEED},
+    )
+    _warm_up, *measured = of_rounds
+    shares = statistics.quantiles(chain.from_iterable(measured), n=100)
     return [
-        Figure(
-            case=title,
-            maingate=statistics.median(loaded),
-            peer="without clients",
-            other=statistics.median(alone),
-            ratio=statistics.median(ratios),
-            asked=LEAST_SPEED,
-            unit="commands/s",
-        ),
-        Limit(case="reads meanwhile, p50", maingate=p50, asked=MOST_P99, unit="ms"),
-        Limit(case="reads meanwhile, p99", maingate=p99, asked=MOST_P99, unit="ms"),
+        *speed,
+        Limit(case="reads meanwhile, p50", maingate=shares[49], asked=MOST_P99, unit="ms"),
+        Limit(case="reads meanwhile, p99", maingate=shares[98], asked=MOST_P99, unit="ms"),
     ]
 
 
@@ -100,24 +102,16 @@ def _memory(server: "Server", minutes: float) -> Limit:
     return Limit(case=title, maingate=growth, asked=MOST_GROWTH, unit="times")
 
 
-def _hook(made: Path, rounds: int) -> Figure:
-    log = made.parent / "events.log"
-    ratios, without, with_hook = [], [], []
-    for turn in range(rounds + 1):
-        plain = TASKS / _run_here(made, {})
-        logged = TASKS / _run_here(made, {"MAINGATE_LOG_FILE": str(log)})
-        if turn:
-            without.append(plain)
-            with_hook.append(logged)
-            ratios.append(logged / plain)
-    return Figure(
-        case=f"{TASKS} tasks without work, with a hook",
-        maingate=statistics.median(with_hook),
-        peer="without it",
-        other=statistics.median(without),
-        ratio=statistics.median(ratios),
-        asked=LEAST_WITH_HOOK,
+def _hook(made: Path, rounds: int) -> Sequence[Figure]:
+    log = str(made.parent / "events.log")
+    return rates(
+        f"{TASKS} tasks without work, with a hook",
+        count=TASKS,
         unit="tasks/s",
+        maingate=lambda: _run_here(made, {"MAINGATE_LOG_FILE": log}),
+        peers={"without it": lambda: _run_here(made, {})},
+        rounds=rounds,
+        asked={"without it": LEAST_WITH_HOOK},
     )
 
 
