@@ -102,6 +102,11 @@ def marks(count: int) -> str:
     return ", ".join("?" * count)
 
 
+def texts(values: Iterable[str]) -> str:
+    """Return texts of the program's own, such as names of states, as a list of SQL."""
+    return ", ".join(f"'{value}'" for value in values)
+
+
 def insertion(table: str, columns: Sequence[str], *, or_ignore: bool = False) -> str:
     """Return an INSERT; with ``or_ignore`` a row whose key exists already is ignored."""
     tail = " ON CONFLICT DO NOTHING" if or_ignore else ""

@@ -5,7 +5,6 @@ knows. An entity's table has its own columns between ``id`` and the lifecycle co
 all and are written by `maingate.db.transitions` alone.
 """
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -37,6 +36,7 @@ from maingate.db.columns import (
     Timestamp,
 )
 from maingate.db.rollup_kinds import EVENT_COLUMNS, MEASURE_COLUMNS
+from maingate.db.statements import texts
 from maingate.events import Severity
 from maingate.roles import Role
 from maingate.state.holds import EndedBy, HoldCode
@@ -68,12 +68,8 @@ SEQUENCE: Final = BigInteger().with_variant(Integer(), "sqlite")
 """A position in the one sequence of transitions and events; on SQLite it is the row id itself."""
 
 
-def _listed(values: Iterable[str]) -> str:
-    return ", ".join(f"'{value}'" for value in values)
-
-
 def _one_of(column: str, *values: str, name: str | None = None) -> CheckConstraint:
-    return CheckConstraint(f"{column} IN ({_listed(values)})", name=name or column)
+    return CheckConstraint(f"{column} IN ({texts(values)})", name=name or column)
 
 
 def _required(name: str, kind: Any = Text, **options: Any) -> Column[Any]:
@@ -93,7 +89,7 @@ def _ordered_in_time() -> CheckConstraint:
 
 
 def _ended_has_end(machine: Machine) -> CheckConstraint:
-    ended = _listed(state for state in machine.states if state in machine.terminal)
+    ended = texts(state for state in machine.states if state in machine.terminal)
     rule = f"(state IN ({ended})) = (completed_at IS NOT NULL)" if ended else "completed_at IS NULL"
     return CheckConstraint(rule, name="ended_has_end")
 

@@ -8,6 +8,7 @@ stopping all that follows.
 from typing import Final
 
 from maingate.db.rollup_kinds import BOUNDS_MS
+from maingate.db.statements import texts
 from maingate.events import CRITICAL_TRIGGERS, FAILURES, FAULTS, RECOVERIES, ROLLBACKS
 
 HOUR: Final = 3_600_000_000
@@ -31,11 +32,6 @@ TOOL: Final = "coalesce(b.tool, r.tool, '')"
 
 _BEGINS: Final = '{"code":"'
 _GATE: Final = '"gate":"'
-
-
-def listed(values: object) -> str:
-    """Return texts of the program's own as a list of SQL."""
-    return ", ".join(f"'{value}'" for value in sorted(map(str, values)))  # type: ignore[call-overload]
 
 
 def place(is_sqlite: bool) -> str:
@@ -76,13 +72,13 @@ def spent(is_sqlite: bool) -> str:
 
 def severity(is_sqlite: bool) -> str:
     """Return the severity of a transition: the rule of `maingate.events.severity_of`."""
-    failed = f'(t.to_state IN ({listed(FAILURES)}) OR t."trigger" IN ({listed(FAULTS)}))'
+    failed = f'(t.to_state IN ({texts(sorted(FAILURES))}) OR t."trigger" IN ({texts(sorted(FAULTS))}))'
     critical = (
-        f't.to_state IN ({listed(ROLLBACKS)}) OR t."trigger" IN ({listed(CRITICAL_TRIGGERS)})'
+        f't.to_state IN ({texts(sorted(ROLLBACKS))}) OR t."trigger" IN ({texts(sorted(CRITICAL_TRIGGERS))})'
         f" OR ({failed} AND {is_critical(is_sqlite)})"
     )
     silent = "(t.entity_type = 'worker' AND t.to_state = 'unresponsive')"
-    recovered = f'(t.from_state IS NOT NULL AND t."trigger" IN ({listed(RECOVERIES)}))'
+    recovered = f'(t.from_state IS NOT NULL AND t."trigger" IN ({texts(sorted(RECOVERIES))}))'
     warned = f"t.to_state = 'retrying' OR {recovered} OR {failed} OR t.operator IS NOT NULL"
     return (
         f"CASE WHEN {critical} THEN 'critical' WHEN {failed} AND NOT {silent} THEN 'error'"
