@@ -58,10 +58,8 @@ class AlertFollower:
         with database.read() as conn:
             figures, fires = figures_of(conn, [self._context]), {one.rule.name for one in firing(conn)}
         self._seen = exceeded(figures, self._seen, now=now)
-        wanted = due(self._seen, now=now)
-        wanted |= {
-            name: one.text for name, one in self._seen.items() if name in fires
-        }  # also after a restart
+        still = {name: one.text for name, one in self._seen.items() if name in fires}  # also after a restart
+        wanted = due(self._seen, now=now) | still
         if wanted.keys() != fires:
             with database.write() as conn:
                 record(conn, wanted, at=now)
