@@ -32,6 +32,9 @@ MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = "2"
 """Seconds after which a request that met a busy or failing resource may be sent again."""
 
+INTERNAL: Final = "this is a bug in Maingate; the server's log has the particulars"
+"""The text about an unexpected error."""
+
 _OF_ERROR: Final[Sequence[tuple[type[MaingateError], int, str]]] = (
     (UnknownEntityError, 404, "not_found"),
     (NoStateError, 404, "not_found"),
@@ -120,7 +123,7 @@ def problems_json(error: ProblemsError) -> list[dict[str, Any]]:
 
 def internal() -> Response:
     """Return the problem document of an unexpected error; its particulars are in the log alone."""
-    return problem(500, "internal", "this is a bug in Maingate; the server's log has the particulars")
+    return problem(500, "internal", INTERNAL)
 
 
 def add_problems(app: FastAPI) -> None:

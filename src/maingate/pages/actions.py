@@ -11,7 +11,7 @@ from maingate.api import overrides, patches, runs, work, workforce
 from maingate.api.acting import Acting, Actor, Decision
 from maingate.api.problems import HttpProblemError
 from maingate.pages.session import local
-from maingate.pages.visit import page_router
+from maingate.pages.visit import page_router, redirected
 from maingate.state.operator_rules import Override
 
 router = page_router()
@@ -108,4 +108,4 @@ async def post_action(request: Request, actor: Acting, name: str) -> Response:
     back = local(fields.get("back", "/")).partition("?")
     kept = "&".join(part for part in back[2].split("&") if part and not part.startswith("done="))
     onward = f"{back[0]}?{kept}&done={name}" if kept else f"{back[0]}?done={name}"
-    return Response(status_code=303, headers={"Location": onward, "Referrer-Policy": "same-origin"})
+    return redirected(onward)

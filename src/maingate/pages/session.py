@@ -7,13 +7,12 @@ from fastapi import Request, Response
 from maingate.api.access import SESSION, Access
 from maingate.api.acting import slowly
 from maingate.pages.rendering import rendered
-from maingate.pages.visit import HTML, page_router
+from maingate.pages.visit import html, page_router, redirected
 
 router = page_router()
 
 _DAYS: Final = 30
 _SECONDS: Final = _DAYS * 24 * 3600
-_HEADERS: Final = {"Referrer-Policy": "same-origin"}
 
 
 def local(path: str) -> str:
@@ -39,7 +38,7 @@ async def post_login(request: Request) -> Response:
         return _form(
             onward, "This token is not valid. `maingate token list` lists those that are valid.", 401
         )
-    answer = Response(status_code=303, headers={"Location": onward, **_HEADERS})
+    answer = redirected(onward)
     is_secure = request.url.scheme == "https"
     answer.set_cookie(
         SESSION, token, max_age=_SECONDS, path="/", secure=is_secure, httponly=True, samesite="strict"
@@ -50,11 +49,10 @@ async def post_login(request: Request) -> Response:
 @router.post("/logout")
 def post_logout() -> Response:
     """End the session."""
-    answer = Response(status_code=303, headers={"Location": "/login", **_HEADERS})
+    answer = redirected("/login")
     answer.delete_cookie(SESSION, path="/", httponly=True, samesite="strict")
     return answer
 
 
 def _form(onward: str, fault: str, status: int) -> Response:
-    page = rendered("login.html", {"onward": onward, "fault": fault})
-    return Response(page, status, _HEADERS, HTML)
+    return html(rendered("login.html", {"onward": onward, "fault": fault}), status)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -14,18 +14,17 @@ from starlette.exceptions import HTTPException
 from maingate.api.access import SESSION
 from maingate.api.desk import AtDesk, Desk
 from maingate.api.json_answer import answer
-from maingate.api.problems import HttpProblemError, problem_of
+from maingate.api.problems import INTERNAL, HttpProblemError, problem_of
 from maingate.bootstrap import Maingate
 from maingate.errors import MaingateError
 from maingate.events import TRANSITION_SUFFIX, EventType
-from maingate.pages.rendering import rendered
+from maingate.pages.rendering import rendered, segment
 from maingate.roles import Role
 from maingate.state.machines import MACHINES
 
 Json = dict[str, Any]
 
-HTML: Final = "text/html; charset=utf-8"
-_HEADERS: Final = {"Referrer-Policy": "same-origin"}
+PAGE_HEADERS: Final[Mapping[str, str]] = {"Referrer-Policy": "same-origin"}
 """Without a referrer browsers state the origin of forms as ``null``, which is refused."""
 _EVENT_TYPES: Final = " ".join(
     sorted({*map(str, EventType), *(f"{name}{TRANSITION_SUFFIX}" for name in MACHINES)})
@@ -62,6 +61,11 @@ class Visit:
     def of(self, entity_id: str, kind: str | None = None) -> tuple[str, Maingate]:
         """Return the repository of an entity."""
         return self.desk.of(entity_id, kind=kind)
+
+    def repository(self) -> tuple[str, Maingate]:
+        """Return the repository that the query names, else the first that the caller may read."""
+        first = next((name for name, _ in self.desk.readable()), None)
+        return self.desk.one(self.asked("repo") or first, Role.VIEWER)
 
     def may(self, repo: str, role: Role) -> bool:
         """Return whether the caller has a role in a repository."""
@@ -135,8 +139,22 @@ def add_page(
 
 def shown(visit: Visit, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
     """Return values as a page."""
-    page = rendered(template, {**_frame(visit), "page": values})
-    return Response(page, status, _HEADERS, HTML)
+    return html(rendered(template, {**_frame(visit), "page": values}), status)
+
+
+def html(page: str, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    """Return HTML as an answer."""
+    return Response(page, status, {**headers, **PAGE_HEADERS}, "text/html; charset=utf-8")
+
+
+def redirected(address: str) -> Response:
+    """Return the answer that leads a browser to a page of this server."""
+    return Response(status_code=303, headers={"Location": address, **PAGE_HEADERS})
+
+
+def _here(request: Request) -> str:
+    """Return the path and the query of a request."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def _frame(visit: Visit) -> Json:
@@ -145,7 +163,7 @@ def _frame(visit: Visit) -> Json:
     repos = [name for name, _ in visit.desk.readable()]
     return {
         "path": request.url.path,
-        "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "here": _here(request),
         "operator": caller.name,
         "repos": repos,
         "listened": repos[:_MOST_LISTENED],
@@ -160,15 +178,11 @@ def error_page(request: Request, error: Exception) -> Response:
     """Return the page of an error with the next step; without a token that is the login."""
     status, code, detail, headers = _described(error)
     if status == HTTPStatus.UNAUTHORIZED and request.method == "GET":
-        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return Response(
-            status_code=303, headers={"Location": f"/login?next={quote(asked, safe='')}", **_HEADERS}
-        )
+        return redirected(f"/login?next={segment(_here(request))}")
     values = {"status": status, "title": HTTPStatus(status).phrase, "code": code, "detail": detail}
     back = request.headers.get("referer", "")
     local = back if back.startswith(f"{request.url.scheme}://{request.headers.get('host')}/") else "/"
-    page = rendered("error.html", {"page": values, "back": local})
-    return Response(page, status, {**headers, **_HEADERS}, HTML)
+    return html(rendered("error.html", {"page": values, "back": local}), status, headers)
 
 
 def _described(error: Exception) -> tuple[int, str, str, Mapping[str, str]]:
@@ -178,7 +192,7 @@ def _described(error: Exception) -> tuple[int, str, str, Mapping[str, str]]:
         case MaingateError():
             answered = problem_of(error)
             if answered.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
-                return 500, "internal", "this is a bug in Maingate; the server's log has the particulars", {}
+                return 500, "internal", INTERNAL, {}
             return answered.status_code, type(error).__name__, str(error), {}
         case HTTPException():
             return error.status_code, "http", str(error.detail), {}

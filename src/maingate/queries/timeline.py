@@ -83,6 +83,7 @@ def timeline(context: RepositoryContext, run_id: RunId, *, by: str = "task") -> 
         rows = _worker_rows(judged, {id_: hosts[slot.worker_id].name for id_, slot in slots.items()}, begin)
     return {
         "run_id": run.id,
+        "name": run.name,
         "state": str(run.state),
         "by": by,
         "began_at": iso_millis(begin),

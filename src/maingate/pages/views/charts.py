@@ -12,7 +12,6 @@ from maingate.pages.rendering import moment, query
 from maingate.pages.spans import SPANS
 from maingate.pages.visit import Visit, add_page, page_router
 from maingate.queries.trends import landed_between, trends
-from maingate.roles import Role
 
 Json = dict[str, Any]
 
@@ -33,8 +32,7 @@ _CHARTS: Final[Sequence[tuple[str, str, Sequence[tuple[str, str]], float]]] = (
 
 def charts_view(visit: Visit) -> Json:
     """Return the trends of a repository in the chosen time."""
-    repos = [name for name, _ in visit.desk.readable()]
-    repo, maingate = visit.desk.one(visit.asked("repo") or next(iter(repos), None), Role.VIEWER)
+    repo, maingate = visit.repository()
     span = visit.asked("since", "24h")
     if span not in SPANS:
         raise UsageError(f"choose one of {', '.join(SPANS)} as `since`")
@@ -91,8 +89,7 @@ def _at(text: str) -> datetime:
 
 def landed_view(visit: Visit) -> Json:
     """Return the patches that landed in a time."""
-    repos = [name for name, _ in visit.desk.readable()]
-    repo, maingate = visit.desk.one(visit.asked("repo") or next(iter(repos), None), Role.VIEWER)
+    repo, maingate = visit.repository()
     try:
         begin, end = _at(visit.asked("begin")), _at(visit.asked("end"))
         found = landed_between(maingate.context, begin, end)

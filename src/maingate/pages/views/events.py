@@ -9,7 +9,6 @@ from maingate.queries import event_answers
 from maingate.queries.event_reports import REPORTS, report
 from maingate.queries.event_search import newest
 from maingate.queries.events import names_of
-from maingate.roles import Role
 
 Json = dict[str, Any]
 
@@ -21,8 +20,7 @@ MOST_EVENTS: Final = 200
 
 def events_view(visit: Visit) -> Json:
     """Return the events that match a query, or the table of a query with groups or of a report."""
-    repos = [name for name, _ in visit.desk.readable()]
-    repo, maingate = visit.desk.one(visit.asked("repo") or next(iter(repos), None), Role.VIEWER)
+    repo, maingate = visit.repository()
     context, text, named = maingate.context, visit.asked("q").strip(), visit.asked("report")
     entity = visit.asked("entity").strip()
     if named and named not in REPORTS:

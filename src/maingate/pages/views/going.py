@@ -7,7 +7,7 @@ from fastapi import Response
 
 from maingate.bootstrap import Maingate
 from maingate.errors import UnknownEntityError
-from maingate.pages.visit import AtPage, page_router
+from maingate.pages.visit import AtPage, page_router, redirected
 from maingate.queries import listing
 from maingate.queries.names import find_id
 
@@ -16,11 +16,11 @@ router = page_router()
 
 @router.get("/go")
 def get_search(visit: AtPage) -> Response:
-    """Lead to the page of a word: an identifier, the beginning of one, or a name in the newest run."""
+    """Redirect to the page of a word: an identifier, the beginning of one, or a name in the newest run."""
     text = visit.asked("q").strip()
     for _, maingate in visit.desk.readable():
         try:
-            return _to(_address(maingate, find_id(maingate.context, text)))
+            return redirected(_address(maingate, find_id(maingate.context, text)))
         except UnknownEntityError:
             continue
     raise UnknownEntityError(
@@ -30,13 +30,9 @@ def get_search(visit: AtPage) -> Response:
 
 @router.get("/go/{entity_id}")
 def get_page_of(visit: AtPage, entity_id: str) -> Response:
-    """Lead to the page of an entity."""
+    """Redirect to the page of an entity."""
     _, maingate = visit.of(entity_id)
-    return _to(_address(maingate, entity_id))
-
-
-def _to(address: str) -> Response:
-    return Response(status_code=303, headers={"Location": address, "Referrer-Policy": "same-origin"})
+    return redirected(_address(maingate, entity_id))
 
 
 def _address(maingate: Maingate, entity_id: str) -> str:

@@ -134,12 +134,9 @@ def _timeline(visit: Visit) -> Json:
 def timeline_table(visit: Visit) -> Json:
     """Return the timeline of a run as rows of text."""
     found = _timeline(visit)
-    run_id = visit.part("run_id")
-    _, maingate = visit.of(run_id, "run")
     start = visit.number("start")
     shown = found["rows"][start : start + MOST_ROWS]
     return found | {
-        "name": maingate.report(RunId(run_id))["name"],
         "rows": shown,
         "total": len(found["rows"]),
         "start": start,
