@@ -52,7 +52,8 @@ def test_by_the_command_line_on_sqlite(opened: Open) -> None:
 def test_by_a_server_on_postgresql(opened: Open, postgresql_server: Any) -> None:
     """The story by a server and its client, who follows all events while the server is killed."""
     bakery = opened(MAINGATE_DATABASE_URL=new_database(postgresql_server, "bakery"))
-    tell(bakery, ByServer(bakery=bakery))
+    with ByServer(bakery=bakery) as teller:
+        tell(bakery, teller)
 
 
 def tell(bakery: Bakery, teller: Teller) -> None:

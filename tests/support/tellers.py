@@ -1,5 +1,7 @@
 """Two ways to tell the story of the bakery: by the command line, and by a server and its client."""
 
+import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -7,11 +9,11 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 import httpx
 
-from maingate.client import Client, read_submission
+from maingate.client import AsyncClient, Client, read_submission
 from support.bakery import Bakery
 from support.command_line import maingate
 from support.crashing import PATIENCE, Command, wait_until
@@ -177,7 +179,10 @@ class ByCommands:
 
 @dataclass(kw_only=True)
 class ByServer:
-    """The story by a server and its client; all events are followed from the beginning to the end."""
+    """The story by a server and its client; all events are followed from the beginning to the end.
+
+    Use it as a context manager: a client goes on following, also when its server is gone for ever.
+    """
 
     bakery: Bakery
     _server: Server = field(init=False)
@@ -185,18 +190,41 @@ class ByServer:
     _run_id: str = ""
     _followed: list[Json] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _follower: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the follower."""
+        if self._follower is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._follower.join(PATIENCE)
+            assert not self._follower.is_alive()
+        self._loop.close()
 
     def begin(self) -> None:
         """Start the server, and submit the plan."""
         self._server = Server(bakery=self.bakery)
         self._url = self._server.start()
-        threading.Thread(target=self._follow, daemon=True).start()
+        self._follower = threading.Thread(target=self._follow)
+        self._follower.start()
         with Client(self._url) as client:
             self._run_id = client.submit(read_submission(self.bakery.world.plan), workers=2).id
 
     def _follow(self) -> None:
-        with Client(self._url) as client:
-            for event in client.follow(after=0):
+        task = self._loop.create_task(self._hear())
+        self._loop.run_forever()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(task)
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+
+    async def _hear(self) -> None:
+        async with AsyncClient(self._url) as client:
+            async for event in client.follow(after=0):
                 with self._changed:
                     self._followed.append(event.raw)
                     self._changed.notify_all()
