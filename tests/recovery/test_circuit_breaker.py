@@ -3,6 +3,7 @@
 See docs/SPECIFICATION.md §2.4.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -176,6 +177,37 @@ def test_what_is_not_written_yet_is_not_forgotten_for_what_was_read_before(datab
     record(database, change)
 
 
+def test_what_was_read_before_a_write_changes_nothing_after_it(database: Database) -> None:
+    """A reading that began before the opening was written, and arrives after it, closes no breaker."""
+    made = read(database)
+    for number in range(4):
+        record(database, made.failed("claude", f"task_{number}", 1, DOWN, NOW))
+    with database.read() as conn:
+        old = [guard_of(row) for row in breakers.all_of(conn)]
+    record(database, made.failed("claude", "task_4", 1, DOWN, NOW))
+    made.refresh(old)
+    assert isinstance(made.may_start("claude", NOW), Blocked)
+
+
+def test_a_write_that_changes_nothing_on_record_is_followed_by_news(database: Database) -> None:
+    """A decision of another process, read while one of this process was unwritten, is not lost."""
+    made = read(database)
+    change = made.failed("claude", "task_1", 1, DOWN, NOW)
+    record(database, change)
+    open_one(database)
+    unwritten = made.succeeded("claude", "task_2", 1)
+    with database.read() as conn:
+        first = [guard_of(row) for row in breakers.all_of(conn)]
+    made.refresh(first)
+    assert made.may_start("claude", NOW) == Allowed(), "as this process knows it"
+    record(database, unwritten)
+    with database.read() as conn:
+        second = [guard_of(row) for row in breakers.all_of(conn)]
+    assert second != first, "so that it is sent again"
+    made.refresh(second)
+    assert isinstance(made.may_start("claude", NOW), Blocked)
+
+
 def test_hands_on_a_breaker_are_on_record_and_obey_the_table(database: Database) -> None:
     """Reset needs an open one, trip a closed one; the event says who and why."""
     with database.write() as conn:
@@ -264,4 +296,4 @@ def test_the_record_says_what_memory_says(database: Database) -> None:
     with database.read() as conn:
         row = breakers.of_tool(conn, "t")
     assert row is not None
-    assert guard_of(row) == made.of("t")
+    assert guard_of(row) == replace(made.of("t"), writes=4)

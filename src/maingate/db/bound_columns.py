@@ -51,6 +51,7 @@ UNBOUND: Final[Mapping[str, Mapping[str, str]]] = {
         "failures": "a count that each success resets; what a breaker does about it is a transition",
         "probe_task": "which task tries the tool out now",
         "probe_attempt": "which attempt of that task",
+        "writes": "how often runs have written it; by it one tells which of two readings is the older",
     },
     "leases": dict.fromkeys(
         ("key", "holder", "host", "pid", "pid_started", "token", "acquired_at", "expires_at"),

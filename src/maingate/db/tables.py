@@ -341,6 +341,7 @@ breakers = _entity(
     Column("probe_task", Text),
     Column("probe_attempt", Integer),
     Column("reason", ReasonText),
+    _required("writes", Integer),
     CheckConstraint("failures >= 0 AND threshold >= 1 AND cooldown_ms >= 0", name="counts"),
     CheckConstraint("(state = 'CLOSED') = (opened_at IS NULL)", name="open_since"),
     CheckConstraint(

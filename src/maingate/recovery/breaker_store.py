@@ -42,7 +42,8 @@ def write_update(conn: Connection, update: BreakerUpdate, at: datetime) -> Seque
                 task_id=None if after.probe is None else after.probe.task,
                 attempt=None if after.probe is None else after.probe.attempt,
             )
-    update.written.set()
+    breakers.count_write(conn, row.id, row.writes + 1)
+    update.writes = row.writes + 1
     return tuple(heads.values())
 
 
@@ -60,6 +61,7 @@ def guard_of(row: BreakerRow) -> Guard:
         opened_at=row.opened_at,
         probe=probe,
         reason=row.reason,
+        writes=row.writes,
     )
 
 

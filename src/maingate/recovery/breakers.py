@@ -6,9 +6,8 @@ then: several processes may use one tool, and none of them fails because another
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from threading import Event
 
 from maingate.reasons import Reason
 from maingate.recovery.circuit_breaker import (
@@ -28,7 +27,7 @@ from maingate.recovery.circuit_breaker import (
 from maingate.state.circuit_breaker import BreakerState
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class BreakerUpdate:
     """A change of a breaker that is to be recorded.
 
@@ -37,14 +36,15 @@ class BreakerUpdate:
         decide: The decision, applied to the breaker as it is on record at the time of writing.
         new: The initial guard of a breaker that is not on record yet.
         expected: The transition as far as this process knows, for progress views; None without one.
-        written: Set after the write, so that rows read before it are ignored.
+        writes: The count of writes on the row with this one, so that rows read before it are ignored;
+            None until it is written.
     """
 
     tool: str
     decide: Callable[[Guard], Guard]
     new: Guard
     expected: tuple[BreakerState, BreakerState] | None = None
-    written: Event = field(default_factory=Event, compare=False)
+    writes: int | None = None
 
 
 class Breakers:
@@ -68,16 +68,24 @@ class Breakers:
         self._is_running, self._threshold, self._cooldown = is_running, threshold, cooldown
         self._guards: dict[str, Guard] = {}
         self._unwritten: list[BreakerUpdate] = []
+        self._writes: dict[str, int] = {}
         self.refresh(guards)
 
     def refresh(self, guards: Iterable[Guard]) -> None:
         """Update the guards from the record, which other processes and people change too.
 
-        Guards with unwritten changes of this process stay as they are.
+        Guards with unwritten changes of this process stay as they are, and so do those that were read
+        before its last change was on record: a reading may begin before a write and arrive after it. A later
+        reading of the row differs, since each change is counted there.
         """
-        self._unwritten = [change for change in self._unwritten if not change.written.is_set()]
+        for change in self._unwritten:
+            if change.writes is not None:
+                self._writes[change.tool] = max(change.writes, self._writes.get(change.tool, 0))
+        self._unwritten = [change for change in self._unwritten if change.writes is None]
         mine = {change.tool for change in self._unwritten}
-        self._guards |= {each.tool: self._with_settings(each) for each in guards if each.tool not in mine}
+        for each in guards:
+            if each.tool not in mine and each.writes >= self._writes.get(each.tool, 0):
+                self._guards[each.tool] = self._with_settings(each)
 
     def of(self, tool: str) -> Guard:
         """Return the guard of a tool; an unknown tool's breaker is closed."""

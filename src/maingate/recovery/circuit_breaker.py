@@ -51,6 +51,7 @@ class Guard:
         opened_at: When it opened; None while it is closed.
         probe: The running probe; only while it is half open.
         reason: Why it is open.
+        writes: How often runs had written it when it was read.
     """
 
     tool: str
@@ -61,6 +62,7 @@ class Guard:
     opened_at: datetime | None = None
     probe: Probe | None = None
     reason: Reason | None = None
+    writes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

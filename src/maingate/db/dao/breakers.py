@@ -30,6 +30,7 @@ class BreakerRow(EntityRow):
         probe_task: The task that is its one probe while it is half open; None while there is none.
         probe_attempt: The attempt of that task.
         reason: The reason for its state.
+        writes: How often runs have written it, transitions or not; people's decisions do not count.
     """
 
     machine: ClassVar[str] = "circuit_breaker"
@@ -42,6 +43,7 @@ class BreakerRow(EntityRow):
     probe_task: str | None = None
     probe_attempt: int | None = None
     reason: Reason | None = None
+    writes: int = 0
     state: BreakerState = BreakerState.CLOSED
 
 
@@ -73,6 +75,15 @@ def count_failures(connection: Connection, breaker_id: str, failures: int) -> No
         UnknownEntityError: There is no such breaker.
     """
     ROWS.set_column(connection, breaker_id, "failures", failures)
+
+
+def count_write(connection: Connection, breaker_id: str, writes: int) -> None:
+    """Update the number of writes by runs; no transition.
+
+    Raises:
+        UnknownEntityError: There is no such breaker.
+    """
+    ROWS.set_column(connection, breaker_id, "writes", writes)
 
 
 def give_probe(

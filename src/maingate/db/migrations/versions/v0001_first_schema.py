@@ -102,6 +102,7 @@ def _create_tables() -> None:
         sa.Column("probe_task", sa.Text(), nullable=True),
         sa.Column("probe_attempt", sa.Integer(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("writes", sa.Integer(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("chain_hash", sa.Text(), nullable=False),
