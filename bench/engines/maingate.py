@@ -16,7 +16,7 @@ from sqlalchemy import event
 from bench import repository
 from bench.engines.contest import WORKERS, compete, needs_by_layer
 from maingate.bootstrap import Maingate
-from maingate.db import audit
+from maingate.db.audit import record_check
 from maingate.ids import RunId
 from maingate.plan.loader import LoadedPlan, load_plan
 
@@ -109,7 +109,7 @@ def _checked(maingate: Maingate, count: int) -> int:
         states = connection.exec_driver_sql("SELECT state, count(*) FROM tasks GROUP BY state").fetchall()
         found = [tuple(row) for row in states]
     assert found == [("completed", count)], f"the tasks ended as {found}"
-    report = audit.verify(maingate.database, log=maingate.paths.transitions)
+    report = record_check.verify(maingate.database, log=maingate.paths.transitions)
     assert report.is_intact, f"the record is damaged: {report.findings[:3]}"
     return report.rows
 

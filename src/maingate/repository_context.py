@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from maingate.clock import Clock
-from maingate.db.connection import Connection
 from maingate.db.dao import runs
 from maingate.db.dao.runs import RunRow
 from maingate.db.engine import Database
+from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.git.repository import Repository
 from maingate.git.repository_identity import Identity

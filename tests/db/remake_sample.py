@@ -10,8 +10,8 @@ from itertools import chain as joined
 from pathlib import Path
 from typing import Any
 
-from maingate.db import ledger
-from maingate.db.bound_columns import (
+from maingate.db.ledger import ledger
+from maingate.db.ledger.bound_columns import (
     CHANGING,
     FACTS,
     bound_text,
@@ -19,7 +19,7 @@ from maingate.db.bound_columns import (
     empty_of,
     fixed_columns,
 )
-from maingate.db.chain import (
+from maingate.db.ledger.chain import (
     COLUMNS,
     EVENT_COLUMNS,
     FACT_COLUMNS,
@@ -28,8 +28,8 @@ from maingate.db.chain import (
     hash_of_event,
     hash_of_fact,
 )
-from maingate.db.facts import Binding
-from maingate.db.tables import ENTITIES, metadata
+from maingate.db.ledger.facts import Binding
+from maingate.db.schema.tables import ENTITIES, metadata
 
 Row = dict[str, Any]
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from maingate.db import faults, migrations
+from maingate.db import migrations
 from maingate.db.dao import runs
 from maingate.db.engine import Database, open_database
-from maingate.db.statements import change, rows_of
+from maingate.db.sql import faults
+from maingate.db.sql.statements import change, rows_of
 from maingate.errors import DatabaseError, InvariantError
 from support.database_factories import NOW, World, make_run, stored_rows
 

@@ -10,13 +10,13 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 
 from maingate.db import migrations
-from maingate.db.audit import verify
+from maingate.db.audit.record_check import verify
 from maingate.db.dao import artifacts, patches, runs
 from maingate.db.engine import Database, open_database
 from maingate.db.migrations import runner
-from maingate.db.statements import row_of, rows_of
-from maingate.db.tables import metadata
-from maingate.db.triggers import triggers
+from maingate.db.schema.tables import metadata
+from maingate.db.schema.triggers import triggers
+from maingate.db.sql.statements import row_of, rows_of
 from support.database_samples import SAMPLES, load_sample
 
 REVISIONS = runner.known_revisions()

@@ -10,7 +10,7 @@ from datetime import timedelta
 from threading import Barrier
 from typing import Any
 
-from maingate.db.audit import verify
+from maingate.db.audit.record_check import verify
 from maingate.db.dao import leases, tasks
 from maingate.db.engine import Database, open_database
 from maingate.db.transitions import write

@@ -16,7 +16,7 @@ from unittest.mock import ANY
 import pytest
 
 from maingate.db import transition_log
-from maingate.db.audit import verify
+from maingate.db.audit.record_check import verify
 from maingate.db.dao import artifacts, events
 from maingate.db.engine import Database, open_database
 from maingate.db.transition_log import TransitionLog

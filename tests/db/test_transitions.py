@@ -7,9 +7,9 @@ from hashlib import sha256
 
 import pytest
 
-from maingate.db.chain import COLUMNS
 from maingate.db.dao import breakers, gates, patches, runs, tasks
 from maingate.db.engine import Database
+from maingate.db.ledger.chain import COLUMNS
 from maingate.db.transitions import FIXED, STARTING_STATE, write
 from maingate.errors import InvalidTransitionError, InvariantError, StaleTransitionError
 from maingate.ids import new_id

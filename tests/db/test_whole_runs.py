@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from maingate.bootstrap import Maingate
-from maingate.db.audit import verify
+from maingate.db.audit.record_check import verify
 from support.factories import GitRepo
 from support.landing import land
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from maingate.bootstrap import Maingate
-from maingate.db.audit import AuditReport, verify
+from maingate.db.audit.record_check import AuditReport, verify
 from maingate.db.dao import patches
-from maingate.db.statements import change
+from maingate.db.sql.statements import change
 from maingate.errors import RepositoryError
 from maingate.landing.seals import LEDGER, seal_of, trailers
 from maingate.queries.audit import audit_record

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maingate.bootstrap import Maingate
-from maingate.db.audit import verify
+from maingate.db.audit.record_check import verify
 from maingate.db.dao import patches as ledger
 from maingate.errors import InterruptedRunError, RepositoryError, TargetBusyError
 from maingate.ids import PatchId

@@ -10,7 +10,7 @@ import pytest
 
 from maingate.bootstrap import Maingate
 from maingate.commits import LandingInput
-from maingate.db.audit import verify
+from maingate.db.audit.record_check import verify
 from maingate.errors import GitError, OutsideFaultError
 from maingate.git import private_git
 from maingate.ids import RunId

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maingate.bootstrap import Maingate
-from maingate.db.audit import verify
+from maingate.db.audit.record_check import verify
 from maingate.db.dao import events, tasks
 from maingate.db.dao.tasks import TaskRow
 from maingate.events import TRANSITION_SUFFIX, Event

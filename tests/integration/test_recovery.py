@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from maingate.db.audit import verify
+from maingate.db.audit.record_check import verify
 from support import patience
 from support.crashing import KILLED, World, wait_for
 from support.made_once import made_once

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from maingate.bootstrap import Maingate
-from maingate.db import audit
+from maingate.db.audit import record_check
 from maingate.db.dao import breakers, events, patches, runs, tasks, tool_runs
 from maingate.errors import InterruptedRunError
 from maingate.ids import RunId
@@ -397,7 +397,7 @@ def test_three_dozen_tasks_with_everything_going_wrong(base: GitRepo, tmp_path: 
             attempts = tool_runs.of_run(conn, run_id)
             opened = events.query(conn, type="circuit_breaker_state_transition", limit=1000)
             standing = {row.tool: str(row.state) for row in breakers.all_of(conn)}
-        assert audit.verify(maingate.database, log=maingate.paths.transitions).is_intact
+        assert record_check.verify(maingate.database, log=maingate.paths.transitions).is_intact
     assert landed.state == "succeeded"
     assert all(MACHINES["task"].is_terminal(task.state) for task in ended)
     assert all(task.reason is not None for task in ended if task.state is not TaskState.COMPLETED)

@@ -11,7 +11,7 @@ from maingate.db.dao.uet_workers import ROWS as SLOTS
 from maingate.db.dao.uet_workers import UetWorkerRow
 from maingate.db.dao.workers import ROWS as WORKERS
 from maingate.db.dao.workers import WorkerRow
-from maingate.db.tables import state_transitions
+from maingate.db.schema.tables import state_transitions
 from support.factories import GitRepo
 from support.landing import Landed, land
 from support.pools import processes_of

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from maingate.clock import ManualClock
-from maingate.db.connection import Connection
 from maingate.db.dao import intents
 from maingate.db.dao.intents import Intent
 from maingate.db.engine import Database
+from maingate.db.sql.connection import Connection
 from maingate.errors import CheckoutError, LeaseLostError, RecordError, RepositoryError
 from maingate.git.repository import RefMoved, Repository
 from maingate.ids import new_id

@@ -12,7 +12,7 @@ import pytest
 from maingate.clock import ManualClock, SystemClock
 from maingate.db.dao import events
 from maingate.db.engine import Database, open_database
-from maingate.db.new_event import new_event, the_run
+from maingate.db.ledger.new_event import new_event, the_run
 from maingate.db.rollups import followers, store
 from maingate.events import Event, EventType
 from maingate.monitoring import hooks, ledger_followers

@@ -13,11 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from maingate.bootstrap import Maingate
 from maingate.clock import ManualClock
-from maingate.db.connection import Connection
 from maingate.db.dao import breakers, events, gates, patches, runs, tasks, tool_runs, workstreams
-from maingate.db.new_event import EventSubject, new_event
-from maingate.db.rollup_kinds import BOUNDS_MS, MOST_NAMES, OTHER, Histogram
+from maingate.db.ledger.new_event import EventSubject, new_event
 from maingate.db.rollups import store
+from maingate.db.schema.rollup_kinds import BOUNDS_MS, MOST_NAMES, OTHER, Histogram
+from maingate.db.sql.connection import Connection
 from maingate.db.transitions import write
 from maingate.events import EventType, Severity
 from maingate.ids import LeaseHolder, new_id

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maingate.db.audit import verify
+from maingate.db.audit.record_check import verify
 from maingate.db.dao import breakers, events
 from maingate.db.engine import Database
 from maingate.errors import UsageError

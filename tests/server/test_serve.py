@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 
-from maingate.db.audit import verify
+from maingate.db.audit.record_check import verify
 from support.crashing import (
     World,
     check_each_landed_once,

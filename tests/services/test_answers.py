@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from maingate.bootstrap import Maingate
-from maingate.db.columns import to_micros
 from maingate.db.dao import answers
-from maingate.db.statements import change
+from maingate.db.sql.columns import to_micros
+from maingate.db.sql.statements import change
 from maingate.services.answers import (
     KEPT_FOR,
     AnswerService,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from maingate.db.audit import verify
+from maingate.db.audit.record_check import verify
 from maingate.db.dao import events, intents, leases, patches, requests, runs, tasks, workstreams
 from maingate.db.dao.workstreams import WorkstreamRow
-from maingate.db.tables import ENTITIES
+from maingate.db.schema.tables import ENTITIES
 from maingate.landing.lease import key_of
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from maingate.db.audit import verify
+from maingate.db.audit.record_check import verify
 from support.crashing import KILLED, End, World, check_each_landed_once, end_of, history
 from support.stories import Telling
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from maingate import faultpoints
 from maingate.bootstrap import Maingate
-from maingate.db.audit import verify
+from maingate.db.audit.record_check import verify
 from maingate.db.dao import leases, runs
 from maingate.landing.lease import is_held, key_of
 from support.factories import GitRepo

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from maingate.db.statements import change_many, insertion
+from maingate.db.sql.statements import change_many, insertion
 
 SAMPLES = Path(__file__).parent.parent / "db" / "samples"
 

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 import maingate
 from maingate import faultpoints
-from maingate.db.triggers import schema_statements
+from maingate.db.schema.triggers import schema_statements
 from maingate.git.command import git_version
 from support import patience
 from support.forked_server import fork_a_nursery

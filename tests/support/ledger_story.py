@@ -5,7 +5,7 @@ from typing import Any
 
 from maingate.db.dao import events, tool_runs, verdicts
 from maingate.db.engine import Database
-from maingate.db.new_event import new_event, the_run
+from maingate.db.ledger.new_event import new_event, the_run
 from maingate.db.transitions import write
 from maingate.events import EventType, Severity
 from maingate.state.tool_run import ToolRun

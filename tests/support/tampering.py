@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from maingate.db import ledger
-from maingate.db.bound_columns import FACTS, WHOLE, digest_of, fixed_columns, form_of
-from maingate.db.chain import (
+from maingate.db.ledger import ledger
+from maingate.db.ledger.bound_columns import FACTS, WHOLE, digest_of, fixed_columns, form_of
+from maingate.db.ledger.chain import (
     COLUMNS,
     EVENT_COLUMNS,
     FACT_COLUMNS,
@@ -16,11 +16,11 @@ from maingate.db.chain import (
     hash_of_event,
     hash_of_fact,
 )
-from maingate.db.columns import canonical
-from maingate.db.facts import Binding
-from maingate.db.statements import change, quoted, rows_of
-from maingate.db.tables import ENTITIES, metadata
-from maingate.db.triggers import triggers
+from maingate.db.ledger.facts import Binding
+from maingate.db.schema.tables import ENTITIES, metadata
+from maingate.db.schema.triggers import triggers
+from maingate.db.sql.columns import canonical
+from maingate.db.sql.statements import change, quoted, rows_of
 
 
 def drop_triggers(connection: Connection) -> None:

@@ -16,9 +16,10 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import ExceptionContext
 
-from maingate.db import faults, migrations
+from maingate.db import migrations
 from maingate.db.record_files import RecordFiles, assign_record_id, identify
-from maingate.db.statements import define
+from maingate.db.sql import faults
+from maingate.db.sql.statements import define
 from maingate.errors import DatabaseError
 
 BUSY_TIMEOUT: Final = timedelta(seconds=30)

@@ -15,8 +15,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
-from maingate.db.statements import change, row_of
+from maingate.db.schema import tables
+from maingate.db.sql.statements import change, row_of
 from maingate.errors import DatabaseError, RecordError
 from maingate.ids import new_id
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from maingate.db.statements import row_of
+from maingate.db.sql.statements import row_of
 
 
 def why_read_only(connection: Connection) -> str | None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from maingate.db.dao.event_lines import lines_after
 from maingate.db.engine import Database
-from maingate.db.statements import row_of
+from maingate.db.sql.statements import row_of
 from maingate.errors import DatabaseError
 
 _NUMBERS: Final = 1 << 63  # a number of a transition is below

@@ -17,12 +17,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db import ledger
-from maingate.db.bound_columns import CHANGING, UNBOUND, bound_text
-from maingate.db.chain import COLUMNS, EMPTY_METADATA, hash_of
-from maingate.db.columns import Codec, canonical, encoder_of, storable, to_micros
-from maingate.db.statements import change_many, insertion, quoted, rows_in
-from maingate.db.tables import ENTITIES, LIFECYCLE, state_transitions
+from maingate.db.ledger import ledger
+from maingate.db.ledger.bound_columns import CHANGING, UNBOUND, bound_text
+from maingate.db.ledger.chain import COLUMNS, EMPTY_METADATA, hash_of
+from maingate.db.schema.tables import ENTITIES, LIFECYCLE, state_transitions
+from maingate.db.sql.columns import Codec, canonical, encoder_of, storable, to_micros
+from maingate.db.sql.statements import change_many, insertion, quoted, rows_in
 from maingate.errors import InvariantError, StaleTransitionError
 from maingate.ids import new_ids
 from maingate.state.machines import MACHINES
@@ -146,7 +146,7 @@ def record_creation(
     Args:
         connection: A writing transaction.
         heads: The entities in their initial states; their hashes are ignored.
-        begun: The bound text of each: see `maingate.db.bound_columns.bound_text_of_creation`.
+        begun: The bound text of each: see `maingate.db.ledger.bound_columns.bound_text_of_creation`.
         at: The time of their creation.
         operator: The person who creates them; None when it is automatic.
     """

@@ -10,10 +10,10 @@ import os
 import socket
 from datetime import datetime, timedelta
 
-from maingate.db.connection import Connection
 from maingate.db.dao import leases
 from maingate.db.dao.leases import HeldBy, Lease
 from maingate.db.dao.runs import RunRow
+from maingate.db.sql.connection import Connection
 from maingate.errors import LeaseLostError, RecordError, TargetBusyError
 from maingate.ids import HolderKind, LeaseHolder
 from maingate.system.process_table import started

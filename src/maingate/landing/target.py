@@ -22,11 +22,11 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from maingate.clock import Clock
-from maingate.db import ledger
-from maingate.db.connection import Connection
 from maingate.db.dao import intents
 from maingate.db.dao.intents import Intent
 from maingate.db.engine import Database
+from maingate.db.ledger import ledger
+from maingate.db.sql.connection import Connection
 from maingate.errors import CheckoutError, RepositoryError
 from maingate.faultpoints import reach
 from maingate.git.repository import RefMoved, Repository

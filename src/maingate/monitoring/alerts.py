@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from maingate.db.connection import Connection
 from maingate.db.dao import events
-from maingate.db.new_event import EventSubject, new_event
+from maingate.db.ledger.new_event import EventSubject, new_event
+from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType, Severity, iso_millis
 from maingate.state.steps.step import Context
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from itertools import chain
 from typing import Any, Final
 
-from maingate.db.rollup_kinds import FLAKE, EventKind
+from maingate.db.schema.rollup_kinds import FLAKE, EventKind
 from maingate.errors import UsageError
 from maingate.events import TRANSITION_SUFFIX, EventType, Severity
 from maingate.reasons import ReasonCode

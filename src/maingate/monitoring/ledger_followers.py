@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from maingate.clock import Clock
-from maingate.db import ledger
 from maingate.db.dao import events
 from maingate.db.engine import Database
+from maingate.db.ledger import ledger
 from maingate.db.rollups import followers, store
 from maingate.events import Event
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from maingate.db.rollup_kinds import BOUNDS_MS, EMPTY, EventKind, Histogram, Measure, MeasureKind
 from maingate.db.rollups.store import Totals
+from maingate.db.schema.rollup_kinds import BOUNDS_MS, EMPTY, EventKind, Histogram, Measure, MeasureKind
 from maingate.events import TRANSITION_SUFFIX, EventType
 from maingate.monitoring.metric_table import BOUNDS
 from maingate.reasons import NOT_RUN, ReasonCode

@@ -2,8 +2,8 @@
 
 Labels have few values by construction: machines, states, codes of reasons and types of gates are lists of the
 program; names that people give (gates, tools, operators) are kept apart up to a limit by the roll-ups
-(`maingate.db.rollup_kinds`). No label is an id. Each metric has the label ``repository`` besides, the name of
-the repository in its server, or of all that share the record.
+(`maingate.db.schema.rollup_kinds`). No label is an id. Each metric has the label ``repository`` besides, the
+name of the repository in its server, or of all that share the record.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from maingate.db.rollup_kinds import BOUNDS_MS, MOST_NAMES
+from maingate.db.schema.rollup_kinds import BOUNDS_MS, MOST_NAMES
 from maingate.events import EventType, Severity
 from maingate.plan.choices import GateType, TaskKind
 from maingate.reasons import ReasonCode

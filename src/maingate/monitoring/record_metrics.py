@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from maingate.db import ledger
-from maingate.db.connection import Connection
 from maingate.db.dao import breakers, runs, tool_runs
-from maingate.db.rollup_kinds import MOST_NAMES, OTHER
+from maingate.db.ledger import ledger
 from maingate.db.rollups import followers
+from maingate.db.schema.rollup_kinds import MOST_NAMES, OTHER
+from maingate.db.sql.connection import Connection
 from maingate.monitoring.checks.lease import holds_of
 from maingate.monitoring.checks.pool import QUEUES, pool_of, queues_of
 from maingate.monitoring.checks.stuck import stuck_in

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.workers import WorkerRow
-from maingate.db.new_event import EventSubject, new_event
+from maingate.db.ledger.new_event import EventSubject, new_event
 from maingate.events import Event, EventType, Severity, iso_millis
 from maingate.state.steps.step import Context, Head, Step
 from maingate.state.task import TaskState

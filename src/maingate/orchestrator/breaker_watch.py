@@ -1,9 +1,9 @@
 """Watch of breakers: other runs use the same tools, and people reset and trip them."""
 
 from maingate.clock import Clock
-from maingate.db.connection import Connection
 from maingate.db.dao import breakers, runs, tasks
 from maingate.db.engine import Database
+from maingate.db.sql.connection import Connection
 from maingate.landing.lease import lease_at_work
 from maingate.orchestrator.core.events import BreakersRead
 from maingate.recovery.breaker_store import guard_of

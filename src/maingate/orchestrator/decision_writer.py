@@ -7,10 +7,10 @@ from typing import cast
 
 from maingate.clock import Clock
 from maingate.commits import LandingIntent
-from maingate.db.connection import Connection
 from maingate.db.dao import artifacts, events, holds, intents, patches, requests, runs, tool_runs
 from maingate.db.dao.intents import Intent
-from maingate.db.new_event import new_event, the_run
+from maingate.db.ledger.new_event import new_event, the_run
+from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType, Severity
 from maingate.ids import RunId
 from maingate.orchestrator.core.decision import Decision, OverrideRecord

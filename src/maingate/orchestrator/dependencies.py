@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from maingate.clock import Clock
-from maingate.db.connection import Connection
 from maingate.db.dao import patches
 from maingate.db.engine import Database
+from maingate.db.sql.connection import Connection
 from maingate.db.transition_log import TransitionLog
 from maingate.git.repository import Repository
 from maingate.orchestrator.shell.dispatcher import Dispatcher

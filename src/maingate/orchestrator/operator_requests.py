@@ -10,10 +10,10 @@ from datetime import timedelta
 from typing import Final
 
 from maingate.clock import Clock
-from maingate.db.connection import Connection
 from maingate.db.dao import lookup, requests, runs, tasks, workstreams
 from maingate.db.dao.requests import Request, RequestKind
 from maingate.db.engine import Database
+from maingate.db.sql.connection import Connection
 from maingate.errors import ChangedMeanwhileError, UsageError
 from maingate.ids import new_id
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from maingate.clock import Clock
-from maingate.db.connection import Connection
 from maingate.db.engine import Database
+from maingate.db.sql.connection import Connection
 from maingate.db.transitions import write
 from maingate.faultpoints import reach
 from maingate.state.steps.step import Head, Step

@@ -15,10 +15,10 @@ from types import MappingProxyType
 from typing import Final
 
 from maingate.clock import Clock
-from maingate.db.connection import Connection
 from maingate.db.dao import uet_workers, workers
 from maingate.db.dao.uet_workers import UetWorkerRow
 from maingate.db.dao.workers import WorkerRow
+from maingate.db.sql.connection import Connection
 from maingate.ids import UetWorkerId, WorkerId, new_id
 from maingate.orchestrator.recorder import Recorder
 from maingate.reasons import Reason, ReasonCode

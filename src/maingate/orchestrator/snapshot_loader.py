@@ -5,13 +5,13 @@ from datetime import datetime
 from pathlib import Path
 
 from maingate.commits import LandingIntent, Tip
-from maingate.db.connection import Connection
 from maingate.db.dao import breakers, holds, intents, patches, runs, tasks, tool_runs, workstreams
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.sql.connection import Connection
 from maingate.errors import MissingObjectError
 from maingate.git.repository import Repository
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId

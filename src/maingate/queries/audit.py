@@ -2,17 +2,17 @@
 
 from typing import TypeAlias
 
-from maingate.db import audit
+from maingate.db.audit import record_check
 from maingate.recovery import branch_check
 from maingate.repository_context import RepositoryContext
 
-AuditReport: TypeAlias = audit.AuditReport
+AuditReport: TypeAlias = record_check.AuditReport
 """The result of an audit."""
 
 
 def verify_record(context: RepositoryContext) -> AuditReport:
     """Check the record by itself and by the file of transitions."""
-    return audit.verify(context.database, log=context.paths.transitions)
+    return record_check.verify(context.database, log=context.paths.transitions)
 
 
 def audit_record(
@@ -30,5 +30,5 @@ def audit_record(
         DatabaseError: The record could not be read.
     """
     held = branch_check.compare_branches(context.database, context.repository, against=against, others=others)
-    report = audit.verify(context.database, log=context.paths.transitions, anchors=held.anchors)
+    report = record_check.verify(context.database, log=context.paths.transitions, anchors=held.anchors)
     return report.and_also(held.findings, held.notes)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from maingate.db.connection import Connection
 from maingate.db.dao import intents, lookup, patches, runs, workstreams
+from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.ids import RunId
 from maingate.queries.names import run_named, task_names

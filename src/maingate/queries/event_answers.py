@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from maingate.db import ledger
-from maingate.db.columns import from_micros
-from maingate.db.connection import Connection
-from maingate.db.rollup_kinds import EMPTY, EVER, EventKind, Histogram, Measure, MeasureKind
-from maingate.db.rollups import reading, store, times
+from maingate.db.ledger import ledger
+from maingate.db.rollups import store, time_window, times
 from maingate.db.rollups.source import aggregate
+from maingate.db.schema.rollup_kinds import EMPTY, EVER, EventKind, Histogram, Measure, MeasureKind
+from maingate.db.sql.columns import from_micros
+from maingate.db.sql.connection import Connection
 from maingate.events import TRANSITION_SUFFIX, iso_millis
 from maingate.monitoring.events import SHORT_TYPES, UNITS, EventSearch, full_type
 from maingate.queries.event_search import LISTED, conditions_of
@@ -85,15 +85,15 @@ def _counts(conn: Connection, search: EventSearch) -> Answer:
 def _of_rollups(
     conn: Connection, search: EventSearch, unit: str | None
 ) -> Iterable[tuple[tuple[int, EventKind], int]]:
-    when = reading.span(conn, search.since, search.until)
+    when = time_window.span(conn, search.since, search.until)
     hours = UNITS[unit] // UNITS["hour"] if unit else None
-    return reading.counts(conn, when, search.matches, unit=hours).items()
+    return time_window.counts(conn, when, search.matches, unit=hours).items()
 
 
 def _of_rows(
     conn: Connection, search: EventSearch, unit: str | None
 ) -> Iterable[tuple[tuple[int, EventKind], int]]:
-    after, last = reading.first_row(conn, search.since), ledger.position(conn).seq
+    after, last = time_window.first_row(conn, search.since), ledger.position(conn).seq
     micros = UNITS[unit or "day"] * _SECOND
     return aggregate(conn, after, last, only=conditions_of(conn, search), unit=micros).events.items()
 
@@ -158,7 +158,7 @@ def _times_need_rows(search: EventSearch, by: Sequence[str]) -> bool:
 def _times_of_rows(
     conn: Connection, search: EventSearch, by: Sequence[str], unit: str | None
 ) -> list[list[Any]]:
-    after = reading.first_row(conn, search.since)
+    after = time_window.first_row(conn, search.since)
     columns = [group for group in by if group not in UNITS]
     micros = UNITS[unit] * _SECOND if unit else None
     found = []
@@ -177,10 +177,10 @@ def _times_of_rows(
 def _times_of_rollups(
     conn: Connection, search: EventSearch, by: Sequence[str], unit: str | None
 ) -> list[list[Any]]:
-    when = reading.span(conn, search.since, search.until)
+    when = time_window.span(conn, search.since, search.until)
     hours = UNITS[unit] // UNITS["hour"] if unit else None
     groups: dict[tuple[Any, ...], Histogram] = defaultdict(lambda: EMPTY)
-    found = reading.histograms(conn, when, lambda kind: _is_timed(search, kind), unit=hours)
+    found = time_window.histograms(conn, when, lambda kind: _is_timed(search, kind), unit=hours)
     for (slot, kind), histogram in found.items():
         groups[tuple(_value_of_measure(group, kind, slot) for group in by)] += histogram
     return [[*group, *time_cells(histogram)] for group, histogram in groups.items()]

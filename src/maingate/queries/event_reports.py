@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from maingate.db.connection import Connection
-from maingate.db.rollup_kinds import EMPTY, EventKind, Histogram, Measure, MeasureKind
-from maingate.db.rollups import reading, store
-from maingate.db.rollups.reading import HOURS_IN_DAY, Span
+from maingate.db.rollups import store, time_window
+from maingate.db.rollups.time_window import HOURS_IN_DAY, Span
+from maingate.db.schema.rollup_kinds import EMPTY, EventKind, Histogram, Measure, MeasureKind
+from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.monitoring.events import UNITS, EventSearch, UnsuitedQueryError
 from maingate.queries.event_answers import Answer, cut, moment, time_cells
@@ -74,7 +74,7 @@ def report(context: RepositoryContext, name: str, search: EventSearch) -> Answer
     if whole.until is not None and whole.until != search.until:
         whole = replace(whole, until=whole.until + timedelta(hours=1))
     with context.database.read() as conn:
-        return REPORTS[name](conn, reading.span(conn, whole.since, whole.until), whole)
+        return REPORTS[name](conn, time_window.span(conn, whole.since, whole.until), whole)
 
 
 def _floor(search: EventSearch, name: str) -> Any:
@@ -95,7 +95,7 @@ def _histograms(
     def matches(kind: MeasureKind) -> bool:
         return _wanted(search, kind) and key(kind) is not None
 
-    for (_, kind), histogram in reading.histograms(conn, when, matches).items():
+    for (_, kind), histogram in time_window.histograms(conn, when, matches).items():
         groups[key(kind) or ()] += histogram
     return groups
 
@@ -130,7 +130,7 @@ def _flaky(conn: Connection, when: Span, search: EventSearch) -> Answer:
     def matches(kind: EventKind) -> bool:
         return kind.entity_type == "test_gate" and kind.to_state in ends and _wanted(search, kind)
 
-    for (_, kind), number in reading.counts(conn, when, matches).items():
+    for (_, kind), number in time_window.counts(conn, when, matches).items():
         runs[kind.gate] += number
         flakes[kind.gate] += number if kind.mark else 0
     rows: _Rows = [
@@ -169,7 +169,7 @@ def _blamed(conn: Connection, when: Span, search: EventSearch) -> Answer:
         is_refused = kind.entity_type == "patch_ledger" and kind.to_state == PatchState.QUARANTINED
         return is_refused and _wanted(search, kind)
 
-    for (_, kind), number in reading.counts(conn, when, matches).items():
+    for (_, kind), number in time_window.counts(conn, when, matches).items():
         groups[kind.reason, kind.gate] += number
     rows: _Rows = [[reason or None, gate or None, number] for (reason, gate), number in groups.items()]
     rows.sort(key=lambda row: (-row[2], str(row[0]), str(row[1])))
@@ -196,7 +196,7 @@ def _lead_time(conn: Connection, when: Span, search: EventSearch) -> Answer:
         return kind.measure == Measure.LIFE and kind.state == PatchState.COMMITTED
 
     days: dict[int, Histogram] = defaultdict(lambda: EMPTY)
-    for (day, _), histogram in reading.histograms(conn, when, matches, unit=HOURS_IN_DAY).items():
+    for (day, _), histogram in time_window.histograms(conn, when, matches, unit=HOURS_IN_DAY).items():
         days[day] += histogram
     newest = sorted(days.items(), reverse=True)
     rows = [[moment(day, UNITS["day"])[:10], *_times(histogram)[:3]] for day, histogram in newest]

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from maingate.db import ledger
-from maingate.db.connection import Connection
 from maingate.db.dao import event_pages, tasks, workstreams
 from maingate.db.dao.event_pages import Stretch
-from maingate.db.rollup_kinds import FLAKE
-from maingate.db.rollups import reading
+from maingate.db.ledger import ledger
+from maingate.db.rollups import time_window
 from maingate.db.rollups.conditions import Conditions, conditions
+from maingate.db.schema.rollup_kinds import FLAKE
+from maingate.db.sql.connection import Connection
 from maingate.events import Event
 from maingate.monitoring.events import EventSearch, full_type
 from maingate.queries.names import find_id
@@ -71,7 +71,7 @@ def newest(context: RepositoryContext, search: EventSearch, limit: int | None = 
     """Read the newest events that match, oldest of them first; a limit of 0 reads all."""
     most = search.top or LISTED if limit is None else limit
     with context.database.read() as conn:
-        only, after = conditions_of(conn, search), reading.first_row(conn, search.since)
+        only, after = conditions_of(conn, search), time_window.first_row(conn, search.since)
         if most == 0:
             return [event for page in _pages(conn, only, after) for event in page]
         return event_pages.page(conn, only, Stretch(after=after), limit=most, newest=True)
@@ -80,7 +80,7 @@ def newest(context: RepositoryContext, search: EventSearch, limit: int | None = 
 def before(context: RepositoryContext, search: EventSearch, seq: int, limit: int) -> list[Event]:
     """Read the newest matching events before a place, oldest of them first: the page before."""
     with context.database.read() as conn:
-        stretch = Stretch(after=reading.first_row(conn, search.since), upto=seq - 1)
+        stretch = Stretch(after=time_window.first_row(conn, search.since), upto=seq - 1)
         return event_pages.page(conn, conditions_of(conn, search), stretch, limit=limit, newest=True)
 
 
@@ -97,7 +97,7 @@ def page_after(
         upto: The place of the last event to look at; None for the newest.
     """
     with context.database.read() as conn:
-        after = max(seq, reading.first_row(conn, search.since))
+        after = max(seq, time_window.first_row(conn, search.since))
         stretch = Stretch(after=after) if upto is None else Stretch(after=after, upto=upto)
         return event_pages.page(conn, conditions_of(conn, search), stretch, limit=limit)
 

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from maingate.db import ledger
 from maingate.db.dao import events, runs, tasks, workstreams
+from maingate.db.ledger import ledger
 from maingate.errors import UsageError
 from maingate.events import TRANSITION_SUFFIX, Event, EventType
 from maingate.repository_context import RepositoryContext

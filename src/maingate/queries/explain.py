@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from maingate.db.connection import Connection
 from maingate.db.dao import gates, patches, runs, tasks, workstreams
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
@@ -16,6 +15,7 @@ from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.ids import ENTITY_OF_PREFIX, RunId
 from maingate.queries.explanation import Explanation, waits

@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from maingate.db.connection import Connection
 from maingate.db.dao import (
     approvals,
     breakers,
@@ -25,6 +24,7 @@ from maingate.db.dao import (
 )
 from maingate.db.dao.refusals import RefusedPatch
 from maingate.db.dao.runs import RunRow
+from maingate.db.sql.connection import Connection
 from maingate.landing.late_checkouts import behind
 from maingate.monitoring.alerts import firing
 from maingate.queries.inbox_items import items_of, newest_attempts

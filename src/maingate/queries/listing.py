@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from maingate.db.connection import Connection
 from maingate.db.dao import gates, patches, runs, tasks, workstreams
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.sql.connection import Connection
 from maingate.queries import run_parts
 from maingate.queries.names import task_names
 from maingate.queries.patch_detail import patch_json

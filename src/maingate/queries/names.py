@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from maingate.db.connection import Connection
 from maingate.db.dao import lookup, patches, runs, tasks, workstreams
 from maingate.db.dao.lookup import Found
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.tasks import TaskRow
+from maingate.db.sql.connection import Connection
 from maingate.errors import UnknownEntityError, UsageError
 from maingate.ids import RunId
 from maingate.repository_context import RepositoryContext

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
-from maingate.db.connection import Connection
 from maingate.db.dao import offered_words, runs
 from maingate.db.dao.offered_words import Word
 from maingate.db.migrations import HEAD
+from maingate.db.sql.connection import Connection
 from maingate.queries.names import run_named
 from maingate.repository_context import RepositoryContext
 from maingate.state.machines import MACHINES

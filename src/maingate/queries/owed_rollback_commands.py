@@ -8,12 +8,12 @@ yet. One that was under way is run again.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from maingate.db.connection import Connection
 from maingate.db.dao import events, intents, patches, workstreams
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType
 from maingate.plan.model import Plan
 from maingate.state.patch_ledger import PatchState

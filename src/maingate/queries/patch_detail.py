@@ -5,11 +5,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from maingate.db.connection import Connection
 from maingate.db.dao import approvals, artifacts, events, gates, patches, runs, workstreams
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.tasks import TaskRow
+from maingate.db.sql.connection import Connection
 from maingate.ids import GateId
 from maingate.queries.events import history_json
 from maingate.queries.names import older_run, patch_named, patch_or_task_named, run_named, task_names

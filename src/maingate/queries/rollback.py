@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from maingate.db.connection import Connection
 from maingate.db.dao import intents, lookup, patches, runs, tasks, workstreams
 from maingate.db.dao.lookup import Found
 from maingate.db.dao.patches import PatchRow
+from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.queries.names import run_named, task_names
 from maingate.queries.owed_rollback_commands import failed, owed

@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from maingate.db.connection import Connection
 from maingate.db.dao import patches, runs, stops, verdicts
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.runs import RunRow
+from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.ids import RunId
 from maingate.landing.late_checkouts import behind

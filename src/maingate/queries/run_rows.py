@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from maingate.db.connection import Connection
 from maingate.db.dao import gates, holds, intents, patches, stops, tasks, tool_runs, workstreams
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
@@ -16,6 +15,7 @@ from maingate.db.dao.patches import PatchRow, present
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.sql.connection import Connection
 from maingate.landing.lease import server_of
 from maingate.repository_context import RepositoryContext
 from maingate.state.gate import GateState

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from maingate.db.connection import Connection
 from maingate.db.dao import runs
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.sql.connection import Connection
 from maingate.ids import RunId
 from maingate.queries.explain import why_waiting
 from maingate.queries.explanation import Explanation

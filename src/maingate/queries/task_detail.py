@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from maingate.db.connection import Connection
 from maingate.db.dao import events, runs, tool_runs, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
+from maingate.db.sql.connection import Connection
 from maingate.events import Event
 from maingate.queries.events import history_json
 from maingate.queries.page import EVERY

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from maingate.db.connection import Connection
 from maingate.db.dao import gates, patches, tool_runs, verdicts
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.verdicts import Evidence
+from maingate.db.sql.connection import Connection
 from maingate.events import iso_millis
 from maingate.queries.names import task_names
 from maingate.queries.patch_detail import patch_json

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
-from maingate.db.connection import Connection
 from maingate.db.dao import events, gates, patches, runs, tasks, uet_workers, workers, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.uet_workers import UetWorkerRow
 from maingate.db.dao.workers import WorkerRow
+from maingate.db.sql.connection import Connection
 from maingate.events import iso_millis
 from maingate.landing.lease import lease_at_work
 from maingate.monitoring.stuck_watch import StuckLimits, silent

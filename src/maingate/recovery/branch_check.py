@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from maingate.db.audit.findings import AuditFinding
+from maingate.db.audit.ledger_check import Anchor
 from maingate.db.engine import Database
-from maingate.db.findings import AuditFinding
-from maingate.db.ledger import Position
-from maingate.db.ledger_check import Anchor
+from maingate.db.ledger.ledger import Position
 from maingate.errors import GitError
 from maingate.git.command import run_git
 from maingate.git.repository import Repository

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from maingate.db.connection import Connection
 from maingate.db.dao import breakers
 from maingate.db.dao.breakers import BreakerRow
+from maingate.db.sql.connection import Connection
 from maingate.db.transitions import write
 from maingate.ids import new_id
 from maingate.reasons import Reason, ReasonCode

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from maingate.db.connection import Connection
 from maingate.db.dao import patches, runs, tasks, workstreams
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.plan.choices import LandingStyle
 from maingate.plan.model import Plan

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from maingate.db.engine import Database, repository_of
-from maingate.db.statements import quoted, rows_of
+from maingate.db.sql.statements import quoted, rows_of
 
 _MOVE: Final = ("id", "run_id", "workstream_id", "ref", "old", "new", "commits", "kind", "state")
 

@@ -8,12 +8,12 @@ controls their run: they are overridden by a request (`orchestrator.operator_req
 from datetime import datetime
 from typing import Any
 
-from maingate.db.columns import storable
-from maingate.db.connection import Connection
 from maingate.db.dao import approvals, breakers, events
 from maingate.db.dao.approvals import Approval
 from maingate.db.dao.patches import PatchRow
-from maingate.db.new_event import new_event
+from maingate.db.ledger.new_event import new_event
+from maingate.db.sql.columns import storable
+from maingate.db.sql.connection import Connection
 from maingate.db.transitions import write
 from maingate.errors import UsageError
 from maingate.events import Event, EventType, Severity

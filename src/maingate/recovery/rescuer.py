@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from maingate.clock import Clock
-from maingate.db.connection import Connection
 from maingate.db.dao import gates, uet_workers, workers
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.workers import WorkerRow
 from maingate.db.engine import Database
+from maingate.db.sql.connection import Connection
 from maingate.db.transitions import write
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.steps import gates as gate_steps

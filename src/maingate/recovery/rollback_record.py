@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from maingate.clock import Clock
-from maingate.db.connection import Connection
 from maingate.db.dao import events, intents, patches
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
-from maingate.db.new_event import new_event, the_run
+from maingate.db.ledger.new_event import new_event, the_run
+from maingate.db.sql.connection import Connection
 from maingate.db.transitions import write
 from maingate.events import EventType, Severity
 from maingate.landing.target import LandingTarget

@@ -5,8 +5,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from maingate.db.connection import Connection
 from maingate.db.dao import patches, runs, tasks
+from maingate.db.sql.connection import Connection
 from maingate.db.transition_log import TransitionLog
 from maingate.errors import (
     CheckoutError,

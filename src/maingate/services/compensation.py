@@ -5,9 +5,9 @@ from functools import partial
 from typing import Any
 
 from maingate.commits import Tip
-from maingate.db.connection import Connection
 from maingate.db.dao import events
-from maingate.db.new_event import new_event
+from maingate.db.ledger.new_event import new_event
+from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType, Severity
 from maingate.faultpoints import reach
 from maingate.orchestrator.dependencies import Dependencies

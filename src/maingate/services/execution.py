@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from maingate.db.connection import Connection
 from maingate.db.dao import runs, stops
 from maingate.db.dao.requests import Request
 from maingate.db.dao.runs import RunRow
+from maingate.db.sql.connection import Connection
 from maingate.errors import MaingateError, TargetBusyError, UsageError
 from maingate.ids import LeaseHolder, RunId
 from maingate.monitoring.hooks import Hooks

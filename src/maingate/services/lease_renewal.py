@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar
 
-from maingate.db.connection import Connection
 from maingate.db.dao import leases, runs
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
+from maingate.db.sql.connection import Connection
 from maingate.errors import DatabaseError, LeaseLostError, OutsideFaultError, TargetBusyError
 from maingate.ids import LeaseHolder
 from maingate.landing.lease import LEASE_TIME, hold, is_held, key_of, require_lease

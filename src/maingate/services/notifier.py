@@ -13,10 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from maingate.db import ledger
 from maingate.db.dao import events
 from maingate.db.dao.runs import RunRow
-from maingate.db.new_event import new_event
+from maingate.db.ledger import ledger
+from maingate.db.ledger.new_event import new_event
 from maingate.db.rollups import followers
 from maingate.errors import DatabaseError, OutsideFaultError
 from maingate.events import EventType, Severity

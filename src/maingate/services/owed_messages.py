@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from maingate.db.connection import Connection
 from maingate.db.dao import breakers, events, patches, runs, tasks, workstreams
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
+from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType
 from maingate.plan.model import Plan
 from maingate.repository_context import RepositoryContext

@@ -4,9 +4,9 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 
-from maingate.db.connection import Connection
 from maingate.db.dao import intents, runs
 from maingate.db.dao.intents import Intent
+from maingate.db.sql.connection import Connection
 from maingate.errors import TargetBusyError
 from maingate.git.private_git import remove_abandoned
 from maingate.git.refs import PRIVATE_REFS

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from maingate.db.connection import Connection
 from maingate.db.dao import runs, tasks, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.sql.connection import Connection
 from maingate.git.repository import Repository, Target
 from maingate.ids import RunId, TaskId, WorkstreamId, new_id, new_ids
 from maingate.plan.loader import LoadedPlan

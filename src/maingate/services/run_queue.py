@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Final, Self
 
-from maingate.db.connection import Connection
 from maingate.db.dao import requests, runs, stops
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
+from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.ids import RunId
 from maingate.landing.lease import is_ref_held

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from maingate.db.connection import Connection
 from maingate.db.dao import events, gates, leases, patches, runs, stops, tasks, workstreams
 from maingate.db.dao.runs import RunRow
+from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType
 from maingate.ids import RunId
 from maingate.landing.lease import is_held, key_of

@@ -4,9 +4,9 @@ It is a lease beside those on targets, so a killed server is known to be gone as
 keeps other servers away, and no other work: each run takes hold of its target by itself.
 """
 
-from maingate.db.connection import Connection
 from maingate.db.dao import leases
 from maingate.db.dao.leases import Lease
+from maingate.db.sql.connection import Connection
 from maingate.errors import ServerBusyError
 from maingate.ids import LeaseHolder
 from maingate.landing.lease import LEASE_TIME, hold, server_key, server_of

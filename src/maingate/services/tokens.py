@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from maingate.db.dao import events, tokens
 from maingate.db.dao.tokens import TokenRow
-from maingate.db.new_event import new_event
+from maingate.db.ledger.new_event import new_event
 from maingate.errors import DatabaseError, UnknownEntityError, UsageError
 from maingate.events import Event, EventType, Severity, iso_millis
 from maingate.ids import new_id

@@ -6,11 +6,11 @@ from typing import Final, Protocol
 
 from maingate.clock import Clock
 from maingate.commits import Tip
-from maingate.db.connection import Connection
 from maingate.db.dao import gates as gate_rows
 from maingate.db.dao import verdicts
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.verdicts import Evidence, Verdict
+from maingate.db.sql.connection import Connection
 from maingate.ids import GateId, RunId
 from maingate.reasons import ReasonCode
 from maingate.state.steps import gates as gate_steps

@@ -8,7 +8,7 @@ import pytest
 
 from maingate.db.dao import artifacts, gates, intents, leases, verdicts
 from maingate.db.engine import Database
-from maingate.db.statements import change
+from maingate.db.sql.statements import change
 from maingate.errors import DatabaseError, InvariantError, UnknownEntityError
 from maingate.ids import LeaseHolder, new_id
 from support.database_factories import NOW, World, make_gate

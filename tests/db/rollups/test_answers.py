@@ -13,10 +13,10 @@ import pytest
 from maingate.clock import ManualClock
 from maingate.db.dao import events
 from maingate.db.engine import Database, open_database
-from maingate.db.new_event import new_event, the_run
+from maingate.db.ledger.new_event import new_event, the_run
 from maingate.db.rollups import store
 from maingate.db.rollups.expressions import severity
-from maingate.db.statements import row_of
+from maingate.db.sql.statements import row_of
 from maingate.events import Event, EventType, severity_of
 from maingate.monitoring.events import EventSearch, full_type, parse
 from maingate.queries import event_answers, event_search

@@ -16,8 +16,9 @@ import pytest
 
 from maingate.db.dao import events
 from maingate.db.engine import Database, open_database
-from maingate.db.new_event import new_event, the_run
-from maingate.db.rollup_kinds import (
+from maingate.db.ledger.new_event import new_event, the_run
+from maingate.db.rollups import followers, store
+from maingate.db.schema.rollup_kinds import (
     EVENT_COLUMNS,
     MEASURE_COLUMNS,
     MOST_NAMES,
@@ -26,9 +27,8 @@ from maingate.db.rollup_kinds import (
     Measure,
     MeasureKind,
 )
-from maingate.db.rollups import followers, store
-from maingate.db.statements import change, rows_of
-from maingate.db.tables import duration_kinds, event_kinds
+from maingate.db.schema.tables import duration_kinds, event_kinds
+from maingate.db.sql.statements import change, rows_of
 from maingate.db.transitions import write
 from maingate.events import EventType
 from maingate.reasons import Reason, ReasonCode

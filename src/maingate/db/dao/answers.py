@@ -7,10 +7,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
-from maingate.db.columns import JsonText, storable, to_micros
-from maingate.db.records import Records
-from maingate.db.statements import change
+from maingate.db.schema import tables
+from maingate.db.sql.columns import JsonText, storable, to_micros
+from maingate.db.sql.records import Records
+from maingate.db.sql.statements import change
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
-from maingate.db.facts import EvidenceTable
-from maingate.db.statements import row_of, rows_in
+from maingate.db.ledger.facts import EvidenceTable
+from maingate.db.schema import tables
+from maingate.db.sql.statements import row_of, rows_in
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from hashlib import sha256
 
 from sqlalchemy import Connection
 
-from maingate.db.facts import insert_bound
-from maingate.db.statements import row_of
-from maingate.db.tables import patch_artifacts
+from maingate.db.ledger.facts import insert_bound
+from maingate.db.schema.tables import patch_artifacts
+from maingate.db.sql.statements import row_of
 from maingate.errors import DatabaseError, UnknownEntityError
 
 

@@ -9,10 +9,10 @@ from typing import ClassVar, Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
-from maingate.db.columns import FreeText
 from maingate.db.dao.entity import Entities, EntityRow
-from maingate.db.statements import change
+from maingate.db.schema import tables
+from maingate.db.sql.columns import FreeText
+from maingate.db.sql.statements import change
 from maingate.reasons import Reason
 from maingate.state.circuit_breaker import BreakerState
 

@@ -9,12 +9,18 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from sqlalchemy import Connection, Table
 
-from maingate.db import facts
-from maingate.db.bound_columns import CHANGING, UNBOUND, bound_text_of_creation, empty_of, fixed_columns
-from maingate.db.columns import EPOCH, to_micros
 from maingate.db.engine import repository_of
-from maingate.db.records import Records
-from maingate.db.statements import change, change_many, marks
+from maingate.db.ledger import facts
+from maingate.db.ledger.bound_columns import (
+    CHANGING,
+    UNBOUND,
+    bound_text_of_creation,
+    empty_of,
+    fixed_columns,
+)
+from maingate.db.sql.columns import EPOCH, to_micros
+from maingate.db.sql.records import Records
+from maingate.db.sql.statements import change, change_many, marks
 from maingate.db.transitions import record_creation
 from maingate.errors import InvariantError, UnknownEntityError
 from maingate.state.machines import MACHINES
@@ -188,7 +194,7 @@ class Entities(Records[E_]):
         Args:
             connection: A writing transaction.
             entity_id: The entity.
-            column: One that may change (`maingate.db.bound_columns`).
+            column: One that may change (`maingate.db.ledger.bound_columns`).
             value: Its new value as it is stored.
 
         Raises:

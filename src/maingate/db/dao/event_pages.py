@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from maingate.db.dao.events import SHARED, event_of
 from maingate.db.rollups.conditions import Conditions, RowConditions
 from maingate.db.rollups.expressions import JOINS
-from maingate.db.statements import rows_of
+from maingate.db.sql.statements import rows_of
 from maingate.events import Event
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db import ledger
-from maingate.db.chain import EVENT_COLUMNS, hash_of_event
-from maingate.db.columns import canonical, from_micros, storable, to_micros
-from maingate.db.statements import change, insertion, quoted, row_of, rows_of
+from maingate.db.ledger import ledger
+from maingate.db.ledger.chain import EVENT_COLUMNS, hash_of_event
+from maingate.db.sql.columns import canonical, from_micros, storable, to_micros
+from maingate.db.sql.statements import change, insertion, quoted, row_of, rows_of
 from maingate.errors import InvariantError
 from maingate.events import TRANSITION_SUFFIX, Event, Severity, severity_of
 from maingate.state.machines import MACHINES

@@ -5,8 +5,8 @@ from typing import ClassVar, Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
 from maingate.db.dao.entity import Entities, EntityRow
+from maingate.db.schema import tables
 from maingate.reasons import NOT_RUN, Reason
 from maingate.state.gate import GateState
 from maingate.state.steps.step import Context

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
-from maingate.db.records import Records
-from maingate.db.statements import change_many
+from maingate.db.schema import tables
+from maingate.db.sql.records import Records
+from maingate.db.sql.statements import change_many
 from maingate.state.holds import EndedBy, Hold, HoldCode
 
 

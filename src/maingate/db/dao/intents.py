@@ -7,10 +7,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
-from maingate.db.columns import to_micros
-from maingate.db.facts import EvidenceTable
-from maingate.db.statements import change
+from maingate.db.ledger.facts import EvidenceTable
+from maingate.db.schema import tables
+from maingate.db.sql.columns import to_micros
+from maingate.db.sql.statements import change
 from maingate.errors import RecordError, UnknownEntityError
 from maingate.reasons import Reason
 

@@ -10,10 +10,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
-from maingate.db.columns import to_micros
-from maingate.db.records import Records
-from maingate.db.statements import change
+from maingate.db.schema import tables
+from maingate.db.sql.columns import to_micros
+from maingate.db.sql.records import Records
+from maingate.db.sql.statements import change
 from maingate.ids import LeaseHolder
 
 

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from maingate.db.dao import runs
 from maingate.db.dao.near_names import near
-from maingate.db.statements import rows_of
-from maingate.db.tables import ENTITIES
+from maingate.db.schema.tables import ENTITIES
+from maingate.db.sql.statements import rows_of
 from maingate.errors import AmbiguousNameError, UnknownEntityError
 from maingate.ids import ENTITY_OF_PREFIX
 from maingate.wording import short

@@ -4,10 +4,10 @@ import difflib
 from collections.abc import Collection
 from typing import Final
 
-from maingate.db.connection import Connection
 from maingate.db.dao import runs
-from maingate.db.statements import rows_of
-from maingate.db.tables import ENTITIES
+from maingate.db.schema.tables import ENTITIES
+from maingate.db.sql.connection import Connection
+from maingate.db.sql.statements import rows_of
 from maingate.ids import ENTITY_OF_PREFIX
 
 _NAMES: Final[dict[str, str]] = {

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Table
 
-from maingate.db.facts import insert_bound
-from maingate.db.statements import rows_of
+from maingate.db.ledger.facts import insert_bound
+from maingate.db.sql.statements import rows_of
 
 
 def add(connection: Connection, edges: Table, pairs: Iterable[tuple[str, str]]) -> None:

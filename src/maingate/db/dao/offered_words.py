@@ -7,11 +7,11 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from maingate.db.connection import Connection
 from maingate.db.dao import runs
 from maingate.db.engine import repository_of
-from maingate.db.statements import rows_of
-from maingate.db.tables import ENTITIES
+from maingate.db.schema.tables import ENTITIES
+from maingate.db.sql.connection import Connection
+from maingate.db.sql.statements import rows_of
 from maingate.ids import ENTITY_OF_PREFIX
 
 MOST_WORDS: Final = 200

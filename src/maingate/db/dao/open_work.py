@@ -10,12 +10,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db.columns import from_micros, to_micros
 from maingate.db.dao import tasks, workstreams
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
-from maingate.db.statements import rows_of
-from maingate.db.tables import ENTITIES
+from maingate.db.schema.tables import ENTITIES
+from maingate.db.sql.columns import from_micros, to_micros
+from maingate.db.sql.statements import rows_of
 
 _OPEN_RUNS: Final = "SELECT id FROM runs WHERE completed_at IS NULL"
 _OF_RUNS: Final = ("workstream", "task", "patch_ledger", "test_gate")

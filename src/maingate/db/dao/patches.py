@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
 from maingate.db.dao.entity import Entities, EntityRow
-from maingate.db.statements import rows_in, rows_of
+from maingate.db.schema import tables
+from maingate.db.sql.statements import rows_in, rows_of
 from maingate.reasons import Reason
 from maingate.state.patch_ledger import PatchState
 from maingate.state.steps.step import Context

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db.columns import JsonText, PathText, ReasonText, from_micros, to_micros
-from maingate.db.statements import row_of, rows_in, rows_of
+from maingate.db.sql.columns import JsonText, PathText, ReasonText, from_micros, to_micros
+from maingate.db.sql.statements import row_of, rows_in, rows_of
 from maingate.reasons import Reason, ReasonCode
 
 NEWEST: Final = 1000

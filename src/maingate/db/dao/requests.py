@@ -6,10 +6,10 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
-from maingate.db.columns import storable, to_micros
-from maingate.db.facts import EvidenceTable
-from maingate.db.statements import change
+from maingate.db.ledger.facts import EvidenceTable
+from maingate.db.schema import tables
+from maingate.db.sql.columns import storable, to_micros
+from maingate.db.sql.statements import change
 from maingate.errors import UnknownEntityError
 from maingate.state.operator_rules import Override, RequestAnswer
 

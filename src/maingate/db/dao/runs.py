@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
-from maingate.db.columns import PathText
 from maingate.db.dao.entity import Entities, EntityRow
 from maingate.db.engine import repository_of
-from maingate.db.statements import rows_of
+from maingate.db.schema import tables
+from maingate.db.sql.columns import PathText
+from maingate.db.sql.statements import rows_of
 from maingate.reasons import Reason
 from maingate.state.run import RunState
 from maingate.state.steps.step import Context

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
 from maingate.db.dao import needs as dependency
 from maingate.db.dao.entity import Entities, EntityRow
+from maingate.db.schema import tables
 from maingate.reasons import Reason
 from maingate.state.steps.step import Context
 from maingate.state.task import TaskState

@@ -6,10 +6,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
-from maingate.db.columns import storable, to_micros
-from maingate.db.records import Records
-from maingate.db.statements import change
+from maingate.db.schema import tables
+from maingate.db.sql.columns import storable, to_micros
+from maingate.db.sql.records import Records
+from maingate.db.sql.statements import change
 from maingate.roles import Role
 
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
-from maingate.db.facts import EvidenceTable
-from maingate.db.statements import rows_of
+from maingate.db.ledger.facts import EvidenceTable
+from maingate.db.schema import tables
+from maingate.db.sql.statements import rows_of
 from maingate.state.tool_run import ToolRun
 
 _ROWS: Final = EvidenceTable(tables.tool_runs, ToolRun)

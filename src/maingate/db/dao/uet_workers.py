@@ -8,8 +8,8 @@ from typing import ClassVar, Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
 from maingate.db.dao.entity import Entities, EntityRow
+from maingate.db.schema import tables
 from maingate.reasons import Reason
 from maingate.state.uet_worker import UetWorkerState
 

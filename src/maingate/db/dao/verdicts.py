@@ -13,8 +13,9 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db import facts, tables
-from maingate.db.statements import row_of
+from maingate.db.ledger import facts
+from maingate.db.schema import tables
+from maingate.db.sql.statements import row_of
 
 
 @dataclass(frozen=True, kw_only=True)

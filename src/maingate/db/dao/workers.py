@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Final
 
 from sqlalchemy import Connection
 
-from maingate.db import tables
-from maingate.db.columns import to_micros
 from maingate.db.dao.entity import Entities, EntityRow
-from maingate.db.statements import change_many
+from maingate.db.schema import tables
+from maingate.db.sql.columns import to_micros
+from maingate.db.sql.statements import change_many
 from maingate.errors import UnknownEntityError
 from maingate.reasons import Reason
 from maingate.state.worker import WorkerState

@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db.statements import change, define, row_of
-from maingate.db.triggers import create_schema
+from maingate.db.schema.triggers import create_schema
+from maingate.db.sql.statements import change, define, row_of
 from maingate.errors import DatabaseError
 
 HEAD: Final = "0001"

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from maingate.db.tables import metadata
+from maingate.db.schema.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

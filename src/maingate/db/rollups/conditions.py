@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from maingate.db.columns import to_micros
-from maingate.db.rollup_kinds import FLAKE
 from maingate.db.rollups.expressions import TOOL, code, gate, gate_of_reason, is_flaky, place, severity
-from maingate.db.statements import marks
+from maingate.db.schema.rollup_kinds import FLAKE
+from maingate.db.sql.columns import to_micros
+from maingate.db.sql.statements import marks
 from maingate.events import TRANSITION_SUFFIX
 from maingate.state.machines import MACHINES
 

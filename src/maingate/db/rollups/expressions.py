@@ -1,14 +1,14 @@
 """Expressions of SQL about rows of the ledger, for both databases: the subject of a row, as a column.
 
-Texts of JSON are canonical (`maingate.db.columns.canonical`): keys are sorted and quotes in values escaped,
-so that codes are found in them by their place, and a damaged text is counted without a code instead of
-stopping all that follows.
+Texts of JSON are canonical (`maingate.db.sql.columns.canonical`): keys are sorted and quotes in values
+escaped, so that codes are found in them by their place, and a damaged text is counted without a code instead
+of stopping all that follows.
 """
 
 from typing import Final
 
-from maingate.db.rollup_kinds import BOUNDS_MS
-from maingate.db.statements import texts
+from maingate.db.schema.rollup_kinds import BOUNDS_MS
+from maingate.db.sql.statements import texts
 from maingate.events import CRITICAL_TRIGGERS, FAILURES, FAULTS, RECOVERIES, ROLLBACKS
 
 HOUR: Final = 3_600_000_000

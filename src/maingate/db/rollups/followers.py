@@ -11,8 +11,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db.columns import from_micros, storable, to_micros
-from maingate.db.statements import change, row_of, rows_of
+from maingate.db.sql.columns import from_micros, storable, to_micros
+from maingate.db.sql.statements import change, row_of, rows_of
 
 _INSERT: Final = (
     "INSERT INTO followers (name, seq, updated_at, failures) VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING"

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from maingate.db.columns import to_micros
-from maingate.db.rollups import reading
-from maingate.db.statements import rows_of
+from maingate.db.rollups import time_window
+from maingate.db.sql.columns import to_micros
+from maingate.db.sql.statements import rows_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class RecentCounts:
 
 def recent_counts(connection: Connection, since: datetime) -> RecentCounts:
     """Count the events from a time on."""
-    values = (reading.first_row(connection, since), to_micros(since))
+    values = (time_window.first_row(connection, since), to_micros(since))
     where = "WHERE seq > ? AND at >= ?"
     by_state = f"SELECT entity_type, to_state, count(*) FROM state_transitions {where} GROUP BY 1, 2"
     by_type = f"SELECT event_type, count(*) FROM events {where} GROUP BY 1"

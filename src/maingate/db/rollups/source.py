@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db.rollup_kinds import EMPTY, EventKind, Histogram, Measure, MeasureKind
 from maingate.db.rollups.conditions import EVERYTHING, Conditions
 from maingate.db.rollups.expressions import (
     BEFORE,
@@ -23,8 +22,9 @@ from maingate.db.rollups.expressions import (
     is_flaky,
     spent,
 )
-from maingate.db.statements import rows_of
-from maingate.db.tables import ENTITIES
+from maingate.db.schema.rollup_kinds import EMPTY, EventKind, Histogram, Measure, MeasureKind
+from maingate.db.schema.tables import ENTITIES
+from maingate.db.sql.statements import rows_of
 from maingate.events import TRANSITION_SUFFIX, severity_of
 from maingate.reasons import ReasonCode
 from maingate.state.machines import MACHINES

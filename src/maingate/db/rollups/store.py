@@ -13,10 +13,12 @@ from typing import Any, Final, Generic
 
 from sqlalchemy import Connection
 
-from maingate.db import ledger
-from maingate.db.columns import to_micros
 from maingate.db.engine import Database
-from maingate.db.rollup_kinds import (
+from maingate.db.ledger import ledger
+from maingate.db.rollups import followers
+from maingate.db.rollups.expressions import HOUR
+from maingate.db.rollups.source import Aggregate, aggregate
+from maingate.db.schema.rollup_kinds import (
     EMPTY,
     EVENT_COLUMNS,
     EVER,
@@ -28,10 +30,8 @@ from maingate.db.rollup_kinds import (
     MeasureKind,
     values_of,
 )
-from maingate.db.rollups import followers
-from maingate.db.rollups.expressions import HOUR
-from maingate.db.rollups.source import Aggregate, aggregate
-from maingate.db.statements import change, change_many, insertion, quoted, row_of, rows_of
+from maingate.db.sql.columns import to_micros
+from maingate.db.sql.statements import change, change_many, insertion, quoted, row_of, rows_of
 from maingate.faultpoints import reach
 
 FOLLOWER: Final = "rollups"

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from maingate.db.rollups.conditions import Conditions
 from maingate.db.rollups.expressions import BEFORE, JOINS, TOOL, code, gate, severity, spent
-from maingate.db.statements import rows_of
+from maingate.db.sql.statements import rows_of
 
 SHARES: Final = (0.5, 0.95)
 """The shares of the percentiles that are read."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from maingate.db.connection import Connection
 from maingate.db.dao import leases, runs, stops
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
+from maingate.db.sql.connection import Connection
 from maingate.landing.lease import is_held, key_of
 from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
 from maingate.repository_context import RepositoryContext

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from maingate.db.connection import Connection
 from maingate.db.dao import breakers, open_work, workers
 from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.workers import WorkerRow
+from maingate.db.sql.connection import Connection
 from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
 from maingate.monitoring.stuck_watch import StuckLimits, silent
 from maingate.repository_context import RepositoryContext

@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from maingate.db import ledger, migrations
-from maingate.db.connection import Connection
+from maingate.db import migrations
+from maingate.db.audit.tail_check import check_tail
 from maingate.db.engine import Database, file_of
+from maingate.db.ledger import ledger
 from maingate.db.rollups import followers, store
 from maingate.db.server_state import why_read_only
-from maingate.db.tail_check import check_tail
+from maingate.db.sql.connection import Connection
 from maingate.db.transition_log import written_up_to
 from maingate.errors import MaingateError
 from maingate.monitoring.checks.disk import trouble_of_room
@@ -18,7 +19,7 @@ from maingate.repository_context import RepositoryContext
 from maingate.system.disk import room_of
 
 if TYPE_CHECKING:
-    from maingate.db.ledger import Position
+    from maingate.db.ledger.ledger import Position
 
 LAG_ROWS: Final = 10_000
 """Rows that ``transitions.jsonl`` may lack while work goes on: it is written after the commits."""

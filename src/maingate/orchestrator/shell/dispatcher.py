@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from maingate.clock import Clock
 from maingate.commits import Candidate, LandingInput
-from maingate.db.connection import Connection
 from maingate.db.engine import Database
+from maingate.db.sql.connection import Connection
 from maingate.git.repository import Repository
 from maingate.landing.target import HeldTarget
 from maingate.orchestrator.core.effects import (

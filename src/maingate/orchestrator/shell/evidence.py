@@ -3,9 +3,9 @@
 from contextlib import suppress
 from pathlib import Path
 
-from maingate.db.connection import Connection
 from maingate.db.dao import artifacts, patches, runs
 from maingate.db.engine import Database
+from maingate.db.sql.connection import Connection
 from maingate.errors import OutsideFaultError
 from maingate.ids import PatchId
 from maingate.patches import quarantine

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from maingate.db.connection import Connection
 from maingate.db.engine import Database
+from maingate.db.sql.connection import Connection
 from maingate.errors import GitError, OutsideFaultError
 from maingate.git.command import run_git
 from maingate.git.repository import Repository

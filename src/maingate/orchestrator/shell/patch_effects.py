@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from maingate.commits import Tip
-from maingate.db.connection import Connection
 from maingate.db.dao import artifacts, patches
 from maingate.db.dao.patches import PatchRow
 from maingate.db.engine import Database
+from maingate.db.sql.connection import Connection
 from maingate.git.repository import Repository
 from maingate.ids import PatchId, new_id
 from maingate.landing import blocked_paths

@@ -2,7 +2,7 @@
 
 from maingate.db.dao import events, runs, tasks
 from maingate.db.engine import Database
-from maingate.db.new_event import new_event, the_run
+from maingate.db.ledger.new_event import new_event, the_run
 from maingate.events import EventType, Severity
 from maingate.reasons import Reason, ReasonCode
 from support.database_factories import NOW, make_world

@@ -25,7 +25,8 @@ from sqlalchemy import (
     text,
 )
 
-from maingate.db.columns import (
+from maingate.db.schema.rollup_kinds import EVENT_COLUMNS, MEASURE_COLUMNS
+from maingate.db.sql.columns import (
     FreeText,
     HolderText,
     JsonList,
@@ -35,8 +36,7 @@ from maingate.db.columns import (
     StateText,
     Timestamp,
 )
-from maingate.db.rollup_kinds import EVENT_COLUMNS, MEASURE_COLUMNS
-from maingate.db.statements import texts
+from maingate.db.sql.statements import texts
 from maingate.events import Severity
 from maingate.roles import Role
 from maingate.state.holds import EndedBy, HoldCode
@@ -412,8 +412,8 @@ state_transitions = Table(
     Index(None, "run_id", "seq"),
 )
 """The audit: one row per transition, a hash chain per entity. The reason, the metadata and ``sets``
-(`maingate.db.bound_columns`) are stored as the text that was hashed. No foreign key leads to an entity,
-because the audit must outlive its entities."""
+(`maingate.db.ledger.bound_columns`) are stored as the text that was hashed. No foreign key leads to an
+entity, because the audit must outlive its entities."""
 
 
 events = Table(
@@ -454,7 +454,7 @@ facts = Table(
     _required("hash"),
 )
 """The binding of a row of another table: the table, the row's key, its entity, and the text that binds it
-(`maingate.db.bound_columns`). When the row changes another fact follows; the last one counts."""
+(`maingate.db.ledger.bound_columns`). When the row changes another fact follows; the last one counts."""
 
 counters = Table(
     "counters",
@@ -466,7 +466,7 @@ counters = Table(
 )
 """Numbers allocated within transactions. ``event`` numbers transitions, events and facts together, so that
 the sequence has no gap and follows the order of the commits; a gap means that a row was removed. The head is
-the running hash over all of them (`maingate.db.ledger`)."""
+the running hash over all of them (`maingate.db.ledger.ledger`)."""
 
 verdicts = Table(
     "verdicts",

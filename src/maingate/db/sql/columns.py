@@ -1,7 +1,7 @@
 """Types of columns: each turns a Python value into the stored one, the same in every database, and back.
 
-The types serve SQLAlchemy's own statements and the compiled ones of ``db.records`` and ``db.transitions``, so
-that a value has one stored form whichever way it is written.
+The types serve SQLAlchemy's own statements and the compiled ones of ``db.sql.records`` and
+``db.transitions``, so that a value has one stored form whichever way it is written.
 """
 
 import json

@@ -6,8 +6,8 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Table
 
-from maingate.db.columns import decoder_of, encoder_of
-from maingate.db.statements import change_many, insertion, quoted, row_of, rows_in, rows_of
+from maingate.db.sql.columns import decoder_of, encoder_of
+from maingate.db.sql.statements import change_many, insertion, quoted, row_of, rows_in, rows_of
 
 R = TypeVar("R")
 

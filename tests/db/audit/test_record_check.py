@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from maingate.db.audit import AuditReport, verify
-from maingate.db.chain import COLUMNS, HASHED, hash_of
+from maingate.db.audit.record_check import AuditReport, verify
 from maingate.db.dao import events, runs
 from maingate.db.engine import Database, open_database
-from maingate.db.statements import change, insertion, row_of
+from maingate.db.ledger.chain import COLUMNS, HASHED, hash_of
+from maingate.db.sql.statements import change, insertion, row_of
 from maingate.db.transition_log import TransitionLog
 from maingate.db.transitions import write
 from maingate.errors import DatabaseError

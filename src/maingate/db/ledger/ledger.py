@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from maingate.db.record_files import identify
-from maingate.db.statements import change, row_of
+from maingate.db.sql.statements import change, row_of
 
 _TAKE: Final = (
     "INSERT INTO counters (name, value) VALUES ('event', ?)"

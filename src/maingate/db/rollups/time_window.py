@@ -12,15 +12,15 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db import ledger
-from maingate.db.columns import to_micros
-from maingate.db.rollup_kinds import EMPTY, EVER, EventKind, Histogram, MeasureKind
+from maingate.db.ledger import ledger
 from maingate.db.rollups import followers
 from maingate.db.rollups.conditions import EVERYTHING, conditions
 from maingate.db.rollups.expressions import HOUR
 from maingate.db.rollups.source import Aggregate, aggregate
 from maingate.db.rollups.store import FOLLOWER, Books, folded
-from maingate.db.statements import row_of, rows_of
+from maingate.db.schema.rollup_kinds import EMPTY, EVER, EventKind, Histogram, MeasureKind
+from maingate.db.sql.columns import to_micros
+from maingate.db.sql.statements import row_of, rows_of
 
 HOURS_IN_DAY: Final = 24
 _LAST: Final = 1 << 31

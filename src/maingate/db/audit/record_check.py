@@ -1,10 +1,10 @@
 """The audit of the record: every chain, every entity, every other row of evidence, and the ledger as a whole.
 
 The record alone shows a row of the ledger that was changed, removed or inserted, and a column of evidence
-(`maingate.db.bound_columns`) that was changed other than by the writer, or whose row was removed or inserted.
-The hashes contain no secret. A forger who rewrites a row, everything that follows from it and the head of the
-ledger is found only by copies outside: the file ``transitions.jsonl``, which is compared line by line, and
-the heads that the commits of landings carry, which are passed as anchors.
+(`maingate.db.ledger.bound_columns`) that was changed other than by the writer, or whose row was removed or
+inserted. The hashes contain no secret. A forger who rewrites a row, everything that follows from it and the
+head of the ledger is found only by copies outside: the file ``transitions.jsonl``, which is compared line by
+line, and the heads that the commits of landings carry, which are passed as anchors.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from maingate.db.chain_check import Chain, audit_rows, check_entities, check_row, merge
+from maingate.db.audit.chain_check import Chain, audit_rows, check_entities, check_row, merge
+from maingate.db.audit.fact_check import LedgerFacts, See, check_evidence, read_facts
+from maingate.db.audit.findings import AuditFinding
+from maingate.db.audit.ledger_check import Anchor, check_heads, check_sequence
+from maingate.db.audit.log_check import LogCheck
 from maingate.db.engine import Database
-from maingate.db.fact_check import LedgerFacts, See, check_evidence, read_facts
-from maingate.db.findings import AuditFinding
-from maingate.db.ledger_check import Anchor, check_heads, check_sequence
-from maingate.db.log_check import LogCheck
-from maingate.db.tables import ENTITIES
+from maingate.db.schema.tables import ENTITIES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from maingate.db.columns import to_micros
 from maingate.db.dao import artifacts, breakers, leases, patches, tasks, verdicts, workers, workstreams
 from maingate.db.dao.intents import Intent
 from maingate.db.engine import Database
-from maingate.db.statements import change, insertion
-from maingate.db.tables import ENTITIES, LIFECYCLE, gate_evidence, intents, metadata
-from maingate.db.tables import leases as leases_table
-from maingate.db.tables import verdicts as verdicts_table
+from maingate.db.schema.tables import ENTITIES, LIFECYCLE, gate_evidence, intents, metadata
+from maingate.db.schema.tables import leases as leases_table
+from maingate.db.schema.tables import verdicts as verdicts_table
+from maingate.db.sql.columns import to_micros
+from maingate.db.sql.statements import change, insertion
 from maingate.errors import InvariantError
 from maingate.ids import new_id
 from maingate.state.machines import MACHINES

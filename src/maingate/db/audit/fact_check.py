@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
-from maingate.db.bound_columns import CHANGING, FACTS
-from maingate.db.chain import EVENT_COLUMNS, FACT_COLUMNS, HashOf, hash_of_event, hash_of_fact
-from maingate.db.chain_check import Bound, merge, sets_of
-from maingate.db.facts import Binding
-from maingate.db.findings import AuditFinding
-from maingate.db.statements import quoted, rows_of
-from maingate.db.tables import metadata
+from maingate.db.audit.chain_check import Bound, merge, sets_of
+from maingate.db.audit.findings import AuditFinding
+from maingate.db.ledger.bound_columns import CHANGING, FACTS
+from maingate.db.ledger.chain import EVENT_COLUMNS, FACT_COLUMNS, HashOf, hash_of_event, hash_of_fact
+from maingate.db.ledger.facts import Binding
+from maingate.db.schema.tables import metadata
+from maingate.db.sql.statements import quoted, rows_of
 from maingate.ids import ENTITY_OF_PREFIX
 
 _PAGE: Final = 2000

@@ -1,6 +1,7 @@
 """Triggers for rules that a CHECK cannot express: columns and rows that never change.
 
-They guard against mistakes. A person who may drop them is found out by the hash chains (`maingate.db.audit`).
+They guard against mistakes. A person who may drop them is found out by the hash chains
+(`maingate.db.audit.record_check`).
 """
 
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from typing import Any, Final
 from sqlalchemy import DDL, Connection, create_mock_engine, event
 from sqlalchemy.schema import ExecutableDDLElement
 
-from maingate.db.statements import define
-from maingate.db.tables import events, facts, metadata, state_transitions, tasks, workers, workstreams
+from maingate.db.schema.tables import events, facts, metadata, state_transitions, tasks, workers, workstreams
+from maingate.db.sql.statements import define
 
 FIXED_COLUMNS: Final = (
     (workstreams.name, "is_critical"),

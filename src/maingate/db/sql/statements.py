@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 
-from maingate.db import faults
+from maingate.db.sql import faults
 
 T = TypeVar("T")
 

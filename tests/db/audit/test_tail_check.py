@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Connection
 
-from maingate.db import ledger
+from maingate.db.audit.tail_check import TailCheck, check_tail
 from maingate.db.engine import Database
-from maingate.db.tail_check import TailCheck, check_tail
+from maingate.db.ledger import ledger
 from support.database_factories import World, bring_to, make_world
 from support.tampering import drop_triggers
 

@@ -1,9 +1,9 @@
 """The check of the newest rows of the ledger: cheap enough to be made every few seconds.
 
-`maingate.db.audit` reads the whole record; this reads what was added since the check before, and folds it
-into the running hash. So a row that is changed, removed or inserted while a process looks on is found at
-once, at a cost that follows what was added. The first check has no hash to begin with, and trusts the head on
-record when the newest rows are whole.
+`maingate.db.audit.record_check` reads the whole record; this reads what was added since the check before, and
+folds it into the running hash. So a row that is changed, removed or inserted while a process looks on is
+found at once, at a cost that follows what was added. The first check has no hash to begin with, and trusts
+the head on record when the newest rows are whole.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db import ledger
-from maingate.db.chain import EVENT_COLUMNS, FACT_COLUMNS, HASHED, hash_of, hash_of_event, hash_of_fact
-from maingate.db.ledger import Position
-from maingate.db.statements import quoted, rows_of
+from maingate.db.ledger import ledger
+from maingate.db.ledger.chain import EVENT_COLUMNS, FACT_COLUMNS, HASHED, hash_of, hash_of_event, hash_of_fact
+from maingate.db.ledger.ledger import Position
+from maingate.db.sql.statements import quoted, rows_of
 
 ROWS: Final = 2000
 """Rows that one check reads at most."""

@@ -12,11 +12,19 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
-from maingate.db.bound_columns import CHANGING, UNBOUND, WHOLE, digest_of, empty_of, fixed_columns, form_of
-from maingate.db.chain import COLUMNS, HASHED, hash_of
-from maingate.db.findings import AuditFinding
-from maingate.db.statements import quoted, rows_of
-from maingate.db.tables import ENTITIES, LIFECYCLE
+from maingate.db.audit.findings import AuditFinding
+from maingate.db.ledger.bound_columns import (
+    CHANGING,
+    UNBOUND,
+    WHOLE,
+    digest_of,
+    empty_of,
+    fixed_columns,
+    form_of,
+)
+from maingate.db.ledger.chain import COLUMNS, HASHED, hash_of
+from maingate.db.schema.tables import ENTITIES, LIFECYCLE
+from maingate.db.sql.statements import quoted, rows_of
 from maingate.db.transitions import CREATED, STARTING_STATE
 from maingate.state.machines import MACHINES
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from sqlalchemy import Boolean, Column, Integer
 
-from maingate.db.columns import JsonList, JsonText, text_of
-from maingate.db.tables import ENTITIES, LIFECYCLE, metadata
+from maingate.db.schema.tables import ENTITIES, LIFECYCLE, metadata
+from maingate.db.sql.columns import JsonList, JsonText, text_of
 
 WHOLE: Final = "*"
 """The key of the digest over all columns that never change."""

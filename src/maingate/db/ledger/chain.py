@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from sqlalchemy import Table
 
-from maingate.db.columns import canonical, quote, text_of
-from maingate.db.tables import events, facts, state_transitions
+from maingate.db.schema.tables import events, facts, state_transitions
+from maingate.db.sql.columns import canonical, quote, text_of
 
 HashOf = Callable[[Sequence[Any], str | None], str]
 """A function from a row's stored columns without the hashes, in the table's order, and the hash before it."""

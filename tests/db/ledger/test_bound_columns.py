@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from maingate.db import migrations
-from maingate.db.audit import verify
-from maingate.db.bound_columns import CHANGING, FACTS, RECOMPUTED, UNBOUND, fixed_columns
+from maingate.db.audit.ledger_check import Anchor
+from maingate.db.audit.record_check import verify
 from maingate.db.dao import approvals, artifacts, events, intents, requests, runs, tasks, tool_runs, verdicts
 from maingate.db.engine import Database, open_database
-from maingate.db.facts import OWNER
-from maingate.db.ledger import Position, position
-from maingate.db.ledger_check import Anchor
-from maingate.db.statements import change, row_of
-from maingate.db.tables import ENTITIES, metadata
+from maingate.db.ledger.bound_columns import CHANGING, FACTS, RECOMPUTED, UNBOUND, fixed_columns
+from maingate.db.ledger.facts import OWNER
+from maingate.db.ledger.ledger import Position, position
+from maingate.db.schema.tables import ENTITIES, metadata
+from maingate.db.sql.statements import change, row_of
 from maingate.errors import InvariantError
 from maingate.events import Event, Severity
 from maingate.ids import new_id

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from maingate.db import ledger
-from maingate.db.findings import AuditFinding
-from maingate.db.ledger import Position
-from maingate.db.statements import row_of, rows_of
+from maingate.db.audit.findings import AuditFinding
+from maingate.db.ledger import ledger
+from maingate.db.ledger.ledger import Position
+from maingate.db.sql.statements import row_of, rows_of
 
 _NUMBERS = " UNION ALL ".join(
     f"SELECT seq, hash FROM {table}" for table in ("state_transitions", "events", "facts")

@@ -2,7 +2,7 @@
 
 A verdict, an intent, an approval or a diff is evidence. When its row is written, and whenever it changes, the
 ledger gets a row with a digest over all its columns. So a row that is changed, removed, inserted or moved to
-another entity by other means has no matching fact (`maingate.db.audit`).
+another entity by other means has no matching fact (`maingate.db.audit.record_check`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,12 +10,12 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Table
 
-from maingate.db import ledger
-from maingate.db.bound_columns import WHOLE, bound_text, digest_of, fixed_columns
-from maingate.db.chain import FACT_COLUMNS, hash_of_fact
-from maingate.db.columns import canonical
-from maingate.db.records import Records
-from maingate.db.statements import change, change_many, insertion, quoted, rows_in, rows_of
+from maingate.db.ledger import ledger
+from maingate.db.ledger.bound_columns import WHOLE, bound_text, digest_of, fixed_columns
+from maingate.db.ledger.chain import FACT_COLUMNS, hash_of_fact
+from maingate.db.sql.columns import canonical
+from maingate.db.sql.records import Records
+from maingate.db.sql.statements import change, change_many, insertion, quoted, rows_in, rows_of
 from maingate.ids import new_ids
 
 R = TypeVar("R")

@@ -1,0 +1,1 @@
+"""The schema: tables, triggers, and the kinds of the roll-ups."""
