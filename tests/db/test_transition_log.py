@@ -17,7 +17,8 @@ import pytest
 
 from maingate.db import transition_log
 from maingate.db.audit.record_check import verify
-from maingate.db.dao import artifacts, events
+from maingate.db.dao import artifacts
+from maingate.db.dao.history import events
 from maingate.db.engine import Database, open_database
 from maingate.db.transition_log import TransitionLog
 from maingate.db.transitions import write

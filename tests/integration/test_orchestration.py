@@ -9,7 +9,8 @@ import pytest
 
 from maingate.bootstrap import Maingate
 from maingate.db.audit.record_check import verify
-from maingate.db.dao import events, tasks
+from maingate.db.dao import tasks
+from maingate.db.dao.history import events
 from maingate.db.dao.tasks import TaskRow
 from maingate.events import TRANSITION_SUFFIX, Event
 from maingate.state.machines import MACHINES

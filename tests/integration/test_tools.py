@@ -14,7 +14,8 @@ import pytest
 
 from maingate.bootstrap import Maingate
 from maingate.db.audit import record_check
-from maingate.db.dao import breakers, events, patches, runs, tasks, tool_runs
+from maingate.db.dao import breakers, patches, runs, tasks, tool_runs
+from maingate.db.dao.history import events
 from maingate.errors import InterruptedRunError
 from maingate.ids import RunId
 from maingate.plan.loader import load_plan

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maingate.clock import ManualClock
-from maingate.db.dao import events
+from maingate.db.dao.history import events
 from maingate.db.ledger.new_event import new_event
 from maingate.db.rollups.recent import RecentCounts
 from maingate.events import EventType, Severity

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maingate.bootstrap import Maingate
-from maingate.db.dao import events
+from maingate.db.dao.history import events
 from maingate.events import Event, Severity
 from maingate.monitoring.logging import LogHook
 from support.factories import GitRepo

@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from maingate.bootstrap import Maingate
 from maingate.clock import ManualClock
-from maingate.db.dao import breakers, events, gates, patches, runs, tasks, tool_runs, workstreams
+from maingate.db.dao import breakers, gates, patches, runs, tasks, tool_runs, workstreams
+from maingate.db.dao.history import events
 from maingate.db.ledger.new_event import EventSubject, new_event
 from maingate.db.rollups import store
 from maingate.db.schema.rollup_kinds import BOUNDS_MS, MOST_NAMES, OTHER, Histogram

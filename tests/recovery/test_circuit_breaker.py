@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maingate.db.audit.record_check import verify
-from maingate.db.dao import breakers, events
+from maingate.db.dao import breakers
+from maingate.db.dao.history import events
 from maingate.db.engine import Database
 from maingate.errors import UsageError
 from maingate.reasons import Reason, ReasonCode

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from maingate.db.audit.record_check import verify
-from maingate.db.dao import events, intents, leases, patches, requests, runs, tasks, workstreams
+from maingate.db.dao import intents, leases, patches, requests, runs, tasks, workstreams
+from maingate.db.dao.history import events
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.schema.tables import ENTITIES
 from maingate.landing.lease import key_of

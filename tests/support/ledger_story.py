@@ -3,7 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from maingate.db.dao import events, tool_runs, verdicts
+from maingate.db.dao import tool_runs, verdicts
+from maingate.db.dao.history import events
 from maingate.db.engine import Database
 from maingate.db.ledger.new_event import new_event, the_run
 from maingate.db.transitions import write

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from maingate.db.dao.event_lines import lines_after
+from maingate.db.dao.history.event_lines import lines_after
 from maingate.db.engine import Database
 from maingate.db.sql.statements import row_of
 from maingate.errors import DatabaseError

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from maingate.db.dao import events
+from maingate.db.dao.history import events
 from maingate.db.ledger.new_event import EventSubject, new_event
 from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType, Severity, iso_millis

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from maingate.clock import Clock
-from maingate.db.dao import events
+from maingate.db.dao.history import events
 from maingate.db.engine import Database
 from maingate.db.ledger import ledger
 from maingate.db.rollups import followers, store

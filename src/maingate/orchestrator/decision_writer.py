@@ -7,7 +7,8 @@ from typing import cast
 
 from maingate.clock import Clock
 from maingate.commits import LandingIntent
-from maingate.db.dao import artifacts, events, holds, intents, patches, requests, runs, tool_runs
+from maingate.db.dao import artifacts, holds, intents, patches, requests, runs, tool_runs
+from maingate.db.dao.history import events
 from maingate.db.dao.intents import Intent
 from maingate.db.ledger.new_event import new_event, the_run
 from maingate.db.sql.connection import Connection

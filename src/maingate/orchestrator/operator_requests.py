@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import Final
 
 from maingate.clock import Clock
-from maingate.db.dao import lookup, requests, runs, tasks, workstreams
+from maingate.db.dao import requests, runs, tasks, workstreams
+from maingate.db.dao.names import lookup
 from maingate.db.dao.requests import Request, RequestKind
 from maingate.db.engine import Database
 from maingate.db.sql.connection import Connection

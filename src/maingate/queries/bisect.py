@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from maingate.db.dao import intents, lookup, patches, runs, workstreams
+from maingate.db.dao import intents, patches, runs, workstreams
+from maingate.db.dao.names import lookup
 from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.ids import RunId

@@ -3,7 +3,7 @@
 from typing import Any
 
 from maingate.db.dao import runs, tasks, workstreams
-from maingate.db.dao.lookup import Found
+from maingate.db.dao.names.lookup import Found
 from maingate.errors import ChangedMeanwhileError
 from maingate.repository_context import RepositoryContext
 from maingate.state.run import RUN

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from maingate.db.dao import event_pages, tasks, workstreams
-from maingate.db.dao.event_pages import Stretch
+from maingate.db.dao import tasks, workstreams
+from maingate.db.dao.history import event_pages
+from maingate.db.dao.history.event_pages import Stretch
 from maingate.db.ledger import ledger
 from maingate.db.rollups import time_window
 from maingate.db.rollups.conditions import Conditions, conditions

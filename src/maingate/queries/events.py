@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from maingate.db.dao import events, runs, tasks, workstreams
+from maingate.db.dao import runs, tasks, workstreams
+from maingate.db.dao.history import events
 from maingate.db.ledger import ledger
 from maingate.errors import UsageError
 from maingate.events import TRANSITION_SUFFIX, Event, EventType

@@ -10,18 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from maingate.db.dao import (
-    approvals,
-    breakers,
-    events,
-    patches,
-    refusals,
-    runs,
-    stops,
-    tasks,
-    tool_runs,
-    workstreams,
-)
+from maingate.db.dao import approvals, breakers, patches, refusals, runs, tasks, tool_runs, workstreams
+from maingate.db.dao.history import events, stops
 from maingate.db.dao.refusals import RefusedPatch
 from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection

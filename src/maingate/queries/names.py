@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from maingate.db.dao import lookup, patches, runs, tasks, workstreams
-from maingate.db.dao.lookup import Found
+from maingate.db.dao import patches, runs, tasks, workstreams
+from maingate.db.dao.names import lookup
+from maingate.db.dao.names.lookup import Found
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.sql.connection import Connection

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
-from maingate.db.dao import offered_words, runs
-from maingate.db.dao.offered_words import Word
+from maingate.db.dao import runs
+from maingate.db.dao.names import offered_words
+from maingate.db.dao.names.offered_words import Word
 from maingate.db.migrations import HEAD
 from maingate.db.sql.connection import Connection
 from maingate.queries.names import run_named

@@ -8,7 +8,8 @@ yet. One that was under way is run again.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from maingate.db.dao import events, intents, patches, workstreams
+from maingate.db.dao import intents, patches, workstreams
+from maingate.db.dao.history import events
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow

@@ -5,8 +5,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from maingate.db.dao import approvals, artifacts, events, gates, patches, runs, workstreams
+from maingate.db.dao import approvals, artifacts, gates, patches, runs, workstreams
 from maingate.db.dao.gates import GateRow
+from maingate.db.dao.history import events
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.sql.connection import Connection

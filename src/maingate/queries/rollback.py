@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from maingate.db.dao import intents, lookup, patches, runs, tasks, workstreams
-from maingate.db.dao.lookup import Found
+from maingate.db.dao import intents, patches, runs, tasks, workstreams
+from maingate.db.dao.names import lookup
+from maingate.db.dao.names.lookup import Found
 from maingate.db.dao.patches import PatchRow
 from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError

@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from maingate.db.dao import patches, runs, stops, verdicts
+from maingate.db.dao import patches, runs, verdicts
 from maingate.db.dao.entity import EntityRow
+from maingate.db.dao.history import stops
 from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError

@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from maingate.db.dao import gates, holds, intents, patches, stops, tasks, tool_runs, workstreams
+from maingate.db.dao import gates, holds, intents, patches, tasks, tool_runs, workstreams
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
+from maingate.db.dao.history import stops
 from maingate.db.dao.patches import PatchRow, present
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from maingate.db.dao import events, runs, tool_runs, workstreams
+from maingate.db.dao import runs, tool_runs, workstreams
+from maingate.db.dao.history import events
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.sql.connection import Connection

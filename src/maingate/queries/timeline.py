@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from maingate.db.dao import events, gates, runs, tasks, uet_workers, workers, workstreams
+from maingate.db.dao import gates, runs, tasks, uet_workers, workers, workstreams
 from maingate.db.dao.gates import GateRow
+from maingate.db.dao.history import events
 from maingate.db.dao.tasks import TaskRow
 from maingate.events import Event, iso_millis
 from maingate.ids import RunId

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
-from maingate.db.dao import events, gates, patches, runs, tasks, uet_workers, workers, workstreams
+from maingate.db.dao import gates, patches, runs, tasks, uet_workers, workers, workstreams
+from maingate.db.dao.history import events
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.uet_workers import UetWorkerRow

@@ -8,8 +8,9 @@ controls their run: they are overridden by a request (`orchestrator.operator_req
 from datetime import datetime
 from typing import Any
 
-from maingate.db.dao import approvals, breakers, events
+from maingate.db.dao import approvals, breakers
 from maingate.db.dao.approvals import Approval
+from maingate.db.dao.history import events
 from maingate.db.dao.patches import PatchRow
 from maingate.db.ledger.new_event import new_event
 from maingate.db.sql.columns import storable

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from maingate.clock import Clock
-from maingate.db.dao import events, intents, patches
+from maingate.db.dao import intents, patches
+from maingate.db.dao.history import events
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from maingate.commits import Tip
-from maingate.db.dao import events
+from maingate.db.dao.history import events
 from maingate.db.ledger.new_event import new_event
 from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType, Severity

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from maingate.db.dao import runs, stops
+from maingate.db.dao import runs
+from maingate.db.dao.history import stops
 from maingate.db.dao.requests import Request
 from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection

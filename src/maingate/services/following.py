@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maingate.db.dao import events, runs
+from maingate.db.dao import runs
+from maingate.db.dao.history import events
 from maingate.ids import RunId, new_id
 from maingate.monitoring.alert_follower import AlertFollower
 from maingate.monitoring.hooks import Hooks

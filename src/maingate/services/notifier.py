@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from maingate.db.dao import events
+from maingate.db.dao.history import events
 from maingate.db.dao.runs import RunRow
 from maingate.db.ledger import ledger
 from maingate.db.ledger.new_event import new_event

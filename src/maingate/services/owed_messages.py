@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from maingate.db.dao import breakers, events, patches, runs, tasks, workstreams
+from maingate.db.dao import breakers, patches, runs, tasks, workstreams
+from maingate.db.dao.history import events
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection

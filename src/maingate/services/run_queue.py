@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Final, Self
 
-from maingate.db.dao import requests, runs, stops
+from maingate.db.dao import requests, runs
+from maingate.db.dao.history import stops
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection

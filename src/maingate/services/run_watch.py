@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from maingate.db.dao import events, gates, leases, patches, runs, stops, tasks, workstreams
+from maingate.db.dao import gates, leases, patches, runs, tasks, workstreams
+from maingate.db.dao.history import events, stops
 from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType

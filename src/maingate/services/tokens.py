@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from maingate.db.dao import events, tokens
+from maingate.db.dao import tokens
+from maingate.db.dao.history import events
 from maingate.db.dao.tokens import TokenRow
 from maingate.db.ledger.new_event import new_event
 from maingate.errors import DatabaseError, UnknownEntityError, UsageError

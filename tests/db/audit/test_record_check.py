@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from maingate.db.audit.record_check import AuditReport, verify
-from maingate.db.dao import events, runs
+from maingate.db.dao import runs
+from maingate.db.dao.history import events
 from maingate.db.engine import Database, open_database
 from maingate.db.ledger.chain import COLUMNS, HASHED, hash_of
 from maingate.db.sql.statements import change, insertion, row_of

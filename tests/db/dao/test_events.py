@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from maingate.db.dao import events
+from maingate.db.dao.history import events
 from maingate.db.engine import Database
 from maingate.db.transitions import write
 from maingate.errors import InvariantError

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from maingate.db.dao import runs, tasks, workstreams
-from maingate.db.dao.lookup import Found, find, find_in_newest
+from maingate.db.dao.names.lookup import Found, find, find_in_newest
 from maingate.db.engine import Database
 from maingate.errors import AmbiguousNameError, UnknownEntityError
 from maingate.state.machines import MACHINES

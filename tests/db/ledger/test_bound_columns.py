@@ -10,7 +10,8 @@ import pytest
 from maingate.db import migrations
 from maingate.db.audit.ledger_check import Anchor
 from maingate.db.audit.record_check import verify
-from maingate.db.dao import approvals, artifacts, events, intents, requests, runs, tasks, tool_runs, verdicts
+from maingate.db.dao import approvals, artifacts, intents, requests, runs, tasks, tool_runs, verdicts
+from maingate.db.dao.history import events
 from maingate.db.engine import Database, open_database
 from maingate.db.ledger.bound_columns import CHANGING, FACTS, RECOMPUTED, UNBOUND, fixed_columns
 from maingate.db.ledger.facts import OWNER

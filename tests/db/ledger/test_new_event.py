@@ -1,6 +1,7 @@
 """Events that are no change of state are made in one way."""
 
-from maingate.db.dao import events, runs, tasks
+from maingate.db.dao import runs, tasks
+from maingate.db.dao.history import events
 from maingate.db.engine import Database
 from maingate.db.ledger.new_event import new_event, the_run
 from maingate.events import EventType, Severity

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from maingate.clock import ManualClock
-from maingate.db.dao import events
+from maingate.db.dao.history import events
 from maingate.db.engine import Database, open_database
 from maingate.db.ledger.new_event import new_event, the_run
 from maingate.db.rollups import store

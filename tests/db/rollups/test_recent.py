@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from maingate.db.dao import events
+from maingate.db.dao.history import events
 from maingate.db.engine import Database
 from maingate.db.rollups import store
 from maingate.db.rollups.recent import recent_counts

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from maingate.db.dao import events
+from maingate.db.dao.history import events
 from maingate.db.engine import Database, open_database
 from maingate.db.ledger.new_event import new_event, the_run
 from maingate.db.rollups import followers, store

@@ -11,7 +11,8 @@ import pytest
 
 from maingate.clock import ManualClock
 from maingate.db import migrations
-from maingate.db.dao import breakers, gates, patches, runs, stops, tasks, workers, workstreams
+from maingate.db.dao import breakers, gates, patches, runs, tasks, workers, workstreams
+from maingate.db.dao.history import stops
 from maingate.db.dao.runs import RunRow
 from maingate.db.rollups import followers, store
 from maingate.errors import DatabaseError, MaingateError

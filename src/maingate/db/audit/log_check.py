@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from maingate.db.audit.findings import AuditFinding
-from maingate.db.dao.event_lines import line_of
+from maingate.db.dao.history.event_lines import line_of
 from maingate.db.transition_log import foreign_file, parsed_line
 from maingate.errors import DatabaseError
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from maingate.db.dao import leases, runs, stops
+from maingate.db.dao import leases, runs
+from maingate.db.dao.history import stops
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection

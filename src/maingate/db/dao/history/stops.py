@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db.dao import events
+from maingate.db.dao.history import events
 from maingate.db.ledger.new_event import new_event, the_run
 from maingate.errors import InterruptedRunError, MaingateError
 from maingate.events import Event, EventType, Severity, iso_millis

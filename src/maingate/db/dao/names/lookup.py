@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from maingate.db.dao import runs
-from maingate.db.dao.near_names import near
+from maingate.db.dao.names.near_names import near
 from maingate.db.schema.tables import ENTITIES
 from maingate.db.sql.statements import rows_of
 from maingate.errors import AmbiguousNameError, UnknownEntityError

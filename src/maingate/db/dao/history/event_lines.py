@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db.dao.events import SHARED, STORED, event_of
+from maingate.db.dao.history.events import SHARED, STORED, event_of
 from maingate.db.ledger.chain import EMPTY_METADATA, FACT_COLUMNS
 from maingate.db.sql.columns import from_micros, text_of
 from maingate.db.sql.statements import quoted, rows_of

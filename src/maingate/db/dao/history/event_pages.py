@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db.dao.events import SHARED, event_of
+from maingate.db.dao.history.events import SHARED, event_of
 from maingate.db.rollups.conditions import Conditions, RowConditions
 from maingate.db.rollups.expressions import JOINS
 from maingate.db.sql.statements import rows_of

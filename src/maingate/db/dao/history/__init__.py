@@ -1,0 +1,1 @@
+"""The history: events, their pages and lines, and the stops of runs."""

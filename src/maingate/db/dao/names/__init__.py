@@ -1,0 +1,1 @@
+"""Names that people type: looked up, continued, and near ones for a message."""
