@@ -22,9 +22,9 @@ from bench.figures import Limit
 from maingate.bootstrap import Maingate
 from maingate.db.rollups import store
 from maingate.monitoring.events import parse
-from maingate.queries.event_answers import answer
-from maingate.queries.event_reports import REPORTS, report
-from maingate.queries.event_search import newest, resolved
+from maingate.queries.events.answers import answer
+from maingate.queries.events.reports import REPORTS, report
+from maingate.queries.events.search import newest, resolved
 from maingate.repository_context import RepositoryContext
 
 SIZES: Final[Mapping[str, int]] = {"1m": 1_000_000, "10m": 10_000_000}

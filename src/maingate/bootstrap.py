@@ -69,7 +69,7 @@ class Maingate:
 
     def report(self, run_id: "RunId | None" = None) -> dict[str, Any]:
         """Report a run (default: the newest) in the public JSON form, and whether its process is alive."""
-        from maingate.queries.run_report import report
+        from maingate.queries.runs.report import report
 
         return report(self.context, run_id)
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from maingate.queries.events import EventQuery
+from maingate.queries.events.history import EventQuery
 from maingate.roles import Role
 from support.crashing import wait_until
 from support.factories import GitRepo

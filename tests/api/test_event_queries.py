@@ -12,8 +12,8 @@ import pytest
 
 from maingate.api.schemas.events import EventTable
 from maingate.client import AsyncClient, Client, RefusedError
-from maingate.queries.event_reports import REPORTS
-from maingate.queries.events import EventQuery
+from maingate.queries.events.history import EventQuery
+from maingate.queries.events.reports import REPORTS
 from support.command_line import Played, maingate
 from support.live_server import Live, problem
 

@@ -14,7 +14,7 @@ from maingate.api import event_stream
 from maingate.api.event_feed import KEPT, EventFeed
 from maingate.api.event_stream import EventStream
 from maingate.events import Event
-from maingate.queries.events import EventQuery, position
+from maingate.queries.events.history import EventQuery, position
 from maingate.roles import Role
 from support.live_server import PATIENCE, Live, problem, served
 

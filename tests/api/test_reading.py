@@ -13,7 +13,7 @@ from maingate.api.schemas.record import InboxAbout, InboxMatter, RecordAudit
 from maingate.api.schemas.runs import RunItem, RunReport
 from maingate.api.schemas.work import TaskItem, WorkstreamItem
 from maingate.api.schemas.workforce import WorkerItem
-from maingate.queries.events import EventQuery
+from maingate.queries.events.history import EventQuery
 from support.command_line import Played
 from support.live_server import Live, problem
 

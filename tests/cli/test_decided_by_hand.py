@@ -16,7 +16,7 @@ import maingate
 from maingate.bootstrap import Maingate
 from maingate.cli.views.events import cells_of
 from maingate.events import Event, EventType, Severity
-from maingate.queries.events import type_named
+from maingate.queries.events.history import type_named
 from maingate.queries.names import patch_named
 from maingate.recovery import overrides
 from maingate.state.patch_ledger import PatchState

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from maingate.queries.event_text import csv_text
+from maingate.queries.events.text import csv_text
 from support.command_line import Invoke, Played
 
 

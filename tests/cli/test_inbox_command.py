@@ -15,7 +15,7 @@ from maingate.bootstrap import Maingate
 from maingate.clock import ManualClock
 from maingate.landing.record import PendingCheckout, UnfinishedMove, locked_record
 from maingate.plan.loader import load_plan
-from maingate.queries.inbox import inbox
+from maingate.queries.inbox.open_matters import inbox
 from support.command_line import Started, maingate, start_maingate
 from support.crashing import wait_until
 from support.factories import GitRepo

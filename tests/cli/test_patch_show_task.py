@@ -15,7 +15,7 @@ from maingate.db.dao.tasks import TaskRow
 from maingate.db.transitions import write
 from maingate.ids import new_id
 from maingate.plan.loader import load_plan
-from maingate.queries.task_detail import SHOWN_BYTES
+from maingate.queries.details.task import SHOWN_BYTES
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.steps import tasks as task_steps
 from maingate.state.steps.step import Step

@@ -18,7 +18,7 @@ import pytest
 from maingate.cli.commands import patch, status
 from maingate.cli.commands.events import parse_moment
 from maingate.errors import UsageError
-from maingate.queries.patch_detail import diff_json
+from maingate.queries.details.patch import diff_json
 from support.command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes, start_maingate
 from support.factories import GitRepo
 
@@ -462,7 +462,7 @@ def test_reading_loads_nothing_that_runs_plans(played: Played, tmp_path: Path) -
         check=True,
     )
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "maingate.queries.run_report" in loaded
+    assert "maingate.queries.runs.report" in loaded
     unwanted = {
         "maingate.orchestrator.core.core",
         "maingate.orchestrator.core.effects",

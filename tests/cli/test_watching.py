@@ -22,7 +22,7 @@ from maingate.cli.views.surroundings import PacedReader, surroundings_lines
 from maingate.errors import DatabaseError
 from maingate.ids import RunId
 from maingate.orchestrator.progress import Progress, WorkstreamProgress
-from maingate.queries.surroundings import SharedWait, Surroundings, WorkerJob
+from maingate.queries.runs.live_picture import SharedWait, Surroundings, WorkerJob
 from maingate.state.run import RunState
 from maingate.state.workstream import WorkstreamState
 from support.command_line import PATIENCE, a_clean_environment

@@ -9,7 +9,7 @@ import pytest
 
 from maingate.client import AsyncClient, Client, RefusedError, ServerFaultError, read_submission
 from maingate.errors import PlanError
-from maingate.queries.events import EventQuery
+from maingate.queries.events.history import EventQuery
 from maingate.roles import Role
 from support.factories import GitRepo
 from support.live_server import Live, served

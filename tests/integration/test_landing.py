@@ -16,7 +16,7 @@ from maingate.ids import PatchId
 from maingate.landing.record import PendingCheckout, UnfinishedMove, locked_record
 from maingate.orchestrator.progress import SilentListener
 from maingate.plan.loader import load_plan
-from maingate.queries.patch_detail import describe_patch
+from maingate.queries.details.patch import describe_patch
 from support.factories import GitRepo
 from support.landing import land, one_each, write_plan
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from maingate.db.dao import tasks
 from maingate.ids import RunId
-from maingate.queries.explain import why
-from maingate.queries.explanation import Explanation
+from maingate.queries.waits.explain import why
+from maingate.queries.waits.explanation import Explanation
 from maingate.state.holds import HoldCode
 from support.crashing import KILLED, World, check_nothing_is_left, wait_until
 

@@ -30,7 +30,7 @@ from maingate.monitoring.alerts import (
 )
 from maingate.monitoring.checks.alerts import check_alerts
 from maingate.monitoring.finding import HealthState
-from maingate.queries.inbox import inbox
+from maingate.queries.inbox.open_matters import inbox
 from maingate.repository_context import RepositoryContext
 from support.database_factories import NOW
 

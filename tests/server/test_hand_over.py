@@ -10,7 +10,7 @@ import pytest
 
 from maingate.bootstrap import Maingate
 from maingate.plan.loader import LoadedPlan, load_plan
-from maingate.queries.runs import list_runs
+from maingate.queries.runs.run_list import list_runs
 from maingate.services.run_queue import RunOptions
 from maingate.services.server_hold import ServerHold
 from support.command_line import maingate, start_maingate

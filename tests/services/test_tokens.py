@@ -8,7 +8,7 @@ import pytest
 from maingate.bootstrap import Maingate
 from maingate.db.dao import tokens
 from maingate.errors import UnknownEntityError, UsageError
-from maingate.queries.events import EventQuery
+from maingate.queries.events.history import EventQuery
 from maingate.roles import Role
 from support.factories import GitRepo
 

@@ -17,8 +17,8 @@ import anyio.to_thread
 from maingate.api.json_answer import rendered
 from maingate.events import Event
 from maingate.monitoring.events import EventSearch
-from maingate.queries.event_search import page_after
-from maingate.queries.events import EventQuery, position
+from maingate.queries.events.history import EventQuery, position
+from maingate.queries.events.search import page_after
 from maingate.repository_context import RepositoryContext
 
 LOOK_SECONDS: Final = 0.25

@@ -11,7 +11,7 @@ from fastapi import Query
 
 from maingate.api.problems import HttpProblemError
 from maingate.monitoring.events import EventSearch, QueryError, UnsuitedQueryError, parse, place_of
-from maingate.queries.event_search import resolved
+from maingate.queries.events.search import resolved
 from maingate.repository_context import RepositoryContext
 
 LONGEST_QUERY: Final = 2_000

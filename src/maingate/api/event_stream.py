@@ -18,8 +18,8 @@ from maingate.api.event_query import QueryText, in_query, search_of
 from maingate.api.problems import RETRY_SECONDS, HttpProblemError
 from maingate.events import Event
 from maingate.monitoring.events import EventSearch, UnsuitedQueryError
-from maingate.queries.event_search import predicate
-from maingate.queries.events import position, type_named
+from maingate.queries.events.history import position, type_named
+from maingate.queries.events.search import predicate
 from maingate.repository_context import RepositoryContext
 from maingate.roles import Role
 

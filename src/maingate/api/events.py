@@ -16,12 +16,12 @@ from maingate.api.schemas.events import EventCounts, Events, EventTable
 from maingate.api.text_formats import FormatWanted, Listing, TextFormat, described_list, formatted
 from maingate.events import EventType
 from maingate.monitoring.events import EventSearch, UnsuitedQueryError
-from maingate.queries import event_answers
-from maingate.queries.event_answers import Answer
-from maingate.queries.event_reports import REPORTS, report
-from maingate.queries.event_search import newest, page_after
-from maingate.queries.event_text import COLUMNS, flat
-from maingate.queries.events import count_events, type_named
+from maingate.queries.events import answers
+from maingate.queries.events.answers import Answer
+from maingate.queries.events.history import count_events, type_named
+from maingate.queries.events.reports import REPORTS, report
+from maingate.queries.events.search import newest, page_after
+from maingate.queries.events.text import COLUMNS, flat
 from maingate.repository_context import RepositoryContext
 from maingate.roles import Role
 
@@ -120,7 +120,7 @@ def aggregate(  # noqa: PLR0917 - the parameters of a query
         counts = count_events(maingate.context, since=search.since)
         listing = Listing(items=counts, value={"items": counts}, columns=_COUNTED, rows=counts)
     else:
-        listing = _table(event_answers.answer(maingate.context, search))
+        listing = _table(answers.answer(maingate.context, search))
     return formatted(request, listing, format_)
 
 

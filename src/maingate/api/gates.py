@@ -12,8 +12,8 @@ from maingate.api.json_answer import answer
 from maingate.api.paging import PageWanted, fields_of, list_answer, picked
 from maingate.api.problems import HttpProblemError
 from maingate.api.schemas.gates import GateItem, Gates
-from maingate.queries import listing
-from maingate.queries.gate_log import MOST_BYTES, LogPiece, log_piece
+from maingate.queries.details import listing
+from maingate.queries.details.gate_log import MOST_BYTES, LogPiece, log_piece
 
 router = APIRouter(prefix="/api/v1", tags=["gates"])
 

@@ -14,7 +14,7 @@ from fastapi import Depends, Query
 
 from maingate.api.desk import Desk
 from maingate.api.problems import HttpProblemError
-from maingate.queries.listing import Selection
+from maingate.queries.details.listing import Selection
 from maingate.repository_context import RepositoryContext
 from maingate.wording import short
 

@@ -18,8 +18,8 @@ from maingate.api.schemas.patches import PatchApproved, PatchDetail, Patches, Pa
 from maingate.api.schemas.runs import RunItem
 from maingate.bootstrap import Maingate
 from maingate.plan.loader import load_plan
-from maingate.queries import patch_detail
-from maingate.queries.listing import patches_page
+from maingate.queries.details import patch
+from maingate.queries.details.listing import patches_page
 from maingate.queries.names import find_patch
 from maingate.roles import Role
 from maingate.server.rollback_process import roll_back
@@ -52,7 +52,7 @@ def list_patches(  # noqa: PLR0917 - the parameters of a query
 def get_patch(request: Request, desk: AtDesk, patch_id: str, fields: Fields = None) -> Response:
     """Read a patch with the gates that judged it and its history."""
     repo, maingate = desk.of(patch_id, kind="patch")
-    found = patch_detail.patch_with_history(maingate.context, patch_id)
+    found = patch.patch_with_history(maingate.context, patch_id)
     found |= {"repo": repo, "gates": [_linked(gate) for gate in found["gates"]]}
     found.pop("quarantine_file")
     return answer(request, picked(found, fields_of(fields)), version=found["version"])
@@ -71,7 +71,7 @@ def get_diff(
 ) -> Response:
     """Read the diff of a patch as text. `X-Total-Bytes` has its whole size."""
     _, maingate = desk.of(patch_id, kind="patch")
-    _, raw, _ = patch_detail.patch_diff(maingate.context, patch_id)
+    _, raw, _ = patch.patch_diff(maingate.context, patch_id)
     headers = {"X-Total-Bytes": str(len(raw)), "Content-Disposition": "inline"}
     return Response(raw[start : start + length], 200, headers, "text/plain; charset=utf-8")
 
@@ -94,8 +94,8 @@ async def approve(actor: Acting, patch_id: str, body: Approval) -> Response:
 
     def do(_name: str, maingate: Maingate) -> Done:
         is_new = maingate.operator.approve_patch(patch_id, message=body.message, operator=actor.desk.operator)
-        state = patch_detail.patch_state(maingate.context, patch_id)
-        given = patch_detail.patch_approvals(maingate.context, patch_id)
+        state = patch.patch_state(maingate.context, patch_id)
+        given = patch.patch_approvals(maingate.context, patch_id)
         return Done(value=state | {"is_new": is_new, "approvals": given})
 
     return await actor.act(_reached(actor, patch_id), do, content=body.model_dump_json().encode())
@@ -107,7 +107,7 @@ async def drop(actor: Acting, patch_id: str, body: Decision) -> Response:
 
     def do(_name: str, maingate: Maingate) -> Done:
         maingate.operator.drop_patch(patch_id, reason=body.reason, operator=actor.desk.operator)
-        return Done(value=patch_detail.patch_state(maingate.context, patch_id))
+        return Done(value=patch.patch_state(maingate.context, patch_id))
 
     return await actor.act(_reached(actor, patch_id), do, content=body.model_dump_json().encode())
 

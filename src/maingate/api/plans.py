@@ -16,7 +16,7 @@ from maingate.api.json_answer import JSON, rendered
 from maingate.api.plan_submission import PlanSubmission
 from maingate.api.problems import HttpProblemError
 from maingate.api.schemas.runs import PlanChecked
-from maingate.queries.plan_summary import plan_summary
+from maingate.queries.runs.plan_summary import plan_summary
 from maingate.roles import Role
 from maingate.services.uploads import MOST_FILES
 

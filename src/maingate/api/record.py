@@ -11,8 +11,8 @@ from maingate.api.json_answer import answer
 from maingate.api.schemas.record import Inbox, Me, RecordAudit, Why
 from maingate.errors import UnknownEntityError
 from maingate.queries.audit import audit_record
-from maingate.queries.explain import EXPLAINED, standing
-from maingate.queries.inbox import inbox
+from maingate.queries.inbox.open_matters import inbox
+from maingate.queries.waits.explain import EXPLAINED, standing
 from maingate.roles import Role
 from maingate.state.machines import MACHINES
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 from maingate.api.acting import Done
 from maingate.api.problems import RETRY_SECONDS, HttpProblemError
 from maingate.bootstrap import Maingate
-from maingate.queries.listing import Selection, runs_page
+from maingate.queries.details.listing import Selection, runs_page
 
 Found = TypeVar("Found")
 

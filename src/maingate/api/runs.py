@@ -18,7 +18,7 @@ from maingate.api.schemas.runs import Answered, RunItem, RunReport, Runs
 from maingate.bootstrap import Maingate
 from maingate.ids import RunId
 from maingate.queries.decisions import version_of
-from maingate.queries.listing import runs_page
+from maingate.queries.details.listing import runs_page
 from maingate.roles import Role
 from maingate.services.run_queue import RunOptions
 

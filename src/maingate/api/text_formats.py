@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from maingate.api.json_answer import answer, rendered, text_answer
 from maingate.api.paging import picked
-from maingate.queries.event_text import csv_text
+from maingate.queries.events.text import csv_text
 
 CSV: Final = "text/csv"
 JSON_LINES: Final = "application/jsonl"

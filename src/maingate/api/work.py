@@ -11,7 +11,7 @@ from maingate.api.json_answer import answer
 from maingate.api.paging import PageWanted, fields_of, list_answer, picked
 from maingate.api.schemas.runs import Answered
 from maingate.api.schemas.work import TaskItem, Tasks, WorkstreamItem, Workstreams
-from maingate.queries import listing
+from maingate.queries.details import listing
 from maingate.roles import Role
 
 router = APIRouter(prefix="/api/v1", tags=["work"])

@@ -10,8 +10,8 @@ from maingate.api.desk import AtDesk, RepoName
 from maingate.api.json_answer import answer
 from maingate.api.schemas.workforce import BreakerItem, Breakers, Workers
 from maingate.bootstrap import Maingate
-from maingate.queries.breakers import breaker_json, list_breakers, require_known_tool
-from maingate.queries.workforce import list_workers
+from maingate.queries.workforce.breakers import breaker_json, list_breakers, require_known_tool
+from maingate.queries.workforce.workers import list_workers
 from maingate.roles import Role
 from maingate.state.operator_rules import BreakerAction
 

@@ -12,8 +12,8 @@ from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.verdicts import Evidence
 from maingate.db.sql.connection import Connection
 from maingate.events import iso_millis
+from maingate.queries.details.patch import patch_json
 from maingate.queries.names import task_names
-from maingate.queries.patch_detail import patch_json
 from maingate.repository_context import RepositoryContext
 from maingate.state.gate import GateState
 from maingate.state.tool_run import MICROS, ToolRun

@@ -19,7 +19,7 @@ from maingate.errors import (
     UsageError,
 )
 from maingate.events import iso_millis
-from maingate.queries.rollback import choose_patches, rollback_json
+from maingate.queries.rollbacks.rollback import choose_patches, rollback_json
 
 MODULE: Final = "maingate.server.rollback_process"
 

@@ -12,7 +12,7 @@ from maingate.events import Event, EventType, Severity
 from maingate.faultpoints import reach
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.run_services import RunServices
-from maingate.queries.owed_rollback_commands import Owed, failure_sentence
+from maingate.queries.rollbacks.owed_commands import Owed, failure_sentence
 from maingate.reasons import Reason, ReasonCode
 from maingate.services.gates_on_commits import Examination
 from maingate.workers.artifacts import Artifacts

@@ -11,7 +11,7 @@ from maingate.ids import LeaseHolder, RunId, WorkstreamId
 from maingate.landing.target import HeldTarget, LandingTarget
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.plan.model import Plan
-from maingate.queries.owed_rollback_commands import owed
+from maingate.queries.rollbacks.owed_commands import owed
 from maingate.reasons import Reason
 from maingate.recovery.revert_commits import Reverted
 from maingate.recovery.rollback import RollbackEnd, RollbackOutcome, RollbackRequest

@@ -1,7 +1,7 @@
 """Holds: the reasons why entities of a run wait, as values.
 
-The core publishes a hold for each entity whose own row does not say why it waits; `maingate.queries.explain`
-makes the sentences.
+The core publishes a hold for each entity whose own row does not say why it waits;
+`maingate.queries.waits.explain` makes the sentences.
 """
 
 from collections.abc import Mapping

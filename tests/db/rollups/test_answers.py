@@ -19,10 +19,10 @@ from maingate.db.rollups.expressions import severity
 from maingate.db.sql.statements import row_of
 from maingate.events import Event, EventType, severity_of
 from maingate.monitoring.events import EventSearch, full_type, parse
-from maingate.queries import event_answers, event_search
-from maingate.queries.event_answers import Answer, answer, count
-from maingate.queries.event_reports import REPORTS, report
-from maingate.queries.event_search import before, follow, newest
+from maingate.queries.events import answers, search
+from maingate.queries.events.answers import Answer, answer, count
+from maingate.queries.events.reports import REPORTS, report
+from maingate.queries.events.search import before, follow, newest
 from maingate.repository_context import RepositoryContext
 from maingate.state.machines import MACHINES
 from support.database_factories import NOW, World
@@ -141,10 +141,8 @@ def test_counts_are_those_of_every_event(prepared: RepositoryContext, query: str
         wanted = Counter(
             tuple(group(event, name) for name in search.by) for event in every if matches(event, search)
         )
-        counted = Counter(
-            {named(search, row): row[-1] for row in found.rows if row[0] != event_answers.EARLIER}
-        )
-        earlier = sum(row[-1] for row in found.rows if row[0] == event_answers.EARLIER)
+        counted = Counter({named(search, row): row[-1] for row in found.rows if row[0] != answers.EARLIER})
+        earlier = sum(row[-1] for row in found.rows if row[0] == answers.EARLIER)
         if not earlier:
             assert counted == wanted, when
         assert counted.total() + earlier == wanted.total()
@@ -170,8 +168,8 @@ def test_rows_and_roll_ups_agree_about_gates_tools_and_flakes(prepared: Reposito
     ):
         search = parse(query, now=LONG_AFTER)
         with prepared.database.read() as conn:
-            rows = sorted(_grouped(event_answers._of_rows(conn, search, None), search))
-            rolled = sorted(_grouped(event_answers._of_rollups(conn, search, None), search))
+            rows = sorted(_grouped(answers._of_rows(conn, search, None), search))
+            rolled = sorted(_grouped(answers._of_rollups(conn, search, None), search))
         assert rows == rolled
         assert rows or query.startswith("type:flake")
 
@@ -288,8 +286,8 @@ def test_following_has_no_gap_and_no_duplicate_with_concurrent_writers(
     context: RepositoryContext, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Writers commit at once, the reader connects anew each time: it sees each event once, in order."""
-    monkeypatch.setattr(event_search, "PAGE", 7)
-    start, done = event_search.last_place(context), threading.Event()
+    monkeypatch.setattr(search, "PAGE", 7)
+    start, done = search.last_place(context), threading.Event()
     writers, each = 4, 25
 
     def write(_number: int) -> None:

@@ -46,7 +46,7 @@ def list_breakers(as_json: AsJson = False) -> None:
     if maingate is None:
         print_no_runs(as_json=as_json)
         return
-    from maingate.queries import breakers
+    from maingate.queries.workforce import breakers
 
     with maingate:
         rows = breakers.list_breakers(maingate.context)
@@ -80,7 +80,7 @@ def trip(tool: Tool, reason: Why, operator: By = None, as_json: AsJson = False) 
 
 def _by_hand(what: "BreakerAction", tool: str, reason: str, operator: str | None, *, as_json: bool) -> None:
     from maingate.bootstrap import Maingate
-    from maingate.queries.breakers import breaker_json, require_known_tool
+    from maingate.queries.workforce.breakers import breaker_json, require_known_tool
 
     if not reason.strip() or not tool.strip():
         raise UsageError("TOOL and --reason must not be empty")

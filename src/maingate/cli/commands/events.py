@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from maingate.bootstrap import Maingate
     from maingate.events import Event
     from maingate.monitoring.events import EventSearch
-    from maingate.queries.event_answers import Answer
+    from maingate.queries.events.answers import Answer
     from maingate.repository_context import RepositoryContext
 
 FOLLOW_SECONDS: Final = 0.5
@@ -77,7 +77,7 @@ def events(
             "--report",
             metavar="NAME",
             help="Print a report: slow, flaky, costly, blamed, waits or lead-time.",
-            autocompletion=fixed_words("maingate.queries.event_reports", "REPORTS"),
+            autocompletion=fixed_words("maingate.queries.events.reports", "REPORTS"),
         ),
     ] = None,
     limit: Annotated[
@@ -111,7 +111,7 @@ def events(
         if aggregate:
             _print_counts(maingate, search.since, as_json=as_json)
             return
-        from maingate.queries.event_search import resolved
+        from maingate.queries.events.search import resolved
 
         search = resolved(maingate.context, search)
         if follow:
@@ -135,7 +135,7 @@ def _query_and_report(words: "Sequence[str]", report: str | None) -> tuple[str, 
     if not words or words[0] != REPORT:
         return " ".join(words), report
     if report is not None or len(words) == 1:
-        from maingate.queries.event_reports import REPORTS
+        from maingate.queries.events.reports import REPORTS
 
         raise UsageError(f"name one report: {', '.join(REPORTS)}")
     return " ".join(words[2:]), words[1]
@@ -154,7 +154,7 @@ def _search(query: str, entity: str | None, type_: str | None, since: str | None
         UsageError: The query has problems, or both state the same.
     """
     from maingate.monitoring.events import parse
-    from maingate.queries.events import type_named
+    from maingate.queries.events.history import type_named
 
     now = datetime.now(UTC)
     search = parse(query, now=now) if query else _nothing()
@@ -185,7 +185,7 @@ def parse_moment(text: str, *, now: datetime) -> datetime:
 
 
 def _print_counts(maingate: "Maingate", since: datetime | None, *, as_json: bool) -> None:
-    from maingate.queries.events import count_events
+    from maingate.queries.events.history import count_events
 
     counts = count_events(maingate.context, since=since)
     if as_json:
@@ -204,13 +204,13 @@ def _print_counts(maingate: "Maingate", since: datetime | None, *, as_json: bool
 def _print_answer(
     context: "RepositoryContext", search: "EventSearch", name: str | None, limit: int | None, form: str
 ) -> None:
-    from maingate.queries.event_answers import answer
-    from maingate.queries.event_reports import report
+    from maingate.queries.events.answers import answer
+    from maingate.queries.events.reports import report
 
     search = search if limit is None else replace(search, top=limit or None)
     found: Answer = report(context, name, search) if name else answer(context, search)
     if form == "csv":
-        from maingate.queries.event_text import csv_text
+        from maingate.queries.events.text import csv_text
 
         print(csv_text(found.columns, found.rows), end="")
     elif form == "json":
@@ -225,13 +225,13 @@ def _print_answer(
 def _print_list(
     context: "RepositoryContext", search: "EventSearch", limit: int | None, form: str, *, is_about_one: bool
 ) -> None:
-    from maingate.queries.event_answers import count
-    from maingate.queries.event_search import newest
-    from maingate.queries.events import names_of, older_run_of
+    from maingate.queries.events.answers import count
+    from maingate.queries.events.history import names_of, older_run_of
+    from maingate.queries.events.search import newest
 
     found = newest(context, search, limit)
     if form == "csv":
-        from maingate.queries.event_text import csv_of_events
+        from maingate.queries.events.text import csv_of_events
 
         print(csv_of_events(found), end="")
     elif form == "json":
@@ -249,7 +249,7 @@ def _print_list(
 
 def _follow(context: "RepositoryContext", search: "EventSearch", *, limit: int, as_json: bool) -> None:
     """Print existing and then new events until Ctrl-C, which ends with exit code 0."""
-    from maingate.queries.event_search import follow, last_place, newest
+    from maingate.queries.events.search import follow, last_place, newest
 
     last = last_place(context)
     shown = [event for event in newest(context, search, limit) if (event.seq or 0) <= last] if limit else []
@@ -267,7 +267,7 @@ def _wait() -> bool:
 
 
 def _print_following(context: "RepositoryContext", shown: "Sequence[Event]", *, as_json: bool) -> None:
-    from maingate.queries.events import names_of
+    from maingate.queries.events.history import names_of
 
     names: Mapping[str, str] = {} if as_json else names_of(context, shown)
     for event in shown:

@@ -8,7 +8,7 @@ def inbox(as_json: AsJson = False) -> None:
     """List everything that needs you, each with the command that ends it."""
     items = []
     if (maingate := opened_for_reading()) is not None:
-        from maingate.queries import inbox as open_matters
+        from maingate.queries.inbox import open_matters
 
         with maingate:
             items = open_matters.inbox(maingate.context)

@@ -70,7 +70,7 @@ def show(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -
     """
     from maingate.bootstrap import Maingate
     from maingate.cli.views.task import print_task
-    from maingate.queries.patch_detail import patch_or_task_detail
+    from maingate.queries.details.patch import patch_or_task_detail
 
     with Maingate.open(create=False) as maingate:
         shown, older = patch_or_task_detail(maingate.context, patch, run=run)
@@ -87,7 +87,7 @@ def show(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -
 def diff(patch: PatchArgument, run: RunOption = None, as_json: AsJson = False) -> None:
     """Print the diff of a patch, byte for byte (on a terminal, control characters are shown as escapes)."""
     from maingate.bootstrap import Maingate
-    from maingate.queries.patch_detail import diff_json, patch_diff
+    from maingate.queries.details.patch import diff_json, patch_diff
 
     with Maingate.open(create=False) as maingate:
         patch_id, raw, older = patch_diff(maingate.context, patch, run=run)
@@ -118,7 +118,7 @@ def _list(*, state: str | None, run: str | None, limit: int | None, as_json: boo
     if maingate is None:
         print_no_runs(as_json=as_json)
         return
-    from maingate.queries.patch_detail import list_patches
+    from maingate.queries.details.patch import list_patches
 
     with maingate:
         most = most_of(limit, shown=LISTED, as_json=as_json)

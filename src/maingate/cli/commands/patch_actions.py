@@ -29,8 +29,8 @@ def drop(
 ) -> None:
     """Drop a quarantined patch. The patch and its diff stay on record."""
     from maingate.bootstrap import Maingate
+    from maingate.queries.details.patch import patch_state
     from maingate.queries.names import find_patch
-    from maingate.queries.patch_detail import patch_state
 
     if not reason.strip():
         raise UsageError("--reason must not be empty")
@@ -56,8 +56,8 @@ def approve(
 ) -> None:
     """Approve a patch of a plan with reviewers. A second approval by the same person does not count."""
     from maingate.bootstrap import Maingate
+    from maingate.queries.details.patch import patch_approvals
     from maingate.queries.names import find_patch
-    from maingate.queries.patch_detail import patch_approvals
 
     by = operator or operator_name()
     with Maingate.open(create=False) as maingate:

@@ -38,7 +38,7 @@ def check(
     Exit codes: 0 the plan is valid, 2 it has problems.
     """
     from maingate.plan.loader import load_plan
-    from maingate.queries.plan_summary import plan_summary
+    from maingate.queries.runs.plan_summary import plan_summary
 
     try:
         loaded = load_plan(file)
@@ -74,7 +74,7 @@ def _problems(error: ProblemsError) -> list[dict[str, Any]]:
 
 
 def _lines(loaded: "LoadedPlan") -> list[str]:
-    from maingate.queries.plan_summary import in_order, notes_about
+    from maingate.queries.runs.plan_summary import in_order, notes_about
 
     plan = loaded.plan
     tasks = sum(len(workstream.tasks) for workstream in plan.workstreams.values())

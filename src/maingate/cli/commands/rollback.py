@@ -48,7 +48,7 @@ def rollback(  # noqa: PLR0917 - the options of a command line
     4 git, the database or the disk failed or another process holds the target.
     """
     from maingate.bootstrap import Maingate
-    from maingate.queries.rollback import choose_patches, rollback_json
+    from maingate.queries.rollbacks.rollback import choose_patches, rollback_json
 
     if not reason.strip():
         raise UsageError("--reason must not be empty")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from maingate.bootstrap import Maingate
-    from maingate.queries.inbox_values import InboxItem
+    from maingate.queries.inbox.values import InboxItem
 
 WATCH_SECONDS: Final = 1.0
 LISTED: Final = 20
@@ -54,7 +54,7 @@ def status(  # noqa: PLR0917 - the options of a command line
     Above it are the first matters that need you; `maingate inbox` lists all of them.
     """
     from maingate.bootstrap import Maingate
-    from maingate.queries.inbox import inbox
+    from maingate.queries.inbox.open_matters import inbox
     from maingate.queries.names import find_run
 
     if watch and as_json:
@@ -110,7 +110,7 @@ def runs(
     if maingate is None:
         print_no_runs(as_json=as_json)
         return
-    from maingate.queries.runs import list_runs
+    from maingate.queries.runs.run_list import list_runs
 
     with maingate:
         page = list_runs(maingate.context, limit=most_of(limit, shown=LISTED, as_json=as_json))

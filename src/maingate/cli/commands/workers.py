@@ -31,7 +31,7 @@ def workers(
     if maingate is None:
         _print([], as_json=as_json)
         return
-    from maingate.queries.workforce import list_workers
+    from maingate.queries.workforce.workers import list_workers
 
     with maingate:
         page = list_workers(maingate.context, ended=limit if every else 0)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from maingate.events import Event
-    from maingate.queries.event_answers import Answer
+    from maingate.queries.events.answers import Answer
 
 SEVERITY_STYLES: Final = {"warning": "yellow", "error": "red", "critical": "bold red"}
 

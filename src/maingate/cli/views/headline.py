@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from maingate.cli.output import STATE_STYLES, SYMBOLS
 from maingate.cli.text import count, duration, safe
-from maingate.queries.not_running import Standstill
+from maingate.queries.waits.not_running import Standstill
 
 if TYPE_CHECKING:
     from rich.text import Text

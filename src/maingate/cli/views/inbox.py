@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from maingate.queries.inbox_values import InboxItem
+    from maingate.queries.inbox.values import InboxItem
 
 FIRST: Final = 3
 """Items above the report of a run; the rest is counted."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from maingate.orchestrator.progress import GateProgress, Progress, WorkstreamProgress
-    from maingate.queries.surroundings import Surroundings
+    from maingate.queries.runs.live_picture import Surroundings
 
 MOST_WORKSTREAM_LINES: Final = 16
 MOST_GATE_LINES: Final = 6

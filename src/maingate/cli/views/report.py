@@ -37,7 +37,7 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
 
     Args:
         out: The console.
-        report: The result of :func:`maingate.queries.run_report.run_report`.
+        report: The result of :func:`maingate.queries.runs.report.run_report`.
         every_task: List each task, also of workstreams that landed.
     """
     out.print(headline(report))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from maingate.pages.visit import Visit, add_page, page_router
-from maingate.queries.breakers import list_breakers
+from maingate.queries.workforce.breakers import list_breakers
 
 Json = dict[str, Any]
 

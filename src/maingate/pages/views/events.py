@@ -5,10 +5,10 @@ from typing import Any, Final
 from maingate.api.event_query import in_query, search_of
 from maingate.errors import UsageError
 from maingate.pages.visit import Visit, add_page, page_router
-from maingate.queries import event_answers
-from maingate.queries.event_reports import REPORTS, report
-from maingate.queries.event_search import newest
-from maingate.queries.events import names_of
+from maingate.queries.events import answers
+from maingate.queries.events.history import names_of
+from maingate.queries.events.reports import REPORTS, report
+from maingate.queries.events.search import newest
 
 Json = dict[str, Any]
 
@@ -31,7 +31,7 @@ def events_view(visit: Visit) -> Json:
         with in_query(text or None):
             return view | {"table": report(context, named, search).as_json(), "events": [], "is_cut": False}
     if not search.is_list:
-        table = event_answers.answer(context, search).as_json()
+        table = answers.answer(context, search).as_json()
         return view | {"table": table, "events": [], "is_cut": False}
     found = newest(context, search, MOST_EVENTS)[::-1]
     names = names_of(context, found)

@@ -8,7 +8,7 @@ from fastapi import Response
 from maingate.bootstrap import Maingate
 from maingate.errors import UnknownEntityError
 from maingate.pages.visit import AtPage, page_router, redirected
-from maingate.queries import listing
+from maingate.queries.details import listing
 from maingate.queries.names import find_id
 
 router = page_router()

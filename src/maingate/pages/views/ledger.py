@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from maingate.ids import RunId
 from maingate.pages.visit import Visit, add_page, page_router
-from maingate.queries.ledger import LedgerChoice, ledger
+from maingate.queries.details.patch_ledger import LedgerChoice, ledger
 
 Json = dict[str, Any]
 

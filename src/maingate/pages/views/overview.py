@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from maingate.pages.visit import Visit, add_page, page_router
-from maingate.queries.inbox import inbox
-from maingate.queries.listing import Selection, runs_page
+from maingate.queries.details.listing import Selection, runs_page
+from maingate.queries.inbox.open_matters import inbox
 
 Json = dict[str, Any]
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from maingate.errors import UnknownEntityError
 from maingate.pages.visit import Visit, add_page, page_router
-from maingate.queries import patch_detail
-from maingate.queries.explain import standing, why
-from maingate.queries.gate_log import log_piece
+from maingate.queries.details import patch
+from maingate.queries.details.gate_log import log_piece
+from maingate.queries.waits.explain import standing, why
 from maingate.repository_context import RepositoryContext
 
 Json = dict[str, Any]
@@ -31,8 +31,8 @@ def patch_view(visit: Visit) -> Json:
     patch_id = visit.part("patch_id")
     repo, maingate = visit.of(patch_id, "patch")
     context = maingate.context
-    found = patch_detail.patch_with_history(context, patch_id)
-    _, raw, _ = patch_detail.patch_diff(context, patch_id)
+    found = patch.patch_with_history(context, patch_id)
+    _, raw, _ = patch.patch_diff(context, patch_id)
     failed = _failing(found)
     lines = diff_lines(raw[:MOST_DIFF].decode("utf-8", "replace"))
     return found | {
@@ -41,7 +41,7 @@ def patch_view(visit: Visit) -> Json:
         "failing": failed,
         "explanation": why(context, patch_id).sentence,
         "waiting": standing(context, patch_id)["waiting"],
-        "approvals": patch_detail.patch_approvals(context, patch_id),
+        "approvals": patch.patch_approvals(context, patch_id),
         "diff": lines[:MOST_LINES],
         "diff_is_cut": len(raw) > MOST_DIFF or len(lines) > MOST_LINES,
         "diff_bytes": len(raw),
@@ -109,7 +109,7 @@ def _reproduce(context: RepositoryContext, found: Json, failed: str | None) -> s
     if tree is None or name is None:
         return f"cd {root} && maingate patch diff {found['id']}"
     place = f"/tmp/{found['id'][-8:].lower()}"  # noqa: S108 - a suggestion, on the reader's machine
-    run = patch_detail.gate_command(context, found["run_id"], name)
+    run = patch.gate_command(context, found["run_id"], name)
     export = f"mkdir {place} && git -C {root} archive {tree} | tar -x -C {place}"
     return f"{export} && cd {place}" + (f" && {run}" if run else "")
 

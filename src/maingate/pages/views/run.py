@@ -12,8 +12,8 @@ from maingate.ids import RunId
 from maingate.pages.drawing.graph import MOST_NODES, Node, draw_graph
 from maingate.pages.rendering import query
 from maingate.pages.visit import AtPage, Visit, add_page, page_router
-from maingate.queries.run_graph import run_graph, workstream_graph
-from maingate.queries.timeline import timeline
+from maingate.queries.runs.graph import run_graph, workstream_graph
+from maingate.queries.runs.timeline import timeline
 
 Json = dict[str, Any]
 

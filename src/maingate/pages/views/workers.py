@@ -3,7 +3,7 @@
 from typing import Any
 
 from maingate.pages.visit import Visit, add_page, page_router
-from maingate.queries.workforce import list_workers
+from maingate.queries.workforce.workers import list_workers
 
 Json = dict[str, Any]
 

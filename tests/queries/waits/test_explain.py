@@ -13,9 +13,9 @@ from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
-from maingate.queries.explain import why_waiting
-from maingate.queries.explanation import Explanation
-from maingate.queries.run_rows import RunRows
+from maingate.queries.waits.explain import why_waiting
+from maingate.queries.waits.explanation import Explanation
+from maingate.queries.waits.run_rows import RunRows
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.gate import GateState
 from maingate.state.holds import EndedBy, Hold, HoldCode

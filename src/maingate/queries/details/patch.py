@@ -12,11 +12,11 @@ from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.sql.connection import Connection
 from maingate.ids import GateId
-from maingate.queries.events import history_json
+from maingate.queries.details.task import describe_task
+from maingate.queries.events.history import history_json
 from maingate.queries.names import older_run, patch_named, patch_or_task_named, run_named, task_names
 from maingate.queries.page import Page
-from maingate.queries.run_parts import lifecycle_json
-from maingate.queries.task_detail import describe_task
+from maingate.queries.runs.parts import lifecycle_json
 from maingate.repository_context import RepositoryContext
 
 Json = dict[str, Any]

@@ -17,12 +17,12 @@ from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.sql.connection import Connection
 from maingate.ids import RunId
-from maingate.queries.explain import why_waiting
-from maingate.queries.explanation import Explanation
-from maingate.queries.inbox import inbox
-from maingate.queries.inbox_values import InboxItem
-from maingate.queries.run_rows import RunRows, read_rows
-from maingate.queries.workforce import Viewpoint, workforce
+from maingate.queries.inbox.open_matters import inbox
+from maingate.queries.inbox.values import InboxItem
+from maingate.queries.waits.explain import why_waiting
+from maingate.queries.waits.explanation import Explanation
+from maingate.queries.waits.run_rows import RunRows, read_rows
+from maingate.queries.workforce.workers import Viewpoint, workforce
 from maingate.repository_context import RepositoryContext
 
 

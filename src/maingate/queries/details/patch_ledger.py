@@ -9,8 +9,8 @@ from maingate.db.dao import gates, patches, runs
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
 from maingate.ids import RunId
+from maingate.queries.details.patch import patch_json
 from maingate.queries.names import task_names
-from maingate.queries.patch_detail import patch_json
 from maingate.repository_context import RepositoryContext
 from maingate.state.gate import GateState
 

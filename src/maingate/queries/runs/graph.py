@@ -5,7 +5,7 @@ from typing import Any
 
 from maingate.db.dao import patches, runs, tasks, workstreams
 from maingate.ids import RunId
-from maingate.queries import run_parts
+from maingate.queries.runs import parts
 from maingate.repository_context import RepositoryContext
 
 Json = dict[str, Any]
@@ -31,7 +31,7 @@ def run_graph(context: RepositoryContext, run_id: RunId) -> Json:
         "run_id": run.id,
         "workstreams": [
             {
-                **run_parts.workstream_json(stream),
+                **parts.workstream_json(stream),
                 "version": stream.version,
                 "needs": list(needs.get(stream.id, ())),
                 "tasks": dict(counted[stream.id]),
@@ -61,7 +61,7 @@ def workstream_graph(context: RepositoryContext, workstream_id: str) -> Json:
         "name": stream.name,
         "tasks": [
             {
-                **run_parts.task_json(task, stream.name, newest.get(task.id)),
+                **parts.task_json(task, stream.name, newest.get(task.id)),
                 "short": task.name,
                 "needs": list(needs.get(task.id, ())),
                 "version": task.version,

@@ -17,9 +17,9 @@ from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection
 from maingate.landing.late_checkouts import behind
 from maingate.monitoring.alerts import firing
-from maingate.queries.inbox_items import items_of, newest_attempts
-from maingate.queries.inbox_values import About, InboxItem, InboxRows, OpenRun, RedBase, UnapprovedPatch
-from maingate.queries.run_rows import is_served
+from maingate.queries.inbox.items import items_of, newest_attempts
+from maingate.queries.inbox.values import About, InboxItem, InboxRows, OpenRun, RedBase, UnapprovedPatch
+from maingate.queries.waits.run_rows import is_served
 from maingate.repository_context import RepositoryContext
 
 if TYPE_CHECKING:

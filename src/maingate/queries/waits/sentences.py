@@ -1,8 +1,8 @@
 """The sentences about entities of a run under way: the cause of each wait, its beginning and its end.
 
-This is the one place that makes these sentences, from rows and published holds (`queries.run_rows`). The
-sentences are phrased so that "waits for …" and "until …" read well. Work under way is kept apart from mere
-waiting.
+This is the one place that makes these sentences, from rows and published holds (`queries.waits.run_rows`).
+The sentences are phrased so that "waits for …" and "until …" read well. Work under way is kept apart from
+mere waiting.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
-from maingate.queries.explanation import (
+from maingate.queries.waits.explanation import (
     NEXT_STEP,
     Explanation,
     draining,
@@ -26,7 +26,7 @@ from maingate.queries.explanation import (
     of_tool,
     waits,
 )
-from maingate.queries.run_rows import RowsUnderWay, RunRows, has_ended
+from maingate.queries.waits.run_rows import RowsUnderWay, RunRows, has_ended
 from maingate.state.gate import GateState
 from maingate.state.holds import Hold, HoldCode
 from maingate.state.patch_ledger import PatchState

@@ -13,7 +13,7 @@ from maingate.db.dao.refusals import RefusedPatch
 from maingate.events import Severity
 from maingate.git.targets import short_name
 from maingate.landing.move_values import Behind
-from maingate.queries.inbox_values import (
+from maingate.queries.inbox.values import (
     About,
     InboxCode,
     InboxItem,
@@ -22,7 +22,7 @@ from maingate.queries.inbox_values import (
     RedBase,
     UnapprovedPatch,
 )
-from maingate.queries.not_running import Standstill
+from maingate.queries.waits.not_running import Standstill
 from maingate.reasons import ReasonCode
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.tool_run import MICROS

@@ -11,7 +11,7 @@ from maingate.db.dao.patches import PatchRow
 from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.queries.names import run_named, task_names
-from maingate.queries.owed_rollback_commands import failed, owed
+from maingate.queries.rollbacks.owed_commands import failed, owed
 from maingate.recovery.rollback import RollbackOutcome
 from maingate.repository_context import RepositoryContext
 from maingate.state.patch_ledger import PatchState

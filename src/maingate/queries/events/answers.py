@@ -17,7 +17,7 @@ from maingate.db.sql.columns import from_micros
 from maingate.db.sql.connection import Connection
 from maingate.events import TRANSITION_SUFFIX, iso_millis
 from maingate.monitoring.events import SHORT_TYPES, UNITS, EventSearch, full_type
-from maingate.queries.event_search import LISTED, conditions_of
+from maingate.queries.events.search import LISTED, conditions_of
 from maingate.repository_context import RepositoryContext
 
 EARLIER: Final = "earlier"

@@ -16,7 +16,7 @@ from maingate.db.transitions import write
 from maingate.ids import LeaseHolder
 from maingate.landing.lease import hold, key_of
 from maingate.monitoring.stuck_watch import StuckLimits
-from maingate.queries.workforce import Viewpoint, workforce
+from maingate.queries.workforce.workers import Viewpoint, workforce
 from maingate.reasons import Reason, ReasonCode
 from maingate.settings import Settings
 from maingate.state.steps import uet_workers as uet_worker_steps

@@ -16,8 +16,9 @@ from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.ids import RunId
 from maingate.landing.late_checkouts import behind
-from maingate.queries import run_parts, run_rows
-from maingate.queries.run_rows import RunRows, has_ended, read_rows
+from maingate.queries.runs import parts
+from maingate.queries.waits import run_rows
+from maingate.queries.waits.run_rows import RunRows, has_ended, read_rows
 from maingate.repository_context import RepositoryContext
 from maingate.state.tool_run import MICROS
 
@@ -111,15 +112,15 @@ def run_report(
         "run_id": run.id,
         "name": run.name,
         "state": str(run.state),
-        "reason": run_parts.reason_json(run.reason),
+        "reason": parts.reason_json(run.reason),
         "alive": is_at_work,
         "waiting": waits.get(run.id),
         "stopped": None if is_alive or is_over else _stopped(conn, run),
         "repository": repository or run.repository,
-        "target": run_parts.target_json(run, tree_of),
+        "target": parts.target_json(run, tree_of),
         "workstreams": [
             {
-                **run_parts.workstream_json(stream),
+                **parts.workstream_json(stream),
                 "waiting": waits.get(stream.id),
                 "stuck": stuck.get(stream.id),
             }
@@ -127,18 +128,18 @@ def run_report(
         ],
         "tasks": [
             {
-                **run_parts.task_json(task, names[task.workstream_id], newest.get(task.id)),
+                **parts.task_json(task, names[task.workstream_id], newest.get(task.id)),
                 "waiting": waits.get(task.id),
                 "stuck": stuck.get(task.id),
             }
             for task in rows.tasks
         ],
-        "gates": run_parts.gates_json(rows.gates, verdicts.evidence(conn, subjects)),
+        "gates": parts.gates_json(rows.gates, verdicts.evidence(conn, subjects)),
         "cost": _cost(rows),
-        "seconds": run_parts.seconds_json(run, now),
-        "created_at": run_parts.moment_json(run.created_at),
-        "started_at": run_parts.moment_json(run.started_at),
-        "completed_at": run_parts.moment_json(run.completed_at),
+        "seconds": parts.seconds_json(run, now),
+        "created_at": parts.moment_json(run.created_at),
+        "started_at": parts.moment_json(run.started_at),
+        "completed_at": parts.moment_json(run.completed_at),
     }
 
 
@@ -157,7 +158,7 @@ def _stuck(rows: Iterable[EntityRow], patience: "StuckLimits", now: datetime) ->
 
 def _waits(rows: RunRows, *, is_alive: bool) -> dict[str, Json]:
     """Return the reason why each entity waits that has not ended."""
-    from maingate.queries.explain import why_waiting  # noqa: PLC0415 - only for a run that has not ended
+    from maingate.queries.waits.explain import why_waiting  # noqa: PLC0415 - only for a run that has not ended
 
     return {key: why.as_json() for key, why in why_waiting(rows, is_alive=is_alive).items()}
 

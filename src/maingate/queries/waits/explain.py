@@ -18,10 +18,10 @@ from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.ids import ENTITY_OF_PREFIX, RunId
-from maingate.queries.explanation import Explanation, waits
-from maingate.queries.not_running import Standstill
-from maingate.queries.run_rows import RunRows, has_ended, is_served, read_rows
-from maingate.queries.wait_sentences import Explainer
+from maingate.queries.waits.explanation import Explanation, waits
+from maingate.queries.waits.not_running import Standstill
+from maingate.queries.waits.run_rows import RunRows, has_ended, is_served, read_rows
+from maingate.queries.waits.sentences import Explainer
 from maingate.reasons import Reason
 from maingate.repository_context import RepositoryContext
 from maingate.state.holds import HoldCode

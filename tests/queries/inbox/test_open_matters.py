@@ -12,8 +12,8 @@ from maingate.events import Severity
 from maingate.ids import RunId
 from maingate.landing.move_values import Behind
 from maingate.monitoring.stuck_watch import Stuck
-from maingate.queries.inbox_items import items_of, newest_attempts
-from maingate.queries.inbox_values import About, InboxItem, InboxRows, OpenRun, RedBase, UnapprovedPatch
+from maingate.queries.inbox.items import items_of, newest_attempts
+from maingate.queries.inbox.values import About, InboxItem, InboxRows, OpenRun, RedBase, UnapprovedPatch
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.steps.step import Context

@@ -12,7 +12,7 @@ from maingate.db.schema.rollup_kinds import EMPTY, EventKind, Histogram, Measure
 from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.monitoring.events import UNITS, EventSearch, UnsuitedQueryError
-from maingate.queries.event_answers import Answer, cut, moment, time_cells
+from maingate.queries.events.answers import Answer, cut, moment, time_cells
 from maingate.repository_context import RepositoryContext
 from maingate.state.gate import GateState
 from maingate.state.patch_ledger import PatchState

@@ -23,7 +23,7 @@ from maingate.db.transitions import write
 from maingate.errors import UnknownEntityError
 from maingate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
 from maingate.monitoring.stuck_watch import StuckLimits
-from maingate.queries.run_report import run_report
+from maingate.queries.runs.report import run_report
 from maingate.reasons import NOT_RUN, Reason, ReasonCode
 from maingate.settings import Settings
 from maingate.state.holds import EndedBy, Hold, HoldCode

@@ -1,0 +1,1 @@
+"""Events: their history, searches, answers to queries, reports, and their text for other programs."""

@@ -1,0 +1,1 @@
+"""The inbox: the open matters that a person has to decide."""

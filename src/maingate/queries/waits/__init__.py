@@ -1,0 +1,1 @@
+"""Waits: the reason of each, its beginning and its end, in a sentence."""

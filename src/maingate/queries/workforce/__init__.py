@@ -1,0 +1,1 @@
+"""The workers with their jobs, and the circuit breakers of tools."""
