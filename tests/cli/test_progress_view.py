@@ -1,6 +1,7 @@
 """Watching a run: what becomes a line, what becomes a picture, and that watching never disturbs."""
 
 import io
+import threading
 from dataclasses import replace
 
 import pytest
@@ -8,11 +9,13 @@ from rich.console import Console
 
 from maingate.cli.views.progress import LineWatcher, LiveWatcher, is_worth_telling, watcher
 from maingate.cli.views.progress_picture import picture
+from maingate.cli.views.run_watcher import ThreadedWatcher
 from maingate.ids import RunId
 from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.run import RunState
 from maingate.state.workstream import WorkstreamState
+from support.crashing import PATIENCE
 
 
 def a_workstream(
@@ -115,7 +118,7 @@ def test_lines_tell_ends_and_troubles_with_their_reasons(capsys: pytest.CaptureF
     """One line per piece of news that is more than a step on the way."""
     conflict = Reason(code=ReasonCode.CONFLICT, message="in \x1bfile")
     with watcher() as lines:
-        assert isinstance(lines, LineWatcher)
+        assert isinstance(lines.inner, LineWatcher)
         lines.started(StillView(a_moment(a_workstream("ws"))))
         lines.happened(
             [
@@ -159,6 +162,58 @@ def test_a_reader_who_leaves_does_not_disturb_the_run() -> None:
     lines = LineWatcher(Console(file=LeavingReader()))
     lines.notice("one")
     lines.notice("two")
+
+
+class StoppedScreen(io.StringIO):
+    """A terminal whose output is stopped: it takes nothing until it is let go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = threading.Event()
+
+    def write(self, text: str, /) -> int:
+        """Wait, then write."""
+        assert self.goes_on.wait(PATIENCE)
+        return super().write(text)
+
+
+def test_a_screen_that_takes_nothing_holds_up_nothing_and_misses_nothing() -> None:
+    """A stopped terminal, or a reader that sleeps: the run goes on, and all is shown later, in order."""
+    screen = StoppedScreen()
+    with ThreadedWatcher(LineWatcher(Console(file=screen))) as view:
+        view.started(StillView(a_moment(a_workstream("ws"))))
+        view.happened([a_piece_of_news("task", "running")])
+        view.notice("draining")
+        assert screen.getvalue() == "", "and yet the run is here"
+        screen.goes_on.set()
+    assert screen.getvalue().splitlines() == [
+        "run run_1: speed up, 8 tasks in 1 workstream",
+        "task ws/a running",
+        "draining",
+    ]
+
+
+def test_a_failure_of_the_view_is_raised_after_the_run() -> None:
+    """It stops no run, and is not swallowed."""
+    ended = []
+
+    def run() -> None:
+        with ThreadedWatcher(LineWatcher(Console(file=io.StringIO()))) as view:
+            view.started(BrokenView())
+            view.notice("and the run goes on")
+            ended.append(True)
+
+    with pytest.raises(ZeroDivisionError):
+        run()
+    assert ended
+
+
+class BrokenView:
+    """A view of a run that fails when it is looked at."""
+
+    def progress(self) -> Progress:
+        """Fail."""
+        raise ZeroDivisionError
 
 
 def test_the_live_picture_lets_what_ended_scroll_by() -> None:

@@ -11,7 +11,7 @@ from maingate.ids import RunId
 
 if TYPE_CHECKING:
     from maingate.bootstrap import Maingate
-    from maingate.cli.views.progress import RunWatcher
+    from maingate.cli.views.run_watcher import RunWatcher
     from maingate.services.run_watch import Look, RunStanding, RunWatch
 
 LOOK_SECONDS: Final = 0.2

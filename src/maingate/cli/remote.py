@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from maingate.cli.following import Outcome
-    from maingate.cli.views.progress import RunWatcher
+    from maingate.cli.views.run_watcher import RunWatcher
     from maingate.client import Client
     from maingate.orchestrator.progress import News, Progress, Subject
 

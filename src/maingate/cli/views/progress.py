@@ -8,11 +8,12 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from maingate.cli.output import STATE_STYLES, SYMBOLS, console
 from maingate.cli.text import count, reason_line, safe
 from maingate.cli.views.progress_picture import picture
+from maingate.cli.views.run_watcher import ThreadedWatcher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,29 +41,7 @@ _PASSING: Final[dict[str, frozenset[str]]] = {
 """States that last only moments and get no line."""
 
 
-class RunWatcher(Protocol):
-    """A listener that uses the screen within its ``with`` block."""
-
-    def started(self, view: "ProgressView") -> None:
-        """Handle the start of the run."""
-        ...
-
-    def happened(self, news: "Sequence[News]") -> None:
-        """Handle committed changes."""
-        ...
-
-    def notice(self, text: str) -> None:
-        """Handle a notice about the run as a whole."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
-    ) -> None: ...
-
-
-def watcher(*, stderr: bool = False, around: "ReadSurroundings | None" = None) -> RunWatcher:
+def watcher(*, stderr: bool = False, around: "ReadSurroundings | None" = None) -> ThreadedWatcher:
     """Return the view of a run: live on a terminal, lines elsewhere.
 
     Args:
@@ -70,7 +49,8 @@ def watcher(*, stderr: bool = False, around: "ReadSurroundings | None" = None) -
         around: Reads what the picture shows besides the progress.
     """
     out = console(stderr=stderr)
-    return LiveWatcher(out, around) if out.is_terminal and not out.is_dumb_terminal else LineWatcher(out)
+    is_live = out.is_terminal and not out.is_dumb_terminal
+    return ThreadedWatcher(LiveWatcher(out, around) if is_live else LineWatcher(out))
 
 
 class LineWatcher:
