@@ -67,11 +67,11 @@ class Maingate:
         """Open Maingate on the repository that a plan is for."""
         return cls.open(loaded.root or loaded.repository_candidates(Path.cwd())[-1])
 
-    def report(self, run_id: "RunId | None" = None) -> dict[str, Any]:
-        """Report a run (default: the newest) in the public JSON form, and whether its process is alive."""
+    def report(self, run_id: "RunId | None" = None, fields: "Sequence[str]" = ()) -> dict[str, Any]:
+        """Report a run (default: the newest), or only some fields of it, in the public JSON form."""
         from maingate.queries.runs.report import report
 
-        return report(self.context, run_id)
+        return report(self.context, run_id, fields)
 
     def close(self) -> None:
         """Release the holds of this process, and close the database and the repository."""

@@ -16,6 +16,9 @@ from maingate.server.site import Site
 SESSION: Final = "maingate_session"
 """The cookie that holds the token of a browser's session."""
 
+CALLER: Final = "maingate.caller"
+"""The key of a request's scope under which its caller is kept once it was recognised."""
+
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -157,8 +160,9 @@ class Access:
 
 def caller_of(request: Request) -> Caller:
     """Return the caller of a request, for FastAPI, which calls it in a thread."""
+    known: Caller | None = request.scope.get(CALLER)
     access: Access = request.app.state.access
-    return access.caller(request)
+    return known or access.caller(request)
 
 
 def _unauthenticated(detail: str) -> HttpProblemError:

@@ -23,6 +23,7 @@ from maingate.api import (
 )
 from maingate.api.access import Access
 from maingate.api.acting import MOST_AT_ONCE
+from maingate.api.answer_cache import AnswerCache, AnswerFromCache
 from maingate.api.describing import add_description
 from maingate.api.event_feed import EventFeed
 from maingate.api.health_endpoints import MOST_AT_ONCE as MOST_PROBES
@@ -56,6 +57,7 @@ def create_app(site: Site, *, access: Access, hosts: Collection[str] | None = No
     app.state.site, app.state.access = site, access
     app.state.answers = {name: maingate.answers for name, maingate in site}
     app.state.feeds = {name: EventFeed(maingate.context) for name, maingate in site}
+    app.state.cache = AnswerCache(site)
     app.state.slow = CapacityLimiter(MOST_AT_ONCE)
     app.state.health, app.state.probes = health_endpoints.health_of(site), CapacityLimiter(MOST_PROBES)
     for module in _INTERFACE:
@@ -64,6 +66,7 @@ def create_app(site: Site, *, access: Access, hosts: Collection[str] | None = No
         app.include_router(module.router)
     add_problems(app)
     add_description(app)
+    app.add_middleware(AnswerFromCache, cache=app.state.cache, access=access)
     app.add_middleware(CatchErrors)
     app.add_middleware(LimitBody, most=MOST_BODY, most_at=dict.fromkeys(_UPLOADS, MOST_UPLOAD))
     app.add_middleware(RefuseOthers, hosts=hosts)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BeforeValidator
 
+from maingate.api.answer_cache import Draft, draft
 from maingate.api.desk import AtDesk, RepoName
 from maingate.api.event_query import QueryText, in_query, search_of
 from maingate.api.paging import PageWanted, Paging, page_of, read_cursor, write_cursor
@@ -16,6 +17,7 @@ from maingate.api.schemas.events import EventCounts, Events, EventTable
 from maingate.api.text_formats import FormatWanted, Listing, TextFormat, described_list, formatted
 from maingate.events import EventType
 from maingate.monitoring.events import EventSearch, UnsuitedQueryError
+from maingate.queries.changes import ALL
 from maingate.queries.events import answers
 from maingate.queries.events.answers import Answer
 from maingate.queries.events.history import count_events, type_named
@@ -77,7 +79,8 @@ def list_events(  # noqa: PLR0917 - the parameters of a query
             text = "a list of events has no groups and times: `events/aggregate` has them"
             raise UnsuitedQueryError(text, ["by", "show"])
     kind = f"events {name} {q} {entity} {type_} {since}"
-    return _events(request, maingate.context, search, wanted, kind, format_)
+    made = draft(request, desk, iter([(name, maingate)]), [ALL]) if q is None else None
+    return _events(request, maingate.context, search, wanted, kind, format_, made)
 
 
 @router.get("/overrides", summary="List decisions by hand, oldest first", responses=described_list(Events))
@@ -152,6 +155,7 @@ def _events(  # noqa: PLR0917 - the parameters of a query
     wanted: Paging,
     kind: str,
     format_: TextFormat,
+    draft_: Draft | None = None,
 ) -> Response:
     """Return a page of events; with ``top`` in the query it is the only one. Fields of CSV are columns."""
     if search.top is not None:
@@ -165,7 +169,8 @@ def _events(  # noqa: PLR0917 - the parameters of a query
     value = page_of(items, page, lambda _: write_cursor(kind, found[page.limit - 1].seq or 0))
     rows = [flat(event) for event in found[: page.limit]]
     listing = Listing(items=value["items"], value=value, columns=COLUMNS, rows=rows, next=value["next"])
-    return formatted(request, listing, format_, wanted.fields)
+    keeper = draft_ if draft_ is None or listing.next is None else draft_.final()
+    return formatted(request, listing, format_, wanted.fields, keeper)
 
 
 def _table(found: Answer) -> Listing:

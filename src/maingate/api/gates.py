@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from maingate.api.answer_cache import draft
 from maingate.api.describing import described, described_text
 from maingate.api.desk import AtDesk, RepoName
 from maingate.api.filters import Fields, NamePart, OfPatch, OfRun, OfWorkstream, States, one
@@ -12,6 +13,7 @@ from maingate.api.json_answer import answer
 from maingate.api.paging import PageWanted, fields_of, list_answer, picked
 from maingate.api.problems import HttpProblemError
 from maingate.api.schemas.gates import GateItem, Gates
+from maingate.queries.changes import parts_of_list
 from maingate.queries.details import listing
 from maingate.queries.details.gate_log import MOST_BYTES, LogPiece, log_piece
 
@@ -34,8 +36,9 @@ def list_gates(  # noqa: PLR0917 - the parameters of a query
 ) -> Response:
     """List executions of gates, newest first."""
     among = {"run_id": one(run), "workstream_id": one(workstream), "patch_id": one(patch), "state": state}
+    made = draft(request, desk, desk.readable(repo), parts_of_list("gates", run))
     page = list_answer(desk, listing.gates_page, among=among, name=name, repo=repo, wanted=wanted)
-    return answer(request, page)
+    return answer(request, page, keeper=made)
 
 
 @router.get("/gates/{gate_id}", summary="Read an execution of a gate", responses=described(GateItem))

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol, Self
 
 from fastapi import Request, Response
 
@@ -20,8 +21,50 @@ def rendered(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=_as_json)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MadeAnswer:
+    """The body of an answer to a reading request, with its headers.
+
+    Args:
+        body: The body.
+        media_type: Its type.
+        headers: The headers, with the validator.
+    """
+
+    body: bytes
+    media_type: str
+    headers: Mapping[str, str]
+
+    @classmethod
+    def of(cls, body: bytes, media_type: str, headers: Mapping[str, str], *, prefix: str = "") -> Self:
+        """Return an answer with the validator of its body."""
+        etag = f'"{prefix}{hashlib.sha256(body).hexdigest()[:24]}"'
+        return cls(
+            body=body, media_type=media_type, headers={"ETag": etag, "Cache-Control": _KEPT, **headers}
+        )
+
+    def to(self, request: Request) -> Response:
+        """Return the answer to a request; 304 without the body when the client has it already."""
+        if _is_known(request.headers.get("if-none-match"), self.headers["ETag"]):
+            return Response(status_code=304, headers=dict(self.headers))
+        return Response(self.body, 200, dict(self.headers), self.media_type)
+
+
+class AnswerKeeper(Protocol):
+    """A keeper of answers for later requests."""
+
+    def keep(self, made: MadeAnswer) -> None:
+        """Keep an answer."""
+        ...
+
+
 def answer(
-    request: Request, value: Any, *, version: int | None = None, headers: Mapping[str, str] | None = None
+    request: Request,
+    value: Any,
+    *,
+    version: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    keeper: AnswerKeeper | None = None,
 ) -> Response:
     """Return the answer to a reading request; 304 without a body when the client has it already.
 
@@ -30,26 +73,20 @@ def answer(
         value: The value.
         version: The version of the entity that it is about, which becomes part of the validator.
         headers: More headers of the answer.
+        keeper: Keeps the answer; None for one that is made anew each time.
     """
     prefix = "" if version is None else f"{version}."
-    return _validated(request, rendered(value).encode(), JSON, prefix, headers or {})
+    made = MadeAnswer.of(rendered(value).encode(), JSON, headers or {}, prefix=prefix)
+    if keeper is not None:
+        keeper.keep(made)
+    return made.to(request)
 
 
 def text_answer(
     request: Request, text: str, media_type: str, *, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return the answer to a reading request as text; 304 without it when the client has it already."""
-    return _validated(request, text.encode(errors="replace"), media_type, "", headers or {})
-
-
-def _validated(
-    request: Request, body: bytes, media_type: str, prefix: str, more: Mapping[str, str]
-) -> Response:
-    etag = f'"{prefix}{hashlib.sha256(body).hexdigest()[:24]}"'
-    headers = {"ETag": etag, "Cache-Control": _KEPT, **more}
-    if _is_known(request.headers.get("if-none-match"), etag):
-        return Response(status_code=304, headers=headers)
-    return Response(body, 200, headers, media_type)
+    return MadeAnswer.of(text.encode(errors="replace"), media_type, headers or {}).to(request)
 
 
 def _is_known(header: str | None, etag: str) -> bool:

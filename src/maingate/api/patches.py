@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from maingate.api.acting import Acting, Actor, Decision, Done
+from maingate.api.answer_cache import draft
 from maingate.api.describing import described, described_text
 from maingate.api.desk import AtDesk, RepoName
 from maingate.api.filters import Fields, OfRun, OfTask, OfWorkstream, States, one
@@ -18,6 +19,7 @@ from maingate.api.schemas.patches import PatchApproved, PatchDetail, Patches, Pa
 from maingate.api.schemas.runs import RunItem
 from maingate.bootstrap import Maingate
 from maingate.plan.loader import load_plan
+from maingate.queries.changes import parts_of_list
 from maingate.queries.details import patch
 from maingate.queries.details.listing import patches_page
 from maingate.queries.names import find_patch
@@ -44,8 +46,9 @@ def list_patches(  # noqa: PLR0917 - the parameters of a query
 ) -> Response:
     """List patches, newest first."""
     among = {"run_id": one(run), "workstream_id": one(workstream), "task_id": one(task), "state": state}
+    made = draft(request, desk, desk.readable(repo), parts_of_list("patches", run))
     page = list_answer(desk, patches_page, among=among, name=None, repo=repo, wanted=wanted)
-    return answer(request, page)
+    return answer(request, page, keeper=made)
 
 
 @router.get("/patches/{patch_id}", summary="Read a patch", responses=described(PatchDetail))

@@ -99,6 +99,11 @@ def problem(
     return Response(rendered(document), status, dict(headers or {}), MEDIA_TYPE)
 
 
+def refusal(error: HttpProblemError) -> Response:
+    """Return the problem document of a refusal."""
+    return problem(error.status, error.code, error.detail, headers=error.headers, **error.more)
+
+
 def problem_of(error: MaingateError) -> Response:
     """Return the problem document of an error of the program."""
     status, code = next(
@@ -139,7 +144,7 @@ def add_problems(app: FastAPI) -> None:
 
     async def of_refusal(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HttpProblemError)  # noqa: S101 - as above
-        return problem(error.status, error.code, error.detail, headers=error.headers, **error.more)
+        return refusal(error)
 
     async def of_program(_request: Request, error: Exception) -> Response:
         assert isinstance(error, MaingateError)  # noqa: S101 - as above

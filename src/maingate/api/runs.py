@@ -1,14 +1,17 @@
 """Runs: the list, the report of each, submission, cancellation, resumption."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from maingate.api.acting import Acting, Decision, Done
+from maingate.api.answer_cache import draft
 from maingate.api.cancelling import cancelled
 from maingate.api.describing import described
-from maingate.api.desk import AtDesk, RepoName
+from maingate.api.desk import AtDesk, Desk, RepoName
 from maingate.api.filters import Fields, NamePart, States
 from maingate.api.json_answer import answer
 from maingate.api.paging import PageWanted, fields_of, list_answer, picked
@@ -17,8 +20,10 @@ from maingate.api.run_answers import hosted, run_done
 from maingate.api.schemas.runs import Answered, RunItem, RunReport, Runs
 from maingate.bootstrap import Maingate
 from maingate.ids import RunId
+from maingate.queries.changes import parts_of_list
 from maingate.queries.decisions import version_of
-from maingate.queries.details.listing import runs_page
+from maingate.queries.details.listing import is_alive, runs_page
+from maingate.queries.runs.report import behind_json
 from maingate.roles import Role
 from maingate.services.run_queue import RunOptions
 
@@ -35,17 +40,36 @@ def list_runs(  # noqa: PLR0917 - the parameters of a query
     repo: RepoName = None,
 ) -> Response:
     """List runs, newest first, without their parts."""
+    made = draft(request, desk, desk.readable(repo), parts_of_list("runs"))
     page = list_answer(desk, runs_page, among={"state": state}, name=name, repo=repo, wanted=wanted)
-    return answer(request, page)
+    return answer(request, page, keeper=None if wanted.fields else made.also(*_life(desk, page)))
 
 
 @router.get("/runs/{run_id}", summary="Report a run with all its parts", responses=described(RunReport))
 def get_run(request: Request, desk: AtDesk, run_id: str, fields: Fields = None) -> Response:
     """Report a run: its target, each workstream and task with its reason, and what it waits for."""
     repo, maingate = desk.of(run_id, kind="run")
-    version = version_of(maingate.context, run_id)  # first, so that it is never newer than what is shown
-    report = maingate.report(RunId(run_id))
-    return answer(request, picked(report | {"repo": repo}, fields_of(fields)), version=version)
+    wanted, context = fields_of(fields), maingate.context
+    made = draft(request, desk, iter([(repo, maingate)]), [(run_id, None)])
+    version = version_of(context, run_id)  # first, so that it is never newer than what is shown
+    report = maingate.report(RunId(run_id), [each for each in wanted if each != "repo"])
+    value = picked(report | {"repo": repo}, wanted)
+    if report.get("completed_at") is None or "target" not in report:  # a run under way shows the time
+        return answer(request, value, version=version)
+    target = report["target"]
+    made = made.also(lambda: behind_json(context, target["ref"]), target["behind"])
+    return answer(request, value, version=version, keeper=made)
+
+
+def _life(desk: Desk, page: Mapping[str, Any]) -> tuple[Callable[[], Any], Any]:
+    """Return a function that returns which runs of a page are alive, and what the page says about that."""
+    shown = [run for run in page["items"] if run["completed_at"] is None]
+    contexts = {name: maingate.context for name, maingate in desk.readable()}
+
+    def look() -> list[bool]:
+        return [is_alive(contexts[run["repo"]], run["id"]) for run in shown]
+
+    return look, [run["alive"] for run in shown]
 
 
 class Resumption(BaseModel):

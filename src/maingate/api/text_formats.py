@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
 
-from maingate.api.json_answer import answer, rendered, text_answer
+from maingate.api.json_answer import AnswerKeeper, answer, rendered, text_answer
 from maingate.api.paging import picked
 from maingate.queries.events.text import csv_text
 
@@ -60,13 +60,17 @@ FormatWanted = Annotated[TextFormat, Depends(format_of)]
 
 
 def formatted(
-    request: Request, listing: Listing, format_: TextFormat, fields: Sequence[str] = ()
+    request: Request,
+    listing: Listing,
+    format_: TextFormat,
+    fields: Sequence[str] = (),
+    keeper: AnswerKeeper | None = None,
 ) -> Response:
-    """Return objects in a format; the next page of a text is a `Link` of the answer."""
+    """Return objects in a format; the next page of a text is a `Link` of the answer. Only JSON is kept."""
     link = {} if listing.next is None else {"Link": _link(request, listing.next)}
     headers = {"Vary": "Accept", **link}
     if format_ == "json":
-        return answer(request, listing.value, headers=headers)
+        return answer(request, listing.value, headers=headers, keeper=keeper)
     if format_ == "jsonl":
         text = "".join(f"{rendered(item)}\n" for item in listing.items)
         return text_answer(request, text, JSON_LINES, headers=headers)

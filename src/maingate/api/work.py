@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from maingate.api.acting import Acting, Decision
+from maingate.api.answer_cache import draft
 from maingate.api.cancelling import cancelled
 from maingate.api.describing import described
 from maingate.api.desk import AtDesk, RepoName
@@ -11,6 +12,7 @@ from maingate.api.json_answer import answer
 from maingate.api.paging import PageWanted, fields_of, list_answer, picked
 from maingate.api.schemas.runs import Answered
 from maingate.api.schemas.work import TaskItem, Tasks, WorkstreamItem, Workstreams
+from maingate.queries.changes import parts_of_list
 from maingate.queries.details import listing
 from maingate.roles import Role
 
@@ -29,8 +31,9 @@ def list_workstreams(  # noqa: PLR0917 - the parameters of a query
 ) -> Response:
     """List workstreams, newest first."""
     among = {"run_id": one(run), "state": state}
+    made = draft(request, desk, desk.readable(repo), parts_of_list("workstreams", run))
     page = list_answer(desk, listing.workstreams_page, among=among, name=name, repo=repo, wanted=wanted)
-    return answer(request, page)
+    return answer(request, page, keeper=made)
 
 
 @router.get("/workstreams/{workstream_id}", summary="Read a workstream", responses=described(WorkstreamItem))
@@ -54,8 +57,9 @@ def list_tasks(  # noqa: PLR0917 - the parameters of a query
 ) -> Response:
     """List tasks, newest first, each with its present patch."""
     among = {"run_id": one(run), "workstream_id": one(workstream), "state": state}
+    made = draft(request, desk, desk.readable(repo), parts_of_list("tasks", run))
     page = list_answer(desk, listing.tasks_page, among=among, name=name, repo=repo, wanted=wanted)
-    return answer(request, page)
+    return answer(request, page, keeper=made)
 
 
 @router.get("/tasks/{task_id}", summary="Read a task", responses=described(TaskItem))

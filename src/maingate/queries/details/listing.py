@@ -51,6 +51,12 @@ def runs_page(context: RepositoryContext, choice: Selection) -> list[Json]:
         return [_run(conn, context, row) for row in runs.ROWS.page(conn, **choice.where())]
 
 
+def is_alive(context: RepositoryContext, run_id: str) -> bool:
+    """Return whether a living process is at work on a run that has not ended."""
+    with context.database.read() as conn:
+        return _is_alive(conn, context, runs.get(conn, run_id))
+
+
 def workstreams_page(context: RepositoryContext, choice: Selection) -> list[Json]:
     """Return workstreams, newest first."""
     with context.database.read() as conn:
@@ -131,9 +137,15 @@ def gate_json(row: GateRow) -> Json:
     }
 
 
+def _is_alive(conn: Connection, context: RepositoryContext, row: RunRow) -> bool:
+    return not RUN.is_terminal(row.state) and context.is_at_work(conn, row)
+
+
 def _run(conn: Connection, context: RepositoryContext, row: RunRow) -> Json:
-    is_alive = not RUN.is_terminal(row.state) and context.is_at_work(conn, row)
-    return run_json(row, is_alive=is_alive) | {"id": row.id, **parts.lifecycle_json(row)}
+    return run_json(row, is_alive=_is_alive(conn, context, row)) | {
+        "id": row.id,
+        **parts.lifecycle_json(row),
+    }
 
 
 def _workstream(row: WorkstreamRow) -> Json:

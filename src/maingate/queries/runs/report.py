@@ -3,9 +3,10 @@
 Read from the database alone; the standing of a run is derived here each time and stored nowhere.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from maingate.db.dao import patches, runs, verdicts
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def report(context: RepositoryContext, run_id: RunId | None = None) -> Json:
+def report(context: RepositoryContext, run_id: RunId | None = None, fields: Collection[str] = ()) -> Json:
     """Report a run (default: the newest) in the public JSON form, and whether its process is alive.
 
     Args:
         context: The repository and its record.
         run_id: The run.
+        fields: The fields that are wanted, so that nothing else is read; all if there are none, or if one is
+            unknown.
 
     Raises:
         UsageError: There is no run yet.
@@ -43,19 +46,24 @@ def report(context: RepositoryContext, run_id: RunId | None = None) -> Json:
         run = runs.newest(conn) if run_id is None else runs.get(conn, run_id)
         if run is None:
             raise UsageError("no runs yet; `maingate run PLAN` starts one")
-        patience = None if has_ended(run) else _patience(context)
-        told = run_report(
+        told = RunReporter(
             conn,
-            run.id,
+            run,
             repository=str(context.repository.git_dir) if context.is_own(run) else run.repository,
             tree_of=context.repository.tree_of,
             now=context.clock.now(),
             is_alive=context.is_at_work(conn, run),
-            patience=patience,
+            patience=None if has_ended(run) else _patience(context),
             is_served=run_rows.is_served(context, conn, run),
-        )
-    told["target"]["behind"] = [each.as_json() for each in behind(context.repository, run.target_ref)]
+        ).fields(fields)
+    if "target" in told:
+        told["target"]["behind"] = behind_json(context, run.target_ref)
     return told
+
+
+def behind_json(context: RepositoryContext, ref: str) -> list[Json]:
+    """Return the checkouts that have not followed a branch, in the public JSON form."""
+    return [each.as_json() for each in behind(context.repository, ref)]
 
 
 def _patience(context: RepositoryContext) -> "StuckLimits":
@@ -65,29 +73,13 @@ def _patience(context: RepositoryContext) -> "StuckLimits":
     return StuckLimits.of(context.settings)
 
 
-def run_report(
-    conn: Connection,
-    run_id: RunId | str,
-    *,
-    repository: str | None = None,
-    tree_of: Callable[[str], str] | None = None,
-    now: datetime | None = None,
-    is_alive: bool = True,
-    patience: "StuckLimits | None" = None,
-    is_served: bool = False,
-) -> Json:
+def run_report(conn: Connection, run_id: RunId | str, **how: Any) -> Json:
     """Describe a run: its target, each workstream and task with its reason, and what the gates did.
 
     Args:
         conn: A reading connection; one consistent moment.
         run_id: The run.
-        repository: The present place of its repository; by default its place when the run was admitted.
-        tree_of: Gives the tree id of a commit; without it ``target.tree`` is null.
-        now: The time, for the seconds of a run that has not ended; without it they are null.
-        is_alive: Whether a living process is at work on it.
-        patience: How long what is under way may stay as it is; without it, or without ``now``, nothing
-            is called stuck.
-        is_served: Whether a living server is to give the run a process.
+        **how: As for `RunReporter`.
 
     Returns:
         The object of the public face, ready for ``json.dumps``.
@@ -95,52 +87,108 @@ def run_report(
     Raises:
         UnknownEntityError: There is no such run.
     """
-    rows = replace(read_rows(conn, runs.get(conn, RunId(run_id))), is_served=is_served)
-    run, streams, ledger = rows.run, rows.workstreams, rows.patches
-    is_over = has_ended(run)
-    is_at_work = is_alive and not is_over
-    waits = {} if is_over else _waits(rows, is_alive=is_alive)
-    stuck = (
-        _stuck([*streams, *rows.tasks, *ledger], patience, now)
-        if is_at_work and patience is not None and now is not None
-        else {}
-    )
-    subjects = [*(patch.id for patch in ledger), *(stream.id for stream in streams)]
-    names = {stream.id: stream.name for stream in streams}
-    newest = patches.present(ledger)
-    return {
-        "run_id": run.id,
-        "name": run.name,
-        "state": str(run.state),
-        "reason": parts.reason_json(run.reason),
-        "alive": is_at_work,
-        "waiting": waits.get(run.id),
-        "stopped": None if is_alive or is_over else _stopped(conn, run),
-        "repository": repository or run.repository,
-        "target": parts.target_json(run, tree_of),
-        "workstreams": [
-            {
-                **parts.workstream_json(stream),
-                "waiting": waits.get(stream.id),
-                "stuck": stuck.get(stream.id),
-            }
-            for stream in streams
-        ],
-        "tasks": [
+    return RunReporter(conn, runs.get(conn, RunId(run_id)), **how).fields()
+
+
+class RunReporter:
+    """The report of a run. Its rows are read when a field needs them.
+
+    Args:
+        conn: A reading connection; one consistent moment.
+        run: The run.
+        repository: The present place of its repository; by default its place when the run was admitted.
+        tree_of: Gives the tree id of a commit; without it ``target.tree`` is null.
+        now: The time, for the seconds of a run that has not ended; without it they are null.
+        is_alive: Whether a living process is at work on it.
+        patience: How long what is under way may stay as it is; without it, or without ``now``, nothing
+            is called stuck.
+        is_served: Whether a living server is to give the run a process.
+    """
+
+    def __init__(
+        self,
+        conn: Connection,
+        run: RunRow,
+        *,
+        repository: str | None = None,
+        tree_of: Callable[[str], str] | None = None,
+        now: datetime | None = None,
+        is_alive: bool = True,
+        patience: "StuckLimits | None" = None,
+        is_served: bool = False,
+    ) -> None:
+        self._conn, self._run = conn, run
+        self._repository, self._tree_of, self._now = repository or run.repository, tree_of, now
+        self._is_alive, self._is_over = is_alive, has_ended(run)
+        self._patience, self._is_served = patience, is_served
+
+    def fields(self, wanted: Collection[str] = ()) -> Json:
+        """Return the wanted fields; all if there are none, or if one is unknown."""
+        makers = self._makers()
+        chosen = wanted if wanted and all(field in makers for field in wanted) else makers
+        return {field: make() for field, make in makers.items() if field in chosen}
+
+    def _makers(self) -> dict[str, Callable[[], Any]]:
+        """Return the function that makes each field."""
+        run, is_at_work = self._run, self._is_alive and not self._is_over
+        return {
+            "run_id": lambda: run.id,
+            "name": lambda: run.name,
+            "state": lambda: str(run.state),
+            "reason": lambda: parts.reason_json(run.reason),
+            "alive": lambda: is_at_work,
+            "waiting": lambda: self._waits.get(run.id),
+            "stopped": lambda: None if self._is_alive or self._is_over else _stopped(self._conn, run),
+            "repository": lambda: self._repository,
+            "target": lambda: parts.target_json(run, self._tree_of),
+            "workstreams": self._workstreams,
+            "tasks": self._tasks,
+            "gates": self._gates,
+            "cost": lambda: _cost(self._rows),
+            "seconds": lambda: parts.seconds_json(run, self._now),
+            "created_at": lambda: parts.moment_json(run.created_at),
+            "started_at": lambda: parts.moment_json(run.started_at),
+            "completed_at": lambda: parts.moment_json(run.completed_at),
+        }
+
+    def _workstreams(self) -> list[Json]:
+        return [
+            {**parts.workstream_json(stream), **self._standing(stream)} for stream in self._rows.workstreams
+        ]
+
+    def _tasks(self) -> list[Json]:
+        names = {stream.id: stream.name for stream in self._rows.workstreams}
+        newest = patches.present(self._rows.patches)
+        return [
             {
                 **parts.task_json(task, names[task.workstream_id], newest.get(task.id)),
-                "waiting": waits.get(task.id),
-                "stuck": stuck.get(task.id),
+                **self._standing(task),
             }
-            for task in rows.tasks
-        ],
-        "gates": parts.gates_json(rows.gates, verdicts.evidence(conn, subjects)),
-        "cost": _cost(rows),
-        "seconds": parts.seconds_json(run, now),
-        "created_at": parts.moment_json(run.created_at),
-        "started_at": parts.moment_json(run.started_at),
-        "completed_at": parts.moment_json(run.completed_at),
-    }
+            for task in self._rows.tasks
+        ]
+
+    def _gates(self) -> Json:
+        judged = [*(patch.id for patch in self._rows.patches), *(each.id for each in self._rows.workstreams)]
+        return parts.gates_json(self._rows.gates, verdicts.evidence(self._conn, judged))
+
+    def _standing(self, row: EntityRow) -> Json:
+        """Return why an entity waits, and since when it has not moved for too long."""
+        return {"waiting": self._waits.get(row.id), "stuck": self._stuck.get(row.id)}
+
+    @cached_property
+    def _rows(self) -> RunRows:
+        return replace(read_rows(self._conn, self._run), is_served=self._is_served)
+
+    @cached_property
+    def _waits(self) -> dict[str, Json]:
+        return {} if self._is_over else _waits(self._rows, is_alive=self._is_alive)
+
+    @cached_property
+    def _stuck(self) -> dict[str, Json]:
+        if self._is_over or not self._is_alive or self._patience is None or self._now is None:
+            return {}
+        rows = [*self._rows.workstreams, *self._rows.tasks, *self._rows.patches]
+        return _stuck(rows, self._patience, self._now)
 
 
 def _stopped(conn: Connection, run: RunRow) -> Json | None:
