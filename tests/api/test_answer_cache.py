@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from maingate.api import work
-from maingate.api.access import Caller, Rates
 from maingate.api.answer_cache import AnswerBasis, AnswerCache
-from maingate.api.json_answer import MadeAnswer
-from maingate.api.rates import Rate
+from maingate.api.answers.json_answer import MadeAnswer
+from maingate.api.endpoints import workstreams_and_tasks
+from maingate.api.guard.access import Caller, Rates
+from maingate.api.guard.rates import Rate
 from maingate.bootstrap import Maingate
 from maingate.queries.changes import ALL
 from maingate.roles import Role
@@ -48,7 +48,7 @@ def scope(path: str) -> dict[str, Any]:
 def test_an_answer_is_made_once_for_all(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second client is sent the bytes of the first, with the same validator, without its endpoint."""
     first = client.get("/api/v1/tasks?limit=3")
-    monkeypatch.delattr(work, "list_answer")
+    monkeypatch.delattr(workstreams_and_tasks, "list_answer")
     second = client.get("/api/v1/tasks?limit=3")
     known = client.get("/api/v1/tasks?limit=3", headers={"If-None-Match": first.headers["etag"]})
     assert (second.status_code, second.content, second.headers["etag"]) == (
@@ -98,7 +98,7 @@ def test_a_change_elsewhere_leaves_an_answer_as_it_is(own: Live, monkeypatch: py
         before = client.get("/api/v1/tasks").content
         tool = client.post("/api/v1/breakers/claude/trip", json={"reason": "it is down"})
         assert tool.status_code == 200
-        monkeypatch.delattr(work, "list_answer")
+        monkeypatch.delattr(workstreams_and_tasks, "list_answer")
         assert client.get("/api/v1/tasks").content == before
 
 

@@ -12,10 +12,10 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from maingate.api.access import Access, Rates
 from maingate.api.app import create_app
-from maingate.api.protection import LOOPBACK_NAMES
-from maingate.api.rates import Rate
+from maingate.api.guard.access import Access, Rates
+from maingate.api.guard.protection import LOOPBACK_NAMES
+from maingate.api.guard.rates import Rate
 from maingate.clock import ManualClock
 from maingate.pages.app import add_pages
 from maingate.server.host import RunHost

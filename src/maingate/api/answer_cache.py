@@ -16,10 +16,10 @@ import anyio.to_thread
 from fastapi import Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from maingate.api.access import CALLER, Access, Caller
-from maingate.api.desk import Desk
-from maingate.api.json_answer import MadeAnswer
-from maingate.api.problems import HttpProblemError, problem_of, refusal
+from maingate.api.answers.json_answer import MadeAnswer
+from maingate.api.answers.problems import HttpProblemError, problem_of, refusal
+from maingate.api.guard.access import CALLER, Access, Caller
+from maingate.api.permitted_repositories import Desk
 from maingate.bootstrap import Maingate
 from maingate.errors import MaingateError
 from maingate.queries.changes import ChangeWatch, Part, RecordMoment

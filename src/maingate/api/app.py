@@ -6,29 +6,29 @@ from typing import Final
 from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
 
-from maingate.api import (
+from maingate.api import health_endpoints
+from maingate.api.answer_cache import AnswerCache, AnswerFromCache
+from maingate.api.answers.problems import add_problems
+from maingate.api.description import add_description
+from maingate.api.endpoints import (
     event_stream,
     events,
     gates,
-    health_endpoints,
-    metrics_endpoint,
+    metrics,
     overrides,
     patches,
     plans,
     record,
     rollbacks,
     runs,
-    work,
     workforce,
+    workstreams_and_tasks,
 )
-from maingate.api.access import Access
-from maingate.api.acting import MOST_AT_ONCE
-from maingate.api.answer_cache import AnswerCache, AnswerFromCache
-from maingate.api.describing import add_description
 from maingate.api.event_feed import EventFeed
+from maingate.api.guard.access import Access
+from maingate.api.guard.protection import AddHeaders, CatchErrors, LimitBody, RefuseOthers
 from maingate.api.health_endpoints import MOST_AT_ONCE as MOST_PROBES
-from maingate.api.problems import add_problems
-from maingate.api.protection import AddHeaders, CatchErrors, LimitBody, RefuseOthers
+from maingate.api.idempotent_requests import MOST_AT_ONCE
 from maingate.api.query_check import check_query
 from maingate.server.site import Site
 
@@ -37,10 +37,10 @@ MOST_UPLOAD: Final = 64 * 1024 * 1024
 """Bytes of a request, and of one that brings a plan with its patches."""
 
 _INTERFACE: Final = (
-    *(runs, plans, work, patches, gates, workforce, overrides, rollbacks),
+    *(runs, plans, workstreams_and_tasks, patches, gates, workforce, overrides, rollbacks),
     *(events, event_stream, record),
 )
-_PROBED: Final = (health_endpoints, metrics_endpoint)
+_PROBED: Final = (health_endpoints, metrics)
 """The endpoints of other programs, which may add parameters of their own."""
 _UPLOADS: Final = ("/api/v1/runs", "/api/v1/plan/check")
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import anyio.to_thread
 
-from maingate.api.json_answer import rendered
+from maingate.api.answers.json_answer import rendered
 from maingate.events import Event
 from maingate.monitoring.events import EventSearch
 from maingate.queries.events.history import EventQuery, position

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from fastapi import Query
 
-from maingate.api.problems import HttpProblemError
+from maingate.api.answers.problems import HttpProblemError
 from maingate.monitoring.events import EventSearch, QueryError, UnsuitedQueryError, parse, place_of
 from maingate.queries.events.search import resolved
 from maingate.repository_context import RepositoryContext

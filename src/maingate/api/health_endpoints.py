@@ -12,9 +12,9 @@ from anyio import CapacityLimiter
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from maingate.api.describing import described
-from maingate.api.desk import AtDesk
-from maingate.api.json_answer import JSON, rendered
+from maingate.api.answers.json_answer import JSON, rendered
+from maingate.api.description import described
+from maingate.api.permitted_repositories import AtDesk
 from maingate.api.schemas.health import HealthReport, HealthSummary, Liveness
 from maingate.monitoring.finding import HealthState
 from maingate.monitoring.health import RETRY_AFTER, HealthChecks, Report

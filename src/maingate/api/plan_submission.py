@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from maingate.api.json_answer import rendered
-from maingate.api.problems import HttpProblemError
+from maingate.api.answers.json_answer import rendered
+from maingate.api.answers.problems import HttpProblemError
 from maingate.services.uploads import Upload
 
 

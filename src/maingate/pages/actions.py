@@ -7,9 +7,9 @@ from typing import Final, get_args
 from fastapi import Request, Response
 from pydantic import ValidationError
 
-from maingate.api import overrides, patches, runs, work, workforce
-from maingate.api.acting import Acting, Actor, Decision
-from maingate.api.problems import HttpProblemError
+from maingate.api.answers.problems import HttpProblemError
+from maingate.api.endpoints import overrides, patches, runs, workforce, workstreams_and_tasks
+from maingate.api.idempotent_requests import Acting, Actor, Decision
 from maingate.pages.session import local
 from maingate.pages.visit import page_router, redirected
 from maingate.state.operator_rules import Override
@@ -30,10 +30,10 @@ def _cancel(actor: Actor, fields: Fields) -> Awaitable[Response]:
     entity = fields.get("entity", "")
     kinds: Mapping[str, Callable[[Actor, str, Decision], Awaitable[Response]]] = {
         "run": runs.cancel,
-        "ws": work.cancel_workstream,
-        "task": work.cancel_task,
+        "ws": workstreams_and_tasks.cancel_workstream,
+        "task": workstreams_and_tasks.cancel_task,
     }
-    cancel = kinds.get(entity.partition("_")[0], work.cancel_task)
+    cancel = kinds.get(entity.partition("_")[0], workstreams_and_tasks.cancel_task)
     return cancel(actor, entity, _reason(fields))
 
 

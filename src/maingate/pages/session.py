@@ -4,8 +4,8 @@ from typing import Final
 
 from fastapi import Request, Response
 
-from maingate.api.access import SESSION, Access
-from maingate.api.acting import slowly
+from maingate.api.guard.access import SESSION, Access
+from maingate.api.idempotent_requests import slowly
 from maingate.pages.rendering import rendered
 from maingate.pages.visit import html, page_router, redirected
 

@@ -11,10 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from maingate.api.access import SESSION
-from maingate.api.desk import AtDesk, Desk
-from maingate.api.json_answer import answer
-from maingate.api.problems import INTERNAL, HttpProblemError, problem_of
+from maingate.api.answers.json_answer import answer
+from maingate.api.answers.problems import INTERNAL, HttpProblemError, problem_of
+from maingate.api.guard.access import SESSION
+from maingate.api.permitted_repositories import AtDesk, Desk
 from maingate.bootstrap import Maingate
 from maingate.errors import MaingateError
 from maingate.events import TRANSITION_SUFFIX, EventType

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from maingate.api.schemas.base import Lifecycle, Page, Reason, Sparse, Target
-from maingate.api.schemas.work import TaskPatch
+from maingate.api.schemas.workstreams_and_tasks import TaskPatch
 
 
 class RunItem(Lifecycle):

@@ -53,9 +53,9 @@ def serve(
         raise UsageError(
             f"`maingate serve` needs more packages ({error}): install maingate[server]"
         ) from error
-    from maingate.api.access import Access
     from maingate.api.app import create_app
-    from maingate.api.protection import LOOPBACK_NAMES
+    from maingate.api.guard.access import Access
+    from maingate.api.guard.protection import LOOPBACK_NAMES
     from maingate.pages.app import add_pages
     from maingate.server import log
     from maingate.server.listening import is_local, listen

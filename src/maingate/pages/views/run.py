@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import Response
 
-from maingate.api.json_answer import answer
+from maingate.api.answers.json_answer import answer
 from maingate.bootstrap import Maingate
 from maingate.ids import RunId
 from maingate.pages.drawing.graph import MOST_NODES, Node, draw_graph

@@ -1,0 +1,1 @@
+"""Answers: JSON with a validator, and the documents of problems."""

@@ -1,0 +1,28 @@
+"""Cancellation of runs, workstreams and tasks."""
+
+from functools import partial
+
+from fastapi import Response
+
+from maingate.api.idempotent_requests import Actor, Decision, Done
+from maingate.bootstrap import Maingate
+from maingate.roles import Role
+
+
+async def cancelled(actor: Actor, entity_id: str, body: Decision, role: Role, *, kind: str) -> Response:
+    """Cancel an entity, and answer with the sentence of the process that did it.
+
+    Args:
+        actor: Carries the request out.
+        entity_id: The entity.
+        body: The reason.
+        role: The role that is needed.
+        kind: The prefix of its identifier.
+    """
+
+    def do(_name: str, maingate: Maingate) -> Done:
+        said = maingate.operator.cancel(entity_id, message=body.reason, operator=actor.desk.operator)
+        return Done(value={"id": entity_id, "answer": said})
+
+    reach = partial(actor.desk.of, entity_id, role, kind=kind)
+    return await actor.act(reach, do, content=body.model_dump_json().encode())

@@ -1,0 +1,32 @@
+"""Answers to requests that make or continue runs."""
+
+from typing import TypeVar
+
+from maingate.api.answers.problems import RETRY_SECONDS, HttpProblemError
+from maingate.api.idempotent_requests import Done
+from maingate.bootstrap import Maingate
+from maingate.queries.details.listing import Selection, runs_page
+
+Found = TypeVar("Found")
+
+
+def hosted(found: Found | None) -> Found:
+    """Return what a server took over.
+
+    Raises:
+        HttpProblemError: This server does not host runs, because it starts or is about to end.
+    """
+    if found is None:
+        raise HttpProblemError(
+            503,
+            "not_hosting",
+            "this server takes up no runs now: it starts, stands by, or is about to end; nothing was done",
+            headers={"Retry-After": RETRY_SECONDS},
+        )
+    return found
+
+
+def run_done(name: str, maingate: Maingate, run_id: str, *, status: int) -> Done:
+    """Return a run as the result of a request."""
+    [item] = runs_page(maingate.context, Selection(among={"id": [run_id]}, limit=1))
+    return Done(value=item | {"repo": name}, status=status, location=f"/api/v1/runs/{run_id}")

@@ -1,0 +1,175 @@
+"""Access: the caller of a request, its rights in each repository, and how often it may ask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import Request
+
+from maingate.api.answers.problems import HttpProblemError
+from maingate.api.guard.rates import Rate, RateLimiter
+from maingate.clock import Clock, SystemClock
+from maingate.errors import UsageError
+from maingate.roles import Role
+from maingate.server.site import Site
+
+SESSION: Final = "maingate_session"
+"""The cookie that holds the token of a browser's session."""
+
+CALLER: Final = "maingate.caller"
+"""The key of a request's scope under which its caller is kept once it was recognised."""
+
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """The permitted rates.
+
+    Args:
+        reads: Reading requests of one caller.
+        writes: Acting requests of one caller.
+        failures: Requests with tokens that are not valid, from one address.
+    """
+
+    reads: Rate
+    writes: Rate
+    failures: Rate
+
+
+RATES: Final = Rates(
+    reads=Rate(per_second=200, burst=400),
+    writes=Rate(per_second=20, burst=60),
+    failures=Rate(per_second=1, burst=20),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """A caller.
+
+    Args:
+        name: The operator that its decisions are recorded under.
+        roles: Its role in each repository, by the repository's name.
+    """
+
+    name: str
+    roles: Mapping[str, Role]
+
+
+class Access:
+    """Recognises callers.
+
+    On the loopback interface, and while no token was ever created, every caller is the local user and has all
+    rights. Otherwise a token is needed, and holds in the repositories in whose record it is.
+
+    Args:
+        site: The repositories.
+        operator: The local user.
+        is_loopback: Whether only this machine can reach the server.
+        rates: The permitted rates.
+        clock: The time, for rates.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        operator: str,
+        is_loopback: bool,
+        rates: Rates = RATES,
+        clock: Clock | None = None,
+    ) -> None:
+        self._tokens = {name: maingate.tokens for name, maingate in site}
+        self._operator, self._is_loopback = operator, is_loopback
+        clock = clock or SystemClock()
+        self._reads, self._writes = RateLimiter(rates.reads, clock), RateLimiter(rates.writes, clock)
+        self._failures = RateLimiter(rates.failures, clock)
+
+    def require_tokens(self) -> None:
+        """Refuse to be reached from other machines without a token.
+
+        Raises:
+            UsageError: The server is not on the loopback interface, and there is no valid token.
+        """
+        if self._is_loopback or any(each.has_any(valid=True) for each in self._tokens.values()):
+            return
+        raise UsageError(
+            "without a token anyone on the network could land on your branches: "
+            "`maingate token create NAME --role admin` creates one, `--host 127.0.0.1` stays on this machine"
+        )
+
+    def caller(self, request: Request) -> Caller:
+        """Return the caller of a request.
+
+        Raises:
+            HttpProblemError: It has no valid token, or asks too often.
+        """
+        address = request.client.host if request.client else ""
+        header = request.headers.get("authorization")
+        if header is None and (token := request.cookies.get(SESSION)) and not self._is_open():
+            header = (
+                f"Bearer {token}"  # other sites cannot use it: the cookie is SameSite, origins are checked
+            )
+        caller = self._recognised(header, address)
+        rates = self._reads if request.method in _READING else self._writes
+        if (wait := rates.take(caller.name)) is not None:
+            raise _too_many(wait)
+        return caller
+
+    def is_valid(self, token: str, address: str) -> bool:
+        """Return whether a token is valid, within the rate of failures of an address.
+
+        Raises:
+            HttpProblemError: The address has sent too many that were not.
+        """
+        try:
+            self._recognised(f"Bearer {token}", address)
+        except HttpProblemError as error:
+            if error.code != "unauthenticated":
+                raise
+            return False
+        return True
+
+    def _recognised(self, header: str | None, address: str) -> Caller:
+        if header is None:
+            if self._is_open():
+                return Caller(name=self._operator, roles=dict.fromkeys(self._tokens, Role.ADMIN))
+            raise _unauthenticated("send a token: `Authorization: Bearer mgt_…`")
+        if self._failures.is_empty(address):
+            raise _too_many(1)
+        scheme, _, text = header.partition(" ")
+        if scheme.lower() == "bearer" and (caller := self._bearer(text.strip())) is not None:
+            return caller
+        self._failures.take(address)
+        raise _unauthenticated("the token is not valid; `maingate token list` lists those that are")
+
+    def _bearer(self, text: str) -> Caller | None:
+        found = {
+            name: row for name, each in self._tokens.items() if (row := each.recognise(text)) is not None
+        }
+        if not found:
+            return None
+        (name,) = {row.name for row in found.values()}
+        return Caller(name=name, roles={each: row.role for each, row in found.items()})
+
+    def _is_open(self) -> bool:
+        """Return whether the local user needs no token: a token that was ever created closes the door."""
+        return self._is_loopback and not any(each.has_any() for each in self._tokens.values())
+
+
+def caller_of(request: Request) -> Caller:
+    """Return the caller of a request, for FastAPI, which calls it in a thread."""
+    known: Caller | None = request.scope.get(CALLER)
+    access: Access = request.app.state.access
+    return known or access.caller(request)
+
+
+def _unauthenticated(detail: str) -> HttpProblemError:
+    return HttpProblemError(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _too_many(seconds: int) -> HttpProblemError:
+    return HttpProblemError(
+        429, "too_many_requests", "too many requests; wait a little", headers={"Retry-After": str(seconds)}
+    )

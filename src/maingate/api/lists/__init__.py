@@ -1,0 +1,1 @@
+"""Lists: filters, pages merged from several repositories, and formats other than JSON."""

@@ -1,0 +1,244 @@
+"""Following events: all of them, in order, none twice, whatever is interrupted."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from maingate.api.endpoints import event_stream
+from maingate.api.endpoints.event_stream import EventStream
+from maingate.api.event_feed import KEPT, EventFeed
+from maingate.events import Event
+from maingate.queries.events.history import EventQuery, position
+from maingate.roles import Role
+from support.live_server import PATIENCE, Live, problem, served
+
+STREAM = "/api/v1/events/stream"
+
+
+@contextmanager
+def following(client: httpx.Client, **query: Any) -> Iterator[Iterator[tuple[int, dict[str, Any] | None]]]:
+    """Follow events: the place and the content of each; None is the content of a sign of life."""
+    headers = query.pop("headers", {})
+    with client.stream("GET", STREAM, params=query, headers=headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+        yield told(answer)
+
+
+def told(answer: httpx.Response) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Parse what is sent."""
+    fields: dict[str, str] = {}
+    for line in answer.iter_lines():
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+            continue
+        data = fields.get("data")
+        yield int(fields["id"]), None if data is None else json.loads(data)
+        fields = {}
+
+
+def decide(live: Live, tool: str) -> None:
+    """Make an event: a breaker is tripped, which is two of them, and reset, which is two more."""
+    with live.client() as client:
+        for action in ("trip", "reset"):
+            answer = client.post(f"/api/v1/breakers/{tool}/{action}", json={"reason": "x"})
+            assert answer.status_code == 200, answer.text
+
+
+def all_events(live: Live, after: int = 0) -> list[Event]:
+    """Read the events of the record."""
+    context = live.site["tally"].context
+    return list(EventQuery(context=context).after(after))
+
+
+def test_the_whole_history_then_what_happens(own: Live) -> None:
+    """From a place on: what was, and what comes, as the list of events has it."""
+    before = all_events(own)
+    with own.client() as client, following(client, after=0) as stream:
+        assert next(stream) == (0, None)
+        got = [next(stream) for _ in before]
+        decide(own, "claude")
+        later = all_events(own, position_before(before))
+        got += [next(stream) for _ in later]
+    assert len(later) >= 4
+    assert got == [(event.seq, event.as_json()) for event in (*before, *later)]
+
+
+def position_before(events: list[Event]) -> int:
+    """Return the place of the last event."""
+    return events[-1].seq or 0
+
+
+def test_without_a_place_only_what_happens(own: Live) -> None:
+    """The first thing sent is the place that the stream begins at."""
+    with own.client() as client, following(client) as stream:
+        place, _ = next(stream)
+        assert place == position(own.site["tally"].context)
+        decide(own, "claude")
+        expected = all_events(own, place)
+        assert [next(stream)[0] for _ in expected] == [event.seq for event in expected]
+
+
+def test_a_stream_goes_on_where_it_was_interrupted_also_at_another_server(own: Live) -> None:
+    """A server is stopped amid a stream; the next one sends the rest, with no gap and no duplicate."""
+    repository = own.site["tally"].repository.root
+    got: list[int] = []
+    with served([repository]) as first, first.client() as client, following(client, after=0) as stream:
+        next(stream)
+        got += [next(stream)[0] for _ in range(7)]
+    decide(own, "claude")
+    rest = all_events(own, got[-1])
+    headers = {"Last-Event-ID": str(got[-1])}
+    with (
+        served([repository]) as second,
+        second.client() as client,
+        following(client, after=0, headers=headers) as stream,
+    ):
+        next(stream)
+        got += [next(stream)[0] for _ in rest]
+    assert got == [event.seq for event in all_events(own)]
+
+
+def test_filters_choose_events(own: Live) -> None:
+    """An entity stands for its parts, too; a type may be short."""
+    task = next(event for event in all_events(own) if event.task_id)
+    expected = [
+        event.seq
+        for event in all_events(own)
+        if task.task_id in {event.task_id, event.entity_id} and event.event_type == "task_state_transition"
+    ]
+    assert expected
+    with own.client() as client, following(client, after=0, entity=task.task_id, type="task") as stream:
+        next(stream)
+        assert [next(stream)[0] for _ in expected] == expected
+
+
+@pytest.mark.parametrize("place", ["x", "-1", "1.5", "9" * 25, "999999999", "²"])
+def test_a_place_that_is_none_is_refused(own: Live, place: str) -> None:
+    """It is not the beginning: something would be missed or come twice."""
+    with own.client() as client:
+        headers = {b"Last-Event-ID": place.encode()}
+        assert problem(client.get(STREAM, headers=headers)) == (400, "unknown_place")
+        assert problem(client.get(f"{STREAM}?type=nonsense")) == (409, "refused")
+
+
+def test_a_stream_shows_that_it_lives_and_ends_with_its_token(
+    own: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without events a comment comes, with the place so far; a revoked token ends the stream."""
+    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.05)
+    token = own.site["tally"].tokens.create("eve", Role.VIEWER, operator="ada").text
+    with own.client(token) as client, following(client) as stream:
+        place, _ = next(stream)
+        assert next(stream) == (place, None)
+        own.site["tally"].tokens.revoke("eve", operator="ada")
+        assert all(content is not None or seq >= place for seq, content in stream)
+
+
+def test_too_many_streams_are_refused(own: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are open go on."""
+    monkeypatch.setattr(event_stream, "MOST_STREAMS", 1)
+    with own.client() as client, following(client) as stream:
+        next(stream)
+        answer = httpx.get(f"{own.url}{STREAM}")
+        assert problem(answer) == (503, "too_many_streams")
+        assert answer.headers["retry-after"]
+
+
+def test_a_client_that_leaves_is_forgotten(own: Live) -> None:
+    """The record is no longer looked at when there is no follower."""
+    feed: EventFeed = own.app.state.feeds["tally"]
+    with own.client() as client, following(client) as stream:
+        next(stream)
+        assert feed.followers == 1
+    with own.client() as client:
+        while feed.followers:
+            assert client.get("/api/v1/me").status_code == 200
+
+
+def test_a_client_that_does_not_read_is_cut_off(own: Live) -> None:
+    """A server keeps nothing for it but what is on its way."""
+    feed = EventFeed(own.site["tally"].context)
+
+    async def play() -> int:
+        sent = 0
+        never = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await never.wait()
+            raise AssertionError
+
+        async def send(_message: Any) -> None:
+            nonlocal sent
+            sent += 1
+            if sent > 2:
+                await never.wait()
+
+        stream = EventStream(feed, 0, lambda _: True, is_welcome=lambda: True, slow_seconds=0.01)
+        await stream({"type": "http"}, receive, send)
+        return sent
+
+    assert asyncio.run(play()) == 3
+    assert feed.followers == 0
+
+
+def test_followers_that_are_far_behind_read_the_record(own: Live) -> None:
+    """What is no longer kept in memory is read from the record; the two join."""
+    feed = EventFeed(own.site["tally"].context)
+    everything = [event.seq for event in all_events(own)]
+    assert len(everything) < KEPT
+
+    async def play() -> tuple[list[int], list[int]]:
+        async with feed.followed():
+            old, place = await feed.after(0, lambda _: True)
+            await asyncio.to_thread(decide, own, "claude")
+            await feed.look()
+            new, _ = await feed.after(place, lambda _: True)
+            both, _ = await feed.after(0, lambda _: True)
+        assert [told.seq for told in both] == [told.seq for told in (*old, *new)]
+        return [told.seq for told in old], [told.seq for told in new]
+
+    old, new = asyncio.run(play())
+    assert old == everything
+    assert len(new) >= 4
+    assert [*old, *new] == [event.seq for event in all_events(own)]
+
+
+def test_hostile_content_stays_within_its_event(own: Live) -> None:
+    """Line ends in a reason make no event of their own, and no character takes effect."""
+    reason = "a\n\nid: 7\ndata: {}\n\n\x1b[2J\u202e<script>\r\n"
+    with own.client() as client, following(client) as stream:
+        next(stream)
+        assert client_post(own, reason) == 200
+        places = [event.seq for event in all_events(own)][-3:]
+        got = [next(stream) for _ in places]
+    assert [place for place, _ in got] == places
+    assert [content["reason"]["message"] for _, content in got if content and content["reason"]] == [
+        f"ada: {reason}",
+        reason,
+    ]
+
+
+def client_post(live: Live, reason: str) -> int:
+    """Trip a breaker for a reason."""
+    with live.client() as client:
+        return client.post("/api/v1/breakers/claude/trip", json={"reason": reason}).status_code
+
+
+def test_a_stream_that_is_begun_by_hand(own: Live) -> None:
+    """What is sent is plain HTTP that any client reads."""
+    host, _, port = own.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), PATIENCE) as connection:
+        connection.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        got = b""
+        while b"retry: 2000" not in got:
+            got += connection.recv(1000)
+    assert got.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"no-store" in got
