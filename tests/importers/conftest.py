@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from maingate.importers.series import ImportedPlan, ImportOptions, import_series
+from maingate.importers.series.series import ImportedPlan, ImportOptions, import_series
 from support.factories import GitRepo
 
 

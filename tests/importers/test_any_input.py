@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maingate.errors import UsageError
-from maingate.importers.beads import import_beads
-from maingate.importers.markdown import import_markdown
-from maingate.importers.prd import import_prd
-from maingate.importers.swebench_options import SwebenchOptions
-from maingate.importers.swebench_plans import import_swebench
-from maingate.importers.swebench_results import write_results
-from maingate.importers.taskmaster import import_taskmaster
+from maingate.importers.swebench.options import SwebenchOptions
+from maingate.importers.swebench.plans import import_swebench
+from maingate.importers.swebench.results import write_results
+from maingate.importers.task_lists.beads import import_beads
+from maingate.importers.task_lists.markdown import import_markdown
+from maingate.importers.task_lists.prd import import_prd
+from maingate.importers.task_lists.taskmaster import import_taskmaster
 from maingate.plan.order import stable_order
 from support.examples import examples
 from support.imported import sound_plan

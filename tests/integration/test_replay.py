@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maingate.bootstrap import Maingate
-from maingate.importers.series import ImportOptions, import_series
+from maingate.importers.series.series import ImportOptions, import_series
 from maingate.plan.choices import LandingStyle
 from maingate.plan.loader import load_plan
 from support.factories import GitRepo

@@ -9,9 +9,9 @@ import pytest
 
 from maingate.bootstrap import Maingate
 from maingate.errors import PlanError, UsageError
-from maingate.importers.swebench_options import SwebenchOptions
-from maingate.importers.swebench_plans import import_swebench
-from maingate.importers.swebench_results import write_results
+from maingate.importers.swebench.options import SwebenchOptions
+from maingate.importers.swebench.plans import import_swebench
+from maingate.importers.swebench.results import write_results
 from maingate.plan.loader import load_plan
 from support.factories import GitRepo
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maingate.errors import PlanError
-from maingate.importers.series import ImportedPlan
+from maingate.importers.series.series import ImportedPlan
 from maingate.plan.loader import load_plan
 from maingate.plan.model import Plan, TaskPlan
 from support.factories import GitRepo

@@ -52,7 +52,7 @@ def series(
 
     A git range is imported along first parents, oldest first; a merge becomes one patch.
     """
-    from maingate.importers.series import ImportOptions, import_series
+    from maingate.importers.series.series import ImportOptions, import_series
 
     options = ImportOptions(
         name=name,
@@ -86,7 +86,7 @@ def taskmaster(
 
     Done and cancelled tasks are left out, and no task waits for them.
     """
-    from maingate.importers.taskmaster import import_taskmaster
+    from maingate.importers.task_lists.taskmaster import import_taskmaster
 
     options = list_options(tool=tool, name=name, target=target, landing=landing, gate=gate, overlap=overlap)
     print_plan(import_taskmaster(source, out=out, tag=tag, options=options), as_json=as_json)
@@ -109,7 +109,7 @@ def beads(
 
     blocks, conditional-blocks and waits-for make an issue wait for another.
     """
-    from maingate.importers.beads import import_beads
+    from maingate.importers.task_lists.beads import import_beads
 
     options = list_options(tool=tool, name=name, target=target, landing=landing, gate=gate, overlap=overlap)
     print_plan(import_beads(source, out=out, options=options), as_json=as_json)
@@ -129,7 +129,7 @@ def prd(
     as_json: AsJson = False,
 ) -> None:
     """Make a plan in which a tool does the open user stories of a prd.json, in order of priority."""
-    from maingate.importers.prd import import_prd
+    from maingate.importers.task_lists.prd import import_prd
 
     options = list_options(tool=tool, name=name, target=target, landing=landing, gate=gate, overlap=overlap)
     print_plan(import_prd(source, out=out, options=options), as_json=as_json)
@@ -153,7 +153,7 @@ def markdown(
     The lines under a checkbox are its text. Numbered lists are done in order, others in any order; lines with
     spec-kit's ids follow its rules.
     """
-    from maingate.importers.markdown import import_markdown
+    from maingate.importers.task_lists.markdown import import_markdown
 
     options = list_options(tool=tool, name=name, target=target, landing=landing, gate=gate, overlap=overlap)
     print_plan(import_markdown(source, out=out, options=options), as_json=as_json)

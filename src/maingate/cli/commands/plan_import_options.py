@@ -10,9 +10,9 @@ from maingate.cli.text import count, safe
 from maingate.errors import UsageError
 
 if TYPE_CHECKING:
-    from maingate.importers.swebench_plans import ImportedPlans
-    from maingate.importers.tool_plans import ToolPlanOptions
-    from maingate.importers.writing import ImportedPlan
+    from maingate.importers.plan_files import ImportedPlan
+    from maingate.importers.swebench.plans import ImportedPlans
+    from maingate.importers.task_lists.tool_plans import ToolPlanOptions
     from maingate.plan.choices import LandingStyle
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -52,7 +52,7 @@ def list_options(
     Raises:
         UsageError: An option is invalid.
     """
-    from maingate.importers.tool_plans import ToolPlanOptions
+    from maingate.importers.task_lists.tool_plans import ToolPlanOptions
     from maingate.plan.choices import Overlap
 
     if overlap is not None and overlap not in list(Overlap):

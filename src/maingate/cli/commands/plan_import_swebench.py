@@ -66,8 +66,8 @@ def swebench(
     With --instances each instance becomes a plan on a branch at its base commit: first the tests, then the
     prediction, which must pass the tests and may not change them.
     """
-    from maingate.importers.swebench_options import SwebenchOptions
-    from maingate.importers.swebench_plans import import_swebench
+    from maingate.importers.swebench.options import SwebenchOptions
+    from maingate.importers.swebench.plans import import_swebench
 
     if results:
         _results(results, source=source, instances=instances, model=model, out=out, as_json=as_json)
@@ -96,7 +96,7 @@ def _results(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    from maingate.importers.swebench_results import write_results
+    from maingate.importers.swebench.results import write_results
 
     path = out or Path("results.json")
     made = write_results(runs, out=path, predictions=source, instances=instances, model=model)

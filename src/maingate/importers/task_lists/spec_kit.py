@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from maingate.importers.checkboxes import Checkbox
 from maingate.importers.json_files import SourceFile
-from maingate.importers.work_list import Need, TodoItem
+from maingate.importers.task_lists.checkboxes import Checkbox
+from maingate.importers.task_lists.work_list import Need, TodoItem
 
 _ID: Final = re.compile(r"(?:\*\*|`)?(?P<id>T\d+[a-z]?)(?:\*\*|`)?[:.]?(?:\s+|$)")
 _MARK: Final = re.compile(r"\[(?P<mark>P|US\d+)\]\s*", re.IGNORECASE)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from maingate.importers.fields import ImportedObject
+from maingate.importers.json_fields import ImportedObject
 from maingate.importers.json_files import SourceFile, Value, open_noting, read_either
 from maingate.settings.problems import did_you_mean
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maingate.errors import UsageError
-from maingate.importers.series import ImportedPlan
-from maingate.importers.writing import slug
+from maingate.importers.plan_files import slug
+from maingate.importers.series.series import ImportedPlan
 from maingate.plan.choices import LandingStyle
 from maingate.plan.loader import load_plan
 from maingate.plan.names import fault_of_name

@@ -7,8 +7,8 @@ from typing import Final
 
 from maingate.errors import PlanError, Problem, UsageError
 from maingate.importers.diffs import parted
-from maingate.importers.entries import Entry, author_of
-from maingate.importers.mail import entries_of_mailbox, is_mail
+from maingate.importers.series.mail import entries_of_mailbox, is_mail
+from maingate.importers.series_entry import Entry, author_of
 
 SUFFIXES: Final = (".patch", ".diff")
 _MERCURIAL_USER: Final = re.compile(r"^# User (?P<name>[^<\n]*?)\s*<(?P<mail>[^>\n]*)>", re.MULTILINE)

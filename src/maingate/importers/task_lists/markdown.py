@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from maingate.importers.checkboxes import Checkbox, checkboxes
 from maingate.importers.json_files import SourceFile, open_source
-from maingate.importers.spec_kit import is_spec_kit, spec_kit_items
-from maingate.importers.tool_plans import ToolPlanOptions, write_tool_plan
-from maingate.importers.work_list import Need, TodoItem, todo_list
-from maingate.importers.writing import ImportedPlan
+from maingate.importers.plan_files import ImportedPlan
+from maingate.importers.task_lists.checkboxes import Checkbox, checkboxes
+from maingate.importers.task_lists.spec_kit import is_spec_kit, spec_kit_items
+from maingate.importers.task_lists.tool_plans import ToolPlanOptions, write_tool_plan
+from maingate.importers.task_lists.work_list import Need, TodoItem, todo_list
 
 
 def import_markdown(source: Path, *, out: Path, options: ToolPlanOptions | None = None) -> ImportedPlan:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from maingate.errors import PlanError, UsageError
-from maingate.importers.series import ImportedPlan
+from maingate.importers.series.series import ImportedPlan
 from support.factories import GitRepo
 from support.imported import diffs_of, tasks_of, tree_after
 

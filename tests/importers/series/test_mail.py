@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from maingate.importers.mail import is_mail
-from maingate.importers.series import ImportedPlan
+from maingate.importers.series.mail import is_mail
+from maingate.importers.series.series import ImportedPlan
 from support.factories import GitRepo
 from support.imported import diffs_of, tasks_of, tree_after
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from maingate.errors import OutsideFaultError, Problem, UsageError
-from maingate.importers.fields import ImportedObject
+from maingate.importers.json_fields import ImportedObject
 from maingate.importers.json_files import Value, open_noting, read_whole, refuse
-from maingate.importers.swebench import read_instances, read_predictions
-from maingate.importers.writing import refuse_existing
+from maingate.importers.plan_files import refuse_existing
+from maingate.importers.swebench.predictions import read_instances, read_predictions
 from maingate.reasons import ReasonCode
 
 

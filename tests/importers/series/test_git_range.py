@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from maingate.errors import UsageError
-from maingate.importers.git_range import EMPTY_TREES, is_range
-from maingate.importers.series import ImportedPlan, import_series
+from maingate.importers.series.git_range import EMPTY_TREES, is_range
+from maingate.importers.series.series import ImportedPlan, import_series
 from support.factories import GitRepo
 from support.imported import diffs_of, tasks_of, tree_after
 

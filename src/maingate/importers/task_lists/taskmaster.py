@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import UsageError
-from maingate.importers.fields import ImportedObject
+from maingate.importers.json_fields import ImportedObject
 from maingate.importers.json_files import Value, open_source, read_whole
-from maingate.importers.tool_plans import ToolPlanOptions, write_tool_plan
-from maingate.importers.work_list import Need, TodoItem, todo_list
-from maingate.importers.writing import ImportedPlan
+from maingate.importers.plan_files import ImportedPlan
+from maingate.importers.task_lists.tool_plans import ToolPlanOptions, write_tool_plan
+from maingate.importers.task_lists.work_list import Need, TodoItem, todo_list
 from maingate.settings.problems import did_you_mean
 
 DEFAULT_TAG: Final = "master"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from maingate.errors import UsageError
-from maingate.importers.prd import import_prd
+from maingate.importers.task_lists.prd import import_prd
 from support.imported import order_of, problems_of, sound_plan
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from maingate.errors import OutsideFaultError, UsageError
 from maingate.importers.diffs import ReadDiff
-from maingate.importers.entries import Entry
+from maingate.importers.series_entry import Entry
 from maingate.plan.choices import LandingStyle
 from maingate.plan.model import Plan
 from maingate.plan.readers.reader import is_json

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import UsageError
-from maingate.importers.swebench_gates import TESTS
+from maingate.importers.swebench.gates import TESTS
 from maingate.plan.location import enclosing_root
 
 DEFAULT_TEST_COMMAND: Final = "python -m pytest {tests}"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maingate.errors import UsageError
-from maingate.importers.entries import Entry
-from maingate.importers.git_range import base_of, entries_of_range, is_range, resolve_range
-from maingate.importers.patch_files import entries_of_folder, entries_of_only_file, entries_of_quilt
-from maingate.importers.writing import ImportedPlan, ImportOptions, write_plan
+from maingate.importers.plan_files import ImportedPlan, ImportOptions, write_plan
+from maingate.importers.series.git_range import base_of, entries_of_range, is_range, resolve_range
+from maingate.importers.series.patch_files import entries_of_folder, entries_of_only_file, entries_of_quilt
+from maingate.importers.series_entry import Entry
 
 __all__ = ["ImportOptions", "ImportedPlan", "import_series"]
 

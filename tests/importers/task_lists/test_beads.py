@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maingate.errors import UsageError
-from maingate.importers.beads import import_beads
+from maingate.importers.task_lists.beads import import_beads
 from support.imported import order_of, problems_of, sound_plan
 
 BRACES = "an object in braces was expected"

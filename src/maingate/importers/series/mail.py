@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from maingate.importers.diffs import parted, without_surroundings
-from maingate.importers.entries import Entry, author_of
 from maingate.importers.git_call import ask_git
+from maingate.importers.series_entry import Entry, author_of
 from maingate.patches.text.charsets import text_of, with_words_in_utf8
 
 _HEADER: Final = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from maingate.errors import UsageError
-from maingate.importers.swebench_options import SwebenchOptions
-from maingate.importers.swebench_plans import ImportedPlans, import_swebench
+from maingate.importers.swebench.options import SwebenchOptions
+from maingate.importers.swebench.plans import ImportedPlans, import_swebench
 from maingate.plan.loader import load_plan
 from support.factories import GitRepo
 from support.imported import problems_of

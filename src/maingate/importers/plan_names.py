@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from maingate.importers.writing import slug
+from maingate.importers.plan_files import slug
 from maingate.plan.names import fault_of_name
 
 _LONGEST: Final = 80

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from maingate.importers.fields import ImportedObject
+from maingate.importers.json_fields import ImportedObject
 from maingate.importers.json_files import Value, open_source, read_lines
-from maingate.importers.tool_plans import ToolPlanOptions, write_tool_plan
-from maingate.importers.work_list import Need, TodoItem, todo_list
-from maingate.importers.writing import ImportedPlan
+from maingate.importers.plan_files import ImportedPlan
+from maingate.importers.task_lists.tool_plans import ToolPlanOptions, write_tool_plan
+from maingate.importers.task_lists.work_list import Need, TodoItem, todo_list
 from maingate.wording import listed
 
 BLOCKING: Final = ("blocks", "conditional-blocks", "waits-for")

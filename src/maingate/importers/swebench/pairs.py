@@ -6,8 +6,8 @@ from typing import Final
 from maingate.errors import Problem, UsageError
 from maingate.importers.diffs import ReadDiff
 from maingate.importers.json_files import SourceFile, refuse
-from maingate.importers.swebench import Instance, Prediction, read_instances
-from maingate.importers.swebench_options import SwebenchOptions
+from maingate.importers.swebench.options import SwebenchOptions
+from maingate.importers.swebench.predictions import Instance, Prediction, read_instances
 from maingate.settings.problems import did_you_mean
 
 _COMPARED: Final = 500

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import UsageError
-from maingate.importers.entries import Entry, author_of, date_of
 from maingate.importers.git_call import ask_git, stream_git
+from maingate.importers.series_entry import Entry, author_of, date_of
 
 EMPTY_TREES: Final = (
     "4b825dc642cb6eb9a060e54bf8d69288fbee4904",

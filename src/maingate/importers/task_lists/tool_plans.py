@@ -7,9 +7,9 @@ from typing import Any, Final, get_args
 
 from maingate.errors import OutsideFaultError, UsageError
 from maingate.importers.json_files import SourceFile
-from maingate.importers.naming import NameGiver
-from maingate.importers.work_list import Todo, TodoList
-from maingate.importers.writing import ImportedPlan, checked, refuse_existing
+from maingate.importers.plan_files import ImportedPlan, checked, refuse_existing
+from maingate.importers.plan_names import NameGiver
+from maingate.importers.task_lists.work_list import Todo, TodoList
 from maingate.plan.choices import LandingStyle, Overlap, Preset
 from maingate.plan.order import circles
 from maingate.plan.writer import write_document

@@ -6,8 +6,8 @@ from textwrap import dedent
 import pytest
 
 from maingate.errors import UsageError
-from maingate.importers.markdown import import_markdown
-from maingate.importers.writing import ImportedPlan
+from maingate.importers.plan_files import ImportedPlan
+from maingate.importers.task_lists.markdown import import_markdown
 from maingate.plan.choices import Overlap
 from support.imported import order_of, problems_of, sound_plan
 

@@ -16,13 +16,13 @@ from typing import Any, Final
 from maingate.errors import UsageError
 from maingate.importers.diffs import ReadDiff
 from maingate.importers.json_files import SourceFile
-from maingate.importers.naming import NameGiver
-from maingate.importers.swebench import Instance, Prediction, read_predictions
-from maingate.importers.swebench_files import Branches, PlanFolder, PlannedFile
-from maingate.importers.swebench_gates import TO_MEND, gates_of
-from maingate.importers.swebench_options import SwebenchOptions
-from maingate.importers.swebench_pairs import paired, with_readable_tests
-from maingate.importers.writing import checked
+from maingate.importers.plan_files import checked
+from maingate.importers.plan_names import NameGiver
+from maingate.importers.swebench.files import Branches, PlanFolder, PlannedFile
+from maingate.importers.swebench.gates import TO_MEND, gates_of
+from maingate.importers.swebench.options import SwebenchOptions
+from maingate.importers.swebench.pairs import paired, with_readable_tests
+from maingate.importers.swebench.predictions import Instance, Prediction, read_predictions
 from maingate.patches.policy.unsafe_paths import glob_text
 from maingate.plan.writer import write_document
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from maingate.errors import OutsideFaultError, Problem, UsageError
 from maingate.importers.git_call import ask_git
 from maingate.importers.json_files import refuse
-from maingate.importers.writing import refuse_existing
+from maingate.importers.plan_files import refuse_existing
 
 
 @dataclass(frozen=True, kw_only=True)

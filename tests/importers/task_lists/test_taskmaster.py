@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from maingate.errors import PlanError, UsageError
-from maingate.importers.taskmaster import import_taskmaster
-from maingate.importers.tool_plans import ToolPlanOptions
+from maingate.importers.task_lists.taskmaster import import_taskmaster
+from maingate.importers.task_lists.tool_plans import ToolPlanOptions
 from support.imported import order_of, problems_of, sound_plan
 
 WHOLE = "the whole is done when its parts are"

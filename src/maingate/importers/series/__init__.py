@@ -1,0 +1,1 @@
+"""Series of patches: in mails, in files, and in git's history."""

@@ -1,0 +1,1 @@
+"""SWE-bench predictions as plans, and the results of their runs."""
