@@ -130,6 +130,11 @@ def serve(world: World, *options: str, fault: str = "", **environment: str) -> C
 
 def logged(command: Command, event: str) -> list[dict[str, Any]]:
     """Read the lines of an event in the log of a server."""
-    said = command.out.read_text() if command.out.exists() else ""
-    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in whole_lines(command.out) if line.startswith("{")]
     return [line for line in lines if line["event"] == event]
+
+
+def whole_lines(log: Path) -> list[str]:
+    """Read the whole lines of a log that may be written meanwhile; none where there is no log."""
+    written = log.read_text() if log.exists() else ""
+    return written[: written.rfind("\n") + 1].splitlines()

@@ -17,7 +17,7 @@ from maingate.client import AsyncClient, Client, read_submission
 from support.bakery import Bakery
 from support.command_line import maingate
 from support.crashing import PATIENCE, Command, wait_until
-from support.serving import logged
+from support.serving import logged, whole_lines
 
 Json = Mapping[str, Any]
 
@@ -132,10 +132,9 @@ class ByCommands:
         """Wait for the line in the log."""
 
         def has_opened() -> bool:
-            lines = self._log.read_text().splitlines() if self._log.exists() else []
             return any(
                 line["event"] == "circuit_breaker_state_transition" and line["to"] == _OPENED
-                for line in map(json.loads, lines)
+                for line in map(json.loads, whole_lines(self._log))
             )
 
         wait_until(has_opened, "the breaker to open")
