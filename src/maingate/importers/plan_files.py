@@ -16,7 +16,7 @@ from maingate.importers.series_entry import Entry
 from maingate.plan.choices import LandingStyle
 from maingate.plan.model import Plan
 from maingate.plan.readers.reader import is_json
-from maingate.plan.writer import write_document
+from maingate.plan.writers.writer import write_document
 from maingate.settings.problems import findings
 
 _SLUG: Final = 48

@@ -15,12 +15,12 @@ from pydantic import ValidationError
 
 from maingate.errors import PlanError, Problem, SettingsError
 from maingate.plan.checks.context import DefinedNames, PlanContext
-from maingate.plan.location import enclosing_root, repository_candidates
+from maingate.plan.checks.validation import validate
 from maingate.plan.model import FORMAT_VERSION, Plan
 from maingate.plan.names import ANY_NAME
 from maingate.plan.readers.document import Document
 from maingate.plan.readers.reader import read_document
-from maingate.plan.validation import validate
+from maingate.plan.repository_search import enclosing_root, repository_candidates
 from maingate.settings import Settings, load_settings
 from maingate.settings.problems import IN_QUOTES, Location, Mistake, findings
 

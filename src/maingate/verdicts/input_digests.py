@@ -17,7 +17,7 @@ from maingate.git.index_attributes import NAME as ATTRIBUTES
 from maingate.git.repository import GitEntry, Repository
 from maingate.git.trees import SUBMODULE_MODE, SYMLINK_MODE, TREE_MODE
 from maingate.patches.policy.unsafe_paths import glob_text
-from maingate.plan.glob_overlap import may_overlap
+from maingate.plan.paths.glob_overlap import may_overlap
 
 Fact = tuple[str, int, str]
 """A name in hexadecimal digits, a mode, and an object's id or a digest."""

@@ -47,7 +47,7 @@ def init() -> None:
 
     Existing files are kept.
     """
-    from maingate.plan.location import enclosing_root
+    from maingate.plan.repository_search import enclosing_root
 
     root = enclosing_root([Path.cwd()])
     if root is None or not (root / ".git").exists():

@@ -61,7 +61,7 @@ def schema(
     ] = False,
 ) -> None:
     """Print the JSON Schema of plan files."""
-    from maingate.plan.schema import plan_schema
+    from maingate.plan.writers.json_schema import plan_schema
 
     print_json(plan_schema())
 
@@ -104,7 +104,7 @@ def _lines(loaded: "LoadedPlan") -> list[str]:
 
 def _serial(plan: "Plan") -> list[str]:
     """Return lines about tasks that run one after the other because their tools may write the same paths."""
-    from maingate.plan.scopes import overlapping
+    from maingate.plan.paths.scopes import overlapping
 
     pairs = overlapping(plan)
     if not pairs:

@@ -114,7 +114,7 @@ def _seconds(text: str) -> float:
 def _tools_of(plan: Path | None) -> "tuple[Mapping[str, ToolDefinition], Settings, Path | None]":
     """Return the plan's tools and the presets that they do not override, the settings, and the repository."""
     from maingate.plan.definitions import ToolDefinition
-    from maingate.plan.location import enclosing_root
+    from maingate.plan.repository_search import enclosing_root
     from maingate.settings import load_settings
     from maingate.tools.presets import PRESETS
 
@@ -134,7 +134,7 @@ def _row(name: str, tool: "ToolDefinition", settings: "Settings", root: Path | N
     """Return the row of a tool; only presets have a version command."""
     import shutil
 
-    from maingate.plan.program_search import is_found, program_of
+    from maingate.plan.checks.program_search import is_found, program_of
     from maingate.tools.presets import PRESETS
     from maingate.uet.process.environment import allowed_environment
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from maingate.errors import UsageError
 from maingate.importers.swebench.gates import TESTS
-from maingate.plan.location import enclosing_root
+from maingate.plan.repository_search import enclosing_root
 
 DEFAULT_TEST_COMMAND: Final = "python -m pytest {tests}"
 

@@ -24,7 +24,7 @@ from maingate.importers.swebench.options import SwebenchOptions
 from maingate.importers.swebench.pairs import paired, with_readable_tests
 from maingate.importers.swebench.predictions import Instance, Prediction, read_predictions
 from maingate.patches.policy.unsafe_paths import glob_text
-from maingate.plan.writer import write_document
+from maingate.plan.writers.writer import write_document
 
 _NAMED: Final = 3
 """Maximum predictions that an error names, each with its reason."""

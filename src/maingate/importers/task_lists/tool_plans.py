@@ -12,7 +12,7 @@ from maingate.importers.plan_names import NameGiver
 from maingate.importers.task_lists.work_list import Todo, TodoList
 from maingate.plan.choices import LandingStyle, Overlap, Preset
 from maingate.plan.order import circles
-from maingate.plan.writer import write_document
+from maingate.plan.writers.writer import write_document
 from maingate.settings.problems import did_you_mean
 from maingate.wording import listed
 

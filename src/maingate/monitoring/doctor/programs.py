@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from maingate.db.dao import runs
 from maingate.db.dao.runs import RunRow
 from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
+from maingate.plan.checks.program_search import is_found, program_of
 from maingate.plan.model import Plan
-from maingate.plan.program_search import is_found, program_of
 from maingate.repository_context import RepositoryContext
 from maingate.tools.presets import PRESETS
 from maingate.uet.process.environment import allowed_environment

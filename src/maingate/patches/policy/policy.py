@@ -17,7 +17,7 @@ from maingate.patches.policy.links import EntryAt, Links, TreeEntry
 from maingate.patches.policy.stack import Groups, Policy, PolicyLimits
 from maingate.patches.policy.unsafe_paths import glob_text, is_gitmodules, is_settings, path_fault
 from maingate.patches.text.quoting import show_path
-from maingate.plan.globs import DEFAULT_PROTECT, DEFAULT_TESTS
+from maingate.plan.paths.globs import DEFAULT_PROTECT, DEFAULT_TESTS
 from maingate.reasons import Reason, ReasonCode
 
 __all__ = ["DEFAULT_PROTECT", "DEFAULT_TESTS", "EntryAt", "Policy", "PolicyLimits", "TreeEntry", "judge"]

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from maingate.plan.checks.context import PlanContext
+from maingate.plan.checks.named_files import mentioned_in
+from maingate.plan.checks.program_search import is_found, program_of
 from maingate.plan.definitions import GateDefinition
-from maingate.plan.files import mentioned_in
 from maingate.plan.model import Plan, WorkstreamPlan
-from maingate.plan.program_search import is_found, program_of
 from maingate.settings.problems import Location, Mistake
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from maingate.plan.checks.context import PlanContext
 from maingate.plan.choices import TaskKind
-from maingate.plan.globs import DEFAULT_PROTECT, IN_GIT, fault_of_glob, matches_nothing
 from maingate.plan.model import TaskPlan
+from maingate.plan.paths.globs import DEFAULT_PROTECT, IN_GIT, fault_of_glob, matches_nothing
 from maingate.settings.policy_layer import PolicyLayer, loosenings
 from maingate.settings.problems import Location, Mistake
 from maingate.wording import listed, short

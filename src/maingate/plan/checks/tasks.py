@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from maingate.plan.checks.context import DefinedNames, PlanContext
+from maingate.plan.checks.named_files import fault_of_file
 from maingate.plan.checks.names import circles_of, unknown_name, unknown_names
 from maingate.plan.checks.policy import check_policy, check_scope
 from maingate.plan.choices import TaskKind
-from maingate.plan.files import fault_of_file
 from maingate.plan.model import Plan, TaskPlan, WorkstreamPlan
 from maingate.settings.problems import Location, Mistake
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from maingate.plan.readers.reader import is_json
-from maingate.plan.yaml_writer import write_yaml
+from maingate.plan.writers.yaml_writer import write_yaml
 
 
 def write_document(data: Any, *, file: str, comments: Sequence[str] = ()) -> str:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maingate.plan.readers.reader import read_document
-from maingate.plan.yaml_writer import write_yaml
+from maingate.plan.writers.yaml_writer import write_yaml
 from support.examples import examples
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from maingate.plan.choices import Overlap, TaskKind
-from maingate.plan.glob_overlap import ANY_FOLDERS, heads_of, is_wild, names_overlap
 from maingate.plan.model import Plan
+from maingate.plan.paths.glob_overlap import ANY_FOLDERS, heads_of, is_wild, names_overlap
 
 TaskName = tuple[str, str]
 """A task by the names of its workstream and itself."""

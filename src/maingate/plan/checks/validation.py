@@ -9,8 +9,8 @@ from maingate.plan.checks.names import circles_of, unknown_names
 from maingate.plan.checks.policy import check_globs, check_policy
 from maingate.plan.checks.tasks import check_tasks
 from maingate.plan.checks.tools import check_tools
-from maingate.plan.location import expanded
 from maingate.plan.model import Plan
+from maingate.plan.repository_search import expanded
 from maingate.settings.problems import Mistake
 
 

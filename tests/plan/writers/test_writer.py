@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maingate.plan.readers.reader import read_document
-from maingate.plan.writer import write_document
+from maingate.plan.writers.writer import write_document
 from support.examples import examples
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)

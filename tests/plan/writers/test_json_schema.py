@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from maingate.plan.definitions import GateDefinition, ToolDefinition, ToolLimits
 from maingate.plan.loader import load_plan
 from maingate.plan.model import Plan, TaskPlan, WorkstreamPlan
-from maingate.plan.schema import plan_schema
+from maingate.plan.writers.json_schema import plan_schema
 from maingate.settings.policy_layer import PolicyLayer
 
-PAGE = (Path(__file__).parents[2] / "docs" / "PLAN_FILE.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "PLAN_FILE.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
     "The plan": Plan,
     "Workstreams": WorkstreamPlan,

@@ -1,0 +1,1 @@
+"""Paths that a plan names: globs, whether two can match the same path, and overlapping scopes."""

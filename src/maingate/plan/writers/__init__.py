@@ -1,0 +1,1 @@
+"""Plans as text, and the JSON Schema of the format."""
