@@ -4,10 +4,8 @@ import os
 import signal
 import socket
 from pathlib import Path
-from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from maingate.db.audit.record_check import verify
@@ -18,6 +16,7 @@ from support.crashing import (
     check_the_record,
     wait_until,
 )
+from support.postgresql import new_database
 from support.serving import logged, serve
 
 AMID_LANDING = "landing.after-ref:stop"
@@ -39,9 +38,8 @@ def test_a_server_that_is_killed_amid_a_landing_is_continued_by_the_next(
 ) -> None:
     """The branch has moved, and the record does not say so yet: it lands once, and the command sees it."""
     if dialect == "postgresql":
-        monkeypatch.setenv(
-            "MAINGATE_DATABASE_URL", _new_database(request.getfixturevalue("postgresql_server"))
-        )
+        server = request.getfixturevalue("postgresql_server")
+        monkeypatch.setenv("MAINGATE_DATABASE_URL", new_database(server))
     first = serve(world, fault=AMID_LANDING)
     wait_until(lambda: logged(first, "listening"), "the server")
     following = world.run()
@@ -91,13 +89,6 @@ def test_a_server_says_when_it_is_ready_answers_and_ends(world: World, tmp_path:
         while said != b"STOPPING=1":
             said = line.recv(64)
     assert logged(server, "ended")
-
-
-def _new_database(server: Any) -> str:
-    """Make an empty database, and return its address."""
-    with psycopg.connect(server.get_uri("postgres"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE served")
-    return str(server.get_uri("served")).replace("postgresql:", "postgresql+psycopg:")
 
 
 def _state_of(pid: int) -> str:

@@ -1,6 +1,7 @@
 """Fixtures of a live server of a repository in which the demo's story was run; a conftest imports them."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,7 +46,10 @@ def hosting(played: Played, tmp_path: Path) -> Iterator[Live]:
 
 
 @pytest.fixture
-def own(played: Played, tmp_path: Path) -> Iterator[Live]:
-    """Give a server of a copy of the played story, for tests that change it."""
-    with served([played.copy_to(tmp_path)]) as server:
+def own(played: Played, tmp_path: Path, record: str) -> Iterator[Live]:
+    """Give a server of a copy of the played story, for tests that change it (PostgreSQL: not played)."""
+    repository = played.copy_to(tmp_path)
+    if record == "postgresql":
+        shutil.rmtree(repository / ".git" / "maingate")
+    with served([repository]) as server:
         yield server

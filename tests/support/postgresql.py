@@ -2,10 +2,11 @@
 
 import subprocess
 import tempfile
+import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -45,3 +46,25 @@ def postgresql_server() -> Iterator[Any]:
     yield server
     server.cleanup()
     folder.rmdir()
+
+
+ON_BOTH: Final = pytest.mark.parametrize("record", ["sqlite", "postgresql"], indirect=True)
+"""A test whose repositories have their record in each of the two databases in turn."""
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Choose the database of the repositories that a test opens: SQLite, unless it asks for `ON_BOTH`."""
+    dialect: str = getattr(request, "param", "sqlite")
+    if dialect == "postgresql":
+        server = request.getfixturevalue("postgresql_server")
+        monkeypatch.setenv("MAINGATE_DATABASE_URL", new_database(server))
+    return dialect
+
+
+def new_database(server: Any) -> str:
+    """Make an empty database in a server, and return its address."""
+    name = f"served_{uuid.uuid4().hex}"
+    with psycopg.connect(server.get_uri("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return str(server.get_uri(name)).replace("postgresql:", "postgresql+psycopg:")

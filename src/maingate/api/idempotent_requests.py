@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 
 import anyio.to_thread
@@ -12,7 +13,14 @@ from pydantic import BaseModel, Field
 from maingate.api.answers.json_answer import JSON, rendered
 from maingate.api.permitted_repositories import AtDesk, Desk
 from maingate.bootstrap import Maingate
-from maingate.services.answers import AnswerService, KeptAnswer, fingerprint_of
+from maingate.services.answers import (
+    AnswerService,
+    KeptAnswer,
+    KeyedRequest,
+    Note,
+    fingerprint_of,
+    unnoted,
+)
 
 Result = TypeVar("Result")
 
@@ -82,7 +90,8 @@ class Actor:
     async def act(
         self,
         reach: Callable[[], tuple[str, Maingate]],
-        do: Callable[[str, Maingate], Done],
+        do: Callable[[Maingate, Note], str],
+        tell: Callable[[str, Maingate, str], Done],
         *,
         content: bytes,
     ) -> Response:
@@ -90,14 +99,16 @@ class Actor:
 
         Args:
             reach: Returns the repository, and refuses a caller who may not do this there.
-            do: Does it, given the repository's name and the repository.
+            do: Does it, given the repository and the way to note, in the transaction that does it, a text
+                from which the answer can be made; returns that text.
+            tell: Makes the answer, given the repository's name, the repository and that text.
             content: The content of the request, by which another one under the same key is recognised.
         """
 
         def work() -> KeptAnswer:
             name, maingate = reach()
             if self._key is None:
-                return do(name, maingate).answer()
+                return tell(name, maingate, do(maingate, unnoted)).answer()
             kept: AnswerService = self._request.app.state.answers[name]
             fingerprint = fingerprint_of(
                 self._request.method.encode(),
@@ -105,7 +116,8 @@ class Actor:
                 self._request.url.query.encode(),
                 content,
             )
-            return kept.once(self.desk.operator, self._key, fingerprint, lambda: do(name, maingate).answer())
+            request = KeyedRequest(operator=self.desk.operator, key=self._key, fingerprint=fingerprint)
+            return kept.once(request, partial(do, maingate), lambda made: tell(name, maingate, made).answer())
 
         given = await slowly(self._request, work)
         repeated = {REPEATED: "true"} if given.is_repeated else {}

@@ -27,8 +27,8 @@ machine-readable description is at `/api/v1/openapi.json` of a server (`maingate
 * **Validators.** Answers to reading requests have an `ETag`; with `If-None-Match` an unchanged one is a
   304.
 * **Once.** An acting request with an `Idempotency-Key` is carried out once; sent again within a day it gets
-  the same answer, with `Idempotency-Replayed: true`. The key with another request is refused (422), and so
-  is a second one while the first is under way (409).
+  the same answer, with `Idempotency-Replayed: true`, also when the server was killed before it answered. The
+  key with another request is refused (422), and so is a second one while the first is under way (409).
 * **Versions.** An override needs the `ETag` of its task or workstream as `If-Match`. Of several callers who
   decide about one version the first counts; the others get 412.
 * **Limits.** 1 MiB a request, 64 MiB for a plan with its patches; 200 reading and 20 acting requests a

@@ -11,6 +11,7 @@ from typing import Final
 
 from maingate.clock import Clock
 from maingate.db.dao import requests, runs, tasks, workstreams
+from maingate.db.dao.answers import Note, unnoted
 from maingate.db.dao.names import lookup
 from maingate.db.dao.requests import Request, RequestKind
 from maingate.db.engine import Database
@@ -31,8 +32,18 @@ LOOK_SECONDS: Final = 0.05
 """Seconds between two looks at the answer."""
 
 
-def to_cancel(database: Database, clock: Clock, entity_id: str, *, message: str, operator: str) -> Request:
+def to_cancel(
+    database: Database, clock: Clock, entity_id: str, *, message: str, operator: str, note: Note = unnoted
+) -> Request:
     """Record the request that a run, workstream or task is cancelled.
+
+    Args:
+        database: The record.
+        clock: The time.
+        entity_id: The run, workstream or task.
+        message: Why.
+        operator: The person.
+        note: Notes the request in its transaction.
 
     Raises:
         UsageError: It has ended already.
@@ -42,7 +53,9 @@ def to_cancel(database: Database, clock: Clock, entity_id: str, *, message: str,
         run_id, state, is_over = _where(conn, entity_id)
         if (refused := operator_rules.cancel_refusal(entity_id, state, is_over=is_over)) is not None:
             raise UsageError(refused)
-        return _ask(conn, clock, run_id, "cancel", entity_id, message=message, operator=operator)
+        request = _ask(conn, clock, run_id, "cancel", entity_id, message=message, operator=operator)
+        note(conn, request.id)
+        return request
 
 
 def to_override(
@@ -54,6 +67,7 @@ def to_override(
     message: str,
     operator: str,
     version: int | None = None,
+    note: Note = unnoted,
 ) -> Request:
     """Record the request that a task or workstream is overridden.
 
@@ -65,6 +79,7 @@ def to_override(
         message: Why.
         operator: The person.
         version: The version of the entity that the decision was made about; None for any.
+        note: Notes the request in its transaction.
 
     Raises:
         ChangedMeanwhileError: The entity has another version, or another request about it waits.
@@ -77,7 +92,9 @@ def to_override(
             _require_version(conn, run_id, entity_id, version)
         if (refused := operator_rules.refusal(override, facts)) is not None:
             raise UsageError(refused)
-        return _ask(conn, clock, run_id, override, entity_id, message=message, operator=operator)
+        request = _ask(conn, clock, run_id, override, entity_id, message=message, operator=operator)
+        note(conn, request.id)
+        return request
 
 
 def _require_version(conn: Connection, run_id: str, entity_id: str, version: int) -> None:

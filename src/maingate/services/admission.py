@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from maingate.db.dao import patches, runs, tasks
+from maingate.db.dao.answers import Note, unnoted
 from maingate.db.sql.connection import Connection
 from maingate.db.transition_log import TransitionLog
 from maingate.errors import (
@@ -76,6 +77,7 @@ class AdmissionService:
         *,
         replaces: str | None = None,
         operator: str | None = None,
+        note: Note = unnoted,
     ) -> RunId | None:
         """Make a run of a plan for the server of the repository to take up; None if no server is alive.
 
@@ -87,6 +89,7 @@ class AdmissionService:
             options: The options that the server is to run it with.
             replaces: See `admit`.
             operator: The person who asks for it, where that is known.
+            note: Notes the run in the transaction that makes it.
 
         Raises:
             PlanError: The plan asks for something that cannot be done.
@@ -103,6 +106,7 @@ class AdmissionService:
                 return None
             run_id = self._create(conn, admitted, replaces)
             note_hand_over(conn, context, run_id, server, options, operator=operator)
+            note(conn, run_id)
         return run_id
 
     def _admit(self, loaded: LoadedPlan, replaces: str | None) -> RunId:

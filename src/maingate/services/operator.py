@@ -3,12 +3,13 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from maingate.db.dao import breakers, patches, runs
+from maingate.db.dao import patches, requests, runs
+from maingate.db.dao.answers import Note, unnoted
 from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.requests import Request
-from maingate.errors import UnknownEntityError
 from maingate.ids import RunId
 from maingate.orchestrator import operator_requests
+from maingate.queries.workforce.breakers import breaker_of
 from maingate.recovery import overrides
 from maingate.recovery.circuit_breaker import Guard
 from maingate.repository_context import RepositoryContext
@@ -52,13 +53,19 @@ class OperatorService:
             TargetBusyError: A living process of another run holds the target of the run.
             UnknownEntityError: There is no such entity.
         """
-        request = operator_requests.to_cancel(
-            self._context.database, self._context.clock, entity_id, message=message, operator=operator
-        )
-        return self._answer_to(request) or (
-            f"{entity_id} was landing when its process died; `maingate resume {request.run_id}` "
-            "asks git, cancels it unless it has landed, and continues the run"
-        )
+        return self.answer(self.ask_to_cancel(entity_id, message=message, operator=operator))
+
+    def ask_to_cancel(self, entity_id: str, *, message: str, operator: str, note: Note = unnoted) -> str:
+        """Record the request that a run, workstream or task is cancelled; return the id of the request.
+
+        Raises:
+            UsageError: It has ended already.
+            UnknownEntityError: There is no such entity.
+        """
+        database, clock = self._context.database, self._context.clock
+        return operator_requests.to_cancel(
+            database, clock, entity_id, message=message, operator=operator, note=note
+        ).id
 
     def override(
         self,
@@ -88,16 +95,54 @@ class OperatorService:
             TargetBusyError: A living process of another run holds the target of the run.
             UnknownEntityError: There is no such entity.
         """
+        asked = self.ask_to_override(override, entity_id, reason=reason, operator=operator, version=version)
+        return self.answer(asked)
+
+    def ask_to_override(
+        self,
+        override: Override,
+        entity_id: str,
+        *,
+        reason: str,
+        operator: str,
+        version: int | None = None,
+        note: Note = unnoted,
+    ) -> str:
+        """Record the request that a task or a workstream is overridden; return the id of the request.
+
+        Raises:
+            ChangedMeanwhileError: The entity has another version, or another request about it waits.
+            UsageError: The state that it is in does not allow it.
+            UnknownEntityError: There is no such entity.
+        """
         database, clock = self._context.database, self._context.clock
-        request = operator_requests.to_override(
-            database, clock, override, entity_id, message=reason, operator=operator, version=version
-        )
+        return operator_requests.to_override(
+            database,
+            clock,
+            override,
+            entity_id,
+            message=reason,
+            operator=operator,
+            version=version,
+            note=note,
+        ).id
+
+    def answer(self, request_id: str) -> str:
+        """Return the answer to a request, as a sentence; have it applied first if no process is at work.
+
+        Raises:
+            UsageError: It was refused, or the process at work does not answer.
+            TargetBusyError: A living process of another run holds the target of the run.
+        """
+        with self._context.database.read() as conn:
+            request = requests.find(conn, request_id)
+        decision = "cancels it" if request.kind == "cancel" else "applies the decision"
         return self._answer_to(request) or (
-            f"{entity_id} was landing when its process died; `maingate resume {request.run_id}` "
-            "asks git, applies the decision unless it has landed, and continues the run"
+            f"{request.entity_id} was landing when its process died; `maingate resume {request.run_id}` "
+            f"asks git, {decision} unless it has landed, and continues the run"
         )
 
-    def drop_patch(self, patch_id: str, *, reason: str, operator: str) -> None:
+    def drop_patch(self, patch_id: str, *, reason: str, operator: str, note: Note = unnoted) -> None:
         """Drop a quarantined patch.
 
         Raises:
@@ -106,9 +151,10 @@ class OperatorService:
         with self._context.database.write() as conn:
             row = patches.get(conn, patch_id)
             overrides.drop_patch(conn, row, message=reason, operator=operator, at=self._context.clock.now())
+            note(conn, patch_id)
         self._context.write_log()
 
-    def approve_patch(self, patch_id: str, *, message: str, operator: str) -> bool:
+    def approve_patch(self, patch_id: str, *, message: str, operator: str, note: Note = unnoted) -> bool:
         """Record that a person approves a patch; return False when that person had done so before.
 
         Raises:
@@ -117,9 +163,20 @@ class OperatorService:
         with self._context.database.write() as conn:
             row = patches.get(conn, patch_id)
             at = self._context.clock.now()
-            return overrides.approve_patch(conn, row, message=message, operator=operator, at=at)
+            is_new = overrides.approve_patch(conn, row, message=message, operator=operator, at=at)
+            if is_new:
+                note(conn, patch_id)
+        return is_new
 
-    def override_breaker(self, action: BreakerAction, tool: str, *, reason: str, operator: str) -> BreakerRow:
+    def override_breaker(
+        self,
+        action: BreakerAction,
+        tool: str,
+        *,
+        reason: str,
+        operator: str,
+        note: Note = unnoted,
+    ) -> BreakerRow:
         """Reset (``reset``) or trip (``trip``) the breaker of a tool by hand.
 
         Raises:
@@ -132,12 +189,9 @@ class OperatorService:
                 overrides.reset_breaker(conn, tool, message=reason, operator=operator, at=at)
             else:
                 overrides.trip_breaker(conn, tool, new, message=reason, operator=operator, at=at)
+            note(conn, tool)
         self._context.write_log()
-        with self._context.database.read() as conn:
-            row = breakers.of_tool(conn, tool)
-        if row is None:
-            raise UnknownEntityError(tool)
-        return row
+        return breaker_of(self._context, tool)
 
     def _answer_to(self, request: Request) -> str | None:
         """Return the answer to a request, handled here if need be; None when a resuming process answers."""

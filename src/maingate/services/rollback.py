@@ -12,6 +12,7 @@ from maingate.landing.target import HeldTarget, LandingTarget
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.plan.model import Plan
 from maingate.queries.rollbacks.owed_commands import owed
+from maingate.queries.rollbacks.rollback import outcome_of
 from maingate.reasons import Reason
 from maingate.recovery.revert_commits import Reverted
 from maingate.recovery.rollback import RollbackEnd, RollbackOutcome, RollbackRequest
@@ -119,15 +120,7 @@ class RollbackService:
         """Describe the rollback that was finished on behalf of a process that was killed."""
         with self._context.database.read() as conn:
             done = [each for each in intents.rollbacks(conn, run.id) if set(patch_ids) & each.commits.keys()]
-        last = done[-1]
-        return RollbackOutcome(
-            end=RollbackEnd.ROLLED_BACK,
-            ref=last.ref,
-            old=last.old or "",
-            new=last.new,
-            commits={each: last.commits.get(each, "") for each in patch_ids},
-            notes=(f"rollback {last.id}, whose process had been ended, was finished",),
-        )
+        return outcome_of(done[-1], patch_ids)
 
     def _rolled_back(
         self, holder: LeaseHolder, order: RollbackRequest, run: RunRow, deps: Dependencies

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Final, Self
 
 from maingate.db.dao import requests, runs
+from maingate.db.dao.answers import Note, unnoted
 from maingate.db.dao.history import stops
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
@@ -91,7 +92,9 @@ class RunQueue:
             is_blocked=is_ref_held(conn, run.repository_id, run.target_ref, self._context.clock.now()),
         )
 
-    def hand_over(self, run_id: RunId, options: RunOptions, *, operator: str | None = None) -> Lease | None:
+    def hand_over(
+        self, run_id: RunId, options: RunOptions, *, operator: str | None = None, note: Note = unnoted
+    ) -> Lease | None:
         """Hand a run to the server of the repository; return None, and change nothing, if none is alive.
 
         A run that a process is at work on stays with that process.
@@ -100,6 +103,7 @@ class RunQueue:
             run_id: The run.
             options: The options that the server is to run it with.
             operator: The person who asks for it, where that is known.
+            note: Notes the run in the transaction that hands it over.
 
         Raises:
             UsageError: The run has ended, or is one of another repository.
@@ -113,6 +117,7 @@ class RunQueue:
             context.require_own(row)
             if RUN.is_terminal(row.state):
                 raise UsageError(f"run {run_id} is {row.state}; there is nothing to resume")
+            note(conn, run_id)
             if context.is_at_work(conn, row):
                 return server
             note_hand_over(conn, context, run_id, server, options, operator=operator)

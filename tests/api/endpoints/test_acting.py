@@ -15,6 +15,7 @@ from maingate.roles import Role
 from support.crashing import wait_until
 from support.factories import GitRepo
 from support.live_server import Live, problem, served
+from support.postgresql import ON_BOTH
 
 PLAN: dict[str, Any] = {
     "maingate": 1,
@@ -33,7 +34,7 @@ def repo(tmp_path: Path) -> GitRepo:
 
 
 @pytest.fixture
-def live(repo: GitRepo) -> Iterator[Live]:
+def live(repo: GitRepo, record: str) -> Iterator[Live]:  # noqa: ARG001 - it chooses the database
     """Give a server that takes up runs."""
     with served([repo.path], is_hosting=True) as server:
         yield server
@@ -79,6 +80,7 @@ def waiting_for(path: Path) -> str:
 # -- plans ---------------------------------------------------------------------------------------------------
 
 
+@ON_BOTH
 def test_a_submitted_plan_lands(client: httpx.Client, repo: GitRepo) -> None:
     """With the patch that came along; the operator and the plan's own files are on record."""
     run = submit(client, submission(repo))
@@ -188,6 +190,7 @@ def test_a_server_that_hosts_nothing_takes_no_plan(repo: GitRepo) -> None:
 # -- once ----------------------------------------------------------------------------------------------------
 
 
+@ON_BOTH
 def test_a_plan_sent_again_under_its_key_is_one_run(client: httpx.Client, repo: GitRepo) -> None:
     """The second answer is the first one, and says so; another plan under the key is refused."""
     body = submission(repo)
@@ -205,6 +208,7 @@ def test_a_plan_sent_again_under_its_key_is_one_run(client: httpx.Client, repo: 
     until_ended(client, first.json()["id"])
 
 
+@ON_BOTH
 def test_of_many_at_once_under_one_key_one_is_carried_out(live: Live, repo: GitRepo) -> None:
     """The others get its answer, or are told that it is under way."""
     body, answers = submission(repo), list[httpx.Response]()
@@ -254,6 +258,7 @@ def test_a_run_is_cancelled_with_a_reason(client: httpx.Client, repo: GitRepo, t
     assert problem(client.post(f"/api/v1/runs/{run['id']}/resume", json={})) == (409, "refused")
 
 
+@ON_BOTH
 def test_of_two_who_override_one_version_the_first_counts(
     client: httpx.Client, live: Live, repo: GitRepo, tmp_path: Path
 ) -> None:

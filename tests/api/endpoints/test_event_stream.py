@@ -17,6 +17,7 @@ from maingate.events import Event
 from maingate.queries.events.history import EventQuery, position
 from maingate.roles import Role
 from support.live_server import PATIENCE, Live, problem, served
+from support.postgresql import ON_BOTH
 
 STREAM = "/api/v1/events/stream"
 
@@ -86,9 +87,12 @@ def test_without_a_place_only_what_happens(own: Live) -> None:
         assert [next(stream)[0] for _ in expected] == [event.seq for event in expected]
 
 
+@ON_BOTH
 def test_a_stream_goes_on_where_it_was_interrupted_also_at_another_server(own: Live) -> None:
     """A server is stopped amid a stream; the next one sends the rest, with no gap and no duplicate."""
     repository = own.site["tally"].repository.root
+    decide(own, "claude")
+    decide(own, "codex")
     got: list[int] = []
     with served([repository]) as first, first.client() as client, following(client, after=0) as stream:
         next(stream)
@@ -104,6 +108,25 @@ def test_a_stream_goes_on_where_it_was_interrupted_also_at_another_server(own: L
         next(stream)
         got += [next(stream)[0] for _ in rest]
     assert got == [event.seq for event in all_events(own)]
+
+
+@ON_BOTH
+def test_the_pages_of_a_list_are_what_a_stream_sends(own: Live) -> None:
+    """Each event once, in the order of commits, however many are on a page."""
+    decide(own, "claude")
+    decide(own, "codex")
+    pages, query = list[dict[str, Any]](), {"limit": "3", "q": "type:breaker,manual_override"}
+    with own.client() as client:
+        while True:
+            page = client.get("/api/v1/events", params=query).json()
+            pages += page["items"]
+            if page["next"] is None:
+                break
+            query["cursor"] = page["next"]
+        with following(client, after=0, q=query["q"]) as stream:
+            next(stream)
+            assert [next(stream)[1] for _ in pages] == pages
+    assert len(pages) >= 8
 
 
 def test_filters_choose_events(own: Live) -> None:

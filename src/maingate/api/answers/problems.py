@@ -25,7 +25,7 @@ from maingate.errors import (
     UnknownEntityError,
     UsageError,
 )
-from maingate.services.answers import KeyAbandonedError, KeyBusyError, KeyReusedError
+from maingate.services.answers import KeyBusyError, KeyReusedError
 from maingate.wording import short
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -42,7 +42,6 @@ _OF_ERROR: Final[Sequence[tuple[type[MaingateError], int, str]]] = (
     (ChangedMeanwhileError, 412, "version_mismatch"),
     (KeyReusedError, 422, "idempotency_key_reused"),
     (KeyBusyError, 409, "idempotency_key_busy"),
-    (KeyAbandonedError, 409, "idempotency_key_abandoned"),
     (PlanError, 422, "plan_invalid"),
     (ProblemsError, 422, "settings_invalid"),
     (UsageError, 409, "refused"),

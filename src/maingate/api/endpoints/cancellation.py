@@ -7,6 +7,7 @@ from fastapi import Response
 from maingate.api.idempotent_requests import Actor, Decision, Done
 from maingate.bootstrap import Maingate
 from maingate.roles import Role
+from maingate.services.answers import Note
 
 
 async def cancelled(actor: Actor, entity_id: str, body: Decision, role: Role, *, kind: str) -> Response:
@@ -20,9 +21,12 @@ async def cancelled(actor: Actor, entity_id: str, body: Decision, role: Role, *,
         kind: The prefix of its identifier.
     """
 
-    def do(_name: str, maingate: Maingate) -> Done:
-        said = maingate.operator.cancel(entity_id, message=body.reason, operator=actor.desk.operator)
-        return Done(value={"id": entity_id, "answer": said})
+    def do(maingate: Maingate, note: Note) -> str:
+        operator = actor.desk.operator
+        return maingate.operator.ask_to_cancel(entity_id, message=body.reason, operator=operator, note=note)
+
+    def tell(_name: str, maingate: Maingate, request_id: str) -> Done:
+        return Done(value={"id": entity_id, "answer": maingate.operator.answer(request_id)})
 
     reach = partial(actor.desk.of, entity_id, role, kind=kind)
-    return await actor.act(reach, do, content=body.model_dump_json().encode())
+    return await actor.act(reach, do, tell, content=body.model_dump_json().encode())

@@ -14,6 +14,7 @@ from maingate.bootstrap import Maingate
 from maingate.queries.decisions import decided
 from maingate.queries.names import find_entity
 from maingate.roles import Role
+from maingate.services.answers import Note
 from maingate.state.operator_rules import OF_WORKSTREAMS, Override
 
 router = APIRouter(prefix="/api/v1", tags=["overrides"])
@@ -54,15 +55,23 @@ async def override(
     def reach() -> tuple[str, Maingate]:
         return actor.desk.of(body.entity, Role.OPERATOR, kind=kind)
 
-    def do(_name: str, maingate: Maingate) -> Done:
-        operator = actor.desk.operator
-        maingate.operator.override(
-            body.action, body.entity, reason=body.reason, operator=operator, version=version
+    def do(maingate: Maingate, note: Note) -> str:
+        return maingate.operator.ask_to_override(
+            body.action,
+            body.entity,
+            reason=body.reason,
+            operator=actor.desk.operator,
+            version=version,
+            note=note,
         )
+
+    def tell(_name: str, maingate: Maingate, request_id: str) -> Done:
+        maingate.operator.answer(request_id)
+        operator = actor.desk.operator
         found = find_entity(maingate.context, body.entity, kinds=["task", "workstream"])
         return Done(value=decided(maingate.context, found, action=body.action, operator=operator))
 
-    return await actor.act(reach, do, content=f"{if_match} {body.model_dump_json()}".encode())
+    return await actor.act(reach, do, tell, content=f"{if_match} {body.model_dump_json()}".encode())
 
 
 def version_in(if_match: str | None) -> int | None:

@@ -1,6 +1,7 @@
 """Patches: the ledger, each patch with its gates and history, and its diff."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,6 +11,7 @@ from maingate.api.answer_cache import draft
 from maingate.api.answers.json_answer import answer
 from maingate.api.answers.problems import HttpProblemError
 from maingate.api.description import described, described_text
+from maingate.api.endpoints.rolling_back import rolled_back
 from maingate.api.endpoints.started_run import hosted, run_done
 from maingate.api.idempotent_requests import Acting, Actor, Decision, Done
 from maingate.api.lists.filters import Fields, OfRun, OfTask, OfWorkstream, States, one
@@ -24,7 +26,7 @@ from maingate.queries.details import patch
 from maingate.queries.details.listing import patches_page
 from maingate.queries.names import find_patch
 from maingate.roles import Role
-from maingate.server.rollback_process import roll_back
+from maingate.services.answers import Note
 from maingate.services.patch_recovery import write_recovery_plan
 
 router = APIRouter(prefix="/api/v1", tags=["patches"])
@@ -95,38 +97,39 @@ class Approval(BaseModel):
 async def approve(actor: Acting, patch_id: str, body: Approval) -> Response:
     """Approve a patch of a plan with reviewers. A second approval by the same caller does not count."""
 
-    def do(_name: str, maingate: Maingate) -> Done:
-        is_new = maingate.operator.approve_patch(patch_id, message=body.message, operator=actor.desk.operator)
+    def do(maingate: Maingate, note: Note) -> str:
+        is_new = maingate.operator.approve_patch(
+            patch_id, message=body.message, operator=actor.desk.operator, note=note
+        )
+        return patch_id if is_new else ""
+
+    def tell(_name: str, maingate: Maingate, approved: str) -> Done:
         state = patch.patch_state(maingate.context, patch_id)
         given = patch.patch_approvals(maingate.context, patch_id)
-        return Done(value=state | {"is_new": is_new, "approvals": given})
+        return Done(value=state | {"is_new": bool(approved), "approvals": given})
 
-    return await actor.act(_reached(actor, patch_id), do, content=body.model_dump_json().encode())
+    return await actor.act(_reached(actor, patch_id), do, tell, content=body.model_dump_json().encode())
 
 
 @router.post("/patches/{patch_id}/drop", summary="Drop a patch", responses=described(PatchState))
 async def drop(actor: Acting, patch_id: str, body: Decision) -> Response:
     """Drop a quarantined patch. The patch and its diff stay on record."""
 
-    def do(_name: str, maingate: Maingate) -> Done:
-        maingate.operator.drop_patch(patch_id, reason=body.reason, operator=actor.desk.operator)
-        return Done(value=patch.patch_state(maingate.context, patch_id))
+    def do(maingate: Maingate, note: Note) -> str:
+        maingate.operator.drop_patch(patch_id, reason=body.reason, operator=actor.desk.operator, note=note)
+        return patch_id
 
-    return await actor.act(_reached(actor, patch_id), do, content=body.model_dump_json().encode())
+    def tell(_name: str, maingate: Maingate, dropped: str) -> Done:
+        return Done(value=patch.patch_state(maingate.context, dropped))
+
+    return await actor.act(_reached(actor, patch_id), do, tell, content=body.model_dump_json().encode())
 
 
 @router.post("/patches/{patch_id}/rollback", summary="Roll a patch back", responses=described(RolledBack))
 async def rollback(actor: Acting, patch_id: str, body: Decision) -> Response:
     """Revert a landed patch; the revert lands only when the gates pass. Answers when that is decided."""
-
-    def do(_name: str, maingate: Maingate) -> Done:
-        root, operator = maingate.repository.root, actor.desk.operator
-        told = roll_back(root, patch_id, reason=body.reason, operator=operator)
-        if (refused := told["reason"]) is not None:
-            raise HttpProblemError(409, refused["code"], refused["message"], reason=refused)
-        return Done(value=told)
-
-    return await actor.act(_reached(actor, patch_id), do, content=body.model_dump_json().encode())
+    content = body.model_dump_json().encode()
+    return await rolled_back(actor, _reached(actor, patch_id), patch_id, body.reason, content=content)
 
 
 class Recovery(BaseModel):
@@ -147,17 +150,20 @@ async def recover(actor: Acting, patch_id: str, body: Recovery) -> Response:
     if body.diff is not None and body.tool is not None:
         raise HttpProblemError(400, "bad_request", "give either `diff` or `tool`")
 
-    def do(name: str, maingate: Maingate) -> Done:
+    def do(maingate: Maingate, note: Note) -> str:
         diff = None if body.diff is None else body.diff.encode(errors="surrogatepass")
         path = write_recovery_plan(
             maingate.context, find_patch(maingate.context, patch_id), diff=diff, tool=body.tool
         )
         loaded, operator = load_plan(path), actor.desk.operator
-        run_id = hosted(maingate.admission.admit_for_server(loaded, replaces=patch_id, operator=operator))
+        run_id = hosted(
+            maingate.admission.admit_for_server(loaded, replaces=patch_id, operator=operator, note=note)
+        )
         actor.wake()
-        return run_done(name, maingate, run_id, status=201)
+        return run_id
 
-    return await actor.act(_reached(actor, patch_id), do, content=body.model_dump_json().encode())
+    tell, content = partial(run_done, status=201), body.model_dump_json().encode()
+    return await actor.act(_reached(actor, patch_id), do, tell, content=content)
 
 
 def _reached(actor: Actor, patch_id: str) -> Callable[[], tuple[str, Maingate]]:

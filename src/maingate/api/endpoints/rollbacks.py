@@ -3,15 +3,13 @@
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from maingate.api.answers.problems import HttpProblemError
 from maingate.api.description import described
 from maingate.api.endpoints.overrides import IfMatch, version_in
-from maingate.api.idempotent_requests import Acting, Done, Why
+from maingate.api.endpoints.rolling_back import rolled_back
+from maingate.api.idempotent_requests import Acting, Why
 from maingate.api.schemas.patches import RolledBack
 from maingate.bootstrap import Maingate
-from maingate.queries.decisions import require_version
 from maingate.roles import Role
-from maingate.server.rollback_process import roll_back
 
 router = APIRouter(prefix="/api/v1", tags=["rollbacks"])
 
@@ -38,12 +36,5 @@ async def create_rollback(actor: Acting, body: RollbackDecision, if_match: IfMat
     def reach() -> tuple[str, Maingate]:
         return actor.desk.of(body.entity, Role.OPERATOR, kind=body.entity.partition("_")[0])
 
-    def do(_name: str, maingate: Maingate) -> Done:
-        require_version(maingate.context, body.entity, version)
-        root, operator = maingate.repository.root, actor.desk.operator
-        told = roll_back(root, body.entity, reason=body.reason, operator=operator)
-        if (refused := told["reason"]) is not None:
-            raise HttpProblemError(409, refused["code"], refused["message"], reason=refused)
-        return Done(value=told)
-
-    return await actor.act(reach, do, content=f"{if_match} {body.model_dump_json()}".encode())
+    content = f"{if_match} {body.model_dump_json()}".encode()
+    return await rolled_back(actor, reach, body.entity, body.reason, version=version, content=content)

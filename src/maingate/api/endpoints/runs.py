@@ -13,7 +13,7 @@ from maingate.api.description import described
 from maingate.api.endpoints.cancellation import cancelled
 from maingate.api.endpoints.plans import DESCRIBED_BODY, Submitted
 from maingate.api.endpoints.started_run import hosted, run_done
-from maingate.api.idempotent_requests import Acting, Decision, Done
+from maingate.api.idempotent_requests import Acting, Decision
 from maingate.api.lists.filters import Fields, NamePart, States
 from maingate.api.lists.merged_pages import PageWanted, fields_of, list_answer, picked
 from maingate.api.permitted_repositories import AtDesk, Desk, RepoName
@@ -25,6 +25,7 @@ from maingate.queries.decisions import version_of
 from maingate.queries.details.listing import is_alive, runs_page
 from maingate.queries.runs.report import behind_json
 from maingate.roles import Role
+from maingate.services.answers import Note
 from maingate.services.run_queue import RunOptions
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
@@ -92,17 +93,18 @@ async def submit(actor: Acting, sent: Submitted, repo: RepoName = None) -> Respo
     All problems of the plan are listed at once, as those of `plan/check`.
     """
 
-    def do(name: str, maingate: Maingate) -> Done:
+    def do(maingate: Maingate, note: Note) -> str:
         wanted = sent.parsed()
         options = RunOptions(workers=wanted.workers, budget_usd=wanted.budget_usd)
         with maingate.uploads.loaded(wanted.upload(), is_kept=True) as loaded:
             run_id = hosted(
-                maingate.admission.admit_for_server(loaded, options, operator=actor.desk.operator)
+                maingate.admission.admit_for_server(loaded, options, operator=actor.desk.operator, note=note)
             )
         actor.wake()
-        return run_done(name, maingate, run_id, status=201)
+        return run_id
 
-    return await actor.act(lambda: actor.desk.one(repo, Role.SUBMITTER), do, content=sent.content)
+    reach = partial(actor.desk.one, repo, Role.SUBMITTER)
+    return await actor.act(reach, do, partial(run_done, status=201), content=sent.content)
 
 
 @router.post("/runs/{run_id}/cancel", summary="Cancel a run", responses=described(Answered))
@@ -117,11 +119,12 @@ async def cancel(actor: Acting, run_id: str, body: Decision) -> Response:
 async def resume(actor: Acting, run_id: str, body: Resumption) -> Response:
     """Continue a run that was stopped or interrupted. Nothing is lost; nothing lands twice."""
 
-    def do(name: str, maingate: Maingate) -> Done:
-        options = RunOptions(workers=body.workers, budget_usd=body.budget_usd)
-        hosted(maingate.queue.hand_over(RunId(run_id), options, operator=actor.desk.operator))
+    def do(maingate: Maingate, note: Note) -> str:
+        options, operator = RunOptions(workers=body.workers, budget_usd=body.budget_usd), actor.desk.operator
+        hosted(maingate.queue.hand_over(RunId(run_id), options, operator=operator, note=note))
         actor.wake()
-        return run_done(name, maingate, run_id, status=202)
+        return run_id
 
     reach = partial(actor.desk.of, run_id, Role.SUBMITTER, kind="run")
-    return await actor.act(reach, do, content=body.model_dump_json().encode())
+    tell = partial(run_done, status=202)
+    return await actor.act(reach, do, tell, content=body.model_dump_json().encode())

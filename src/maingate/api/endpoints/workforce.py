@@ -1,5 +1,6 @@
 """Workers, and the circuit breakers of tools."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -10,9 +11,10 @@ from maingate.api.idempotent_requests import Acting, Actor, Decision, Done
 from maingate.api.permitted_repositories import AtDesk, RepoName
 from maingate.api.schemas.workforce import BreakerItem, Breakers, Workers
 from maingate.bootstrap import Maingate
-from maingate.queries.workforce.breakers import breaker_json, list_breakers, require_known_tool
+from maingate.queries.workforce.breakers import breaker_json, breaker_of, list_breakers, require_known_tool
 from maingate.queries.workforce.workers import list_workers
 from maingate.roles import Role
+from maingate.services.answers import Note
 from maingate.state.operator_rules import BreakerAction
 
 router = APIRouter(prefix="/api/v1", tags=["workforce"])
@@ -58,12 +60,15 @@ async def trip(actor: Acting, tool: ToolName, body: Decision, repo: RepoName = N
 async def _by_hand(
     actor: Actor, action: BreakerAction, tool: str, body: Decision, repo: str | None
 ) -> Response:
-    def do(name: str, maingate: Maingate) -> Done:
+    def do(maingate: Maingate, note: Note) -> str:
         require_known_tool(maingate.context, tool)
-        row = maingate.operator.override_breaker(
-            action, tool, reason=body.reason, operator=actor.desk.operator
+        maingate.operator.override_breaker(
+            action, tool, reason=body.reason, operator=actor.desk.operator, note=note
         )
-        return Done(value=breaker_json(row) | {"repo": name})
+        return tool
 
-    content = body.model_dump_json().encode()
-    return await actor.act(lambda: actor.desk.one(repo, Role.OPERATOR), do, content=content)
+    def tell(name: str, maingate: Maingate, tool: str) -> Done:
+        return Done(value=breaker_json(breaker_of(maingate.context, tool)) | {"repo": name})
+
+    reach = partial(actor.desk.one, repo, Role.OPERATOR)
+    return await actor.act(reach, do, tell, content=body.model_dump_json().encode())

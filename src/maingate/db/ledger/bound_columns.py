@@ -73,7 +73,7 @@ UNBOUND: Final[Mapping[str, Mapping[str, str]]] = {
         "who may use the HTTP interface now; an event records each grant and each revocation",
     ),
     "answers": dict.fromkeys(
-        ("operator", "key", "fingerprint", "created_at", "status", "headers", "body"),
+        ("operator", "key", "fingerprint", "claim", "created_at", "made", "status", "headers", "body"),
         "what was answered to a request, for a day; what was done is on record by itself",
     ),
     "holds": dict.fromkeys(

@@ -683,7 +683,9 @@ answers = Table(
     Column("operator", FreeText, primary_key=True),
     Column("key", Text, primary_key=True),
     _required("fingerprint"),
+    _required("claim"),
     _required("created_at", Timestamp),
+    Column("made", FreeText),
     Column("status", Integer),
     Column("headers", JsonText),
     Column("body", Text),
@@ -691,7 +693,7 @@ answers = Table(
     CheckConstraint("(status IS NULL) = (headers IS NULL)", name="answered_has_headers"),
     Index(None, "created_at"),
 )
-"""Answers to requests with an idempotency key; one without a status is under way or was abandoned."""
+"""Answers to requests with an idempotency key; one without a status is under way or was interrupted."""
 
 holds = Table(
     "holds",

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from maingate.db.dao import intents, patches, runs, tasks, workstreams
+from maingate.db.dao.intents import Intent
 from maingate.db.dao.names import lookup
 from maingate.db.dao.names.lookup import Found
 from maingate.db.dao.patches import PatchRow
@@ -12,10 +13,13 @@ from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.queries.names import run_named, task_names
 from maingate.queries.rollbacks.owed_commands import failed, owed
-from maingate.recovery.rollback import RollbackOutcome
+from maingate.recovery.rollback import RollbackEnd, RollbackOutcome
 from maingate.repository_context import RepositoryContext
 from maingate.state.patch_ledger import PatchState
 from maingate.wording import short
+
+_KINDS: Final = ("patch_ledger", "task", "workstream", "run")
+"""The kinds of entities whose patches can be rolled back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,56 @@ def choose_patches(context: RepositoryContext, what: str, *, run: str | None) ->
     """
     with context.database.read() as conn:
         return _chosen(conn, what, run)
+
+
+def rolled_back_since(
+    context: RepositoryContext, entity_id: str, *, begun: str, operator: str
+) -> dict[str, Any] | None:
+    """Return the newest rollback of an entity by a person since a moment, in the public JSON form.
+
+    Args:
+        context: The repository and its record.
+        entity_id: The entity, by its full id.
+        begun: An identifier that was made at that moment.
+        operator: The person.
+
+    Returns:
+        None when there is none.
+    """
+    with context.database.read() as conn:
+        found = lookup.find(conn, entity_id, kinds=_KINDS)
+        own = [row.id for row in _patches_of(conn, found)]
+        run_id = patches.get(conn, own[0]).run_id if own else ""
+        done = [
+            each
+            for each in intents.rollbacks(conn, run_id)
+            if each.state == "landed"
+            and each.operator == operator
+            and _moment_of(each.id) > _moment_of(begun)
+        ]
+    for last in reversed(done):
+        if gone := [each for each in own if each in last.commits]:
+            label = str(last.reason.detail["what"]) if last.reason else entity_id
+            choice = RollbackChoice(found=found, patch_ids=gone, label=label)
+            return rollback_json(context, choice, outcome_of(last, gone))
+    return None
+
+
+def outcome_of(intent: Intent, patch_ids: Sequence[str]) -> RollbackOutcome:
+    """Return the outcome of a rollback that another process carried out, as far as it is on record."""
+    return RollbackOutcome(
+        end=RollbackEnd.ROLLED_BACK,
+        ref=intent.ref,
+        old=intent.old or "",
+        new=intent.new,
+        commits={each: intent.commits.get(each, "") for each in patch_ids},
+        notes=(f"rollback {intent.id}, whose process had been ended, was finished",),
+    )
+
+
+def _moment_of(identifier: str) -> str:
+    """Return the part of an identifier that sorts by time."""
+    return identifier.partition("_")[2]
 
 
 def rollback_json(
@@ -118,16 +172,15 @@ def _again(patch_ids: Sequence[str]) -> str:
 
 def _candidates(conn: Connection, what: str, run: str | None) -> Iterator[Found]:
     """Find what may be meant: by its id, by the commit that it landed with, by name in the newest run."""
-    kinds = ["patch_ledger", "task", "workstream", "run"]
     if run is not None:
-        yield lookup.find(conn, what, kinds=kinds, run_id=run_named(conn, run))
+        yield lookup.find(conn, what, kinds=_KINDS, run_id=run_named(conn, run))
         return
     if (landed := lookup.of_commit(conn, what)) is not None:
         yield landed
         return
     if (undone := intents.rollback_named(conn, what)) is not None:
         raise UsageError(f"{short(what)} is itself a rollback; {_again(sorted(undone.commits))}")
-    yield from lookup.find_in_each(conn, what, kinds=kinds)
+    yield from lookup.find_in_each(conn, what, kinds=_KINDS)
 
 
 def _label(conn: Connection, found: Found, rows: Sequence[PatchRow]) -> str:

@@ -17,6 +17,19 @@ def list_breakers(context: RepositoryContext) -> list[dict[str, Any]]:
         return [breaker_json(row) for row in breakers.all_of(conn)]
 
 
+def breaker_of(context: RepositoryContext, tool: str) -> BreakerRow:
+    """Return the breaker of a tool.
+
+    Raises:
+        UnknownEntityError: It has none.
+    """
+    with context.database.read() as conn:
+        row = breakers.of_tool(conn, tool)
+    if row is None:
+        raise UnknownEntityError(tool)
+    return row
+
+
 def breaker_json(row: BreakerRow) -> dict[str, Any]:
     """Return the public JSON form of a breaker."""
     next_try = None if row.opened_at is None else row.opened_at + timedelta(milliseconds=row.cooldown_ms)
