@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from maingate.services.target_work import TargetWork
     from maingate.services.tokens import TokenService
     from maingate.services.uploads import UploadService
+    from maingate.services.webhooks.service import WebhookService
 
 
 class Maingate:
@@ -174,6 +175,13 @@ class Maingate:
         from maingate.services.uploads import UploadService
 
         return UploadService(self.context)
+
+    @cached_property
+    def webhooks(self) -> "WebhookService":
+        """Tests and mends the receivers of webhooks."""
+        from maingate.services.webhooks.service import WebhookService
+
+        return WebhookService(self.context)
 
     @cached_property
     def _holds(self) -> "TargetHolds":

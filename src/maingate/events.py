@@ -6,6 +6,7 @@ A change of state is an event of the type ``<entity>_state_transition``. A manua
 warning is an event too, without states.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -161,6 +162,10 @@ class Event:
                 "task_id": self.task_id,
             },
         }
+
+    def as_text(self) -> str:
+        """Return the public JSON form as text in ASCII: that of streams, and of webhooks."""
+        return json.dumps(self.as_json(), ensure_ascii=True, separators=(",", ":"))
 
 
 def iso_millis(at: datetime) -> str:

@@ -14,7 +14,6 @@ from typing import Final
 
 import anyio.to_thread
 
-from maingate.api.answers.json_answer import rendered
 from maingate.events import Event
 from maingate.monitoring.events import EventSearch
 from maingate.queries.events.history import EventQuery, position
@@ -56,7 +55,7 @@ class Told:
     @cached_property
     def text(self) -> str:
         """Its text in a stream, made once for all followers."""
-        return f"id: {self.seq}\nevent: {self.event.event_type}\ndata: {rendered(self.event.as_json())}\n\n"
+        return f"id: {self.seq}\nevent: {self.event.event_type}\ndata: {self.event.as_text()}\n\n"
 
 
 class EventFeed:

@@ -51,6 +51,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "health": Place(UPKEEP, "health", "health"),
     "doctor": Place(UPKEEP, "doctor", "doctor"),
     "token": Place(UPKEEP, "token"),
+    "webhook": Place(UPKEEP, "webhook"),
     "workers": Place(UPKEEP, "workers", "workers"),
     "tools": Place(UPKEEP, "tools"),
     "breaker": Place(UPKEEP, "breaker"),

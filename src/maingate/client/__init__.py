@@ -7,19 +7,21 @@
         for event in client.follow(run=run.id):
             print(event.event_type, event.to_state)
 
-`AsyncClient` has the same methods, to be awaited.
+`AsyncClient` has the same methods, to be awaited. `verify_webhook` is for programs that are sent events.
 """
 
 from maingate.client.clients import AsyncClient, Client
 from maingate.client.failures import RefusedError, ServerFaultError
 from maingate.client.submission import PlanSource, read_submission
 from maingate.client.values import Event, EventTable, Page, Patch, Reason, Run, Task
+from maingate.webhook_signature import InvalidWebhookError, verify_webhook
 
 __all__ = [
     "AsyncClient",
     "Client",
     "Event",
     "EventTable",
+    "InvalidWebhookError",
     "Page",
     "Patch",
     "PlanSource",
@@ -29,4 +31,5 @@ __all__ = [
     "ServerFaultError",
     "Task",
     "read_submission",
+    "verify_webhook",
 ]

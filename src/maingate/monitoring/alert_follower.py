@@ -46,7 +46,7 @@ class AlertFollower:
 
     name = "alerts"
     rest = ALERT_REST
-    drains = False
+    drain_time = timedelta(0)
 
     def __init__(self, context: RepositoryContext) -> None:
         self._context = context

@@ -79,9 +79,9 @@ class _Runner:
         self._woken.set()
 
     def join(self) -> None:
-        """Wait for its end, as long as a batch may take; a hook that hangs is left behind."""
+        """Wait for its end: a batch, and its time to drain; a hook that hangs is left behind."""
         if not self.health.is_hanging:
-            self._thread.join(self._limit.total_seconds())
+            self._thread.join((self._limit + self._follower.drain_time).total_seconds())
         if self._thread.is_alive():
             self.check(is_last=True)
 
@@ -100,7 +100,8 @@ class _Runner:
             self._woken.clear()
             while self._try() and not self._closing.is_set():
                 pass
-        while self._follower.drains and not self.health.failures and self._try():
+        until = time.monotonic() + self._follower.drain_time.total_seconds()
+        while time.monotonic() < until and not self.health.failures and self._try():
             pass
         self._guarded(self._follower.close)
 
@@ -173,7 +174,7 @@ class Hooks:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the threads, the drained ones at the end of the ledger."""
+        """End the threads, those with time to drain at the end of the ledger."""
         for runner in self._runners:
             runner.ask_to_end()
         for runner in self._runners:

@@ -41,12 +41,12 @@ class LedgerFollower(Protocol):
     Args:
         name: Its name.
         rest: Time between two of its steps.
-        drains: Whether it is given the time to come to the end of the ledger when its process ends.
+        drain_time: Time that it has to come to the end of the ledger when its process ends.
     """
 
     name: str
     rest: timedelta
-    drains: bool
+    drain_time: timedelta
 
     def step(self) -> bool:
         """Do the next part, if there is one; return whether there may be more."""
@@ -72,7 +72,7 @@ class RollupFollower:
 
     name = store.FOLLOWER
     rest = ROLLUP_REST
-    drains = False  # a reader adds the rows that are not counted yet
+    drain_time = timedelta(0)  # a reader adds the rows that are not counted yet
 
     def __init__(self, database: Database, clock: Clock, keep: timedelta) -> None:
         self._database, self._clock, self._keep = database, clock, keep
@@ -107,7 +107,7 @@ class HookFollower:
     """
 
     rest = HOOK_REST
-    drains = True
+    drain_time = timedelta(seconds=10)
 
     def __init__(self, hook: Hook, *, database: Database, clock: Clock, holder: str, since: int = 0) -> None:
         self.name = hook.name

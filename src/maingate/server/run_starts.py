@@ -8,21 +8,23 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from maingate.bootstrap import Maingate
 from maingate.errors import MaingateError, OutsideFaultError, ServerBusyError
 from maingate.ids import RunId
 from maingate.landing.lease import LEASE_TIME
-from maingate.monitoring.alert_follower import AlertFollower
-from maingate.monitoring.hooks import Hooks
 from maingate.server.crash_backoff import RunAttempts
 from maingate.server.hosted_run import HostedRun, RunProcess
 from maingate.server.log import LOG
 from maingate.server.run_process import FAULT
 from maingate.services.doorbell import Doorbell
+from maingate.services.following import server_hooks
 from maingate.services.run_queue import RunQueue, WaitingRun
 from maingate.services.server_hold import ServerHold
+
+if TYPE_CHECKING:
+    from maingate.monitoring.hooks import Hooks
 
 _RENEWALS: Final = 4
 """Renewals of the hold within the time that it lasts."""
@@ -73,7 +75,7 @@ class Post:
         self._renewed_at = time.monotonic()
         self._taken_over = {run.id for run in self._queue.waiting()}
         self._bell = Doorbell.hang_up(self._maingate.paths)
-        self._hooks = Hooks([AlertFollower(self._maingate.context)], warn=self._warn)
+        self._hooks = server_hooks(self._maingate.context, self._warn)
         self._hooks.__enter__()
         LOG.info("serving", repository=self.name, path=str(self._maingate.repository.root))
 

@@ -1,4 +1,4 @@
-"""The followers of the ledger that a process runs while it controls a target."""
+"""The followers of the ledger that a process runs while it controls a target, or serves a repository."""
 
 import os
 from collections.abc import Callable
@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 
 from maingate.db.dao import runs
 from maingate.db.dao.history import events
+from maingate.errors import UsageError
 from maingate.ids import RunId, new_id
 from maingate.monitoring.alert_follower import AlertFollower
 from maingate.monitoring.hooks import Hooks
 from maingate.monitoring.ledger_followers import HookFollower, LedgerFollower, RollupFollower
 from maingate.plan.model import Plan
 from maingate.repository_context import RepositoryContext
+from maingate.services.server_hold import living_server
 from maingate.settings import Settings
 from maingate.tools.secrets import values_of
 
 if TYPE_CHECKING:
     from maingate.monitoring.logging import LogFormat
+    from maingate.services.webhooks.follower import WebhookFollower
 
 
 def hooks_of(
@@ -37,7 +40,61 @@ def hooks_of(
     ]
     if (path := settings.log_file) is not None:
         followers.append(_log(context, path, settings.log_format, run_id))
+    if settings.webhooks and not _is_served(context):
+        followers += webhook_followers(context, settings, warn, run_id=run_id)
     return Hooks(followers, warn=warn)
+
+
+def server_hooks(context: RepositoryContext, warn: Callable[[str], None]) -> Hooks:
+    """Return the hooks of a server at a repository; nothing is started.
+
+    Args:
+        context: The repository and its record.
+        warn: Shows a warning; called from any thread.
+    """
+    followers: list[LedgerFollower] = [AlertFollower(context)]
+    if context.settings.webhooks:
+        followers += webhook_followers(context, context.settings, warn)
+    return Hooks(followers, warn=warn)
+
+
+def webhook_followers(
+    context: RepositoryContext,
+    settings: Settings,
+    warn: Callable[[str], None],
+    *,
+    run_id: RunId | None = None,
+) -> "list[WebhookFollower]":
+    """Return a follower for each receiver of webhooks; events wait for one that cannot be used.
+
+    Args:
+        context: The repository and its record.
+        settings: The settings, which name the receivers.
+        warn: Shows the fault of a receiver that cannot be used.
+        run_id: The run with which a receiver begins that was never on record; None begins with what comes.
+    """
+    from maingate.monitoring.webhook_receiver import Receiver  # noqa: PLC0415 - as above
+    from maingate.services.webhooks.follower import WebhookFollower  # noqa: PLC0415 - loaded where it is used
+
+    since, holder = None, new_id("run")
+    if run_id is not None:
+        with context.database.read() as conn:
+            since = events.first_of_run(conn, run_id) - 1
+    followers = []
+    for name, each in settings.webhooks.items():
+        try:
+            receiver = Receiver.of(name, each, context.clock)
+        except UsageError as error:
+            warn(f"{error}; the events for it wait")
+        else:
+            followers.append(WebhookFollower(receiver, context=context, holder=holder, since=since))
+    return followers
+
+
+def _is_served(context: RepositoryContext) -> bool:
+    """Return whether a living server delivers: its process has the time, and that of a run has not."""
+    with context.database.read() as conn:
+        return living_server(conn, context) is not None
 
 
 def _log(context: RepositoryContext, path: Path, style: "LogFormat", run_id: RunId) -> HookFollower:

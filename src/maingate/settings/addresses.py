@@ -1,4 +1,4 @@
-"""Addresses of databases and folders in the settings: checked when they are read, not when they are used.
+"""Addresses of databases, folders and receivers in the settings: checked when read, not when used.
 
 Only absolute paths are taken: settings hold for a repository, whatever folder a command is called from.
 """
@@ -6,6 +6,7 @@ Only absolute paths are taken: settings hold for a repository, whatever folder a
 import re
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic_core import PydanticCustomError
 
@@ -55,6 +56,27 @@ def absolute_folder(value: object) -> object:
             f"{str(value)!r} is a relative path", f"write an absolute path, such as {str(path.absolute())!r}"
         )
     return path
+
+
+def check_receiver_url(url: str) -> str:
+    """Check the address of a receiver of webhooks, without a connection, and return it.
+
+    Messages do not show it, since it may contain a secret.
+
+    Raises:
+        PydanticCustomError: It is no address of HTTP, or has a user's name, a password or a fragment.
+    """
+    hint = "write https://host/path"
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or not url.isascii() or not url.isprintable() or " " in url:
+        raise _invalid("is not an address of HTTP", hint)
+    if "@" in parts.netloc or parts.fragment:
+        raise _invalid("has a user's name, a password or a fragment", f"{hint}; the secret signs deliveries")
+    return url
 
 
 def _check_sqlite(rest: str) -> None:

@@ -14,8 +14,9 @@ from maingate.settings.problems import Location
 _TABLES: Final = {"limits": tuple(GateLimits.model_fields), "policy": tuple(PolicyLayer.model_fields)}
 """The tables of the file whose keys have variables of their own, with the keys."""
 
-_FILE_ONLY: Final = ("server",)
-"""The tables that have no variables: a cluster sets ``MAINGATE_SERVER_PORT`` for a service of that name."""
+_FILE_ONLY: Final = ("server", "webhooks")
+"""The tables that have no variables: a cluster sets ``MAINGATE_SERVER_PORT`` for a service of that name, and
+receivers have names."""
 
 LISTS_OF_POLICY: Final = ("allow", "forbid", "protect", "require_tests", "test_paths")
 """The lists of the policy, which have no variables: they go into a file."""

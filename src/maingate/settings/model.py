@@ -5,8 +5,10 @@ The module is long because it is one list: every setting with its meaning, which
 
 import os
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -18,10 +20,11 @@ from pydantic import (
     StrictInt,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from maingate.settings.addresses import absolute_folder, check_database_url
+from maingate.settings.addresses import absolute_folder, check_database_url, check_receiver_url
 from maingate.settings.durations import Duration, Size, format_duration
 from maingate.settings.gate_environment import DEFAULT_ENVIRONMENT
 from maingate.settings.policy_layer import PolicyLayer
@@ -45,9 +48,13 @@ NEVER_FROM_A_TREE: Final = (
     "prompt_template",
     "log_file",
     "server",
+    "webhooks",
 )
-"""Settings that no commit may decide: places of files and caches, variables for gates and tools, and what a
-server serves to whom."""
+"""Settings that no commit may decide: places of files and caches, variables for gates and tools, what a
+server serves to whom, and who is sent events."""
+
+MOST_WEBHOOKS: Final = 16
+"""Most receivers of webhooks: each has a thread, and a label in metrics."""
 
 DEFAULT_FORBID: Final = ("secrets/**",)
 """Globs that no patch may touch, unless `maingate.toml` states others (docs/SPECIFICATION.md §2.6)."""
@@ -108,6 +115,53 @@ class ServerSettings(BaseModel):
         default=timedelta(seconds=60),
         description="Time that running gates have to end when the server is stopped. Defaults to `1m`.",
     )
+
+
+class WebhookSettings(BaseModel):
+    """A receiver of events; see WEBHOOKS.md. Not in the environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: Annotated[str, AfterValidator(check_receiver_url)] = Field(
+        examples=["https://hooks.example.org/maingate"],
+        description="The address to which each event is sent by POST.",
+        repr=False,
+    )
+    secret_env: str | None = Field(
+        default=None,
+        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+        examples=["CHAT_WEBHOOK_SECRET"],
+        description="The environment variable with the secret that signs deliveries; while it is exchanged, "
+        "both secrets with a space between them. Defaults to none.",
+    )
+    secret_file: Annotated[Path, BeforeValidator(absolute_folder)] | None = Field(
+        default=None,
+        examples=["/etc/maingate/chat.secret"],
+        description="The file with the secret, or with both, instead of a variable; an absolute path. A new "
+        "content holds at once. Defaults to none.",
+    )
+    filter: str = Field(
+        default="",
+        max_length=2_000,
+        examples=["type:run state:failed,succeeded"],
+        description="The events that it is sent, as a query (EVENTS.md) that lists events. Defaults to all.",
+    )
+
+    @property
+    def shown_url(self) -> str:
+        """The address without its path and query, which may be secret."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}" + ("/…" if parts.path.strip("/") or parts.query else "")
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        """Refuse a receiver without a secret, or with two places for it."""
+        if (self.secret_env is None) == (self.secret_file is None):
+            raise _bound_error(
+                "'secret_env' or 'secret_file' must be there, and not both",
+                "name the variable or the file that has the secret; `maingate webhook secret` makes one",
+            )
+        return self
 
 
 class Settings(BaseModel):
@@ -283,6 +337,13 @@ class Settings(BaseModel):
         default=ServerSettings(),
         description="The repositories of `maingate serve`, and its address. Its flags come before these.",
     )
+    webhooks: dict[Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]*$", max_length=40)], WebhookSettings] = (
+        Field(
+            default={},
+            max_length=MOST_WEBHOOKS,
+            description=f"The receivers of events, at most {MOST_WEBHOOKS}, each with a name of its own.",
+        )
+    )
     policy: PolicyLayer = Field(
         default=PolicyLayer(forbid=DEFAULT_FORBID, allow_settings_changes=False),
         description="Rules that every patch must keep; plans may only tighten them.",
@@ -312,6 +373,21 @@ class Settings(BaseModel):
                 "raise it, or lower retry_delay",
             )
         return longest
+
+    @field_validator("webhooks")
+    @classmethod
+    def _secrets_are_kept(
+        cls, receivers: dict[str, WebhookSettings], info: ValidationInfo
+    ) -> dict[str, WebhookSettings]:
+        """Refuse a secret that gates, commands and tools would see."""
+        allowed = info.data.get("env_allow", ())
+        for name, receiver in receivers.items():
+            if receiver.secret_env and any(fnmatchcase(receiver.secret_env, each) for each in allowed):
+                raise _bound_error(
+                    f"the secret of {name!r} is in {receiver.secret_env}, which 'env_allow' shows to gates",
+                    "name another variable, or use secret_file",
+                )
+        return receivers
 
     @field_validator("policy")
     @classmethod

@@ -16,6 +16,7 @@ from maingate.settings.model import (
     GateLimits,
     ServerSettings,
     Settings,
+    WebhookSettings,
 )
 from maingate.settings.policy_layer import PolicyLayer
 from maingate.settings.problems import Location
@@ -23,6 +24,7 @@ from maingate.settings.problems import Location
 _TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("limits", GateLimits),
     ("server", ServerSettings),
+    ("webhooks", WebhookSettings),
     ("policy", PolicyLayer),
 )
 
@@ -70,9 +72,9 @@ Lists of the policy cannot be set in the environment; other values of the policy
 _OF_THE_MACHINE: Final = """\
 ## Never from the tree
 
-No commit may decide where the record and the caches lie, which variables gates and tools see, or what a
-server serves to whom (`[server]`). These settings are taken from the repository's own file and from the
-environment. In the root's `maingate.toml` they are refused.
+No commit may decide where the record and the caches lie, which variables gates and tools see, what a server
+serves to whom (`[server]`), or who is sent events (`[webhooks.NAME]`). These settings are taken from the
+repository's own file and from the environment. In the root's `maingate.toml` they are refused.
 """
 
 
@@ -86,7 +88,8 @@ def markdown() -> str:
     ]
     for name, model in _TABLES:
         about = _POLICY if name == "policy" else f"{Settings.model_fields[name].description}\n"
-        parts += [f"## `[{name}]`\n", about, _rows(model, (name,))]
+        title = f"[{name}.NAME]" if name == "webhooks" else f"[{name}]"
+        parts += [f"## `{title}`\n", about, _rows(model, (name,))]
     return "\n".join(parts)
 
 

@@ -61,6 +61,13 @@ UNBOUND: Final[Mapping[str, Mapping[str, str]]] = {
         ("name", "seq", "updated_at", "failures", "failure", "holder", "held_until"),
         "how far a reader of the ledger has come",
     ),
+    "webhooks": dict.fromkeys(
+        (
+            *("repository_id", "name", "seq", "delivered", "failed", "delivered_at", "failures", "failure"),
+            *("failing_since", "tried_at", "next_at", "is_gone", "holder", "held_until"),
+        ),
+        "how far a receiver of events has come",
+    ),
     **{
         name: dict.fromkeys(metadata.tables[name].c.keys(), "counted from the ledger, and again at will")
         for name in ("event_kinds", "duration_kinds", "event_rollups", "duration_rollups", "rollup_hours")

@@ -913,3 +913,30 @@ def _create_rollups() -> None:
         sa.CheckConstraint("(holder IS NULL) = (held_until IS NULL)", name=op.f("ck_followers_held_has_end")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_followers")),
     )
+    op.create_table(
+        "webhooks",
+        sa.Column("repository_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("delivered", sa.BigInteger(), nullable=False),
+        sa.Column("failed", sa.BigInteger(), nullable=False),
+        sa.Column("delivered_at", sa.BigInteger(), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failure", sa.Text(), nullable=True),
+        sa.Column("failing_since", sa.BigInteger(), nullable=True),
+        sa.Column("tried_at", sa.BigInteger(), nullable=True),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
+        sa.Column("is_gone", sa.Boolean(), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=True),
+        sa.Column("held_until", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "seq >= 0 AND delivered >= 0 AND failed >= failures AND failures >= 0",
+            name=op.f("ck_webhooks_counts"),
+        ),
+        sa.CheckConstraint(
+            "(failures = 0) = (failure IS NULL) AND (failures = 0) = (failing_since IS NULL) AND (failures = 0) = (next_at IS NULL)",
+            name=op.f("ck_webhooks_failed_has_failure"),
+        ),
+        sa.CheckConstraint("(holder IS NULL) = (held_until IS NULL)", name=op.f("ck_webhooks_held_has_end")),
+        sa.PrimaryKeyConstraint("repository_id", "name", name=op.f("pk_webhooks")),
+    )
