@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-BENCHMARKS = ("api", "engine", "events", "land", "large", "machinery", "startup")
+BENCHMARKS = ("api", "engine", "events", "land", "large", "machinery", "page", "startup")
 
 
 def main() -> None:
