@@ -115,8 +115,11 @@ def add_page(
     *,
     json_path: str | None = None,
     json_view: View | None = None,
+    parts: Mapping[str, tuple[str, View]] = MappingProxyType({}),
 ) -> None:
     """Add a page, which answers as JSON under its address with ``.json`` behind it.
+
+    A reader who is on the page already may ask for a part of it alone, by the header ``Maingate-Part``.
 
     Args:
         router: The router.
@@ -125,13 +128,16 @@ def add_page(
         view: Makes its values.
         json_path: Its address as JSON, where that is another.
         json_view: Makes its values as JSON, where they are others.
+        parts: The template and the values of each part, by the identifier of its element.
     """
+    whole = (template, view)
 
     def as_json(visit: AtPage) -> Response:
         return answer(visit.request, (json_view or view)(visit))
 
     def as_html(visit: AtPage) -> Response:
-        return shown(visit, template, view(visit))
+        name, make = parts.get(visit.request.headers.get("maingate-part", ""), whole)
+        return shown(visit, name, make(visit))
 
     router.add_api_route(json_path or f"{path}.json", as_json)
     router.add_api_route(path, as_html)

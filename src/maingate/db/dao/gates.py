@@ -1,5 +1,6 @@
 """Gates: executions of one gate command on one tree (docs/SPECIFICATION.md §2.3)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -7,6 +8,7 @@ from sqlalchemy import Connection
 
 from maingate.db.dao.entity import Entities, EntityRow
 from maingate.db.schema import tables
+from maingate.db.sql.statements import marks, rows_of
 from maingate.reasons import NOT_RUN, Reason
 from maingate.state.gate import GateState
 from maingate.state.steps.step import Context
@@ -73,6 +75,38 @@ get, get_many, insert_many = ROWS.get, ROWS.get_many, ROWS.insert_many
 def of_run(connection: Connection, run_id: str) -> list[GateRow]:
     """Read a run's gates, oldest first."""
     return ROWS.select(connection, "WHERE run_id = ? ORDER BY created_at, id", (run_id,))
+
+
+def running_of_run(connection: Connection, run_id: str) -> list[GateRow]:
+    """Read a run's gates that run now, oldest first."""
+    where = "WHERE run_id = ? AND state = 'RUNNING' ORDER BY created_at, id"
+    return ROWS.select(connection, where, (run_id,))
+
+
+def failed_of_run(connection: Connection, run_id: str) -> list[GateRow]:
+    """Read a run's gates that failed, oldest first."""
+    where = "WHERE run_id = ? AND state = 'FAILED' ORDER BY created_at, id"
+    return ROWS.select(connection, where, (run_id,))
+
+
+def on_merged_results(connection: Connection, run_id: str) -> list[GateRow]:
+    """Read a run's gates on the merged results of workstreams, oldest first."""
+    where = "WHERE run_id = ? AND patch_id IS NULL AND workstream_id IS NOT NULL ORDER BY created_at, id"
+    return ROWS.select(connection, where, (run_id,))
+
+
+def slots_of_run(connection: Connection, run_id: str) -> list[str]:
+    """Read the slots that have run a run's gates."""
+    sql = "SELECT DISTINCT uet_worker_id FROM gates WHERE run_id = ? AND uet_worker_id IS NOT NULL"
+    return [slot for (slot,) in rows_of(connection, sql, (run_id,))]
+
+
+def of_slots(connection: Connection, run_id: str, slots: Collection[str]) -> list[GateRow]:
+    """Read a run's gates that some slots have run, oldest first."""
+    if not slots:
+        return []
+    where = f"WHERE run_id = ? AND uet_worker_id IN ({marks(len(slots))}) ORDER BY created_at, id"
+    return ROWS.select(connection, where, (run_id, *slots))
 
 
 def of_workstream(connection: Connection, workstream_id: str) -> list[GateRow]:

@@ -3,6 +3,7 @@
 See docs/SPECIFICATION.md §2.2, §2.5.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -80,6 +81,29 @@ class PatchRow(EntityRow):
         return Context(run_id=self.run_id, workstream_id=self.workstream_id, task_id=self.task_id)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PatchOutline:
+    """The columns of a patch by which it is found in its run.
+
+    Args:
+        id: The patch.
+        state: Its state.
+        task: The name of its task, with that of the workstream.
+        stored_paths: The paths that it touches, as they are stored.
+    """
+
+    id: str
+    state: PatchState
+    task: str
+    stored_paths: str
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """The paths that it touches."""
+        found: Sequence[str] = json.loads(self.stored_paths)
+        return found
+
+
 ROWS: Final = Entities(tables.patches, PatchRow)
 get, get_many, insert_many = ROWS.get, ROWS.get_many, ROWS.insert_many
 
@@ -97,6 +121,25 @@ def of_task(connection: Connection, task_id: str) -> list[PatchRow]:
 def of_tasks(connection: Connection, task_ids: Iterable[str]) -> list[PatchRow]:
     """Read the patches of several tasks."""
     return ROWS.select_in(connection, "task_id", task_ids)
+
+
+def of_unfinished_tasks(connection: Connection, run_id: str) -> list[PatchRow]:
+    """Read the patches of a run's unfinished tasks that are neither refused nor landed, oldest first."""
+    tasks = "SELECT id FROM tasks WHERE run_id = ? AND completed_at IS NULL"
+    where = f"WHERE task_id IN ({tasks}) AND completed_at IS NULL AND state <> 'committed'"
+    return ROWS.select(connection, f"{where} ORDER BY created_at, id", (run_id,))
+
+
+def outlines(connection: Connection, run_id: str) -> list[PatchOutline]:
+    """Read the outlines of a run's patches, oldest first."""
+    sql = (
+        "SELECT p.id, p.state, w.name, t.name, p.paths FROM patches p JOIN tasks t ON t.id = p.task_id"
+        " JOIN workstreams w ON w.id = p.workstream_id WHERE p.run_id = ? ORDER BY p.created_at, p.id"
+    )
+    return [
+        PatchOutline(id=id_, state=PatchState(state), task=f"{stream}/{task}", stored_paths=paths)
+        for id_, state, stream, task, paths in rows_of(connection, sql, (run_id,))
+    ]
 
 
 def present(ledger: Sequence[PatchRow]) -> dict[str, PatchRow]:

@@ -38,6 +38,7 @@ class Node:
         link: Where it leads.
         needs: The nodes that it needs; those that are not in the graph are left out.
         note: A short text behind its name, such as the number of its tasks.
+        part: The element of the page that the link changes, where it leads to the same page.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Node:
     link: str
     needs: Sequence[str] = ()
     note: str = ""
+    part: str | None = None
 
 
 def layers(nodes: Sequence[Node]) -> Sequence[Sequence[Node]]:
@@ -125,6 +127,7 @@ def _box(node: Node, at: tuple[float, float]) -> Markup:
         element("text", shown, x=x + 9, y=y + _HEIGHT / 2 + 4),
         element("text", node.note, x=x + _WIDTH - 8, y=y + _HEIGHT / 2 + 4, text_anchor="end", class_="note"),
         href=node.link,
+        data_part=node.part,
         class_=f"node s-{css_name(node.state)}",
     )
 

@@ -1,12 +1,12 @@
 // Keeps a page as it is on the server: fetched again when something happened, and merged into what is shown,
 // so that focus, scroll position, open folds and what is being typed stay. Without it the page is the same.
 
-const PAUSE = 400; // milliseconds between two fetches at least
-let fetching = false, wanted = false, timer = 0;
+const PAUSE = 400; // milliseconds between two fetches at least; longer where the server takes long
+let fetching = false, wanted = false, timer = 0, pause = PAUSE;
 
 function refreshSoon() {
   wanted = true;
-  if (!timer && !fetching && !document.hidden) timer = setTimeout(refresh, PAUSE);
+  if (!timer && !fetching && !document.hidden) timer = setTimeout(refresh, pause);
 }
 
 async function refresh() {
@@ -14,22 +14,61 @@ async function refresh() {
   if (fetching) return;
   fetching = true;
   wanted = false;
+  const begun = performance.now(), address = location.href;
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (answer.status === 401) return location.reload();
-    if (!answer.ok) throw new Error(String(answer.status));
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const page = await fetched(address);
+    if (address === location.href) merge(document.querySelector("main"), page.querySelector("main"));
     document.title = page.title;
-    merge(document.querySelector("main"), page.querySelector("main"));
     document.dispatchEvent(new Event("maingate:refreshed"));
     say("live");
   } catch {
     say("lost");
   } finally {
     fetching = false;
+    pause = Math.max(PAUSE, 3 * (performance.now() - begun));
     if (wanted) refreshSoon();
   }
 }
+
+async function fetched(address, part = "") {
+  const answer = await fetch(address, { headers: { Accept: "text/html", "Maingate-Part": part } });
+  if (answer.redirected) location.reload(); // the session has ended: the login comes
+  if (!answer.ok) throw new Error(String(answer.status));
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+// A link or search that changes a part of its own page fetches that part alone; without scripts it leads to the page.
+async function showPart(address, name) {
+  const shown = document.getElementById(name);
+  try {
+    const page = await fetched(address, name), next = document.createElement(shown.tagName);
+    next.append(...(page.getElementById(name) || page.body).childNodes);
+    for (const { name: key, value } of shown.attributes) next.setAttribute(key, value);
+    history.pushState(null, "", address);
+    merge(shown, next);
+    if (address.hash) shown.scrollIntoView({ block: "nearest" });
+    document.dispatchEvent(new Event("maingate:refreshed"));
+  } catch {
+    location.href = address;
+  }
+}
+
+function ownPart(event, element, address) {
+  const name = element?.dataset.part;
+  if (!name || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button) return;
+  event.preventDefault();
+  showPart(address(), name);
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-part]");
+  ownPart(event, link, () => new URL(link.getAttribute("href"), location.href));
+});
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-part]");
+  ownPart(event, form, () => new URL(`?${new URLSearchParams(new FormData(form))}`, location.href));
+});
+addEventListener("popstate", () => refresh());
 
 // Makes a shown element equal to a fetched one. Children are matched by id, else by place and tag.
 function merge(shown, fetched) {

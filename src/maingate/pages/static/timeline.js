@@ -1,7 +1,8 @@
 // Draws the timeline of a run on a canvas: a row for each task or worker, a bar for each span; waits are
-// hatched, the critical path is marked. Drag or use the arrow keys to move, the wheel or + and - to zoom.
+// hatched, the critical path is marked. Drag or use the arrow keys to move, the wheel or + and - to zoom. The
+// canvas is as high as what is seen; rows are fetched when they are scrolled to.
 
-const ROW = 20, TOP = 22, SMALLEST = 0.05;
+const ROW = 20, TOP = 22, SMALLEST = 0.05, MOST_HEIGHT = 560;
 const KINDS = ["runs", "is_checked", "gate", "waits", "queued", "waits_to_retry"];
 
 class Timeline {
@@ -10,7 +11,12 @@ class Timeline {
     this.pen = canvas.getContext("2d");
     this.view = this.stated();
     this.data = null;
-    this.patterns = {};
+    this.rows = new Map(); // by their numbers
+    this.asked = new Set(); // the beginnings of the parts that were asked for
+    this.frame = 0;
+    this.all = canvas.parentElement;
+    this.box = this.all.parentElement;
+    this.box.addEventListener("scroll", () => this.drawSoon());
     for (const [name, heard] of Object.entries({
       wheel: (event) => this.onWheel(event),
       pointerdown: (event) => this.onDown(event),
@@ -20,8 +26,8 @@ class Timeline {
       click: (event) => this.onClick(event),
       keydown: (event) => this.onKey(event),
     })) canvas.addEventListener(name, heard, { passive: false });
-    new ResizeObserver(() => this.draw()).observe(canvas.parentElement);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    new ResizeObserver(() => this.drawSoon()).observe(this.box);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.drawSoon());
   }
 
   // The window of time is part of the address, so that a link shows the same.
@@ -37,23 +43,45 @@ class Timeline {
     history.replaceState(null, "", address);
   }
 
-  async load() {
-    const answer = await fetch(this.canvas.dataset.source).catch(() => null);
+  // Fetches the rows that are seen anew; those that were seen before are fetched when they are seen again.
+  load() {
+    this.asked.clear();
+    return this.data ? this.fetchSeen() : this.fetchPart(0);
+  }
+
+  async fetchPart(start) {
+    if (this.asked.has(start)) return;
+    this.asked.add(start);
+    const answer = await fetch(`${this.canvas.dataset.source}&start=${start}`).catch(() => null);
     if (!answer || !answer.ok) return;
-    this.data = await answer.json();
-    this.critical = new Set(this.data.critical_path);
-    this.draw();
+    const found = this.data = await answer.json();
+    found.rows.forEach((row, number) => this.rows.set(start + number, row));
+    this.critical = new Set(found.critical_path);
+    this.drawSoon();
+  }
+
+  fetchSeen() {
+    const { limit, total } = this.data, { first, last } = this.seen();
+    for (let start = first - (first % limit); start < Math.min(last, total); start += limit) this.fetchPart(start);
+  }
+
+  seen() {
+    const first = Math.floor(this.box.scrollTop / ROW);
+    return { first, last: Math.min(first + Math.ceil(this.box.clientHeight / ROW) + 1, this.data.total) };
   }
 
   get window() { return this.view || { begin: 0, end: Math.max(this.data.seconds, 1) }; }
 
-  // The bars of a row that can be seen, and only those that are wide enough to be seen.
+  drawSoon() { this.frame ||= requestAnimationFrame(() => { this.frame = 0; this.draw(); }); }
+
+  // The rows and bars that can be seen, and no others.
   draw() {
     if (!this.data) return;
     const { canvas, pen } = this, scale = devicePixelRatio || 1, style = getComputedStyle(canvas);
-    const box = getComputedStyle(canvas.parentElement), inner = canvas.parentElement.clientWidth;
-    const width = inner - parseFloat(box.paddingLeft) - parseFloat(box.paddingRight), height = TOP + ROW * Math.max(this.data.rows.length, 1);
-    const most = Math.min(height, 32000 / scale);
+    const height = TOP + ROW * Math.max(this.data.total, 1), most = Math.min(height, MOST_HEIGHT);
+    this.all.style.height = `${height}px`;
+    this.box.style.maxHeight = `${most}px`;
+    const width = this.all.clientWidth;
     canvas.style.height = `${most}px`;
     canvas.width = width * scale;
     canvas.height = most * scale;
@@ -64,12 +92,23 @@ class Timeline {
       [name, style.getPropertyValue(`--${name.replaceAll("_", "-")}`).trim()]));
     this.patterns = {};
     this.labels = Math.min(190, Math.round(width * 0.36));
-    const { begin, end } = this.window;
+    const { begin, end } = this.window, { first, last } = this.seen();
     this.toX = (second) => this.labels + ((second - begin) / (end - begin)) * (width - this.labels);
     this.toSecond = (x) => begin + ((x - this.labels) / (width - this.labels)) * (end - begin);
     this.drawAxis(width, most);
-    this.data.rows.forEach((row, number) => this.drawRow(row, TOP + number * ROW, width));
+    pen.save();
+    pen.beginPath();
+    pen.rect(0, TOP, width, most - TOP);
+    pen.clip();
+    for (let number = first; number < last; number += 1) {
+      const row = this.rows.get(number);
+      if (row) this.drawRow(row, this.yOf(number), width);
+    }
+    pen.restore();
+    this.fetchSeen();
   }
+
+  yOf(number) { return TOP + number * ROW - this.box.scrollTop; }
 
   drawAxis(width, height) {
     const { begin, end } = this.window, wanted = (end - begin) / Math.max(2, Math.floor((width - this.labels) / 110));
@@ -116,7 +155,7 @@ class Timeline {
 
   find(event) {
     if (!this.data || !this.toX) return null;
-    const row = this.data.rows[Math.floor((event.offsetY - TOP) / ROW)], x = event.offsetX;
+    const row = this.rows.get(Math.floor((event.offsetY - TOP + this.box.scrollTop) / ROW)), x = event.offsetX;
     if (!row || event.offsetY < TOP) return null;
     if (x < this.labels) return { row, span: null };
     const span = row.spans.find(([from, to]) =>
@@ -137,7 +176,7 @@ class Timeline {
     const span = Math.min(Math.max((end - begin) * factor, SMALLEST), whole);
     const from = Math.min(Math.max(around - (around - begin) * (span / (end - begin)), 0), whole - span);
     this.view = span >= whole ? null : { begin: from, end: from + span };
-    this.draw();
+    this.drawSoon();
   }
 
   shift(seconds) {
@@ -145,7 +184,7 @@ class Timeline {
     const { begin, end } = this.view, whole = Math.max(this.data.seconds, 1);
     const by = Math.min(Math.max(seconds, -begin), whole - end);
     this.view = { begin: begin + by, end: end + by };
-    this.draw();
+    this.drawSoon();
   }
 
   onWheel(event) {
@@ -178,7 +217,7 @@ class Timeline {
     const known = {
       "+": () => this.zoom(0.7, middle), "-": () => this.zoom(1.4, middle),
       ArrowLeft: () => this.shift(-tenth), ArrowRight: () => this.shift(tenth),
-      0: () => { this.view = null; this.draw(); },
+      0: () => { this.view = null; this.drawSoon(); },
     }[event.key];
     if (!known) return;
     event.preventDefault();
@@ -188,8 +227,8 @@ class Timeline {
 }
 
 function sentence([from, to, kind, label], data) {
-  const took = duration((to ?? data.seconds) - from);
-  return `${kind.replaceAll("_", " ")} ${to === null ? "for" : ""} ${took}${label ? `, ${label}` : ""}`.replace("  ", " ");
+  const took = duration((to ?? data.seconds) - from), how = kind.replaceAll("_", " ");
+  return `${how} ${took}${to === null ? " so far" : ""}${label && !/^(for|because) /.test(label) ? "," : ""} ${label}`;
 }
 
 function duration(seconds) {

@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 router = page_router()
 
-MOST_PATCHES: Final = 200
+MOST_PATCHES: Final = 100
 """Patches that are shown at once."""
 
 

@@ -8,7 +8,7 @@ from maingate.errors import UnknownEntityError
 from maingate.pages.visit import Visit, add_page, page_router
 from maingate.queries.details import patch
 from maingate.queries.details.gate_log import log_piece
-from maingate.queries.waits.explain import standing, why
+from maingate.queries.waits.explain import standing
 from maingate.repository_context import RepositoryContext
 
 Json = dict[str, Any]
@@ -39,7 +39,6 @@ def patch_view(visit: Visit) -> Json:
         "repo": repo,
         "gates": _with_logs(context, found["gates"], failed),
         "failing": failed,
-        "explanation": why(context, patch_id).sentence,
         "waiting": standing(context, patch_id)["waiting"],
         "approvals": patch.patch_approvals(context, patch_id),
         "diff": lines[:MOST_LINES],

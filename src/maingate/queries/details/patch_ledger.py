@@ -7,12 +7,10 @@ from typing import Any, Final
 
 from maingate.db.dao import gates, patches, runs
 from maingate.db.dao.gates import GateRow
-from maingate.db.dao.patches import PatchRow
+from maingate.db.dao.patches import PatchOutline
 from maingate.ids import RunId
 from maingate.queries.details.patch import patch_json
-from maingate.queries.names import task_names
 from maingate.repository_context import RepositoryContext
-from maingate.state.gate import GateState
 
 Json = dict[str, Any]
 
@@ -57,15 +55,15 @@ def ledger(context: RepositoryContext, run_id: RunId, choice: LedgerChoice) -> J
     """
     with context.database.read() as conn:
         run = runs.get(conn, run_id)
-        rows = patches.of_run(conn, run_id)
-        names = task_names(conn, rows)
         failed: defaultdict[str, list[GateRow]] = defaultdict(list)
-        for gate in gates.of_run(conn, run_id):
-            if gate.state is GateState.FAILED:
-                failed[gate.patch_id or gate.workstream_id or ""].append(gate)
-    matching = [row for row in rows if _contains(row, names, failed, choice.text.casefold())]
-    chosen = [row for row in matching if choice.state in {"", str(row.state)}]
-    chosen.sort(key=lambda row: (_place(str(row.state)), row.created_at, row.id))
+        for gate in gates.failed_of_run(conn, run_id):
+            failed[gate.patch_id or gate.workstream_id or ""].append(gate)
+        text = choice.text.casefold()
+        matching = [row for row in patches.outlines(conn, run_id) if _contains(row, failed, text)]
+        chosen = [row for row in matching if choice.state in {"", str(row.state)}]
+        chosen.sort(key=lambda row: _place(str(row.state)))
+        shown = chosen[choice.start : choice.start + choice.limit]
+        rows = patches.get_many(conn, [row.id for row in shown])
     return {
         "run_id": run.id,
         "name": run.name,
@@ -77,8 +75,8 @@ def ledger(context: RepositoryContext, run_id: RunId, choice: LedgerChoice) -> J
         "found": len(chosen),
         "start": choice.start,
         "patches": [
-            patch_json(row, names[row.task_id]) | {"failed_gates": _names(failed.get(row.id, ()))}
-            for row in chosen[choice.start : choice.start + choice.limit]
+            patch_json(rows[row.id], row.task) | {"failed_gates": _names(failed.get(row.id, ()))}
+            for row in shown
         ],
     }
 
@@ -91,13 +89,9 @@ def _names(judged: Sequence[GateRow]) -> list[str]:
     return sorted({gate.name for gate in judged})
 
 
-def _contains(
-    row: PatchRow, names: Mapping[str, str], failed: Mapping[str, Sequence[GateRow]], text: str
-) -> bool:
+def _contains(row: PatchOutline, failed: Mapping[str, Sequence[GateRow]], text: str) -> bool:
     """Return whether the task, a path, or a failed gate of a patch contains a text."""
-    if not text:
-        return True
-    if text in names[row.task_id].casefold() or any(text in path.casefold() for path in row.paths):
+    if not text or text in row.task.casefold() or any(text in path.casefold() for path in row.paths):
         return True
     return any(
         text in gate.name.casefold() or text in (gate.output or "").casefold()

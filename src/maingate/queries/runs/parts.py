@@ -7,6 +7,7 @@ from typing import Any
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow
+from maingate.db.dao.run_counts import GateCount
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.verdicts import Evidence
@@ -67,13 +68,26 @@ def gates_json(rows: Iterable[GateRow], evidence: Iterable[Evidence]) -> Json:
     """Return how many gate executions ended in which way, and how many verdicts were reused."""
     ended = [row for row in rows if row.state in (GateState.PASSED, GateState.FAILED)]
     lost = sum(row.is_lost for row in ended)
+    return gate_counts_json(
+        GateCount(
+            reused=sum(one.reused for one in evidence),
+            passed=sum(row.state == GateState.PASSED for row in ended),
+            failed=sum(row.state == GateState.FAILED for row in ended) - lost,
+            flaky=sum(row.is_flaky for row in ended),
+            lost=lost,
+        )
+    )
+
+
+def gate_counts_json(counted: GateCount) -> Json:
+    """Return the counts of the ended executions of gates."""
     return {
-        "run": len(ended),
-        "reused": sum(one.reused for one in evidence),
-        "passed": sum(row.state == GateState.PASSED for row in ended),
-        "failed": sum(row.state == GateState.FAILED for row in ended) - lost,
-        "flaky": sum(row.is_flaky for row in ended),
-        "lost": lost,
+        "run": counted.passed + counted.failed + counted.lost,
+        "reused": counted.reused,
+        "passed": counted.passed,
+        "failed": counted.failed,
+        "flaky": counted.flaky,
+        "lost": counted.lost,
     }
 
 

@@ -5,20 +5,26 @@ object stays small: a run of 5,000 tasks has some 25,000 spans.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, Final
 
 from maingate.db.dao import gates, runs, tasks, uet_workers, workers, workstreams
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.history import events
-from maingate.db.dao.tasks import TaskRow
+from maingate.db.dao.runs import RunRow
+from maingate.db.dao.tasks import TaskOutline
+from maingate.db.sql.connection import Connection
 from maingate.events import Event, iso_millis
 from maingate.ids import RunId
 from maingate.queries.page import EVERY
+from maingate.queries.waits.explain import why_waiting
+from maingate.queries.waits.run_rows import has_ended, is_served, read_unfinished
 from maingate.repository_context import RepositoryContext
 from maingate.state.task import TASK, TaskState
+from maingate.wording import listed
 
 Json = dict[str, Any]
 
@@ -31,6 +37,9 @@ _KINDS: Final[Mapping[str, str]] = {
     TaskState.RETRYING: "waits_to_retry",
 }
 """The activity of a task in each state; it does nothing more in the others."""
+
+
+_ACTIVE: Final = frozenset({"runs", "is_checked"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,80 +65,127 @@ class ActivitySpan:
         return [self.begin, self.end, self.kind, self.label, self.about]
 
 
-def timeline(context: RepositoryContext, run_id: RunId, *, by: str = "task") -> Json:
-    """Return the timeline of a run in the public JSON form.
+@dataclass(frozen=True, kw_only=True)
+class _TimelinePart:
+    """A part of the rows of a timeline by task.
+
+    Args:
+        chosen: Its tasks, and its workstreams whose merged results were judged.
+        tasks: All tasks of the run.
+        needs: The tasks that each needs.
+        merged: The gates on the merged results, by workstream.
+    """
+
+    chosen: Sequence[TaskOutline | str]
+    tasks: Sequence[TaskOutline]
+    needs: Mapping[str, Sequence[str]]
+    merged: Mapping[str, Sequence[GateRow]]
+
+
+def timeline(
+    context: RepositoryContext, run_id: RunId, *, by: str = "task", start: int = 0, limit: int = EVERY
+) -> Json:
+    """Return rows of the timeline of a run in the public JSON form.
 
     Args:
         context: The repository and its record.
         run_id: The run.
         by: ``task`` for a row for each task, ``worker`` for one for each slot of a worker.
+        start: The number of the first row, from 0.
+        limit: Most rows to return.
 
     Raises:
         UnknownEntityError: There is no such run.
     """
     with context.database.read() as conn:
         run = runs.get(conn, run_id)
-        named = {stream.id: stream.name for stream in workstreams.of_run(conn, run_id)}
-        of_tasks, needs = tasks.of_run(conn, run_id), tasks.needs(conn, run_id)
-        judged = gates.of_run(conn, run_id)
-        changes = events.query(conn, run_id=run_id, type="task_state_transition", limit=EVERY)
-        slots = uet_workers.get_many(conn, {gate.uet_worker_id for gate in judged if gate.uet_worker_id})
-        hosts = workers.get_many(conn, {slot.worker_id for slot in slots.values()})
-    begin = run.created_at
-    if by == "task":
-        merged = _grouped((gate.workstream_id, gate) for gate in judged if gate.patch_id is None)
-        rows = _task_rows(of_tasks, named, spans_of_tasks(changes, begin))
-        rows += [_row(id_, named[id_], _gate_spans(each, begin)) for id_, each in merged.items()]
-    else:
-        rows = _worker_rows(judged, {id_: hosts[slot.worker_id].name for id_, slot in slots.items()}, begin)
+        of_tasks, needs = tasks.outlines(conn, run_id), tasks.needs(conn, run_id)
+        if by == "task":
+            merged = _grouped((gate.workstream_id, gate) for gate in gates.on_merged_results(conn, run_id))
+            every: list[TaskOutline | str] = [*of_tasks, *merged]
+            part = _TimelinePart(
+                chosen=every[start : start + limit], tasks=of_tasks, needs=needs, merged=merged
+            )
+            rows, total = _task_rows(context, conn, run, part), len(every)
+        else:
+            rows, total = _worker_rows(conn, run, start, limit)
     return {
         "run_id": run.id,
         "name": run.name,
         "state": str(run.state),
         "by": by,
-        "began_at": iso_millis(begin),
-        "seconds": _since(begin, run.completed_at or context.clock.now()),
+        "began_at": iso_millis(run.created_at),
+        "seconds": _since(run.created_at, run.completed_at or context.clock.now()),
         "is_over": run.completed_at is not None,
+        "start": start,
+        "total": total,
         "rows": rows,
         "critical_path": critical_path(of_tasks, needs),
     }
 
 
-def spans_of_tasks(changes: Iterable[Event], begin: datetime) -> Mapping[str, Sequence[ActivitySpan]]:
-    """Return the spans of each task, from its changes of state in their order.
+def spans_of_task(
+    changes: Sequence[Event], begin: datetime, why: Callable[[Event, bool], str]
+) -> Sequence[ActivitySpan]:
+    """Return the spans of a task, from its changes of state in their order.
 
     Args:
-        changes: The changes of state of tasks.
+        changes: The changes of state of the task.
         begin: The time that spans are counted from.
+        why: Returns why it waited after a change, or waits, in which case the change is its last.
     """
-    found: defaultdict[str, list[ActivitySpan]] = defaultdict(list)
-    last: dict[str, tuple[Event, int]] = {}
-    for change in changes:
-        task, attempt = str(change.entity_id), 0
-        if task in last:
-            before, attempt = last[task]
-            if (span := _span(before, attempt, _since(begin, change.timestamp), begin)) is not None:
-                found[task].append(span)
-        last[task] = (change, attempt + (change.to_state == TaskState.RUNNING))
-    for task, (change, attempt) in last.items():
-        if (span := _span(change, attempt, None, begin)) is not None:
-            found[task].append(span)
+    found: list[ActivitySpan] = []
+    attempt = 0
+    for change, after in zip_longest(changes, changes[1:]):
+        attempt += change.to_state == TaskState.RUNNING
+        if (kind := _KINDS.get(str(change.to_state))) is not None:
+            found.append(
+                ActivitySpan(
+                    begin=_since(begin, change.timestamp),
+                    end=None if after is None else _since(begin, after.timestamp),
+                    kind=kind,
+                    label=f"attempt {attempt}" if kind in _ACTIVE else why(change, after is None),
+                    about=str(change.entity_id),
+                )
+            )
     return found
 
 
-def _span(change: Event, attempt: int, end: float | None, begin: datetime) -> ActivitySpan | None:
-    """Return the span that a change of state began; None for one that ended the task."""
-    kind = _KINDS.get(str(change.to_state))
-    if kind is None:
-        return None
-    reason = (change.reason or {}).get("message")
-    label = f"attempt {attempt}" if kind in {"runs", "is_checked"} else str(reason or change.trigger or "")
-    return ActivitySpan(
-        begin=_since(begin, change.timestamp), end=end, kind=kind, label=label, about=str(change.entity_id)
-    )
+class _WaitLabels:
+    """Return what tasks wait for, or have waited for.
+
+    The record has the sentence of a present wait. Of a past one it has the state, which tells the kind of
+    wait, and the reason of a retry.
+    """
+
+    def __init__(
+        self,
+        of_tasks: Sequence[TaskOutline],
+        needs: Mapping[str, Sequence[str]],
+        streams: Mapping[str, str],
+        present: Mapping[str, str],
+    ) -> None:
+        self._tasks = {task.id: task for task in of_tasks}
+        self._needs, self._streams, self._present = needs, streams, present
+
+    def why(self, change: Event, is_present: bool) -> str:
+        """Return what the task of a change waited for after it, or waits for if the change is its last."""
+        task = self._tasks[str(change.entity_id)]
+        if is_present and task.id in self._present:
+            return self._present[task.id]
+        match change.to_state:
+            case TaskState.BLOCKED:
+                names = [self._tasks[need].name for need in self._needs.get(task.id, ())]
+                return f"for {'the task' if len(names) == 1 else 'the tasks'} {listed(names)}"
+            case TaskState.PENDING:
+                return f"for its workstream {self._streams[task.workstream_id]} to be ready"
+            case TaskState.QUEUED:
+                return "for its turn"
+        reason = change.reason or {}
+        return f"because of {reason.get('code')}: {reason.get('message')}" if reason else ""
 
 
-def critical_path(of_tasks: Sequence[TaskRow], needs: Mapping[str, Sequence[str]]) -> Sequence[str]:
+def critical_path(of_tasks: Sequence[TaskOutline], needs: Mapping[str, Sequence[str]]) -> Sequence[str]:
     """Return the tasks that determined the end, first to last: each waited for the end of the one before.
 
     Args:
@@ -168,17 +224,52 @@ def _gate_spans(judged: Iterable[GateRow], begin: datetime) -> Sequence[Activity
     ]
 
 
-def _task_rows(
-    of_tasks: Iterable[TaskRow], named: Mapping[str, str], spans: Mapping[str, Sequence[ActivitySpan]]
-) -> list[Json]:
-    labels = {task.id: f"{named[task.workstream_id]}/{task.name}" for task in of_tasks}
-    return [_row(task.id, labels[task.id], spans.get(task.id, ()), state=task.state) for task in of_tasks]
+def _task_rows(context: RepositoryContext, conn: Connection, run: RunRow, part: _TimelinePart) -> list[Json]:
+    """Return the rows of some tasks of a run, and of the gates on the merged results of workstreams."""
+    streams = {stream.id: stream.name for stream in workstreams.of_run(conn, run.id)}
+    shown = [each for each in part.chosen if isinstance(each, TaskOutline)]
+    changes: defaultdict[str, list[Event]] = defaultdict(list)
+    for change in events.transitions_of(conn, [task.id for task in shown]):
+        changes[str(change.entity_id)].append(change)
+    waits = _WaitLabels(part.tasks, part.needs, streams, _present_waits(context, conn, run, shown))
+    rows = [
+        _row(
+            task.id,
+            f"{streams[task.workstream_id]}/{task.name}",
+            spans_of_task(changes[task.id], run.created_at, waits.why),
+            state=task.state,
+        )
+        for task in shown
+    ]
+    judged = [each for each in part.chosen if isinstance(each, str)]
+    return rows + [_row(id_, streams[id_], _gate_spans(part.merged[id_], run.created_at)) for id_ in judged]
 
 
-def _worker_rows(judged: Iterable[GateRow], names: Mapping[str, str], begin: datetime) -> list[Json]:
-    by_slot = _grouped((gate.uet_worker_id, gate) for gate in judged)
-    ordered = sorted(by_slot, key=lambda slot: (names[slot], slot))
-    return [_row(slot, names[slot], _gate_spans(by_slot[slot], begin)) for slot in ordered]
+def _present_waits(
+    context: RepositoryContext, conn: Connection, run: RunRow, shown: Sequence[TaskOutline]
+) -> Mapping[str, str]:
+    """Return what each of some tasks waits for now."""
+    unfinished = {task.id for task in shown if not TASK.is_terminal(task.state)}
+    if has_ended(run) or not unfinished:
+        return {}
+    streams = {task.workstream_id for task in shown if task.id in unfinished}
+    rows = replace(read_unfinished(conn, run, streams), is_served=is_served(context, conn, run))
+    waiting = [task for task in rows.tasks if task.id in unfinished]
+    explained = why_waiting(rows, is_alive=context.is_at_work(conn, run), among=waiting)
+    return {id_: f"for {why.what}; until {why.until}" for id_, why in explained.items()}
+
+
+def _worker_rows(conn: Connection, run: RunRow, start: int, limit: int) -> tuple[list[Json], int]:
+    """Return the rows of some slots of workers that have run gates of a run, and the number of all."""
+    slots = uet_workers.get_many(conn, gates.slots_of_run(conn, run.id))
+    hosts = workers.get_many(conn, {slot.worker_id for slot in slots.values()})
+    names = {id_: hosts[slot.worker_id].name for id_, slot in slots.items()}
+    ordered = sorted(names, key=lambda slot: (names[slot], slot))
+    shown = ordered[start : start + limit]
+    by_slot = _grouped((gate.uet_worker_id, gate) for gate in gates.of_slots(conn, run.id, shown))
+    return [_row(slot, names[slot], _gate_spans(by_slot[slot], run.created_at)) for slot in shown], len(
+        ordered
+    )
 
 
 def _row(id_: str, name: str, spans: Sequence[ActivitySpan], *, state: TaskState | None = None) -> Json:

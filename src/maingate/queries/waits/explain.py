@@ -4,7 +4,7 @@ Where a process works on the run, its rows and the holds that it publishes answe
 process, and so does all that has not ended.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from maingate.errors import UsageError
 from maingate.ids import ENTITY_OF_PREFIX, RunId
 from maingate.queries.waits.explanation import Explanation, waits
 from maingate.queries.waits.not_running import Standstill
-from maingate.queries.waits.run_rows import RunRows, has_ended, is_served, read_rows
+from maingate.queries.waits.run_rows import RunRows, has_ended, is_served, read_unfinished
 from maingate.queries.waits.sentences import Explainer
 from maingate.reasons import Reason
 from maingate.repository_context import RepositoryContext
@@ -55,8 +55,7 @@ def why(context: RepositoryContext, entity_id: str) -> Explanation:
         run = row if isinstance(row, RunRow) else runs.get(conn, RunId(row.context.run_id or ""))
         if has_ended(row) or has_ended(run):
             return _ended(row)
-        rows = replace(read_rows(conn, run), is_served=is_served(context, conn, run))
-        return Explainer(rows).explain(row) if context.is_at_work(conn, run) else _abandoned(row, rows)
+        return _of_unfinished(context, conn, row, run)
 
 
 def standing(context: RepositoryContext, entity_id: str) -> dict[str, Any]:
@@ -83,20 +82,30 @@ def standing(context: RepositoryContext, entity_id: str) -> dict[str, Any]:
     }
 
 
-def why_waiting(rows: RunRows, *, is_alive: bool) -> dict[str, Explanation]:
+def why_waiting(
+    rows: RunRows, *, is_alive: bool, among: Iterable[EntityRow] | None = None
+) -> dict[str, Explanation]:
     """Return for every entity of a run that has not ended why it is where it is.
 
     Args:
         rows: The run; the cost is in proportion to their number.
         is_alive: Whether a living process is at work on it.
+        among: Explain only these, none of which has ended; None explains all.
 
     Returns:
         The explanations by the entities' ids; nothing for an entity that has ended.
     """
+    explained = rows.open_ones() if among is None else among
     if not is_alive:
-        return {row.id: _abandoned(row, rows) for row in rows.open_ones()}
+        return {row.id: _abandoned(row, rows) for row in explained}
     explainer = Explainer(rows)
-    return {row.id: explainer.explain(row) for row in rows.open_ones()}
+    return {row.id: explainer.explain(row) for row in explained}
+
+
+def _of_unfinished(context: RepositoryContext, conn: Connection, row: EntityRow, run: RunRow) -> Explanation:
+    streams = {row.id, row.context.workstream_id or ""} if row is not run else None
+    rows = replace(read_unfinished(conn, run, streams), is_served=is_served(context, conn, run))
+    return Explainer(rows).explain(row) if context.is_at_work(conn, run) else _abandoned(row, rows)
 
 
 def _ended(row: EntityRow) -> Explanation:

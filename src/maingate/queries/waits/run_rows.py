@@ -92,6 +92,33 @@ def read_rows(conn: Connection, run: RunRow) -> RunRows:
     )
 
 
+def read_unfinished(conn: Connection, run: RunRow, workstream_ids: Collection[str] | None = None) -> RunRows:
+    """Read the rows that explain the workstreams and tasks of a run; of ended entities, workstreams alone.
+
+    Args:
+        conn: A reading connection; one consistent moment.
+        run: A run that has not ended.
+        workstream_ids: Explain the tasks of these workstreams alone; None explains those of all.
+    """
+    unfinished = tasks.unfinished(conn, run.id, workstream_ids)
+    known = {task.id for task in unfinished}
+    needs = tasks.needs(conn, run.id)
+    return RunRows(
+        run=run,
+        workstreams=workstreams.of_run(conn, run.id),
+        tasks=unfinished,
+        patches=patches.of_unfinished_tasks(conn, run.id),
+        gates=gates.running_of_run(conn, run.id),
+        spent=tool_runs.spent_by_run(conn, run.id),
+        landing={intent.workstream_id for intent in intents.pending(conn, run.id)},
+        needs={
+            **workstreams.needs(conn, run.id),
+            **{task: [need for need in needs.get(task, ()) if need in known] for task in known},
+        },
+        holds=holds.of_run(conn, run.id),
+    )
+
+
 def is_served(context: RepositoryContext, conn: Connection, run: RunRow) -> bool:
     """Return whether a living server is to give a run a process: not one that stopped until it is resumed."""
     if has_ended(run) or not context.is_own(run):

@@ -4,7 +4,7 @@ See docs/SPECIFICATION.md §7.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from maingate.db.ledger import ledger
 from maingate.db.ledger.chain import EVENT_COLUMNS, hash_of_event
 from maingate.db.sql.columns import canonical, from_micros, storable, to_micros
-from maingate.db.sql.statements import change, insertion, quoted, row_of, rows_of
+from maingate.db.sql.statements import change, insertion, quoted, row_of, rows_in, rows_of
 from maingate.errors import InvariantError
 from maingate.events import TRANSITION_SUFFIX, Event, Severity, severity_of
 from maingate.state.machines import MACHINES
@@ -144,6 +144,12 @@ def query(
         connection, f"SELECT * FROM ({sql}) joined ORDER BY seq {order} LIMIT ?", (*values, limit)
     )
     return [event_of(row) for row in found]
+
+
+def transitions_of(connection: Connection, entity_ids: Iterable[str]) -> list[Event]:
+    """Read the transitions of some entities, those of each in their order."""
+    found = [event_of(row) for row in rows_in(connection, f"{_TRANSITIONS} WHERE entity_id", entity_ids)]
+    return sorted(found, key=lambda event: event.seq or 0)
 
 
 def first_of_run(connection: Connection, run_id: str) -> int:

@@ -1,0 +1,188 @@
+"""The standing of a run by its workstreams, and the tasks of one workstream, for pages.
+
+The report of a run (`maingate.queries.runs.report`) has every task. Here the database counts the tasks that
+are not shown, and of those that have ended no row is read.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from maingate.db.dao import patches, run_counts, runs, tasks, tool_runs, workstreams
+from maingate.db.dao.entity import EntityRow
+from maingate.db.dao.history import stops
+from maingate.db.dao.runs import RunRow
+from maingate.db.dao.tasks import TaskRow
+from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.sql.connection import Connection
+from maingate.ids import RunId
+from maingate.queries.runs import parts
+from maingate.queries.waits.explain import why_waiting
+from maingate.queries.waits.run_rows import has_ended, is_served, read_unfinished
+from maingate.repository_context import RepositoryContext
+from maingate.state.tool_run import MICROS
+
+Json = dict[str, Any]
+
+MOST_CAUSES: Final = 8
+"""Causes of waiting that are listed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wait:
+    """An entity that has not ended, and why it is where it is, in the public JSON form."""
+
+    row: EntityRow
+    why: Json
+
+
+def run_standing(context: RepositoryContext, run_id: RunId, opened: str = "") -> Json:
+    """Return a run with its workstreams, the numbers of their tasks by state, and what is waited for.
+
+    Args:
+        context: The repository and its record.
+        run_id: The run.
+        opened: The workstream whose tasks are returned too; of a run of one workstream, that one's are.
+
+    Raises:
+        UnknownEntityError: There is no such run.
+    """
+    with context.database.read() as conn:
+        run = runs.get(conn, run_id)
+        streams, needs = workstreams.of_run(conn, run_id), workstreams.needs(conn, run_id)
+        counts, gates = run_counts.tasks_by_state(conn, run_id), run_counts.ended_gates(conn, run_id)
+        is_alive = not has_ended(run) and context.is_at_work(conn, run)
+        waits = _waits(context, conn, run)
+        stopped = None if is_alive or has_ended(run) else stops.last(conn, run.id)
+        spent = tool_runs.spent_by_run(conn, run.id)
+        wanted = [each for each in streams if each.id == opened] or (streams if len(streams) == 1 else [])
+        shown = [_with_tasks(conn, run, each, waits) for each in wanted]
+    of_run: Counter[str] = Counter()
+    for counted in counts.values():
+        of_run.update(counted)
+    stuck = _stuck(context, streams) if is_alive else {}
+    names = {stream.id: stream.name for stream in streams}
+    return {
+        "run_id": run.id,
+        "name": run.name,
+        "state": str(run.state),
+        "reason": parts.reason_json(run.reason),
+        "alive": is_alive,
+        "waiting": _json_of(waits, run),
+        "stopped": None if stopped is None else dict(stopped),
+        "target": parts.target_json(run, None),
+        "gates": parts.gate_counts_json(gates),
+        "cost": None if spent is None else _cost(run, spent),
+        "seconds": parts.seconds_json(run, context.clock.now()),
+        "created_at": parts.moment_json(run.created_at),
+        "started_at": parts.moment_json(run.started_at),
+        "completed_at": parts.moment_json(run.completed_at),
+        "open": shown[0] if shown else None,
+        "task_counts": dict(of_run.most_common()),
+        "tasks_total": of_run.total(),
+        "landed": sum(stream.landed_commit is not None for stream in streams),
+        "waits": _causes(waits, names),
+        "workstreams": [
+            {
+                **parts.workstream_json(stream),
+                "version": stream.version,
+                "needs": list(needs.get(stream.id, ())),
+                "tasks": dict(counts.get(stream.id, {})),
+                "waiting": _json_of(waits, stream),
+                "stuck": stuck.get(stream.id),
+            }
+            for stream in streams
+        ],
+    }
+
+
+def workstream_standing(context: RepositoryContext, workstream_id: str) -> Json:
+    """Return the tasks of a workstream with their needs, their present patches and what each waits for.
+
+    Args:
+        context: The repository and its record.
+        workstream_id: The workstream.
+
+    Raises:
+        UnknownEntityError: There is no such workstream.
+    """
+    with context.database.read() as conn:
+        stream = workstreams.get(conn, workstream_id)
+        run = runs.get(conn, RunId(stream.run_id))
+        return _with_tasks(conn, run, stream, _waits(context, conn, run, {workstream_id}))
+
+
+def _with_tasks(conn: Connection, run: RunRow, stream: WorkstreamRow, waits: Mapping[str, _Wait]) -> Json:
+    """Return a workstream with its tasks."""
+    of_stream, needs = tasks.of_workstream(conn, stream.id), tasks.needs(conn, run.id)
+    newest = patches.present(patches.of_tasks(conn, [task.id for task in of_stream]))
+    return {
+        "id": stream.id,
+        "run_id": run.id,
+        "is_over": has_ended(run),
+        "name": stream.name,
+        "tasks": [
+            {
+                **parts.task_json(task, stream.name, newest.get(task.id)),
+                "short": task.name,
+                "needs": list(needs.get(task.id, ())),
+                "version": task.version,
+                "started_at": task.started_at,
+                "completed_at": task.completed_at,
+                "waiting": _json_of(waits, task),
+            }
+            for task in of_stream
+        ],
+    }
+
+
+def _waits(
+    context: RepositoryContext, conn: Connection, run: RunRow, workstream_ids: Collection[str] | None = None
+) -> dict[str, _Wait]:
+    """Return why each workstream and task of a run waits that has not ended, and the run itself.
+
+    Args:
+        context: The repository and its record.
+        conn: A reading connection; one consistent moment.
+        run: The run.
+        workstream_ids: Only the tasks of these workstreams; None for all.
+    """
+    if has_ended(run):
+        return {}
+    rows = replace(read_unfinished(conn, run, workstream_ids), is_served=is_served(context, conn, run))
+    waiting = [run, *(stream for stream in rows.workstreams if not has_ended(stream)), *rows.tasks]
+    explained = why_waiting(rows, is_alive=context.is_at_work(conn, run), among=waiting)
+    return {row.id: _Wait(row=row, why=explained[row.id].as_json()) for row in waiting}
+
+
+def _cost(run: RunRow, spent: int) -> Json:
+    return {"spent_usd": spent / MICROS, "budget_usd": run.plan.get("budget_usd")}
+
+
+def _json_of(waits: Mapping[str, _Wait], row: EntityRow) -> Json | None:
+    return waits[row.id].why if row.id in waits else None
+
+
+def _causes(waits: Mapping[str, _Wait], names: Mapping[str, str]) -> list[Json]:
+    """Return the causes that tasks wait for, each once, with the number of tasks and one of them."""
+    counted: Counter[str] = Counter()
+    first: dict[str, Json] = {}
+    for wait in waits.values():
+        if isinstance(wait.row, TaskRow) and not wait.why["moving"]:
+            cause = wait.why["kind"]
+            counted[cause] += 1
+            name = f"{names[wait.row.workstream_id]}/{wait.row.name}"
+            first.setdefault(cause, {"task": name, "until": wait.why["until"]})
+    return [
+        {"kind": cause, "count": count, **first[cause]} for cause, count in counted.most_common(MOST_CAUSES)
+    ]
+
+
+def _stuck(context: RepositoryContext, streams: Iterable[WorkstreamRow]) -> Mapping[str, Json]:
+    """Return the workstreams that have not moved for too long."""
+    from maingate.monitoring.stuck_watch import StuckLimits, overdue  # noqa: PLC0415 - as in the report
+
+    now = context.clock.now()
+    found = overdue(streams, StuckLimits.of(context.settings), now=now)
+    return {id_: stuck.as_json(now) for id_, stuck in found.items()}
