@@ -1,11 +1,10 @@
 """The examples: the commands of each README, run as they are written, end as the page says."""
 
 import json
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ import pytest
 from support.command_line import PATIENCE, a_clean_environment
 from support.crashing import World, wait_until
 from support.factories import GitRepo
+from support.installed_command import installed_command
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 _BLOCK: Final = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -41,12 +41,11 @@ WHERE w.name = 'shipping' AND p.state = 'validated'"""
 class Folder:
     """A folder with a link to the examples, in which shell scripts run."""
 
-    def __init__(self, path: Path, home: Path) -> None:
+    def __init__(self, path: Path, home: Path, programs: Path) -> None:
         self.path = path
         (path / "examples").symlink_to(EXAMPLES)
-        installed = Path(sys.executable).parent
-        environment = a_clean_environment(home)
-        self._environment = environment | {"PATH": f"{installed}{os.pathsep}{environment['PATH']}"}
+        python, environment = Path(sys.executable).parent, a_clean_environment(home)
+        self._environment = environment | {"PATH": f"{programs}:{python}:{environment['PATH']}"}
 
     def start(self, script: str, *, cwd: Path | None = None) -> subprocess.Popen[str]:
         """Start a script."""
@@ -105,9 +104,10 @@ def shipping_waits(folder: Folder) -> bool:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, hermetic_environment: Path) -> Folder:
-    """Return a folder to run an example in."""
-    return Folder(tmp_path, hermetic_environment)
+def folder(tmp_path: Path, hermetic_environment: Path) -> Iterator[Folder]:
+    """Give a folder to run an example in."""
+    with installed_command() as programs:
+        yield Folder(tmp_path, hermetic_environment, programs)
 
 
 @pytest.mark.parametrize("name", sorted(_LANDED))

@@ -6,6 +6,7 @@ What most tests are about is not the start of an interpreter, and a command's im
 import multiprocessing
 import os
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -60,10 +61,16 @@ def fork(act: Callable[..., None], *args: Any) -> "tuple[ForkServerProcess, Conn
         return _start(act, theirs, *args), ours
 
 
-def _start(act: Callable[..., None], *args: Any) -> ForkServerProcess:
+@lru_cache(maxsize=1)
+def ensure_running() -> None:
+    """Start the server, once in each process that tests run in."""
     own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS)}
     with patch.dict(os.environ, own, clear=True):  # it outlives the test, and is nothing that this one left
         forkserver.ensure_running()
+
+
+def _start(act: Callable[..., None], *args: Any) -> ForkServerProcess:
+    ensure_running()
     process = _FORKING.Process(target=act, args=args)
     process.start()
     return process

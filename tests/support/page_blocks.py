@@ -2,13 +2,13 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from support.command_line import a_clean_environment
+from support.installed_command import installed_command
 
 PATIENCE: Final = 120
 _BLOCKS: Final = re.compile(r"^```bash\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
@@ -53,22 +53,18 @@ def run_blocks(
     Raises:
         AssertionError: A command failed.
     """
-    programs = home / "programs"
-    programs.mkdir(exist_ok=True)
-    program = programs / "maingate"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m maingate "$@"\n')
-    program.chmod(0o755)
     environment = a_clean_environment(home) | dict(variables or {})
-    environment["PATH"] = f"{programs}:{environment['PATH']}"
     script = "\n".join(f"{block.commands}\necho '{_END}'" for block in blocks)
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=home,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
+    with installed_command() as programs:
+        environment["PATH"] = f"{programs}:{environment['PATH']}"
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=home,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     yield from zip(blocks, done.stdout.split(f"{_END}\n"), strict=False)
