@@ -23,7 +23,7 @@ from maingate.db.dao.workers import WorkerRow
 from maingate.db.sql.connection import Connection
 from maingate.db.transitions import write
 from maingate.ids import RunId, new_id
-from maingate.orchestrator.roster import JOB
+from maingate.orchestrator.worker_roster import JOB
 from maingate.plan.loader import load_plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.holds import Hold, HoldCode

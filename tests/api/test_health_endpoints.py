@@ -15,7 +15,7 @@ from maingate.api.schemas.health import HealthCheck, HealthReport
 from maingate.monitoring.finding import CheckFinding
 from maingate.monitoring.health import Check, HealthChecks
 from maingate.roles import Role
-from maingate.server.site import Phase
+from maingate.server.served_repositories import Phase
 from support.command_line import Played
 from support.live_server import Live, problem, served
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from maingate.cli.tree import app
+from maingate.cli.command_tree import app
 from maingate.demo.stage import set_stage
 from support.command_line import Invoke, Played, maingate
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from maingate.cli.tree import Invocation, ended
+from maingate.cli.command_tree import Invocation, ended
 from maingate.errors import DatabaseError, UsageError
 from support.command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes
 from support.factories import GitRepo
@@ -57,7 +57,7 @@ def test_the_command_modules_load_nothing_heavy(hermetic_environment: Path) -> N
     """Help and completion need no database, no git and no validation."""
     heavy = ("sqlalchemy", "pygit2", "alembic")
     code = (
-        "import sys, maingate.cli.tree\n"
+        "import sys, maingate.cli.command_tree\n"
         "from maingate.cli.command_table import COMMANDS, command_named\n"
         "assert all([command_named(name) for name in COMMANDS])\n"
         f"print([name for name in {heavy!r} if name in sys.modules])"
@@ -335,7 +335,7 @@ def test_an_interrupt_before_the_commands_are_loaded_is_one_line(hermetic_enviro
         "import sys\n"
         "class Interrupting:\n"
         "    def find_spec(self, name, *others):\n"
-        "        if name == 'maingate.cli.tree': raise KeyboardInterrupt\n"
+        "        if name == 'maingate.cli.command_tree': raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Interrupting())\n"
         "from maingate.cli.main import main\n"
         "main()\n"

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from maingate.cli.views.activity import PacedReader, surroundings_lines
 from maingate.cli.views.progress_picture import picture, seconds_left
-from maingate.cli.views.surroundings import PacedReader, surroundings_lines
 from maingate.errors import DatabaseError
 from maingate.ids import RunId
 from maingate.orchestrator.progress import Progress, WorkstreamProgress
-from maingate.queries.runs.live_picture import SharedWait, Surroundings, WorkerJob
+from maingate.queries.runs.activity import SharedWait, Surroundings, WorkerJob
 from maingate.state.run import RunState
 from maingate.state.workstream import WorkstreamState
 from support.command_line import PATIENCE, a_clean_environment

@@ -25,7 +25,7 @@ from maingate.queries.events.history import EventQuery
 from maingate.queries.events.search import last_place
 from maingate.queries.webhooks import list_webhooks, webhook_key
 from maingate.repository_context import RepositoryContext
-from maingate.services.following import server_hooks, webhook_followers
+from maingate.services.controller_hooks import server_hooks, webhook_followers
 from maingate.services.webhooks.follower import LAST_REST, WebhookFollower, rest_after
 from maingate.services.webhooks.sending import Sender, outcome_of
 from maingate.services.webhooks.service import WebhookService

@@ -24,7 +24,7 @@ from maingate.git import merge
 from maingate.git.repository_identity import Home, Identity
 from maingate.ids import LeaseHolder, RunId
 from maingate.landing import lease, target
-from maingate.orchestrator import roster
+from maingate.orchestrator import worker_roster
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
 from maingate.orchestrator.dependencies import Dependencies, PartsFactory
 from maingate.orchestrator.progress import SilentListener
@@ -282,7 +282,7 @@ class Scene:
         slots = functools.partial(SimulatedSlots, world)
         edges: list[tuple[Any, dict[str, Any]]] = [
             (ids, {"ULID": world.ulid}),
-            (roster, {"os": system, "socket": system, "started": world.started}),
+            (worker_roster, {"os": system, "socket": system, "started": world.started}),
             (lease, {"os": system, "socket": system, "started": world.started}),
             (liveness, {"started": world.started}),
             (rescuer, {"end_tree": world.end_tree}),

@@ -19,7 +19,7 @@ from maingate.api.guard.rates import Rate
 from maingate.clock import ManualClock
 from maingate.pages.app import add_pages
 from maingate.server.host import RunHost
-from maingate.server.site import Site
+from maingate.server.served_repositories import Site
 from support.forked_server import host_from_a_nursery
 
 PLENTY = Rate(per_second=1, burst=1_000_000)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from maingate.landing import index_hold, record, ref_locks
+from maingate.landing import index_hold, move_record, ref_locks
 
 VARIABLE: Final = "TESTS_PATIENCE_WITH_GIT"
 """Of the environment of a command that tests fork: seconds that it waits for another git."""
@@ -15,7 +15,7 @@ def with_git(seconds: float) -> Mapping[Any, dict[str, Any]]:
     lasting = timedelta(seconds=seconds)
     return {
         index_hold.take: {"patience": lasting},
-        record.locked_record.__wrapped__: {"patience": lasting},  # type: ignore[attr-defined]
+        move_record.locked_record.__wrapped__: {"patience": lasting},  # type: ignore[attr-defined]
         ref_locks.foreign_lock: {"patience": seconds},
     }
 

@@ -14,7 +14,7 @@ import pytest
 from maingate.db.dao.uet_workers import UetWorkerRow
 from maingate.db.dao.workers import WorkerRow
 from maingate.ids import UetWorkerId
-from maingate.orchestrator.roster import Pair
+from maingate.orchestrator.worker_roster import Pair
 from maingate.state.machines import MACHINES
 from maingate.state.uet_worker import UET_WORKER
 from maingate.system.process_table import process_table

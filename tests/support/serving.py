@@ -12,7 +12,7 @@ from maingate.bootstrap import Maingate
 from maingate.ids import RunId
 from maingate.plan.loader import load_plan
 from maingate.server.host import RunHost
-from maingate.server.site import Site
+from maingate.server.served_repositories import Site
 from support.crashing import Command, World, wait_until
 from support.factories import GitRepo
 from support.forked_server import host_from_a_nursery

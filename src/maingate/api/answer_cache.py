@@ -23,7 +23,7 @@ from maingate.api.permitted_repositories import Desk
 from maingate.bootstrap import Maingate
 from maingate.errors import MaingateError
 from maingate.queries.changes import ChangeWatch, Part, RecordMoment
-from maingate.server.site import Site
+from maingate.server.served_repositories import Site
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 """Bytes of the answers that are kept; those to the request that was made least recently go first."""

@@ -30,7 +30,7 @@ from maingate.api.guard.protection import AddHeaders, CatchErrors, LimitBody, Re
 from maingate.api.health_endpoints import MOST_AT_ONCE as MOST_PROBES
 from maingate.api.idempotent_requests import MOST_AT_ONCE
 from maingate.api.query_check import check_query
-from maingate.server.site import Site
+from maingate.server.served_repositories import Site
 
 MOST_BODY: Final = 1024 * 1024
 MOST_UPLOAD: Final = 64 * 1024 * 1024

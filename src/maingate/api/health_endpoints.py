@@ -19,7 +19,7 @@ from maingate.api.schemas.health import HealthReport, HealthSummary, Liveness
 from maingate.monitoring.finding import HealthState
 from maingate.monitoring.health import RETRY_AFTER, HealthChecks, Report
 from maingate.monitoring.repository_checks import checks_of
-from maingate.server.site import Phase, Site
+from maingate.server.served_repositories import Phase, Site
 
 MOST_AT_ONCE: Final = 8
 """Probes that are answered at once; the others wait for them."""

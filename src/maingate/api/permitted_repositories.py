@@ -12,7 +12,7 @@ from maingate.bootstrap import Maingate
 from maingate.errors import UnknownEntityError
 from maingate.ids import ENTITY_OF_PREFIX
 from maingate.roles import Role
-from maingate.server.site import Site
+from maingate.server.served_repositories import Site
 from maingate.wording import listed
 
 _ID: Final = re.compile(rf"({'|'.join(ENTITY_OF_PREFIX)})_[0-9A-HJKMNP-TV-Z]{{26}}")

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from maingate.api.app import create_app
 from maingate.api.guard.access import Access
-from maingate.server.site import Site
+from maingate.server.served_repositories import Site
 
 Json = dict[str, Any]
 

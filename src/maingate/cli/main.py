@@ -34,7 +34,7 @@ def _main() -> None:
     import gc
 
     gc.set_threshold(50_000, 20, 50)  # most objects made at start stay; collecting them again is wasted
-    from maingate.cli.tree import app
+    from maingate.cli.command_tree import app
 
     try:
         app(prog_name="maingate")

@@ -15,7 +15,7 @@ from maingate.ids import RunId
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from maingate.cli.following import Outcome
+    from maingate.cli.run_follower import Outcome
     from maingate.cli.views.run_watcher import RunWatcher
     from maingate.client import Client
     from maingate.orchestrator.progress import News, Progress, Subject
@@ -91,7 +91,7 @@ def run_remotely(
         RefusedError: The server refuses it.
         ServerFaultError: The server cannot be reached.
     """
-    from maingate.cli.following import Outcome
+    from maingate.cli.run_follower import Outcome
     from maingate.cli.views.progress import watcher
     from maingate.client import read_submission
 

@@ -12,8 +12,8 @@
 
 from maingate.client.clients import AsyncClient, Client
 from maingate.client.failures import RefusedError, ServerFaultError
+from maingate.client.results import Event, EventTable, Page, Patch, Reason, Run, Task
 from maingate.client.submission import PlanSource, read_submission
-from maingate.client.values import Event, EventTable, Page, Patch, Reason, Run, Task
 from maingate.webhook_signature import InvalidWebhookError, verify_webhook
 
 __all__ = [

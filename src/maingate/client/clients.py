@@ -10,9 +10,9 @@ from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, overload
 import httpx
 
 from maingate.client import operations
-from maingate.client.call import Call, Flow, Pause, Reply
-from maingate.client.following import SILENCE, Following
-from maingate.client.values import Event
+from maingate.client.event_follower import SILENCE, Following
+from maingate.client.request_flow import Call, Flow, Pause, Reply
+from maingate.client.results import Event
 
 P = ParamSpec("P")
 Value = TypeVar("Value")

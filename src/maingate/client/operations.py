@@ -4,9 +4,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from maingate.client.call import Call, Flow, Json, Pause, answered, object_of
+from maingate.client.request_flow import Call, Flow, Json, Pause, answered, object_of
+from maingate.client.results import ENDED, Event, EventTable, Page, Patch, Run, Task
 from maingate.client.submission import PlanSource
-from maingate.client.values import ENDED, Event, EventTable, Page, Patch, Run, Task
 
 _API: Final = "/api/v1"
 

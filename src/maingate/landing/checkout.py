@@ -11,7 +11,7 @@ from typing import Final
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
 from maingate.landing.checkouts import Checkout
-from maingate.landing.stage import new_stage
+from maingate.landing.prepared_files import new_stage
 
 IN_PROGRESS: Final = {
     "MERGE_HEAD": "a merge is in progress",

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from maingate.landing.checkouts import Checkout
-from maingate.landing.stage import CheckoutStage, at, has_real_parents
+from maingate.landing.prepared_files import CheckoutStage, at, has_real_parents
 
 
 def remove_file(top: Path, path: bytes, *, is_submodule: bool) -> None:

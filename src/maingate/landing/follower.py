@@ -21,8 +21,8 @@ from maingate.landing import index_hold
 from maingate.landing.checkout import in_progress, in_the_way
 from maingate.landing.checkouts import Checkout
 from maingate.landing.file_change import digest, put_file, remove_file
-from maingate.landing.record import HeldRecord, PendingCheckout
-from maingate.landing.stage import CheckoutStage, Signature, at, new_stage, paths_of, signature
+from maingate.landing.move_record import HeldRecord, PendingCheckout
+from maingate.landing.prepared_files import CheckoutStage, Signature, at, new_stage, paths_of, signature
 
 _SUBMODULE: Final = 0o160000
 _SHOWN: Final = 20

@@ -21,16 +21,16 @@ from maingate.landing.checkout import in_progress, uncommitted_changes
 from maingate.landing.checkouts import Checkout, all_checkouts, checkouts_of, why_away
 from maingate.landing.file_change import digest, remove_copies
 from maingate.landing.follower import CheckoutFollower
-from maingate.landing.move_values import Behind, Move
-from maingate.landing.record import (
+from maingate.landing.move_record import (
     HeldRecord,
     PendingCheckout,
     UnfinishedMove,
     locked_record,
     unfinished_moves,
 )
+from maingate.landing.move_values import Behind, Move
+from maingate.landing.prepared_files import remove_stages
 from maingate.landing.ref_locks import remove_own
-from maingate.landing.stage import remove_stages
 
 FILTER_TIME: Final = timedelta(minutes=5)
 """Default of the time that git and a person's filters may take for the files of a checkout."""

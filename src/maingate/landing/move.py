@@ -24,8 +24,8 @@ from maingate.landing.late_checkouts import (
     note,
     update_checkout,
 )
+from maingate.landing.move_record import HeldRecord, PendingCheckout, UnfinishedMove, locked_record
 from maingate.landing.move_values import Behind, Move
-from maingate.landing.record import HeldRecord, PendingCheckout, UnfinishedMove, locked_record
 from maingate.landing.ref_locks import foreign_lock, locks_of, remove_own
 
 

@@ -8,8 +8,8 @@ from maingate.git.repository import Repository
 from maingate.landing import index_hold
 from maingate.landing.checkouts import Checkout, all_checkouts, branch_of, checkouts_of
 from maingate.landing.late_checkouts import FILTER_TIME, behind, catch_up_held
+from maingate.landing.move_record import locked_record, unfinished_moves
 from maingate.landing.move_values import Behind
-from maingate.landing.record import locked_record, unfinished_moves
 from maingate.landing.ref_locks import foreign_lock, locks_of
 
 _SHORT: timedelta = timedelta(seconds=1)

@@ -7,8 +7,8 @@ from typing import Final
 from mcp.server import MCPServer
 from mcp_types import ToolAnnotations
 
-from maingate.mcp.acting import ActingTools
-from maingate.mcp.reading import ReadingTools
+from maingate.mcp.read_tools import ReadingTools
+from maingate.mcp.write_tools import ActingTools
 
 _INSTRUCTIONS: Final = (
     "Maingate lands patches: nothing reaches the target branch without passing its gates. "

@@ -7,7 +7,7 @@ from typing import Any
 
 from maingate.orchestrator.core.effects import Effect, RunNoop, TakePatch, WaitForRetry, WaitForTool
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded, CoreEvent, RetryDue, ToolDue
-from maingate.orchestrator.shell.attendant import Attendant
+from maingate.orchestrator.shell.failed_effects import Attendant
 from maingate.verdicts.repeated_executions import DrainedError
 
 

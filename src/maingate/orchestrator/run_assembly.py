@@ -16,13 +16,13 @@ from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.inbox import RunInbox
 from maingate.orchestrator.recorder import Told
 from maingate.orchestrator.run_services import RunServices
-from maingate.orchestrator.shell.attendant import Attendant
+from maingate.orchestrator.run_view import RunView
 from maingate.orchestrator.shell.command_runner import CommandRunner
 from maingate.orchestrator.shell.dispatcher import Dispatcher
-from maingate.orchestrator.shell.in_hand import InHand
+from maingate.orchestrator.shell.failed_effects import Attendant
+from maingate.orchestrator.shell.items_in_hand import InHand
 from maingate.orchestrator.shell.task_jobs import TaskJobs
 from maingate.orchestrator.shell.tool_runner import ToolRunner
-from maingate.orchestrator.view import RunView
 from maingate.plan.choices import TaskKind
 from maingate.recovery.retry_handler import RetryPolicy
 from maingate.state.steps.step import Head

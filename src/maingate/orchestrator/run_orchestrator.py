@@ -15,7 +15,13 @@ from typing import Final
 from maingate.errors import InterruptedRunError, OutsideFaultError
 from maingate.ids import RunId
 from maingate.monitoring.stuck_watch import stuck_event
-from maingate.orchestrator import commit_check, decision_writer, operator_requests, snapshot_loader, stopping
+from maingate.orchestrator import (
+    commit_check,
+    decision_writer,
+    operator_requests,
+    snapshot_loader,
+    stop_reason,
+)
 from maingate.orchestrator.approval_notices import ApprovalNotices
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.events import CancelRequested, CoreEvent
@@ -110,7 +116,7 @@ class RunOrchestrator:
             self._events.put_nowait(CancelRequested(reason=reason))
         else:
             self._listener.notice("stopping at once")
-            self._fail(InterruptedRunError(stopping.how_to_go_on(self._run.id)))
+            self._fail(InterruptedRunError(stop_reason.how_to_go_on(self._run.id)))
 
     def give_up(self, error: OutsideFaultError) -> None:
         """Stop at once, because something outside makes it wrong to go on."""
@@ -139,7 +145,7 @@ class RunOrchestrator:
         if self._fault is not None:
             raise self._fault
         if not self._core.is_over and not self._is_only_asked:
-            raise stopping.reason_to_stop(self._core)
+            raise stop_reason.reason_to_stop(self._core)
 
     def _is_done(self) -> bool:
         if self._fault is not None:

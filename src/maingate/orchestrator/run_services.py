@@ -12,8 +12,8 @@ from maingate.errors import MaingateError
 from maingate.ids import RunId
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.recorder import Recorder, Told
-from maingate.orchestrator.roster import Roster
 from maingate.orchestrator.shell.jobs import JobMaker
+from maingate.orchestrator.worker_roster import Roster
 from maingate.plan.model import Plan
 from maingate.state.steps.step import Head, Step
 from maingate.verdicts.records import VerdictRecords

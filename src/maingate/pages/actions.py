@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from maingate.api.answers.problems import HttpProblemError
 from maingate.api.endpoints import overrides, patches, runs, workforce, workstreams_and_tasks
 from maingate.api.idempotent_requests import Acting, Actor, Decision
+from maingate.pages.page_request import page_router, redirected
 from maingate.pages.session import local
-from maingate.pages.visit import page_router, redirected
 from maingate.state.operator_rules import Override
 
 router = page_router()

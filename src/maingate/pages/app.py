@@ -6,11 +6,21 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from maingate.pages import actions, assets, session
-from maingate.pages.views import breakers, charts, events, going, ledger, overview, patch, run, workers
-from maingate.pages.visit import error_page
+from maingate.pages.page_request import error_page
+from maingate.pages.views import (
+    breakers,
+    charts,
+    entity_redirect,
+    events,
+    ledger,
+    overview,
+    patch,
+    run,
+    workers,
+)
 
 _ROOMS: Final = (
-    *(overview, run, ledger, patch, workers, breakers, events, charts, going),
+    *(overview, run, ledger, patch, workers, breakers, events, charts, entity_redirect),
     *(actions, session, assets),
 )
 

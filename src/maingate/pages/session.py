@@ -6,8 +6,8 @@ from fastapi import Request, Response
 
 from maingate.api.guard.access import SESSION, Access
 from maingate.api.idempotent_requests import slowly
-from maingate.pages.rendering import rendered
-from maingate.pages.visit import html, page_router, redirected
+from maingate.pages.page_request import html, page_router, redirected
+from maingate.pages.template_engine import rendered
 
 router = page_router()
 

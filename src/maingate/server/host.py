@@ -20,7 +20,7 @@ from maingate.ids import RunId
 from maingate.server.hosted_run import HostedRun
 from maingate.server.log import LOG
 from maingate.server.run_starts import Post
-from maingate.server.site import Phase, Site
+from maingate.server.served_repositories import Phase, Site
 
 LOOK_INTERVAL: Final = timedelta(seconds=1)
 """Time between two looks at the records when nothing calls for one."""

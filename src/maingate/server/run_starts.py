@@ -18,8 +18,8 @@ from maingate.server.crash_backoff import RunAttempts
 from maingate.server.hosted_run import HostedRun, RunProcess
 from maingate.server.log import LOG
 from maingate.server.run_process import FAULT
+from maingate.services.controller_hooks import server_hooks
 from maingate.services.doorbell import Doorbell
-from maingate.services.following import server_hooks
 from maingate.services.run_queue import RunQueue, WaitingRun
 from maingate.services.server_hold import ServerHold
 

@@ -24,7 +24,7 @@ from maingate.landing.obstacles import require_usable
 from maingate.landing.target import LandingTarget
 from maingate.plan.loader import LoadedPlan
 from maingate.repository_context import RepositoryContext
-from maingate.services.garbage import without_collecting
+from maingate.services.garbage_collection import without_collecting
 from maingate.services.lease_renewal import TargetHolds, Wait, when_free
 from maingate.services.run_creation import Admission, create
 from maingate.services.run_queue import NO_OPTIONS, RunOptions, note_hand_over

@@ -17,8 +17,8 @@ from maingate.orchestrator.decision_writer import write_warning
 from maingate.orchestrator.progress import Listener, SilentListener
 from maingate.orchestrator.run_orchestrator import RunOrchestrator
 from maingate.repository_context import RepositoryContext
-from maingate.services.following import hooks_of
-from maingate.services.garbage import without_collecting
+from maingate.services.controller_hooks import hooks_of
+from maingate.services.garbage_collection import without_collecting
 from maingate.services.lease_renewal import Wait, when_free
 from maingate.services.notifier import Notifier
 from maingate.services.server_hold import living_server

@@ -13,8 +13,8 @@ from typing import Final
 
 from maingate.git.private_git import own_directory
 from maingate.system.process_tree import adopt_orphans
-from maingate.uet.process.attend import run_command
 from maingate.uet.process.command import CommandSpec
+from maingate.uet.process.command_run import run_command
 
 TIMEOUT: Final = 30.0
 """Seconds that a command may take."""

@@ -11,8 +11,8 @@ from typing import Final
 from maingate.errors import ProgramVersionError
 from maingate.git.private_git import own_directory
 from maingate.plan.definitions import GateDefinition
-from maingate.uet.process.attend import run_command
 from maingate.uet.process.command import CommandSpec
+from maingate.uet.process.command_run import run_command
 
 VERSION_TIMEOUT: Final = 60.0
 """Seconds that a command has."""

@@ -11,7 +11,7 @@ from maingate.api.guard.rates import Rate
 from maingate.bootstrap import Maingate
 from maingate.errors import UsageError
 from maingate.roles import Role
-from maingate.server.site import Site
+from maingate.server.served_repositories import Site
 from support.factories import GitRepo
 from support.live_server import PLENTY, Live, problem, served
 

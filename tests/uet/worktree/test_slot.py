@@ -14,7 +14,7 @@ import pytest
 
 from maingate.errors import WorktreeError
 from maingate.system.removal import remove
-from maingate.uet.worktree import control, manifest, slot_tree, untouched_paths, wanted_tree
+from maingate.uet.worktree import control_repository, manifest, slot_tree, untouched_paths, wanted_tree
 from maingate.uet.worktree.slot import Worktree
 from support.factories import GitRepo
 from support.worktree_files import checked_out, let_the_clock_tick, snapshot
@@ -258,7 +258,7 @@ def test_a_slot_that_nobody_touched_costs_no_process(
     for _ in range(3):
         let_the_clock_tick(worktree.slot_dir)
         worktree.move(commit, keep=["cache"], shared=True)
-    for module in (control, wanted_tree):
+    for module in (control_repository, wanted_tree):
         monkeypatch.setattr(module, "run_git", lambda *_, **__: pytest.fail("git was asked"))
 
     for _ in range(3):

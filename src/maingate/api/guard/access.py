@@ -11,7 +11,7 @@ from maingate.api.guard.rates import Rate, RateLimiter
 from maingate.clock import Clock, SystemClock
 from maingate.errors import UsageError
 from maingate.roles import Role
-from maingate.server.site import Site
+from maingate.server.served_repositories import Site
 
 SESSION: Final = "maingate_session"
 """The cookie that holds the token of a browser's session."""

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 
 from maingate.cli.exit_codes import code_of_run
-from maingate.cli.following import Outcome, follow
 from maingate.cli.output import console, print_json
 from maingate.cli.remote import Repo, Server, TokenFile, client_of, require_server, run_remotely
+from maingate.cli.run_follower import Outcome, follow
 from maingate.cli.streams import reader_may_leave
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import safe
+from maingate.cli.views.activity import surroundings_reader
 from maingate.cli.views.progress import watcher
-from maingate.cli.views.surroundings import surroundings_reader
 from maingate.errors import InterruptedRunError, TargetBusyError, UsageError
 from maingate.ids import RunId
 from maingate.wording import listed

@@ -48,7 +48,7 @@ def serve(
     server has a repository, or the database failed.
     """
     try:
-        from maingate.server.serving import serve as serve_site
+        from maingate.server.lifecycle import serve as serve_site
     except ImportError as error:
         raise UsageError(
             f"`maingate serve` needs more packages ({error}): install maingate[server]"
@@ -58,8 +58,8 @@ def serve(
     from maingate.api.guard.protection import LOOPBACK_NAMES
     from maingate.pages.app import add_pages
     from maingate.server import log
-    from maingate.server.listening import is_local, listen
-    from maingate.server.site import Site
+    from maingate.server.listen_socket import is_local, listen
+    from maingate.server.served_repositories import Site
     from maingate.server.systemd import inherited_socket
 
     settings = _settings(repo)

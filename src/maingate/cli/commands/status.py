@@ -71,7 +71,7 @@ def status(  # noqa: PLR0917 - the options of a command line
     with Maingate.open(create=False) as maingate:
         run_id = find_run(maingate.context, run)
         if watch:
-            from maingate.cli.following import watch as watch_run
+            from maingate.cli.run_follower import watch as watch_run
 
             watch_run(maingate, run_id)
         report = maingate.report(run_id)

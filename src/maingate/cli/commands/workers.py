@@ -8,7 +8,7 @@ from maingate.cli.commands.status import opened_for_reading
 from maingate.cli.output import STATE_STYLES, console, print_json
 from maingate.cli.tables import print_more, print_table, table
 from maingate.cli.text import duration, local_time, reason_line, safe
-from maingate.cli.views.grouping import why_stuck
+from maingate.cli.views.wait_groups import why_stuck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
 
-    from maingate.cli.views.surroundings import ReadSurroundings
+    from maingate.cli.views.activity import ReadSurroundings
     from maingate.orchestrator.progress import News, ProgressView
 
 MOST_REASONS: Final = 50

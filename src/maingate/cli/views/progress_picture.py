@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from maingate.cli.output import STATE_STYLES, SYMBOLS
 from maingate.cli.text import duration, safe
-from maingate.cli.views.surroundings import surroundings_lines
+from maingate.cli.views.activity import surroundings_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from maingate.orchestrator.progress import GateProgress, Progress, WorkstreamProgress
-    from maingate.queries.runs.live_picture import Surroundings
+    from maingate.queries.runs.activity import Surroundings
 
 MOST_WORKSTREAM_LINES: Final = 16
 MOST_GATE_LINES: Final = 6

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 from maingate.cli.output import STATE_STYLES, SYMBOLS
 from maingate.cli.tables import print_indented, print_table, table
 from maingate.cli.text import reason_line, safe
-from maingate.cli.views.grouping import FEW, gathered, waiting_alike, why_stuck
 from maingate.cli.views.headline import (
     cost_line,
     gates_line,
@@ -17,6 +16,7 @@ from maingate.cli.views.headline import (
     why_abandoned,
 )
 from maingate.cli.views.hints import refusal_of
+from maingate.cli.views.wait_groups import FEW, gathered, waiting_alike, why_stuck
 
 if TYPE_CHECKING:
     from rich.console import Console

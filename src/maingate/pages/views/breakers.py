@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from maingate.pages.visit import Visit, add_page, page_router
+from maingate.pages.page_request import Visit, add_page, page_router
 from maingate.queries.workforce.breakers import list_breakers
 
 Json = dict[str, Any]

@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from maingate.errors import UsageError
 from maingate.pages.drawing.chart import ChartPoint, Line, draw_chart
-from maingate.pages.rendering import moment, query
-from maingate.pages.spans import SPANS
-from maingate.pages.visit import Visit, add_page, page_router
+from maingate.pages.page_request import Visit, add_page, page_router
+from maingate.pages.template_engine import moment, query
+from maingate.pages.time_spans import SPANS
 from maingate.queries.trends import landed_between, trends
 
 Json = dict[str, Any]

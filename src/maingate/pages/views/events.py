@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from maingate.api.event_query import in_query, search_of
 from maingate.errors import UsageError
-from maingate.pages.visit import Visit, add_page, page_router
+from maingate.pages.page_request import Visit, add_page, page_router
 from maingate.queries.events import answers
 from maingate.queries.events.history import names_of
 from maingate.queries.events.reports import REPORTS, report

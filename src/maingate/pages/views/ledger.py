@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from maingate.ids import RunId
-from maingate.pages.visit import Visit, add_page, page_router
+from maingate.pages.page_request import Visit, add_page, page_router
 from maingate.queries.details.patch_ledger import LedgerChoice, ledger
 
 Json = dict[str, Any]

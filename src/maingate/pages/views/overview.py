@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from maingate.pages.visit import Visit, add_page, page_router
+from maingate.pages.page_request import Visit, add_page, page_router
 from maingate.queries.details.listing import Selection, runs_page
 from maingate.queries.inbox.open_matters import inbox
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from maingate.errors import UnknownEntityError
-from maingate.pages.visit import Visit, add_page, page_router
+from maingate.pages.page_request import Visit, add_page, page_router
 from maingate.queries.details import patch
 from maingate.queries.details.gate_log import log_piece
 from maingate.queries.waits.explain import standing

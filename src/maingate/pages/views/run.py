@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from maingate.ids import RunId
 from maingate.pages.drawing.graph import MOST_NODES, Node, draw_graph
-from maingate.pages.rendering import query
-from maingate.pages.visit import Visit, add_page, page_router
+from maingate.pages.page_request import Visit, add_page, page_router
+from maingate.pages.template_engine import query
 from maingate.queries.runs.standing import run_standing, workstream_standing
 from maingate.queries.runs.timeline import timeline
 

@@ -20,8 +20,8 @@ from maingate.patches.model import (
     patched,
 )
 from maingate.patches.repairs import Repair, RepairKind
+from maingate.patches.text.hunk_numbers import renumbered
 from maingate.patches.text.lines import DiffError
-from maingate.patches.text.placing import renumbered
 from maingate.patches.text.quoting import show_path
 from maingate.patches.text.wholeness import is_blob
 from maingate.reasons import Reason, ReasonCode

@@ -18,8 +18,8 @@ from maingate.patches.model import (
 )
 from maingate.patches.repairs import Repair, RepairKind
 from maingate.patches.text.headers import NULL
+from maingate.patches.text.hunk_numbers import settle
 from maingate.patches.text.lines import DiffError
-from maingate.patches.text.placing import settle
 from maingate.patches.text.quoting import show_path
 from maingate.patches.text.section import Section
 from maingate.patches.text.section_paths import paths_in

@@ -12,7 +12,7 @@ def plan_schema() -> dict[str, Any]:
 
     Rules that it cannot express (names that must exist, circles, files) are checked by `maingate plan check`.
     Editors use the schema in YAML files too, by a first line such as ``# yaml-language-server:
-    $schema=plan.writers.json_schema.json``.
+    $schema=plan.schema.json``.
     """
     schema = Plan.model_json_schema()
     return {

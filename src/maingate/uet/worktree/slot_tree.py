@@ -17,7 +17,7 @@ from typing import Any, Final
 from maingate.faultpoints import reach
 from maingate.git.index_attributes import attribute_files
 from maingate.system.removal import all_below, are_folders, remove
-from maingate.uet.worktree.control import Control
+from maingate.uet.worktree.control_repository import Control
 from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.manifest import TreeManifest
 from maingate.uet.worktree.prepared_state import Preparation

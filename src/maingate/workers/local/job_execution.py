@@ -16,8 +16,8 @@ from maingate.errors import WorktreeError
 from maingate.system.strays import SLOT_VARIABLE
 from maingate.uet.capture import STDOUT, Capture, Captured
 from maingate.uet.output_capture import OutputCopy
-from maingate.uet.process.attend import Watch, run_command
 from maingate.uet.process.command import CommandLine, CommandResult, CommandSpec
+from maingate.uet.process.command_run import Watch, run_command
 from maingate.uet.process.redaction import redact
 from maingate.uet.worktree.slot import Worktree
 from maingate.workers.artifacts import Artifacts

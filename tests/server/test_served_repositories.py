@@ -7,7 +7,7 @@ import pytest
 from maingate.bootstrap import Maingate
 from maingate.errors import RepositoryError, UnknownEntityError, UsageError
 from maingate.plan.loader import load_plan
-from maingate.server.site import Phase, Site
+from maingate.server.served_repositories import Phase, Site
 from support.factories import GitRepo
 from support.landing import write_plan
 

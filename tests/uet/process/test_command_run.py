@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from maingate.system.process_tree import adopt_orphans, bystanders
-from maingate.uet.process.attend import run_command
 from maingate.uet.process.command import CommandResult, CommandSpec
+from maingate.uet.process.command_run import run_command
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,9 @@
 import json
 from typing import Final
 
-from maingate.client.call import Call, Reply, delay
 from maingate.client.failures import error_of
-from maingate.client.values import Event
+from maingate.client.request_flow import Call, Reply, delay
+from maingate.client.results import Event
 from maingate.errors import MaingateError
 
 SILENCE: Final = 60.0

@@ -13,9 +13,9 @@ import uvicorn
 
 from maingate.errors import OutsideFaultError
 from maingate.server.host import RunHost
-from maingate.server.listening import address_of, without_delay
+from maingate.server.listen_socket import address_of, without_delay
 from maingate.server.log import LOG
-from maingate.server.site import Site
+from maingate.server.served_repositories import Site
 from maingate.server.systemd import notify
 from maingate.system.process_tree import expect_processes_of_other_threads
 

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from maingate.orchestrator.shell.in_hand import InHand
+from maingate.orchestrator.shell.items_in_hand import InHand
 
 
 def killed(path: Path, *keys: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
-from maingate.mcp.reading import Name, opened
+from maingate.mcp.read_tools import Name, opened
 
 Json = dict[str, Any]
 

@@ -7,7 +7,7 @@ from fastapi import Response
 
 from maingate.bootstrap import Maingate
 from maingate.errors import UnknownEntityError
-from maingate.pages.visit import AtPage, page_router, redirected
+from maingate.pages.page_request import AtPage, page_router, redirected
 from maingate.queries.details import listing
 from maingate.queries.names import find_id
 

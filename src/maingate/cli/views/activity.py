@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from maingate.bootstrap import Maingate
     from maingate.ids import RunId
-    from maingate.queries.runs.live_picture import SharedWait, Surroundings, WorkerJob
+    from maingate.queries.runs.activity import SharedWait, Surroundings, WorkerJob
 
 READING_SHARE: Final = 20
 """Reading takes at most one part in this many of the time."""
@@ -33,7 +33,7 @@ ReadSurroundings = Callable[[], "Surroundings"]
 
 def surroundings_reader(maingate: "Maingate", run_id: "RunId") -> ReadSurroundings:
     """Return a reader of a run's surroundings, which answers from memory until it is due again."""
-    from maingate.queries.runs.live_picture import surroundings
+    from maingate.queries.runs.activity import surroundings
 
     return PacedReader(lambda: surroundings(maingate.context, run_id))
 
@@ -53,7 +53,7 @@ class PacedReader:
 
     def __call__(self) -> "Surroundings":
         """Return the newest reading; while the record cannot be read, the last one."""
-        from maingate.queries.runs.live_picture import Surroundings
+        from maingate.queries.runs.activity import Surroundings
 
         began = self._clock()
         if began >= self._again_at:

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from maingate.errors import UsageError
-from maingate.server.listening import address_of, is_local, listen, without_delay
+from maingate.server.listen_socket import address_of, is_local, listen, without_delay
 
 
 def test_an_address_is_local_if_only_this_machine_reaches_it() -> None:

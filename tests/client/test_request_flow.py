@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from maingate.client.call import ATTEMPTS, Call, Flow, Pause, Reply, answered, object_of
 from maingate.client.failures import RefusedError, ServerFaultError
 from maingate.client.operations import cancel, diff, submit, wait
+from maingate.client.request_flow import ATTEMPTS, Call, Flow, Pause, Reply, answered, object_of
 from maingate.client.submission import PlanSource
 from maingate.errors import MaingateError, PlanError
 

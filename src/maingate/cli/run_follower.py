@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from maingate.cli.views.activity import surroundings_reader
 from maingate.cli.views.progress import watcher
-from maingate.cli.views.surroundings import surroundings_reader
 from maingate.errors import InterruptedRunError, OutsideFaultError
 from maingate.ids import RunId
 

@@ -18,7 +18,7 @@ from maingate.api.permitted_repositories import AtDesk, Desk
 from maingate.bootstrap import Maingate
 from maingate.errors import MaingateError
 from maingate.events import TRANSITION_SUFFIX, EventType
-from maingate.pages.rendering import rendered, segment
+from maingate.pages.template_engine import rendered, segment
 from maingate.roles import Role
 from maingate.state.machines import MACHINES
 
