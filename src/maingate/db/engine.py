@@ -25,6 +25,8 @@ from maingate.errors import DatabaseError
 BUSY_TIMEOUT: Final = timedelta(seconds=30)
 """Time to wait for another writer, unless a setting states another."""
 
+_KEPT_OPEN: Final = 16
+"""Connections to a file that are kept when they are not used; opening one costs more than a short query."""
 _BEGIN: Final = "maingate_begin"
 _PRIMARY: Final = 0xFF
 """The part of an error code of SQLite that says what kind of error it is."""
@@ -207,6 +209,9 @@ def _open_sqlite(url: URL, *, synchronous: str, busy_timeout: timedelta) -> Engi
     engine = create_engine(
         url,
         connect_args={"isolation_level": None, "timeout": busy_timeout.total_seconds()},
+        pool_size=_KEPT_OPEN,
+        max_overflow=-1,
+        pool_use_lifo=True,
         pool_reset_on_return=None,  # a transaction has ended when its connection is given back
     )
     pragmas = (f"synchronous = {synchronous}", "foreign_keys = ON")

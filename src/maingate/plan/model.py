@@ -254,7 +254,7 @@ class Plan(PlanPart):
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Plan":
         """Return the plan of its JSON form, as stored with a run; its names were checked at admission."""
-        return cls.model_validate(value, context={ANY_NAME: True})
+        return cls.model_validate(dict(value), context={ANY_NAME: True})
 
     def _in_order(self, wanted: list[str]) -> list[str]:
         reached: set[str] = set()

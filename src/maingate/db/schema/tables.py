@@ -29,6 +29,7 @@ from maingate.db.schema.rollup_kinds import EVENT_COLUMNS, MEASURE_COLUMNS
 from maingate.db.sql.columns import (
     FreeText,
     HolderText,
+    JsonDocument,
     JsonList,
     JsonText,
     PathText,
@@ -146,7 +147,7 @@ runs = _entity(
     _required("target_ref"),
     _required("landing"),
     _required("strict", Boolean),
-    _required("plan", JsonText),
+    _required("plan", JsonDocument),
     _required("tree_settings", JsonText),
     Column("plan_file", PathText),
     Column("old_head", Text),

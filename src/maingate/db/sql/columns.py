@@ -6,9 +6,10 @@ The types serve SQLAlchemy's own statements and the compiled ones of ``db.sql.re
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final
 
@@ -116,6 +117,58 @@ class JsonText(Stored):
     def decode(self, value: str) -> Any:
         """Return the value."""
         return {} if value == "{}" else json.loads(value)
+
+
+class StoredObject(Mapping[str, Any]):
+    """A JSON object that is parsed when a value of it is read: most readers of its row need none.
+
+    Its value is shared with other rows of the same text, and not to be changed.
+
+    Args:
+        text: Its text.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text: Final = text
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a value."""
+        return _parsed(self.text)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return an iterator over the names."""
+        return iter(_parsed(self.text))
+
+    def __len__(self) -> int:
+        """Return the number of values."""
+        return len(_parsed(self.text))
+
+    def __repr__(self) -> str:
+        """Return the text."""
+        return self.text
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> dict[str, Any]:
+    """Return the value of a text; a living run's plan is asked for the same few values again and again."""
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+class JsonDocument(JsonText):
+    """A large JSON object as text, read as a `StoredObject`."""
+
+    cache_ok = True
+
+    def encode(self, value: Any) -> str:
+        """Return the text."""
+        return value.text if isinstance(value, StoredObject) else super().encode(value)
+
+    def decode(self, value: str) -> StoredObject:
+        """Return the object."""
+        return StoredObject(value)
 
 
 class JsonList(JsonText):
