@@ -6,13 +6,13 @@ that is made anew: a client reads its own writes and those of all others. Caller
 rates counted, as for any other request.
 """
 
+import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import anyio.to_thread
 from fastapi import Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -187,7 +187,7 @@ class AnswerFromCache:
             scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(_PREFIX)
         )
         if is_reading and self._cache.has(scope):
-            found = await anyio.to_thread.run_sync(self._found, Request(scope))
+            found = await asyncio.to_thread(self._found, Request(scope))
             await (found or self._app)(scope, receive, send)
         else:
             await self._app(scope, receive, send)

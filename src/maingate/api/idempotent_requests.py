@@ -134,7 +134,7 @@ async def slowly(request: Request, work: Callable[[], Result]) -> Result:
     return await anyio.to_thread.run_sync(work, limiter=limiter)
 
 
-def actor_of(request: Request, desk: AtDesk, key: IdempotencyKey = None) -> Actor:
+async def actor_of(request: Request, desk: AtDesk, key: IdempotencyKey = None) -> Actor:
     """Return the actor of a request, for FastAPI."""
     return Actor(request, desk, key)
 

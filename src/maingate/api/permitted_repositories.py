@@ -110,7 +110,7 @@ def _unknown(entity_id: str) -> str:
     return f"not found: {entity_id[:64]!r}; the lists of this interface have the identifiers"
 
 
-def desk_of(request: Request, caller: Annotated[Caller, Depends(caller_of)]) -> Desk:
+async def desk_of(request: Request, caller: Annotated[Caller, Depends(caller_of)]) -> Desk:
     """Return the desk of a request, for FastAPI."""
     return Desk(request.app.state.site, caller)
 

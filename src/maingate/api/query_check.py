@@ -9,7 +9,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 
 
-def check_query(request: Request) -> None:
+async def check_query(request: Request) -> None:
     """Refuse a request with a parameter that its endpoint does not have, or with two values for one.
 
     A misspelt filter would answer with the whole list, and of two values one would be passed over in silence.

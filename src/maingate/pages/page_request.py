@@ -73,7 +73,7 @@ class Visit:
         return has is not None and has.includes(role)
 
 
-def visit_of(request: Request, desk: AtDesk) -> Visit:
+async def visit_of(request: Request, desk: AtDesk) -> Visit:
     """Return the visit of a request, for FastAPI."""
     return Visit(request=request, desk=desk)
 

@@ -75,11 +75,19 @@ class ChangeWatch:
         self._context, self._lock = context, threading.Lock()
         self._at = _EMPTY
         self._changed: dict[Part, int] = {}
-        self._all_changed = self._record = 0
+        self._all_changed = self._record = self._begun = 0
 
     def look(self) -> RecordMoment:
-        """Read the rows that are new, and return the present moment."""
-        with self._lock, self._context.database.read() as conn:
+        """Read the rows that are new, and return the present moment; the looks of many threads are joined."""
+        begun = self._begun
+        with self._lock:
+            if self._begun == begun:  # else another look has begun, and ended, while this one waited
+                self._begun += 1
+                self._look()
+            return RecordMoment(seq=self._at.seq, record=self._record)
+
+    def _look(self) -> None:
+        with self._context.database.read() as conn:
             at = ledger.position(conn)
             if at.seq > self._at.seq > 0:
                 self._note(changes.since(conn, self._at.seq))
@@ -87,7 +95,6 @@ class ChangeWatch:
                 self._changed.clear()
                 self._record += 1
             self._at = at
-            return RecordMoment(seq=at.seq, record=self._record)
 
     def is_unchanged(self, parts: Collection[Part], since: RecordMoment) -> bool:
         """Return whether no row behind a moment, as far as was looked, is about one of some parts."""

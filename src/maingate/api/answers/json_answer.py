@@ -18,7 +18,7 @@ _KEPT: Final = "private, no-cache"
 
 def rendered(value: Any) -> str:
     """Return a value as JSON text in ASCII, so that no character of others takes effect anywhere."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=_as_json)
+    return _ENCODE(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,3 +100,6 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso_millis(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=_as_json).encode

@@ -14,7 +14,6 @@ from maingate.api.answers.problems import RETRY_SECONDS, HttpProblemError
 from maingate.api.description import described_text
 from maingate.api.event_feed import EventFeed, Matches, everything
 from maingate.api.event_query import QueryText, in_query, search_of
-from maingate.api.guard.access import caller_of
 from maingate.api.permitted_repositories import AtDesk, RepoName
 from maingate.events import Event
 from maingate.monitoring.events import EventSearch, UnsuitedQueryError
@@ -209,7 +208,7 @@ def _place(header: str | None, after: int | None) -> int | None:
 def _is_welcome(request: Request, repo: str) -> bool:
     """Return whether a caller may still read a repository."""
     try:
-        return repo in caller_of(request).roles
+        return repo in request.app.state.access.caller(request).roles
     except HttpProblemError:
         return False
 

@@ -39,7 +39,7 @@ class Paging:
     fields: Sequence[str]
 
 
-def paging_of(
+async def paging_of(
     limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="Most items of a page.")] = 50,
     cursor: Annotated[str | None, Query(max_length=300, description="The `next` of the page before.")] = None,
     fields: Annotated[

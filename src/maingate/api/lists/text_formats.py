@@ -43,7 +43,7 @@ class Listing:
     next: str | None = None
 
 
-def format_of(
+async def format_of(
     request: Request,
     format_: Annotated[
         TextFormat | None,
