@@ -168,9 +168,11 @@ class Event:
         return json.dumps(self.as_json(), ensure_ascii=True, separators=(",", ":"))
 
 
+@lru_cache(maxsize=256)
 def iso_millis(at: datetime) -> str:
-    """Return a time as text: ``2026-01-01T00:00:00.000Z``."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return a time as text: ``2026-01-01T00:00:00.000Z``; all events of a transaction have the same."""
+    text = (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="milliseconds")
+    return f"{text[:-6]}Z"
 
 
 def severity_of(

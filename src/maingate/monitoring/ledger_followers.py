@@ -9,6 +9,7 @@ from maingate.db.dao.history import events
 from maingate.db.engine import Database
 from maingate.db.ledger import ledger
 from maingate.db.rollups import followers, store
+from maingate.db.sql.columns import EPOCH
 from maingate.events import Event
 
 HOOK_REST: Final = timedelta(milliseconds=250)
@@ -19,7 +20,10 @@ BATCH: Final = 1_000
 """Events of a batch, at most."""
 
 _HELD: Final = timedelta(minutes=1)
-"""Time after its last batch for which a process keeps a hook from other processes."""
+"""Time for which a process keeps a hook from other processes."""
+
+_RENEWED: Final = _HELD / 2
+"""Time before the end of that at which it is renewed, instead of with each batch."""
 
 
 class Hook(Protocol):
@@ -96,7 +100,7 @@ class RollupFollower:
 class HookFollower:
     """The follower that gives events to a hook.
 
-    One process at a time delivers under a name; another takes over a minute after the last sign of the first.
+    One process at a time delivers under a name; another takes over within a minute after the first has died.
 
     Args:
         hook: The hook.
@@ -112,7 +116,7 @@ class HookFollower:
     def __init__(self, hook: Hook, *, database: Database, clock: Clock, holder: str, since: int = 0) -> None:
         self.name = hook.name
         self._hook, self._database, self._clock = hook, database, clock
-        self._holder, self._since = holder, since
+        self._holder, self._since, self._held_until = holder, since, EPOCH
 
     def step(self) -> bool:
         """Deliver the next batch to the hook, and move on when it has taken it."""
@@ -140,7 +144,12 @@ class HookFollower:
             followers.release(conn, self.name, self._holder)
 
     def _hold(self) -> bool:
+        """Hold the hook, unless this process does for a while still; return whether it does."""
         at = self._clock.now()
+        if _RENEWED < self._held_until - at <= _HELD:
+            return True
         with self._database.write() as conn:
             followers.register(conn, self.name, self._since, at=at)
-            return followers.hold(conn, self.name, self._holder, at=at, until=at + _HELD)
+            is_held = followers.hold(conn, self.name, self._holder, at=at, until=at + _HELD)
+        self._held_until = at + _HELD if is_held else EPOCH
+        return is_held

@@ -2,11 +2,9 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any, Final, Literal
-
-from structlog.dev import ConsoleRenderer
-from structlog.processors import JSONRenderer
 
 from maingate.events import Event, iso_millis
 from maingate.uet.process.redaction import redact
@@ -16,10 +14,24 @@ LogFormat = Literal["json", "console"]
 HOOK: Final = "log"
 """The name of the hook; the position is that of the repository's one log."""
 
-_RENDERERS: Final[dict[LogFormat, Callable[[], Any]]] = {
-    "json": lambda: JSONRenderer(ensure_ascii=True),
-    "console": lambda: ConsoleRenderer(colors=False, repr_native_str=True, sort_keys=False),
-}
+
+def _line_for_programs(event: Event) -> str:
+    """Return the line in JSON; a busy run has thousands a second, for each of which an encoder is dear."""
+    pairs = [
+        f'"{name}": {value if type(value) is int else encode_basestring_ascii(value)}'
+        for name, value in _fields(event)
+        if value is not None
+    ]
+    return f"{{{', '.join(pairs)}}}"
+
+
+def _renderer_for_people() -> Callable[[Event], str]:
+    from structlog.dev import ConsoleRenderer  # noqa: PLC0415 - takes 0.2 s, which the other style does not need
+
+    render = ConsoleRenderer(colors=False, repr_native_str=True, sort_keys=False)
+    return lambda event: str(
+        render(None, "", {name: value for name, value in _fields(event) if value is not None})
+    )
 
 
 class LogHook:
@@ -29,13 +41,16 @@ class LogHook:
         path: The file; it is made when it is needed, readable by its owner only.
         style: The format of its lines.
         secrets: Values that are never written.
+
+    Attributes:
+        line: Returns the line of an event.
     """
 
     name = HOOK
 
     def __init__(self, path: Path, *, style: LogFormat, secrets: Iterable[str] = ()) -> None:
         self._path, self._secrets = path, tuple(secrets)
-        self._render = _RENDERERS[style]()
+        self.line = _line_for_programs if style == "json" else _renderer_for_people()
 
     def take(self, batch: Sequence[Event]) -> None:
         """Append a line for each event, all of them in one write.
@@ -52,28 +67,23 @@ class LogHook:
         finally:
             os.close(descriptor)
 
-    def line(self, event: Event) -> str:
-        """Return the line of an event."""
-        return str(self._render(None, "", _fields(event)))
 
-
-def _fields(event: Event) -> dict[str, Any]:
-    """Return what is logged of an event; nothing that it lacks."""
+def _fields(event: Event) -> tuple[tuple[str, Any], ...]:
+    """Return the names and values that are logged; the values that the event lacks are None."""
     reason = event.reason or {}
-    fields = {
-        "timestamp": iso_millis(event.timestamp),
-        "level": str(event.severity),
-        "event": event.event_type,
-        "seq": event.seq,
-        "entity": event.entity_id,
-        "from": event.from_state,
-        "to": event.to_state,
-        "trigger": event.trigger,
-        "operator": event.operator,
-        "code": reason.get("code"),
-        "message": reason.get("message"),
-        "run": event.run_id,
-        "workstream": event.workstream_id,
-        "task": event.task_id,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
+    return (
+        ("timestamp", iso_millis(event.timestamp)),
+        ("level", event.severity),
+        ("event", event.event_type),
+        ("seq", event.seq),
+        ("entity", event.entity_id),
+        ("from", event.from_state),
+        ("to", event.to_state),
+        ("trigger", event.trigger),
+        ("operator", event.operator),
+        ("code", reason.get("code")),
+        ("message", reason.get("message")),
+        ("run", event.run_id),
+        ("workstream", event.workstream_id),
+        ("task", event.task_id),
+    )

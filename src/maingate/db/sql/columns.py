@@ -55,6 +55,7 @@ def to_micros(at: datetime) -> int:
     return (at - EPOCH) // _MICROSECOND
 
 
+@lru_cache(maxsize=256)
 def from_micros(micros: int) -> datetime:
     """Return the aware UTC time of microseconds since the epoch."""
     return EPOCH + timedelta(microseconds=micros)

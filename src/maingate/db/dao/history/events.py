@@ -7,6 +7,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import merge
+from itertools import chain, islice
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -37,6 +40,8 @@ SHARED: Final = (
 )
 STORED: Final = (*SHARED, "event_type", "severity")
 """The columns of an event that is no transition."""
+_SEQ: Final = 0
+"""The place of the number in both."""
 
 _INSERT: Final = insertion("events", EVENT_COLUMNS)
 _TRANSITIONS: Final = f"SELECT {quoted(SHARED)}, NULL AS event_type, NULL AS severity FROM state_transitions"
@@ -132,18 +137,13 @@ def query(
     wanted += [] if after_seq is None else [("seq > ?", after_seq)]
     wanted += [] if run_id is None else [("run_id = ?", run_id)]
     wanted += [] if trigger is None else [('"trigger" = ?', trigger)]
-    sources = _sources(type, wanted)
     order = "DESC" if newest else "ASC"
-    limited = [
-        (f"SELECT * FROM ({sql} ORDER BY seq {order} LIMIT ?) part", (*values, limit))
-        for sql, values in sources
+    parts = [
+        rows_of(connection, f"{sql} ORDER BY seq {order} LIMIT ?", (*values, limit))
+        for sql, values in _sources(type, wanted)
     ]
-    sql = " UNION ALL ".join(sql for sql, _ in limited)
-    values = [value for _, values in limited for value in values]
-    found = rows_of(
-        connection, f"SELECT * FROM ({sql}) joined ORDER BY seq {order} LIMIT ?", (*values, limit)
-    )
-    return [event_of(row) for row in found]
+    found = merge(*parts, key=itemgetter(_SEQ), reverse=newest) if all(parts) else chain(*parts)
+    return [event_of(row) for row in islice(found, limit)]
 
 
 def transitions_of(connection: Connection, entity_ids: Iterable[str]) -> list[Event]:
@@ -199,38 +199,28 @@ def aggregate(
 
 def event_of(row: Sequence[Any]) -> Event:
     """Return the event of a row's shared columns; a transition does not store its type and severity."""
-    values = dict(zip(STORED, row, strict=True))
-    metadata = json.loads(values["metadata"])
-    is_transition = values["event_type"] is None
-    severity = (
-        severity_of(
-            values["entity_type"],
-            values["from_state"],
-            values["to_state"],
-            values["trigger"],
-            metadata,
-            operator=values["operator"],
-        )
-        if is_transition
-        else Severity(values["severity"])
-    )
+    seq, event_id, machine, entity_id, from_state, to_state, trigger, reason, metadata = row[:9]
+    operator, run_id, workstream_id, task_id, at, event_type, severity = row[9:]
+    facts = {} if metadata == "{}" else json.loads(metadata)
+    if is_transition := event_type is None:
+        severity = severity_of(machine, from_state, to_state, trigger, facts, operator=operator)
     return Event(
-        event_id=values["event_id"],
-        timestamp=from_micros(values["at"]),
-        event_type=f"{values['entity_type']}{TRANSITION_SUFFIX}" if is_transition else values["event_type"],
-        severity=severity,
-        entity_type=values["entity_type"],
-        entity_id=values["entity_id"],
-        from_state=values["from_state"],
-        to_state=values["to_state"],
-        trigger=values["trigger"],
-        reason=None if values["reason"] is None else json.loads(values["reason"]),
-        metadata=metadata,
-        operator=values["operator"],
-        run_id=values["run_id"],
-        workstream_id=values["workstream_id"],
-        task_id=values["task_id"],
-        seq=values["seq"],
+        event_id=event_id,
+        timestamp=from_micros(at),
+        event_type=f"{machine}{TRANSITION_SUFFIX}" if is_transition else event_type,
+        severity=severity if is_transition else Severity(severity),
+        entity_type=machine,
+        entity_id=entity_id,
+        from_state=from_state,
+        to_state=to_state,
+        trigger=trigger,
+        reason=None if reason is None else json.loads(reason),
+        metadata=facts,
+        operator=operator,
+        run_id=run_id,
+        workstream_id=workstream_id,
+        task_id=task_id,
+        seq=seq,
     )
 
 
