@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from maingate.api.schemas.webhooks import WebhookItem
 from maingate.bootstrap import Maingate
 from maingate.client import InvalidWebhookError, verify_webhook
 from maingate.clock import ManualClock
@@ -20,9 +21,14 @@ from maingate.db.dao.history import events
 from maingate.db.ledger.new_event import new_event, the_run
 from maingate.errors import UnknownEntityError, UsageError
 from maingate.events import EventType
+from maingate.monitoring.ledger_metrics import Samples
+from maingate.monitoring.metric_table import MOST_RECEIVERS
+from maingate.monitoring.record_metrics import add_gauges
 from maingate.monitoring.webhook_receiver import Receiver, ReceiverError
 from maingate.queries.events.history import EventQuery
 from maingate.queries.events.search import last_place
+from maingate.queries.inbox.open_matters import inbox
+from maingate.queries.inbox.values import InboxCode
 from maingate.queries.webhooks import list_webhooks, webhook_key
 from maingate.repository_context import RepositoryContext
 from maingate.services.controller_hooks import server_hooks, webhook_followers
@@ -30,9 +36,11 @@ from maingate.services.webhooks.follower import LAST_REST, WebhookFollower, rest
 from maingate.services.webhooks.sending import Sender, outcome_of
 from maingate.services.webhooks.service import WebhookService
 from maingate.settings import Settings
+from maingate.settings.model import MOST_WEBHOOKS
 from support.crashing import KILLED, World, kill_all
 from support.database_factories import make_run
 from support.factories import GitRepo
+from support.live_server import served
 from support.receiving import OTHER_SECRET, SECRET, Inlet, Sent, receiving
 
 PATIENCE = 30
@@ -588,6 +596,59 @@ def test_an_unknown_receiver_is_refused_with_those_that_there_are(context: Repos
     name_receivers(context, chat="http://h.example/")
     with pytest.raises(UnknownEntityError, match="no receiver 'chart' in the settings; they have chat"):
         WebhookService(context).test("chart")
+
+
+def test_a_failing_receiver_is_shown_until_it_is_mended(
+    context: RepositoryContext, clock: ManualClock
+) -> None:
+    """In metrics at once, in the inbox after a while; one that the settings name no more is nowhere."""
+
+    def figures() -> dict[tuple[str, tuple[str, ...]], float]:
+        samples = Samples()
+        with context.database.read() as conn:
+            add_gauges(samples, conn, [context])
+        names = ("webhook_deliveries", "webhook_lag_rows", "webhook_failing_seconds")
+        return {(name, each): value for name in names for each, value in samples.values[name].items()}
+
+    with receiving(Inlet(status=503)) as inlet:
+        name_receivers(context, chat=inlet.url)
+        warn_of(context, 3)
+        follower = follower_of(context)
+        step_all(follower)
+        clock.advance(timedelta(minutes=14))
+        assert inbox(context) == []
+        clock.advance(timedelta(minutes=1))
+        [item] = inbox(context)
+        assert (item.code, item.command) == (InboxCode.WEBHOOK, "maingate webhook retry chat")
+        assert "chat of webhooks takes no event: it answered 503; it has failed 1 times" in item.why
+        assert figures() == {
+            ("webhook_deliveries", ("chat", "delivered")): 0,
+            ("webhook_deliveries", ("chat", "failed")): 1,
+            ("webhook_lag_rows", ("chat",)): 3,
+            ("webhook_failing_seconds", ("chat",)): 900,
+        }
+        name_receivers(context, other=inlet.url)
+        assert (inbox(context), figures()) == ([], {})
+        name_receivers(context, chat=inlet.url)
+        inlet.status = 200
+        step_all(follower)
+        follower.close()
+    assert inbox(context) == []
+    assert figures()["webhook_deliveries", ("chat", "delivered")] == 3
+    assert figures()["webhook_failing_seconds", ("chat",)] == 0
+    assert MOST_RECEIVERS >= MOST_WEBHOOKS
+
+
+def test_the_interface_lists_receivers(context: RepositoryContext, inlet: Inlet) -> None:
+    """With all fields, and without the path of the address."""
+    with served([context.repository.root]) as live, live.client() as client:
+        [(name, maingate)] = live.site
+        name_receivers(maingate.context, chat=inlet.url)
+        assert maingate.webhooks.retry("chat").failure is None
+        [item] = client.get("/api/v1/webhooks").json()["items"]
+    assert item.keys() == WebhookItem.model_fields.keys()
+    assert (item["repo"], item["name"], item["state"], item["trouble"]) == (name, "chat", "well", None)
+    assert "very-secret-path" not in str(item)
 
 
 def test_the_libraries_say_nothing_of_addresses(

@@ -21,6 +21,7 @@ from maingate.api.endpoints import (
     record,
     rollbacks,
     runs,
+    webhooks,
     workforce,
     workstreams_and_tasks,
 )
@@ -38,7 +39,7 @@ MOST_UPLOAD: Final = 64 * 1024 * 1024
 
 _INTERFACE: Final = (
     *(runs, plans, workstreams_and_tasks, patches, gates, workforce, overrides, rollbacks),
-    *(events, event_stream, record),
+    *(events, event_stream, webhooks, record),
 )
 _PROBED: Final = (health_endpoints, metrics)
 """The endpoints of other programs, which may add parameters of their own."""

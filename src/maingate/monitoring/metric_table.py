@@ -33,6 +33,9 @@ BOUNDS: Final = (
 MOST_FOLLOWERS: Final = 20
 """Most followers of the ledger that are shown."""
 
+MOST_RECEIVERS: Final = 16
+"""Most names of receivers of webhooks that are shown; repositories that share a record may have more."""
+
 
 class Kind(StrEnum):
     """The types of metrics."""
@@ -125,6 +128,12 @@ def _counters() -> list[Metric]:
         ("tool_cost_dollars", ("tool",), _NAMES, "Cost of tools in US dollars, where they report it."),
         ("tool_tokens", ("tool",), _NAMES, "Tokens that tools read and wrote, where they report them."),
         ("circuit_breaker_openings", ("tool",), _NAMES, "Pauses of tools by their circuit breakers."),
+        (
+            "webhook_deliveries",
+            ("receiver", "outcome"),
+            2 * MOST_RECEIVERS,
+            "Attempts to deliver an event to a receiver of webhooks: delivered or failed.",
+        ),
     ]
     return [
         Metric(name=name, kind=Kind.COUNTER, labels=labels, most=most, help=text)
@@ -179,6 +188,18 @@ def _gauges() -> list[Metric]:
         ("ledger_rows", (), 1, "Rows of the ledger."),
         ("follower_lag_rows", ("follower",), MOST_FOLLOWERS, "Rows of the ledger that a follower lacks."),
         ("follower_failures", ("follower",), MOST_FOLLOWERS, "Failures of a follower since its progress."),
+        (
+            "webhook_lag_rows",
+            ("receiver",),
+            MOST_RECEIVERS,
+            "Rows of the ledger that were not looked at yet for a receiver of webhooks.",
+        ),
+        (
+            "webhook_failing_seconds",
+            ("receiver",),
+            MOST_RECEIVERS,
+            "Time for which a receiver of webhooks has taken no event that it was sent; 0 when it is well.",
+        ),
         ("disk_free_bytes", ("folder",), 2, "Bytes left on the disk of the state folder and the worktrees."),
         ("scrape_seconds", (), 1, "Time that reading the record for this scrape took."),
     ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from maingate.db.dao import breakers, runs, tool_runs
+from maingate.db.dao import breakers, runs, tool_runs, webhooks
 from maingate.db.ledger import ledger
 from maingate.db.rollups import followers
 from maingate.db.schema.rollup_kinds import MOST_NAMES, OTHER
@@ -13,7 +13,7 @@ from maingate.monitoring.checks.lease import holds_of
 from maingate.monitoring.checks.pool import QUEUES, pool_of, queues_of
 from maingate.monitoring.checks.stuck import stuck_in
 from maingate.monitoring.ledger_metrics import MICROS, Samples
-from maingate.monitoring.metric_table import MOST_FOLLOWERS
+from maingate.monitoring.metric_table import MOST_FOLLOWERS, MOST_RECEIVERS
 from maingate.monitoring.stuck_watch import Stuck, StuckLimits, silent
 from maingate.repository_context import RepositoryContext
 from maingate.state.circuit_breaker import BreakerState
@@ -35,6 +35,7 @@ def add_gauges(samples: Samples, conn: Connection, contexts: Sequence[Repository
     _add_pool(samples, conn, contexts[0])
     _add_breakers(samples, conn)
     _add_followers(samples, conn)
+    _add_webhooks(samples, conn, contexts)
     _add_queues(samples, conn, contexts)
     _add_runs(samples, conn, contexts)
     _add_stuck(samples, conn, contexts)
@@ -64,6 +65,23 @@ def _add_followers(samples: Samples, conn: Connection) -> None:
     for each in followers.all_of(conn)[:MOST_FOLLOWERS]:
         samples.put("follower_lag_rows", end - each.seq, each.name)
         samples.put("follower_failures", each.failures, each.name)
+
+
+def _add_webhooks(samples: Samples, conn: Connection, contexts: Sequence[RepositoryContext]) -> None:
+    """Add the receivers that the settings name; of repositories that share a name the worst one counts."""
+    end, now = ledger.position(conn).seq, contexts[0].clock.now()
+    named = {each.identity.id: each.settings.webhooks.keys() for each in contexts}
+    rows = [
+        row for row in webhooks.of_repositories(conn, list(named)) if row.name in named[row.repository_id]
+    ]
+    shown = set(sorted({row.name for row in rows})[:MOST_RECEIVERS])
+    for row in (row for row in rows if row.name in shown):
+        label = (row.name,)
+        samples.add("webhook_deliveries", (row.name, "delivered"), row.delivered)
+        samples.add("webhook_deliveries", (row.name, "failed"), row.failed)
+        failing = 0.0 if row.failing_since is None else (now - row.failing_since).total_seconds()
+        for name, number in (("webhook_lag_rows", end - row.seq), ("webhook_failing_seconds", failing)):
+            samples.put(name, max(number, samples.values[name].get(label, 0)), row.name)
 
 
 def _add_queues(samples: Samples, conn: Connection, contexts: Sequence[RepositoryContext]) -> None:

@@ -29,6 +29,7 @@ from maingate.state.tool_run import MICROS
 from maingate.wording import more_approvals, short
 
 if TYPE_CHECKING:
+    from maingate.db.dao.webhooks import WebhookRow
     from maingate.monitoring.alerts import FiringAlert
     from maingate.monitoring.stuck_watch import Stuck
 
@@ -62,6 +63,7 @@ def items_of(rows: InboxRows) -> list[InboxItem]:
         *(_stuck(about, stuck, rows.now) for about, stuck in rows.stuck),
         *map(_unapproved, rows.unapproved),
         *(_alert(one) for one in rows.alerts if one.rule.name not in _TOLD),
+        *map(_webhook, rows.webhooks),
         *map(_quarantined, undecided(rows.quarantined, landed=rows.landed, tried_again=rows.tried_again)),
     ]
     return sorted(found, key=lambda item: (-_SEVERITIES.index(item.severity), item.since or rows.now))
@@ -75,6 +77,18 @@ def _alert(one: "FiringAlert") -> InboxItem:
         since=one.since,
         command=shlex.join(["maingate", *one.rule.command]),
         severity=one.rule.severity,
+    )
+
+
+def _webhook(row: "WebhookRow") -> InboxItem:
+    attempts = f"it has failed {row.failures} times, and the events for it wait"
+    return InboxItem(
+        code=InboxCode.WEBHOOK,
+        about=About(kind="webhook", id=row.name, name=row.name),
+        why=f"the receiver {row.name} of webhooks takes no event: {row.failure}; {attempts}",
+        since=row.failing_since,
+        command=f"maingate webhook retry {row.name}",
+        severity=Severity.WARNING,
     )
 
 

@@ -6,14 +6,25 @@ newest run on each target.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from maingate.db.dao import approvals, breakers, patches, refusals, runs, tasks, tool_runs, workstreams
+from maingate.db.dao import (
+    approvals,
+    breakers,
+    patches,
+    refusals,
+    runs,
+    tasks,
+    tool_runs,
+    webhooks,
+    workstreams,
+)
 from maingate.db.dao.history import events, stops
 from maingate.db.dao.refusals import RefusedPatch
 from maingate.db.dao.runs import RunRow
+from maingate.db.dao.webhooks import WebhookRow
 from maingate.db.sql.connection import Connection
 from maingate.landing.late_checkouts import behind
 from maingate.monitoring.alerts import firing
@@ -26,6 +37,9 @@ if TYPE_CHECKING:
     from maingate.monitoring.stuck_watch import Stuck
 
 __all__ = ("InboxItem", "inbox")
+
+FAILING_LONG: Final = timedelta(minutes=15)
+"""Time after which a receiver of webhooks that takes nothing is a matter for a person."""
 
 _RECENT_RUNS: Final = 20
 """Newest runs whose targets are checked for a red base."""
@@ -50,8 +64,19 @@ def inbox(context: RepositoryContext) -> list[InboxItem]:
             stuck=[each for run in alive.values() for each in _stuck(conn, context, run, now)],
             behind=behind(context.repository),
             alerts=firing(conn),
+            webhooks=_failing_webhooks(conn, context, now),
         )
     return items_of(rows)
+
+
+def _failing_webhooks(conn: Connection, context: RepositoryContext, now: datetime) -> list[WebhookRow]:
+    """Return the receivers of the settings that have failed for long, or are gone for good."""
+    rows = [
+        row
+        for row in webhooks.of_repositories(conn, [context.identity.id])
+        if row.failing_since is not None and (row.is_gone or now - row.failing_since >= FAILING_LONG)
+    ]
+    return [row for row in rows if row.name in context.settings.webhooks]
 
 
 def _open_run(conn: Connection, context: RepositoryContext, run: RunRow, *, is_alive: bool) -> OpenRun:

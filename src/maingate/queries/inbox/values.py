@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from maingate.db.dao.breakers import BreakerRow
 from maingate.db.dao.refusals import RefusedPatch
+from maingate.db.dao.webhooks import WebhookRow
 from maingate.events import Severity, iso_millis
 from maingate.landing.move_values import Behind
 from maingate.state.tool_run import MICROS
@@ -40,6 +41,8 @@ class InboxCode(StrEnum):
     """A checkout has not followed its branch."""
     ALERT = "alert"
     """An alert fires that no other item is about."""
+    WEBHOOK = "webhook"
+    """A receiver of webhooks has taken nothing for long, or is gone for good."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +50,8 @@ class About:
     """The subject of an item.
 
     Args:
-        kind: ``run``, ``workstream``, ``task``, ``patch``, ``breaker``, ``target``, ``checkout``, ``alert``.
+        kind: ``run``, ``workstream``, ``task``, ``patch``, ``breaker``, ``target``, ``checkout``, ``alert``,
+            ``webhook``.
         id: Its id; the ref of a target, the path of a checkout.
         name: Its name for people.
         run_id: The run that it belongs to; None for one of no run.
@@ -184,6 +188,7 @@ class InboxRows:
         stuck: The stuck tasks and workstreams with their subjects.
         behind: The checkouts that have not followed their branch.
         alerts: The alerts that fire.
+        webhooks: The receivers of webhooks that have failed for long.
     """
 
     now: datetime
@@ -197,3 +202,4 @@ class InboxRows:
     stuck: "Sequence[tuple[About, Stuck]]" = ()
     behind: Sequence[Behind] = ()
     alerts: "Sequence[FiringAlert]" = ()
+    webhooks: Sequence[WebhookRow] = ()
