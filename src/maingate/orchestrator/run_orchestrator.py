@@ -151,7 +151,7 @@ class RunOrchestrator:
         if self._fault is not None:
             return True
         is_idle = self._effects.is_idle and self._events.empty()
-        return is_idle and (self._core.is_over or self._core.is_draining)
+        return is_idle and (self._core.is_over or self._core.drain.is_on)
 
     async def _receive(self) -> Sequence[CoreEvent]:
         """Wait for an event, and return it with all others that have come."""
@@ -182,7 +182,7 @@ class RunOrchestrator:
         self._events.put_nowait(None)
 
     def _drain(self) -> None:
-        self._core.is_draining = True
+        self._core.drain.start()
         self._services.verdicts.drain()
 
     # -- beginning and end -----------------------------------------------------------------------------------

@@ -17,15 +17,16 @@ def reason_to_stop(core: Core) -> MaingateError:
         core: The core, when nothing is under way any more and the run has not ended.
     """
     run_id = core.run.id
-    if core.obstacle is not None:
+    drain = core.drain
+    if drain.obstacle is not None:
         return OutsideFaultError(
-            f"{core.obstacle}. Once that is fixed, {how_to_go_on(run_id)}; "
-            f"`maingate cancel {core.obstructed}` ends this workstream alone"
+            f"{drain.obstacle}. Once that is fixed, {how_to_go_on(run_id)}; "
+            f"`maingate cancel {drain.obstructed}` ends this workstream alone"
         )
     kept = "landed work stays, nothing has landed in part"
-    if core.exhausted is not None:
+    if drain.exhausted is not None:
         return InterruptedRunError(
-            f"{core.exhausted}: the run stopped; {kept}; "
+            f"{drain.exhausted}: the run stopped; {kept}; "
             f"`maingate resume {run_id} --budget-usd N` continues it"
         )
     return InterruptedRunError(f"run {run_id} was interrupted; {kept}; {how_to_go_on(run_id)}")

@@ -105,7 +105,7 @@ def test_a_run_that_starts_nothing_new_says_so() -> None:
     """From the moment it is told to stop, without another event."""
     core, table = begun(plan_of({"a": {"tasks": {"t1": {"patch": "x"}}}}))
     core.now = LATER
-    core.is_draining = True
+    core.drain.start()
     take(core, table)
     hold = table[core.run.id]
     assert (hold.code, hold.since) == (HoldCode.DRAINING, LATER)

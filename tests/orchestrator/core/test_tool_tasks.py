@@ -248,7 +248,7 @@ def test_a_run_that_has_cost_enough_stops_and_can_go_on() -> None:
     tasks = {f"t{at}": a_task(max_retries=0) for at in range(5)}
     world = Workshop(plan=plan_of(tasks, budget_usd=1.0), bad={}, seed=1, cost=0.5)
     core = world.run()
-    assert core.exhausted is not None
+    assert core.drain.exhausted is not None
     assert core.run.state is RunState.RUNNING
     assert world.order == ["a/t0", "a/t1"]
     assert by_label(core, "a/t4").state is TaskState.QUEUED

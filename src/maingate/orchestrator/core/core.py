@@ -24,6 +24,7 @@ from typing import Final
 
 from maingate.ids import PatchId, TaskId, WorkstreamId
 from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.drain import Drain
 from maingate.orchestrator.core.events import (
     CancelRequested,
     CoreEvent,
@@ -102,7 +103,7 @@ class Core:
                     self._parts.operator.answer(ended)
         for workstream in self._turn.take_changed_lanes():
             self._parts.lanes.apply_next(workstream)
-        if not self.is_over and not self.is_draining:
+        if not self.is_over and not self.drain.is_on:
             for task in self._parts.scheduler.start():
                 self._parts.tasks.start(task)
         return self._turn.take_decision()
@@ -113,9 +114,9 @@ class Core:
         if not self.is_over:
             first = self._parts.landing_queue.next_to_land()
             about: dict[str, str] = {"next": first.id} if first is not None else {}
-            if turn.is_draining:
-                about["why"] = self.exhausted or self.obstacle or ""
-            turn.hold(self.run.id, HoldCode.DRAINING if turn.is_draining else HoldCode.PARTS, about)
+            if turn.drain.is_on:
+                about["why"] = turn.drain.reason
+            turn.hold(self.run.id, HoldCode.DRAINING if turn.drain.is_on else HoldCode.PARTS, about)
         return turn.board.take_changes()
 
     # -- what the shell reads --------------------------------------------------------------------------------
@@ -140,28 +141,9 @@ class Core:
         return self._turn.is_over
 
     @property
-    def is_draining(self) -> bool:
-        """Return whether nothing new is started."""
-        return self._turn.is_draining
-
-    @is_draining.setter
-    def is_draining(self, is_draining: bool) -> None:
-        self._turn.is_draining = is_draining
-
-    @property
-    def exhausted(self) -> str | None:
-        """Why the run's budget is spent; None while it is not."""
-        return self._parts.tools.exhausted
-
-    @property
-    def obstacle(self) -> str | None:
-        """Why no workstream can land until a person acts; None while they can."""
-        return self._parts.landing_queue.obstacle
-
-    @property
-    def obstructed(self) -> WorkstreamId | None:
-        """The workstream that cannot land for the obstacle."""
-        return self._parts.landing_queue.obstructed
+    def drain(self) -> Drain:
+        """The drain of the run: whether nothing new is started, and why."""
+        return self._turn.drain
 
     @property
     def tasks(self) -> Iterable[TaskNode]:

@@ -57,8 +57,6 @@ class LandingQueue:
         self._landing_attempts = 0
         self._is_merging = False
         self._deferred: dict[WorkstreamId, list[Request]] = {}
-        self.obstacle: str | None = None
-        self.obstructed: WorkstreamId | None = None
 
     # -- questions -------------------------------------------------------------------------------------------
 
@@ -100,7 +98,7 @@ class LandingQueue:
     def land_next(self) -> None:
         """Start to land the first workstream, in landing order, that has not ended, once it is validating."""
         workstream = self.next_to_land()
-        if self._landing is not None or self._turn.is_draining or self._turn.is_over:
+        if self._landing is not None or self._turn.drain.is_on or self._turn.is_over:
             return
         if workstream is None or workstream.state is not WorkstreamState.VALIDATING:
             return
@@ -190,9 +188,7 @@ class LandingQueue:
         """Drain the run, because a checkout of the target cannot follow."""
         workstream = self._turn.workstreams[event.workstream]
         if workstream is self._landing and not self._apply_deferred_requests(workstream):
-            self.obstacle = f"{workstream.name} cannot land: {event.obstacle}"
-            self.obstructed = workstream.id
-            self._turn.is_draining = True
+            self._turn.drain.obstruct(workstream, event.obstacle)
 
     def failed(self, event: LandingFailed) -> None:
         """Fail a workstream that the target cannot move to, without blame."""

@@ -126,7 +126,7 @@ class Lanes:
         """Apply the next patches of a lane, if there are some and there is room."""
         self._scheduler.advance(workstream)
         self._publish_first(workstream)
-        if workstream.has_ended or workstream.lane is None or self._turn.is_draining:
+        if workstream.has_ended or workstream.lane is None or self._turn.drain.is_on:
             return
         batch = workstream.lane.next_batch(window=self._window)
         if batch is not None:

@@ -32,8 +32,7 @@ class ToolUse:
         run = turn.run
         breakers = Breakers(run.breakers, is_running=self._is_probing, threshold=threshold, cooldown=cooldown)
         self.desk = ToolDesk(run.plan, run.spent, breakers, budget_usd=budget_usd or run.plan.budget_usd)
-        self.exhausted = self.desk.run_exhausted()
-        turn.is_draining = self.exhausted is not None
+        turn.drain.check_budget(self.desk.run_exhausted())
 
     def hold(self, task: TaskNode) -> str | None:
         """Return the key of what a queued task waits for besides a worker; None when it may start."""
@@ -75,8 +74,7 @@ class ToolUse:
             return
         self._turn.decision.tool_runs.append(tool_run)
         self.desk.paid(tool_run)
-        self.exhausted = self.desk.run_exhausted()
-        self._turn.is_draining = self._turn.is_draining or self.exhausted is not None
+        self._turn.drain.check_budget(self.desk.run_exhausted())
 
     def rest(self, task: TaskNode, seconds: float) -> None:
         """Pause the task's tool for its provider."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from maingate.ids import PatchId, TaskId, WorkstreamId
 from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.drain import Drain
 from maingate.orchestrator.core.effects import Effect, KeepEvidence
 from maingate.orchestrator.core.events import OverrideRequested
 from maingate.orchestrator.core.hold_board import HoldBoard
@@ -54,7 +55,7 @@ class Turn:
         self.tasks: dict[TaskId, TaskNode] = {task.id: task for ws in run.order for task in ws.tasks}
         self.workstreams: dict[WorkstreamId, WorkstreamNode] = {ws.id: ws for ws in run.order}
         self.tasks_ended = sum(task.has_ended for task in self.tasks.values())
-        self.is_draining = False
+        self.drain = Drain()
         self.board = HoldBoard(run.holds)
         self.decision = Decision()
         self._follow_ups: deque[FollowUp] = deque()
