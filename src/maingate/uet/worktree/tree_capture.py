@@ -19,7 +19,7 @@ Standard library and few modules of ``uet`` only: a UET worker process imports t
 import contextlib
 import os
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,7 @@ from maingate.errors import GitError
 from maingate.git.command import run_git
 from maingate.system.removal import remove, unlock
 from maingate.uet.capture import CAPTURE_TIMEOUT, LEAKS, Capture, Captured, too_big
-from maingate.uet.process.redaction import Redactor
+from maingate.uet.leaked_secrets import blot_leaked
 from maingate.uet.worktree.checkout_index import untouched
 from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.slot_repository import CONTROL_CONFIG, exclude, make_repository
@@ -53,7 +53,6 @@ _DIFF: Final = (
 _AS_IT_IS: Final = b"* !text !eol !crlf !ident !filter !working-tree-encoding\n"
 _SHOWN: Final = 3
 _LONGEST_SHOWN: Final = 200
-_CHUNK: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +125,7 @@ def _settled(wanted: Capture, diff: Path, problems: list[str], secrets: Collecti
         if size > wanted.max_bytes:
             os.truncate(diff, wanted.max_bytes)
             problems.append(too_big(wanted.max_bytes))
-        if secrets and _blot(diff, secrets):
+        if secrets and blot_leaked(diff, secrets):
             problems.append(LEAKS)
         size = diff.stat().st_size
     except FileNotFoundError:
@@ -258,21 +257,6 @@ class _Taking:
             check=check,
             timeout=left,
         ).stdout
-
-
-def _blot(path: Path, secrets: Iterable[str]) -> bool:
-    """Blot secrets out of a file; tells whether there were any."""
-    redactor = Redactor(secrets)
-    clean = path.with_name(path.name + ".clean")
-    with path.open("rb") as source, clean.open("wb") as target:
-        while data := source.read(_CHUNK):
-            target.write(redactor.feed(data))
-        target.write(redactor.flush())
-    if redactor.has_found:
-        clean.replace(path)
-    else:
-        clean.unlink()
-    return redactor.has_found
 
 
 def _said(error: GitError) -> str:
