@@ -23,6 +23,7 @@ from maingate.settings import Settings
 from maingate.uet.executor import Executor
 from maingate.verdicts import program_versions
 from maingate.workers.artifacts import Artifacts
+from maingate.workers.backend import WorkerPool
 from maingate.workers.pool_manager import PoolManager
 from maingate.workers.registry import PoolObserver
 
@@ -72,7 +73,7 @@ class PartsFactory:
         """Return the threads that calls which block run in."""
         return ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
 
-    def pool(self, deps: Dependencies, observer: PoolObserver, plan: Plan) -> PoolManager:
+    def pool(self, deps: Dependencies, observer: PoolObserver, plan: Plan) -> WorkerPool:
         """Return the pool of workers; those of this machine have every capability that the plan names."""
         settings = deps.settings
         return PoolManager(

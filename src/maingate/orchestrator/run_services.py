@@ -19,7 +19,7 @@ from maingate.state.steps.step import Head, Step
 from maingate.verdicts.records import VerdictRecords
 from maingate.verdicts.repeated_executions import GateExecutions
 from maingate.verdicts.service import VerdictService
-from maingate.workers.pool_manager import PoolManager
+from maingate.workers.backend import WorkerPool
 
 LOG_INTERVAL: Final = timedelta(seconds=1)
 """Time between two updates of ``transitions.jsonl``."""
@@ -43,7 +43,7 @@ class RunServices:
 
     recorder: Recorder
     roster: Roster
-    pool: PoolManager
+    pool: WorkerPool
     jobs: JobMaker
     verdicts: VerdictService
     writer: Threads

@@ -1,7 +1,7 @@
 """The interface to workers that all others know: a job goes in, its end comes out.
 
-``PoolManager`` runs them in processes of this machine. Nothing outside of ``workers`` and the one place that
-chooses the parts of a run knows more of it than this.
+`maingate.workers.pool_manager` runs them in processes of this machine. Nothing outside of ``workers`` and the
+one place that chooses the parts of a run (``orchestrator.dependencies``) knows more of it than this.
 """
 
 from dataclasses import dataclass
@@ -67,4 +67,27 @@ class Backend(Protocol):
 
     def cancel(self, job_id: str) -> None:
         """End a job without a verdict, waiting or running; one that is not known has ended already."""
+        ...
+
+
+class WorkerPool(Backend, Protocol):
+    """A back end with a beginning and an end: the workers of one run, wherever they are."""
+
+    async def start(self, *, soon: bool = False) -> None:
+        """Accept jobs; doing it again changes nothing.
+
+        Args:
+            soon: There will be a job soon, so a worker may be made ready already.
+
+        Raises:
+            WorkerError: No worker can be kept at the place for them.
+        """
+        ...
+
+    async def stop(self, *, cancel_running: bool = False) -> None:
+        """Cancel the jobs that wait, let those that run finish, and leave no worker.
+
+        Args:
+            cancel_running: Cancel the jobs that run as well.
+        """
         ...
