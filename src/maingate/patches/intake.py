@@ -23,7 +23,7 @@ from maingate.patches.text.mail import MailHeader, open_letter
 from maingate.patches.text.quoting import show_path
 from maingate.patches.text.render import render_change
 from maingate.patches.text.section import Section
-from maingate.patches.text.section_meaning import change_of, has_effect
+from maingate.patches.text.section_meaning import change_of
 from maingate.patches.text.section_paths import named_otherwise
 from maingate.patches.text.section_reader import read_section
 from maingate.reasons import Reason, ReasonCode
@@ -223,7 +223,7 @@ def _named(change: FileChange, path: bytes) -> FileChange:
 
 
 def _refuse_without_effect(sections: Sequence[Section], changes: Sequence[FileChange]) -> None:
-    idle = [section for section, change in zip(sections, changes, strict=True) if not has_effect(change)]
+    idle = [section for section, change in zip(sections, changes, strict=True) if not change.has_effect]
     if len(idle) == len(sections):
         raise DiffError("the patch changes nothing", code=ReasonCode.EMPTY_PATCH)
     if idle:

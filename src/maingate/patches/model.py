@@ -210,6 +210,13 @@ class FileChange:
         return sum(hunk.deletions for hunk in self.hunks)
 
     @property
+    def has_effect(self) -> bool:
+        """Return whether it changes anything."""
+        is_other_mode = self.old_mode != self.new_mode
+        has_content = bool(self.insertions or self.deletions or self.binary)
+        return has_content or is_other_mode or self.kind is not ChangeKind.MODIFY
+
+    @property
     def needs_base(self) -> bool:
         """Return whether the base must be asked before this change may be used."""
         return bool(self.doubts) or any(hunk.is_doubtful for hunk in self.hunks)

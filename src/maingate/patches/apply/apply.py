@@ -28,7 +28,7 @@ from typing import Final
 
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
-from maingate.patches.apply.doubts import can_merge, has_effect, is_blind, may_be_meant_elsewhere, only_adds
+from maingate.patches.apply.doubts import can_merge, is_blind, may_be_meant_elsewhere, only_adds
 from maingate.patches.apply.expected import (
     REMOVING,
     ChangeReading,
@@ -236,7 +236,7 @@ class _Application:
         return [*moved, *filter(None, merged), *unlike_stated(readings)]
 
     def nothing_new(self) -> NotApplied:
-        if any(map(has_effect, self.intake.files)):
+        if any(change.has_effect for change in self.intake.files):
             return _refused(ReasonCode.ALREADY_APPLIED, "everything that the patch does is already there", {})
         return _refused(ReasonCode.EMPTY_PATCH, "the patch changes nothing", {})
 

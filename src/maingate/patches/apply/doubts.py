@@ -5,7 +5,7 @@ from typing import Final
 from maingate.git.repository import Repository
 from maingate.patches.apply.expected import ChangeReading, is_repeated
 from maingate.patches.apply.preimages import Preimages
-from maingate.patches.model import ChangeKind, FileChange
+from maingate.patches.model import FileChange
 
 _EMPTY_BLOB: Final = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 
@@ -39,11 +39,3 @@ def is_blind(repository: Repository, tree: str, change: FileChange) -> bool:
 def only_adds(change: FileChange) -> bool:
     """Return whether a hunk only adds lines, without context to place it."""
     return any(not hunk.old_lines() and hunk.new_lines() for hunk in change.hunks)
-
-
-def has_effect(change: FileChange) -> bool:
-    """Return whether a change changes anything."""
-    if change.kind is not ChangeKind.MODIFY:
-        return True
-    is_mode_change = change.new_mode is not None and change.new_mode != change.old_mode
-    return bool(change.insertions or change.deletions or change.binary) or is_mode_change

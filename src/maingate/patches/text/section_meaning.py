@@ -64,16 +64,6 @@ def change_of(section: Section) -> FileChange:
     return replace(change, doubts=frozenset())
 
 
-def has_effect(change: FileChange) -> bool:
-    """Return whether a change changes anything."""
-    return bool(
-        change.hunks
-        or change.binary
-        or change.kind is not ChangeKind.MODIFY
-        or change.old_mode != change.new_mode
-    )
-
-
 # Kind, paths, modes, object ids
 
 
