@@ -7,7 +7,7 @@ gets all later events, none twice, from whichever server, also after a restart.
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -21,7 +21,8 @@ from maingate.queries.events.search import page_after
 from maingate.repository_context import RepositoryContext
 
 LOOK_SECONDS: Final = 0.25
-"""Seconds between two looks at the record, while it is followed."""
+LOOK_SECONDS_EACH: Final = 0.00125
+"""Seconds between two looks at the record while it is followed, and more of them for each follower."""
 
 KEPT: Final = 5000
 """Newest events that are kept at least; followers that are farther behind read the record."""
@@ -71,7 +72,7 @@ class EventFeed:
         self._from = self.place = self.followers = 0
         self._looking: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
-        self._sent: tuple[int, int, str] = (0, 0, "")
+        self._sent: tuple[int, int, bytes] = (0, 0, b"")
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
@@ -94,11 +95,9 @@ class EventFeed:
         """Wait until there is something behind a place, but no longer than some seconds."""
         if self.place > place:
             return
-        moved = self._moved
-        try:
-            await asyncio.wait_for(moved.wait(), seconds)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._moved.wait()
 
     async def after(
         self, place: int, matches: Matches, search: EventSearch | None = None
@@ -124,8 +123,8 @@ class EventFeed:
 
     async def text_after(
         self, place: int, matches: Matches, search: EventSearch | None = None
-    ) -> tuple[str, int]:
-        """Return the text of the next events, as `after` does.
+    ) -> tuple[bytes, int]:
+        """Return the text of the next events, as `after` does, encoded.
 
         Followers of everything who have seen the same get one text: putting it together for each of hundreds
         would take a large part of the server's time.
@@ -134,7 +133,7 @@ class EventFeed:
         if is_shared and self._sent[0] == place and self._sent[1] == self.place > place:
             return self._sent[2], self._sent[1]
         found, end = await self.after(place, matches, search)
-        text = "".join(told.text for told in found)
+        text = "".join(told.text for told in found).encode()
         if is_shared and end == self.place:
             self._sent = (place, end, text)
         return text, end
@@ -154,7 +153,7 @@ class EventFeed:
 
     async def _look(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS + LOOK_SECONDS_EACH * self.followers)
             await self.look()
 
     async def look(self) -> None:

@@ -86,7 +86,7 @@ class EventStream(Response):
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with self._feed.followed():
-            await self._send(send, f"retry: 2000\nid: {self._place}\n\n")
+            await self._send(send, f"retry: 2000\nid: {self._place}\n\n".encode())
             while await self._go_on(send):
                 pass
 
@@ -104,13 +104,14 @@ class EventStream(Response):
         if not await anyio.to_thread.run_sync(self._is_welcome):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return False
-        return await self._send(send, f": \nid: {self._place}\n\n")
+        return await self._send(send, f": \nid: {self._place}\n\n".encode())
 
-    async def _send(self, send: Send, text: str) -> bool:
+    async def _send(self, send: Send, text: bytes) -> bool:
         """Send a text; return False when the client is too slow to receive it."""
-        message = {"type": "http.response.body", "body": text.encode(), "more_body": True}
+        message = {"type": "http.response.body", "body": text, "more_body": True}
         try:
-            await asyncio.wait_for(send(message), self._slow_seconds)
+            async with asyncio.timeout(self._slow_seconds):
+                await send(message)
         except TimeoutError:
             _log.info("a client that followed events was too slow and was cut off")
             return False
