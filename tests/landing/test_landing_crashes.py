@@ -15,10 +15,10 @@ import pytest
 from maingate import faultpoints
 from maingate.git.repository import Repository
 from maingate.landing import ref_locks
+from maingate.landing.checkout_repair import repair
 from maingate.landing.late_checkouts import behind
 from maingate.landing.move import land
 from maingate.landing.move_values import Move
-from maingate.landing.repair import repair
 from maingate.system.process_table import process_table
 from support.crashing import KILLED, Command, wait_until
 from support.factories import GitRepo

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from maingate.patches.apply.locate import locate
+from maingate.patches.apply.doubt_resolution import locate
 from maingate.patches.intake import Intake, take_in
 from maingate.reasons import Reason
 

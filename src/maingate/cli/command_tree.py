@@ -15,7 +15,7 @@ from maingate.cli.command_table import COMMANDS, command_named
 from maingate.cli.exit_codes import ExitCode, code_of_error, is_expected
 from maingate.cli.output import fail
 from maingate.cli.parameters import spare_conversions
-from maingate.cli.streams import NAME, discard_output, is_reader_gone
+from maingate.cli.standard_streams import NAME, discard_output, is_reader_gone
 
 CommandLineError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
 """Error of the parser for an invalid command line; the parser does not export it."""

@@ -14,7 +14,7 @@ def main() -> None:
         print("maingate: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except OSError as error:  # without the commands only printing can fail
-        from maingate.cli.streams import discard_output, is_reader_gone
+        from maingate.cli.standard_streams import discard_output, is_reader_gone
 
         discard_output()
         if not is_reader_gone(error):
@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def _main() -> None:
-    from maingate.cli.streams import prepare
+    from maingate.cli.standard_streams import prepare
 
     prepare()
     if sys.argv[1:] in (["--version"], ["-V"]):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from maingate.orchestrator.core import recorded
+from maingate.orchestrator.core import recorded_commits
 from maingate.orchestrator.core.events import WorkstreamBroken
 from maingate.orchestrator.core.snapshot import RunNode
 from maingate.orchestrator.run_assembly import RunParts
@@ -20,13 +20,13 @@ async def repair(run: RunNode, parts: RunParts, *, is_quiet: bool) -> Sequence[W
     Raises:
         OutsideFaultError: Something fails that every workstream needs.
     """
-    chains = recorded.chains_of(run)
+    chains = recorded_commits.chains_of(run)
     repaired = await parts.in_thread(lambda: parts.dispatcher.repair(chains))
     for workstream in run.order:
         if workstream.id in repaired.broken:
-            recorded.forget(workstream)
+            recorded_commits.forget(workstream)
         else:
-            recorded.correct(workstream, repaired.tips.get(workstream.id, {}))
+            recorded_commits.correct(workstream, repaired.tips.get(workstream.id, {}))
     if is_quiet:
         return ()
     for error in repaired.broken.values():

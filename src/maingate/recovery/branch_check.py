@@ -20,7 +20,7 @@ from maingate.git.command import run_git
 from maingate.git.repository import Repository
 from maingate.ids import ENTITY_OF_PREFIX
 from maingate.landing.seals import RECORD, seal_of, trailers
-from maingate.recovery.landings import Landings, RecordedLanding, RecordedMove, read
+from maingate.recovery.recorded_landings import Landings, RecordedLanding, RecordedMove, read
 from maingate.recovery.unpushed import Unpushed
 
 RUN, ROLLBACK = "Maingate-Run", "Maingate-Rollback"

@@ -11,9 +11,9 @@ from typing import Final
 
 from maingate.plan.choices import CaptureSource, PromptBy
 from maingate.plan.definitions import ToolDefinition
+from maingate.tools.failure_signs import Failure, failure_of, retry_after
 from maingate.tools.outputs import READERS, Reading, last_words
 from maingate.tools.presets import PRESETS
-from maingate.tools.signs import Failure, failure_of, retry_after
 
 LONGEST_ARGUMENT: Final = 128 * 1024 - 1
 """Maximum bytes of one argument on Linux (execve(2))."""

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
-from maingate.git.conversion import checkout_conversion
+from maingate.git.checkout_conversion import checkout_conversion
 from maingate.git.repository import Repository
 from maingate.plan.definitions import GateDefinition
 from maingate.plan.model import Plan

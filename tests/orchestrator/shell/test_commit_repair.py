@@ -5,7 +5,7 @@ from collections.abc import Collection
 from maingate.commits import Tip
 from maingate.errors import MissingObjectError
 from maingate.ids import PatchId
-from maingate.orchestrator.core import recorded
+from maingate.orchestrator.core import recorded_commits
 from maingate.orchestrator.core.inputs import RecordedChain, RecordedCommit
 from maingate.orchestrator.core.snapshot import PatchNode, RunNode
 from maingate.orchestrator.shell.commit_repair import Repaired, repair
@@ -56,7 +56,7 @@ def repaired(run: RunNode, *, there: Collection[str], made: dict[str, str], said
         return Committed(commit=made[commit.tip.commit], tree=commit.tip.tree, method="exact")
 
     return repair(
-        recorded.chains_of(run),
+        recorded_commits.chains_of(run),
         is_there=lambda name: name in there,
         apply_again=apply_again,
         warn=said.append,
@@ -100,7 +100,7 @@ def test_one_that_cannot_be_made_again_breaks_its_workstream_alone() -> None:
 def test_nodes_get_the_commits_that_were_made_again() -> None:
     """The head of the workstream's ref moves along when it was one of them."""
     workstream = picture().order[0]
-    recorded.correct(workstream, {PatchId("patch_two"): tip("two again", "tree of two")})
+    recorded_commits.correct(workstream, {PatchId("patch_two"): tip("two again", "tree of two")})
     assert [task.patch.commit for task in workstream.tasks if task.patch] == ["one", "two again"]
     assert workstream.settled == tip("two again", "tree of two")
 
@@ -108,15 +108,15 @@ def test_nodes_get_the_commits_that_were_made_again() -> None:
 def test_a_broken_workstream_builds_on_nothing() -> None:
     """It is ended for the lost commit, so no effect may use one of them any more."""
     workstream = picture().order[0]
-    recorded.forget(workstream)
+    recorded_commits.forget(workstream)
     assert workstream.settled is None
     assert [task.patch.commit for task in workstream.tasks if task.patch] == [None, None]
 
 
 def test_patches_that_do_not_stand_on_the_ref_are_no_part_of_a_chain() -> None:
     """A dropped patch keeps its commit on record; nothing is built on it."""
-    assert recorded.chains_of(picture(has_ended=True)) == []
-    chains: list[RecordedChain] = recorded.chains_of(picture())
+    assert recorded_commits.chains_of(picture(has_ended=True)) == []
+    chains: list[RecordedChain] = recorded_commits.chains_of(picture())
     assert [[each.task.label for each in chain.commits] for chain in chains] == [
         ["a/one", "a/two"],
         ["b/three"],

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from maingate.commits import Tip
-from maingate.git import conversion
+from maingate.git import checkout_conversion
 from maingate.git.repository import Repository
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.plan.definitions import GateDefinition
@@ -165,9 +165,9 @@ def test_the_machine_and_its_git_decide_the_key(keys: Keys, monkeypatch: pytest.
     for module, name, value in (
         (verdict_keys, "machine", lambda: {"system": "other"}),
         (verdict_keys, "KEY_VERSION", verdict_keys.KEY_VERSION + 1),
-        (conversion, "git_version", lambda _path: "git version 99"),
-        (conversion, "hermetic_options", lambda: ("-c", "core.autocrlf=true")),
-        (conversion, "umask", lambda: 0o777),
+        (checkout_conversion, "git_version", lambda _path: "git version 99"),
+        (checkout_conversion, "hermetic_options", lambda: ("-c", "core.autocrlf=true")),
+        (checkout_conversion, "umask", lambda: 0o777),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, value)
@@ -187,8 +187,8 @@ def test_the_umask_is_read_and_left_as_it_is() -> None:
     """Asking for it changes nothing."""
     before = os.umask(0o027)
     try:
-        assert conversion.umask() == 0o027
-        assert conversion.umask() == 0o027
+        assert checkout_conversion.umask() == 0o027
+        assert checkout_conversion.umask() == 0o027
     finally:
         os.umask(before)
 

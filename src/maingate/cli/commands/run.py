@@ -12,9 +12,9 @@ import typer
 
 from maingate.cli.exit_codes import code_of_run
 from maingate.cli.output import console, print_json
-from maingate.cli.remote import Repo, Server, TokenFile, client_of, require_server, run_remotely
+from maingate.cli.remote_runs import Repo, Server, TokenFile, client_of, require_server, run_remotely
 from maingate.cli.run_follower import Outcome, follow
-from maingate.cli.streams import reader_may_leave
+from maingate.cli.standard_streams import reader_may_leave
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import safe
 from maingate.cli.views.activity import surroundings_reader

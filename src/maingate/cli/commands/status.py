@@ -7,7 +7,7 @@ import typer
 
 from maingate.cli.completion import RUNS
 from maingate.cli.output import STATE_STYLES, console, print_json
-from maingate.cli.remote import (
+from maingate.cli.remote_runs import (
     Repo,
     Server,
     TokenFile,

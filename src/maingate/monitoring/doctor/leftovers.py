@@ -11,7 +11,7 @@ from maingate.landing.move_record import unfinished_moves
 from maingate.landing.ref_locks import locks_of
 from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
 from maingate.repository_context import RepositoryContext
-from maingate.system.strays import strays
+from maingate.system.stray_processes import strays
 from maingate.wording import listed
 from maingate.workers.liveness import lives
 from maingate.workers.local.slots import Slots

@@ -6,7 +6,7 @@ from maingate.ids import TaskId
 from maingate.orchestrator.core.effects import WaitForTool
 from maingate.orchestrator.core.events import BreakersRead, ToolDue
 from maingate.orchestrator.core.snapshot import TaskNode
-from maingate.orchestrator.core.tools import ToolDesk, key_of
+from maingate.orchestrator.core.tool_limits import ToolDesk, key_of
 from maingate.orchestrator.core.turn import Turn
 from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason

@@ -28,6 +28,7 @@ from typing import Final
 
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
+from maingate.patches.apply.doubt_resolution import locate
 from maingate.patches.apply.doubts import can_merge, is_blind, may_be_meant_elsewhere, only_adds
 from maingate.patches.apply.expected import (
     REMOVING,
@@ -39,7 +40,6 @@ from maingate.patches.apply.expected import (
     read_change,
 )
 from maingate.patches.apply.git_apply import Attempt, attempt, private_entries
-from maingate.patches.apply.locate import locate
 from maingate.patches.apply.moved_hunks import with_other_places
 from maingate.patches.apply.outcomes import Applied, ApplyMethod, NotApplied
 from maingate.patches.apply.preimages import Preimages

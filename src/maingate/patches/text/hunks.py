@@ -2,7 +2,7 @@
 
 ``git apply`` trusts the counts: if they are too low it drops the rest of the hunk silently. So each hunk is
 read to the actual end of its lines. Correct counts are kept; wrong ones are repaired only if the text shows
-its own end, and the base must confirm the result (``patches.apply.locate``).
+its own end, and the base must confirm the result (``patches.apply.doubt_resolution``).
 """
 
 import re

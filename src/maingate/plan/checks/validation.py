@@ -3,8 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from maingate.plan.checks.commands import check_notify, check_on_rollback, check_runnable, check_versions
 from maingate.plan.checks.context import PlanContext
+from maingate.plan.checks.missing_programs import (
+    check_notify,
+    check_on_rollback,
+    check_runnable,
+    check_versions,
+)
 from maingate.plan.checks.names import circles_of, unknown_names
 from maingate.plan.checks.policy import check_globs, check_policy
 from maingate.plan.checks.tasks import check_tasks

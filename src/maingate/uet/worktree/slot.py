@@ -23,7 +23,7 @@ from maingate.system.removal import are_folders, remove
 from maingate.uet.capture import Capture, Captured
 from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.kept_copy import CopyBrokenError
-from maingate.uet.worktree.scratch import Scratch
+from maingate.uet.worktree.scratch_folder import Scratch
 from maingate.uet.worktree.slot_tree import SlotTree
 from maingate.uet.worktree.tree_capture import Ground, capture_apart
 from maingate.uet.worktree.tree_folder import OwnerChangedError

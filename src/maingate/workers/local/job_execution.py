@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import WorktreeError
-from maingate.system.strays import SLOT_VARIABLE
+from maingate.system.stray_processes import SLOT_VARIABLE
 from maingate.uet.capture import STDOUT, Capture, Captured
 from maingate.uet.output_capture import OutputCopy
 from maingate.uet.process.command import CommandLine, CommandResult, CommandSpec

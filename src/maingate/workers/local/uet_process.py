@@ -20,7 +20,7 @@ from typing import Final
 
 from maingate.errors import WorkerProtocolError, WorktreeError
 from maingate.system.process_tree import adopt_orphans, die_with_parent
-from maingate.system.strays import end_strays
+from maingate.system.stray_processes import end_strays
 from maingate.uet.worktree.slot import Worktree
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job

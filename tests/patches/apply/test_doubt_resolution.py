@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from maingate.patches.apply.locate import locate
+from maingate.patches.apply.doubt_resolution import locate
 from maingate.patches.intake import Intake
 from maingate.patches.repairs import RepairKind
 from maingate.reasons import Reason, ReasonCode

@@ -9,7 +9,7 @@ import pytest
 
 from maingate.orchestrator.core.patch_lane import Lane
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode
-from maingate.orchestrator.core.tools import ToolDesk, ToolHold
+from maingate.orchestrator.core.tool_limits import ToolDesk, ToolHold
 from maingate.plan.model import Plan
 from maingate.reasons import ReasonCode
 from maingate.recovery.breakers import Breakers
