@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
-HEAVY = {"alembic", "pydantic", "pygit2", "sqlalchemy", "structlog", "yaml"}
+HEAVY = {"alembic", "opentelemetry", "pydantic", "pygit2", "sqlalchemy", "structlog", "yaml"}
 """What costs a noticeable part of a second to import, and is not needed to answer a small question."""
 
 LISTING = "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules}, sep='\\n', file=sys.stderr)"

@@ -17,7 +17,7 @@ from maingate.db.rollups import followers, store
 from maingate.events import Event, EventType
 from maingate.monitoring import hooks, ledger_followers
 from maingate.monitoring.hooks import HookHealth, Hooks
-from maingate.monitoring.ledger_followers import HookFollower, RollupFollower
+from maingate.monitoring.ledger_followers import HookFollower, RollupFollower, process_holder
 from support.database_factories import NOW, make_world
 
 PATIENCE = 30
@@ -231,6 +231,28 @@ def test_one_process_at_a_time_delivers(database: Database) -> None:
     clock.advance(timedelta(minutes=2))
     follower(third, "three").step()
     assert third.taken == later
+
+
+def test_a_hook_of_a_process_that_has_ended_is_taken_over_at_once(database: Database) -> None:
+    """It is looked up on this machine; one that lives, and one of another machine, keep the hook."""
+    first, second = Collecting(), Collecting()
+    mine = process_holder()
+    host, pid, began, own = mine.split("|")
+    gone = f"{host}|{pid}|{began}0|{own}"
+    for holder, is_taken_over in (
+        (mine, False),
+        (f"elsewhere|{pid}||{own}", False),
+        (gone, True),
+    ):
+        one = follower_of(first, database, holder)
+        one.step()
+        written = warn_of(database)
+        before = list(second.taken)
+        two = follower_of(second, database, process_holder())
+        two.step()
+        assert second.taken == [*before, *(written if is_taken_over else [])]
+        two.close()
+        one.close()
 
 
 def test_the_writer_only_sets_a_flag(database: Database) -> None:

@@ -153,6 +153,15 @@ def test_addresses_of_databases_are_taken(url: str) -> None:
     assert load_settings(None, {"MAINGATE_DATABASE_URL": url}).database_url == url
 
 
+def test_the_receiver_of_traces_has_an_address_of_http() -> None:
+    """A host alone, or another protocol, is told when it is read; no commit may name the receiver."""
+    for url in ("localhost:4318", "grpc://localhost:4317", "http://"):
+        (problem,) = problems(None, {"MAINGATE_OTLP_ENDPOINT": url})
+        assert "is not the address of a receiver of traces (write http://host:4318)" in problem
+    given = "https://otel.example.org/base"
+    assert load_settings(None, {"MAINGATE_OTLP_ENDPOINT": given}).otlp_endpoint == given
+
+
 def test_the_cache_has_an_absolute_path(tmp_path: Path) -> None:
     """A relative path would be another folder wherever a command is called from."""
     assert "'cache' is a relative path" in problems(None, {"MAINGATE_CACHE_DIR": "cache"})[0]

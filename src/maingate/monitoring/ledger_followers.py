@@ -1,5 +1,8 @@
 """Followers of the ledger: readers with a position on record, where the next process goes on."""
 
+import os
+import socket
+import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, Protocol
@@ -11,6 +14,7 @@ from maingate.db.ledger import ledger
 from maingate.db.rollups import followers, store
 from maingate.db.sql.columns import EPOCH
 from maingate.events import Event
+from maingate.system.process_table import started
 
 HOOK_REST: Final = timedelta(milliseconds=250)
 ROLLUP_REST: Final = timedelta(seconds=1)
@@ -24,6 +28,10 @@ _HELD: Final = timedelta(minutes=1)
 
 _RENEWED: Final = _HELD / 2
 """Time before the end of that at which it is renewed, instead of with each batch."""
+
+
+_SEPARATOR: Final = "|"
+"""The mark between the parts of a holder's name: machine, process, its start, and the follower in it."""
 
 
 class Hook(Protocol):
@@ -100,13 +108,14 @@ class RollupFollower:
 class HookFollower:
     """The follower that gives events to a hook.
 
-    One process at a time delivers under a name; another takes over within a minute after the first has died.
+    One process at a time delivers under a name; another takes over as soon as it sees that the first has
+    ended, and otherwise a minute after its last sign.
 
     Args:
         hook: The hook.
         database: The database.
         clock: The time.
-        holder: A name of this process.
+        holder: A name of this process, such as `process_holder` gives.
         since: The place of the last event that a hook that is not on record yet is not given.
     """
 
@@ -150,6 +159,23 @@ class HookFollower:
             return True
         with self._database.write() as conn:
             followers.register(conn, self.name, self._since, at=at)
+            present = followers.holder_of(conn, self.name)
+            if present is not None and _has_ended(present):
+                followers.release(conn, self.name, present)
             is_held = followers.hold(conn, self.name, self._holder, at=at, until=at + _HELD)
         self._held_until = at + _HELD if is_held else EPOCH
         return is_held
+
+
+def process_holder() -> str:
+    """Return a name for a follower of this process, by which others on this machine see that it has ended."""
+    pid = os.getpid()
+    return _SEPARATOR.join([socket.gethostname(), str(pid), started(pid), uuid.uuid4().hex])
+
+
+def _has_ended(holder: str) -> bool:
+    """Return whether the process of a holder ran on this machine and has ended."""
+    host, _, rest = holder.partition(_SEPARATOR)
+    pid, _, rest = rest.partition(_SEPARATOR)
+    began = rest.rpartition(_SEPARATOR)[0]
+    return host == socket.gethostname() and pid.isdecimal() and started(int(pid)) != began

@@ -20,6 +20,7 @@ from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.patches.apply.already_there import LandedChange
 from maingate.plan.model import Plan
 from maingate.settings import Settings
+from maingate.trace_ids import RunTrace
 from maingate.uet.executor import Executor
 from maingate.verdicts import program_versions
 from maingate.workers.artifacts import Artifacts
@@ -44,6 +45,7 @@ class Dependencies:
         budget_usd: Budget of the run's tools together, instead of the plan's.
         committed: Called in the loop after each commit; it only sets a flag (``monitoring.hooks``).
         versions: Versions of programs that gates declare; None when they are still to be read.
+        trace: The trace that programs are told of; None when none is exported.
         parts: The factory of its parts.
     """
 
@@ -63,6 +65,7 @@ class Dependencies:
     budget_usd: float | None = None
     committed: Callable[[], None] = lambda: None
     versions: Mapping[str, Sequence[str]] | None = None
+    trace: RunTrace | None = None
     parts: "PartsFactory" = field(default_factory=lambda: PartsFactory())  # noqa: PLW0108 - the class comes later
 
 
@@ -98,7 +101,9 @@ class PartsFactory:
         versions = deps.versions
         if versions is None:
             versions = program_versions.read_versions(plan.gates, deps.environment)
-        return JobMaker(plan, deps.settings, deps.repository, deps.environment, versions=versions)
+        return JobMaker(
+            plan, deps.settings, deps.repository, deps.environment, versions=versions, trace=deps.trace
+        )
 
     def health(self, deps: Dependencies, *, target: str, base: str) -> SharedResources:
         """Return the check of everything else, for when something failed."""

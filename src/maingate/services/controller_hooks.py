@@ -11,7 +11,14 @@ from maingate.errors import UsageError
 from maingate.ids import RunId, new_id
 from maingate.monitoring.alert_follower import AlertFollower
 from maingate.monitoring.hooks import Hooks
-from maingate.monitoring.ledger_followers import HookFollower, LedgerFollower, RollupFollower
+from maingate.monitoring.ledger_followers import (
+    Hook,
+    HookFollower,
+    LedgerFollower,
+    RollupFollower,
+    process_holder,
+)
+from maingate.monitoring.traces.receiver import TraceReceiver, receiver_of
 from maingate.plan.model import Plan
 from maingate.repository_context import RepositoryContext
 from maingate.services.server_hold import living_server
@@ -40,6 +47,8 @@ def hooks_of(
     ]
     if (path := settings.log_file) is not None:
         followers.append(_log(context, path, settings.log_format, run_id))
+    if (receiver := traces_of(settings)) is not None:
+        followers.append(_traces(context, receiver, run_id))
     if settings.webhooks and not _is_served(context):
         followers += webhook_followers(context, settings, warn, run_id=run_id)
     return Hooks(followers, warn=warn)
@@ -97,14 +106,35 @@ def _is_served(context: RepositoryContext) -> bool:
         return living_server(conn, context) is not None
 
 
+def traces_of(settings: Settings) -> TraceReceiver | None:
+    """Return the receiver of traces, by the settings and the variables of OpenTelemetry; None without one."""
+    return receiver_of(settings.otlp_endpoint, os.environ)
+
+
 def _log(context: RepositoryContext, path: Path, style: "LogFormat", run_id: RunId) -> HookFollower:
     from maingate.monitoring.logging import LogHook  # noqa: PLC0415 - structlog is loaded where a log is written
 
+    return _follower(context, run_id, LogHook(path, style=style, secrets=_secrets(context, run_id)))
+
+
+def _traces(context: RepositoryContext, receiver: TraceReceiver, run_id: RunId) -> HookFollower:
+    from maingate.monitoring.traces.hook import TraceHook  # noqa: PLC0415 - few processes export traces
+
+    hook = TraceHook(receiver, context.database, secrets=_secrets(context, run_id))
+    return _follower(context, run_id, hook)
+
+
+def _secrets(context: RepositoryContext, run_id: RunId) -> list[str]:
+    """Return the values of the secrets of a run's tools."""
     with context.database.read() as conn:
         plan = Plan.from_json(runs.get(conn, run_id).plan)
+    return [value for tool in plan.tools.values() for value in values_of(tool, os.environ).values()]
+
+
+def _follower(context: RepositoryContext, run_id: RunId, hook: Hook) -> HookFollower:
+    """Return the follower of a hook, which begins with a run if it was never on record."""
+    with context.database.read() as conn:
         since = events.first_of_run(conn, run_id) - 1
-    secrets = [value for tool in plan.tools.values() for value in values_of(tool, os.environ).values()]
-    hook = LogHook(path, style=style, secrets=secrets)
     return HookFollower(
-        hook, database=context.database, clock=context.clock, holder=new_id("run"), since=since
+        hook, database=context.database, clock=context.clock, holder=process_holder(), since=since
     )

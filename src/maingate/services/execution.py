@@ -17,7 +17,7 @@ from maingate.orchestrator.decision_writer import write_warning
 from maingate.orchestrator.progress import Listener, SilentListener
 from maingate.orchestrator.run_orchestrator import RunOrchestrator
 from maingate.repository_context import RepositoryContext
-from maingate.services.controller_hooks import hooks_of
+from maingate.services.controller_hooks import hooks_of, traces_of
 from maingate.services.garbage_collection import without_collecting
 from maingate.services.lease_renewal import Wait, when_free
 from maingate.services.notifier import Notifier
@@ -109,7 +109,7 @@ class ExecutionService:
         with self._hooks(run_id, watching) as hooks, self._held(run_id, is_resumed=is_resumed) as holder:
             notice = None if listener is None else listener.notice
             settings = self._context.settings_of(run_id, notice)
-            template = _template(settings)
+            template, receiver = _template(settings), traces_of(self._context.settings)
             deps = replace(
                 self._work.dependencies(holder, workers, settings),
                 template=template,
@@ -117,6 +117,7 @@ class ExecutionService:
                 # a process that only answers requests starts no gate
                 versions={} if is_only_asked else self._versions.pop(run_id, None),
                 committed=hooks.wake,
+                trace=None if receiver is None else receiver.trace_of(run_id),
             )
             with without_collecting():
                 orchestrator = RunOrchestrator(run_id, deps, watching, is_only_asked=is_only_asked)

@@ -39,6 +39,18 @@ def check_database_url(url: str) -> str:
     return url
 
 
+def check_otlp_endpoint(url: str) -> str:
+    """Check the address of a receiver of traces, without a connection, and return it.
+
+    Raises:
+        PydanticCustomError: It is no address of HTTP.
+    """
+    scheme, separator, rest = url.partition("://")
+    if scheme not in {"http", "https"} or not separator or not rest.strip("/"):
+        raise _invalid("is not the address of a receiver of traces", "write http://host:4318")
+    return url
+
+
 def absolute_folder(value: object) -> object:
     """Return a folder as a path, `~` being the user's home.
 

@@ -24,7 +24,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from maingate.settings.addresses import absolute_folder, check_database_url, check_receiver_url
+from maingate.settings.addresses import (
+    absolute_folder,
+    check_database_url,
+    check_otlp_endpoint,
+    check_receiver_url,
+)
 from maingate.settings.durations import Duration, Size, format_duration
 from maingate.settings.gate_environment import DEFAULT_ENVIRONMENT
 from maingate.settings.policy_layer import PolicyLayer
@@ -47,6 +52,7 @@ NEVER_FROM_A_TREE: Final = (
     "env_allow",
     "prompt_template",
     "log_file",
+    "otlp_endpoint",
     "server",
     "webhooks",
 )
@@ -318,6 +324,12 @@ class Settings(BaseModel):
         default="json",
         description="The form of these lines: `json` for programs, or `console` for people. "
         "Defaults to `json`.",
+    )
+    otlp_endpoint: Annotated[str, AfterValidator(check_otlp_endpoint)] | None = Field(
+        default=None,
+        examples=["http://localhost:4318"],
+        description="The receiver to which traces are sent by OTLP over HTTP; needs the extra `otel`. See "
+        "TRACES.md. Defaults to `OTEL_EXPORTER_OTLP_ENDPOINT`, and without that to no traces.",
     )
     rollup_retention: Duration = Field(
         default=timedelta(days=365),

@@ -6,7 +6,7 @@ that needs the commit itself (its history, its message) is asked about every com
 
 A part of a gate's definition is part of its key unless it is listed here as one that no verdict depends on:
 one that is added later is in the key until it is listed. Values that each job has of its own are in
-no key, so no gate may go by them: ``OF_THE_JOB``.
+no key, so no gate may go by them: ``OF_THE_JOB`` and ``OF_THE_TRACE``.
 """
 
 import hashlib
@@ -34,6 +34,9 @@ OF_THE_JOB: Final = frozenset(
     }
 )
 """Variables that a gate finds set for its job, whatever the environment of ``maingate run`` has in them."""
+
+OF_THE_TRACE: Final = frozenset({"TRACEPARENT", "TRACESTATE"})
+"""Variables by which a gate's own spans are put under that of its execution, where traces are exported."""
 
 _NO_MATTER: Final = frozenset({"type", "needs", "red_on_base", "on"})
 """Of a gate's definition: kind and place, which change no answer."""
@@ -72,7 +75,11 @@ class VerdictKeys:
             "version": KEY_VERSION,
             "machine": machine(),
             "conversion": checkout_conversion(environment),
-            "environment": {name: value for name, value in environment.items() if name not in OF_THE_JOB},
+            "environment": {
+                name: value
+                for name, value in environment.items()
+                if name not in OF_THE_JOB and name not in OF_THE_TRACE
+            },
         }
         self._prepared_on = digest_of(
             {**ground, "versions": {name: list(versions[name]) for name in versions}}

@@ -76,6 +76,12 @@ def hold(connection: Connection, name: str, holder: str, *, at: datetime, until:
     return change(connection, _HOLD, values) == 1
 
 
+def holder_of(connection: Connection, name: str) -> str | None:
+    """Return the process that holds a follower, or held it last; None without one."""
+    found = row_of(connection, "SELECT holder FROM followers WHERE name = ?", (name,))
+    return None if found is None or found[0] is None else str(found[0])
+
+
 def release(connection: Connection, name: str, holder: str) -> None:
     """End a process's hold of a follower."""
     change(connection, _RELEASE, (name, holder))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
@@ -13,6 +14,7 @@ from maingate.plan.model import Plan
 from maingate.settings import Settings
 from maingate.tools.adapters import command_of
 from maingate.tools.secrets import values_of
+from maingate.trace_ids import RunTrace
 from maingate.uet.capture import Capture
 from maingate.uet.process.command import CommandSpec
 from maingate.uet.process.limits import ProcessLimits
@@ -30,6 +32,7 @@ class JobMaker:
         environment: The environment of gates.
         environ: Where the secrets are that only the tools which name them may see.
         versions: The words of the programs that a gate declares the versions of, by its name.
+        trace: The trace that gates, commands and tools are told of; None when none is exported.
     """
 
     def __init__(
@@ -41,7 +44,9 @@ class JobMaker:
         *,
         environ: Mapping[str, str] = os.environ,
         versions: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        trace: RunTrace | None = None,
     ) -> None:
+        self._trace = trace
         self._environ = environ
         self._plan, self._settings = plan, settings
         limits = settings.limits
@@ -64,9 +69,9 @@ class JobMaker:
     def make(self, gate: str, tip: Tip, job_id: str, attempt: int, log: str, *, urgent: bool) -> Job:
         """Make the job of running a gate on a commit."""
         is_exclusive = self._plan.gates[gate].exclusive
-        spec, priority = self._specs[gate], int(urgent)
+        spec = self._traced(self._specs[gate], job_id.rpartition(".")[0])
         return self._job(
-            job_id, spec, tip, attempt=attempt, log=log, priority=priority, exclusive=is_exclusive
+            job_id, spec, tip, attempt=attempt, log=log, priority=int(urgent), exclusive=is_exclusive
         )
 
     def command(self, task: TaskInput, attempt: int, tip: Tip) -> Job:
@@ -79,7 +84,8 @@ class JobMaker:
         if command is None:
             raise ValueError(f"{task.label} has no command")
         timeout = task.plan.timeout or self._settings.command_timeout
-        return self._plain(f"{task.id}.{attempt}", task.label, command, tip, timeout=timeout, attempt=attempt)
+        job = self._plain(f"{task.id}.{attempt}", task.label, command, tip, timeout=timeout, attempt=attempt)
+        return replace(job, command=self._traced(job.command, task.id, "attempt", str(attempt)))
 
     def compensation(
         self,
@@ -145,7 +151,14 @@ class JobMaker:
             task=task.label,
             exclude=command.exclude,
         )
+        spec = self._traced(spec, task.id, "attempt", str(attempt))
         return self._job(job_id, spec, tip, attempt=attempt, capture=capture, requires=tool.capabilities)
+
+    def _traced(self, spec: CommandSpec, entity_id: str, *part: str) -> CommandSpec:
+        """Return a command that is told its span; not the command of which keys of verdicts are made."""
+        if self._trace is None or "TRACEPARENT" in spec.env:
+            return spec
+        return replace(spec, env={**spec.env, "TRACEPARENT": self._trace.parent(entity_id, *part)})
 
     def _job(
         self,

@@ -152,6 +152,12 @@ def transitions_of(connection: Connection, entity_ids: Iterable[str]) -> list[Ev
     return sorted(found, key=lambda event: event.seq or 0)
 
 
+def of_entities(connection: Connection, entity_ids: Iterable[str]) -> list[Event]:
+    """Read the transitions of some entities, in the order in which they were committed."""
+    found = rows_in(connection, f"{_TRANSITIONS} WHERE entity_id", entity_ids)
+    return sorted((event_of(row) for row in found), key=lambda each: each.seq or 0)
+
+
 def first_of_run(connection: Connection, run_id: str) -> int:
     """Return the number of the first transition of a run; 1 when it has none."""
     found = row_of(connection, "SELECT min(seq) FROM state_transitions WHERE run_id = ?", (run_id,))

@@ -1,0 +1,1 @@
+"""Traces: the spans of runs and their parts, made of the ledger and exported by OTLP."""
