@@ -18,6 +18,7 @@ pytest.register_assert_rewrite("support")
 
 from support.factories import GitRepo  # noqa: E402 - its assertions say what they compared, too
 from support.forked_server import fork_from_a_nursery  # noqa: E402
+from support.played import played  # noqa: E402, F401 - a fixture
 from support.postgresql import postgresql_server, record  # noqa: E402, F401 - fixtures
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""`maingate mcp` as an agent has it: the SDK's own client starts it and speaks with it over its pipes."""
+"""`maingate mcp` as an agent has it: the SDK's own client starts it and speaks with it over its pipes.
+
+What the tools that read return is asked of the same server in the process of the test.
+"""
 
 import asyncio
 import subprocess
@@ -8,47 +11,62 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.server import MCPServer
 
+from maingate.mcp.server import create_server
 from mcp import Client, StdioServerParameters
 from support.command_line import Played, a_clean_environment, maingate
 from support.factories import GitRepo
 from support.landing import one_each, write_plan
 
 Json = dict[str, Any]
+Talk = Callable[[Client], Awaitable[Any]]
 
 
-def conversation(folder: Path, home: Path, talk: Callable[[Client], Awaitable[Any]], *options: str) -> Any:
-    """Start the server in a folder, and have a client speak with it."""
-    program = StdioServerParameters(
+def conversation(server: MCPServer | StdioServerParameters, talk: Talk) -> Any:
+    """Have a client speak with a server in this process, or with one that it starts."""
+
+    async def spoken() -> Any:
+        async with Client(server, read_timeout_seconds=60) as client:
+            return await talk(client)
+
+    return asyncio.run(spoken())
+
+
+def program(folder: Path, home: Path, *options: str) -> StdioServerParameters:
+    """Return the command line as a server of a folder."""
+    return StdioServerParameters(
         command=sys.executable,
         args=["-m", "maingate", "mcp", *options],
         cwd=folder,
         env=a_clean_environment(home),
     )
 
-    async def spoken() -> Any:
-        async with Client(program, read_timeout_seconds=60) as client:
-            return await talk(client)
 
-    return asyncio.run(spoken())
+def reader(folder: Path) -> MCPServer:
+    """Return a server of a folder that only reads, in this process."""
+    return create_server(folder, operator="ada", may_write=False)
 
 
-def called(folder: Path, home: Path, tool: str, *options: str, **arguments: Any) -> tuple[bool, Any]:
+async def answer_of(client: Client, tool: str, **arguments: Any) -> tuple[bool, Any]:
     """Call a tool, and return whether it failed and what it returned."""
+    result = await client.call_tool(tool, arguments)
+    if result.is_error:
+        return True, "".join(getattr(part, "text", "") for part in result.content)
+    return False, result.structured_content
 
-    async def call(client: Client) -> tuple[bool, Any]:
-        result = await client.call_tool(tool, arguments)
-        if result.is_error:
-            return True, "".join(getattr(part, "text", "") for part in result.content)
-        return False, result.structured_content
 
-    answer: tuple[bool, Any] = conversation(folder, home, call, *options)
+def called(folder: Path, tool: str, **arguments: Any) -> tuple[bool, Any]:
+    """Call a tool of a server that only reads."""
+    answer: tuple[bool, Any] = conversation(
+        reader(folder), lambda client: answer_of(client, tool, **arguments)
+    )
     return answer
 
 
-def returned(played: Played, home: Path, tool: str, **arguments: Any) -> Json:
+def returned(played: Played, tool: str, **arguments: Any) -> Json:
     """Return what a tool that succeeds returns in the story's repository."""
-    is_error, found = called(played.stage.repository, home, tool, **arguments)
+    is_error, found = called(played.stage.repository, tool, **arguments)
     assert not is_error, found
     answer: Json = found
     return answer
@@ -71,53 +89,55 @@ def test_only_reading_tools_are_offered_unless_writing_is_allowed(
 ) -> None:
     """`--allow-write` adds the tools that change something, and they are marked so."""
     folder = played.stage.repository
-    reading = conversation(folder, hermetic_environment, _names)
+
+    async def talk(client: Client) -> Any:
+        return await _names(client), *await answer_of(client, "cancel", what="run", reason="x")
+
+    reading, is_error, said = conversation(program(folder, hermetic_environment), talk)
     assert set(reading) == {"status", "inbox", "why", "patch_show", "log_tail", "events"}
     assert set(reading.values()) == {True}
-    writing = conversation(folder, hermetic_environment, _names, "--allow-write")
-    assert {name for name, only_reads in writing.items() if not only_reads} == {"run_plan", "cancel"}
-    is_error, said = called(folder, hermetic_environment, "cancel", what="run", reason="x")
     assert is_error
     assert "cancel" in said
+    assert conversation(reader(folder), _names) == reading
+    writing = conversation(create_server(folder, operator="ada", may_write=True), _names)
+    assert {name for name, only_reads in writing.items() if not only_reads} == {"run_plan", "cancel"}
 
 
-def test_status_is_the_report(played: Played, hermetic_environment: Path) -> None:
+def test_status_is_the_report(played: Played) -> None:
     """The same object as `status --json` and the API."""
-    assert returned(played, hermetic_environment, "status") == played.report
+    assert returned(played, "status") == played.report
     run = played.report["run_id"]
-    assert returned(played, hermetic_environment, "status", run=run[:12])["run_id"] == run
+    assert returned(played, "status", run=run[:12])["run_id"] == run
 
 
-def test_a_refused_patch_is_explained_with_its_log(played: Played, hermetic_environment: Path) -> None:
+def test_a_refused_patch_is_explained_with_its_log(played: Played) -> None:
     """From the patch to the gate that failed to the last bytes of its output."""
     task = refused_patch(played)
-    shown = returned(played, hermetic_environment, "patch_show", patch=task["name"], with_diff=True)
+    shown = returned(played, "patch_show", patch=task["name"], with_diff=True)
     assert shown["id"] == task["patch"]["id"]
     assert "diff --git" in str(shown["diff"])
     failed = next(gate for gate in shown["gates"] if gate["state"] == "FAILED")
-    tail = returned(played, hermetic_environment, "log_tail", gate=failed["id"], length=200)
+    tail = returned(played, "log_tail", gate=failed["id"], length=200)
     assert tail["size"] >= len(tail["text"]) > 0
-    why = returned(played, hermetic_environment, "why", what=task["name"])
+    why = returned(played, "why", what=task["name"])
     assert why["reason"]["code"] == "gate_failed"
 
 
-def test_events_are_queried_by_the_language_of_the_command_line(
-    played: Played, hermetic_environment: Path
-) -> None:
+def test_events_are_queried_by_the_language_of_the_command_line(played: Played) -> None:
     """Lists and aggregations; a mistake in the query is explained."""
-    found = returned(played, hermetic_environment, "events", query="type:patch state:quarantined", limit=2)
+    found = returned(played, "events", query="type:patch state:quarantined", limit=2)
     assert len(found["events"]) == 2
-    counted = returned(played, hermetic_environment, "events", query="type:patch by:state")
+    counted = returned(played, "events", query="type:patch by:state")
     assert counted["rows"]
-    is_error, said = called(played.stage.repository, hermetic_environment, "events", query="colour:red")
+    is_error, said = called(played.stage.repository, "events", query="colour:red")
     assert is_error
     assert "colour" in said
 
 
-def test_errors_say_what_to_do_next(tmp_path: Path, repo: GitRepo, hermetic_environment: Path) -> None:
+def test_errors_say_what_to_do_next(tmp_path: Path, repo: GitRepo) -> None:
     """No repository, no runs, an unknown name: the message of the command line, and no traceback."""
     for folder, expected in ((tmp_path, "repositor"), (repo.path, "maingate run PLAN")):
-        is_error, said = called(folder, hermetic_environment, "status")
+        is_error, said = called(folder, "status")
         assert is_error
         assert expected in said
         assert "Traceback" not in said
@@ -134,13 +154,21 @@ def test_an_agent_runs_a_plan_and_reads_its_result(
         {"repo": str(repo.path), "target": "main", "workstreams": one_each(patches)},
         patches,
     )
-    is_error, ran = called(repo.path, hermetic_environment, "run_plan", "--allow-write", plan=str(plan))
+
+    async def talk(client: Client) -> Any:
+        return (
+            await answer_of(client, "run_plan", plan=str(plan)),
+            await answer_of(client, "status"),
+            await answer_of(client, "run_plan", plan="no.yaml"),
+        )
+
+    (is_error, ran), (_, status), (is_refused, said) = conversation(
+        program(repo.path, hermetic_environment, "--allow-write"), talk
+    )
     assert not is_error, ran
     assert (ran["is_running"], ran["exit_code"]) == (False, 0)
-    _, status = called(repo.path, hermetic_environment, "status")
     assert (status["run_id"], status["state"]) == (ran["run_id"], "succeeded")
-    is_error, said = called(repo.path, hermetic_environment, "run_plan", "--allow-write", plan="no.yaml")
-    assert is_error
+    assert is_refused
     assert "no.yaml" in said
     done = maingate("audit", "verify", cwd=repo.path, home=hermetic_environment)
     assert done.returncode == 0

@@ -1,6 +1,5 @@
 """Fixtures of a live server of a repository in which the demo's story was run; a conftest imports them."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,20 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from maingate.demo.stage import set_stage
-from support.command_line import Played, maingate
+from support.command_line import Played
 from support.live_server import Live, served
-
-
-@pytest.fixture(scope="session")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """Give the demo's story after its run; do not change it (copy it first)."""
-    root = tmp_path_factory.mktemp("story")
-    stage = set_stage(root)
-    done = maingate("run", str(stage.plan), "--json", cwd=root, home=tmp_path_factory.mktemp("story-home"))
-    if done.returncode != 0:
-        raise AssertionError(f"the story did not run: {done.stderr}")
-    return Played(stage=stage, report=json.loads(done.stdout), stderr=done.stderr)
 
 
 @pytest.fixture(scope="module")
