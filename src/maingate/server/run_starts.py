@@ -17,6 +17,7 @@ from maingate.landing.lease import LEASE_TIME
 from maingate.server.crash_backoff import RunAttempts
 from maingate.server.hosted_run import HostedRun, RunProcess
 from maingate.server.log import LOG
+from maingate.server.notify_process import NotifyTurns
 from maingate.server.run_process import FAULT
 from maingate.services.controller_hooks import server_hooks
 from maingate.services.doorbell import Doorbell
@@ -59,6 +60,7 @@ class Post:
         self._lock = threading.Lock()
         self._trouble = ""
         self._hooks: Hooks | None = None
+        self._notify = NotifyTurns(maingate)
 
     @property
     def is_taken(self) -> bool:
@@ -87,6 +89,7 @@ class Post:
                 return
             for run in self._due():
                 self._start(run)
+            self._notify.look()
         except ServerBusyError:
             return  # this server stands by
         except MaingateError as error:

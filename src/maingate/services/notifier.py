@@ -14,17 +14,15 @@ from types import MappingProxyType
 from typing import Final
 
 from maingate.db.dao.history import events
-from maingate.db.dao.runs import RunRow
 from maingate.db.ledger import ledger
 from maingate.db.ledger.new_event import new_event
 from maingate.db.rollups import followers
 from maingate.errors import DatabaseError, OutsideFaultError
 from maingate.events import EventType, Severity
 from maingate.faultpoints import reach
-from maingate.plan.model import Plan
 from maingate.repository_context import RepositoryContext
 from maingate.services.notifications import Message, notify
-from maingate.services.owed_messages import OwedMessage, owed_messages
+from maingate.services.owed_messages import Commands, OwedMessage, owed_messages
 from maingate.uet.process.environment import allowed_environment
 
 _NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -65,6 +63,26 @@ class Notifier:
             warnings.append(f"the notify commands could not be run: {error}")
         return warnings
 
+    def is_owed(self) -> bool:
+        """Return whether a message is owed.
+
+        Raises:
+            DatabaseError: The record cannot be read.
+        """
+        return any(each.message for each in self._owed(_NO_LABELS))
+
+    def is_delivering(self) -> bool:
+        """Return whether a process delivers now; it looks for more when it has delivered.
+
+        Raises:
+            OutsideFaultError: The folder of the state cannot be written.
+        """
+        try:
+            with _alone(self._context.paths.root / "notify.lock") as is_alone:
+                return not is_alone
+        except OSError as error:
+            raise OutsideFaultError(f"the notify commands could not be run: {error}") from error
+
     def _owed(self, labels: Mapping[str, str]) -> list[OwedMessage]:
         database = self._context.database
         with database.read() as conn:
@@ -72,6 +90,8 @@ class Notifier:
             if position:
                 return owed_messages(conn, self._context, after=position, labels=labels)
             end = ledger.position(conn).seq
+        if not end:
+            return []
         with database.write() as conn:
             followers.register(conn, self._follower, end, at=self._context.clock.now())
         return []
@@ -80,17 +100,17 @@ class Notifier:
         """Deliver the messages that are owed now, which another process may have done meanwhile."""
         warnings = []
         for owed in self._owed(labels):
-            failures = [] if owed.message is None else self._run(owed.run, owed.message)
+            failures = [] if owed.message is None else self._run(owed.commands, owed.message)
             warnings += failures
             self._move_on(owed, failures)
         return warnings
 
-    def _run(self, run: RunRow, message: Message) -> list[str]:
-        """Run the commands of a plan; return what failed, a sentence each."""
+    def _run(self, commands: Commands, message: Message) -> list[str]:
+        """Run the commands of plans; return what failed, a sentence each."""
         reach("notify.owed")
         settings = self._context.settings
         said = notify(
-            Plan.from_json(run.plan).notify,
+            commands,
             message,
             root=self._context.repository.root,
             environment=allowed_environment(os.environ, settings.env_allow),

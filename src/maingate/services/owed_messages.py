@@ -1,6 +1,6 @@
-"""The messages that the `notify` commands are owed, by the ledger: ends of runs in trouble, and rollbacks."""
+"""The messages that `notify` commands are owed, by the ledger: ends of runs in trouble, rollbacks, alerts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,10 @@ _STATES: Final[Mapping[str, str]] = {
     EventType.ROLLBACK: "rolled_back",
     EventType.ROLLBACK_REFUSED: "refused",
 }
+_ALERTS: Final[Mapping[str, str]] = {EventType.ALERT_FIRED: "fired", EventType.ALERT_RESOLVED: "resolved"}
+"""The states of messages by the types of their events."""
+
+Commands = tuple[str | tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +38,14 @@ class OwedMessage:
     Args:
         seq: The place of its event in the ledger.
         run: The run.
-        message: The message; None where the commands are told nothing: all went well, or the plan has none.
+        message: The message; None where there is nothing to tell: all went well, or the plan has no commands.
+        commands: The commands.
     """
 
     seq: int
     run: RunRow
     message: Message | None
+    commands: Commands = ()
 
 
 def owed_messages(
@@ -56,15 +62,36 @@ def owed_messages(
     owed = []
     for seq, run_id in runs.ends_after(conn, after):
         run = runs.get(conn, run_id)
-        owed.append(
-            OwedMessage(seq=seq, run=run, message=trouble(conn, run) if run.plan.get("notify") else None)
-        )
+        message = trouble(conn, run) if run.plan.get("notify") else None
+        owed.append(OwedMessage(seq=seq, run=run, message=message, commands=_commands([run])))
     for kind in _STATES:
         for event in events.query(conn, type=kind, after_seq=after):
             run = runs.get(conn, event.run_id or "")
             message = _of_rollback(conn, event, labels) if run.plan.get("notify") else None
-            owed.append(OwedMessage(seq=event.seq or 0, run=run, message=message))
-    return sorted((each for each in owed if context.is_own(each.run)), key=lambda each: each.seq)
+            owed.append(OwedMessage(seq=event.seq or 0, run=run, message=message, commands=_commands([run])))
+    mine = [each for each in owed if context.is_own(each.run)]
+    return sorted([*mine, *_of_alerts(conn, context, after)], key=lambda each: each.seq)
+
+
+def _of_alerts(conn: Connection, context: RepositoryContext, after: int) -> Iterator[OwedMessage]:
+    """Yield the messages about alerts, for the plans of the runs under way, or else of the newest run."""
+    found = [event for kind in _ALERTS for event in events.query(conn, type=kind, after_seq=after)]
+    if not found:
+        return
+    told = [run for run in runs.unfinished(conn) if context.is_own(run)]
+    told = told or [run for run in runs.recent(conn, limit=1) if context.is_own(run)]
+    for event in found if told else ():
+        state, text = _ALERTS[event.event_type], (event.reason or {}).get("message", "")
+        said = text if state == "resolved" else f"{event.entity_id}: {text}"
+        commands = _commands(told)
+        message = Message(event="alert", run_id=told[0].id, state=state, message=said) if commands else None
+        yield OwedMessage(seq=event.seq or 0, run=told[0], message=message, commands=commands)
+
+
+def _commands(told: Sequence[RunRow]) -> Commands:
+    """Return the commands of the plans of runs, each once."""
+    plans = [Plan.from_json(run.plan) for run in told if run.plan.get("notify")]
+    return tuple(dict.fromkeys(command for plan in plans for command in plan.notify))
 
 
 def trouble(conn: Connection, run: RunRow) -> Message | None:
