@@ -295,7 +295,7 @@ def end_of(world: World, code: int) -> End:
 
 def check_nothing_is_left(world: World) -> None:
     """No process, no lock, no row that waits for somebody."""
-    wait_until(lambda: not world.processes(), f"the end of {world.processes()}")
+    wait_until(lambda: not world.processes(), "the end of all processes")
     git_dir = world.repo.path / ".git"
     own = git_dir / "maingate"  # the locks of slots stay; they are held or not
     assert [str(path) for path in git_dir.rglob("*.lock") if own not in path.parents] == []

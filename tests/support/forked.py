@@ -4,9 +4,11 @@ import gc
 import importlib
 import os
 import pkgutil
+import re
 import signal
 import sys
 from collections.abc import Mapping
+from multiprocessing import spawn
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -34,6 +36,9 @@ _LATE = (
 """What is imported by commands when they come to need it."""
 
 
+_UNUSED = re.compile(r"__main__|\.migrations\.|^maingate\.mcp\b")
+"""Modules that are not imported beforehand: the agents' face is started in an interpreter of its own."""
+
 _THAT_START_PROCESSES = {"bisect", "demo", "doctor", "plan", "resume", "rollback", "run", "serve", "tools"}
 """Commands that may run gates or tools, or host runs. Another one would have an interpreter started."""
 
@@ -41,10 +46,12 @@ _THAT_START_PROCESSES = {"bisect", "demo", "doctor", "plan", "resume", "rollback
 def _prepare() -> None:
     """Import and make what every command would for itself, and keep the collector from touching all of it."""
     for module in pkgutil.walk_packages(maingate.__path__, "maingate."):
-        if "__main__" not in module.name and ".migrations." not in module.name:
+        if not _UNUSED.search(module.name):
             importlib.import_module(module.name)
     for name in _LATE:
         importlib.import_module(name)
+    # With `pytest -n 0` the program is pytest itself, which each process would import again.
+    spawn._fixup_main_from_path = lambda _: None  # type: ignore[attr-defined]
     schema_statements("sqlite")
     git_version(os.environ["PATH"])
     cell_len("…")  # loads the widths of characters
