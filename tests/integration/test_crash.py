@@ -25,6 +25,7 @@ from support.crashing import (
     tidy,
     wait_until,
 )
+from support.examples import thorough
 from support.seeds import KILLS
 from support.stories import PREPARE, READY, STYLES, UNIT, Telling
 
@@ -84,8 +85,14 @@ IN_A_ROW = {
 }
 """Kills around transactions, and as a gate begins: a worker has the job, nothing of it is on record."""
 
+QUICK = ("from the first transaction", "from the fifth gate")
+"""Those that have every place."""
 
-@pytest.mark.parametrize("faults", IN_A_ROW.values(), ids=IN_A_ROW)
+
+@pytest.mark.parametrize(
+    "faults",
+    [(pytest.param if name in QUICK else thorough)(faults, id=name) for name, faults in IN_A_ROW.items()],
+)
 def test_killed_around_transactions_and_as_gates_begin_it_ends_the_same(
     tell: Telling, faults: tuple[str, ...]
 ) -> None:
@@ -125,7 +132,15 @@ A landing is killed twice before it moves, and the resumed run while it finds ou
 
 @pytest.mark.parametrize(
     ("style", "chain"),
-    [*itertools.product(STYLES, ("the branch", "its checkout")), ("merge", "again and again")],
+    [
+        ("merge", "again and again"),
+        ("squash", "its checkout"),
+        ("rebase", "the branch"),
+        thorough("merge", "the branch"),
+        thorough("merge", "its checkout"),
+        thorough("squash", "the branch"),
+        thorough("rebase", "its checkout"),
+    ],
 )
 def test_killed_while_it_lands_it_lands_exactly_once(tell: Telling, style: str, chain: str) -> None:
     """`INTENT -> update-ref -> LANDED`: on the target or not, the resumed run finds out which."""
@@ -224,7 +239,7 @@ def test_without_its_control_process_a_worker_ends_by_itself(tell: Telling) -> N
 
 
 @pytest.mark.simulation
-@pytest.mark.parametrize("seed", KILLS)
+@pytest.mark.parametrize("seed", [*KILLS[:2], *map(thorough, KILLS[2:])])
 def test_killed_at_any_time_it_ends_the_same(tell: Telling, seed: int) -> None:
     """Up to three kills, whenever; the places are those that nobody thought of."""
     style = STYLES[seed % len(STYLES)]
@@ -347,7 +362,7 @@ def move_lease_away(world: World) -> None:
 # -- collected by git ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", ["merge", thorough("squash"), thorough("rebase")])
 def test_commits_that_git_collected_meanwhile_are_made_again(tell: Telling, style: str) -> None:
     """They were on record and on no ref; the recorded patches give the very same ones."""
     world, end = tell.world(style), tell.story(style).end
@@ -538,7 +553,9 @@ def test_the_run_of_a_dead_process_is_cancelled_from_elsewhere(tell: Telling) ->
     check_each_landed_once(world)
 
 
-@pytest.mark.parametrize("place", ["transaction.after@1", "transaction.after@6", "gate.started@2"])
+@pytest.mark.parametrize(
+    "place", ["transaction.after@6", thorough("transaction.after@1"), thorough("gate.started@2")]
+)
 def test_a_workstream_of_a_dead_process_is_cancelled_now_and_the_rest_waits(
     tell: Telling, place: str
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.crashing import wait_until
+from support.examples import thorough
 from support.factories import GitRepo
 from support.landing import one_each, write_plan
 
@@ -20,7 +21,7 @@ def ignoring(*numbers: signal.Signals) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 
 
-@pytest.mark.parametrize("ignored", [(), (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)])
+@pytest.mark.parametrize("ignored", [(signal.SIGINT, signal.SIGHUP, signal.SIGQUIT), thorough(())])
 def test_gates_begin_with_every_signal_as_the_system_has_it(
     repo: GitRepo, tmp_path: Path, ignored: tuple[signal.Signals, ...]
 ) -> None:
@@ -50,8 +51,11 @@ def test_gates_begin_with_every_signal_as_the_system_has_it(
 
 @pytest.mark.parametrize(
     ("sent", "code"),
-    [(signal.SIGINT, 0), (signal.SIGHUP, 0), (signal.SIGTERM, 3)],
-    ids=["INT", "HUP", "TERM"],
+    [
+        pytest.param(signal.SIGINT, 0, id="INT"),
+        pytest.param(signal.SIGTERM, 3, id="TERM"),
+        thorough(signal.SIGHUP, 0, id="HUP"),
+    ],
 )
 def test_a_signal_of_the_terminal_that_was_to_be_ignored_stops_nothing(
     repo: GitRepo, tmp_path: Path, sent: signal.Signals, code: int

@@ -12,6 +12,7 @@ from maingate.git.command import GitResult
 from maingate.git.repository import Repository
 from maingate.patches.apply.already_there import AlreadyThere
 from maingate.patches.intake import Intake, take_in
+from support.examples import thorough
 from support.factories import GitRepo
 from support.landing import Landed, land, one_each
 
@@ -88,8 +89,11 @@ def again(repo: GitRepo, patches: Mapping[str, bytes], **plan: Any) -> Landed:
 
 @pytest.mark.parametrize(
     ("style", "shape"),
-    [("merge", in_order), ("squash", in_order), ("rebase", chained)],
-    ids=["merge", "squash", "rebase"],
+    [
+        pytest.param("merge", in_order, id="merge"),
+        pytest.param("rebase", chained, id="rebase"),
+        thorough("squash", in_order, id="squash"),
+    ],
 )
 def test_a_landed_series_lands_nothing_twice(
     repo: GitRepo, style: str, shape: Callable[[Mapping[str, bytes]], dict[str, Any]]

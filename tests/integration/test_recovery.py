@@ -16,6 +16,7 @@ import pytest
 from maingate.db.audit.record_check import verify
 from support import patience
 from support.crashing import KILLED, World, wait_for
+from support.examples import thorough
 from support.made_once import made_once
 from support.tampering import drop_triggers, rebind, rehash
 
@@ -111,7 +112,7 @@ def assert_sound(world: World) -> None:
 ONE = {"ws": {"x": {"a.txt": "1\ntwo\nthree\n"}, "y": {"b.txt": "B\n"}}}
 
 
-@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+@pytest.mark.parametrize("style", ["merge", thorough("squash"), thorough("rebase")])
 def test_a_workstream_is_rolled_back_whole(world: World, style: str) -> None:
     """The target has the tree it had before, as new commits that say why; the ledger says `rolled_back`."""
     tree = world.repo.tree("main")
@@ -136,7 +137,7 @@ def test_a_workstream_is_rolled_back_whole(world: World, style: str) -> None:
     assert "it was wrong" in said[2]
 
 
-@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+@pytest.mark.parametrize("style", ["squash", thorough("merge"), thorough("rebase")])
 def test_one_patch_of_several_is_rolled_back_alone(world: World, style: str) -> None:
     """Whatever the style of the landing, the other patch stays on the target."""
     land(world, ONE, landing=style)
@@ -150,7 +151,7 @@ def test_one_patch_of_several_is_rolled_back_alone(world: World, style: str) -> 
     assert_sound(world)
 
 
-@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+@pytest.mark.parametrize("style", ["rebase", thorough("merge"), thorough("squash")])
 def test_a_run_is_rolled_back_newest_first_as_one_step(world: World, style: str) -> None:
     """Changes that build on each other come off in the other order; nobody sees a state between."""
     tree = world.repo.tree("main")
@@ -1008,7 +1009,7 @@ def land_unseen(world: World, style: str) -> None:
     assert command.ended() == 0, command.said
 
 
-@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+@pytest.mark.parametrize("style", ["merge", thorough("squash"), thorough("rebase")])
 def test_the_patch_that_broke_a_gate_is_found(world: World, style: str) -> None:
     """Whatever the style of the landing; the second time every verdict is known."""
     land_unseen(world, style)
