@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from maingate.plan.loader import load_plan
 from support.command_line import Played
 from support.live_server import Live, served
 from support.serving import Yard, waiting_for
@@ -21,7 +22,13 @@ OPTIONS: Final = [
     *("--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
-PATIENCE: Final = 30_000
+LEFT_AS_IT_WAS: Final = """() => {
+  const at = document.activeElement;
+  return [at.ariaLabel, at.value, at.selectionStart, at.selectionEnd, scrollY,
+    at.closest("details").open, document.getElementById("streams-list").open];
+}"""
+"""What a reader has: the focus, the text, the selected part of it, the place on the page, and two folds."""
+PATIENCE: Final = 60_000
 """Milliseconds that anything here may take; it takes a fraction of them."""
 expect.set_options(timeout=PATIENCE)
 
@@ -106,13 +113,14 @@ def test_axe_finds_nothing_on_any_page(browser: Browser, live: Live, played: Pla
 
 @pytest.mark.thorough
 def test_a_run_is_watched_to_its_end(browser: Browser, tmp_path: Path) -> None:
-    """The page changes by itself; open folds and text stay, until it says that the run has succeeded."""
-    yard, waits = Yard.create(tmp_path), tmp_path / "go"
-    plan = yard.plan("x", gate=f"echo begun; {waiting_for(waits)}; echo done")
+    """The page changes by itself; folds, focus, place and text stay, until the run has succeeded."""
+    yard, first, second = Yard.create(tmp_path), tmp_path / "first", tmp_path / "second"
+    tasks = {"t": {"patch": "p"}, "u": {"command": waiting_for(second), "needs": ["t"]}}
+    plan = yard.plan(
+        "x", gate=f"echo begun; {waiting_for(first)}; echo done", workstreams={"x": {"tasks": tasks}}
+    )
     with served([yard.repo.path], is_hosting=True) as live:
-        from maingate.plan.loader import load_plan  # noqa: PLC0415 - one use
-
-        for shown in opened(browser):
+        for shown in opened(browser, viewport={"width": 800, "height": 500}):
             shown.goto(live.url)
             expect(shown.locator("#connection")).to_have_text("live")
             run_id = live.site["repo"].admission.admit_for_server(load_plan(plan))
@@ -120,20 +128,94 @@ def test_a_run_is_watched_to_its_end(browser: Browser, tmp_path: Path) -> None:
             shown.get_by_role("link", name="x", exact=True).click()
             expect(shown).to_have_url(re.compile(f"/runs/{run_id}"))
             expect(shown.locator("h1 .state").first).to_contain_text("running")
-            shown.get_by_text("Cancel the run…").click()
-            reason = shown.locator("#content").get_by_label("Reason").first
-            reason.fill("half a reas")
             shown.get_by_role("link", name="t", exact=True).click()
             expect(shown.locator("pre.log")).to_contain_text("begun")
             shown.go_back()
             shown.get_by_text("Cancel the run…").click()
+            reason = shown.locator("#content").get_by_label("Reason").first
             reason.fill("half a reas")
-            waits.touch()
+            shown.locator("#streams-list summary").click()
+            reason.evaluate("each => { each.focus(); each.setSelectionRange(2, 6); scrollTo(0, 120); }")
+            first.touch()
+            done = shown.locator("tr", has=shown.get_by_role("link", name="t", exact=True)).last
+            expect(done.locator(".state").first).to_contain_text("completed")
+            assert shown.evaluate(LEFT_AS_IT_WAS) == ["Reason", "half a reas", 2, 6, 120, True, False]
+            second.touch()
             expect(shown.locator("h1 .state").first).to_contain_text("succeeded")
             expect(shown.locator(".tile").first).to_contain_text("1/1")
 
 
 @pytest.mark.thorough
+def test_each_decision_about_a_living_run_has_its_button(browser: Browser, tmp_path: Path) -> None:
+    """Each is offered where it suits the state, is carried out with its reason, and names the operator."""
+    yard, waits = Yard.create(tmp_path), tmp_path / "go"
+    tasks = {
+        "held": {"command": waiting_for(waits), "critical": False},
+        "t": {"patch": "p"},
+        "done": {"command": "false"},
+        "later": {"command": "true", "critical": False, "needs": ["held"]},
+    }
+    streams = {
+        "x": {"tasks": tasks},
+        "y": {"critical": False, "needs": ["x"], "tasks": {"k": {"command": "true"}}},
+    }
+    plan = yard.plan("x", policy={"reviewers": 1}, workstreams=streams)
+    with served([yard.repo.path], is_hosting=True) as live:
+        run_id = live.site["repo"].admission.admit_for_server(load_plan(plan))
+        live.site.wake()
+        for shown in opened(browser):
+            shown.goto(f"{live.url}/runs/{run_id}")
+            shown.locator("#streams-list summary").click()
+            shown.get_by_role("link", name="y", exact=True).click()
+            decide(shown, shown.locator("#open"), "Cancel the workstream", "nobody needs it")
+            shown.locator("#streams-list summary").click()
+            shown.get_by_role("link", name="x", exact=True).click()
+            expect(row(shown, "done").locator(".state").first).to_contain_text("queued")
+            decide(shown, row(shown, "done"), "Complete by hand", "done elsewhere")
+            decide(shown, row(shown, "later"), "Cancel", "too late")
+            opened_run = shown.url
+            row(shown, "t").get_by_role("link", name="t", exact=True).click()
+            decide(shown, shown.locator("#content"), "Approve", "well made")
+            shown.goto(opened_run)
+            decide(shown, row(shown, "held"), "Fail by hand", "it hangs")
+            expect(shown.locator("h1 .state").first).to_contain_text("succeeded")
+            decide(shown, shown.locator("#content"), "Roll the run back", "it breaks the release")
+            row(shown, "t").get_by_role("link", name="t", exact=True).click()
+            expect(shown.locator(".history")).to_contain_text("it breaks the release")
+            shown.get_by_text("Try again…").click()
+            shown.get_by_role("button", name="Try again", exact=True).click()
+            expect(shown.locator(".said")).to_contain_text("recover")
+            shown.goto(f"{live.url}/events?q=operator:ada")
+            for reason in ("nobody needs it", "done elsewhere", "too late", "it hangs"):
+                expect(shown.locator("table").first).to_contain_text(f"ada: {reason}")
+
+
+def test_a_tool_is_paused_and_used_again(page: Page, own: Live) -> None:
+    """Any tool that plans here know, whether it has ever failed or not."""
+    page.goto(f"{own.url}/breakers")
+    page.get_by_text("Pause another tool…").click()
+    page.get_by_label("Tool", exact=True).fill("claude")
+    page.locator("#content").get_by_label("Reason").last.fill("it only answers nonsense")
+    page.get_by_role("button", name="Pause", exact=True).last.click()
+    expect(row(page, "claude")).to_contain_text("ada: it only answers nonsense")
+    decide(page, row(page, "claude"), "Use again", "it is mended")
+    expect(row(page, "claude").locator(".state").first).to_contain_text("closed")
+
+
+def row(shown: Page, name: str) -> Locator:
+    """Find the row of a thing by its name."""
+    return shown.locator("[data-row]", has=shown.locator("b", has_text=re.compile(f"^{name}$"))).last
+
+
+def decide(shown: Page, place: Locator, label: str, reason: str) -> None:
+    """Open the form of a decision, give a reason, and see that it was carried out."""
+    place.get_by_text(f"{label}…", exact=True).click()
+    form = place.locator("form", has=shown.get_by_role("button", name=label, exact=True))
+    form.get_by_role("textbox").fill(reason)
+    form.get_by_role("button", name=label, exact=True).click()
+    expect(shown.locator(".said")).to_be_visible()
+
+
 def test_a_decision_needs_no_scripts(browser: Browser, own: Live, played: Played) -> None:
     """Its form is plain HTML, and the record names the operator."""
     patch = played.task("faster-total/sum")["patch"]["id"]

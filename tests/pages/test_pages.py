@@ -106,6 +106,20 @@ def test_a_patch_opens_at_the_gate_that_refused_it(client: httpx.Client, played:
     assert {"add", "del", "at", "file"} <= {line["kind"] for line in view["diff"]}
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["/charts?since=1h", "/events?q=type:task+since:24h", "/events?q=by:state", "/events?report=slow"],
+)
+def test_a_link_to_a_time_shows_the_same_later(client: httpx.Client, address: str) -> None:
+    """It states both ends of the time, so that it shows what the page shows now."""
+    now = Reader(client.get(address).text)
+    [pinned] = [link for link in now.links if "until" in link and link.startswith("?")]
+    path = address.partition("?")[0]
+    shown, again = (client.get(f"{path}.json{query}").json() for query in (pinned, pinned))
+    assert shown == again
+    assert shown.get("end", "") in httpx.URL(f"http://x/{pinned}").params.get("until", "")
+
+
 def test_an_identifier_leads_to_its_page(client: httpx.Client, live: Live, played: Played) -> None:
     """So does the name of a task, typed into the search."""
     del live
@@ -124,7 +138,13 @@ def test_an_identifier_leads_to_its_page(client: httpx.Client, live: Live, playe
 
 def test_a_fault_is_a_page_with_the_next_step(client: httpx.Client) -> None:
     """People get a page, programs a problem document."""
-    for address in ("/runs/run_01ARZ3NDEKTSV4RRFFQ69G5FAV", "/go/nothing", "/nothing", "/charts?since=9y"):
+    for address in (
+        "/runs/run_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        "/go/nothing",
+        "/nothing",
+        "/charts?since=9y",
+        "/charts?until=then",
+    ):
         page = client.get(address, headers={"Accept": "text/html"})
         assert page.status_code in {404, 409}
         assert page.headers["content-type"] == "text/html; charset=utf-8"

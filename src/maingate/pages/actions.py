@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from pydantic import ValidationError
 
 from maingate.api.answers.problems import HttpProblemError
-from maingate.api.endpoints import overrides, patches, runs, workforce, workstreams_and_tasks
+from maingate.api.endpoints import overrides, patches, rollbacks, runs, workforce, workstreams_and_tasks
 from maingate.api.idempotent_requests import Acting, Actor, Decision
 from maingate.pages.page_request import page_router, redirected
 from maingate.pages.session import local
@@ -19,11 +19,18 @@ router = page_router()
 Fields = Mapping[str, str]
 Action = Callable[[Actor, Fields], Awaitable[Response]]
 
+_WRONG_FORM: Final = "state a reason, in at most 2000 letters; an amount of money is a number above 0"
 _VERSION: Final = re.compile(r"[0-9]{1,9}")
 
 
 def _reason(fields: Fields) -> Decision:
     return Decision(reason=fields.get("reason", ""))
+
+
+def _seen(fields: Fields) -> str | None:
+    """Return the version of the entity that the reader has seen, as the interface takes it."""
+    version = fields.get("version", "")
+    return f'"{version}"' if _VERSION.fullmatch(version) else None
 
 
 def _cancel(actor: Actor, fields: Fields) -> Awaitable[Response]:
@@ -38,7 +45,9 @@ def _cancel(actor: Actor, fields: Fields) -> Awaitable[Response]:
 
 
 def _resume(actor: Actor, fields: Fields) -> Awaitable[Response]:
-    return runs.resume(actor, fields.get("entity", ""), runs.Resumption(workers=None, budget_usd=None))
+    budget = fields.get("budget_usd") or None
+    wanted = runs.Resumption.model_validate({"workers": None, "budget_usd": budget})
+    return runs.resume(actor, fields.get("entity", ""), wanted)
 
 
 def _approve(actor: Actor, fields: Fields) -> Awaitable[Response]:
@@ -55,7 +64,11 @@ def _drop(actor: Actor, fields: Fields) -> Awaitable[Response]:
 
 
 def _roll_back(actor: Actor, fields: Fields) -> Awaitable[Response]:
-    return patches.rollback(actor, fields.get("entity", ""), _reason(fields))
+    entity, reason = fields.get("entity", ""), fields.get("reason", "")
+    if entity.startswith("patch_"):
+        return patches.rollback(actor, entity, _reason(fields))
+    decision = rollbacks.RollbackDecision(entity=entity, reason=reason)
+    return rollbacks.create_rollback(actor, decision, _seen(fields))
 
 
 def _reset_breaker(actor: Actor, fields: Fields) -> Awaitable[Response]:
@@ -71,9 +84,7 @@ def _overriding(action: Override) -> Action:
         asked = overrides.OverrideRequest(
             entity=fields.get("entity", ""), action=action, reason=fields.get("reason", "")
         )
-        version = fields.get("version", "")
-        seen = f'"{version}"' if _VERSION.fullmatch(version) else None
-        return overrides.override(actor, asked, seen)
+        return overrides.override(actor, asked, _seen(fields))
 
     return override
 
@@ -104,7 +115,7 @@ async def post_action(request: Request, actor: Acting, name: str) -> Response:
     try:
         await action(actor, fields)
     except ValidationError as error:
-        raise HttpProblemError(422, "invalid_request", "state a reason, in at most 2000 letters") from error
+        raise HttpProblemError(422, "invalid_request", _WRONG_FORM) from error
     back = local(fields.get("back", "/")).partition("?")
     kept = "&".join(part for part in back[2].split("&") if part and not part.startswith("done="))
     onward = f"{back[0]}?{kept}&done={name}" if kept else f"{back[0]}?done={name}"

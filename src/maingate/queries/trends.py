@@ -46,14 +46,15 @@ class TrendRows:
     tried: Sequence[ToolRun] = ()
 
 
-def trends(context: RepositoryContext, span: timedelta) -> Json:
-    """Return the trends of the time before now.
+def trends(context: RepositoryContext, span: timedelta, until: datetime | None = None) -> Json:
+    """Return the trends of the time before now, or before another time.
 
     Args:
         context: The repository and its record.
         span: The length of that time.
+        until: Its end; None for now.
     """
-    end = context.clock.now()
+    end = until or context.clock.now()
     with context.database.read() as conn:
         rows = _read(conn, end - span)
     return {"begin": iso_millis(end - span), "end": iso_millis(end), "steps": steps(rows, end - span, span)}

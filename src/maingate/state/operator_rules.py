@@ -8,7 +8,7 @@ controls the run asks it again before it applies one, because the entity may hav
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.circuit_breaker import BreakerState
@@ -95,6 +95,11 @@ def refusal(override: Override, facts: Facts) -> str | None:
         wanted, found = ("tasks", "workstream") if is_workstream else ("workstreams", "task")
         return f"`{override}` applies to {wanted}; {facts.name} is a {found}"
     return next((why for check in _CHECKS[override] if (why := check(facts)) is not None), None)
+
+
+def suitable(facts: Facts) -> list[Override]:
+    """Return the overrides that suit an entity as it is now."""
+    return [override for override in get_args(Override) if refusal(override, facts) is None]
 
 
 def cancel_refusal(entity_id: str, state: str, *, is_over: bool) -> str | None:

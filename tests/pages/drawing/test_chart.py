@@ -23,7 +23,7 @@ def line(*values: float | None) -> Line:
 
 
 @pytest.mark.parametrize(
-    ("highest", "step"), [(4, 1), (4.1, 2), (0.3, 0.1), (97, 25), (100, 25), (101, 50), (0, 1e-9 / 4)]
+    ("highest", "step"), [(4, 1), (4.1, 2), (0.3, 0.1), (97, 25), (100, 25), (101, 50), (0, 1)]
 )
 def test_the_grid_is_round_and_reaches_above_the_highest(highest: float, step: float) -> None:
     """Four steps of 1, 2, 2.5 or 5 times a power of ten."""

@@ -92,8 +92,11 @@ def draw_chart(lines: Sequence[Line], *, label: str, unit: str) -> Markup:
 
 
 def grid_step(highest: float) -> float:
-    """Return the distance between the lines of a grid, a round number, so that they reach above a value."""
-    wanted = max(highest, 1e-9) / _GRID_LINES
+    """Return the distance between the lines of a grid, a round number, so that they reach above a value.
+
+    Where all values are 0 it is 1.
+    """
+    wanted = (highest or _GRID_LINES) / _GRID_LINES
     power = 10.0 ** _exponent(wanted)
     return next(digit * power for digit in _STEPS if digit * power >= wanted * (1 - 1e-9))
 

@@ -23,6 +23,8 @@ _GAP_Y: Final = 12
 _MARGIN: Final = 6
 _COLUMNS: Final = 5
 """Columns of nodes that do not need each other."""
+_TALLEST: Final = 20
+"""Nodes one below the other; a layer of more has several columns, since its nodes do not need each other."""
 _LETTERS: Final = 21
 """Letters of a name that fit into a node."""
 
@@ -94,6 +96,7 @@ def draw_graph(nodes: Sequence[Node], *, label: str) -> Markup:
     ordered = layers(nodes)
     if len(ordered) == 1:
         ordered = [nodes[column::_COLUMNS] for column in range(min(_COLUMNS, len(nodes)))]
+    ordered = [layer[at : at + _TALLEST] for layer in ordered for at in range(0, len(layer), _TALLEST)]
     at = {
         node.id: (_MARGIN + column * (_WIDTH + _GAP_X), _MARGIN + row * (_HEIGHT + _GAP_Y))
         for column, layer in enumerate(ordered)

@@ -25,7 +25,7 @@ async function refresh() {
     say("lost");
   } finally {
     fetching = false;
-    pause = Math.max(PAUSE, 3 * (performance.now() - begun));
+    pause = Math.max(PAUSE, performance.now() - begun);
     if (wanted) refreshSoon();
   }
 }
@@ -39,7 +39,8 @@ async function fetched(address, part = "") {
 
 // A link or search that changes a part of its own page fetches that part alone; without scripts it leads to the page.
 async function showPart(address, name) {
-  const shown = document.getElementById(name);
+  const shown = document.getElementById(name), seen = new URLSearchParams(location.search).get("window");
+  if (seen && name !== "content") address.searchParams.set("window", seen); // the part of the timeline stays
   try {
     const page = await fetched(address, name), next = document.createElement(shown.tagName);
     next.append(...(page.getElementById(name) || page.body).childNodes);
@@ -72,9 +73,11 @@ addEventListener("popstate", () => refresh());
 
 // Makes a shown element equal to a fetched one. Children are matched by id, else by place and tag.
 function merge(shown, fetched) {
-  if (!shown || !fetched || shown.hasAttribute("data-keep")) return;
+  if (!shown || !fetched || shown.isEqualNode(fetched) || shown.hasAttribute("data-keep")) return;
   mergeAttributes(shown, fetched);
   const byId = new Map([...shown.children].filter((each) => each.id).map((each) => [each.id, each]));
+  const kept = new Set([...fetched.children].map((each) => each.id));
+  for (const [id, element] of byId) if (!kept.has(id)) element.remove(); // so that those that stay are not moved
   let place = shown.firstChild;
   for (const next of [...fetched.childNodes]) {
     const known = next.id ? byId.get(next.id) : null;

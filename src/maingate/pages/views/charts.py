@@ -36,7 +36,24 @@ def charts_view(visit: Visit) -> Json:
     span = visit.asked("since", "24h")
     if span not in SPANS:
         raise UsageError(f"choose one of {', '.join(SPANS)} as `since`")
-    return trends(maingate.context, SPANS[span]) | {"repo": repo, "since": span, "spans": list(SPANS)}
+    found = trends(maingate.context, SPANS[span], _until(visit))
+    return found | {
+        "repo": repo,
+        "since": span,
+        "spans": list(SPANS),
+        "until": visit.asked("until"),
+    }
+
+
+def _until(visit: Visit) -> datetime | None:
+    """Return the end of the time that the address states; None where it ends now."""
+    try:
+        at = moment(visit.asked("until") or None)
+    except ValueError:
+        at = datetime.min  # noqa: DTZ901 - refused as a time without a zone is
+    if at is not None and at.tzinfo is None:
+        raise UsageError("state `until` as the link to this time does: with date, time and zone")
+    return at
 
 
 def drawn(visit: Visit) -> Json:

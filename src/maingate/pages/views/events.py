@@ -1,9 +1,12 @@
 """Events: the newest first or grouped, in the query language of the command line, and named reports."""
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from maingate.api.event_query import in_query, search_of
 from maingate.errors import UsageError
+from maingate.monitoring.events import EventSearch
 from maingate.pages.page_request import Visit, add_page, page_router
 from maingate.queries.events import answers
 from maingate.queries.events.history import names_of
@@ -26,7 +29,14 @@ def events_view(visit: Visit) -> Json:
     if named and named not in REPORTS:
         raise UsageError(f"there is no such report; there are {', '.join(REPORTS)}")
     search = search_of(context, text or None, {"entity": entity or None})
-    view = {"repo": repo, "q": text, "entity": entity, "report": named, "reports": list(REPORTS)}
+    view = {
+        "repo": repo,
+        "q": text,
+        "entity": entity,
+        "report": named,
+        "reports": list(REPORTS),
+        "pinned": _pinned(search, context.clock.now(), is_hourly=bool(named)),
+    }
     if named:
         with in_query(text or None):
             return view | {"table": report(context, named, search).as_json(), "events": [], "is_cut": False}
@@ -43,6 +53,13 @@ def events_view(visit: Visit) -> Json:
         ],
         "is_cut": len(found) == MOST_EVENTS,
     }
+
+
+def _pinned(search: EventSearch, now: datetime, *, is_hourly: bool) -> str:
+    """Return the query that shows the same later: with times for lengths of time, and with an end."""
+    hour = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    end = hour if is_hourly else now.replace(microsecond=0) + timedelta(seconds=1)
+    return str(replace(search, until=search.until or end))
 
 
 add_page(router, "/events", "events.html", events_view)

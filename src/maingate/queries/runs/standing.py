@@ -5,7 +5,7 @@ are not shown, and of those that have ended no row is read.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -21,6 +21,8 @@ from maingate.queries.runs import parts
 from maingate.queries.waits.explain import why_waiting
 from maingate.queries.waits.run_rows import has_ended, is_served, read_unfinished
 from maingate.repository_context import RepositoryContext
+from maingate.state.operator_rules import TaskFacts, WorkstreamFacts, suitable
+from maingate.state.task import TaskState
 from maingate.state.tool_run import MICROS
 
 Json = dict[str, Any]
@@ -66,6 +68,7 @@ def run_standing(context: RepositoryContext, run_id: RunId, opened: str = "") ->
     return {
         "run_id": run.id,
         "name": run.name,
+        "version": run.version,
         "state": str(run.state),
         "reason": parts.reason_json(run.reason),
         "alive": is_alive,
@@ -122,6 +125,11 @@ def _with_tasks(conn: Connection, run: RunRow, stream: WorkstreamRow, waits: Map
         "run_id": run.id,
         "is_over": has_ended(run),
         "name": stream.name,
+        "state": str(stream.state),
+        "version": stream.version,
+        "landed": stream.landed_commit,
+        "has_ended": has_ended(stream),
+        "decisions": _decisions_about_stream(stream, of_stream),
         "tasks": [
             {
                 **parts.task_json(task, stream.name, newest.get(task.id)),
@@ -131,10 +139,27 @@ def _with_tasks(conn: Connection, run: RunRow, stream: WorkstreamRow, waits: Map
                 "started_at": task.started_at,
                 "completed_at": task.completed_at,
                 "waiting": _json_of(waits, task),
+                "kind": task.kind,
+                "decisions": _decisions_about(task, stream, of_stream, needs.get(task.id, ())),
             }
             for task in of_stream
         ],
     }
+
+
+def _decisions_about(
+    task: TaskRow, stream: WorkstreamRow, of_stream: Sequence[TaskRow], needs: Sequence[str]
+) -> Sequence[str]:
+    """Return the overrides that suit a task as it is now."""
+    unmet = [each.name for each in of_stream if each.id in needs and each.state is not TaskState.COMPLETED]
+    facts = TaskFacts(name=task.name, kind=task.kind, state=task.state, workstream=stream.state, unmet=unmet)
+    return suitable(facts)
+
+
+def _decisions_about_stream(stream: WorkstreamRow, of_stream: Sequence[TaskRow]) -> Sequence[str]:
+    """Return the overrides that suit a workstream as it is now."""
+    left = [each.name for each in of_stream if each.is_critical and not has_ended(each)]
+    return suitable(WorkstreamFacts(name=stream.name, state=stream.state, indispensable=left))
 
 
 def _waits(
