@@ -16,7 +16,7 @@ from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlag
 
 from maingate.errors import OutsideFaultError
 from maingate.monitoring.traces.receiver import PROTOCOL, TraceReceiver
-from maingate.monitoring.traces.spans import Attribute, TraceSpan
+from maingate.monitoring.traces.spans import TraceSpan
 from maingate.uet.process.redaction import redact
 
 _UNNAMED: Final = "unknown_service"
@@ -81,11 +81,14 @@ class SpanExport:
     def _readable(self, span: TraceSpan) -> ReadableSpan:
         links = () if span.link is None else (Link(_context(span.trace, span.link)),)
         return ReadableSpan(
-            name=redact(span.name, self._secrets),
+            name=self._clean(span.name),
             context=_context(span.trace, span.id),
             parent=None if span.parent is None else _context(span.trace, span.parent),
             resource=self._resource,
-            attributes={name: self._clean(value) for name, value in span.attributes.items()},
+            attributes={
+                name: self._clean(value) if isinstance(value, str) else value
+                for name, value in span.attributes.items()
+            },
             links=links,
             status=self._status(span),
             start_time=_nanoseconds(span.start),
@@ -93,15 +96,15 @@ class SpanExport:
             instrumentation_scope=self._scope,
         )
 
-    def _clean(self, value: Attribute) -> Attribute:
-        return redact(value, self._secrets) if isinstance(value, str) else value
+    def _clean(self, text: str) -> str:
+        return redact(text, self._secrets) if self._secrets else text
 
     def _status(self, span: TraceSpan) -> Status:
         if span.is_good is None:
             return Status(StatusCode.UNSET)
         if span.is_good:
             return Status(StatusCode.OK)
-        return Status(StatusCode.ERROR, redact(span.failure, self._secrets))
+        return Status(StatusCode.ERROR, self._clean(span.failure))
 
 
 def _resource() -> Resource:

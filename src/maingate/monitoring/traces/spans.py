@@ -12,6 +12,7 @@ from typing import Any, Final
 from maingate.db.dao import gates, patches, runs, tasks, workstreams
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.history import events
+from maingate.db.dao.history.events import StateReached
 from maingate.db.sql.connection import Connection
 from maingate.events import Event
 from maingate.state.machines import MACHINES
@@ -117,9 +118,7 @@ class _Spans:
             **patches.get_many(conn, ids["patch_ledger"]),
             **gates.get_many(conn, ids["test_gate"]),
         }
-        self._histories: dict[str, list[Event]] = {}
-        for event in events.of_entities(conn, self._rows):
-            self._histories.setdefault(str(event.entity_id), []).append(event)
+        self._histories = events.states_of(conn, self._rows)
 
     def made(self) -> Iterator[TraceSpan]:
         """Return the spans."""
@@ -137,10 +136,10 @@ class _Spans:
         """Return the span of an entity; None for a gate that never ran."""
         wanted = _STARTS[str(event.entity_type)]
         before = self._before(event)
-        begun = before[:1] if wanted is None else [each for each in before if each.to_state == wanted][:1]
+        begun = before[:1] if wanted is None else [each for each in before if each.state == wanted][:1]
         if not begun and event.entity_type == "test_gate":
             return None
-        start = begun[0].timestamp if begun else event.timestamp
+        start = begun[0].at if begun else event.timestamp
         name, attributes = self._described(event)
         return self._span(
             event, name, span_id_of(str(event.entity_id)), self._parent(event), start, attributes=attributes
@@ -148,7 +147,7 @@ class _Spans:
 
     def _attempt(self, event: Event) -> Iterator[TraceSpan]:
         """Return the span of the attempt of a task that an event ends, linked with the one before."""
-        begun = [each for each in self._before(event) if each.to_state == "running"]
+        begun = [each for each in self._before(event) if each.state == "running"]
         if event.from_state not in _AT_WORK or not begun:
             return
         task_id, number = str(event.entity_id), len(begun)
@@ -159,14 +158,14 @@ class _Spans:
             f"attempt {number}",
             span_id_of(task_id, "attempt", str(number)),
             span_id_of(task_id),
-            begun[-1].timestamp,
+            begun[-1].at,
             attributes={**attributes, "maingate.attempt": number},
             link=link,
         )
 
     def _landing(self, event: Event) -> TraceSpan:
         """Return the span from the last task of a workstream to its landing."""
-        begun = [each for each in self._before(event) if each.to_state == "validating"][-1]
+        begun = [each for each in self._before(event) if each.state == "validating"][-1]
         stream = str(event.entity_id)
         _, attributes = self._described(event)
         return self._span(
@@ -174,7 +173,7 @@ class _Spans:
             "landing",
             span_id_of(stream, "landing"),
             span_id_of(stream),
-            begun.timestamp,
+            begun.at,
             attributes=attributes,
         )
 
@@ -199,15 +198,15 @@ class _Spans:
             return span_id_of(row.patch_id)
         if row.workstream_id is None:
             return span_id_of(row.run_id)
-        begun = self._before(event)[0].seq or 0
-        states = [each.to_state for each in self._histories[row.workstream_id] if (each.seq or 0) <= begun]
+        begun = self._before(event)[0].seq
+        states = [each.state for each in self._histories[row.workstream_id] if each.seq <= begun]
         return span_id_of(row.workstream_id, *(["landing"] if states[-1] == "validating" else []))
 
     def _attempt_of(self, task_id: str, event: Event) -> int:
         """Return the number of the attempt of a task that made a patch."""
-        made = self._before(event)[0].seq or 0
+        made = self._before(event)[0].seq
         history = self._histories.get(task_id, [])
-        return sum(each.to_state == "running" and (each.seq or 0) <= made for each in history)
+        return sum(each.state == "running" and each.seq <= made for each in history)
 
     def _described(self, event: Event) -> tuple[str, dict[str, Attribute]]:
         """Return the name of the span of an entity, and its attributes."""
@@ -239,10 +238,10 @@ class _Spans:
                 given |= {"maingate.task.kind": row.kind} if kind == "task" else {}
         return name, {key: value for key, value in given.items() if value is not None}
 
-    def _before(self, event: Event) -> list[Event]:
-        """Return the transitions of an entity up to an event."""
+    def _before(self, event: Event) -> list[StateReached]:
+        """Return the states that an entity has reached up to an event."""
         history = self._histories.get(str(event.entity_id), [])
-        return [each for each in history if (each.seq or 0) <= (event.seq or 0)]
+        return [each for each in history if each.seq <= (event.seq or 0)]
 
     @staticmethod
     def _span(

@@ -48,6 +48,24 @@ _TRANSITIONS: Final = f"SELECT {quoted(SHARED)}, NULL AS event_type, NULL AS sev
 _OTHERS: Final = f"SELECT {quoted(STORED)} FROM events"
 
 
+_STATES: Final = "SELECT entity_id, seq, to_state, at FROM state_transitions WHERE entity_id"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateReached:
+    """A state that an entity has reached.
+
+    Args:
+        seq: The number of the event.
+        state: The state.
+        at: The time.
+    """
+
+    seq: int
+    state: str
+    at: datetime
+
+
 @dataclass(frozen=True, kw_only=True)
 class EventCount:
     """The number of events of one kind.
@@ -152,10 +170,12 @@ def transitions_of(connection: Connection, entity_ids: Iterable[str]) -> list[Ev
     return sorted(found, key=lambda event: event.seq or 0)
 
 
-def of_entities(connection: Connection, entity_ids: Iterable[str]) -> list[Event]:
-    """Read the transitions of some entities, in the order in which they were committed."""
-    found = rows_in(connection, f"{_TRANSITIONS} WHERE entity_id", entity_ids)
-    return sorted((event_of(row) for row in found), key=lambda each: each.seq or 0)
+def states_of(connection: Connection, entity_ids: Iterable[str]) -> dict[str, list[StateReached]]:
+    """Read the states that entities have reached, by entity, in the order in which they were committed."""
+    found: dict[str, list[StateReached]] = {}
+    for entity_id, seq, state, at in sorted(rows_in(connection, _STATES, entity_ids), key=itemgetter(1)):
+        found.setdefault(entity_id, []).append(StateReached(seq=seq, state=state, at=from_micros(at)))
+    return found
 
 
 def first_of_run(connection: Connection, run_id: str) -> int:
