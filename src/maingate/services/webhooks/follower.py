@@ -25,7 +25,7 @@ from maingate.queries.events.search import conditions_of
 from maingate.repository_context import RepositoryContext
 
 if TYPE_CHECKING:
-    from maingate.services.webhooks.sending import Delivery, Sender
+    from maingate.services.webhooks.delivery import Delivery, Sender
 
 FIRST_REST: Final = timedelta(seconds=5)
 LAST_REST: Final = timedelta(hours=1)
@@ -174,7 +174,7 @@ class WebhookFollower:
     def _deliver(self, event: Event, before: int) -> bool:
         """Deliver an event, and record what came of it; return whether the next one may follow."""
         if self._sender is None:
-            from maingate.services.webhooks.sending import Sender  # noqa: PLC0415 - loaded where it is used
+            from maingate.services.webhooks.delivery import Sender  # noqa: PLC0415 - loaded where it is used
 
             self._sender = Sender(self._receiver)
         clock = self._context.clock

@@ -50,7 +50,7 @@ class WebhookService:
             UnknownEntityError: The settings have no receiver of that name.
             ReceiverError: It cannot be used.
         """
-        from maingate.services.webhooks.sending import Sender  # noqa: PLC0415 - loaded where it is used
+        from maingate.services.webhooks.delivery import Sender  # noqa: PLC0415 - loaded where it is used
 
         now = self._context.clock.now()
         event = Event(
