@@ -88,6 +88,7 @@ class RunHost:
                     LOG.info("standing_by", repository=post.name, reason=str(error))
         except MaingateError:
             self._leave()
+            self._end_hooks()
             raise
         self._thread.start()
 
@@ -140,6 +141,7 @@ class RunHost:
             self._drain()
         finally:
             self._leave()
+            self._end_hooks()
             self._ended()
 
     def _drain(self) -> None:
@@ -187,3 +189,8 @@ class RunHost:
         for post in self._posts:
             with suppress(OutsideFaultError):  # its lease is seen to be dead anyway
                 post.leave()
+
+    def _end_hooks(self) -> None:
+        """End the followers of the ledger: after the runs were told to stop, because it may take seconds."""
+        for post in self._posts:
+            post.end_hooks()

@@ -147,10 +147,13 @@ class Post:
         if self._bell is not None:
             self._bell.take_down()
             self._bell = None
+        self._hold.release()
+
+    def end_hooks(self) -> None:
+        """End the followers of the ledger, which may be amid a delivery for some seconds."""
         if self._hooks is not None:
             self._hooks.__exit__(None, None, None)
             self._hooks = None
-        self._hold.release()
 
     # -- turns -----------------------------------------------------------------------------------------------
 
@@ -171,6 +174,7 @@ class Post:
             return True
         self._report("the hold on the repository was lost to another server, which takes up its runs")
         self.leave()
+        self.end_hooks()
         return False
 
     def _due(self) -> list[WaitingRun]:
