@@ -25,9 +25,10 @@ from maingate.orchestrator.progress import Progress, WorkstreamProgress
 from maingate.queries.runs.activity import SharedWait, Surroundings, WorkerJob
 from maingate.state.run import RunState
 from maingate.state.workstream import WorkstreamState
-from support.command_line import PATIENCE, a_clean_environment
+from support.command_line import PATIENCE, a_clean_environment, start_maingate
 from support.crashing import wait_until
 from support.factories import GitRepo
+from support.forking import start_forked
 from support.landing import one_each, write_plan
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -107,11 +108,15 @@ def a_waiting_plan(repo: GitRepo, folder: Path, *, streams: int = 3) -> Path:
 @contextmanager
 def a_run_under_way(plan: Path, repo: GitRepo, env: Mapping[str, str]) -> Iterator[None]:
     """Run a waiting plan without a terminal, and check at the end that it ended well."""
-    command = [sys.executable, "-m", "maingate", "run", str(plan)]
-    with subprocess.Popen(command, cwd=repo.path, env=env, stdout=subprocess.DEVNULL) as process:
+    nowhere = Path(os.devnull)
+    process = start_forked(("run", str(plan)), cwd=repo.path, environment=env, out=nowhere)
+    try:
         wait_until((plan.parent.parent / "begun").exists, "the gate")
         yield
-        assert process.wait(PATIENCE) == 0
+        process.join(PATIENCE)
+        assert process.exitcode == 0
+    finally:
+        process.kill()
 
 
 def test_a_run_shows_its_workers_and_waits_and_restores_the_terminal(
@@ -156,15 +161,11 @@ def test_watching_in_a_pipe_prints_a_line_for_each_transition(
     """Without a terminal there are plain lines, and the report once at the end."""
     plan = a_waiting_plan(repo, tmp_path)
     env = a_clean_environment(hermetic_environment)
-    command = [sys.executable, "-m", "maingate", "status", "--watch"]
-    with (
-        a_run_under_way(plan, repo, env),
-        subprocess.Popen(command, cwd=repo.path, env=env, stdout=subprocess.PIPE, text=True) as watching,
-    ):
-        assert watching.stdout is not None
+    with a_run_under_way(plan, repo, env):
+        watching = start_maingate("status", "--watch", cwd=repo.path, home=hermetic_environment)
         first = watching.stdout.readline()
         (tmp_path / "go").touch()
-        lines = watching.stdout.read().splitlines()
+        lines = watching.communicate()[0].splitlines()
     assert first.startswith("run run_")
     assert "\x1b" not in first + "".join(lines)
     assert {f"workstream w{number} landed" for number in range(3)} <= set(lines)
