@@ -2,25 +2,42 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from maingate.api.answer_cache import AnswerBasis, AnswerCache
-from maingate.api.answers.json_answer import MadeAnswer
-from maingate.api.endpoints import workstreams_and_tasks
-from maingate.api.guard.access import Caller, Rates
 from maingate.api.guard.rates import Rate
 from maingate.bootstrap import Maingate
 from maingate.queries.changes import ALL
 from maingate.roles import Role
 from support.factories import GitRepo
-from support.live_server import PLENTY, Live, problem, served
+from support.live_server import Live, problem, served
 
-ADA = Caller(name="ada", roles={"web": Role.ADMIN})
-MADE = MadeAnswer.of(b"{}", "application/json", {})
+if TYPE_CHECKING:
+    from maingate.api.answers.json_answer import MadeAnswer
+    from maingate.api.guard.access import Caller
+
+LISTING = "maingate.api.endpoints.workstreams_and_tasks.list_answer"
+"""What makes the answer of a list."""
+
+
+@cache
+def ada() -> "Caller":
+    """Return a caller with all rights."""
+    from maingate.api.guard.access import Caller
+
+    return Caller(name="ada", roles={"web": Role.ADMIN})
+
+
+@cache
+def made() -> "MadeAnswer":
+    """Return an answer."""
+    from maingate.api.answers.json_answer import MadeAnswer
+
+    return MadeAnswer.of(b"{}", "application/json", {})
 
 
 @pytest.fixture
@@ -48,7 +65,7 @@ def scope(path: str) -> dict[str, Any]:
 def test_an_answer_is_made_once_for_all(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second client is sent the bytes of the first, with the same validator, without its endpoint."""
     first = client.get("/api/v1/tasks?limit=3")
-    monkeypatch.delattr(workstreams_and_tasks, "list_answer")
+    monkeypatch.delattr(LISTING)
     second = client.get("/api/v1/tasks?limit=3")
     known = client.get("/api/v1/tasks?limit=3", headers={"If-None-Match": first.headers["etag"]})
     assert (second.status_code, second.content, second.headers["etag"]) == (
@@ -98,7 +115,7 @@ def test_a_change_elsewhere_leaves_an_answer_as_it_is(own: Live, monkeypatch: py
         before = client.get("/api/v1/tasks").content
         tool = client.post("/api/v1/breakers/claude/trip", json={"reason": "it is down"})
         assert tool.status_code == 200
-        monkeypatch.delattr(workstreams_and_tasks, "list_answer")
+        monkeypatch.delattr(LISTING)
         assert client.get("/api/v1/tasks").content == before
 
 
@@ -126,27 +143,32 @@ def test_an_answer_is_for_callers_of_the_same_rights(two: Live) -> None:
 
 def test_an_answer_that_is_kept_counts_as_a_request(web: Path) -> None:
     """The rate of a caller holds for these, too, and each request counts once."""
-    rates = Rates(reads=Rate(per_second=1, burst=3), writes=PLENTY, failures=PLENTY)
-    with served([web], rates=rates) as server, server.client() as client:
+    with served([web], reads=Rate(per_second=1, burst=3)) as server, server.client() as client:
         found = [client.get("/api/v1/patches").status_code for _ in range(5)]
     assert found == [200, 200, 200, 429, 429]
 
 
 def test_values_beside_the_ledger_are_looked_at_each_time(two: Live) -> None:
     """An answer that shows the life of a process is right only while that is the same."""
-    cache, alive = AnswerCache(two.site), [True]
-    basis = AnswerBasis(moments={"web": cache.moment("web")}, parts=[ALL], probe=lambda: alive[0], seen=True)
-    cache.keep(scope("/runs"), ADA, basis, MADE)
-    assert cache.find(scope("/runs"), ADA) is MADE
+    from maingate.api.answer_cache import AnswerBasis, AnswerCache
+
+    answers, alive = AnswerCache(two.site), [True]
+    basis = AnswerBasis(
+        moments={"web": answers.moment("web")}, parts=[ALL], probe=lambda: alive[0], seen=True
+    )
+    answers.keep(scope("/runs"), ada(), basis, made())
+    assert answers.find(scope("/runs"), ada()) is made()
     alive[0] = False
-    assert cache.find(scope("/runs"), ADA) is None
+    assert answers.find(scope("/runs"), ada()) is None
 
 
 def test_the_answers_that_were_asked_for_least_recently_go_first(two: Live) -> None:
     """Their bytes have a limit."""
-    cache = AnswerCache(two.site, most_bytes=5000)
-    basis, large = AnswerBasis(moments={}, parts=()), replace(MADE, body=b"x" * 1000)
+    from maingate.api.answer_cache import AnswerBasis, AnswerCache
+
+    answers = AnswerCache(two.site, most_bytes=5000)
+    basis, large = AnswerBasis(moments={}, parts=()), replace(made(), body=b"x" * 1000)
     for path in ("/1", "/2", "/1", "/3"):
-        if cache.find(scope(path), ADA) is None:
-            cache.keep(scope(path), ADA, basis, large)
-    assert [cache.has(scope(path)) for path in ("/1", "/2", "/3")] == [True, False, True]
+        if answers.find(scope(path), ada()) is None:
+            answers.keep(scope(path), ada(), basis, large)
+    assert [answers.has(scope(path)) for path in ("/1", "/2", "/3")] == [True, False, True]

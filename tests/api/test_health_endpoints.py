@@ -10,7 +10,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 
-from maingate.api.health_endpoints import MOST_AT_ONCE
 from maingate.api.schemas.health import HealthCheck, HealthReport
 from maingate.monitoring.finding import CheckFinding
 from maingate.monitoring.health import Check, HealthChecks
@@ -101,6 +100,8 @@ def hanging(server: Live) -> Iterator[None]:
 
 def test_a_check_that_hangs_makes_the_server_unready_and_hangs_nothing_else(ready: Live) -> None:
     """However many probes ask: each is answered, and so are all other requests."""
+    from maingate.api.health_endpoints import MOST_AT_ONCE
+
     with hanging(ready), ready.client() as client:
         for _ in range(2 * MOST_AT_ONCE):
             assert client.get("/health/ready").status_code == 503

@@ -8,23 +8,26 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from mcp.server import MCPServer
 
-from maingate.mcp.server import create_server
-from mcp import Client, StdioServerParameters
 from support.command_line import Played, a_clean_environment, maingate
 from support.factories import GitRepo
 from support.landing import one_each, write_plan
 
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
+    from mcp import Client, StdioServerParameters
+
 Json = dict[str, Any]
-Talk = Callable[[Client], Awaitable[Any]]
+Talk = Callable[["Client"], Awaitable[Any]]
 
 
-def conversation(server: MCPServer | StdioServerParameters, talk: Talk) -> Any:
+def conversation(server: "MCPServer | StdioServerParameters", talk: Talk) -> Any:
     """Have a client speak with a server in this process, or with one that it starts."""
+    from mcp import Client
 
     async def spoken() -> Any:
         async with Client(server, read_timeout_seconds=60) as client:
@@ -33,8 +36,10 @@ def conversation(server: MCPServer | StdioServerParameters, talk: Talk) -> Any:
     return asyncio.run(spoken())
 
 
-def program(folder: Path, home: Path, *options: str) -> StdioServerParameters:
+def program(folder: Path, home: Path, *options: str) -> "StdioServerParameters":
     """Return the command line as a server of a folder."""
+    from mcp import StdioServerParameters
+
     return StdioServerParameters(
         command=sys.executable,
         args=["-m", "maingate", "mcp", *options],
@@ -43,12 +48,14 @@ def program(folder: Path, home: Path, *options: str) -> StdioServerParameters:
     )
 
 
-def reader(folder: Path) -> MCPServer:
-    """Return a server of a folder that only reads, in this process."""
-    return create_server(folder, operator="ada", may_write=False)
+def server_of(folder: Path, *, may_write: bool = False) -> "MCPServer":
+    """Return a server of a folder in this process."""
+    from maingate.mcp.server import create_server
+
+    return create_server(folder, operator="ada", may_write=may_write)
 
 
-async def answer_of(client: Client, tool: str, **arguments: Any) -> tuple[bool, Any]:
+async def answer_of(client: "Client", tool: str, **arguments: Any) -> tuple[bool, Any]:
     """Call a tool, and return whether it failed and what it returned."""
     result = await client.call_tool(tool, arguments)
     if result.is_error:
@@ -59,7 +66,7 @@ async def answer_of(client: Client, tool: str, **arguments: Any) -> tuple[bool, 
 def called(folder: Path, tool: str, **arguments: Any) -> tuple[bool, Any]:
     """Call a tool of a server that only reads."""
     answer: tuple[bool, Any] = conversation(
-        reader(folder), lambda client: answer_of(client, tool, **arguments)
+        server_of(folder), lambda client: answer_of(client, tool, **arguments)
     )
     return answer
 
@@ -79,7 +86,7 @@ def refused_patch(played: Played) -> Mapping[str, Any]:
     )
 
 
-async def _names(client: Client) -> dict[str, bool | None]:
+async def _names(client: "Client") -> dict[str, bool | None]:
     tools = (await client.list_tools()).tools
     return {tool.name: tool.annotations.read_only_hint if tool.annotations else None for tool in tools}
 
@@ -90,7 +97,7 @@ def test_only_reading_tools_are_offered_unless_writing_is_allowed(
     """`--allow-write` adds the tools that change something, and they are marked so."""
     folder = played.stage.repository
 
-    async def talk(client: Client) -> Any:
+    async def talk(client: "Client") -> Any:
         return await _names(client), *await answer_of(client, "cancel", what="run", reason="x")
 
     reading, is_error, said = conversation(program(folder, hermetic_environment), talk)
@@ -98,8 +105,8 @@ def test_only_reading_tools_are_offered_unless_writing_is_allowed(
     assert set(reading.values()) == {True}
     assert is_error
     assert "cancel" in said
-    assert conversation(reader(folder), _names) == reading
-    writing = conversation(create_server(folder, operator="ada", may_write=True), _names)
+    assert conversation(server_of(folder), _names) == reading
+    writing = conversation(server_of(folder, may_write=True), _names)
     assert {name for name, only_reads in writing.items() if not only_reads} == {"run_plan", "cancel"}
 
 
@@ -155,7 +162,7 @@ def test_an_agent_runs_a_plan_and_reads_its_result(
         patches,
     )
 
-    async def talk(client: Client) -> Any:
+    async def talk(client: "Client") -> Any:
         return (
             await answer_of(client, "run_plan", plan=str(plan)),
             await answer_of(client, "status"),

@@ -2,13 +2,13 @@
 
 import httpx
 
-from maingate.pages.assets import address, assets
-
 MOST_LINES, MOST_BYTES = 700, 25_000
 
 
 def test_the_scripts_stay_small() -> None:
     """All JavaScript together is at most 700 lines and 25 kB: the page has no build step."""
+    from maingate.pages.assets import assets
+
     scripts = [content for name, (_, content) in assets().items() if name.endswith(".js")]
     assert len(scripts) == 2
     assert sum(script.count(b"\n") for script in scripts) <= MOST_LINES
@@ -17,6 +17,8 @@ def test_the_scripts_stay_small() -> None:
 
 def test_a_file_is_kept_for_ever_under_its_digest(client: httpx.Client) -> None:
     """A page names the digest of its file; another digest gives the present file for once."""
+    from maingate.pages.assets import address
+
     here = client.get(address("live.js"))
     assert (here.status_code, here.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
     assert here.headers["cache-control"] == "public, max-age=31536000, immutable"

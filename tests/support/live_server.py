@@ -1,26 +1,25 @@
-"""The HTTP interface, live: a real server on a port of this machine, in a thread of the test's process."""
+"""The HTTP interface, live: a real server on a port of this machine, in a thread of the test's process.
 
-import socket
-import threading
-from collections.abc import Collection, Iterator, Sequence
+What it is made of is imported when the first one is served: a process that only collects tests does without.
+"""
+
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
-import uvicorn
-from fastapi import FastAPI
 
-from maingate.api.app import create_app
-from maingate.api.guard.access import Access, Rates
-from maingate.api.guard.protection import LOOPBACK_NAMES
 from maingate.api.guard.rates import Rate
 from maingate.clock import ManualClock
-from maingate.pages.app import add_pages
-from maingate.server.host import RunHost
-from maingate.server.served_repositories import Site
 from support.forked_server import host_from_a_nursery
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from maingate.server.served_repositories import Site
 
 PLENTY = Rate(per_second=1, burst=1_000_000)
 
@@ -38,8 +37,8 @@ class Live:
         url: Its address.
     """
 
-    site: Site
-    app: FastAPI
+    site: "Site"
+    app: "FastAPI"
     url: str
 
     def client(self, token: str | None = None) -> httpx.Client:
@@ -53,9 +52,10 @@ def served(
     paths: Sequence[Path],
     *,
     is_loopback: bool = True,
-    hosts: Collection[str] | None = LOOPBACK_NAMES,
     operator: str = "ada",
-    rates: Rates | None = None,
+    reads: Rate = PLENTY,
+    writes: Rate = PLENTY,
+    failures: Rate = PLENTY,
     is_hosting: bool = False,
     port: int = 0,
 ) -> Iterator[Live]:
@@ -63,24 +63,34 @@ def served(
 
     Args:
         paths: Paths in the repositories.
-        is_loopback: Whether only this machine can reach the server.
-        hosts: The names of the server.
+        is_loopback: Whether only this machine can reach the server, under the names that it has there.
         operator: The local user.
-        rates: The permitted rates; by default there is no limit.
+        reads: The permitted reading requests of one caller.
+        writes: The same for its acting requests.
+        failures: The same for wrong tokens of one address.
         is_hosting: Whether it takes up runs.
         port: Its port; 0 for any.
     """
-    rates = rates or Rates(reads=PLENTY, writes=PLENTY, failures=PLENTY)
+    from maingate.api.app import create_app  # noqa: PLC0415
+    from maingate.api.guard.access import Access, Rates  # noqa: PLC0415
+    from maingate.api.guard.protection import LOOPBACK_NAMES  # noqa: PLC0415
+    from maingate.pages.app import add_pages  # noqa: PLC0415
+    from maingate.server.served_repositories import Site  # noqa: PLC0415
+    from support.listening import listening  # noqa: PLC0415
+
+    rates = Rates(reads=reads, writes=writes, failures=failures)
     with Site.open(paths) as site:
         access = Access(site, operator=operator, is_loopback=is_loopback, rates=rates, clock=ManualClock())
-        app = add_pages(create_app(site, access=access, hosts=hosts))
+        app = add_pages(create_app(site, access=access, hosts=LOOPBACK_NAMES if is_loopback else None))
         with hosting(site) if is_hosting else nullcontext(), listening(app, port) as url:
             yield Live(site=site, app=app, url=url)
 
 
 @contextmanager
-def hosting(site: Site) -> Iterator[None]:
+def hosting(site: "Site") -> Iterator[None]:
     """Host the runs of a site until the end of the context."""
+    from maingate.server.host import RunHost  # noqa: PLC0415
+
     host_from_a_nursery()
     host = RunHost(site, workers=1, drain_time=timedelta(0))
     host.start()
@@ -89,43 +99,6 @@ def hosting(site: Site) -> Iterator[None]:
     finally:
         host.drain()
         assert host.join(PATIENCE)
-
-
-@contextmanager
-def listening(app: FastAPI, port: int = 0) -> Iterator[str]:
-    """Run an application in a server of its own, and return the server's address."""
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=port,
-        log_config=None,
-        lifespan="on",
-        ws="none",
-        timeout_graceful_shutdown=1,  # a stream does not end by itself
-    )
-    server = Announcing(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        assert server.is_ready.wait(PATIENCE), "the server did not start"
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(PATIENCE)
-
-
-class Announcing(uvicorn.Server):
-    """A server that another thread can wait for."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_ready = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and announce it."""
-        await super().startup(sockets)
-        self.is_ready.set()
 
 
 def problem(answer: httpx.Response) -> tuple[int, str]:

@@ -10,8 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from maingate.api.endpoints import event_stream
-from maingate.api.endpoints.event_stream import EventStream
 from maingate.api.event_feed import KEPT, EventFeed
 from maingate.events import Event
 from maingate.queries.events.history import EventQuery, position
@@ -20,6 +18,7 @@ from support.live_server import PATIENCE, Live, problem, served
 from support.postgresql import ON_BOTH
 
 STREAM = "/api/v1/events/stream"
+MODULE = "maingate.api.endpoints.event_stream"
 
 
 @contextmanager
@@ -156,7 +155,7 @@ def test_a_stream_shows_that_it_lives_and_ends_with_its_token(
     own: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without events a comment comes, with the place so far; a revoked token ends the stream."""
-    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(f"{MODULE}.HEARTBEAT_SECONDS", 0.05)
     token = own.site["tally"].tokens.create("eve", Role.VIEWER, operator="ada").text
     with own.client(token) as client, following(client) as stream:
         place, _ = next(stream)
@@ -167,10 +166,10 @@ def test_a_stream_shows_that_it_lives_and_ends_with_its_token(
 
 def test_too_many_streams_are_refused(own: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that are open go on."""
-    monkeypatch.setattr(event_stream, "MOST_STREAMS", 1)
+    monkeypatch.setattr(f"{MODULE}.MOST_STREAMS", 1)
     with own.client() as client, following(client) as stream:
         next(stream)
-        answer = httpx.get(f"{own.url}{STREAM}")
+        answer = httpx.get(f"{own.url}{STREAM}", timeout=PATIENCE)
         assert problem(answer) == (503, "too_many_streams")
         assert answer.headers["retry-after"]
 
@@ -188,6 +187,8 @@ def test_a_client_that_leaves_is_forgotten(own: Live) -> None:
 
 def test_a_client_that_does_not_read_is_cut_off(own: Live) -> None:
     """A server keeps nothing for it but what is on its way."""
+    from maingate.api.endpoints.event_stream import EventStream
+
     feed = EventFeed(own.site["tally"].context)
 
     async def play() -> int:

@@ -6,14 +6,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from maingate.api.guard.access import Access, Rates
 from maingate.api.guard.rates import Rate
 from maingate.bootstrap import Maingate
 from maingate.errors import UsageError
 from maingate.roles import Role
 from maingate.server.served_repositories import Site
 from support.factories import GitRepo
-from support.live_server import PLENTY, Live, problem, served
+from support.live_server import PATIENCE, Live, problem, served
 
 TRIP = "/api/v1/breakers/claude/trip"
 RESET = "/api/v1/breakers/claude/reset"
@@ -37,8 +36,8 @@ def strict(tmp_path: Path) -> Iterator[Live]:
     """Give a server that permits two wrong tokens and three acting requests in all: its clock stands."""
     repo = GitRepo.create(tmp_path / "web")
     repo.commit({"a.txt": "1\n"})
-    rates = Rates(reads=PLENTY, writes=Rate(per_second=1, burst=3), failures=Rate(per_second=1, burst=2))
-    with served([repo.path], rates=rates) as server:
+    writes, failures = Rate(per_second=1, burst=3), Rate(per_second=1, burst=2)
+    with served([repo.path], writes=writes, failures=failures) as server:
         yield server
 
 
@@ -132,6 +131,8 @@ def test_a_caller_that_acts_too_often_has_to_wait(strict: Live) -> None:
 
 def test_beyond_this_machine_a_server_needs_a_token(tmp_path: Path) -> None:
     """Without one it does not start, and names the command; an unauthenticated caller gets nothing."""
+    from maingate.api.guard.access import Access
+
     repo = GitRepo.create(tmp_path / "web")
     repo.commit({"a.txt": "1\n"})
     with Site.open([repo.path]) as site:
@@ -144,13 +145,13 @@ def test_beyond_this_machine_a_server_needs_a_token(tmp_path: Path) -> None:
         site["web"].tokens.revoke("eve", operator="ada")
         with pytest.raises(UsageError, match="maingate token create"):
             access.require_tokens()
-    with served([repo.path], is_loopback=False, hosts=None) as live, live.client() as client:
+    with served([repo.path], is_loopback=False) as live, live.client() as client:
         assert problem(client.get("/api/v1/me", headers={"Host": "any.example"})) == (401, "unauthenticated")
 
 
 def test_the_description_needs_no_token(two: Live) -> None:
     """It has nothing of the repositories in it."""
     token(two, "eve", Role.VIEWER)
-    answer = httpx.get(f"{two.url}/api/v1/openapi.json")
+    answer = httpx.get(f"{two.url}/api/v1/openapi.json", timeout=PATIENCE)
     assert answer.status_code == 200
     assert "web" not in answer.json()["paths"]

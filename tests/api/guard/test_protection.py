@@ -5,10 +5,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from starlette.responses import Response
 
-from maingate.api.app import MOST_BODY
-from maingate.api.guard.protection import SECURITY_HEADERS
 from support.live_server import PATIENCE, Live, problem
 
 
@@ -32,6 +29,8 @@ def test_every_answer_has_the_security_headers(
     client: httpx.Client, method: str, path: str, headers: dict[str, str], expected: tuple[int, str] | None
 ) -> None:
     """Whatever refuses a request, the answer forbids scripts of others, sniffing, framing and referrers."""
+    from maingate.api.guard.protection import SECURITY_HEADERS
+
     answer = client.request(method, path, headers=headers)
     assert (None if expected is None else problem(answer)) == expected
     assert answer.headers.items() >= {
@@ -50,6 +49,7 @@ def test_the_own_page_may_act(client: httpx.Client) -> None:
 @pytest.fixture
 def failing(live: Live) -> Iterator[httpx.Client]:
     """Give a client of a server with an endpoint that fails."""
+    from starlette.responses import Response
 
     async def fail() -> Response:
         raise KeyError("/etc/secret")
@@ -73,6 +73,8 @@ def test_an_unexpected_error_shows_nothing_of_the_program(
 
 def test_a_request_that_states_that_it_is_too_large_is_refused_unread(live: Live) -> None:
     """The limit holds before a byte was read."""
+    from maingate.api.app import MOST_BODY
+
     head = f"POST /api/v1/overrides HTTP/1.1\r\nHost: localhost\r\nContent-Length: {MOST_BODY + 1}\r\n\r\n"
     host, _, port = live.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), PATIENCE) as connection:
@@ -82,6 +84,7 @@ def test_a_request_that_states_that_it_is_too_large_is_refused_unread(live: Live
 
 def test_a_request_that_grows_too_large_is_refused(client: httpx.Client) -> None:
     """The limit holds for a body of unknown length, too."""
+    from maingate.api.app import MOST_BODY
 
     def chunks() -> Iterator[bytes]:
         for _ in range(20):
