@@ -1,8 +1,8 @@
 """A server under load while a run goes on, and what a follower of the ledger costs the engine.
 
-``load``: a run of commands, without clients and with them in turn. ``memory``: that of the
-server under the same clients, after some minutes. ``hook``: a run with a log of its
-events, and without.
+``reads``: the CPU time of each kind of read. ``load``: a run of commands, without clients and with them in
+turn. ``memory``: that of the server under the same clients, after some minutes. ``hook``: a run with a log of
+its events, and without.
 """
 
 import json
@@ -14,7 +14,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,18 @@ import httpx
 import psutil
 
 from bench import repository
+from bench.api_load import PATHS
 from bench.figures import Figure, Limit, rates
 
-CASES = ("load", "memory", "hook")
+CASES = ("reads", "load", "memory", "hook")
 FOLLOWERS, RATE = 200, 50.0
 TASKS = int(os.environ.get("BENCH_API_TASKS", "2000"))
 """The commands of a run; fewer for a short form."""
-LEAST_SPEED, MOST_P99, MOST_GROWTH, LEAST_WITH_HOOK = 0.9, 100.0, 1.1, 0.97
+LEAST_SPEED, MOST_P99, MOST_GROWTH, LEAST_WITH_HOOK, MOST_CPU = 0.9, 100.0, 1.1, 0.97, 2.0
+_PATIENCE = 600.0
+"""Seconds that an answer may take on a busy machine; how long they took is the result."""
+_READS = 100
+"""Reads of each address by which its CPU time is measured."""
 
 
 def measure(
@@ -43,8 +48,10 @@ def measure(
         minutes: How long the memory is watched.
     """
     figures: list[Figure | Limit] = []
-    if "load" in cases or "memory" in cases:
+    if {"reads", "load", "memory"} & set(cases):
         with serving(_made(folder / "served")) as server:
+            if "reads" in cases:
+                figures += _reads(server, rounds)
             if "load" in cases:
                 figures += _load(server, rounds)
             if "memory" in cases:
@@ -55,6 +62,31 @@ def measure(
 
 
 # -- the cases -----------------------------------------------------------------------------------------------
+
+
+def _reads(server: "Server", rounds: int) -> list[Limit]:
+    """Measure the CPU time of reads one after another, which other work on the machine changes little."""
+    server.run()
+    run = server.newest()
+    spent: dict[str, list[float]] = {path: [] for path in PATHS}
+    with httpx.Client(base_url=f"{server.url}/api/v1/", timeout=_PATIENCE) as client:
+        for turn, path in product(range(rounds + 1), PATHS):
+            before = server.cpu()
+            for _ in range(_READS):
+                client.get(path.format(run=run)).raise_for_status()
+            if turn:
+                spent[path].append(1000 * (server.cpu() - before) / _READS)
+    of_path = {path: statistics.median(each) for path, each in spent.items()}
+    mean = Limit(
+        case="CPU of a read, mean", maingate=statistics.mean(of_path.values()), asked=MOST_CPU, unit="ms"
+    )
+    return [
+        mean,
+        *(
+            Limit(case=f"CPU of {path}", maingate=found, asked=MOST_CPU, unit="ms")
+            for path, found in of_path.items()
+        ),
+    ]
 
 
 def _load(server: "Server", rounds: int) -> list[Figure | Limit]:
@@ -134,13 +166,23 @@ class Server:
     def run(self) -> float:
         """Run a plan to its end; return the seconds that it took."""
         plan = {"maingate": 1, "name": "load", "workstreams": _stream({"command": ["true"]})}
-        made = httpx.post(f"{self.url}/api/v1/runs", json={"plan": plan, "workers": 2}, timeout=60)
+        made = httpx.post(f"{self.url}/api/v1/runs", json={"plan": plan, "workers": 2}, timeout=_PATIENCE)
         assert made.is_success, made.text
         path = f"{self.url}/api/v1/runs/{made.json()['id']}?fields=state,seconds"
-        while (found := httpx.get(path, timeout=60).json())["state"] in {"pending", "running"}:
+        while (found := httpx.get(path, timeout=_PATIENCE).json())["state"] in {"pending", "running"}:
             time.sleep(0.1)
         assert found["state"] == "succeeded", found
         return float(found["seconds"])
+
+    def newest(self) -> str:
+        """Return the newest run."""
+        found = httpx.get(f"{self.url}/api/v1/runs?limit=1", timeout=_PATIENCE).json()
+        return str(found["items"][0]["id"])
+
+    def cpu(self) -> float:
+        """Return the seconds of CPU that its process has used, without those of the runs."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def memory(self) -> int:
         """Return the bytes that its process has in memory."""
@@ -151,25 +193,32 @@ class Server:
 def serving(made: Path) -> Iterator[Server]:
     """Serve a repository."""
     words = [sys.executable, "-m", "maingate", "serve", "--port", "0", "--workers", "2"]
-    process = subprocess.Popen(
-        words, cwd=made, env=_environment(made), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    assert process.stderr is not None
+    log = made.parent / "server.log"  # a file, since a pipe that is not read stops its writer
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            words, cwd=made, env=_environment(made), stdout=subprocess.DEVNULL, stderr=file
+        )
     try:
-        lines = (json.loads(line) for line in process.stderr if line.startswith(b"{"))
-        url = next(line["url"] for line in lines if line["event"] == "listening")
-        # what it says later is not read: some lines, which a pipe holds
+        while (url := _listening_at(log)) is None:
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
         yield Server(url=url, process=process)
     finally:
         process.terminate()
         process.wait()
 
 
+def _listening_at(log: Path) -> str | None:
+    """Return the address in a server's log; None while it is not there."""
+    lines = log.read_text().splitlines(keepends=True)
+    told = (json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n"))
+    return next((str(line["url"]) for line in told if line["event"] == "listening"), None)
+
+
 @contextmanager
 def clients(server: Server) -> Iterator[dict[str, Any]]:
     """Have clients follow and read; what they saw is there when the context has ended."""
-    run = httpx.get(f"{server.url}/api/v1/runs?limit=1", timeout=60).json()["items"][0]["id"]
-    words = [sys.executable, "-m", "bench.api_load", server.url, run, str(FOLLOWERS), str(RATE)]
+    words = [sys.executable, "-m", "bench.api_load", server.url, server.newest(), str(FOLLOWERS), str(RATE)]
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()

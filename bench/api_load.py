@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-_PATHS = (
+PATHS = (
     "runs",
     "runs/{run}",
     "tasks?run={run}&limit=50",
@@ -27,6 +27,8 @@ _PATHS = (
 
 _EVENT = b"\ndata: "
 _PATIENCE = 60.0
+_LONGEST = 600.0
+"""Seconds after which followers no longer wait for events, and after which a read fails."""
 
 
 @dataclass(kw_only=True)
@@ -84,14 +86,14 @@ async def _read(url: str, run: str, seen: Seen, rate: float) -> None:
     """Begin reads at random moments, so many a second, whether those before have ended or not."""
     chance = random.Random(0)  # noqa: S311 - no secret
     async with (
-        httpx.AsyncClient(base_url=f"{url}/api/v1/", timeout=60) as client,
+        httpx.AsyncClient(base_url=f"{url}/api/v1/", timeout=_LONGEST) as client,
         asyncio.TaskGroup() as group,
     ):
         due = time.perf_counter()
         while True:
             due += chance.expovariate(rate)
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            group.create_task(_one(client, chance.choice(_PATHS).format(run=run), seen, due))
+            group.create_task(_one(client, chance.choice(PATHS).format(run=run), seen, due))
 
 
 async def _one(client: httpx.AsyncClient, path: str, seen: Seen, due: float) -> None:
