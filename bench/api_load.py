@@ -49,7 +49,9 @@ class Seen:
 async def play(url: str, run: str, followers: int, rate: float) -> Seen:
     """Follow and read until standard input ends."""
     seen = Seen(events=[0] * followers)
-    following = [asyncio.create_task(_follow(url, seen, number)) for number in range(followers)]
+    joined = asyncio.Barrier(followers + 1)
+    following = [asyncio.create_task(_follow(url, seen, number, joined)) for number in range(followers)]
+    await joined.wait()  # whoever comes later is sent less
     reading = asyncio.create_task(_read(url, run, seen, rate))
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -69,13 +71,14 @@ async def _all_is_sent(seen: Seen) -> None:
         await asyncio.sleep(1)
 
 
-async def _follow(url: str, seen: Seen, number: int) -> None:
+async def _follow(url: str, seen: Seen, number: int, joined: asyncio.Barrier) -> None:
     """Follow all events, with no more work than to count them."""
     place = urlsplit(url)
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     request = f"GET /api/v1/events/stream HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n"
     writer.write(request.encode())
-    cut = b""
+    cut = await reader.readuntil(b"retry: ")  # the beginning of a stream
+    await joined.wait()
     while chunk := await reader.read(65536):
         seen.events[number] += (cut + chunk).count(_EVENT)
         cut = chunk[1 - len(_EVENT) :]

@@ -25,7 +25,7 @@ from maingate.errors import DatabaseError
 BUSY_TIMEOUT: Final = timedelta(seconds=30)
 """Time to wait for another writer, unless a setting states another."""
 
-_KEPT_OPEN: Final = 16
+_KEPT_OPEN: Final = 8
 """Connections to a file that are kept when they are not used; opening one costs more than a short query."""
 _BEGIN: Final = "maingate_begin"
 _PRIMARY: Final = 0xFF

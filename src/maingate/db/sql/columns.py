@@ -151,7 +151,7 @@ class StoredObject(Mapping[str, Any]):
         return self.text
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _parsed(text: str) -> dict[str, Any]:
     """Return the value of a text; a living run's plan is asked for the same few values again and again."""
     found: dict[str, Any] = json.loads(text)
