@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -26,6 +27,7 @@ from maingate.queries.events.search import before, follow, newest
 from maingate.repository_context import RepositoryContext
 from maingate.state.machines import MACHINES
 from support.database_factories import NOW, World
+from support.databases import DIALECTS, Templates
 from support.ledger_story import LATER, tell_a_story
 
 LONG_AFTER = NOW + timedelta(days=2)
@@ -43,19 +45,33 @@ class _Context:
 def context(database: Database, world: World) -> RepositoryContext:
     """Return a record with a story."""
     tell_a_story(database, world)
+    return _context_of(database)
+
+
+@pytest.fixture(
+    scope="module", params=product(DIALECTS, ("rows", "partly", "rolled up", "forgotten")), ids="-".join
+)
+def prepared(
+    request: pytest.FixtureRequest, templates: Templates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RepositoryContext]:
+    """Give such a record to read only: not rolled up, a part of it, all, or with the first hours removed."""
+    dialect, how = request.param
+    url = templates.copy(dialect, tmp_path_factory.mktemp("prepared") / "state.db", has_world=True)
+    database = open_database(url)
+    tell_a_story(database, templates.world(dialect))
+    if how == "partly":
+        store.advance(database, at=LATER, batch=41)
+    if how in ("rolled up", "forgotten"):
+        store.catch_up(database, at=LATER)
+    if how == "forgotten":
+        store.forget(database, NOW + timedelta(hours=2))
+    yield _context_of(database)
+    database.close()
+    templates.remove(url)
+
+
+def _context_of(database: Database) -> RepositoryContext:
     return cast("RepositoryContext", _Context(database, ManualClock(current=LONG_AFTER)))
-
-
-@pytest.fixture(params=["rows", "partly", "rolled up", "forgotten"])
-def prepared(context: RepositoryContext, request: pytest.FixtureRequest) -> RepositoryContext:
-    """Return the same, not rolled up, a part of it, all, or with the first hours removed."""
-    if request.param == "partly":
-        store.advance(context.database, at=LATER, batch=41)
-    if request.param in ("rolled up", "forgotten"):
-        store.catch_up(context.database, at=LATER)
-    if request.param == "forgotten":
-        store.forget(context.database, NOW + timedelta(hours=2))
-    return context
 
 
 def all_events(context: RepositoryContext) -> list[Event]:
