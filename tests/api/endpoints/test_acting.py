@@ -47,6 +47,22 @@ def client(live: Live) -> Iterator[httpx.Client]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def idle_repo(tmp_path_factory: pytest.TempPathFactory) -> GitRepo:
+    """Give a repository with one commit, for tests of requests that are refused before anything is done."""
+    made = GitRepo.create(tmp_path_factory.mktemp("idle") / "web")
+    made.commit({"a.txt": "1\n"})
+    return made
+
+
+@pytest.fixture(scope="module")
+def refused(idle_repo: GitRepo) -> Iterator[httpx.Client]:
+    """Give a client of a server of that repository that takes up runs, and is given none."""
+    with served([idle_repo.path], is_hosting=True) as server, server.client() as made:
+        yield made
+        assert made.get("/api/v1/runs").json()["items"] == []
+
+
 def submission(repo: GitRepo, *, adds: str = "b.txt", **plan: Any) -> dict[str, Any]:
     """Return a plan of one patch, as it is submitted."""
     return {"plan": {**PLAN, **plan}, "files": {"p/a.patch": repo.diff_of({adds: "x\n"}).decode()}}
@@ -136,14 +152,14 @@ def test_all_problems_of_a_plan_come_at_once_and_nothing_is_made(
 @pytest.mark.parametrize(
     "name", ["../evil", "/etc/cron.d/evil", "a/../../evil", "plan.yaml", "a\x00b", "\ud800"]
 )
-def test_files_cannot_be_written_elsewhere(client: httpx.Client, repo: GitRepo, name: str) -> None:
+def test_files_cannot_be_written_elsewhere(refused: httpx.Client, idle_repo: GitRepo, name: str) -> None:
     """A name that leads out of the plan's folder refuses the whole plan."""
-    body = submission(repo)
+    body = submission(idle_repo)
     body["files"][name] = "x"
     content = json.dumps(body).encode()
-    answer = client.post("/api/v1/runs", content=content, headers={"Content-Type": "application/json"})
+    answer = refused.post("/api/v1/runs", content=content, headers={"Content-Type": "application/json"})
     assert problem(answer) in {(422, "plan_invalid"), (422, "invalid_request")}
-    assert not list(repo.path.rglob("evil"))
+    assert not list(idle_repo.path.rglob("evil"))
 
 
 @pytest.mark.parametrize(
@@ -162,10 +178,10 @@ def test_files_cannot_be_written_elsewhere(client: httpx.Client, repo: GitRepo, 
     ],
 )
 def test_what_is_no_plan_is_refused(
-    client: httpx.Client, content: bytes, kind: str, expected: tuple[int, str]
+    refused: httpx.Client, content: bytes, kind: str, expected: tuple[int, str]
 ) -> None:
     """Each with a problem document."""
-    answer = client.post("/api/v1/plan/check", content=content, headers={"Content-Type": kind})
+    answer = refused.post("/api/v1/plan/check", content=content, headers={"Content-Type": kind})
     assert problem(answer) == expected
 
 
@@ -232,9 +248,11 @@ def test_of_many_at_once_under_one_key_one_is_carried_out(live: Live, repo: GitR
 
 
 @pytest.mark.parametrize("key", ["", "a b", "é", "x" * 201])
-def test_a_key_that_is_none_is_refused(client: httpx.Client, repo: GitRepo, key: str) -> None:
+def test_a_key_that_is_none_is_refused(refused: httpx.Client, idle_repo: GitRepo, key: str) -> None:
     """Before anything is done."""
-    answer = client.post("/api/v1/runs", json=submission(repo), headers={b"Idempotency-Key": key.encode()})
+    answer = refused.post(
+        "/api/v1/runs", json=submission(idle_repo), headers={b"Idempotency-Key": key.encode()}
+    )
     assert problem(answer) == (422, "invalid_request")
 
 
