@@ -185,9 +185,10 @@ def test_each_decision_about_a_living_run_has_its_button(browser: Browser, tmp_p
             shown.get_by_text("Try again…").click()
             shown.get_by_role("button", name="Try again", exact=True).click()
             expect(shown.locator(".said")).to_contain_text("recover")
-            shown.goto(f"{live.url}/events?q=operator:ada")
-            for reason in ("nobody needs it", "done elsewhere", "too late", "it hangs"):
-                expect(shown.locator("table").first).to_contain_text(f"ada: {reason}")
+            shown.goto(f"{live.url}/events?q=ada")
+            cancelled = [f"ada cancelled it: {reason}" for reason in ("nobody needs it", "too late")]
+            for said in (*cancelled, "ada: done elsewhere", "ada: it hangs", "ada: it breaks the release"):
+                expect(shown.locator("table").first).to_contain_text(said)
 
 
 def test_a_tool_is_paused_and_used_again(page: Page, own: Live) -> None:

@@ -47,6 +47,7 @@ def test_hostile_content_is_text_on_each_page(hostile: Live) -> None:
         pages = [
             *("/", f"/runs/{run}", f"/runs/{run}/ledger", f"/runs/{run}/timeline", f"/patches/{patch['id']}"),
             *(f"/runs/{run}/ledger?q={EVIL}", "/events", f"/events?entity={EVIL[:30]}", f"/go?q={EVIL}"),
+            *(f"/events?q={EVIL}", f"/runs/{run}?by=worker", "/workers", "/breakers", "/charts"),
         ]
         texts = {page: _read(client, page) for page in pages}
     for page, text in texts.items():
