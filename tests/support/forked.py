@@ -78,6 +78,7 @@ def become(
     sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115 - they stay
     sys.stderr = open(2, "w", errors="backslashreplace")  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under `nohup` the suite ignores it; the program heeds that
     importlib.reload(faultpoints)
     if seconds := os.environ.pop(patience.VARIABLE, ""):
         patience.wait_for_git(float(seconds))
