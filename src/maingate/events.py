@@ -61,6 +61,8 @@ class EventType(StrEnum):
     """An operator revoked a token of the HTTP interface."""
     WARNING = "warning"
     """Something failed that changes no outcome, or an operator stopped a run."""
+    WEBHOOK_TEST = "webhook_test"
+    """A person tested a receiver of webhooks; the event is sent to it alone, and is not on record."""
 
 
 TRANSITION_SUFFIX: Final = "_state_transition"

@@ -103,7 +103,7 @@ def submission(world: World, name: str = "new.txt", **plan: Any) -> dict[str, An
 
 def check_submission(serving: Serving, *places: str) -> str:
     """Submit a plan to servers that are killed; return its only run, which lands once."""
-    body = submission(serving.world)
+    body, unlike = submission(serving.world), submission(serving.world, "other.txt")
     answer = serving.through_kills("/api/v1/runs", body, *places, Idempotency_Key="k")
     assert (answer.status_code, answer.headers.get("idempotency-replayed")) == (201, "true"), answer.text
     [run] = serving.get("/api/v1/runs")["items"]
@@ -111,7 +111,7 @@ def check_submission(serving: Serving, *places: str) -> str:
     again = serving.post("/api/v1/runs", body, Idempotency_Key="k")
     assert again is not None
     assert (again.content, again.headers["location"]) == (answer.content, answer.headers["location"])
-    other = serving.post("/api/v1/runs", submission(serving.world, "other.txt"), Idempotency_Key="k")
+    other = serving.post("/api/v1/runs", unlike, Idempotency_Key="k")
     assert other is not None
     assert problem(other) == (422, "idempotency_key_reused")
     assert serving.until_ended(run["id"]) == "succeeded"

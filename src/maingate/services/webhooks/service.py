@@ -53,15 +53,8 @@ class WebhookService:
         from maingate.services.webhooks.delivery import Sender  # noqa: PLC0415 - loaded where it is used
 
         now = self._context.clock.now()
-        event = Event(
-            event_id=new_id("evt"),
-            timestamp=now,
-            event_type="webhook_test",
-            severity=Severity.INFO,
-            entity_type="webhook",
-            entity_id=name,
-            reason={"message": "a test; nothing happened"},
-        )
+        about = EventSubject(machine="webhook", id=name, context=Context())
+        event = new_event(EventType.WEBHOOK_TEST, about, now, reason="a test; nothing happened")
         with Sender(receiver_named(self._context, name)) as sender:
             return sender.send(event, now).failure
 
