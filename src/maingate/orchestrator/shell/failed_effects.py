@@ -43,6 +43,7 @@ from maingate.orchestrator.core.events import (
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.faults import given_up, reason_in, reason_of
 from maingate.orchestrator.shell.items_in_hand import InHand
+from maingate.orchestrator.shell.job_effects import NotBegunError
 from maingate.reasons import ReasonCode
 
 TRIES: Final = 3
@@ -55,7 +56,8 @@ _OF_THE_RUN: Final = (InterruptedRunError, LeaseLostError, TargetBusyError, Work
 """Errors that are never an item's fault."""
 
 _ONCE: Final = (RunTool, RunCommand)
-"""Effects that are not retried here: they cost money or change things, and the core has rules for them."""
+"""Effects that are not retried here once they have begun: they cost money or change things, and the core has
+rules for them."""
 
 _SUSPECT: Final = frozenset({ReasonCode.WORKTREE_FAILED, ReasonCode.SPAWN_FAILED})
 """Codes of workers that may as well be the surroundings' fault, such as a full disk."""
@@ -108,7 +110,7 @@ class Attendant:
 
     async def _carry_out(self, effect: Effect) -> CoreEvent | None:
         fault: Exception | None = None
-        for number in range(_tries(effect)):
+        for number in range(TRIES):
             if number:
                 await asyncio.sleep(PAUSE * 4 ** (number - 1))
             try:
@@ -116,8 +118,11 @@ class Attendant:
             except _OF_THE_RUN:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, it may be one item's alone
-                fault = error
-                await self.raise_if_outside(error)
+                has_begun = not isinstance(error, NotBegunError)
+                fault = error if has_begun or not isinstance(error.__cause__, Exception) else error.__cause__
+                await self.raise_if_outside(fault)
+                if has_begun and number + 1 >= _tries(effect):
+                    break
                 continue
             await self._require_healthy_workers(effect, event)
             return event

@@ -17,6 +17,10 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import oscillation
 
 
+class NotBegunError(Exception):
+    """The preparation of a job failed: nothing was started and nothing was paid, so it can be tried again."""
+
+
 class JobEffects:
     """Carries out the effects that are jobs.
 
@@ -47,9 +51,16 @@ class JobEffects:
         return await self._commands.run(effect)
 
     async def run_tool(self, effect: RunTool) -> PatchTaken | ToolEnded | None:
-        """Run a task's tool and take its patch in; None when it was stopped."""
+        """Run a task's tool and take its patch in; None when it was stopped.
+
+        Raises:
+            NotBegunError: The prompt could not be made; its cause is the fault.
+        """
         loop = asyncio.get_running_loop()
-        prompt = await loop.run_in_executor(self._threads, self._tools.prompt_of, effect)
+        try:
+            prompt = await loop.run_in_executor(self._threads, self._tools.prompt_of, effect)
+        except Exception as error:
+            raise NotBegunError(str(error)) from error
         ran = await self._tools.run(effect, prompt=prompt)
         if ran is None or isinstance(ran, ToolEnded):
             return ran
