@@ -5,7 +5,6 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from maingate.api.answer_cache import draft
 from maingate.api.answers.json_answer import answer
 from maingate.api.answers.problems import HttpProblemError
 from maingate.api.description import described, described_text
@@ -36,9 +35,10 @@ def list_gates(  # noqa: PLR0917 - the parameters of a query
 ) -> Response:
     """List executions of gates, newest first."""
     among = {"run_id": one(run), "workstream_id": one(workstream), "patch_id": one(patch), "state": state}
-    made = draft(request, desk, desk.readable(repo), parts_of_list("gates", run))
-    page = list_answer(desk, listing.gates_page, among=among, name=name, repo=repo, wanted=wanted)
-    return answer(request, page, keeper=made)
+    shows = parts_of_list("gates", run)
+    return list_answer(
+        request, desk, listing.gates_page, shows=shows, among=among, name=name, repo=repo, wanted=wanted
+    )
 
 
 @router.get("/gates/{gate_id}", summary="Read an execution of a gate", responses=described(GateItem))

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from maingate.api.answer_cache import draft
 from maingate.api.answers.json_answer import answer
 from maingate.api.answers.problems import HttpProblemError
 from maingate.api.description import described, described_text
@@ -48,9 +47,10 @@ def list_patches(  # noqa: PLR0917 - the parameters of a query
 ) -> Response:
     """List patches, newest first."""
     among = {"run_id": one(run), "workstream_id": one(workstream), "task_id": one(task), "state": state}
-    made = draft(request, desk, desk.readable(repo), parts_of_list("patches", run))
-    page = list_answer(desk, patches_page, among=among, name=None, repo=repo, wanted=wanted)
-    return answer(request, page, keeper=made)
+    shows = parts_of_list("patches", run)
+    return list_answer(
+        request, desk, patches_page, shows=shows, among=among, name=None, repo=repo, wanted=wanted
+    )
 
 
 @router.get("/patches/{patch_id}", summary="Read a patch", responses=described(PatchDetail))

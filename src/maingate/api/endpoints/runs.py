@@ -15,7 +15,7 @@ from maingate.api.endpoints.plans import DESCRIBED_BODY, Submitted
 from maingate.api.endpoints.started_run import hosted, run_done
 from maingate.api.idempotent_requests import Acting, Decision
 from maingate.api.lists.filters import Fields, NamePart, States
-from maingate.api.lists.merged_pages import PageWanted, fields_of, list_answer, picked
+from maingate.api.lists.merged_pages import PageWanted, fields_of, list_page, picked
 from maingate.api.permitted_repositories import AtDesk, Desk, RepoName
 from maingate.api.schemas.runs import Answered, RunItem, RunReport, Runs
 from maingate.bootstrap import Maingate
@@ -42,7 +42,7 @@ def list_runs(  # noqa: PLR0917 - the parameters of a query
 ) -> Response:
     """List runs, newest first, without their parts."""
     made = draft(request, desk, desk.readable(repo), parts_of_list("runs"))
-    page = list_answer(desk, runs_page, among={"state": state}, name=name, repo=repo, wanted=wanted)
+    page = list_page(desk, runs_page, among={"state": state}, name=name, repo=repo, wanted=wanted)
     return answer(request, page, keeper=None if wanted.fields else made.also(*_life(desk, page)))
 
 

@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter, Request, Response
 
-from maingate.api.answer_cache import draft
 from maingate.api.answers.json_answer import answer
 from maingate.api.description import described
 from maingate.api.endpoints.cancellation import cancelled
@@ -31,9 +30,10 @@ def list_workstreams(  # noqa: PLR0917 - the parameters of a query
 ) -> Response:
     """List workstreams, newest first."""
     among = {"run_id": one(run), "state": state}
-    made = draft(request, desk, desk.readable(repo), parts_of_list("workstreams", run))
-    page = list_answer(desk, listing.workstreams_page, among=among, name=name, repo=repo, wanted=wanted)
-    return answer(request, page, keeper=made)
+    shows = parts_of_list("workstreams", run)
+    return list_answer(
+        request, desk, listing.workstreams_page, shows=shows, among=among, name=name, repo=repo, wanted=wanted
+    )
 
 
 @router.get("/workstreams/{workstream_id}", summary="Read a workstream", responses=described(WorkstreamItem))
@@ -57,9 +57,10 @@ def list_tasks(  # noqa: PLR0917 - the parameters of a query
 ) -> Response:
     """List tasks, newest first, each with its present patch."""
     among = {"run_id": one(run), "workstream_id": one(workstream), "state": state}
-    made = draft(request, desk, desk.readable(repo), parts_of_list("tasks", run))
-    page = list_answer(desk, listing.tasks_page, among=among, name=name, repo=repo, wanted=wanted)
-    return answer(request, page, keeper=made)
+    shows = parts_of_list("tasks", run)
+    return list_answer(
+        request, desk, listing.tasks_page, shows=shows, among=among, name=name, repo=repo, wanted=wanted
+    )
 
 
 @router.get("/tasks/{task_id}", summary="Read a task", responses=described(TaskItem))

@@ -5,15 +5,18 @@ import binascii
 import hashlib
 import heapq
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request, Response
 
+from maingate.api.answer_cache import draft
+from maingate.api.answers.json_answer import answer
 from maingate.api.answers.problems import HttpProblemError
 from maingate.api.permitted_repositories import Desk
+from maingate.queries.changes import Part
 from maingate.queries.details.listing import Selection
 from maingate.repository_context import RepositoryContext
 from maingate.wording import short
@@ -72,6 +75,34 @@ def picked(value: Json, fields: Sequence[str]) -> Json:
 
 
 def list_answer(
+    request: Request,
+    desk: Desk,
+    read: ReadPage,
+    *,
+    shows: Collection[Part],
+    among: Mapping[str, Sequence[str] | None],
+    name: str | None,
+    repo: str | None,
+    wanted: Paging,
+) -> Response:
+    """Answer with a page of a list, which is kept for callers of the same rights.
+
+    Args:
+        request: The request.
+        desk: The caller.
+        read: Reads a page of one repository.
+        shows: The parts of the record that the list shows.
+        among: Filters by column; None for those that were not given.
+        name: Only entities whose name contains this.
+        repo: Only this repository.
+        wanted: The page.
+    """
+    made = draft(request, desk, desk.readable(repo), shows)
+    page = list_page(desk, read, among=among, name=name, repo=repo, wanted=wanted)
+    return answer(request, page, keeper=made)
+
+
+def list_page(
     desk: Desk,
     read: ReadPage,
     *,
