@@ -13,7 +13,7 @@ from maingate.db.audit.record_check import AuditReport, verify
 from maingate.db.dao import patches
 from maingate.db.sql.statements import change
 from maingate.errors import RepositoryError
-from maingate.landing.seals import LEDGER, seal_of, trailers
+from maingate.landing.ledger_trailers import LEDGER, seal_of, trailers
 from maingate.queries.audit import audit_record
 from support.factories import GitRepo
 from support.landing import Landed, land

@@ -15,9 +15,9 @@ from maingate.errors import CheckoutError, LeaseLostError, RecordError, Reposito
 from maingate.git.repository import RefMoved, Repository
 from maingate.ids import new_id
 from maingate.landing import index_hold
+from maingate.landing.ledger_trailers import seal_of, trailers
 from maingate.landing.move import Obstruction
 from maingate.landing.move_values import Move
-from maingate.landing.seals import seal_of, trailers
 from maingate.landing.target import HeldTarget, LandingTarget
 from support.database_factories import World, make_world
 from support.factories import GitRepo

@@ -11,7 +11,7 @@ import pytest
 
 from maingate.system.process_table import descendants, process_table, started
 from maingate.system.process_tree import ProcessTree, adopt_orphans, bystanders
-from maingate.system.stray_processes import end_strays
+from maingate.workers.local.stray_processes import end_strays
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs PR_SET_CHILD_SUBREAPER")
 

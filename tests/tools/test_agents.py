@@ -14,7 +14,7 @@ from maingate.tools.adapters import ToolReport, command_of, report_of
 from maingate.tools.presets import PRESETS
 from maingate.uet.capture import Capture
 from maingate.uet.process.command import CommandResult, CommandSpec
-from maingate.uet.worktree.slot import Worktree
+from maingate.uet.worktree.worktree import Worktree
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute

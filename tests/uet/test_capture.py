@@ -20,7 +20,7 @@ from maingate.git.repository import Repository
 from maingate.patches.apply.outcomes import Applied
 from maingate.patches.intake import Intake, take_in
 from maingate.uet.capture import Capture, Captured
-from maingate.uet.worktree.slot import Worktree
+from maingate.uet.worktree.worktree import Worktree
 from support.applying import apply_patch
 from support.diff_world import MAX_BYTES
 from support.examples import examples

@@ -11,7 +11,7 @@ from pathspec import GitIgnoreSpec
 
 from maingate.git.repository import Repository
 from maingate.uet.process.command import CommandSpec
-from maingate.uet.worktree.slot import Worktree
+from maingate.uet.worktree.worktree import Worktree
 from maingate.verdicts.input_digests import InputDigests
 from maingate.verdicts.keys import OF_THE_JOB
 from maingate.workers.artifacts import Artifacts

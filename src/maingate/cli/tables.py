@@ -4,7 +4,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
-from maingate.queries.page import EVERY
+from maingate.queries.limited_list import EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

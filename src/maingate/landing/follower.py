@@ -18,7 +18,7 @@ from maingate.faultpoints import reach
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
 from maingate.landing import index_hold
-from maingate.landing.checkout import in_progress, in_the_way
+from maingate.landing.checkout_state import in_progress, in_the_way
 from maingate.landing.checkouts import Checkout
 from maingate.landing.file_change import digest, put_file, remove_file
 from maingate.landing.move_record import HeldRecord, PendingCheckout

@@ -17,7 +17,7 @@ from typing import Final
 from maingate.errors import OutsideFaultError
 from maingate.git.repository import Repository
 from maingate.landing import index_hold
-from maingate.landing.checkout import in_progress, uncommitted_changes
+from maingate.landing.checkout_state import in_progress, uncommitted_changes
 from maingate.landing.checkouts import Checkout, all_checkouts, checkouts_of, why_away
 from maingate.landing.file_change import digest, remove_copies
 from maingate.landing.follower import CheckoutFollower

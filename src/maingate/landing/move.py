@@ -13,7 +13,7 @@ from datetime import timedelta
 from maingate.errors import GitError
 from maingate.faultpoints import reach
 from maingate.git.repository import RefMoved, Repository
-from maingate.landing.checkout import in_progress
+from maingate.landing.checkout_state import in_progress
 from maingate.landing.checkouts import Checkout, branch_of, checkouts_of, why_away
 from maingate.landing.follower import CheckoutFollower
 from maingate.landing.late_checkouts import (

@@ -32,9 +32,9 @@ from maingate.faultpoints import reach
 from maingate.git.repository import RefMoved, Repository
 from maingate.landing.checkouts import checkouts_of, why_away
 from maingate.landing.late_checkouts import FILTER_TIME, behind, catch_up, uncommitted
+from maingate.landing.ledger_trailers import seal
 from maingate.landing.move import Obstruction, land, obstacle
 from maingate.landing.move_values import Behind, Move
-from maingate.landing.seals import seal
 
 
 class Meant(Protocol):

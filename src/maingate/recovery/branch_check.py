@@ -19,7 +19,7 @@ from maingate.errors import GitError
 from maingate.git.command import run_git
 from maingate.git.repository import Repository
 from maingate.ids import ENTITY_OF_PREFIX
-from maingate.landing.seals import RECORD, seal_of, trailers
+from maingate.landing.ledger_trailers import RECORD, seal_of, trailers
 from maingate.recovery.recorded_landings import Landings, RecordedLanding, RecordedMove, read
 from maingate.recovery.unpushed import Unpushed
 

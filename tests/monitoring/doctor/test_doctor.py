@@ -22,7 +22,7 @@ from maingate.monitoring.finding import CheckFinding, HealthState, Trouble
 from maingate.monitoring.health import HealthChecks
 from maingate.repository_context import RepositoryContext
 from maingate.system.process_table import started
-from maingate.system.stray_processes import SLOT_VARIABLE
+from maingate.workers.local.stray_processes import SLOT_VARIABLE
 from support.database_factories import bring_to, make_run
 from support.factories import GitRepo
 from support.worktree_files import snapshot

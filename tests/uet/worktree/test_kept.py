@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maingate.errors import WorktreeError
-from maingate.uet.worktree.slot import Worktree
+from maingate.uet.worktree.worktree import Worktree
 from support.factories import GitRepo
 from support.worktree_files import Snapshot, checked_out, snapshot
 

@@ -11,7 +11,7 @@ import pytest
 from maingate.system.process_tree import adopt_orphans
 from maingate.uet.capture import Capture
 from maingate.uet.process.command import CommandResult
-from maingate.uet.worktree.slot import Worktree
+from maingate.uet.worktree.worktree import Worktree
 from maingate.workers.local.job_execution import execute
 from maingate.workers.local.protocol import Ready, Result, Shutdown
 from support.factories import GitRepo

@@ -12,7 +12,7 @@ import pytest
 from maingate.system.process_tree import adopt_orphans
 from maingate.uet.capture import Capture
 from maingate.uet.process.command import CommandResult
-from maingate.uet.worktree.slot import Worktree
+from maingate.uet.worktree.worktree import Worktree
 from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
 from support.factories import GitRepo

@@ -11,7 +11,7 @@ from maingate.api.description import described
 from maingate.api.idempotent_requests import Acting, Done, Why
 from maingate.api.schemas.workstreams_and_tasks import Decided
 from maingate.bootstrap import Maingate
-from maingate.queries.decisions import decided
+from maingate.queries.decided_entity import decided
 from maingate.queries.names import find_entity
 from maingate.roles import Role
 from maingate.services.answers import Note

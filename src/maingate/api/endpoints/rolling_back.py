@@ -9,7 +9,7 @@ from maingate.api.answers.problems import HttpProblemError
 from maingate.api.idempotent_requests import Actor, Done
 from maingate.bootstrap import Maingate
 from maingate.errors import UsageError
-from maingate.queries.decisions import require_version
+from maingate.queries.decided_entity import require_version
 from maingate.queries.rollbacks.rollback import rolled_back_since
 from maingate.server.rollback_process import roll_back
 from maingate.services.answers import Note, note_begun

@@ -21,7 +21,7 @@ from maingate.api.schemas.runs import Answered, RunItem, RunReport, Runs
 from maingate.bootstrap import Maingate
 from maingate.ids import RunId
 from maingate.queries.changes import parts_of_list
-from maingate.queries.decisions import version_of
+from maingate.queries.decided_entity import version_of
 from maingate.queries.details.listing import is_alive, runs_page
 from maingate.queries.runs.report import behind_json
 from maingate.roles import Role

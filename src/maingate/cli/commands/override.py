@@ -100,7 +100,7 @@ def _override(  # noqa: PLR0917 - the options of a command line
     as_json: bool,
 ) -> None:
     from maingate.bootstrap import Maingate
-    from maingate.queries.decisions import decided, is_interrupted
+    from maingate.queries.decided_entity import decided, is_interrupted
     from maingate.queries.names import find_entity
 
     if not reason.strip():

@@ -11,10 +11,10 @@ from maingate.landing.move_record import unfinished_moves
 from maingate.landing.ref_locks import locks_of
 from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
 from maingate.repository_context import RepositoryContext
-from maingate.system.stray_processes import strays
 from maingate.wording import listed
 from maingate.workers.liveness import lives
 from maingate.workers.local.slots import Slots
+from maingate.workers.local.stray_processes import strays
 
 
 def check_slots(context: RepositoryContext) -> CheckFinding:

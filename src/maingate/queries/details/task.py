@@ -16,7 +16,7 @@ from maingate.db.dao.tasks import TaskRow
 from maingate.db.sql.connection import Connection
 from maingate.events import Event
 from maingate.queries.events.history import history_json
-from maingate.queries.page import EVERY
+from maingate.queries.limited_list import EVERY
 from maingate.state.tool_run import MICROS, ToolRun
 
 Span = tuple[Event, Event | None]

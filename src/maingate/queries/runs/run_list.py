@@ -4,7 +4,7 @@ from typing import Any
 
 from maingate.db.dao import runs
 from maingate.db.dao.runs import RunRow
-from maingate.queries.page import Page
+from maingate.queries.limited_list import Page
 from maingate.repository_context import RepositoryContext
 from maingate.state.run import RUN
 

@@ -19,7 +19,7 @@ from maingate.db.dao.tasks import TaskOutline
 from maingate.db.sql.connection import Connection
 from maingate.events import Event, iso_millis
 from maingate.ids import RunId
-from maingate.queries.page import EVERY
+from maingate.queries.limited_list import EVERY
 from maingate.queries.waits.explain import why_waiting
 from maingate.queries.waits.run_rows import has_ended, is_served, read_unfinished
 from maingate.repository_context import RepositoryContext

@@ -21,7 +21,7 @@ from maingate.events import iso_millis
 from maingate.landing.lease import lease_at_work
 from maingate.monitoring.stuck_watch import StuckLimits, silent
 from maingate.orchestrator.worker_roster import JOB
-from maingate.queries.page import EVERY, Page
+from maingate.queries.limited_list import EVERY, Page
 from maingate.repository_context import RepositoryContext
 from maingate.settings import Settings
 from maingate.state.uet_worker import UetWorkerState

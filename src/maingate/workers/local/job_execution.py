@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import WorktreeError
-from maingate.system.stray_processes import SLOT_VARIABLE
 from maingate.uet.capture import STDOUT, Capture, Captured
 from maingate.uet.output_capture import OutputCopy
 from maingate.uet.process.command import CommandLine, CommandResult, CommandSpec
 from maingate.uet.process.command_run import Watch, run_command
 from maingate.uet.process.redaction import redact
-from maingate.uet.worktree.slot import Worktree
+from maingate.uet.worktree.worktree import Worktree
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job
+from maingate.workers.local.stray_processes import SLOT_VARIABLE
 
 _PLACEHOLDER: Final = re.compile(r"\{(prompt|prompt_file)\}")
 _IN_SHELL: Final = {"prompt": '"$MAINGATE_PROMPT"', "prompt_file": '"$MAINGATE_PROMPT_FILE"'}

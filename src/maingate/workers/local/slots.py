@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from maingate.system.removal import remove
-from maingate.system.stray_processes import end_strays
+from maingate.workers.local.stray_processes import end_strays
 
 _MOST: Final = 4096
 

@@ -20,8 +20,7 @@ from typing import Final
 
 from maingate.errors import WorkerProtocolError, WorktreeError
 from maingate.system.process_tree import adopt_orphans, die_with_parent
-from maingate.system.stray_processes import end_strays
-from maingate.uet.worktree.slot import Worktree
+from maingate.uet.worktree.worktree import Worktree
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
@@ -36,6 +35,7 @@ from maingate.workers.local.protocol import (
     decode,
     encode,
 )
+from maingate.workers.local.stray_processes import end_strays
 
 _USAGE: Final = 2
 _CHUNK: Final = 65536

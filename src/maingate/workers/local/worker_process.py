@@ -12,10 +12,10 @@ from typing import Final
 
 from maingate.errors import WorkerProtocolError
 from maingate.system.process_tree import end_tree
-from maingate.system.stray_processes import end_strays
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.local.fork_server import ForkServer
 from maingate.workers.local.protocol import LONGEST_LINE, Message, Shutdown, decode, encode
+from maingate.workers.local.stray_processes import end_strays
 
 _CHUNK: Final = 65536
 _STDERR_KEPT: Final = 4096

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from maingate.git.repository import Repository
-from maingate.landing.checkout import uncommitted_changes
+from maingate.landing.checkout_state import uncommitted_changes
 from maingate.landing.checkouts import all_checkouts
 from support.factories import GitRepo
 

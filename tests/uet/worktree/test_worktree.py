@@ -15,7 +15,7 @@ import pytest
 from maingate.errors import WorktreeError
 from maingate.system.removal import remove
 from maingate.uet.worktree import control_repository, manifest, slot_tree, untouched_paths, wanted_tree
-from maingate.uet.worktree.slot import Worktree
+from maingate.uet.worktree.worktree import Worktree
 from support.factories import GitRepo
 from support.worktree_files import checked_out, let_the_clock_tick, snapshot
 
