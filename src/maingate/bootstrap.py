@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
     from maingate.ids import RunId
     from maingate.plan.loader import LoadedPlan
-    from maingate.services.admission import AdmissionService
-    from maingate.services.answers import AnswerService
     from maingate.services.bisect import BisectService
-    from maingate.services.cleanup import CleanupService
-    from maingate.services.execution import ExecutionService
-    from maingate.services.lease_renewal import TargetHolds
-    from maingate.services.notifier import Notifier
+    from maingate.services.ended_run_cleanup import CleanupService
+    from maingate.services.handover.run_queue import RunQueue
+    from maingate.services.http.kept_answers import AnswerService
+    from maingate.services.http.tokens import TokenService
+    from maingate.services.http.uploads import UploadService
+    from maingate.services.notifications.notifier import Notifier
     from maingate.services.operator import OperatorService
-    from maingate.services.rescue import RescueService
     from maingate.services.rollback import RollbackService
-    from maingate.services.run_queue import RunQueue
-    from maingate.services.target_work import TargetWork
-    from maingate.services.tokens import TokenService
-    from maingate.services.uploads import UploadService
+    from maingate.services.runs.admission import AdmissionService
+    from maingate.services.runs.execution import ExecutionService
+    from maingate.services.targets.killed_process_cleanup import RescueService
+    from maingate.services.targets.lease_renewal import TargetHolds
+    from maingate.services.targets.target_work import TargetWork
     from maingate.services.webhooks.service import WebhookService
 
 
@@ -94,28 +94,28 @@ class Maingate:
     @cached_property
     def admission(self) -> "AdmissionService":
         """Makes runs of plans."""
-        from maingate.services.admission import AdmissionService
+        from maingate.services.runs.admission import AdmissionService
 
         return AdmissionService(self.context, self._holds, versions=self._versions)
 
     @cached_property
     def execution(self) -> "ExecutionService":
         """Runs admitted runs."""
-        from maingate.services.execution import ExecutionService
+        from maingate.services.runs.execution import ExecutionService
 
         return ExecutionService(self.context, self._work, notifier=self.notifier, versions=self._versions)
 
     @cached_property
     def notifier(self) -> "Notifier":
         """Runs the plans' `notify` commands."""
-        from maingate.services.notifier import Notifier
+        from maingate.services.notifications.notifier import Notifier
 
         return Notifier(self.context)
 
     @cached_property
     def queue(self) -> "RunQueue":
         """Reads the runs that wait for a process, and hands runs to a server."""
-        from maingate.services.run_queue import RunQueue
+        from maingate.services.handover.run_queue import RunQueue
 
         return RunQueue(self.context)
 
@@ -144,35 +144,35 @@ class Maingate:
     @cached_property
     def cleanup(self) -> "CleanupService":
         """Removes what ended runs left behind."""
-        from maingate.services.cleanup import CleanupService
+        from maingate.services.ended_run_cleanup import CleanupService
 
         return CleanupService(self.context, self._holds)
 
     @cached_property
     def rescue(self) -> "RescueService":
         """Clears up after killed processes."""
-        from maingate.services.rescue import RescueService
+        from maingate.services.targets.killed_process_cleanup import RescueService
 
         return RescueService(self.context, self._holds)
 
     @cached_property
     def tokens(self) -> "TokenService":
         """Keeps the tokens of the HTTP interface."""
-        from maingate.services.tokens import TokenService
+        from maingate.services.http.tokens import TokenService
 
         return TokenService(self.context)
 
     @cached_property
     def answers(self) -> "AnswerService":
         """Keeps the answers to requests with an idempotency key."""
-        from maingate.services.answers import AnswerService
+        from maingate.services.http.kept_answers import AnswerService
 
         return AnswerService(self.context)
 
     @cached_property
     def uploads(self) -> "UploadService":
         """Stores submitted plans."""
-        from maingate.services.uploads import UploadService
+        from maingate.services.http.uploads import UploadService
 
         return UploadService(self.context)
 
@@ -185,13 +185,13 @@ class Maingate:
 
     @cached_property
     def _holds(self) -> "TargetHolds":
-        from maingate.services.lease_renewal import TargetHolds
+        from maingate.services.targets.lease_renewal import TargetHolds
 
         return TargetHolds(self.context)
 
     @cached_property
     def _work(self) -> "TargetWork":
         from maingate.foreground import run_to_end
-        from maingate.services.target_work import TargetWork
+        from maingate.services.targets.target_work import TargetWork
 
         return TargetWork(self.context, holds=self._holds, rescue=self.rescue, run_to_end=run_to_end)

@@ -11,8 +11,8 @@ import pytest
 from maingate.bootstrap import Maingate
 from maingate.plan.loader import LoadedPlan, load_plan
 from maingate.queries.runs.run_list import list_runs
-from maingate.services.run_queue import RunOptions
-from maingate.services.server_hold import ServerHold
+from maingate.services.handover.run_queue import RunOptions
+from maingate.services.handover.server_hold import ServerHold
 from support.command_line import maingate, start_maingate
 from support.crashing import anonymous, wait_until
 from support.serving import PATIENCE, TWO_STREAMS, Yard, hosting, report, waiting_for

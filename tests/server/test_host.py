@@ -13,7 +13,7 @@ from maingate.server import hosted_run
 from maingate.server.host import RunHost
 from maingate.server.hosted_run import start_process
 from maingate.server.served_repositories import Phase, Site
-from maingate.services.run_queue import NO_OPTIONS
+from maingate.services.handover.run_queue import NO_OPTIONS
 from support.crashing import wait_until
 from support.serving import PATIENCE, TWO_STREAMS, Yard, hosting, report, waiting_for
 

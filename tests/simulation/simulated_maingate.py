@@ -33,7 +33,7 @@ from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.health import SharedResources
 from maingate.recovery import rescuer
 from maingate.repository_context import RepositoryContext
-from maingate.services import rescue
+from maingate.services.targets import killed_process_cleanup
 from maingate.settings import Settings
 from maingate.state.run import RunState
 from maingate.state_folder import StatePaths
@@ -287,7 +287,7 @@ class Scene:
             (liveness, {"started": world.started}),
             (rescuer, {"end_tree": world.end_tree}),
             (transition_log, {"_locked": _locked_without_a_stop}),
-            (rescue, {"socket": system, "behind": lambda *_: []}),
+            (killed_process_cleanup, {"socket": system, "behind": lambda *_: []}),
             (
                 target,
                 {

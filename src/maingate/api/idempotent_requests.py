@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from maingate.api.answers.json_answer import JSON, rendered
 from maingate.api.permitted_repositories import AtDesk, Desk
 from maingate.bootstrap import Maingate
-from maingate.services.answers import (
+from maingate.services.http.kept_answers import (
     AnswerService,
     KeptAnswer,
     KeyedRequest,

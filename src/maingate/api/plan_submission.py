@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from maingate.api.answers.json_answer import rendered
 from maingate.api.answers.problems import HttpProblemError
-from maingate.services.uploads import Upload
+from maingate.services.http.uploads import Upload
 
 
 class Base64(BaseModel):

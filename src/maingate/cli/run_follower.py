@@ -12,7 +12,7 @@ from maingate.ids import RunId
 if TYPE_CHECKING:
     from maingate.bootstrap import Maingate
     from maingate.cli.views.run_watcher import RunWatcher
-    from maingate.services.run_watch import Look, RunStanding, RunWatch
+    from maingate.services.runs.run_watch import Look, RunStanding, RunWatch
 
 LOOK_SECONDS: Final = 0.2
 """Seconds between two looks at the record."""
@@ -45,8 +45,8 @@ def follow(maingate: "Maingate", run_id: RunId, *, progress_on_stderr: bool) -> 
     Raises:
         OutsideFaultError: The run stopped because something outside failed.
     """
-    from maingate.services.doorbell import ring
-    from maingate.services.run_watch import RunWatch
+    from maingate.services.handover.doorbell import ring
+    from maingate.services.runs.run_watch import RunWatch
 
     ring(maingate.paths)
     interruption = None
@@ -69,7 +69,7 @@ def watch(maingate: "Maingate", run_id: RunId) -> None:
 
     The watching changes nothing, and Ctrl-C ends only the watching.
     """
-    from maingate.services.run_watch import RunWatch, StandingCode
+    from maingate.services.runs.run_watch import RunWatch, StandingCode
 
     with watcher(around=surroundings_reader(maingate, run_id)) as view:
         watched = RunWatch(maingate.context, run_id, is_from_now=True)
@@ -111,7 +111,7 @@ class _Following:
 
     def _is_over(self, look: "Look") -> bool:
         """Show a look, and return whether the run has ended."""
-        from maingate.services.run_watch import StandingCode
+        from maingate.services.runs.run_watch import StandingCode
 
         standing, now = look.standing, time.monotonic()
         if standing != self._standing:

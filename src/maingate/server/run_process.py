@@ -17,7 +17,7 @@ from maingate.errors import InterruptedRunError, MaingateError, TargetBusyError
 from maingate.ids import RunId
 from maingate.orchestrator.progress import News, ProgressView
 from maingate.server.log import LOG, configure
-from maingate.services.run_queue import RunOptions
+from maingate.services.handover.run_queue import RunOptions
 from maingate.system.process_tree import die_with_parent
 
 DONE: Final = 0

@@ -19,10 +19,10 @@ from maingate.server.hosted_run import HostedRun, RunProcess
 from maingate.server.log import LOG
 from maingate.server.notify_process import NotifyTurns
 from maingate.server.run_process import FAULT
-from maingate.services.controller_hooks import server_hooks
-from maingate.services.doorbell import Doorbell
-from maingate.services.run_queue import RunQueue, WaitingRun
-from maingate.services.server_hold import ServerHold
+from maingate.services.handover.doorbell import Doorbell
+from maingate.services.handover.run_queue import RunQueue, WaitingRun
+from maingate.services.handover.server_hold import ServerHold
+from maingate.services.targets.controller_hooks import server_hooks
 
 if TYPE_CHECKING:
     from maingate.monitoring.hooks import Hooks

@@ -1,1 +1,1 @@
-"""Use cases, a module each: admission, execution, decisions of an operator, rollback, bisect, cleanup."""
+"""Use cases, a module each: rollback, bisect, decisions of an operator; those of many modules have a room."""

@@ -15,7 +15,7 @@ from maingate.recovery.bisection import Point, Search, first_bad
 from maingate.recovery.landed_workstreams import landed_workstream
 from maingate.repository_context import RepositoryContext
 from maingate.services.gates_on_commits import Examination
-from maingate.services.target_work import TargetWork
+from maingate.services.targets.target_work import TargetWork
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
 

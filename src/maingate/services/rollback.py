@@ -18,10 +18,10 @@ from maingate.recovery.revert_commits import Reverted
 from maingate.recovery.rollback import RollbackEnd, RollbackOutcome, RollbackRequest
 from maingate.recovery.rollback_manager import RollbackManager
 from maingate.repository_context import RepositoryContext
-from maingate.services import compensation
+from maingate.services import on_rollback_commands
 from maingate.services.gates_on_commits import Examination
-from maingate.services.notifier import Notifier
-from maingate.services.target_work import TargetWork
+from maingate.services.notifications.notifier import Notifier
+from maingate.services.targets.target_work import TargetWork
 from maingate.state.patch_ledger import PatchState
 from maingate.verdicts.blame import Opinion
 from maingate.verdicts.subject import JudgedSubject
@@ -171,7 +171,7 @@ class RollbackService:
         tip = Tip(commit=head, tree=repository.tree_of(head))
         interrupted = f"the rollback stands, its on_rollback commands were interrupted; {_AGAIN}"
         examination = Examination(RunId(run.id), Plan.from_json(run.plan), deps, interrupted=interrupted)
-        work = compensation.compensate(wanted, examination=examination, deps=deps, tip=tip)
+        work = on_rollback_commands.compensate(wanted, examination=examination, deps=deps, tip=tip)
         interruption, failures = None, []
         try:
             failures = self._work.run(holder, examination, work)

@@ -25,7 +25,7 @@ from maingate.errors import (
     UnknownEntityError,
     UsageError,
 )
-from maingate.services.answers import KeyBusyError, KeyReusedError
+from maingate.services.http.kept_answers import KeyBusyError, KeyReusedError
 from maingate.wording import short
 
 MEDIA_TYPE: Final = "application/problem+json"

@@ -7,7 +7,7 @@ from fastapi import Response
 from maingate.api.idempotent_requests import Actor, Decision, Done
 from maingate.bootstrap import Maingate
 from maingate.roles import Role
-from maingate.services.answers import Note
+from maingate.services.http.kept_answers import Note
 
 
 async def cancelled(actor: Actor, entity_id: str, body: Decision, role: Role, *, kind: str) -> Response:

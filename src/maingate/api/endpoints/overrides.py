@@ -14,7 +14,7 @@ from maingate.bootstrap import Maingate
 from maingate.queries.decided_entity import decided
 from maingate.queries.names import find_entity
 from maingate.roles import Role
-from maingate.services.answers import Note
+from maingate.services.http.kept_answers import Note
 from maingate.state.operator_rules import OF_WORKSTREAMS, Override
 
 router = APIRouter(prefix="/api/v1", tags=["overrides"])

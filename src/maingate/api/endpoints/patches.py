@@ -25,7 +25,7 @@ from maingate.queries.details import patch
 from maingate.queries.details.listing import patches_page
 from maingate.queries.names import find_patch
 from maingate.roles import Role
-from maingate.services.answers import Note
+from maingate.services.http.kept_answers import Note
 from maingate.services.patch_recovery import write_recovery_plan
 
 router = APIRouter(prefix="/api/v1", tags=["patches"])

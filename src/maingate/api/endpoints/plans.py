@@ -18,7 +18,7 @@ from maingate.api.plan_submission import PlanSubmission
 from maingate.api.schemas.runs import PlanChecked
 from maingate.queries.runs.plan_summary import plan_summary
 from maingate.roles import Role
-from maingate.services.uploads import MOST_FILES
+from maingate.services.http.uploads import MOST_FILES
 
 router = APIRouter(prefix="/api/v1", tags=["plans"])
 

@@ -12,7 +12,7 @@ from maingate.errors import UsageError
 from maingate.queries.decided_entity import require_version
 from maingate.queries.rollbacks.rollback import rolled_back_since
 from maingate.server.rollback_process import roll_back
-from maingate.services.answers import Note, note_begun
+from maingate.services.http.kept_answers import Note, note_begun
 
 
 async def rolled_back(

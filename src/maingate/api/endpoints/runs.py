@@ -25,8 +25,8 @@ from maingate.queries.decided_entity import version_of
 from maingate.queries.details.listing import is_alive, runs_page
 from maingate.queries.runs.report import behind_json
 from maingate.roles import Role
-from maingate.services.answers import Note
-from maingate.services.run_queue import RunOptions
+from maingate.services.handover.run_queue import RunOptions
+from maingate.services.http.kept_answers import Note
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 

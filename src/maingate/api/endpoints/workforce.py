@@ -14,7 +14,7 @@ from maingate.bootstrap import Maingate
 from maingate.queries.workforce.breakers import breaker_json, breaker_of, list_breakers, require_known_tool
 from maingate.queries.workforce.workers import list_workers
 from maingate.roles import Role
-from maingate.services.answers import Note
+from maingate.services.http.kept_answers import Note
 from maingate.state.operator_rules import BreakerAction
 
 router = APIRouter(prefix="/api/v1", tags=["workforce"])

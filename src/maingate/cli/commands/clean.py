@@ -10,7 +10,7 @@ from maingate.cli.text import count, safe, size
 from maingate.errors import UsageError
 
 if TYPE_CHECKING:
-    from maingate.services.cleanup import Leftovers
+    from maingate.services.ended_run_cleanup import Leftovers
 
 KEPT_LOGS: Final = 1000
 

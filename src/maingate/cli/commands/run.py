@@ -108,7 +108,7 @@ def run(  # noqa: PLR0917 - the options of a command line
     require_server(repo=repo, token_file=token_file)
     loaded = load_plan(plan_file)
     if dry_run:
-        from maingate.services.preview import preview
+        from maingate.services.runs.preview import preview
 
         _print_preview(preview(loaded), as_json=as_json)
         return
@@ -205,7 +205,7 @@ def run_plan(
 
     A living server of the repository gets the run, and it is followed.
     """
-    from maingate.services.run_queue import RunOptions
+    from maingate.services.handover.run_queue import RunOptions
 
     handed_over = maingate.admission.admit_for_server(loaded, RunOptions(workers=workers))
     if handed_over is not None:
@@ -224,7 +224,7 @@ def go_on(
     budget_usd: float | None = None,
 ) -> Outcome:
     """Continue an interrupted run with progress; a living server of the repository gets it."""
-    from maingate.services.run_queue import RunOptions
+    from maingate.services.handover.run_queue import RunOptions
 
     options = RunOptions(workers=workers, budget_usd=budget_usd)
     if maingate.queue.hand_over(run_id, options) is not None:

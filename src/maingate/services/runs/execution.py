@@ -17,12 +17,12 @@ from maingate.orchestrator.decision_writer import write_warning
 from maingate.orchestrator.progress import Listener, SilentListener
 from maingate.orchestrator.run_orchestrator import RunOrchestrator
 from maingate.repository_context import RepositoryContext
-from maingate.services.controller_hooks import hooks_of, traces_of
-from maingate.services.garbage_collection import without_collecting
-from maingate.services.lease_renewal import Wait, when_free
-from maingate.services.notifier import Notifier
-from maingate.services.server_hold import living_server
-from maingate.services.target_work import TargetWork
+from maingate.services.handover.server_hold import living_server
+from maingate.services.notifications.notifier import Notifier
+from maingate.services.runs.python_gc_pause import without_collecting
+from maingate.services.targets.controller_hooks import hooks_of, traces_of
+from maingate.services.targets.lease_renewal import Wait, when_free
+from maingate.services.targets.target_work import TargetWork
 from maingate.settings import Settings
 from maingate.state.run import RUN, RunState
 from maingate.tools.prompts import fault_of_template

@@ -13,7 +13,7 @@ from maingate.errors import UsageError
 from maingate.ids import RunId
 from maingate.landing.lease import is_ref_held
 from maingate.repository_context import RepositoryContext
-from maingate.services.server_hold import living_server, server_named
+from maingate.services.handover.server_hold import living_server, server_named
 from maingate.state.run import RUN
 
 

@@ -10,7 +10,7 @@ from maingate.bootstrap import Maingate
 from maingate.db.dao import answers
 from maingate.db.sql.columns import to_micros
 from maingate.db.sql.statements import change
-from maingate.services.answers import (
+from maingate.services.http.kept_answers import (
     KEPT_FOR,
     AnswerService,
     KeptAnswer,

@@ -31,7 +31,7 @@ from maingate.queries.inbox.open_matters import inbox
 from maingate.queries.inbox.values import InboxCode
 from maingate.queries.webhooks import list_webhooks, webhook_key
 from maingate.repository_context import RepositoryContext
-from maingate.services.controller_hooks import server_hooks, webhook_followers
+from maingate.services.targets.controller_hooks import server_hooks, webhook_followers
 from maingate.services.webhooks.delivery import Sender, outcome_of
 from maingate.services.webhooks.follower import LAST_REST, WebhookFollower, rest_after
 from maingate.services.webhooks.service import WebhookService

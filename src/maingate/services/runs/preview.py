@@ -6,7 +6,7 @@ from typing import Any
 
 from maingate.git.repository import Repository
 from maingate.plan.loader import LoadedPlan
-from maingate.services.admission import examine
+from maingate.services.runs.admission import examine
 
 
 def repository_of(loaded: LoadedPlan) -> Path:

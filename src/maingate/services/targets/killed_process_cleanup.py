@@ -18,7 +18,7 @@ from maingate.orchestrator.shell import evidence
 from maingate.recovery import rollback_record
 from maingate.recovery.rescuer import rescue
 from maingate.repository_context import RepositoryContext
-from maingate.services.lease_renewal import TargetHolds
+from maingate.services.targets.lease_renewal import TargetHolds
 
 
 class RescueService:

@@ -16,9 +16,9 @@ from maingate.db.dao.runs import RunRow
 from maingate.errors import OutsideFaultError
 from maingate.git.refs import RefChange
 from maingate.repository_context import RepositoryContext
-from maingate.services.lease_renewal import TargetHolds
+from maingate.services.http.uploads import UPLOADED_PLAN
 from maingate.services.patch_recovery import PLAN_NAME
-from maingate.services.uploads import UPLOADED_PLAN
+from maingate.services.targets.lease_renewal import TargetHolds
 from maingate.system.removal import remove
 from maingate.workers.local.slots import Slots
 

@@ -9,8 +9,8 @@ from maingate.db.transition_log import TransitionLog
 from maingate.ids import LeaseHolder
 from maingate.orchestrator.dependencies import Dependencies
 from maingate.repository_context import RepositoryContext
-from maingate.services.lease_renewal import Stoppable, TargetHolds
-from maingate.services.rescue import RescueService
+from maingate.services.targets.killed_process_cleanup import RescueService
+from maingate.services.targets.lease_renewal import Stoppable, TargetHolds
 from maingate.settings import Settings
 from maingate.state_folder import make_state
 from maingate.uet.process.environment import allowed_environment

@@ -24,11 +24,11 @@ from maingate.landing.obstacles import require_usable
 from maingate.landing.target import LandingTarget
 from maingate.plan.loader import LoadedPlan
 from maingate.repository_context import RepositoryContext
-from maingate.services.garbage_collection import without_collecting
-from maingate.services.lease_renewal import TargetHolds, Wait, when_free
-from maingate.services.run_creation import Admission, create
-from maingate.services.run_queue import NO_OPTIONS, RunOptions, note_hand_over
-from maingate.services.server_hold import living_server
+from maingate.services.handover.run_queue import NO_OPTIONS, RunOptions, note_hand_over
+from maingate.services.handover.server_hold import living_server
+from maingate.services.runs.python_gc_pause import without_collecting
+from maingate.services.runs.run_creation import Admission, create
+from maingate.services.targets.lease_renewal import TargetHolds, Wait, when_free
 from maingate.uet.process.environment import allowed_environment
 from maingate.verdicts import program_versions
 

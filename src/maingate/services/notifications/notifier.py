@@ -21,8 +21,8 @@ from maingate.errors import DatabaseError, OutsideFaultError
 from maingate.events import EventType, Severity
 from maingate.faultpoints import reach
 from maingate.repository_context import RepositoryContext
-from maingate.services.notifications import Message, notify
-from maingate.services.owed_messages import Commands, OwedMessage, owed_messages
+from maingate.services.notifications.notify_commands import Message, notify
+from maingate.services.notifications.owed_messages import Commands, OwedMessage, owed_messages
 from maingate.uet.process.environment import allowed_environment
 
 _NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})

@@ -7,7 +7,7 @@ import pytest
 
 from maingate.bootstrap import Maingate
 from maingate.errors import PlanError
-from maingate.services.uploads import MOST_FILES, Upload
+from maingate.services.http.uploads import MOST_FILES, Upload
 from support.factories import GitRepo
 
 PLAN = b"maingate: 1\nworkstreams: {w: {tasks: {t: {patch: p/a.patch}}}}\n"

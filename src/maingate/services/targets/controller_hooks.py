@@ -21,7 +21,7 @@ from maingate.monitoring.ledger_followers import (
 from maingate.monitoring.traces.receiver import TraceReceiver, receiver_of
 from maingate.plan.model import Plan
 from maingate.repository_context import RepositoryContext
-from maingate.services.server_hold import living_server
+from maingate.services.handover.server_hold import living_server
 from maingate.settings import Settings
 from maingate.tools.secrets import values_of
 

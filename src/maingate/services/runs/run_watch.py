@@ -17,7 +17,7 @@ from maingate.orchestrator.progress import GateProgress, News, Progress, Subject
 from maingate.plan.model import Plan
 from maingate.reasons import Reason
 from maingate.repository_context import RepositoryContext
-from maingate.services.server_hold import living_server, server_named
+from maingate.services.handover.server_hold import living_server, server_named
 from maingate.state.run import RUN
 from maingate.state.task import TASK, TaskState
 from maingate.state.workstream import WORKSTREAM, WorkstreamState

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from maingate.services.notifications import Message, notify
+from maingate.services.notifications.notify_commands import Message, notify
 from maingate.system.process_table import started
 from support.pools import processes_of
 

@@ -12,7 +12,7 @@ from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType
 from maingate.plan.model import Plan
 from maingate.repository_context import RepositoryContext
-from maingate.services.notifications import Message
+from maingate.services.notifications.notify_commands import Message
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.wording import listed

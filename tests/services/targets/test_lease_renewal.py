@@ -10,7 +10,7 @@ from maingate.db.dao import leases
 from maingate.errors import LeaseLostError, OutsideFaultError, TargetBusyError
 from maingate.ids import LeaseHolder
 from maingate.landing.lease import is_held
-from maingate.services.lease_renewal import TargetHolds, when_free
+from maingate.services.targets.lease_renewal import TargetHolds, when_free
 from support.factories import GitRepo
 
 REF = "refs/heads/main"
@@ -69,7 +69,7 @@ def test_a_clock_that_is_set_back_releases_nothing(maingate: Maingate) -> None:
 
 def test_work_is_stopped_when_its_hold_is_lost(maingate: Maingate, monkeypatch: pytest.MonkeyPatch) -> None:
     """The renewal notices it; the work ends by the error that it is given."""
-    monkeypatch.setattr("maingate.services.lease_renewal.LEASE_TIME", timedelta(milliseconds=40))
+    monkeypatch.setattr("maingate.services.targets.lease_renewal.LEASE_TIME", timedelta(milliseconds=40))
     worker = Worker()
     with maingate:
         holds, holder = TargetHolds(maingate.context), LeaseHolder.new("rollback")

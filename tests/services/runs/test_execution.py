@@ -9,8 +9,8 @@ from maingate.db.dao import runs
 from maingate.errors import OutsideFaultError
 from maingate.ids import LeaseHolder
 from maingate.plan.loader import load_plan
-from maingate.services.lease_renewal import TargetHolds
-from maingate.services.rescue import RescueService
+from maingate.services.targets.killed_process_cleanup import RescueService
+from maingate.services.targets.lease_renewal import TargetHolds
 from maingate.state.run import RunState
 from support.factories import GitRepo
 from support.landing import write_plan

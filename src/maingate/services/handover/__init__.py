@@ -1,0 +1,1 @@
+"""The hand-over of runs to a server that serves their repository."""

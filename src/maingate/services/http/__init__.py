@@ -1,0 +1,1 @@
+"""State that the HTTP interface keeps on record: answers, tokens, submitted plans."""

@@ -1,0 +1,1 @@
+"""Runs: admitted, created, carried out to their end, and watched from other processes."""

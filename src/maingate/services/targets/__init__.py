@@ -1,0 +1,1 @@
+"""Work at a target branch: its lease, the cleanup after killed processes, and the followers of the ledger."""
