@@ -12,8 +12,9 @@ import pytest
 from maingate.clock import ManualClock, SystemClock
 from maingate.db.dao.history import events
 from maingate.db.engine import Database, open_database
+from maingate.db.ledger import followers
 from maingate.db.ledger.new_event import new_event, the_run
-from maingate.db.rollups import followers, store
+from maingate.db.rollups import store
 from maingate.events import Event, EventType
 from maingate.monitoring import hooks, ledger_followers
 from maingate.monitoring.hooks import HookHealth, Hooks

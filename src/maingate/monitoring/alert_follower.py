@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from maingate.db.dao import open_work
+from maingate.db.dao.overviews import open_work
 from maingate.db.rollups.recent import recent_counts
 from maingate.db.sql.connection import Connection
 from maingate.monitoring.alerts import RULES, AlertFigures, Exceeded, due, exceeded, firing, record

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from maingate.clock import Clock
 from maingate.db.dao.history import events
 from maingate.db.engine import Database
-from maingate.db.ledger import ledger
-from maingate.db.rollups import followers, store
+from maingate.db.ledger import followers, ledger
+from maingate.db.rollups import store
 from maingate.db.sql.columns import EPOCH
 from maingate.events import Event
 from maingate.system.process_table import started

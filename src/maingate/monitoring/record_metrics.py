@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from maingate.db.dao import breakers, runs, tool_runs, webhooks
-from maingate.db.ledger import ledger
-from maingate.db.rollups import followers
+from maingate.db.ledger import followers, ledger
 from maingate.db.schema.rollup_kinds import MOST_NAMES, OTHER
 from maingate.db.sql.connection import Connection
 from maingate.monitoring.checks.lease import holds_of

@@ -16,8 +16,9 @@ import pytest
 
 from maingate.db.dao.history import events
 from maingate.db.engine import Database, open_database
+from maingate.db.ledger import followers
 from maingate.db.ledger.new_event import new_event, the_run
-from maingate.db.rollups import followers, store
+from maingate.db.rollups import store
 from maingate.db.schema.rollup_kinds import (
     EVENT_COLUMNS,
     MEASURE_COLUMNS,

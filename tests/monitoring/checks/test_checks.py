@@ -14,7 +14,8 @@ from maingate.db import migrations
 from maingate.db.dao import breakers, gates, patches, runs, tasks, workers, workstreams
 from maingate.db.dao.history import stops
 from maingate.db.dao.runs import RunRow
-from maingate.db.rollups import followers, store
+from maingate.db.ledger import followers
+from maingate.db.rollups import store
 from maingate.errors import DatabaseError, MaingateError
 from maingate.ids import LeaseHolder, new_id
 from maingate.landing.lease import LEASE_TIME, hold, key_of

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from maingate.db.dao.breakers import BreakerRow
-from maingate.db.dao.refusals import RefusedPatch
+from maingate.db.dao.overviews.refused_patches import RefusedPatch
 from maingate.events import Severity
 from maingate.ids import RunId
 from maingate.landing.move_values import Behind

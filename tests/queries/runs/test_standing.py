@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection
 
-from maingate.db.dao import gates, holds, patches, run_counts, runs, tasks, workstreams
+from maingate.db.dao import gates, holds, patches, runs, tasks, workstreams
+from maingate.db.dao.overviews import run_counts
 from maingate.db.dao.runs import RunRow
 from maingate.db.engine import Database
 from maingate.queries.runs import parts

@@ -14,8 +14,7 @@ from typing import Any, Final, Generic
 from sqlalchemy import Connection
 
 from maingate.db.engine import Database
-from maingate.db.ledger import ledger
-from maingate.db.rollups import followers
+from maingate.db.ledger import followers, ledger
 from maingate.db.rollups.expressions import HOUR
 from maingate.db.rollups.source import Aggregate, aggregate
 from maingate.db.schema.rollup_kinds import (

@@ -12,8 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db.ledger import ledger
-from maingate.db.rollups import followers
+from maingate.db.ledger import followers, ledger
 from maingate.db.rollups.conditions import EVERYTHING, conditions
 from maingate.db.rollups.expressions import HOUR
 from maingate.db.rollups.source import Aggregate, aggregate

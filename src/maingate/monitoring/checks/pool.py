@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from maingate.db.dao import breakers, open_work, workers
+from maingate.db.dao import breakers, workers
 from maingate.db.dao.breakers import BreakerRow
+from maingate.db.dao.overviews import open_work
 from maingate.db.dao.workers import WorkerRow
 from maingate.db.sql.connection import Connection
 from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from maingate.db import migrations
 from maingate.db.audit.tail_check import check_tail
 from maingate.db.engine import Database, file_of
-from maingate.db.ledger import ledger
-from maingate.db.rollups import followers, store
+from maingate.db.ledger import followers, ledger
+from maingate.db.rollups import store
 from maingate.db.server_state import why_read_only
 from maingate.db.sql.connection import Connection
 from maingate.db.transition_log import written_up_to

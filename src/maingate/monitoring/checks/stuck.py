@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from maingate.db.dao import open_work, patches, runs, tasks, workstreams
+from maingate.db.dao import patches, runs, tasks, workstreams
+from maingate.db.dao.overviews import open_work
 from maingate.db.sql.connection import Connection
 from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
 from maingate.monitoring.stuck_watch import Stuck, StuckLimits, overdue

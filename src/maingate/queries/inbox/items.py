@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from maingate.db.dao.breakers import BreakerRow
-from maingate.db.dao.refusals import RefusedPatch
+from maingate.db.dao.overviews.refused_patches import RefusedPatch
 from maingate.events import Severity
 from maingate.git.targets import short_name
 from maingate.landing.move_values import Behind

@@ -1,8 +1,8 @@
 """The inbox: the open matters of a repository that a person has to decide, read from its record.
 
 Rows are read once, in one transaction. Their number follows the open matters, not the history: runs that have
-not ended, refused patches for which nothing else stands (at most `maingate.db.dao.refusals.NEWEST`), and the
-newest run on each target.
+not ended, refused patches for which nothing else stands (at most
+`maingate.db.dao.overviews.refused_patches.NEWEST`), and the newest run on each target.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,19 +10,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from maingate.db.dao import (
-    approvals,
-    breakers,
-    patches,
-    refusals,
-    runs,
-    tasks,
-    tool_runs,
-    webhooks,
-    workstreams,
-)
+from maingate.db.dao import approvals, breakers, patches, runs, tasks, tool_runs, webhooks, workstreams
 from maingate.db.dao.history import events, stops
-from maingate.db.dao.refusals import RefusedPatch
+from maingate.db.dao.overviews import refused_patches
+from maingate.db.dao.overviews.refused_patches import RefusedPatch
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.webhooks import WebhookRow
 from maingate.db.sql.connection import Connection
@@ -51,13 +42,15 @@ def inbox(context: RepositoryContext) -> list[InboxItem]:
     with context.database.read() as conn:
         unfinished = [run for run in runs.unfinished(conn) if context.is_own(run)]
         alive = {run.id: run for run in unfinished if context.is_at_work(conn, run)}
-        quarantined = refusals.quarantined(conn, context.identity.id)
+        quarantined = refused_patches.quarantined(conn, context.identity.id)
         rows = InboxRows(
             now=now,
             runs=[_open_run(conn, context, run, is_alive=run.id in alive) for run in unfinished],
             unapproved=[each for run in unfinished for each in _unapproved(conn, context, run)],
             quarantined=quarantined,
-            landed=frozenset(refusals.landed_changes(conn, {patch.change_key for patch in quarantined})),
+            landed=frozenset(
+                refused_patches.landed_changes(conn, {patch.change_key for patch in quarantined})
+            ),
             tried_again=_tried_again(conn, quarantined),
             red_bases=list(_red_bases(conn, context)),
             breakers=breakers.all_of(conn),
@@ -120,16 +113,16 @@ def _unapproved(conn: Connection, context: RepositoryContext, run: RunRow) -> It
 
 def _tried_again(conn: Connection, quarantined: Sequence[RefusedPatch]) -> frozenset[str]:
     return frozenset(
-        patch.id for patch in newest_attempts(quarantined) if refusals.is_tried_again(conn, patch)
+        patch.id for patch in newest_attempts(quarantined) if refused_patches.is_tried_again(conn, patch)
     )
 
 
 def _red_bases(conn: Connection, context: RepositoryContext) -> Iterator[RedBase]:
     """Yield for each gate that failed on a target itself, in the newest run there, the patches it stopped."""
-    newest = refusals.newest_run_by_target(conn, context.identity.id, among=_RECENT_RUNS)
+    newest = refused_patches.newest_run_by_target(conn, context.identity.id, among=_RECENT_RUNS)
     for ref, run_id in newest.items():
         by_gate: dict[str, list[RefusedPatch]] = {}
-        for patch in refusals.stopped_by_base(conn, run_id):
+        for patch in refused_patches.stopped_by_base(conn, run_id):
             gate = str(patch.reason.detail.get("gate")) if patch.reason else ""
             by_gate.setdefault(gate, []).append(patch)
         for stopped in by_gate.values():

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from maingate.db.dao.breakers import BreakerRow
-from maingate.db.dao.refusals import RefusedPatch
+from maingate.db.dao.overviews.refused_patches import RefusedPatch
 from maingate.db.dao.webhooks import WebhookRow
 from maingate.events import Severity, iso_millis
 from maingate.landing.move_values import Behind

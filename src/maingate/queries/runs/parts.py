@@ -6,8 +6,8 @@ from typing import Any
 
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
+from maingate.db.dao.overviews.run_counts import GateCount
 from maingate.db.dao.patches import PatchRow
-from maingate.db.dao.run_counts import GateCount
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.verdicts import Evidence

@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from maingate.db.dao import patches, run_counts, runs, tasks, tool_runs, workstreams
+from maingate.db.dao import patches, runs, tasks, tool_runs, workstreams
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.history import stops
+from maingate.db.dao.overviews import run_counts
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow

@@ -14,9 +14,8 @@ from types import MappingProxyType
 from typing import Final
 
 from maingate.db.dao.history import events
-from maingate.db.ledger import ledger
+from maingate.db.ledger import followers, ledger
 from maingate.db.ledger.new_event import new_event
-from maingate.db.rollups import followers
 from maingate.errors import DatabaseError, OutsideFaultError
 from maingate.events import EventType, Severity
 from maingate.faultpoints import reach

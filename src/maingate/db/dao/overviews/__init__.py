@@ -1,0 +1,1 @@
+"""Overviews: questions about many rows of several tables, answered by the database."""
