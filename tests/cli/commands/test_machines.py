@@ -12,7 +12,7 @@ from maingate.cli.commands.machines import machines, markdown, meanings
 from maingate.state.machine import Machine
 from maingate.state.machines import MACHINES
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 
 
 def ask(*args: str) -> Result:
