@@ -9,9 +9,9 @@ import pytest
 
 from maingate.errors import ServerBusyError
 from maingate.plan.loader import load_plan
-from maingate.server import hosted_run
+from maingate.server import process_start
 from maingate.server.host import RunHost
-from maingate.server.hosted_run import start_process
+from maingate.server.process_start import start
 from maingate.server.served_repositories import Phase, Site
 from maingate.services.handover.run_queue import NO_OPTIONS
 from support.crashing import wait_until
@@ -97,7 +97,7 @@ def test_a_run_whose_process_is_killed_goes_on(
     """The host finds the process dead, and starts another one: both as Maingate does, from the program."""
     yard, go = yards[0], tmp_path / "go"
     with hosting(yard.repo.path) as hosted:
-        monkeypatch.setattr(hosted_run, "start_process", start_process)
+        monkeypatch.setattr(process_start, "start", start)
         run = hosted.submit("repo", yard.plan("a", gate=waiting_for(go)))
         wait_until(lambda: Path(f"{go}.begun").exists(), "the gate")
         (before,) = hosted.host.hosted()

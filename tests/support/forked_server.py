@@ -1,4 +1,4 @@
-"""The fork servers of pools, and the processes of hosted runs, in tests: forked by a nursery.
+"""The fork servers of pools, and the processes of servers, in tests: forked by a nursery.
 
 An interpreter of its own for each would be a third of what a small run costs, and more than half of what a
 hosted one costs. A process with tests starts a nursery that has imported what a fork server imports, and
@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -101,21 +102,43 @@ def start_sibling(line: int, slots_dir: Path, environment: Mapping[str, str]) ->
         os.close(writing)
 
 
-def start_run(words: Sequence[str]) -> ForkedProcess:
-    """Have the process of a hosted run forked by the nursery of this process."""
-    arguments = list(words[list(words).index("-m") + 2 :])
-    return ForkedProcess(_forked(_WHOLE, {"arguments": arguments, "environment": dict(os.environ)}, 2))
+def start_forked(module: str, arguments: Sequence[str]) -> ForkedProcess:
+    """Have a process of a server forked by the nursery of this process."""
+    with Path(os.devnull).open("r+b", buffering=0) as nothing:
+        return _started(module, arguments, nothing.fileno(), nothing.fileno())
+
+
+def run_forked(module: str, given: bytes) -> tuple[int | None, bytes]:
+    """Have a process of a server forked, and wait for its end; return its exit code and what it printed."""
+    with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as printed:
+        told.write(given)
+        told.seek(0)
+        code = _started(module, (), told.fileno(), printed.fileno()).wait()
+        printed.seek(0)
+        return code, printed.read()
+
+
+def _started(module: str, arguments: Sequence[str], given: int, printed: int) -> ForkedProcess:
+    deaf_to = sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    asked = {
+        "module": module,
+        "arguments": list(arguments),
+        "deaf_to": deaf_to,
+        "environment": dict(os.environ),
+    }
+    return ForkedProcess(_forked(_WHOLE, asked, given, printed, 2))
 
 
 def host_from_a_nursery() -> None:
-    """Have the processes of hosted runs forked by a nursery, where there can be one.
+    """Have the processes of a server forked by a nursery, where there can be one.
 
     It is started in this thread: with the thread that starts it, what it forks may end.
     """
-    from maingate.server import hosted_run  # noqa: PLC0415 - few tests need it
+    from maingate.server import process_start  # noqa: PLC0415 - few tests need it
 
     if nursery.CLONE is not None:
-        hosted_run.start_process = start_run  # type: ignore[assignment]
+        process_start.start = start_forked  # type: ignore[assignment]
+        process_start.run = run_forked  # type: ignore[assignment]
         _nursery(_WHOLE)
 
 

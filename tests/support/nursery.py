@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from support.server_child import become_fork_server, become_run_process
+from support.server_child import become_fork_server, become_process
 
 LONGEST: Final = 1 << 17
 """Bytes of a request."""
@@ -35,11 +35,11 @@ def main() -> None:
 def serve(line: socket.socket) -> None:
     """Serve until the process at the other end is gone.
 
-    The process of a run begins deaf to SIGTERM, until it listens to it; a fork server is not for long.
+    Each process begins deaf to SIGTERM: that of a run until it listens to it, others not for long.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     while True:
-        data, fds, _, _ = socket.recv_fds(line, LONGEST, 2)
+        data, fds, _, _ = socket.recv_fds(line, LONGEST, 3)
         if not data:
             return
         pid = _sibling()
@@ -52,7 +52,13 @@ def serve(line: socket.socket) -> None:
 
 def _become(asked: dict[str, Any], fds: list[int]) -> NoReturn:
     if "arguments" in asked:
-        become_run_process(errors=fds[0], arguments=asked["arguments"], environment=asked["environment"])
+        become_process(
+            asked["module"],
+            asked["arguments"],
+            streams=fds,
+            deaf_to=asked["deaf_to"],
+            environment=asked["environment"],
+        )
     become_fork_server(
         line=fds[0],
         errors=fds[1],

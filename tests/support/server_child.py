@@ -37,23 +37,37 @@ def become_fork_server(
     _become(words, streams, environment, lambda: fork_server_process.main(parent))
 
 
-def become_run_process(*, errors: int, arguments: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
-    """Be the process of a hosted run, in the same way.
+def become_process(
+    module: str,
+    arguments: Sequence[str],
+    *,
+    streams: Sequence[int],
+    deaf_to: Sequence[int],
+    environment: Mapping[str, str],
+) -> NoReturn:
+    """Be a process of a server, in the same way.
 
     Args:
-        errors: What standard error is written to.
+        module: The module of its program.
         arguments: Its arguments.
+        streams: Its standard streams.
+        deaf_to: The signals that it does not listen to yet.
         environment: All of the environment.
     """
-    from maingate.server import run_process  # noqa: PLC0415 - a fork server has no use for it
+    from support.forked_server import fork_a_nursery  # noqa: PLC0415 - a fork server has no use for it
 
-    def main() -> int:
+    program = importlib.import_module(module)
+
+    def main() -> int | None:
+        fork_a_nursery()
+        signal.pthread_sigmask(signal.SIG_SETMASK, deaf_to)
         sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115 - they stay
         sys.stderr = open(2, "w", errors="backslashreplace")  # noqa: SIM115
-        return run_process.main(arguments)
+        code: int | None = program.main(arguments) if arguments else program.main()
+        sys.stdout.flush()
+        return code
 
-    streams = (os.open(os.devnull, os.O_RDONLY), os.open(os.devnull, os.O_WRONLY), errors)
-    _become((run_process.MODULE, *arguments), streams, environment, main)
+    _become((module, *arguments), streams, environment, main)
 
 
 def _become(

@@ -2,15 +2,17 @@
 
 import os
 import signal
-import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maingate.errors import OutsideFaultError
 from maingate.ids import RunId
-from maingate.server import run_process
+from maingate.server import process_start, run_process
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +34,6 @@ class HostedRun:
     since: datetime
 
 
-def start_process(words: Sequence[str]) -> "subprocess.Popen[bytes]":
-    """Start a program in a session of its own; its log goes where that of this process goes.
-
-    Raises:
-        OSError: No process can be started.
-    """
-    return subprocess.Popen(
-        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", start_new_session=True
-    )
-
-
 class RunProcess:
     """The process of a hosted run.
 
@@ -61,15 +52,15 @@ class RunProcess:
     def start(
         cls, repository: Path, run_id: RunId, *, workers: int | None, is_only_asked: bool
     ) -> "RunProcess":
-        """Start it, in a session of its own: the signals of the server's terminal are the server's.
+        """Start it.
 
         Raises:
             OutsideFaultError: The system cannot start a process now.
         """
-        words = run_process.command(repository, run_id, workers=workers, is_only_asked=is_only_asked)
+        words = run_process.arguments(repository, run_id, workers=workers, is_only_asked=is_only_asked)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until it listens to it
         try:
-            return cls(start_process(words))
+            return cls(process_start.start(run_process.MODULE, words))
         except OSError as error:
             raise OutsideFaultError(f"the process of run {run_id} cannot be started: {error}") from error
         finally:

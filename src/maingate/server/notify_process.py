@@ -3,17 +3,20 @@
 It goes on to its end when the server ends: a command has its time, and then ends with all that it started.
 """
 
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from maingate.bootstrap import Maingate
 from maingate.errors import MaingateError
 from maingate.queries.events.history import position
+from maingate.server import process_start
 from maingate.server.log import LOG, configure
+
+if TYPE_CHECKING:
+    import subprocess
 
 MODULE: Final = "maingate.server.notify_process"
 
@@ -53,10 +56,7 @@ class NotifyTurns:
         if not notifier.is_owed():
             self._quiet_at = place
         elif not notifier.is_delivering():
-            words = [sys.executable, "-I", "-m", MODULE, str(self._maingate.repository.git_dir)]
-            self._process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", start_new_session=True
-            )
+            self._process = process_start.start(MODULE, [str(self._maingate.repository.git_dir)])
 
     def _has_ended(self, now: float) -> bool:
         """Return whether no process is at work; after one that failed nothing is begun for a while."""

@@ -4,7 +4,6 @@ It reads one JSON object from standard input, and writes one to standard output:
 """
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +19,7 @@ from maingate.errors import (
 )
 from maingate.events import iso_millis
 from maingate.queries.rollbacks.rollback import choose_patches, rollback_json
+from maingate.server import process_start
 
 MODULE: Final = "maingate.server.rollback_process"
 
@@ -48,22 +48,15 @@ def roll_back(repository: Path, entity_id: str, *, reason: str, operator: str) -
     """
     asked = {"repository": str(repository), "entity": entity_id, "reason": reason, "operator": operator}
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-m", MODULE],
-            input=json.dumps(asked).encode(),
-            stdout=subprocess.PIPE,
-            cwd="/",
-            start_new_session=True,
-            check=False,
-        )
+        code, printed = process_start.run(MODULE, json.dumps(asked).encode())
     except OSError as error:
         raise OutsideFaultError(f"the process of the rollback cannot be started: {error}") from error
-    if done.returncode:
+    if code:
         raise OutsideFaultError(
-            f"the process of the rollback ended with exit code {done.returncode}; the log of the server says "
+            f"the process of the rollback ended with exit code {code}; the log of the server says "
             "why. The same rollback again finishes what was begun"
         )
-    told: dict[str, Any] = json.loads(done.stdout)
+    told: dict[str, Any] = json.loads(printed)
     if "error" in told:
         raise _error(told["error"], told["message"])
     return told

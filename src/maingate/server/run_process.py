@@ -30,8 +30,8 @@ BUSY: Final = 75
 MODULE: Final = "maingate.server.run_process"
 
 
-def command(repository: Path, run_id: RunId, *, workers: int | None, is_only_asked: bool) -> list[str]:
-    """Return the command line of the process of a run.
+def arguments(repository: Path, run_id: RunId, *, workers: int | None, is_only_asked: bool) -> list[str]:
+    """Return the arguments of the process of a run that this process starts.
 
     Args:
         repository: A path in its repository.
@@ -39,13 +39,12 @@ def command(repository: Path, run_id: RunId, *, workers: int | None, is_only_ask
         workers: How many gates run at once, where the run has no option that says so.
         is_only_asked: Whether to apply requests to the run only.
     """
-    rest = [str(os.getpid()), str(repository), run_id, str(workers or 0), str(int(is_only_asked))]
-    return [sys.executable, "-I", "-m", MODULE, *rest]
+    return [str(os.getpid()), str(repository), run_id, str(workers or 0), str(int(is_only_asked))]
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(words: Sequence[str]) -> int:
     """Run a run to its end, unless the server is gone by now; return the exit code."""
-    parent, repository, run_id, workers, is_only_asked = arguments
+    parent, repository, run_id, workers, is_only_asked = words
     die_with_parent(signal.SIGTERM)
     if os.getppid() != int(parent):
         return DONE

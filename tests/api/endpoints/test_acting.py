@@ -12,6 +12,8 @@ import pytest
 
 from maingate.queries.events.history import EventQuery
 from maingate.roles import Role
+from maingate.server import process_start
+from maingate.server.process_start import run as run_interpreter
 from support.crashing import wait_until
 from support.factories import GitRepo
 from support.live_server import Live, problem, served
@@ -329,8 +331,11 @@ def test_an_override_is_of_its_kind_of_entity(
 # -- patches -------------------------------------------------------------------------------------------------
 
 
-def test_a_patch_is_rolled_back_and_a_refused_one_dropped(client: httpx.Client, repo: GitRepo) -> None:
+def test_a_patch_is_rolled_back_and_a_refused_one_dropped(
+    client: httpx.Client, repo: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each once; a rollback runs in a process of its own and is on the branch when it is answered."""
+    monkeypatch.setattr(process_start, "run", run_interpreter)
     run = submit(client, submission(repo))
     until_ended(client, run["id"])
     [patch] = client.get("/api/v1/patches").json()["items"]
