@@ -81,8 +81,8 @@ def test_a_plan_is_checked_with_its_files(ask: Ask, tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the reason, after some attempts."""
-    monkeypatch.setattr("maingate.client.request_flow.ATTEMPTS", 1)
+    """With the reason, after the few attempts at one that has never answered."""
+    monkeypatch.setattr("maingate.client.request_flow.FIRST_ATTEMPTS", 1)
     with Client("http://127.0.0.1:1") as client, pytest.raises(ServerFaultError, match="cannot be reached"):
         client.me()
 

@@ -7,7 +7,16 @@ import pytest
 
 from maingate.client.failures import RefusedError, ServerFaultError
 from maingate.client.operations import cancel, diff, submit, wait
-from maingate.client.request_flow import ATTEMPTS, Call, Flow, Pause, Reply, answered, object_of
+from maingate.client.request_flow import (
+    ATTEMPTS,
+    FIRST_ATTEMPTS,
+    Call,
+    Flow,
+    Pause,
+    Reply,
+    answered,
+    object_of,
+)
 from maingate.client.submission import PlanSource
 from maingate.errors import MaingateError, PlanError
 
@@ -15,6 +24,7 @@ READ = Call(method="GET", path="/x")
 ACT = Call(method="POST", path="/x")
 KEYED = Call(method="POST", path="/x", headers={"Idempotency-Key": "k"})
 LOST = Reply(status=0, failure="connection refused")
+UNKNOWN = Reply(status=0, failure="connection refused", is_unknown=True)
 
 
 def told(status: int, code: str = "x", **more: Any) -> Reply:
@@ -64,13 +74,14 @@ def test_an_acting_request_without_a_key_is_sent_once(passing: Reply) -> None:
     assert (calls, pauses) == ([ACT], [])
 
 
-def test_a_server_that_stays_away_is_given_up() -> None:
-    """With the reason of the last attempt."""
-    error, calls, pauses = played(answered(READ), [LOST] * ATTEMPTS)
+@pytest.mark.parametrize(("lost", "attempts"), [(LOST, ATTEMPTS), (UNKNOWN, FIRST_ATTEMPTS)])
+def test_a_server_that_stays_away_is_given_up(lost: Reply, attempts: int) -> None:
+    """With the reason of the last attempt; sooner where it has never answered."""
+    error, calls, pauses = played(answered(READ), [lost] * attempts)
     assert isinstance(error, ServerFaultError)
     assert "connection refused" in str(error)
-    assert len(calls) == ATTEMPTS
-    assert len(pauses) == ATTEMPTS - 1
+    assert len(calls) == attempts
+    assert len(pauses) == attempts - 1
 
 
 def test_the_server_states_how_long_to_wait() -> None:

@@ -46,7 +46,9 @@ class Operation(Generic[P, Value]):
 
 
 class Operations:
-    """The operations of both clients."""
+    """The operations of both clients, and whether the server has ever answered."""
+
+    _was_reached = False
 
     me = Operation(operations.me)
     check = Operation(operations.check)
@@ -68,6 +70,14 @@ class Operations:
     events = Operation(operations.events)
     event_table = Operation(operations.event_table)
     report = Operation(operations.report)
+
+    def _reply_of(self, answer: httpx.Response) -> Reply:
+        self._was_reached = True
+        return _reply(answer, answer.content)
+
+    def _lost(self, error: httpx.TransportError) -> Reply:
+        failure = str(error) or type(error).__name__
+        return Reply(status=0, failure=failure, is_unknown=not self._was_reached)
 
 
 class Client(Operations):
@@ -136,8 +146,8 @@ class Client(Operations):
         try:
             answer = self._http.request(**_request(call))
         except httpx.TransportError as error:
-            return Reply(status=0, failure=str(error) or type(error).__name__)
-        return _reply(answer, answer.content)
+            return self._lost(error)
+        return self._reply_of(answer)
 
     def close(self) -> None:
         """Close its connections."""
@@ -212,8 +222,8 @@ class AsyncClient(Operations):
         try:
             answer = await self._http.request(**_request(call))
         except httpx.TransportError as error:
-            return Reply(status=0, failure=str(error) or type(error).__name__)
-        return _reply(answer, answer.content)
+            return self._lost(error)
+        return self._reply_of(answer)
 
     async def close(self) -> None:
         """Close its connections."""

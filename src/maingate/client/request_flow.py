@@ -15,6 +15,8 @@ Value = TypeVar("Value")
 
 ATTEMPTS: Final = 6
 """Attempts at a request that may be sent again."""
+FIRST_ATTEMPTS: Final = 3
+"""The same while the server has never answered: its address may be wrong, so the wait is about a second."""
 
 _PASSING: Final = frozenset({429, 502, 503, 504})
 _FIRST_ERROR: Final = 400
@@ -72,6 +74,7 @@ class Reply:
         headers: Its headers, names in lower case.
         value: Its JSON value; None where it is none.
         failure: Why the server was not reached.
+        is_unknown: Whether the server has never answered this client.
     """
 
     status: int
@@ -79,6 +82,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     value: Any = None
     failure: str = ""
+    is_unknown: bool = False
 
     @property
     def is_passing(self) -> bool:
@@ -102,7 +106,8 @@ def answered(call: Call) -> Flow[Reply]:
         reply = (yield call) or Reply(status=0)
         if 0 < reply.status < _FIRST_ERROR:
             return reply
-        if attempt == ATTEMPTS or not reply.is_passing or not call.may_repeat:
+        most = FIRST_ATTEMPTS if reply.is_unknown else ATTEMPTS
+        if attempt >= most or not reply.is_passing or not call.may_repeat:
             break
         yield Pause(seconds=delay(attempt, reply))
     if not reply.status:
