@@ -362,7 +362,7 @@ def test_a_diff_that_makes_git_hang_ends_its_task(
     base: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not waited for for ever."""
-    monkeypatch.setattr(private_git, "GIT_TIMEOUT", 2.0)
+    monkeypatch.setattr(private_git, "GIT_TIMEOUT", 1.0)
     program = tmp_path / "bin" / "git"
     program.parent.mkdir()
     program.write_text(HANGING.format(folder=tmp_path, git=shutil.which("git")))

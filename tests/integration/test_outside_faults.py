@@ -34,13 +34,14 @@ OUTSIDE_FAULT = 4
 # -- the database --------------------------------------------------------------------------------------------
 
 
-def test_a_database_that_is_locked_for_six_seconds_is_waited_for(tell: Telling) -> None:
-    """Another process writes for that long, which is longer than SQLite waits by itself; nothing fails."""
+@pytest.mark.parametrize("seconds", [0.5, thorough(6)])
+def test_a_database_that_is_locked_is_waited_for(tell: Telling, seconds: float) -> None:
+    """Another process writes for so long; SQLite by itself waits for five seconds. Nothing fails."""
     world = tell.held_up()
     run = begun(world)
     with locked(world):
         let_go(world)
-        run.process.join(6)
+        run.process.join(seconds)
         assert run.is_running
     assert end_of(world, run.ended()) == tell.story().end
 
@@ -48,7 +49,7 @@ def test_a_database_that_is_locked_for_six_seconds_is_waited_for(tell: Telling) 
 def test_a_database_that_stays_locked_ends_the_run_resumably(tell: Telling) -> None:
     """It says who is in the way, and what to do."""
     world = tell.held_up()
-    run = begun(world, MAINGATE_BUSY_TIMEOUT="1s")
+    run = begun(world, MAINGATE_BUSY_TIMEOUT="0.2s")
     with locked(world):
         let_go(world)
         assert run.ended() == OUTSIDE_FAULT
