@@ -9,8 +9,6 @@ from enum import StrEnum
 from itertools import product
 from typing import Final, Literal, NewType, Self
 
-from ulid import ULID
-
 RunId = NewType("RunId", str)
 WorkstreamId = NewType("WorkstreamId", str)
 TaskId = NewType("TaskId", str)
@@ -62,7 +60,7 @@ _TIME_DIGITS, _RANDOM_DIGITS = 10, 12
 
 def new_id(prefix: Prefix) -> str:
     """Return a new identifier such as ``run_01JB…``."""
-    return f"{prefix}_{ULID()}"
+    return f"{prefix}_{_ulid()}"
 
 
 def new_ids(prefix: Prefix, count: int) -> list[str]:
@@ -73,12 +71,18 @@ def new_ids(prefix: Prefix, count: int) -> list[str]:
     made: list[str] = []
     for begun in range(0, count, _PER_STEM):
         drawn = "".join(_DIGITS[byte & 31] for byte in secrets.token_bytes(_RANDOM_DIGITS))
-        stem = f"{prefix}_{str(ULID())[:_TIME_DIGITS]}{drawn}"
+        stem = f"{prefix}_{_ulid()[:_TIME_DIGITS]}{drawn}"
         made += [
             f"{stem}{_DIGIT_PAIRS[each >> 10]}{_DIGIT_PAIRS[each & 1023]}"
             for each in range(min(_PER_STEM, count - begun))
         ]
     return made
+
+
+def _ulid() -> str:
+    from ulid import ULID  # noqa: PLC0415 - commands that only read make none
+
+    return str(ULID())
 
 
 class HolderKind(StrEnum):

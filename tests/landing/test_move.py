@@ -12,8 +12,9 @@ import pytest
 
 from maingate.git.repository import GitEntry, RefMoved, Repository
 from maingate.landing import index_hold, ref_locks
+from maingate.landing.behind import behind
 from maingate.landing.checkouts import checkouts_of
-from maingate.landing.late_checkouts import behind, catch_up, uncommitted
+from maingate.landing.late_checkouts import catch_up, uncommitted
 from maingate.landing.move import Obstruction, land, obstacle
 from maingate.landing.move_values import Behind, Move
 from support.factories import GitRepo

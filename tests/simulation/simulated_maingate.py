@@ -281,7 +281,7 @@ class Scene:
         worker = functools.partial(SimulatedWorker, self.bench)
         slots = functools.partial(SimulatedSlots, world)
         edges: list[tuple[Any, dict[str, Any]]] = [
-            (ids, {"ULID": world.ulid}),
+            (ids, {"_ulid": world.ulid, "secrets": world}),
             (worker_roster, {"os": system, "socket": system, "started": world.started}),
             (lease, {"os": system, "socket": system, "started": world.started}),
             (liveness, {"started": world.started}),

@@ -10,7 +10,9 @@ from pathlib import Path
 from random import Random
 from signal import SIGINT, SIGTERM
 from typing import get_args
+from unittest import mock
 
+from maingate import ids
 from maingate.bootstrap import Maingate
 from maingate.db.dao import requests, runs, tasks, workstreams
 from maingate.db.engine import open_database
@@ -331,9 +333,10 @@ def _where(error: BaseException) -> str:
 
 
 def make_template(path: Path) -> Path:
-    """Make an empty database that is up to date."""
-    database = open_database(f"sqlite:///{path}", synchronous="OFF")
-    database.upgrade()
+    """Make an empty database that is up to date, and the same each time: landings name its record."""
+    with mock.patch.object(ids, "_ulid", return_value="0" * 26):
+        database = open_database(f"sqlite:///{path}", synchronous="OFF")
+        database.upgrade()
     database.close()
     return path
 

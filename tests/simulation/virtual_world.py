@@ -131,6 +131,10 @@ class World:
         bits = (int(self.now().timestamp() * 1000) << 80) | self._ids.getrandbits(80)
         return "".join(_LETTERS[(bits >> shift) & 31] for shift in range(125, -1, -5))
 
+    def token_bytes(self, count: int) -> bytes:
+        """Draw bytes as ``secrets`` would."""
+        return self._ids.randbytes(count)
+
     # -- faults ----------------------------------------------------------------------------------------------
 
     def reach(self, place: str) -> None:

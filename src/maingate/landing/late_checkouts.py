@@ -51,20 +51,11 @@ def catch_up(repository: Repository, ref: str, *, timeout: timedelta = FILTER_TI
         return catch_up_held(repository, held_record, timeout)
 
 
-def behind(repository: Repository, ref: str | None = None) -> list[Behind]:
-    """List the checkouts that have not followed their branch and that no living process is updating.
-
-    Reads only. A checkout that the person has put right is not listed any more.
-    """
-    found = []
-    for record, is_alive in unfinished_moves(repository):
-        if ref in {None, record.ref} and not is_alive:
-            found += [
-                _described(record, each)
-                for each in record.checkouts
-                if not _is_settled(repository, record, each)
-            ]
-    return found
+def left_behind(repository: Repository, record: UnfinishedMove) -> list[Behind]:
+    """List the checkouts that have not followed a move that no living process works on."""
+    return [
+        _described(record, each) for each in record.checkouts if not _is_settled(repository, record, each)
+    ]
 
 
 def uncommitted(repository: Repository, ref: str, checkout: Checkout) -> tuple[str, ...]:
