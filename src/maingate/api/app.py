@@ -7,6 +7,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
 
 from maingate.api import health_endpoints
+from maingate.api.actions.idempotent_requests import MOST_AT_ONCE
 from maingate.api.answer_cache import AnswerCache, AnswerFromCache
 from maingate.api.answers.problems import add_problems
 from maingate.api.description import add_description
@@ -29,7 +30,6 @@ from maingate.api.event_feed import EventFeed
 from maingate.api.guard.access import Access
 from maingate.api.guard.protection import AddHeaders, CatchErrors, LimitBody, RefuseOthers
 from maingate.api.health_endpoints import MOST_AT_ONCE as MOST_PROBES
-from maingate.api.idempotent_requests import MOST_AT_ONCE
 from maingate.api.query_check import check_query
 from maingate.server.served_repositories import Site
 

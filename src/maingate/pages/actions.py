@@ -7,9 +7,9 @@ from typing import Final, get_args
 from fastapi import Request, Response
 from pydantic import ValidationError
 
+from maingate.api.actions.idempotent_requests import Acting, Actor, Decision
 from maingate.api.answers.problems import HttpProblemError
 from maingate.api.endpoints import overrides, patches, rollbacks, runs, workforce, workstreams_and_tasks
-from maingate.api.idempotent_requests import Acting, Actor, Decision
 from maingate.pages.page_request import page_router, redirected
 from maingate.pages.session import local
 from maingate.state.operator_rules import Override

@@ -4,8 +4,8 @@ from typing import Final
 
 from fastapi import Request, Response
 
+from maingate.api.actions.idempotent_requests import slowly
 from maingate.api.guard.access import SESSION, Access
-from maingate.api.idempotent_requests import slowly
 from maingate.pages.page_request import html, page_router, redirected
 from maingate.pages.template_engine import rendered
 

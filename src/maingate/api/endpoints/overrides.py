@@ -6,9 +6,9 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, Field
 
+from maingate.api.actions.idempotent_requests import Acting, Done, Why
 from maingate.api.answers.problems import HttpProblemError
 from maingate.api.description import described
-from maingate.api.idempotent_requests import Acting, Done, Why
 from maingate.api.schemas.workstreams_and_tasks import Decided
 from maingate.bootstrap import Maingate
 from maingate.queries.decided_entity import decided

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from maingate.api.actions.idempotent_requests import Acting, Actor, Decision, Done
+from maingate.api.actions.rollback import rolled_back
+from maingate.api.actions.started_run import hosted, run_done
 from maingate.api.answers.json_answer import answer
 from maingate.api.answers.problems import HttpProblemError
 from maingate.api.description import described, described_text
-from maingate.api.endpoints.rolling_back import rolled_back
-from maingate.api.endpoints.started_run import hosted, run_done
-from maingate.api.idempotent_requests import Acting, Actor, Decision, Done
 from maingate.api.lists.filters import Fields, OfRun, OfTask, OfWorkstream, States, one
 from maingate.api.lists.merged_pages import PageWanted, fields_of, list_answer, picked
 from maingate.api.permitted_repositories import AtDesk, RepoName

@@ -9,10 +9,10 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
+from maingate.api.actions.idempotent_requests import slowly
 from maingate.api.answers.json_answer import JSON, rendered
 from maingate.api.answers.problems import HttpProblemError
 from maingate.api.description import described
-from maingate.api.idempotent_requests import slowly
 from maingate.api.permitted_repositories import AtDesk, RepoName
 from maingate.api.plan_submission import PlanSubmission
 from maingate.api.schemas.runs import PlanChecked

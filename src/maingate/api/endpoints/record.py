@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from maingate.api.actions.idempotent_requests import slowly
 from maingate.api.answers.json_answer import answer
 from maingate.api.description import described
-from maingate.api.idempotent_requests import slowly
 from maingate.api.permitted_repositories import AtDesk, RepoName
 from maingate.api.schemas.record import Inbox, Me, RecordAudit, Why
 from maingate.errors import UnknownEntityError

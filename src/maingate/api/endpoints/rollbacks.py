@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from maingate.api.actions.idempotent_requests import Acting, Why
+from maingate.api.actions.rollback import rolled_back
 from maingate.api.description import described
 from maingate.api.endpoints.overrides import IfMatch, version_in
-from maingate.api.endpoints.rolling_back import rolled_back
-from maingate.api.idempotent_requests import Acting, Why
 from maingate.api.schemas.patches import RolledBack
 from maingate.bootstrap import Maingate
 from maingate.roles import Role

@@ -7,13 +7,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from maingate.api.actions.cancellation import cancelled
+from maingate.api.actions.idempotent_requests import Acting, Decision
+from maingate.api.actions.started_run import hosted, run_done
 from maingate.api.answer_cache import draft
 from maingate.api.answers.json_answer import answer
 from maingate.api.description import described
-from maingate.api.endpoints.cancellation import cancelled
 from maingate.api.endpoints.plans import DESCRIBED_BODY, Submitted
-from maingate.api.endpoints.started_run import hosted, run_done
-from maingate.api.idempotent_requests import Acting, Decision
 from maingate.api.lists.filters import Fields, NamePart, States
 from maingate.api.lists.merged_pages import PageWanted, fields_of, list_page, picked
 from maingate.api.permitted_repositories import AtDesk, Desk, RepoName

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from maingate.api.actions.idempotent_requests import Acting, Actor, Decision, Done
 from maingate.api.answers.json_answer import answer
 from maingate.api.description import described
-from maingate.api.idempotent_requests import Acting, Actor, Decision, Done
 from maingate.api.permitted_repositories import AtDesk, RepoName
 from maingate.api.schemas.workforce import BreakerItem, Breakers, Workers
 from maingate.bootstrap import Maingate

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Request, Response
 
+from maingate.api.actions.cancellation import cancelled
+from maingate.api.actions.idempotent_requests import Acting, Decision
 from maingate.api.answers.json_answer import answer
 from maingate.api.description import described
-from maingate.api.endpoints.cancellation import cancelled
-from maingate.api.idempotent_requests import Acting, Decision
 from maingate.api.lists.filters import Fields, NamePart, OfRun, OfWorkstream, States, one
 from maingate.api.lists.merged_pages import PageWanted, fields_of, list_answer, picked
 from maingate.api.permitted_repositories import AtDesk, RepoName

@@ -2,8 +2,8 @@
 
 from typing import TypeVar
 
+from maingate.api.actions.idempotent_requests import Done
 from maingate.api.answers.problems import RETRY_SECONDS, HttpProblemError
-from maingate.api.idempotent_requests import Done
 from maingate.bootstrap import Maingate
 from maingate.queries.details.listing import Selection, runs_page
 

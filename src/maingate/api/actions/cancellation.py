@@ -4,7 +4,7 @@ from functools import partial
 
 from fastapi import Response
 
-from maingate.api.idempotent_requests import Actor, Decision, Done
+from maingate.api.actions.idempotent_requests import Actor, Decision, Done
 from maingate.bootstrap import Maingate
 from maingate.roles import Role
 from maingate.services.http.kept_answers import Note

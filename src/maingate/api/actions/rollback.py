@@ -5,8 +5,8 @@ from typing import Any
 
 from fastapi import Response
 
+from maingate.api.actions.idempotent_requests import Actor, Done
 from maingate.api.answers.problems import HttpProblemError
-from maingate.api.idempotent_requests import Actor, Done
 from maingate.bootstrap import Maingate
 from maingate.errors import UsageError
 from maingate.queries.decided_entity import require_version
