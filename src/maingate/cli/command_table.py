@@ -41,7 +41,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "cancel": Place(RUNNING, "cancel", "cancel"),
     "status": Place(RUNNING, "status", "status"),
     "inbox": Place(RUNNING, "inbox", "inbox"),
-    "runs": Place(RUNNING, "status", "runs"),
+    "runs": Place(RUNNING, "runs", "runs"),
     "patch": Place(LEDGER, "patch_actions"),
     "quarantine": Place(LEDGER, "patch", "quarantine"),
     "rollback": Place(LEDGER, "rollback", "rollback"),

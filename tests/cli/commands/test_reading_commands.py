@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from maingate.cli.commands import patch, status
+from maingate.cli.commands import patch, runs
 from maingate.cli.commands.events import parse_moment
 from maingate.errors import UsageError
 from maingate.queries.details.patch import diff_json
@@ -116,7 +116,7 @@ def test_programs_get_the_whole_list(
     every = reading(invoke, played, *command.split(), "--limit", "1000")
     assert every
     monkeypatch.setattr(patch, "LISTED", 0)
-    monkeypatch.setattr(status, "LISTED", 0)
+    monkeypatch.setattr(runs, "LISTED", 0)
     assert reading(invoke, played, *command.split()) == every
 
 

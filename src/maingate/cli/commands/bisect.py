@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import typer
 
 from maingate.cli.commands.run import Workers
-from maingate.cli.commands.status import AsJson
 from maingate.cli.completion import RUNS, record_words
 from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, print_json
+from maingate.cli.record_reading import AsJson
 from maingate.cli.text import count, safe
 
 

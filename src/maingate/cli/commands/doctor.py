@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from maingate.cli.commands.health import print_report
-from maingate.cli.commands.status import AsJson
 from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import print_json
+from maingate.cli.record_reading import AsJson
 from maingate.errors import MaingateError, NoStateError
 
 if TYPE_CHECKING:

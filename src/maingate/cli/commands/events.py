@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from maingate.cli.commands.status import opened_for_reading, print_no_runs
 from maingate.cli.completion import fixed_words, record_words
 from maingate.cli.output import console, print_json, print_json_line
+from maingate.cli.record_reading import opened_for_reading, print_no_runs
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import local_time, safe
 from maingate.cli.views.events import (

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from maingate.cli.commands.status import AsJson
 from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, print_json
+from maingate.cli.record_reading import AsJson
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import safe
 

@@ -1,7 +1,7 @@
 """``maingate inbox``: list the open matters that a person has to decide."""
 
-from maingate.cli.commands.status import AsJson, opened_for_reading
 from maingate.cli.output import console, print_json
+from maingate.cli.record_reading import AsJson, opened_for_reading
 
 
 def inbox(as_json: AsJson = False) -> None:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from maingate.cli.commands.run import operator_name
-from maingate.cli.commands.status import AsJson
 from maingate.cli.completion import RUNS, record_words
 from maingate.cli.output import console, print_json
+from maingate.cli.record_reading import AsJson
 from maingate.cli.text import safe
 from maingate.errors import UsageError
 

@@ -5,9 +5,9 @@ from typing import Annotated, Final
 
 import typer
 
-from maingate.cli.commands.status import AsJson, opened_for_reading, print_no_runs
 from maingate.cli.completion import PATCHES, RUNS, fixed_words
 from maingate.cli.output import console, print_json
+from maingate.cli.record_reading import AsJson, opened_for_reading, print_no_runs
 from maingate.cli.standard_streams import naming_standard_output
 from maingate.cli.tables import most_of, print_more, print_table, table
 from maingate.cli.text import count, reason_line, safe

@@ -7,9 +7,9 @@ import typer
 
 from maingate.cli.commands.patch import PatchArgument, RunOption, app
 from maingate.cli.commands.run import Wait, Workers, execute, finish, operator_name
-from maingate.cli.commands.status import AsJson
 from maingate.cli.completion import record_words
 from maingate.cli.output import console, print_json
+from maingate.cli.record_reading import AsJson
 from maingate.cli.text import count, safe
 from maingate.errors import UsageError
 

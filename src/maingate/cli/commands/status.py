@@ -1,4 +1,4 @@
-"""``maingate status`` and ``maingate runs``: show a run, list all runs."""
+"""``maingate status``: show a run."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from maingate.cli.completion import RUNS
-from maingate.cli.output import STATE_STYLES, console, print_json
+from maingate.cli.output import console, print_json
+from maingate.cli.record_reading import AsJson
 from maingate.cli.remote_runs import (
     Repo,
     Server,
@@ -16,21 +17,16 @@ from maingate.cli.remote_runs import (
     report_of,
     require_server,
 )
-from maingate.cli.tables import most_of, print_more, print_table, table
-from maingate.cli.text import duration, local_time, safe
-from maingate.errors import NoStateError, UsageError
+from maingate.cli.text import safe
+from maingate.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from maingate.bootstrap import Maingate
     from maingate.queries.inbox.values import InboxItem
 
 WATCH_SECONDS: Final = 1.0
-LISTED: Final = 20
-_ENDED: Final = frozenset({"succeeded", "failed", "canceled"})
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def status(  # noqa: PLR0917 - the options of a command line
@@ -96,56 +92,6 @@ def _print(report: dict[str, Any], needs: "Sequence[InboxItem]", *, every_task: 
         print_hints(out, report)
 
 
-def runs(
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit", "-n", min=1, metavar="N", help="List the newest N. [default: 20; all with --json]"
-        ),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the runs of this repository, newest first."""
-    maingate = opened_for_reading()
-    if maingate is None:
-        print_no_runs(as_json=as_json)
-        return
-    from maingate.queries.runs.run_list import list_runs
-
-    with maingate:
-        page = list_runs(maingate.context, limit=most_of(limit, shown=LISTED, as_json=as_json))
-    if not page.rows:
-        print_no_runs(as_json=as_json)
-        return
-    if as_json:
-        print_json(page.rows)
-        return
-    out = console()
-    grid = table("run", "name", "state", "target", "started", "took", wide="name")
-    for row in page.rows:
-        grid.add_row(*_run_cells(row))
-    print_table(out, grid)
-    print_more(out, page.more)
-
-
-def opened_for_reading() -> "Maingate | None":
-    """Open Maingate for reading; return None if it has not run in this repository."""
-    from maingate.bootstrap import Maingate
-
-    try:
-        return Maingate.open(create=False)
-    except NoStateError:
-        return None
-
-
-def print_no_runs(*, as_json: bool) -> None:
-    """Print an empty list, for a repository without runs."""
-    if as_json:
-        print_json([])
-    else:
-        console().print("No runs yet. `maingate run PLAN` starts one.")
-
-
 def _warn_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:
     """Print on standard error if a run belongs to the repository that this one is a copy of."""
     home = maingate.context.identity.copied_from
@@ -172,20 +118,3 @@ def _watch(read: "Callable[[], tuple[dict[str, Any], Sequence[InboxItem]]]", *, 
         if not is_under_way(report):
             return
         time.sleep(WATCH_SECONDS)
-
-
-def _run_cells(row: "Mapping[str, Any]") -> tuple[Any, ...]:
-    from rich.text import Text
-
-    took = "-"
-    if row["started_at"] is not None and row["completed_at"] is not None:
-        took = duration((row["completed_at"] - row["started_at"]).total_seconds())
-    state = row["state"] if row["alive"] or row["state"] in _ENDED else f"{row['state']} (no process)"
-    return (
-        row["run_id"],
-        safe(row["name"]),
-        Text(state, style=STATE_STYLES.get(row["state"], "")),
-        safe(row["target"]["ref"].removeprefix("refs/heads/")),
-        local_time(row["started_at"] or row["created_at"]),
-        took,
-    )

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from maingate.cli.commands.run import operator_name
-from maingate.cli.commands.status import AsJson, opened_for_reading, print_no_runs
 from maingate.cli.completion import record_words
 from maingate.cli.output import console, print_json
+from maingate.cli.record_reading import AsJson, opened_for_reading, print_no_runs
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import local_time, safe
 from maingate.roles import Role

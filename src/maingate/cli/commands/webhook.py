@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from maingate.cli.commands.run import operator_name
-from maingate.cli.commands.status import AsJson, opened_for_reading
 from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, print_json
+from maingate.cli.record_reading import AsJson, opened_for_reading
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import count, local_time, safe
 from maingate.errors import UsageError

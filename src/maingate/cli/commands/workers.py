@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maingate.cli.commands.status import opened_for_reading
 from maingate.cli.output import STATE_STYLES, console, print_json
+from maingate.cli.record_reading import opened_for_reading
 from maingate.cli.tables import print_more, print_table, table
 from maingate.cli.text import duration, local_time, reason_line, safe
 from maingate.cli.views.wait_groups import why_stuck
