@@ -19,6 +19,7 @@ class Noting:
     """A hook that notes the numbers of events."""
 
     name = "noting"
+    batch = 1_000
 
     def __init__(self, path: Path, killed_at: int) -> None:
         self._path, self._killed_at = path, killed_at

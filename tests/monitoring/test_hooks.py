@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from maingate.db.engine import Database, open_database
 from maingate.db.ledger import followers
 from maingate.db.ledger.new_event import new_event, the_run
 from maingate.db.rollups import store
+from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType
 from maingate.monitoring import hooks, ledger_followers
 from maingate.monitoring.hooks import HookHealth, Hooks
@@ -22,6 +23,7 @@ from maingate.monitoring.ledger_followers import HookFollower, RollupFollower, p
 from support.database_factories import NOW, make_world
 
 PATIENCE = 30
+REST = HookFollower.rest
 YEAR = timedelta(days=365)
 PROCESS = str(Path(__file__).with_name("hook_process.py"))
 
@@ -30,7 +32,7 @@ class Collecting:
     """A hook that collects what it is given, and does something at each batch."""
 
     def __init__(self, name: str = "collecting", at_batch: Callable[[int], None] = lambda _: None) -> None:
-        self.name, self._at_batch = name, at_batch
+        self.name, self.batch, self._at_batch = name, 1_000, at_batch
         self.batches: list[list[int]] = []
         self.taken: list[int] = []
 
@@ -95,10 +97,10 @@ def all_events(database: Database) -> list[int]:
         return [event.seq or 0 for event in events.query(conn, limit=100_000)]
 
 
-def test_each_event_comes_once_in_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_event_comes_once_in_order(database: Database) -> None:
     """Events from before, those that come meanwhile and the last ones, whatever the size of batches."""
-    monkeypatch.setattr(ledger_followers, "BATCH", 3)
     hook, seen = Collecting(), threading.Event()
+    hook.batch = 3
     hook._at_batch = lambda _: seen.set()
     with Hooks([follower_of(hook, database)], warn=Warnings()) as running:
         assert seen.wait(PATIENCE)
@@ -107,6 +109,30 @@ def test_each_event_comes_once_in_order(database: Database, monkeypatch: pytest.
             running.wake()
     assert hook.taken == all_events(database)
     assert max(map(len, hook.batches)) == 3
+
+
+def test_a_step_hands_out_batches_and_records_once_where_it_has_come_to(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer of a busy run waits for a hook once a step, which comes at a slower beat in a flood."""
+    hook, moves, move = Collecting(), list[int](), followers.move
+
+    def moved(conn: Connection, name: str, before: int, after: int, *, at: datetime) -> bool:
+        moves.append(after)
+        return move(conn, name, before, after, at=at)
+
+    monkeypatch.setattr(followers, "move", moved)
+    monkeypatch.setattr(HookFollower, "rest", REST)
+    monkeypatch.setattr(ledger_followers, "FLOOD", 7)
+    hook.batch, follower = 3, follower_of(hook, database)
+    written = warn_of(database, 6)
+    assert not follower.step()
+    assert hook.taken == all_events(database)
+    assert moves == [written[-1]]
+    assert follower.rest == ledger_followers.FLOOD_REST
+    warn_of(database, 6)
+    assert not follower.step()
+    assert follower.rest == ledger_followers.HOOK_REST
 
 
 def test_an_event_that_was_rolled_back_never_comes(database: Database) -> None:

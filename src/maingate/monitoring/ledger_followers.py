@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -17,11 +18,16 @@ from maingate.events import Event
 from maingate.system.process_table import started
 
 HOOK_REST: Final = timedelta(milliseconds=250)
+FLOOD_REST: Final = timedelta(seconds=1)
 ROLLUP_REST: Final = timedelta(seconds=1)
-"""Time between two batches of a follower, so that a busy run is not read row by row."""
+"""Time between two steps of a follower, so that a busy run is not read row by row; longer in a flood, since
+each step keeps the writer of the record waiting while it writes where it has come to."""
 
-BATCH: Final = 1_000
-"""Events of a batch, at most."""
+FLOOD: Final = 200
+"""Events of a step in a flood, at least."""
+
+_STEP_SECONDS: Final = 1.0
+"""Seconds after which a step of a hook hands out no other batch."""
 
 _HELD: Final = timedelta(minutes=1)
 """Time for which a process keeps a hook from other processes."""
@@ -42,6 +48,11 @@ class Hook(Protocol):
         """The name under which its position is kept."""
         ...
 
+    @property
+    def batch(self) -> int:
+        """The number of events that it is given at once, at most."""
+        ...
+
     def take(self, batch: Sequence[Event]) -> None:
         """Take events, in order; they come again if this raises, or if the process is killed meanwhile."""
         ...
@@ -52,13 +63,16 @@ class LedgerFollower(Protocol):
 
     Args:
         name: Its name.
-        rest: Time between two of its steps.
         drain_time: Time that it has to come to the end of the ledger when its process ends.
     """
 
     name: str
-    rest: timedelta
     drain_time: timedelta
+
+    @property
+    def rest(self) -> timedelta:
+        """The time before its next step."""
+        ...
 
     def step(self) -> bool:
         """Do the next part, if there is one; return whether there may be more."""
@@ -119,28 +133,44 @@ class HookFollower:
         since: The place of the last event that a hook that is not on record yet is not given.
     """
 
-    rest = HOOK_REST
     drain_time = timedelta(seconds=10)
 
     def __init__(self, hook: Hook, *, database: Database, clock: Clock, holder: str, since: int = 0) -> None:
         self.name = hook.name
         self._hook, self._database, self._clock = hook, database, clock
         self._holder, self._since, self._held_until = holder, since, EPOCH
+        self._taken = 0
+
+    @property
+    def rest(self) -> timedelta:
+        """The time before the next step."""
+        return HOOK_REST if self._taken < FLOOD else FLOOD_REST
 
     def step(self) -> bool:
-        """Deliver the next batch to the hook, and move on when it has taken it."""
+        """Deliver the next batches to the hook, and move on when it has taken them."""
+        self._taken = 0
         with self._database.read() as conn:
             is_behind = ledger.position(conn).seq > max(followers.position(conn, self.name), self._since)
         if not is_behind or not self._hold():
             return False
         with self._database.read() as conn:
-            before, last = followers.position(conn, self.name), ledger.position(conn).seq
-            batch = events.query(conn, after_seq=before, limit=BATCH)
-        after = batch[-1].seq or before if len(batch) == BATCH else last
+            before = after = followers.position(conn, self.name)
+        until, is_more = time.monotonic() + _STEP_SECONDS, True
+        while is_more and time.monotonic() < until:
+            after, is_more = self._deliver(after)
+        with self._database.write() as conn:
+            return followers.move(conn, self.name, before, after, at=self._clock.now()) and is_more
+
+    def _deliver(self, place: int) -> tuple[int, bool]:
+        """Deliver the batch behind a place; return where it reaches to, and whether there is more."""
+        most = self._hook.batch
+        with self._database.read() as conn:
+            last, batch = ledger.position(conn).seq, events.query(conn, after_seq=place, limit=most)
         if batch:
             self._hook.take(batch)
-        with self._database.write() as conn:
-            return followers.move(conn, self.name, before, after, at=self._clock.now()) and after < last
+        self._taken += len(batch)
+        after = batch[-1].seq or place if len(batch) == most else last
+        return after, after < last
 
     def failed(self, failure: str) -> None:
         """Record that the hook failed."""

@@ -14,6 +14,9 @@ LogFormat = Literal["json", "console"]
 HOOK: Final = "log"
 """The name of the hook; the position is that of the repository's one log."""
 
+_BATCH: Final = 250
+"""Events of a batch: so few that the threads of the run get on in between, and nothing looks for garbage."""
+
 
 def _line_for_programs(event: Event) -> str:
     """Return the line in JSON; a busy run has thousands a second, for each of which an encoder is dear."""
@@ -47,6 +50,7 @@ class LogHook:
     """
 
     name = HOOK
+    batch = _BATCH
 
     def __init__(self, path: Path, *, style: LogFormat, secrets: Iterable[str] = ()) -> None:
         self._path, self._secrets = path, tuple(secrets)

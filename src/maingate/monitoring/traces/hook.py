@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 HOOK: Final = "traces"
 """The name of the hook; the position is that of the record."""
 
+_BATCH: Final = 1_000
+"""Events whose spans are exported at once."""
+
 
 class TraceHook:
     """A hook that exports spans.
@@ -27,6 +30,7 @@ class TraceHook:
     """
 
     name = HOOK
+    batch = _BATCH
 
     def __init__(self, receiver: TraceReceiver, database: Database, *, secrets: Iterable[str] = ()) -> None:
         self._receiver, self._database, self._secrets = receiver, database, tuple(secrets)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from heapq import merge
 from itertools import chain, islice
 from operator import itemgetter
@@ -228,13 +229,17 @@ def event_of(row: Sequence[Any]) -> Event:
     seq, event_id, machine, entity_id, from_state, to_state, trigger, reason, metadata = row[:9]
     operator, run_id, workstream_id, task_id, at, event_type, severity = row[9:]
     facts = {} if metadata == "{}" else json.loads(metadata)
-    if is_transition := event_type is None:
+    if event_type is not None:
+        severity = Severity(severity)
+    else:
+        event_type = _type_of_transition(machine)
         severity = severity_of(machine, from_state, to_state, trigger, facts, operator=operator)
-    return Event(
+    event = object.__new__(Event)
+    vars(event).update(  # as its constructor does, which sets one value after the other, at twice the cost
         event_id=event_id,
         timestamp=from_micros(at),
-        event_type=f"{machine}{TRANSITION_SUFFIX}" if is_transition else event_type,
-        severity=severity if is_transition else Severity(severity),
+        event_type=event_type,
+        severity=severity,
         entity_type=machine,
         entity_id=entity_id,
         from_state=from_state,
@@ -248,6 +253,12 @@ def event_of(row: Sequence[Any]) -> Event:
         task_id=task_id,
         seq=seq,
     )
+    return event
+
+
+@lru_cache(maxsize=256)
+def _type_of_transition(machine: str) -> str:
+    return f"{machine}{TRANSITION_SUFFIX}"
 
 
 def _sources(type_: str | None, wanted: Sequence[tuple[str, Any]]) -> list[tuple[str, tuple[Any, ...]]]:
