@@ -36,6 +36,7 @@ Prefix = Literal[
     "record",
     "repo",
     "token",
+    "session",
 ]
 
 ENTITY_OF_PREFIX: Final[dict[str, str]] = {

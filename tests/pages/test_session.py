@@ -1,4 +1,4 @@
-"""Sessions and forms: a token in a cookie, forms of this server alone, and the operator on record."""
+"""Sessions and forms: a cookie that is no token, forms of this server alone, and the operator on record."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +42,31 @@ def test_a_page_without_a_token_leads_to_the_login_and_back(guarded: Live) -> No
         assert client.get("/workers").status_code == 200
         client.post("/logout", headers={"Origin": guarded.url})
         assert client.get("/workers").status_code == 303
+
+
+def test_a_stolen_cookie_is_no_token_and_is_worth_nothing_once_its_session_has_ended(guarded: Live) -> None:
+    """Logging out, logging in again, and revoking the token each end the session on the server itself."""
+    with guarded.client() as client:
+        text = guarded.site["web"].tokens.create("eve", Role.VIEWER, operator="ada").text
+        login = {"token": text, "next": "/"}
+
+        def log_in_again() -> str:
+            client.post("/login", data=login, headers={"Origin": guarded.url})
+            return client.cookies["maingate_session"]
+
+        stolen = [log_in_again(), log_in_again()]
+        client.post("/logout", headers={"Origin": guarded.url})
+        stolen.append(log_in_again())
+        works = client.get("/workers").status_code
+        guarded.site["web"].tokens.revoke("eve", operator="ada")
+    assert works == 200
+    assert not any(text in cookie or text.rpartition("_")[2] in cookie for cookie in stolen)
+    for cookie in stolen:
+        with guarded.client() as thief:
+            thief.cookies.set("maingate_session", cookie)
+            assert thief.get("/workers").status_code == 303
+            header = {"Authorization": f"Bearer {cookie}"}
+            assert thief.get("/api/v1/me", headers=header).status_code == 401
 
 
 def test_a_wrong_token_begins_no_session(guarded: Live) -> None:

@@ -1,4 +1,8 @@
-"""The session of a browser: a token, typed once, in a cookie that scripts and other sites cannot use."""
+"""The session of a browser: begun with a token, kept in a cookie that scripts and other sites cannot use.
+
+The cookie is a secret of its own: a thief of it has no token, and it is worth nothing once the session has
+ended.
+"""
 
 from typing import Final
 
@@ -8,11 +12,11 @@ from maingate.api.actions.idempotent_requests import slowly
 from maingate.api.guard.access import SESSION, Access
 from maingate.pages.page_request import html, page_router, redirected
 from maingate.pages.template_engine import rendered
+from maingate.services.http.sessions import LASTS
 
 router = page_router()
 
-_DAYS: Final = 30
-_SECONDS: Final = _DAYS * 24 * 3600
+_SECONDS: Final = int(LASTS.total_seconds())
 
 
 def local(path: str) -> str:
@@ -29,29 +33,39 @@ def get_login(request: Request) -> Response:
 
 @router.post("/login")
 async def post_login(request: Request) -> Response:
-    """Begin a session with a token."""
+    """Begin a session with a token; one that the browser had before ends."""
     form = await request.form()
     token, onward = str(form.get("token", "")).strip(), local(str(form.get("next", "/")))
     access: Access = request.app.state.access
     address = request.client.host if request.client else ""
-    if not await slowly(request, lambda: access.is_valid(token, address)):
+    cookie = await slowly(request, lambda: access.begin_session(token, address))
+    if cookie is None:
         return _form(
             onward, "This token is not valid. `maingate token list` lists those that are valid.", 401
         )
+    await _end(request)
     answer = redirected(onward)
     is_secure = request.url.scheme == "https"
     answer.set_cookie(
-        SESSION, token, max_age=_SECONDS, path="/", secure=is_secure, httponly=True, samesite="strict"
+        SESSION, cookie, max_age=_SECONDS, path="/", secure=is_secure, httponly=True, samesite="strict"
     )
     return answer
 
 
 @router.post("/logout")
-def post_logout() -> Response:
+async def post_logout(request: Request) -> Response:
     """End the session."""
+    await _end(request)
     answer = redirected("/login")
     answer.delete_cookie(SESSION, path="/", httponly=True, samesite="strict")
     return answer
+
+
+async def _end(request: Request) -> None:
+    """End the session of the browser, if it has one."""
+    access: Access = request.app.state.access
+    if cookie := request.cookies.get(SESSION):
+        await slowly(request, lambda: access.end_session(cookie))
 
 
 def _form(onward: str, fault: str, status: int) -> Response:

@@ -3,6 +3,8 @@
 import json
 
 from maingate.bootstrap import Maingate
+from maingate.roles import Role
+from maingate.services.http.sessions import SessionService, new_session
 from support.command_line import Invoke
 from support.factories import GitRepo
 
@@ -31,6 +33,19 @@ def test_the_list_has_no_secret(invoke: Invoke, repo: GitRepo) -> None:
     assert "revoked" in shown
     secret = made["token"].rpartition("_")[2]
     assert secret not in listed + shown
+
+
+def test_the_list_says_how_many_sessions_a_token_has(invoke: Invoke, repo: GitRepo) -> None:
+    """By it a person sees whether a browser is still logged in."""
+    repo.commit({"a": "1"})
+    with Maingate.open(repo.path) as maingate:
+        text = maingate.tokens.create("ci", Role.VIEWER, operator="ada").text
+        for _ in range(2):
+            SessionService(maingate.context, maingate.tokens).begin(new_session(), text)
+    listed = json.loads(invoke("token", "list", "--json", cwd=repo.path).stdout)
+    assert [each["sessions"] for each in listed] == [2]
+    [heading, row] = invoke("token", "list", cwd=repo.path).stdout.splitlines()
+    assert row[heading.index("sessions")] == "2"
 
 
 def test_before_the_first_token_the_list_says_so(invoke: Invoke, repo: GitRepo) -> None:

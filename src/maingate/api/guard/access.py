@@ -1,24 +1,30 @@
 """Access: the caller of a request, its rights in each repository, and how often it may ask."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from fastapi import Request
 
 from maingate.api.answers.problems import HttpProblemError
 from maingate.api.guard.rates import Rate, RateLimiter
 from maingate.clock import Clock, SystemClock
+from maingate.db.dao.tokens import TokenRow
 from maingate.errors import UsageError
 from maingate.roles import Role
 from maingate.server.served_repositories import Site
+from maingate.services.http.sessions import SessionService, new_session
+
+Found = TypeVar("Found")
 
 SESSION: Final = "maingate_session"
-"""The cookie that holds the token of a browser's session."""
+"""The cookie that holds a browser's session."""
 
 CALLER: Final = "maingate.caller"
 """The key of a request's scope under which its caller is kept once it was recognised."""
 
+_NO_TOKEN: Final = "the token is not valid; `maingate token list` lists those that are"  # noqa: S105 - a message
+_NO_SESSION: Final = "the session has ended: log in again"
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -81,6 +87,7 @@ class Access:
         clock: Clock | None = None,
     ) -> None:
         self._tokens = {name: maingate.tokens for name, maingate in site}
+        self._sessions = {name: SessionService(maingate.context, maingate.tokens) for name, maingate in site}
         self._operator, self._is_loopback = operator, is_loopback
         clock = clock or SystemClock()
         self._reads, self._writes = RateLimiter(rates.reads, clock), RateLimiter(rates.writes, clock)
@@ -106,56 +113,70 @@ class Access:
             HttpProblemError: It has no valid token, or asks too often.
         """
         address = request.client.host if request.client else ""
-        header = request.headers.get("authorization")
-        if header is None and (token := request.cookies.get(SESSION)) and not self._is_open():
-            header = (
-                f"Bearer {token}"  # other sites cannot use it: the cookie is SameSite, origins are checked
-            )
-        caller = self._recognised(header, address)
+        header, session = request.headers.get("authorization"), request.cookies.get(SESSION)
+        caller: Caller | None
+        if header is not None:
+            caller, fault = self._check(address, lambda: self._of_header(header)), _NO_TOKEN
+        elif self._is_open():
+            caller, fault = Caller(name=self._operator, roles=dict.fromkeys(self._tokens, Role.ADMIN)), ""
+        elif session:  # other sites cannot use it: the cookie is SameSite, and origins are checked
+            caller, fault = self._check(address, lambda: self._of_session(session)), _NO_SESSION
+        else:
+            caller, fault = None, "send a token: `Authorization: Bearer mgt_…`"
+        if caller is None:
+            raise _unauthenticated(fault)
         rates = self._reads if request.method in _READING else self._writes
         if (wait := rates.take(caller.name)) is not None:
             raise _too_many(wait)
         return caller
 
-    def is_valid(self, token: str, address: str) -> bool:
-        """Return whether a token is valid, within the rate of failures of an address.
+    def begin_session(self, token: str, address: str) -> str | None:
+        """Begin a browser's session with a token, and return its cookie; None where the token is not valid.
 
         Raises:
             HttpProblemError: The address has sent too many that were not.
         """
-        try:
-            self._recognised(f"Bearer {token}", address)
-        except HttpProblemError as error:
-            if error.code != "unauthenticated":
-                raise
-            return False
-        return True
+        session = new_session()
+        begun = self._check(
+            address, lambda: [each for each in self._sessions.values() if each.begin(session, token)] or None
+        )
+        return None if begun is None else str(session)
 
-    def _recognised(self, header: str | None, address: str) -> Caller:
-        if header is None:
-            if self._is_open():
-                return Caller(name=self._operator, roles=dict.fromkeys(self._tokens, Role.ADMIN))
-            raise _unauthenticated("send a token: `Authorization: Bearer mgt_…`")
+    def end_session(self, cookie: str) -> None:
+        """End a browser's session, so that its cookie is worth nothing any more."""
+        for each in self._sessions.values():
+            each.end(cookie)
+
+    def _check(self, address: str, find: Callable[[], Found | None]) -> Found | None:
+        """Return what is found by a secret, within the rate of failures of an address."""
         if self._failures.is_empty(address):
             raise _too_many(1)
-        scheme, _, text = header.partition(" ")
-        if scheme.lower() == "bearer" and (caller := self._bearer(text.strip())) is not None:
-            return caller
-        self._failures.take(address)
-        raise _unauthenticated("the token is not valid; `maingate token list` lists those that are")
+        found = find()
+        if found is None:
+            self._failures.take(address)
+        return found
 
-    def _bearer(self, text: str) -> Caller | None:
-        found = {
-            name: row for name, each in self._tokens.items() if (row := each.recognise(text)) is not None
-        }
-        if not found:
+    def _of_header(self, header: str) -> Caller | None:
+        scheme, _, text = header.partition(" ")
+        if scheme.lower() != "bearer":
             return None
-        (name,) = {row.name for row in found.values()}
-        return Caller(name=name, roles={each: row.role for each, row in found.items()})
+        return _caller({name: each.recognise(text.strip()) for name, each in self._tokens.items()})
+
+    def _of_session(self, cookie: str) -> Caller | None:
+        return _caller({name: each.recognise(cookie) for name, each in self._sessions.items()})
 
     def _is_open(self) -> bool:
         """Return whether the local user needs no token: a token that was ever created closes the door."""
         return self._is_loopback and not any(each.has_any() for each in self._tokens.values())
+
+
+def _caller(rows: Mapping[str, TokenRow | None]) -> Caller | None:
+    """Return the caller that has a token in some repositories; None where it has one in none."""
+    found = {repo: row for repo, row in rows.items() if row is not None}
+    if not found:
+        return None
+    (name,) = {row.name for row in found.values()}
+    return Caller(name=name, roles={repo: row.role for repo, row in found.items()})
 
 
 def caller_of(request: Request) -> Caller:

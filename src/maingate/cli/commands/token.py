@@ -52,7 +52,7 @@ def create(
 
 @app.command("list")
 def list_tokens(as_json: AsJson = False) -> None:
-    """List all tokens with their roles and their last use."""
+    """List all tokens with their roles, their last use and their open sessions."""
     maingate = opened_for_reading()
     if maingate is None:
         print_no_runs(as_json=as_json)
@@ -66,11 +66,12 @@ def list_tokens(as_json: AsJson = False) -> None:
     if not rows:
         out.print("No tokens yet; `maingate token create NAME` creates one.")
         return
-    grid = table("name", "role", "created", "last used", "", wide="name")
+    grid = table("name", "role", "created", "last used", "sessions", "", wide="name")
     for row in rows:
         used = "never" if row["last_used_at"] is None else local_time(row["last_used_at"])
         gone = "" if row["revoked_at"] is None else f"revoked {local_time(row['revoked_at'])}"
-        grid.add_row(safe(row["name"]), row["role"], local_time(row["created_at"]), used, gone)
+        sessions = str(row["sessions"] or "")
+        grid.add_row(safe(row["name"]), row["role"], local_time(row["created_at"]), used, sessions, gone)
     print_table(out, grid)
 
 
@@ -83,7 +84,7 @@ def revoke(
     operator: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke a token: a server refuses it from the next request on."""
+    """Revoke a token: a server refuses it, and the sessions begun with it, from the next request on."""
     from maingate.bootstrap import Maingate
 
     with Maingate.open(create=False) as maingate:

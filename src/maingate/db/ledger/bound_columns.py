@@ -79,6 +79,10 @@ UNBOUND: Final[Mapping[str, Mapping[str, str]]] = {
         ),
         "who may use the HTTP interface now; an event records each grant and each revocation",
     ),
+    "sessions": dict.fromkeys(
+        ("id", "token_id", "secret_hash", "created_at", "expires_at", "ended_at"),
+        "which browsers use a token now; what is done in a session is on record by itself",
+    ),
     "answers": dict.fromkeys(
         ("operator", "key", "fingerprint", "claim", "created_at", "made", "status", "headers", "body"),
         "what was answered to a request, for a day; what was done is on record by itself",

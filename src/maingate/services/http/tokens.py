@@ -3,16 +3,13 @@
 A token is written ``mgt_<id>_<secret>``. Its secret is shown once and stored as a hash.
 """
 
-import hashlib
-import hmac
 import logging
 import re
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from maingate.db.dao import tokens
+from maingate.db.dao import sessions, tokens
 from maingate.db.dao.history import events
 from maingate.db.dao.tokens import TokenRow
 from maingate.db.ledger.new_event import new_event
@@ -21,12 +18,11 @@ from maingate.events import Event, EventType, Severity, iso_millis
 from maingate.ids import new_id
 from maingate.repository_context import RepositoryContext
 from maingate.roles import Role
+from maingate.services.http.secret_text import SecretText
 
-_SECRET_BYTES: Final = 32
-_WRITTEN: Final = re.compile(r"mgt_([0-9A-Z]{26})_([A-Za-z0-9_-]{20,100})")
+_MARK: Final = "mgt"
 _NAME: Final = re.compile(r"[^\W_][\w.@ +-]{0,63}")
 _TOUCHED_EVERY: Final = timedelta(minutes=1)
-_NO_HASH: Final = hashlib.sha256(b"no token").hexdigest()
 _log: Final = logging.getLogger(__name__)
 
 
@@ -73,8 +69,8 @@ class TokenService:
                 f"invalid token name {name!r}: give 1 to 64 letters, digits and `. _ @ + -`, a letter or "
                 "digit first"
             )
-        secret, at = secrets.token_urlsafe(_SECRET_BYTES), self._context.clock.now()
-        token_id = new_id("token")
+        token_id, at = new_id("token"), self._context.clock.now()
+        secret = SecretText.new(_MARK, token_id)
         with self._context.database.write() as conn:
             if tokens.named(conn, name) is not None:
                 raise UsageError(
@@ -84,23 +80,23 @@ class TokenService:
                 id=token_id,
                 name=name,
                 role=role,
-                secret_hash=_hash(secret),
+                secret_hash=secret.hash,
                 created_by=operator,
                 created_at=at,
             )
             tokens.insert(conn, made)
             events.record(conn, _event(EventType.TOKEN_CREATED, made, operator, at))
         self._context.write_log()
-        text = f"mgt_{token_id.removeprefix('token_')}_{secret}"
-        return CreatedToken(id=token_id, name=name, role=role, text=text)
+        return CreatedToken(id=token_id, name=name, role=role, text=str(secret))
 
     def all(self) -> list[dict[str, Any]]:
-        """Return all tokens, oldest first, in the public JSON form."""
+        """Return all tokens with their open sessions, oldest first, in the public JSON form."""
         with self._context.database.read() as conn:
-            return [_as_json(row) for row in tokens.all_of(conn)]
+            count = sessions.count_open(conn, self._context.clock.now())
+            return [_as_json(row, count.get(row.id, 0)) for row in tokens.all_of(conn)]
 
     def revoke(self, name: str, *, operator: str) -> None:
-        """Revoke a token, which is refused from now on.
+        """Revoke a token, which is refused from now on, and end its sessions.
 
         Raises:
             UnknownEntityError: There is no token of that name or id.
@@ -116,6 +112,7 @@ class TokenService:
             if row.revoked_at is not None:
                 raise UsageError(f"token {row.name!r} is revoked already, since {iso_millis(row.revoked_at)}")
             tokens.revoke(conn, row.id, at)
+            sessions.end_of_token(conn, row.id, at)
             events.record(conn, _event(EventType.TOKEN_REVOKED, row, operator, at))
         self._context.write_log()
 
@@ -129,18 +126,18 @@ class TokenService:
 
         The secret is compared in constant time, also where the id is unknown.
         """
-        written = _WRITTEN.fullmatch(text)
-        if written is None:
+        secret = SecretText.read(_MARK, text)
+        if secret is None:
             return None
         with self._context.database.read() as conn:
-            row = tokens.get(conn, f"token_{written[1]}")
-        is_known = hmac.compare_digest(_hash(written[2]), _NO_HASH if row is None else row.secret_hash)
+            row = tokens.get(conn, f"token_{secret.id}")
+        is_known = secret.has_hash(None if row is None else row.secret_hash)
         if row is None or not is_known or row.revoked_at is not None:
             return None
-        self._touch(row)
+        self.note_use(row)
         return row
 
-    def _touch(self, row: TokenRow) -> None:
+    def note_use(self, row: TokenRow) -> None:
         """Record the use of a token, at most once a minute; a failure to write stops no reader."""
         now = self._context.clock.now()
         if row.last_used_at is not None and now - row.last_used_at < _TOUCHED_EVERY:
@@ -152,16 +149,12 @@ class TokenService:
             _log.warning("the use of token %s was not recorded: %s", row.name, error)
 
 
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
 def _event(kind: EventType, token: TokenRow, operator: str, at: datetime) -> Event:
     facts = {"token": token.id, "name": token.name, "role": str(token.role)}
     return new_event(kind, None, at, severity=Severity.WARNING, metadata=facts, operator=operator)
 
 
-def _as_json(row: TokenRow) -> dict[str, Any]:
+def _as_json(row: TokenRow, sessions_open: int) -> dict[str, Any]:
     return {
         "id": row.id,
         "name": row.name,
@@ -170,4 +163,5 @@ def _as_json(row: TokenRow) -> dict[str, Any]:
         "created_at": row.created_at,
         "last_used_at": row.last_used_at,
         "revoked_at": row.revoked_at,
+        "sessions": sessions_open,
     }

@@ -20,6 +20,7 @@ def upgrade() -> None:
     _create_indexes_of_attempts()
     _create_holds()
     _create_rollups()
+    _create_sessions()
     if op.get_bind().dialect.name == "sqlite":
         _create_sqlite_triggers()
     else:
@@ -821,6 +822,23 @@ def _create_indexes_of_attempts() -> None:
         sqlite_where=sa.text("replaces IS NOT NULL"),
         postgresql_where=sa.text("replaces IS NOT NULL"),
     )
+
+
+def _create_sessions() -> None:
+    op.create_table(
+        "sessions",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("token_id", sa.Text(), nullable=False),
+        sa.Column("secret_hash", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("length(secret_hash) = 64", name=op.f("ck_sessions_secret_hash")),
+        sa.CheckConstraint("expires_at > created_at", name=op.f("ck_sessions_times_in_order")),
+        sa.ForeignKeyConstraint(["token_id"], ["tokens.id"], name=op.f("fk_sessions_token_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
+    )
+    op.create_index(op.f("ix_sessions_token_id"), "sessions", ["token_id"], unique=False)
 
 
 def _create_rollups() -> None:

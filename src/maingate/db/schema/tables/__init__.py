@@ -9,7 +9,7 @@ from sqlalchemy import Table
 
 from maingate.db.schema.tables.followers import followers, webhooks
 from maingate.db.schema.tables.gates import gate_evidence, gates, verdicts
-from maingate.db.schema.tables.http import answers, tokens
+from maingate.db.schema.tables.http import answers, sessions, tokens
 from maingate.db.schema.tables.ledger import counters, events, facts, record, state_transitions
 from maingate.db.schema.tables.patches import approvals, patch_artifacts, patches
 from maingate.db.schema.tables.rollups import (
@@ -58,6 +58,7 @@ __all__ = [
     "requests",
     "rollup_hours",
     "runs",
+    "sessions",
     "state_transitions",
     "task_needs",
     "tasks",

@@ -1,8 +1,8 @@
-"""Tables of the HTTP interface: tokens of callers, and answers to requests that may be sent again."""
+"""Tables of the HTTP interface: tokens of callers, their sessions, and answers that are asked for again."""
 
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, Text, UniqueConstraint
 
-from maingate.db.schema.tables.table_parts import metadata, one_of, required
+from maingate.db.schema.tables.table_parts import child_of, metadata, one_of, required
 from maingate.db.sql.columns import FreeText, JsonText, StateText, Timestamp
 from maingate.roles import Role
 
@@ -22,6 +22,21 @@ tokens = Table(
     UniqueConstraint("name"),
 )
 """Tokens of the HTTP interface. A name is never given twice, because decisions bear it as their operator."""
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    child_of("token_id", "tokens.id"),
+    required("secret_hash"),
+    required("created_at", Timestamp),
+    required("expires_at", Timestamp),
+    Column("ended_at", Timestamp),
+    CheckConstraint("length(secret_hash) = 64", name="secret_hash"),
+    CheckConstraint("expires_at > created_at", name="times_in_order"),
+    Index(None, "token_id"),
+)
+"""Sessions of browsers: each is one of a token, and has a secret of its own."""
 
 answers = Table(
     "answers",
