@@ -190,7 +190,7 @@ class HookFollower:
         with self._database.write() as conn:
             followers.register(conn, self.name, self._since, at=at)
             present = followers.holder_of(conn, self.name)
-            if present is not None and _has_ended(present):
+            if present is not None and has_ended(present):
                 followers.release(conn, self.name, present)
             is_held = followers.hold(conn, self.name, self._holder, at=at, until=at + _HELD)
         self._held_until = at + _HELD if is_held else EPOCH
@@ -203,7 +203,7 @@ def process_holder() -> str:
     return _SEPARATOR.join([socket.gethostname(), str(pid), started(pid), uuid.uuid4().hex])
 
 
-def _has_ended(holder: str) -> bool:
+def has_ended(holder: str) -> bool:
     """Return whether the process of a holder ran on this machine and has ended."""
     host, _, rest = holder.partition(_SEPARATOR)
     pid, _, rest = rest.partition(_SEPARATOR)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from maingate.db.dao import runs
 from maingate.db.dao.history import events
 from maingate.errors import UsageError
-from maingate.ids import RunId, new_id
+from maingate.ids import RunId
 from maingate.monitoring.alert_follower import AlertFollower
 from maingate.monitoring.hooks import Hooks
 from maingate.monitoring.ledger_followers import (
@@ -85,7 +85,7 @@ def webhook_followers(
     from maingate.monitoring.webhook_receiver import Receiver  # noqa: PLC0415 - as above
     from maingate.services.webhooks.follower import WebhookFollower  # noqa: PLC0415 - loaded where it is used
 
-    since, holder = None, new_id("run")
+    since, holder = None, process_holder()
     if run_id is not None:
         with context.database.read() as conn:
             since = events.first_of_run(conn, run_id) - 1

@@ -19,7 +19,7 @@ from maingate.db.ledger import ledger
 from maingate.db.sql.connection import Connection
 from maingate.events import Event
 from maingate.faultpoints import reach
-from maingate.monitoring.ledger_followers import HOOK_REST
+from maingate.monitoring.ledger_followers import HOOK_REST, has_ended
 from maingate.monitoring.webhook_receiver import Receiver
 from maingate.queries.events.search import conditions_of
 from maingate.repository_context import RepositoryContext
@@ -65,7 +65,7 @@ class WebhookFollower:
     Args:
         receiver: The receiver.
         context: The repository and its record.
-        holder: A name of this process.
+        holder: A name of this process, such as `process_holder` gives.
         since: The place of the last event that a receiver that is not on record yet is not sent; None for the
             newest event.
         chance: Returns a number from 0 to 1.
@@ -149,6 +149,9 @@ class WebhookFollower:
     def _hold(self) -> bool:
         at = self._context.clock.now()
         with self._context.database.write() as conn:
+            row = webhooks.find(conn, self._key)
+            if row is not None and row.holder is not None and has_ended(row.holder):
+                webhooks.release(conn, self._key, row.holder)
             return webhooks.hold(conn, self._key, self._holder, at=at, until=at + _HELD)
 
     def _next(self, conn: Connection) -> tuple[int, "_Page"]:

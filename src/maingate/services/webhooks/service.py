@@ -10,7 +10,7 @@ from maingate.db.ledger.new_event import EventSubject, new_event
 from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.events import Event, EventType, Severity
-from maingate.ids import new_id
+from maingate.monitoring.ledger_followers import process_holder
 from maingate.queries.events.search import conditions_of
 from maingate.queries.webhooks import known_name, receiver_named, webhook_key
 from maingate.repository_context import RepositoryContext
@@ -72,7 +72,7 @@ class WebhookService:
         with database.write() as conn:
             webhooks.hurry(conn, webhook_key(self._context, name))
         before = self._delivered(name)
-        follower = WebhookFollower(receiver, context=self._context, holder=new_id("run"))
+        follower = WebhookFollower(receiver, context=self._context, holder=process_holder())
         try:
             while follower.step():
                 pass
