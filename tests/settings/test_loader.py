@@ -54,6 +54,16 @@ def test_variables_have_the_types_of_the_file() -> None:
     assert settings.database_url is None
 
 
+def test_the_secret_of_a_webhook_is_not_among_the_variables_of_gates() -> None:
+    """A pattern counts as the name that it stands for; a variable that no gate sees is taken."""
+    receiver = {"url": "http://chat.example.org", "secret_env": "CHAT_SECRET"}
+    for shown in ("CHAT_SECRET", "CHAT_*"):
+        with pytest.raises(ValueError, match="CHAT_SECRET, which 'env_allow' shows to gates"):
+            Settings.model_validate({"env_allow": ["PATH", shown], "webhooks": {"chat": receiver}})
+    found = Settings.model_validate({"env_allow": ["PATH"], "webhooks": {"chat": receiver}})
+    assert (found.receiver_of_secret("CHAT_SECRET"), found.receiver_of_secret("PATH")) == ("chat", None)
+
+
 def test_all_problems_of_the_file_are_told_with_their_lines(tmp_path: Path) -> None:
     """Unknown keys and wrong values are all listed, where they are, with a hint."""
     root = write(

@@ -401,6 +401,11 @@ class Settings(BaseModel):
                 )
         return receivers
 
+    def receiver_of_secret(self, variable: str) -> str | None:
+        """Return the receiver of webhooks whose secret is in an environment variable; None without one."""
+        found = (name for name, each in self.webhooks.items() if each.secret_env == variable)
+        return next(found, None)
+
     @field_validator("policy")
     @classmethod
     def _with_defaults(cls, policy: PolicyLayer) -> PolicyLayer:

@@ -270,3 +270,21 @@ def test_a_task_may_shorten_its_tools_time(repository: Repository) -> None:
         for task in picture_of(made).workstreams["w"].tasks
     }
     assert times == {"a": 600.0, "b": 60.0, "c": 420.0}
+
+
+def test_a_tool_is_not_started_with_a_variable_that_has_become_the_secret_of_a_webhook(
+    repository: Repository,
+) -> None:
+    """The plan was admitted before; the settings name the variable since."""
+    tools = {"x": {"run": "x", "secrets": ["CHAT"]}}
+    tasks = {"a": {"tool": "x", "prompt": "p"}}
+    made = Plan.model_validate({**PLAN, "tools": tools, "workstreams": {"w": {"tasks": tasks}}})
+    (task,) = picture_of(made).workstreams["w"].tasks
+    receiver = {"url": "http://chat.example.org", "secret_env": "CHAT"}
+    faults = [
+        JobMaker(
+            made, Settings.model_validate(settings), repository, ENVIRONMENT, environ={}, versions={}
+        ).fault_of(task.input, "p")
+        for settings in ({}, {"webhooks": {"chat": receiver}})
+    ]
+    assert faults == ["", "CHAT is the secret of the webhook chat by now, which no tool may see"]

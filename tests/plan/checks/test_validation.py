@@ -337,6 +337,18 @@ def test_a_secret_that_is_not_set_is_told_where_the_tool_is_used(folder: PlanFol
     assert folder.load(folder.one_task(GOOD, head=head), environ={}).plan.tools["x"].needs_prompt
 
 
+def test_the_secret_of_a_webhook_is_for_no_tool(folder: PlanFolder) -> None:
+    """Also where no task uses the tool; the repository's own settings name the variable."""
+    own = folder.path / ".git" / "maingate" / "maingate.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('[webhooks.chat]\nurl = "http://chat.example.org"\nsecret_env = "CHAT"\n')
+    head = "tools: {x: {run: [x, '{prompt}'], secrets: [KEY, CHAT]}}"
+    (said,) = folder.problems(folder.one_task(GOOD, head=head), environ={"KEY": "v", "CHAT": "w"})
+    assert said.startswith(
+        "plan.yaml:2: tools.x.secrets: 'CHAT' is the secret of the webhook 'chat', which no tool may see"
+    )
+
+
 @pytest.mark.parametrize("run", ["fix {prompt}", "[fix, '{prompt_file}']"])
 def test_a_tool_with_a_placeholder_has_to_be_told_what_to_do(folder: PlanFolder, run: str) -> None:
     """Also when its command is a string."""

@@ -9,11 +9,11 @@ from fastapi import Request
 from maingate.api.answers.problems import HttpProblemError
 from maingate.api.guard.rates import Rate, RateLimiter
 from maingate.clock import Clock, SystemClock
-from maingate.db.dao.tokens import TokenRow
 from maingate.errors import UsageError
 from maingate.roles import Role
 from maingate.server.served_repositories import Site
 from maingate.services.http.sessions import SessionService, new_session
+from maingate.services.http.tokens import TokenRow
 
 Found = TypeVar("Found")
 

@@ -119,8 +119,12 @@ class JobMaker:
         return self._plan.tools[str(task.plan.tool)]
 
     def fault_of(self, task: TaskInput, prompt: str) -> str:
-        """Return why a task's tool cannot get a prompt; empty when it can."""
-        return command_of(self.tool_of(task), prompt=prompt).problem
+        """Return why a task's tool cannot be started with a prompt; empty when it can."""
+        tool = self.tool_of(task)
+        for secret in tool.secrets:
+            if (receiver := self._settings.receiver_of_secret(secret)) is not None:  # since the plan's check
+                return f"{secret} is the secret of the webhook {receiver} by now, which no tool may see"
+        return command_of(tool, prompt=prompt).problem
 
     def tool(self, task: TaskInput, attempt: int, tip: Tip, *, prompt: str, budget_usd: float | None) -> Job:
         """Make the job of having a task's tool make a patch on a commit."""

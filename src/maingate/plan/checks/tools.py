@@ -35,6 +35,10 @@ def _check_secrets(
             message = f"{secret!r} is a secret, and 'env' sets it"
             hint = "keep it out of the plan: set it in the environment of `maingate run`"
             yield Mistake(location=(*place, "env"), message=message, hint=hint)
+        elif (receiver := context.settings.receiver_of_secret(secret)) is not None:
+            message = f"{secret!r} is the secret of the webhook {receiver!r}, which no tool may see"
+            hint = "remove it, or name another variable in the settings of the webhook"
+            yield Mistake(location=(*place, "secrets", at), message=message, hint=hint)
         elif is_used and secret not in context.environ:
             message = f"the secret {secret!r} is not set in the environment"
             yield Mistake(

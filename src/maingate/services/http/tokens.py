@@ -20,6 +20,8 @@ from maingate.repository_context import RepositoryContext
 from maingate.roles import Role
 from maingate.services.http.secret_text import SecretText
 
+__all__ = ["CreatedToken", "TokenRow", "TokenService"]
+
 _MARK: Final = "mgt"
 _NAME: Final = re.compile(r"[^\W_][\w.@ +-]{0,63}")
 _TOUCHED_EVERY: Final = timedelta(minutes=1)
