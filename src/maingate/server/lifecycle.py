@@ -1,5 +1,7 @@
 """A server from its start to its end: the host of runs in a thread, the HTTP interface in the main thread."""
 
+import asyncio
+import logging
 import os
 import signal
 import socket
@@ -59,7 +61,7 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=GOODBYE_SECONDS,
     )
-    http = _HttpServer(config)
+    http = HttpServer(config)
     host = RunHost(site, workers=workers, drain_time=drain_time, ended=http.end, looked=http.give_sign)
     with _called_on_signals(host.drain):
         host.start(is_standby=is_standby)
@@ -77,10 +79,22 @@ def serve(
         )
 
 
-class _HttpServer(uvicorn.Server):
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Return whether the library's log is to have a record: not each request that is cut off at the end.
+
+    It says in one line how many those are.
+    """
+    return record.exc_info is None or not isinstance(record.exc_info[1], asyncio.CancelledError)
+
+
+class HttpServer(uvicorn.Server):
     """The HTTP server; the signals of the process are for the host of runs, which ends it."""
 
     _ticked_at = 0.0
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

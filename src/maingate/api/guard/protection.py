@@ -3,6 +3,7 @@
 Plain ASGI: each wraps the application, looks at a request before it, and costs next to nothing.
 """
 
+import asyncio
 import logging
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -13,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from maingate.api.answers.problems import internal, problem
+from maingate.api.answers.problems import RETRY_SECONDS, internal, problem
 
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -121,7 +122,10 @@ class LimitBody:
 
 
 class CatchErrors:
-    """Answers an unexpected error with a problem document that has no particulars; the log has them."""
+    """Answers an unexpected error with a problem document that has no particulars; the log has them.
+
+    A request that the server cancels at its end is answered, too, so that its caller may send it again.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -137,11 +141,20 @@ class CatchErrors:
 
         try:
             await self._app(scope, receive, sending)
+        except asyncio.CancelledError:
+            if has_begun or scope["type"] != "http":
+                raise
+            await _ending()(scope, receive, send)
         except Exception:
             if has_begun or scope["type"] != "http":
                 raise
             _log.exception("%s %s failed", scope["method"], scope["path"])
             await internal()(scope, receive, send)
+
+
+def _ending() -> Response:
+    detail = "the server is ending, and has not answered in time; send the request again to the next one"
+    return problem(503, "server_ending", detail, headers={"Retry-After": RETRY_SECONDS})
 
 
 def _name_of(host: str) -> str:
