@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ALERT: Final = "alert"
 """The kind of entity that events about alerts are of; its id is the name of the rule."""
 
+FAILING_LONG: Final = timedelta(minutes=15)
+"""Time after which a receiver of webhooks that takes nothing is a matter for a person."""
+
 MOST_LAG: Final = 50_000
 """Rows of the ledger that a follower may lack."""
 
@@ -257,6 +260,14 @@ RULES: Final = (
         lasting=timedelta(minutes=10),
         text="a follower of the ledger fails or does not keep up",
         command=("health",),
+    ),
+    AlertRule(
+        name="MaingateWebhookFails",
+        severity=Severity.WARNING,
+        threshold=FAILING_LONG.total_seconds(),
+        value=_gauge("webhook_failing_seconds"),
+        text="a receiver of webhooks has taken no event for {value:.0f} s",
+        command=("webhook", "list"),
     ),
     AlertRule(
         name="MaingateBudgetNearlyUsed",

@@ -21,6 +21,8 @@ from maingate.db.dao.history import events
 from maingate.db.ledger.new_event import new_event, the_run
 from maingate.errors import UnknownEntityError, UsageError
 from maingate.events import EventType
+from maingate.monitoring.alert_follower import AlertFollower
+from maingate.monitoring.alerts import firing
 from maingate.monitoring.ledger_metrics import Samples
 from maingate.monitoring.metric_table import MOST_RECEIVERS
 from maingate.monitoring.record_metrics import add_gauges
@@ -598,7 +600,12 @@ def test_an_unknown_receiver_is_refused_with_those_that_there_are(context: Repos
 def test_a_failing_receiver_is_shown_until_it_is_mended(
     context: RepositoryContext, clock: ManualClock
 ) -> None:
-    """In metrics at once, in the inbox after a while; one that the settings name no more is nowhere."""
+    """In metrics at once, in the inbox and as an alert after a while; a removed one is nowhere."""
+
+    def firing_after(alerts: AlertFollower) -> list[str]:
+        alerts.step()
+        with context.database.read() as conn:
+            return [one.rule.name for one in firing(conn)]
 
     def figures() -> dict[tuple[str, tuple[str, ...]], float]:
         samples = Samples()
@@ -624,6 +631,10 @@ def test_a_failing_receiver_is_shown_until_it_is_mended(
             ("webhook_lag_rows", ("chat",)): 3,
             ("webhook_failing_seconds", ("chat",)): 900,
         }
+        assert firing_after(AlertFollower(context)) == []
+        clock.advance(timedelta(seconds=1))
+        assert firing_after(AlertFollower(context)) == ["MaingateWebhookFails"]
+        assert [item.code for item in inbox(context)] == [InboxCode.WEBHOOK]
         name_receivers(context, other=inlet.url)
         assert (inbox(context), figures()) == ([], {})
         name_receivers(context, chat=inlet.url)
@@ -631,7 +642,8 @@ def test_a_failing_receiver_is_shown_until_it_is_mended(
         step_all(follower)
         follower.close()
     assert inbox(context) == []
-    assert figures()["webhook_deliveries", ("chat", "delivered")] == 3
+    assert firing_after(AlertFollower(context)) == []
+    assert figures()["webhook_deliveries", ("chat", "delivered")] == 4  # the alert is the fourth
     assert figures()["webhook_failing_seconds", ("chat",)] == 0
     assert MOST_RECEIVERS >= MOST_WEBHOOKS
 

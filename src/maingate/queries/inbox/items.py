@@ -37,7 +37,10 @@ NEARLY: Final = 0.8
 """The part of a budget from which on it is nearly used."""
 
 _TOLD: Final = frozenset(
-    {"MaingateStuck", "MaingateBreakerOpen", "MaingateRunWithoutProcess", "MaingateBudgetNearlyUsed"}
+    {
+        *("MaingateStuck", "MaingateBreakerOpen", "MaingateRunWithoutProcess", "MaingateWebhookFails"),
+        "MaingateBudgetNearlyUsed",
+    }
 )
 """The alerts about matters that are items of their own."""
 

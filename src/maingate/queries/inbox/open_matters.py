@@ -6,7 +6,7 @@ not ended, refused patches for which nothing else stands (at most
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,7 @@ from maingate.db.dao.runs import RunRow
 from maingate.db.dao.webhooks import WebhookRow
 from maingate.db.sql.connection import Connection
 from maingate.landing.behind import behind
-from maingate.monitoring.alerts import firing
+from maingate.monitoring.alerts import FAILING_LONG, firing
 from maingate.queries.inbox.items import items_of, newest_attempts
 from maingate.queries.inbox.values import About, InboxItem, InboxRows, OpenRun, RedBase, UnapprovedPatch
 from maingate.queries.waits.run_rows import is_served
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from maingate.monitoring.stuck_watch import Stuck
 
 __all__ = ("InboxItem", "inbox")
-
-FAILING_LONG: Final = timedelta(minutes=15)
-"""Time after which a receiver of webhooks that takes nothing is a matter for a person."""
 
 _RECENT_RUNS: Final = 20
 """Newest runs whose targets are checked for a red base."""
