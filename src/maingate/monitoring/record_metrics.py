@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Final
 
 from maingate.db.dao import breakers, runs, tool_runs, webhooks
-from maingate.db.ledger import followers, ledger
+from maingate.db.ledger import ledger
 from maingate.db.schema.rollup_kinds import MOST_NAMES, OTHER
 from maingate.db.sql.connection import Connection
 from maingate.monitoring.checks.lease import holds_of
 from maingate.monitoring.checks.pool import QUEUES, pool_of, queues_of
 from maingate.monitoring.checks.stuck import stuck_in
+from maingate.monitoring.followers_in_use import followers_in_use
 from maingate.monitoring.ledger_metrics import MICROS, Samples
 from maingate.monitoring.metric_table import MOST_FOLLOWERS, MOST_RECEIVERS
 from maingate.monitoring.stuck_watch import Stuck, StuckLimits, silent
@@ -33,7 +34,7 @@ def add_gauges(samples: Samples, conn: Connection, contexts: Sequence[Repository
     """
     _add_pool(samples, conn, contexts[0])
     _add_breakers(samples, conn)
-    _add_followers(samples, conn)
+    _add_followers(samples, conn, contexts)
     _add_webhooks(samples, conn, contexts)
     _add_queues(samples, conn, contexts)
     _add_runs(samples, conn, contexts)
@@ -59,9 +60,9 @@ def _add_breakers(samples: Samples, conn: Connection) -> None:
         samples.add("circuit_breaker_open", (tool,), row.state is BreakerState.OPEN)
 
 
-def _add_followers(samples: Samples, conn: Connection) -> None:
+def _add_followers(samples: Samples, conn: Connection, contexts: Sequence[RepositoryContext]) -> None:
     end = ledger.position(conn).seq
-    for each in followers.all_of(conn)[:MOST_FOLLOWERS]:
+    for each in followers_in_use(conn, contexts)[:MOST_FOLLOWERS]:
         samples.put("follower_lag_rows", end - each.seq, each.name)
         samples.put("follower_failures", each.failures, each.name)
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -19,12 +20,14 @@ from maingate.db.rollups import store
 from maingate.errors import DatabaseError, MaingateError
 from maingate.ids import LeaseHolder, new_id
 from maingate.landing.lease import LEASE_TIME, hold, key_of
+from maingate.monitoring.alert_follower import figures_of
 from maingate.monitoring.checks import disk, lease, pool, record, repository, stuck
 from maingate.monitoring.finding import CheckFinding, HealthState, Trouble
 from maingate.monitoring.health import HealthChecks
 from maingate.monitoring.repository_checks import checks_of
 from maingate.reasons import Reason, ReasonCode
 from maingate.repository_context import RepositoryContext
+from maingate.settings import Settings
 from maingate.system.disk import Room
 from maingate.system.process_table import started
 from support.database_factories import bring_to, make_gate, make_patch, make_run, make_task, make_workstream
@@ -160,6 +163,28 @@ def test_a_follower_that_fails_is_degraded(context: RepositoryContext) -> None:
         followers.fail(conn, "webhooks", "no route to host", at=now)
     trouble = the_only(record.check_followers(context))
     assert trouble.reason == "webhooks failed 1 times in a row and is tried again: no route to host"
+
+
+def test_a_log_that_the_settings_name_no_more_is_no_trouble(context: RepositoryContext) -> None:
+    """It failed before it was removed; its place stays on record, and counts again once it is named again."""
+    with context.database.write() as conn:
+        for name in ("log", "traces"):
+            followers.fail(conn, name, "no room", at=context.clock.now())
+
+    def failing() -> set[str]:
+        with context.database.read() as conn:
+            gauges = figures_of(conn, [context]).gauges
+        shown = [set(gauges.get(name, {})) for name in ("follower_lag_rows", "follower_failures")]
+        detail = record.check_followers(context).detail
+        assert shown == [{(name,) for name in detail}] * 2
+        return set(detail)
+
+    assert failing() == set()
+    assert record.check_followers(context).state is HealthState.OK
+    context.settings = Settings(log_file=Path("/var/log/maingate.log"))
+    assert failing() == {"log"}
+    context.settings = Settings(otlp_endpoint="http://localhost:4318")
+    assert failing() == {"traces"}
 
 
 def test_roll_ups_that_lag_are_degraded(context: RepositoryContext, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from maingate.db import migrations
 from maingate.db.audit.tail_check import check_tail
 from maingate.db.engine import Database, file_of
-from maingate.db.ledger import followers, ledger
+from maingate.db.ledger import ledger
 from maingate.db.rollups import store
 from maingate.db.server_state import why_read_only
 from maingate.db.sql.connection import Connection
@@ -15,6 +15,7 @@ from maingate.db.transition_log import written_up_to
 from maingate.errors import MaingateError
 from maingate.monitoring.checks.disk import trouble_of_room
 from maingate.monitoring.finding import CheckFinding, HealthState, Trouble, command_in
+from maingate.monitoring.followers_in_use import followers_in_use
 from maingate.repository_context import RepositoryContext
 from maingate.system.disk import room_of
 
@@ -75,9 +76,9 @@ def _why_file_is_read_only(file: Path) -> str | None:
 
 
 def check_followers(context: RepositoryContext) -> CheckFinding:
-    """Check that no follower of the ledger fails, and that the roll-ups are not far behind."""
+    """Check that no follower of the ledger in use fails, and that the roll-ups are not far behind."""
     with context.database.read() as conn:
-        end, found = ledger.position(conn).seq, followers.all_of(conn)
+        end, found = ledger.position(conn).seq, followers_in_use(conn, [context])
     behind = {each.name: end - each.seq for each in found}
     failing = [each for each in found if each.failures]
     command = command_in(context.repository.root, "events", "--type", "warning")

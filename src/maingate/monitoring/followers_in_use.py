@@ -1,0 +1,34 @@
+"""The followers of the ledger in use: a hook that the settings name no more leaves its place on record.
+
+The place stays, so that the hook goes on without a gap if it is named again; meanwhile it is no trouble.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+
+from maingate.db.ledger import followers
+from maingate.db.ledger.followers import FollowerRow
+from maingate.db.sql.connection import Connection
+from maingate.monitoring import logging
+from maingate.monitoring.traces import hook as traces
+from maingate.monitoring.traces.receiver import receiver_of
+from maingate.repository_context import RepositoryContext
+
+
+def followers_in_use(conn: Connection, contexts: Sequence[RepositoryContext]) -> list[FollowerRow]:
+    """Read every follower on record, by name, but for hooks that no settings name any more.
+
+    Args:
+        conn: A reading transaction of the record.
+        contexts: The repositories of this process that share the record.
+    """
+    unused = {logging.HOOK, traces.HOOK} - set(_named(contexts))
+    return [row for row in followers.all_of(conn) if row.name not in unused]
+
+
+def _named(contexts: Sequence[RepositoryContext]) -> Iterator[str]:
+    for context in contexts:
+        if context.settings.log_file is not None:
+            yield logging.HOOK
+        if receiver_of(context.settings.otlp_endpoint, os.environ) is not None:
+            yield traces.HOOK
