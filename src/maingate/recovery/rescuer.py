@@ -5,7 +5,7 @@ killed first. On another machine a worker is dead when its heartbeat is too old.
 process are not touched.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -98,16 +98,17 @@ def _end_survivors(dead: Iterable[WorkerRow], host: str) -> tuple[int, ...]:
 
 
 def _end_on_record(
-    conn: Connection, dead: Iterable[WorkerRow], abandoned: Iterable[GateRow], *, at: datetime
+    conn: Connection, dead: Sequence[WorkerRow], abandoned: Iterable[GateRow], *, at: datetime
 ) -> tuple[str, ...]:
     """End dead workers, their slots and their gates on record; return the gates."""
     heads: list[HasHead] = []
     steps: list[Step] = []
     why = {gate.id: _lost("the process that ran it died before the gate ended") for gate in abandoned}
     running = gates.running(conn)
+    slots = uet_workers.of_workers(conn, [row.id for row in dead])
     for row in dead:
         reason = _lost(f"worker {row.name} (process {row.pid}) was found dead")
-        for slot in uet_workers.of_worker(conn, row.id):
+        for slot in slots.get(row.id, []):
             if slot.state is UetWorkerState.TERMINATED:
                 continue
             why |= {gate.id: reason for gate in running if gate.uet_worker_id == slot.id}

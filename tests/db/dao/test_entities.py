@@ -213,13 +213,14 @@ def test_a_note_on_nothing_is_an_error(database: Database) -> None:
 
 
 def test_workers_slots_and_breakers_are_listed(database: Database, world: World) -> None:
-    """The living workers, a worker's slots, and every breaker."""
+    """The living workers, the slots of workers that have some, and every breaker."""
     with database.write() as connection:
         gone = fresh(connection, world, "worker")
         steps = [worker_steps.register(gone), worker_steps.shut_down(gone)]
         write(connection, {gone.id: gone}, steps, at=LATER)
         assert [row.id for row in workers.alive(connection)] == [world.worker.id]
-        assert uet_workers.of_worker(connection, world.worker.id) == [world.uet_worker]
+        slots = uet_workers.of_workers(connection, [gone.id, world.worker.id])
+        assert slots == {world.worker.id: [world.uet_worker]}
         assert breakers.all_of(connection) == [world.breaker]
         assert breakers.of_tool(connection, "nothing") is None
 

@@ -1,7 +1,6 @@
 """The report of a run, derived from what the database says."""
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -33,6 +32,7 @@ from maingate.state.steps import runs as run_steps
 from maingate.state.steps import tasks as task_steps
 from maingate.state.steps.step import Step
 from maingate.state.tool_run import MICROS, ToolRun
+from support.statements import statements_sent
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OLD, NEW = "1" * 40, "2" * 40
@@ -295,16 +295,8 @@ def test_an_unknown_run_is_refused(conn: Connection) -> None:
 
 def statements_of(database: Database, run_id: RunId) -> int:
     """Count what is asked of the database for a report."""
-    asked: list[str] = []
-    with database.read() as conn:
-        driver = conn.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
-        driver.set_trace_callback(asked.append)
-        try:
-            run_report(conn, run_id, now=NOW, patience=StuckLimits.of(Settings()))
-        finally:
-            driver.set_trace_callback(None)
-    assert asked
+    with database.read() as conn, statements_sent(conn) as asked:
+        run_report(conn, run_id, now=NOW, patience=StuckLimits.of(Settings()))
     return len(asked)
 
 

@@ -24,6 +24,7 @@ from maingate.state.steps import workers as worker_steps
 from maingate.state.steps.step import Step
 from maingate.system.process_table import started
 from support.database_factories import DAO, World, make_world
+from support.statements import statements_sent
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HERE = socket.gethostname()
@@ -153,3 +154,17 @@ def test_those_that_have_ended_are_added_when_they_are_asked_for_the_last_first(
     everyone = workforce(conn, SEEN, ended=9)
     assert [one["id"] for one in everyone] == [living.id, last.id, first.id]
     assert everyone[1]["reason"]["message"] == "it was killed"
+
+
+def test_the_slots_of_all_workers_are_read_at_once(conn: Connection) -> None:
+    """Not once for each; those that have ended and are not shown are only counted."""
+    for name in "abc":
+        make_world(conn, at=NOW, name=name)
+    with statements_sent(conn) as sent:
+        shown = workforce(conn, SEEN)
+    assert [len(one["slots"]) for one in shown] == [1, 1, 1]
+    assert sum('FROM "uet_workers"' in each for each in sent) == 1
+    reason = Reason(code=ReasonCode.WORKER_LOST, message="it was killed")
+    for row in workers.alive(conn):
+        take(conn, worker_steps.reject_registration(row, reason), at=NOW + timedelta(seconds=1))
+    assert workers.count_ended(conn) == 3

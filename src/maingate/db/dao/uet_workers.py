@@ -3,6 +3,7 @@
 See docs/SPECIFICATION.md §2.1.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -40,6 +41,10 @@ ROWS: Final = Entities(tables.uet_workers, UetWorkerRow)
 get, get_many, insert_many = ROWS.get, ROWS.get_many, ROWS.insert_many
 
 
-def of_worker(connection: Connection, worker_id: str) -> list[UetWorkerRow]:
-    """Read a worker's slots, oldest first."""
-    return ROWS.select(connection, "WHERE worker_id = ? ORDER BY created_at, slot, id", (worker_id,))
+def of_workers(connection: Connection, worker_ids: Iterable[str]) -> dict[str, list[UetWorkerRow]]:
+    """Read the slots of workers that have some, by worker, oldest first."""
+    found: dict[str, list[UetWorkerRow]] = {}
+    rows = ROWS.select_in(connection, "worker_id", worker_ids)
+    for row in sorted(rows, key=lambda row: (row.created_at, row.slot, row.id)):
+        found.setdefault(row.worker_id, []).append(row)
+    return found

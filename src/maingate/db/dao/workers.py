@@ -69,6 +69,11 @@ def ended(connection: Connection, *, limit: int) -> list[WorkerRow]:
     return ROWS.select(connection, rest, (limit,))
 
 
+def count_ended(connection: Connection) -> int:
+    """Count the workers that have shut down."""
+    return ROWS.count(connection, "WHERE completed_at IS NOT NULL")
+
+
 def heartbeat(connection: Connection, heard_at: Mapping[str, datetime]) -> None:
     """Update the times of the last heartbeats of workers, by id; no transition.
 

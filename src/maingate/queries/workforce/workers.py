@@ -21,7 +21,7 @@ from maingate.events import iso_millis
 from maingate.landing.lease import lease_at_work
 from maingate.monitoring.stuck_watch import StuckLimits, silent
 from maingate.orchestrator.worker_roster import JOB
-from maingate.queries.limited_list import EVERY, Page
+from maingate.queries.limited_list import Page
 from maingate.repository_context import RepositoryContext
 from maingate.settings import Settings
 from maingate.state.uet_worker import UetWorkerState
@@ -103,7 +103,7 @@ def list_workers(context: RepositoryContext, *, ended: int = 0) -> Page:
     with context.database.read() as conn:
         shown = workforce(conn, seen, ended=ended)
         is_cut = ended > 0 and sum(one["ended_at"] is not None for one in shown) == ended
-        more = len(workforce(conn, seen, ended=EVERY)) - len(shown) if is_cut else 0
+        more = workers.count_ended(conn) - ended if is_cut else 0
     return Page(rows=shown, more=more)
 
 
@@ -116,8 +116,8 @@ def workforce(conn: Connection, seen: Viewpoint, *, ended: int = 0) -> list[Json
         ended: How many of those that have shut down to add.
     """
     rows = [*workers.alive(conn), *(workers.ended(conn, limit=ended) if ended else [])]
-    control = _controlled(conn, seen.now)
-    return [_worker(conn, row, uet_workers.of_worker(conn, row.id), control, seen) for row in rows]
+    slots, control = uet_workers.of_workers(conn, [row.id for row in rows]), _controlled(conn, seen.now)
+    return [_worker(conn, row, slots.get(row.id, []), control, seen) for row in rows]
 
 
 def _worker(
