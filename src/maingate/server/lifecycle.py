@@ -14,6 +14,7 @@ from typing import Any, Final
 import uvicorn
 
 from maingate.errors import OutsideFaultError
+from maingate.server.connections import ACCEPTED_AT_ONCE, limited_connection
 from maingate.server.host import RunHost
 from maingate.server.listen_socket import address_of, without_delay
 from maingate.server.log import LOG
@@ -59,6 +60,8 @@ def serve(
         access_log=False,
         lifespan="on",
         server_header=False,
+        http=limited_connection(),
+        backlog=ACCEPTED_AT_ONCE,
         timeout_graceful_shutdown=GOODBYE_SECONDS,
     )
     http = HttpServer(config)

@@ -1,7 +1,9 @@
 """Every request is protected alike, whatever answers it, and every error is a problem document."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -92,6 +94,34 @@ def test_a_request_that_grows_too_large_is_refused(client: httpx.Client) -> None
 
     answer = client.post("/api/v1/overrides", headers={"Content-Type": "application/json"}, content=chunks())
     assert problem(answer) == (413, "too_large")
+
+
+def test_a_request_whose_rest_does_not_come_is_refused() -> None:
+    """The limit holds for each part of a body, and not for the wait behind it."""
+    from starlette.exceptions import HTTPException
+
+    from maingate.api.guard.protection import LimitBody
+
+    async def application(_scope: Any, receive: Any, _send: Any) -> None:
+        while (await receive())["type"] == "http.request":
+            pass
+
+    async def nothing(_message: Any) -> None:
+        """Send nothing."""
+
+    async def play(*sent: bool) -> None:
+        parts = asyncio.Queue[dict[str, Any]]()
+        for more_body in sent:
+            parts.put_nowait({"type": "http.request", "body": b"x", "more_body": more_body})
+        limit = LimitBody(application, 100, {}, seconds=0.01)
+        async with asyncio.timeout(0.1):
+            await limit({"type": "http", "path": "/", "headers": []}, parts.get, nothing)
+
+    with pytest.raises(HTTPException) as refused:
+        asyncio.run(play(True))
+    assert refused.value.status_code == 408
+    with pytest.raises(TimeoutError):
+        asyncio.run(play(True, False))
 
 
 def test_a_request_that_is_no_http_is_refused(live: Live) -> None:

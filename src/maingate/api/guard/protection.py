@@ -32,6 +32,9 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 """The names under which a server on the loopback interface is reached."""
 
+BODY_SECONDS: Final = 30.0
+"""Seconds in which the next part of a body must come."""
+
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _log: Final = logging.getLogger(__name__)
 
@@ -87,16 +90,19 @@ class RefuseOthers:
 
 
 class LimitBody:
-    """Refuses bodies that are too large, whether they state their length or not.
+    """Refuses bodies that are too large, whether they state their length or not, and those that do not come.
 
     Args:
         app: The application.
         most: The limit, in bytes.
         most_at: Limits of particular paths.
+        seconds: Seconds in which the next part of a body must come.
     """
 
-    def __init__(self, app: ASGIApp, most: int, most_at: Mapping[str, int]) -> None:
-        self._app, self._most, self._most_at = app, most, most_at
+    def __init__(
+        self, app: ASGIApp, most: int, most_at: Mapping[str, int], seconds: float = BODY_SECONDS
+    ) -> None:
+        self._app, self._most, self._most_at, self._seconds = app, most, most_at, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -108,11 +114,16 @@ class LimitBody:
         if stated.isdecimal() and int(stated) > most:
             await problem(413, "too_large", _too_large(most))(scope, receive, send)
             return
-        received = 0
+        received, is_whole = 0, False
 
         async def receiving() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, is_whole
+            try:
+                async with asyncio.timeout(None if is_whole else self._seconds):
+                    message = await receive()
+            except TimeoutError as error:
+                raise HTTPException(408, "the rest of the request did not come") from error
+            is_whole = not message.get("more_body", False)
             received += len(message.get("body", b""))
             if received > most:
                 raise HTTPException(413, _too_large(most))
