@@ -1,15 +1,18 @@
 """A host runs the runs of several repositories at once, one after the other on each target."""
 
+import errno
 import os
 import signal
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from maingate.errors import ServerBusyError
+from maingate.errors import OutsideFaultError, ServerBusyError
+from maingate.monitoring.hooks import Hooks
 from maingate.plan.loader import load_plan
-from maingate.server import process_start
+from maingate.server import hosted_run, process_start, run_starts
 from maingate.server.host import RunHost
 from maingate.server.process_start import start
 from maingate.server.served_repositories import Phase, Site
@@ -145,3 +148,51 @@ def test_a_second_server_refuses_or_stands_by(yards: tuple[Yard, Yard]) -> None:
         wait_until(lambda: site.phase is Phase.READY, "the second to take over")
         standby.drain()
         assert standby.join(PATIENCE)
+
+
+def test_a_server_ends_although_its_state_folder_is_gone(yards: tuple[Yard, Yard]) -> None:
+    """A place that cannot be left holds up neither the end nor the other repositories."""
+    one, two = yards
+    state, away = one.repo.path / ".git/maingate", one.folder / "away"
+    with hosting(one.repo.path, two.repo.path) as hosted:
+        wait_until(lambda: hosted.site.phase is Phase.READY, "the host")
+        state.rename(away)
+        state.touch()  # a file in the way of the folder: nothing below it can be removed
+    assert "server.bell" not in {path.name for path in (two.repo.path / ".git/maingate").iterdir()}
+
+
+def test_a_repository_that_can_be_taken_in_part_only_is_not_taken(
+    yards: tuple[Yard, Yard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next look takes the whole of it, with the followers of its ledger."""
+    yard, begun = yards[0], list[bool]()
+
+    def fail_once(*_: object) -> Hooks:
+        begun.append(True)
+        if len(begun) == 1:
+            raise OutsideFaultError("no")
+        return Hooks([], warn=print)
+
+    monkeypatch.setattr(run_starts, "server_hooks", fail_once)
+    with Site.open([yard.repo.path]) as site:
+        post = run_starts.Post("repo", site["repo"])
+        with pytest.raises(OutsideFaultError):
+            post.take()
+        assert (post.is_taken, list(post.fds())) == (False, [])
+        post.look()
+        assert (post.is_taken, len(begun), len(list(post.fds()))) == (True, 2, 1)
+        post.leave()
+        post.end_hooks()
+
+
+def test_the_end_of_a_run_is_seen_without_a_descriptor_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was started is known, whatever the system lacks after that."""
+
+    def refused(_pid: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", refused)
+    process = hosted_run.RunProcess(subprocess.Popen(["true"]))
+    assert process.exit_fd is None
+    wait_until(lambda: process.exit_code() == 0, "its end")
+    process.close()

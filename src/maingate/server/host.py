@@ -10,7 +10,7 @@ import selectors
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from enum import IntEnum
 from typing import Final
@@ -130,7 +130,10 @@ class RunHost:
     # -- the thread ------------------------------------------------------------------------------------------
 
     def _host(self) -> None:
-        try:
+        with ExitStack() as ending:  # each of these is done whatever becomes of the others
+            ending.callback(self._ended)
+            ending.callback(self._end_hooks)
+            ending.callback(self._leave)
             while self._wish is _Wish.NONE:
                 for post in self._posts:
                     post.look()
@@ -139,10 +142,6 @@ class RunHost:
                 self._looked()
                 self._wait(LOOK_INTERVAL)
             self._drain()
-        finally:
-            self._leave()
-            self._end_hooks()
-            self._ended()
 
     def _drain(self) -> None:
         """Stop all runs, and wait until their processes have ended."""
@@ -174,7 +173,7 @@ class RunHost:
 
     def _wait(self, longest: timedelta) -> None:
         """Wait until something calls for a look, but not for long."""
-        with selectors.DefaultSelector() as waiting:
+        with selectors.PollSelector() as waiting:  # needs no descriptor: there may be none left
             waiting.register(self._reading, selectors.EVENT_READ)
             for fd in (fd for post in self._posts for fd in post.fds()):
                 waiting.register(fd, selectors.EVENT_READ)

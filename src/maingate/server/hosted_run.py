@@ -34,6 +34,14 @@ class HostedRun:
     since: datetime
 
 
+def _exit_fd_of(pid: int) -> int | None:
+    """Return a descriptor that is readable when a process has ended; None where there can be none."""
+    try:
+        return os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+    except OSError:  # without a free descriptor its end is seen at the next look
+        return None
+
+
 class RunProcess:
     """The process of a hosted run.
 
@@ -46,7 +54,7 @@ class RunProcess:
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
         self.pid = process.pid
-        self.exit_fd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
+        self.exit_fd = _exit_fd_of(process.pid)
 
     @classmethod
     def start(

@@ -7,6 +7,7 @@ of ``_Lane``.
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -73,12 +74,15 @@ class Post:
         Raises:
             ServerBusyError: Another server is alive.
         """
-        self._hold.take()
-        self._renewed_at = time.monotonic()
-        self._taken_over = {run.id for run in self._queue.waiting()}
-        self._bell = Doorbell.hang_up(self._maingate.paths)
-        self._hooks = server_hooks(self._maingate.context, self._warn)
-        self._hooks.__enter__()
+        with ExitStack() as undoing:  # half of it would count as the whole at the next look
+            self._hold.take()
+            undoing.callback(self.leave)
+            self._renewed_at = time.monotonic()
+            self._taken_over = {run.id for run in self._queue.waiting()}
+            self._bell = Doorbell.hang_up(self._maingate.paths)
+            hooks = server_hooks(self._maingate.context, self._warn)
+            self._hooks = hooks.__enter__()
+            undoing.pop_all()
         LOG.info("serving", repository=self.name, path=str(self._maingate.repository.root))
 
     def look(self) -> None:
@@ -144,9 +148,9 @@ class Post:
 
     def leave(self) -> None:
         """Release the hold, so that another server, or a person, may go on; processes go on to their ends."""
-        if self._bell is not None:
-            self._bell.take_down()
-            self._bell = None
+        bell, self._bell = self._bell, None
+        if bell is not None:
+            bell.take_down()
         self._hold.release()
 
     def end_hooks(self) -> None:
