@@ -14,7 +14,7 @@ from maingate.db.engine import file_of
 from maingate.errors import OutsideFaultError, UsageError
 from maingate.git.repository import Repository, is_among_files
 from maingate.git.repository_identity import Identity
-from maingate.landing.checkouts import all_checkouts
+from maingate.landing.checkouts.working_trees import all_checkouts
 from maingate.settings import SettingsFiles
 
 if TYPE_CHECKING:

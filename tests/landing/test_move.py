@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from maingate.git.repository import GitEntry, RefMoved, Repository
-from maingate.landing import index_hold, ref_locks
-from maingate.landing.behind import behind
-from maingate.landing.checkouts import checkouts_of
-from maingate.landing.late_checkouts import catch_up, uncommitted
+from maingate.landing import ref_locks
+from maingate.landing.checkouts import index_hold
+from maingate.landing.checkouts.behind import behind
+from maingate.landing.checkouts.late_checkouts import catch_up, uncommitted
+from maingate.landing.checkouts.working_trees import checkouts_of
 from maingate.landing.move import Obstruction, land, obstacle
 from maingate.landing.move_values import Behind, Move
 from support.factories import GitRepo
@@ -591,7 +592,7 @@ def test_a_file_that_could_not_be_written_is_written_later(
         rename(source, there)
 
     with monkeypatch.context() as patched:
-        patched.setattr("maingate.landing.follower.os.rename", failing)
+        patched.setattr("maingate.landing.checkouts.follower.os.rename", failing)
         (left,) = landed(opened, commits)  # type: ignore[misc]
     assert "a.txt could not be changed" in str(left)
     assert [(repo.path / name).read_text() for name in ("a.txt", "b.txt")] == ["1\n", "2\n"]

@@ -15,8 +15,8 @@ import pytest
 from maingate import faultpoints
 from maingate.git.repository import Repository
 from maingate.landing import ref_locks
-from maingate.landing.behind import behind
-from maingate.landing.checkout_repair import repair
+from maingate.landing.checkouts.behind import behind
+from maingate.landing.checkouts.checkout_repair import repair
 from maingate.landing.move import land
 from maingate.landing.move_values import Move
 from maingate.system.process_table import process_table

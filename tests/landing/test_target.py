@@ -14,7 +14,7 @@ from maingate.db.sql.connection import Connection
 from maingate.errors import CheckoutError, LeaseLostError, RecordError, RepositoryError
 from maingate.git.repository import RefMoved, Repository
 from maingate.ids import new_id
-from maingate.landing import index_hold
+from maingate.landing.checkouts import index_hold
 from maingate.landing.ledger_trailers import seal_of, trailers
 from maingate.landing.move import Obstruction
 from maingate.landing.move_values import Move
@@ -169,7 +169,8 @@ def test_a_target_whose_checkout_is_behind_is_not_ready(
 
     with monkeypatch.context() as killed:
         killed.setattr(
-            "maingate.landing.follower.CheckoutFollower.place", lambda follower: follower.following()
+            "maingate.landing.checkouts.follower.CheckoutFollower.place",
+            lambda follower: follower.following(),
         )
         target.carry_out(intent, move_of(intent), book=lambda conn: intents.landed(conn, intent.id, NOW))
         with pytest.raises(CheckoutError, match="maingate checkout repair"):

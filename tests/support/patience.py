@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from maingate.landing import index_hold, move_record, ref_locks
+from maingate.landing import move_record, ref_locks
+from maingate.landing.checkouts import index_hold
 
 VARIABLE: Final = "TESTS_PATIENCE_WITH_GIT"
 """Of the environment of a command that tests fork: seconds that it waits for another git."""

@@ -13,10 +13,9 @@ from datetime import timedelta
 from maingate.errors import GitError
 from maingate.faultpoints import reach
 from maingate.git.repository import RefMoved, Repository
-from maingate.landing.checkout_state import in_progress
-from maingate.landing.checkouts import Checkout, branch_of, checkouts_of, why_away
-from maingate.landing.follower import CheckoutFollower
-from maingate.landing.late_checkouts import (
+from maingate.landing.checkouts.checkout_state import in_progress
+from maingate.landing.checkouts.follower import CheckoutFollower
+from maingate.landing.checkouts.late_checkouts import (
     FILTER_TIME,
     catch_up_held,
     head_of,
@@ -24,6 +23,7 @@ from maingate.landing.late_checkouts import (
     note,
     update_checkout,
 )
+from maingate.landing.checkouts.working_trees import Checkout, branch_of, checkouts_of, why_away
 from maingate.landing.move_record import HeldRecord, PendingCheckout, UnfinishedMove, locked_record
 from maingate.landing.move_values import Behind, Move
 from maingate.landing.ref_locks import foreign_lock, locks_of, remove_own

@@ -30,9 +30,9 @@ from maingate.db.sql.connection import Connection
 from maingate.errors import CheckoutError, RepositoryError
 from maingate.faultpoints import reach
 from maingate.git.repository import RefMoved, Repository
-from maingate.landing.behind import behind
-from maingate.landing.checkouts import checkouts_of, why_away
-from maingate.landing.late_checkouts import FILTER_TIME, catch_up, uncommitted
+from maingate.landing.checkouts.behind import behind
+from maingate.landing.checkouts.late_checkouts import FILTER_TIME, catch_up, uncommitted
+from maingate.landing.checkouts.working_trees import checkouts_of, why_away
 from maingate.landing.ledger_trailers import seal
 from maingate.landing.move import Obstruction, land, obstacle
 from maingate.landing.move_values import Behind, Move

@@ -11,7 +11,7 @@ from maingate.cli.output import console, print_json
 from maingate.cli.text import safe
 
 if TYPE_CHECKING:
-    from maingate.landing.checkout_repair import CheckoutRepair
+    from maingate.landing.checkouts.checkout_repair import CheckoutRepair
     from maingate.landing.move_values import Behind
 
 app = typer.Typer(help="Repair the checkouts of the repository.", no_args_is_help=True)
@@ -35,7 +35,7 @@ def repair(
     Exit codes: 0 every checkout is up to date, 4 a checkout could not be updated or is locked.
     """
     from maingate.git.repository import Repository
-    from maingate.landing.checkout_repair import repair as put_right
+    from maingate.landing.checkouts.checkout_repair import repair as put_right
     from maingate.settings import load_settings
 
     with Repository.open(Path.cwd()) as repository:

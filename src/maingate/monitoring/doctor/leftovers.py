@@ -5,7 +5,7 @@ import socket
 
 from maingate.db.dao import leases, runs, workers
 from maingate.git.private_git import abandoned
-from maingate.landing.behind import behind
+from maingate.landing.checkouts.behind import behind
 from maingate.landing.lease import is_held
 from maingate.landing.move_record import unfinished_moves
 from maingate.landing.ref_locks import locks_of

@@ -10,7 +10,7 @@ from maingate.commits import Candidate, LandingInput, Tip
 from maingate.errors import OutsideFaultError
 from maingate.git.repository import RefMoved, Repository
 from maingate.landing.candidate import build, change_of_settings, sealed
-from maingate.landing.checkouts import unusable_path
+from maingate.landing.checkouts.working_trees import unusable_path
 from maingate.landing.ledger_trailers import is_judged_sealed
 from maingate.landing.move import Obstruction
 from maingate.landing.move_values import Move

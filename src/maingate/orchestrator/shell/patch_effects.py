@@ -16,7 +16,7 @@ from maingate.db.engine import Database
 from maingate.db.sql.connection import Connection
 from maingate.git.repository import Repository
 from maingate.ids import PatchId, new_id
-from maingate.landing import blocked_paths
+from maingate.landing.checkouts import blocked_paths
 from maingate.orchestrator.core.effects import ApplyPatches, JudgePatch, KeepEvidence, RestorePatch, TakePatch
 from maingate.orchestrator.core.events import (
     AppliedPatch,

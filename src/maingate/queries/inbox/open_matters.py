@@ -17,7 +17,7 @@ from maingate.db.dao.overviews.refused_patches import RefusedPatch
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.webhooks import WebhookRow
 from maingate.db.sql.connection import Connection
-from maingate.landing.behind import behind
+from maingate.landing.checkouts.behind import behind
 from maingate.monitoring.alerts import FAILING_LONG, firing
 from maingate.queries.inbox.items import items_of, newest_attempts
 from maingate.queries.inbox.values import About, InboxItem, InboxRows, OpenRun, RedBase, UnapprovedPatch

@@ -16,7 +16,7 @@ from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.ids import RunId
-from maingate.landing.behind import behind
+from maingate.landing.checkouts.behind import behind
 from maingate.queries.runs import parts
 from maingate.queries.waits import run_rows
 from maingate.queries.waits.run_rows import RunRows, has_ended, read_rows

@@ -11,8 +11,8 @@ from maingate.errors import TargetBusyError
 from maingate.git.private_git import remove_abandoned
 from maingate.git.refs import PRIVATE_REFS
 from maingate.ids import RunId
-from maingate.landing.behind import behind
-from maingate.landing.late_checkouts import catch_up
+from maingate.landing.checkouts.behind import behind
+from maingate.landing.checkouts.late_checkouts import catch_up
 from maingate.landing.lease import is_examined
 from maingate.landing.target import LandingTarget
 from maingate.orchestrator.shell import evidence

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from maingate.git.repository import Repository
-from maingate.landing.checkouts import all_checkouts, checkouts_of, why_away
+from maingate.landing.checkouts.working_trees import all_checkouts, checkouts_of, why_away
 from support.factories import GitRepo
 
 MAIN = "refs/heads/main"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from maingate.git.repository import Repository
-from maingate.landing.checkout_state import uncommitted_changes
-from maingate.landing.checkouts import all_checkouts
+from maingate.landing.checkouts.checkout_state import uncommitted_changes
+from maingate.landing.checkouts.working_trees import all_checkouts
 from support.factories import GitRepo
 
 

@@ -9,8 +9,8 @@ not wait for that file, and a patch that is refused anyway must not keep a run f
 from typing import Final
 
 from maingate.git.repository import Repository
-from maingate.landing.checkout_state import in_the_way
-from maingate.landing.checkouts import Checkout, checkouts_of
+from maingate.landing.checkouts.checkout_state import in_the_way
+from maingate.landing.checkouts.working_trees import Checkout, checkouts_of
 from maingate.patches.intake import Intake
 from maingate.patches.text.quoting import show_path
 from maingate.reasons import Reason, ReasonCode

@@ -5,10 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from maingate.git.repository import Repository
-from maingate.landing import index_hold
-from maingate.landing.behind import behind
-from maingate.landing.checkouts import Checkout, all_checkouts, branch_of, checkouts_of
-from maingate.landing.late_checkouts import FILTER_TIME, catch_up_held
+from maingate.landing.checkouts import index_hold
+from maingate.landing.checkouts.behind import behind
+from maingate.landing.checkouts.late_checkouts import FILTER_TIME, catch_up_held
+from maingate.landing.checkouts.working_trees import Checkout, all_checkouts, branch_of, checkouts_of
 from maingate.landing.move_record import locked_record, unfinished_moves
 from maingate.landing.move_values import Behind
 from maingate.landing.ref_locks import foreign_lock, locks_of

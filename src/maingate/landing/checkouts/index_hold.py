@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from maingate.errors import GitError
-from maingate.landing.checkouts import Checkout
+from maingate.landing.checkouts.working_trees import Checkout
 
 FOREIGN_GIT_WAIT: Final = timedelta(seconds=5)
 """Maximum wait for another git that has locked the index."""

@@ -10,8 +10,8 @@ from typing import Final
 
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
-from maingate.landing.checkouts import Checkout
-from maingate.landing.prepared_files import new_stage
+from maingate.landing.checkouts.prepared_files import new_stage
+from maingate.landing.checkouts.working_trees import Checkout
 
 IN_PROGRESS: Final = {
     "MERGE_HEAD": "a merge is in progress",

@@ -20,6 +20,6 @@ def behind(repository: Repository, ref: str | None = None) -> list[Behind]:
     ]
     if not unfinished:
         return []
-    from maingate.landing.late_checkouts import left_behind  # noqa: PLC0415 - seldom needed
+    from maingate.landing.checkouts.late_checkouts import left_behind  # noqa: PLC0415 - seldom needed
 
     return [each for record in unfinished for each in left_behind(repository, record)]

@@ -16,11 +16,12 @@ from typing import Final
 
 from maingate.errors import OutsideFaultError
 from maingate.git.repository import Repository
-from maingate.landing import index_hold
-from maingate.landing.checkout_state import in_progress, uncommitted_changes
-from maingate.landing.checkouts import Checkout, all_checkouts, checkouts_of, why_away
-from maingate.landing.file_change import digest, remove_copies
-from maingate.landing.follower import CheckoutFollower
+from maingate.landing.checkouts import index_hold
+from maingate.landing.checkouts.checkout_state import in_progress, uncommitted_changes
+from maingate.landing.checkouts.file_change import digest, remove_copies
+from maingate.landing.checkouts.follower import CheckoutFollower
+from maingate.landing.checkouts.prepared_files import remove_stages
+from maingate.landing.checkouts.working_trees import Checkout, all_checkouts, checkouts_of, why_away
 from maingate.landing.move_record import (
     HeldRecord,
     PendingCheckout,
@@ -29,7 +30,6 @@ from maingate.landing.move_record import (
     unfinished_moves,
 )
 from maingate.landing.move_values import Behind, Move
-from maingate.landing.prepared_files import remove_stages
 from maingate.landing.ref_locks import remove_own
 
 FILTER_TIME: Final = timedelta(minutes=5)

@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from maingate.landing.checkouts import Checkout
-from maingate.landing.prepared_files import CheckoutStage, at, has_real_parents
+from maingate.landing.checkouts.prepared_files import CheckoutStage, at, has_real_parents
+from maingate.landing.checkouts.working_trees import Checkout
 
 
 def remove_file(top: Path, path: bytes, *, is_submodule: bool) -> None:

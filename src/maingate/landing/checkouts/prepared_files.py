@@ -21,7 +21,7 @@ from maingate.git.command import GitResult
 from maingate.git.private_git import own_directory
 from maingate.git.private_index import write_index
 from maingate.git.trees import GitEntry
-from maingate.landing.checkouts import Checkout
+from maingate.landing.checkouts.working_trees import Checkout
 
 _SUBMODULE: Final = 0o160000
 _OF_FILTERS: Final = r"^filter\..*\.(clean|smudge|process)$"

@@ -17,12 +17,19 @@ from maingate.errors import GitError
 from maingate.faultpoints import reach
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
-from maingate.landing import index_hold
-from maingate.landing.checkout_state import in_progress, in_the_way
-from maingate.landing.checkouts import Checkout
-from maingate.landing.file_change import digest, put_file, remove_file
+from maingate.landing.checkouts import index_hold
+from maingate.landing.checkouts.checkout_state import in_progress, in_the_way
+from maingate.landing.checkouts.file_change import digest, put_file, remove_file
+from maingate.landing.checkouts.prepared_files import (
+    CheckoutStage,
+    Signature,
+    at,
+    new_stage,
+    paths_of,
+    signature,
+)
+from maingate.landing.checkouts.working_trees import Checkout
 from maingate.landing.move_record import HeldRecord, PendingCheckout
-from maingate.landing.prepared_files import CheckoutStage, Signature, at, new_stage, paths_of, signature
 
 _SUBMODULE: Final = 0o160000
 _SHOWN: Final = 20

@@ -1,0 +1,1 @@
+"""Checkouts of a branch: looked at before it moves, and made to follow it, now or late."""
