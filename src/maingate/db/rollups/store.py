@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 
 from maingate.db.engine import Database
 from maingate.db.ledger import followers, ledger
+from maingate.db.rollups.aggregates import Aggregate, aggregate
 from maingate.db.rollups.expressions import HOUR
-from maingate.db.rollups.source import Aggregate, aggregate
 from maingate.db.schema.rollup_kinds import (
     EMPTY,
     EVENT_COLUMNS,

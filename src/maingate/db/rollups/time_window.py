@@ -13,9 +13,9 @@ from typing import Final
 from sqlalchemy import Connection
 
 from maingate.db.ledger import followers, ledger
+from maingate.db.rollups.aggregates import Aggregate, aggregate
 from maingate.db.rollups.conditions import EVERYTHING, conditions
 from maingate.db.rollups.expressions import HOUR
-from maingate.db.rollups.source import Aggregate, aggregate
 from maingate.db.rollups.store import FOLLOWER, Books, folded
 from maingate.db.schema.rollup_kinds import EMPTY, EVER, EventKind, Histogram, MeasureKind
 from maingate.db.sql.columns import to_micros

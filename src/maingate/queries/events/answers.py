@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from maingate.db.ledger import ledger
-from maingate.db.rollups import store, time_window, times
-from maingate.db.rollups.source import aggregate
+from maingate.db.rollups import percentiles, store, time_window
+from maingate.db.rollups.aggregates import aggregate
 from maingate.db.schema.rollup_kinds import EMPTY, EVER, EventKind, Histogram, Measure, MeasureKind
 from maingate.db.sql.columns import from_micros
 from maingate.db.sql.connection import Connection
@@ -162,7 +162,7 @@ def _times_of_rows(
     columns = [group for group in by if group not in UNITS]
     micros = UNITS[unit] * _SECOND if unit else None
     found = []
-    for one in times.times(conn, conditions_of(conn, search), after, columns, unit=micros):
+    for one in percentiles.times(conn, conditions_of(conn, search), after, columns, unit=micros):
         cells = list(one.group)
         by_column: dict[str, Any] = {unit: moment(int(cells.pop(0)), UNITS[unit])} if unit else {}
         by_column |= dict(zip(columns, cells, strict=True))
@@ -188,7 +188,7 @@ def _times_of_rollups(
 
 def time_cells(histogram: Histogram) -> list[Any]:
     """Return the cells of `TIME_COLUMNS` of a histogram."""
-    p50, p95 = (round(histogram.quantile(share), 3) for share in times.SHARES)
+    p50, p95 = (round(histogram.quantile(share), 3) for share in percentiles.SHARES)
     return [histogram.count, p50, p95, None, histogram.total / _SECOND]
 
 
