@@ -4,12 +4,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from maingate.cli.command_table import COMMANDS, command_named
 from maingate.cli.command_tree import Invocation, ended
 from maingate.errors import DatabaseError, UsageError
 from support.command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes
@@ -148,7 +150,7 @@ def test_help_groups_the_commands(invoke: Invoke) -> None:
     """Every command stands in a group, with the exit codes below."""
     result = invoke("--help")
     assert result.exit_code == 0
-    for panel in ("First steps", "Plan and run", "Patches", "The record", "Upkeep"):
+    for panel in ("First steps", "Plan and run", "Patches", "The record", "Server and agents", "Upkeep"):
         assert panel in result.stdout
     for command in (
         "demo",
@@ -166,9 +168,35 @@ def test_help_groups_the_commands(invoke: Invoke) -> None:
     assert "Exit codes: 0 done" in result.stdout
 
 
+def test_help_shows_defaults_in_whole_paragraphs_and_no_types(invoke: Invoke) -> None:
+    """Brackets are no markup, lines break at the width of the terminal, and a flag has no type."""
+    shown = " ".join(re.sub("[│╭╮╰╯─]", " ", invoke("serve", "--help").stdout).split())
+    assert "[default: 8470]" in shown
+    assert "--standby Wait for the end of another server" in shown
+    assert "resume [OPTIONS] [RUN]" in " ".join(invoke("resume", "--help").stdout.split())
+    stops = next(
+        line for line in invoke("serve", "--help").stdout.splitlines() if "stops them at once" in line
+    )
+    assert "All runs go on" in stops
+
+
+def test_every_value_of_a_command_line_has_a_name() -> None:
+    """The help names values by their meaning: a parameter without a name of its own would show a type."""
+
+    def unnamed(command: Any, path: str) -> Iterator[str]:
+        for parameter in command.params:
+            if parameter.metavar is None and not getattr(parameter, "is_flag", False):
+                yield f"{path} {parameter.name}"
+        for name, below in getattr(command, "commands", {}).items():
+            yield from unnamed(below, f"{path} {name}")
+
+    assert [each for name in COMMANDS for each in unnamed(command_named(name), name)] == []
+
+
 @pytest.mark.parametrize(
     "args",
     [
+        ["token", "create", "ci", "--role", "god"],
         ["rnu"],
         ["run"],
         ["run", "plan.yaml", "--workers", "0"],
@@ -185,6 +213,7 @@ def test_a_wrong_command_line_is_exit_2_and_one_paragraph(invoke: Invoke, args: 
     assert result.stdout == ""
     assert result.stderr.startswith("maingate: ")
     assert "--help`" in result.stderr
+    assert "Value error" not in result.stderr
 
 
 def test_a_misspelt_command_gets_a_suggestion(invoke: Invoke) -> None:

@@ -11,13 +11,15 @@ from typing import Any, Final, NamedTuple
 import typer
 from typer.main import get_group
 
+from maingate.cli.help_text import show_plain_help
 from maingate.cli.parameters import spare_conversions
 
-FIRST_STEPS, RUNNING, LEDGER, RECORD, UPKEEP = (
+FIRST_STEPS, RUNNING, LEDGER, RECORD, SERVING, UPKEEP = (
     "First steps",
     "Plan and run",
     "Patches",
     "The record",
+    "Server and agents",
     "Upkeep",
 )
 
@@ -35,30 +37,30 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "init": Place(FIRST_STEPS, "init", "init"),
     "plan": Place(RUNNING, "plan"),
     "run": Place(RUNNING, "run", "run"),
-    "serve": Place(RUNNING, "serve", "serve"),
-    "mcp": Place(RUNNING, "mcp", "mcp"),
-    "resume": Place(RUNNING, "resume", "resume"),
-    "cancel": Place(RUNNING, "cancel", "cancel"),
     "status": Place(RUNNING, "status", "status"),
     "inbox": Place(RUNNING, "inbox", "inbox"),
     "runs": Place(RUNNING, "runs", "runs"),
+    "resume": Place(RUNNING, "resume", "resume"),
+    "cancel": Place(RUNNING, "cancel", "cancel"),
+    "override": Place(RUNNING, "override"),
     "patch": Place(LEDGER, "patch_actions"),
     "quarantine": Place(LEDGER, "patch", "quarantine"),
     "rollback": Place(LEDGER, "rollback", "rollback"),
     "bisect": Place(LEDGER, "bisect", "bisect"),
     "events": Place(RECORD, "events", "events"),
     "audit": Place(RECORD, "audit"),
+    "serve": Place(SERVING, "serve", "serve"),
+    "token": Place(SERVING, "token"),
+    "webhook": Place(SERVING, "webhook"),
+    "mcp": Place(SERVING, "mcp", "mcp"),
     "health": Place(UPKEEP, "health", "health"),
     "doctor": Place(UPKEEP, "doctor", "doctor"),
-    "token": Place(UPKEEP, "token"),
-    "webhook": Place(UPKEEP, "webhook"),
     "workers": Place(UPKEEP, "workers", "workers"),
     "tools": Place(UPKEEP, "tools"),
     "breaker": Place(UPKEEP, "breaker"),
-    "override": Place(UPKEEP, "override"),
-    "machines": Place(UPKEEP, "machines", "machines"),
     "checkout": Place(UPKEEP, "checkout"),
     "clean": Place(UPKEEP, "clean", "clean"),
+    "machines": Place(UPKEEP, "machines", "machines"),
 }
 """All commands, in the order of the help."""
 
@@ -75,4 +77,5 @@ def command_named(name: str) -> Any:
         alone.command(name, rich_help_panel=place.panel)(found)
     command = get_group(alone).commands[name]
     spare_conversions(command)
+    show_plain_help(command)
     return command

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from maingate.cli.command_table import COMMANDS, command_named
 from maingate.cli.exit_codes import ExitCode, code_of_error, is_expected
+from maingate.cli.help_text import show_plain_help
 from maingate.cli.output import fail
 from maingate.cli.parameters import spare_conversions
 from maingate.cli.standard_streams import NAME, discard_output, is_reader_gone
@@ -49,6 +50,7 @@ class Commands(TyperGroup):
         """Run one command line and exit."""
         invocation = Invocation()
         spare_conversions(self)
+        show_plain_help(self)
 
         def call() -> Any:
             return super(Commands, self).main(
@@ -134,7 +136,7 @@ def _fail_usage(error: Any) -> None:
         error.show()
         return
     path = error.ctx.command_path if error.ctx is not None else "maingate"
-    said = error.format_message()
+    said = error.format_message().replace(": Value error, ", ": ", 1)  # the words of the library are no news
     end = "" if said.endswith((".", "?", "!")) else "."
     option = getattr(error, "option_name", None)
     if path != "maingate" and option in _GLOBAL:

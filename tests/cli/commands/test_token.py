@@ -14,7 +14,7 @@ def test_a_token_is_printed_alone_and_works(invoke: Invoke, repo: GitRepo) -> No
     repo.commit({"a": "1"})
     done = invoke("token", "create", "ci", "--role", "submitter", "--operator", "ada", cwd=repo.path)
     assert done.exit_code == 0
-    assert "ci is submitter" in done.stderr
+    assert "ci has the role submitter" in done.stderr
     with Maingate.open(repo.path) as maingate:
         found = maingate.tokens.recognise(done.stdout.strip())
     assert found is not None

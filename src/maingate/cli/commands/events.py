@@ -40,7 +40,7 @@ def events(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[QUERY]...",
+            metavar="QUERY",
             help="Filters and groups, such as `type:gate since:7d by:gate`, or `report NAME`; see EVENTS.md.",
         ),
     ] = None,

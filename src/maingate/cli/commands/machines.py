@@ -24,6 +24,7 @@ def machines(
     name: Annotated[
         str | None,
         typer.Argument(
+            metavar="MACHINE",
             help="Print only this machine.",
             autocompletion=fixed_words("maingate.state.machines", "MACHINES"),
             show_default="all",

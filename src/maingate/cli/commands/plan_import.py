@@ -27,7 +27,10 @@ app = typer.Typer(help="Make a plan from other tools' files.", no_args_is_help=T
 @app.command()
 def series(
     source: Annotated[
-        str, typer.Argument(help="A mailbox, a folder of patches, a quilt series, or a git range A..B.")
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A mailbox, a folder of patches, a quilt series, or a git range A..B."
+        ),
     ],
     *,
     out: Annotated[
@@ -68,10 +71,15 @@ def series(
 
 @app.command()
 def taskmaster(
-    source: Annotated[Path, typer.Argument(help="Task Master's tasks.json, tagged or legacy.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Task Master's tasks.json, tagged or legacy.")
+    ],
     *,
     tag: Annotated[
-        str | None, typer.Option(help="The list of tasks to import.", show_default="master, or the only one")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The list of tasks to import.", show_default="master, or the only one"
+        ),
     ] = None,
     out: Out = Path("plan.yaml"),
     tool: Tool = "claude",
@@ -94,7 +102,7 @@ def taskmaster(
 
 @app.command()
 def beads(
-    source: Annotated[Path, typer.Argument(help="A Beads export: issues.jsonl.")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A Beads export: issues.jsonl.")],
     *,
     out: Out = Path("plan.yaml"),
     tool: Tool = "claude",
@@ -117,7 +125,7 @@ def beads(
 
 @app.command()
 def prd(
-    source: Annotated[Path, typer.Argument(help="A prd.json with userStories.")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A prd.json with userStories.")],
     *,
     out: Out = Path("plan.yaml"),
     tool: Tool = "claude",
@@ -137,7 +145,9 @@ def prd(
 
 @app.command()
 def markdown(
-    source: Annotated[Path, typer.Argument(help="A file with checkboxes, such as spec-kit's tasks.md.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A file with checkboxes, such as spec-kit's tasks.md.")
+    ],
     *,
     out: Out = Path("plan.yaml"),
     tool: Tool = "claude",

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from maingate.plan.choices import LandingStyle
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Name = Annotated[str | None, typer.Option(help="The name of the plan.", show_default="the source's")]
-Target = Annotated[str | None, typer.Option(help="The branch to land on.")]
+Name = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The name of the plan.", show_default="the source's")
+]
+Target = Annotated[str | None, typer.Option(metavar="BRANCH", help="The branch to land on.")]
 Style = Annotated[str | None, typer.Option(metavar="merge|squash|rebase", help="The landing style.")]
 Gates = Annotated[
     list[str] | None,
@@ -35,7 +37,7 @@ Side = Annotated[
     str | None,
     typer.Option(metavar="serial|allow", help="Whether tools run in parallel although no task has a scope."),
 ]
-Model = Annotated[str | None, typer.Option(help="The model whose predictions to import.")]
+Model = Annotated[str | None, typer.Option(metavar="NAME", help="The model whose predictions to import.")]
 
 
 def list_options(

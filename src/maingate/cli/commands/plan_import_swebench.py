@@ -20,7 +20,10 @@ from maingate.errors import UsageError
 
 def swebench(
     source: Annotated[
-        Path | None, typer.Argument(help="Predictions: JSON Lines, a JSON list, or a mapping by instance.")
+        Path | None,
+        typer.Argument(
+            metavar="FILE", help="Predictions: JSON Lines, a JSON list, or a mapping by instance."
+        ),
     ] = None,
     *,
     instances: Annotated[

@@ -20,7 +20,7 @@ def resume(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]",
+            metavar="RUN",
             help="A run id or the beginning of one. [default: the interrupted run]",
             autocompletion=OPEN_RUNS,
         ),

@@ -32,7 +32,13 @@ def serve(
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option("--port", min=0, max=MOST_PORT, help="Listen at this port; 0 for any. [default: 8470]"),
+        typer.Option(
+            "--port",
+            metavar="N",
+            min=0,
+            max=MOST_PORT,
+            help="Listen at this port; 0 for any. [default: 8470]",
+        ),
     ] = None,
     workers: Workers = None,
     standby: Annotated[

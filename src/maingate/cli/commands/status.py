@@ -33,7 +33,7 @@ def status(  # noqa: PLR0917 - the options of a command line
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]",
+            metavar="RUN",
             help="A run id or the beginning of one. [default: the newest run]",
             autocompletion=RUNS,
         ),

@@ -30,6 +30,7 @@ def create(
         typer.Option(
             "--role",
             "-r",
+            metavar="ROLE",
             help="viewer reads, submitter submits runs too, operator decides by hand too, admin does all.",
         ),
     ] = Role.VIEWER,
@@ -45,7 +46,7 @@ def create(
         print_json({"id": made.id, "name": made.name, "role": str(made.role), "token": made.text})
         return
     console(stderr=True).print(
-        f"{safe(made.name)} is {made.role}. The token is shown this once:", soft_wrap=True
+        f"{safe(made.name)} has the role {made.role}. The token is shown this once:", soft_wrap=True
     )
     console().print(made.text, soft_wrap=True)
 

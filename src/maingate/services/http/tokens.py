@@ -68,8 +68,8 @@ class TokenService:
         """
         if _NAME.fullmatch(name) is None:
             raise UsageError(
-                f"invalid token name {name!r}: give 1 to 64 letters, digits and `. _ @ + -`, a letter or "
-                "digit first"
+                f"invalid token name {name!r}: give 1 to 64 letters, digits, spaces and `. _ @ + -`, "
+                "a letter or digit first"
             )
         token_id, at = new_id("token"), self._context.clock.now()
         secret = SecretText.new(_MARK, token_id)
