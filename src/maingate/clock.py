@@ -2,8 +2,31 @@
 
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final, Protocol
+
+_EARLIEST: Final = datetime(2, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9998, 12, 31, tzinfo=UTC)
+"""Moments that a year can be added to and taken from; the calendar of Python ends soon behind them."""
+
+
+def moment_in_utc(at: datetime, zone: tzinfo | None = UTC) -> datetime:
+    """Return a moment that a person or program states, in UTC.
+
+    Args:
+        at: The moment.
+        zone: Its zone where it states none; None for that of this machine.
+
+    Raises:
+        ValueError: It is so near to an end of the calendar that nothing can be calculated with it.
+    """
+    try:
+        found = (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)
+    except OverflowError:
+        found = None
+    if found is None or not _EARLIEST <= found <= _LATEST:
+        raise ValueError("the year must be from 2 to 9998")
+    return found
 
 
 class Clock(Protocol):

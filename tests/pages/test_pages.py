@@ -144,6 +144,8 @@ def test_a_fault_is_a_page_with_the_next_step(client: httpx.Client) -> None:
         "/nothing",
         "/charts?since=9y",
         "/charts?until=then",
+        "/charts?until=9999-12-31T23:59:59-23:59",
+        "/patches?begin=0001-01-01T00:00:00Z&end=9999-12-31T23:59:59Z",
     ):
         page = client.get(address, headers={"Accept": "text/html"})
         assert page.status_code in {404, 409}

@@ -46,6 +46,8 @@ def test_durations_are_units_or_seconds(written: object, seconds: float) -> None
         float("nan"),
         "999999999d",
         1e99,
+        10**400,
+        -(10**400),
     ],
 )
 def test_what_is_no_time_span_above_zero_is_refused(written: object) -> None:

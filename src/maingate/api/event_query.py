@@ -37,7 +37,7 @@ def search_of(
         context: The repository and its record.
         q: The text of the query, in which entities may be named.
         filters: The values of filters, which are ids; None for those that were not given.
-        since: Only events from this moment on; in UTC without a zone.
+        since: Only events from this moment on.
 
     Raises:
         HttpProblemError: The query has problems, or both state the same.
@@ -52,12 +52,7 @@ def search_of(
             raise UnsuitedQueryError(f"{twice[0]} is stated twice: in the query and beside it", twice)
     named = resolved(context, search)
     wanted = {**named.wanted, **{key: (value,) for key, value in given.items()}}
-    return replace(named, wanted=wanted, since=named.since if since is None else _zoned(since))
-
-
-def _zoned(at: datetime) -> datetime:
-    """Return a moment in UTC."""
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return replace(named, wanted=wanted, since=named.since if since is None else since)
 
 
 @contextmanager

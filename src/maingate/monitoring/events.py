@@ -8,10 +8,11 @@ several values, separated by commas or as several terms, mean any of them; other
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from itertools import chain
 from typing import Any, Final
 
+from maingate.clock import moment_in_utc
 from maingate.db.schema.rollup_kinds import FLAKE, EventKind
 from maingate.errors import UsageError
 from maingate.events import TRANSITION_SUFFIX, EventType, Severity
@@ -341,9 +342,8 @@ def parse_moment(text: str, now: datetime, zone: tzinfo | None = None) -> dateti
     except (PydanticCustomError, OverflowError):
         pass
     try:
-        at = datetime.fromisoformat(text)
-        return (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return moment_in_utc(datetime.fromisoformat(text), zone)
+    except ValueError:
         raise ValueError(
             f"{text!r} is neither a duration such as 10m nor a time such as 2026-01-31T12:00"
         ) from None

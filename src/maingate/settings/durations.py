@@ -89,7 +89,7 @@ def _seconds(value: object) -> float | None:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        return _as_float(value)
     if not isinstance(value, str):
         return None
     text = value.strip()
@@ -100,6 +100,13 @@ def _seconds(value: object) -> float | None:
         return None
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return days * 86_400 + hours * 3_600 + minutes * 60 + seconds
+
+
+def _as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # not every whole number is a float
+        return math.inf if value > 0 else -math.inf
 
 
 def _amount_error(kind: str, message: str, hint: str) -> PydanticCustomError:

@@ -140,6 +140,7 @@ def test_events_as_lines_are_those_of_the_page(client: httpx.Client) -> None:
         (EVENTS, "type:task by:state", [10]),
         (EVENTS, "show:time", [0]),
         (AGGREGATE, "since:yesterday", [6]),
+        (AGGREGATE, "since:0001-01-01T00:00+23:59 until:9999-12-31", [6, 35]),
         ("/api/v1/reports/slow", "gate:unit severity:error", [10]),
         ("/api/v1/reports/lead-time", "since:7d gate:unit", [9]),
         (f"{EVENTS}/stream", "type:task top:3", [10]),
@@ -152,6 +153,18 @@ def test_a_fault_of_a_query_has_its_place(client: httpx.Client, path: str, q: st
     assert problem(answer) == (400, "query_invalid")
     assert [each["position"] for each in answer.json()["errors"]] == places
     assert {each["in"] for each in answer.json()["errors"]} == {"query.q"}
+
+
+def test_the_pages_of_a_long_query_are_found(client: httpx.Client) -> None:
+    """A cursor is short, however long the query is."""
+    q = f"type:task,gate state:{','.join(['completed', 'PASSED'] * 60)}"
+    assert all_of(client, q, 2) == all_of(client, q, 500) != []
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_that_nothing_can_be_calculated_with_is_refused(client: httpx.Client, since: str) -> None:
+    """The calendar ends there."""
+    assert problem(client.get(EVENTS, params={"since": since})) == (422, "invalid_request")
 
 
 def test_a_filter_is_stated_once(client: httpx.Client) -> None:

@@ -1,5 +1,7 @@
 """Reading: every list and every object, in pages, by field, and only when it changed."""
 
+import base64
+import json
 from typing import Any
 
 import httpx
@@ -119,6 +121,19 @@ def test_a_cursor_is_of_one_list_and_its_filters(client: httpx.Client) -> None:
     for nonsense in ("", "%00", "AAAA", "W10", "Wzfd", "é"):
         answer = client.get("/api/v1/tasks", params={"cursor": nonsense})
         assert problem(answer) == (400, "invalid_cursor")
+
+
+@pytest.mark.parametrize("path", ["tasks", "events"])
+@pytest.mark.parametrize("place", [{"a": 1}, None, True, 10**30, -1, 1.5, "\ud800", "\x00"], ids=ascii)
+def test_a_cursor_that_a_caller_made_is_a_place_or_refused(
+    client: httpx.Client, path: str, place: object
+) -> None:
+    """The kind of a list can be read in any of its cursors."""
+    cursor = client.get(f"/api/v1/{path}?limit=1").json()["next"]
+    kind = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))[0]
+    made = base64.urlsafe_b64encode(json.dumps([kind, place]).encode()).decode()
+    answer = client.get(f"/api/v1/{path}", params={"limit": 1, "cursor": made})
+    assert problem(answer) == (400, "invalid_cursor")
 
 
 @pytest.mark.parametrize("path", list(LISTS))

@@ -66,6 +66,7 @@ def test_a_plan_is_kept_for_its_run_alone(maingate: Maingate) -> None:
         "p\\a",
         "x" * 256,
         "ü" * 200,
+        "/".join(["x" * 200] * 6),
         "plan.yaml",
     ],
 )

@@ -6,15 +6,23 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from maingate.api.answer_cache import Draft, draft
 from maingate.api.answers.problems import HttpProblemError
 from maingate.api.event_query import QueryText, in_query, search_of
-from maingate.api.lists.merged_pages import PageWanted, Paging, page_of, read_cursor, write_cursor
+from maingate.api.lists.merged_pages import (
+    PageWanted,
+    Paging,
+    list_kind,
+    page_of,
+    read_cursor,
+    write_cursor,
+)
 from maingate.api.lists.text_formats import FormatWanted, Listing, TextFormat, described_list, formatted
 from maingate.api.permitted_repositories import AtDesk, RepoName
 from maingate.api.schemas.events import EventCounts, Events, EventTable
+from maingate.clock import moment_in_utc
 from maingate.events import EventType
 from maingate.monitoring.events import EventSearch, UnsuitedQueryError
 from maingate.queries.changes import ALL
@@ -49,6 +57,7 @@ def _written_out(value: Any) -> Any:
 Since = Annotated[
     datetime | None,
     BeforeValidator(_written_out),
+    AfterValidator(moment_in_utc),
     Query(description="Only from this moment on; in UTC without a zone."),
 ]
 
@@ -78,7 +87,7 @@ def list_events(  # noqa: PLR0917 - the parameters of a query
         if not search.is_list:
             text = "a list of events has no groups and times: `events/aggregate` has them"
             raise UnsuitedQueryError(text, ["by", "show"])
-    kind = f"events {name} {q} {entity} {type_} {since}"
+    kind = list_kind("events", name, q, entity, type_, since)
     made = draft(request, desk, iter([(name, maingate)]), [ALL]) if q is None else None
     return _events(request, maingate.context, search, wanted, kind, format_, made)
 
@@ -97,7 +106,9 @@ def list_overrides(  # noqa: PLR0917 - the parameters of a query
     name, maingate = desk.one(repo, Role.VIEWER)
     filters = {"entity": entity, "type": str(EventType.MANUAL_OVERRIDE)}
     search = search_of(maingate.context, None, filters, since)
-    return _events(request, maingate.context, search, wanted, f"overrides {name} {entity} {since}", format_)
+    return _events(
+        request, maingate.context, search, wanted, list_kind("overrides", name, entity, since), format_
+    )
 
 
 @router.get(
@@ -161,7 +172,7 @@ def _events(  # noqa: PLR0917 - the parameters of a query
     if search.top is not None:
         found, page = newest(context, search), replace(wanted, limit=search.top)
     else:
-        place = 0 if wanted.cursor is None else read_cursor(kind, wanted.cursor)
+        place = 0 if wanted.cursor is None else read_cursor(kind, wanted.cursor, _is_place)
         found, page = page_after(context, search, place, wanted.limit + 1), wanted
     if format_ == "csv":
         page = replace(page, fields=())
@@ -171,6 +182,11 @@ def _events(  # noqa: PLR0917 - the parameters of a query
     listing = Listing(items=value["items"], value=value, columns=COLUMNS, rows=rows, next=value["next"])
     keeper = draft_ if draft_ is None or listing.next is None else draft_.final()
     return formatted(request, listing, format_, wanted.fields, keeper)
+
+
+def _is_place(place: object) -> bool:
+    """Return whether a value can be the place of an event."""
+    return type(place) is int and 0 <= place < 1 << 62
 
 
 def _table(found: Answer) -> Listing:

@@ -122,11 +122,11 @@ def list_page(
         wanted: The page.
     """
     chosen = {column: list(values) for column, values in among.items() if values}
-    kind = _digest([read.__name__, chosen, name, repo])
+    kind = list_kind(read.__name__, chosen, name, repo)
     choice = Selection(
         among=chosen,
         name=name,
-        before=None if wanted.cursor is None else read_cursor(kind, wanted.cursor),
+        before=None if wanted.cursor is None else read_cursor(kind, wanted.cursor, _is_identifier),
         limit=wanted.limit + 1,
     )
     lists = [
@@ -154,8 +154,13 @@ def write_cursor(kind: str, place: str | int) -> str:
     return base64.urlsafe_b64encode(json.dumps([kind, place]).encode()).decode().rstrip("=")
 
 
-def read_cursor(kind: str, cursor: str) -> Any:
+def read_cursor(kind: str, cursor: str, is_place: Callable[[object], bool]) -> Any:
     """Return the place that a cursor stands behind.
+
+    Args:
+        kind: The list.
+        cursor: The cursor, which anyone can make.
+        is_place: Returns whether a value is a place in that list.
 
     Raises:
         HttpProblemError: It is none of this list with these filters.
@@ -164,12 +169,19 @@ def read_cursor(kind: str, cursor: str) -> Any:
         found = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError):
         found = None
-    if not isinstance(found, list) or len(found) != 2 or found[0] != kind:  # noqa: PLR2004 - as written above
+    is_one = isinstance(found, list) and len(found) == 2 and found[0] == kind  # noqa: PLR2004 - as written above
+    if not is_one or not is_place(found[1]):
         raise HttpProblemError(
             400, "invalid_cursor", "the cursor is not one of this list with these filters; begin without it"
         )
     return found[1]
 
 
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+def list_kind(*parts: Any) -> str:
+    """Return a short name of a list with its filters, however long these are."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_identifier(place: object) -> bool:
+    return isinstance(place, str) and place.isascii() and place.isprintable()

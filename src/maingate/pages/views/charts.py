@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from maingate.clock import moment_in_utc
 from maingate.errors import UsageError
 from maingate.pages.drawing.chart import ChartPoint, Line, draw_chart
 from maingate.pages.page_request import Visit, add_page, page_router
-from maingate.pages.template_engine import moment, query
+from maingate.pages.template_engine import query
 from maingate.pages.time_spans import SPANS
 from maingate.queries.trends import landed_between, trends
 
@@ -47,13 +48,11 @@ def charts_view(visit: Visit) -> Json:
 
 def _until(visit: Visit) -> datetime | None:
     """Return the end of the time that the address states; None where it ends now."""
+    text = visit.asked("until")
     try:
-        at = moment(visit.asked("until") or None)
-    except ValueError:
-        at = datetime.min  # noqa: DTZ901 - refused as a time without a zone is
-    if at is not None and at.tzinfo is None:
-        raise UsageError("state `until` as the link to this time does: with date, time and zone")
-    return at
+        return _at(text) if text else None
+    except ValueError as error:
+        raise UsageError("state `until` as the link to this time does: with date, time and zone") from error
 
 
 def drawn(visit: Visit) -> Json:
@@ -99,9 +98,15 @@ def _chart(view: Json, label: str, unit: str, lines: Sequence[tuple[str, str]], 
 
 
 def _at(text: str) -> datetime:
-    found = moment(text)
-    assert found is not None  # noqa: S101 - steps have times
-    return found
+    """Return a moment that is stated with its zone.
+
+    Raises:
+        ValueError: It is none, or nothing can be calculated with it.
+    """
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return moment_in_utc(found)
 
 
 def landed_view(visit: Visit) -> Json:
@@ -110,7 +115,7 @@ def landed_view(visit: Visit) -> Json:
     try:
         begin, end = _at(visit.asked("begin")), _at(visit.asked("end"))
         found = landed_between(maingate.context, begin, end)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise UsageError("state the time as `begin` and `end`, as the points of the charts do") from error
     return {"repo": repo, "begin": visit.asked("begin"), "end": visit.asked("end"), "patches": found}
 

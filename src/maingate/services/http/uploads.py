@@ -21,6 +21,7 @@ UPLOADED_PLAN: Final = "plan.yaml"
 """The name of the plan's file; JSON is YAML, too."""
 MOST_FILES: Final = 10_000
 _LONGEST_NAME: Final = 255
+_LONGEST_PATH: Final = 1_024
 _HIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\\]")
 
 
@@ -126,7 +127,7 @@ def _fault_of_name(name: str, files: Mapping[str, bytes]) -> str | None:
     parts = name.split("/")
     if _HIDDEN.search(name) or path.is_absolute() or {"", ".", ".."} & set(parts):
         return "is no path of a file below the plan"
-    if any(len(part.encode()) > _LONGEST_NAME for part in parts):
+    if any(len(part.encode()) > _LONGEST_NAME for part in parts) or len(name.encode()) > _LONGEST_PATH:
         return "is longer than a file's name may be"
     if name == UPLOADED_PLAN or any(str(parent) in files for parent in path.parents):
         return "is in the way of another file"
