@@ -61,6 +61,7 @@ SYMBOLS: Final[dict[str, str]] = {
     "dropped": "○",
     "retrying": "↻",
     "stuck": "⚠",
+    "rolled_back": "↩",
 }
 """Symbols of states at the beginning of a line."""
 _WRAPPER: Final = textwrap.TextWrapper(

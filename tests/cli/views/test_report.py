@@ -147,6 +147,24 @@ def test_only_patches_that_landed_are_counted_as_patches() -> None:
     assert "✔ parser 2 aaaaaaaaaa Title of parser" in lines
 
 
+def test_a_workstream_that_was_rolled_back_is_not_shown_as_landed() -> None:
+    """It has a list of its own with the reason, and the summary counts it; one with a patch left has landed."""
+    reason = a_reason("rolled_back", "ada: customers want points")
+    report = a_report(
+        [a_stream("parser"), a_stream("docs")],
+        [
+            a_task("parser/a", patch="rolled_back", reason=reason),
+            a_task("docs/a", patch="rolled_back", reason=reason),
+            a_task("docs/b"),
+        ],
+    )
+    text = printed(report)
+    assert "2 of 2 workstreams landed on main, 1 rolled back since" in text
+    landed, back = text[text.index("landed  ") :].split("rolled back  ")
+    assert ("docs" in landed, "parser" in landed) == (True, False)
+    assert "ada: customers want points" in back
+
+
 def test_gates_that_were_lost_are_told_apart_from_those_that_failed() -> None:
     """Only where there are any."""
     report = a_report([a_stream("parser")], [a_task("parser/a")])

@@ -79,6 +79,8 @@ def target_line(report: Report) -> str:
     landed = sum(stream["landed"] is not None for stream in completed)
     unchanged = len(completed) - landed
     rest = f", {unchanged} had nothing to land" if unchanged else ""
+    if back := len(rolled_back(report)):
+        rest += f", {back} rolled back since"
     branch = safe(target["ref"].removeprefix("refs/heads/"))
     moved = (
         f"{short_commit(target['old'])} → {short_commit(target['new'])}"
@@ -86,6 +88,19 @@ def target_line(report: Report) -> str:
         else f"stays at {short_commit(target['old'])}"
     )
     return f"  {landed} of {count(len(streams), 'workstream')} landed on {branch}{rest}: {moved}"
+
+
+def rolled_back(report: Report) -> dict[str, str]:
+    """Return the workstreams that landed and of which no patch is left on the target, with the reason."""
+    patches: dict[str, list[Report]] = {}
+    for task in report["tasks"]:
+        if task["patch"] and task["patch"]["state"] in {"committed", "rolled_back"}:
+            patches.setdefault(task["name"].partition("/")[0], []).append(task["patch"])
+    return {
+        name: (own[-1]["reason"] or {}).get("message", "")
+        for name, own in patches.items()
+        if all(patch["state"] == "rolled_back" for patch in own)
+    }
 
 
 def gates_line(gates: Mapping[str, int]) -> str:

@@ -11,6 +11,7 @@ from maingate.cli.views.headline import (
     gates_line,
     headline,
     is_abandoned,
+    rolled_back,
     short_commit,
     target_line,
     why_abandoned,
@@ -50,6 +51,7 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
         _print_tasks(out, report["tasks"])
     else:
         _print_landed(out, report)
+        _print_rolled_back(out, report)
         _print_open(out, report["workstreams"])
         _print_stuck(out, report["tasks"])
         if not is_abandoned(report):
@@ -61,7 +63,12 @@ def print_report(out: "Console", report: Report, *, every_task: bool = False) ->
 
 
 def _print_landed(out: "Console", report: Report) -> None:
-    landed = [stream for stream in report["workstreams"] if stream["state"] == "completed"]
+    back = rolled_back(report)
+    landed = [
+        stream
+        for stream in report["workstreams"]
+        if stream["state"] == "completed" and stream["name"] not in back
+    ]
     if not landed:
         return
     titles = [_title(stream) for stream in landed[:MOST_LINES]]
@@ -74,6 +81,17 @@ def _print_landed(out: "Console", report: Report) -> None:
         cells = safe(stream["name"]), str(done), short_commit(stream["landed"])
         grid.add_row(_symbol("completed"), *cells, *([title] if heading else []))
     _print_grid(out, grid, more=len(landed) - MOST_LINES)
+
+
+def _print_rolled_back(out: "Console", report: Report) -> None:
+    """Print the workstreams that landed and of which nothing is left on the target."""
+    back = rolled_back(report)
+    if not back:
+        return
+    grid = table("", "rolled back", "because", wide="because")
+    for name, why in list(back.items())[:MOST_LINES]:
+        grid.add_row(_symbol("rolled_back"), safe(name), safe(why))
+    _print_grid(out, grid, more=len(back) - MOST_LINES)
 
 
 def _title(stream: Report) -> str:
