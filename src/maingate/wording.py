@@ -70,3 +70,10 @@ def more_approvals(missing: int) -> str:
 def missing_approvals(task: str, missing: int) -> str:
     """Return how many approvals a task's patch lacks, and the command that gives one."""
     return f"{more_approvals(missing)}: `maingate patch approve {task}`"
+
+
+def extra_adds(extra: str) -> str:
+    """Return the end of a message about missing packages: the extra that has them, and the command."""
+    return (
+        f'the extra `{extra}` adds them: `uv tool install ".[{extra}]"` in the folder of Maingate\'s source'
+    )

@@ -11,6 +11,7 @@ import typer
 
 from maingate.errors import InterruptedRunError, UsageError
 from maingate.ids import RunId
+from maingate.wording import extra_adds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,7 +53,7 @@ def client_of(url: str, token_file: Path | None) -> "Iterator[Client]":
     try:
         from maingate.client import Client
     except ImportError as error:
-        raise UsageError(f"`--server` needs more packages ({error}): install maingate[server]") from error
+        raise UsageError(f"`--server` needs more packages ({error}); {extra_adds('server')}") from error
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"--server {url} is no address of a server: write http://HOST:PORT or https://HOST")
     with Client(url, token=_token(token_file)) as client:

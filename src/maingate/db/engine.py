@@ -21,6 +21,7 @@ from maingate.db.record_files import RecordFiles, assign_record_id, identify
 from maingate.db.sql import faults
 from maingate.db.sql.statements import define
 from maingate.errors import DatabaseError
+from maingate.wording import extra_adds
 
 BUSY_TIMEOUT: Final = timedelta(seconds=30)
 """Time to wait for another writer, unless a setting states another."""
@@ -254,7 +255,7 @@ def _open_postgresql(url: URL, *, busy_timeout: timedelta) -> Engine:
             url, connect_args={"options": options, "connect_timeout": 10}, pool_pre_ping=True
         )
     except ImportError as error:
-        raise DatabaseError("PostgreSQL needs its driver; install maingate[postgres]") from error
+        raise DatabaseError(f"PostgreSQL needs more packages; {extra_adds('postgres')}") from error
 
     def begin(connection: Connection) -> None:
         if lock := connection.get_execution_options().get(_BEGIN):

@@ -10,6 +10,7 @@ from maingate.clock import Clock
 from maingate.errors import UsageError
 from maingate.monitoring.events import EventSearch, QueryError, parse
 from maingate.webhook_signature import key_of
+from maingate.wording import extra_adds
 
 if TYPE_CHECKING:
     from maingate.settings.model import WebhookSettings
@@ -48,7 +49,7 @@ class Receiver:
             ReceiverError: Its filter is no query that lists events, or nothing here can send over HTTP.
         """
         if find_spec("httpx") is None:
-            raise ReceiverError(name, "sending needs more packages: install maingate[server]")
+            raise ReceiverError(name, f"sending needs more packages; {extra_adds('server')}")
         try:
             search = parse(settings.filter, now=clock.now())
         except QueryError as error:

@@ -322,7 +322,7 @@ class Settings(BaseModel):
     )
     log_format: Literal["json", "console"] = Field(
         default="json",
-        description="The form of these lines: `json` for programs, or `console` for people. "
+        description="The form of the lines of `log_file`: `json` for programs, or `console` for people. "
         "Defaults to `json`.",
     )
     otlp_endpoint: Annotated[str, AfterValidator(check_otlp_endpoint)] | None = Field(

@@ -148,7 +148,7 @@ def test_only_patches_that_landed_are_counted_as_patches() -> None:
 
 
 def test_a_workstream_that_was_rolled_back_is_not_shown_as_landed() -> None:
-    """It has a list of its own with the reason, and the summary counts it; one with a patch left has landed."""
+    """It has a list of its own with the reason; one of which a patch is left has landed."""
     reason = a_reason("rolled_back", "ada: customers want points")
     report = a_report(
         [a_stream("parser"), a_stream("docs")],

@@ -245,7 +245,7 @@ def test_without_the_extra_a_run_says_what_is_missing_and_lands(
     assert land(repo, {"x": repo.diff_of({"x.txt": "x\n"})}).state == "succeeded"
     [told] = warnings_of(repo)
     assert "the setting `otlp_endpoint` asks for traces" in told
-    assert "install maingate[otel]" in told
+    assert "the extra `otel` adds them" in told
 
 
 def test_the_values_of_secrets_are_not_sent(receiver: TraceReceiver) -> None:

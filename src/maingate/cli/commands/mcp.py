@@ -7,6 +7,7 @@ import typer
 
 from maingate.cli.commands.run import operator_name
 from maingate.errors import UsageError
+from maingate.wording import extra_adds
 
 
 def mcp(
@@ -22,5 +23,5 @@ def mcp(
     try:
         from maingate.mcp.server import serve
     except ImportError as error:
-        raise UsageError(f"`maingate mcp` needs more packages ({error}): install maingate[mcp]") from error
+        raise UsageError(f"`maingate mcp` needs more packages ({error}); {extra_adds('mcp')}") from error
     serve(Path.cwd(), operator=operator_name(), may_write=allow_write)

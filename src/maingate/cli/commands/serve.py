@@ -8,6 +8,7 @@ import typer
 
 from maingate.cli.commands.run import Workers, operator_name
 from maingate.errors import UsageError
+from maingate.wording import extra_adds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,9 +57,7 @@ def serve(
     try:
         from maingate.server.lifecycle import serve as serve_site
     except ImportError as error:
-        raise UsageError(
-            f"`maingate serve` needs more packages ({error}): install maingate[server]"
-        ) from error
+        raise UsageError(f"`maingate serve` needs more packages ({error}); {extra_adds('server')}") from error
     from maingate.api.app import create_app
     from maingate.api.guard.access import Access
     from maingate.api.guard.protection import LOOPBACK_NAMES

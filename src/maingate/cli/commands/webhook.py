@@ -40,7 +40,9 @@ def list_receivers(as_json: AsJson = False) -> None:
         return
     out = console()
     if not rows:
-        out.print("No receivers; `[webhooks.NAME]` in maingate/maingate.toml of git's folder names one.")
+        out.print(
+            "No receivers; `[webhooks.NAME]` in .git/maingate/maingate.toml names one (docs/WEBHOOKS.md)."
+        )
         return
     grid = table("name", "address", "state", "delivered", "behind", "", wide="")
     for row in rows:

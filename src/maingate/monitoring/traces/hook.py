@@ -9,6 +9,7 @@ from maingate.events import Event
 from maingate.monitoring.traces.receiver import TraceReceiver
 from maingate.monitoring.traces.spans import run_of, spans_of
 from maingate.trace_ids import trace_id_of
+from maingate.wording import extra_adds
 
 if TYPE_CHECKING:
     from maingate.monitoring.traces.export import SpanExport
@@ -57,8 +58,8 @@ class TraceHook:
                 from maingate.monitoring.traces.export import SpanExport  # noqa: PLC0415 - an extra, loaded where used
             except ModuleNotFoundError as error:
                 raise UsageError(
-                    f"{self._receiver.asked_by} asks for traces, which need more packages ({error}): "
-                    "install maingate[otel]"
+                    f"{self._receiver.asked_by} asks for traces, which need more packages ({error}); "
+                    f"{extra_adds('otel')}"
                 ) from error
             self._export = SpanExport(self._receiver, secrets=self._secrets)
         return self._export
