@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from maingate.errors import InterruptedRunError, UsageError
-from maingate.ids import RunId
-from maingate.wording import extra_adds
+from maingate.ids import RunId, new_id
+from maingate.wording import extra_adds, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from maingate.cli.run_follower import Outcome
     from maingate.cli.views.run_watcher import RunWatcher
-    from maingate.client import Client
+    from maingate.client import Client, RefusedError
     from maingate.orchestrator.progress import News, Progress, Subject
 
 TOKEN: Final = "MAINGATE_TOKEN"  # noqa: S105 - its name
 """The variable with the token for a server."""
+
+LOOKED_AT: Final = 100
+"""Newest runs in which the beginning of an id is looked up."""
 
 LOOK_SECONDS: Final = 1.0
 """Seconds between two reports."""
@@ -48,16 +51,37 @@ def client_of(url: str, token_file: Path | None) -> "Iterator[Client]":
     """Open a client for a server.
 
     Raises:
-        UsageError: The packages for it are missing, or the token cannot be read.
+        UsageError: Packages are missing, the token cannot be read, or the server refuses a request.
+        ServerFaultError: The server cannot be reached.
     """
     try:
-        from maingate.client import Client
+        from maingate.client import Client, RefusedError, ServerFaultError
     except ImportError as error:
         raise UsageError(f"`--server` needs more packages ({error}); {extra_adds('server')}") from error
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"--server {url} is no address of a server: write http://HOST:PORT or https://HOST")
-    with Client(url, token=_token(token_file)) as client:
-        yield client
+    token = _token(token_file)
+    try:
+        with Client(url, token=token) as client:
+            yield client
+    except RefusedError as error:
+        raise UsageError(_refusal(url, error, has_token=token is not None)) from error
+    except ServerFaultError as error:
+        raise ServerFaultError(f"{url}: {error}") from error
+
+
+def _refusal(url: str, error: "RefusedError", *, has_token: bool) -> str:
+    """Return a refusal in the words of the command line, which has options where requests have fields."""
+    if error.code == "unauthenticated" and not has_token:
+        return f"{url} asks for a token: put it into {TOKEN}, or name its file with --token-file"
+    if error.code == "unauthenticated":
+        return f"{url} does not take the token; `maingate token list` in its repository lists the valid ones"
+    return str(error).replace("with `repo`", "with --repo")
+
+
+def page_of(url: str, run_id: str) -> str:
+    """Return the address of the page of a run."""
+    return f"{url.rstrip('/')}/runs/{run_id}"
 
 
 def require_server(**options: object) -> None:
@@ -81,7 +105,13 @@ def _token(file: Path | None) -> str | None:
 
 
 def run_remotely(
-    client: "Client", plan: Path, *, repo: str | None, workers: int | None, progress_on_stderr: bool
+    client: "Client",
+    plan: Path,
+    *,
+    url: str,
+    repo: str | None,
+    workers: int | None,
+    progress_on_stderr: bool,
 ) -> "Outcome":
     """Submit a plan with its files, and follow its run until it has ended or stopped, with progress.
 
@@ -107,24 +137,39 @@ def run_remotely(
                 interruption = InterruptedRunError(stopped["message"])
         except KeyboardInterrupt:
             interruption = InterruptedRunError(
-                f"the server goes on with run {run_id}; `maingate status --server URL --watch {run_id}` "
+                f"the server goes on with run {run_id}; `maingate status --server {url} --watch {run_id}` "
                 "follows it"
             )
-    return Outcome(report=report or report_of(client, run_id), interruption=interruption)
+    return Outcome(
+        report=report or report_of(client, run_id), interruption=interruption, page=page_of(url, run_id)
+    )
 
 
 def report_of(client: "Client", run_id: str | None, *, repo: str | None = None) -> dict[str, Any]:
-    """Read the report of a run, or of the newest one.
+    """Read the report of a run, by its id or the beginning of it, or of the newest one.
 
     Raises:
-        UsageError: There is no run yet.
+        UsageError: There is no run yet, or the newest ones have no such beginning, or several have it.
     """
     if run_id is None:
         newest = client.runs(repo=repo, limit=1).items
         if not newest:
             raise UsageError("no runs on this server yet; `maingate run --server URL PLAN` starts one")
         run_id = newest[0].id
+    elif len(run_id) < len(new_id("run")):
+        run_id = _begun(run_id, [each.id for each in client.runs(repo=repo, limit=LOOKED_AT).items])
     return dict(client.run(run_id).raw)
+
+
+def _begun(beginning: str, ids: "Sequence[str]") -> str:
+    found = [each for each in ids if each.startswith(beginning)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"{beginning!r} is the beginning of {listed(found)}: write more of it")
+    raise UsageError(
+        f"none of the newest {len(ids)} runs of the server has an id that begins with {beginning!r}"
+    )
 
 
 def _followed(client: "Client", run_id: RunId, view: "RunWatcher") -> dict[str, Any]:

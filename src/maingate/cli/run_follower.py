@@ -31,10 +31,12 @@ class Outcome:
     Args:
         report: The public JSON form.
         interruption: The error that interrupted the run, if any.
+        page: The address of its page, for a run on a server that was named.
     """
 
     report: dict[str, Any]
     interruption: InterruptedRunError | None
+    page: str | None = None
 
 
 def follow(maingate: "Maingate", run_id: RunId, *, progress_on_stderr: bool) -> Outcome:

@@ -103,7 +103,9 @@ def run(  # noqa: PLR0917 - the options of a command line
         if dry_run or wait or resume or restart:
             raise UsageError("--server cannot be combined with --dry-run, --wait, --resume or --restart")
         with client_of(server, token_file) as client:
-            outcome = run_remotely(client, plan_file, repo=repo, workers=workers, progress_on_stderr=as_json)
+            outcome = run_remotely(
+                client, plan_file, url=server, repo=repo, workers=workers, progress_on_stderr=as_json
+            )
         finish(outcome, as_json=as_json)
     require_server(repo=repo, token_file=token_file)
     loaded = load_plan(plan_file)
@@ -170,7 +172,7 @@ def _ask(earlier: RunId) -> ResumeOrRestart:
 def finish(outcome: "Outcome", *, as_json: bool) -> NoReturn:
     """Print the report of a run and exit with its exit code."""
     with reader_may_leave():
-        _print_report(outcome.report, as_json=as_json)
+        _print_report(outcome.report, page=outcome.page, as_json=as_json)
     if outcome.interruption is not None:
         raise outcome.interruption
     raise typer.Exit(code_of_run(outcome.report["state"], is_behind=bool(outcome.report["target"]["behind"])))
@@ -181,7 +183,7 @@ def operator_name() -> str:
     return os.environ.get("MAINGATE_OPERATOR") or getpass.getuser()
 
 
-def _print_report(report: dict[str, Any], *, as_json: bool) -> None:
+def _print_report(report: dict[str, Any], *, page: str | None, as_json: bool) -> None:
     if as_json:
         print_json(report)
         return
@@ -190,7 +192,7 @@ def _print_report(report: dict[str, Any], *, as_json: bool) -> None:
 
     out = console()
     print_report(out, report)
-    print_hints(out, report)
+    print_hints(out, report, page=page)
 
 
 def run_plan(

@@ -14,6 +14,7 @@ from maingate.cli.remote_runs import (
     TokenFile,
     client_of,
     is_under_way,
+    page_of,
     report_of,
     require_server,
 )
@@ -61,7 +62,8 @@ def status(  # noqa: PLR0917 - the options of a command line
             if watch:
                 _watch(lambda: (report_of(client, report["run_id"]), ()), every_task=every_task)
                 return
-        _print(report, (), every_task=every_task, as_json=as_json)
+        page = page_of(server, report["run_id"])
+        _print(report, (), every_task=every_task, as_json=as_json, page=page)
         return
     require_server(repo=repo, token_file=token_file)
     with Maingate.open(create=False) as maingate:
@@ -76,7 +78,14 @@ def status(  # noqa: PLR0917 - the options of a command line
     _print(report, needs, every_task=every_task, as_json=as_json)
 
 
-def _print(report: dict[str, Any], needs: "Sequence[InboxItem]", *, every_task: bool, as_json: bool) -> None:
+def _print(
+    report: dict[str, Any],
+    needs: "Sequence[InboxItem]",
+    *,
+    every_task: bool,
+    as_json: bool,
+    page: str | None = None,
+) -> None:
     """Print the report of a run, below what needs a person."""
     if as_json:
         print_json(report)
@@ -89,7 +98,7 @@ def _print(report: dict[str, Any], needs: "Sequence[InboxItem]", *, every_task: 
     print_needs(out, needs)
     print_report(out, report, every_task=every_task)
     if not every_task:
-        print_hints(out, report)
+        print_hints(out, report, page=page)
 
 
 def _warn_of_copy(maingate: "Maingate", report: dict[str, Any]) -> None:

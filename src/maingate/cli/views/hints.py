@@ -21,8 +21,12 @@ _LISTS: Final = (
 """Commands that list the patches in a state, with a description."""
 
 
-def print_hints(out: "Console", report: Report) -> None:
-    """Print commands that show more about a run."""
+def print_hints(out: "Console", report: Report, *, page: str | None = None) -> None:
+    """Print commands that show more about a run, or the page of a run whose record is elsewhere."""
+    if page is not None:
+        out.print()
+        print_commands(out, [(page, "its page: every patch with its reason and the gate's output")])
+        return
     with_patch = [task for task in report["tasks"] if task["patch"]]
     refused = next((task for task in with_patch if is_refused(task)), None)
     gave_none = next((task for task in report["tasks"] if not task["patch"] and _is_given_up(task)), None)
