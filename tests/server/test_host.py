@@ -134,18 +134,29 @@ def test_a_run_that_was_stopped_waits_until_it_is_resumed(yards: tuple[Yard, Yar
 
 
 def test_a_second_server_refuses_or_stands_by(yards: tuple[Yard, Yard]) -> None:
-    """It names the first one, and takes over when that has ended."""
+    """It names the first one, and takes over when that has ended. Each sweeps when it takes over."""
     yard = yards[0]
+
+    def an_orphan_upload() -> Path:
+        orphan = yard.repo.path / ".git" / "maingate" / "uploads" / "01M83MW5AJYSB94XESG8MA29TK"
+        orphan.mkdir(parents=True)
+        os.utime(orphan, (0, 0))
+        return orphan
+
+    orphan = an_orphan_upload()
     with hosting(yard.repo.path) as hosted, Site.open([yard.repo.path]) as site:
         with pytest.raises(ServerBusyError, match=rf"repo is served by .*process {os.getpid()}\).*--standby"):
             RunHost(site).start()
         standby = RunHost(site, workers=1)
         standby.start(is_standby=True)
         wait_until(lambda: site.phase is Phase.STARTING, "a look")
+        assert not orphan.exists()
+        an_orphan_upload()
         run = hosted.submit("repo", yard.plan("a"))
         assert hosted.until_ended("repo", run) == "succeeded"
         hosted.host.drain()
         wait_until(lambda: site.phase is Phase.READY, "the second to take over")
+        assert not orphan.exists()
         standby.drain()
         assert standby.join(PATIENCE)
 

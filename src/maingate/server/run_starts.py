@@ -84,6 +84,15 @@ class Post:
             self._hooks = hooks.__enter__()
             undoing.pop_all()
         LOG.info("serving", repository=self.name, path=str(self._maingate.repository.root))
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove submitted plans that never became runs; trouble with that is logged alone."""
+        try:
+            for folder in self._maingate.uploads.sweep():
+                LOG.info("upload_removed", repository=self.name, path=str(folder))
+        except OutsideFaultError as error:
+            self._report(str(error))
 
     def look(self) -> None:
         """Start the runs whose turn it is; trouble with this repository is logged, and holds up no other."""

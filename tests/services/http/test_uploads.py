@@ -1,13 +1,17 @@
 """Submitted plans: stored in the state folder, with the files that came along and no others."""
 
+import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from maingate.bootstrap import Maingate
+from maingate.db.dao import runs
 from maingate.errors import PlanError
 from maingate.services.http.uploads import MOST_FILES, Upload
+from support.database_factories import NOW, make_run
 from support.factories import GitRepo
 
 PLAN = b"maingate: 1\nworkstreams: {w: {tasks: {t: {patch: p/a.patch}}}}\n"
@@ -48,6 +52,22 @@ def test_a_plan_is_kept_for_its_run_alone(maingate: Maingate) -> None:
     with pytest.raises(KeyError), maingate.uploads.loaded(upload, is_kept=True):
         raise KeyError
     assert len(left(maingate)) == 1
+
+
+def test_plans_that_never_became_runs_are_swept(maingate: Maingate) -> None:
+    """Not those that a run names, also from where the repository was before, nor those of a moment ago."""
+    for _ in range(4):
+        with maingate.uploads.loaded(Upload(plan=PLAN, files={"p/a.patch": b"diff"}), is_kept=True):
+            pass
+    used, moved, orphan, young = left(maingate)
+    with maingate.database.write() as conn:
+        paths = [used / "plan.yaml", Path("/elsewhere/uploads") / moved.name / "plan.yaml"]
+        runs.insert_many(conn, [make_run(plan_file=str(path)) for path in paths], at=NOW)
+    a_day_ago = (maingate.context.clock.now() - timedelta(days=1, seconds=1)).timestamp()
+    for folder in (used, moved, orphan):
+        os.utime(folder, (a_day_ago, a_day_ago))
+    assert maingate.uploads.sweep() == [orphan]
+    assert left(maingate) == [used, moved, young]
 
 
 @pytest.mark.parametrize(

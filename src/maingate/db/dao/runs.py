@@ -103,6 +103,11 @@ def of_plan_files(connection: Connection, files: Iterable[str]) -> list[RunRow]:
     return ROWS.select_in(connection, "plan_file", map(PathText().encode, files))
 
 
+def has_plan_at(connection: Connection, part: str) -> bool:
+    """Return whether the path of a run's plan has a part, which has neither ``%`` nor ``_``."""
+    return ROWS.count(connection, "WHERE plan_file LIKE ?", (f"%{part}%",)) > 0
+
+
 def ends_after(connection: Connection, seq: int) -> list[tuple[int, str]]:
     """Read the ends of runs after a place in the ledger: the place of each, and the run."""
     sql = (

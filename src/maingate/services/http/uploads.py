@@ -8,9 +8,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from maingate.db.dao import runs
 from maingate.errors import OutsideFaultError, PlanError, Problem, ProblemsError
 from maingate.ids import new_id
 from maingate.plan.loader import LoadedPlan, parse_plan
@@ -20,6 +22,9 @@ from maingate.wording import short
 UPLOADED_PLAN: Final = "plan.yaml"
 """The name of the plan's file; JSON is YAML, too."""
 MOST_FILES: Final = 10_000
+_ADMITTED_WITHIN: Final = timedelta(days=1)
+"""Time within which a stored plan has its run, by far."""
+
 _LONGEST_NAME: Final = 255
 _LONGEST_PATH: Final = 1_024
 _HIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\\]")
@@ -74,6 +79,33 @@ class UploadService:
             if not (is_done and is_kept):
                 _remove(folder)
 
+    def sweep(self) -> list[Path]:
+        """Remove what processes left that were killed between the storing of a plan and its admission.
+
+        Those are folders that no run names, also where the repository was moved since; young ones may still
+        get their run.
+
+        Returns:
+            The folders.
+
+        Raises:
+            OutsideFaultError: One cannot be removed.
+        """
+        context = self._context
+        before = (context.clock.now() - _ADMITTED_WITHIN).timestamp()
+        with context.database.read() as conn:
+            orphans = [
+                folder
+                for folder in sorted(context.paths.uploads.glob("*"))
+                if _is_older(folder, before) and not runs.has_plan_at(conn, f"/{folder.name}/{UPLOADED_PLAN}")
+            ]
+        for folder in orphans:
+            try:
+                _remove(folder)
+            except OSError as error:
+                raise OutsideFaultError(f"{folder} cannot be removed: {error}; remove it by hand") from error
+        return orphans
+
     def _load(self, folder: Path, upload: Upload) -> LoadedPlan:
         root = self._context.repository.root
         loaded = parse_plan(upload.plan, path=folder / UPLOADED_PLAN, cwd=root, root=root)
@@ -98,6 +130,13 @@ def _write(folder: Path, upload: Upload) -> None:
             path.write_bytes(content)
     except OSError as error:
         raise OutsideFaultError(f"the plan cannot be stored in the state folder: {error.strerror}") from error
+
+
+def _is_older(folder: Path, moment: float) -> bool:
+    try:
+        return folder.stat().st_mtime < moment
+    except FileNotFoundError:  # that of a plan which was only checked
+        return False
 
 
 def _remove(folder: Path) -> None:
