@@ -129,7 +129,8 @@ def test_a_submission_has_one_key_for_all_its_attempts() -> None:
     good = Reply(status=201, value=run)
     _, calls, _ = played(submit(PlanSource(plan={})), [LOST, good])
     keys = {call.headers["Idempotency-Key"] for call in calls}
-    _, others, _ = played(submit(PlanSource(plan={})), [good])
+    _, others, _ = played(submit(PlanSource(plan={}), traceparent="00-1-2-01"), [good])
+    assert [call.headers.get("traceparent") for call in (*calls, *others)] == [None, None, "00-1-2-01"]
     assert len(keys) == 1
     assert others[0].headers["Idempotency-Key"] not in keys
 

@@ -64,6 +64,7 @@ def land(
     workstreams: Mapping[str, Any] | None = None,
     workers: int = 2,
     folder: Path | None = None,
+    traceparent: str | None = None,
     **plan: Any,
 ) -> Landed:
     """Run a plan on a repository to its end and return what was reported."""
@@ -76,7 +77,7 @@ def land(
     path = write_plan(folder or repo.path.parent / "plan", described, patches)
     loaded = load_plan(path)
     with Maingate.for_plan(loaded) as maingate:
-        run_id = maingate.admission.admit(loaded)
+        run_id = maingate.admission.admit(loaded, traceparent=traceparent)
         maingate.execution.execute(run_id, workers=workers)
         return Landed(maingate.report(run_id), repo)
 

@@ -11,6 +11,7 @@ import typer
 
 from maingate.errors import InterruptedRunError, UsageError
 from maingate.ids import RunId, new_id
+from maingate.trace_ids import TRACEPARENT
 from maingate.wording import extra_adds, listed
 
 if TYPE_CHECKING:
@@ -126,7 +127,10 @@ def run_remotely(
     from maingate.cli.views.progress import watcher
     from maingate.client import read_submission
 
-    run_id = RunId(client.submit(read_submission(plan), repo=repo, workers=workers).id)
+    submitted = client.submit(
+        read_submission(plan), repo=repo, workers=workers, traceparent=os.environ.get(TRACEPARENT)
+    )
+    run_id = RunId(submitted.id)
     report: dict[str, Any] | None = None
     interruption = None
     with watcher(stderr=progress_on_stderr) as view:

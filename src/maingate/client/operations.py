@@ -34,6 +34,7 @@ def submit(
     workers: int | None = None,
     budget_usd: float | None = None,
     key: str | None = None,
+    traceparent: str | None = None,
 ) -> Flow[Run]:
     """Submit a plan; end with its run. However often that is tried, one run is made.
 
@@ -43,13 +44,15 @@ def submit(
         workers: How many gates run at once.
         budget_usd: Budget of all tools together.
         key: An idempotency key, for a program that may be started again; by default a new one.
+        traceparent: The span under which the run's trace is to be (W3C Trace Context).
 
     Raises:
         PlanError: Lists all problems of the plan.
     """
     options = {"workers": workers, "budget_usd": budget_usd}
     body = plan.as_json() | {name: value for name, value in options.items() if value is not None}
-    return Run.of((yield from object_of(_post("runs", body, repo=repo, key=key))))
+    headers = {} if traceparent is None else {"traceparent": traceparent}
+    return Run.of((yield from object_of(_post("runs", body, repo=repo, key=key, headers=headers))))
 
 
 def runs(

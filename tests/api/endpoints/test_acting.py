@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from maingate.db.dao import runs
 from maingate.queries.events.history import EventQuery
 from maingate.roles import Role
 from maingate.server import process_start
@@ -19,6 +20,7 @@ from support.factories import GitRepo
 from support.live_server import Live, problem, served
 from support.postgresql import ON_BOTH
 
+TRACEPARENT = f"00-{0xABC:032x}-{0xDEF:016x}-01"
 PLAN: dict[str, Any] = {
     "maingate": 1,
     "name": "remote",
@@ -99,12 +101,14 @@ def waiting_for(path: Path) -> str:
 
 
 @ON_BOTH
-def test_a_submitted_plan_lands(client: httpx.Client, repo: GitRepo) -> None:
-    """With the patch that came along; the operator and the plan's own files are on record."""
-    run = submit(client, submission(repo))
+def test_a_submitted_plan_lands(live: Live, client: httpx.Client, repo: GitRepo) -> None:
+    """With the patch that came along; the plan's own files and the span of the caller are on record."""
+    run = submit(client, submission(repo), traceparent=TRACEPARENT)
     assert run["state"] in {"pending", "running", "succeeded"}
     assert until_ended(client, run["id"]) == "succeeded"
     assert repo.git("show", "main:b.txt") == "x"
+    with live.site["web"].database.read() as conn:
+        assert runs.get(conn, run["id"]).traceparent == TRACEPARENT
 
 
 def test_the_operator_of_a_submission_is_on_record(live: Live, repo: GitRepo) -> None:

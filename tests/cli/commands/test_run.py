@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from maingate.bootstrap import Maingate
+from maingate.db.dao import runs
 from support.command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes, start_maingate
 from support.factories import GitRepo
 
@@ -53,14 +55,20 @@ def base(repo: GitRepo) -> GitRepo:
 def test_a_run_that_succeeds_is_exit_0_and_moves_the_branch(
     base: GitRepo, hermetic_environment: Path
 ) -> None:
-    """Lines of progress, the summary, and where to look; main and its checkout have the change."""
-    plan = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"})})
-    done = maingate("run", str(plan), cwd=base.path, home=hermetic_environment)
+    """Lines of progress, the summary, and where to look; main and its checkout have the change.
+
+    The record has the span of the program that started it, where its environment names one.
+    """
+    plan, caller = a_plan(base, {"add": base.diff_of({"b.txt": "two\n"})}), f"00-{1:032x}-{2:016x}-01"
+    environment = {"TRACEPARENT": caller}
+    done = maingate("run", str(plan), cwd=base.path, home=hermetic_environment, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert "workstream add landed" in done.stdout.splitlines()
     assert "1 of 1 workstream landed on main" in done.stdout
     assert "\x1b" not in done.stdout
     assert (base.path / "b.txt").read_text() == "two\n"
+    with Maingate.open(base.path) as opened, opened.database.read() as conn:
+        assert [run.traceparent for run in runs.recent(conn)] == [caller]
 
 
 def test_a_run_that_fails_is_exit_1_and_says_why(base: GitRepo, hermetic_environment: Path) -> None:

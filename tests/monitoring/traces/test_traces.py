@@ -19,7 +19,7 @@ from maingate.monitoring.traces.hook import TraceHook
 from maingate.monitoring.traces.receiver import TraceReceiver as Wanted
 from maingate.monitoring.traces.receiver import receiver_of
 from maingate.monitoring.traces.spans import TraceSpan
-from maingate.trace_ids import span_id_of, trace_id_of
+from maingate.trace_ids import CallerSpan, RunTrace, span_id_of
 from support.crashing import KILLED, World, kill_all
 from support.database_factories import NOW
 from support.factories import GitRepo
@@ -27,6 +27,7 @@ from support.landing import Landed, land
 from support.trace_receiver import Received, TraceReceiver, receiving
 
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+CALLER: Final = CallerSpan(trace=0xABC, id=0xDEF, is_sampled=True)
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def check_ends(receiver: TraceReceiver, landed: Landed) -> None:
     """Each span has its status and its attributes."""
     run_id = landed.report["run_id"]
     [run] = receiver.named("run")
-    assert (run.id, run.trace) == (f"{span_id_of(run_id):016x}", f"{trace_id_of(run_id):032x}")
+    assert (run.id, run.trace) == (f"{span_id_of(run_id):016x}", f"{RunTrace(run_id=run_id).id:032x}")
     assert (run.status, run.service) == ("error", "maingate")
     assert run.attributes["maingate.run.id"] == run_id
     assert (run.attributes["maingate.state"], run.attributes["maingate.target"]) == (
@@ -122,7 +123,10 @@ def check_ends(receiver: TraceReceiver, landed: Landed) -> None:
 def test_a_retry_is_an_attempt_of_its_own_with_a_link_and_programs_are_told_their_span(
     repo: GitRepo, receiver: TraceReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a tool and a gate find in TRACEPARENT is the span that is exported for them later."""
+    """What a tool and a gate find in TRACEPARENT is the span that is exported for them later.
+
+    All of them are in the trace of the program that asked for the run, below its span.
+    """
     monkeypatch.setenv("MAINGATE_RETRY_DELAY", "0.01")
     said = tmp_path / "said"
     said.mkdir()
@@ -136,8 +140,12 @@ def test_a_retry_is_an_attempt_of_its_own_with_a_link_and_programs_are_told_thei
         workstreams={"w": {"tasks": {"t": {"tool": "maker", "prompt": "make it"}}}},
         tools={"maker": {"run": ["sh", "-c", tool]}},
         gates={"unit": {"run": gate}},
+        traceparent=f"00-{CALLER.trace:032x}-{CALLER.id:016x}-01",
     )
     assert landed.state == "succeeded", landed.report
+    assert {span.trace for span in receiver.spans} == {f"{CALLER.trace:032x}"}
+    [run] = receiver.named("run")
+    assert run.parent == f"{CALLER.id:016x}"
     [first], [second] = receiver.named("attempt 1"), receiver.named("attempt 2")
     assert (first.status, first.attributes["maingate.reason"]) == ("error", "tool_failed")
     assert (second.status, second.links, first.links) == ("ok", (first.id,), ())
@@ -254,7 +262,7 @@ def test_the_values_of_secrets_are_not_sent(receiver: TraceReceiver) -> None:
     text = "it said hunter2-secret"
     span = TraceSpan(
         name=text,
-        trace=1,
+        run=RunTrace(run_id="run_1", caller=CALLER),
         id=2,
         parent=None,
         start=NOW,
@@ -267,7 +275,7 @@ def test_the_values_of_secrets_are_not_sent(receiver: TraceReceiver) -> None:
     [sent] = receiver.spans
     clean = "it said [redacted]"
     assert (sent.name, sent.message, sent.attributes) == (clean, clean, {"maingate.run.name": clean})
-    assert (sent.trace, sent.id, sent.parent) == (f"{1:032x}", f"{2:016x}", "")
+    assert (sent.trace, sent.id, sent.parent) == (f"{CALLER.trace:032x}", f"{2:016x}", "")
     with pytest.raises(OutsideFaultError, match="asks for 'grpc'"):
         SpanExport(replace(wanted, protocol="grpc"))
     receiver.status = 400
@@ -311,10 +319,26 @@ def test_a_share_of_runs_is_sampled(sampler: str, argument: str, share: float) -
     environment = {ENDPOINT: "http://x", "OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": argument}
     found = receiver_of(None, environment)
     assert found is not None
-    taken = [found.takes(f"run_{number}") for number in range(2000)]
+    runs = [f"run_{number}" for number in range(2000)]
+    taken = [found.takes(RunTrace(run_id=run)) for run in runs]
     assert sum(taken) / 2000 == pytest.approx(share, abs=0.05)
-    flags = {found.trace_of(f"run_{number}").parent("gate_1")[-2:] for number in range(2000)}
+    flags = {found.trace_of(run, None).parent("gate_1")[-2:] for run in runs}
     assert flags == {f"{int(each):02x}" for each in taken}
+
+
+@pytest.mark.parametrize("is_sampled", [True, False])
+@pytest.mark.parametrize(
+    ("sampler", "is_followed"),
+    [("", True), ("parentbased_always_off", True), ("always_on", False), ("always_off", False)],
+)
+def test_a_run_is_sampled_as_its_caller_is_where_the_sampler_says_so(
+    sampler: str, *, is_followed: bool, is_sampled: bool
+) -> None:
+    """A sampler that does not look at the caller decides by itself."""
+    found = receiver_of(None, {ENDPOINT: "http://x", "OTEL_TRACES_SAMPLER": sampler})
+    assert found is not None
+    run = RunTrace(run_id="run_1", caller=replace(CALLER, is_sampled=is_sampled))
+    assert found.takes(run) == (is_sampled if is_followed else sampler == "always_on")
 
 
 def test_headers_compression_and_names_come_from_the_variables(

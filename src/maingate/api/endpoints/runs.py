@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, Field
 
 from maingate.api.actions.cancellation import cancelled
@@ -87,7 +87,19 @@ class Resumption(BaseModel):
     responses=described(RunItem, 201),
     openapi_extra=DESCRIBED_BODY,
 )
-async def submit(actor: Acting, sent: Submitted, repo: RepoName = None) -> Response:
+async def submit(
+    actor: Acting,
+    sent: Submitted,
+    repo: RepoName = None,
+    traceparent: Annotated[
+        str | None,
+        Header(
+            max_length=500,
+            description="The span of the caller (W3C Trace Context); the run's span is below it. One "
+            "that is not valid is ignored.",
+        ),
+    ] = None,
+) -> Response:
     """Submit a plan with its patches; a run of it is made, whole or not at all, and begins in its turn.
 
     All problems of the plan are listed at once, as those of `plan/check`.
@@ -98,7 +110,9 @@ async def submit(actor: Acting, sent: Submitted, repo: RepoName = None) -> Respo
         options = RunOptions(workers=wanted.workers, budget_usd=wanted.budget_usd)
         with maingate.uploads.loaded(wanted.upload(), is_kept=True) as loaded:
             run_id = hosted(
-                maingate.admission.admit_for_server(loaded, options, operator=actor.desk.operator, note=note)
+                maingate.admission.admit_for_server(
+                    loaded, options, operator=actor.desk.operator, traceparent=traceparent, note=note
+                )
             )
         actor.wake()
         return run_id

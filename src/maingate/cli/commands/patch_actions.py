@@ -1,5 +1,6 @@
 """``maingate patch drop|approve|recover``: decide a patch by hand."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from maingate.cli.output import console, print_json
 from maingate.cli.record_reading import AsJson
 from maingate.cli.text import count, safe
 from maingate.errors import UsageError
+from maingate.trace_ids import TRACEPARENT
 
 By = Annotated[
     str | None,
@@ -110,7 +112,10 @@ def recover(  # noqa: PLR0917 - the options of a command line
             maingate.context, row, diff=None if file is None else _read(file), tool=tool
         )
         run_id = maingate.admission.admit(
-            load_plan(path), wait=TargetWait() if wait else None, replaces=row.id
+            load_plan(path),
+            wait=TargetWait() if wait else None,
+            replaces=row.id,
+            traceparent=os.environ.get(TRACEPARENT),
         )
         outcome = execute(maingate, run_id, workers=workers, progress_on_stderr=as_json)
     finish(outcome, as_json=as_json)

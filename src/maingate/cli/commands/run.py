@@ -21,6 +21,7 @@ from maingate.cli.views.activity import surroundings_reader
 from maingate.cli.views.progress import watcher
 from maingate.errors import InterruptedRunError, TargetBusyError, UsageError
 from maingate.ids import RunId
+from maingate.trace_ids import TRACEPARENT
 from maingate.wording import listed
 
 if TYPE_CHECKING:
@@ -209,10 +210,11 @@ def run_plan(
     """
     from maingate.services.handover.run_queue import RunOptions
 
-    handed_over = maingate.admission.admit_for_server(loaded, RunOptions(workers=workers))
+    caller = os.environ.get(TRACEPARENT)
+    handed_over = maingate.admission.admit_for_server(loaded, RunOptions(workers=workers), traceparent=caller)
     if handed_over is not None:
         return follow(maingate, handed_over, progress_on_stderr=progress_on_stderr)
-    run_id = maingate.admission.admit(loaded, wait=TargetWait() if wait else None)
+    run_id = maingate.admission.admit(loaded, wait=TargetWait() if wait else None, traceparent=caller)
     return execute(maingate, run_id, workers=workers, progress_on_stderr=progress_on_stderr)
 
 

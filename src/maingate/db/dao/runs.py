@@ -34,6 +34,7 @@ class RunRow(EntityRow):
         old_head: The target's commit when the run began.
         new_head: The target's commit after the run's last landing.
         retry_of: The run that this one repeats.
+        traceparent: The span of the program that asked for it (W3C Trace Context).
         reason: The reason of its end.
     """
 
@@ -51,6 +52,7 @@ class RunRow(EntityRow):
     old_head: str | None = None
     new_head: str | None = None
     retry_of: str | None = None
+    traceparent: str | None = None
     reason: Reason | None = None
     state: RunState = RunState.PENDING
 

@@ -79,11 +79,12 @@ class SpanExport:
             raise OutsideFaultError(said.text or "the receiver of traces did not take them")
 
     def _readable(self, span: TraceSpan) -> ReadableSpan:
-        links = () if span.link is None else (Link(_context(span.trace, span.link)),)
+        trace = span.run.id
+        links = () if span.link is None else (Link(_context(trace, span.link)),)
         return ReadableSpan(
             name=self._clean(span.name),
-            context=_context(span.trace, span.id),
-            parent=None if span.parent is None else _context(span.trace, span.parent),
+            context=_context(trace, span.id),
+            parent=None if span.parent is None else _context(trace, span.parent),
             resource=self._resource,
             attributes={
                 name: self._clean(value) if isinstance(value, str) else value

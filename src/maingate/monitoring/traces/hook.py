@@ -7,8 +7,7 @@ from maingate.db.engine import Database
 from maingate.errors import UsageError
 from maingate.events import Event
 from maingate.monitoring.traces.receiver import TraceReceiver
-from maingate.monitoring.traces.spans import run_of, spans_of
-from maingate.trace_ids import trace_id_of
+from maingate.monitoring.traces.spans import spans_of
 from maingate.wording import extra_adds
 
 if TYPE_CHECKING:
@@ -44,11 +43,8 @@ class TraceHook:
             UsageError: The extra `otel` is not installed.
             OutsideFaultError: The receiver has not taken them.
         """
-        sampled = {
-            trace_id_of(run) for run in {run_of(event) for event in batch} if self._receiver.takes(run)
-        }
         with self._database.read() as conn:
-            spans = [span for span in spans_of(conn, batch) if span.trace in sampled]
+            spans = [span for span in spans_of(conn, batch) if self._receiver.takes(span.run)]
         if spans:
             self._exporter().send(spans)
 

@@ -5,14 +5,18 @@ Nothing of OpenTelemetry is loaded here, so that a process without traces pays n
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from maingate.trace_ids import RunTrace, trace_id_of
+from maingate.trace_ids import RunTrace
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _TIMEOUTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
+
+_LED: Final = "parentbased_"
+_SAMPLER: Final = "parentbased_always_on"
+"""The beginning of the samplers that follow the caller's trace, and the one without a variable."""
 
 PROTOCOL: Final = "http/protobuf"
 """The protocol that is spoken."""
@@ -34,6 +38,7 @@ class TraceReceiver:
         protocol: The protocol that is asked for.
         seconds: Seconds that an export may take; None leaves it to the variables of OpenTelemetry.
         ratio: The share of runs whose spans are exported.
+        is_led: Whether a run that was asked for within a trace is exported as that trace is.
     """
 
     asked_by: str
@@ -41,14 +46,18 @@ class TraceReceiver:
     protocol: str = PROTOCOL
     seconds: float | None = field(default=EXPORT_SECONDS)
     ratio: float = 1.0
+    is_led: bool = True
 
-    def takes(self, run_id: str) -> bool:
+    def takes(self, run: RunTrace) -> bool:
         """Return whether the spans of a run are exported: all of them or none."""
-        return trace_id_of(run_id) % _LOW_BITS < round(self.ratio * _LOW_BITS)
+        if self.is_led and run.caller is not None:
+            return run.caller.is_sampled
+        return run.id % _LOW_BITS < round(self.ratio * _LOW_BITS)
 
-    def trace_of(self, run_id: str) -> RunTrace:
+    def trace_of(self, run_id: str, traceparent: str | None) -> RunTrace:
         """Return the trace of a run, for the programs that it starts."""
-        return RunTrace(run_id=run_id, is_sampled=self.takes(run_id))
+        trace = RunTrace.of(run_id, traceparent)
+        return replace(trace, is_sampled=self.takes(trace))
 
 
 def receiver_of(endpoint: str | None, environ: Mapping[str, str]) -> TraceReceiver | None:
@@ -65,12 +74,14 @@ def receiver_of(endpoint: str | None, environ: Mapping[str, str]) -> TraceReceiv
     named = next((name for name in _ENDPOINTS if environ.get(name, "").strip()), None)
     if endpoint is None and named is None:
         return None
+    sampler = (_first(environ, ("OTEL_TRACES_SAMPLER",)) or _SAMPLER).lower()
     return TraceReceiver(
         asked_by="the setting `otlp_endpoint`" if endpoint is not None else str(named),
         endpoint=None if endpoint is None else f"{endpoint.rstrip('/')}/v1/traces",
         protocol=_first(environ, _PROTOCOLS) or PROTOCOL,
         seconds=EXPORT_SECONDS if _first(environ, _TIMEOUTS) is None else None,
-        ratio=_ratio(environ),
+        ratio=_ratio(sampler.removeprefix(_LED), environ.get("OTEL_TRACES_SAMPLER_ARG", "1")),
+        is_led=sampler.startswith(_LED),
     )
 
 
@@ -78,12 +89,11 @@ def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     return next((value for name in names if (value := environ.get(name, "").strip())), None)
 
 
-def _ratio(environ: Mapping[str, str]) -> float:
+def _ratio(sampler: str, argument: str) -> float:
     """Return the share of runs that is sampled: all, unless a known sampler says otherwise."""
-    sampler = environ.get("OTEL_TRACES_SAMPLER", "").strip().lower().removeprefix("parentbased_")
     if sampler == "always_off":
         return 0.0
     if sampler == "traceidratio":
         with suppress(ValueError):
-            return min(max(float(environ.get("OTEL_TRACES_SAMPLER_ARG", "1")), 0.0), 1.0)
+            return min(max(float(argument), 0.0), 1.0)
     return 1.0

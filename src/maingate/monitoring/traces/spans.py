@@ -16,7 +16,7 @@ from maingate.db.dao.history.events import StateReached
 from maingate.db.sql.connection import Connection
 from maingate.events import Event
 from maingate.state.machines import MACHINES
-from maingate.trace_ids import span_id_of, trace_id_of
+from maingate.trace_ids import RunTrace, span_id_of
 from maingate.wording import short
 
 Attribute = str | int | bool
@@ -46,9 +46,9 @@ class TraceSpan:
 
     Args:
         name: Its name.
-        trace: The identifier of its trace.
+        run: The trace that it is in.
         id: Its identifier.
-        parent: The identifier of the span that it belongs to; None for a run's.
+        parent: The identifier of the span that it belongs to; None for that of a run of its own trace.
         start: Its beginning.
         end: Its end.
         attributes: Its attributes.
@@ -58,7 +58,7 @@ class TraceSpan:
     """
 
     name: str
-    trace: int
+    run: RunTrace
     id: int
     parent: int | None
     start: datetime
@@ -182,7 +182,8 @@ class _Spans:
         row = self._rows[str(event.entity_id)]
         match event.entity_type:
             case "run":
-                return None
+                caller = self._trace(event).caller
+                return None if caller is None else caller.id
             case "workstream":
                 return span_id_of(row.run_id)
             case "task":
@@ -243,8 +244,13 @@ class _Spans:
         history = self._histories.get(str(event.entity_id), [])
         return [each for each in history if each.seq <= (event.seq or 0)]
 
-    @staticmethod
+    def _trace(self, event: Event) -> RunTrace:
+        """Return the trace of the run that an event belongs to."""
+        run = self._rows[run_of(event)]
+        return RunTrace.of(run.id, run.traceparent)
+
     def _span(
+        self,
         event: Event,
         name: str,
         span: int,
@@ -263,7 +269,7 @@ class _Spans:
         is_bad = event.to_state in _BAD
         return TraceSpan(
             name=name,
-            trace=trace_id_of(run_of(event)),
+            run=self._trace(event),
             id=span,
             parent=parent,
             start=start,

@@ -14,7 +14,7 @@ from maingate.plan.model import Plan
 from maingate.settings import Settings
 from maingate.tools.adapters import command_of
 from maingate.tools.secrets import values_of
-from maingate.trace_ids import RunTrace
+from maingate.trace_ids import TRACEPARENT, RunTrace
 from maingate.uet.capture import Capture
 from maingate.uet.process.command import CommandSpec
 from maingate.uet.process.limits import ProcessLimits
@@ -160,9 +160,9 @@ class JobMaker:
 
     def _traced(self, spec: CommandSpec, entity_id: str, *part: str) -> CommandSpec:
         """Return a command that is told its span; not the command of which keys of verdicts are made."""
-        if self._trace is None or "TRACEPARENT" in spec.env:
+        if self._trace is None or TRACEPARENT in spec.env:
             return spec
-        return replace(spec, env={**spec.env, "TRACEPARENT": self._trace.parent(entity_id, *part)})
+        return replace(spec, env={**spec.env, TRACEPARENT: self._trace.parent(entity_id, *part)})
 
     def _job(
         self,

@@ -29,6 +29,7 @@ from maingate.services.handover.server_hold import living_server
 from maingate.services.runs.python_gc_pause import without_collecting
 from maingate.services.runs.run_creation import Admission, create
 from maingate.services.targets.lease_renewal import TargetHolds, Wait, when_free
+from maingate.trace_ids import CallerSpan
 from maingate.uet.process.environment import allowed_environment
 from maingate.verdicts import program_versions
 
@@ -55,20 +56,28 @@ class AdmissionService:
         """Check everything that could refuse the plan; write nothing but what an earlier run owes."""
         return examine(self._context.repository, loaded)
 
-    def admit(self, loaded: LoadedPlan, *, wait: Wait | None = None, replaces: str | None = None) -> RunId:
+    def admit(
+        self,
+        loaded: LoadedPlan,
+        *,
+        wait: Wait | None = None,
+        replaces: str | None = None,
+        traceparent: str | None = None,
+    ) -> RunId:
         """Make a run of a plan and take hold of its target; all of it or nothing.
 
         Args:
             loaded: The plan.
             wait: Called while a living process holds the target; None gives up at once.
             replaces: A patch that the plan's only task replaces; the run and the task record it.
+            traceparent: The span of the program that asks for it; one that is not valid is ignored.
 
         Raises:
             PlanError: The plan asks for something that cannot be done.
             RepositoryError: The target cannot be landed on as it is.
             TargetBusyError: Another run holds the target.
         """
-        return when_free(lambda: self._admit(loaded, replaces), wait)
+        return when_free(lambda: self._admit(loaded, replaces, traceparent), wait)
 
     def admit_for_server(
         self,
@@ -77,6 +86,7 @@ class AdmissionService:
         *,
         replaces: str | None = None,
         operator: str | None = None,
+        traceparent: str | None = None,
         note: Note = unnoted,
     ) -> RunId | None:
         """Make a run of a plan for the server of the repository to take up; None if no server is alive.
@@ -89,6 +99,7 @@ class AdmissionService:
             options: The options that the server is to run it with.
             replaces: See `admit`.
             operator: The person who asks for it, where that is known.
+            traceparent: See `admit`.
             note: Notes the run in the transaction that makes it.
 
         Raises:
@@ -104,13 +115,13 @@ class AdmissionService:
             server = living_server(conn, context)
             if server is None:
                 return None
-            run_id = self._create(conn, admitted, replaces)
+            run_id = self._create(conn, replace(admitted, traceparent=_valid(traceparent)), replaces)
             note_hand_over(conn, context, run_id, server, options, operator=operator)
             note(conn, run_id)
         return run_id
 
-    def _admit(self, loaded: LoadedPlan, replaces: str | None) -> RunId:
-        admitted = self._examined(loaded)
+    def _admit(self, loaded: LoadedPlan, replaces: str | None, traceparent: str | None) -> RunId:
+        admitted = replace(self._examined(loaded), traceparent=_valid(traceparent))
         versions = self._versions_for(loaded)
         with self._context.database.write() as conn, without_collecting():
             run_id = self._create(conn, admitted, replaces)
@@ -183,6 +194,10 @@ def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = Fals
     require_usable(repository, target)
     LandingTarget(repository=repository, ref=target.ref).require_ready(is_trial=is_trial)
     return Admission(loaded=loaded, target=target)
+
+
+def _valid(traceparent: str | None) -> str | None:
+    return None if traceparent is None or CallerSpan.read(traceparent) is None else traceparent.strip()
 
 
 def _note_replaced(conn: Connection, run_id: RunId, patch_id: str) -> None:

@@ -117,7 +117,7 @@ class ExecutionService:
                 # a process that only answers requests starts no gate
                 versions={} if is_only_asked else self._versions.pop(run_id, None),
                 committed=hooks.wake,
-                trace=None if receiver is None else receiver.trace_of(run_id),
+                trace=None if receiver is None else receiver.trace_of(run_id, self._traceparent(run_id)),
             )
             with without_collecting():
                 orchestrator = RunOrchestrator(run_id, deps, watching, is_only_asked=is_only_asked)
@@ -125,6 +125,10 @@ class ExecutionService:
             state = self._run(holder, orchestrator)
         self._notify(watching)
         return state
+
+    def _traceparent(self, run_id: RunId) -> str | None:
+        with self._context.database.read() as conn:
+            return runs.get(conn, run_id).traceparent
 
     def _notify(self, watching: Listener) -> None:
         for warning in self._notifier.deliver():

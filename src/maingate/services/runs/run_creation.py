@@ -23,11 +23,13 @@ class Admission:
         loaded: The plan.
         target: The branch that it lands on, and the commit that it begins on.
         tree_settings: The values of the tree's ``maingate.toml``, which hold to the end of the run.
+        traceparent: The span of the program that asks for the run (W3C Trace Context).
     """
 
     loaded: LoadedPlan
     target: Target
     tree_settings: Mapping[str, Any] = field(default_factory=dict)
+    traceparent: str | None = None
 
 
 def create(
@@ -48,6 +50,7 @@ def create(
         tree_settings=admission.tree_settings,
         plan_file=str(admission.loaded.path.absolute()),
         old_head=target.commit,
+        traceparent=admission.traceparent,
     )
     runs.insert_many(conn, [run], at=at)
     ids = {name: WorkstreamId(new_id("ws")) for name in plan.workstreams}

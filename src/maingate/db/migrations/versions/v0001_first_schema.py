@@ -242,6 +242,7 @@ def _create_tables() -> None:
         sa.Column("old_head", sa.Text(), nullable=True),
         sa.Column("new_head", sa.Text(), nullable=True),
         sa.Column("retry_of", sa.Text(), nullable=True),
+        sa.Column("traceparent", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),

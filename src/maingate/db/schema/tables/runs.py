@@ -29,6 +29,7 @@ runs = entity(
     Column("old_head", Text),
     Column("new_head", Text),
     child_of("retry_of", "runs.id", nullable=True),
+    Column("traceparent", Text),
     Column("reason", ReasonText),
     one_of("landing", "merge", "squash", "rebase"),
     Index(None, "created_at"),
