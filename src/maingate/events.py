@@ -14,6 +14,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
+KIND_WORDS: Final[Mapping[str, str]] = {"patch_ledger": "patch", "test_gate": "gate", "uet_worker": "slot"}
+"""Words of people, and of queries, for the machines that have another name on record."""
+
 
 class Severity(StrEnum):
     """The attention that an event deserves."""

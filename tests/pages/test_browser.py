@@ -194,8 +194,9 @@ def test_each_decision_about_a_living_run_has_its_button(browser: Browser, tmp_p
 def test_a_tool_is_paused_and_used_again(page: Page, own: Live) -> None:
     """Any tool that plans here know, whether it has ever failed or not."""
     page.goto(f"{own.url}/breakers")
-    page.get_by_text("Pause another tool…").click()
-    page.get_by_label("Tool", exact=True).fill("claude")
+    page.get_by_text("Pause a tool…").click()
+    expect(page.get_by_label("Tool", exact=True)).to_be_focused()
+    page.keyboard.type("claude")
     page.locator("#content").get_by_label("Reason").last.fill("it only answers nonsense")
     page.get_by_role("button", name="Pause", exact=True).last.click()
     expect(row(page, "claude")).to_contain_text("ada: it only answers nonsense")

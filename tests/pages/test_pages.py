@@ -136,6 +136,14 @@ def test_an_identifier_leads_to_its_page(client: httpx.Client, live: Live, playe
     assert {link: client.get(link).headers.get("location") for link in expected} == expected
 
 
+def test_events_and_reports_name_things_as_queries_do(client: httpx.Client) -> None:
+    """Names of machines on record, such as patch_ledger, are not shown."""
+    for address in ("/events?q=type:patch", "/events?report=waits"):
+        text = client.get(address).text
+        assert "patch ledger" not in text
+        assert re.search(r"<td>patch ?<", text), address
+
+
 def test_a_fault_is_a_page_with_the_next_step(client: httpx.Client) -> None:
     """People get a page, programs a problem document."""
     for address in (
@@ -152,5 +160,6 @@ def test_a_fault_is_a_page_with_the_next_step(client: httpx.Client) -> None:
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert Reader(page.text).faults == []
         assert 'href="/"' in page.text
+    assert "there is no page at this address" in client.get("/nothing", headers={"Accept": "text/html"}).text
     missing = client.get("/runs/run_01ARZ3NDEKTSV4RRFFQ69G5FAV.json")
     assert missing.headers["content-type"] == "application/problem+json"

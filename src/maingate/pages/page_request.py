@@ -200,6 +200,8 @@ def _described(error: Exception) -> tuple[int, str, str, Mapping[str, str]]:
             if answered.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
                 return 500, "internal", INTERNAL, {}
             return answered.status_code, type(error).__name__, str(error), {}
+        case HTTPException(status_code=HTTPStatus.NOT_FOUND):
+            return 404, "not_found", "there is no page at this address", {}
         case HTTPException():
             return error.status_code, "http", str(error.detail), {}
     return 422, "invalid_request", "the address or the form is not as it should be", {}

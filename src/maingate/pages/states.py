@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from maingate.events import KIND_WORDS
+
 TONES: Final[Mapping[str, str]] = {
     **dict.fromkeys(["succeeded", "completed", "committed", "passed", "verified", "closed"], "good"),
     **dict.fromkeys(
@@ -31,5 +33,5 @@ def tone(state: str) -> str:
 
 
 def worded(state: str) -> str:
-    """Return a state in words."""
-    return str(state).lower().replace("_", " ")
+    """Return a state, or a kind of entity, in words."""
+    return KIND_WORDS.get(state) or str(state).lower().replace("_", " ")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -46,6 +47,7 @@ def test_reports_in_every_form(invoke: Invoke, played: Played, name: str) -> Non
     assert len(rows) == 1 + len(whole["rows"])
     people = invoke("events", "report", name, cwd=cwd)
     assert (people.exit_code, people.stderr) == (0, "")
+    assert re.search("patch_ledger|T00:00", people.stdout) is None, "words of the record, not of people"
     assert people.stdout.startswith(whole["columns"][0]) or people.stdout == "No events match.\n"
 
 

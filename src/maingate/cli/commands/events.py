@@ -13,12 +13,12 @@ from maingate.cli.record_reading import opened_for_reading, print_no_runs
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import local_time, safe
 from maingate.cli.views.events import (
-    KINDS,
     cells_of,
     print_answer,
     print_events,
 )
 from maingate.errors import UsageError
+from maingate.events import KIND_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -195,7 +195,7 @@ def _print_counts(maingate: "Maingate", since: datetime | None, *, as_json: bool
     grid = table("times", "what", "change", "by", "last")
     for one in counts:
         change = f"{one['from_state'] or '·'} → {one['to_state']}" if one["to_state"] else ""
-        kind = KINDS.get(one["entity_type"] or "", one["entity_type"]) or one["event_type"]
+        kind = KIND_WORDS.get(one["entity_type"] or "", one["entity_type"]) or one["event_type"]
         times, trigger, last = str(one["count"]), safe(one["trigger"] or ""), local_time(one["last"])
         grid.add_row(times, safe(kind), change, trigger, last)
     print_table(out, grid)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from maingate.cli.output import STATE_STYLES, console
 from maingate.cli.tables import print_more, print_table, table
 from maingate.cli.text import reason_line, safe, short_time
+from maingate.events import KIND_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from maingate.queries.events.answers import Answer
 
 SEVERITY_STYLES: Final = {"warning": "yellow", "error": "red", "critical": "bold red"}
-
-KINDS: Final = {"patch_ledger": "patch", "test_gate": "gate", "uet_worker": "slot"}
-"""Short names of machines."""
 
 _TIMES: Final = frozenset({"p50", "p95", "longest", "total", "seconds"})
 """The columns in seconds."""
@@ -75,7 +73,7 @@ def _why(event: "Event") -> str:
 
 def _what(event: "Event", names: "Mapping[str, str]") -> str:
     """Return the name of an event's entity in the plan, or the last letters of its id."""
-    kind = KINDS.get(event.entity_type or "", event.entity_type or "")
+    kind = KIND_WORDS.get(event.entity_type or "", event.entity_type or "")
     name = names.get(event.task_id or "") or names.get(event.workstream_id or "")
     return f"{kind} {safe(name or (event.entity_id or '')[-6:])}".strip()
 
@@ -98,6 +96,10 @@ def _shown(name: str, value: object) -> str:
         return "·"
     if name in _TIMES and isinstance(value, int | float):
         return _seconds(float(value))
+    if name == "what":
+        return KIND_WORDS.get(str(value)) or safe(str(value))
+    if name == "day" and isinstance(value, str):
+        return safe(value.partition("T")[0])
     if name == "share" and isinstance(value, float):
         return f"{value:.1%}"
     return f"{value:.2f}" if isinstance(value, float) else safe(str(value))

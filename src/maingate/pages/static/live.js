@@ -238,6 +238,11 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => delete copy.dataset.done, 1500);
 });
 
+// The field of a decision is ready to be typed in: keys would otherwise go through the rows behind it.
+document.addEventListener("toggle", ({ target }) => {
+  if (target.open && target.matches("details.act")) target.querySelector("input:not([type=hidden]), button").focus();
+}, true);
+
 document.addEventListener("maingate:refreshed", followLogs);
 followLogs();
 listen();

@@ -23,7 +23,7 @@ _PART: Final = 100.0
 _CHARTS: Final[Sequence[tuple[str, str, Sequence[tuple[str, str]], float]]] = (
     ("Lead time", "seconds", (("half within", "lead_p50"), ("95 % within", "lead_p95")), 1.0),
     ("Landed", "patches an hour", (("landed", "landed_per_hour"),), 1.0),
-    ("Gate runs", "a landed patch", (("gate runs", "gate_runs_per_patch"),), 1.0),
+    ("Gate runs", "for each landed patch", (("gate runs", "gate_runs_per_patch"),), 1.0),
     ("Reused verdicts", "%", (("reused", "reused_part"),), _PART),
     ("Flaky gates", "runs", (("flaky", "flaky"),), 1.0),
     ("Cost of tools", "US dollars", (("cost", "cost_usd"),), 1.0),
