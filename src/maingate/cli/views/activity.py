@@ -33,9 +33,13 @@ ReadSurroundings = Callable[[], "Surroundings"]
 
 def surroundings_reader(maingate: "Maingate", run_id: "RunId") -> ReadSurroundings:
     """Return a reader of a run's surroundings, which answers from memory until it is due again."""
-    from maingate.queries.runs.activity import surroundings
 
-    return PacedReader(lambda: surroundings(maingate.context, run_id))
+    def read() -> "Surroundings":
+        from maingate.queries.runs.activity import surroundings
+
+        return surroundings(maingate.context, run_id)
+
+    return PacedReader(read)
 
 
 class PacedReader:

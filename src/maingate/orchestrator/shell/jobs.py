@@ -12,7 +12,6 @@ from maingate.orchestrator.core.inputs import TaskInput
 from maingate.plan.definitions import GateDefinition, ToolDefinition
 from maingate.plan.model import Plan
 from maingate.settings import Settings
-from maingate.tools.adapters import command_of
 from maingate.tools.secrets import values_of
 from maingate.trace_ids import TRACEPARENT, RunTrace
 from maingate.uet.capture import Capture
@@ -120,6 +119,8 @@ class JobMaker:
 
     def fault_of(self, task: TaskInput, prompt: str) -> str:
         """Return why a task's tool cannot be started with a prompt; empty when it can."""
+        from maingate.tools.adapters import command_of  # noqa: PLC0415 - few plans have tools
+
         tool = self.tool_of(task)
         for secret in tool.secrets:
             if (receiver := self._settings.receiver_of_secret(secret)) is not None:  # since the plan's check
@@ -128,6 +129,8 @@ class JobMaker:
 
     def tool(self, task: TaskInput, attempt: int, tip: Tip, *, prompt: str, budget_usd: float | None) -> Job:
         """Make the job of having a task's tool make a patch on a commit."""
+        from maingate.tools.adapters import command_of  # noqa: PLC0415
+
         tool, settings = self.tool_of(task), self._settings
         command = command_of(tool, prompt=prompt, budget_usd=budget_usd)
         limits, own = tool.limits, self._limits

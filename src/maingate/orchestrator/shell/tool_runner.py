@@ -5,6 +5,7 @@ what the tool left, and is treated like any other patch.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from maingate.clock import Clock
 from maingate.db.dao import artifacts
@@ -16,12 +17,14 @@ from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.orchestrator.shell.task_jobs import TaskJobs
 from maingate.reasons import NOT_BEGUN, Reason, ReasonCode
 from maingate.state.tool_run import MICROS, ToolRun, ToolRunOutcome
-from maingate.tools.adapters import ToolReport, report_of
 from maingate.tools.prompts import Refused, render
 from maingate.uet.process.command import CommandResult
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.backend import WorkerLost
 from maingate.workers.jobs import Job
+
+if TYPE_CHECKING:
+    from maingate.tools.adapters import ToolReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +101,8 @@ class ToolRunner:
         outcome = ran.outcome
         if outcome.fault in NOT_BEGUN:
             return _ended(effect, ToolEnd.LOST, ReasonCode(str(outcome.fault)), outcome.message)
+        from maingate.tools.adapters import report_of  # noqa: PLC0415 - few plans have tools
+
         report = report_of(
             self._jobs.tool_of(effect.input),
             output=self._artifacts.read(ran.job.log),
@@ -111,7 +116,12 @@ class ToolRunner:
         return self._failed(effect, outcome, report, fault, tool_run)
 
     def _failed(
-        self, effect: RunTool, outcome: CommandResult, report: ToolReport, fault: "_Fault", tool_run: ToolRun
+        self,
+        effect: RunTool,
+        outcome: CommandResult,
+        report: "ToolReport",
+        fault: "_Fault",
+        tool_run: ToolRun,
     ) -> ToolEnded:
         detail = {"attempt": effect.attempt, "exit_code": outcome.exit_code, "output": outcome.excerpt}
         is_limited = fault.outcome == "rate_limited"
@@ -124,7 +134,7 @@ class ToolRunner:
             tool_run=tool_run,
         )
 
-    def _tool_run(self, effect: RunTool, ran: Ran, report: ToolReport, fault: "_Fault | None") -> ToolRun:
+    def _tool_run(self, effect: RunTool, ran: Ran, report: "ToolReport", fault: "_Fault | None") -> ToolRun:
         outcome = ran.outcome
         has_patch = outcome.captured is not None and bool(outcome.captured.bytes)
         return ToolRun(
@@ -154,7 +164,7 @@ class _Fault:
     code: ReasonCode = ReasonCode.TOOL_FAILED
 
 
-def _fault_of(report: ToolReport, outcome: CommandResult) -> _Fault | None:
+def _fault_of(report: "ToolReport", outcome: CommandResult) -> _Fault | None:
     captured = outcome.captured
     problem = captured.problem if captured else "no patch could be taken from its worktree"
     if report.failure in {"rate_limited", "outage"}:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from maingate.workers.local.fork_server_process import LONGEST, READY
+from maingate.workers.local.fork_server_line import LONGEST, READY
 
 MODULE: Final = "maingate.workers.local.fork_server_process"
 _PATIENCE: Final = 10.0

@@ -21,13 +21,7 @@ from typing import Any, Final
 
 from maingate.system.process_tree import die_with_parent
 from maingate.workers.local import uet_process
-
-READY: Final = b"ready\n"
-"""Its greeting, once workers can be forked."""
-PASSED: Final = 5
-"""Number of descriptors that come with the request for a worker: standard streams and its slot's locks."""
-LONGEST: Final = 65536
-"""Bytes of a request or an answer, with the newline that ends it."""
+from maingate.workers.local.fork_server_line import LONGEST, PASSED, READY
 
 _HANDED_DOWN: Final = (
     signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP, signal.SIGTTIN,
