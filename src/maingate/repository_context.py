@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,8 @@ from maingate.db.dao import runs
 from maingate.db.dao.runs import RunRow
 from maingate.db.engine import Database
 from maingate.db.sql.connection import Connection
-from maingate.errors import UsageError
-from maingate.git.repository import Repository
+from maingate.errors import SettingsError, UsageError
+from maingate.git.repository import Repository, Target
 from maingate.git.repository_identity import Identity
 from maingate.landing.lease import lease_at_work
 from maingate.settings import SettingsFiles
@@ -62,11 +63,18 @@ class RepositoryContext:
 
         return load_settings(None, os.environ, files=self.files)
 
-    def tree_settings(self) -> Mapping[str, Any]:
-        """Read what the tree's ``maingate.toml`` says now."""
+    def tree_settings(self, target: Target) -> Mapping[str, Any]:
+        """Read what ``maingate.toml`` says now in the tree of a target, and in the work tree.
+
+        Raises:
+            SettingsError: One of them has problems.
+        """
+        from maingate.landing.target_settings import settings_at  # noqa: PLC0415 - as above
         from maingate.settings import tree_values  # noqa: PLC0415 - as above
 
-        return {} if self.files is None else tree_values(self.files)
+        if self.files is None:
+            return {}
+        return tree_values(replace(self.files, target=settings_at(self.repository, target)))
 
     def settings_of(self, run_id: str, notice: Callable[[str], None] | None = None) -> "Settings":
         """Return a run's settings: the tree's as they were when it was admitted, all else as it is now.
@@ -80,13 +88,24 @@ class RepositoryContext:
         if self.files is None:
             return self.settings
         with self.database.read() as conn:
-            admitted = runs.get(conn, run_id).tree_settings
-        if notice is not None and admitted != self.tree_settings():
+            run = runs.get(conn, run_id)
+        admitted = run.tree_settings
+        if notice is not None and self._has_changed(admitted, run.target_ref):
             notice(
-                f"{self.files.tree} has changed; this run goes by what it was when the run was admitted. "
-                f"What is to hold at once goes into {self.files.own} or the environment"
+                f"{self.files.tree} has changed, or that of the target; this run goes by what they were "
+                f"when it was admitted. What is to hold at once goes into {self.files.own} or the environment"
             )
         return load_settings(None, os.environ, files=self.files, tree=admitted)
+
+    def _has_changed(self, admitted: Mapping[str, Any], target_ref: str) -> bool:
+        """Return whether the tree's settings are others now; a run goes on by its own, whatever they are."""
+        head = self.repository.ref_value(target_ref)
+        if head is None:
+            return True
+        try:
+            return admitted != self.tree_settings(Target(ref=target_ref, commit=head))
+        except SettingsError:
+            return True
 
     def is_own(self, run: RunRow) -> bool:
         """Return whether a run is one of this repository, wherever that was when the run was admitted."""

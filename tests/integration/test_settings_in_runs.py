@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from maingate.bootstrap import Maingate
-from maingate.errors import PlanError
+from maingate.db.dao import runs
+from maingate.errors import PlanError, SettingsError
 from maingate.orchestrator.progress import News, SilentListener
-from maingate.plan.loader import load_plan
+from maingate.services.runs.plan_loading import load_plan
 from support.factories import GitRepo
 from support.landing import land, one_each, write_plan
 
@@ -45,14 +46,115 @@ def admitted(repo: GitRepo, folder: Path, patches: Mapping[str, bytes], **plan: 
         return maingate.admission.admit(load_plan(path))
 
 
-def test_a_ready_patch_of_the_settings_is_refused(repo: GitRepo) -> None:
-    """It is quarantined as any violation of policy; others land."""
+class Approving(Hearing):
+    """Approves each patch that waits for it, as a person does."""
+
+    def __init__(self, repo: GitRepo) -> None:
+        super().__init__()
+        self._repo = repo
+
+    def notice(self, text: str) -> None:
+        """Approve what waits."""
+        super().notice(text)
+        if "waits for" in text:
+            with Maingate.open(self._repo.path) as maingate:
+                waiting = [task["patch"]["id"] for task in maingate.report()["tasks"] if task["patch"]]
+                maingate.operator.approve_patch(waiting[0], message="read", operator="ada")
+
+
+def landed_with_approval(repo: GitRepo, folder: Path, files: Mapping[str, str], **plan: Any) -> Any:
+    """Land one patch, approved by a person when it waits for that; return the report and what was said."""
+    patches = {"p": repo.diff_of(files)}
+    path = write_plan(folder, {"repo": str(repo.path), "workstreams": one_each(patches), **plan}, patches)
+    approving = Approving(repo)
+    with Maingate.open(repo.path) as maingate:
+        run_id = maingate.admission.admit(load_plan(path))
+        maingate.execution.execute(run_id, workers=1, listener=approving)
+        return maingate.report(run_id), approving.heard
+
+
+def test_a_patch_of_the_settings_waits_for_an_approval_and_counts_from_the_next_run_on(
+    repo: GitRepo, tmp_path: Path
+) -> None:
+    """It is proved by the gates that the target has; those that it brings prove what lands after it."""
+    repo.commit({"maingate.toml": '[gates.g]\nrun = "grep -q a f"\n', "f": "a\n"})
+    new = {"maingate.toml": '[gates.g]\nrun = "! grep -q c f"\n'}
+    report, heard = landed_with_approval(repo, tmp_path / "one", new)
+    assert report["state"] == "succeeded", report
+    assert any("waits for" in text for text in heard)
+    assert (
+        land(repo, {"p": repo.diff_of({"f": "a\nc\n"})}, folder=tmp_path / "two").code("p/t") == "gate_failed"
+    )
+    report, heard = landed_with_approval(repo, tmp_path / "three", {"f": "b\n"})
+    assert (report["state"], heard) == ("succeeded", [])
+
+
+def test_the_gates_of_the_targets_tree_hold_whatever_is_checked_out(repo: GitRepo, tmp_path: Path) -> None:
+    """A branch and a checkout cannot bring gates of their own, nor a policy; the machine's part they can."""
+    repo.commit({"maingate.toml": '[gates.g]\nrun = "! grep -q bad f"\n', "f": "a\n"})
+    repo.git("switch", "-q", "-c", "agent")
+    bad = repo.diff_of({"f": "bad\n"})
+    repo.commit({"maingate.toml": 'workers = 1\n[gates.g]\nrun = "true"\n[policy]\nmax_files = 9\n'})
+    done = land(repo, {"p": bad}, folder=tmp_path / "one")
+    assert (done.code("p/t"), done.report["gates"]["failed"] > 0) == ("gate_failed", True)
+    with Maingate.open(repo.path) as maingate, maingate.database.read() as conn:
+        recorded = runs.get(conn, done.report["run_id"]).tree_settings
+    assert recorded == {"workers": 1, "gates": {"g": {"run": "! grep -q bad f"}}}
+
+
+def test_a_plan_that_was_loaded_before_the_target_moved_goes_by_the_target(
+    repo: GitRepo, tmp_path: Path
+) -> None:
+    """The admission decides, by the commit that the run is based on."""
     repo.commit({"f": "a\n"})
-    patches = {"s": repo.diff_of({"maingate.toml": "workers = 1\n"}), "f": repo.diff_of({"f": "b\n"})}
-    done = land(repo, patches)
-    assert (done.code("s/t"), done.patch_state("s/t")) == ("policy_violation", "quarantined")
-    assert done.patch_state("f/t") == "committed"
-    assert not (repo.path / "maingate.toml").exists()
+    patches = {"p": repo.diff_of({"f": "bad\n"})}
+    path = write_plan(tmp_path, {"repo": str(repo.path), "workstreams": one_each(patches)}, patches)
+    loaded = load_plan(path)
+    repo.commit({"maingate.toml": '[gates.g]\nrun = "! grep -q bad f"\n'})
+    with Maingate.open(repo.path) as maingate:
+        run_id = maingate.admission.admit(loaded)
+        maingate.execution.execute(run_id, workers=1)
+        assert maingate.report(run_id)["state"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[gates.g]\nrun = 'x'\ntimout = '1m'\n", r"main:maingate.toml:3: gates.g: unknown key 'timout'"),
+        ("[gates.g]\nneeds = ['h']\nrun = 'true'\n", r"main:maingate.toml:2: .*there is no gate 'h'"),
+        ("[gates.g]\nrun = 'true'\nrequired = 'no'\n", r"main:maingate.toml:3: .*'required' must be true"),
+        ("[tools.t]\nrun = 'true'\nsecrets = ['KEY']\n", r"main:maingate.toml:3: .*which secrets a tool"),
+        ("gates = 7\n", r"main:maingate.toml:1: 'gates' must be keys with values"),
+        ("env_allow = ['*']\n", r"main:maingate.toml:1: 'env_allow' is not taken from"),
+        ("[gates\n", r"main:maingate.toml:1"),
+        ("a = " + "[" * 100_000, r"main:maingate.toml"),
+        ("#" * 1_100_000, r"main:maingate.toml: has 1,100,000 bytes"),
+        ("\udcff", r"main:maingate.toml: is not UTF-8"),
+    ],
+)
+def test_wrong_settings_in_the_targets_tree_refuse_the_run(
+    repo: GitRepo, tmp_path: Path, content: str, said: str
+) -> None:
+    """With the place in the tree, also where the checkout has none."""
+    repo.commit({"f": "a\n", "maingate.toml": content.encode(errors="surrogateescape")})
+    repo.git("switch", "-q", "-c", "agent")
+    repo.commit({"maingate.toml": None})
+    with pytest.raises((PlanError, SettingsError), match=said):
+        admitted(repo, tmp_path / "p", {"p": repo.diff_of({"f": "b\n"})}, target="main")
+
+
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_settings_that_are_no_plain_file_refuse_the_run(repo: GitRepo, tmp_path: Path, kind: str) -> None:
+    """A link would name other content than what was committed."""
+    repo.commit({"f": "a\n", "maingate.toml/x": "a\n"} if kind == "folder" else {"f": "a\n"})
+    if kind == "link":
+        (repo.path / "maingate.toml").symlink_to("f")
+        repo.git("add", "-A")
+        repo.git("commit", "-qm", "link")
+    patches = {"p": repo.diff_of({"f": "b\n"})}
+    repo.git("switch", "-q", "--orphan", "agent")
+    with pytest.raises(SettingsError, match=r"main:maingate.toml: is (a symbolic link|not a file)"):
+        admitted(repo, tmp_path / "p", patches, target="main")
 
 
 def test_a_plan_cannot_allow_changes_of_the_settings(repo: GitRepo, tmp_path: Path) -> None:

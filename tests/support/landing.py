@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from maingate.bootstrap import Maingate
-from maingate.plan.loader import load_plan
+from maingate.services.runs.plan_loading import load_plan
 from support.factories import GitRepo
 
 

@@ -174,12 +174,25 @@ def _conflict(landing: LandingInput, paths: Sequence[bytes], onto: Tip) -> Reaso
     )
 
 
-def change_of_settings(repository: Repository, candidate: Candidate) -> Reason | None:
-    """Return why a candidate may not land that changes Maingate's own settings; None when it changes none.
+def change_of_settings(
+    repository: Repository, candidate: Candidate, landing: LandingInput | None = None
+) -> Reason | None:
+    """Return why a candidate may not land that changes Maingate's own settings; None when it may.
 
-    No patch of it touches them by name. A merge can, where it follows a file that was renamed meanwhile.
+    It may when one of its patches names them, which a person has approved. A merge can change them without,
+    where it follows a file that was renamed meanwhile.
+
+    Args:
+        repository: The repository.
+        candidate: The candidate.
+        landing: The workstream that it is made of.
     """
     before, after = (_settings_in(repository, tip.tree) for tip in (candidate.onto, candidate.tip))
+    if landing is not None:
+        own = repository.changed_paths(landing.base.tree, landing.settled.tree)
+        before, after = (
+            {name: entry for name, entry in found.items() if name not in own} for found in (before, after)
+        )
     if before == after:
         return None
     name = show_path(min(set(before.items()) ^ set(after.items()), key=lambda each: each[0])[0])

@@ -6,8 +6,8 @@ that the model refuses are cut out of the data, and the rest is checked too, unt
 
 import itertools
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,8 @@ from maingate.plan.names import ANY_NAME
 from maingate.plan.readers.document import Document
 from maingate.plan.readers.reader import read_document
 from maingate.plan.repository_search import enclosing_root, repository_candidates
-from maingate.settings import Settings, load_settings
+from maingate.plan.rules import NO_RULES, RepositoryRules
+from maingate.settings import Settings, SettingsFiles, TargetFile, load_settings, rules_of
 from maingate.settings.problems import IN_QUOTES, Location, Mistake, findings
 
 
@@ -35,6 +36,8 @@ class LoadedPlan:
         lines: The line of each key and list item, by its place from the top.
         root: The root of its repository, found by folders; None when there is none.
         settings: The settings it was checked against: those of `root`, or of the environment alone.
+        rules: The rules that it inherits from them.
+        target: The settings in the tree of its target; None where they were not read, or there are none.
     """
 
     plan: Plan
@@ -42,6 +45,12 @@ class LoadedPlan:
     lines: Mapping[Location, int]
     root: Path | None
     settings: Settings
+    rules: RepositoryRules = NO_RULES
+    target: TargetFile | None = None
+
+    def place_of(self, *location: str | int) -> tuple[str, int | None]:
+        """Return the file and the line of a value, which may be inherited from the settings."""
+        return self.rules.place_of(location, self.lines) or (str(self.path), self.line_of(*location))
 
     def line_of(self, *location: str | int) -> int | None:
         """Return the line of a place such as ``("workstreams", "parser")``, or of the place around it."""
@@ -66,7 +75,22 @@ class LoadedPlan:
         return wanted.prompt or ""
 
 
-def load_plan(path: Path, *, cwd: Path | None = None, environ: Mapping[str, str] | None = None) -> LoadedPlan:
+ReadTarget = Callable[[Path, str | None], TargetFile | None]
+"""Reads the settings in the tree of a target: by the root of its repository, and its name if it has one."""
+
+
+def no_target(_root: Path, _name: str | None) -> None:
+    """Read no settings of a target: those of the work tree decide."""
+
+
+def load_plan(
+    path: Path,
+    *,
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    root: Path | None = None,
+    read_target: ReadTarget = no_target,
+) -> LoadedPlan:
     """Read a plan file.
 
     Args:
@@ -74,6 +98,8 @@ def load_plan(path: Path, *, cwd: Path | None = None, environ: Mapping[str, str]
         cwd: The folder where the repository is searched if it is not around the plan; default: the current
             folder.
         environ: The environment, for settings and programs; default: the process's own.
+        root: See `parse_plan`.
+        read_target: Reads the settings of the target.
 
     Raises:
         PlanError: Lists every mistake in the plan, and those in the settings.
@@ -85,7 +111,7 @@ def load_plan(path: Path, *, cwd: Path | None = None, environ: Mapping[str, str]
         hint = "`maingate init` writes an example plan" if isinstance(error, FileNotFoundError) else ""
         message = f"cannot be read: {(error.strerror or str(error)).lower()}"
         raise PlanError([Problem(file=str(path), line=None, message=message, hint=hint)]) from error
-    return parse_plan(raw, path=path, cwd=cwd, environ=environ)
+    return parse_plan(raw, path=path, cwd=cwd, environ=environ, root=root, read_target=read_target)
 
 
 def parse_plan(
@@ -95,6 +121,7 @@ def parse_plan(
     cwd: Path | None = None,
     environ: Mapping[str, str] | None = None,
     root: Path | None = None,
+    read_target: ReadTarget = no_target,
 ) -> LoadedPlan:
     """Load a plan from bytes as if they were the file at `path`; see `load_plan`.
 
@@ -104,40 +131,73 @@ def parse_plan(
         cwd: See `load_plan`.
         environ: See `load_plan`.
         root: The root of its repository, whatever folders are around it; default: it is searched.
+        read_target: See `load_plan`.
     """
     document = read_document(raw, file=str(path))
     if not isinstance(document.data, dict):
         hint = "a plan is keys with values; `maingate init` writes an example"
         raise PlanError([Problem(file=str(path), line=1, message="is not a plan", hint=hint)])
-    names = DefinedNames.of(document.data)
     environ = os.environ if environ is None else environ
-    repo = document.data.get("repo")
+    repo, target_name = document.data.get("repo"), document.data.get("target")
     candidates = repository_candidates(repo if isinstance(repo, str) else None, path, cwd or Path.cwd())
     root = root or enclosing_root(candidates)
-    settings, faults = _settings(root, environ)
-    plan, refused = _accepted({"name": path.stem or "plan", **document.data})
+    about = _surroundings(root, target_name if isinstance(target_name, str) else None, environ, read_target)
+    data = about.rules.inherited_by(document.data)
+    names = DefinedNames.of(data)
+    plan, refused = _accepted({"name": path.stem or "plan", **data})
     context = PlanContext(
         folder=path.parent,
         root=root,
         environ=environ,
-        settings=settings,
+        settings=about.settings,
         names=names,
         refused=document.broken | {found.location for found in refused},
     )
-    problems = _listed(document, [*refused, *validate(plan, context)], file=str(path))
+    found = [
+        *refused,
+        *about.rules.mistakes(),
+        *validate(plan, context),
+        *about.rules.broken_by(plan, document.lines.keys(), about.settings),
+    ]
+    problems = _listed(document, found, about.rules, file=str(path))
     if problems:
-        raise PlanError([*problems, *(faults.problems if faults else ())])
-    if faults:
-        raise faults
-    return LoadedPlan(plan=plan, path=path, lines=document.lines, root=root, settings=settings)
+        raise PlanError([*problems, *(about.faults.problems if about.faults else ())])
+    if about.faults:
+        raise about.faults
+    return LoadedPlan(
+        plan=plan,
+        path=path,
+        lines=document.lines,
+        root=root,
+        settings=about.settings,
+        rules=about.rules,
+        target=about.target,
+    )
 
 
-def _settings(root: Path | None, environ: Mapping[str, str]) -> tuple[Settings, SettingsError | None]:
-    """Load the settings; if they are faulty, return the defaults with the error."""
+@dataclass(frozen=True, kw_only=True)
+class _Surroundings:
+    """The settings that a plan is checked against; if they are faulty, the defaults with the error."""
+
+    settings: Settings
+    rules: RepositoryRules = NO_RULES
+    target: TargetFile | None = None
+    faults: SettingsError | None = None
+
+
+def _surroundings(
+    root: Path | None, target: str | None, environ: Mapping[str, str], read_target: ReadTarget
+) -> _Surroundings:
     try:
-        return load_settings(None if root is None else root.resolve(), environ), None
+        around = None if root is None else root.resolve()
+        files = SettingsFiles.around(around)
+        if root is not None:
+            files = replace(files, target=read_target(root, target))
+        settings = load_settings(around, environ, files=files)
+        rules = RepositoryRules(files=rules_of(files))
     except SettingsError as error:
-        return Settings(), error
+        return _Surroundings(settings=Settings(), faults=error)
+    return _Surroundings(settings=settings, rules=rules, target=files.target)
 
 
 _STAND_IN: Final = "\0"
@@ -201,15 +261,18 @@ def _cut(data: dict[str, Any], finding: Mistake) -> None:
             inside.pop(place[-1], None)
 
 
-def _listed(document: Document, found: Iterable[Mistake], *, file: str) -> list[Problem]:
-    """Return the findings as problems with their lines, in the order of the file."""
-    placed = list(document.faults)
+def _listed(
+    document: Document, found: Iterable[Mistake], rules: RepositoryRules, *, file: str
+) -> list[Problem]:
+    """Return the findings as problems with their lines, in the order of the file, inherited ones last."""
+    placed = [(file, line, finding) for line, finding in document.faults]
     for finding in found:
         if not (finding.missing and finding.location in document.broken):
             outer = finding.location[:-1] if finding.missing else finding.location
-            placed.append((document.line_of(outer) or 1, finding))
-    problems = [_problem(document, finding, line=line, file=file) for line, finding in placed]
-    return sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
+            inherited = rules.place_of(outer, document.lines.keys())
+            placed.append((*(inherited or (file, document.line_of(outer) or 1)), finding))
+    problems = [_problem(document, finding, line=line, file=where) for where, line, finding in placed]
+    return sorted(dict.fromkeys(problems), key=lambda problem: (problem.file != file, problem.line or 0))
 
 
 def _problem(document: Document, finding: Mistake, *, line: int, file: str) -> Problem:

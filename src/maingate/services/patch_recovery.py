@@ -9,6 +9,7 @@ from maingate.db.dao import artifacts, runs, tasks, workstreams
 from maingate.db.dao.patches import PatchRow
 from maingate.errors import UsageError
 from maingate.ids import new_id
+from maingate.plan.rules import without_inherited
 from maingate.repository_context import RepositoryContext
 from maingate.settings.problems import did_you_mean
 from maingate.state.patch_ledger import PatchState
@@ -54,7 +55,7 @@ def write_recovery_plan(
         old, task = runs.get(conn, row.run_id), tasks.get(conn, row.task_id)
         stream = workstreams.get(conn, row.workstream_id)
         own = artifacts.diff_of(conn, row.id)
-    plan = json.loads(json.dumps(dict(old.plan)))
+    plan = json.loads(json.dumps(without_inherited(old.plan, old.tree_settings)))
     if tool is not None:
         _require_tool(plan.get("tools") or {}, tool, of_run=old.name)
     described = plan["workstreams"][stream.name]

@@ -7,19 +7,28 @@ one of these names.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from maingate.settings.files import SettingsFiles
+from maingate.settings.files import SettingsFiles, TargetFile
 
 if TYPE_CHECKING:
-    from maingate.settings.loader import load_settings, tree_values
+    from maingate.settings.loader import load_settings, rules_of, tree_values
     from maingate.settings.model import Settings
     from maingate.settings.policy_layer import PolicyLayer
 
-__all__ = ["PolicyLayer", "Settings", "SettingsFiles", "load_settings", "tree_values"]
+__all__ = [
+    "PolicyLayer",
+    "Settings",
+    "SettingsFiles",
+    "TargetFile",
+    "load_settings",
+    "rules_of",
+    "tree_values",
+]
 
 _LATE: Final = {
     "PolicyLayer": "policy_layer",
     "Settings": "model",
     "load_settings": "loader",
+    "rules_of": "loader",
     "tree_values": "loader",
 }
 

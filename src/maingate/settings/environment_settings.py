@@ -7,16 +7,16 @@ from typing import Any, Final, get_origin
 
 from maingate.errors import Problem
 from maingate.settings.files import PREFIX
-from maingate.settings.model import GateLimits, Settings
+from maingate.settings.model import RULES, GateLimits, Settings
 from maingate.settings.policy_layer import PolicyLayer
 from maingate.settings.problems import Location
 
 _TABLES: Final = {"limits": tuple(GateLimits.model_fields), "policy": tuple(PolicyLayer.model_fields)}
 """The tables of the file whose keys have variables of their own, with the keys."""
 
-_FILE_ONLY: Final = ("server", "webhooks")
-"""The tables that have no variables: a cluster sets ``MAINGATE_SERVER_PORT`` for a service of that name, and
-receivers have names."""
+_FILE_ONLY: Final = ("server", "webhooks", *RULES)
+"""The settings that have no variables: a cluster sets ``MAINGATE_SERVER_PORT`` for a service of that name,
+receivers have names, and what a plan inherits has the forms of a plan."""
 
 LISTS_OF_POLICY: Final = ("allow", "forbid", "protect", "require_tests", "test_paths")
 """The lists of the policy, which have no variables: they go into a file."""

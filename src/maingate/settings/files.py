@@ -13,16 +13,31 @@ PREFIX: Final = "MAINGATE_"
 
 
 @dataclass(frozen=True, kw_only=True)
+class TargetFile:
+    """The ``maingate.toml`` of the commit that a target is at, whatever is checked out.
+
+    Args:
+        name: The file for people, such as ``main:maingate.toml``.
+        text: Its content.
+    """
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SettingsFiles:
-    """The files that settings are read from; either need not exist.
+    """The files that settings are read from; none of them need exist.
 
     Args:
         tree: In the main work tree; None where there is none, as in a bare repository.
         own: In git's common directory, which no patch, `git clean` or checkout reaches.
+        target: In the tree of the target; where it exists, policy and rules are its, not the work tree's.
     """
 
     tree: Path | None = None
     own: Path | None = None
+    target: TargetFile | None = None
 
     @classmethod
     def of(cls, git_dir: Path, work_tree: Path | None) -> "SettingsFiles":

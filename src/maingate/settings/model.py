@@ -7,7 +7,7 @@ import os
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -58,6 +58,15 @@ NEVER_FROM_A_TREE: Final = (
 )
 """Settings that no commit may decide: places of files and caches, variables for gates and tools, what a
 server serves to whom, and who is sent events."""
+
+RULES: Final = ("gates", "tools", "prepare", "prepare_inputs", "keep", "landing")
+"""Settings that every plan inherits, with the keys of a plan: `maingate.plan.rules` checks them."""
+
+RULES_BY_NAME: Final = ("gates", "tools")
+"""Rules that are several, each with a name."""
+
+OF_THE_TARGET: Final = ("policy", *RULES)
+"""Settings that are taken from the target's tree where that has a `maingate.toml`, not from a checkout."""
 
 MOST_WEBHOOKS: Final = 16
 """Most receivers of webhooks: each has a thread, and a label in metrics."""
@@ -339,6 +348,33 @@ class Settings(BaseModel):
     busy_timeout: Duration = Field(
         default=timedelta(seconds=30),
         description="Time to wait for a locked SQLite database. Defaults to `30s`.",
+    )
+    landing: Any = Field(
+        default=None,
+        examples=["merge"],
+        description="The form of a landed workstream where a plan states none: `merge`, `squash` or "
+        "`rebase`. Defaults to `merge`.",
+    )
+    prepare: Any = Field(
+        default=None,
+        examples=[["pip install -e ."]],
+        description="Commands that prepare a worktree, for every plan; see PLAN_FILE.md. Defaults to none.",
+    )
+    prepare_inputs: Any = Field(
+        default=None,
+        examples=[["pyproject.toml"]],
+        description="Globs of the files that `prepare` depends on. Defaults to none.",
+    )
+    keep: Any = Field(
+        default=None,
+        examples=[[".venv"]],
+        description="Globs of untracked paths that every job gets as `prepare` left them. Defaults to none.",
+    )
+    gates: dict[str, Any] = Field(
+        default={}, description="The gates that every plan inherits. Defaults to none."
+    )
+    tools: dict[str, Any] = Field(
+        default={}, description="The tools that every plan can use. Defaults to none."
     )
     limits: GateLimits = Field(
         default=GateLimits(),

@@ -64,8 +64,8 @@ class PolicyLayer(BaseModel):
     allow_settings_changes: StrictBool | None = Field(
         default=None,
         examples=[False],
-        description="Whether a patch may change `maingate.toml` at the repository's root; only settings can "
-        "allow it, a plan cannot. Defaults to false.",
+        description="Whether a patch may change `maingate.toml` at the repository's root without an "
+        "approval; only settings can allow it, a plan cannot. Defaults to false.",
     )
     require_tests: Globs | None = Field(
         default=None,

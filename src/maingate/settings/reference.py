@@ -13,6 +13,7 @@ from maingate.settings.environment_settings import variable_of, variables
 from maingate.settings.model import (
     MACHINE_SIZED,
     NEVER_FROM_A_TREE,
+    RULES_BY_NAME,
     GateLimits,
     ServerSettings,
     Settings,
@@ -36,7 +37,10 @@ Made by `python -m maingate.settings` from the settings' model; do not edit.
 Settings are read from these places; later wins, but a policy is only tightened:
 
 1. `maingate.toml` at the root of the main work tree, which is a file of the repository like any other. In a
-   linked work tree it is still the main one's that is read; a bare repository has none.
+   linked work tree it is still the main one's that is read; a bare repository has none. Where the commit that
+   a run is based on has the file in its tree, **the run takes its policy and rules from there**: `[policy]`,
+   `[gates.NAME]`, `[tools.NAME]`, `prepare`, `prepare_inputs`, `keep` and `landing`. So neither a branch nor
+   a checkout can bring its own.
 2. `maingate/maingate.toml` in git's common directory (`git rev-parse --git-common-dir`), the repository's
    own. It is made by hand, has the same keys, and no patch, checkout or `git clean` reaches it. A list of the
    policy may be in one of the two files only.
@@ -49,10 +53,10 @@ An unknown key of a file is refused, with everything else that is wrong. So is a
 refused when it looks like a misspelt one, and else ignored, since other programs may use the prefix.
 `maingate init` writes a `maingate.toml` with every setting commented out that it may have.
 
-A patch that lands can change the work tree. So a patch that touches the root's `maingate.toml` is refused
-(`policy_violation`) unless `allow_settings_changes` is set, a symbolic link of that name is not read, and a
-run uses the tree's file as it was when the run was admitted, also when it is resumed: later changes apply to
-later runs. The other places are read by every command.
+A patch that touches the root's `maingate.toml` waits for an approval (`maingate patch approve`) unless
+`allow_settings_changes` is set, and what it changes counts from the next run on: a run goes by the tree's
+file, and the work tree's, as they were when the run was admitted, also when it is resumed. A symbolic link of
+that name is not read. The other places are read by every command.
 
 Durations are `90s`, `10m`, `1h30m`, `1d` or a number of seconds; sizes are bytes or `512K`, `64MiB`, `2G`
 (powers of 1024). In the environment a list is written with commas and an empty variable counts as not set.
@@ -69,12 +73,54 @@ Lists of the policy cannot be set in the environment; other values of the policy
 """
 
 
+_RULES_TEXT: Final = """\
+## `[gates.NAME]` and `[tools.NAME]`
+
+The gates and tools of the repository, with the keys that they have in a plan (PLAN_FILE.md). Every plan, and
+`maingate land`, inherits them, as it inherits `prepare`, `prepare_inputs`, `keep` and `landing` above. A tool
+in a file that commits can change has no `secrets`.
+
+```toml
+[gates.unit]
+run = "pytest -q"
+timeout = "10m"
+```
+
+A gate has one key more than in a plan: `required`, true by default. A plan may add gates, and tighten those
+that it inherits by a gate of the same name with the keys that change. It may neither drop nor loosen a gate
+that is required, or that such a gate needs:
+
+| key | a plan may |
+|---|---|
+| `needs`, `versions`, `on` | add to the list |
+| `expect` | list fewer |
+| `timeout`, `idle_timeout`, `retries` | lower it |
+| `needs_commit`, `exclusive` | set it to true |
+| `type`, `run`, `env`, `inputs`, `red_on_base` | not change it |
+| `gates` of a workstream or task | list more, and never leave out a required gate whose `on` has that place |
+| `prepare`, `prepare_inputs`, `keep` | not change it, where a gate is required |
+
+A gate with `required = false` is a default: a plan may change it or leave it out. A tool of the same name in
+a plan replaces the repository's, and `landing` in a plan goes before the repository's.
+
+No two files state the same gate, tool or rule. A gate that changes is another gate: none of its earlier
+verdicts is reused.
+"""
+
 _OF_THE_MACHINE: Final = """\
 ## Never from the tree
 
 No commit may decide where the record and the caches lie, which variables gates and tools see, what a server
 serves to whom (`[server]`), or who is sent events (`[webhooks.NAME]`). These settings are taken from the
 repository's own file and from the environment. In the root's `maingate.toml` they are refused.
+"""
+
+
+_GATE: Final = """\
+# The gates that every plan inherits: commands that must pass before anything lands.
+# [gates.unit]
+#   run = "pytest -q"
+#   timeout = "10m"
 """
 
 
@@ -85,6 +131,7 @@ def markdown() -> str:
         _rows(Settings, (), without=NEVER_FROM_A_TREE),
         _OF_THE_MACHINE,
         _rows(Settings, (), only=NEVER_FROM_A_TREE),
+        _RULES_TEXT,
     ]
     for name, model in _TABLES:
         about = _POLICY if name == "policy" else f"{Settings.model_fields[name].description}\n"
@@ -101,6 +148,7 @@ def commented_toml() -> str:
         "# They go into maingate/maingate.toml in git's common directory, or into the environment.\n"
     )
     parts = [head, *_commented(Settings)]
+    parts.append(_GATE)
     for name, model in _TABLES:
         if name in NEVER_FROM_A_TREE:
             continue
@@ -135,7 +183,7 @@ def _commented(model: type[BaseModel]) -> Iterator[str]:
 
 
 def _simple(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    tables = [name for name, _ in _TABLES] if model is Settings else []
+    tables = [*(name for name, _ in _TABLES), *RULES_BY_NAME] if model is Settings else []
     return ((name, info) for name, info in model.model_fields.items() if name not in tables)
 
 

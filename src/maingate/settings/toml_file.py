@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from maingate.errors import Problem, SettingsError
 from maingate.settings.model import Settings
-from maingate.settings.problems import Location, findings
+from maingate.settings.problems import Location, Mistake, findings
 
 _TABLE: Final = re.compile(r"\s*\[\s*([\w.\-]+)\s*\]")
 _KEY: Final = re.compile(r"""\s*(["']?)([\w\-]+)\1((?:\s*\.\s*[\w\-]+)*)\s*=""")
@@ -36,7 +36,7 @@ def read(file: Path) -> str:
         raise SettingsError([problem]) from error
 
 
-def parse(file: Path, text: str) -> dict[str, Any]:
+def parse(file: Path | str, text: str) -> dict[str, Any]:
     """Return the values of a file.
 
     Raises:
@@ -50,19 +50,27 @@ def parse(file: Path, text: str) -> dict[str, Any]:
         message = re.sub(r" \(at .*\)$", "", str(error))
         problem = Problem(file=str(file), line=line, message=message, hint="maingate.toml is TOML (toml.io)")
         raise SettingsError([problem]) from error
+    except RecursionError as error:
+        problem = Problem(file=str(file), line=None, message="its values are nested too deeply")
+        raise SettingsError([problem]) from error
 
 
-def problems_of(file: Path, text: str, values: dict[str, Any]) -> Iterator[Problem]:
+def problems_of(file: Path | str, text: str, values: dict[str, Any]) -> Iterator[Problem]:
     """Return the mistakes that the model finds in the values of a file."""
     try:
         Settings.model_validate(values)
     except ValidationError as error:
         places = dict(lines_of(text))
         for found in findings(error, Settings):
-            place = found.location
-            while place and place not in places:
-                place = place[:-1]
-            yield Problem(file=str(file), line=places.get(place), message=found.message, hint=found.hint)
+            yield problem_at(file, places, found)
+
+
+def problem_at(file: Path | str, lines: Mapping[Location, int], found: Mistake) -> Problem:
+    """Return a mistake as a problem with its line, or that of the nearest key around it."""
+    place = found.location
+    while place and place not in lines:
+        place = place[:-1]
+    return Problem(file=str(file), line=lines.get(place), message=found.message, hint=found.hint)
 
 
 def lines_of(text: str) -> Iterator[tuple[Location, int]]:

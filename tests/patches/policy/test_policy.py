@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from maingate.patches.model import quote_path
-from maingate.patches.policy.policy import Policy, TreeEntry, judge
+from maingate.patches.policy.policy import Policy, TreeEntry, judge, needs_approval
 from maingate.reasons import Reason, ReasonCode
 from maingate.settings.policy_layer import PolicyLayer
 from support.diff_world import DiffWorld, refusal, taken
@@ -389,7 +389,6 @@ def test_an_outer_layer_that_says_nothing_leaves_room() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        b"maingate.toml",
         b"MainGate.TOML",
         b"maingate.toml ",
         b"maingate.toml.",
@@ -402,7 +401,9 @@ def test_an_outer_layer_that_says_nothing_leaves_room() -> None:
     ],
 )
 @pytest.mark.parametrize("origin", ["ready", "tool"])
-def test_settings_are_not_a_patchs_to_change(path: bytes, origin: Literal["ready", "tool"]) -> None:
+def test_settings_in_disguise_are_not_a_patchs_to_change(
+    path: bytes, origin: Literal["ready", "tool"]
+) -> None:
     """In whatever spelling a file system takes for it, changed, made, removed or made a link or folder."""
     diffs = [
         change(path),
@@ -417,8 +418,18 @@ def test_settings_are_not_a_patchs_to_change(path: bytes, origin: Literal["ready
     assert rules(diffs[0], allowing, origin=origin) == []
 
 
+def test_settings_are_changed_with_an_approval() -> None:
+    """The plain file, changed or removed; as a link it is refused."""
+    plain = [change(b"maingate.toml"), removal(b"maingate.toml")]
+    assert [rules(raw, Policy(protect=(("/none",),))) for raw in plain] == [[], []]
+    assert [needs_approval(Policy(), taken(raw)) for raw in plain] == [True, True]
+    assert not needs_approval(Policy(allow_settings_changes=True), taken(plain[0]))
+    assert not needs_approval(Policy(), taken(change(b"sub/maingate.toml")))
+    assert "allow_settings_changes" in [rule for _, rule in rules(link(b"maingate.toml", b"elsewhere"))]
+
+
 @pytest.mark.parametrize(
-    ("header", "is_refused"),
+    ("header", "is_asked"),
     [
         (b"rename from maingate.toml\nrename to other.toml\n", True),
         (b"rename from other.toml\nrename to maingate.toml\n", True),
@@ -427,13 +438,13 @@ def test_settings_are_not_a_patchs_to_change(path: bytes, origin: Literal["ready
         (b"copy from maingate.toml\ncopy to other.toml\n", False),
     ],
 )
-def test_settings_are_not_renamed_copied_onto_or_given_another_mode(header: bytes, is_refused: bool) -> None:
-    """A copy of them elsewhere changes none."""
+def test_renamed_settings_and_copies_onto_them_need_an_approval(header: bytes, is_asked: bool) -> None:
+    """As does another mode; a copy of them elsewhere changes none."""
     words = header.split()
     old, new = (words[2], words[5]) if b"from" in words else (b"maingate.toml", b"maingate.toml")
     raw = b"diff --git a/%s b/%s\n" % (old, new)
     raw += (b"similarity index 100%\n" if b"from" in words else b"") + header
-    assert ("allow_settings_changes" in [rule for _, rule in rules(raw)]) is is_refused
+    assert needs_approval(Policy(), taken(raw)) is is_asked
 
 
 @pytest.mark.parametrize("path", [b"sub/maingate.toml", b"maingate.toml.md", b"xmaingate.toml", b"maingate"])

@@ -19,7 +19,6 @@ from maingate.api.permitted_repositories import AtDesk, RepoName
 from maingate.api.schemas.patches import PatchApproved, PatchDetail, Patches, PatchState, RolledBack
 from maingate.api.schemas.runs import RunItem
 from maingate.bootstrap import Maingate
-from maingate.plan.loader import load_plan
 from maingate.queries.changes import parts_of_list
 from maingate.queries.details import patch
 from maingate.queries.details.listing import patches_page
@@ -27,6 +26,7 @@ from maingate.queries.names import find_patch
 from maingate.roles import Role
 from maingate.services.http.kept_answers import Note
 from maingate.services.patch_recovery import write_recovery_plan
+from maingate.services.runs.plan_loading import load_plan
 
 router = APIRouter(prefix="/api/v1", tags=["patches"])
 

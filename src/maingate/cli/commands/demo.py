@@ -53,8 +53,8 @@ def _play(root: Path) -> list[str]:
     from maingate.cli.commands.run import run_plan
     from maingate.demo.stage import set_stage
     from maingate.demo.story import SCENES
-    from maingate.plan.loader import load_plan
     from maingate.queries.audit import verify_record
+    from maingate.services.runs.plan_loading import load_plan
 
     out = _console()
     _print_opening(out, SCENES)

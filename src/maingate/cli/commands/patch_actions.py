@@ -100,9 +100,9 @@ def recover(  # noqa: PLR0917 - the options of a command line
     """
     from maingate.bootstrap import Maingate
     from maingate.cli.commands.run import TargetWait
-    from maingate.plan.loader import load_plan
     from maingate.queries.names import find_patch
     from maingate.services.patch_recovery import write_recovery_plan
+    from maingate.services.runs.plan_loading import load_plan
 
     if file is not None and tool is not None:
         raise UsageError("--patch and --tool cannot be combined: choose one")

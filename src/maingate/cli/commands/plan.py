@@ -37,8 +37,8 @@ def check(
 
     Exit codes: 0 the plan is valid, 2 it has problems.
     """
-    from maingate.plan.loader import load_plan
     from maingate.queries.runs.plan_summary import plan_summary
+    from maingate.services.runs.plan_loading import load_plan
 
     try:
         loaded = load_plan(file)

@@ -98,7 +98,7 @@ def run(  # noqa: PLR0917 - the options of a command line
     Exit codes: 0 the run succeeded, 1 it failed, 2 the plan or the repository is not in order (nothing was
     started), 3 cancelled or interrupted, 4 git, the database or the disk failed.
     """
-    from maingate.plan.loader import load_plan
+    from maingate.services.runs.plan_loading import load_plan
 
     if server is not None:
         if dry_run or wait or resume or restart:

@@ -122,7 +122,7 @@ def _tools_of(plan: Path | None) -> "tuple[Mapping[str, ToolDefinition], Setting
     if plan is None:
         root = enclosing_root([Path.cwd()])
         return presets, load_settings(root, _environ()), root
-    from maingate.plan.loader import load_plan
+    from maingate.services.runs.plan_loading import load_plan
 
     loaded = load_plan(plan)
     own = loaded.plan.tools

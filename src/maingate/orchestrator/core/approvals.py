@@ -61,4 +61,5 @@ class Approvals:
         self._waiting.pop(patch_id, None)
 
     def _needed(self, task: TaskNode) -> int:
-        return max(task.reviewers, self._reviewers)
+        demanded = int(task.require_patch().needs_approval)
+        return max(task.reviewers, self._reviewers, demanded)

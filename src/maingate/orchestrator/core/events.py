@@ -47,6 +47,7 @@ class PatchTaken:
         refusal: Why it is refused; None when it is accepted.
         is_policy: Whether the policy refused it, rather than the parser.
         is_final: Whether another attempt of its tool is pointless.
+        needs_approval: Whether a person has to approve it, whatever the number of reviewers.
         tool_run: The attempt of the tool that made it; None for a ready patch.
     """
 
@@ -57,6 +58,7 @@ class PatchTaken:
     refusal: Reason | None = None
     is_policy: bool = False
     is_final: bool = False
+    needs_approval: bool = False
     tool_run: ToolRun | None = None
 
 
@@ -75,6 +77,7 @@ class PatchRestored:
     task: TaskId
     material: Any = None
     refusal: Reason | None = None
+    needs_approval: bool = False
 
 
 class AttemptEnd(Enum):

@@ -88,6 +88,7 @@ class Lanes:
             return
         if event.refusal is None:
             task.material = event.material
+            task.require_patch().needs_approval = event.needs_approval
             self._approvals.accept(task)
             return
         self._refuse(task, event.refusal)

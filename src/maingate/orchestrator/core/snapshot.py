@@ -32,6 +32,7 @@ class PatchNode:
 
     Args:
         approvals: The number of approvals, as last read.
+        needs_approval: Whether it needs one, whatever the number of reviewers.
     """
 
     id: PatchId
@@ -41,6 +42,7 @@ class PatchNode:
     tree: str | None = None
     method: str = "exact"
     approvals: int = 0
+    needs_approval: bool = False
 
 
 @dataclass(kw_only=True, eq=False)

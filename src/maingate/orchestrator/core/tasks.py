@@ -175,7 +175,12 @@ class Tasks:
         if task.kind is TaskKind.TOOL:
             self._tools.succeeded(task)
         row = event.patch
-        task.patch = PatchNode(id=PatchId(row.id), head=row.head, state=PatchState.CREATED)
+        task.patch = PatchNode(
+            id=PatchId(row.id),
+            head=row.head,
+            state=PatchState.CREATED,
+            needs_approval=event.needs_approval,
+        )
         self._turn.decision.patches.append((row, event.diff))
         self._turn.move_task(task, task_steps.produced(task.head))
         if event.refusal is None or event.is_policy:

@@ -167,7 +167,7 @@ class LandingEffects:
         )
         if isinstance(built, Reason) or self._may_change_settings:
             return built
-        return change_of_settings(self._repository, built) or built
+        return change_of_settings(self._repository, built, workstream) or built
 
     def _sealed(self, candidate: Candidate) -> Candidate:
         return sealed(candidate, self._target.seal)

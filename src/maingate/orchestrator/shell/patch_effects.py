@@ -27,7 +27,7 @@ from maingate.orchestrator.core.events import (
 )
 from maingate.orchestrator.core.inputs import PatchInput, RecordedCommit, RunInput, TaskInput
 from maingate.orchestrator.shell import evidence
-from maingate.patches.policy.policy import Policy
+from maingate.patches.policy.policy import Policy, needs_approval
 from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.executor import Executor
@@ -88,6 +88,7 @@ class PatchEffects:
             material=taken.intake if taken.refusal is None else None,
             refusal=taken.refusal,
             is_policy=taken.violates,
+            needs_approval=self._needs_approval(task, taken),
         )
 
     def take_made(
@@ -111,13 +112,19 @@ class PatchEffects:
             refusal=taken.refusal,
             is_policy=taken.violates,
             is_final=taken.refusal is not None and taken.refusal.code is ReasonCode.CHECKOUT_BLOCKED,
+            needs_approval=self._needs_approval(task, taken),
         )
 
     def restore(self, effect: RestorePatch) -> PatchRestored:
         """Parse a patch of the ledger again; blocks."""
         taken = self._taken_again(effect.input, effect.patch, effect.base)
         material = taken.intake if taken.refusal is None else None
-        return PatchRestored(task=effect.task, material=material, refusal=taken.refusal)
+        return PatchRestored(
+            task=effect.task,
+            material=material,
+            refusal=taken.refusal,
+            needs_approval=self._needs_approval(effect.input, taken),
+        )
 
     def apply(self, effect: ApplyPatches) -> PatchesApplied:
         """Apply patches in order, up to the first that does not apply; blocks."""
@@ -181,6 +188,9 @@ class PatchEffects:
         with self._database.read() as conn:
             diff = artifacts.diff_of(conn, patch)
         return self._executor.take_again(diff, self._order(task), base_tree=base.tree)
+
+    def _needs_approval(self, task: TaskInput, taken: Taken) -> bool:
+        return taken.intake is not None and needs_approval(self._order(task).policy, taken.intake)
 
     def _with_room(self, taken: Taken) -> Taken:
         """Refuse a patch now that could not land later because of a file in a checkout of the target."""

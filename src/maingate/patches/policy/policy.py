@@ -15,12 +15,21 @@ from maingate.patches.intake import Intake, touched_paths
 from maingate.patches.model import SUBMODULE, SYMLINK, ChangeKind, FileChange
 from maingate.patches.policy.links import EntryAt, Links, TreeEntry
 from maingate.patches.policy.stack import Groups, Policy, PolicyLimits
-from maingate.patches.policy.unsafe_paths import glob_text, is_gitmodules, is_settings, path_fault
+from maingate.patches.policy.unsafe_paths import SETTINGS, glob_text, is_gitmodules, is_settings, path_fault
 from maingate.patches.text.quoting import show_path
 from maingate.plan.paths.globs import DEFAULT_PROTECT, DEFAULT_TESTS
 from maingate.reasons import Reason, ReasonCode
 
-__all__ = ["DEFAULT_PROTECT", "DEFAULT_TESTS", "EntryAt", "Policy", "PolicyLimits", "TreeEntry", "judge"]
+__all__ = [
+    "DEFAULT_PROTECT",
+    "DEFAULT_TESTS",
+    "EntryAt",
+    "Policy",
+    "PolicyLimits",
+    "TreeEntry",
+    "judge",
+    "needs_approval",
+]
 
 _SUBPROJECT: Final = re.compile(rb"[-+]Subproject commit [0-9a-f]{40,64}(?:-dirty)?\n")
 
@@ -52,6 +61,11 @@ def judge(
         *_kinds(policy, speakable, entry_at),
         *_amounts(policy, intake),
     ]
+
+
+def needs_approval(policy: Policy, intake: Intake) -> bool:
+    """Return whether a person has to approve a patch because it changes Maingate's own settings."""
+    return not policy.allow_settings_changes and SETTINGS in intake.scope.paths
 
 
 def _violation(path: bytes | None, rule: str, message: str, limit: object = None) -> Reason:
@@ -99,8 +113,12 @@ def _write_faults(
     *,
     is_folder: bool,
 ) -> Iterator[Reason]:
-    if is_settings(path) and not policy.allow_settings_changes:
-        message = "it holds Maingate's own settings, which patches may not change; change them by hand"
+    is_plain = path == SETTINGS and not is_folder
+    if is_settings(path) and not is_plain and not policy.allow_settings_changes:
+        message = (
+            "some file system takes it for Maingate's own settings, or it makes them something else than a "
+            "plain file; change them as `maingate.toml`"
+        )
         yield _violation(path, "allow_settings_changes", message, False)
     for group in policy.allow:
         if not _matches(group, path):

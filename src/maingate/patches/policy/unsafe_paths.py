@@ -9,6 +9,9 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
+SETTINGS: Final = b"maingate.toml"
+"""The path of Maingate's own settings in a tree."""
+
 _DRIVE: Final = re.compile(r"[A-Za-z]:(?:[\\/]|$)")
 _SEPARATORS: Final = re.compile(r"[/\\]")
 _IGNORED: Final = dict.fromkeys(

@@ -23,6 +23,7 @@ from maingate.queries.inbox.items import items_of, newest_attempts
 from maingate.queries.inbox.values import About, InboxItem, InboxRows, OpenRun, RedBase, UnapprovedPatch
 from maingate.queries.waits.run_rows import is_served
 from maingate.repository_context import RepositoryContext
+from maingate.settings.files import FILE_NAME
 
 if TYPE_CHECKING:
     from maingate.monitoring.stuck_watch import Stuck
@@ -96,13 +97,18 @@ def _unapproved(conn: Connection, context: RepositoryContext, run: RunRow) -> It
         return
     from maingate.plan.model import Plan  # noqa: PLC0415 - only where a patch waits
 
-    plan, always = Plan.from_json(run.plan), context.settings_of(run.id).policy.reviewers or 0
+    plan, policy = Plan.from_json(run.plan), context.settings_of(run.id).policy
     given = approvals.counts(conn, [patch.id for patch in waiting])
     streams = workstreams.get_many(conn, {patch.workstream_id for patch in waiting})
     rows = tasks.get_many(conn, {patch.task_id for patch in waiting})
     for patch in waiting:
         names = streams[patch.workstream_id].name, rows[patch.task_id].name
-        missing = max(always, plan.reviewers(*names)) - given[patch.id]
+        layers = [policy, *plan.policy_layers(*names)]
+        changes_settings = FILE_NAME in patch.paths and any(
+            layer.allow_settings_changes is False for layer in layers
+        )
+        wanted = max(policy.reviewers or 0, plan.reviewers(*names), int(changes_settings))
+        missing = wanted - given[patch.id]
         if missing > 0:
             about = _part(run, "patch", patch.id, "/".join(names))
             yield UnapprovedPatch(about=about, missing=missing, since=patch.changed_at)

@@ -15,8 +15,9 @@ from typing import Final
 from maingate.db.dao import runs
 from maingate.errors import OutsideFaultError, PlanError, Problem, ProblemsError
 from maingate.ids import new_id
-from maingate.plan.loader import LoadedPlan, parse_plan
+from maingate.plan.loader import LoadedPlan
 from maingate.repository_context import RepositoryContext
+from maingate.services.runs.plan_loading import parse_plan
 from maingate.wording import short
 
 UPLOADED_PLAN: Final = "plan.yaml"

@@ -26,6 +26,7 @@ from maingate.plan.loader import LoadedPlan
 from maingate.repository_context import RepositoryContext
 from maingate.services.handover.run_queue import NO_OPTIONS, RunOptions, note_hand_over
 from maingate.services.handover.server_hold import living_server
+from maingate.services.runs.plan_loading import at_target
 from maingate.services.runs.python_gc_pause import without_collecting
 from maingate.services.runs.run_creation import Admission, create
 from maingate.services.targets.lease_renewal import TargetHolds, Wait, when_free
@@ -122,7 +123,7 @@ class AdmissionService:
 
     def _admit(self, loaded: LoadedPlan, replaces: str | None, traceparent: str | None) -> RunId:
         admitted = replace(self._examined(loaded), traceparent=_valid(traceparent))
-        versions = self._versions_for(loaded)
+        versions = self._versions_for(admitted.loaded)
         with self._context.database.write() as conn, without_collecting():
             run_id = self._create(conn, admitted, replaces)
             self._holds.take(conn, admitted.target.ref, LeaseHolder(run_id))
@@ -132,7 +133,8 @@ class AdmissionService:
     def _examined(self, loaded: LoadedPlan) -> Admission:
         context = self._context
         TransitionLog(context.paths.transitions, context.database).check()
-        return replace(self.examine(loaded), tree_settings=context.tree_settings())
+        admitted = self.examine(loaded)
+        return replace(admitted, tree_settings=context.tree_settings(admitted.target))
 
     def _examined_for_later(self, loaded: LoadedPlan) -> Admission:
         """Check a plan whose run begins later; while another run lands, the checkouts cannot be judged."""
@@ -145,8 +147,13 @@ class AdmissionService:
                     break
                 if is_last:
                     raise
-        require_usable(self._context.repository, target)
-        return Admission(loaded=loaded, target=target, tree_settings=self._context.tree_settings())
+        context = self._context
+        require_usable(context.repository, target)
+        return Admission(
+            loaded=at_target(loaded, context.repository, target),
+            target=target,
+            tree_settings=context.tree_settings(target),
+        )
 
     def _is_held(self, ref: str) -> bool:
         context = self._context
@@ -172,8 +179,8 @@ class AdmissionService:
         try:
             return program_versions.read_versions(loaded.plan.gates, environment)
         except ProgramVersionError as error:
-            line = loaded.line_of("gates", error.gate, "versions")
-            raise PlanError([Problem(file=str(loaded.path), line=line, message=str(error))]) from error
+            file, line = loaded.place_of("gates", error.gate, "versions")
+            raise PlanError([Problem(file=file, line=line, message=str(error))]) from error
 
 
 def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = False) -> Admission:
@@ -185,6 +192,7 @@ def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = Fals
         is_trial: Whether nothing at all is to be written.
 
     Raises:
+        PlanError: The plan has problems by the settings of the target.
         RepositoryError: The target is missing, or is checked out with uncommitted changes, or somewhere that
             cannot be seen.
         CheckoutError: A checkout that an earlier landing left behind cannot be updated.
@@ -193,7 +201,7 @@ def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = Fals
     target = repository.resolve_target(loaded.plan.target)
     require_usable(repository, target)
     LandingTarget(repository=repository, ref=target.ref).require_ready(is_trial=is_trial)
-    return Admission(loaded=loaded, target=target)
+    return Admission(loaded=at_target(loaded, repository, target), target=target)
 
 
 def _valid(traceparent: str | None) -> str | None:

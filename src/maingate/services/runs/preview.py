@@ -21,9 +21,10 @@ def preview(loaded: LoadedPlan) -> dict[str, Any]:
         PlanError: The plan cannot be run.
         RepositoryError: There is no repository, or its target is missing or checked out with changes.
     """
-    plan = loaded.plan
     with Repository.open(repository_of(loaded)) as repository:
-        target = examine(repository, loaded, is_trial=True).target
+        admitted = examine(repository, loaded, is_trial=True)
+    loaded, target = admitted.loaded, admitted.target
+    plan = loaded.plan
     return {
         "name": plan.name,
         "repository": os.fspath(repository.root),
