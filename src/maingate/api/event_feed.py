@@ -5,30 +5,35 @@ gets all later events, none twice, from whichever server, also after a restart.
 """
 
 import asyncio
-from bisect import bisect_right
+import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 import anyio.to_thread
 
+from maingate.api.sending_pace import SendingPace
 from maingate.events import Event
 from maingate.monitoring.events import EventSearch
-from maingate.queries.events.history import EventQuery, position
+from maingate.queries.events.history import between, position
 from maingate.queries.events.search import page_after
 from maingate.repository_context import RepositoryContext
 
 LOOK_SECONDS: Final = 0.25
-LOOK_SECONDS_EACH: Final = 0.00125
-"""Seconds between two looks at the record while it is followed, and more of them for each follower."""
+"""Seconds between two looks at the record for new rows while it is followed."""
 
-KEPT: Final = 5000
-"""Newest events that are kept at least; followers that are farther behind read the record."""
+PAGE: Final = 500
+"""Rows of the ledger that followers get at once at most. Pages end at its multiples, so that followers who
+began at different places have the same pages soon."""
 
-BATCH: Final = 500
-"""Events that a follower gets at once at most."""
+KEPT_PAGES: Final = 8
+"""Pages that are kept; followers that are farther behind than others read the record."""
+
+SEARCHED: Final = 10_000
+"""Rows of the ledger that a query is asked about at once at most."""
 
 Matches = Callable[[Event], bool]
 
@@ -48,15 +53,32 @@ class Told:
 
     event: Event
 
-    @property
-    def seq(self) -> int:
-        """Its place."""
-        return self.event.seq or 0
-
     @cached_property
     def text(self) -> str:
         """Its text in a stream, made once for all followers."""
-        return f"id: {self.seq}\nevent: {self.event.event_type}\ndata: {self.event.as_text()}\n\n"
+        return f"id: {self.event.seq}\nevent: {self.event.event_type}\ndata: {self.event.as_text()}\n\n"
+
+
+@dataclass(frozen=True)
+class EventPage:
+    """The events of a part of the ledger.
+
+    Args:
+        told: The events.
+        end: The place of the last row.
+    """
+
+    told: Sequence[Told]
+    end: int
+
+    @cached_property
+    def text(self) -> bytes:
+        """The text of all of them, made once for all followers."""
+        return self.text_of(everything)
+
+    def text_of(self, matches: Matches) -> bytes:
+        """Return the text of those that match."""
+        return "".join(told.text for told in self.told if matches(told.event)).encode()
 
 
 class EventFeed:
@@ -64,23 +86,22 @@ class EventFeed:
 
     Args:
         context: The repository and its record.
+        pace: The pace of sending.
     """
 
-    def __init__(self, context: RepositoryContext) -> None:
-        self._context = context
-        self._kept: list[Told] = []
-        self._from = self.place = self.followers = 0
+    def __init__(self, context: RepositoryContext, pace: SendingPace) -> None:
+        self._context, self._pace = context, pace
+        self._pages: OrderedDict[int, EventPage] = OrderedDict()
+        self.place = self.followers = 0
         self._looking: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
-        self._sent: tuple[int, int, bytes] = (0, 0, b"")
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
-        """Read the record again and again while there is a follower."""
+        """Watch the record while there is a follower."""
         self.followers += 1
         if self._looking is None:
-            self._from = self.place = await anyio.to_thread.run_sync(position, self._context)
-            self._kept.clear()
+            self.place = await anyio.to_thread.run_sync(position, self._context)
         if self._looking is None:  # another follower may have begun meanwhile
             self._looking = asyncio.create_task(self._look())
         try:
@@ -90,6 +111,7 @@ class EventFeed:
             if self.followers == 0:
                 looking, self._looking = self._looking, None
                 looking.cancel()
+                self._pages.clear()
 
     async def wait(self, place: int, seconds: float) -> None:
         """Wait until there is something behind a place, but no longer than some seconds."""
@@ -99,84 +121,72 @@ class EventFeed:
             async with asyncio.timeout(seconds):
                 await self._moved.wait()
 
-    async def after(
+    async def text_after(
         self, place: int, matches: Matches, search: EventSearch | None = None
-    ) -> tuple[Sequence[Told], int]:
-        """Return the next events behind a place that match, and the place up to which was looked.
+    ) -> tuple[bytes, int]:
+        """Return the text of the next events behind a place that match, and the place up to which was looked.
+
+        It is returned when it is the caller's turn to be sent something.
 
         Args:
             place: The place.
             matches: The decision about each event.
             search: A query that the record has to answer; None without one.
         """
-        end = self.place
-        if search is not None:
-            found, end = await anyio.to_thread.run_sync(self._search, place, end, search)
-        elif place >= self._from:
-            found = self._kept[bisect_right(self._kept, place, key=_seq_of) :]
-        else:
-            found, end = await anyio.to_thread.run_sync(self._read, place, end)
-        if len(found) > BATCH:
-            found = found[:BATCH]
-            end = found[-1].seq
-        return found if matches is everything else [told for told in found if matches(told.event)], end
+        if place >= self.place:
+            return b"", place
+        async with self._pace.turn():
+            if search is not None:
+                page = await self._timed(partial(self._search, place, search))
+            else:
+                page = self._pages.get(place) or await self._read(place, matches)
+            text = page.text if matches is everything else page.text_of(matches)
+            self._pace.sent(len(text))
+        return text, page.end
 
-    async def text_after(
-        self, place: int, matches: Matches, search: EventSearch | None = None
-    ) -> tuple[bytes, int]:
-        """Return the text of the next events, as `after` does, encoded.
+    async def _read(self, place: int, matches: Matches) -> EventPage:
+        """Read the page behind a place, and keep it for the other followers."""
 
-        Followers of everything who have seen the same get one text: putting it together for each of hundreds
-        would take a large part of the server's time.
-        """
-        is_shared = matches is everything and search is None
-        if is_shared and self._sent[0] == place and self._sent[1] == self.place > place:
-            return self._sent[2], self._sent[1]
-        found, end = await self.after(place, matches, search)
-        text = "".join(told.text for told in found).encode()
-        if is_shared and end == self.place:
-            self._sent = (place, end, text)
-        return text, end
+        def read() -> EventPage:
+            events = between(self._context, place, end)
+            page = EventPage([Told(event) for event in events], end)
+            if matches is everything:
+                len(page.text)  # made here, and not in the thread of all requests
+            return page
 
-    def _search(self, place: int, end: int, search: EventSearch) -> tuple[list[Told], int]:
-        """Read the events behind a place that match; return them and the place that they reach to."""
-        if place >= end:
-            return [], place
-        found = [Told(event) for event in page_after(self._context, search, place, BATCH, upto=end)]
-        return found, (found[-1].seq if len(found) == BATCH else end)
+        end = min(self.place, (place // PAGE + 1) * PAGE)
+        page = self._pages[place] = await self._timed(read)
+        if len(self._pages) > KEPT_PAGES:
+            self._pages.popitem(last=False)
+        return page
 
-    def _read(self, place: int, end: int) -> tuple[list[Told], int]:
-        """Read the events behind a place from the record; return them and the place that they reach to."""
-        page = EventQuery(context=self._context).page_after(place, BATCH)
-        found = [Told(event) for event in page if (event.seq or 0) <= end]
-        return found, (found[-1].seq if len(page) == BATCH and found else end)
+    def _search(self, place: int, search: EventSearch) -> EventPage:
+        """Read the events behind a place that match, as far as is looked at once."""
+        end = min(self.place, place + SEARCHED)
+        found = [Told(event) for event in page_after(self._context, search, place, PAGE, upto=end)]
+        return EventPage(found, found[-1].event.seq or end if len(found) == PAGE else end)
+
+    async def _timed(self, make: Callable[[], EventPage]) -> EventPage:
+        """Make a page in a thread, and count the processor time that it takes."""
+
+        def timed() -> tuple[EventPage, float]:
+            began = time.thread_time()
+            return make(), time.thread_time() - began
+
+        page, seconds = await anyio.to_thread.run_sync(timed)
+        self._pace.spent(seconds)
+        return page
 
     async def _look(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_SECONDS + LOOK_SECONDS_EACH * self.followers)
+            await asyncio.sleep(LOOK_SECONDS)
             await self.look()
 
     async def look(self) -> None:
-        """Read the new events of the record, and wake the followers."""
-        found, end = await anyio.to_thread.run_sync(self._news)
+        """Read how far the record reaches, and wake the followers when there is more."""
+        end = await anyio.to_thread.run_sync(position, self._context)
         if end == self.place:
             return
-        self._kept += found
-        if len(self._kept) > 2 * KEPT:
-            self._from = self._kept[-KEPT - 1].seq
-            del self._kept[:-KEPT]
         self.place = end
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
-
-    def _news(self) -> tuple[list[Told], int]:
-        place, end = self.place, position(self._context)
-        found: list[Told] = []
-        while place < end and len(found) < KEPT:
-            part, place = self._read(place, end)
-            found += part
-        return found, place
-
-
-def _seq_of(told: Told) -> int:
-    return told.seq

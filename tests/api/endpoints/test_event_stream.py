@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from maingate.api.event_feed import KEPT, EventFeed
+from maingate.api import event_feed
+from maingate.api.event_feed import EventFeed, everything
+from maingate.api.sending_pace import SendingPace
 from maingate.events import Event
 from maingate.queries.events.history import EventQuery, position
 from maingate.roles import Role
@@ -189,7 +191,7 @@ def test_a_client_that_does_not_read_is_cut_off(own: Live) -> None:
     """A server keeps nothing for it but what is on its way."""
     from maingate.api.endpoints.event_stream import EventStream
 
-    feed = EventFeed(own.site["tally"].context)
+    feed = feed_of(own)
 
     async def play() -> int:
         sent = 0
@@ -213,26 +215,54 @@ def test_a_client_that_does_not_read_is_cut_off(own: Live) -> None:
     assert feed.followers == 0
 
 
-def test_followers_that_are_far_behind_read_the_record(own: Live) -> None:
-    """What is no longer kept in memory is read from the record; the two join."""
-    feed = EventFeed(own.site["tally"].context)
-    everything = [event.seq for event in all_events(own)]
-    assert len(everything) < KEPT
+def feed_of(live: Live) -> EventFeed:
+    """Return a feed whose followers do not wait for turns."""
+    return EventFeed(live.site["tally"].context, SendingPace(idle=lambda: 1e9))
 
-    async def play() -> tuple[list[int], list[int]]:
+
+@pytest.mark.parametrize("kept", [1, 100])
+def test_followers_at_different_places_are_sent_the_same(
+    own: Live, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """Whether a page is kept or read from the record: each event once, in order, also with a filter."""
+    monkeypatch.setattr(event_feed, "PAGE", 7)
+    monkeypatch.setattr(event_feed, "KEPT_PAGES", kept)
+    feed, known = feed_of(own), all_events(own)
+
+    async def follow(place: int, matches: event_feed.Matches) -> tuple[bytes, int]:
+        text = b""
+        while place < feed.place:
+            more, place = await feed.text_after(place, matches)
+            text += more
+        return text, place
+
+    async def play() -> list[tuple[bytes, int]]:
         async with feed.followed():
-            old, place = await feed.after(0, lambda _: True)
+            ways = [(start, matches) for start in (0, 3, 7, 12) for matches in (everything, is_of_task)]
+            first = await asyncio.gather(*(follow(*way) for way in ways))
             await asyncio.to_thread(decide, own, "claude")
             await feed.look()
-            new, _ = await feed.after(place, lambda _: True)
-            both, _ = await feed.after(0, lambda _: True)
-        assert [told.seq for told in both] == [told.seq for told in (*old, *new)]
-        return [told.seq for told in old], [told.seq for told in new]
+            more = await asyncio.gather(
+                *(follow(place, matches) for (_, place), (_, matches) in zip(first, ways, strict=True))
+            )
+        return [(old + new, place) for (old, _), (new, place) in zip(first, more, strict=True)]
 
-    old, new = asyncio.run(play())
-    assert old == everything
-    assert len(new) >= 4
-    assert [*old, *new] == [event.seq for event in all_events(own)]
+    found = asyncio.run(play())
+    events = all_events(own)
+    assert len(events) >= len(known) + 4
+    assert [text for text, _ in found] == [
+        "".join(
+            event_feed.Told(event).text for event in events if (event.seq or 0) > start and matches(event)
+        ).encode()
+        for start in (0, 3, 7, 12)
+        for matches in (everything, is_of_task)
+    ]
+    assert {place for _, place in found} == {position(own.site["tally"].context)}
+
+
+def is_of_task(event: Event) -> bool:
+    """Return whether an event is a change of the state of a task."""
+    return event.event_type == "task_state_transition"
 
 
 def test_hostile_content_stays_within_its_event(own: Live) -> None:

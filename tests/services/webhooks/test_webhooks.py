@@ -129,7 +129,7 @@ def test_events_come_in_order_signed_and_as_the_interface_has_them(
     follower.close()
     assert inlet.seqs == written
     assert len({sent.client for sent in inlet.sent}) == 1
-    [first] = EventQuery(context=context).page_after(0, 1)
+    first = next(EventQuery(context=context).after(0))
     sent = inlet.sent[0]
     event = verify_webhook(SECRET, sent.headers, sent.body, now=clock.now().timestamp())
     assert event == first.as_json()
@@ -351,7 +351,7 @@ def test_a_receiver_that_does_not_answer_has_its_time(context: RepositoryContext
         name_receivers(context, chat=f"http://127.0.0.1:{listening.getsockname()[1]}/")
         receiver = Receiver.of("chat", context.settings.webhooks["chat"], context.clock)
         warn_of(context)
-        [event] = EventQuery(context=context).page_after(0, 1)
+        event = next(EventQuery(context=context).after(0))
         with Sender(receiver, attempt_time=timedelta(seconds=0.5)) as sender:
             outcome = sender.send(event, context.clock.now())
         stop.set()

@@ -147,6 +147,7 @@ async def stream(  # noqa: PLR0917 - the parameters of a query
     """Follow the events of a repository: no gap and no duplicate, also across a restart of the server.
 
     Without a place, events from now on are sent. The query lists events: it has no groups and no `top`.
+    While runs need all processors of the server, many followers get them later, and catch up afterwards.
     """
     name, maingate = desk.one(repo, Role.VIEWER)
     search = await anyio.to_thread.run_sync(_search_of, maingate.context, q)

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from maingate.db.dao import runs, tasks, workstreams
-from maingate.db.dao.history import events
+from maingate.db.dao.history import event_pages, events
+from maingate.db.dao.history.event_pages import Stretch
 from maingate.db.ledger import ledger
+from maingate.db.rollups.conditions import EVERYTHING
 from maingate.errors import UsageError
 from maingate.events import TRANSITION_SUFFIX, Event, EventType
 from maingate.repository_context import RepositoryContext
@@ -48,15 +50,6 @@ class EventQuery:
             return list(self.after(0))
         return self._page(limit=limit, newest=True)[::-1]
 
-    def last(self) -> int:
-        """Return the place of the newest event of all."""
-        with self.context.database.read() as conn:
-            return max((event.seq or 0 for event in events.query(conn, limit=1, newest=True)), default=0)
-
-    def page_after(self, seq: int, limit: int) -> list[Event]:
-        """Read the next ones after a place in the order of events."""
-        return self._page(after_seq=seq, limit=limit)
-
     def after(self, seq: int) -> Iterator[Event]:
         """Read those after a place in the order of events, in order, page by page."""
         while page := self._page(after_seq=seq, limit=PAGE):
@@ -68,6 +61,12 @@ class EventQuery:
     def _page(self, **how: Any) -> list[Event]:
         with self.context.database.read() as conn:
             return events.query(conn, entity=self.entity, type=self.type, since=self.since, **how)
+
+
+def between(context: RepositoryContext, after: int, upto: int) -> list[Event]:
+    """Read the events after one place and up to another, in order."""
+    with context.database.read() as conn:
+        return event_pages.page(conn, EVERYTHING, Stretch(after=after, upto=upto), limit=upto - after)
 
 
 def position(context: RepositoryContext) -> int:
