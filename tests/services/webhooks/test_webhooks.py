@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from maingate.queries.inbox.values import InboxCode
 from maingate.queries.webhooks import list_webhooks, webhook_key
 from maingate.repository_context import RepositoryContext
 from maingate.services.targets.controller_hooks import server_hooks, webhook_followers
+from maingate.services.webhooks import service
 from maingate.services.webhooks.delivery import Sender, outcome_of
 from maingate.services.webhooks.follower import LAST_REST, WebhookFollower, rest_after
 from maingate.services.webhooks.service import WebhookService
@@ -407,6 +409,26 @@ def test_one_process_at_a_time_delivers(context: RepositoryContext, inlet: Inlet
     assert len(inlet.seqs) == 3
 
 
+def test_a_retry_waits_for_the_process_that_delivers(
+    context: RepositoryContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer is that of the new attempt: an older failure is none."""
+    with receiving(Inlet(status=410)) as inlet:
+        name_receivers(context, chat=inlet.url)
+        warn_of(context)
+        one = follower_of(context, holder="one")
+        step_all(one)
+        moments = iter(range(1000))
+        waiting = SimpleNamespace(monotonic=lambda: next(moments), sleep=lambda _: None)
+        monkeypatch.setattr(service, "time", waiting)
+        assert "another process delivers" in str(WebhookService(context).retry("chat").failure)
+        inlet.status = 200
+        waiting.sleep = lambda _: step_all(one)
+        attempt = WebhookService(context).retry("chat")
+        one.close()
+    assert (attempt.delivered, attempt.failure) == (1, None)
+
+
 def test_a_process_that_was_overtaken_while_it_sent_moves_nothing(
     context: RepositoryContext, inlet: Inlet, clock: ManualClock
 ) -> None:
@@ -624,7 +646,7 @@ def test_a_failing_receiver_is_shown_until_it_is_mended(
         clock.advance(timedelta(minutes=1))
         [item] = inbox(context)
         assert (item.code, item.command) == (InboxCode.WEBHOOK, "maingate webhook retry chat")
-        assert "chat of webhooks takes no event: it answered 503; it has failed 1 times" in item.why
+        assert "chat of webhooks takes no event: it answered 503; failures in a row: 1" in item.why
         assert figures() == {
             ("webhook_deliveries", ("chat", "delivered")): 0,
             ("webhook_deliveries", ("chat", "failed")): 1,

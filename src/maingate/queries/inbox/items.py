@@ -84,7 +84,7 @@ def _alert(one: "FiringAlert") -> InboxItem:
 
 
 def _webhook(row: "WebhookRow") -> InboxItem:
-    attempts = f"it has failed {row.failures} times, and the events for it wait"
+    attempts = f"failures in a row: {row.failures}; the events for it wait"
     return InboxItem(
         code=InboxCode.WEBHOOK,
         about=About(kind="webhook", id=row.name, name=row.name),

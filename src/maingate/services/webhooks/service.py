@@ -1,10 +1,13 @@
 """Actions of an operator on the receivers of webhooks: a test, an attempt now, and leaving events out."""
 
+import time
 from dataclasses import dataclass
+from typing import Final
 
 from maingate.db.dao import webhooks
 from maingate.db.dao.history import event_pages, events
 from maingate.db.dao.history.event_pages import Stretch
+from maingate.db.dao.webhooks import WebhookKey, WebhookRow
 from maingate.db.ledger import ledger
 from maingate.db.ledger.new_event import EventSubject, new_event
 from maingate.db.sql.connection import Connection
@@ -16,6 +19,12 @@ from maingate.queries.webhooks import known_name, receiver_named, webhook_key
 from maingate.repository_context import RepositoryContext
 from maingate.services.webhooks.follower import WebhookFollower
 from maingate.state.steps.step import Context
+
+OTHER_SECONDS: Final = 10.0
+"""Time to wait for the next attempt of the process that delivers to a receiver."""
+
+LOOK_SECONDS: Final = 0.1
+"""Time between two looks for that attempt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +70,7 @@ class WebhookService:
     def retry(self, name: str) -> WebhookAttempt:
         """Deliver what is owed now, also to a receiver that rests or was gone.
 
-        A process that delivers already goes on itself, within seconds.
+        Where another process delivers already, it is the one that goes on; its next attempt is waited for.
 
         Raises:
             UnknownEntityError: The settings have no receiver of that name.
@@ -69,21 +78,38 @@ class WebhookService:
         """
         receiver, database = receiver_named(self._context, name), self._context.database
         receiver.secrets()
+        key = webhook_key(self._context, name)
         with database.write() as conn:
-            webhooks.hurry(conn, webhook_key(self._context, name))
-        before = self._delivered(name)
+            webhooks.hurry(conn, key)
+            before = webhooks.find(conn, key)
         follower = WebhookFollower(receiver, context=self._context, holder=process_holder())
         try:
             while follower.step():
                 pass
         finally:
             follower.close()
-        with database.read() as conn:
-            row, end = webhooks.find(conn, webhook_key(self._context, name)), ledger.position(conn).seq
+        row, is_answered = self._tried_since(before, key)
         failure = None if row is None else row.failure
-        if failure is None and row is not None and row.seq < end and row.holder is not None:
-            failure = "another process delivers to it, and goes on now"
-        return WebhookAttempt(name=name, delivered=self._delivered(name) - before, failure=failure)
+        if not is_answered:
+            failure = "another process delivers to it, and goes on within a minute"
+        delivered = (row.delivered if row else 0) - (before.delivered if before else 0)
+        return WebhookAttempt(name=name, delivered=delivered, failure=failure)
+
+    def _tried_since(self, before: WebhookRow | None, key: WebhookKey) -> tuple[WebhookRow | None, bool]:
+        """Return a receiver, and whether the process that has it, if any, has tried again or owes nothing."""
+        until = time.monotonic() + OTHER_SECONDS
+        while True:
+            with self._context.database.read() as conn:
+                row, end = webhooks.find(conn, key), ledger.position(conn).seq
+            is_free = row is None or row.holder is None or row.seq >= end
+            is_refused = (
+                row is not None and row.failure and (before is None or row.tried_at != before.tried_at)
+            )
+            if is_free or is_refused:
+                return row, True
+            if time.monotonic() >= until:
+                return row, False
+            time.sleep(LOOK_SECONDS)
 
     def skip(self, name: str, *, reason: str, operator: str, is_all: bool = False) -> int:
         """Leave out the event that a receiver is owed next, or all that it is owed; return their number.
@@ -119,8 +145,3 @@ class WebhookService:
     def _owed(self, conn: Connection, name: str, place: int, limit: int | None) -> list[Event]:
         only, stretch = conditions_of(conn, receiver_named(self._context, name).search), Stretch(after=place)
         return event_pages.page(conn, only, stretch, limit=1 << 31 if limit is None else limit)
-
-    def _delivered(self, name: str) -> int:
-        with self._context.database.read() as conn:
-            row = webhooks.find(conn, webhook_key(self._context, name))
-        return 0 if row is None else row.delivered
