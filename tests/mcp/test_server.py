@@ -88,6 +88,7 @@ def refused_patch(played: Played) -> Mapping[str, Any]:
 
 async def _names(client: "Client") -> dict[str, bool | None]:
     tools = (await client.list_tools()).tools
+    assert not any(line.startswith(" ") for tool in tools for line in (tool.description or " ").splitlines())
     return {tool.name: tool.annotations.read_only_hint if tool.annotations else None for tool in tools}
 
 
@@ -207,4 +208,4 @@ def test_without_the_extra_the_command_says_how_to_install_it(package: str) -> N
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "maingate[mcp]" in done.stderr
+    assert "the extra `mcp` adds them" in done.stderr

@@ -1,6 +1,7 @@
 """The server of the Model Context Protocol: the tools of one repository, over standard input and output."""
 
 from importlib.metadata import version
+from inspect import getdoc
 from pathlib import Path
 from typing import Final
 
@@ -32,10 +33,18 @@ def create_server(start: Path, *, operator: str, may_write: bool) -> MCPServer:
         "maingate", instructions=instructions, version=version("maingate"), log_level="WARNING"
     )
     for tool in ReadingTools(start).all():
-        server.add_tool(tool, annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
+        server.add_tool(
+            tool,
+            description=getdoc(tool),
+            annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        )
     if may_write:
         for tool in ActingTools(start, operator=operator).all():
-            server.add_tool(tool, annotations=ToolAnnotations(read_only_hint=False, destructive_hint=True))
+            server.add_tool(
+                tool,
+                description=getdoc(tool),
+                annotations=ToolAnnotations(read_only_hint=False, destructive_hint=True),
+            )
     return server
 
 

@@ -162,7 +162,7 @@ def test_a_follower_that_fails_is_degraded(context: RepositoryContext) -> None:
     with context.database.write() as conn:
         followers.fail(conn, "webhooks", "no route to host", at=now)
     trouble = the_only(record.check_followers(context))
-    assert trouble.reason == "webhooks failed 1 times in a row and is tried again: no route to host"
+    assert trouble.reason == "webhooks fails, 1 in a row, and is tried again: no route to host"
 
 
 def test_a_log_that_the_settings_name_no_more_is_no_trouble(context: RepositoryContext) -> None:

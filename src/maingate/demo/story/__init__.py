@@ -94,8 +94,8 @@ SCENES: Final[tuple[Scene, ...]] = (
         title="Report the day's takings",
         patches=(StoryPatch(task="code"),),
         refused=ReasonCode.GATE_FAILED,
-        told="Its own tests pass, and it merges without a conflict. But it uses the module that retire- "
-        "legacy removed: green alone, red together. Testing the merged result found it.",
+        told="Its own tests pass, and it merges without a conflict. But it uses the module that "
+        "retire-legacy removed: green alone, red together. Testing the merged result found it.",
     ),
     Scene(
         name="faster-total",

@@ -84,7 +84,7 @@ def check_followers(context: RepositoryContext) -> CheckFinding:
     command = command_in(context.repository.root, "events", "--type", "warning")
     troubles = [
         Trouble(
-            reason=f"{each.name} failed {each.failures} times in a row and is tried again: {each.failure}",
+            reason=f"{each.name} fails, {each.failures} in a row, and is tried again: {each.failure}",
             command=command,
         )
         for each in failing

@@ -32,7 +32,7 @@ def check_repository(context: RepositoryContext) -> CheckFinding:
     found = {line.split()[0] for line in done.stdout.decode(errors="replace").splitlines()}
     missing = [_missing(context, ref) for ref in targets if ref not in found]
     return CheckFinding(
-        summary=f"git {version} answers; {len(targets)} targets are there",
+        summary=f"git {version} answers; the branches of runs under way are there",
         troubles=missing,
         detail={"root": str(repository.root), "git": version, "targets": list(targets)},
     )

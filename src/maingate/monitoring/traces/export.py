@@ -62,7 +62,7 @@ class SpanExport:
             raise OutsideFaultError(
                 f"OTEL_EXPORTER_OTLP_PROTOCOL asks for {receiver.protocol!r}; traces are sent as {PROTOCOL}"
             )
-        self._secrets = tuple(secrets)
+        self._asked_by, self._secrets = receiver.asked_by, tuple(secrets)
         self._exporter = OTLPSpanExporter(endpoint=receiver.endpoint, timeout=receiver.seconds)
         self._resource = _resource()
         self._scope = InstrumentationScope("maingate", version("maingate"))
@@ -76,7 +76,8 @@ class SpanExport:
         with _heard() as said:
             result = self._exporter.export([self._readable(span) for span in spans])
         if result is not SpanExportResult.SUCCESS:
-            raise OutsideFaultError(said.text or "the receiver of traces did not take them")
+            text = said.text.rstrip(".") or "the receiver of traces did not take them"
+            raise OutsideFaultError(f"{text} (the receiver that {self._asked_by} names)")
 
     def _readable(self, span: TraceSpan) -> ReadableSpan:
         trace = span.run.id
