@@ -4,6 +4,7 @@ Names, paths and globs that others chose go through here before they are part of
 ``cli.text.safe`` bounds each line once more on its way to a terminal. JSON always has the full text.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -18,6 +19,11 @@ MOST_LINES: Final = 50
 """Lines of a message that lists problems."""
 _CUT: Final = "…"
 _LONG_WORD: Final = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
+
+
+def as_text(name: str) -> str:
+    """Return the name of a file as text that any program takes: bytes that are none are shown as escapes."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def short(name: str, most: int = LONGEST_NAME) -> str:

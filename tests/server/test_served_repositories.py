@@ -1,5 +1,6 @@
 """A site has repositories by name, and knows which of them an entity belongs to."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,19 @@ def test_a_bare_repository_is_named_without_git(tmp_path: Path) -> None:
     repo.git("clone", "-q", "--bare", ".", str(tmp_path / "store.git"))
     with Site.open([tmp_path / "store.git"]) as site:
         assert [name for name, _ in site] == ["store"]
+
+
+def test_a_repository_in_a_folder_whose_name_is_no_text_is_served(tmp_path: Path) -> None:
+    """Its name can be asked for, and is a label of metrics."""
+    from maingate.monitoring.metrics import metrics_text, registry_of  # noqa: PLC0415 - loads much
+
+    repo = GitRepo.create(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")))
+    repo.commit({"a.txt": "1\n"})
+    with Site.open([repo.path]) as site:
+        [(name, maingate)] = site
+        assert name == r"caf\xe9"
+        text, _ = metrics_text(registry_of({name: maingate.context}))
+    assert rb'maingate_record_up{repository="caf\\xe9"} 1.0' in text
 
 
 def test_a_site_without_repositories_or_with_a_bad_one_opens_nothing(

@@ -48,7 +48,7 @@ class Database:
     """
 
     def __init__(self, *, url: URL, engine: Engine) -> None:
-        self.url: Final = url.render_as_string(hide_password=True)
+        self.url: Final = faults.shown(url)
         self.record_id: str | None = None
         self._record_files: Final = RecordFiles(_file_of(url), self.url)
         event.listen(engine, "do_connect", lambda *_: self._record_files.check())
@@ -268,6 +268,6 @@ def _open_postgresql(url: URL, *, busy_timeout: timedelta) -> Engine:
 def _translate(context: ExceptionContext) -> None:
     """Raise the program's own error instead of the driver's."""
     engine = context.engine
-    where = engine.url.render_as_string(hide_password=True) if engine is not None else "the database"
+    where = faults.shown(engine.url) if engine is not None else "the database"
     if (error := faults.translate(context.original_exception, where)) is not None:
         raise error from context.original_exception

@@ -12,7 +12,7 @@ from maingate.bootstrap import Maingate
 from maingate.errors import UnknownEntityError, UsageError
 from maingate.queries.names import owners_of
 from maingate.services.operator import OperatorService, answered_by_server
-from maingate.wording import listed
+from maingate.wording import as_text, listed
 
 if TYPE_CHECKING:
     from maingate.server.hosted_run import HostedRun
@@ -158,7 +158,8 @@ class Site:
 def _free_name(maingate: ServedRepository, taken: Mapping[str, ServedRepository]) -> str:
     """Return the name of a repository's folder, with a number where another one has it."""
     root = maingate.repository.root
-    stem = (root.parent if root.name == ".git" else root).name.removesuffix(".git") or "repository"
+    folder = root.parent if root.name == ".git" else root
+    stem = as_text(folder.name.removesuffix(".git")) or "repository"
     number, name = 1, stem
     while name in taken:
         number += 1

@@ -3,7 +3,10 @@
 import sqlite3
 from typing import Final
 
+from sqlalchemy import URL
+
 from maingate.errors import DatabaseError, InvariantError, MaingateError
+from maingate.wording import as_text
 
 _ADVICE: Final = (
     ("database is locked", "another process is writing to it and did not finish in time; try again"),
@@ -31,6 +34,13 @@ _ADVICE: Final = (
     ("terminating connection", "the server ended the connection; run `maingate resume`"),
     ("server closed the connection", "the server ended the connection; run `maingate resume`"),
 )
+
+
+def shown(url: URL) -> str:
+    """Return an address for people, without its password."""
+    if url.database is not None:
+        url = url.set(database=as_text(url.database))
+    return url.render_as_string(hide_password=True)
 
 
 def translate(error: BaseException, where: str) -> MaingateError | None:

@@ -73,8 +73,7 @@ def _run_on(
         run = driver.executemany if isinstance(values, list) else driver.execute
         return fetch(run(sql, values))
     except sqlite3.Error as error:
-        where = connection.engine.url.render_as_string(hide_password=True)
-        raise faults.meaning(error, where) from error
+        raise faults.meaning(error, faults.shown(connection.engine.url)) from error
 
 
 def _all(found: Any) -> Sequence[Sequence[Any]]:
