@@ -53,6 +53,22 @@ def played(flow: Flow[Any], replies: Sequence[Reply]) -> tuple[Any, list[Call], 
         return error, calls, pauses
 
 
+@pytest.mark.parametrize("document", [{}, {"code": "plan_invalid"}, {"code": "x", "status": "520"}])
+def test_an_error_of_a_proxy_is_an_error_of_the_server(document: dict[str, Any]) -> None:
+    """It has a status and a form of its own."""
+    error, *_ = played(object_of(ACT), [Reply(status=520, value=document)])
+    assert isinstance(error, MaingateError)
+    assert not isinstance(error, PlanError)
+    assert "520" in str(error)
+
+
+def test_a_rest_that_a_proxy_asks_for_has_an_end() -> None:
+    """Nothing waits for years."""
+    rest = Reply(status=503, headers={"retry-after": "9" * 30})
+    _, _, pauses = played(answered(READ), [rest, Reply(status=200)])
+    assert 300 <= pauses[0] <= 310
+
+
 @pytest.mark.parametrize(
     "passing", [LOST, told(429), told(502), told(503), told(504), told(409, "idempotency_key_busy")]
 )

@@ -75,7 +75,7 @@ class Operations:
         self._was_reached = True
         return _reply(answer, answer.content)
 
-    def _lost(self, error: httpx.TransportError) -> Reply:
+    def _lost(self, error: httpx.RequestError) -> Reply:
         failure = str(error) or type(error).__name__
         return Reply(status=0, failure=failure, is_unknown=not self._was_reached)
 
@@ -138,14 +138,14 @@ class Client(Operations):
                                 yield event
                     else:
                         reply = _reply(answer, answer.read())
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 reply = Reply(status=0, failure=str(error))
             time.sleep(following.interrupted(reply))
 
     def _sent(self, call: Call) -> Reply:
         try:
             answer = self._http.request(**_request(call))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return self._lost(error)
         return self._reply_of(answer)
 
@@ -214,14 +214,14 @@ class AsyncClient(Operations):
                                 yield event
                     else:
                         reply = _reply(answer, await answer.aread())
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 reply = Reply(status=0, failure=str(error))
             await asyncio.sleep(following.interrupted(reply))
 
     async def _sent(self, call: Call) -> Reply:
         try:
             answer = await self._http.request(**_request(call))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return self._lost(error)
         return self._reply_of(answer)
 

@@ -22,6 +22,7 @@ _PASSING: Final = frozenset({429, 502, 503, 504})
 _FIRST_ERROR: Final = 400
 _FIRST_DELAY: Final = 0.25
 _LONGEST_DELAY: Final = 10.0
+_LONGEST_REST: Final = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,10 +117,14 @@ def answered(call: Call) -> Flow[Reply]:
 
 
 def delay(attempt: int, reply: Reply | None = None) -> float:
-    """Return the seconds to wait after an attempt: as the server says, longer each time, never all alike."""
+    """Return the seconds to wait after an attempt: longer each time, never all alike, as the server says.
+
+    Of that at most some minutes count: a proxy may say anything.
+    """
     stated = "" if reply is None else reply.headers.get("retry-after", "")
     longest = min(_LONGEST_DELAY, _FIRST_DELAY * 2**attempt)
-    return (float(stated) if stated.isdecimal() else 0.0) + random.uniform(0, longest)  # noqa: S311 - no secret
+    rest = min(float(stated), _LONGEST_REST) if stated.isdecimal() else 0.0
+    return rest + random.uniform(0, longest)  # noqa: S311 - no secret
 
 
 def object_of(call: Call) -> Flow[Json]:

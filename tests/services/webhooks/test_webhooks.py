@@ -262,6 +262,8 @@ def test_a_clock_that_is_set_back_does_not_lengthen_a_rest(
         (503, "Thu, 01 Jan 2026 12:01:00 GMT", "it answered 503", 60, False),
         (503, "Thu, 01 Jan 2026 11:00:00 GMT", "it answered 503", 0, False),
         (503, "99999999999999999999", "it answered 503", 86_400, False),
+        (503, "1 Jan 99999999999999999999 0:0:0 +0000", "it answered 503", None, False),
+        (503, "Mon, 01 Jan 2020 00:00:00 -99999999999999999999", "it answered 503", None, False),
     ],
 )
 def test_outcomes_of_answers(

@@ -156,7 +156,7 @@ def _rest(text: str, at: datetime) -> timedelta | None:
         return timedelta(seconds=min(int(text[:9]), int(LONGEST_REST.total_seconds())))
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # of a number that no calendar has
         return None
     rest = (until if until.tzinfo else until.replace(tzinfo=UTC)) - at
     return min(max(rest, timedelta()), LONGEST_REST)
