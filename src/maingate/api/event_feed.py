@@ -5,6 +5,7 @@ gets all later events, none twice, from whichever server, also after a restart.
 """
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,6 +17,7 @@ from typing import Final
 import anyio.to_thread
 
 from maingate.api.sending_pace import SendingPace
+from maingate.errors import MaingateError
 from maingate.events import Event
 from maingate.monitoring.events import EventSearch
 from maingate.queries.events.history import between, position
@@ -34,6 +36,8 @@ KEPT_PAGES: Final = 8
 
 SEARCHED: Final = 10_000
 """Rows of the ledger that a query is asked about at once at most."""
+
+_log: Final = logging.getLogger(__name__)
 
 Matches = Callable[[Event], bool]
 
@@ -100,18 +104,16 @@ class EventFeed:
     async def followed(self) -> AsyncIterator[None]:
         """Watch the record while there is a follower."""
         self.followers += 1
-        if self._looking is None:
-            self.place = await anyio.to_thread.run_sync(position, self._context)
-        if self._looking is None:  # another follower may have begun meanwhile
-            self._looking = asyncio.create_task(self._look())
         try:
+            if self._looking is None:
+                self.place = await anyio.to_thread.run_sync(position, self._context)
+            if self._looking is None:  # another follower may have begun meanwhile
+                self._looking = asyncio.create_task(self._look())
             yield
         finally:
             self.followers -= 1
             if self.followers == 0:
-                looking, self._looking = self._looking, None
-                looking.cancel()
-                self._pages.clear()
+                self._stop_looking()
 
     async def wait(self, place: int, seconds: float) -> None:
         """Wait until there is something behind a place, but no longer than some seconds."""
@@ -177,10 +179,19 @@ class EventFeed:
         self._pace.spent(seconds)
         return page
 
+    def _stop_looking(self) -> None:
+        self._pages.clear()
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await self.look()
+            try:
+                await self.look()
+            except MaingateError as error:  # the record may be there again at the next look
+                _log.warning("events that are followed could not be read: %s", error)
 
     async def look(self) -> None:
         """Read how far the record reaches, and wake the followers when there is more."""

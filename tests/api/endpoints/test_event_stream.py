@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from maingate.api import event_feed
 from maingate.api.event_feed import EventFeed, everything
 from maingate.api.sending_pace import SendingPace
+from maingate.errors import DatabaseError
 from maingate.events import Event
 from maingate.queries.events.history import EventQuery, position
 from maingate.roles import Role
@@ -128,6 +130,35 @@ def test_the_pages_of_a_list_are_what_a_stream_sends(own: Live) -> None:
             next(stream)
             assert [next(stream)[1] for _ in pages] == pages
     assert len(pages) >= 8
+
+
+def test_a_record_that_could_not_be_read_for_a_moment_ends_no_stream(
+    own: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that cannot begin then leaves nothing behind."""
+    failed = threading.Event()
+
+    def failing(_context: Any) -> int:
+        failed.set()
+        raise DatabaseError("locked")
+
+    with own.client() as client, following(client) as stream:
+        place, _ = next(stream)
+        monkeypatch.setattr("maingate.api.event_feed.position", failing)
+        assert failed.wait(PATIENCE)
+        monkeypatch.undo()
+        decide(own, "claude")
+        expected = all_events(own, place)
+        assert [next(stream)[0] for _ in expected] == [event.seq for event in expected]
+    monkeypatch.setattr("maingate.api.event_feed.position", failing)
+
+    async def begin(feed: EventFeed) -> None:
+        with pytest.raises(DatabaseError):
+            async with feed.followed():
+                raise AssertionError("it has begun")
+        assert feed.followers == 0
+
+    asyncio.run(begin(EventFeed(own.site["tally"].context, SendingPace())))
 
 
 def test_filters_choose_events(own: Live) -> None:
