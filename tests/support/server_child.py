@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from maingate import faultpoints
+from maingate.system.own_program import own_program
 from maingate.workers.local import fork_server_process
 
 _ARG_START, _ENV_END = 45, 48
@@ -88,7 +89,7 @@ def _become(
         os.environ.clear()
         os.environ.update(environment)
         importlib.reload(faultpoints)
-        _show_as(sys.executable, "-I", "-m", *shown)
+        _show_as(*own_program(*shown))
         code = main()
     except BaseException:  # noqa: BLE001 - whatever it is, this process must not go on as what it was
         sys.excepthook(*sys.exc_info())

@@ -1,7 +1,6 @@
 """Tools that change something: offered only where the person who registers the server allows it."""
 
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
 from maingate.mcp.read_tools import Name, opened
+from maingate.system.own_program import own_program
 
 Json = dict[str, Any]
 
@@ -49,7 +49,7 @@ class ActingTools:
         """
         with tempfile.TemporaryFile("w+") as said:
             process = subprocess.Popen(
-                [sys.executable, "-m", "maingate", "run", "--", plan],
+                own_program("maingate", "run", "--", plan),
                 cwd=self._start,
                 stdin=subprocess.DEVNULL,
                 stdout=said,

@@ -4,8 +4,9 @@ The signals of the server's terminal are the server's; their log goes where that
 """
 
 import subprocess
-import sys
 from collections.abc import Sequence
+
+from maingate.system.own_program import own_program
 
 
 def start(module: str, arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
@@ -15,7 +16,7 @@ def start(module: str, arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
         OSError: No process can be started.
     """
     return subprocess.Popen(
-        _words(module, arguments),
+        own_program(module, *arguments),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         cwd="/",
@@ -34,10 +35,6 @@ def run(module: str, given: bytes) -> tuple[int, bytes]:
         OSError: No process can be started.
     """
     done = subprocess.run(
-        _words(module, ()), input=given, stdout=subprocess.PIPE, cwd="/", start_new_session=True, check=False
+        own_program(module), input=given, stdout=subprocess.PIPE, cwd="/", start_new_session=True, check=False
     )
     return done.returncode, done.stdout
-
-
-def _words(module: str, arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-I", "-m", module, *arguments]

@@ -9,11 +9,11 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from maingate.system.own_program import own_program
 from maingate.workers.local.fork_server_line import LONGEST, READY
 
 MODULE: Final = "maingate.workers.local.fork_server_process"
@@ -34,7 +34,7 @@ def start_process(line: int, slots_dir: Path, environment: Mapping[str, str]) ->
         OSError: No process can be started.
     """
     return subprocess.Popen(
-        [sys.executable, "-I", "-m", MODULE, str(os.getpid()), str(slots_dir)],
+        own_program(MODULE, str(os.getpid()), str(slots_dir)),
         stdin=line,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

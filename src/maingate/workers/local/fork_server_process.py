@@ -1,4 +1,4 @@
-"""The fork server: ``python -I -m maingate.workers.local.fork_server_process PARENT SLOTS``.
+"""The fork server: ``python -m maingate.workers.local.fork_server_process PARENT SLOTS``.
 
 It has imported all that a worker needs before the first one is asked for, so that a worker costs a fork and
 not the start of an interpreter. It does two things, one at a time, as its control process asks on the socket

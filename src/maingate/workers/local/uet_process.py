@@ -1,4 +1,4 @@
-"""A UET worker: ``python -I -m maingate.workers.local.uet_process --slot DIR --source GITDIR …``.
+"""A UET worker: ``python -m maingate.workers.local.uet_process --slot DIR --source GITDIR …``.
 
 One slot, one job at a time. It speaks the lines of ``workers.local.protocol`` on its standard input and
 output and is a single thread in which nothing waits for long: while a gate runs, the loop that attends the
