@@ -13,7 +13,7 @@ from maingate.bootstrap import Maingate
 from maingate.errors import MaingateError
 from maingate.queries.events.history import position
 from maingate.server import process_start
-from maingate.server.log import LOG, configure
+from maingate.server.log import LOG, written_log
 
 if TYPE_CHECKING:
     import subprocess
@@ -73,10 +73,14 @@ class NotifyTurns:
 
 def main(arguments: Sequence[str]) -> int:
     """Deliver the messages that are owed; return the exit code."""
-    configure()
     (repository,) = arguments
+    with written_log():
+        return _deliver(Path(repository))
+
+
+def _deliver(repository: Path) -> int:
     try:
-        with Maingate.open(Path(repository), create=False) as maingate:
+        with Maingate.open(repository, create=False) as maingate:
             for warning in maingate.notifier.deliver():
                 LOG.warning("notify", reason=warning)
     except MaingateError as error:

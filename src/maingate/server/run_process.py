@@ -16,7 +16,7 @@ from maingate.bootstrap import Maingate
 from maingate.errors import InterruptedRunError, MaingateError, TargetBusyError
 from maingate.ids import RunId
 from maingate.orchestrator.progress import News, ProgressView
-from maingate.server.log import LOG, configure
+from maingate.server.log import LOG, written_log
 from maingate.services.handover.run_queue import RunOptions
 from maingate.system.process_tree import die_with_parent
 
@@ -48,11 +48,16 @@ def main(words: Sequence[str]) -> int:
     die_with_parent(signal.SIGTERM)
     if os.getppid() != int(parent):
         return DONE
-    configure()
+    with written_log():
+        return _logged(Path(repository), RunId(run_id), int(workers) or None, is_only_asked == "1")
+
+
+def _logged(repository: Path, run_id: RunId, workers: int | None, is_only_asked: bool) -> int:
+    """Run a run to its end, and log how that went; return the exit code."""
     log = LOG.bind(run_id=run_id, pid=os.getpid())
     try:
-        with Maingate.open(Path(repository), create=False) as maingate:
-            return _run(maingate, RunId(run_id), int(workers) or None, is_only_asked=is_only_asked == "1")
+        with Maingate.open(repository, create=False) as maingate:
+            return _run(maingate, run_id, workers, is_only_asked=is_only_asked)
     except InterruptedRunError as error:
         log.info("run_stopped", reason=str(error))
     except TargetBusyError as error:

@@ -68,11 +68,10 @@ def serve(
     from maingate.server.systemd import inherited_socket
 
     settings = _settings(repo)
-    log.configure()
     listening = inherited_socket(os.environ) or listen(
         settings.host if host is None else host, settings.port if port is None else port
     )
-    with listening, Site.open(_paths(repo, settings)) as site:
+    with log.written_log(), listening, Site.open(_paths(repo, settings)) as site:
         is_loopback = is_local(listening)
         access = Access(site, operator=operator_name(), is_loopback=is_loopback)
         access.require_tokens()
