@@ -10,8 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from maingate.bootstrap import Maingate
 from maingate.db.dao import runs
+from maingate.ids import RunId
 from maingate.queries.events.history import EventQuery
+from maingate.queries.runs.standing import run_standing
 from maingate.roles import Role
 from maingate.server import process_start
 from maingate.server.process_start import run as run_interpreter
@@ -349,6 +352,9 @@ def test_a_patch_is_rolled_back_and_a_refused_one_dropped(
     assert done.status_code == 200, done.text
     assert done.json()["patches"][0]["state"] == "rolled_back"
     assert "b.txt" not in repo.git("ls-tree", "--name-only", "main")
+    with Maingate.open(repo.path) as maingate:
+        standing = run_standing(maingate.context, RunId(run["id"]))
+    assert (standing["patches_landed"], standing["patches_rolled_back"]) == (0, 1)
     assert problem(client.post(f"{path}/rollback", json={"reason": "slow"})) == (409, "refused")
     red = submit(client, submission(repo, adds="c.txt", gates={"unit": {"run": "! test -e c.txt"}}))
     until_ended(client, red["id"])

@@ -23,6 +23,7 @@ from maingate.queries.waits.explain import why_waiting
 from maingate.queries.waits.run_rows import has_ended, is_served, read_unfinished
 from maingate.repository_context import RepositoryContext
 from maingate.state.operator_rules import TaskFacts, WorkstreamFacts, suitable
+from maingate.state.patch_ledger import PatchState
 from maingate.state.task import TaskState
 from maingate.state.tool_run import MICROS
 
@@ -61,6 +62,11 @@ def run_standing(context: RepositoryContext, run_id: RunId, opened: str = "") ->
         spent = tool_runs.spent_by_run(conn, run.id)
         wanted = [each for each in streams if each.id == opened] or (streams if len(streams) == 1 else [])
         shown = [_with_tasks(conn, run, each, waits) for each in wanted]
+        landed = sum(stream.landed_commit is not None for stream in streams)
+        left, back = (
+            patches.count(conn, run_id=run_id, state=state) if landed else 0
+            for state in (PatchState.COMMITTED, PatchState.ROLLED_BACK)
+        )
     of_run: Counter[str] = Counter()
     for counted in counts.values():
         of_run.update(counted)
@@ -85,7 +91,9 @@ def run_standing(context: RepositoryContext, run_id: RunId, opened: str = "") ->
         "open": shown[0] if shown else None,
         "task_counts": dict(of_run.most_common()),
         "tasks_total": of_run.total(),
-        "landed": sum(stream.landed_commit is not None for stream in streams),
+        "landed": landed,
+        "patches_landed": left,
+        "patches_rolled_back": back,
         "waits": _causes(waits, names),
         "workstreams": [
             {
