@@ -11,6 +11,8 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
+from maingate.server.connections import LimitedConnection
+
 PATIENCE: Final = 60.0
 """Seconds that the start and the end may take; they take a fraction of one."""
 
@@ -23,6 +25,7 @@ def listening(app: FastAPI, port: int = 0) -> Iterator[str]:
     """Run an application in a server of its own, and return the server's address."""
     config = uvicorn.Config(
         app,
+        http=LimitedConnection,
         host="127.0.0.1",
         port=port,
         log_config=None,

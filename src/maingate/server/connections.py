@@ -1,4 +1,4 @@
-"""The connections of a server: no more than its descriptors allow, and none without a request.
+"""The connections of a server: no more than its descriptors allow, and none without a request that ends.
 
 A client needs no token to open connections. Without a limit they would take every descriptor of the process,
 which its runs, its records and git need, too; and uvicorn lets one that never sends anything stay for ever.
@@ -8,7 +8,7 @@ import asyncio
 import resource
 from typing import Final
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from maingate.server.log import LOG
 
@@ -17,6 +17,9 @@ ACCEPTED_AT_ONCE: Final = 100
 
 FIRST_REQUEST_SECONDS: Final = 30.0
 """Seconds within which a new connection must bring the head of a request."""
+
+MOST_HEAD: Final = 64 * 1024
+"""Bytes of the head of a request that has not ended; the parser itself has no limit."""
 
 _KEPT_FREE: Final = 256 + 2 * ACCEPTED_AT_ONCE
 """Descriptors that are left for everything else, and for connections that are about to be closed."""
@@ -39,14 +42,16 @@ def most_connections() -> int:
     return min(_MOST, max(_FEWEST, files - _KEPT_FREE))
 
 
-class LimitedConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+class LimitedConnection(HttpToolsProtocol):
     """A connection of the HTTP server; one too many is closed at once, and so is one without a request."""
 
     most = _MOST
     first_request_seconds = FIRST_REQUEST_SECONDS
     _told_at = -_TOLD_EVERY
+    _is_amid_head = False
+    _head = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, unless there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.most:
@@ -54,6 +59,23 @@ class LimitedConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
             self._tell()
         else:
             self.loop.call_later(self.first_request_seconds, self._require_request)
+
+    def data_received(self, data: bytes) -> None:
+        """Receive a part of a request, or of several; refuse one whose head is too long."""
+        super().data_received(data)
+        self._head = self._head + len(data) if self._is_amid_head else 0
+        if self._head > MOST_HEAD and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
+
+    def on_message_begin(self) -> None:
+        """Begin with the head of a request."""
+        self._is_amid_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """End the head of a request."""
+        self._is_amid_head = False
+        super().on_headers_complete()
 
     def _require_request(self) -> None:
         if self.cycle is None:

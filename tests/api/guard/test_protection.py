@@ -96,6 +96,21 @@ def test_a_request_that_grows_too_large_is_refused(client: httpx.Client) -> None
     assert problem(answer) == (413, "too_large")
 
 
+@pytest.mark.parametrize(
+    ("beginning", "more"),
+    [(b"GET /", b"a"), (b"GET / HTTP/1.1\r\nX: ", b"a"), (b"GET / HTTP/1.1\r\n", b"X: a\r\n")],
+)
+def test_a_head_that_does_not_end_is_refused(live: Live, beginning: bytes, more: bytes) -> None:
+    """Nothing else bounds the memory that it takes: the limit of a body comes behind it."""
+    from maingate.server.connections import MOST_HEAD
+
+    head = (beginning + MOST_HEAD * more)[: MOST_HEAD + 1]
+    host, _, port = live.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), PATIENCE) as connection:
+        connection.sendall(head)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+
+
 def test_a_request_whose_rest_does_not_come_is_refused() -> None:
     """The limit holds for each part of a body, and not for the wait behind it."""
     from starlette.exceptions import HTTPException
