@@ -185,8 +185,8 @@ def test_a_later_run_that_was_cancelled_supersedes_nothing(desk: Desk) -> None:
     process = desk.start(desk.plan({"poor": desk.edit("bad")}, policy={"reviewers": 1}))
     wait_for(process, "approval")
     assert desk.item("approval")["about"]["name"] == "poor/t"
-    assert desk.call("cancel", "plan").returncode == 0
-    process.communicate()
+    assert desk.call("cancel", "plan", "--operator", "ada").returncode == 0
+    assert "ada cancelled it" in process.communicate()[0]
     assert desk.item("quarantined")["about"]["name"] == "poor/t"
 
 

@@ -23,6 +23,10 @@ def cancel(
         str | None,
         typer.Option("--run", metavar="RUN", help="The run to look up names in.", autocompletion=RUNS),
     ] = None,
+    operator: Annotated[
+        str | None,
+        typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Cancel a run, a workstream or a task at once, whichever process works on it.
@@ -35,7 +39,7 @@ def cancel(
 
     with Maingate.open(create=False) as maingate:
         found = find_entity(maingate.context, what, kinds=["run", "workstream", "task"], run=run)
-        said = maingate.operator.cancel(found.id, message=reason, operator=operator_name())
+        said = maingate.operator.cancel(found.id, message=reason, operator=operator or operator_name())
     if as_json:
         print_json({"id": found.id, "name": found.name, "answer": said})
     else:
