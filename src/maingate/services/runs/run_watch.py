@@ -8,11 +8,12 @@ from typing import Final
 
 from maingate.db.dao import gates, leases, patches, runs, tasks, workstreams
 from maingate.db.dao.history import events, stops
+from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType
 from maingate.ids import RunId
-from maingate.landing.lease import is_held, key_of
+from maingate.landing.lease import LEASE_TIME, is_held, key_of
 from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
 from maingate.plan.model import Plan
 from maingate.reasons import Reason
@@ -108,7 +109,12 @@ class RunWatch:
         self._gates: Sequence[GateProgress] = ()
 
     def look(self) -> Look:
-        """Read what has happened since the last look, and how the run stands: one consistent moment."""
+        """Read what has happened since the last look, and how the run stands: one consistent moment.
+
+        Raises:
+            RecordError: The record is not in its place any more, and the open one will never change.
+        """
+        self._context.database.check()
         news: list[News] = []
         notices: list[str] = []
         with self._context.database.read() as conn:
@@ -215,19 +221,30 @@ class RunWatch:
             code = StandingCode.STOPPED if stops.is_wanted(stopped) else StandingCode.FAULTED
             return RunStanding(code=code, message=stops.message_of(stopped))
         if (server := living_server(conn, self._context)) is not None:
-            return self._waiting(conn, run, server_named(server))
+            return self._waiting(conn, run, server)
         message = (
             f"the server ended; run {run.id} is on record, and `maingate resume {run.id}` goes on with it"
         )
         return RunStanding(code=StandingCode.LEFT, message=message)
 
-    def _waiting(self, conn: Connection, run: RunRow, server: str) -> RunStanding:
+    def _waiting(self, conn: Connection, run: RunRow, server: Lease) -> RunStanding:
         lease = leases.of_key(conn, key_of(run.repository_id, run.target_ref))
         if lease is None or not is_held(lease, self._context.clock.now()):
-            return RunStanding(code=StandingCode.WAITING, message=f"waiting for {server}")
+            return RunStanding(code=StandingCode.WAITING, message=self._wait_for(server))
         branch = run.target_ref.removeprefix("refs/heads/")
         message = f"waiting for its turn on {branch}, where {lease.holder} is at work"
         return RunStanding(code=StandingCode.BLOCKED, message=message)
+
+    def _wait_for(self, server: Lease) -> str:
+        """Return the sentence about a server that is to take a run up."""
+        named = server_named(server)
+        if server.expires_at > self._context.clock.now():
+            return f"waiting for {named}"
+        since = server.expires_at - LEASE_TIME
+        return (
+            f"{named} has given no sign since {since:%H:%M:%S} UTC: it is stopped or hangs; "
+            f"`kill -CONT {server.pid}` continues a stopped one, else end it and start it again"
+        )
 
 
 def _newest_seq(conn: Connection, run_id: str) -> int:
