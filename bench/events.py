@@ -21,7 +21,7 @@ from bench import repository
 from bench.figures import Limit
 from maingate.bootstrap import Maingate
 from maingate.db.rollups import store
-from maingate.monitoring.events import parse
+from maingate.monitoring.event_query_language import parse
 from maingate.queries.events.answers import answer
 from maingate.queries.events.reports import REPORTS, report
 from maingate.queries.events.search import newest, resolved

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from maingate.services.targets.killed_process_cleanup import RescueService
     from maingate.services.targets.lease_renewal import TargetHolds
     from maingate.services.targets.target_work import TargetWork
-    from maingate.services.webhooks.service import WebhookService
+    from maingate.services.webhooks.receiver_actions import WebhookService
 
 
 class Maingate:
@@ -179,7 +179,7 @@ class Maingate:
     @cached_property
     def webhooks(self) -> "WebhookService":
         """Tests and mends the receivers of webhooks."""
-        from maingate.services.webhooks.service import WebhookService
+        from maingate.services.webhooks.receiver_actions import WebhookService
 
         return WebhookService(self.context)
 
@@ -191,7 +191,7 @@ class Maingate:
 
     @cached_property
     def _work(self) -> "TargetWork":
-        from maingate.foreground import run_to_end
         from maingate.services.targets.target_work import TargetWork
+        from maingate.stop_signals import run_to_end
 
         return TargetWork(self.context, holds=self._holds, rescue=self.rescue, run_to_end=run_to_end)

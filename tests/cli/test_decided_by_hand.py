@@ -18,7 +18,7 @@ from maingate.cli.views.events import cells_of
 from maingate.events import Event, EventType, Severity
 from maingate.queries.events.history import type_named
 from maingate.queries.names import patch_named
-from maingate.recovery import overrides
+from maingate.recovery.breaker_and_patch_overrides import approve_patch
 from maingate.state.patch_ledger import PatchState
 from support.command_line import Invoke, Played
 
@@ -102,7 +102,7 @@ def approve(repository: Path, task: str) -> None:
     """Arrange an approval of a patch, as it was given before that was refused."""
     with Maingate.open(repository) as opened, opened.database.write() as conn:
         patch = replace(patch_named(conn, task), state=PatchState.VALIDATED)
-        assert overrides.approve_patch(conn, patch, message="looks right", operator="ada", at=NOW)
+        assert approve_patch(conn, patch, message="looks right", operator="ada", at=NOW)
 
 
 def test_what_was_decided_breaks_no_table_and_is_in_the_history(invoke: Invoke, repository: Path) -> None:

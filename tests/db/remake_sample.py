@@ -10,7 +10,7 @@ from itertools import chain as joined
 from pathlib import Path
 from typing import Any
 
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.ledger.bound_columns import (
     CHANGING,
     FACTS,
@@ -78,7 +78,7 @@ def seal(sample: Sample) -> None:
     numbered += sample.tables["facts"]
     numbered.sort(key=lambda row: row["seq"])
     [record] = sample.tables["record"]
-    head = ledger.onward(record["id"], (row["hash"] for row in numbered))
+    head = running_head.onward(record["id"], (row["hash"] for row in numbered))
     sample.tables["counters"] = [{"name": "event", "value": len(numbered), "head": head}]
     for table in ENTITIES.values():
         for row in sample.tables[table.name]:

@@ -13,7 +13,7 @@ from maingate.db.audit.record_check import verify
 from maingate.db.dao import patches as ledger
 from maingate.errors import InterruptedRunError, RepositoryError, TargetBusyError
 from maingate.ids import PatchId
-from maingate.landing.move_record import PendingCheckout, UnfinishedMove, locked_record
+from maingate.landing.owed_checkouts import PendingCheckout, UnfinishedMove, locked_record
 from maingate.orchestrator.progress import SilentListener
 from maingate.plan.loader import load_plan
 from maingate.queries.details.patch import describe_patch

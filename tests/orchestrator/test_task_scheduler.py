@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from maingate.orchestrator.core.patch_lane import Lane
+from maingate.orchestrator.core.lane_order import Lane
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode
 from maingate.orchestrator.task_scheduler import TaskScheduler, dependents_of
 from maingate.plan.choices import TaskKind

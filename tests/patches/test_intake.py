@@ -6,7 +6,7 @@ import pytest
 
 from maingate.patches.intake import take_in
 from maingate.patches.model import ChangeKind
-from maingate.patches.repairs import RepairKind
+from maingate.patches.repair_record import RepairKind
 from maingate.reasons import Reason, ReasonCode
 from support.diff_world import MAX_BYTES, DiffWorld, refusal, taken
 

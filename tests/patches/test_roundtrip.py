@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from maingate.patches.intake import take_in
 from maingate.patches.model import ChangeKind, FileChange, patched
-from maingate.patches.repairs import RepairKind
+from maingate.patches.repair_record import RepairKind
 from maingate.reasons import Reason
 from support.diff_world import MAX_BYTES, DiffWorld, Tree, taken
 from support.examples import examples

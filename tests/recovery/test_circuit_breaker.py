@@ -16,6 +16,7 @@ from maingate.db.dao.history import events
 from maingate.db.engine import Database
 from maingate.errors import UsageError
 from maingate.reasons import Reason, ReasonCode
+from maingate.recovery.breaker_and_patch_overrides import reset_breaker, trip_breaker
 from maingate.recovery.breaker_store import guard_of, write_update
 from maingate.recovery.breakers import Breakers, BreakerUpdate
 from maingate.recovery.circuit_breaker import (
@@ -29,7 +30,6 @@ from maingate.recovery.circuit_breaker import (
     after_success,
     may_start,
 )
-from maingate.recovery.overrides import reset_breaker, trip_breaker
 from maingate.state.circuit_breaker import BreakerState
 from support.database_factories import NOW
 

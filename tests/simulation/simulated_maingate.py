@@ -26,12 +26,12 @@ from maingate.ids import LeaseHolder, RunId
 from maingate.landing import lease, target
 from maingate.orchestrator import worker_roster
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
-from maingate.orchestrator.dependencies import Dependencies, PartsFactory
+from maingate.orchestrator.injected_parts import Dependencies, PartsFactory
 from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.shell import patch_effects
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.health import SharedResources
-from maingate.recovery import rescuer
+from maingate.recovery import dead_processes
 from maingate.repository_context import RepositoryContext
 from maingate.services.targets import killed_process_cleanup
 from maingate.settings import Settings
@@ -285,7 +285,7 @@ class Scene:
             (worker_roster, {"os": system, "socket": system, "started": world.started}),
             (lease, {"os": system, "socket": system, "started": world.started}),
             (liveness, {"started": world.started}),
-            (rescuer, {"end_tree": world.end_tree}),
+            (dead_processes, {"end_tree": world.end_tree}),
             (transition_log, {"_locked": _locked_without_a_stop}),
             (killed_process_cleanup, {"socket": system, "behind": lambda *_: []}),
             (

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from maingate.landing import move_record, ref_locks
+from maingate.landing import owed_checkouts, ref_locks
 from maingate.landing.checkouts import index_hold
 
 VARIABLE: Final = "TESTS_PATIENCE_WITH_GIT"
@@ -16,7 +16,7 @@ def with_git(seconds: float) -> Mapping[Any, dict[str, Any]]:
     lasting = timedelta(seconds=seconds)
     return {
         index_hold.take: {"patience": lasting},
-        move_record.locked_record.__wrapped__: {"patience": lasting},  # type: ignore[attr-defined]
+        owed_checkouts.locked_record.__wrapped__: {"patience": lasting},  # type: ignore[attr-defined]
         ref_locks.foreign_lock: {"patience": seconds},
     }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.ledger.bound_columns import FACTS, WHOLE, digest_of, fixed_columns, form_of
 from maingate.db.ledger.chain import (
     COLUMNS,
@@ -56,7 +56,7 @@ def rehash(connection: Connection, *, with_head: bool = True) -> None:
             f"SELECT seq, hash FROM {table}" for table in ("state_transitions", "events", "facts")
         )
         found = rows_of(connection, f"SELECT hash FROM ({numbers}) numbers ORDER BY seq")
-        head = ledger.onward(ledger.beginning(connection), (row[0] for row in found))
+        head = running_head.onward(running_head.beginning(connection), (row[0] for row in found))
         change(connection, "UPDATE counters SET value = ?, head = ?", (len(found), head))
 
 

@@ -19,7 +19,7 @@ import anyio.to_thread
 from maingate.api.sending_pace import SendingPace
 from maingate.errors import MaingateError
 from maingate.events import Event
-from maingate.monitoring.events import EventSearch
+from maingate.monitoring.event_query_language import EventSearch
 from maingate.queries.events.history import between, position
 from maingate.queries.events.search import page_after
 from maingate.repository_context import RepositoryContext

@@ -10,7 +10,13 @@ from typing import Annotated, Final
 from fastapi import Query
 
 from maingate.api.answers.problems import HttpProblemError
-from maingate.monitoring.events import EventSearch, QueryError, UnsuitedQueryError, parse, place_of
+from maingate.monitoring.event_query_language import (
+    EventSearch,
+    QueryError,
+    UnsuitedQueryError,
+    parse,
+    place_of,
+)
 from maingate.queries.events.search import resolved
 from maingate.repository_context import RepositoryContext
 

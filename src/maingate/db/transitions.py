@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.ledger.bound_columns import CHANGING, UNBOUND, bound_text
 from maingate.db.ledger.chain import COLUMNS, EMPTY_METADATA, hash_of
 from maingate.db.schema.tables import ENTITIES, LIFECYCLE, state_transitions
@@ -219,7 +219,7 @@ def _audit_rows(
     """Return numbered and hashed audit rows; advances each entity's chain and the ledger's head."""
     rows, hashes, micros = [], [], to_micros(at)
     names = new_ids("evt", len(entries))
-    before = ledger.take(connection, len(entries))
+    before = running_head.take(connection, len(entries))
     for seq, (name, (entry, bound)) in enumerate(zip(names, entries, strict=True), before.seq + 1):
         stored = (seq, name, *entry, micros, bound)
         entity_id = entry[1]
@@ -227,7 +227,7 @@ def _audit_rows(
         chains[entity_id] = after = hash_of(stored, continued)
         rows.append((*stored, continued, after))
         hashes.append(after)
-    ledger.keep(connection, before, hashes)
+    running_head.keep(connection, before, hashes)
     return rows
 
 

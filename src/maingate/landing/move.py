@@ -24,8 +24,8 @@ from maingate.landing.checkouts.late_checkouts import (
     update_checkout,
 )
 from maingate.landing.checkouts.working_trees import Checkout, branch_of, checkouts_of, why_away
-from maingate.landing.move_record import HeldRecord, PendingCheckout, UnfinishedMove, locked_record
 from maingate.landing.move_values import Behind, Move
+from maingate.landing.owed_checkouts import HeldRecord, PendingCheckout, UnfinishedMove, locked_record
 from maingate.landing.ref_locks import foreign_lock, locks_of, remove_own
 
 

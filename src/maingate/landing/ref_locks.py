@@ -11,7 +11,7 @@ from typing import Final
 
 from maingate.git.repository import Repository
 from maingate.git.targets import read_head, short_name
-from maingate.landing.move_record import UnfinishedMove
+from maingate.landing.owed_checkouts import UnfinishedMove
 from maingate.system.process_table import process_table
 
 _PATIENCE: Final = 2.0

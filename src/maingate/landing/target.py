@@ -25,7 +25,7 @@ from maingate.clock import Clock
 from maingate.db.dao import intents
 from maingate.db.dao.intents import Intent
 from maingate.db.engine import Database
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.sql.connection import Connection
 from maingate.errors import CheckoutError, RepositoryError
 from maingate.faultpoints import reach
@@ -186,7 +186,7 @@ class HeldTarget(LandingTarget):
     def seal(self, commit: str) -> str:
         """Return the id of a commit made again with the present head of the ledger in its message."""
         with self.database.read() as conn:
-            position = ledger.position(conn)
+            position = running_head.position(conn)
         record = self.database.record_id or ""
         return seal(self.repository, commit, record=record, position=str(position))
 

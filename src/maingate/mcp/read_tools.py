@@ -100,7 +100,7 @@ class ReadingTools:
         limit: Annotated[int, Field(ge=1, le=1000, description="The newest so many.")] = EVENTS,
     ) -> Json:
         """Return events, oldest first, or with `by:` or `show:` in the query the rows of an aggregation."""
-        from maingate.monitoring.events import parse  # noqa: PLC0415
+        from maingate.monitoring.event_query_language import parse  # noqa: PLC0415
         from maingate.queries.events.answers import answer  # noqa: PLC0415
         from maingate.queries.events.search import newest, resolved  # noqa: PLC0415
 

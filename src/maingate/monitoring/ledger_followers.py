@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from maingate.clock import Clock
 from maingate.db.dao.history import events
 from maingate.db.engine import Database
-from maingate.db.ledger import followers, ledger
+from maingate.db.ledger import followers, running_head
 from maingate.db.rollups import store
 from maingate.db.sql.columns import EPOCH
 from maingate.events import Event
@@ -150,7 +150,9 @@ class HookFollower:
         """Deliver the next batches to the hook, and move on when it has taken them."""
         self._taken = 0
         with self._database.read() as conn:
-            is_behind = ledger.position(conn).seq > max(followers.position(conn, self.name), self._since)
+            is_behind = running_head.position(conn).seq > max(
+                followers.position(conn, self.name), self._since
+            )
         if not is_behind or not self._hold():
             return False
         with self._database.read() as conn:
@@ -165,7 +167,7 @@ class HookFollower:
         """Deliver the batch behind a place; return where it reaches to, and whether there is more."""
         most = self._hook.batch
         with self._database.read() as conn:
-            last, batch = ledger.position(conn).seq, events.query(conn, after_seq=place, limit=most)
+            last, batch = running_head.position(conn).seq, events.query(conn, after_seq=place, limit=most)
         if batch:
             self._hook.take(batch)
         self._taken += len(batch)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from maingate.db.dao import breakers, runs, tool_runs, webhooks
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.schema.rollup_kinds import MOST_NAMES, OTHER
 from maingate.db.sql.connection import Connection
 from maingate.monitoring.checks.lease import holds_of
@@ -61,7 +61,7 @@ def _add_breakers(samples: Samples, conn: Connection) -> None:
 
 
 def _add_followers(samples: Samples, conn: Connection, contexts: Sequence[RepositoryContext]) -> None:
-    end = ledger.position(conn).seq
+    end = running_head.position(conn).seq
     for each in followers_in_use(conn, contexts)[:MOST_FOLLOWERS]:
         samples.put("follower_lag_rows", end - each.seq, each.name)
         samples.put("follower_failures", each.failures, each.name)
@@ -69,7 +69,7 @@ def _add_followers(samples: Samples, conn: Connection, contexts: Sequence[Reposi
 
 def _add_webhooks(samples: Samples, conn: Connection, contexts: Sequence[RepositoryContext]) -> None:
     """Add the receivers that the settings name; of repositories that share a name the worst one counts."""
-    end, now = ledger.position(conn).seq, contexts[0].clock.now()
+    end, now = running_head.position(conn).seq, contexts[0].clock.now()
     named = {each.identity.id: each.settings.webhooks.keys() for each in contexts}
     rows = [
         row for row in webhooks.of_repositories(conn, list(named)) if row.name in named[row.repository_id]

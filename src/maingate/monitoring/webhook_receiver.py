@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from maingate.clock import Clock
 from maingate.errors import UsageError
-from maingate.monitoring.events import EventSearch, QueryError, parse
+from maingate.monitoring.event_query_language import EventSearch, QueryError, parse
 from maingate.webhook_signature import key_of
 from maingate.wording import extra_adds
 

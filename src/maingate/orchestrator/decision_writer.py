@@ -17,7 +17,7 @@ from maingate.ids import RunId
 from maingate.orchestrator.core.decision import Decision, OverrideRecord
 from maingate.orchestrator.core.inputs import RunInput
 from maingate.orchestrator.recorder import Write
-from maingate.recovery import overrides
+from maingate.recovery.breaker_and_patch_overrides import override_event
 from maingate.recovery.breaker_store import write_update
 from maingate.state.steps.step import Head
 
@@ -55,7 +55,7 @@ def write(decision: Decision, run: RunInput, clock: Clock, conn: Connection) -> 
 
 def decision_event(override: OverrideRecord, at: datetime) -> Event:
     """Return the event that records an operator's decision."""
-    return overrides.override_event(
+    return override_event(
         override.head,
         override.override,
         state=override.state,

@@ -12,8 +12,8 @@ from maingate.orchestrator.breaker_watch import BreakerWatch
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.parts import RunLimits
 from maingate.orchestrator.core.snapshot import RunNode
-from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.inbox import RunInbox
+from maingate.orchestrator.injected_parts import Dependencies
 from maingate.orchestrator.recorder import Told
 from maingate.orchestrator.run_services import RunServices
 from maingate.orchestrator.run_view import RunView

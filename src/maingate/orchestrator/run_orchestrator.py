@@ -25,8 +25,8 @@ from maingate.orchestrator import (
 from maingate.orchestrator.approval_notices import ApprovalNotices
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.events import CancelRequested, CoreEvent
-from maingate.orchestrator.dependencies import Dependencies
 from maingate.orchestrator.effect_tasks import EffectTasks
+from maingate.orchestrator.injected_parts import Dependencies
 from maingate.orchestrator.progress import Listener, SilentListener
 from maingate.orchestrator.run_assembly import RunHooks, assemble
 from maingate.reasons import Reason, ReasonCode

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from maingate.errors import MaingateError
 from maingate.ids import RunId
-from maingate.orchestrator.dependencies import Dependencies
+from maingate.orchestrator.injected_parts import Dependencies
 from maingate.orchestrator.recorder import Recorder, Told
 from maingate.orchestrator.shell.jobs import JobMaker
 from maingate.orchestrator.worker_roster import Roster

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from maingate.patches.change_key import change_key
 from maingate.patches.model import ChangeKind, Doubt, FileChange
-from maingate.patches.repairs import Repair
+from maingate.patches.repair_record import Repair
 from maingate.patches.text.file_set import one_change_per_file
 from maingate.patches.text.headers import same_file, without_prefix
 from maingate.patches.text.left_out import left_out

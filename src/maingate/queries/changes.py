@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from maingate.db.dao.history import changes
-from maingate.db.ledger import ledger
-from maingate.db.ledger.ledger import Position
+from maingate.db.ledger import running_head
+from maingate.db.ledger.running_head import Position
 from maingate.repository_context import RepositoryContext
 from maingate.state.gate import TEST_GATE
 from maingate.state.machine import Machine
@@ -88,7 +88,7 @@ class ChangeWatch:
 
     def _look(self) -> None:
         with self._context.database.read() as conn:
-            at = ledger.position(conn)
+            at = running_head.position(conn)
             if at.seq > self._at.seq > 0:
                 self._note(changes.since(conn, self._at.seq))
             elif at != self._at:

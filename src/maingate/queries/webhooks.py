@@ -4,7 +4,7 @@ from typing import Any
 
 from maingate.db.dao import webhooks
 from maingate.db.dao.webhooks import WebhookKey, WebhookRow
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.errors import UnknownEntityError, UsageError
 from maingate.monitoring.webhook_receiver import Receiver
 from maingate.repository_context import RepositoryContext
@@ -16,7 +16,7 @@ _SHOWN = 16
 def list_webhooks(context: RepositoryContext) -> list[dict[str, Any]]:
     """Return the receivers of a repository, by name."""
     with context.database.read() as conn:
-        end = ledger.position(conn).seq
+        end = running_head.position(conn).seq
         rows = {row.name: row for row in webhooks.of_repositories(conn, [context.identity.id])}
     return [_webhook_json(context, name, rows.get(name), end) for name in sorted(context.settings.webhooks)]
 

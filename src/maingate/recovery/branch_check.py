@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from maingate.db.audit.findings import AuditFinding
 from maingate.db.audit.ledger_check import Anchor
 from maingate.db.engine import Database
-from maingate.db.ledger.ledger import Position
+from maingate.db.ledger.running_head import Position
 from maingate.errors import GitError
 from maingate.git.command import run_git
 from maingate.git.repository import Repository

@@ -26,7 +26,7 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import rollback_record
 from maingate.recovery.landed_workstreams import LandedRun, LandedWorkstream
 from maingate.recovery.revert_commits import CommitWording, Reverted, Undo, build, undos
-from maingate.recovery.rollback import Judge, RollbackEnd, RollbackOutcome, RollbackRequest
+from maingate.recovery.rollback_values import Judge, RollbackEnd, RollbackOutcome, RollbackRequest
 
 ROLLBACK_ATTEMPTS: Final = 5
 """Attempts of a rollback, each built anew because the branch was moved meanwhile by others."""

@@ -6,7 +6,7 @@ from maingate.commits import Tip
 from maingate.db.dao import patches, runs, verdicts, workstreams
 from maingate.errors import UsageError
 from maingate.ids import LeaseHolder, RunId, WorkstreamId
-from maingate.orchestrator.dependencies import Dependencies
+from maingate.orchestrator.injected_parts import Dependencies
 from maingate.plan.choices import LandingStyle
 from maingate.plan.model import Plan
 from maingate.reasons import Reason

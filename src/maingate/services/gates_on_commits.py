@@ -13,7 +13,7 @@ from maingate.commits import Tip
 from maingate.errors import InterruptedRunError, OutsideFaultError
 from maingate.faultpoints import reach
 from maingate.ids import RunId
-from maingate.orchestrator.dependencies import Dependencies
+from maingate.orchestrator.injected_parts import Dependencies
 from maingate.orchestrator.run_services import RunServices
 from maingate.plan.model import Plan
 from maingate.reasons import FAULTS, Reason

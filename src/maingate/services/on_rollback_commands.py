@@ -10,7 +10,7 @@ from maingate.db.ledger.new_event import new_event
 from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType, Severity
 from maingate.faultpoints import reach
-from maingate.orchestrator.dependencies import Dependencies
+from maingate.orchestrator.injected_parts import Dependencies
 from maingate.orchestrator.run_services import RunServices
 from maingate.queries.rollbacks.owed_commands import Owed, failure_sentence
 from maingate.reasons import Reason, ReasonCode

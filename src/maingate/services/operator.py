@@ -10,7 +10,12 @@ from maingate.db.dao.requests import Request
 from maingate.ids import RunId
 from maingate.orchestrator import operator_requests
 from maingate.queries.workforce.breakers import breaker_of
-from maingate.recovery import overrides
+from maingate.recovery.breaker_and_patch_overrides import (
+    approve_patch,
+    drop_patch,
+    reset_breaker,
+    trip_breaker,
+)
 from maingate.recovery.circuit_breaker import Guard
 from maingate.repository_context import RepositoryContext
 from maingate.state.operator_rules import BreakerAction, Override
@@ -150,7 +155,7 @@ class OperatorService:
         """
         with self._context.database.write() as conn:
             row = patches.get(conn, patch_id)
-            overrides.drop_patch(conn, row, message=reason, operator=operator, at=self._context.clock.now())
+            drop_patch(conn, row, message=reason, operator=operator, at=self._context.clock.now())
             note(conn, patch_id)
         self._context.write_log()
 
@@ -163,7 +168,7 @@ class OperatorService:
         with self._context.database.write() as conn:
             row = patches.get(conn, patch_id)
             at = self._context.clock.now()
-            is_new = overrides.approve_patch(conn, row, message=message, operator=operator, at=at)
+            is_new = approve_patch(conn, row, message=message, operator=operator, at=at)
             if is_new:
                 note(conn, patch_id)
         return is_new
@@ -186,9 +191,9 @@ class OperatorService:
         new = Guard(tool=tool, threshold=settings.breaker_threshold, cooldown=settings.breaker_cooldown)
         with self._context.database.write() as conn:
             if action == "reset":
-                overrides.reset_breaker(conn, tool, message=reason, operator=operator, at=at)
+                reset_breaker(conn, tool, message=reason, operator=operator, at=at)
             else:
-                overrides.trip_breaker(conn, tool, new, message=reason, operator=operator, at=at)
+                trip_breaker(conn, tool, new, message=reason, operator=operator, at=at)
             note(conn, tool)
         self._context.write_log()
         return breaker_of(self._context, tool)

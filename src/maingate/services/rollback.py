@@ -9,14 +9,14 @@ from maingate.db.dao.runs import RunRow
 from maingate.errors import InterruptedRunError, OutsideFaultError, UsageError
 from maingate.ids import LeaseHolder, RunId, WorkstreamId
 from maingate.landing.target import HeldTarget, LandingTarget
-from maingate.orchestrator.dependencies import Dependencies
+from maingate.orchestrator.injected_parts import Dependencies
 from maingate.plan.model import Plan
 from maingate.queries.rollbacks.owed_commands import owed
 from maingate.queries.rollbacks.rollback import outcome_of
 from maingate.reasons import Reason
 from maingate.recovery.revert_commits import Reverted
-from maingate.recovery.rollback import RollbackEnd, RollbackOutcome, RollbackRequest
 from maingate.recovery.rollback_manager import RollbackManager
+from maingate.recovery.rollback_values import RollbackEnd, RollbackOutcome, RollbackRequest
 from maingate.repository_context import RepositoryContext
 from maingate.services import on_rollback_commands
 from maingate.services.gates_on_commits import Examination

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from maingate.patches.intake import Intake
 from maingate.patches.policy.policy import Policy
-from maingate.patches.repairs import Repair
+from maingate.patches.repair_record import Repair
 from maingate.plan.model import TaskPlan
 from maingate.reasons import Reason
 

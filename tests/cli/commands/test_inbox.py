@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from maingate.bootstrap import Maingate
 from maingate.clock import ManualClock
-from maingate.landing.move_record import PendingCheckout, UnfinishedMove, locked_record
+from maingate.landing.owed_checkouts import PendingCheckout, UnfinishedMove, locked_record
 from maingate.plan.loader import load_plan
 from maingate.queries.inbox.open_matters import inbox
 from support.command_line import Started, maingate, start_maingate

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from maingate.db.audit.tail_check import TailCheck, check_tail
 from maingate.db.engine import Database
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from support.database_factories import World, bring_to, make_world
 from support.tampering import drop_triggers
 
@@ -59,7 +59,7 @@ def cut_off(connection: Connection, seq: int) -> None:
 
 def head_replaced(connection: Connection, seq: int) -> None:
     """Replace the head on record."""
-    head = ledger.onward("x", [str(seq)])
+    head = running_head.onward("x", [str(seq)])
     connection.exec_driver_sql(f"UPDATE counters SET head = '{head}' WHERE name = 'event'")
 
 

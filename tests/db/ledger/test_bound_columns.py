@@ -15,7 +15,7 @@ from maingate.db.dao.history import events
 from maingate.db.engine import Database, open_database
 from maingate.db.ledger.bound_columns import CHANGING, FACTS, RECOMPUTED, UNBOUND, fixed_columns
 from maingate.db.ledger.facts import OWNER
-from maingate.db.ledger.ledger import Position, position
+from maingate.db.ledger.running_head import Position, position
 from maingate.db.schema.tables import ENTITIES, metadata
 from maingate.db.sql.statements import change, row_of
 from maingate.errors import InvariantError

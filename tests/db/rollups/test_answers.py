@@ -19,7 +19,7 @@ from maingate.db.rollups import store
 from maingate.db.rollups.expressions import severity
 from maingate.db.sql.statements import row_of
 from maingate.events import Event, EventType, severity_of
-from maingate.monitoring.events import EventSearch, full_type, parse
+from maingate.monitoring.event_query_language import EventSearch, full_type, parse
 from maingate.queries.events import answers, search
 from maingate.queries.events.answers import Answer, answer, count
 from maingate.queries.events.reports import REPORTS, report

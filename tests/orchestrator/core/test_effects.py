@@ -11,7 +11,7 @@ from maingate.clock import ManualClock
 from maingate.commits import Tip
 from maingate.orchestrator.core import snapshot
 from maingate.orchestrator.core.effects import Effect, MergeWorkstream, RunNoop, WaitForRetry, WaitForTool
-from maingate.orchestrator.core.patch_lane import Lane
+from maingate.orchestrator.core.lane_order import Lane
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.plan.model import Plan
 from maingate.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from maingate.orchestrator.core.patch_lane import Lane
+from maingate.orchestrator.core.lane_order import Lane
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode
 from maingate.orchestrator.core.tool_limits import ToolDesk, ToolHold
 from maingate.plan.model import Plan

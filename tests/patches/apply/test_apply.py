@@ -9,7 +9,7 @@ import pytest
 from maingate.git.repository import Repository
 from maingate.patches.apply.outcomes import Applied, ApplyMethod, NotApplied
 from maingate.patches.intake import take_in
-from maingate.patches.repairs import Repair, RepairKind
+from maingate.patches.repair_record import Repair, RepairKind
 from maingate.reasons import Reason, ReasonCode
 from support.applying import apply_patch
 from support.factories import GitRepo

@@ -6,7 +6,7 @@ import pytest
 
 from maingate.patches.apply.doubt_resolution import locate
 from maingate.patches.intake import Intake
-from maingate.patches.repairs import RepairKind
+from maingate.patches.repair_record import RepairKind
 from maingate.reasons import Reason, ReasonCode
 from support.diff_world import DiffWorld, taken
 

@@ -10,7 +10,7 @@ from maingate.db.dao import gates, holds, patches, runs, tasks, workstreams
 from maingate.db.dao.overviews import run_counts
 from maingate.db.dao.runs import RunRow
 from maingate.db.engine import Database
-from maingate.queries.runs import parts
+from maingate.queries.runs import report_parts
 from maingate.queries.waits.explain import why_waiting
 from maingate.queries.waits.run_rows import has_ended, read_rows, read_unfinished
 from maingate.state.holds import Hold, HoldCode
@@ -95,6 +95,6 @@ def test_the_database_counts_what_the_rows_say(under_way: tuple[Connection, RunR
     assert {stream: sum(states.values()) for stream, states in counted.items()} == {
         stream.id: len(TASKS) for stream in rows.workstreams[:2]
     }
-    found = parts.gate_counts_json(run_counts.ended_gates(conn, run.id))
-    assert found == parts.gates_json(rows.gates, [])
+    found = report_parts.gate_counts_json(run_counts.ended_gates(conn, run.id))
+    assert found == report_parts.gates_json(rows.gates, [])
     assert found["failed"] == 2

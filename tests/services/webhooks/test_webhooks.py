@@ -35,10 +35,10 @@ from maingate.queries.inbox.values import InboxCode
 from maingate.queries.webhooks import list_webhooks, webhook_key
 from maingate.repository_context import RepositoryContext
 from maingate.services.targets.controller_hooks import server_hooks, webhook_followers
-from maingate.services.webhooks import service
+from maingate.services.webhooks import receiver_actions
 from maingate.services.webhooks.delivery import Sender, outcome_of
 from maingate.services.webhooks.follower import LAST_REST, WebhookFollower, rest_after
-from maingate.services.webhooks.service import WebhookService
+from maingate.services.webhooks.receiver_actions import WebhookService
 from maingate.settings import Settings
 from maingate.settings.model import MOST_WEBHOOKS
 from support.crashing import KILLED, World, kill_all
@@ -422,7 +422,7 @@ def test_a_retry_waits_for_the_process_that_delivers(
         step_all(one)
         moments = iter(range(1000))
         waiting = SimpleNamespace(monotonic=lambda: next(moments), sleep=lambda _: None)
-        monkeypatch.setattr(service, "time", waiting)
+        monkeypatch.setattr(receiver_actions, "time", waiting)
         assert "another process delivers" in str(WebhookService(context).retry("chat").failure)
         inlet.status = 200
         waiting.sleep = lambda _: step_all(one)

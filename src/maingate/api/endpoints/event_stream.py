@@ -16,7 +16,7 @@ from maingate.api.event_feed import EventFeed, Matches, everything
 from maingate.api.event_query import QueryText, in_query, search_of
 from maingate.api.permitted_repositories import AtDesk, RepoName
 from maingate.events import Event
-from maingate.monitoring.events import EventSearch, UnsuitedQueryError
+from maingate.monitoring.event_query_language import EventSearch, UnsuitedQueryError
 from maingate.queries.events.history import position, type_named
 from maingate.queries.events.search import predicate
 from maingate.repository_context import RepositoryContext

@@ -24,7 +24,7 @@ from maingate.api.permitted_repositories import AtDesk, RepoName
 from maingate.api.schemas.events import EventCounts, Events, EventTable
 from maingate.clock import moment_in_utc
 from maingate.events import EventType
-from maingate.monitoring.events import EventSearch, UnsuitedQueryError
+from maingate.monitoring.event_query_language import EventSearch, UnsuitedQueryError
 from maingate.queries.changes import ALL
 from maingate.queries.events import answers
 from maingate.queries.events.answers import Answer

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from maingate.bootstrap import Maingate
     from maingate.events import Event
-    from maingate.monitoring.events import EventSearch
+    from maingate.monitoring.event_query_language import EventSearch
     from maingate.queries.events.answers import Answer
     from maingate.repository_context import RepositoryContext
 
@@ -62,7 +62,7 @@ def events(
             "-t",
             metavar="T",
             help="Only of this type, such as task or patch.",
-            autocompletion=fixed_words("maingate.monitoring.events", "SHORT_TYPES"),
+            autocompletion=fixed_words("maingate.monitoring.event_query_language", "SHORT_TYPES"),
         ),
     ] = None,
     since: Annotated[
@@ -142,7 +142,7 @@ def _query_and_report(words: "Sequence[str]", report: str | None) -> tuple[str, 
 
 
 def _nothing() -> "EventSearch":
-    from maingate.monitoring.events import EventSearch
+    from maingate.monitoring.event_query_language import EventSearch
 
     return EventSearch()
 
@@ -153,7 +153,7 @@ def _search(query: str, entity: str | None, type_: str | None, since: str | None
     Raises:
         UsageError: The query has problems, or both state the same.
     """
-    from maingate.monitoring.events import parse
+    from maingate.monitoring.event_query_language import parse
     from maingate.queries.events.history import type_named
 
     now = datetime.now(UTC)
@@ -176,7 +176,7 @@ def parse_moment(text: str, *, now: datetime) -> datetime:
     Raises:
         UsageError: The text is neither.
     """
-    from maingate.monitoring.events import parse_moment as parsed
+    from maingate.monitoring.event_query_language import parse_moment as parsed
 
     try:
         return parsed(text, now)

@@ -104,7 +104,7 @@ def _lines(loaded: "LoadedPlan") -> list[str]:
 
 def _serial(plan: "Plan") -> list[str]:
     """Return lines about tasks that run one after the other because their tools may write the same paths."""
-    from maingate.plan.paths.scopes import overlapping
+    from maingate.plan.paths.overlapping_scopes import overlapping
 
     pairs = overlapping(plan)
     if not pairs:

@@ -12,7 +12,7 @@ from maingate.cli.text import count, safe
 from maingate.errors import UsageError
 
 if TYPE_CHECKING:
-    from maingate.recovery.rollback import RollbackOutcome
+    from maingate.recovery.rollback_values import RollbackOutcome
 
 
 def rollback(  # noqa: PLR0917 - the options of a command line

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from maingate.db.audit.findings import AuditFinding
-from maingate.db.ledger import ledger
-from maingate.db.ledger.ledger import Position
+from maingate.db.ledger import running_head
+from maingate.db.ledger.running_head import Position
 from maingate.db.sql.statements import row_of, rows_of
 
 _NUMBERS = " UNION ALL ".join(
@@ -34,7 +34,7 @@ class Anchor:
 
 def check_sequence(connection: Connection) -> Iterator[AuditFinding]:
     """Check that every allocated number exists, once."""
-    given = ledger.position(connection).seq
+    given = running_head.position(connection).seq
     whole = row_of(
         connection, f"SELECT count(*), count(DISTINCT seq), min(seq), max(seq) FROM ({_NUMBERS}) numbers"
     )
@@ -57,7 +57,7 @@ def check_heads(connection: Connection, anchors: Sequence[Anchor]) -> Iterator[A
     if names is not None and names[0] != 1:
         yield _finding(None, f"the record has {names[0]} names instead of one: they were changed")
     heads, end = _heads(connection, {anchor.position.seq for anchor in anchors})
-    kept = ledger.position(connection)
+    kept = running_head.position(connection)
     if end.head != kept.head:
         yield _finding(
             None,
@@ -75,10 +75,10 @@ def check_heads(connection: Connection, anchors: Sequence[Anchor]) -> Iterator[A
 
 def _heads(connection: Connection, wanted: set[int]) -> tuple[Mapping[int, str], Position]:
     """Return the heads after the given rows, and the end of the ledger."""
-    head, seq = ledger.beginning(connection), 0
+    head, seq = running_head.beginning(connection), 0
     heads = {0: head}
     for row in rows_of(connection, f"SELECT seq, hash FROM ({_NUMBERS}) numbers ORDER BY seq"):
-        seq, head = row[0], ledger.onward(head, (row[1],))
+        seq, head = row[0], running_head.onward(head, (row[1],))
         if seq in wanted:
             heads[seq] = head
     return heads, Position(seq=seq, head=head)

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.ledger.chain import EVENT_COLUMNS, FACT_COLUMNS, HASHED, hash_of, hash_of_event, hash_of_fact
-from maingate.db.ledger.ledger import Position
+from maingate.db.ledger.running_head import Position
 from maingate.db.sql.statements import quoted, rows_of
 
 ROWS: Final = 2000
@@ -47,7 +47,7 @@ def check_tail(connection: Connection, after: Position | None = None, *, most: i
         after: The position up to which the ledger was verified; None checks the last rows.
         most: Rows to read at most.
     """
-    end = ledger.position(connection)
+    end = running_head.position(connection)
     begun = max(0, end.seq - most) if after is None else after.seq
     if begun > end.seq:
         return TailCheck(
@@ -68,7 +68,7 @@ def check_tail(connection: Connection, after: Position | None = None, *, most: i
     if len(hashes) != upto - begun:
         missing = _misplaced(begun + len(hashes) + 1, upto + 1)
         return TailCheck(end=end, verified=None, first=begun + 1, problem=missing)
-    head = end.head if after is None else ledger.onward(after.head, hashes)
+    head = end.head if after is None else running_head.onward(after.head, hashes)
     if upto == end.seq and head != end.head:
         problem = "the ledger does not lead to the head on record: a row was changed and hashed anew"
         return TailCheck(end=end, verified=None, first=begun + 1, problem=problem)

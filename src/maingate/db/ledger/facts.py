@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Table
 
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.ledger.bound_columns import WHOLE, bound_text, digest_of, fixed_columns
 from maingate.db.ledger.chain import FACT_COLUMNS, hash_of_fact
 from maingate.db.sql.columns import canonical
@@ -44,14 +44,14 @@ def record(connection: Connection, facts: Sequence[LedgerFact]) -> None:
     if not facts:
         return
     rows, hashes = [], []
-    before = ledger.take(connection, len(facts))
+    before = running_head.take(connection, len(facts))
     named = zip(new_ids("evt", len(facts)), facts, strict=True)
     for seq, (name, fact) in enumerate(named, before.seq + 1):
         stored = (seq, name, *fact)
         after = hash_of_fact(stored, None)
         rows.append((*stored, after))
         hashes.append(after)
-    ledger.keep(connection, before, hashes)
+    running_head.keep(connection, before, hashes)
     change_many(connection, _INSERT, rows)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db.ledger import followers, ledger
+from maingate.db.ledger import followers, running_head
 from maingate.db.rollups.aggregates import Aggregate, aggregate
 from maingate.db.rollups.conditions import EVERYTHING, conditions
 from maingate.db.rollups.expressions import HOUR
@@ -72,7 +72,7 @@ class Span:
 
 def span(connection: Connection, since: datetime | None, until: datetime | None) -> Span:
     """Return a time, divided by the roll-ups that there are."""
-    position, last = followers.position(connection, FOLLOWER), ledger.position(connection).seq
+    position, last = followers.position(connection, FOLLOWER), running_head.position(connection).seq
     ranges: list[Rows] = []
     first, end, partly = 0, _LAST, set()
     if since is not None:

@@ -4,8 +4,8 @@ So all that is needed to look at one is loaded only when a move of a branch is o
 """
 
 from maingate.git.repository import Repository
-from maingate.landing.move_record import unfinished_moves
 from maingate.landing.move_values import Behind
+from maingate.landing.owed_checkouts import unfinished_moves
 
 
 def behind(repository: Repository, ref: str | None = None) -> list[Behind]:

@@ -9,8 +9,8 @@ from maingate.landing.checkouts import index_hold
 from maingate.landing.checkouts.behind import behind
 from maingate.landing.checkouts.late_checkouts import FILTER_TIME, catch_up_held
 from maingate.landing.checkouts.working_trees import Checkout, all_checkouts, branch_of, checkouts_of
-from maingate.landing.move_record import locked_record, unfinished_moves
 from maingate.landing.move_values import Behind
+from maingate.landing.owed_checkouts import locked_record, unfinished_moves
 from maingate.landing.ref_locks import foreign_lock, locks_of
 
 _SHORT: timedelta = timedelta(seconds=1)

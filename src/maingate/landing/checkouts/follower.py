@@ -29,7 +29,7 @@ from maingate.landing.checkouts.prepared_files import (
     signature,
 )
 from maingate.landing.checkouts.working_trees import Checkout
-from maingate.landing.move_record import HeldRecord, PendingCheckout
+from maingate.landing.owed_checkouts import HeldRecord, PendingCheckout
 
 _SUBMODULE: Final = 0o160000
 _SHOWN: Final = 20

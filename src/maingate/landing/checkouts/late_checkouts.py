@@ -22,14 +22,14 @@ from maingate.landing.checkouts.file_change import digest, remove_copies
 from maingate.landing.checkouts.follower import CheckoutFollower
 from maingate.landing.checkouts.prepared_files import remove_stages
 from maingate.landing.checkouts.working_trees import Checkout, all_checkouts, checkouts_of, why_away
-from maingate.landing.move_record import (
+from maingate.landing.move_values import Behind, Move
+from maingate.landing.owed_checkouts import (
     HeldRecord,
     PendingCheckout,
     UnfinishedMove,
     locked_record,
     unfinished_moves,
 )
-from maingate.landing.move_values import Behind, Move
 from maingate.landing.ref_locks import remove_own
 
 FILTER_TIME: Final = timedelta(minutes=5)

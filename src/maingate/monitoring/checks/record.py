@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from maingate.db import migrations
 from maingate.db.audit.tail_check import check_tail
 from maingate.db.engine import Database, file_of
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.rollups import store
 from maingate.db.server_state import why_read_only
 from maingate.db.sql.connection import Connection
@@ -20,7 +20,7 @@ from maingate.repository_context import RepositoryContext
 from maingate.system.disk import room_of
 
 if TYPE_CHECKING:
-    from maingate.db.ledger.ledger import Position
+    from maingate.db.ledger.running_head import Position
 
 LAG_ROWS: Final = 10_000
 """Rows that ``transitions.jsonl`` may lack while work goes on: it is written after the commits."""
@@ -78,7 +78,7 @@ def _why_file_is_read_only(file: Path) -> str | None:
 def check_followers(context: RepositoryContext) -> CheckFinding:
     """Check that no follower of the ledger in use fails, and that the roll-ups are not far behind."""
     with context.database.read() as conn:
-        end, found = ledger.position(conn).seq, followers_in_use(conn, [context])
+        end, found = running_head.position(conn).seq, followers_in_use(conn, [context])
     behind = {each.name: end - each.seq for each in found}
     failing = [each for each in found if each.failures]
     command = command_in(context.repository.root, "events", "--type", "warning")

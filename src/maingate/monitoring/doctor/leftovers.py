@@ -7,7 +7,7 @@ from maingate.db.dao import leases, runs, workers
 from maingate.git.private_git import abandoned
 from maingate.landing.checkouts.behind import behind
 from maingate.landing.lease import is_held
-from maingate.landing.move_record import unfinished_moves
+from maingate.landing.owed_checkouts import unfinished_moves
 from maingate.landing.ref_locks import locks_of
 from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
 from maingate.repository_context import RepositoryContext

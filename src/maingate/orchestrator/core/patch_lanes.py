@@ -1,6 +1,6 @@
 """The way of patches onto their workstream's ref: applied ahead, judged, and settled one by one.
 
-`maingate.orchestrator.core.patch_lane` holds one workstream's lane as a value; this module decides what
+`maingate.orchestrator.core.lane_order` holds one workstream's lane as a value; this module decides what
 follows when patches were applied or judged, and what is recorded. Only the front of a lane is recorded as
 applied.
 """
@@ -16,8 +16,8 @@ from maingate.orchestrator.core.effects import (
 )
 from maingate.orchestrator.core.events import PatchesApplied, PatchJudged, PatchRestored
 from maingate.orchestrator.core.inputs import PatchInput
+from maingate.orchestrator.core.lane_order import Car, Lane
 from maingate.orchestrator.core.next_attempt import TaskAttempts
-from maingate.orchestrator.core.patch_lane import Car, Lane
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated
 from maingate.orchestrator.task_scheduler import TaskScheduler

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from maingate.orchestrator.core.holds import first_rival, is_used_up
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan
-from maingate.plan.paths.scopes import Scopes
+from maingate.plan.paths.overlapping_scopes import Scopes
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.breakers import Breakers
 from maingate.recovery.circuit_breaker import Allowed

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from maingate.api.event_query import in_query, search_of
 from maingate.errors import UsageError
-from maingate.monitoring.events import EventSearch
+from maingate.monitoring.event_query_language import EventSearch
 from maingate.pages.page_request import Visit, add_page, page_router
 from maingate.queries.events import answers
 from maingate.queries.events.history import names_of

@@ -46,7 +46,7 @@ from maingate.patches.apply.preimages import Preimages
 from maingate.patches.apply.repairs_made import merged_file, moved_hunk, unlike_stated
 from maingate.patches.intake import Intake
 from maingate.patches.model import FileChange, show_path
-from maingate.patches.repairs import Repair
+from maingate.patches.repair_record import Repair
 from maingate.patches.text.render import render_change
 from maingate.reasons import Reason, ReasonCode
 

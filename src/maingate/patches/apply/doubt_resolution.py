@@ -19,7 +19,7 @@ from maingate.patches.model import (
     lines_of,
     patched,
 )
-from maingate.patches.repairs import Repair, RepairKind
+from maingate.patches.repair_record import Repair, RepairKind
 from maingate.patches.text.hunk_numbers import renumbered
 from maingate.patches.text.lines import DiffError
 from maingate.patches.text.quoting import show_path

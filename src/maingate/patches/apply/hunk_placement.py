@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from maingate.patches.model import NO_NEWLINE, ChangeKind, FileChange, Hunk, HunkDoubt, lines_of
-from maingate.patches.repairs import Repair, RepairKind
+from maingate.patches.repair_record import Repair, RepairKind
 from maingate.patches.text.hunk_numbers import old_span, renumbered
 from maingate.patches.text.lines import DiffError
 from maingate.patches.text.quoting import show_path

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from maingate.patches.repairs import Repair
+from maingate.patches.repair_record import Repair
 from maingate.reasons import Reason
 
 

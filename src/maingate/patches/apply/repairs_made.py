@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from maingate.patches.apply.expected import ChangeReading
 from maingate.patches.model import FileChange
-from maingate.patches.repairs import Repair, RepairKind
+from maingate.patches.repair_record import Repair, RepairKind
 
 
 def unlike_stated(readings: Iterable[ChangeReading]) -> tuple[Repair, ...]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain
 
 from maingate.patches.model import ChangeKind, FileChange, Hunk, HunkDoubt
-from maingate.patches.repairs import Repair, RepairKind
+from maingate.patches.repair_record import Repair, RepairKind
 from maingate.patches.text.lines import DiffError
 from maingate.patches.text.quoting import show_path
 

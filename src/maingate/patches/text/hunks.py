@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from maingate.patches.model import NO_NEWLINE, Hunk, HunkDoubt
-from maingate.patches.repairs import Repair, RepairKind
+from maingate.patches.repair_record import Repair, RepairKind
 from maingate.patches.text.lines import (
     DiffError,
     begins_file,

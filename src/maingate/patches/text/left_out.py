@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from maingate.patches.repairs import Repair, RepairKind
+from maingate.patches.repair_record import Repair, RepairKind
 from maingate.patches.text.lines import is_blank, is_signature
 from maingate.patches.text.mail import Letter
 from maingate.patches.text.section import Section

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from maingate.patches.model import lines_of
-from maingate.patches.repairs import Repair, RepairKind
+from maingate.patches.repair_record import Repair, RepairKind
 from maingate.patches.text.charsets import is_charset, storable, text_of
 from maingate.patches.text.lines import DiffError, begins_diff, chomp, is_separator
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from maingate.patches.model import Doubt, Hunk
-from maingate.patches.repairs import Repair
+from maingate.patches.repair_record import Repair
 from maingate.patches.text.binary import BinaryPatch
 
 

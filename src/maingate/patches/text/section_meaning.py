@@ -16,7 +16,7 @@ from maingate.patches.model import (
     FileChange,
     HunkDoubt,
 )
-from maingate.patches.repairs import Repair, RepairKind
+from maingate.patches.repair_record import Repair, RepairKind
 from maingate.patches.text.headers import NULL
 from maingate.patches.text.hunk_numbers import settle
 from maingate.patches.text.lines import DiffError

@@ -1,6 +1,6 @@
 """The paths of one file's part of a diff: which of its header's names are meant."""
 
-from maingate.patches.repairs import Repair, RepairKind
+from maingate.patches.repair_record import Repair, RepairKind
 from maingate.patches.text.headers import NULL, same_file, same_file_or_backup, split_moved, split_pair
 from maingate.patches.text.lines import DiffError
 from maingate.patches.text.quoting import show_path, unquote_path

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from maingate.patches.model import ChangeKind, Doubt, FileChange, HunkDoubt
-from maingate.patches.repairs import Repair, RepairKind
+from maingate.patches.repair_record import Repair, RepairKind
 from maingate.patches.text.lines import DiffError
 from maingate.patches.text.section import Section
 

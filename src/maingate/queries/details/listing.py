@@ -16,7 +16,7 @@ from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.sql.connection import Connection
 from maingate.queries.details.patch import patch_json
 from maingate.queries.names import task_names
-from maingate.queries.runs import parts
+from maingate.queries.runs import report_parts
 from maingate.queries.runs.run_list import run_json
 from maingate.repository_context import RepositoryContext
 from maingate.state.run import RUN
@@ -74,7 +74,7 @@ def patches_page(context: RepositoryContext, choice: Selection) -> list[Json]:
     with context.database.read() as conn:
         rows = patches.ROWS.page(conn, **choice.where())
         names = task_names(conn, rows)
-        return [patch_json(row, names[row.task_id]) | parts.lifecycle_json(row) for row in rows]
+        return [patch_json(row, names[row.task_id]) | report_parts.lifecycle_json(row) for row in rows]
 
 
 def gates_page(context: RepositoryContext, choice: Selection) -> list[Json]:
@@ -124,7 +124,7 @@ def gate_json(row: GateRow) -> Json:
         "type": row.type,
         "tree": row.tree,
         "state": str(row.state),
-        "reason": parts.reason_json(row.reason),
+        "reason": report_parts.reason_json(row.reason),
         "exit_code": row.exit_code,
         "seconds": None if row.duration_ms is None else row.duration_ms / 1000,
         "attempts": row.attempts,
@@ -133,7 +133,7 @@ def gate_json(row: GateRow) -> Json:
         "fault": row.fault,
         "output": row.output,
         "has_log": row.log_path is not None,
-        **parts.lifecycle_json(row),
+        **report_parts.lifecycle_json(row),
     }
 
 
@@ -144,18 +144,18 @@ def _is_alive(conn: Connection, context: RepositoryContext, row: RunRow) -> bool
 def _run(conn: Connection, context: RepositoryContext, row: RunRow) -> Json:
     return run_json(row, is_alive=_is_alive(conn, context, row)) | {
         "id": row.id,
-        **parts.lifecycle_json(row),
+        **report_parts.lifecycle_json(row),
     }
 
 
 def _workstream(row: WorkstreamRow) -> Json:
     return {
-        **parts.workstream_json(row),
+        **report_parts.workstream_json(row),
         "run_id": row.run_id,
         "priority": row.priority,
         "base": row.base_commit,
         "head": row.head_commit,
-        **parts.lifecycle_json(row),
+        **report_parts.lifecycle_json(row),
     }
 
 
@@ -164,13 +164,13 @@ def _tasks(conn: Connection, rows: Sequence[TaskRow]) -> list[Json]:
     newest = patches.present(patches.ROWS.select_in(conn, "task_id", [row.id for row in rows]))
     return [
         {
-            **parts.task_json(row, streams[row.workstream_id].name, newest.get(row.id)),
+            **report_parts.task_json(row, streams[row.workstream_id].name, newest.get(row.id)),
             "run_id": row.run_id,
             "workstream_id": row.workstream_id,
             "kind": row.kind,
             "attempt": row.attempt,
             "max_retries": row.max_retries,
-            **parts.lifecycle_json(row),
+            **report_parts.lifecycle_json(row),
         }
         for row in rows
     ]

@@ -16,7 +16,7 @@ from maingate.queries.details.task import describe_task
 from maingate.queries.events.history import history_json
 from maingate.queries.limited_list import Page
 from maingate.queries.names import older_run, patch_named, patch_or_task_named, run_named, task_names
-from maingate.queries.runs.parts import lifecycle_json
+from maingate.queries.runs.report_parts import lifecycle_json
 from maingate.repository_context import RepositoryContext
 
 Json = dict[str, Any]

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.rollups import percentiles, store, time_window
 from maingate.db.rollups.aggregates import aggregate
 from maingate.db.schema.rollup_kinds import EMPTY, EVER, EventKind, Histogram, Measure, MeasureKind
 from maingate.db.sql.columns import from_micros
 from maingate.db.sql.connection import Connection
 from maingate.events import TRANSITION_SUFFIX, iso_millis
-from maingate.monitoring.events import SHORT_TYPES, UNITS, EventSearch, full_type
+from maingate.monitoring.event_query_language import SHORT_TYPES, UNITS, EventSearch, full_type
 from maingate.queries.events.search import LISTED, conditions_of
 from maingate.repository_context import RepositoryContext
 
@@ -93,7 +93,7 @@ def _of_rollups(
 def _of_rows(
     conn: Connection, search: EventSearch, unit: str | None
 ) -> Iterable[tuple[tuple[int, EventKind], int]]:
-    after, last = time_window.first_row(conn, search.since), ledger.position(conn).seq
+    after, last = time_window.first_row(conn, search.since), running_head.position(conn).seq
     micros = UNITS[unit or "day"] * _SECOND
     return aggregate(conn, after, last, only=conditions_of(conn, search), unit=micros).events.items()
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from maingate.db.dao import runs, tasks, workstreams
 from maingate.db.dao.history import event_pages, events
 from maingate.db.dao.history.event_pages import Stretch
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.rollups.conditions import EVERYTHING
 from maingate.errors import UsageError
 from maingate.events import TRANSITION_SUFFIX, Event, EventType
@@ -72,7 +72,7 @@ def between(context: RepositoryContext, after: int, upto: int) -> list[Event]:
 def position(context: RepositoryContext) -> int:
     """Return the place of the newest row of the record; no event has a later one."""
     with context.database.read() as conn:
-        return ledger.position(conn).seq
+        return running_head.position(conn).seq
 
 
 def type_named(text: str) -> str:

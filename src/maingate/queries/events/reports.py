@@ -11,7 +11,7 @@ from maingate.db.rollups.time_window import HOURS_IN_DAY, Span
 from maingate.db.schema.rollup_kinds import EMPTY, EventKind, Histogram, Measure, MeasureKind
 from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
-from maingate.monitoring.events import UNITS, EventSearch, UnsuitedQueryError
+from maingate.monitoring.event_query_language import UNITS, EventSearch, UnsuitedQueryError
 from maingate.queries.events.answers import Answer, cut, moment, time_cells
 from maingate.repository_context import RepositoryContext
 from maingate.state.gate import GateState

@@ -7,13 +7,13 @@ from typing import Any, Final
 from maingate.db.dao import tasks, workstreams
 from maingate.db.dao.history import event_pages
 from maingate.db.dao.history.event_pages import Stretch
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.rollups import time_window
 from maingate.db.rollups.conditions import Conditions, conditions
 from maingate.db.schema.rollup_kinds import FLAKE
 from maingate.db.sql.connection import Connection
 from maingate.events import Event
-from maingate.monitoring.events import EventSearch, full_type
+from maingate.monitoring.event_query_language import EventSearch, full_type
 from maingate.queries.names import find_id
 from maingate.repository_context import RepositoryContext
 
@@ -121,13 +121,13 @@ def predicate(search: EventSearch) -> Callable[[Event], bool] | None:
 def last_place(context: RepositoryContext) -> int:
     """Return the place of the newest row of the ledger."""
     with context.database.read() as conn:
-        return ledger.position(conn).seq
+        return running_head.position(conn).seq
 
 
 def next_page(context: RepositoryContext, search: EventSearch, seq: int) -> tuple[list[Event], int]:
     """Read the matching events after a place, and return them with the place to go on from."""
     with context.database.read() as conn:
-        last = ledger.position(conn).seq
+        last = running_head.position(conn).seq
         if last <= seq:
             return [], seq
         stretch = Stretch(after=seq, upto=last)

@@ -13,7 +13,7 @@ from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.queries.names import run_named, task_names
 from maingate.queries.rollbacks.owed_commands import failed, owed
-from maingate.recovery.rollback import RollbackEnd, RollbackOutcome
+from maingate.recovery.rollback_values import RollbackEnd, RollbackOutcome
 from maingate.repository_context import RepositoryContext
 from maingate.state.patch_ledger import PatchState
 from maingate.wording import short

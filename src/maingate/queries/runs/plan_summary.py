@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from maingate.plan.loader import LoadedPlan
 from maingate.plan.model import Plan, WorkstreamPlan
-from maingate.plan.paths.scopes import overlapping
+from maingate.plan.paths.overlapping_scopes import overlapping
 from maingate.wording import listed
 
 _NAMES: Final = 5

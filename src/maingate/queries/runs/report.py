@@ -17,7 +17,7 @@ from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.ids import RunId
 from maingate.landing.checkouts.behind import behind
-from maingate.queries.runs import parts
+from maingate.queries.runs import report_parts
 from maingate.queries.waits import run_rows
 from maingate.queries.waits.run_rows import RunRows, has_ended, read_rows
 from maingate.repository_context import RepositoryContext
@@ -135,25 +135,26 @@ class RunReporter:
             "run_id": lambda: run.id,
             "name": lambda: run.name,
             "state": lambda: str(run.state),
-            "reason": lambda: parts.reason_json(run.reason),
+            "reason": lambda: report_parts.reason_json(run.reason),
             "alive": lambda: is_at_work,
             "waiting": lambda: self._waits.get(run.id),
             "stopped": lambda: None if self._is_alive or self._is_over else _stopped(self._conn, run),
             "repository": lambda: self._repository,
-            "target": lambda: parts.target_json(run, self._tree_of),
+            "target": lambda: report_parts.target_json(run, self._tree_of),
             "workstreams": self._workstreams,
             "tasks": self._tasks,
             "gates": self._gates,
             "cost": lambda: _cost(self._rows),
-            "seconds": lambda: parts.seconds_json(run, self._now),
-            "created_at": lambda: parts.moment_json(run.created_at),
-            "started_at": lambda: parts.moment_json(run.started_at),
-            "completed_at": lambda: parts.moment_json(run.completed_at),
+            "seconds": lambda: report_parts.seconds_json(run, self._now),
+            "created_at": lambda: report_parts.moment_json(run.created_at),
+            "started_at": lambda: report_parts.moment_json(run.started_at),
+            "completed_at": lambda: report_parts.moment_json(run.completed_at),
         }
 
     def _workstreams(self) -> list[Json]:
         return [
-            {**parts.workstream_json(stream), **self._standing(stream)} for stream in self._rows.workstreams
+            {**report_parts.workstream_json(stream), **self._standing(stream)}
+            for stream in self._rows.workstreams
         ]
 
     def _tasks(self) -> list[Json]:
@@ -161,7 +162,7 @@ class RunReporter:
         newest = patches.present(self._rows.patches)
         return [
             {
-                **parts.task_json(task, names[task.workstream_id], newest.get(task.id)),
+                **report_parts.task_json(task, names[task.workstream_id], newest.get(task.id)),
                 **self._standing(task),
             }
             for task in self._rows.tasks
@@ -169,7 +170,7 @@ class RunReporter:
 
     def _gates(self) -> Json:
         judged = [*(patch.id for patch in self._rows.patches), *(each.id for each in self._rows.workstreams)]
-        return parts.gates_json(self._rows.gates, verdicts.evidence(self._conn, judged))
+        return report_parts.gates_json(self._rows.gates, verdicts.evidence(self._conn, judged))
 
     def _standing(self, row: EntityRow) -> Json:
         """Return why an entity waits, and since when it has not moved for too long."""

@@ -18,7 +18,7 @@ from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.sql.connection import Connection
 from maingate.ids import RunId
-from maingate.queries.runs import parts
+from maingate.queries.runs import report_parts
 from maingate.queries.waits.explain import why_waiting
 from maingate.queries.waits.run_rows import has_ended, is_served, read_unfinished
 from maingate.repository_context import RepositoryContext
@@ -77,17 +77,17 @@ def run_standing(context: RepositoryContext, run_id: RunId, opened: str = "") ->
         "name": run.name,
         "version": run.version,
         "state": str(run.state),
-        "reason": parts.reason_json(run.reason),
+        "reason": report_parts.reason_json(run.reason),
         "alive": is_alive,
         "waiting": _json_of(waits, run),
         "stopped": None if stopped is None else dict(stopped),
-        "target": parts.target_json(run, None),
-        "gates": parts.gate_counts_json(gates),
+        "target": report_parts.target_json(run, None),
+        "gates": report_parts.gate_counts_json(gates),
         "cost": None if spent is None else _cost(run, spent),
-        "seconds": parts.seconds_json(run, context.clock.now()),
-        "created_at": parts.moment_json(run.created_at),
-        "started_at": parts.moment_json(run.started_at),
-        "completed_at": parts.moment_json(run.completed_at),
+        "seconds": report_parts.seconds_json(run, context.clock.now()),
+        "created_at": report_parts.moment_json(run.created_at),
+        "started_at": report_parts.moment_json(run.started_at),
+        "completed_at": report_parts.moment_json(run.completed_at),
         "open": shown[0] if shown else None,
         "task_counts": dict(of_run.most_common()),
         "tasks_total": of_run.total(),
@@ -97,7 +97,7 @@ def run_standing(context: RepositoryContext, run_id: RunId, opened: str = "") ->
         "waits": _causes(waits, names),
         "workstreams": [
             {
-                **parts.workstream_json(stream),
+                **report_parts.workstream_json(stream),
                 "version": stream.version,
                 "needs": list(needs.get(stream.id, ())),
                 "tasks": dict(counts.get(stream.id, {})),
@@ -141,7 +141,7 @@ def _with_tasks(conn: Connection, run: RunRow, stream: WorkstreamRow, waits: Map
         "decisions": _decisions_about_stream(stream, of_stream),
         "tasks": [
             {
-                **parts.task_json(task, stream.name, newest.get(task.id)),
+                **report_parts.task_json(task, stream.name, newest.get(task.id)),
                 "short": task.name,
                 "needs": list(needs.get(task.id, ())),
                 "version": task.version,

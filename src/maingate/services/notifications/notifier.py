@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from maingate.db.dao.history import events
-from maingate.db.ledger import followers, ledger
+from maingate.db.ledger import followers, running_head
 from maingate.db.ledger.new_event import new_event
 from maingate.errors import DatabaseError, OutsideFaultError
 from maingate.events import EventType, Severity
@@ -88,7 +88,7 @@ class Notifier:
             position = followers.position(conn, self._follower)
             if position:
                 return owed_messages(conn, self._context, after=position, labels=labels)
-            end = ledger.position(conn).seq
+            end = running_head.position(conn).seq
         if not end:
             return []
         with database.write() as conn:

@@ -20,8 +20,8 @@ from maingate.errors import (
 from maingate.git.repository import Repository
 from maingate.ids import LeaseHolder, RunId
 from maingate.landing.lease import is_ref_held
-from maingate.landing.obstacles import require_usable
 from maingate.landing.target import LandingTarget
+from maingate.landing.usable_repository import require_usable
 from maingate.plan.loader import LoadedPlan
 from maingate.repository_context import RepositoryContext
 from maingate.services.handover.run_queue import NO_OPTIONS, RunOptions, note_hand_over

@@ -17,7 +17,7 @@ from maingate.landing.lease import is_examined
 from maingate.landing.target import LandingTarget
 from maingate.orchestrator.shell import evidence
 from maingate.recovery import rollback_record
-from maingate.recovery.rescuer import rescue
+from maingate.recovery.dead_processes import rescue
 from maingate.repository_context import RepositoryContext
 from maingate.services.targets.lease_renewal import TargetHolds
 

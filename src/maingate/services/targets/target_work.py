@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from maingate.db.transition_log import TransitionLog
 from maingate.ids import LeaseHolder
-from maingate.orchestrator.dependencies import Dependencies
+from maingate.orchestrator.injected_parts import Dependencies
 from maingate.repository_context import RepositoryContext
 from maingate.services.targets.killed_process_cleanup import RescueService
 from maingate.services.targets.lease_renewal import Stoppable, TargetHolds

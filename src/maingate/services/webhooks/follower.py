@@ -15,7 +15,7 @@ from maingate.db.dao import runs, webhooks
 from maingate.db.dao.history import event_pages
 from maingate.db.dao.history.event_pages import Stretch
 from maingate.db.dao.webhooks import WebhookKey
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.sql.connection import Connection
 from maingate.events import Event
 from maingate.faultpoints import reach
@@ -137,13 +137,13 @@ class WebhookFollower:
         if self._is_registered:
             return
         with self._context.database.write() as conn:
-            end = ledger.position(conn).seq
+            end = running_head.position(conn).seq
             webhooks.register(conn, self._key, end if self._since is None else min(self._since, end))
         self._is_registered = True
 
     def _is_due(self, conn: Connection) -> bool:
         row = webhooks.find(conn, self._key)
-        is_behind = row is not None and row.seq < ledger.position(conn).seq
+        is_behind = row is not None and row.seq < running_head.position(conn).seq
         return row is not None and is_behind and not row.rests_at(self._context.clock.now())
 
     def _hold(self) -> bool:
@@ -156,7 +156,7 @@ class WebhookFollower:
 
     def _next(self, conn: Connection) -> tuple[int, "_Page"]:
         """Read the next events for the receiver; return its place and them."""
-        row, end = webhooks.find(conn, self._key), ledger.position(conn).seq
+        row, end = webhooks.find(conn, self._key), running_head.position(conn).seq
         place = 0 if row is None else row.seq
         only = conditions_of(conn, self._receiver.search)
         found = event_pages.page(conn, only, Stretch(after=place, upto=end), limit=_PAGE)

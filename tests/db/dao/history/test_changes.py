@@ -4,7 +4,7 @@ from maingate.db.dao import runs
 from maingate.db.dao.history import changes
 from maingate.db.dao.history.changes import ChangedPart
 from maingate.db.engine import Database
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.transitions import write
 from maingate.state.steps import tasks as task_steps
 from support.database_factories import NOW, World
@@ -13,12 +13,12 @@ from support.database_factories import NOW, World
 def test_rows_of_all_kinds_are_about_their_entities(database: Database, world: World) -> None:
     """A transition is about its own; a fact about the one that its evidence is of; old rows are not read."""
     with database.write() as connection:
-        before = ledger.position(connection).seq
+        before = running_head.position(connection).seq
         write(connection, {world.task.id: world.task.head}, [task_steps.queue(world.task)], at=NOW)
         runs.ROWS.set_column(connection, world.run.id, "new_head", "c" * 40)
     with database.read() as connection:
         found = changes.since(connection, before)
-        end = ledger.position(connection).seq
+        end = running_head.position(connection).seq
         assert changes.since(connection, end) == []
     assert sorted(found, key=lambda each: each.seq) == [
         ChangedPart(run_id=world.run.id, machine="task", seq=before + 1),

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.ledger.chain import EVENT_COLUMNS, hash_of_event
 from maingate.db.sql.columns import canonical, from_micros, storable, to_micros
 from maingate.db.sql.statements import change, insertion, quoted, row_of, rows_in, rows_of
@@ -100,7 +100,7 @@ def record(connection: Connection, event: Event) -> int:
     """
     if event.is_transition:
         raise InvariantError(f"{event.event_type} is written by a transition, not by hand")
-    before = ledger.take(connection, 1)
+    before = running_head.take(connection, 1)
     values = (
         before.seq + 1,
         event.event_id,
@@ -121,7 +121,7 @@ def record(connection: Connection, event: Event) -> int:
     )
     hashed = hash_of_event(values, None)
     change(connection, _INSERT, (*values, hashed))
-    ledger.keep(connection, before, [hashed])
+    running_head.keep(connection, before, [hashed])
     return before.seq + 1
 
 

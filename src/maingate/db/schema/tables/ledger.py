@@ -90,7 +90,7 @@ counters = Table(
 )
 """Numbers allocated within transactions. ``event`` numbers transitions, events and facts together, so that
 the sequence has no gap and follows the order of the commits; a gap means that a row was removed. The head is
-the running hash over all of them (`maingate.db.ledger.ledger`)."""
+the running hash over all of them (`maingate.db.ledger.running_head`)."""
 
 record = Table("record", metadata, Column("id", Text, primary_key=True))
 """The identity of this database, one row, by which a process recognises the record of its run."""

@@ -11,7 +11,7 @@ from pathspec.patterns.gitignore.base import GitIgnorePatternError
 
 from maingate.plan.model import Plan
 from maingate.plan.paths.glob_overlap import may_overlap
-from maingate.plan.paths.scopes import Scopes, overlapping
+from maingate.plan.paths.overlapping_scopes import Scopes, overlapping
 from support.examples import examples
 
 NAMES = ["a", "b", "ab", "ba", ".a", "a.b"]
@@ -176,7 +176,7 @@ def test_globs_are_held_against_few_others(monkeypatch: pytest.MonkeyPatch) -> N
         asked.append((one, other))
         return one == other
 
-    monkeypatch.setattr("maingate.plan.paths.scopes.names_overlap", names_meet)
+    monkeypatch.setattr("maingate.plan.paths.overlapping_scopes.names_overlap", names_meet)
     monkeypatch.setattr("maingate.plan.paths.glob_overlap.names_overlap", names_meet)
     apart = {f"t{number}": tool(f"/src/{number}/**") for number in range(2000)}
     assert len(overlapping(plan_of({"w": {"tasks": apart}}))) == 0

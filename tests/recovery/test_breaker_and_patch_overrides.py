@@ -5,7 +5,7 @@ import pytest
 from maingate.db.dao import approvals, patches
 from maingate.db.engine import Database
 from maingate.errors import UsageError
-from maingate.recovery import overrides
+from maingate.recovery.breaker_and_patch_overrides import approve_patch, drop_patch
 from support.database_factories import (
     NOW,
     World,
@@ -31,7 +31,7 @@ def test_who_approves_twice_counts_once(database: Database, world: World) -> Non
     with database.write() as conn:
         row = patches.get(conn, world.patch.id)
         given = [
-            overrides.approve_patch(conn, row, message="good", operator=name, at=NOW)
+            approve_patch(conn, row, message="good", operator=name, at=NOW)
             for name in ("ada", "grace", "ada")
         ]
         assert given == [True, True, False]
@@ -41,7 +41,7 @@ def test_who_approves_twice_counts_once(database: Database, world: World) -> Non
         patches.insert_many(conn, [gone], at=NOW)
         bring_to(conn, gone.head, "dropped")
     with pytest.raises(UsageError, match="nothing any more"), database.write() as conn:
-        overrides.approve_patch(conn, patches.get(conn, gone.id), message="", operator="a", at=NOW)
+        approve_patch(conn, patches.get(conn, gone.id), message="", operator="a", at=NOW)
 
 
 def test_only_what_is_quarantined_can_be_dropped(database: Database, world: World) -> None:
@@ -49,4 +49,4 @@ def test_only_what_is_quarantined_can_be_dropped(database: Database, world: Worl
     with database.write() as conn:
         bring_to(conn, world.patch.head, "committed")
     with pytest.raises(UsageError, match="rollback"), database.write() as conn:
-        overrides.drop_patch(conn, patches.get(conn, world.patch.id), **SAID, at=NOW)
+        drop_patch(conn, patches.get(conn, world.patch.id), **SAID, at=NOW)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from maingate.commits import Tip
-from maingate.orchestrator.core.patch_lane import Lane
+from maingate.orchestrator.core.lane_order import Lane
 
 BASE = Tip(commit="base", tree="base")
 

@@ -8,7 +8,7 @@ from maingate.db.dao import webhooks
 from maingate.db.dao.history import event_pages, events
 from maingate.db.dao.history.event_pages import Stretch
 from maingate.db.dao.webhooks import WebhookKey, WebhookRow
-from maingate.db.ledger import ledger
+from maingate.db.ledger import running_head
 from maingate.db.ledger.new_event import EventSubject, new_event
 from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
@@ -100,7 +100,7 @@ class WebhookService:
         until = time.monotonic() + OTHER_SECONDS
         while True:
             with self._context.database.read() as conn:
-                row, end = webhooks.find(conn, key), ledger.position(conn).seq
+                row, end = webhooks.find(conn, key), running_head.position(conn).seq
             is_free = row is None or row.holder is None or row.seq >= end
             is_refused = (
                 row is not None and row.failure and (before is None or row.tried_at != before.tried_at)
@@ -120,7 +120,7 @@ class WebhookService:
         """
         key = webhook_key(self._context, known_name(self._context, name))
         with self._context.database.write() as conn:
-            row, end = webhooks.find(conn, key), ledger.position(conn).seq
+            row, end = webhooks.find(conn, key), running_head.position(conn).seq
             place = end if row is None else row.seq
             owed = self._owed(conn, name, place, None if is_all else 1)
             if not owed:

@@ -8,7 +8,7 @@ import pytest
 from maingate.git.repository import Repository
 from maingate.patches.apply.outcomes import Applied
 from maingate.patches.intake import Intake, take_in
-from maingate.patches.repairs import RepairKind
+from maingate.patches.repair_record import RepairKind
 from support.applying import apply_patch
 from support.factories import GitRepo
 

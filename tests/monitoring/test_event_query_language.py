@@ -7,7 +7,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from maingate.db.schema.rollup_kinds import EventKind
-from maingate.monitoring.events import FILTERS, GROUPS, KEYS, MOST, EventSearch, QueryError, full_type, parse
+from maingate.monitoring.event_query_language import (
+    FILTERS,
+    GROUPS,
+    KEYS,
+    MOST,
+    EventSearch,
+    QueryError,
+    full_type,
+    parse,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -1,4 +1,7 @@
-"""The dependencies of a run, and the factory of its parts, which a simulation replaces."""
+"""The parts of a run that are handed in from outside (`Dependencies`), and the factory of its own parts.
+
+A simulation replaces both.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor as Threads

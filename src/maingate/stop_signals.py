@@ -1,4 +1,4 @@
-"""Running a coroutine in the foreground of a process that people and service managers may ask to stop.
+"""The signals that ask a process to stop, handed to the work that it does in its foreground.
 
 The one place that starts an event loop and listens to signals for what a process does itself.
 """

@@ -15,7 +15,7 @@ from maingate.db.dao.workers import WorkerRow
 from maingate.db.engine import Database
 from maingate.db.transitions import write
 from maingate.ids import new_id
-from maingate.recovery.rescuer import Rescued, rescue
+from maingate.recovery.dead_processes import Rescued, rescue
 from maingate.state.steps import gates as gate_steps
 from maingate.state.uet_worker import UetWorkerState
 from maingate.state.worker import WorkerState

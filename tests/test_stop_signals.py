@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from maingate.foreground import run_to_end
+from maingate.stop_signals import run_to_end
 
 
 class Asked:
