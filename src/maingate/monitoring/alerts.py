@@ -346,17 +346,13 @@ class FiringAlert:
 
 def firing(conn: Connection) -> list[FiringAlert]:
     """Read the alerts that fire, the heaviest first, in the order of the rules."""
-    found = [(rule, _newest(conn, rule.name)) for rule in RULES]
+    newest = events.newest_of(conn, BY_NAME)
     alerts = [
         FiringAlert(rule=rule, since=event.timestamp, text=str((event.reason or {}).get("message")))
-        for rule, event in found
-        if event is not None and event.event_type == EventType.ALERT_FIRED
+        for rule in RULES
+        if (event := newest.get(rule.name)) is not None and event.event_type == EventType.ALERT_FIRED
     ]
     return sorted(alerts, key=lambda one: one.rule.severity is not Severity.CRITICAL)
-
-
-def _newest(conn: Connection, name: str) -> Event | None:
-    return next(iter(events.query(conn, entity=name, newest=True, limit=1)), None)
 
 
 def record(conn: Connection, wanted: Mapping[str, str], *, at: datetime) -> list[Event]:

@@ -112,15 +112,18 @@ def insertion(table: str, columns: Sequence[str], *, or_ignore: bool = False) ->
     return f'INSERT INTO "{table}" ({quoted(columns)}) VALUES ({marks(len(columns))}){tail}'
 
 
-def rows_in(connection: Connection, sql: str, values: Iterable[Any]) -> Iterator[Sequence[Any]]:
+def rows_in(
+    connection: Connection, sql: str, values: Iterable[Any], *, end: str = ""
+) -> Iterator[Sequence[Any]]:
     """Run a SELECT whose text ends with the column that is to be ``IN`` the values, and yield its rows.
 
     Args:
         connection: A transaction.
         sql: The statement up to and with that column, such as ``SELECT id FROM tasks WHERE id``.
         values: Any number of values; sent in chunks.
+        end: The text behind the values.
     """
     wanted = list(values)
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
-        yield from rows_of(connection, f"{sql} IN ({marks(len(chunk))})", chunk)
+        yield from rows_of(connection, f"{sql} IN ({marks(len(chunk))}){end}", chunk)

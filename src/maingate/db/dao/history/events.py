@@ -49,6 +49,7 @@ _TRANSITIONS: Final = f"SELECT {quoted(SHARED)}, NULL AS event_type, NULL AS sev
 _OTHERS: Final = f"SELECT {quoted(STORED)} FROM events"
 
 
+_NEWEST_OTHERS: Final = f"{_OTHERS} WHERE seq IN (SELECT max(seq) FROM events WHERE entity_id"
 _STATES: Final = "SELECT entity_id, seq, to_state, at FROM state_transitions WHERE entity_id"
 
 
@@ -163,6 +164,12 @@ def query(
     ]
     found = merge(*parts, key=itemgetter(_SEQ), reverse=newest) if all(parts) else chain(*parts)
     return [event_of(row) for row in islice(found, limit)]
+
+
+def newest_of(connection: Connection, entity_ids: Iterable[str]) -> dict[str, Event]:
+    """Read the newest event of each of some entities that is no transition, by entity."""
+    found = map(event_of, rows_in(connection, _NEWEST_OTHERS, entity_ids, end=" GROUP BY entity_id)"))
+    return {str(event.entity_id): event for event in found}
 
 
 def transitions_of(connection: Connection, entity_ids: Iterable[str]) -> list[Event]:
