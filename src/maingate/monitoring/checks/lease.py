@@ -50,7 +50,7 @@ def check_leases(context: RepositoryContext) -> CheckFinding:
         loose = [_not_running(context, run, _why(conn, run)) for run in holds.loose[:SHOWN]]
     late = [lease for lease in holds.held if lease.expires_at <= now]
     return CheckFinding(
-        summary=f"{len(holds.held)} targets held, {len(holds.waiting)} runs under way",
+        summary=f"targets held: {len(holds.held)}, runs under way: {len(holds.waiting)}",
         troubles=[
             *loose,
             *(_not_renewed(context, lease, now) for lease in late),

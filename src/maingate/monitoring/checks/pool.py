@@ -89,7 +89,7 @@ def check_pool(context: RepositoryContext) -> CheckFinding:
     command = command_in(context.repository.root, "workers")
     oldest = None if pool.oldest is None else round(pool.oldest.total_seconds(), 3)
     return CheckFinding(
-        summary=f"{len(pool.living)} workers"
+        summary=f"workers: {len(pool.living)}"
         + ("" if oldest is None else f", the longest silent for {oldest:.0f} s"),
         troubles=[Trouble(reason=reason, command=command)] if mute else [],
         detail={
@@ -132,7 +132,7 @@ def check_breakers(context: RepositoryContext) -> CheckFinding:
         rows = breakers.all_of(conn)
     opened = [row for row in rows if row.state is BreakerState.OPEN]
     return CheckFinding(
-        summary=f"no tool is paused; {len(rows)} have ever failed",
+        summary=f"no tool is paused; tools that have ever failed: {len(rows)}",
         troubles=[_paused(context, row) for row in opened[:SHOWN]],
         detail={"open": [row.tool for row in opened], "known": len(rows)},
     )

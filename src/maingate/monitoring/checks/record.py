@@ -94,7 +94,7 @@ def check_followers(context: RepositoryContext) -> CheckFinding:
         troubles.append(Trouble(reason=reason, command=command_in(context.repository.root, "doctor")))
     lag = max(behind.values(), default=0)
     return CheckFinding(
-        summary=f"{len(found)} followers of the ledger, at most {lag} rows behind",
+        summary=f"followers of the ledger: {len(found)}, at most {lag} rows behind",
         troubles=troubles,
         detail={each.name: {"behind": behind[each.name], "failures": each.failures} for each in found},
     )

@@ -33,7 +33,7 @@ def check_slots(context: RepositoryContext) -> CheckFinding:
         troubles.append(Trouble(reason=reason, command=command_in(context.repository.root, "clean")))
     detail = {"folder": str(paths.slots), "slots": len(seen), "free": len(free), "processes": alone}
     return CheckFinding(
-        summary=f"{len(seen)} worktrees, {len(free)} of them free", troubles=troubles, detail=detail
+        summary=f"worktrees: {len(seen)}, free: {len(free)}", troubles=troubles, detail=detail
     )
 
 

@@ -31,7 +31,7 @@ def check_programs(context: RepositoryContext) -> CheckFinding:
     }
     command = command_in(context.repository.root, "tools", "list")
     return CheckFinding(
-        summary=f"{len(named)} programs of runs that have not ended are there",
+        summary="the programs of runs that have not ended are there",
         troubles=[
             Trouble(
                 reason=f"{user} needs {short(program)}, which is not on PATH; install it", command=command
