@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from maingate.cli.output import PIPE_WIDTH, console, fail, print_json
-from maingate.cli.tables import table
+from maingate.cli.tables import print_indented, table
 
 
 def test_a_console_interprets_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,6 +29,12 @@ def test_a_pipe_gets_lines_that_are_not_cut(
     monkeypatch.delenv("COLUMNS", raising=False)
     console().print("x" * (PIPE_WIDTH - 1))
     assert capsys.readouterr().out == "x" * (PIPE_WIDTH - 1) + "\n"
+
+
+def test_an_indented_line_ends_with_its_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not filled up to the width, so that it can be copied from a log."""
+    print_indented(console(), "the patch is quarantined")
+    assert capsys.readouterr().out == "    the patch is quarantined\n"
 
 
 def test_print_json_prints_one_ascii_document(capsys: pytest.CaptureFixture[str]) -> None:

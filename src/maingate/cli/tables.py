@@ -114,7 +114,7 @@ def print_indented(out: "Console", text: str) -> None:
         for line in _lines(text, max(out.width - len(_INDENT), LEAST_ROOM)).splitlines():
             out.print(f"{_INDENT}{line}", soft_wrap=True)
         return
-    out.print(Padding(Text(text, overflow="fold"), (0, 0, 0, len(_INDENT))))
+    out.print(Padding(Text(text, overflow="fold"), (0, 0, 0, len(_INDENT)), expand=False))
 
 
 def print_commands(out: "Console", hints: "Sequence[tuple[str, str]]") -> None:
