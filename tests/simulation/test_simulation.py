@@ -4,9 +4,14 @@ A seed that fails says how to replay it. ``MAINGATE_SIMULATION_SEEDS=20000`` run
 ``MAINGATE_SIMULATION_FIRST=5000`` others.
 """
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -25,10 +30,31 @@ from simulation.examine import examine, forget_calm_runs
 from simulation.simulated_maingate import Scene, TracedEffects
 from support.seeds import BLOCKS, STUBBORN
 
+TESTS: Final = Path(__file__).parents[1]
+
 
 def _replay(seed: int, problems: list[str]) -> str:
     told = "\n".join(f"  {problem}" for problem in problems)
     return f"seed {seed}: PYTHONPATH=tests python -m simulation {seed}\n{told}"
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", [7, 11, 42])
+def test_a_seed_is_the_same_run_each_time(seed: int) -> None:
+    """Whatever the order of hashes; only the ids of commits depend on the folder in which it is played."""
+    told = [
+        subprocess.run(
+            [sys.executable, "-m", "simulation", str(seed)],
+            env={**os.environ, "PYTHONPATH": str(TESTS), "PYTHONHASHSEED": str(hashes)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hashes in (1, 2)
+    ]
+    first, second = (re.sub("[0-9a-f]{8,40}", "", each) for each in told)
+    assert first == second
+    assert "heard: " in first
 
 
 @pytest.mark.simulation
