@@ -235,7 +235,7 @@ def test_a_timeout_beside_others_is_confirmed(base: GitRepo, tmp_path: Path) -> 
 def test_a_timeout_by_itself_is_not_confirmed(base: GitRepo, tmp_path: Path) -> None:
     """It would cost the same time again, and nothing else can have caused it."""
     ran = tmp_path / "ran"
-    gate = {"run": f"echo x >> {ran}; exec sleep 600", "timeout": 1, "red_on_base": True}
+    gate = {"run": f"echo x >> {ran}; exec sleep 600", "timeout": 0.5, "red_on_base": True}
     landed = run(base, gate, {"src/a.txt": "A\n"})
     assert (landed.code("w/p0"), count(ran)) == ("gate_timeout", 1)
 

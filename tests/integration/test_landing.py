@@ -194,7 +194,7 @@ def test_a_gate_that_hangs_is_a_timeout(base: GitRepo) -> None:
 
 def test_a_gate_that_hangs_without_the_patch_blames_nobody(base: GitRepo) -> None:
     """The base is asked after a timeout as after any failure."""
-    landed = land(base, {"p": base_patch(base)}, gates={"unit": {"run": "exec sleep 600", "timeout": 1}})
+    landed = land(base, {"p": base_patch(base)}, gates={"unit": {"run": "exec sleep 600", "timeout": 0.3}})
     assert (landed.code("p/t"), landed.patch_state("p/t")) == ("base_red", "dropped")
 
 

@@ -16,7 +16,7 @@ from maingate.git import private_git
 from maingate.ids import RunId
 from maingate.orchestrator.core.effects import LandCandidate
 from maingate.orchestrator.core.inputs import PatchInput, TaskInput
-from maingate.orchestrator.shell import evidence
+from maingate.orchestrator.shell import evidence, failed_effects
 from maingate.orchestrator.shell.health import SharedResources
 from maingate.orchestrator.shell.landing_effects import LandingEffects
 from maingate.orchestrator.shell.patch_effects import PatchEffects
@@ -30,6 +30,12 @@ from support.landing import Landed, land, one_each, write_plan
 GOOD = ("g0", "g1", "g2", "g3")
 LONG = "n" * 300
 DEEP = "/".join(["d" * 200] * 25)
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what fails tried again at once."""
+    monkeypatch.setattr(failed_effects, "PAUSE", 0.001)
 
 
 @pytest.fixture

@@ -421,7 +421,7 @@ def test_a_filter_that_fails_or_hangs_keeps_the_branch_where_it_is(
     set_filter(repo, "cat")
     commits = made(repo, {"y.f": "new\n"})
     set_filter(repo, smudge)
-    came = landed(opened, commits, timeout=timedelta(seconds=1 if "sleep" in smudge else 20))
+    came = landed(opened, commits, timeout=timedelta(seconds=0.3 if "sleep" in smudge else 20))
     assert isinstance(came, Obstruction)
     assert said in came.message
     assert repo.head() == commits[0]

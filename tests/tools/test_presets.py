@@ -19,6 +19,7 @@ from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job
 from maingate.workers.local.job_execution import execute
 from support.agents import DONE, EDIT, RATE_LIMITED, Agent
+from support.examples import thorough
 from support.factories import GitRepo
 from support.pools import processes_of
 
@@ -111,7 +112,7 @@ def test_an_agent_whose_provider_refuses_it(bench: Bench, name: str) -> None:
     assert "+half" in bench.patch
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ["claude", *map(thorough, sorted(set(PRESETS) - {"claude"}))])
 def test_an_agent_that_hangs(bench: Bench, name: str) -> None:
     """It is ended with all that it started, and half an edit is saved."""
     does = "echo half > file; (trap '' TERM; setsid sleep 300) & sleep 300"

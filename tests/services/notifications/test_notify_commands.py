@@ -5,12 +5,15 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from maingate.services.notifications import notify_commands
 from maingate.services.notifications.notify_commands import Message, notify
 from maingate.system.process_table import started
+from maingate.uet.process.command import CommandSpec
 from support.pools import processes_of
 
 MESSAGE = Message(event="run_ended", run_id="run_1", state="failed", message='it\'s "out"; $(touch x)\0')
@@ -35,8 +38,11 @@ def test_what_a_message_says_is_a_value_and_never_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["sleep 600", "exit 0"])
-def test_nothing_that_a_command_started_is_left(tmp_path: Path, end: str) -> None:
+def test_nothing_that_a_command_started_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
     """Neither when its time is up nor when it ends well: not what left its session, nor what ignores TERM."""
+    monkeypatch.setattr(notify_commands, "CommandSpec", partial(CommandSpec, grace=0.3))
     stubborn = "trap '' TERM; echo $$ > pid; while :; do sleep 0.1; done"
     command = f'setsid env -i sh -c "{stubborn}" & while [ ! -s pid ]; do sleep 0.01; done; {end}'
     command = command.replace("$$", "\\$\\$")

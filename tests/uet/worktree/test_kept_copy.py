@@ -10,10 +10,12 @@ import pytest
 
 from maingate.errors import WorktreeError
 from maingate.uet.worktree.worktree import Worktree
+from support.examples import crossed
 from support.factories import GitRepo
 from support.worktree_files import Snapshot, checked_out, snapshot
 
 KEEP = [".venv", "build", "deep/cache"]
+AFTERS = {name: name for name in ("the same worker", "one that follows", "one that was lost")}
 
 
 @pytest.fixture
@@ -108,8 +110,7 @@ GATES: dict[str, str] = {
 }
 
 
-@pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
-@pytest.mark.parametrize("after", ["the same worker", "one that follows", "one that was lost"])
+@pytest.mark.parametrize(("gate", "after"), crossed(GATES, AFTERS))
 def test_every_job_finds_what_prepare_left(  # noqa: PLR0917 - fixtures and cases
     tmp_path: Path, repo: GitRepo, worktree: Worktree, bare: str, gate: str, after: str
 ) -> None:
@@ -159,8 +160,7 @@ def test_without_prepare_nothing_is_kept(worktree: Worktree, bare: str) -> None:
     assert set(seen(worktree)) == {"README", "src", "src/a.c"}
 
 
-@pytest.mark.parametrize("is_shared", [True, False], ids=["shared", "from a copy"])
-@pytest.mark.parametrize("after", ["the same worker", "one that follows", "one that was lost"])
+@pytest.mark.parametrize(("after", "is_shared"), crossed(AFTERS, {"shared": True, "from a copy": False}))
 def test_what_a_tree_tracked_is_never_kept(  # noqa: PLR0917 - fixtures and cases
     tmp_path: Path, repo: GitRepo, worktree: Worktree, bare: str, is_shared: bool, after: str
 ) -> None:

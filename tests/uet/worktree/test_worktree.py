@@ -16,6 +16,7 @@ from maingate.errors import WorktreeError
 from maingate.system.removal import remove
 from maingate.uet.worktree import control_repository, manifest, slot_tree, untouched_paths, wanted_tree
 from maingate.uet.worktree.worktree import Worktree
+from support.examples import crossed
 from support.factories import GitRepo
 from support.worktree_files import checked_out, let_the_clock_tick, snapshot
 
@@ -145,8 +146,9 @@ def act(vandal: str | Callable[[Path], None], tree: Path) -> None:
         vandal(tree)
 
 
-@pytest.mark.parametrize("vandal", VANDALS.values(), ids=VANDALS)
-@pytest.mark.parametrize("is_same_worker", [True, False], ids=["same worker", "next worker"])
+@pytest.mark.parametrize(
+    ("vandal", "is_same_worker"), crossed(VANDALS, {"same worker": True, "next worker": False})
+)
 def test_next_job_sees_exactly_its_commit(
     repo: GitRepo, worktree: Worktree, second: str, vandal: str | Callable[[Path], None], is_same_worker: bool
 ) -> None:
@@ -210,8 +212,7 @@ INTRUDERS: dict[str, str] = {
 }
 
 
-@pytest.mark.parametrize("intruder", INTRUDERS.values(), ids=INTRUDERS)
-@pytest.mark.parametrize("is_old", [True, False], ids=["old", "young"])
+@pytest.mark.parametrize(("intruder", "is_old"), crossed(INTRUDERS, {"old": True, "young": False}))
 def test_what_touches_a_slot_that_was_proven_is_noticed(  # noqa: PLR0917 - fixtures and cases
     tmp_path: Path,
     worktree: Worktree,

@@ -120,10 +120,10 @@ def test_without_a_prompt_on_it_standard_input_is_empty(slot: Worktree, tmp_path
     ("script", "options"),
     [
         ("exit 3", {}),
-        ("sleep 300", {"timeout": 1.0}),
-        ("sleep 300", {"idle_timeout": 1.0}),
+        ("sleep 300", {"timeout": 0.5}),
+        ("sleep 300", {"idle_timeout": 0.5}),
         ("kill -9 $$", {}),
-        ("setsid sleep 300 & sleep 300", {"timeout": 1.0, "grace": 0.2}),
+        ("setsid sleep 300 & sleep 300", {"timeout": 0.5, "grace": 0.2}),
     ],
 )
 def test_what_a_failed_tool_left_is_saved(
