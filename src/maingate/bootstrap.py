@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from maingate.services.targets.lease_renewal import TargetHolds
     from maingate.services.targets.target_work import TargetWork
     from maingate.services.webhooks.receiver_actions import WebhookService
+    from maingate.uet.executor import Executor
 
 
 class Maingate:
@@ -104,6 +105,22 @@ class Maingate:
         from maingate.services.runs.execution import ExecutionService
 
         return ExecutionService(self.context, self._work, notifier=self.notifier, versions=self._versions)
+
+    @cached_property
+    def executor(self) -> "Executor":
+        """Reads and tries patches; it moves no ref and writes no record."""
+        from functools import partial
+
+        from maingate.orchestrator.injected_parts import landed_changes
+        from maingate.uet.executor import Executor
+
+        context = self.context
+        return Executor(
+            context.repository,
+            max_bytes=context.settings.max_patch_bytes,
+            now=context.clock.now,
+            ledger=partial(landed_changes, context.database),
+        )
 
     @cached_property
     def notifier(self) -> "Notifier":

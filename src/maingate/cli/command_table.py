@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "init": Place(FIRST_STEPS, "init", "init"),
     "plan": Place(RUNNING, "plan"),
     "run": Place(RUNNING, "run", "run"),
+    "land": Place(RUNNING, "land", "land"),
     "status": Place(RUNNING, "status", "status"),
     "inbox": Place(RUNNING, "inbox", "inbox"),
     "runs": Place(RUNNING, "runs", "runs"),

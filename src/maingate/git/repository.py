@@ -41,8 +41,7 @@ class Repository(RefStore):
 
     def __init__(self, *, opened_at: Path, git_dir: Path, root: Path, is_bare: bool) -> None:
         super().__init__(git_dir)
-        self.root, self.is_bare = root, is_bare
-        self._opened_at = opened_at
+        self.root, self.is_bare, self.opened_at = root, is_bare, opened_at
 
     @classmethod
     def open(cls, path: Path) -> "Repository":
@@ -95,7 +94,7 @@ class Repository(RefStore):
         Raises:
             RepositoryError: There is no such branch, it has no commit, or it is not a branch.
         """
-        return resolve_target(self, name, opened_at=self._opened_at)
+        return resolve_target(self, name, opened_at=self.opened_at)
 
     def resolve_commit(self, revision: str) -> str:
         """Return the id of the commit of one of git's revision expressions.

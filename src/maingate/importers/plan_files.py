@@ -66,9 +66,36 @@ class ImportedPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _PlanTask:
+class PlannedTask:
+    """A task of an imported plan.
+
+    Args:
+        name: Its name.
+        spec: Its keys.
+    """
+
     name: str
     spec: dict[str, Any]
+
+
+def planned_task(entry: Entry, *, number: int, folder: str) -> PlannedTask:
+    """Return the task of an entry of a series.
+
+    Args:
+        entry: The entry.
+        number: Its place in the series, from 1.
+        folder: The folder of the patches, relative to the plan.
+    """
+    name = "-".join(part for part in (f"{number:04}", slug(entry.subject)) if part)
+    title = _one_line(entry.subject)
+    spec = {
+        "title": title,
+        "patch": f"{folder}/{name}.patch",
+        "message": entry.message if entry.message != title else None,
+        "author": entry.author,
+        "date": None if entry.date is None else entry.date.isoformat(),
+    }
+    return PlannedTask(name=name, spec={key: value for key, value in spec.items() if value})
 
 
 def write_plan(
@@ -123,7 +150,7 @@ class _Writer:
 
     def __init__(self, target: Path, *, folder: str) -> None:
         self._target, self._folder = target, folder
-        self.tasks: list[_PlanTask] = []
+        self.tasks: list[PlannedTask] = []
         self.skipped: list[str] = []
         self.permissions: dict[str, bool] = {}
 
@@ -131,18 +158,10 @@ class _Writer:
         if not entry.diff.strip():
             self.skipped.append(f"{entry.origin}: {entry.subject}" if entry.message else entry.origin)
             return
-        name = "-".join(part for part in (f"{len(self.tasks) + 1:04}", slug(entry.subject)) if part)
-        (self._target / f"{name}.patch").write_bytes(entry.diff)
+        task = planned_task(entry, number=len(self.tasks) + 1, folder=self._folder)
+        (self._target / f"{task.name}.patch").write_bytes(entry.diff)
         self.permissions |= ReadDiff(entry.diff).permissions
-        title = _one_line(entry.subject)
-        spec = {
-            "title": title,
-            "patch": f"{self._folder}/{name}.patch",
-            "message": entry.message if entry.message != title else None,
-            "author": entry.author,
-            "date": None if entry.date is None else entry.date.isoformat(),
-        }
-        self.tasks.append(_PlanTask(name=name, spec={key: value for key, value in spec.items() if value}))
+        self.tasks.append(task)
 
     def notes(self) -> list[str]:
         notes = []
@@ -174,7 +193,7 @@ def _plan(written: _Writer, source: str, options: ImportOptions) -> dict[str, An
     }
 
 
-def _workstreams(tasks: Sequence[_PlanTask], options: ImportOptions) -> dict[str, Any]:
+def _workstreams(tasks: Sequence[PlannedTask], options: ImportOptions) -> dict[str, Any]:
     ungated = 0 if options.gate_last is None else max(0, len(tasks) - options.gate_last)
     size = options.workstream_size or len(tasks)
     starts = range(0, len(tasks), size)

@@ -132,7 +132,7 @@ class PartsFactory:
                 deps.repository,
                 max_bytes=deps.settings.max_patch_bytes,
                 now=deps.clock.now,
-                ledger=partial(_landed, deps.database),
+                ledger=partial(landed_changes, deps.database),
             ),
             database=deps.database,
             settings=deps.settings,
@@ -143,7 +143,7 @@ class PartsFactory:
         )
 
 
-def _landed(database: Database, keys: Collection[str]) -> list[LandedChange]:
+def landed_changes(database: Database, keys: Collection[str]) -> list[LandedChange]:
     """Find what landed before with one of these change keys."""
     with database.read() as conn:
         found = patches.landed_with(conn, keys)

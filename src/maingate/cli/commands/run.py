@@ -113,7 +113,7 @@ def run(  # noqa: PLR0917 - the options of a command line
     if dry_run:
         from maingate.services.runs.preview import preview
 
-        _print_preview(preview(loaded), as_json=as_json)
+        print_preview(preview(loaded), as_json=as_json)
         return
     from maingate.bootstrap import Maingate
 
@@ -186,7 +186,9 @@ def operator_name() -> str:
 
 def _print_report(report: dict[str, Any], *, page: str | None, as_json: bool) -> None:
     if as_json:
-        print_json(report)
+        from maingate.queries.runs.next_action import with_next_action
+
+        print_json(with_next_action(report))
         return
     from maingate.cli.views.hints import print_hints
     from maingate.cli.views.report import print_report
@@ -281,7 +283,8 @@ def _preview_rows(streams: "Sequence[dict[str, Any]]") -> "Iterator[tuple[str, s
         yield "", "  the merged result", "", listed(stream["gates"], GATES) or "-"
 
 
-def _print_preview(shown: dict[str, Any], *, as_json: bool) -> None:
+def print_preview(shown: dict[str, Any], *, as_json: bool) -> None:
+    """Print the preview of a run."""
     if as_json:
         print_json(shown)
         return

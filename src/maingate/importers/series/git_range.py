@@ -84,6 +84,13 @@ def entries_of_range(commits: GitRange) -> Iterator[Entry]:
         yield _entry(head, diff.lstrip(b"\n"))
 
 
+def diff_of_trees(repo: Path, old: str, new: str) -> bytes:
+    """Return the diff between two trees or commits of a repository."""
+    arguments = ["-c", "core.quotePath=true", "-c", "diff.suppressBlankEmpty=false", "-c", "diff.external="]
+    options = [option for option in _PRINTED_PLAINLY if option != "--root"]
+    return ask_git([*arguments, "--no-pager", "diff-tree", "-r", *options, old, new, "--"], cwd=repo)
+
+
 def base_of(commits: GitRange) -> str | None:
     """Return the commit that the series builds on; None when it begins with a root commit."""
     if commits.old is None:

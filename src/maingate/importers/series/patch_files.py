@@ -31,7 +31,10 @@ def entries_of_folder(folder: Path) -> Iterator[Entry]:
 
 def entries_of_file(path: Path, *, origin: str) -> Iterator[Entry]:
     """Yield the patch of a file, or the patches of a mailbox."""
-    raw = _read(path)
+    yield from _entries(_read(path), origin=origin)
+
+
+def _entries(raw: bytes, *, origin: str) -> Iterator[Entry]:
     if is_mail(raw):
         yield from entries_of_mailbox(raw, origin=origin)
     else:
@@ -44,10 +47,23 @@ def entries_of_only_file(path: Path) -> Iterator[Entry]:
     Raises:
         UsageError: The file is neither a mailbox nor a diff, not even a broken one.
     """
-    raw = _read(path)
+    return entries_of_bytes(_read(path), origin=path.name, shown=str(path))
+
+
+def entries_of_bytes(raw: bytes, *, origin: str, shown: str) -> Iterator[Entry]:
+    """Yield the patches of bytes that are the whole series.
+
+    Args:
+        raw: A mailbox or a diff.
+        origin: Its name in entries.
+        shown: Its name in the error.
+
+    Raises:
+        UsageError: They are neither a mailbox nor a diff, not even a broken one.
+    """
     if not is_mail(raw) and not parted(raw)[1] and not _HUNK.search(raw):
-        raise UsageError(f"no diff found in {path}; a series is a mailbox or files of diffs")
-    return entries_of_file(path, origin=path.name)
+        raise UsageError(f"no diff found in {shown}; a series is a mailbox or files of diffs")
+    return _entries(raw, origin=origin)
 
 
 def entries_of_quilt(series: Path) -> Iterator[Entry]:

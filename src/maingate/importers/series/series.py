@@ -19,7 +19,15 @@ __all__ = ["ImportOptions", "ImportedPlan", "import_series"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Series:
+class Series:
+    """An opened series of patches.
+
+    Args:
+        name: Its name for people.
+        entries: Its patches, in order.
+        comments: Lines about its origin.
+    """
+
     name: str
     entries: Iterator[Entry]
     comments: Sequence[str]
@@ -44,7 +52,7 @@ def import_series(
         UsageError: The source cannot be read, or a file would be overwritten.
         PlanError: A quilt series has problems; all are listed.
     """
-    series = _open(source, repo)
+    series = open_series(source, repo)
     return write_plan(
         series.entries,
         out=out,
@@ -54,7 +62,13 @@ def import_series(
     )
 
 
-def _open(source: str, repo: Path) -> _Series:
+def open_series(source: str, repo: Path) -> Series:
+    """Open a series; see `import_series`.
+
+    Raises:
+        UsageError: It cannot be read.
+        PlanError: A quilt series has problems; all are listed.
+    """
     path = Path(source)
     if path.is_dir():
         quilt = next(
@@ -62,14 +76,14 @@ def _open(source: str, repo: Path) -> _Series:
         )
         if quilt is not None:
             return _from_quilt(quilt)
-        return _Series(
+        return Series(
             name=path.resolve().name, entries=entries_of_folder(path), comments=[f"Imported from {source}."]
         )
     if path.is_file():
         if path.name == "series":
             return _from_quilt(path)
         entries = entries_of_only_file(path)
-        return _Series(name=path.stem, entries=entries, comments=[f"Imported from {source}."])
+        return Series(name=path.stem, entries=entries, comments=[f"Imported from {source}."])
     if is_range(source):
         return _from_range(source, repo)
     if "..." in source:
@@ -81,12 +95,12 @@ def _open(source: str, repo: Path) -> _Series:
     )
 
 
-def _from_quilt(series: Path) -> _Series:
+def _from_quilt(series: Path) -> Series:
     comments = [f"Imported from the quilt series {series}."]
-    return _Series(name=series.resolve().parent.name, entries=entries_of_quilt(series), comments=comments)
+    return Series(name=series.resolve().parent.name, entries=entries_of_quilt(series), comments=comments)
 
 
-def _from_range(source: str, repo: Path) -> _Series:
+def _from_range(source: str, repo: Path) -> Series:
     commits = resolve_range(source, repo=repo)
     base = base_of(commits)
     comments = [
@@ -94,4 +108,4 @@ def _from_range(source: str, repo: Path) -> _Series:
         f"base: {base or 'none: the series begins with a root commit'}",
         f"last: {commits.new}",
     ]
-    return _Series(name=source, entries=entries_of_range(commits), comments=comments)
+    return Series(name=source, entries=entries_of_range(commits), comments=comments)

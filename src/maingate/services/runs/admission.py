@@ -121,6 +121,17 @@ class AdmissionService:
             note(conn, run_id)
         return run_id
 
+    def admit_for_later(self, loaded: LoadedPlan) -> RunId:
+        """Make a run of a plan that `maingate resume`, or a server, begins; it does not hold its target.
+
+        Raises:
+            PlanError: The plan asks for something that cannot be done.
+            RepositoryError: The target cannot be landed on as it is.
+        """
+        admitted = self._examined_for_later(loaded)
+        with self._context.database.write() as conn, without_collecting():
+            return self._create(conn, admitted, None)
+
     def _admit(self, loaded: LoadedPlan, replaces: str | None, traceparent: str | None) -> RunId:
         admitted = replace(self._examined(loaded), traceparent=_valid(traceparent))
         versions = self._versions_for(admitted.loaded)

@@ -1,0 +1,85 @@
+"""Views of a landing: the work and the target, and what became of it with the commands that help."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from maingate.cli.tables import print_commands
+from maingate.cli.text import count, safe
+from maingate.cli.views.patch import print_excerpt
+from maingate.wording import listed
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from maingate.importers.finished_work.items import WorkItem
+
+_SHOWN: Final = 5
+_LAST_LINES: Final = 20
+"""Lines of the output of a failed gate that are shown."""
+
+_ADVICE: Final = {
+    "rebase": "rebase it on the target, and land it again",
+    "fix_gate": "make the gate pass, commit, and land it again",
+    "fix_base": "the gate fails on the target itself: that must be fixed first",
+    "fix_patch": "correct it, commit, and land it again",
+    "approve": "a person has to approve it",
+    "resume": "its process is gone; this goes on with it",
+    "wait": "follow it",
+    "repair_checkout": "a checkout has not followed the target",
+}
+
+
+def print_work(out: "Console", target: str, items: Sequence["WorkItem"]) -> None:
+    """Print what lands on which branch, what is there already, and what is not committed."""
+    branch = safe(target.removeprefix("refs/heads/"))
+    for item in items:
+        name = safe(item.title)
+        if not item.entries:
+            out.print(f"{name}: {branch} has all of it already", soft_wrap=True)
+        else:
+            out.print(
+                f"landing {name} into {branch}: {count(len(item.entries), 'patch', 'patches')}",
+                soft_wrap=True,
+            )
+        if item.is_merged:
+            out.print("  it has merged its target, so it lands as one patch", style="dim", soft_wrap=True)
+        if item.entries and item.applied:
+            told = listed([safe(each) for each in item.applied], _SHOWN)
+            out.print(f"  there already: {told}", style="dim", soft_wrap=True)
+        if item.source.uncommitted:
+            told = listed([safe(each) for each in item.source.uncommitted], _SHOWN)
+            out.print(f"  not committed, so it does not land: {told}", style="yellow", soft_wrap=True)
+
+
+def print_landing(out: "Console", report: Mapping[str, Any]) -> None:
+    """Print the result: the report, the last lines of each failed gate, and the next step."""
+    if report["run_id"] is None:
+        if report["state"] == "succeeded":
+            out.print("nothing left to do")
+        else:
+            out.print("refused: the target has some of it already (--on-applied refuse)")
+        return
+    from maingate.cli.views.report import print_report
+    from maingate.queries.runs.next_action import refusals
+
+    print_report(out, report)
+    for name, reason in refusals(report):
+        output = str((reason["detail"] or {}).get("output") or "").rstrip().splitlines()[-_LAST_LINES:]
+        if output:
+            out.print()
+            out.print(f"  the last lines for {safe(name)}:", style="bold")
+            print_excerpt(out, "\n".join(output))
+    _print_next(out, report)
+
+
+def _print_next(out: "Console", report: Mapping[str, Any]) -> None:
+    action = report["next_action"]
+    if action["code"] == "none":
+        return
+    out.print()
+    branch = safe(report["target"]["ref"].removeprefix("refs/heads/"))
+    commands = [(safe(action["command"]), _ADVICE[action["code"]])]
+    if action["code"] == "rebase":
+        commands.insert(0, (f"git rebase {branch}", _ADVICE["rebase"]))
+        commands[1] = (safe(action["command"]), "what it conflicts with")
+    print_commands(out, commands)

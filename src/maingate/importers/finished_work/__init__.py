@@ -1,0 +1,1 @@
+"""Finished work that is to land: branches, ranges and patches become the workstreams of a plan."""

@@ -1,0 +1,85 @@
+"""The next step after a look at a run: a stable code, its subject, and the command for it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+Json = Mapping[str, Any]
+
+_FAULTS: Final = {
+    "conflict": "rebase",
+    "base_red": "fix_base",
+    "gate_failed": "fix_gate",
+    "gate_timeout": "fix_gate",
+}
+_UNDER_WAY: Final = frozenset({"pending", "running"})
+
+
+def next_action(report: Json) -> dict[str, Any]:
+    """Return the next step for a person or an agent, from the report of a run.
+
+    The code is one of `wait`, `approve`, `rebase`, `fix_gate`, `fix_base`, `fix_patch`, `repair_checkout`,
+    `resume` and `none`; of several steps, the first that must be done.
+    """
+    steps = [*_of_people(report), *_of_process(report), *_of_refusals(report)]
+    return next(iter(steps), _step("none", None, None))
+
+
+def with_next_action(report: Json) -> dict[str, Any]:
+    """Return the report of a run with the next step, as commands print it."""
+    return {**report, "next_action": next_action(report)}
+
+
+def _step(code: str, about: str | None, command: str | None) -> dict[str, Any]:
+    return {"code": code, "about": about, "command": command}
+
+
+def _of_people(report: Json) -> Iterator[dict[str, Any]]:
+    behind = report["target"].get("behind")
+    if behind:
+        yield _step("repair_checkout", report["target"]["ref"], "maingate checkout repair")
+    for task in report["tasks"]:
+        if (task.get("waiting") or {}).get("code") == "approvals":
+            yield _step("approve", task["name"], f"maingate patch approve {task['name']}")
+
+
+def _of_process(report: Json) -> Iterator[dict[str, Any]]:
+    if report["state"] not in _UNDER_WAY:
+        return
+    run = report["run_id"]
+    is_queued = (report.get("waiting") or {}).get("code") == "server"
+    if report.get("alive") or is_queued:
+        yield _step("wait", run, f"maingate status --watch {run}")
+    else:
+        yield _step("resume", run, f"maingate resume {run}")
+
+
+def _of_refusals(report: Json) -> Iterator[dict[str, Any]]:
+    for task in report["tasks"]:
+        if (reason := _reason_of(task)) is not None:
+            yield _step(_code_of(reason), task["name"], f"maingate patch show {task['name']}")
+    for stream in report["workstreams"]:
+        if stream["state"] == "failed" and stream["reason"] is not None:
+            yield _step(_code_of(stream["reason"]), stream["name"], "maingate status --all")
+
+
+def _reason_of(task: Json) -> Json | None:
+    patch = task["patch"]
+    if task["state"] != "failed" and not (patch and patch["state"] == "quarantined"):
+        return None
+    return (patch and patch["reason"]) or task["reason"]  # type: ignore[no-any-return]
+
+
+def _code_of(reason: Json) -> str:
+    return _FAULTS.get(reason["code"], "fix_patch")
+
+
+def refusals(report: Json) -> Sequence[tuple[str, Json]]:
+    """Return the names of what was refused, each with its most specific reason."""
+    found = [(task["name"], reason) for task in report["tasks"] if (reason := _reason_of(task)) is not None]
+    told = {name.partition("/")[0] for name, _ in found}
+    found += [
+        (stream["name"], stream["reason"])
+        for stream in report["workstreams"]
+        if stream["state"] == "failed" and stream["reason"] is not None and stream["name"] not in told
+    ]
+    return found
