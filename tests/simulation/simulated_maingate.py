@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -30,6 +30,7 @@ from maingate.orchestrator.injected_parts import Dependencies, PartsFactory
 from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.shell import patch_effects
 from maingate.orchestrator.shell.dispatcher import Dispatcher
+from maingate.orchestrator.shell.effect_steps import EffectStep
 from maingate.orchestrator.shell.health import SharedResources
 from maingate.recovery import dead_processes
 from maingate.repository_context import RepositoryContext
@@ -140,10 +141,10 @@ class TracedEffects(Dispatcher):
 
     world: World
 
-    async def carry_out(self, effect: Any) -> Any:
-        """Do it, and say so."""
+    def steps_of(self, effect: Any) -> Sequence[EffectStep]:
+        """Return its steps, and say so."""
         self.world.trace(f"to do: {_brief(effect)}")
-        return await super().carry_out(effect)
+        return super().steps_of(effect)
 
 
 class SimulatedHealth(SharedResources):

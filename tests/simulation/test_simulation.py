@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -25,6 +25,7 @@ from maingate.orchestrator.core.effects import (
     MoveWorkstreamRef,
 )
 from maingate.orchestrator.core.tasks import Tasks
+from maingate.orchestrator.shell.effect_steps import EffectStep
 from maingate.state.steps import tasks as task_steps
 from simulation.examine import examine, forget_calm_runs
 from simulation.simulated_maingate import Scene, TracedEffects
@@ -120,12 +121,16 @@ class Stubborn(TracedEffects):
     _fault: type[Exception]
     faults: tuple[type[Exception], ...] = (MemoryError, RecursionError, RuntimeError, OSError, GitError)
 
-    async def carry_out(self, effect: Any) -> Any:
-        """Do it, unless it is the one that fails."""
+    def steps_of(self, effect: Any) -> Sequence[EffectStep]:
+        """Return its steps, unless it is the one that fails."""
         is_his = self._victim_of(effect) == self._victim
         if is_his and type(effect).__name__ == self._what:
-            raise self._fault("it comes back each time")
-        return await super().carry_out(effect)
+            return [EffectStep(call=self._fail)]
+        return super().steps_of(effect)
+
+    async def _fail(self, _effect: Any) -> Any:
+        """Fail."""
+        raise self._fault("it comes back each time")
 
     async def take_patches(self, effects: Any) -> Any:
         """Take them, unless one of them is the one that fails."""

@@ -10,7 +10,15 @@ import pytest
 from maingate.clock import ManualClock
 from maingate.commits import Tip
 from maingate.orchestrator.core import snapshot
-from maingate.orchestrator.core.effects import Effect, MergeWorkstream, RunNoop, WaitForRetry, WaitForTool
+from maingate.orchestrator.core.effects import (
+    Effect,
+    MergeWorkstream,
+    RunCommand,
+    RunNoop,
+    RunTool,
+    WaitForRetry,
+    WaitForTool,
+)
 from maingate.orchestrator.core.lane_order import Lane
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.plan.model import Plan
@@ -89,7 +97,7 @@ def test_a_task_brings_the_policy_of_its_workstream() -> None:
 
 
 def test_the_shell_carries_out_each_effect_that_is_not_the_loops() -> None:
-    """Timers and tasks that do nothing are the loop's; each other effect has its handler."""
+    """Timers and tasks that do nothing are the loop's; each other effect has its steps."""
     nothing: Any = None
     picture = picture_of(Plan.model_validate(PLAN))
     dispatcher = Dispatcher(
@@ -108,4 +116,9 @@ def test_the_shell_carries_out_each_effect_that_is_not_the_loops() -> None:
         warn=lambda _: None,
         threads=nothing,
     )
-    assert set(EFFECTS) - dispatcher._handlers.keys() == {RunNoop, WaitForRetry, WaitForTool}
+    assert set(EFFECTS) - dispatcher._steps.keys() == {RunNoop, WaitForRetry, WaitForTool}
+    once = {kind: [step.is_once for step in steps] for kind, steps in dispatcher._steps.items()}
+    assert {kind: flags for kind, flags in once.items() if any(flags)} == {
+        RunCommand: [True],
+        RunTool: [False, True, False],
+    }, "a command is done once; a tool too, but not what comes before and after it"

@@ -1,7 +1,8 @@
-"""The fault of a failed effect: a tool that has not begun is begun again, one that has begun is not."""
+"""The fault of a failed effect: what comes before and after a tool is done again, the tool itself is not."""
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from maingate.commits import Tip
 from maingate.orchestrator.core.effects import RunTool
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded, CoreEvent, ToolEnd, ToolEnded
 from maingate.orchestrator.shell import failed_effects
+from maingate.orchestrator.shell.effect_steps import EffectStep
 from maingate.orchestrator.shell.failed_effects import TRIES, Attendant
 from maingate.orchestrator.shell.items_in_hand import InHand
-from maingate.orchestrator.shell.job_effects import NotBegunError
 from maingate.plan.model import Plan
 from orchestrator.core.test_core import picture_of
 
@@ -25,28 +26,31 @@ PLAN = {
 
 
 class FailingJobs:
-    """Fails with these errors in turn, then ends the attempt."""
+    """Effects in three steps, of which the second is done once; each fails a number of times at first."""
 
-    def __init__(self, errors: Sequence[Exception]) -> None:
-        self.errors, self.carried_out = list(errors), 0
+    def __init__(self, **failures: int) -> None:
+        self.failures, self.done = failures, list[str]()
 
-    async def carry_out(self, effect: RunTool) -> CoreEvent:
-        """Fail, or end."""
-        self.carried_out += 1
-        if self.errors:
-            raise self.errors.pop(0)
-        return AttemptEnded(task=effect.task, attempt=effect.attempt, end=AttemptEnd.DONE)
+    def steps_of(self, _: RunTool) -> Sequence[EffectStep]:
+        """Return the steps."""
+        return [
+            EffectStep(call=partial(self._do, "prepare")),
+            EffectStep(call=partial(self._do, "run"), is_once=True),
+            EffectStep(call=partial(self._do, "conclude")),
+        ]
+
+    async def _do(self, name: str, given: Any) -> Any:
+        self.done.append(name)
+        if self.failures.get(name, 0):
+            self.failures[name] -= 1
+            raise OSError(f"the disk hiccups: {name}")
+        if name != "conclude":
+            return given
+        return AttemptEnded(task=given.task, attempt=given.attempt, end=AttemptEnd.DONE)
 
     def missing_commits(self, _: RunTool) -> Sequence[str]:
         """Miss none."""
         return ()
-
-
-def not_begun() -> NotBegunError:
-    """Return the failure of a preparation."""
-    error = NotBegunError("the disk hiccups")
-    error.__cause__ = OSError("the disk hiccups")
-    return error
 
 
 def attended(folder: Path, jobs: Any, monkeypatch: pytest.MonkeyPatch) -> CoreEvent | None:
@@ -63,27 +67,29 @@ def attended(folder: Path, jobs: Any, monkeypatch: pytest.MonkeyPatch) -> CoreEv
     return asyncio.run(attendant.carry_out(effect))
 
 
-def test_a_preparation_that_fails_costs_no_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing was started, so it is prepared again."""
-    jobs = FailingJobs([not_begun(), not_begun()])
-    assert isinstance(attended(tmp_path, jobs, monkeypatch), AttemptEnded)
-    assert jobs.carried_out == TRIES
-
-
-def test_a_preparation_that_fails_again_and_again_ends_the_attempt(
+def test_steps_around_a_tool_that_fail_cost_no_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reason names the fault, not the preparation."""
-    jobs = FailingJobs([not_begun() for _ in range(TRIES)])
-    ended = attended(tmp_path, jobs, monkeypatch)
-    assert isinstance(ended, ToolEnded)
-    assert (ended.end, jobs.carried_out) == (ToolEnd.FAILED, TRIES)
-    assert "the disk hiccups" in ended.reason.message
+    """Each is done again by itself, and the tool once: what it has made is concluded, not made again."""
+    jobs = FailingJobs(prepare=TRIES - 1, conclude=TRIES - 1)
+    assert isinstance(attended(tmp_path, jobs, monkeypatch), AttemptEnded)
+    assert jobs.done == [*["prepare"] * TRIES, "run", *["conclude"] * TRIES]
 
 
-def test_a_tool_that_has_begun_is_not_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It costs money, and may have changed things."""
-    jobs = FailingJobs([OSError("its log is gone")])
+@pytest.mark.parametrize(
+    ("failing", "done"),
+    [
+        ("prepare", ["prepare"] * TRIES),
+        ("run", ["prepare", "run"]),
+        ("conclude", ["prepare", "run", *["conclude"] * TRIES]),
+    ],
+)
+def test_a_step_that_fails_again_and_again_ends_the_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, done: Sequence[str]
+) -> None:
+    """With the fault as its reason. The tool itself is run once: it costs money, or has changed things."""
+    jobs = FailingJobs(**{failing: TRIES})
     ended = attended(tmp_path, jobs, monkeypatch)
     assert isinstance(ended, ToolEnded)
-    assert (ended.end, jobs.carried_out) == (ToolEnd.FAILED, 1)
+    assert (ended.end, jobs.done) == (ToolEnd.FAILED, done)
+    assert f"the disk hiccups: {failing}" in ended.reason.message

@@ -1,4 +1,4 @@
-"""The dispatcher of effects: each becomes one call to the module that carries it out, and one event.
+"""The dispatcher of effects: each becomes calls to the module that carries it out, and one event.
 
 Effects are values: the dispatcher knows neither the core nor its nodes. Work of git or the parser runs in
 threads, gates and commands run on workers. An error is not handled here: `Attendant` decides
@@ -38,6 +38,7 @@ from maingate.orchestrator.core.inputs import RecordedChain, RunInput
 from maingate.orchestrator.shell import commit_repair
 from maingate.orchestrator.shell.command_runner import CommandRunner
 from maingate.orchestrator.shell.commit_repair import Repaired
+from maingate.orchestrator.shell.effect_steps import EffectStep
 from maingate.orchestrator.shell.job_effects import JobEffects
 from maingate.orchestrator.shell.landing_effects import LandingEffects
 from maingate.orchestrator.shell.patch_effects import PatchEffects
@@ -119,38 +120,44 @@ class Dispatcher:
             database=database,
             threads=threads,
         )
-        self._handlers = self._table(jobs, verdicts)
+        self._steps = self._table(jobs, verdicts)
 
-    def _table(self, jobs: JobEffects, verdicts: VerdictService) -> Mapping[type, Handler]:
+    def _table(self, jobs: JobEffects, verdicts: VerdictService) -> Mapping[type, Sequence[EffectStep]]:
         async def stop_judging(effect: StopJudging) -> None:
             verdicts.forget(effect.commit)
 
-        return {
+        whole: Mapping[type, Handler] = {
             TakePatch: self._blocking(self._patches.take),
             RestorePatch: self._blocking(self._patches.restore),
             ApplyPatches: self._blocking(self._patches.apply),
             JudgePatch: self._patches.judge,
             StopJudging: stop_judging,
             KeepEvidence: self._blocking(self._patches.keep_evidence),
-            RunCommand: jobs.run_command,
-            RunTool: jobs.run_tool,
             StopCommand: jobs.stop,
             MoveWorkstreamRef: self._landing.move_workstream_ref,
             MergeWorkstream: self._blocking(self._landing.merge),
             JudgeCandidate: self._landing.judge,
             LandCandidate: self._blocking(self._landing.land),
         }
+        return {kind: [EffectStep(call=handler)] for kind, handler in whole.items()} | {
+            RunCommand: [EffectStep(call=jobs.run_command, is_once=True)],
+            RunTool: [
+                EffectStep(call=jobs.prepare_tool),
+                EffectStep(call=jobs.run_tool, is_once=True),
+                EffectStep(call=jobs.conclude_tool),
+            ],
+        }
 
-    async def carry_out(self, effect: Effect) -> CoreEvent | None:
-        """Carry an effect out; return its event, or None where there is none.
+    def steps_of(self, effect: Effect) -> Sequence[EffectStep]:
+        """Return the steps in which an effect is carried out.
 
         Raises:
             TypeError: It is none of the effects that are carried out here.
         """
-        handler = self._handlers.get(type(effect))
-        if handler is None:
+        steps = self._steps.get(type(effect))
+        if steps is None:
             raise TypeError(f"not an effect of the shell: {effect!r}")
-        return await handler(effect)
+        return steps
 
     async def take_patches(self, effects: Sequence[TakePatch]) -> Sequence[CoreEvent]:
         """Take several ready patches in, in one go."""

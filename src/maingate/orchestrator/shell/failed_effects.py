@@ -28,8 +28,6 @@ from maingate.orchestrator.core.effects import (
     LandCandidate,
     MergeWorkstream,
     RestorePatch,
-    RunCommand,
-    RunTool,
     TakePatch,
 )
 from maingate.orchestrator.core.events import (
@@ -41,23 +39,19 @@ from maingate.orchestrator.core.events import (
     WorkstreamMerged,
 )
 from maingate.orchestrator.shell.dispatcher import Dispatcher
+from maingate.orchestrator.shell.effect_steps import EffectExecution
 from maingate.orchestrator.shell.faults import given_up, reason_in, reason_of
 from maingate.orchestrator.shell.items_in_hand import InHand
-from maingate.orchestrator.shell.job_effects import NotBegunError
 from maingate.reasons import ReasonCode
 
 TRIES: Final = 3
-"""Attempts of an effect before its item is given up."""
+"""Attempts of a step of an effect before its item is given up."""
 
 PAUSE: Final = 0.05
 """Seconds before the second time; four times as long before each further one."""
 
 _OF_THE_RUN: Final = (InterruptedRunError, LeaseLostError, TargetBusyError, WorkerError, PatchFolderError)
 """Errors that are never an item's fault."""
-
-_ONCE: Final = (RunTool, RunCommand)
-"""Effects that are not retried here once they have begun: they cost money or change things, and the core has
-rules for them."""
 
 _SUSPECT: Final = frozenset({ReasonCode.WORKTREE_FAILED, ReasonCode.SPAWN_FAILED})
 """Codes of workers that may as well be the surroundings' fault, such as a full disk."""
@@ -109,27 +103,21 @@ class Attendant:
                 return await self._carry_out(effect)
 
     async def _carry_out(self, effect: Effect) -> CoreEvent | None:
-        fault: Exception | None = None
-        for number in range(TRIES):
-            if number:
-                await asyncio.sleep(PAUSE * 4 ** (number - 1))
+        execution = EffectExecution(effect, self._effects.steps_of(effect))
+        while True:
             try:
-                event = await self._effects.carry_out(effect)
+                event = await execution.go_on()
             except _OF_THE_RUN:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, it may be one item's alone
-                has_begun = not isinstance(error, NotBegunError)
-                fault = error if has_begun or not isinstance(error.__cause__, Exception) else error.__cause__
-                await self.raise_if_outside(fault)
-                if has_begun and number + 1 >= _tries(effect):
-                    break
-                continue
-            await self._require_healthy_workers(effect, event)
-            return event
-        if fault is None:
-            raise RuntimeError(f"{effect} was never begun")
-        self._require_kept(effect)
-        return await self._give_up(effect, fault)
+                await self.raise_if_outside(error)
+                if execution.failures >= _tries(effect, execution):
+                    self._require_kept(effect)
+                    return await self._give_up(effect, error)
+                await asyncio.sleep(PAUSE * 4 ** (execution.failures - 1))
+            else:
+                await self._require_healthy_workers(effect, event)
+                return event
 
     async def take_patches(self, effects: Sequence[TakePatch]) -> Sequence[CoreEvent]:
         """Take several ready patches in, in one go; one by one when that fails."""
@@ -234,7 +222,11 @@ def _keys_of(effect: Effect) -> Sequence[str]:
             return ()
 
 
-def _tries(effect: Effect) -> int:
-    """Return how often an effect is begun: several patches but once, since then each is tried by itself."""
+def _tries(effect: Effect, execution: EffectExecution) -> int:
+    """Return how often a step is tried.
+
+    That which costs money or changes things is done once; the core has rules for another attempt. Several
+    patches are tried once, since then each is tried by itself.
+    """
     is_several = isinstance(effect, ApplyPatches) and len(effect.tasks) > 1
-    return 1 if is_several or isinstance(effect, _ONCE) else TRIES
+    return 1 if is_several or execution.is_at_once_step else TRIES

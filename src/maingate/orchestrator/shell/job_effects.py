@@ -2,7 +2,7 @@
 
 import asyncio
 from concurrent.futures import Executor as Threads
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from maingate.db.dao import artifacts, patches
 from maingate.db.engine import Database
@@ -17,8 +17,30 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import oscillation
 
 
-class NotBegunError(Exception):
-    """The preparation of a job failed: nothing was started and nothing was paid, so it can be tried again."""
+@dataclass(frozen=True, kw_only=True)
+class PreparedTool:
+    """An attempt of a tool that is about to begin.
+
+    Args:
+        effect: The attempt.
+        prompt: Its prompt.
+    """
+
+    effect: RunTool
+    prompt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedTool:
+    """An attempt of a tool that has ended.
+
+    Args:
+        effect: The attempt.
+        ran: The result of its job; its event where it has none; None when it was stopped.
+    """
+
+    effect: RunTool
+    ran: Ran | ToolEnded | None
 
 
 class JobEffects:
@@ -50,21 +72,23 @@ class JobEffects:
         """Run a task's command; None when it was stopped."""
         return await self._commands.run(effect)
 
-    async def run_tool(self, effect: RunTool) -> PatchTaken | ToolEnded | None:
-        """Run a task's tool and take its patch in; None when it was stopped.
-
-        Raises:
-            NotBegunError: The prompt could not be made; its cause is the fault.
-        """
+    async def prepare_tool(self, effect: RunTool) -> PreparedTool:
+        """Make the prompt of a task's tool: nothing is started, and nothing paid."""
         loop = asyncio.get_running_loop()
-        try:
-            prompt = await loop.run_in_executor(self._threads, self._tools.prompt_of, effect)
-        except Exception as error:
-            raise NotBegunError(str(error)) from error
-        ran = await self._tools.run(effect, prompt=prompt)
-        if ran is None or isinstance(ran, ToolEnded):
-            return ran
-        return await loop.run_in_executor(self._threads, self._take_made, effect, ran)
+        prompt = await loop.run_in_executor(self._threads, self._tools.prompt_of, effect)
+        return PreparedTool(effect=effect, prompt=prompt)
+
+    async def run_tool(self, prepared: PreparedTool) -> EndedTool:
+        """Run a task's tool."""
+        ran = await self._tools.run(prepared.effect, prompt=prepared.prompt)
+        return EndedTool(effect=prepared.effect, ran=ran)
+
+    async def conclude_tool(self, ended: EndedTool) -> PatchTaken | ToolEnded | None:
+        """Take in the patch that a tool has made; None when it was stopped. The tool itself is not needed."""
+        if ended.ran is None or isinstance(ended.ran, ToolEnded):
+            return ended.ran
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._take_made, ended.effect, ended.ran)
 
     async def stop(self, effect: StopCommand) -> None:
         """Stop a task's command or tool."""
