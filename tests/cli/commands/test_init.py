@@ -6,6 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from maingate.cli.agent_instructions import BEGIN, END, instructions
 from maingate.cli.commands.init import init
 from maingate.errors import UsageError
 from maingate.patches.intake import Intake, take_in
@@ -16,11 +17,11 @@ from support.factories import GitRepo
 WRITTEN = ("maingate.toml", "maingate-plan.yaml", "maingate-plan.patches/0001-hello.patch")
 
 
-def run_init() -> Result:
+def run_init(*args: str) -> Result:
     """Run the command in the working directory; errors go on to the caller."""
     app = typer.Typer()
     app.command()(init)
-    return CliRunner().invoke(app, [], catch_exceptions=False)
+    return CliRunner().invoke(app, args, catch_exceptions=False)
 
 
 def test_what_is_written_is_in_order(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,3 +83,54 @@ def test_the_files_speak_of_nothing_that_is_not_there(repo: GitRepo, monkeypatch
     assert "docs/" not in written
     assert "patch approve" not in written
     assert "maingate plan schema" in written
+
+
+def test_agents_are_told_between_markers_and_the_rest_of_the_file_is_kept(
+    repo: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In `AGENTS.md`, which is made, and in `CLAUDE.md` where it exists; a second time changes nothing."""
+    monkeypatch.chdir(repo.path)
+    agents, claude = repo.path / "AGENTS.md", repo.path / "CLAUDE.md"
+    assert run_init("--agents").stdout == f"wrote {agents}\n"
+    assert not (repo.path / "maingate.toml").exists()
+    claude.write_bytes(b"# Ours\r\n\r\nTabs.\r\n")
+    assert run_init("--agents").stdout == f"wrote {claude}\n"
+    assert claude.read_bytes() == b"# Ours\r\n\r\nTabs.\r\n\n" + instructions() + b"\n"
+    agents.write_bytes(b"before\n" + BEGIN + b"old" + END + b"\nafter\n")
+    run_init("--agents")
+    assert agents.read_bytes() == b"before\n" + instructions() + b"\nafter\n"
+    assert "up to date" in run_init("--agents").stdout
+
+
+@pytest.mark.parametrize("content", [BEGIN, END, END + BEGIN, BEGIN * 2 + END])
+def test_markers_that_are_not_a_pair_are_left_to_a_person(
+    repo: GitRepo, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    """Nothing is written, neither there nor into the other file."""
+    monkeypatch.chdir(repo.path)
+    (repo.path / "CLAUDE.md").write_bytes(content)
+    with pytest.raises(UsageError, match="keep one"):
+        run_init("--agents")
+    assert (repo.path / "CLAUDE.md").read_bytes() == content
+    assert not (repo.path / "AGENTS.md").exists()
+
+
+def test_links_are_followed_within_the_work_tree_only(
+    repo: GitRepo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`CLAUDE.md` as a link to `AGENTS.md` is one file; a link that leads out is refused."""
+    monkeypatch.chdir(repo.path)
+    (repo.path / "CLAUDE.md").symlink_to("AGENTS.md")
+    run_init("--agents")
+    assert (repo.path / "AGENTS.md").read_bytes().count(BEGIN) == 1
+    assert (repo.path / "CLAUDE.md").is_symlink()
+    (repo.path / "AGENTS.md").unlink()
+    (repo.path / "AGENTS.md").symlink_to(tmp_path / "elsewhere.md")
+    with pytest.raises(UsageError, match="outside of the work tree"):
+        run_init("--agents")
+
+
+def test_the_page_has_the_text_that_is_written() -> None:
+    """`docs/AGENTS.md` can be pasted from."""
+    page = Path(__file__).parents[3] / "docs" / "AGENTS.md"
+    assert instructions() in page.read_bytes()

@@ -3,7 +3,9 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+import typer
 
 from maingate.errors import OutsideFaultError, UsageError
 
@@ -42,7 +44,15 @@ index 0000000000000000000000000000000000000000..10ddd4e089a4af95d7eaf7b1cfe9134c
 """
 
 
-def init() -> None:
+def init(
+    agents: Annotated[
+        bool,
+        typer.Option(
+            "--agents",
+            help="Only tell agents how to land their work, in AGENTS.md and, if it exists, CLAUDE.md.",
+        ),
+    ] = False,
+) -> None:
     """Write a commented `maingate.toml` and an example plan into the repository.
 
     Existing files are kept.
@@ -54,6 +64,9 @@ def init() -> None:
         raise UsageError(
             f"{Path.cwd()} is not in the work tree of a git repository; run `git init`, or `cd` into one"
         )
+    if agents:
+        _tell_agents(root)
+        return
     files = _files()
     there = [name for name in files if (root / name).exists() or (root / name).is_symlink()]
     if len(there) == len(files):
@@ -67,6 +80,16 @@ def init() -> None:
             _write(root / name, text)
             print(f"wrote {root / name}")
     print(f"next: maingate plan check {os.path.relpath(root / PLAN_NAME)}")
+
+
+def _tell_agents(root: Path) -> None:
+    from maingate.cli.agent_instructions import write_instructions
+
+    written = list(write_instructions(root))
+    for file in written:
+        print(f"wrote {file}")
+    if not written:
+        print("nothing to write: the instructions are there and up to date")
 
 
 def _files() -> Mapping[str, str]:
