@@ -34,8 +34,9 @@ def land(  # noqa: PLR0917 - the options of a command line
     work: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[BRANCH | A..B | FILE.patch | - | GLOB]...",
-            help="What to land. [default: the branch checked out here]",
+            metavar="WORK",
+            help="A branch or several ('agent/*'), a range A..B, FILE.patch, or - for standard input. "
+            "[default: the branch checked out here]",
         ),
     ] = None,
     into: Annotated[
