@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from maingate.bootstrap import Maingate
+from maingate.cli.remote_runs import client_of
+from maingate.errors import UsageError
 from maingate.roles import Role
 from support.command_line import maingate
 from support.crashing import World, wait_until
@@ -46,6 +48,20 @@ def test_a_plan_runs_on_a_server_from_elsewhere(world: World, tmp_path: Path) ->
     unreachable = maingate("status", "--server", url, cwd=away, home=tmp_path)
     assert (unreachable.returncode, f"maingate: {url}: " in unreachable.stderr) == (4, True)
     assert world.repo.git("show", "main:b.txt") == "b"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ALL_PROXY", "socks5://127.0.0.1:9"), ("SSL_CERT_FILE", "/nowhere")]
+)
+def test_an_environment_that_no_request_can_be_sent_with_is_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """It is none of Maingate's, and no bug of it."""
+    for proxy in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(proxy, raising=False)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=name), client_of("https://host", None):
+        pass
 
 
 @pytest.mark.parametrize("options", [("--repo", "x"), ("--token-file", "x"), ("--server", "host:8470")])

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,8 @@ def test_the_socket_that_is_handed_down_is_used() -> None:
         assert "hands down 2 sockets" in inherited(listening.fileno(), "2").stderr
     with socket.socket() as deaf:
         assert "does not listen" in inherited(deaf.fileno()).stderr
+    with open(os.devnull) as file:  # noqa: PTH123 - its descriptor is wanted
+        assert "hands down no socket" in inherited(file.fileno()).stderr
 
 
 def test_a_socket_for_another_process_is_none() -> None:
@@ -61,3 +64,19 @@ def test_states_are_sent(tmp_path: Path, *, is_abstract: bool) -> None:
         assert line.recv(64) == b"READY=1"
     notify("READY=1", {})
     notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "gone")})
+
+
+def test_a_reader_of_states_that_does_not_read_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host of all runs sends them."""
+    monkeypatch.setattr("maingate.server.systemd._PATIENCE", 0.001)
+    name, kind = str(tmp_path / "notify"), socket.SOCK_DGRAM
+    with socket.socket(socket.AF_UNIX, kind) as line, socket.socket(socket.AF_UNIX, kind) as other:
+        line.bind(name)
+        other.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                other.sendto(b"full", name)
+        notify("WATCHDOG=1", {"NOTIFY_SOCKET": name})
+        assert line.recv(64) == b"full"

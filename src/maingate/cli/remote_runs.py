@@ -52,7 +52,8 @@ def client_of(url: str, token_file: Path | None) -> "Iterator[Client]":
     """Open a client for a server.
 
     Raises:
-        UsageError: Packages are missing, the token cannot be read, or the server refuses a request.
+        UsageError: Packages are missing, the token, or a proxy or certificates that the environment names,
+            cannot be used, or the server refuses a request.
         ServerFaultError: The server cannot be reached.
     """
     try:
@@ -63,7 +64,14 @@ def client_of(url: str, token_file: Path | None) -> "Iterator[Client]":
         raise UsageError(f"--server {url} is no address of a server: write http://HOST:PORT or https://HOST")
     token = _token(token_file)
     try:
-        with Client(url, token=token) as client:
+        opened = Client(url, token=token)
+    except (ImportError, OSError, ValueError) as error:
+        raise UsageError(
+            f"--server {url} cannot be asked from here: {error}; see to HTTP_PROXY, HTTPS_PROXY, ALL_PROXY "
+            "and SSL_CERT_FILE in the environment"
+        ) from error
+    try:
+        with opened as client:
             yield client
     except RefusedError as error:
         raise UsageError(_refusal(url, error, has_token=token is not None)) from error

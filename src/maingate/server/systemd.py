@@ -15,6 +15,9 @@ from maingate.errors import UsageError
 _FIRST_FD: Final = 3
 """The first descriptor that is handed down."""
 
+_PATIENCE: Final = 0.5
+"""Seconds that a reader of states which is slow is waited for: the runs of all repositories wait, too."""
+
 
 def inherited_socket(environ: Mapping[str, str]) -> socket.socket | None:
     """Return the listening socket that systemd hands down to this process; None if there is none.
@@ -29,7 +32,10 @@ def inherited_socket(environ: Mapping[str, str]) -> socket.socket | None:
         return None
     if count != "1":
         raise UsageError(f"systemd hands down {count} sockets; the socket unit is to have one ListenStream")
-    found = socket.socket(fileno=_FIRST_FD)
+    try:
+        found = socket.socket(fileno=_FIRST_FD)
+    except OSError as error:
+        raise UsageError(f"systemd hands down no socket, though it says so: {error.strerror}") from error
     found.set_inheritable(False)
     if not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         raise UsageError(
@@ -45,4 +51,5 @@ def notify(state: str, environ: Mapping[str, str]) -> None:
         return
     name = f"\0{address[1:]}" if address.startswith("@") else address
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
+        line.settimeout(_PATIENCE)
         line.sendto(state.encode(), name)

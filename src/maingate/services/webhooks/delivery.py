@@ -109,7 +109,7 @@ class Sender:
                 return await self._post(body, headers, at)
         except (TimeoutError, httpx.TimeoutException):
             return Delivery(failure=f"it did not answer within {self._seconds:g} s")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
             return Delivery(failure=f"it could not be reached: {self._said(error)}")
 
     async def _post(self, body: bytes, headers: dict[str, str], at: datetime) -> Delivery:
