@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from maingate.errors import InterruptedRunError, OutsideFaultError
+from maingate.errors import OutsideFaultError
 from maingate.ids import RunId
 from maingate.monitoring.stuck_watch import stuck_event
 from maingate.orchestrator import (
@@ -27,6 +27,7 @@ from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.events import CancelRequested, CoreEvent
 from maingate.orchestrator.effect_tasks import EffectTasks
 from maingate.orchestrator.injected_parts import Dependencies
+from maingate.orchestrator.interrupts import Interrupts
 from maingate.orchestrator.progress import Listener, SilentListener
 from maingate.orchestrator.run_assembly import RunHooks, assemble
 from maingate.reasons import Reason, ReasonCode
@@ -61,7 +62,13 @@ class RunOrchestrator:
         self._run, self._heads = run, heads
         self._events: asyncio.Queue[CoreEvent | None] = asyncio.Queue()
         self._fault: BaseException | None = None
-        self._interrupts = 0
+        self._interrupts = Interrupts(
+            run_id,
+            drain=self._drain_soon,
+            cancel=self._events.put_nowait,
+            fail=self._fail,
+            notice=listener.notice,
+        )
 
     async def run(self) -> RunState:
         """Run until the run has ended.
@@ -98,25 +105,8 @@ class RunOrchestrator:
         return self._core.run.state
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
-        """Stop the run: at the first call after what runs has finished, at the second at once.
-
-        A person who interrupts twice (Ctrl-C) cancels the run; other signals only say that there is no time.
-        """
-        self._interrupts += 1
-        if self._interrupts == 1:
-            self._drain()
-            self._listener.notice(
-                "stopping after the running gates; `maingate resume` continues; "
-                "interrupt again to cancel the run"
-            )
-            self._events.put_nowait(None)
-        elif number == signal.SIGINT:
-            self._listener.notice("cancelling")
-            reason = Reason(code=ReasonCode.CANCELLED, message="it was interrupted twice")
-            self._events.put_nowait(CancelRequested(reason=reason))
-        else:
-            self._listener.notice("stopping at once")
-            self._fail(InterruptedRunError(stop_reason.how_to_go_on(self._run.id)))
+        """Stop the run after what runs has finished; when it is called again, at once."""
+        self._interrupts.receive(number)
 
     def give_up(self, error: OutsideFaultError) -> None:
         """Stop at once, because something outside makes it wrong to go on."""
@@ -184,6 +174,11 @@ class RunOrchestrator:
     def _drain(self) -> None:
         self._core.drain.start()
         self._services.verdicts.drain()
+
+    def _drain_soon(self) -> None:
+        """Drain, and let the loop see it although no event comes."""
+        self._drain()
+        self._events.put_nowait(None)
 
     # -- beginning and end -----------------------------------------------------------------------------------
 
