@@ -23,7 +23,7 @@ from maingate.errors import TargetBusyError
 from maingate.git import merge
 from maingate.git.repository_identity import Home, Identity
 from maingate.ids import LeaseHolder, RunId
-from maingate.landing import lease, target
+from maingate.landing import intended_move, lease, target
 from maingate.orchestrator import worker_roster
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
 from maingate.orchestrator.injected_parts import Dependencies, PartsFactory
@@ -289,14 +289,8 @@ class Scene:
             (dead_processes, {"end_tree": world.end_tree}),
             (transition_log, {"_locked": _locked_without_a_stop}),
             (killed_process_cleanup, {"socket": system, "behind": lambda *_: []}),
-            (
-                target,
-                {
-                    "checkouts_of": lambda *_: [],
-                    "land": checkout.land,
-                    "catch_up": checkout.catch_up,
-                },
-            ),
+            (intended_move, {"land": checkout.land}),
+            (target, {"checkouts_of": lambda *_: [], "catch_up": checkout.catch_up}),
             (
                 lifecycle,
                 {

@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 
 from maingate.errors import GitError
-from maingate.landing.target import LandingTarget
+from maingate.landing import unfinished_landing
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
     JudgeCandidate,
@@ -89,7 +89,7 @@ def _is_caught(told: str, breaks: Callable[[Scene], None] = lambda _: None, *, s
 
 def test_it_shows_when_a_landing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """A resume that does not find what has landed lands it again."""
-    monkeypatch.setattr(LandingTarget, "newest_landed", lambda *_, **__: None)
+    monkeypatch.setattr(unfinished_landing, "newest_landed", lambda *_, **__: None)
     assert _is_caught("landed 2 times", since=4)
 
 

@@ -17,10 +17,10 @@ from maingate.db.dao.intents import Intent
 from maingate.errors import CheckoutError, OutsideFaultError, RepositoryError
 from maingate.git.repository import RefMoved
 from maingate.ids import new_id
+from maingate.landing.intended_move import HeldTarget
 from maingate.landing.ledger_trailers import is_judged_sealed
 from maingate.landing.move import Obstruction
 from maingate.landing.move_values import Move
-from maingate.landing.target import HeldTarget
 from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason, ReasonCode
 from maingate.recovery import rollback_record

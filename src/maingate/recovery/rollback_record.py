@@ -13,6 +13,7 @@ from maingate.db.sql.connection import Connection
 from maingate.db.transitions import write
 from maingate.events import EventType, Severity
 from maingate.landing.target import LandingTarget
+from maingate.landing.unfinished_landing import newest_landed
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.patch_ledger import PatchState
 from maingate.state.steps import patches as patch_steps
@@ -100,7 +101,7 @@ def settle(
         Whether the branch has it, so that the ledger moved too; and why a checkout did not follow.
     """
     head = target.head()
-    if head is None or target.newest_landed([intent], head=head) is None:
+    if head is None or newest_landed(target.repository, [intent], head=head) is None:
         intents.abandon(conn, intent.id, clock.now())
         return False, ()
     notes = tuple(str(left) for left in target.catch_up())

@@ -8,7 +8,8 @@ from maingate.db.dao import intents, patches, runs, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.errors import InterruptedRunError, OutsideFaultError, UsageError
 from maingate.ids import LeaseHolder, RunId, WorkstreamId
-from maingate.landing.target import HeldTarget, LandingTarget
+from maingate.landing.intended_move import HeldTarget
+from maingate.landing.target import LandingTarget
 from maingate.orchestrator.injected_parts import Dependencies
 from maingate.plan.model import Plan
 from maingate.queries.rollbacks.owed_commands import owed

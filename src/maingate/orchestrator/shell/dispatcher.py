@@ -16,7 +16,7 @@ from maingate.commits import Candidate, LandingInput
 from maingate.db.engine import Database
 from maingate.db.sql.connection import Connection
 from maingate.git.repository import Repository
-from maingate.landing.target import HeldTarget
+from maingate.landing.intended_move import HeldTarget
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
     Effect,

@@ -11,10 +11,11 @@ from maingate.errors import OutsideFaultError
 from maingate.git.repository import RefMoved, Repository
 from maingate.landing.candidate import build, change_of_settings, sealed
 from maingate.landing.checkouts.working_trees import unusable_path
+from maingate.landing.intended_move import HeldTarget
 from maingate.landing.ledger_trailers import is_judged_sealed
 from maingate.landing.move import Obstruction
 from maingate.landing.move_values import Move
-from maingate.landing.target import HeldTarget
+from maingate.landing.unfinished_landing import HasLanded, contains, outcome_of
 from maingate.orchestrator.core.effects import (
     JudgeCandidate,
     LandCandidate,
@@ -135,7 +136,7 @@ class LandingEffects:
 
     def has_landed(self, candidate: Candidate) -> bool:
         """Return whether a candidate is in the target's history; then its checkouts follow. Blocks."""
-        if not self._target.contains(candidate.tip.commit, head=self._head()):
+        if not contains(self._repository, candidate.tip.commit, head=self._head()):
             return False
         self._catch_up()
         return True
@@ -145,15 +146,15 @@ class LandingEffects:
         return self._repository.has_object(commit)
 
     def _found_at(self, workstream: LandingInput, head: str) -> LandingFound | LandingOwed | None:
-        landed = self._target.newest_landed(workstream.intents, head=head)
-        if landed is not None:
+        outcome = outcome_of(self._repository, workstream, head=head)
+        if outcome is None:
+            return None
+        intent, tip = outcome.intent, self._tip(outcome.intent.new)
+        if isinstance(outcome, HasLanded):
             self._catch_up()
-            return LandingFound(workstream=workstream.workstream, intent=landed.id, tip=self._tip(landed.new))
-        last = workstream.intents[-1] if workstream.intents else None
-        if last and last.id == workstream.open_intent and last.old == head and self.has(last.new):
-            candidate = Candidate(onto=self._tip(head), tip=self._tip(last.new), commits=last.commits)
-            return LandingOwed(workstream=workstream.workstream, candidate=candidate, intent=last.id)
-        return None
+            return LandingFound(workstream=workstream.workstream, intent=intent.id, tip=tip)
+        candidate = Candidate(onto=self._tip(head), tip=tip, commits=intent.commits)
+        return LandingOwed(workstream=workstream.workstream, candidate=candidate, intent=intent.id)
 
     def _build(self, workstream: LandingInput, onto: Tip) -> Candidate | Reason:
         built = build(
