@@ -10,8 +10,15 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from maingate.db.dao import runs, tasks, workstreams
+from maingate.db.dao.history import stops
+from maingate.errors import InterruptedRunError
+from maingate.ids import RunId
 from maingate.plan.loader import load_plan
+from maingate.services.runs.run_creation import Admission, create
+from maingate.state.task import TaskState
 from support.command_line import Played
+from support.database_factories import bring_to
 from support.live_server import Live, served
 from support.serving import Yard, waiting_for
 
@@ -189,6 +196,65 @@ def test_each_decision_about_a_living_run_has_its_button(browser: Browser, tmp_p
             cancelled = [f"ada cancelled it: {reason}" for reason in ("nobody needs it", "too late")]
             for said in (*cancelled, "ada: done elsewhere", "ada: it hangs", "ada: it breaks the release"):
                 expect(shown.locator("table").first).to_contain_text(said)
+
+
+STANDING: Final = {
+    "again": {"flaky": TaskState.RETRYING, "next": TaskState.BLOCKED},
+    "freed": {"first": TaskState.COMPLETED, "second": TaskState.BLOCKED},
+    "rest": {"t": TaskState.COMPLETED, "extra": TaskState.QUEUED},
+    "lost": {"x": TaskState.QUEUED},
+}
+"""The workstreams of a run that has stopped, and the states of their tasks."""
+
+
+def stopped_run(live: Live, plan: Path) -> RunId:
+    """Record a run that has stopped amid its work: its server has its requests answered, and no more."""
+    maingate, loaded = live.site["repo"], load_plan(plan)
+    repository, context = maingate.repository, maingate.context
+    at = context.clock.now()
+    with maingate.database.write() as conn:
+        admission = Admission(loaded=loaded, target=repository.resolve_target("main"))
+        run_id = create(conn, repository, admission, repository_id=context.identity.id, at=at)
+        bring_to(conn, runs.get(conn, run_id).head, "running", at=at)
+        for stream in workstreams.of_run(conn, run_id):
+            bring_to(conn, stream.head, "executing", at=at)
+        for task in tasks.of_run(conn, run_id):
+            name = workstreams.get(conn, task.workstream_id).name
+            bring_to(conn, task.head, str(STANDING[name][task.name]), at=at)
+        stops.record(conn, run_id, InterruptedRunError("it was stopped"), at=at)
+    return run_id
+
+
+@pytest.mark.thorough
+def test_each_decision_about_a_run_that_has_stopped_has_its_button(browser: Browser, tmp_path: Path) -> None:
+    """A task is tried again now or unblocked; a workstream lands without the rest, or is given up."""
+    yard = Yard.create(tmp_path)
+    streams = {
+        name: {
+            "critical": False,
+            "tasks": {task: {"command": "true", "critical": task in {"t", "first"}} for task in states},
+        }
+        for name, states in STANDING.items()
+    }
+    plan = yard.plan("x", workstreams=streams)
+    said = {"again": "it is mended", "freed": "it is done", "rest": "good enough", "lost": "of no use"}
+    with served([yard.repo.path], is_hosting=True) as live:
+        run_id = stopped_run(live, plan)
+        ids = {each["name"]: each["id"] for each in live.site["repo"].report(run_id)["workstreams"]}
+        for shown in opened(browser):
+            for name, label, task in (
+                ("again", "Retry now", "flaky"),
+                ("freed", "Unblock", "second"),
+                ("rest", "Land without the rest", None),
+                ("lost", "Give it up", None),
+            ):
+                shown.goto(f"{live.url}/runs/{run_id}?open={ids[name]}")
+                place = shown.locator("#open") if task is None else row(shown, task)
+                decide(shown, place, label, said[name])
+            shown.goto(f"{live.url}/events?q=type:override")
+            for reason in said.values():
+                made = shown.locator("tr", has_text=reason)
+                expect(made).to_contain_text("manual override by ada")
 
 
 def test_a_tool_is_paused_and_used_again(page: Page, own: Live) -> None:
