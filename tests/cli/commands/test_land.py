@@ -1,13 +1,16 @@
 """`maingate land` on real repositories, as a process of its own: branches, ranges, patches, their ends."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from maingate.cli.command_tree import app
 from support.command_line import maingate
 from support.factories import GitRepo
 
@@ -219,6 +222,45 @@ def test_a_tag_of_the_same_name_is_not_mistaken_for_the_branch(base: GitRepo, la
     base.commit({"t.txt": "t\n"})
     assert land("agent").returncode == 0
     assert base.git("show", "main:t.txt") == "t"
+
+
+def test_a_branch_with_an_odd_name_and_binary_files(base: GitRepo, land: Land) -> None:
+    """Its name may be no UTF-8; a policy that speaks of binary files is kept, and else they are allowed."""
+    base.commit({"zero": b"\0\1\2"})
+    base.git("update-ref", os.fsdecode(b"refs/heads/b\xff"), "HEAD")
+    assert landed(land(os.fsdecode(b"b\xff"), "--json"))["workstreams"][0]["title"] == "b\\xff"
+    base.git("switch", "-q", "main")
+    base.commit({"maingate.toml": RULES + "[policy]\nbinary = false\n"})
+    base.git("switch", "-q", "-c", "more")
+    base.commit({"one": b"\0\1"})
+    assert json.loads(land("--json").stdout)["next_action"]["code"] == "fix_patch"
+
+
+def test_histories_that_cross_land_the_rest_of_a_branch(base: GitRepo, land: Land) -> None:
+    """Each side has merged the other, so that there are two merge bases; the content is that of a merge."""
+    base.commit({"a.txt": "one\n2\n3\n4\n5\n"})
+    base.git("switch", "-q", "main")
+    base.commit({"b.txt": "main\n"})
+    base.git("tag", "before")
+    base.git("merge", "-q", "-m", "agent into main", "agent")
+    base.git("switch", "-q", "agent")
+    base.git("merge", "-q", "-m", "main into agent", "before")
+    base.commit({"a.txt": "one\n2\nthree\n4\n5\n"})
+    base.git("switch", "-q", "main")
+    base.commit({"a.txt": "one\n2\n3\n4\nfive\n"})
+    assert len(base.git("merge-base", "--all", "main", "agent").split()) == 2
+    assert landed(land("agent", "--json"))["items"][0]["merged"]
+    assert base.git("show", "main:a.txt") == "one\n2\nthree\n4\nfive"
+
+
+def test_a_diff_on_standard_input_is_a_piece_of_work(base: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words instead of a diff are refused."""
+    monkeypatch.chdir(base.path)
+    arguments = ["land", "-", "--dry-run", "--json"]
+    done = CliRunner().invoke(app, arguments, input=base.diff_of({"in.txt": "in\n"}))
+    assert (done.exit_code, json.loads(done.stdout)["items"][0]["patches"]) == (0, 1)
+    refused = CliRunner().invoke(app, arguments, input="no diff at all\n")
+    assert (refused.exit_code, "no diff found in standard input" in refused.stderr) == (2, True)
 
 
 def test_a_bare_repository_lands_branches_that_are_named(base: GitRepo, land: Land, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ its target in between is one patch, with the changes that a merge of it would br
 changes of the target, which would be applied twice.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,7 +79,8 @@ class WorkReader:
             UsageError: It cannot be read.
         """
         if source.branch is not None and source.commit is not None:
-            return self._branch(source, short_name(source.branch), source.commit)
+            name = os.fsencode(short_name(source.branch)).decode(errors="backslashreplace")
+            return self._branch(source, name, source.commit)
         if source.argument == STANDARD_INPUT:
             entries = list(entries_of_bytes(self._input, origin="standard input", shown="standard input"))
             title = entries[0].subject if entries else "standard input"

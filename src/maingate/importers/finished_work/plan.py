@@ -81,7 +81,7 @@ def plan_of(items: Sequence[WorkItem], target: str, options: LandOptions, policy
             permissions |= ReadDiff(entry.diff).permissions
         streams[name] = _workstream(item, tasks, options, names, items)
     granted = {key: True for key in sorted(permissions) if getattr(policy, key) is None}
-    told = listed([item.source.argument for item in items], _NAMES_SHOWN)
+    told = listed([item.title for item in items], _NAMES_SHOWN)
     data = {
         "maingate": 1,
         "name": f"land {told}",

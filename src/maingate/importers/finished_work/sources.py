@@ -11,7 +11,6 @@ from maingate.errors import RepositoryError, UsageError
 from maingate.git.command import run_git
 from maingate.git.repository import Repository, Target
 from maingate.git.targets import BRANCHES, read_head, short_name
-from maingate.importers.series.git_range import is_range
 from maingate.landing.checkouts.working_trees import Checkout, checkouts_of
 from maingate.settings.problems import did_you_mean
 from maingate.wording import listed, short
@@ -104,7 +103,7 @@ class SourceFinder:
                     f"refs/heads/{argument} for the branch"
                 )
             yield self._branch(argument, ref, target)
-        elif Path(argument).exists() or is_range(argument):
+        elif Path(argument).exists() or ".." in argument:
             yield Source(argument=argument)
         elif _GLOB.search(argument):
             yield from self._matching(argument, target)
@@ -197,6 +196,7 @@ def _changes(checkout: Checkout) -> Iterator[str]:
     options = ("--porcelain", "-z", "--no-renames", "--untracked-files=normal", "--ignore-submodules=dirty")
     records = [record for record in checkout.git("status", *options).stdout.split(b"\0") if record]
     names = [record[3:].decode(errors="backslashreplace") for record in records]
+    names = list(dict.fromkeys(names))  # one that is removed from the index, and there, has two records
     yield from names[:_SHOWN]
     if len(names) > _SHOWN:
         yield f"and {len(names) - _SHOWN} more"

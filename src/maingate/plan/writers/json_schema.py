@@ -10,11 +10,12 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 def plan_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the plan format.
 
-    Rules that it cannot express (names that must exist, circles, files) are checked by `maingate plan check`.
-    Editors use the schema in YAML files too, by a first line such as ``# yaml-language-server:
-    $schema=plan.schema.json``.
+    Rules that it cannot express (names that must exist, circles, files, keys that are inherited) are checked
+    by `maingate plan check`. Editors use the schema in YAML files too, by a first line such as
+    ``# yaml-language-server: $schema=plan.schema.json``.
     """
     schema = Plan.model_json_schema()
+    schema["$defs"]["GateDefinition"].pop("required")  # an inherited gate has its `run` already
     return {
         "$schema": DIALECT,
         **schema,
