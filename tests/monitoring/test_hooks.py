@@ -76,10 +76,10 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def follower_of(
-    hook: ledger_followers.Hook, database: Database, holder: str = "me", **rest: int
+    hook: ledger_followers.Hook, database: Database, holder: str = "me", since: int = 0
 ) -> HookFollower:
     """Return the follower of a hook."""
-    return HookFollower(hook, database=database, clock=SystemClock(), holder=holder, **rest)
+    return HookFollower(hook, database=database, clock=SystemClock(), holder=holder, since=since)
 
 
 def warn_of(database: Database, count: int = 1) -> list[int]:

@@ -10,6 +10,7 @@ from maingate.db.ledger import followers
 from maingate.db.ledger.followers import FollowerRow
 from maingate.db.sql.connection import Connection
 from maingate.monitoring import logging
+from maingate.monitoring.own_events import follower_name
 from maingate.monitoring.traces import hook as traces
 from maingate.monitoring.traces.receiver import receiver_of
 from maingate.repository_context import RepositoryContext
@@ -22,13 +23,18 @@ def followers_in_use(conn: Connection, contexts: Sequence[RepositoryContext]) ->
         conn: A reading transaction of the record.
         contexts: The repositories of this process that share the record.
     """
-    unused = {logging.HOOK, traces.HOOK} - set(_named(contexts))
-    return [row for row in followers.all_of(conn) if row.name not in unused]
+    named = set(_named(contexts))
+    return [row for row in followers.all_of(conn) if row.name in named or not _is_hook(row.name)]
+
+
+def _is_hook(name: str) -> bool:
+    """Return whether a follower is a hook, of whichever repository."""
+    return name.partition(" ")[0] in {logging.HOOK, traces.HOOK}
 
 
 def _named(contexts: Sequence[RepositoryContext]) -> Iterator[str]:
     for context in contexts:
         if context.settings.log_file is not None:
-            yield logging.HOOK
+            yield follower_name(context, logging.HOOK)
         if receiver_of(context.settings.otlp_endpoint, os.environ) is not None:
-            yield traces.HOOK
+            yield follower_name(context, traces.HOOK)

@@ -4,7 +4,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -14,6 +14,7 @@ from maingate.db.engine import Database
 from maingate.db.ledger import followers, running_head
 from maingate.db.rollups import store
 from maingate.db.sql.columns import EPOCH
+from maingate.db.sql.connection import Connection
 from maingate.events import Event
 from maingate.system.process_table import started
 
@@ -131,12 +132,24 @@ class HookFollower:
         clock: The time.
         holder: A name of this process, such as `process_holder` gives.
         since: The place of the last event that a hook that is not on record yet is not given.
+        name: The name under which its position is kept; None for that of the hook.
+        choose: Returns those of some events that the hook is given.
     """
 
     drain_time = timedelta(seconds=10)
 
-    def __init__(self, hook: Hook, *, database: Database, clock: Clock, holder: str, since: int = 0) -> None:
-        self.name = hook.name
+    def __init__(
+        self,
+        hook: Hook,
+        *,
+        database: Database,
+        clock: Clock,
+        holder: str,
+        since: int = 0,
+        name: str | None = None,
+        choose: Callable[[Connection, Sequence[Event]], Sequence[Event]] = lambda _, found: found,
+    ) -> None:
+        self.name, self._choose = name or hook.name, choose
         self._hook, self._database, self._clock = hook, database, clock
         self._holder, self._since, self._held_until = holder, since, EPOCH
         self._taken = 0
@@ -168,8 +181,9 @@ class HookFollower:
         most = self._hook.batch
         with self._database.read() as conn:
             last, batch = running_head.position(conn).seq, events.query(conn, after_seq=place, limit=most)
-        if batch:
-            self._hook.take(batch)
+            chosen = self._choose(conn, batch)
+        if chosen:
+            self._hook.take(chosen)
         self._taken += len(batch)
         after = batch[-1].seq or place if len(batch) == most else last
         return after, after < last

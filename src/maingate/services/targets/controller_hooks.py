@@ -18,6 +18,7 @@ from maingate.monitoring.ledger_followers import (
     RollupFollower,
     process_holder,
 )
+from maingate.monitoring.own_events import OwnEvents, follower_name
 from maingate.monitoring.traces.receiver import TraceReceiver, receiver_of
 from maingate.plan.model import Plan
 from maingate.repository_context import RepositoryContext
@@ -136,5 +137,11 @@ def _follower(context: RepositoryContext, run_id: RunId, hook: Hook) -> HookFoll
     with context.database.read() as conn:
         since = events.first_of_run(conn, run_id) - 1
     return HookFollower(
-        hook, database=context.database, clock=context.clock, holder=process_holder(), since=since
+        hook,
+        database=context.database,
+        clock=context.clock,
+        holder=process_holder(),
+        since=since,
+        name=follower_name(context, hook.name),
+        choose=OwnEvents(context).of,
     )

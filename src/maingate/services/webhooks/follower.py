@@ -6,12 +6,12 @@ wait. A receiver that answers that it is gone for good rests until a person has 
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from maingate.db.dao import runs, webhooks
+from maingate.db.dao import webhooks
 from maingate.db.dao.history import event_pages
 from maingate.db.dao.history.event_pages import Stretch
 from maingate.db.dao.webhooks import WebhookKey
@@ -20,6 +20,7 @@ from maingate.db.sql.connection import Connection
 from maingate.events import Event
 from maingate.faultpoints import reach
 from maingate.monitoring.ledger_followers import HOOK_REST, has_ended
+from maingate.monitoring.own_events import OwnEvents
 from maingate.monitoring.webhook_receiver import Receiver
 from maingate.queries.events.search import conditions_of
 from maingate.repository_context import RepositoryContext
@@ -86,7 +87,7 @@ class WebhookFollower:
         self.name = f"webhook {receiver.name}"
         self._receiver, self._context, self._holder, self._since = receiver, context, holder, since
         self._key = WebhookKey(context.identity.id, receiver.name)
-        self._chance = chance
+        self._chance, self._own = chance, OwnEvents(context)
         self._sender: Sender | None = None
         self._is_registered = False
 
@@ -162,17 +163,7 @@ class WebhookFollower:
         found = event_pages.page(conn, only, Stretch(after=place, upto=end), limit=_PAGE)
         is_full = len(found) == _PAGE
         upto = found[-1].seq or end if is_full else end
-        return place, _Page(events=list(self._own(conn, found)), upto=upto, is_full=is_full)
-
-    def _own(self, conn: Connection, found: list[Event]) -> Iterator[Event]:
-        """Yield the events of this repository; several may share the record."""
-        known: dict[str, bool] = {}
-        for event in found:
-            run = event.run_id
-            if run is not None and run not in known:
-                known[run] = not self._context.is_shared or self._context.is_own(runs.get(conn, run))
-            if run is None or known[run]:
-                yield event
+        return place, _Page(events=list(self._own.of(conn, found)), upto=upto, is_full=is_full)
 
     def _deliver(self, event: Event, before: int) -> bool:
         """Deliver an event, and record what came of it; return whether the next one may follow."""
