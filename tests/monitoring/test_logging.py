@@ -1,6 +1,8 @@
 """The log has one line for each event, whatever is in it, and no secret."""
 
+import errno
 import json
+import os
 import stat
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,7 +13,7 @@ import pytest
 from maingate.bootstrap import Maingate
 from maingate.db.dao.history import events
 from maingate.events import Event, Severity
-from maingate.monitoring.logging import LogHook
+from maingate.monitoring.logging import LogFormat, LogHook
 from support.factories import GitRepo
 from support.landing import land
 
@@ -54,6 +56,39 @@ def test_a_line_of_json_has_what_the_event_has(tmp_path: Path) -> None:
     assert first.isprintable()
     assert json.loads(second)["seq"] == 8
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize("secret", ["pässwort", 'a"b\\c', "two\nlines"])
+def test_a_secret_is_not_written_in_the_manner_of_the_log_either(
+    tmp_path: Path, style: LogFormat, secret: str
+) -> None:
+    """Quotes, backslashes and letters are written otherwise than they are."""
+    hook = LogHook(tmp_path / "log", style=style, secrets=[secret])
+    line = hook.line(replace(EVENT, reason={"code": "tool_failed", "message": f"<{secret}>"}))
+    assert "<[redacted]>" in line
+
+
+def test_a_line_that_was_written_in_part_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk took a part of it; the batch comes again."""
+    write, calls = os.write, list[int]()
+
+    def failing(descriptor: int, data: bytes) -> int:
+        calls.append(len(data))
+        if len(calls) == 1:
+            return write(descriptor, bytes(data)[:9])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    hook = LogHook(tmp_path / "log", style="json")
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", failing)
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space"):
+                hook.take([EVENT])
+    for _ in range(2):
+        hook.take([EVENT])
+    part, *whole = (tmp_path / "log").read_text().splitlines()
+    assert (len(part), [json.loads(line)["seq"] for line in whole]) == (9, [7, 7])
 
 
 def test_a_line_for_people_is_one_line_too(tmp_path: Path) -> None:
