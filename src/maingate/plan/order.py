@@ -1,4 +1,4 @@
-"""The order of names that need each other, and the circles that prevent one."""
+"""The order of names that need each other: as listed, and as they land."""
 
 import heapq
 from collections.abc import Callable, Mapping, Sequence
@@ -45,23 +45,3 @@ def landing_order(needs: Mapping[str, Sequence[str]], priority: Callable[[str], 
     Each comes after those it needs; among the others the higher priority goes first, ties as listed.
     """
     return stable_order(needs, rank=lambda name: (-priority(name),))
-
-
-def circles(needs: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """Find circles of needs, each once, as ``[a, b, a]``; an empty list when there is an order.
-
-    Every name that cannot be ordered is on one of the circles found or only waits for one.
-    """
-    left = set(needs) - set(stable_order(needs))
-    found: list[list[str]] = []
-    seen: set[str] = set()
-    for start in needs:
-        trail: list[str] = []
-        name: str | None = start if start in left else None
-        while name is not None and name not in seen:
-            seen.add(name)
-            trail.append(name)
-            name = next((need for need in needs[name] if need in left), None)
-        if name in trail:
-            found.append([*trail[trail.index(name) :], name])
-    return found

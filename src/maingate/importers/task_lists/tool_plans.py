@@ -10,8 +10,8 @@ from maingate.importers.json_files import SourceFile
 from maingate.importers.plan_files import ImportedPlan, checked, refuse_existing
 from maingate.importers.plan_names import NameGiver
 from maingate.importers.task_lists.work_list import Todo, TodoList
+from maingate.plan.checks.circles_of_needs import circles
 from maingate.plan.choices import LandingStyle, Overlap, Preset
-from maingate.plan.order import circles
 from maingate.plan.writers.writer import write_document
 from maingate.settings.problems import did_you_mean
 from maingate.wording import listed

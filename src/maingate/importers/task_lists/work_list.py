@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from maingate.importers.json_files import SourceFile
-from maingate.plan.order import circles
+from maingate.plan.checks.circles_of_needs import circles
 from maingate.settings.problems import did_you_mean
 from maingate.wording import chain
 

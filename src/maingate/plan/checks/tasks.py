@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
+from maingate.plan.checks.circles_of_needs import circles_of
 from maingate.plan.checks.context import DefinedNames, PlanContext
 from maingate.plan.checks.named_files import fault_of_file
-from maingate.plan.checks.names import circles_of, unknown_name, unknown_names
-from maingate.plan.checks.policy import check_policy, check_scope
+from maingate.plan.checks.names import unknown_name, unknown_names
+from maingate.plan.checks.policy import check_policy
+from maingate.plan.checks.scopes import check_scope
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan, TaskPlan, WorkstreamPlan
 from maingate.settings.problems import Location, Mistake

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from maingate.plan.checks.circles_of_needs import circles_of
 from maingate.plan.checks.context import PlanContext
 from maingate.plan.checks.missing_programs import (
     check_notify,
@@ -10,7 +11,7 @@ from maingate.plan.checks.missing_programs import (
     check_runnable,
     check_versions,
 )
-from maingate.plan.checks.names import circles_of, unknown_names
+from maingate.plan.checks.names import unknown_names
 from maingate.plan.checks.policy import check_globs, check_policy
 from maingate.plan.checks.tasks import check_tasks
 from maingate.plan.checks.tools import check_tools
