@@ -110,6 +110,9 @@ def test_what_was_decided_breaks_no_table_and_is_in_the_history(invoke: Invoke, 
     """Approvals and overrides are events like others; a patch's history says who decided what, and why."""
     task = "faster-total/sum"
     approve(repository, task)
+    for command in (("patch", "drop", task), ("breaker", "trip", "claude")):
+        unexplained = invoke(*command, "--reason", " ", cwd=repository)
+        assert (unexplained.exit_code, "reason must not be empty" in unexplained.stderr) == (2, True)
     drop = invoke("patch", "drop", task, "--reason", "not worth it", "--operator", "bob", cwd=repository)
     trip = invoke("breaker", "trip", "claude", "--reason", "no credit", "--operator", "eve", cwd=repository)
     assert (drop.exit_code, trip.exit_code) == (0, 0), drop.stderr

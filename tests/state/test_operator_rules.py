@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from maingate.errors import UsageError
 from maingate.state import operator_rules
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.operator_rules import BreakerAction, Facts, Override, TaskFacts, WorkstreamFacts
@@ -85,3 +86,11 @@ def test_only_what_has_not_ended_is_cancelled() -> None:
     """The refusal names the state."""
     assert operator_rules.cancel_refusal("task_1", "running", is_over=False) is None
     assert "failed already" in str(operator_rules.cancel_refusal("task_1", "failed", is_over=True))
+
+
+@pytest.mark.parametrize("reason", ["", " \n"])
+def test_a_decision_by_hand_needs_a_reason(reason: str) -> None:
+    """An empty one tells a later reader of the record nothing."""
+    operator_rules.require_reason("flaky host")
+    with pytest.raises(UsageError, match="must not be empty"):
+        operator_rules.require_reason(reason)

@@ -18,7 +18,7 @@ from maingate.recovery.breaker_and_patch_overrides import (
 )
 from maingate.recovery.circuit_breaker import Guard
 from maingate.repository_context import RepositoryContext
-from maingate.state.operator_rules import BreakerAction, Override
+from maingate.state.operator_rules import BreakerAction, Override, require_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,9 +117,10 @@ class OperatorService:
 
         Raises:
             ChangedMeanwhileError: The entity has another version, or another request about it waits.
-            UsageError: The state that it is in does not allow it.
+            UsageError: The state that it is in does not allow it, or the reason is empty.
             UnknownEntityError: There is no such entity.
         """
+        require_reason(reason)
         database, clock = self._context.database, self._context.clock
         return operator_requests.to_override(
             database,
@@ -151,8 +152,9 @@ class OperatorService:
         """Drop a quarantined patch.
 
         Raises:
-            UsageError: It is not in quarantine.
+            UsageError: It is not in quarantine, or the reason is empty.
         """
+        require_reason(reason)
         with self._context.database.write() as conn:
             row = patches.get(conn, patch_id)
             drop_patch(conn, row, message=reason, operator=operator, at=self._context.clock.now())
@@ -185,8 +187,9 @@ class OperatorService:
         """Reset (``reset``) or trip (``trip``) the breaker of a tool by hand.
 
         Raises:
-            UsageError: It is there already.
+            UsageError: It is there already, or the reason is empty.
         """
+        require_reason(reason)
         at, settings = self._context.clock.now(), self._context.settings
         new = Guard(tool=tool, threshold=settings.breaker_threshold, cooldown=settings.breaker_cooldown)
         with self._context.database.write() as conn:

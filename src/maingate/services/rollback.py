@@ -23,6 +23,7 @@ from maingate.services import on_rollback_commands
 from maingate.services.gates_on_commits import Examination
 from maingate.services.notifications.notifier import Notifier
 from maingate.services.targets.target_work import TargetWork
+from maingate.state.operator_rules import require_reason
 from maingate.state.patch_ledger import PatchState
 from maingate.verdicts.blame import Opinion
 from maingate.verdicts.subject import JudgedSubject
@@ -67,11 +68,13 @@ class RollbackService:
             workers: How many gates run at once. Defaults to the setting.
 
         Raises:
-            UsageError: One of them is not on the target, or they belong to several runs or elsewhere.
+            UsageError: One of them is not on the target, they belong to several runs or elsewhere, or the
+                reason is empty.
             RepositoryError: The target cannot be landed on as it is, or a commit that is needed is gone.
             TargetBusyError: A living process holds the target.
             OutsideFaultError: Something outside failed.
         """
+        require_reason(reason)
         run = self._run_of(patch_ids)
         warnings = self._notifier.deliver()  # of what a killed process did not come to
         holder, interruption = LeaseHolder.new("rollback"), None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
+from maingate.errors import UsageError
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.patch_ledger import PATCH_LEDGER, PatchState
@@ -26,6 +27,16 @@ BreakerAction = Literal["reset", "trip"]
 def by_hand(message: str, operator: str, code: ReasonCode = ReasonCode.BY_HAND) -> Reason:
     """Return the reason of an operator's decision."""
     return Reason(code=code, message=f"{operator}: {message}", detail={"operator": operator})
+
+
+def require_reason(reason: str) -> None:
+    """Raise unless an operator gives a reason: a decision by hand is recorded with one.
+
+    Raises:
+        UsageError: The reason is empty.
+    """
+    if not reason.strip():
+        raise UsageError("the reason must not be empty: it is recorded with the decision")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from maingate.cli.output import console, print_json
 from maingate.cli.record_reading import AsJson, opened_for_reading, print_no_runs
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import count, local_time, reason_line, safe
-from maingate.errors import UsageError
 from maingate.state.circuit_breaker import BreakerState
 
 if TYPE_CHECKING:
@@ -82,8 +81,6 @@ def _by_hand(what: "BreakerAction", tool: str, reason: str, operator: str | None
     from maingate.bootstrap import Maingate
     from maingate.queries.workforce.breakers import breaker_json, require_known_tool
 
-    if not reason.strip() or not tool.strip():
-        raise UsageError("TOOL and --reason must not be empty")
     by = operator or operator_name()
     with Maingate.open(create=False) as maingate:
         require_known_tool(maingate.context, tool)

@@ -9,7 +9,6 @@ from maingate.cli.completion import RUNS, record_words
 from maingate.cli.output import console, print_json
 from maingate.cli.record_reading import AsJson
 from maingate.cli.text import safe
-from maingate.errors import UsageError
 
 if TYPE_CHECKING:
     from maingate.state.operator_rules import Override
@@ -103,8 +102,6 @@ def _override(  # noqa: PLR0917 - the options of a command line
     from maingate.queries.decided_entity import decided, is_interrupted
     from maingate.queries.names import find_entity
 
-    if not reason.strip():
-        raise UsageError("--reason must not be empty")
     by = operator or operator_name()
     with Maingate.open(create=False) as maingate:
         found = find_entity(maingate.context, what, kinds=[kind], run=run)

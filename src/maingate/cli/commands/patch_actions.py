@@ -34,8 +34,6 @@ def drop(
     from maingate.queries.details.patch import patch_state
     from maingate.queries.names import find_patch
 
-    if not reason.strip():
-        raise UsageError("--reason must not be empty")
     with Maingate.open(create=False) as maingate:
         row = find_patch(maingate.context, patch, run=run)
         maingate.operator.drop_patch(row.id, reason=reason, operator=operator or operator_name())

@@ -9,7 +9,6 @@ from maingate.cli.completion import RUNS, record_words
 from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, fail, print_json
 from maingate.cli.text import count, safe
-from maingate.errors import UsageError
 
 if TYPE_CHECKING:
     from maingate.recovery.rollback_values import RollbackOutcome
@@ -50,8 +49,6 @@ def rollback(  # noqa: PLR0917 - the options of a command line
     from maingate.bootstrap import Maingate
     from maingate.queries.rollbacks.rollback import choose_patches, rollback_json
 
-    if not reason.strip():
-        raise UsageError("--reason must not be empty")
     by = operator or operator_name()
     with Maingate.open(create=False) as maingate:
         choice = choose_patches(maingate.context, what, run=run)

@@ -11,7 +11,6 @@ from maingate.cli.output import console, print_json
 from maingate.cli.record_reading import AsJson, opened_for_reading
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import count, local_time, safe
-from maingate.errors import UsageError
 
 app = typer.Typer(help="List, test and mend the receivers of webhooks.", no_args_is_help=True)
 
@@ -101,8 +100,6 @@ def skip(
     """Leave out the event that a receiver is owed next and does not take, on record."""
     from maingate.bootstrap import Maingate
 
-    if not reason.strip():
-        raise UsageError("--reason must not be empty")
     with Maingate.open(create=False) as maingate:
         number = maingate.webhooks.skip(
             name, reason=reason, operator=operator or operator_name(), is_all=is_all

@@ -18,6 +18,7 @@ from maingate.queries.events.search import conditions_of
 from maingate.queries.webhooks import known_name, receiver_named, webhook_key
 from maingate.repository_context import RepositoryContext
 from maingate.services.webhooks.follower import WebhookFollower
+from maingate.state.operator_rules import require_reason
 from maingate.state.steps.step import Context
 
 OTHER_SECONDS: Final = 10.0
@@ -116,8 +117,9 @@ class WebhookService:
 
         Raises:
             UnknownEntityError: The settings have no receiver of that name.
-            UsageError: It is owed none.
+            UsageError: It is owed none, or the reason is empty.
         """
+        require_reason(reason)
         key = webhook_key(self._context, known_name(self._context, name))
         with self._context.database.write() as conn:
             row, end = webhooks.find(conn, key), running_head.position(conn).seq
