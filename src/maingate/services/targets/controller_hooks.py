@@ -42,10 +42,7 @@ def hooks_of(
         run_id: The run; a hook that was never on record begins with it.
         warn: Records and shows a warning; called from any thread.
     """
-    followers: list[LedgerFollower] = [
-        RollupFollower(context.database, context.clock, settings.rollup_retention),
-        AlertFollower(context),
-    ]
+    followers = _of_each_process(context, settings)
     if (path := settings.log_file) is not None:
         followers.append(_log(context, path, settings.log_format, run_id))
     if (receiver := traces_of(settings)) is not None:
@@ -62,10 +59,18 @@ def server_hooks(context: RepositoryContext, warn: Callable[[str], None]) -> Hoo
         context: The repository and its record.
         warn: Shows a warning; called from any thread.
     """
-    followers: list[LedgerFollower] = [AlertFollower(context)]
+    followers = _of_each_process(context, context.settings)
     if context.settings.webhooks:
         followers += webhook_followers(context, context.settings, warn)
     return Hooks(followers, warn=warn)
+
+
+def _of_each_process(context: RepositoryContext, settings: Settings) -> list[LedgerFollower]:
+    """Return the followers that runs and servers have: a server rolls up what is left when a run ends."""
+    return [
+        RollupFollower(context.database, context.clock, settings.rollup_retention),
+        AlertFollower(context),
+    ]
 
 
 def webhook_followers(
