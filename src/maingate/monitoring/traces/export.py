@@ -21,6 +21,8 @@ from maingate.uet.process.redaction import redact
 
 _UNNAMED: Final = "unknown_service"
 """The beginning of the name that OpenTelemetry gives to a service that no variable names."""
+_UNSET: Final = Status(StatusCode.UNSET)
+_OK: Final = Status(StatusCode.OK)
 
 
 class _LastMessage(logging.Handler):
@@ -46,6 +48,17 @@ def _heard() -> Iterator[_LastMessage]:
         libraries.propagate = before
 
 
+class _ServiceResource(Resource):
+    """A resource whose hash is computed once: the library encodes it as JSON for each span."""
+
+    def __init__(self, found: Resource) -> None:
+        super().__init__(found.attributes, found.schema_url)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 class SpanExport:
     """The export to a receiver.
 
@@ -64,7 +77,7 @@ class SpanExport:
             )
         self._asked_by, self._secrets = receiver.asked_by, tuple(secrets)
         self._exporter = OTLPSpanExporter(endpoint=receiver.endpoint, timeout=receiver.seconds)
-        self._resource = _resource()
+        self._resource = _ServiceResource(_resource())
         self._scope = InstrumentationScope("maingate", version("maingate"))
 
     def send(self, spans: Sequence[TraceSpan]) -> None:
@@ -103,9 +116,9 @@ class SpanExport:
 
     def _status(self, span: TraceSpan) -> Status:
         if span.is_good is None:
-            return Status(StatusCode.UNSET)
+            return _UNSET
         if span.is_good:
-            return Status(StatusCode.OK)
+            return _OK
         return Status(StatusCode.ERROR, self._clean(span.failure))
 
 
