@@ -30,6 +30,17 @@ def test_a_read_sees_one_consistent_state(database: Database, world: World) -> N
         assert len(runs.recent(reader)) == 2
 
 
+def test_a_server_keeps_less_of_the_file_in_memory(tmp_path: Path) -> None:
+    """The limit holds for connections from before, too."""
+    database = open_database(f"sqlite:///{tmp_path / 'm.db'}")
+    with database.read() as connection:
+        [(usual,)] = rows_of(connection, "PRAGMA cache_size")
+    database.use_little_memory()
+    with database.read() as connection:
+        assert rows_of(connection, "PRAGMA cache_size") == [(usual // 2,)]
+    database.close()
+
+
 def test_a_write_is_rolled_back_whole(database: Database) -> None:
     """Any exception undoes everything that the transaction did."""
 

@@ -95,6 +95,7 @@ class Site:
                     maingate.close()
                     continue
                 closing.callback(maingate.close)
+                maingate.database.use_little_memory()
                 opened[_free_name(maingate, opened)] = maingate
             site = cls(opened)
             closing.pop_all()
