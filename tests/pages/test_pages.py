@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from maingate.errors import DatabaseError
 from support.command_line import Played
 from support.live_server import Live
 from support.page_reader import Reader
@@ -142,6 +143,25 @@ def test_events_and_reports_name_things_as_queries_do(client: httpx.Client) -> N
         text = client.get(address).text
         assert "patch ledger" not in text
         assert re.search(r"<td>patch ?<", text), address
+
+
+def test_a_repository_whose_record_cannot_be_read_is_shown_beside_the_others(
+    live: Live, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs a person, first of all, and what is wrong with it is said."""
+
+    def failing() -> None:
+        raise DatabaseError("it is <gone>")
+
+    assert client.get("/").status_code == 200
+    monkeypatch.setattr(live.site["tally"].context.database, "read", failing)
+    page = client.get("/")
+    assert page.status_code == 200
+    assert Reader(page.text).faults == []
+    assert "it is &lt;gone&gt;" in page.text
+    assert "Nothing needs you" not in page.text
+    [item] = client.get("/index.json").json()["items"]
+    assert (item["code"], item["command"].split()[-1]) == ("record_unreadable", "doctor")
 
 
 def test_a_fault_is_a_page_with_the_next_step(client: httpx.Client) -> None:

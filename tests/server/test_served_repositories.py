@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from maingate.bootstrap import Maingate
-from maingate.errors import RepositoryError, UnknownEntityError, UsageError
+from maingate.errors import DatabaseError, RepositoryError, UnknownEntityError, UsageError
 from maingate.plan.loader import load_plan
 from maingate.server.served_repositories import Phase, Site
 from support.factories import GitRepo
@@ -53,6 +53,25 @@ def test_a_repository_in_a_folder_whose_name_is_no_text_is_served(tmp_path: Path
         assert name == r"caf\xe9"
         text, _ = metrics_text(registry_of({name: maingate.context}))
     assert rb'maingate_record_up{repository="caf\\xe9"} 1.0' in text
+
+
+def test_an_entity_is_found_beside_a_record_that_cannot_be_read(
+    two: tuple[GitRepo, GitRepo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that no other record has may be in that one."""
+
+    def failing() -> None:
+        raise DatabaseError("gone")
+
+    one, other = two
+    plan = {"repo": str(other.path), "workstreams": {"w": {"tasks": {"t": {"command": "true"}}}}}
+    file = write_plan(tmp_path / "plan", plan, {})
+    with Site.open([one.path, other.path]) as site:
+        run_id = site["web-2"].admission.admit(load_plan(file))
+        monkeypatch.setattr(site["web"].database, "read", failing)
+        assert site.find(run_id)[0] == "web-2"
+        with pytest.raises(DatabaseError):
+            site.find("run_01ARZ3NDEKTSV4RRFFQ69G5FAV")
 
 
 def test_a_site_without_repositories_or_with_a_bad_one_opens_nothing(

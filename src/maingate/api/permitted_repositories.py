@@ -48,6 +48,15 @@ class Desk:
             if each in self.caller.roles:
                 yield each, maingate
 
+    def require_whole(self) -> None:
+        """Refuse to answer for all repositories while the caller's role in one is not known.
+
+        Raises:
+            MaingateError: The record of one cannot be read.
+        """
+        for error in self.caller.unknown.values():
+            raise error
+
     def one(self, name: str | None, role: Role) -> tuple[str, Maingate]:
         """Return the repository of a name; without a name the only one.
 
@@ -70,8 +79,11 @@ class Desk:
         Raises:
             UnknownEntityError: There is none that the caller may read.
             HttpProblemError: The caller lacks the role.
+            MaingateError: Its record cannot be read.
         """
         maingate = self._site[name]
+        if (error := self.caller.unknown.get(name)) is not None:
+            raise error
         if (has := self.caller.roles.get(name)) is None:
             raise UnknownEntityError(name, f"this server has no repository {name!r} that you may read")
         if not has.includes(role):
@@ -101,7 +113,7 @@ class Desk:
         if written is None or kind not in {None, written[1]}:
             raise UnknownEntityError(entity_id, _unknown(entity_id))
         name, _ = self._site.find(entity_id)
-        if name not in self.caller.roles:
+        if name not in self.caller.roles and name not in self.caller.unknown:
             raise UnknownEntityError(entity_id, _unknown(entity_id))
         return name, self.repository(name, role)
 

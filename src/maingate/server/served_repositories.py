@@ -9,7 +9,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from maingate.bootstrap import Maingate
-from maingate.errors import UnknownEntityError, UsageError
+from maingate.errors import MaingateError, UnknownEntityError, UsageError
 from maingate.queries.names import owners_of
 from maingate.services.operator import OperatorService, answered_by_server
 from maingate.wording import as_text, listed
@@ -127,17 +127,22 @@ class Site:
 
         Raises:
             UnknownEntityError: None has it.
+            MaingateError: None has it of those whose records can be read.
         """
-        others = []
+        others, errors = [], []
         for name, maingate in self:
-            owners = owners_of(maingate.context, entity_id)
+            try:
+                owners = owners_of(maingate.context, entity_id)
+            except MaingateError as error:  # it is told unless another repository has the entity
+                errors.append(error)
+                continue
             if maingate.context.identity.id in owners:
                 return name, maingate
             if owners and (None in owners or not maingate.context.is_shared):
                 others.append((name, maingate))
-        if not others:
-            raise UnknownEntityError(entity_id)
-        return others[0]
+        if others:
+            return others[0]
+        raise errors[0] if errors else UnknownEntityError(entity_id)
 
     def close(self) -> None:
         """Close the repositories."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from maingate.api.guard.rates import Rate
 from maingate.bootstrap import Maingate
-from maingate.errors import UsageError
+from maingate.errors import DatabaseError, UsageError
 from maingate.roles import Role
 from maingate.server.served_repositories import Site
 from support.factories import GitRepo
@@ -155,3 +156,41 @@ def test_the_description_needs_no_token(two: Live) -> None:
     answer = httpx.get(f"{two.url}/api/v1/openapi.json", timeout=PATIENCE)
     assert answer.status_code == 200
     assert "web" not in answer.json()["paths"]
+
+
+def test_a_record_that_cannot_be_read_stops_no_other(two: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for the local user nor for a token: it is what cannot be read that is refused, and told."""
+    with two.client() as anyone:
+        assert anyone.get("/api/v1/runs").status_code == 200
+        broken = _break(two, "api", monkeypatch)
+        assert _answers(anyone) == {"me": 200, "web": 200, "api": 503, "all": 503, "metrics": 200}
+        assert anyone.get("/health/ready").status_code == 503
+    broken.undo()
+    text = token(two, "eve", Role.OPERATOR)
+    _break(two, "api", monkeypatch)
+    with two.client(text) as eve, two.client(f"{text}x") as wrong:
+        assert _answers(eve) == {"me": 200, "web": 200, "api": 503, "all": 503, "metrics": 200}
+        assert eve.post(f"{TRIP}?repo=web", json=REASON).status_code == 200
+        assert problem(wrong.get("/api/v1/me")) == (503, "database_unavailable")
+
+
+def _break(live: Live, repo: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Make the record of a repository one that cannot be read."""
+
+    def failing() -> Any:
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(live.site[repo].context.database, "read", failing)
+    return monkeypatch
+
+
+def _answers(client: httpx.Client) -> dict[str, int]:
+    """Return the statuses of the answers about the caller, each repository, both, and their metrics."""
+    paths = {
+        "me": "/api/v1/me",
+        "web": "/api/v1/runs?repo=web",
+        "api": "/api/v1/runs?repo=api",
+        "all": "/api/v1/runs",
+        "metrics": "/metrics",
+    }
+    return {name: client.get(path).status_code for name, path in paths.items()}

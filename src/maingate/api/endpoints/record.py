@@ -32,6 +32,8 @@ def get_me(request: Request, desk: AtDesk) -> Response:
 @router.get("/inbox", summary="Read what needs a person", responses=described(Inbox))
 def get_inbox(request: Request, desk: AtDesk, repo: RepoName = None) -> Response:
     """Read the open matters that a person has to decide, each with the one command that ends it."""
+    if repo is None:
+        desk.require_whole()
     items = [
         item.as_json() | {"repo": name}
         for name, maingate in desk.readable(repo)

@@ -1,7 +1,7 @@
 """Access: the caller of a request, its rights in each repository, and how often it may ask."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from fastapi import Request
@@ -9,13 +9,14 @@ from fastapi import Request
 from maingate.api.answers.problems import HttpProblemError
 from maingate.api.guard.rates import Rate, RateLimiter
 from maingate.clock import Clock, SystemClock
-from maingate.errors import UsageError
+from maingate.errors import MaingateError, UsageError
 from maingate.roles import Role
 from maingate.server.served_repositories import Site
 from maingate.services.http.sessions import SessionService, new_session
 from maingate.services.http.tokens import TokenRow
 
 Found = TypeVar("Found")
+Service = TypeVar("Service")
 
 SESSION: Final = "maingate_session"
 """The cookie that holds a browser's session."""
@@ -57,10 +58,12 @@ class Caller:
     Args:
         name: The operator that its decisions are recorded under.
         roles: Its role in each repository, by the repository's name.
+        unknown: The errors of repositories whose record cannot be read, so that its role there is not known.
     """
 
     name: str
     roles: Mapping[str, Role]
+    unknown: Mapping[str, MaingateError] = field(default_factory=dict)
 
 
 class Access:
@@ -89,6 +92,7 @@ class Access:
         self._tokens = {name: maingate.tokens for name, maingate in site}
         self._sessions = {name: SessionService(maingate.context, maingate.tokens) for name, maingate in site}
         self._operator, self._is_loopback = operator, is_loopback
+        self._without_token: set[str] = set()
         clock = clock or SystemClock()
         self._reads, self._writes = RateLimiter(rates.reads, clock), RateLimiter(rates.writes, clock)
         self._failures = RateLimiter(rates.failures, clock)
@@ -98,8 +102,12 @@ class Access:
 
         Raises:
             UsageError: The server is not on the loopback interface, and there is no valid token.
+            MaingateError: A record cannot be read.
         """
-        if self._is_loopback or any(each.has_any(valid=True) for each in self._tokens.values()):
+        if self._is_loopback:
+            self._is_open()  # so that each record was read once
+            return
+        if any(each.has_any(valid=True) for each in self._tokens.values()):
             return
         raise UsageError(
             "without a token anyone on the network could land on your branches: "
@@ -137,15 +145,14 @@ class Access:
             HttpProblemError: The address has sent too many that were not.
         """
         session = new_session()
-        begun = self._check(
-            address, lambda: [each for each in self._sessions.values() if each.begin(session, token)] or None
-        )
+        begun = self._check(address, lambda: _any_of(self._sessions, lambda each: each.begin(session, token)))
         return None if begun is None else str(session)
 
     def end_session(self, cookie: str) -> None:
         """End a browser's session, so that its cookie is worth nothing any more."""
-        for each in self._sessions.values():
-            each.end(cookie)
+        _, errors = _in_each(self._sessions, lambda each: each.end(cookie))
+        for error in errors.values():
+            raise error
 
     def _check(self, address: str, find: Callable[[], Found | None]) -> Found | None:
         """Return what is found by a secret, within the rate of failures of an address."""
@@ -160,23 +167,63 @@ class Access:
         scheme, _, text = header.partition(" ")
         if scheme.lower() != "bearer":
             return None
-        return _caller({name: each.recognise(text.strip()) for name, each in self._tokens.items()})
+        return _caller(*_in_each(self._tokens, lambda each: each.recognise(text.strip())))
 
     def _of_session(self, cookie: str) -> Caller | None:
-        return _caller({name: each.recognise(cookie) for name, each in self._sessions.items()})
+        return _caller(*_in_each(self._sessions, lambda each: each.recognise(cookie)))
 
     def _is_open(self) -> bool:
-        """Return whether the local user needs no token: a token that was ever created closes the door."""
-        return self._is_loopback and not any(each.has_any() for each in self._tokens.values())
+        """Return whether the local user needs no token: a token that was ever created closes the door.
+
+        A record that cannot be read now has none where it had none when it was read last.
+        """
+        if not self._is_loopback:
+            return False
+        has_any, errors = _in_each(self._tokens, lambda each: each.has_any())
+        self._without_token |= {repo for repo, is_there in has_any.items() if not is_there}
+        for repo, error in errors.items():
+            if repo not in self._without_token:
+                raise error
+        return not any(has_any.values())
 
 
-def _caller(rows: Mapping[str, TokenRow | None]) -> Caller | None:
-    """Return the caller that has a token in some repositories; None where it has one in none."""
+def _in_each(
+    services: Mapping[str, Service], read: Callable[[Service], Found]
+) -> tuple[dict[str, Found], dict[str, MaingateError]]:
+    """Return what is read in each repository; one that cannot be read has its error, and stops no other."""
+    found: dict[str, Found] = {}
+    errors: dict[str, MaingateError] = {}
+    for repo, service in services.items():
+        try:
+            found[repo] = read(service)
+        except MaingateError as error:
+            errors[repo] = error
+    return found, errors
+
+
+def _any_of(services: Mapping[str, Service], begin: Callable[[Service], bool]) -> bool | None:
+    """Return True if something began in a repository; None if it did in none, and each could be read."""
+    begun, errors = _in_each(services, begin)
+    if any(begun.values()):
+        return True
+    for error in errors.values():
+        raise error
+    return None
+
+
+def _caller(rows: Mapping[str, TokenRow | None], errors: Mapping[str, MaingateError]) -> Caller | None:
+    """Return the caller that has a token in some repositories; None where it has one in none.
+
+    Raises:
+        MaingateError: It has none in those that can be read, and may have one in another.
+    """
     found = {repo: row for repo, row in rows.items() if row is not None}
     if not found:
+        for error in errors.values():
+            raise error
         return None
     (name,) = {row.name for row in found.values()}
-    return Caller(name=name, roles={repo: row.role for repo, row in found.items()})
+    return Caller(name=name, roles={repo: row.role for repo, row in found.items()}, unknown=errors)
 
 
 def caller_of(request: Request) -> Caller:

@@ -121,6 +121,8 @@ def list_page(
         repo: Only this repository.
         wanted: The page.
     """
+    if repo is None:
+        desk.require_whole()
     chosen = {column: list(values) for column, values in among.items() if values}
     kind = list_kind(read.__name__, chosen, name, repo)
     choice = Selection(

@@ -1,7 +1,10 @@
 """The front page: the matters that need a person, and the repositories with their runs."""
 
+from pathlib import Path
 from typing import Any, Final
 
+from maingate.errors import DatabaseError
+from maingate.monitoring.finding import command_in
 from maingate.pages.page_request import Visit, add_page, page_router
 from maingate.queries.details.listing import Selection, runs_page
 from maingate.queries.inbox.open_matters import inbox
@@ -20,16 +23,36 @@ def overview(visit: Visit) -> Json:
     items: list[Json] = []
     repositories = []
     for name, maingate in visit.desk.readable(visit.asked("repo") or None):
-        items += [item.as_json() | {"repo": name} for item in inbox(maingate.context)]
-        before = visit.asked("before") or None
-        shown = runs_page(maingate.context, Selection(before=before, limit=MOST_RUNS + 1))
+        before, root = visit.asked("before") or None, maingate.repository.root
+        trouble, shown = None, list[Json]()
+        try:
+            items += [item.as_json() | {"repo": name} for item in inbox(maingate.context)]
+            shown = runs_page(maingate.context, Selection(before=before, limit=MOST_RUNS + 1))
+        except DatabaseError as error:  # the other repositories are shown
+            trouble = str(error)
+            items.insert(0, _unreadable(name, root, trouble))
         more = shown[MOST_RUNS - 1]["id"] if len(shown) > MOST_RUNS else None
-        root = str(maingate.repository.root)
-        repositories.append({"name": name, "path": root, "runs": shown[:MOST_RUNS], "before": more})
+        repositories.append(
+            {"name": name, "path": str(root), "runs": shown[:MOST_RUNS], "before": more, "trouble": trouble}
+        )
     return {
         "items": items[:MOST_ITEMS],
         "more_items": max(0, len(items) - MOST_ITEMS),
         "repositories": repositories,
+    }
+
+
+def _unreadable(name: str, root: Path, why: str) -> Json:
+    """Return the matter of a repository whose record cannot be read, in the form of those of an inbox."""
+    about = {"kind": "repository", "id": name, "name": name, "run_id": None, "run_name": None}
+    return {
+        "code": "record_unreadable",
+        "severity": "critical",
+        "about": about,
+        "why": why,
+        "since": None,
+        "command": command_in(root, "doctor"),
+        "repo": name,
     }
 
 
