@@ -14,12 +14,12 @@ from maingate.db.audit.record_check import verify
 from maingate.errors import GitError, OutsideFaultError
 from maingate.git import private_git
 from maingate.ids import RunId
+from maingate.orchestrator.core.effect_inputs import PatchInput, TaskInput
 from maingate.orchestrator.core.effects import LandCandidate
-from maingate.orchestrator.core.inputs import PatchInput, TaskInput
 from maingate.orchestrator.shell import evidence, failed_effects
-from maingate.orchestrator.shell.health import SharedResources
 from maingate.orchestrator.shell.landing_effects import LandingEffects
 from maingate.orchestrator.shell.patch_effects import PatchEffects
+from maingate.orchestrator.shell.shared_resources import SharedResources
 from maingate.plan.loader import load_plan
 from maingate.uet.executor import Executor
 from maingate.uet.step_values import Order, Piece

@@ -31,7 +31,7 @@ from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.shell import patch_effects
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.effect_steps import EffectStep
-from maingate.orchestrator.shell.health import SharedResources
+from maingate.orchestrator.shell.shared_resources import SharedResources
 from maingate.recovery import dead_processes
 from maingate.repository_context import RepositoryContext
 from maingate.services.targets import killed_process_cleanup

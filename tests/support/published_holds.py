@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from maingate.orchestrator.core.core import Core
-from maingate.orchestrator.core.holds import first_open
+from maingate.orchestrator.core.waiting_rules import first_open
 from maingate.state.holds import Hold, HoldCode
 from maingate.state.patch_ledger import PatchState
 from maingate.state.task import TaskState

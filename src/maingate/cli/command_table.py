@@ -44,7 +44,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "resume": Place(RUNNING, "resume", "resume"),
     "cancel": Place(RUNNING, "cancel", "cancel"),
     "override": Place(RUNNING, "override"),
-    "patch": Place(LEDGER, "patch_actions"),
+    "patch": Place(LEDGER, "patch_decisions"),
     "quarantine": Place(LEDGER, "patch", "quarantine"),
     "rollback": Place(LEDGER, "rollback", "rollback"),
     "bisect": Place(LEDGER, "bisect", "bisect"),

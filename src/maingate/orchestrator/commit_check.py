@@ -6,7 +6,7 @@ from maingate.orchestrator.core import recorded_commits
 from maingate.orchestrator.core.events import WorkstreamBroken
 from maingate.orchestrator.core.snapshot import RunNode
 from maingate.orchestrator.run_assembly import RunParts
-from maingate.orchestrator.shell.faults import reason_of
+from maingate.orchestrator.shell.given_up_items import reason_of
 
 
 async def repair(run: RunNode, parts: RunParts, *, is_quiet: bool) -> Sequence[WorkstreamBroken]:

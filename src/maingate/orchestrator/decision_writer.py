@@ -15,7 +15,7 @@ from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType, Severity
 from maingate.ids import RunId
 from maingate.orchestrator.core.decision import Decision, OverrideRecord
-from maingate.orchestrator.core.inputs import RunInput
+from maingate.orchestrator.core.effect_inputs import RunInput
 from maingate.orchestrator.recorder import Write
 from maingate.recovery.breaker_and_patch_overrides import override_event
 from maingate.recovery.breaker_store import write_update

@@ -18,8 +18,8 @@ from maingate.db.sql.connection import Connection
 from maingate.db.transition_log import TransitionLog
 from maingate.git.repository import Repository
 from maingate.orchestrator.shell.dispatcher import Dispatcher
-from maingate.orchestrator.shell.health import SharedResources
-from maingate.orchestrator.shell.jobs import JobMaker
+from maingate.orchestrator.shell.job_maker import JobMaker
+from maingate.orchestrator.shell.shared_resources import SharedResources
 from maingate.patches.apply.already_there import LandedChange
 from maingate.plan.model import Plan
 from maingate.settings import Settings

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from maingate.monitoring.stuck_watch import StuckLimits, StuckWatch
 from maingate.orchestrator.breaker_watch import BreakerWatch
 from maingate.orchestrator.core.core import Core
-from maingate.orchestrator.core.parts import RunLimits
+from maingate.orchestrator.core.core_assembly import RunLimits
 from maingate.orchestrator.core.snapshot import RunNode
 from maingate.orchestrator.inbox import RunInbox
 from maingate.orchestrator.injected_parts import Dependencies

@@ -12,7 +12,7 @@ from maingate.errors import MaingateError
 from maingate.ids import RunId
 from maingate.orchestrator.injected_parts import Dependencies
 from maingate.orchestrator.recorder import Recorder, Told
-from maingate.orchestrator.shell.jobs import JobMaker
+from maingate.orchestrator.shell.job_maker import JobMaker
 from maingate.orchestrator.worker_roster import Roster
 from maingate.plan.model import Plan
 from maingate.state.steps.step import Head, Step

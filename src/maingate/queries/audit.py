@@ -2,8 +2,8 @@
 
 from typing import TypeAlias
 
+from maingate.branch_audit import branch_check
 from maingate.db.audit import record_check
-from maingate.recovery import branch_check
 from maingate.repository_context import RepositoryContext
 
 AuditReport: TypeAlias = record_check.AuditReport

@@ -9,9 +9,9 @@ from maingate.bootstrap import Maingate
 from maingate.db.dao import patches
 from maingate.ids import PatchId
 from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.core_assembly import RunLimits
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.events import ApprovalsRead
-from maingate.orchestrator.core.parts import RunLimits
 from maingate.orchestrator.progress import SilentListener
 from maingate.orchestrator.run_orchestrator import INBOX_INTERVAL
 from maingate.plan.choices import TaskKind

@@ -14,6 +14,7 @@ from maingate.commits import Candidate, Tip
 from maingate.db.dao.patches import PatchRow
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId, new_id
 from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.core_assembly import RunLimits
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
@@ -36,7 +37,6 @@ from maingate.orchestrator.core.events import (
     TargetMoved,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.parts import RunLimits
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.choices import TaskKind

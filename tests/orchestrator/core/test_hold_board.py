@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.core_assembly import RunLimits
 from maingate.orchestrator.core.events import ApprovalsRead, CancelRequested
 from maingate.orchestrator.core.hold_board import HoldBoard
-from maingate.orchestrator.core.parts import RunLimits
 from maingate.orchestrator.core.snapshot import RunNode
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan

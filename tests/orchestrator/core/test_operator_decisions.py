@@ -8,6 +8,7 @@ import pytest
 
 from maingate.ids import new_id
 from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.core_assembly import RunLimits
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.effects import (
     Effect,
@@ -27,7 +28,6 @@ from maingate.orchestrator.core.events import (
     TargetLanded,
     TargetMoved,
 )
-from maingate.orchestrator.core.parts import RunLimits
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.orchestrator.decision_writer import decision_event
 from maingate.plan.model import Plan

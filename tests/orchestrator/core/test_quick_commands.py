@@ -1,8 +1,8 @@
 """Commands that take less time than their record are handed out ahead, and only while they do."""
 
 from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.core_assembly import RunLimits
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded
-from maingate.orchestrator.core.parts import RunLimits
 from maingate.orchestrator.core.tasks import COMMANDS_AHEAD, QUICK
 from maingate.plan.choices import TaskKind
 from maingate.state.task import TaskState

@@ -11,6 +11,7 @@ import pytest
 from maingate.db.dao.patches import PatchRow
 from maingate.ids import PatchId, TaskId, new_id
 from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.core_assembly import RunLimits
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.effects import Effect, RunTool, WaitForRetry, WaitForTool
 from maingate.orchestrator.core.events import (
@@ -22,7 +23,6 @@ from maingate.orchestrator.core.events import (
     ToolEnd,
     ToolEnded,
 )
-from maingate.orchestrator.core.parts import RunLimits
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode

@@ -6,7 +6,7 @@ from maingate.commits import Tip
 from maingate.errors import MissingObjectError
 from maingate.ids import PatchId
 from maingate.orchestrator.core import recorded_commits
-from maingate.orchestrator.core.inputs import RecordedChain, RecordedCommit
+from maingate.orchestrator.core.effect_inputs import RecordedChain, RecordedCommit
 from maingate.orchestrator.core.snapshot import PatchNode, RunNode
 from maingate.orchestrator.shell.commit_repair import Repaired, repair
 from maingate.plan.model import Plan

@@ -9,7 +9,7 @@ order, workstreams land in the plan's order, and a workstream begins on what the
 those it needs completed, whether that landed something or not; without needs, on the run's base. A workstream
 completes only when all before it in landing order have ended: the plan settles that, not the clock.
 
-Each event goes to one of its parts (`maingate.orchestrator.core.parts`):
+Each event goes to one of its parts (`maingate.orchestrator.core.core_assembly`):
 
     tasks          what is queued and started, and what comes of attempts  (attempts, tool_use, approvals)
     patch_lanes    patches on their way onto their workstream's ref
@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from maingate.ids import PatchId, TaskId, WorkstreamId
+from maingate.orchestrator.core.core_assembly import CoreParts, RunLimits
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.drain import Drain
 from maingate.orchestrator.core.events import (
@@ -31,7 +32,6 @@ from maingate.orchestrator.core.events import (
     OverrideRequested,
     WorkstreamBroken,
 )
-from maingate.orchestrator.core.parts import CoreParts, RunLimits
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.core.turn import AppliedOverride, Turn
 from maingate.state.holds import Hold, HoldCode

@@ -1,15 +1,15 @@
 """Effects: the work that the core asks the shell for, as plain values.
 
 The shell carries each effect out and answers with exactly one event (`maingate.orchestrator.core.events`).
-An effect brings all that it needs as values (`maingate.orchestrator.core.inputs`), because it is carried out
-in another thread while the core changes its nodes.
+An effect brings all that it needs as values (`maingate.orchestrator.core.effect_inputs`), because it is
+carried out in another thread while the core changes its nodes.
 """
 
 from dataclasses import dataclass
 
 from maingate.commits import Candidate, LandingInput, Tip
 from maingate.ids import PatchId, TaskId, WorkstreamId
-from maingate.orchestrator.core.inputs import PatchInput, RetryInput, TaskInput
+from maingate.orchestrator.core.effect_inputs import PatchInput, RetryInput, TaskInput
 from maingate.reasons import Reason
 
 

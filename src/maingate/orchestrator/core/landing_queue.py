@@ -26,9 +26,9 @@ from maingate.orchestrator.core.events import (
     WorkstreamBroken,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.holds import first_open
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated
+from maingate.orchestrator.core.waiting_rules import first_open
 from maingate.reasons import FAULTS, Reason, ReasonCode
 from maingate.state.steps import patches as patch_steps
 from maingate.state.steps import workstreams as workstream_steps

@@ -68,7 +68,7 @@ class TaskAttempts:
 
     def tool_failed(self, task: TaskNode, reason: Reason, *, trigger: Trigger) -> None:
         """Retry a tool task, whose tool is given the reason, or fail the task."""
-        too_much = self._tools.desk.exhausted(task)
+        too_much = self._tools.budget.exhausted(task)
         if too_much is None and task.retries < task.plan.max_retries:
             self._retry(task, reason, trigger=trigger)
             return

@@ -7,6 +7,7 @@ applied.
 
 from maingate.commits import Tip
 from maingate.orchestrator.core.approvals import Approvals
+from maingate.orchestrator.core.effect_inputs import PatchInput
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
     JudgePatch,
@@ -15,7 +16,6 @@ from maingate.orchestrator.core.effects import (
     StopJudging,
 )
 from maingate.orchestrator.core.events import PatchesApplied, PatchJudged, PatchRestored
-from maingate.orchestrator.core.inputs import PatchInput
 from maingate.orchestrator.core.lane_order import Car, Lane
 from maingate.orchestrator.core.next_attempt import TaskAttempts
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from maingate.commits import Tip
 from maingate.ids import PatchId
-from maingate.orchestrator.core.inputs import RecordedChain, RecordedCommit
+from maingate.orchestrator.core.effect_inputs import RecordedChain, RecordedCommit
 from maingate.orchestrator.core.snapshot import PatchNode, RunNode, WorkstreamNode
 from maingate.state.patch_ledger import PatchState
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from maingate.commits import Candidate, LandingInput, LandingIntent, Tip
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
-from maingate.orchestrator.core.inputs import RetryInput, RunInput, TaskInput
+from maingate.orchestrator.core.effect_inputs import RetryInput, RunInput, TaskInput
 from maingate.orchestrator.core.lane_order import Lane
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.choices import TaskKind

@@ -9,8 +9,6 @@ from maingate.orchestrator.core.events import (
     NoPatchTaken,
     PatchTaken,
     RetryDue,
-    ToolEnd,
-    ToolEnded,
 )
 from maingate.orchestrator.core.next_attempt import TaskAttempts
 from maingate.orchestrator.core.patch_lanes import Lanes
@@ -146,7 +144,7 @@ class Tasks:
                         request=task.request,
                         retry=task.retry_input(),
                         replaces=task.patch.id if task.patch else task.replaces,
-                        budget_usd=self._tools.desk.left_for(task),
+                        budget_usd=self._tools.budget.left_for(task),
                     )
                 )
             case TaskKind.COMMAND if workstream.base is not None:
@@ -216,25 +214,6 @@ class Tasks:
             self._attempts.lost(task, stated(event.reason, task.label))
         else:
             self._attempts.failed(task, stated(event.reason, task.label))
-
-    def tool_ended(self, event: ToolEnded) -> None:
-        """Start a tool's attempt again at once or after a pause, or count its failure."""
-        task = self._turn.tasks[event.task]
-        if task.state is not TaskState.RUNNING or task.attempt != event.attempt:
-            return
-        self._attempts.finished(task)
-        self._tools.paid(event.tool_run)
-        match event.end:
-            case ToolEnd.LOST:
-                self._tools.released(task)
-                self._attempts.lost(task, event.reason)
-            case ToolEnd.LIMITED:
-                self._tools.released(task)
-                self._tools.rest(task, event.seconds)
-                self._attempts.put_off(task, event.reason, event.seconds)
-            case ToolEnd.FAILED:
-                self._tools.failed(task, event.reason)
-                self._attempts.tool_failed(task, event.reason, trigger="execution_failed")
 
     def retry_due(self, event: RetryDue) -> None:
         """Queue a task whose wait is over."""

@@ -6,7 +6,8 @@ from maingate.ids import TaskId
 from maingate.orchestrator.core.effects import WaitForTool
 from maingate.orchestrator.core.events import BreakersRead, ToolDue
 from maingate.orchestrator.core.snapshot import TaskNode
-from maingate.orchestrator.core.tool_limits import ToolDesk, key_of
+from maingate.orchestrator.core.tool_budget import ToolBudget
+from maingate.orchestrator.core.tool_holds import ToolDesk, key_of
 from maingate.orchestrator.core.turn import Turn
 from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason
@@ -31,8 +32,9 @@ class ToolUse:
         self._given_up: frozenset[Probe] = frozenset()
         run = turn.run
         breakers = Breakers(run.breakers, is_running=self._is_probing, threshold=threshold, cooldown=cooldown)
-        self.desk = ToolDesk(run.plan, run.spent, breakers, budget_usd=budget_usd or run.plan.budget_usd)
-        turn.drain.check_budget(self.desk.run_exhausted())
+        self.desk = ToolDesk(run.plan, breakers)
+        self.budget = ToolBudget(run.plan, run.spent, budget_usd=budget_usd or run.plan.budget_usd)
+        turn.drain.check_budget(self.budget.run_exhausted())
 
     def hold(self, task: TaskNode) -> str | None:
         """Return the key of what a queued task waits for besides a worker; None when it may start."""
@@ -73,8 +75,8 @@ class ToolUse:
         if tool_run is None:
             return
         self._turn.decision.tool_runs.append(tool_run)
-        self.desk.paid(tool_run)
-        self._turn.drain.check_budget(self.desk.run_exhausted())
+        self.budget.paid(tool_run)
+        self._turn.drain.check_budget(self.budget.run_exhausted())
 
     def rest(self, task: TaskNode, seconds: float) -> None:
         """Pause the task's tool for its provider."""

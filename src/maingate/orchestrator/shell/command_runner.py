@@ -1,9 +1,9 @@
 """Running the tasks that are commands, on the pool's workers; each attempt gives one event for the core."""
 
+from maingate.orchestrator.core.effect_inputs import TaskInput
 from maingate.orchestrator.core.effects import RunCommand
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded
-from maingate.orchestrator.core.inputs import TaskInput
-from maingate.orchestrator.shell.jobs import JobMaker
+from maingate.orchestrator.shell.job_maker import JobMaker
 from maingate.orchestrator.shell.task_jobs import TaskJobs
 from maingate.reasons import NOT_BEGUN, Reason, ReasonCode
 from maingate.uet.process.command import CommandResult

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from maingate.commits import Tip
 from maingate.errors import MissingObjectError
 from maingate.ids import PatchId, WorkstreamId
-from maingate.orchestrator.core.inputs import RecordedChain, RecordedCommit
+from maingate.orchestrator.core.effect_inputs import RecordedChain, RecordedCommit
 from maingate.reasons import Reason
 from maingate.uet.step_values import Committed
 

@@ -17,6 +17,7 @@ from maingate.db.engine import Database
 from maingate.db.sql.connection import Connection
 from maingate.git.repository import Repository
 from maingate.landing.intended_move import HeldTarget
+from maingate.orchestrator.core.effect_inputs import RecordedChain, RunInput
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
     Effect,
@@ -34,7 +35,6 @@ from maingate.orchestrator.core.effects import (
     TakePatch,
 )
 from maingate.orchestrator.core.events import CoreEvent, LandingFound, LandingOwed
-from maingate.orchestrator.core.inputs import RecordedChain, RunInput
 from maingate.orchestrator.shell import commit_repair
 from maingate.orchestrator.shell.command_runner import CommandRunner
 from maingate.orchestrator.shell.commit_repair import Repaired

@@ -40,7 +40,7 @@ from maingate.orchestrator.core.events import (
 )
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.effect_steps import EffectExecution
-from maingate.orchestrator.shell.faults import given_up, reason_in, reason_of
+from maingate.orchestrator.shell.given_up_items import given_up, reason_in, reason_of
 from maingate.orchestrator.shell.items_in_hand import InHand
 from maingate.reasons import ReasonCode
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from maingate.db.dao import artifacts, patches
 from maingate.db.engine import Database
+from maingate.orchestrator.core.effect_inputs import TaskInput
 from maingate.orchestrator.core.effects import RunCommand, RunTool, StopCommand
 from maingate.orchestrator.core.events import AttemptEnded, PatchTaken, ToolEnded
-from maingate.orchestrator.core.inputs import TaskInput
 from maingate.orchestrator.shell.command_runner import CommandRunner
 from maingate.orchestrator.shell.patch_effects import PatchEffects
 from maingate.orchestrator.shell.task_jobs import TaskJobs

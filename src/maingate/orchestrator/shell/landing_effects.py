@@ -16,6 +16,7 @@ from maingate.landing.ledger_trailers import is_judged_sealed
 from maingate.landing.move import Obstruction
 from maingate.landing.move_values import Move
 from maingate.landing.unfinished_landing import HasLanded, contains, outcome_of
+from maingate.orchestrator.core.effect_inputs import RunInput
 from maingate.orchestrator.core.effects import (
     JudgeCandidate,
     LandCandidate,
@@ -32,7 +33,6 @@ from maingate.orchestrator.core.events import (
     TargetMoved,
     WorkstreamMerged,
 )
-from maingate.orchestrator.core.inputs import RunInput
 from maingate.reasons import Reason, ReasonCode
 from maingate.verdicts.blame import Opinion
 from maingate.verdicts.service import VerdictService

@@ -17,6 +17,7 @@ from maingate.db.sql.connection import Connection
 from maingate.git.repository import Repository
 from maingate.ids import PatchId, new_id
 from maingate.landing.checkouts import blocked_paths
+from maingate.orchestrator.core.effect_inputs import PatchInput, RecordedCommit, RunInput, TaskInput
 from maingate.orchestrator.core.effects import ApplyPatches, JudgePatch, KeepEvidence, RestorePatch, TakePatch
 from maingate.orchestrator.core.events import (
     AppliedPatch,
@@ -25,7 +26,6 @@ from maingate.orchestrator.core.events import (
     PatchRestored,
     PatchTaken,
 )
-from maingate.orchestrator.core.inputs import PatchInput, RecordedCommit, RunInput, TaskInput
 from maingate.orchestrator.shell import evidence
 from maingate.patches.policy.policy import Policy, needs_approval
 from maingate.plan.choices import TaskKind

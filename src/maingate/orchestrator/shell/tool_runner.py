@@ -13,7 +13,7 @@ from maingate.db.engine import Database
 from maingate.ids import RunId
 from maingate.orchestrator.core.effects import RunTool
 from maingate.orchestrator.core.events import ToolEnd, ToolEnded
-from maingate.orchestrator.shell.jobs import JobMaker
+from maingate.orchestrator.shell.job_maker import JobMaker
 from maingate.orchestrator.shell.task_jobs import TaskJobs
 from maingate.reasons import NOT_BEGUN, Reason, ReasonCode
 from maingate.state.tool_run import MICROS, ToolRun, ToolRunOutcome

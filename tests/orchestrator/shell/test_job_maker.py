@@ -9,7 +9,7 @@ import pytest
 from maingate.commits import Tip
 from maingate.git import checkout_conversion
 from maingate.git.repository import Repository
-from maingate.orchestrator.shell.jobs import JobMaker
+from maingate.orchestrator.shell.job_maker import JobMaker
 from maingate.plan.definitions import GateDefinition
 from maingate.plan.model import Plan
 from maingate.settings import Settings

@@ -37,6 +37,7 @@ from maingate.orchestrator.core.next_attempt import TaskAttempts
 from maingate.orchestrator.core.operator import Operator
 from maingate.orchestrator.core.patch_lanes import Lanes
 from maingate.orchestrator.core.tasks import Tasks
+from maingate.orchestrator.core.tool_endings import ToolEndings
 from maingate.orchestrator.core.tool_use import ToolUse
 from maingate.orchestrator.core.turn import Turn
 from maingate.orchestrator.task_scheduler import TaskScheduler
@@ -92,6 +93,7 @@ class CoreParts:
         self.approvals = Approvals(turn, reviewers=limits.reviewers)
         self.landing_queue = LandingQueue(turn, apply=self._apply)
         attempts = TaskAttempts(turn, self.scheduler, self.tools, limits.retries)
+        self.tool_endings = ToolEndings(turn, self.tools, attempts)
         self.lanes = Lanes(turn, self.scheduler, attempts, self.approvals, window=limits.window)
         self.tasks = Tasks(
             turn,
@@ -127,7 +129,7 @@ class CoreParts:
             PatchTaken: tasks.patch_taken,
             NoPatchTaken: tasks.no_patch_taken,
             AttemptEnded: tasks.attempt_ended,
-            ToolEnded: tasks.tool_ended,
+            ToolEnded: self.tool_endings.tool_ended,
             RetryDue: tasks.retry_due,
             ToolDue: self._tool_due,
             BreakersRead: self._breakers_read,

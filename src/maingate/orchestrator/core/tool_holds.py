@@ -1,4 +1,4 @@
-"""Holds of tool tasks, and the budget: pure.
+"""Holds of tool tasks: each waits while its tool, its paths or a breaker keep it. Pure.
 
 A task waits while its tool is paused by its provider or its breaker, or is used as often at once as it may
 be. It waits for the end of a task before it in its workstream that may write the same paths, so that it
@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from maingate.orchestrator.core.holds import first_rival, is_used_up
+from maingate.orchestrator.core.waiting_rules import first_rival, is_used_up
 from maingate.plan.choices import TaskKind
 from maingate.plan.model import Plan
 from maingate.plan.paths.overlapping_scopes import Scopes
-from maingate.reasons import Reason, ReasonCode
 from maingate.recovery.breakers import Breakers
 from maingate.recovery.circuit_breaker import Allowed
 from maingate.state.holds import EndedBy, HoldCode
-from maingate.state.tool_run import MICROS, ToolRun
 
 if TYPE_CHECKING:
     from maingate.orchestrator.core.snapshot import TaskNode
@@ -49,18 +47,11 @@ class ToolDesk:
 
     Args:
         plan: The plan with the tools and their limits.
-        spent: The cost of each task so far, in micro-dollars.
         breakers: The breakers of all tools.
-        budget_usd: Maximum cost of all tools; None for no limit.
     """
 
-    def __init__(
-        self, plan: Plan, spent: Mapping[str, int], breakers: Breakers, *, budget_usd: float | None
-    ) -> None:
-        self.breakers, self._budget = breakers, budget_usd
-        self._plan = plan
-        self._spent: Counter[str] = Counter(spent)
-        self._total = self._spent.total()
+    def __init__(self, plan: Plan, breakers: Breakers) -> None:
+        self.breakers, self._plan = breakers, plan
         self._busy: Counter[str] = Counter()
         self._resting: set[str] = set()
         self._awaited: set[str] = set()
@@ -126,47 +117,6 @@ class ToolDesk:
         (self._awaited if of_breaker else self._resting).discard(tool)
         return key_of(tool)
 
-    # -- money -----------------------------------------------------------------------------------------------
-
-    def paid(self, tool_run: ToolRun) -> None:
-        """Record the cost of an attempt."""
-        if tool_run.cost_micros:
-            self._spent[tool_run.task_id] += tool_run.cost_micros
-            self._total += tool_run.cost_micros
-
-    def left_for(self, task: "TaskNode") -> float | None:
-        """Return how many dollars the next attempt of a task may cost; None when there is no limit."""
-        limits = [
-            limit - self._spent[task.id]
-            for limit in (
-                _micros(self._plan.tools[str(task.plan.tool)].max_cost_usd),
-                _micros(task.plan.budget_usd),
-            )
-            if limit is not None
-        ]
-        if (whole := _micros(self._budget)) is not None:
-            limits.append(whole - self._total)
-        return min(limits) / MICROS if limits else None
-
-    def exhausted(self, task: "TaskNode") -> Reason | None:
-        """Return the reason when a task's budget is spent; None while it is not."""
-        spent = self._spent[task.id]
-        for limit in (self._plan.tools[str(task.plan.tool)].max_cost_usd, task.plan.budget_usd):
-            if limit is not None and spent >= (_micros(limit) or 0):
-                return Reason(
-                    code=ReasonCode.BUDGET_EXCEEDED,
-                    message=f"{task.label} has cost ${spent / MICROS:.2f} of the ${limit:.2f} it may cost",
-                    detail={"spent_usd": spent / MICROS, "budget_usd": limit},
-                )
-        return None
-
-    def run_exhausted(self) -> str | None:
-        """Return a sentence when the run's budget is spent; None while it is not."""
-        limit = self._budget
-        if limit is None or self._total < (_micros(limit) or 0):
-            return None
-        return f"the run has cost ${self._total / MICROS:.2f} of the ${limit:.2f} that it may cost"
-
 
 def _of_tool(
     tool: str, about: Mapping[str, str | int], ends_by: EndedBy, *, seconds: float | None = None
@@ -183,7 +133,3 @@ def _of_tool(
 def key_of(tool: str) -> str:
     """Return the key that tasks wait for when they wait for a tool."""
     return f"tool {tool}"
-
-
-def _micros(dollars: float | None) -> int | None:
-    return None if dollars is None else round(dollars * MICROS)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from maingate.commits import Tip
 from maingate.git.repository import Repository
-from maingate.orchestrator.core.inputs import TaskInput
+from maingate.orchestrator.core.effect_inputs import TaskInput
 from maingate.plan.definitions import GateDefinition, ToolDefinition
 from maingate.plan.model import Plan
 from maingate.settings import Settings

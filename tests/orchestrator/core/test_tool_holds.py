@@ -1,4 +1,4 @@
-"""Tool tasks are held by their tool, by paths and by breakers, and by nothing else; money is added up."""
+"""Tool tasks are held by their tool, by paths and by breakers, and by nothing else."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,15 +9,13 @@ import pytest
 
 from maingate.orchestrator.core.lane_order import Lane
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode
-from maingate.orchestrator.core.tool_limits import ToolDesk, ToolHold
+from maingate.orchestrator.core.tool_holds import ToolDesk, ToolHold
 from maingate.plan.model import Plan
-from maingate.reasons import ReasonCode
 from maingate.recovery.breakers import Breakers
 from maingate.recovery.circuit_breaker import Guard, Probe
 from maingate.state.circuit_breaker import BreakerState
 from maingate.state.holds import EndedBy, HoldCode
 from maingate.state.task import TaskState
-from maingate.state.tool_run import MICROS, ToolRun
 from orchestrator.core.test_core import BASE, picture_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,15 +44,9 @@ def run_of(workstreams: Mapping[str, Mapping[str, Any]], **tool: Any) -> RunNode
     return run
 
 
-def desk_of(
-    run: RunNode,
-    guards: Sequence[Guard] = (),
-    spent: Mapping[str, int] | None = None,
-    budget: float | None = None,
-) -> ToolDesk:
+def desk_of(run: RunNode, guards: Sequence[Guard] = ()) -> ToolDesk:
     """Return a desk at which no attempt has begun."""
-    breakers = Breakers(guards, is_running=lambda _: True)
-    return ToolDesk(run.plan, spent or {}, breakers, budget_usd=budget)
+    return ToolDesk(run.plan, Breakers(guards, is_running=lambda _: True))
 
 
 def named(run: RunNode) -> dict[str, TaskNode]:
@@ -155,65 +147,8 @@ def test_a_breaker_holds_until_its_cooldown_is_over_or_while_its_probe_runs(
         probe=Probe(task=tasks["b"].id, attempt=1) if probe else None,
     )
     breakers = Breakers([guard], is_running=lambda _: probe is TaskState.RUNNING)
-    desk = ToolDesk(run.plan, {}, breakers, budget_usd=None)
+    desk = ToolDesk(run.plan, breakers)
     held = desk.hold(tasks["a"], NOW + timedelta(seconds=59))
     assert (held is not None and held.about == {"tool": "sh", "breaker": str(breaker)}) == is_held
     later = desk.hold(tasks["a"], NOW + timedelta(seconds=60))
     assert (later is not None) == (is_held and breaker is BreakerState.HALF_OPEN)
-
-
-def paid(desk: ToolDesk, task: TaskNode, dollars: float | None) -> None:
-    """Record an attempt with its cost."""
-    cost = None if dollars is None else round(dollars * MICROS)
-    desk.paid(
-        ToolRun(
-            task_id=task.id,
-            attempt=1,
-            run_id="r",
-            tool="sh",
-            outcome="failed",
-            cost_micros=cost,
-            ended_at=NOW,
-        )
-    )
-
-
-@pytest.mark.parametrize(
-    ("of_tool", "of_task", "of_run", "spent", "left"),
-    [
-        (None, None, None, 1.0, None),
-        (5.0, None, None, 1.0, 4.0),
-        (5.0, 2.0, None, 1.0, 1.0),
-        (5.0, 2.0, 1.5, 1.0, 0.5),
-        (None, None, 3.0, None, 3.0),
-    ],
-)
-def test_an_attempt_may_cost_what_the_tightest_limit_leaves(
-    of_tool: float | None,
-    of_task: float | None,
-    of_run: float | None,
-    spent: float | None,
-    left: float | None,
-) -> None:
-    """Limits of the tool and of the task count the task's attempts, that of the run counts all."""
-    task = a_task("a", **({"budget_usd": of_task} if of_task else {}))
-    run = run_of({"w": {"a": task}}, **({"max_cost_usd": of_tool} if of_tool else {}))
-    desk = desk_of(run, budget=of_run)
-    paid(desk, named(run)["a"], spent)
-    assert desk.left_for(named(run)["a"]) == left
-
-
-def test_a_spent_budget_ends_a_task_or_the_run() -> None:
-    """Costs of earlier processes count; what is exactly spent is spent."""
-    run = run_of({"w": {"a": a_task("a", budget_usd=2.0), "b": a_task("b")}})
-    tasks = named(run)
-    desk = desk_of(run, spent={tasks["a"].id: MICROS}, budget=3.0)
-    assert desk.exhausted(tasks["a"]) is None
-    paid(desk, tasks["a"], 1.0)
-    reason = desk.exhausted(tasks["a"])
-    assert reason is not None
-    assert reason.code is ReasonCode.BUDGET_EXCEEDED
-    assert desk.exhausted(tasks["b"]) is None
-    assert desk.run_exhausted() is None
-    paid(desk, tasks["b"], 1.0)
-    assert desk.run_exhausted() == "the run has cost $3.00 of the $3.00 that it may cost"

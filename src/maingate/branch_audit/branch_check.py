@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from maingate.branch_audit.recorded_landings import Landings, RecordedLanding, RecordedMove, read
+from maingate.branch_audit.unpushed_commits import Unpushed
 from maingate.db.audit.findings import AuditFinding
 from maingate.db.audit.ledger_check import Anchor
 from maingate.db.engine import Database
@@ -20,8 +22,6 @@ from maingate.git.command import run_git
 from maingate.git.repository import Repository
 from maingate.ids import ENTITY_OF_PREFIX
 from maingate.landing.ledger_trailers import RECORD, seal_of, trailers
-from maingate.recovery.recorded_landings import Landings, RecordedLanding, RecordedMove, read
-from maingate.recovery.unpushed import Unpushed
 
 RUN, ROLLBACK = "Maingate-Run", "Maingate-Rollback"
 PATCH, WORKSTREAM = "Maingate-Patch", "Maingate-Workstream"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from maingate.orchestrator.core.holds import first_open, first_rival, is_used_up
+from maingate.orchestrator.core.waiting_rules import first_open, first_rival, is_used_up
 
 
 @pytest.mark.parametrize(
