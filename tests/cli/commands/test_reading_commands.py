@@ -19,7 +19,6 @@ from maingate.cli.commands import patch, runs
 from maingate.cli.commands.events import parse_moment
 from maingate.errors import UsageError
 from maingate.queries.details.patch import diff_json
-from maingate.queries.runs.next_action import with_next_action
 from support.command_line import Invoke, Played, a_clean_environment, maingate, maingate_bytes, start_maingate
 from support.factories import GitRepo
 
@@ -60,12 +59,12 @@ def reading(invoke: Invoke, played: Played, *command: str) -> Any:
 
 def test_status_is_the_report_of_the_newest_run(invoke: Invoke, played: Played) -> None:
     """`status --json` is the object that `run --json` printed."""
-    assert reading(invoke, played, "status") == with_next_action(played.report)
+    assert reading(invoke, played, "status") == played.report
 
 
 def test_status_of_a_run_by_the_beginning_of_its_id(invoke: Invoke, played: Played) -> None:
     """An unambiguous beginning is enough."""
-    assert reading(invoke, played, "status", played.report["run_id"][:12]) == with_next_action(played.report)
+    assert reading(invoke, played, "status", played.report["run_id"][:12]) == played.report
 
 
 def test_status_all_lists_every_task(invoke: Invoke, played: Played) -> None:

@@ -83,6 +83,14 @@ class ReportTarget(Target):
     behind: list[dict[str, Any]]
 
 
+class NextAction(BaseModel):
+    """The next step for a person or an agent."""
+
+    code: str = Field(examples=["approve"])
+    about: str | None
+    command: str | None
+
+
 class RunReport(Sparse):
     """A run with all its parts: the same object as that of `maingate status --json`."""
 
@@ -104,6 +112,7 @@ class RunReport(Sparse):
     created_at: str | None
     started_at: str | None
     completed_at: str | None
+    next_action: NextAction
 
 
 class Runs(Page):

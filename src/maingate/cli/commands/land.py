@@ -228,11 +228,17 @@ class _Told:
 
     def _print(self, report: "Mapping[str, Any]") -> None:
         from maingate.cli.views.landing import print_landing
-        from maingate.queries.runs.next_action import with_next_action
 
         head = {"ref": self._target.ref, "old": self._target.commit, "new": self._target.commit}
-        empty: dict[str, Any] = {"run_id": None, "target": head, "workstreams": [], "tasks": []}
-        whole = with_next_action({**empty, **report})
+        nothing = {"code": "none", "about": None, "command": None}
+        empty: dict[str, Any] = {
+            "run_id": None,
+            "target": head,
+            "workstreams": [],
+            "tasks": [],
+            "next_action": nothing,
+        }
+        whole = {**empty, **report}
         whole["items"] = self._described(whole)
         with reader_may_leave():
             if self._as_json:

@@ -186,9 +186,7 @@ def operator_name() -> str:
 
 def _print_report(report: dict[str, Any], *, page: str | None, as_json: bool) -> None:
     if as_json:
-        from maingate.queries.runs.next_action import with_next_action
-
-        print_json(with_next_action(report))
+        print_json(report)
         return
     from maingate.cli.views.hints import print_hints
     from maingate.cli.views.report import print_report

@@ -88,9 +88,7 @@ def _print(
 ) -> None:
     """Print the report of a run, below what needs a person."""
     if as_json:
-        from maingate.queries.runs.next_action import with_next_action
-
-        print_json(with_next_action(report))
+        print_json(report)
         return
     from maingate.cli.views.hints import print_hints
     from maingate.cli.views.inbox import print_needs

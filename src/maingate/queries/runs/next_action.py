@@ -11,6 +11,9 @@ _FAULTS: Final = {
     "gate_failed": "fix_gate",
     "gate_timeout": "fix_gate",
 }
+LEADING: Final = frozenset({"run_id", "state", "alive", "waiting", "target", "workstreams", "tasks"})
+"""The fields of a report that lead to the next step."""
+
 _UNDER_WAY: Final = frozenset({"pending", "running"})
 
 
@@ -22,11 +25,6 @@ def next_action(report: Json) -> dict[str, Any]:
     """
     steps = [*_of_people(report), *_of_process(report), *_of_refusals(report)]
     return next(iter(steps), _step("none", None, None))
-
-
-def with_next_action(report: Json) -> dict[str, Any]:
-    """Return the report of a run with the next step, as commands print it."""
-    return {**report, "next_action": next_action(report)}
 
 
 def _step(code: str, about: str | None, command: str | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from maingate.db.dao import patches, runs, verdicts
 from maingate.db.dao.entity import EntityRow
@@ -18,6 +18,7 @@ from maingate.errors import UsageError
 from maingate.ids import RunId
 from maingate.landing.checkouts.behind import behind
 from maingate.queries.runs import report_parts
+from maingate.queries.runs.next_action import LEADING, next_action
 from maingate.queries.waits import run_rows
 from maingate.queries.waits.run_rows import RunRows, has_ended, read_rows
 from maingate.repository_context import RepositoryContext
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from maingate.monitoring.stuck_watch import StuckLimits
 
 Json = dict[str, Any]
+
+NEXT_ACTION: Final = "next_action"
+"""The field that other fields lead to."""
 
 
 def report(context: RepositoryContext, run_id: RunId | None = None, fields: Collection[str] = ()) -> Json:
@@ -42,6 +46,8 @@ def report(context: RepositoryContext, run_id: RunId | None = None, fields: Coll
         UsageError: There is no run yet.
         UnknownEntityError: There is no such run.
     """
+    others = [field for field in fields if field != NEXT_ACTION]
+    wanted = {*others, *LEADING} if NEXT_ACTION in fields else set(others)
     with context.database.read() as conn:
         run = runs.newest(conn) if run_id is None else runs.get(conn, run_id)
         if run is None:
@@ -55,10 +61,13 @@ def report(context: RepositoryContext, run_id: RunId | None = None, fields: Coll
             is_alive=context.is_at_work(conn, run),
             patience=None if has_ended(run) else _patience(context),
             is_served=run_rows.is_served(context, conn, run),
-        ).fields(fields)
+        ).fields(wanted)
     if "target" in told:
         told["target"]["behind"] = behind_json(context, run.target_ref)
-    return told
+    if NEXT_ACTION in fields or told.keys() != set(others):  # asked for, or all fields
+        told[NEXT_ACTION] = next_action(told)
+    is_part = bool(fields) and told.keys() <= {*wanted, NEXT_ACTION}
+    return {field: told[field] for field in told if field in fields} if is_part else told
 
 
 def behind_json(context: RepositoryContext, ref: str) -> list[Json]:
