@@ -109,14 +109,14 @@ def test_a_token_of_another_server_is_refused(two: Live, tmp_path: Path) -> None
 
 
 def test_guesses_are_slowed_down(strict: Live) -> None:
-    """An address that sends wrong tokens again and again has to wait, whatever it sends next."""
+    """An address that sends wrong tokens again and again has to wait, but not with a valid one."""
     good = token(strict, "eve", Role.VIEWER)
     with strict.client("wrong") as guesser, strict.client(good) as eve:
         answers = [guesser.get("/api/v1/me") for _ in range(3)]
         assert [each.status_code for each in answers] == [401, 401, 429]
         assert problem(answers[-1]) == (429, "too_many_requests")
         assert int(answers[-1].headers["retry-after"]) >= 1
-        assert problem(eve.get("/api/v1/me")) == (429, "too_many_requests")
+        assert eve.get("/api/v1/me").status_code == 200
 
 
 def test_a_caller_that_acts_too_often_has_to_wait(strict: Live) -> None:

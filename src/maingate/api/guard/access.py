@@ -155,12 +155,13 @@ class Access:
             raise error
 
     def _check(self, address: str, find: Callable[[], Found | None]) -> Found | None:
-        """Return what is found by a secret, within the rate of failures of an address."""
-        if self._failures.is_empty(address):
-            raise _too_many(1)
+        """Return what is found by a secret; one that is not valid counts against its address.
+
+        A valid one is let in whatever others send: behind a proxy all callers have one address.
+        """
         found = find()
-        if found is None:
-            self._failures.take(address)
+        if found is None and (wait := self._failures.take(address)) is not None:
+            raise _too_many(wait)
         return found
 
     def _of_header(self, header: str) -> Caller | None:

@@ -44,10 +44,6 @@ class RateLimiter:
         self._keep(key, left - 1)
         return None
 
-    def is_empty(self, key: str) -> bool:
-        """Return whether a bucket is empty, without taking from it."""
-        return self._left(key) < 1
-
     def _left(self, key: str) -> float:
         left, at = self._buckets.get(key, (float(self._rate.burst), self._clock.monotonic()))
         filled = left + (self._clock.monotonic() - at) * self._rate.per_second
