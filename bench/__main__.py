@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-BENCHMARKS = ("api", "engine", "events", "land", "large", "machinery", "page", "startup")
+BENCHMARKS = ("api", "engine", "events", "land", "large", "machinery", "page", "startup", "train")
 
 
 def main() -> None:
@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="CASE", action="append", help="only this case (may be repeated)")
     parser.add_argument("--folder", type=Path, help="where to work, on a disk (default: for temporary files)")
     parser.add_argument("--minutes", type=float, help="how long `api` watches the memory (default 10)")
+    parser.add_argument("--seeds", type=int, help="random queues for each cell of `train` (default 150)")
     asked = parser.parse_args()
     benchmark = importlib.import_module(f"bench.{asked.name}")
     cases = asked.only or benchmark.CASES
@@ -32,7 +33,8 @@ def main() -> None:
         folder = Path(name).resolve()
         if _file_system(folder) in {"tmpfs", "ramfs"}:
             parser.error(f"{folder.parent} is memory, not a disk; name a folder with --folder")
-        more = {} if asked.minutes is None else {"minutes": asked.minutes}
+        options = {"minutes": asked.minutes, "seeds": asked.seeds}
+        more = {name: value for name, value in options.items() if value is not None}
         figures = benchmark.measure(cases, folder=folder, rounds=asked.rounds, **more)
     if asked.json:
         system = f"{platform.system()} {platform.machine()}"

@@ -1,0 +1,1 @@
+"""Merge queues as planners on a virtual clock: Maingate's train and its peers."""
