@@ -13,6 +13,7 @@ import pytest
 from maingate.system.process_tree import adopt_orphans, bystanders
 from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.uet.process.command_run import run_command
+from maingate.uet.process.limits import ProcessLimits
 
 
 @pytest.fixture(autouse=True)
@@ -236,3 +237,15 @@ def test_a_signal_is_named(tmp_path: Path) -> None:
 
     assert outcome.signal == signal.SIGABRT
     assert "SIGABRT" in outcome.message
+
+
+@pytest.mark.parametrize("limits", [ProcessLimits(), ProcessLimits(file_bytes=1 << 30)])
+def test_a_command_hears_signals_that_are_blocked_here(tmp_path: Path, limits: ProcessLimits) -> None:
+    """The run of a server blocks one until it can stop, and may start commands before that."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        outcome = run(tmp_path, "kill -TERM $$; echo deaf", limits=limits)
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == {signal.SIGTERM, *before}
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert (outcome.passed, outcome.exit_code, outcome.excerpt) == (False, 128 + signal.SIGTERM, "")

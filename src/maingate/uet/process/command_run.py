@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -21,7 +21,7 @@ from maingate.system.process_tree import ProcessTree, bystanders, do_other_threa
 from maingate.uet.output_capture import OutputCopy
 from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.uet.process.exit_meaning import Cause, not_started, result_of_exit
-from maingate.uet.process.limits import limiter, memory_kills
+from maingate.uet.process.limits import ProcessLimits, limiter, memory_kills
 from maingate.uet.process.output_log import OutputLog
 from maingate.uet.process.output_pipe import OutputPipe
 from maingate.uet.process.redaction import redact
@@ -162,7 +162,7 @@ class _CommandExecution:
                 cwd=cwd,
                 env=environment,
                 start_new_session=True,
-                preexec_fn=limiter(self._spec.limits),  # noqa: PLW1509 - a worker has one thread
+                preexec_fn=_preparation(self._spec.limits),  # noqa: PLW1509 - a worker has one thread
             )
 
     # -- while it runs ---------------------------------------------------------------------------------------
@@ -254,6 +254,24 @@ class _CommandExecution:
             return tree.end_leftovers(grace=self._spec.grace)
         tree.end_leftovers(grace=max(0.0, self._kill_at - time.monotonic()) or -1.0)
         return 0
+
+
+def _preparation(limits: ProcessLimits) -> Callable[[], None] | None:
+    """Return the function that sets limits in the child, and lets it hear signals that are blocked here.
+
+    A process that is not to be stopped yet blocks them, and so may the one that started it. A command that
+    inherited that could not be asked to end, nor could it end its own children so, as `timeout` does.
+    """
+    limit = limiter(limits)
+    if not signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+        return limit
+
+    def prepare() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if limit is not None:
+            limit()
+
+    return prepare
 
 
 @contextlib.contextmanager
