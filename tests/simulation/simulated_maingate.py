@@ -301,7 +301,7 @@ class Scene:
                 },
             ),
             (merge, {"_merge_small": merge_small}),
-            (patch_effects, {"blocked_paths": nothing_in_the_way}),
+            (patch_effects, {"overwritten_work": nothing_in_the_way}),
         ]
         with ExitStack() as stack:
             for module, names in edges:

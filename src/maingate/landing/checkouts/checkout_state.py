@@ -1,14 +1,9 @@
-"""The state of a person's checkout: uncommitted edits, operations in progress, files in the way."""
+"""The state of a person's checkout: uncommitted edits, and operations in progress."""
 
-import errno
 import os
-import stat
-from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
-from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
 from maingate.landing.checkouts.prepared_files import new_stage
 from maingate.landing.checkouts.working_trees import Checkout
@@ -60,21 +55,6 @@ def uncommitted_changes(checkout: Checkout) -> tuple[str, ...]:
     return tuple(found)
 
 
-def in_the_way(repository: Repository, top: Path, tree: str, paths: Iterable[bytes]) -> Iterator[bytes]:
-    """Return the untracked paths that new files would overwrite, or that keep them from being made.
-
-    git itself would overwrite ignored files.
-
-    Args:
-        repository: The repository that has the tree.
-        top: The top of the working tree.
-        tree: The tree of the tracked files.
-        paths: The new files.
-    """
-    for path in sorted(paths):
-        yield from _untracked_at(repository, tree, top, path)
-
-
 def _as_checked_out(checkout: Checkout, paths: list[bytes]) -> set[bytes]:
     """Return those of some files that are unchanged although git calls them changed."""
     if not paths:
@@ -106,40 +86,6 @@ def _entries(checkout: Checkout, paths: list[bytes]) -> dict[bytes, GitEntry]:
             mode, oid, _ = facts.split(b" ")
             found[path] = GitEntry(int(mode, 8), oid.decode())
     return found
-
-
-def _untracked_at(repository: Repository, tree: str, worktree: Path, path: bytes) -> Iterator[bytes]:
-    parts = path.split(b"/")
-    top = os.fsencode(worktree)
-    for length in range(1, len(parts) + 1):
-        prefix = b"/".join(parts[:length])
-        mode = _mode_of(os.path.join(top, prefix))  # noqa: PTH118 - names are bytes
-        if mode is None:
-            return
-        if not stat.S_ISDIR(mode):
-            if repository.entry_at(tree, prefix) is None:
-                yield prefix
-            return
-    yield from _untracked_below(repository, tree, top, path)
-
-
-def _untracked_below(repository: Repository, tree: str, top: bytes, path: bytes) -> Iterator[bytes]:
-    for directory, _, names in os.walk(os.path.join(top, path)):  # noqa: PTH118 - names are bytes
-        for name in names:
-            there = os.path.relpath(os.path.join(directory, name), top)  # noqa: PTH118 - names are bytes
-            if repository.entry_at(tree, there) is None:
-                yield there
-
-
-def _mode_of(path: bytes) -> int | None:
-    try:
-        return os.lstat(path).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:  # nothing can be there
-            return None
-        raise
 
 
 def in_progress(checkout: Checkout) -> tuple[str, ...]:

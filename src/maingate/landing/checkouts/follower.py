@@ -18,8 +18,9 @@ from maingate.faultpoints import reach
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
 from maingate.landing.checkouts import index_hold
-from maingate.landing.checkouts.checkout_state import in_progress, in_the_way
+from maingate.landing.checkouts.checkout_state import in_progress
 from maingate.landing.checkouts.file_change import digest, put_file, remove_file
+from maingate.landing.checkouts.overwritten_work import in_the_way, overwritten_files
 from maingate.landing.checkouts.prepared_files import (
     CheckoutStage,
     Signature,
@@ -32,7 +33,6 @@ from maingate.landing.checkouts.working_trees import Checkout
 from maingate.landing.owed_checkouts import HeldRecord, PendingCheckout
 
 _SUBMODULE: Final = 0o160000
-_SHOWN: Final = 20
 
 
 class State(Enum):
@@ -99,7 +99,9 @@ class CheckoutFollower:
         if not self.stage.is_current and (problems := self.make_ready()):
             return problems
         self.look()
-        return tuple(dict.fromkeys([*self._others(), *self._unwritable()]))
+        theirs = [path for path, state in self.states.items() if state is State.OTHER]
+        overwritten = overwritten_files(self._repository, self.checkout, self._old, self._changed, theirs)
+        return tuple(dict.fromkeys([*overwritten, *self._unwritable()]))
 
     def look(self) -> None:
         """Classify each file that the move changes."""
@@ -139,19 +141,6 @@ class CheckoutFollower:
 
     def _is_in_the_way(self, path: bytes) -> bool:
         return any(in_the_way(self._repository, self.checkout.top, self._old, [path]))
-
-    def _others(self) -> Iterator[str]:
-        """Return the files of the person that would be overwritten, as sentences."""
-        found = sorted(path for path, state in self.states.items() if state is State.OTHER)
-        new_ones = [path for path in found if self._changed[path][0] is None]
-        in_way = list(in_the_way(self._repository, self.checkout.top, self._old, new_ones))
-        for path in paths_of(in_way[:_SHOWN]):
-            yield f"{path} is not tracked and would be overwritten"
-        edited = [path for path in found if path not in set(new_ones)]
-        for path in paths_of(edited[:_SHOWN]):
-            yield f"{path} has uncommitted changes"
-        if (more := len(in_way[_SHOWN:]) + len(edited[_SHOWN:])) > 0:
-            yield f"and {more} more files"
 
     def _unwritable(self) -> Iterator[str]:
         """Return the places of the checkout that cannot be written to, as sentences."""

@@ -16,7 +16,7 @@ from maingate.db.engine import Database
 from maingate.db.sql.connection import Connection
 from maingate.git.repository import Repository
 from maingate.ids import PatchId, new_id
-from maingate.landing.checkouts import blocked_paths
+from maingate.landing.checkouts import overwritten_work
 from maingate.orchestrator.core.effect_inputs import PatchInput, RecordedCommit, RunInput, TaskInput
 from maingate.orchestrator.core.effects import ApplyPatches, JudgePatch, KeepEvidence, RestorePatch, TakePatch
 from maingate.orchestrator.core.events import (
@@ -196,7 +196,7 @@ class PatchEffects:
         """Refuse a patch now that could not land later because of a file in a checkout of the target."""
         if taken.intake is None or taken.refusal is not None:
             return taken
-        blocked = blocked_paths.refusal_of(self._repository, self._run.target, taken.intake)
+        blocked = overwritten_work.refusal_of(self._repository, self._run.target, taken.intake)
         return taken if blocked is None else replace(taken, refusal=blocked)
 
     def _piece(self, patch: PatchInput) -> Piece:

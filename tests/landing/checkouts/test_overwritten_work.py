@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from maingate.git.repository import Repository
-from maingate.landing.checkouts.blocked_paths import refusal_of
+from maingate.landing.checkouts.overwritten_work import refusal_of
 from maingate.patches.intake import Intake, take_in
 from support.factories import GitRepo
 
