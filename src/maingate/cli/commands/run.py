@@ -13,12 +13,9 @@ import typer
 from maingate.cli.exit_codes import code_of_run
 from maingate.cli.output import console, print_json
 from maingate.cli.remote_runs import Repo, Server, TokenFile, client_of, require_server, run_remotely
-from maingate.cli.run_follower import Outcome, follow
 from maingate.cli.standard_streams import reader_may_leave
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import safe
-from maingate.cli.views.activity import surroundings_reader
-from maingate.cli.views.progress import watcher
 from maingate.errors import InterruptedRunError, TargetBusyError, UsageError
 from maingate.ids import RunId
 from maingate.trace_ids import TRACEPARENT
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from maingate.bootstrap import Maingate
+    from maingate.cli.run_follower import Outcome
     from maingate.plan.loader import LoadedPlan
 
 
@@ -203,7 +201,7 @@ def run_plan(
     workers: int | None,
     progress_on_stderr: bool,
     wait: bool = False,
-) -> Outcome:
+) -> "Outcome":
     """Admit a plan and run it with progress; an interrupted run is reported like any other.
 
     A living server of the repository gets the run, and it is followed.
@@ -213,6 +211,8 @@ def run_plan(
     caller = os.environ.get(TRACEPARENT)
     handed_over = maingate.admission.admit_for_server(loaded, RunOptions(workers=workers), traceparent=caller)
     if handed_over is not None:
+        from maingate.cli.run_follower import follow
+
         return follow(maingate, handed_over, progress_on_stderr=progress_on_stderr)
     run_id = maingate.admission.admit(loaded, wait=TargetWait() if wait else None, traceparent=caller)
     return execute(maingate, run_id, workers=workers, progress_on_stderr=progress_on_stderr)
@@ -226,12 +226,14 @@ def go_on(
     wait: bool,
     progress_on_stderr: bool,
     budget_usd: float | None = None,
-) -> Outcome:
+) -> "Outcome":
     """Continue an interrupted run with progress; a living server of the repository gets it."""
     from maingate.services.handover.run_queue import RunOptions
 
     options = RunOptions(workers=workers, budget_usd=budget_usd)
     if maingate.queue.hand_over(run_id, options) is not None:
+        from maingate.cli.run_follower import follow
+
         return follow(maingate, run_id, progress_on_stderr=progress_on_stderr)
     maingate.execution.take_hold(run_id, wait=TargetWait() if wait else None)
     return execute(
@@ -260,8 +262,12 @@ def execute(
     workers: int | None,
     progress_on_stderr: bool,
     budget_usd: float | None = None,
-) -> Outcome:
+) -> "Outcome":
     """Run an admitted run with progress."""
+    from maingate.cli.run_follower import Outcome
+    from maingate.cli.views.activity import surroundings_reader
+    from maingate.cli.views.progress import watcher
+
     interruption = None
     around = surroundings_reader(maingate, run_id)
     with watcher(stderr=progress_on_stderr, around=around) as watching:
