@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from random import Random
 
-from simulation.invariants import Outcome, outcome_of, violations
+from simulation.invariants import Outcome, outcome_of, own_faults, violations
 from simulation.simulated_maingate import Scene
 from simulation.simulation import Simulation, Troubles, make_template, make_troubles
 from simulation.virtual_loop import DeadlockError
@@ -46,7 +46,10 @@ def _calm(plan: int) -> Calm:
     try:
         ended = Simulation(f"{plan} calm", plan, folder, template, Troubles()).run()
         return Calm(
-            outcome=outcome_of(ended), places=ended.places, seconds=ended.seconds, wrong=violations(ended)
+            outcome=outcome_of(ended),
+            places=ended.places,
+            seconds=ended.seconds,
+            wrong=[*violations(ended), *own_faults(ended)],
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -177,7 +177,7 @@ class SimulatedIntake:
     def scope(self) -> Any:
         """What it touches."""
         facts = {"files": 1, "insertions": 1, "deletions": 0, "hunks": 1, "paths": [self.path]}
-        return SimpleNamespace(as_json=lambda: facts)
+        return SimpleNamespace(as_json=lambda: facts, paths=(self.path.encode(),))
 
 
 class SimulatedExecutor:

@@ -13,6 +13,7 @@ from maingate.db.dao.history import events
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.schema.tables import ENTITIES
 from maingate.landing.lease import key_of
+from maingate.reasons import ReasonCode
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
 from maingate.state.task import TaskState
@@ -51,6 +52,14 @@ def outcome_of(ended: Ended) -> Outcome:
                 if not path.startswith("others/")
             },
         )
+
+
+def own_faults(ended: Ended) -> list[str]:
+    """List the mistakes of the program's own in a run that nothing disturbed, which would hide all others."""
+    with ended.scene.open() as maingate, maingate.database.read() as conn:
+        reasons = [row.reason for row in tasks.of_run(conn, ended.run_id)]
+        reasons += [row.reason for row in workstreams.of_run(conn, ended.run_id)]
+    return [each.message for each in reasons if each is not None and each.code is ReasonCode.INTERNAL_FAULT]
 
 
 def violations(ended: Ended) -> list[str]:

@@ -90,12 +90,12 @@ def _is_caught(told: str, breaks: Callable[[Scene], None] = lambda _: None, *, s
 def test_it_shows_when_a_landing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """A resume that does not find what has landed lands it again."""
     monkeypatch.setattr(unfinished_landing, "newest_landed", lambda *_, **__: None)
-    assert _is_caught("landed 2 times", since=4)
+    assert _is_caught("landed 2 times", since=12)
 
 
 def test_it_shows_when_nothing_keeps_an_overtaken_process_out() -> None:
     """Without the fence a process that was overtaken goes on to write, and is stopped by chance at best."""
-    assert _is_caught("process 0 ended with StaleTransitionError", _take_the_fence_down, since=149)
+    assert _is_caught("process 0 ended with StaleTransitionError", _take_the_fence_down, since=39)
 
 
 def test_it_shows_when_what_a_killed_process_owes_is_not_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:

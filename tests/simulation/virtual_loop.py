@@ -35,7 +35,7 @@ class Owner(Protocol):
 OWNER: ContextVar[Owner | None] = ContextVar("OWNER", default=None)
 """The simulated process that runs now; None for what is outside of all of them."""
 
-MOST_STEPS = 60_000
+MOST_STEPS = 10_000
 
 
 class InlineThreads(Executor):
