@@ -297,10 +297,10 @@ def oldest_run(world: World) -> str:
     ("place", "is_moved"),
     [
         ("transaction.inside", False),
-        ("rollback.intent", False),
+        thorough("rollback.intent", False),
         ("rollback.before-ref", False),
         ("rollback.after-ref", True),
-        ("rollback.after-checkout", True),
+        thorough("rollback.after-checkout", True),
         ("rollback.booked", True),
     ],
 )
@@ -489,7 +489,7 @@ def test_a_tool_that_the_plan_does_not_have_is_refused_with_those_that_it_has(wo
     assert len(world.rows("SELECT id FROM runs")) == 2
 
 
-@pytest.mark.parametrize("optional", ["task", "workstream", "both"])
+@pytest.mark.parametrize("optional", ["task", thorough("workstream"), "both"])
 def test_a_recovery_succeeds_only_if_what_was_asked_for_lands(world: World, optional: str) -> None:
     """That others could do without a patch is of the plan that it comes from; here it is all there is."""
     stream = {"critical": False} if optional != "task" else {}
@@ -618,9 +618,9 @@ def test_a_rollback_that_is_refused_undoes_nothing_outside(world: World) -> None
     ("place", "ran"),
     [
         ("rollback.after-ref", ["1", "2"]),
-        ("rollback.booked", ["1", "2"]),
+        thorough("rollback.booked", ["1", "2"]),
         ("compensation.before@2", ["1", "2"]),
-        ("compensation.recorded", ["1", "2"]),
+        thorough("compensation.recorded", ["1", "2"]),
         ("compensation.recorded@2", ["1", "2"]),
     ],
 )
@@ -709,7 +709,8 @@ def test_a_lock_of_anothers_in_the_way_of_a_rollback_is_not_to_be_committed(worl
 
 
 @pytest.mark.parametrize(
-    ("style", "what"), [("merge", "workstream ws"), ("squash", "workstream ws"), ("rebase", "patch patch_")]
+    ("style", "what"),
+    [("merge", "workstream ws"), thorough("squash", "workstream ws"), ("rebase", "patch patch_")],
 )
 def test_what_is_rolled_back_may_be_told_by_its_commit(world: World, style: str, what: str) -> None:
     """What a log shows: a merge and a squash are a workstream, another commit is the patch in it."""

@@ -99,15 +99,13 @@ def test_a_form_needs_the_role_of_its_action(guarded: Live) -> None:
         assert client.get("/breakers.json").json()["breakers"] == []
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [{}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}],
-    ids=["nothing", "another site", "hidden", "cross-site"],
-)
-def test_a_form_of_another_site_is_refused(guarded: Live, headers: dict[str, str]) -> None:
-    """Even where a browser would send the cookie."""
+def test_a_form_of_another_site_is_refused(guarded: Live) -> None:
+    """Even where a browser would send the cookie; one that hides its site is another."""
+    elsewhere = ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"})
     with guarded.client() as client:
-        assert client.post("/actions/pause-tool", data=TRIP, headers=headers).status_code == 403
+        for headers in ({}, *elsewhere):
+            answer = client.post("/actions/pause-tool", data=TRIP, headers=headers)
+            assert answer.status_code == 403, headers
 
 
 def test_a_form_needs_a_reason_and_a_known_action(guarded: Live) -> None:

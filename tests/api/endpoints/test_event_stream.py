@@ -176,12 +176,11 @@ def test_filters_choose_events(own: Live) -> None:
 
 
 @pytest.mark.parametrize("place", ["x", "-1", "1.5", "9" * 25, "999999999", "²"])
-def test_a_place_that_is_none_is_refused(own: Live, place: str) -> None:
+def test_a_place_that_is_none_is_refused(client: httpx.Client, place: str) -> None:
     """It is not the beginning: something would be missed or come twice."""
-    with own.client() as client:
-        headers = {b"Last-Event-ID": place.encode()}
-        assert problem(client.get(STREAM, headers=headers)) == (400, "unknown_place")
-        assert problem(client.get(f"{STREAM}?type=nonsense")) == (409, "refused")
+    headers = {b"Last-Event-ID": place.encode()}
+    assert problem(client.get(STREAM, headers=headers)) == (400, "unknown_place")
+    assert problem(client.get(f"{STREAM}?type=nonsense")) == (409, "refused")
 
 
 def test_a_stream_shows_that_it_lives_and_ends_with_its_token(

@@ -87,13 +87,13 @@ def test_a_decision_needs_its_role_and_bears_the_name_of_the_token(two: Live, ro
     assert tripped.json()["reason"]["message"] == "Eve of CI: it only answers nonsense"
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Bearer x y", "Basic YTpi", "Bearer mgt_0_x", "mgt_0_x"])
-def test_other_credentials_are_refused(two: Live, header: str) -> None:
+def test_other_credentials_are_refused(two: Live) -> None:
     """Nothing but a whole token of this server counts, also where the local user needs none."""
     with two.client() as client:
-        answer = client.get("/api/v1/me", headers={"Authorization": header})
-    assert problem(answer) == (401, "unauthenticated")
-    assert answer.headers["www-authenticate"] == "Bearer"
+        for header in ("Bearer", "Bearer x y", "Basic YTpi", "Bearer mgt_0_x", "mgt_0_x"):
+            answer = client.get("/api/v1/me", headers={"Authorization": header})
+            assert problem(answer) == (401, "unauthenticated"), header
+            assert answer.headers["www-authenticate"] == "Bearer"
 
 
 def test_a_token_of_another_server_is_refused(two: Live, tmp_path: Path) -> None:
