@@ -1,4 +1,4 @@
-"""Seal a sample anew after it was changed by hand: ``uv run python tests/db/remake_sample.py 0001``.
+"""Seal a sample anew after it was changed by hand: ``uv run python tests/db/remake_sample.py 0002``.
 
 Made again is what follows from the rest: what transitions bind, the facts, every hash, and the ledger's head.
 """

@@ -1,8 +1,13 @@
 """Migrations: each has sample data that survives the later ones; together they make the declared schema."""
 
+import os
+import re
+import signal
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -13,13 +18,22 @@ from maingate.db import migrations
 from maingate.db.audit.record_check import verify
 from maingate.db.dao import artifacts, patches, runs
 from maingate.db.engine import Database, open_database
-from maingate.db.migrations import runner
+from maingate.db.migrations import runner, versions
+from maingate.db.rollups import store
 from maingate.db.schema.tables import metadata
 from maingate.db.schema.triggers import triggers
-from maingate.db.sql.statements import row_of, rows_of
+from maingate.db.sql.statements import change, row_of, rows_of
+from maingate.errors import DatabaseError
+from support.database_factories import NOW
 from support.database_samples import SAMPLES, load_sample
 
 REVISIONS = runner.known_revisions()
+RELEASED: Final = {
+    "0.1.0": {
+        "v0001_first_schema.py": "f8af3c5f6a83e740e95f0ba07068d6bbdb4ac644f62e973aad9de1864b56d19e",
+    },
+}
+"""The migrations that each release brought, with the SHA-256 of their text."""
 
 
 def counts(connection: Connection) -> dict[str, int]:
@@ -38,6 +52,13 @@ def empty(dialect: str, new_url: Callable[..., str]) -> Any:
     database = open_database(new_url(dialect, is_empty=True))
     yield database
     database.close()
+
+
+def first_release(database: Database) -> None:
+    """Make a database what the first release had written."""
+    with database.write() as connection:
+        migrations.upgrade(connection, database.url, to=REVISIONS[0])
+        load_sample(connection, REVISIONS[0])
 
 
 def test_an_empty_database_is_made_as_all_migrations_together_make_it(
@@ -60,6 +81,16 @@ def test_the_newest_revision_is_the_one_that_the_program_wants() -> None:
     """HEAD is written down so that a start need not ask Alembic; it must be true."""
     assert REVISIONS[-1] == migrations.HEAD
     assert len(REVISIONS) == len(set(REVISIONS))
+
+
+def test_a_migration_that_was_released_is_never_changed() -> None:
+    """Records that it has made exist: whatever differs is a new migration, and here a new line a release."""
+    changes = (Path(__file__).parents[2] / "CHANGELOG.md").read_text()
+    releases = re.findall(r"^## \[(\d.*?)\]", changes, re.MULTILINE)
+    assert set(releases) == set(RELEASED)
+    folder = Path(str(versions.__file__)).parent
+    for name, digest in [pair for made in RELEASED.values() for pair in made.items()]:
+        assert sha256((folder / name).read_bytes()).hexdigest() == digest, f"{name} was changed"
 
 
 def test_every_revision_has_sample_data() -> None:
@@ -88,6 +119,17 @@ def test_what_a_revision_has_written_survives_all_later_ones(empty: Database, re
     assert all(diff.startswith(b"diff --git") for diff in diffs)
 
 
+def test_a_ledger_without_rollups_is_counted_from_its_first_row(empty: Database) -> None:
+    """A release before the roll-ups had no position in its ledger: none of its rows is left out."""
+    first_release(empty)
+    empty.upgrade()
+    store.catch_up(empty, at=NOW)
+    with empty.read() as connection:
+        found, rows = store.totals(connection), counts(connection)
+    assert sum(found.events.values()) == rows["state_transitions"] + rows["events"]
+    assert rows["event_rollups"] > 0
+
+
 def test_upgrading_twice_changes_nothing(empty: Database) -> None:
     """An upgrade of what is up to date does nothing."""
     empty.upgrade()
@@ -113,6 +155,40 @@ def test_a_schema_that_is_not_finished_leaves_nothing_behind(
         break_half_way()
     with empty.read() as connection:
         assert inspect(connection).get_table_names() == []
+
+
+def test_a_process_that_is_killed_in_a_migration_leaves_the_older_record_whole(empty: Database) -> None:
+    """A migration that a kill ends has not begun: the next process makes all of it."""
+    first_release(empty)
+    with empty.read() as connection:
+        before = counts(connection)
+    other = open_database(empty.engine.url.render_as_string(hide_password=False))
+    if (process := os.fork()) == 0:
+        try:
+            with other.write() as connection:
+                migrations.upgrade(connection, other.url)
+                os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)  # a child that was not killed must not go on with the tests
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+    other.close()
+    with empty.read() as connection:
+        assert (migrations.revision_of(connection), counts(connection)) == (REVISIONS[0], before)
+    empty.upgrade()
+    assert empty.revision() == migrations.HEAD
+    assert verify(empty).is_intact
+
+
+def test_a_record_between_two_releases_is_refused_and_left_alone(empty: Database) -> None:
+    """A schema that has parts of a later migration already is no traceback, and is not changed."""
+    with empty.write() as connection:
+        migrations.upgrade(connection, empty.url, to=REVISIONS[0])
+        change(connection, "ALTER TABLE runs ADD COLUMN traceparent TEXT")
+        before = counts(connection)
+    with pytest.raises(DatabaseError, match=r"nothing was changed.* between two releases.*traceparent"):
+        empty.upgrade()
+    with empty.read() as connection:
+        assert (migrations.revision_of(connection), counts(connection)) == (REVISIONS[0], before)
 
 
 def schema_of(connection: Connection) -> dict[str, Any]:
@@ -157,8 +233,9 @@ def triggers_of(connection: Connection) -> list[str]:
 def test_the_migrated_schema_is_the_declared_schema(
     empty: Database, dialect: str, new_url: Callable[..., str]
 ) -> None:
-    """Migrations and tables.py make the same columns, keys, CHECKs, indexes and triggers."""
+    """A record of the first release gets the columns, keys, CHECKs, indexes and triggers of `metadata`."""
     declared = open_database(new_url(dialect, is_empty=True))
+    first_release(empty)
     empty.upgrade()
     with declared.write() as connection:
         metadata.create_all(connection)

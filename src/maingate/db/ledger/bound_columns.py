@@ -21,7 +21,7 @@ SHORT_TEXT: Final = 64
 """Characters up to which a text is bound as it is; a longer one is bound by its digest."""
 
 CHANGING: Final[Mapping[str, frozenset[str]]] = {
-    "runs": frozenset({"old_head", "new_head", "retry_of", "reason"}),
+    "runs": frozenset({"old_head", "new_head", "retry_of", "traceparent", "reason"}),
     "workstreams": frozenset({"base_commit", "head_commit", "landed_commit", "reason"}),
     "tasks": frozenset(
         {"spec", "retry_count", "lost_count", "attempt", "not_before", "retry_of", "reason"},
@@ -39,7 +39,10 @@ CHANGING: Final[Mapping[str, frozenset[str]]] = {
     ),
     "breakers": frozenset({"threshold", "cooldown_ms", "opened_at", "reason"}),
 }
-"""The columns of entities that may change: each change is bound by the row of the ledger that records it."""
+"""The columns of entities that may change: each change is bound by the row of the ledger that records it.
+
+A column that a migration adds belongs here too, because rows were bound as a whole before there was one.
+"""
 
 UNBOUND: Final[Mapping[str, Mapping[str, str]]] = {
     "tasks": {"worker_id": "which worker holds it now; empty as soon as the attempt is over"},

@@ -1,5 +1,6 @@
 """The schema's history, packaged so that an installed Maingate can bring any database up to date.
 
+A revision that was released is never changed: a difference from it is a new one.
 Alembic takes a while to import; it is only asked when there is something to do.
 """
 
@@ -11,7 +12,7 @@ from maingate.db.schema.triggers import create_schema
 from maingate.db.sql.statements import change, define, row_of
 from maingate.errors import DatabaseError
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The revision that this program wants."""
 
 _VERSION_TABLE: Final = "alembic_version"
@@ -44,21 +45,40 @@ def upgrade(connection: Connection, where: str, *, to: str = HEAD) -> None:
         to: The revision to reach; tests stop before the newest one.
 
     Raises:
-        DatabaseError: The schema is of a newer program.
+        DatabaseError: The schema is of a newer program, or cannot be migrated.
     """
     found = revision_of(connection)  # asked again: another process may have been first
     if found is None and to == HEAD:
         _create(connection)
         return
-    from maingate.db.migrations import runner  # noqa: PLC0415 - keeps Alembic out of every start
-
-    if found is not None and found not in runner.known_revisions():
+    if is_newer(found):
         raise DatabaseError(
             f"the database {where} was written by a newer Maingate (its schema is {found}, this program "
             f"knows up to {HEAD}); use that version or another database"
         )
     if found != to:
+        _migrate(connection, where, found, to)
+
+
+def is_newer(revision: str | None) -> bool:
+    """Return whether a revision is one of a newer program, which this one does not know."""
+    if revision in {None, HEAD}:
+        return False
+    from maingate.db.migrations import runner  # noqa: PLC0415 - keeps Alembic out of every start
+
+    return revision not in runner.known_revisions()
+
+
+def _migrate(connection: Connection, where: str, found: str | None, to: str) -> None:
+    from maingate.db.migrations import runner  # noqa: PLC0415 - keeps Alembic out of every start
+
+    try:
         runner.run(connection, to)
+    except DatabaseError as error:
+        raise DatabaseError(
+            f"the schema {found} of the database {where} could not be brought to {to}, and nothing was "
+            f"changed; a record of a release can be, one of a version between two releases may not: {error}"
+        ) from error
 
 
 def _create(connection: Connection) -> None:

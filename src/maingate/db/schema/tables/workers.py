@@ -10,6 +10,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from maingate.db.schema.tables.table_parts import child_of, entity, metadata, one_of, partial, required
@@ -62,7 +63,7 @@ breakers = entity(
     Column("probe_task", Text),
     Column("probe_attempt", Integer),
     Column("reason", ReasonText),
-    required("writes", Integer),
+    required("writes", Integer, server_default=text("0")),
     CheckConstraint("failures >= 0 AND threshold >= 1 AND cooldown_ms >= 0", name="counts"),
     CheckConstraint("(state = 'CLOSED') = (opened_at IS NULL)", name="open_since"),
     CheckConstraint(
