@@ -28,7 +28,7 @@ def test_a_probe_is_told_by_the_exit_code(invoke: Invoke, played: Played, tmp_pa
     """A failed part ends it with 1; people who only look get 0, and the command that mends it."""
     repository = played.copy_to(tmp_path)
     with closing(sqlite3.connect(repository / ".git" / "maingate" / "maingate.db")) as database, database:
-        database.execute("UPDATE alembic_version SET version_num = '0000'")
+        database.execute("UPDATE alembic_version SET version_num = '0001'")
     probe = invoke("health", "--exit-code", cwd=repository)
     assert probe.exit_code == 1
     assert f"maingate -C {repository} runs" in probe.stdout

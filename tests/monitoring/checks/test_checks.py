@@ -91,10 +91,22 @@ def test_a_fresh_repository_is_in_order(context: RepositoryContext) -> None:
 def test_a_database_that_was_not_migrated_has_failed(context: RepositoryContext) -> None:
     """A command that opens it migrates it."""
     with context.database.write() as conn:
-        conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     trouble = the_only(record.check_database(context))
     assert (trouble.state, trouble.command) == (HealthState.FAILED, command(context, "runs"))
-    assert f"is 0000, this program wants {migrations.HEAD}" in trouble.reason
+    assert f"is 0001, this program wants {migrations.HEAD}" in trouble.reason
+
+
+def test_a_database_of_a_newer_program_has_failed(context: RepositoryContext) -> None:
+    """No command of this program migrates it back, and nothing else of it is read."""
+    with context.database.write() as conn:
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    trouble = the_only(record.check_database(context))
+    assert (trouble.state, trouble.command) == (HealthState.FAILED, None)
+    assert "a newer Maingate wrote it" in trouble.reason
+    answers = {each.check.name: each for each in HealthChecks(checks_of(context)).report().answers}
+    others = [answers[name].finding for name in answers.keys() - {"database", "disk"}]
+    assert all("not examined" in the_only(finding).reason for finding in others)
 
 
 def test_a_database_that_was_removed_has_failed(context: RepositoryContext) -> None:

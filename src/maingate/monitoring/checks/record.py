@@ -53,9 +53,9 @@ def check_database(context: RepositoryContext) -> CheckFinding:
 def _of_revision(context: RepositoryContext, revision: str | None) -> list[Trouble]:
     if revision == migrations.HEAD:
         return []
-    wants = f"this program wants {migrations.HEAD}"
-    reason = f"the schema of the database is {revision}, {wants}: it is migrated when a command opens it"
-    command = command_in(context.repository.root, "runs")
+    command = None if migrations.is_newer(revision) else command_in(context.repository.root, "runs")
+    remedy = "it is migrated when a command opens it" if command else "a newer Maingate wrote it; use that"
+    reason = f"the schema of the database is {revision}, this program wants {migrations.HEAD}: {remedy}"
     return [Trouble(state=HealthState.FAILED, reason=reason, command=command)]
 
 

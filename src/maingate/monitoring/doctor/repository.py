@@ -9,7 +9,7 @@ from maingate.git.command import run_git
 from maingate.monitoring.doctor import leftovers, programs
 from maingate.monitoring.finding import CheckFinding, Trouble, command_in
 from maingate.monitoring.health import Check
-from maingate.monitoring.repository_checks import checks_of
+from maingate.monitoring.repository_checks import checks_of, examine_record
 from maingate.repository_context import RepositoryContext
 
 TIME_OUT: Final = timedelta(seconds=20)
@@ -48,10 +48,12 @@ def check_settings(context: RepositoryContext) -> CheckFinding:
 _PARTS: Final[Mapping[str, Callable[[RepositoryContext], CheckFinding]]] = {
     "kind": check_kind,
     "settings": check_settings,
+    "temporary": leftovers.check_temporary,
+}
+_PARTS_ON_RECORD: Final[Mapping[str, Callable[[RepositoryContext], CheckFinding]]] = {
     "worktrees": leftovers.check_slots,
     "dead": leftovers.check_dead,
     "checkouts": leftovers.check_checkouts,
-    "temporary": leftovers.check_temporary,
     "programs": programs.check_programs,
 }
 
@@ -59,10 +61,13 @@ _PARTS: Final[Mapping[str, Callable[[RepositoryContext], CheckFinding]]] = {
 def doctor_checks_of(context: RepositoryContext) -> Sequence[Check]:
     """Return all checks of a repository and its record."""
     remedy = command_in(context.repository.root, "health")
+    examined = {name: partial(examine, context) for name, examine in _PARTS.items()}
+    for name, examine in _PARTS_ON_RECORD.items():
+        examined[name] = partial(examine_record, context, partial(examine, context))
     return [
         *checks_of(context),
         *(
-            Check(name=name, examine=partial(examine, context), remedy=remedy, timeout=TIME_OUT)
-            for name, examine in _PARTS.items()
+            Check(name=name, examine=examine, remedy=remedy, timeout=TIME_OUT)
+            for name, examine in examined.items()
         ),
     ]
