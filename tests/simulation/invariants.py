@@ -81,20 +81,6 @@ def violations(ended: Ended) -> list[str]:
     return found
 
 
-def faults(ended: Ended) -> list[str]:
-    """List the tasks that ended by a fault of the program or of this world: a calm run has none.
-
-    A value of this world that lacks what the program has begun to read is such a fault. Each patch would end
-    by it, nothing would land, and no trouble could do any harm.
-    """
-    with ended.scene.open() as maingate, maingate.database.read() as conn:
-        return [
-            f"{row.name}: {row.reason.message}"
-            for row in tasks.of_run(conn, ended.run_id)
-            if row.reason is not None and row.reason.code is ReasonCode.INTERNAL_FAULT
-        ]
-
-
 def _ends(ended: Ended, conn: Connection) -> Iterator[str]:
     """Everything has come to its end."""
     rows: list[tuple[str, str, str]] = [
