@@ -1,7 +1,7 @@
 """The interface to workers that all others know: a job goes in, its end comes out.
 
 `maingate.workers.pool_manager` runs them in processes of this machine. Nothing outside of ``workers`` and the
-one place that chooses the parts of a run (``orchestrator.dependencies``) knows more of it than this.
+one place that chooses the parts of a run (``orchestrator.injected_parts``) knows more of it than this.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 The lock's content says whose it is, so that one which a killed Maingate left is known for that, and removed.
 Whether its process is dead is not guessed from a number: the process held a lock of the system's on a file
-that the content names (``landing.move_record``), and that one is free as soon as no process has it any more.
+that the content names (``landing.owed_checkouts``), and that one is free as soon as no process has it.
 """
 
 import contextlib
