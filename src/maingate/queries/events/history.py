@@ -6,10 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from maingate.db.dao import runs, tasks, workstreams
-from maingate.db.dao.history import event_pages, events
-from maingate.db.dao.history.event_pages import Stretch
+from maingate.db.dao.history import events
 from maingate.db.ledger import running_head
-from maingate.db.rollups.conditions import EVERYTHING
 from maingate.errors import UsageError
 from maingate.events import TRANSITION_SUFFIX, Event, EventType
 from maingate.repository_context import RepositoryContext
@@ -65,8 +63,13 @@ class EventQuery:
 
 def between(context: RepositoryContext, after: int, upto: int) -> list[Event]:
     """Read the events after one place and up to another, in order."""
+    from maingate.db.dao.history import event_pages  # noqa: PLC0415 - the history of an entity needs none
+    from maingate.db.rollups.conditions import EVERYTHING  # noqa: PLC0415
+
     with context.database.read() as conn:
-        return event_pages.page(conn, EVERYTHING, Stretch(after=after, upto=upto), limit=upto - after)
+        return event_pages.page(
+            conn, EVERYTHING, event_pages.Stretch(after=after, upto=upto), limit=upto - after
+        )
 
 
 def position(context: RepositoryContext) -> int:
