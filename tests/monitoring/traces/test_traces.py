@@ -2,7 +2,7 @@
 
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +12,13 @@ import pytest
 
 from maingate.bootstrap import Maingate
 from maingate.db.dao.history import events
+from maingate.db.ledger import followers
 from maingate.errors import OutsideFaultError
 from maingate.monitoring.ledger_followers import HookFollower
 from maingate.monitoring.traces.export import SpanExport
 from maingate.monitoring.traces.hook import TraceHook
+from maingate.monitoring.traces.receiver import SpansRefusedError, receiver_of
 from maingate.monitoring.traces.receiver import TraceReceiver as Wanted
-from maingate.monitoring.traces.receiver import receiver_of
 from maingate.monitoring.traces.spans import TraceSpan
 from maingate.trace_ids import CallerSpan, RunTrace, span_id_of
 from support.crashing import KILLED, World, kill_all
@@ -191,7 +192,8 @@ def test_a_killed_run_that_is_resumed_has_no_gap_and_no_second_version(
     assert world.rows("SELECT seq FROM followers WHERE name = 'traces'") == [(position,)]
     assert len({span.id for span in receiver.spans}) == len(set(map(repr, receiver.spans)))
     before = {span.id: span for span in receiver.spans}
-    export_again(world, receiver)
+    with world.open() as maingate:
+        export_again(maingate, receiver, warn=pytest.fail)
     assert {span.id: span for span in receiver.spans} == before
     tasks = [f"run > workstream w > task {name}" for name in ("s", "t")]
     expected = [line for task in tasks for line in (task, *(f"{task} > attempt 1{end}" for end in _ENDS))]
@@ -201,16 +203,16 @@ def test_a_killed_run_that_is_resumed_has_no_gap_and_no_second_version(
 _ENDS: Final = ("", " > patch", " > patch > gate unit")
 
 
-def export_again(world: World, receiver: TraceReceiver) -> None:
+def export_again(
+    maingate: Maingate, receiver: TraceReceiver, *, warn: Callable[[str], None], batch: int = TraceHook.batch
+) -> None:
     """Export all of a record, as a process does that knows no position."""
-    with world.open() as maingate:
-        hook = TraceHook(Wanted(asked_by="the test", endpoint=f"{receiver.url}/v1/traces"), maingate.database)
-        hook.name = "again"
-        follower = HookFollower(
-            hook, database=maingate.database, clock=maingate.context.clock, holder="run_test"
-        )
-        while follower.step():
-            pass
+    wanted = Wanted(asked_by="the test", endpoint=f"{receiver.url}/v1/traces")
+    hook = TraceHook(wanted, maingate.database, warn=warn)
+    hook.name, hook.batch = "again", batch
+    follower = HookFollower(hook, database=maingate.database, clock=maingate.context.clock, holder="run_test")
+    while follower.step():
+        pass
 
 
 @pytest.mark.parametrize("is_hanging", [False, True], ids=["down", "hanging"])
@@ -236,6 +238,55 @@ def test_a_receiver_that_takes_nothing_stops_no_run_and_loses_nothing(
     second = land(repo, {"y": repo.diff_of({"y.txt": "y\n"})}, folder=repo.path.parent / "second")
     runs = {span.attributes["maingate.run.id"] for span in receiver.named("run")}
     assert runs == {first.report["run_id"], second.report["run_id"]}
+
+
+def test_spans_that_the_receiver_refuses_for_good_are_dropped_and_told_and_later_ones_are_sent(
+    repo: GitRepo, receiver: TraceReceiver
+) -> None:
+    """One span that it will never take holds up no other; the run ends well, its record has a warning."""
+    receiver.status = 400
+    assert land(repo, {"x": repo.diff_of({"x.txt": "x\n"})}).state == "succeeded"
+    said = warnings_of(repo)
+    assert "in 1 request(s) so far: Failed to export" in said[0]
+    assert all(text.startswith("hook traces dropped what the receiver refuses for good") for text in said)
+    told: list[str] = []
+
+    def mended(text: str) -> None:
+        told.append(text)
+        receiver.status = 200
+
+    with Maingate.open(repo.path) as maingate:
+        export_again(maingate, receiver, warn=mended, batch=5)
+        with maingate.database.read() as conn:
+            place = {row.name: (row.seq, row.failures) for row in followers.all_of(conn)}["again"]
+            assert place == (events.query(conn, limit=1, newest=True)[0].seq, 0)
+    assert len(told) == 1
+    assert receiver.named("run")
+
+
+@pytest.mark.parametrize(
+    ("status", "is_final"),
+    [
+        (400, True),
+        (413, True),
+        (422, True),
+        (401, False),
+        (404, False),
+        (408, False),
+        (429, False),
+        (500, False),
+    ],
+)
+def test_an_answer_about_the_spans_is_final_and_others_are_tried_again(
+    receiver: TraceReceiver, status: int, *, is_final: bool
+) -> None:
+    """An address or a token that is wrong is mended, and then the same spans are taken."""
+    receiver.status = status
+    wanted = Wanted(asked_by="the test", endpoint=f"{receiver.url}/v1/traces", seconds=0.1)
+    span = TraceSpan(name="s", run=RunTrace(run_id="run_1"), id=2, parent=None, start=NOW, end=NOW)
+    with pytest.raises(OutsideFaultError) as caught:
+        SpanExport(wanted).send([span])
+    assert isinstance(caught.value, SpansRefusedError) == is_final
 
 
 def test_without_the_extra_a_run_says_what_is_missing_and_lands(

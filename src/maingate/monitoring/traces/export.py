@@ -1,9 +1,11 @@
 """The export of spans by OTLP, with the libraries of OpenTelemetry (the extra `otel`)."""
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Final
 
@@ -15,7 +17,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
 from maingate.errors import OutsideFaultError
-from maingate.monitoring.traces.receiver import PROTOCOL, TraceReceiver
+from maingate.monitoring.traces.receiver import PROTOCOL, SpansRefusedError, TraceReceiver
 from maingate.monitoring.traces.spans import TraceSpan
 from maingate.uet.process.redaction import redact
 
@@ -23,6 +25,15 @@ _UNNAMED: Final = "unknown_service"
 """The beginning of the name that OpenTelemetry gives to a service that no variable names."""
 _UNSET: Final = Status(StatusCode.UNSET)
 _OK: Final = Status(StatusCode.OK)
+
+_ANSWERED: Final = re.compile(r"\bcode: (\d{3})\b")
+"""The status of the answer in the library's message; it is told nowhere else."""
+
+_REFUSALS: Final = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
+)
+"""The answers to spans that the receiver will never take. Others are about the address, the credentials or
+the moment: once these are mended, the same spans are taken."""
 
 
 class _LastMessage(logging.Handler):
@@ -84,13 +95,17 @@ class SpanExport:
         """Send spans, and return when the receiver has them.
 
         Raises:
+            SpansRefusedError: It has refused them for good.
             OutsideFaultError: It has not taken them.
         """
         with _heard() as said:
             result = self._exporter.export([self._readable(span) for span in spans])
         if result is not SpanExportResult.SUCCESS:
             text = said.text.rstrip(".") or "the receiver of traces did not take them"
-            raise OutsideFaultError(f"{text} (the receiver that {self._asked_by} names)")
+            answered = _ANSWERED.search(text)
+            is_final = answered is not None and int(answered[1]) in _REFUSALS
+            failure = SpansRefusedError if is_final else OutsideFaultError
+            raise failure(f"{text} (the receiver that {self._asked_by} names)")
 
     def _readable(self, span: TraceSpan) -> ReadableSpan:
         trace = span.run.id

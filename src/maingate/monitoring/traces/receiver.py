@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from maingate.errors import OutsideFaultError
 from maingate.trace_ids import RunTrace
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -26,6 +27,10 @@ EXPORT_SECONDS: Final = 2.0
 
 _LOW_BITS: Final = 1 << 64
 """The part of a trace's identifier that decides whether it is sampled, as a number of values."""
+
+
+class SpansRefusedError(OutsideFaultError):
+    """The receiver refuses spans for good."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ def hooks_of(
     if (path := settings.log_file) is not None:
         followers.append(_log(context, path, settings.log_format, run_id))
     if (receiver := traces_of(settings)) is not None:
-        followers.append(_traces(context, receiver, run_id))
+        followers.append(_traces(context, receiver, run_id, warn))
     if settings.webhooks and not _is_served(context):
         followers += webhook_followers(context, settings, warn, run_id=run_id)
     return Hooks(followers, warn=warn)
@@ -123,10 +123,12 @@ def _log(context: RepositoryContext, path: Path, style: "LogFormat", run_id: Run
     return _follower(context, run_id, LogHook(path, style=style, secrets=_secrets(context, run_id)))
 
 
-def _traces(context: RepositoryContext, receiver: TraceReceiver, run_id: RunId) -> HookFollower:
+def _traces(
+    context: RepositoryContext, receiver: TraceReceiver, run_id: RunId, warn: Callable[[str], None]
+) -> HookFollower:
     from maingate.monitoring.traces.hook import TraceHook  # noqa: PLC0415 - few processes export traces
 
-    hook = TraceHook(receiver, context.database, secrets=_secrets(context, run_id))
+    hook = TraceHook(receiver, context.database, warn=warn, secrets=_secrets(context, run_id))
     return _follower(context, run_id, hook)
 
 
