@@ -196,6 +196,28 @@ def test_a_stream_shows_that_it_lives_and_ends_with_its_token(
         assert all(content is not None or seq >= place for seq, content in stream)
 
 
+def test_a_stream_that_has_much_to_send_ends_with_its_token(
+    own: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token is checked as often as in a silent stream."""
+    from maingate.api.endpoints.event_stream import EventStream
+
+    monkeypatch.setattr(f"{MODULE}.HEARTBEAT_SECONDS", 0.0)
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    stream = EventStream(feed_of(own), 0, everything, is_welcome=lambda: False)
+    asyncio.run(stream({"type": "http"}, receive, send))
+    assert [message.get("body", b"")[:6] for message in sent] == [b"", b"retry:", b""]
+    assert not sent[-1]["more_body"]
+
+
 def test_too_many_streams_are_refused(own: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that are open go on."""
     monkeypatch.setattr(f"{MODULE}.MOST_STREAMS", 1)

@@ -28,7 +28,7 @@ MOST_STREAMS: Final = 1000
 """Streams that are open at once."""
 
 HEARTBEAT_SECONDS: Final = 15.0
-"""Seconds without an event after which a comment is sent, and the caller's token is checked again."""
+"""Seconds after which the caller's token is checked again, and without an event a comment is sent."""
 
 SLOW_SECONDS: Final = 30.0
 """Seconds that a client may take to receive something before it is cut off; it may continue later."""
@@ -64,6 +64,7 @@ class EventStream(Response):
         super().__init__()
         self._feed, self._place, self._matches, self._search = feed, place, matches, search
         self._is_welcome, self._slow_seconds = is_welcome, slow_seconds
+        self._welcome_at = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until the client leaves, is too slow, or is no longer welcome."""
@@ -92,19 +93,23 @@ class EventStream(Response):
 
     async def _go_on(self, send: Send) -> bool:
         """Send what is new, or a sign of life; return whether the stream goes on."""
-        beginning = time.monotonic()
+        text = await self._next()
+        if time.monotonic() - self._welcome_at >= HEARTBEAT_SECONDS:
+            if not await anyio.to_thread.run_sync(self._is_welcome):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return False
+            self._welcome_at = time.monotonic()
+        return await self._send(send, text or f": \nid: {self._place}\n\n".encode())
+
+    async def _next(self) -> bytes:
+        """Return the text of the next events; empty when none come for a while."""
+        until = time.monotonic() + HEARTBEAT_SECONDS
         while True:
             text, self._place = await self._feed.text_after(self._place, self._matches, self._search)
-            if text:
-                return await self._send(send, text)
-            left = HEARTBEAT_SECONDS - (time.monotonic() - beginning)
-            if left <= 0:
-                break
+            left = until - time.monotonic()
+            if text or left <= 0:
+                return text
             await self._feed.wait(self._place, left)
-        if not await anyio.to_thread.run_sync(self._is_welcome):
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-            return False
-        return await self._send(send, f": \nid: {self._place}\n\n".encode())
 
     async def _send(self, send: Send, text: bytes) -> bool:
         """Send a text; return False when the client is too slow to receive it."""
