@@ -20,9 +20,9 @@ class Hours:
 
 
 @pytest.mark.parametrize(
-    ("idle", "share"), [(0.0, LEAST_SHARE), (0.4, 0.2), (1.0, MOST_SHARE), (64.0, MOST_SHARE)]
+    ("idle", "share"), [(0.0, LEAST_SHARE), (0.4, 0.1), (2.0, MOST_SHARE), (64.0, MOST_SHARE)]
 )
-def test_followers_get_half_of_what_is_idle_but_never_nothing(idle: float, share: float) -> None:
+def test_followers_get_a_quarter_of_what_is_idle_but_never_nothing(idle: float, share: float) -> None:
     """Turns that cost a second in all take that many seconds, less the last of them."""
     hours, turns = Hours(), list[int]()
     pace = SendingPace(idle=lambda: idle, now=lambda: hours.now, sleep=hours.sleep)

@@ -18,7 +18,7 @@ LEAST_SHARE: Final = 0.04
 MOST_SHARE: Final = 0.5
 """Shares of one processor that followers get together: while all are busy, and while all are idle."""
 
-_SHARE_OF_IDLE: Final = 0.5
+_SHARE_OF_IDLE: Final = 0.25
 _LOOK_SECONDS: Final = 0.5
 """Seconds for which it is believed how many processors are idle."""
 
