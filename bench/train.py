@@ -26,7 +26,7 @@ from maingate.orchestrator.train.virtual_clock import VirtualTrain
 CASES: Final = ("rounds64", "rounds256", "thresholds", "troubles", "step")
 RISKS: Final = (0.0, 0.02, 0.05, 0.1, 0.2)
 WORKERS: Final = (1, 2, 4, 8, 16)
-THRESHOLDS: Final = (0.01, 0.05, 0.1, 0.2, 0.35, 0.5)
+THRESHOLDS: Final = (0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.9)
 FLAKE_RATE: Final = 0.2
 
 REF: Final = TrainPolicy(confirms=False)

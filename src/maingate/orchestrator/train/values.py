@@ -104,7 +104,7 @@ class WantedRun:
     Args:
         chain: The chain to test.
         without: Items that it leaves out because it assumes that they will be refused.
-        chance: Probability that its verdict will be needed.
+        chance: Probability that its verdict will be needed; for a scout, that of a chain worth as much.
         scouted: The items that a scout tests.
     """
 
