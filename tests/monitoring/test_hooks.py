@@ -12,7 +12,7 @@ import pytest
 from maingate.clock import ManualClock, SystemClock
 from maingate.db.dao.history import events
 from maingate.db.engine import Database, open_database
-from maingate.db.ledger import followers
+from maingate.db.ledger import follower_positions
 from maingate.db.ledger.new_event import new_event, the_run
 from maingate.db.rollups import store
 from maingate.db.sql.connection import Connection
@@ -115,13 +115,13 @@ def test_a_step_hands_out_batches_and_records_once_where_it_has_come_to(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The writer of a busy run waits for a hook once a step, which comes at a slower beat in a flood."""
-    hook, moves, move = Collecting(), list[int](), followers.move
+    hook, moves, move = Collecting(), list[int](), follower_positions.move
 
     def moved(conn: Connection, name: str, before: int, after: int, *, at: datetime) -> bool:
         moves.append(after)
         return move(conn, name, before, after, at=at)
 
-    monkeypatch.setattr(followers, "move", moved)
+    monkeypatch.setattr(follower_positions, "move", moved)
     monkeypatch.setattr(HookFollower, "rest", REST)
     monkeypatch.setattr(ledger_followers, "FLOOD", 7)
     hook.batch, follower = 3, follower_of(hook, database)
@@ -185,12 +185,12 @@ def test_a_failed_batch_comes_again_and_is_told_once(database: Database) -> None
     assert [runner._try() for _ in range(3)] == [False] * 3
     assert running.health()[0] == HookHealth(name="collecting", failures=3, failure="no 3")
     with database.read() as conn:
-        [failing] = followers.all_of(conn)
+        [failing] = follower_positions.all_of(conn)
     assert (failing.failures, failing.failure) == (3, "failed and is tried again: no 3")
     assert not runner._try()
     assert running.health() == [HookHealth(name="collecting"), HookHealth(name="other")]
     with database.read() as conn:
-        [well] = followers.all_of(conn)
+        [well] = follower_positions.all_of(conn)
     assert (well.failures, well.failure) == (0, None)
     assert len(warn.texts) == 1
     assert "no 1" in warn.texts[0]
@@ -220,7 +220,10 @@ def test_a_hook_that_hangs_is_cut_off_and_told(database: Database) -> None:
         assert len(warn.texts) == 1
         assert "hanging took longer" in warn.texts[0]
         with database.read() as conn:
-            assert {one.name: one.failures for one in followers.all_of(conn)} == {"hanging": 1, "other": 0}
+            assert {one.name: one.failures for one in follower_positions.all_of(conn)} == {
+                "hanging": 1,
+                "other": 0,
+            }
     finally:
         release.set()
     running._runners[0]._thread.join(PATIENCE)

@@ -6,8 +6,8 @@ The place stays, so that the hook goes on without a gap if it is named again; me
 import os
 from collections.abc import Iterator, Sequence
 
-from maingate.db.ledger import followers
-from maingate.db.ledger.followers import FollowerRow
+from maingate.db.ledger import follower_positions
+from maingate.db.ledger.follower_positions import FollowerRow
 from maingate.db.sql.connection import Connection
 from maingate.monitoring import logging
 from maingate.monitoring.own_events import follower_name
@@ -24,7 +24,7 @@ def followers_in_use(conn: Connection, contexts: Sequence[RepositoryContext]) ->
         contexts: The repositories of this process that share the record.
     """
     named = set(_named(contexts))
-    return [row for row in followers.all_of(conn) if row.name in named or not _is_hook(row.name)]
+    return [row for row in follower_positions.all_of(conn) if row.name in named or not _is_hook(row.name)]
 
 
 def _is_hook(name: str) -> bool:

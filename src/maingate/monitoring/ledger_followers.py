@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from maingate.clock import Clock
 from maingate.db.dao.history import events
 from maingate.db.engine import Database
-from maingate.db.ledger import followers, running_head
+from maingate.db.ledger import follower_positions, running_head
 from maingate.db.rollups import store
 from maingate.db.sql.columns import EPOCH
 from maingate.db.sql.connection import Connection
@@ -114,7 +114,7 @@ class RollupFollower:
     def failed(self, failure: str) -> None:
         """Record that a step failed."""
         with self._database.write() as conn:
-            followers.fail(conn, self.name, failure, at=self._clock.now())
+            follower_positions.fail(conn, self.name, failure, at=self._clock.now())
 
     def close(self) -> None:
         """Do nothing: any process may go on."""
@@ -164,17 +164,17 @@ class HookFollower:
         self._taken = 0
         with self._database.read() as conn:
             is_behind = running_head.position(conn).seq > max(
-                followers.position(conn, self.name), self._since
+                follower_positions.position(conn, self.name), self._since
             )
         if not is_behind or not self._hold():
             return False
         with self._database.read() as conn:
-            before = after = followers.position(conn, self.name)
+            before = after = follower_positions.position(conn, self.name)
         until, is_more = time.monotonic() + _STEP_SECONDS, True
         while is_more and time.monotonic() < until:
             after, is_more = self._deliver(after)
         with self._database.write() as conn:
-            return followers.move(conn, self.name, before, after, at=self._clock.now()) and is_more
+            return follower_positions.move(conn, self.name, before, after, at=self._clock.now()) and is_more
 
     def _deliver(self, place: int) -> tuple[int, bool]:
         """Deliver the batch behind a place; return where it reaches to, and whether there is more."""
@@ -191,12 +191,12 @@ class HookFollower:
     def failed(self, failure: str) -> None:
         """Record that the hook failed."""
         with self._database.write() as conn:
-            followers.fail(conn, self.name, failure, at=self._clock.now())
+            follower_positions.fail(conn, self.name, failure, at=self._clock.now())
 
     def close(self) -> None:
         """Release the hook for other processes."""
         with self._database.write() as conn:
-            followers.release(conn, self.name, self._holder)
+            follower_positions.release(conn, self.name, self._holder)
 
     def _hold(self) -> bool:
         """Hold the hook, unless this process does for a while still; return whether it does."""
@@ -204,11 +204,11 @@ class HookFollower:
         if _RENEWED < self._held_until - at <= _HELD:
             return True
         with self._database.write() as conn:
-            followers.register(conn, self.name, self._since, at=at)
-            present = followers.holder_of(conn, self.name)
+            follower_positions.register(conn, self.name, self._since, at=at)
+            present = follower_positions.holder_of(conn, self.name)
             if present is not None and has_ended(present):
-                followers.release(conn, self.name, present)
-            is_held = followers.hold(conn, self.name, self._holder, at=at, until=at + _HELD)
+                follower_positions.release(conn, self.name, present)
+            is_held = follower_positions.hold(conn, self.name, self._holder, at=at, until=at + _HELD)
         self._held_until = at + _HELD if is_held else EPOCH
         return is_held
 

@@ -12,15 +12,15 @@ from maingate.pages.views import (
     charts,
     entity_redirect,
     events,
+    front_page,
     ledger,
-    overview,
     patch,
     run,
     workers,
 )
 
 _ROOMS: Final = (
-    *(overview, run, ledger, patch, workers, breakers, events, charts, entity_redirect),
+    *(front_page, run, ledger, patch, workers, breakers, events, charts, entity_redirect),
     *(actions, session, assets),
 )
 

@@ -17,7 +17,7 @@ from maingate.tools.secrets import values_of
 from maingate.uet.capture import Capture
 from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.uet.process.environment import allowed_environment
-from maingate.uet.process.limits import ProcessLimits
+from maingate.uet.process.resource_limits import ProcessLimits
 from maingate.uet.worktree.worktree import Worktree
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job

@@ -50,11 +50,13 @@ class Ended:
         end: How its last attempt ended.
         attempts: How often it ran; 0 when it never began.
         has_clashed: Whether it failed while other jobs ran beside it.
+        is_flaky: Whether it passed after it had failed on the same tree.
     """
 
     end: JobEnd
     attempts: int
     has_clashed: bool
+    is_flaky: bool = False
 
 
 class VerdictRecords:
@@ -151,7 +153,7 @@ def answer_of(row: GateRow, ended: Ended) -> GateAnswer:
             passed=True,
             gate_id=row.id,
             exit_code=end.exit_code,
-            is_flaky=ended.attempts > 1,
+            is_flaky=ended.is_flaky,
             message=CLASHED if ended.has_clashed else "",
         )
     return GateAnswer(

@@ -130,7 +130,8 @@ class GateExecutions:
                     return Ended(end=end, attempts=attempts, has_clashed=clashed)
                 continue
             if end.passed:
-                return Ended(end=end, attempts=failures + 1, has_clashed=clashed)
+                flaky = failures > 0
+                return Ended(end=end, attempts=failures + 1, has_clashed=clashed, is_flaky=flaky)
             failures += 1
             if failures > max(self._definitions[row.name].retries, self._confirmations(end)):
                 return Ended(end=end, attempts=failures, has_clashed=clashed)

@@ -16,7 +16,7 @@ import pytest
 
 from maingate.db.dao.history import events
 from maingate.db.engine import Database, open_database
-from maingate.db.ledger import followers
+from maingate.db.ledger import follower_positions
 from maingate.db.ledger.new_event import new_event, the_run
 from maingate.db.rollups import store
 from maingate.db.schema.rollup_kinds import (
@@ -219,7 +219,7 @@ def test_a_killed_process_leaves_a_part_to_the_next(dialect: str, new_url: Calla
     assert killed.returncode == -signal.SIGKILL
     database = open_database(url)
     with database.read() as connection:
-        assert followers.position(connection, store.FOLLOWER) == 3
+        assert follower_positions.position(connection, store.FOLLOWER) == 3
         assert rows_of(connection, "SELECT sum(count) FROM event_rollups WHERE hour = -1")[0][0] == 3
     by_hand = counted_by_hand(database)
     store.catch_up(database, at=LATER)

@@ -15,7 +15,7 @@ from maingate.db import migrations
 from maingate.db.dao import breakers, gates, patches, runs, tasks, workers, workstreams
 from maingate.db.dao.history import stops
 from maingate.db.dao.runs import RunRow
-from maingate.db.ledger import followers
+from maingate.db.ledger import follower_positions
 from maingate.db.rollups import store
 from maingate.errors import DatabaseError, MaingateError
 from maingate.ids import LeaseHolder, new_id
@@ -169,10 +169,10 @@ def test_a_follower_that_fails_is_degraded(context: RepositoryContext) -> None:
     """A hook that was cut off is tried again; until then it is told, with its own words."""
     now = context.clock.now()
     with context.database.write() as conn:
-        followers.register(conn, "webhooks", 0, at=now)
+        follower_positions.register(conn, "webhooks", 0, at=now)
         assert record.check_followers(context).state is HealthState.OK
     with context.database.write() as conn:
-        followers.fail(conn, "webhooks", "no route to host", at=now)
+        follower_positions.fail(conn, "webhooks", "no route to host", at=now)
     trouble = the_only(record.check_followers(context))
     assert trouble.reason == "webhooks fails, 1 in a row, and is tried again: no route to host"
 
@@ -181,7 +181,7 @@ def test_a_log_that_the_settings_name_no_more_is_no_trouble(context: RepositoryC
     """It failed before it was removed; its place stays on record, and counts again once it is named again."""
     with context.database.write() as conn:
         for name in ("log", "traces"):
-            followers.fail(conn, name, "no room", at=context.clock.now())
+            follower_positions.fail(conn, name, "no room", at=context.clock.now())
 
     def failing() -> set[str]:
         with context.database.read() as conn:
@@ -203,7 +203,7 @@ def test_roll_ups_that_lag_are_degraded(context: RepositoryContext, monkeypatch:
     """Far behind only: readers add what is missing."""
     monkeypatch.setattr(store, "LONG_TAIL", 1)
     with context.database.write() as conn:
-        followers.register(conn, store.FOLLOWER, 0, at=context.clock.now())
+        follower_positions.register(conn, store.FOLLOWER, 0, at=context.clock.now())
     assert record.check_followers(context).state is HealthState.OK
     a_run(context)
     assert "lack the last 2 rows" in the_only(record.check_followers(context)).reason

@@ -12,7 +12,7 @@ import pytest
 
 from maingate.bootstrap import Maingate
 from maingate.db.dao.history import events
-from maingate.db.ledger import followers
+from maingate.db.ledger import follower_positions
 from maingate.errors import OutsideFaultError
 from maingate.monitoring.ledger_followers import HookFollower
 from maingate.monitoring.traces.export import SpanExport
@@ -258,7 +258,7 @@ def test_spans_that_the_receiver_refuses_for_good_are_dropped_and_told_and_later
     with Maingate.open(repo.path) as maingate:
         export_again(maingate, receiver, warn=mended, batch=5)
         with maingate.database.read() as conn:
-            place = {row.name: (row.seq, row.failures) for row in followers.all_of(conn)}["again"]
+            place = {row.name: (row.seq, row.failures) for row in follower_positions.all_of(conn)}["again"]
             assert place == (events.query(conn, limit=1, newest=True)[0].seq, 0)
     assert len(told) == 1
     assert receiver.named("run")

@@ -14,7 +14,7 @@ from maingate.plan.definitions import GateDefinition
 from maingate.plan.model import Plan
 from maingate.settings import Settings
 from maingate.uet.process.command import CommandSpec
-from maingate.uet.process.limits import ProcessLimits
+from maingate.uet.process.resource_limits import ProcessLimits
 from maingate.verdicts import keys as verdict_keys
 from orchestrator.core.test_core import picture_of
 from support.factories import GitRepo

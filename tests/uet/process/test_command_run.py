@@ -13,7 +13,7 @@ import pytest
 from maingate.system.process_tree import adopt_orphans, bystanders
 from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.uet.process.command_run import run_command
-from maingate.uet.process.limits import ProcessLimits
+from maingate.uet.process.resource_limits import ProcessLimits
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 
 from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.uet.process.exit_meaning import Cause, not_started, result_of_exit
-from maingate.uet.process.limits import ProcessLimits
+from maingate.uet.process.resource_limits import ProcessLimits
 
 SHELL = CommandSpec(name="unit", run="make", timeout=9, idle_timeout=5, expect=(0, 4))
 PROGRAM = CommandSpec(name="unit", run=("make",), timeout=9, idle_timeout=5, expect=(0, 4))

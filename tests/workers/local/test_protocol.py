@@ -7,7 +7,7 @@ import pytest
 from maingate.errors import WorkerProtocolError
 from maingate.uet.capture import Capture, Captured
 from maingate.uet.process.command import CommandResult, CommandSpec
-from maingate.uet.process.limits import ProcessLimits
+from maingate.uet.process.resource_limits import ProcessLimits
 from maingate.workers.jobs import Job
 from maingate.workers.local.protocol import (
     Cancel,

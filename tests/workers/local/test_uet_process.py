@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from maingate.uet.capture import Capture, Captured
-from maingate.uet.process.limits import ProcessLimits
+from maingate.uet.process.resource_limits import ProcessLimits
 from maingate.workers.jobs import Job
 from maingate.workers.local.protocol import Cancel, Heartbeat, Ready, Result, Shutdown, encode
 from support.factories import GitRepo

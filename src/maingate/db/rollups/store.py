@@ -14,7 +14,7 @@ from typing import Any, Final, Generic
 from sqlalchemy import Connection
 
 from maingate.db.engine import Database
-from maingate.db.ledger import followers, running_head
+from maingate.db.ledger import follower_positions, running_head
 from maingate.db.rollups.aggregates import Aggregate, aggregate
 from maingate.db.rollups.expressions import HOUR
 from maingate.db.schema.rollup_kinds import (
@@ -144,13 +144,16 @@ def advance(database: Database, *, at: datetime, batch: int = BATCH) -> bool:
         DatabaseError: The database could not be used; nothing was added.
     """
     with database.read() as connection:
-        before, last = followers.position(connection, FOLLOWER), running_head.position(connection).seq
+        before, last = (
+            follower_positions.position(connection, FOLLOWER),
+            running_head.position(connection).seq,
+        )
         after = min(last, before + batch)
         if after <= before:
             return False
         found = aggregate(connection, before, after)
     with database.write() as connection:
-        is_first = followers.move(connection, FOLLOWER, before, after, at=at)
+        is_first = follower_positions.move(connection, FOLLOWER, before, after, at=at)
         if is_first:
             _add(connection, found)
         reach("rollup.inside")
@@ -188,7 +191,7 @@ def forget(database: Database, before: datetime) -> None:
 def behind(database: Database) -> int:
     """Return the number of rows of the ledger that are not in the roll-ups yet."""
     with database.read() as connection:
-        return running_head.position(connection).seq - followers.position(connection, FOLLOWER)
+        return running_head.position(connection).seq - follower_positions.position(connection, FOLLOWER)
 
 
 def totals(connection: Connection) -> Totals:
@@ -209,7 +212,7 @@ def totals(connection: Connection) -> Totals:
 
 def tail(connection: Connection, books: Books) -> tuple[int, Aggregate]:
     """Return the end of the ledger, and what the rows count that are not in the roll-ups yet."""
-    before, last = followers.position(connection, FOLLOWER), running_head.position(connection).seq
+    before, last = follower_positions.position(connection, FOLLOWER), running_head.position(connection).seq
     return last, folded(aggregate(connection, before, last), books.names()) if last > before else Aggregate()
 
 

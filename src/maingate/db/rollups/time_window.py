@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from maingate.db.ledger import followers, running_head
+from maingate.db.ledger import follower_positions, running_head
 from maingate.db.rollups.aggregates import Aggregate, aggregate
 from maingate.db.rollups.conditions import EVERYTHING, conditions
 from maingate.db.rollups.expressions import HOUR
@@ -72,7 +72,7 @@ class Span:
 
 def span(connection: Connection, since: datetime | None, until: datetime | None) -> Span:
     """Return a time, divided by the roll-ups that there are."""
-    position, last = followers.position(connection, FOLLOWER), running_head.position(connection).seq
+    position, last = follower_positions.position(connection, FOLLOWER), running_head.position(connection).seq
     ranges: list[Rows] = []
     first, end, partly = 0, _LAST, set()
     if since is not None:
@@ -109,7 +109,7 @@ def first_row(connection: Connection, since: datetime | None) -> int:
     if _before_all(connection, hour):
         return 0
     found = row_of(connection, "SELECT min(first_seq) FROM rollup_hours WHERE hour >= ?", (hour,))
-    position = followers.position(connection, FOLLOWER)
+    position = follower_positions.position(connection, FOLLOWER)
     return position if found is None or found[0] is None else min(position, int(found[0]) - 1)
 
 

@@ -16,7 +16,7 @@ from maingate.tools.secrets import values_of
 from maingate.trace_ids import TRACEPARENT, RunTrace
 from maingate.uet.capture import Capture
 from maingate.uet.process.command import CommandSpec
-from maingate.uet.process.limits import ProcessLimits
+from maingate.uet.process.resource_limits import ProcessLimits
 from maingate.verdicts.keys import VerdictKeys
 from maingate.workers.jobs import Job
 

@@ -6,16 +6,15 @@ treats as ``.git``. Layers of policy are stacked from the settings down to the t
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Final, Literal
-
-from pathspec import GitIgnoreSpec
 
 from maingate.patches.intake import Intake, touched_paths
 from maingate.patches.model import SUBMODULE, SYMLINK, ChangeKind, FileChange
+from maingate.patches.policy.declared_scope import outside_of_scope
 from maingate.patches.policy.links import EntryAt, Links, TreeEntry
-from maingate.patches.policy.stack import Groups, Policy, PolicyLimits
-from maingate.patches.policy.unsafe_paths import SETTINGS, glob_text, is_gitmodules, is_settings, path_fault
+from maingate.patches.policy.path_globs import matches, matching
+from maingate.patches.policy.stack import Policy, PolicyLimits
+from maingate.patches.policy.unsafe_paths import SETTINGS, is_gitmodules, is_settings, path_fault
 from maingate.patches.text.quoting import show_path
 from maingate.plan.paths.globs import DEFAULT_PROTECT, DEFAULT_TESTS
 from maingate.reasons import Reason, ReasonCode
@@ -91,7 +90,7 @@ def _paths(
         if fault is not None:
             yield _violation(path, fault, _FAULTS[fault])
             continue
-        if group := _matching(policy.forbid, path, is_folder=path in new_links):
+        if group := matching(policy.forbid, path, is_folder=path in new_links):
             yield _violation(path, "forbid", "no patch may touch it", list(group))
         if path in written:
             yield from _write_faults(policy, path, scope, origin, is_folder=path in new_links)
@@ -121,17 +120,13 @@ def _write_faults(
         )
         yield _violation(path, "allow_settings_changes", message, False)
     for group in policy.allow:
-        if not _matches(group, path):
+        if not matches(group, path):
             yield _violation(path, "allow", "no path that policy allows", list(group))
-    if scope is not None and not _matches(tuple(scope), path):
-        yield Reason(
-            code=ReasonCode.SCOPE_VIOLATION,
-            message=f"{show_path(path)}: outside of what the task may touch",
-            detail={"path": show_path(path), "rule": "scope", "limit": list(scope)},
-        )
+    if outside := outside_of_scope(path, scope):
+        yield outside
     if origin == "tool":
         protect = policy.protect or (DEFAULT_PROTECT,)
-        if guarding := _matching(protect, path, is_folder=is_folder):
+        if guarding := matching(protect, path, is_folder=is_folder):
             yield _violation(path, "protect", _protected(by_default=not policy.protect), list(guarding))
 
 
@@ -146,30 +141,13 @@ def _protected(*, by_default: bool) -> str:
 
 def _missing_tests(policy: Policy, written: Sequence[bytes]) -> Iterator[Reason]:
     tests = policy.test_paths or (DEFAULT_TESTS,)
-    if not policy.require_tests or any(all(_matches(group, path) for group in tests) for path in written):
+    if not policy.require_tests or any(all(matches(group, path) for group in tests) for path in written):
         return
     for path in written:
-        if demanding := _matching(policy.require_tests, path):
+        if demanding := matching(policy.require_tests, path):
             yield _violation(
                 path, "require_tests", "who changes it must change a test as well", list(demanding)
             )
-
-
-def _matching(groups: Groups, path: bytes, *, is_folder: bool = False) -> tuple[str, ...] | None:
-    """Return the first group that matches a path, or, if the path is a folder, its content."""
-    for group in groups:
-        if _matches(group, path) or (is_folder and _matches(group, path + b"/\x01")):
-            return group
-    return None
-
-
-def _matches(globs: tuple[str, ...], path: bytes) -> bool:
-    return _compiled(globs).match_file(glob_text(path))
-
-
-@lru_cache(maxsize=256)
-def _compiled(globs: tuple[str, ...]) -> GitIgnoreSpec:
-    return GitIgnoreSpec.from_lines(globs)
 
 
 # Links

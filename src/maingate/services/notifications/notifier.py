@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from maingate.db.dao.history import events
-from maingate.db.ledger import followers, running_head
+from maingate.db.ledger import follower_positions, running_head
 from maingate.db.ledger.new_event import new_event
 from maingate.errors import DatabaseError, OutsideFaultError
 from maingate.events import EventType, Severity
@@ -85,14 +85,14 @@ class Notifier:
     def _owed(self, labels: Mapping[str, str]) -> list[OwedMessage]:
         database = self._context.database
         with database.read() as conn:
-            position = followers.position(conn, self._follower)
+            position = follower_positions.position(conn, self._follower)
             if position:
                 return owed_messages(conn, self._context, after=position, labels=labels)
             end = running_head.position(conn).seq
         if not end:
             return []
         with database.write() as conn:
-            followers.register(conn, self._follower, end, at=self._context.clock.now())
+            follower_positions.register(conn, self._follower, end, at=self._context.clock.now())
         return []
 
     def _deliver_all(self, labels: Mapping[str, str]) -> list[str]:
@@ -121,8 +121,8 @@ class Notifier:
         """Record that a message is delivered, and what failed with it."""
         at = self._context.clock.now()
         with self._context.database.write() as conn:
-            before = followers.position(conn, self._follower)
-            followers.move(conn, self._follower, before, max(before, owed.seq), at=at)
+            before = follower_positions.position(conn, self._follower)
+            follower_positions.move(conn, self._follower, before, max(before, owed.seq), at=at)
             for text in failures:
                 warning = new_event(
                     EventType.WARNING, owed.run.head, at, severity=Severity.WARNING, reason=text

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from maingate.uet.capture import Captured
-from maingate.uet.process.limits import ProcessLimits
+from maingate.uet.process.resource_limits import ProcessLimits
 
 CommandLine = str | tuple[str, ...]
 """A shell command (``/bin/sh -c``), or program and arguments."""

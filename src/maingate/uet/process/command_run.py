@@ -21,10 +21,10 @@ from maingate.system.process_tree import ProcessTree, bystanders, do_other_threa
 from maingate.uet.output_capture import OutputCopy
 from maingate.uet.process.command import CommandResult, CommandSpec
 from maingate.uet.process.exit_meaning import Cause, not_started, result_of_exit
-from maingate.uet.process.limits import ProcessLimits, limiter, memory_kills
 from maingate.uet.process.output_log import OutputLog
 from maingate.uet.process.output_pipe import OutputPipe
 from maingate.uet.process.redaction import redact
+from maingate.uet.process.resource_limits import ProcessLimits, limiter, memory_kills
 
 _NO_PIDFD_POLL: Final = 0.02
 _CANCEL_GRACE: Final = 0.5

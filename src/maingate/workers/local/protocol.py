@@ -14,7 +14,7 @@ from typing import Any, Final
 from maingate.errors import WorkerProtocolError
 from maingate.uet.capture import Capture, Captured
 from maingate.uet.process.command import CommandLine, CommandResult, CommandSpec
-from maingate.uet.process.limits import ProcessLimits
+from maingate.uet.process.resource_limits import ProcessLimits
 from maingate.workers.jobs import Job
 
 LONGEST_LINE: Final = 4 * 1024 * 1024

@@ -19,7 +19,7 @@ followers = Table(
     CheckConstraint("(failures = 0) = (failure IS NULL)", name="failed_has_failure"),
     CheckConstraint("(holder IS NULL) = (held_until IS NULL)", name="held_has_end"),
 )
-"""The positions of the followers of the ledger (`maingate.db.ledger.followers`)."""
+"""The positions of the followers of the ledger (`maingate.db.ledger.follower_positions`)."""
 
 webhooks = Table(
     "webhooks",

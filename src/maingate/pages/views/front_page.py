@@ -18,7 +18,7 @@ MOST_RUNS: Final = 30
 MOST_ITEMS: Final = 50
 
 
-def overview(visit: Visit) -> Json:
+def front_page(visit: Visit) -> Json:
     """Return what needs a person, and each repository with its newest runs."""
     items: list[Json] = []
     repositories = []
@@ -56,4 +56,4 @@ def _unreadable(name: str, root: Path, why: str) -> Json:
     }
 
 
-add_page(router, "/", "overview.html", overview, json_path="/index.json")
+add_page(router, "/", "front_page.html", front_page, json_path="/index.json")
