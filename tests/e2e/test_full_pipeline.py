@@ -12,10 +12,9 @@ import pytest
 
 from support.bakery import INCIDENTS, MENU, OUTCOMES, Bakery
 from support.crashing import check_the_checkout, kill_all
-from support.tellers import ByCommands, ByServer, Teller, command, get, kill_worker_of
+from support.tellers import ByCommands, ByServer, Teller, all_events, command, get, kill_worker_of
 from support.told import (
     Metrics,
-    all_events,
     attempts_of,
     by_events,
     by_git,

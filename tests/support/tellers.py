@@ -274,7 +274,7 @@ class ByServer:
 
     def reading(self) -> Reading:
         """Read by the same server, after the follower has heard of everything."""
-        newest = self._get("events", limit=1)["items"][0]["seq"]
+        newest = all_events(self._url)[-1]["seq"]
         self._until(lambda event: event["seq"] >= newest)
         return Reading(url=self._url, run_id=self._run_id, followed=list(self._followed))
 
@@ -291,3 +291,13 @@ def get(url: str, path: str, **query: Any) -> Any:
     answer = httpx.get(f"{url}/api/v1/{path}", params=query, timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def all_events(url: str) -> list[Json]:
+    """Read all events of a server, page by page, oldest first."""
+    events, cursor = list[Json](), None
+    while True:
+        page = get(url, "events", limit=200, **({} if cursor is None else {"cursor": cursor}))
+        events += page["items"]
+        if (cursor := page["next"]) is None:
+            return sorted(events, key=lambda event: int(event["seq"]))

@@ -117,16 +117,6 @@ def by_events(events: Iterable[Json], names: Mapping[str, str]) -> Table:
     return table
 
 
-def all_events(url: str) -> list[Json]:
-    """Read all events of a server, page by page, oldest first."""
-    events, cursor = list[Json](), None
-    while True:
-        page = get(url, "events", limit=200, **({} if cursor is None else {"cursor": cursor}))
-        events += page["items"]
-        if (cursor := page["next"]) is None:
-            return sorted(events, key=lambda event: int(event["seq"]))
-
-
 def incidents_of_events(events: Iterable[Json]) -> Counts:
     """Return the incidents among events."""
     found = Counter[str]()
