@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,8 +15,10 @@ from maingate.api.schemas.health import HealthCheck, HealthReport
 from maingate.monitoring.finding import CheckFinding
 from maingate.monitoring.health import Check, HealthChecks
 from maingate.roles import Role
+from maingate.server import host
 from maingate.server.served_repositories import Phase
 from support.command_line import Played
+from support.crashing import wait_until
 from support.live_server import Live, problem, served
 
 
@@ -34,7 +37,7 @@ def test_a_server_in_order(ready: Live) -> None:
             answer = client.get(path)
             assert (answer.status_code, answer.json()) == (
                 200,
-                {"state": "ok", "ready": True, "hindrance": None},
+                {"state": "ok", "ready": True, "hindrance": None, "impaired": []},
             )
             assert answer.headers["cache-control"] == "no-store"
         detailed = client.get("/health/detailed")
@@ -52,7 +55,12 @@ def test_a_server_that_takes_no_work_is_not_ready_and_lives(own: Live, phase: Ph
     with own.client() as client:
         answer = client.get("/health/ready")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-        assert answer.json() == {"state": "ok", "ready": False, "hindrance": str(phase)}
+        assert answer.json() == {
+            "state": "ok",
+            "ready": False,
+            "hindrance": str(phase),
+            "impaired": [],
+        }
         assert client.get("/health").status_code == 200
         assert client.get("/health/live").status_code == 200
 
@@ -66,7 +74,44 @@ def test_without_the_database_the_server_lives_and_is_not_ready(ready: Live) -> 
         for path in ("/health/ready", "/health"):
             answer = client.get(path)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-            assert answer.json() == {"state": "failed", "ready": False, "hindrance": None}
+            assert answer.json() == {
+                "state": "failed",
+                "ready": False,
+                "hindrance": None,
+                "impaired": ["tally"],
+            }
+
+
+def test_one_repository_that_is_not_there_is_told_everywhere_and_served_when_it_is(
+    played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is ready with the other one; those who may not know of it see no more than its name."""
+    monkeypatch.setattr(host, "LOOK_INTERVAL", timedelta(milliseconds=20))
+    there, away = (played.copy_to(tmp_path / name) for name in ("there", "away"))
+    gone = tmp_path / "web"
+    with served([gone, there], is_hosting=True) as server, server.client() as client:
+        wait_until(lambda: server.site.phase is Phase.READY, "the host")
+        ready = client.get("/health/ready")
+        degraded = {"state": "degraded", "ready": True, "hindrance": None, "impaired": ["web"]}
+        assert (ready.status_code, ready.json()) == (200, degraded)
+        detailed = HealthReport.model_validate(client.get("/health/detailed").json())
+        [check] = [each for each in detailed.checks if each.repository == "web"]
+        assert (check.name, check.state, f"{gone} does not exist" in check.reason) == (
+            "served",
+            "failed",
+            True,
+        )
+        assert f"{gone} does not exist" in client.get("/").text
+        assert problem(client.get("/api/v1/runs?repo=web")) == (503, "outside_fault")
+        secret = server.site["tally"].tokens.create("viewer", Role.VIEWER, operator="ada").text
+        with server.client(secret) as viewer:
+            assert str(gone) not in viewer.get("/").text + viewer.get("/health/detailed").text
+        away.rename(gone)
+        wait_until(lambda: not server.site.unserved(), "the other repository")
+        of_it = server.site["web"].tokens.create("late", Role.VIEWER, operator="ada").text
+        with server.client(of_it) as late:
+            assert late.get("/api/v1/runs?repo=web").json()["items"]
+            assert late.get("/health/ready").json()["impaired"] == []
 
 
 def test_the_liveness_probe_never_touches_the_database(ready: Live) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from maingate.errors import OutsideFaultError, ServerBusyError
+from maingate.errors import OutsideFaultError, ServerBusyError, UsageError
 from maingate.monitoring.hooks import Hooks
 from maingate.plan.loader import load_plan
 from maingate.server import hosted_run, process_start, run_starts
@@ -159,6 +159,23 @@ def test_a_second_server_refuses_or_stands_by(yards: tuple[Yard, Yard]) -> None:
         assert not orphan.exists()
         standby.drain()
         assert standby.join(PATIENCE)
+
+
+def test_a_repository_of_another_server_holds_up_no_other(yards: tuple[Yard, Yard]) -> None:
+    """The rest is served; it is taken as soon as the other server has ended. None at all is a refusal."""
+    one, two = yards
+    paths = [one.repo.path, two.repo.path]
+    with hosting(one.repo.path) as first, hosting(*paths) as second:
+        wait_until(lambda: second.site.phase is Phase.READY, "the second server")
+        [busy] = second.site.unserved()
+        assert (busy.name, busy.is_open) == ("repo", True)
+        assert f"process {os.getpid()}" in str(busy.error)
+        with Site.open([*paths, one.folder / "gone"]) as third:
+            refusing = RunHost(third)
+            with pytest.raises(UsageError, match=r"(?s)none of the.*gone does not.*process \d.*process \d"):
+                refusing.start()
+        first.host.drain()
+        wait_until(lambda: not second.site.unserved(), "the second server to take over")
 
 
 def test_a_server_ends_although_its_state_folder_is_gone(yards: tuple[Yard, Yard]) -> None:

@@ -64,12 +64,18 @@ def test_a_server_that_is_killed_amid_a_landing_is_continued_by_the_next(
 
 
 def test_a_server_says_when_it_is_ready_answers_and_ends(world: World, tmp_path: Path) -> None:
-    """A second server, a taken port, and an address that others reach without a token are refused."""
+    """A second server, a taken port, and an address that others reach without a token are refused.
+
+    A repository that is not there holds up nothing, and is in the log.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
         line.bind(str(tmp_path / "notify"))
         line.settimeout(30)
-        server = serve(world, NOTIFY_SOCKET=str(tmp_path / "notify"))
+        repositories = ("--repo", str(tmp_path / "gone"), "--repo", str(world.repo.path))
+        server = serve(world, *repositories, NOTIFY_SOCKET=str(tmp_path / "notify"))
         assert line.recv(64) in {b"READY=1", b"WATCHDOG=1"}
+        (absent,) = logged(server, "repository_absent")
+        assert f"{tmp_path}/gone does not exist" in absent["reason"]
         (listening,) = logged(server, "listening")
         assert httpx.get(f"{listening['url']}/api/v1/runs").json()["items"] == []
         port = listening["url"].rpartition(":")[2]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from maingate.bootstrap import Maingate
-from maingate.errors import DatabaseError, RepositoryError, UnknownEntityError, UsageError
+from maingate.errors import DatabaseError, OutsideFaultError, RepositoryError, UnknownEntityError, UsageError
 from maingate.plan.loader import load_plan
 from maingate.server.served_repositories import Phase, Site
 from support.factories import GitRepo
@@ -74,14 +74,48 @@ def test_an_entity_is_found_beside_a_record_that_cannot_be_read(
             site.find("run_01ARZ3NDEKTSV4RRFFQ69G5FAV")
 
 
-def test_a_site_without_repositories_or_with_a_bad_one_opens_nothing(
-    two: tuple[GitRepo, GitRepo], tmp_path: Path
-) -> None:
-    """The error names the path, or the way to name one."""
+def test_a_site_of_which_no_repository_can_be_opened_is_refused_with_all_reasons(tmp_path: Path) -> None:
+    """The error names the paths, or the way to name one."""
     with pytest.raises(UsageError, match="--repo PATH"):
         Site.open([])
     with pytest.raises(RepositoryError, match="nowhere does not exist"):
-        Site.open([two[0].path, tmp_path / "nowhere"])
+        Site.open([tmp_path / "nowhere"])
+    with pytest.raises(UsageError, match=r"(?s)none of the.*nowhere does not exist.*other does not exist"):
+        Site.open([tmp_path / "nowhere", tmp_path / "other"])
+
+
+def test_a_repository_that_cannot_be_opened_is_absent_until_it_can(
+    two: tuple[GitRepo, GitRepo], tmp_path: Path
+) -> None:
+    """It keeps its name, counts once by whichever path, and an entity that is not found may be in it."""
+    one, other = two
+    away, link = tmp_path / "away", tmp_path / "link"
+    one.path.rename(away)
+    link.symlink_to(one.path)
+    with Site.open([one.path, link, other.path]) as site:
+        assert ([name for name, _ in site], list(site.absent)) == (["web-2"], ["web"])
+        [unserved] = site.unserved()
+        assert (unserved.path, str(unserved.error)) == (one.path, f"{one.path} does not exist")
+        site.open_absent()
+        assert list(site.absent) == ["web"]
+        for ask in (lambda: site["web"], lambda: site.find("run_01ARZ3NDEKTSV4RRFFQ69G5FAV")):
+            with pytest.raises(OutsideFaultError, match="cannot open the repository 'web' now"):
+                ask()
+        away.rename(one.path)
+        site.open_absent()
+        assert ({name for name, _ in site}, site.unserved()) == ({"web", "web-2"}, [])
+        assert site["web"].repository.root == one.path
+
+
+def test_an_absent_repository_that_turns_out_to_be_served_already_is_dropped(
+    two: tuple[GitRepo, GitRepo], tmp_path: Path
+) -> None:
+    """Such as a second path into it that was not there yet."""
+    link = tmp_path / "link"
+    with Site.open([link, two[0].path]) as site:
+        link.symlink_to(two[0].path)
+        site.open_absent()
+        assert ([name for name, _ in site], site.unserved()) == (["web"], [])
 
 
 @pytest.mark.parametrize("is_shared", [False, True], ids=["a database each", "one database"])

@@ -23,6 +23,7 @@ from maingate.api.permitted_repositories import Desk
 from maingate.bootstrap import Maingate
 from maingate.errors import MaingateError
 from maingate.queries.changes import ChangeWatch, Part, RecordMoment
+from maingate.server.made_for_each import MadeForEach
 from maingate.server.served_repositories import Site
 
 MOST_BYTES: Final = 32 * 1024 * 1024
@@ -75,7 +76,7 @@ class AnswerCache:
     """
 
     def __init__(self, site: Site, *, most_bytes: int = MOST_BYTES) -> None:
-        self._watches = {name: ChangeWatch(maingate.context) for name, maingate in site}
+        self._watches = MadeForEach(site, lambda _, maingate: ChangeWatch(maingate.context))
         self._most, self._bytes, self._lock = most_bytes, 0, threading.Lock()
         self._entries: OrderedDict[Place, dict[Rights, KeptEntry]] = OrderedDict()
 

@@ -32,6 +32,7 @@ from maingate.api.guard.protection import AddHeaders, CatchErrors, LimitBody, Re
 from maingate.api.health_endpoints import MOST_AT_ONCE as MOST_PROBES
 from maingate.api.query_check import check_query
 from maingate.api.sending_pace import SendingPace
+from maingate.server.made_for_each import MadeForEach
 from maingate.server.served_repositories import Site
 
 MOST_BODY: Final = 1024 * 1024
@@ -57,9 +58,9 @@ def create_app(site: Site, *, access: Access, hosts: Collection[str] | None = No
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json", redirect_slashes=False)
     app.state.site, app.state.access = site, access
-    app.state.answers = {name: maingate.answers for name, maingate in site}
+    app.state.answers = MadeForEach(site, lambda _, maingate: maingate.answers)
     pace = SendingPace()
-    app.state.feeds = {name: EventFeed(maingate.context, pace) for name, maingate in site}
+    app.state.feeds = MadeForEach(site, lambda _, maingate: EventFeed(maingate.context, pace))
     app.state.cache = AnswerCache(site)
     app.state.slow = CapacityLimiter(MOST_AT_ONCE)
     app.state.health, app.state.probes = health_endpoints.health_of(site), CapacityLimiter(MOST_PROBES)

@@ -1,7 +1,7 @@
 """The desk of a request: its caller, and the repositories in which the caller may do something."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request
@@ -12,7 +12,7 @@ from maingate.bootstrap import Maingate
 from maingate.errors import UnknownEntityError
 from maingate.ids import ENTITY_OF_PREFIX
 from maingate.roles import Role
-from maingate.server.served_repositories import Site
+from maingate.server.served_repositories import Site, UnservedRepository
 from maingate.wording import listed
 
 _ID: Final = re.compile(rf"({'|'.join(ENTITY_OF_PREFIX)})_[0-9A-HJKMNP-TV-Z]{{26}}")
@@ -47,6 +47,10 @@ class Desk:
         for each, maingate in self._site:
             if each in self.caller.roles:
                 yield each, maingate
+
+    def unserved(self) -> Sequence[UnservedRepository]:
+        """Return the repositories that cannot be served, for those who are `admin` in another; else none."""
+        return self._site.unserved() if Role.ADMIN in self.caller.roles.values() else ()
 
     def require_whole(self) -> None:
         """Refuse to answer for all repositories while the caller's role in one is not known.

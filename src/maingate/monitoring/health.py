@@ -6,7 +6,7 @@ given again, so that probes cost nothing.
 """
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -115,9 +115,17 @@ class Report:
 
     @property
     def is_ready(self) -> bool:
-        """Return whether the process takes work, and no vital part has failed."""
-        failed = [each for each in self.answers if each.state is HealthState.FAILED and each.check.is_vital]
-        return self.hindrance is None and not failed
+        """Return whether work is taken: in one repository at least no vital part has failed."""
+        vital = [each for each in self.answers if each.check.is_vital]
+        failed = {each.check.repository for each in vital if each.state is HealthState.FAILED}
+        is_any_well = not failed or not failed.issuperset(each.check.repository for each in vital)
+        return self.hindrance is None and is_any_well
+
+    @property
+    def impaired(self) -> list[str]:
+        """The repositories of which a vital part is not in order."""
+        found = [each for each in self.answers if each.check.is_vital and each.state is not HealthState.OK]
+        return list(dict.fromkeys(each.check.repository for each in found if each.check.repository))
 
     def as_json(self) -> dict[str, Any]:
         """Return the public JSON form."""
@@ -125,6 +133,7 @@ class Report:
             "state": str(self.state),
             "ready": self.is_ready,
             "hindrance": self.hindrance,
+            "impaired": self.impaired,
             "checks": [each.as_json() for each in self.answers],
         }
 
@@ -223,32 +232,40 @@ class HealthChecks:
     """The checks of a process. Threads may share it.
 
     Args:
-        checks: The checks.
+        checks: The checks; they are read for each report, so that others may come and go.
         hindrance: Returns why the process takes no work, such as ``starting``; None when it does.
         clock: The time.
     """
 
     def __init__(
         self,
-        checks: Sequence[Check],
+        checks: Iterable[Check],
         *,
         hindrance: Callable[[], str | None] = lambda: None,
         clock: Clock | None = None,
     ) -> None:
         self.hindrance: Final = hindrance
-        self._probes = [_Probe(check, clock or SystemClock()) for check in checks]
+        self._checks, self._clock, self._lock = checks, clock or SystemClock(), threading.Lock()
+        self._known: dict[tuple[str, str], _Probe] = {}
 
     def report(self, repositories: Collection[str] | None = None) -> Report:
         """Return the answers of all checks, or of those of some repositories; blocks for their time."""
         return self._report(
-            [each for each in self._probes if repositories is None or each.check.repository in repositories]
+            [each for each in self._probes() if repositories is None or each.check.repository in repositories]
         )
 
     def readiness(self) -> Report:
         """Return the answers of the vital checks alone; none is examined while the process takes no work."""
         if (hindrance := self.hindrance()) is not None:
             return Report(answers=(), hindrance=hindrance)
-        return self._report([each for each in self._probes if each.check.is_vital])
+        return self._report([each for each in self._probes() if each.check.is_vital])
+
+    def _probes(self) -> list[_Probe]:
+        with self._lock:
+            return [
+                self._known.setdefault((check.repository, check.name), _Probe(check, self._clock))
+                for check in self._checks
+            ]
 
     def _report(self, probes: Sequence[_Probe]) -> Report:
         for probe in probes:

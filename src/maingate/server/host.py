@@ -9,7 +9,7 @@ import os
 import selectors
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from enum import IntEnum
@@ -20,7 +20,7 @@ from maingate.ids import RunId
 from maingate.server.hosted_run import HostedRun
 from maingate.server.log import LOG
 from maingate.server.run_starts import Post
-from maingate.server.served_repositories import Phase, Site
+from maingate.server.served_repositories import Phase, Site, none_served
 
 LOOK_INTERVAL: Final = timedelta(seconds=1)
 """Time between two looks at the records when nothing calls for one."""
@@ -62,34 +62,39 @@ class RunHost:
     ) -> None:
         self._site, self._drain_time = site, drain_time
         self._ended, self._looked = ended, looked
-        self._posts = [Post(name, maingate, workers=workers) for name, maingate in site]
+        self._workers, self._tried_at = workers, time.monotonic()
+        self._posts: Sequence[Post] = ()
+        self._add_posts()
         self._reading, self._writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wish = _Wish.NONE
         self._thread = threading.Thread(target=self._host, name="host")
         site.call_when_woken(self.wake)
-        site.hosted = self.hosted
+        site.hosted, site.not_held = self.hosted, self._not_held
 
     def start(self, *, is_standby: bool = False) -> None:
         """Take hold of the repositories, and begin to host their runs.
+
+        One that cannot be taken is told, and tried again at each look.
 
         Args:
             is_standby: Whether to wait for the end of another server, instead of refusing.
 
         Raises:
-            ServerBusyError: Another server has one of the repositories.
+            MaingateError: None can be taken: another server has it, or it has a fault.
         """
-        try:
-            for post in self._posts:
-                try:
-                    post.take()
-                except ServerBusyError as error:
-                    if not is_standby:
-                        raise
-                    LOG.info("standing_by", repository=post.name, reason=str(error))
-        except MaingateError:
+        for post in self._posts:
+            try:
+                post.take()
+            except ServerBusyError as error:
+                tell = LOG.info if is_standby else LOG.error
+                tell("standing_by", repository=post.name, reason=str(error))
+            except MaingateError as error:
+                LOG.error("repository_trouble", repository=post.name, reason=str(error))
+        is_waiting = is_standby and any(isinstance(e, ServerBusyError) for e in self._not_held().values())
+        if not (is_waiting or any(post.is_taken for post in self._posts)):
             self._leave()
             self._end_hooks()
-            raise
+            raise none_served(self._site.unserved())
         self._thread.start()
 
     def wake(self) -> None:
@@ -122,6 +127,10 @@ class RunHost:
         """Return the runs that have a process now."""
         return [run for post in self._posts for run in post.hosted()]
 
+    def _not_held(self) -> Mapping[str, MaingateError]:
+        """Return why repositories are not held here, by name."""
+        return {post.name: post.obstacle for post in self._posts if post.obstacle is not None}
+
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end of the host; return whether it has ended."""
         self._thread.join(timeout)
@@ -135,13 +144,33 @@ class RunHost:
             ending.callback(self._end_hooks)
             ending.callback(self._leave)
             while self._wish is _Wish.NONE:
+                self._open_absent()
                 for post in self._posts:
                     post.look()
-                is_ready = all(post.is_taken for post in self._posts)
+                is_ready = any(post.is_taken for post in self._posts)
                 self._site.phase = Phase.READY if is_ready else Phase.STARTING
                 self._looked()
                 self._wait(LOOK_INTERVAL)
             self._drain()
+
+    def _open_absent(self) -> None:
+        """Try to open the absent repositories, once in a while; those that could be opened are hosted."""
+        if not self._site.absent or time.monotonic() - self._tried_at < LOOK_INTERVAL.total_seconds():
+            return
+        try:
+            self._site.open_absent()
+        except Exception:  # noqa: BLE001 - a fault of one repository must not end the host of all
+            LOG.exception("open_failed", repositories=list(self._site.absent))
+        self._tried_at = time.monotonic()
+        self._add_posts()
+
+    def _add_posts(self) -> None:
+        """Add a post at each repository without one; other threads read the posts meanwhile."""
+        manned = {post.name for post in self._posts}
+        added = [
+            Post(name, maingate, workers=self._workers) for name, maingate in self._site if name not in manned
+        ]
+        self._posts = [*self._posts, *added]
 
     def _drain(self) -> None:
         """Stop all runs, and wait until their processes have ended."""

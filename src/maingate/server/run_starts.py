@@ -47,6 +47,9 @@ class Post:
         name: The name of the repository.
         maingate: The repository.
         workers: How many gates of a run run at once. Defaults to the setting.
+
+    Attributes:
+        obstacle: Why the repository could not be taken, or was lost; None while it is held.
     """
 
     def __init__(self, name: str, maingate: Maingate, *, workers: int | None = None) -> None:
@@ -60,6 +63,7 @@ class Post:
         self._lanes: dict[str, _Lane] = {}
         self._lock = threading.Lock()
         self._trouble = ""
+        self.obstacle: MaingateError | None = None
         self._hooks: Hooks | None = None
         self._notify = NotifyTurns(maingate)
 
@@ -73,7 +77,18 @@ class Post:
 
         Raises:
             ServerBusyError: Another server is alive.
+            MaingateError: It has a fault.
         """
+        try:
+            self._take()
+        except MaingateError as error:
+            self.obstacle = error
+            raise
+        self.obstacle = None
+        LOG.info("serving", repository=self.name, path=str(self._maingate.repository.root))
+        self._sweep()
+
+    def _take(self) -> None:
         with ExitStack() as undoing:  # half of it would count as the whole at the next look
             self._hold.take()
             undoing.callback(self.leave)
@@ -83,8 +98,6 @@ class Post:
             hooks = server_hooks(self._maingate.context, self._warn)
             self._hooks = hooks.__enter__()
             undoing.pop_all()
-        LOG.info("serving", repository=self.name, path=str(self._maingate.repository.root))
-        self._sweep()
 
     def _sweep(self) -> None:
         """Remove submitted plans that never became runs; trouble with that is logged alone."""
@@ -185,7 +198,10 @@ class Post:
         if self._hold.renew():
             self._renewed_at = time.monotonic()
             return True
-        self._report("the hold on the repository was lost to another server, which takes up its runs")
+        self.obstacle = ServerBusyError(
+            "the hold on the repository was lost to another server, which takes up its runs"
+        )
+        self._report(str(self.obstacle))
         self.leave()
         self.end_hooks()
         return False

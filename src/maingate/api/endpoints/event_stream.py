@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Final
 
 import anyio.to_thread
@@ -158,7 +158,7 @@ async def stream(  # noqa: PLR0917 - the parameters of a query
     search = await anyio.to_thread.run_sync(_search_of, maingate.context, q)
     decision = predicate(search)
     is_all = decision is not None and q is None and entity is None and type_ is None
-    feeds: dict[str, EventFeed] = request.app.state.feeds
+    feeds: Mapping[str, EventFeed] = request.app.state.feeds
     refuse_when_full(feeds)
     place = _place(last_event_id, after)
     end = await anyio.to_thread.run_sync(position, maingate.context)
@@ -226,7 +226,7 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-def refuse_when_full(feeds: dict[str, EventFeed]) -> None:
+def refuse_when_full(feeds: Mapping[str, EventFeed]) -> None:
     """Refuse another stream while as many as possible are open.
 
     Raises:

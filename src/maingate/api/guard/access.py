@@ -11,6 +11,7 @@ from maingate.api.guard.rates import Rate, RateLimiter
 from maingate.clock import Clock, SystemClock
 from maingate.errors import MaingateError, UsageError
 from maingate.roles import Role
+from maingate.server.made_for_each import MadeForEach
 from maingate.server.served_repositories import Site
 from maingate.services.http.sessions import SessionService, new_session
 from maingate.services.http.tokens import TokenRow
@@ -89,8 +90,11 @@ class Access:
         rates: Rates = RATES,
         clock: Clock | None = None,
     ) -> None:
-        self._tokens = {name: maingate.tokens for name, maingate in site}
-        self._sessions = {name: SessionService(maingate.context, maingate.tokens) for name, maingate in site}
+        self._site = site
+        self._tokens = MadeForEach(site, lambda _, maingate: maingate.tokens)
+        self._sessions = MadeForEach(
+            site, lambda _, maingate: SessionService(maingate.context, maingate.tokens)
+        )
         self._operator, self._is_loopback = operator, is_loopback
         self._without_token: set[str] = set()
         clock = clock or SystemClock()
@@ -107,8 +111,8 @@ class Access:
         if self._is_loopback:
             self._is_open()  # so that each record was read once
             return
-        if any(each.has_any(valid=True) for each in self._tokens.values()):
-            return
+        if any(each.has_any(valid=True) for each in self._tokens.values()) or self._site.absent:
+            return  # one that is absent may have a token; without any, each request is refused
         raise UsageError(
             "without a token anyone on the network could land on your branches: "
             "`maingate token create NAME --role admin` creates one, `--host 127.0.0.1` stays on this machine"
@@ -176,7 +180,8 @@ class Access:
     def _is_open(self) -> bool:
         """Return whether the local user needs no token: a token that was ever created closes the door.
 
-        A record that cannot be read now has none where it had none when it was read last.
+        A record that cannot be read now has none where it had none when it was read last. A repository that
+        is absent has no say before it joins: nothing can be done in it.
         """
         if not self._is_loopback:
             return False

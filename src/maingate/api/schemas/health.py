@@ -17,6 +17,9 @@ class HealthSummary(BaseModel):
     state: Literal["ok", "degraded", "failed"]
     ready: bool
     hindrance: str | None = Field(description="Why no work is taken, such as `draining`.")
+    impaired: list[str] = Field(
+        description="Repositories that cannot be used, or only in part; work is taken in the others."
+    )
 
 
 class HealthTrouble(BaseModel):

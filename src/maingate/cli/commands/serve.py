@@ -11,8 +11,6 @@ from maingate.errors import UsageError
 from maingate.wording import extra_adds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from maingate.settings.model import ServerSettings
 
 MOST_PORT = 65_535
@@ -51,8 +49,9 @@ def serve(
     SIGTERM or Ctrl-C once lets running gates finish, for a limited time; twice stops them at once. All runs
     go on when a server starts again.
 
-    Exit codes: 0 it was stopped, 2 the settings, the address or a repository is not in order, 4 another
-    server has a repository, or the database failed.
+    Exit codes: 0 it was stopped, 2 the settings, the address or all repositories are not in order, 4 another
+    server has the repository, or the database failed. A repository that cannot be served stops no other: the
+    log says why, and it is served as soon as it can be.
     """
     try:
         from maingate.server.lifecycle import serve as serve_site
@@ -67,27 +66,28 @@ def serve(
     from maingate.server.served_repositories import Site
     from maingate.server.systemd import inherited_socket
 
-    settings = _settings(repo)
-    listening = inherited_socket(os.environ) or listen(
-        settings.host if host is None else host, settings.port if port is None else port
-    )
-    with log.written_log(), listening, Site.open(_paths(repo, settings)) as site:
-        is_loopback = is_local(listening)
-        access = Access(site, operator=operator_name(), is_loopback=is_loopback)
-        access.require_tokens()
-        app = add_pages(create_app(site, access=access, hosts=LOOPBACK_NAMES if is_loopback else None))
-        serve_site(app, site, listening, workers=workers, drain_time=settings.drain_time, is_standby=standby)
+    here = None if repo else _settings_here()
+    paths = repo or (here and here.repositories) or [Path.cwd()]
+    with log.written_log(), Site.open(paths) as site:
+        settings = here or next(maingate.context.settings.server for _, maingate in site)
+        listening = inherited_socket(os.environ) or listen(
+            settings.host if host is None else host, settings.port if port is None else port
+        )
+        with listening:
+            is_loopback = is_local(listening)
+            access = Access(site, operator=operator_name(), is_loopback=is_loopback)
+            access.require_tokens()
+            app = add_pages(create_app(site, access=access, hosts=LOOPBACK_NAMES if is_loopback else None))
+            serve_site(
+                app, site, listening, workers=workers, drain_time=settings.drain_time, is_standby=standby
+            )
 
 
-def _settings(repo: "Sequence[Path] | None") -> "ServerSettings":
-    """Return the settings of the server: those of the first repository, else of the one it is started in."""
+def _settings_here() -> "ServerSettings":
+    """Return the settings of the server in the repository that it is started in."""
     from maingate.git.repository import Repository
     from maingate.settings import load_settings
     from maingate.state_folder import settings_files
 
-    with Repository.open(repo[0] if repo else Path.cwd()) as repository:
+    with Repository.open(Path.cwd()) as repository:
         return load_settings(None, os.environ, files=settings_files(repository)).server
-
-
-def _paths(repo: "Sequence[Path] | None", settings: "ServerSettings") -> "Sequence[Path]":
-    return repo or settings.repositories or [Path.cwd()]

@@ -29,12 +29,19 @@ def front_page(visit: Visit) -> Json:
             items += [item.as_json() | {"repo": name} for item in inbox(maingate.context)]
             shown = runs_page(maingate.context, Selection(before=before, limit=MOST_RUNS + 1))
         except DatabaseError as error:  # the other repositories are shown
-            trouble = str(error)
-            items.insert(0, _unreadable(name, root, trouble))
+            trouble = f"Its record cannot be read: {error}"
+            items.insert(0, _unusable("record_unreadable", name, root, str(error)))
         more = shown[MOST_RUNS - 1]["id"] if len(shown) > MOST_RUNS else None
         repositories.append(
             {"name": name, "path": str(root), "runs": shown[:MOST_RUNS], "before": more, "trouble": trouble}
         )
+    for each in visit.desk.unserved():
+        why = f"It is not served, and tried again each second: {each.error}"
+        items.insert(0, _unusable("repository_unserved", each.name, each.path, why))
+        if not each.is_open:
+            repositories.append(
+                {"name": each.name, "path": str(each.path), "runs": [], "before": None, "trouble": why}
+            )
     return {
         "items": items[:MOST_ITEMS],
         "more_items": max(0, len(items) - MOST_ITEMS),
@@ -42,11 +49,11 @@ def front_page(visit: Visit) -> Json:
     }
 
 
-def _unreadable(name: str, root: Path, why: str) -> Json:
-    """Return the matter of a repository whose record cannot be read, in the form of those of an inbox."""
+def _unusable(code: str, name: str, root: Path, why: str) -> Json:
+    """Return the matter of a repository that cannot be used, in the form of those of an inbox."""
     about = {"kind": "repository", "id": name, "name": name, "run_id": None, "run_name": None}
     return {
-        "code": "record_unreadable",
+        "code": code,
         "severity": "critical",
         "about": about,
         "why": why,
