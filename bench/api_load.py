@@ -28,7 +28,6 @@ PATHS = (
 
 _EVENT = b"\ndata: "
 _BEGINNING = b"retry: "
-_PATIENCE = 60.0
 _LONGEST = 600.0
 """Seconds after which followers no longer wait for events, and after which a read fails."""
 
@@ -73,7 +72,7 @@ async def play(url: str, run: str, followers: int, rate: float) -> Seen:
 
 async def _all_is_sent(seen: Seen) -> None:
     """Wait until all followers have the same events and no more arrive, or until that takes too long."""
-    deadline, before = time.monotonic() + _PATIENCE, None
+    deadline, before = time.monotonic() + _LONGEST, None
     while (seen.events != before or len(set(seen.events)) > 1) and time.monotonic() < deadline:
         before = list(seen.events)
         await asyncio.sleep(1)
