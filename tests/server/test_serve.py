@@ -78,6 +78,9 @@ def test_a_server_says_when_it_is_ready_answers_and_ends(world: World, tmp_path:
         assert f"{tmp_path}/gone does not exist" in absent["reason"]
         (listening,) = logged(server, "listening")
         assert httpx.get(f"{listening['url']}/api/v1/runs").json()["items"] == []
+        refused_plan = httpx.post(f"{listening['url']}/api/v1/runs", json={"plan": {"maingate": 1}})
+        assert refused_plan.status_code == 403  # the absent one may have tokens
+        assert "you may only read while gone cannot be served" in refused_plan.json()["detail"]
         port = listening["url"].rpartition(":")[2]
         refused = {
             "taken": world.start("serve", "--port", port),

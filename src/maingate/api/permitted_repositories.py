@@ -49,8 +49,9 @@ class Desk:
                 yield each, maingate
 
     def unserved(self) -> Sequence[UnservedRepository]:
-        """Return the repositories that cannot be served, for those who are `admin` in another; else none."""
-        return self._site.unserved() if Role.ADMIN in self.caller.roles.values() else ()
+        """Return those that cannot be served, for the local user and those who are `admin` in another."""
+        may_see = self.caller.is_local or Role.ADMIN in self.caller.roles.values()
+        return self._site.unserved() if may_see else ()
 
     def require_whole(self) -> None:
         """Refuse to answer for all repositories while the caller's role in one is not known.
@@ -91,13 +92,18 @@ class Desk:
         if (has := self.caller.roles.get(name)) is None:
             raise UnknownEntityError(name, f"this server has no repository {name!r} that you may read")
         if not has.includes(role):
-            raise HttpProblemError(
-                403,
-                "forbidden",
-                f"this needs the role {role}; {self.caller.name} is {has} in {name}",
-                role=str(role),
-            )
+            raise HttpProblemError(403, "forbidden", self._why_not(name, role, has), role=str(role))
         return maingate
+
+    def _why_not(self, name: str, needed: Role, has: Role) -> str:
+        absent = listed(sorted(self._site.absent), 10)
+        if self.caller.is_local and absent:
+            return (
+                f"this needs the role {needed}; without a token you may only read while {absent} cannot be "
+                f"served, because its tokens are not known: send one of {name}, made by `maingate token "
+                "create`, or start the server without the other"
+            )
+        return f"this needs the role {needed}; {self.caller.name} is {has} in {name}"
 
     def of(
         self, entity_id: str, role: Role = Role.VIEWER, *, kind: str | None = None

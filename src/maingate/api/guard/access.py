@@ -60,18 +60,21 @@ class Caller:
         name: The operator that its decisions are recorded under.
         roles: Its role in each repository, by the repository's name.
         unknown: The errors of repositories whose record cannot be read, so that its role there is not known.
+        is_local: Whether it is the local user, who was asked for no token.
     """
 
     name: str
     roles: Mapping[str, Role]
     unknown: Mapping[str, MaingateError] = field(default_factory=dict)
+    is_local: bool = False
 
 
 class Access:
     """Recognises callers.
 
     On the loopback interface, and while no token was ever created, every caller is the local user and has all
-    rights. Otherwise a token is needed, and holds in the repositories in whose record it is.
+    rights; it only reads while a repository is absent, whose tokens are not known. Otherwise a token is
+    needed, and holds in the repositories in whose record it is.
 
     Args:
         site: The repositories.
@@ -130,7 +133,7 @@ class Access:
         if header is not None:
             caller, fault = self._check(address, lambda: self._of_header(header)), _NO_TOKEN
         elif self._is_open():
-            caller, fault = Caller(name=self._operator, roles=dict.fromkeys(self._tokens, Role.ADMIN)), ""
+            caller, fault = self._local_user(), ""
         elif session:  # other sites cannot use it: the cookie is SameSite, and origins are checked
             caller, fault = self._check(address, lambda: self._of_session(session)), _NO_SESSION
         else:
@@ -141,6 +144,10 @@ class Access:
         if (wait := rates.take(caller.name)) is not None:
             raise _too_many(wait)
         return caller
+
+    def _local_user(self) -> Caller:
+        role = Role.VIEWER if self._site.absent else Role.ADMIN
+        return Caller(name=self._operator, roles=dict.fromkeys(self._tokens, role), is_local=True)
 
     def begin_session(self, token: str, address: str) -> str | None:
         """Begin a browser's session with a token, and return its cookie; None where the token is not valid.
@@ -180,8 +187,8 @@ class Access:
     def _is_open(self) -> bool:
         """Return whether the local user needs no token: a token that was ever created closes the door.
 
-        A record that cannot be read now has none where it had none when it was read last. A repository that
-        is absent has no say before it joins: nothing can be done in it.
+        A record that cannot be read now has none where it had none when it was read last. Of one that is
+        absent it is not known, so that `_local_user` has the right to read alone.
         """
         if not self._is_loopback:
             return False
