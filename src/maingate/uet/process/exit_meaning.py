@@ -1,8 +1,9 @@
 """Meaning of a command's end: passed, failed, timed out, cancelled, or a fault that is no verdict.
 
 An end is judged once. The cause for which Maingate itself ended the command comes first: a command that exits
-with 0 after it was told to stop has not passed. A missing program, a signal, or a machine out of memory say
-nothing about a patch (docs/ARCHITECTURE.md, Gates). Pure: how a process ended goes in, a result comes out.
+with 0 after it was told to stop has not passed. A missing program, a signal, or a machine out of memory give
+no verdict that is reused (docs/ARCHITECTURE.md, Gates). Pure: how a process ended goes in, a
+result comes out.
 """
 
 import signal
