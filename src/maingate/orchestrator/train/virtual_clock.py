@@ -58,12 +58,12 @@ class VirtualTrain:
 
     def _step(self) -> bool:
         """Carry out the planner's next steps; return whether there is anything left to do."""
-        while self.items:
+        while queue := self._queue():
             state = TrainState(
                 facts=self.facts,
-                items=self.items,
+                items=queue,
                 running={run_id: wanted for run_id, (wanted, *_) in self._running.items()},
-                workers=self.workers,
+                workers=self._room(),
                 policy=self.policy,
             )
             plan = plan_train(state)
@@ -82,6 +82,18 @@ class VirtualTrain:
             if plan.blame is not None:
                 self._refuse(plan.blame)
         return False
+
+    def _queue(self) -> Sequence[TrainItem]:
+        """Return the items that the planner sees."""
+        return self.items
+
+    def _room(self) -> int:
+        """Return how many runs may be under way at once."""
+        return self.workers
+
+    def _takes(self, on_top: Sequence[str]) -> float:
+        """Return the seconds of a run on some items."""
+        return max((self._seconds[item] for item in on_top), default=min(self._seconds.values()))
 
     def _land(self, items: Sequence[str]) -> None:
         self.items = self.items[len(items) :]
@@ -103,17 +115,20 @@ class VirtualTrain:
         run_id = f"run-{self.runs.total():06}"
         self.runs[wanted.purpose] += 1
         on_top = wanted.chain.items()
-        takes = max((self._seconds[item] for item in on_top), default=min(self._seconds.values()))
         self._running[run_id] = wanted, self.now, (*self.landed, *on_top)
-        heapq.heappush(self._ends, (self.now + takes, run_id))
+        heapq.heappush(self._ends, (self.now + self._takes(on_top), run_id))
 
     def _pass_time(self) -> None:
         """Move the clock to the next end of a run, and record all that end then."""
         self.now = self._ends[0][0]
         while self._ends and self._ends[0][0] <= self.now:
             _, run_id = heapq.heappop(self._ends)
-            if run_id not in self._running:
-                continue
-            wanted, started, items = self._running.pop(run_id)
-            passed = self.answer(items)
-            self.facts.record(wanted, ChainRun(id=run_id, passed=passed, started=started, ended=self.now))
+            self._end(run_id)
+
+    def _end(self, run_id: str) -> None:
+        """Record the end of a run, unless it was cancelled."""
+        if run_id not in self._running:
+            return
+        wanted, started, items = self._running.pop(run_id)
+        passed = self.answer(items)
+        self.facts.record(wanted, ChainRun(id=run_id, passed=passed, started=started, ended=self.now))
