@@ -10,13 +10,14 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from bench import repository
 from bench.figures import Limit
 
-WORKSTREAMS, TASKS, RECORDED, PAIRS = 300, 5_000, 50_000, 900
+WORKSTREAMS, TASKS, RECORDED, PAIRS, QUEUED = 300, 5_000, 50_000, 900, 1_000
 ASKED: Mapping[str, float] = {
     "status": 2.0,
     "status-json": 2.0,
@@ -24,6 +25,7 @@ ASKED: Mapping[str, float] = {
     "dry-run": 5.0,
     "check": 5.0,
     "scopes": 5.0,
+    "simulate": 40.0,
     "import": 60.0,
     "status-recorded": 30.0,
     "patches": 6.0,
@@ -56,6 +58,11 @@ def measure(cases: Collection[str], *, folder: Path, rounds: int) -> Sequence[Li
             f"plan check, {PAIRS} tools that may all write one file",
             plans,
             ["plan", "check", "tools.json"],
+        ),
+        "simulate": (
+            f"plan simulate, {QUEUED:,} workstreams",
+            plans,
+            ["plan", "simulate", "queue.json"],
         ),
         "import": (
             f"plan import series, {TASKS:,} mails",
@@ -132,6 +139,7 @@ def _plans(folder: Path) -> Path:
     streams = {f"w{n}": {"tasks": {"t": patch}} for n, patch in enumerate(patches.values())}
     _write(folder / "patches.json", {"w": {"tasks": patches}})
     _write(folder / "streams.json", streams)
+    _write(folder / "queue.json", dict(islice(streams.items(), QUEUED)), gates={"unit": {"run": "true"}})
     _write(folder / "tools.json", {"w": {"tasks": scopes}}, tools={"x": {"run": "true"}})
     (folder / "series.mbox").write_text("".join(map(_mail, range(TASKS), diffs)))
     repository.commit(made, "plans")

@@ -218,3 +218,41 @@ def test_import_refuses_what_is_no_series(
         plan("import", "series", *args)
     assert said in str(refused.value)
     assert not Path("plan.yaml").exists()
+
+
+def test_simulate_shows_both_orders_and_names_what_is_assumed(plan: Plan, repo: GitRepo) -> None:
+    """The present order is beside the train's, and no figure passes for a measured one."""
+    write(repo, GOOD)
+    said = plan("simulate", "plan.yaml", "-w", "2", "--failure-rate", "0").stdout
+    lines = [line.rstrip() for line in said.splitlines()]
+    assert lines[:8] == [
+        "simulated, nothing ran: plan.yaml: 2 workstreams, 3 tasks",
+        "  no record of gate lint yet: 60 s assumed",
+        "  no record of gate unit yet: 60 s assumed",
+        "  failures: 0.0% of workstreams (--failure-rate)",
+        "  critical path: 6m00s: first → second",
+        "  work: 6m00s; at once 1.0, at most 1",
+        "",
+        "workers  time today  gate runs  time with the train  gate runs",
+    ]
+    assert lines[8].split() == ["2", "6m00s", "6", "6m00s", "6"]
+    assert "Runs land one workstream at a time today." in said
+
+
+def test_simulate_as_json_is_the_same_object(plan: Plan, repo: GitRepo) -> None:
+    """Programs get the numbers of each order by number of workers."""
+    write(repo, GOOD)
+    told = json.loads(plan("simulate", "plan.yaml", "-w", "2", "-w", "1", "--json").stdout)
+    assert [(each["workers"], each["order"]) for each in told["estimates"]] == [
+        (workers, order) for workers in (1, 2) for order in ("one_at_a_time", "train")
+    ]
+    assert told["failure_rate"] == {"rate": 0.05, "source": "assumed", "failed": 0, "ended": 0}
+
+
+def test_simulate_refuses_a_plan_with_problems_and_rates_that_are_none(plan: Plan, repo: GitRepo) -> None:
+    """As `check` does, and before anything is read."""
+    write(repo, "maingate: 1\nnaem: x\nworkstreams: {w: {tasks: {t: {patch: a.patch}}}}\n")
+    with pytest.raises(PlanError):
+        plan("simulate", "plan.yaml")
+    assert plan("simulate", "plan.yaml", "--failure-rate", "1.5").exit_code == 2
+    assert plan("simulate", "plan.yaml", "-w", "0").exit_code == 2

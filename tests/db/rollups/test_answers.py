@@ -24,6 +24,7 @@ from maingate.queries.events import answers, search
 from maingate.queries.events.answers import Answer, answer, count
 from maingate.queries.events.reports import REPORTS, report
 from maingate.queries.events.search import before, follow, newest
+from maingate.queries.plan_simulation import recorded_work
 from maingate.repository_context import RepositoryContext
 from maingate.state.machines import MACHINES
 from support.database_factories import NOW, World
@@ -336,3 +337,13 @@ def test_following_has_no_gap_and_no_duplicate_with_concurrent_writers(
             done.set()
         reading.result()
     assert seen == list(range(start + 1, start + 1 + writers * each * 2))
+
+
+def test_a_simulation_has_the_times_and_failures_of_the_record(context: RepositoryContext) -> None:
+    """Gates by their time at work, tools by that of their attempts, and workstreams by their ends."""
+    found = recorded_work(context)
+    assert {key: histogram.count for key, histogram in found.times.items()} == {
+        ("gate", "unit"): 1,
+        ("tool", "aider"): 1,
+    }
+    assert (found.failed, found.ended) == (1, 1)

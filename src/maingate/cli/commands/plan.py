@@ -1,4 +1,4 @@
-"""``maingate plan``: check a plan, print the format's JSON Schema, and import plans."""
+"""``maingate plan``: check and simulate a plan, print the format's JSON Schema, and import plans."""
 
 from itertools import islice
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maingate.cli.commands.plan_import import app as import_app
-from maingate.cli.output import print_json
+from maingate.cli.commands.run import MOST_WORKERS
+from maingate.cli.output import console, print_json
 from maingate.cli.text import count, safe
 from maingate.errors import ProblemsError
 from maingate.wording import first_lines, listed
@@ -15,8 +16,9 @@ from maingate.wording import first_lines, listed
 if TYPE_CHECKING:
     from maingate.plan.loader import LoadedPlan
     from maingate.plan.model import Plan
+    from maingate.queries.plan_simulation import RecordedWork
 
-app = typer.Typer(help="Check, describe and import plans.", no_args_is_help=True)
+app = typer.Typer(help="Check, describe, simulate and import plans.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
 
 _SHOWN = 10
@@ -64,6 +66,63 @@ def schema(
     from maingate.plan.writers.json_schema import plan_schema
 
     print_json(plan_schema())
+
+
+@app.command()
+def simulate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The plan, YAML or JSON.")],
+    workers: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--workers",
+            "-w",
+            min=1,
+            max=MOST_WORKERS,
+            metavar="N",
+            help="How many tasks and gates run at once; repeatable. [default: 1, 2, 4, 8 and the setting]",
+        ),
+    ] = None,
+    failure_rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, metavar="P", help="Share of workstreams that fail. [default: as on record]"
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of failures and times.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate the time and the runs of gates of a plan, for several numbers of workers; nothing runs.
+
+    Times and failures are taken from the record, or assumed where it has none. Runs land one workstream at a
+    time today; the train, which no run uses yet, is shown beside it.
+
+    Exit codes: 0 the plan was simulated, 2 it has problems.
+    """
+    from maingate.cli.views.simulation import print_simulation
+    from maingate.queries.plan_simulation import simulation
+    from maingate.services.runs.plan_loading import load_plan
+
+    loaded = load_plan(file)
+    told = simulation(loaded, _recorded(loaded), workers=workers or (), failure_rate=failure_rate, seed=seed)
+    if as_json:
+        print_json({"file": str(file), **told})
+    else:
+        print_simulation(console(), str(file), told)
+
+
+def _recorded(loaded: "LoadedPlan") -> "RecordedWork":
+    """Return the work on record in the repository of a plan; none where there is no record yet."""
+    from maingate.bootstrap import Maingate
+    from maingate.errors import NoStateError
+    from maingate.queries.plan_simulation import RecordedWork, recorded_work
+
+    if loaded.root is None:
+        return RecordedWork()
+    try:
+        with Maingate.open(loaded.root, create=False) as maingate:
+            return recorded_work(maingate.context)
+    except NoStateError:
+        return RecordedWork()
 
 
 def _problems(error: ProblemsError) -> list[dict[str, Any]]:

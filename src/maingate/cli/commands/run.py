@@ -38,13 +38,13 @@ PREVIEWED: Final = 100
 GATES: Final = 5
 """Maximum gates on a line."""
 
-_MOST_WORKERS: Final = 1024
+MOST_WORKERS: Final = 1024
 """The limit of the settings, which are loaded later."""
 
 
 def _in_bounds(workers: int | None) -> int | None:
-    if workers is not None and not 1 <= workers <= _MOST_WORKERS:
-        raise typer.BadParameter(f"invalid --workers {workers}: choose a number from 1 to {_MOST_WORKERS}.")
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise typer.BadParameter(f"invalid --workers {workers}: choose a number from 1 to {MOST_WORKERS}.")
     return workers
 
 
