@@ -74,13 +74,13 @@ class WorkstreamLoad:
     Args:
         id: Identifier.
         needs: Workstreams that must have landed first.
-        tasks: Its tasks.
+        tasks: Its tasks, at least one.
         gates: The gates on the merged result, run one after the other on one worker.
     """
 
     id: str
     needs: tuple[str, ...] = ()
-    tasks: tuple[TaskLoad, ...] = ()
+    tasks: tuple[TaskLoad, ...]
     gates: tuple[str, ...] = ()
 
 
@@ -233,7 +233,7 @@ class VirtualRun(VirtualTrain):
         return [*takewhile(self._has_arrived, islice(self.items, self.window))]
 
     def _has_arrived(self, item: TrainItem) -> bool:
-        return not self._open_tasks[item.id] and not self._open_needs[item.id]
+        return not self._open_tasks[item.id]
 
     def _room(self) -> int:
         return self.workers - len(self._at_work)
