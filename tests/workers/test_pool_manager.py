@@ -36,20 +36,6 @@ from support.pools import (
 )
 
 
-@pytest.fixture
-def commit(repo: GitRepo) -> str:
-    """Commit something."""
-    return repo.commit({"file": "x\n"})
-
-
-@pytest.fixture
-def bell(tmp_path: Path) -> Iterator[Bell]:
-    """Give a bell that gates can ring."""
-    made = Bell(tmp_path / "bell")
-    yield made
-    made.close()
-
-
 @pytest.fixture(autouse=True)
 def _nothing_is_left(tmp_path: Path) -> Iterator[None]:
     yield

@@ -25,20 +25,6 @@ QUICK = 0.06
 """Seconds between heartbeats of the worker, three in each interval of the pool."""
 
 
-@pytest.fixture
-def commit(repo: GitRepo) -> str:
-    """Commit something."""
-    return repo.commit({"file": "x\n"})
-
-
-@pytest.fixture
-def bell(tmp_path: Path) -> Iterator[Bell]:
-    """Give a bell that gates can ring."""
-    made = Bell(tmp_path / "bell")
-    yield made
-    made.close()
-
-
 @pytest.fixture(autouse=True)
 def _nothing_is_left(tmp_path: Path) -> Iterator[None]:
     yield
