@@ -125,6 +125,7 @@ def _load(server: "Server", rounds: int) -> list[Figure | Limit]:
 def _memory(server: "Server", minutes: float) -> Limit:
     """Watch the server's memory: the median of the last tenth of samples against that of the second."""
     samples = []
+    server.run()  # the clients read a run
     with clients(server):
         began = time.monotonic()
         while time.monotonic() - began < 60 * minutes:

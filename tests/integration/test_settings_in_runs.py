@@ -143,6 +143,17 @@ def test_wrong_settings_in_the_targets_tree_refuse_the_run(
         admitted(repo, tmp_path / "p", {"p": repo.diff_of({"f": "b\n"})}, target="main")
 
 
+@pytest.mark.parametrize("content", ["env_allow = ['*']\n", "[gates\n", "workers = 0\n"])
+def test_a_patch_that_would_make_wrong_settings_is_refused(
+    repo: GitRepo, tmp_path: Path, content: str
+) -> None:
+    """At once, and not after an approval: with them on the target, every later run would be refused."""
+    repo.commit({"f": "a\n", "maingate.toml": "workers = 2\n"})
+    done = land(repo, {"p": repo.diff_of({"maingate.toml": content})}, folder=tmp_path / "one")
+    assert done.code("p/t") == "policy_violation"
+    assert "no later run could begin: main:maingate.toml:1:" in done.task("p/t")["reason"]["message"]
+
+
 @pytest.mark.parametrize("kind", ["link", "folder"])
 def test_settings_that_are_no_plain_file_refuse_the_run(repo: GitRepo, tmp_path: Path, kind: str) -> None:
     """A link would name other content than what was committed."""

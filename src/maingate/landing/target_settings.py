@@ -7,7 +7,7 @@ from maingate.errors import GitError, Problem, RepositoryError, SettingsError
 from maingate.git.repository import GitEntry, Repository, Target
 from maingate.git.targets import short_name
 from maingate.git.trees import SYMLINK_MODE
-from maingate.settings import TargetFile
+from maingate.settings import SettingsFiles, TargetFile, tree_values
 from maingate.settings.files import FILE_NAME
 
 LARGEST: Final = 1024 * 1024
@@ -36,6 +36,17 @@ def settings_at(repository: Repository, target: Target) -> TargetFile | None:
                 fault = "is not UTF-8 text", "save it as UTF-8"
     message, hint = fault
     raise SettingsError([Problem(file=name, line=None, message=message, hint=f"{hint}, and commit that")])
+
+
+def fault_at(repository: Repository, target: Target) -> str | None:
+    """Return why no run could go by the settings in the tree of a target; None where one could."""
+    try:
+        file = settings_at(repository, target)
+        if file is not None:
+            tree_values(SettingsFiles(target=file))
+    except SettingsError as error:
+        return "; ".join(f"{each.file}:{each.line}: {each.message}" for each in error.problems)
+    return None
 
 
 def read_target(root: Path, name: str | None) -> TargetFile | None:

@@ -55,8 +55,9 @@ refused when it looks like a misspelt one, and else ignored, since other program
 
 A patch that touches the root's `maingate.toml` waits for an approval (`maingate patch approve`) unless
 `allow_settings_changes` is set, and what it changes counts from the next run on: a run goes by the tree's
-file, and the work tree's, as they were when the run was admitted, also when it is resumed. A symbolic link of
-that name is not read. The other places are read by every command.
+file, and the work tree's, as they were when the run was admitted, also when it is resumed. A patch with which
+the file could not be read, or has a setting that no commit may decide, is refused. A symbolic link of that
+name is not read. The other places are read by every command.
 
 Durations are `90s`, `10m`, `1h30m`, `1d` or a number of seconds; sizes are bytes or `512K`, `64MiB`, `2G`
 (powers of 1024). In the environment a list is written with commas and an empty variable counts as not set.

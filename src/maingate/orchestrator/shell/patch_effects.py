@@ -14,9 +14,10 @@ from maingate.db.dao import artifacts, patches
 from maingate.db.dao.patches import PatchRow
 from maingate.db.engine import Database
 from maingate.db.sql.connection import Connection
-from maingate.git.repository import Repository
+from maingate.git.repository import Repository, Target
 from maingate.ids import PatchId, new_id
 from maingate.landing.checkouts import overwritten_work
+from maingate.landing.target_settings import fault_at
 from maingate.orchestrator.core.effect_inputs import PatchInput, RecordedCommit, RunInput, TaskInput
 from maingate.orchestrator.core.effects import ApplyPatches, JudgePatch, KeepEvidence, RestorePatch, TakePatch
 from maingate.orchestrator.core.events import (
@@ -28,6 +29,7 @@ from maingate.orchestrator.core.events import (
 )
 from maingate.orchestrator.shell import evidence
 from maingate.patches.policy.policy import Policy, needs_approval
+from maingate.patches.policy.unsafe_paths import SETTINGS
 from maingate.plan.choices import TaskKind
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.executor import Executor
@@ -77,9 +79,8 @@ class PatchEffects:
     def take(self, effect: TakePatch) -> PatchTaken:
         """Read a ready patch, parse it, and check it against policy; blocks."""
         task, base = effect.input, effect.base
-        taken = self._with_room(
-            self._executor.take(Path(effect.file), self._order(task), base_tree=base.tree)
-        )
+        taken = self._executor.take(Path(effect.file), self._order(task), base_tree=base.tree)
+        taken = self._with_settings(self._with_room(taken), task, base)
         origin = {"kind": "ready", "file": effect.file, "task": task.label}
         return PatchTaken(
             task=task.id,
@@ -103,7 +104,8 @@ class PatchEffects:
             origin: The attempt that made it, for the ledger.
             replaces: The patch that it stands for.
         """
-        taken = self._with_room(self._executor.take_again(diff, self._order(task), base_tree=base.tree))
+        taken = self._executor.take_again(diff, self._order(task), base_tree=base.tree)
+        taken = self._with_settings(self._with_room(taken), task, base)
         return PatchTaken(
             task=task.id,
             patch=self._ledger_entry(task, taken, base, origin=origin, replaces=replaces),
@@ -198,6 +200,27 @@ class PatchEffects:
             return taken
         blocked = overwritten_work.refusal_of(self._repository, self._run.target, taken.intake)
         return taken if blocked is None else replace(taken, refusal=blocked)
+
+    def _with_settings(self, taken: Taken, task: TaskInput, base: Tip) -> Taken:
+        """Refuse a patch with which every later run would be refused, for the settings that it makes.
+
+        One that does not apply to the base is looked at when it is applied in its turn.
+        """
+        if taken.intake is None or taken.refusal is not None or SETTINGS not in taken.intake.scope.paths:
+            return taken
+        piece = Piece(intake=taken.intake, order=self._order(task), trailers=[])
+        made, _ = self._executor.apply([piece], onto=base.commit, tree=base.tree)
+        target = self._run.target
+        fault = fault_at(self._repository, Target(ref=target, commit=made[0].commit)) if made else None
+        if fault is None:
+            return taken
+        path = SETTINGS.decode()
+        refusal = Reason(
+            code=ReasonCode.POLICY_VIOLATION,
+            message=f"{path}: with it no later run could begin: {fault}",
+            detail={"path": path, "rule": "settings", "limit": None},
+        )
+        return replace(taken, refusal=refusal, violates=True)
 
     def _piece(self, patch: PatchInput) -> Piece:
         trailers = [
