@@ -28,6 +28,7 @@ from maingate.orchestrator.core.events import (
     PatchTaken,
 )
 from maingate.orchestrator.shell import evidence
+from maingate.patches.intake import Intake
 from maingate.patches.policy.policy import Policy, needs_approval
 from maingate.patches.policy.unsafe_paths import SETTINGS
 from maingate.plan.choices import TaskKind
@@ -80,7 +81,7 @@ class PatchEffects:
         """Read a ready patch, parse it, and check it against policy; blocks."""
         task, base = effect.input, effect.base
         taken = self._executor.take(Path(effect.file), self._order(task), base_tree=base.tree)
-        taken = self._with_settings(self._with_room(taken), task, base)
+        taken = self._if_it_may_land(taken, task, base)
         origin = {"kind": "ready", "file": effect.file, "task": task.label}
         return PatchTaken(
             task=task.id,
@@ -105,7 +106,7 @@ class PatchEffects:
             replaces: The patch that it stands for.
         """
         taken = self._executor.take_again(diff, self._order(task), base_tree=base.tree)
-        taken = self._with_settings(self._with_room(taken), task, base)
+        taken = self._if_it_may_land(taken, task, base)
         return PatchTaken(
             task=task.id,
             patch=self._ledger_entry(task, taken, base, origin=origin, replaces=replaces),
@@ -194,33 +195,35 @@ class PatchEffects:
     def _needs_approval(self, task: TaskInput, taken: Taken) -> bool:
         return taken.intake is not None and needs_approval(self._order(task).policy, taken.intake)
 
-    def _with_room(self, taken: Taken) -> Taken:
-        """Refuse a patch now that could not land later because of a file in a checkout of the target."""
+    def _if_it_may_land(self, taken: Taken, task: TaskInput, base: Tip) -> Taken:
+        """Refuse a patch now that could not land later, or with which no later run could begin."""
         if taken.intake is None or taken.refusal is not None:
             return taken
         blocked = overwritten_work.refusal_of(self._repository, self._run.target, taken.intake)
-        return taken if blocked is None else replace(taken, refusal=blocked)
+        if blocked is not None:
+            return replace(taken, refusal=blocked)
+        wrong = self._wrong_settings(taken.intake, task, base)
+        return taken if wrong is None else replace(taken, refusal=wrong, violates=True)
 
-    def _with_settings(self, taken: Taken, task: TaskInput, base: Tip) -> Taken:
-        """Refuse a patch with which every later run would be refused, for the settings that it makes.
+    def _wrong_settings(self, intake: Intake, task: TaskInput, base: Tip) -> Reason | None:
+        """Return why a patch makes settings that no run could go by; None where it makes none.
 
         One that does not apply to the base is looked at when it is applied in its turn.
         """
-        if taken.intake is None or taken.refusal is not None or SETTINGS not in taken.intake.scope.paths:
-            return taken
-        piece = Piece(intake=taken.intake, order=self._order(task), trailers=[])
+        if SETTINGS not in intake.scope.paths:
+            return None
+        piece = Piece(intake=intake, order=self._order(task), trailers=[])
         made, _ = self._executor.apply([piece], onto=base.commit, tree=base.tree)
         target = self._run.target
         fault = fault_at(self._repository, Target(ref=target, commit=made[0].commit)) if made else None
         if fault is None:
-            return taken
+            return None
         path = SETTINGS.decode()
-        refusal = Reason(
+        return Reason(
             code=ReasonCode.POLICY_VIOLATION,
             message=f"{path}: with it no later run could begin: {fault}",
             detail={"path": path, "rule": "settings", "limit": None},
         )
-        return replace(taken, refusal=refusal, violates=True)
 
     def _piece(self, patch: PatchInput) -> Piece:
         trailers = [
