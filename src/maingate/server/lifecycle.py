@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import socket
@@ -93,7 +94,7 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
 class HttpServer(uvicorn.Server):
     """The HTTP server; the signals of the process are for the host of runs, which ends it."""
 
-    _ticked_at = 0.0
+    _ticked_at = -math.inf
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
