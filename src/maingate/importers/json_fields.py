@@ -105,14 +105,19 @@ class ImportedObject:
 
     def identifiers(self, key: str) -> Iterator[tuple[str, Value]]:
         """Yield the ids of a list, each with its value."""
-        for item in self.items(key):
+        for item in self.entries(key):
             if found := self._identifier(item, key):
                 yield found, item
 
-    def texts(self, key: str) -> list[str]:
-        """Return a list of text; empty when there is none."""
+    def texts(self, key: str, *, passes_null: bool = False) -> list[str]:
+        """Return a list of text; empty when there is none.
+
+        Args:
+            key: The field.
+            passes_null: Whether null in the list is passed over instead of being a problem.
+        """
         found = []
-        for item in self.items(key):
+        for item in self.entries(key) if passes_null else self.items(key):
             if not isinstance(item.data, str):
                 self._note_item(item, f"{key!r} must be a list of text, not of {_kind(item.data)}")
             elif "\0" in item.data:
@@ -130,6 +135,14 @@ class ImportedObject:
             self.note(key, f"{key!r} must be a list, not {_kind(found)}")
             return
         yield from self.value.at(key).each()
+
+    def entries(self, key: str) -> Iterator[Value]:
+        """Yield the items of a list; each null in it is passed over, and told."""
+        for item in self.items(key):
+            if item.data is None:
+                item.file.pass_over(item.line, f"{self.label}: {key!r} has an entry that is null")
+            else:
+                yield item
 
     def _identifier(self, item: Value, key: str) -> str:
         found = item.data

@@ -20,23 +20,33 @@ class SourceFile:
         path: The file as the user named it.
         text: Its contents.
         problems: The problems found so far; raised together by :meth:`refuse_problems`.
+        passed_over: Parts that lead nowhere and are left out, such as a dependency on a deleted issue.
     """
 
     path: Path
     text: str
     problems: list[Problem] = field(default_factory=list)
+    passed_over: list[Problem] = field(default_factory=list)
 
     def note(self, line: int | None, message: str, hint: str = "") -> None:
         """Add a problem."""
         self.problems.append(Problem(file=str(self.path), line=line, message=message, hint=hint))
 
-    def refuse_problems(self) -> None:
+    def pass_over(self, line: int | None, message: str, hint: str = "") -> None:
+        """Add a part that leads nowhere and is left out."""
+        self.passed_over.append(Problem(file=str(self.path), line=line, message=message, hint=hint))
+
+    def refuse_problems(self, *, is_strict: bool = False) -> None:
         """Raise if there are problems.
 
+        Args:
+            is_strict: Whether parts that lead nowhere are problems, too.
+
         Raises:
-            PlanError: All problems, in the order of the file.
+            PlanError: All problems and all parts that lead nowhere, in the order of the file.
         """
-        refuse(self.problems)
+        if self.problems or is_strict:
+            refuse([*self.problems, *self.passed_over])
 
 
 def refuse(problems: list[Problem]) -> None:

@@ -146,3 +146,23 @@ def test_problems_are_one_error_for_the_edge_to_tell(plan: Plan, repo: GitRepo) 
     with pytest.raises(PlanError) as refused:
         plan("prd", "prd.json")
     assert [problem.line for problem in refused.value.problems] == [2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("command", "file", "text"),
+    [
+        ("taskmaster", "tasks.json", '{"tasks": [\n{"id": 1, "title": "one", "dependencies": [7]}]}'),
+        ("beads", "issues.jsonl", '\n{"id": "b", "title": "one", "dependencies": [null]}'),
+        ("prd", "prd.json", '{"userStories": [\n{"id": 1, "title": "one", "dependencies": [7]}]}'),
+        ("markdown", "tasks.md", "\n- [ ] T001 one (depends on T007)\n"),
+    ],
+)
+def test_dead_ends_are_refused_on_request(
+    command: str, file: str, text: str, plan: Plan, repo: GitRepo
+) -> None:
+    """Each list that can have dependencies on what it has not takes --strict."""
+    repo.write({file: text})
+    with pytest.raises(PlanError) as refused:
+        plan(command, file, "--strict")
+    assert [problem.line for problem in refused.value.problems] == [2]
+    assert "--strict refuses them" in plan(command, file).stdout

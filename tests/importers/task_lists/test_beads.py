@@ -136,6 +136,31 @@ def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
     assert not (tmp_path / "plan.yaml").exists()
 
 
+def test_dead_ends_are_left_out_and_each_is_told(tmp_path: Path) -> None:
+    """Deleted issues, those of another project, and nulls: the other dependencies stay."""
+    lines = [
+        {"id": "bd-1", "title": "one", "dependencies": [on("gt-77", "blocks"), None]},
+        {"id": "bd-2", "title": "two",
+         "dependencies": [on("external:other:cap", "blocks"), on("bd-1", "blocks")]},
+        {"id": "bd-3", "title": "three", "dependencies": [on("gone", "parent-child"), {"type": "blocks"}]},
+        {"id": "bd-4", "title": "four", "status": "closed", "dependencies": [on("gt-78", "blocks")]},
+    ]  # fmt: skip
+    made = import_beads(write(tmp_path, lines), out=tmp_path / "plan.yaml")
+    assert order_of(sound_plan(made.path)) == {
+        "bd-1-one/bd-1-one": [],
+        "bd-2-two/bd-2-two": ["bd-1-one"],
+        "bd-3-three/bd-3-three": [],
+    }
+    assert [note for note in made.notes if "left out" in note] == [
+        "line 1: issue 'bd-1': 'dependencies' has an entry that is null; left out",
+        "line 1: issue 'bd-1' waits for 'gt-77', which does not exist; left out",
+        "line 2: issue 'bd-2' waits for 'external:other:cap', which does not exist; left out",
+        "line 3: issue 'bd-3': a dependency names no issue; left out",
+        "line 3: issue 'bd-3' is a part of 'gone', which does not exist; left out",
+        "parts that lead nowhere, left out: 5; --strict refuses them",
+    ]
+
+
 def test_circles_are_refused(tmp_path: Path) -> None:
     """Issues that block each other, and epics that are parts of each other, are told."""
     lines = [

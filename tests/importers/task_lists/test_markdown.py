@@ -230,6 +230,17 @@ def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
     assert not (tmp_path / "plan.yaml").exists()
 
 
+def test_dependencies_in_words_are_left_out_and_told(tmp_path: Path) -> None:
+    """What stands in a spec-kit task's parentheses need not be an id."""
+    made = do_import(tmp_path, "- [ ] T001 One (depends on the weather, T007)\n- [ ] T002 [P] Two\n")
+    assert made.notes[:4] == (
+        "line 1: task 'T001' depends on 'the', which is not a task id; left out",
+        "line 1: task 'T001' depends on 'weather', which is not a task id; left out",
+        "line 1: task 'T001' waits for 'T007', which does not exist (did you mean 'T002'?); left out",
+        "parts that lead nowhere, left out: 3; --strict refuses them",
+    )
+
+
 def test_circles_are_refused(tmp_path: Path) -> None:
     """A task that depends on one that comes after it could never begin."""
     text = "- [ ] T001 One (depends on T002)\n- [ ] T002 Two\n"

@@ -91,10 +91,28 @@ null
         "prd.json:3: the story 'a' is there twice (first on line 2)",
         "prd.json:4: story 'b': 'priority' must be a number, not 'high'",
         "prd.json:6: story 'b': 'acceptanceCriteria' must be a list of text, not of the number 1",
-        "prd.json:7: story 4 must be keys with values, not nothing (an object in braces was expected)",
+        "prd.json:7: the PRD: 'userStories' has an entry that is null",
         "prd.json:8: 'project' is given twice (first on line 1)",
     ]
     assert not (tmp_path / "plan.yaml").exists()
+
+
+def test_nulls_and_unknown_stories_are_left_out_and_told(tmp_path: Path) -> None:
+    """What leads nowhere stops no import."""
+    path = tmp_path / "prd.json"
+    path.write_text(
+        """{"userStories": [null,
+{"id": "a", "title": "A", "acceptanceCriteria": ["x", null], "dependencies": ["gone"]}]}"""
+    )
+    made = import_prd(path, out=tmp_path / "plan.yaml")
+    plan = sound_plan(made.path)
+    assert plan.workstreams["a"].tasks["a"].prompt == "A\n\nAccepted when:\n- x"
+    assert made.notes[:4] == (
+        "line 1: the PRD: 'userStories' has an entry that is null; left out",
+        "line 2: story 'a': 'acceptanceCriteria' has an entry that is null; left out",
+        "line 2: story 'a' waits for 'gone', which does not exist; left out",
+        "parts that lead nowhere, left out: 3; --strict refuses them",
+    )
 
 
 def test_circles_and_nameless_stories_are_told_with_all_the_rest(tmp_path: Path) -> None:

@@ -198,8 +198,49 @@ def test_circles_are_told_with_all_the_rest(tmp_path: Path) -> None:
 def test_a_number_is_the_id_that_was_written(tmp_path: Path) -> None:
     """5.20 without quotes is the subtask 20, and not the subtask 2."""
     text = '{"tasks": [{"id": 5, "subtasks": [{"id": 2}]}, {"id": 6, "dependencies": [5.20]}]}'
-    (said,) = problems_of(lambda: import_taskmaster(write(tmp_path, text), out=tmp_path / "plan.yaml"))
+    strict = ToolPlanOptions(is_strict=True)
+    (said,) = problems_of(
+        lambda: import_taskmaster(write(tmp_path, text), out=tmp_path / "plan.yaml", options=strict)
+    )
     assert "task '6' waits for '5.20', which does not exist" in said
+
+
+DEAD_ENDS = """{"tasks": [
+{"id": 1, "title": "One", "dependencies": [null, 12],
+ "subtasks": [null, {"id": 1, "title": "Part", "dependencies": ["7.3"]}]},
+null,
+{"id": 2, "title": "Two", "dependencies": [1]},
+{"id": 3, "title": "Three", "status": "done", "dependencies": [99]}
+]}"""
+DEAD_ENDS_TOLD = [
+    (2, "task '1': 'dependencies' has an entry that is null", ""),
+    (2, "task '1' waits for '12', which does not exist", "did you mean '2'?"),
+    (3, "subtask 1 of 1 is null", ""),
+    (3, "task '1.1' waits for '7.3', which does not exist", "known: 1, 1.1, 2, 3"),
+    (4, "task 2 is null", ""),
+]
+
+
+def test_dead_ends_are_left_out_and_each_is_told(tmp_path: Path) -> None:
+    """Deleted tasks, and nulls in lists: the rest is the plan; the dead ends of a done task tell nothing."""
+    made = import_taskmaster(write(tmp_path, DEAD_ENDS), out=tmp_path / "plan.yaml")
+    assert order_of(sound_plan(made.path)) == {"1/1-1-part": [], "2/2-two": ["1"]}
+    assert [note for note in made.notes if "left out" in note] == [
+        f"line {line}: {said}{f' ({hint})' if hint.startswith('did') else ''}; left out"
+        for line, said, hint in DEAD_ENDS_TOLD
+    ] + ["parts that lead nowhere, left out: 5; --strict refuses them"]
+
+
+def test_dead_ends_are_refused_on_request(tmp_path: Path) -> None:
+    """With --strict, each is a problem of its line, and nothing is written."""
+    strict = ToolPlanOptions(is_strict=True)
+    said = problems_of(
+        lambda: import_taskmaster(write(tmp_path, DEAD_ENDS), out=tmp_path / "plan.yaml", options=strict)
+    )
+    assert said == [
+        f"tasks.json:{line}: {what}{f' ({hint})' if hint else ''}" for line, what, hint in DEAD_ENDS_TOLD
+    ]
+    assert not (tmp_path / "plan.yaml").exists()
 
 
 def test_a_circle_among_done_tasks_keeps_nobody_waiting(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from maingate.cli.commands.plan_import_options import (
     Name,
     Out,
     Side,
+    Strict,
     Style,
     Target,
     Tool,
@@ -88,6 +89,7 @@ def taskmaster(
     landing: Style = None,
     gate: Gates = None,
     overlap: Side = None,
+    strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a plan in which a tool does the open tasks of a tasks.json.
@@ -96,7 +98,9 @@ def taskmaster(
     """
     from maingate.importers.task_lists.taskmaster import import_taskmaster
 
-    options = list_options(tool=tool, name=name, target=target, landing=landing, gate=gate, overlap=overlap)
+    options = list_options(
+        tool=tool, name=name, target=target, landing=landing, gate=gate, overlap=overlap, strict=strict
+    )
     print_plan(import_taskmaster(source, out=out, tag=tag, options=options), as_json=as_json)
 
 
@@ -111,6 +115,7 @@ def beads(
     landing: Style = None,
     gate: Gates = None,
     overlap: Side = None,
+    strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a plan in which a tool does the open issues of a Beads export.
@@ -119,7 +124,9 @@ def beads(
     """
     from maingate.importers.task_lists.beads import import_beads
 
-    options = list_options(tool=tool, name=name, target=target, landing=landing, gate=gate, overlap=overlap)
+    options = list_options(
+        tool=tool, name=name, target=target, landing=landing, gate=gate, overlap=overlap, strict=strict
+    )
     print_plan(import_beads(source, out=out, options=options), as_json=as_json)
 
 
@@ -134,12 +141,15 @@ def prd(
     landing: Style = None,
     gate: Gates = None,
     overlap: Side = None,
+    strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a plan in which a tool does the open user stories of a prd.json, in order of priority."""
     from maingate.importers.task_lists.prd import import_prd
 
-    options = list_options(tool=tool, name=name, target=target, landing=landing, gate=gate, overlap=overlap)
+    options = list_options(
+        tool=tool, name=name, target=target, landing=landing, gate=gate, overlap=overlap, strict=strict
+    )
     print_plan(import_prd(source, out=out, options=options), as_json=as_json)
 
 
@@ -156,6 +166,7 @@ def markdown(
     landing: Style = None,
     gate: Gates = None,
     overlap: Side = None,
+    strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a plan in which a tool does the open checkboxes of a Markdown file.
@@ -165,7 +176,9 @@ def markdown(
     """
     from maingate.importers.task_lists.markdown import import_markdown
 
-    options = list_options(tool=tool, name=name, target=target, landing=landing, gate=gate, overlap=overlap)
+    options = list_options(
+        tool=tool, name=name, target=target, landing=landing, gate=gate, overlap=overlap, strict=strict
+    )
     print_plan(import_markdown(source, out=out, options=options), as_json=as_json)
 
 

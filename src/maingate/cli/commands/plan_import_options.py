@@ -37,6 +37,7 @@ Side = Annotated[
     str | None,
     typer.Option(metavar="serial|allow", help="Whether tools run in parallel although no task has a scope."),
 ]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse entries and dependencies that lead nowhere.")]
 Model = Annotated[str | None, typer.Option(metavar="NAME", help="The model whose predictions to import.")]
 
 
@@ -48,6 +49,7 @@ def list_options(
     landing: str | None,
     gate: list[str] | None,
     overlap: str | None,
+    strict: bool,
 ) -> "ToolPlanOptions":
     """Return the options of a plan of tool-made patches.
 
@@ -66,6 +68,7 @@ def list_options(
         landing=landing_style(landing),
         gates=gates_of(gate or []),
         overlap=None if overlap is None else Overlap(overlap),
+        is_strict=strict,
     )
 
 

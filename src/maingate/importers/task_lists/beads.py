@@ -132,7 +132,7 @@ def _dependencies(record: ImportedObject, identifier: str) -> _Dependencies:
     needs: list[Need] = []
     whole: str | None = None
     is_conditional = False
-    for value in record.items("dependencies"):
+    for value in record.entries("dependencies"):
         dependency = ImportedObject.of(value, label=f"{record.label}: a dependency")
         if dependency is None:
             continue
@@ -144,6 +144,9 @@ def _dependencies(record: ImportedObject, identifier: str) -> _Dependencies:
             dependency.note(
                 "issue_id", "'issue_id' is another issue's", f"the line is that of {identifier!r}"
             )
+        if not dependency.has("depends_on_id"):
+            dependency.value.file.pass_over(dependency.line, f"{dependency.label} names no issue")
+            continue
         on = dependency.identifier("depends_on_id")
         if kind == _PART_OF:
             whole = on or whole

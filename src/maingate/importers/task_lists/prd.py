@@ -47,7 +47,7 @@ def import_prd(source: Path, *, out: Path, options: ToolPlanOptions | None = Non
             head.note("userStories", "'userStories' is missing", "a list of stories was expected")
         stories = [
             story
-            for number, value in enumerate(head.items("userStories"), start=1)
+            for number, value in enumerate(head.entries("userStories"), start=1)
             if (story := _story(value, number)) is not None
         ]
     todos = todo_list(list(_in_order(stories)), file=file, kind="story", notes=notes)
@@ -83,7 +83,9 @@ def _rank(record: ImportedObject, number: int) -> tuple[float, int] | None:
 def _said(record: ImportedObject) -> Iterator[str]:
     if description := record.text("description").strip():
         yield description
-    if criteria := [one.strip() for one in record.texts("acceptanceCriteria") if one.strip()]:
+    if criteria := [
+        one.strip() for one in record.texts("acceptanceCriteria", passes_null=True) if one.strip()
+    ]:
         yield "Accepted when:\n" + "\n".join(f"- {one}" for one in criteria)
     if notes := record.text("notes").strip():
         yield f"Notes:\n{notes}"

@@ -111,14 +111,15 @@ def _meant(line: _TaskLine, lines: Sequence[_TaskLine], file: SourceFile) -> Ite
             yield from (one.id for one in lines if one.story == upper and one.id != line.id)
         else:
             hint = "write ids such as T012, T013"
-            file.note(line.box.line, f"task {line.id!r} depends on {word!r}, which is not a task id", hint)
+            message = f"task {line.id!r} depends on {word!r}, which is not a task id"
+            file.pass_over(line.box.line, message, hint)
 
 
 def _spread(found: re.Match[str], word: str, line: _TaskLine, file: SourceFile) -> Iterator[str]:
     """Yield the ids of a range, padded like the first one."""
     first, last = int(found["first"][:18]), int(found["last"][:18])
     if not first <= last < first + _WIDEST:
-        file.note(line.box.line, f"task {line.id!r} depends on {word!r}, which is not a range of tasks")
+        file.pass_over(line.box.line, f"task {line.id!r} depends on {word!r}, which is not a range of tasks")
         return
     yield from (f"T{number:0{len(found['first'])}}" for number in range(first, last + 1))
 

@@ -103,6 +103,9 @@ def _tasks_of(tasks: Value, whole: _TaskmasterTask | None = None) -> Iterator[_T
         label = f"task {number}"
         if whole is not None:
             label = f"subtask {number} of {whole.id or whole.record.label}"
+        if value.data is None:
+            value.file.pass_over(value.line, f"{label} is null")
+            continue
         record = ImportedObject.of(value, label=label)
         if record is None:
             continue

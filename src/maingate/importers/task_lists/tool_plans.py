@@ -30,6 +30,7 @@ class ToolPlanOptions:
         gates: Commands by gate name.
         tool: A preset's name, or ``NAME=COMMAND``.
         overlap: Whether tools run in parallel although no task has a scope; by default as the list says.
+        is_strict: Whether dependencies that lead nowhere are refused; by default they are left out and told.
     """
 
     name: str | None = None
@@ -38,6 +39,7 @@ class ToolPlanOptions:
     gates: Mapping[str, str] = field(default_factory=dict)
     tool: str = DEFAULT_TOOL
     overlap: Overlap | None = None
+    is_strict: bool = False
 
     def tool_definition(self) -> tuple[str, dict[str, Any]]:
         """Return the tool's name and its definition.
@@ -76,7 +78,7 @@ def write_tool_plan(
         OutsideFaultError: The plan could not be written.
     """
     tool, definition = options.tool_definition()
-    file.refuse_problems()
+    file.refuse_problems(is_strict=options.is_strict)
     refuse_existing(out)
     if not todos.todos:
         raise UsageError(f"{file.path} has no open items; there is nothing to do")
@@ -103,8 +105,22 @@ def write_tool_plan(
         tasks=len(todos.todos),
         workstreams=len(workstreams),
         skipped=tuple(todos.left_out),
-        notes=(*todos.notes, *_notes(groups, options), *_note_on_overlap(overlap, todos, options)),
+        notes=(
+            *todos.notes,
+            *_notes_on_dead_ends(file),
+            *_notes(groups, options),
+            *_note_on_overlap(overlap, todos, options),
+        ),
     )
+
+
+def _notes_on_dead_ends(file: SourceFile) -> Iterator[str]:
+    """Yield each part of the file that leads nowhere, and how to have them refused."""
+    for told in sorted(file.passed_over, key=lambda each: each.line or 0):
+        hint = f" ({told.hint})" if told.hint.startswith("did you mean") else ""
+        yield f"line {told.line}: {told.message}{hint}; left out"
+    if file.passed_over:
+        yield f"parts that lead nowhere, left out: {len(file.passed_over)}; --strict refuses them"
 
 
 def _printable(text: str) -> str:

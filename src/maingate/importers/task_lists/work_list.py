@@ -102,7 +102,7 @@ def todo_list(
     titles: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
 ) -> TodoList:
-    """Return the open items of a list with their order; problems are noted in the file.
+    """Return the open items of a list with their order; the file collects problems and dead ends.
 
     Args:
         items: All items of the file, in order.
@@ -143,6 +143,8 @@ class _Lister:
                 left_out.append(f"{one.heading} (nothing of it is open)")
         for one in self._all:
             self._judge_needs(one)
+            if not self._why_left_out(one):
+                self._judge_dead_ends(one)
         self._refuse_circles({todo.item.id: todo.needs for todo in todos}, "wait for")
         return TodoList(todos=todos, titles=titles, left_out=left_out, notes=notes)
 
@@ -201,18 +203,27 @@ class _Lister:
         found = self._items.get(needed)
         return () if found is None or self._why_left_out(found) else (needed,)
 
-    def _judge_needs(self, one: TodoItem) -> None:
-        inside = {whole.id for whole in self._wholes(one)}
-        who = f"{self._kind} {one.id!r}" if one.id else f"this {self._kind}"
+    def _shown(self, one: TodoItem) -> str:
+        return f"{self._kind} {one.id!r}" if one.id else f"this {self._kind}"
+
+    def _judge_dead_ends(self, one: TodoItem) -> None:
+        """Note what an open item refers to and the list does not have."""
+        if one.whole and one.whole not in self._items:
+            message = f"{self._shown(one)} is a part of {one.whole!r}, which does not exist"
+            self._file.pass_over(one.line, message)
         for need in one.needs:
             if need.on not in self._items:
-                self._file.note(
+                self._file.pass_over(
                     need.line,
-                    f"{who} waits for {need.on!r}, which does not exist",
+                    f"{self._shown(one)} waits for {need.on!r}, which does not exist",
                     did_you_mean(need.on, self._items) if len(self._items) <= _COMPARED else "",
                 )
-            elif need.on in inside and not self._why_left_out(one):
-                message = f"{who} waits for {need.on!r}, which it is a part of"
+
+    def _judge_needs(self, one: TodoItem) -> None:
+        inside = {whole.id for whole in self._wholes(one)}
+        for need in one.needs:
+            if need.on in inside and not self._why_left_out(one):
+                message = f"{self._shown(one)} waits for {need.on!r}, which it is a part of"
                 self._file.note(need.line, message, "the whole is done when its parts are")
 
     def _prompt(self, one: TodoItem) -> str:
