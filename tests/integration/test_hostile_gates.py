@@ -6,7 +6,6 @@ exactly its commit.
 
 import asyncio
 import os
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -252,13 +251,11 @@ def test_two_hundred_megabytes_of_output_are_flat(repo: GitRepo, tmp_path: Path,
             outcome = await outcome_of(pool, gate_job(commits[0], script))
             return outcome, peak_memory(*recorder.pids.values())
 
-    started = time.monotonic()
     outcome, peak_kib = asyncio.run(scenario())
 
     assert (outcome.exit_code, outcome.output_bytes) == (1, 200_000_000)
     assert peak_kib < 100 * 1024
     assert (tmp_path / "logs/job.log").stat().st_size < 1024 * 1024 + 100
-    assert time.monotonic() - started < 30
 
 
 def test_a_gate_that_kills_its_worker_loses_its_job_only(

@@ -218,7 +218,7 @@ def test_a_command_that_never_ends_well_fails_when_its_retries_are_used_up(base:
 def test_a_command_that_takes_too_long_is_ended_with_all_it_started(base: GitRepo, tmp_path: Path) -> None:
     """The time-out ends the whole tree; it counts as a failure like any other."""
     child = tmp_path / "child"
-    task = {"command": f"setsid sleep 300 & echo $! > {child}; wait", "timeout": 0.5, "max_retries": 0}
+    task = {"command": f"setsid sleep 300 & echo $! > {child}; wait", "timeout": 2, "max_retries": 0}
     landed = land(base, {}, workstreams={"w": {"tasks": {"t": task}}})
     assert landed.code("w/t") == "tool_timeout"
     assert not Path(f"/proc/{child.read_text().strip()}").exists()

@@ -110,13 +110,15 @@ def test_a_run_whose_process_is_killed_goes_on(
     assert yard.names_on("main") == {"a"}
 
 
-def test_a_run_that_was_stopped_waits_until_it_is_resumed(yards: tuple[Yard, Yard]) -> None:
+def test_a_run_that_was_stopped_waits_until_it_is_resumed(yards: tuple[Yard, Yard], tmp_path: Path) -> None:
     """Another run of its target goes on meanwhile; a part of it can be cancelled without its going on."""
-    yard = yards[0]
+    yard, go = yards[0], tmp_path / "go"
     with hosting(yard.repo.path) as hosted:
         operator, queue = hosted.site["repo"].operator, hosted.site["repo"].queue
-        run = hosted.submit("repo", yard.plan("a", workstreams=TWO_STREAMS))
-        wait_until(lambda: hosted.host.interrupt(run), "a process, which does not listen to signals yet")
+        run = hosted.submit("repo", yard.plan("a", gate=waiting_for(go), workstreams=TWO_STREAMS))
+        wait_until(lambda: Path(f"{go}.begun").exists(), "the gate")
+        assert hosted.host.interrupt(run)
+        go.touch()
         wait_until(lambda: report(yard.repo.path, run)["stopped"], "the stop")
         other = hosted.submit("repo", yard.plan("b"))
         assert hosted.until_ended("repo", other) == "succeeded"

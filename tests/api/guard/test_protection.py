@@ -124,19 +124,19 @@ def test_a_request_whose_rest_does_not_come_is_refused() -> None:
     async def nothing(_message: Any) -> None:
         """Send nothing."""
 
-    async def play(*sent: bool) -> None:
+    async def play(*sent: bool, within: float) -> None:
         parts = asyncio.Queue[dict[str, Any]]()
         for more_body in sent:
             parts.put_nowait({"type": "http.request", "body": b"x", "more_body": more_body})
         limit = LimitBody(application, 100, {}, seconds=0.01)
-        async with asyncio.timeout(0.1):
+        async with asyncio.timeout(within):
             await limit({"type": "http", "path": "/", "headers": []}, parts.get, nothing)
 
     with pytest.raises(HTTPException) as refused:
-        asyncio.run(play(True))
+        asyncio.run(play(True, within=PATIENCE))
     assert refused.value.status_code == 408
     with pytest.raises(TimeoutError):
-        asyncio.run(play(True, False))
+        asyncio.run(play(True, False, within=0.1))
 
 
 def test_a_request_that_is_no_http_is_refused(live: Live) -> None:

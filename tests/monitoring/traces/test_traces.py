@@ -21,7 +21,7 @@ from maingate.monitoring.traces.receiver import SpansRefusedError, receiver_of
 from maingate.monitoring.traces.receiver import TraceReceiver as Wanted
 from maingate.monitoring.traces.spans import TraceSpan
 from maingate.trace_ids import CallerSpan, RunTrace, span_id_of
-from support.crashing import KILLED, World, kill_all
+from support.crashing import KILLED, PATIENCE, World, kill_all
 from support.database_factories import NOW
 from support.factories import GitRepo
 from support.landing import Landed, land
@@ -282,7 +282,8 @@ def test_an_answer_about_the_spans_is_final_and_others_are_tried_again(
 ) -> None:
     """An address or a token that is wrong is mended, and then the same spans are taken."""
     receiver.status = status
-    wanted = Wanted(asked_by="the test", endpoint=f"{receiver.url}/v1/traces", seconds=0.1)
+    seconds = PATIENCE if is_final else 0.1  # for which it is tried again
+    wanted = Wanted(asked_by="the test", endpoint=f"{receiver.url}/v1/traces", seconds=seconds)
     span = TraceSpan(name="s", run=RunTrace(run_id="run_1"), id=2, parent=None, start=NOW, end=NOW)
     with pytest.raises(OutsideFaultError) as caught:
         SpanExport(wanted).send([span])
