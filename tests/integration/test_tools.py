@@ -209,6 +209,26 @@ def test_what_a_tool_left_that_was_ended_is_saved(base: GitRepo, tmp_path: Path)
     assert "+done" in Path(ended.diff_path or "").read_text()
 
 
+def test_tools_without_scopes_work_side_by_side_and_a_conflict_is_made_again(
+    base: GitRepo, tmp_path: Path
+) -> None:
+    """Both edit the same line at the same time; the second begins again on the first's, and is told."""
+    code = """
+        name = task.split("/")[1]
+        (memory / f"{name}-{attempt}").write_text(prompt)
+        while not all((memory / f"{other}-1").exists() for other in "ab"):
+            time.sleep(0.01)
+        line = pathlib.Path("readme").read_text().strip()
+        pathlib.Path("readme").write_text(f"{line} {name}\\n")
+    """
+    task = {"tool": "agent", "prompt": "do"}
+    landed = run(base, {"agent": {"run": a_tool(tmp_path, code)}}, {"a": task, "b": task})
+    assert landed.state == "succeeded"
+    assert content(base, "readme") == "base a b"
+    assert "the patch does not fit what is there" in (tmp_path / "b-2").read_text()
+    assert not (tmp_path / "a-2").exists()
+
+
 def test_a_secret_reaches_only_the_tool_that_names_it(
     base: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +264,9 @@ def test_a_run_that_has_cost_enough_is_resumed_with_more(base: GitRepo, tmp_path
         "target": "main",
         "tools": {"claude": {"preset": "claude", "env": {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}}},
         "budget_usd": 1.0,
-        "workstreams": {"w": {"tasks": {name: {"tool": "claude", "prompt": "x"} for name in "abc"}}},
+        "workstreams": {
+            "w": {"tasks": {name: {"tool": "claude", "prompt": "x", "scope": ["**"]} for name in "abc"}}
+        },
     }
     loaded = load_plan(write_plan(tmp_path / "plan", plan, {}))
     with Maingate.for_plan(loaded) as maingate:

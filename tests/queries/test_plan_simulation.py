@@ -42,6 +42,23 @@ def test_without_a_record_all_is_assumed_and_said(loaded: LoadedPlan) -> None:
     assert told["critical_path"] == {"seconds": 600.0, "workstreams": ["a", "b"]}
 
 
+@pytest.mark.parametrize(("scope", "seconds"), [(None, 300.0), ("src/**", 600.0)])
+def test_tools_work_side_by_side_unless_their_scopes_overlap(
+    tmp_path: Path, scope: str | None, seconds: float
+) -> None:
+    """Tasks that declare nothing wait for none; others for those before them."""
+    task = f"{{tool: x, prompt: p{f', scope: [{scope}]' if scope else ''}}}"
+    path = tmp_path / "plan.yaml"
+    path.write_text(
+        "maingate: 1\ntools: {x: {run: [x, '{prompt}']}}\n"
+        f"workstreams: {{w: {{tasks: {{a: {task}, b: {task}}}}}}}\n"
+    )
+    plan = load_plan(path, cwd=tmp_path, environ={"PATH": "/usr/bin:/bin"})
+    told = simulation(plan, RecordedWork(), workers=[2])
+    assert told["critical_path"]["seconds"] == seconds
+    assert {each["seconds"]["p50"] for each in told["estimates"]} == {seconds}
+
+
 def test_the_record_takes_the_place_of_assumptions(loaded: LoadedPlan) -> None:
     """Percentiles are those of the roll-ups, and the rate is that of workstreams that ended."""
     minute = BOUNDS_MS.index(60_000)

@@ -47,7 +47,7 @@ class PromptBy(StrEnum):
 
 
 class Overlap(StrEnum):
-    """The treatment of tasks whose tools may write the same paths."""
+    """The treatment of tasks whose scopes say that their tools may write the same paths."""
 
     SERIAL = "serial"
     """One after the other."""

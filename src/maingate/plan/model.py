@@ -200,7 +200,8 @@ class Plan(PlanPart):
     )
     overlap: Overlap = Field(
         default=Overlap.SERIAL,
-        description="Whether tools may work side by side whose scopes may touch the same paths.",
+        description="Whether tools work side by side whose scopes may touch the same paths. Tools without a "
+        "scope always do.",
     )
     notify: tuple[Command, ...] = Field(
         default=(),

@@ -25,6 +25,7 @@ from maingate.orchestrator.train.virtual_run import (
 from maingate.plan.choices import TaskKind
 from maingate.plan.loader import LoadedPlan
 from maingate.plan.model import Plan
+from maingate.plan.paths.overlapping_scopes import TaskName, earlier_rivals
 from maingate.queries.trends import percentile
 from maingate.repository_context import RepositoryContext
 from maingate.state.gate import GateState
@@ -51,7 +52,7 @@ _NOTE: Final = (
     "run yet: its figures show what it would do. A task is its tool or command and then its gates, a landing",
     "its gates one after the other, each on one worker; workstreams that fail do so at their landing gates.",
     "Left out: reused verdicts, retries, asking the base, approvals, prepare, exclusive, max_concurrent,",
-    "overlap, and merges.",
+    "merges, and scopes that overlap with those of other workstreams.",
 )
 """The limits of the simulation, for people."""
 
@@ -209,9 +210,10 @@ def _rate(recorded: RecordedWork, asked: float | None) -> tuple[float, Json]:
 
 def _load_of(plan: Plan, inputs: _Inputs, rate: float) -> RunLoad:
     workstreams = []
+    rivals = earlier_rivals(plan)
     for name in plan.workstream_order():
         workstream = plan.workstreams[name]
-        tasks = [_task(plan, name, task, inputs) for task in workstream.task_order()]
+        tasks = [_task(plan, name, task, inputs, rivals) for task in workstream.task_order()]
         gates = tuple(plan.landing_gates(name))
         workstreams.append(WorkstreamLoad(id=name, needs=workstream.needs, tasks=tuple(tasks), gates=gates))
     used = {gate for each in workstreams for gate in each.gates}
@@ -220,14 +222,17 @@ def _load_of(plan: Plan, inputs: _Inputs, rate: float) -> RunLoad:
     return RunLoad(workstreams=tuple(workstreams), gate_times=times, failure_rate=rate)
 
 
-def _task(plan: Plan, workstream: str, name: str, inputs: _Inputs) -> TaskLoad:
+def _task(
+    plan: Plan, workstream: str, name: str, inputs: _Inputs, rivals: Mapping[TaskName, Sequence[TaskName]]
+) -> TaskLoad:
     task = plan.workstreams[workstream].tasks[name]
     work = None
     if task.tool is not None:
         work = inputs.spread(_TOOL, task.tool)
     elif task.kind is TaskKind.COMMAND:
         work = inputs.spread(_COMMAND)
-    needs = tuple(f"{workstream}/{need}" for need in task.needs)
+    first = dict.fromkeys([*task.needs, *(rival for _, rival in rivals.get((workstream, name), ()))])
+    needs = tuple(f"{workstream}/{need}" for need in first)
     gates = tuple(plan.task_gates(workstream, name))
     return TaskLoad(id=f"{workstream}/{name}", needs=needs, work=work, gates=gates)
 

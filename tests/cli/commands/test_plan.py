@@ -92,7 +92,7 @@ def test_check_as_json_has_the_order_and_the_gates(plan: Plan, repo: GitRepo) ->
 
 
 def test_check_tells_which_tasks_will_not_work_side_by_side(plan: Plan, repo: GitRepo) -> None:
-    """Those whose tools may write the same paths, unless one needs the other."""
+    """Those whose scopes overlap, unless one needs the other."""
     (repo.path / "plan.yaml").write_text(
         """\
 maingate: 1
@@ -107,7 +107,7 @@ workstreams:
 """
     )
     said = plan("check", "plan.yaml").output
-    assert "one after the other, as their tools may write the same paths" in said
+    assert "one after the other, as their scopes overlap" in said
     assert [line.strip() for line in said.splitlines() if " and " in line] == ["w/a and w/b"]
     assert json.loads(plan("check", "plan.yaml", "--json").output)["plan"]["serial"] == [["w/a", "w/b"]]
 

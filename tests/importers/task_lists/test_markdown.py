@@ -8,17 +8,21 @@ import pytest
 from maingate.errors import UsageError
 from maingate.importers.plan_files import ImportedPlan
 from maingate.importers.task_lists.markdown import import_markdown
+from maingate.importers.task_lists.tool_plans import ToolPlanOptions
 from maingate.plan.choices import Overlap
+from maingate.plan.paths.overlapping_scopes import overlapping
 from support.imported import order_of, problems_of, sound_plan
 
 AWAY = "take one of these dependencies away"
 
 
-def do_import(folder: Path, text: str, out: str = "plan.yaml") -> ImportedPlan:
+def do_import(
+    folder: Path, text: str, out: str = "plan.yaml", options: ToolPlanOptions | None = None
+) -> ImportedPlan:
     """Write a list and import it."""
     path = folder / "tasks.md"
     path.write_text(dedent(text), encoding="utf-8")
-    return import_markdown(path, out=folder / out)
+    return import_markdown(path, out=folder / out, options=options)
 
 
 def test_bullets_have_no_order_and_numbers_have(tmp_path: Path) -> None:
@@ -49,9 +53,16 @@ def test_bullets_have_no_order_and_numbers_have(tmp_path: Path) -> None:
         "line-12-sweep/line-12-sweep": [],
     }
     assert made.skipped == ("line 3: Buy paint (done)", "line 7: Mark (done)")
-    assert plan.overlap is Overlap.SERIAL
-    assert "no task has a scope, so tools run one after the other" in made.notes[-1]
+    assert list(overlapping(plan)) == []
+    assert made.notes[-1].startswith("tools run side by side")
     assert plan.workstreams["line-8-saw"].tasks["line-8-saw"].prompt == "Saw\n\nFrom the section: Things"
+
+
+@pytest.mark.parametrize(("overlap", "pairs"), [(None, 0), (Overlap.ALLOW, 0), (Overlap.SERIAL, 1)])
+def test_tools_can_be_kept_one_after_the_other(tmp_path: Path, overlap: Overlap | None, pairs: int) -> None:
+    """The tasks declare then that they may write every path; otherwise they declare nothing."""
+    made = do_import(tmp_path, "- [ ] One\n- [ ] Two\n", options=ToolPlanOptions(overlap=overlap))
+    assert len(overlapping(sound_plan(made.path))) == pairs
 
 
 def test_what_stands_under_a_checkbox_is_its_text(tmp_path: Path) -> None:
@@ -163,7 +174,7 @@ def test_the_lines_of_spec_kit_say_who_waits_for_whom(tmp_path: Path) -> None:
         "Lend in src/lend.py\n\nFrom the section: Phase 3: User Story 1 - Lend a book (Priority: P1), Code"
     )
     assert made.skipped == ("T001: Make the project (done)",)
-    assert plan.overlap is Overlap.ALLOW
+    assert list(overlapping(plan)) == []
 
 
 def test_stories_wait_for_what_has_none_and_not_for_each_other(tmp_path: Path) -> None:

@@ -207,10 +207,35 @@ def test_tasks_that_may_write_the_same_paths_follow_each_other() -> None:
 
 def test_a_plan_may_let_them_overlap() -> None:
     """Then they work side by side."""
-    plan = plan_of({"t1": a_task(), "t2": a_task()}, overlap="allow")
+    plan = plan_of({"t1": a_task("x"), "t2": a_task("x")}, overlap="allow")
     world = Workshop(plan=plan, bad={}, seed=3)
     core = world.run()
     assert beside(world, core, "a/t1") == {"a/t2"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_tasks_without_a_scope_work_side_by_side(seed: int) -> None:
+    """A patch that conflicts with what came in meanwhile is made again on that; the order is the plan's."""
+    plan = plan_of({"t1": a_task(), "t2": a_task()})
+    world = Workshop(plan=plan, bad={}, seed=seed, plays={"a/t2": ["conflict"]})
+    core = world.run()
+    assert beside(world, core, "a/t1") == {"a/t2"}
+    assert world.bases["a/t2"] == ["base", "base+t1"]
+    assert by_label(core, "a/t2").retries == 1
+    assert core.run.tip.tree == "base|base+t1+t2"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_tool_that_begins_later_begins_on_all_that_has_landed(seed: int) -> None:
+    """Its workstream waited for a worker: what landed meanwhile is no conflict, as its tool has seen it."""
+    streams = {name: {"tasks": {"t": a_task()}} for name in "abcdefghijklmnop"}
+    world = Workshop(plan=plan_of({}, workstreams=streams, tool={"max_concurrent": 1}), bad={}, seed=seed)
+    core = world.run()
+    assert core.run.state is RunState.SUCCEEDED
+    bases = [world.bases[f"{name}/t"][0] for name in "abcdefghijklmnop"]
+    assert bases == sorted(bases, key=len)
+    assert bases[0] == "base" != bases[-1]
+    assert core.run.tip.tree.startswith(bases[-1])
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -245,7 +270,7 @@ def test_a_task_that_has_cost_enough_is_not_tried_again() -> None:
 
 def test_a_run_that_has_cost_enough_stops_and_can_go_on() -> None:
     """Nothing is failed for it: what has not begun stays queued."""
-    tasks = {f"t{at}": a_task(max_retries=0) for at in range(5)}
+    tasks = {f"t{at}": a_task("x", max_retries=0) for at in range(5)}
     world = Workshop(plan=plan_of(tasks, budget_usd=1.0), bad={}, seed=1, cost=0.5)
     core = world.run()
     assert core.drain.exhausted is not None

@@ -11,7 +11,7 @@ from pathspec.patterns.gitignore.base import GitIgnorePatternError
 
 from maingate.plan.model import Plan
 from maingate.plan.paths.glob_overlap import may_overlap
-from maingate.plan.paths.overlapping_scopes import Scopes, overlapping
+from maingate.plan.paths.overlapping_scopes import Scopes, earlier_rivals, overlapping
 from support.examples import examples
 
 NAMES = ["a", "b", "ab", "ba", ".a", "a.b"]
@@ -91,7 +91,7 @@ def tool(*scope: str, **keys: Any) -> dict[str, Any]:
 
 
 def test_pairs_are_told_in_the_order_of_the_plan() -> None:
-    """Tasks of other workstreams count, ready patches do not, and no scope means everything."""
+    """Tasks of other workstreams count; ready patches and tasks without a scope do not."""
     plan = plan_of(
         {
             "v": {"tasks": {"a": tool("src/**"), "b": tool("docs/**"), "c": {"patch": "p"}}},
@@ -100,9 +100,6 @@ def test_pairs_are_told_in_the_order_of_the_plan() -> None:
     )
     assert list(overlapping(plan)) == [
         (("v", "a"), ("w", "d")),
-        (("v", "a"), ("w", "e")),
-        (("v", "b"), ("w", "e")),
-        (("w", "d"), ("w", "e")),
     ]
 
 
@@ -110,19 +107,21 @@ def test_tasks_that_wait_for_each_other_anyway_are_passed_over() -> None:
     """Needs of tasks and of workstreams, also by way of others."""
     plan = plan_of(
         {
-            "v": {"tasks": {"a": tool(), "b": {"noop": True, "needs": ["a"]}, "c": tool(needs=["b"])}},
-            "w": {"needs": ["v"], "tasks": {"d": tool()}},
+            "v": {
+                "tasks": {"a": tool("x"), "b": {"noop": True, "needs": ["a"]}, "c": tool("x", needs=["b"])}
+            },
+            "w": {"needs": ["v"], "tasks": {"d": tool("x")}},
         }
     )
     assert list(overlapping(plan)) == []
 
 
 def test_what_the_policy_allows_limits_a_scope() -> None:
-    """Two tasks without scopes whose workstreams allow different folders cannot meet."""
+    """Two tasks that may write all that their workstreams allow cannot meet in different folders."""
     plan = plan_of(
         {
-            "v": {"policy": {"allow": ["src/**"]}, "tasks": {"a": tool()}},
-            "w": {"policy": {"allow": ["docs/**"]}, "tasks": {"b": tool()}},
+            "v": {"policy": {"allow": ["src/**"]}, "tasks": {"a": tool("**")}},
+            "w": {"policy": {"allow": ["docs/**"]}, "tasks": {"b": tool("**")}},
         }
     )
     assert list(overlapping(plan)) == []
@@ -140,10 +139,45 @@ def test_what_the_policy_allows_limits_a_scope() -> None:
 def test_the_plan_may_let_scopes_overlap(of_plan: str, of_v: str | None, pairs: list[str]) -> None:
     """A workstream's word counts for its tasks; between workstreams both have to allow it."""
     plan = plan_of(
-        {"v": {"overlap": of_v, "tasks": {"a": tool(), "b": tool()}}, "w": {"tasks": {"c": tool("b")}}},
+        {
+            "v": {"overlap": of_v, "tasks": {"a": tool("**"), "b": tool("b")}},
+            "w": {"tasks": {"c": tool("b")}},
+        },
         overlap=of_plan,
     )
     assert [f"{one[1]} {other[1]}" for one, other in overlapping(plan)] == pairs
+
+
+@pytest.mark.parametrize("overlap", ["allow", "serial"])
+def test_tasks_without_a_scope_run_beside_all_others(overlap: str) -> None:
+    """They declare nothing, whatever the plan says of scopes that overlap, and whatever others declare."""
+    plan = plan_of({"v": {"tasks": {"a": tool(), "b": tool(), "c": tool("**")}}}, overlap=overlap)
+    assert list(overlapping(plan)) == []
+    assert earlier_rivals(plan) == {("v", name): [] for name in "abc"}
+
+
+def test_a_task_waits_for_the_nearest_of_those_before_it() -> None:
+    """One that such a task waits for itself has ended by then; those of other workstreams do not count."""
+    plan = plan_of(
+        {
+            "v": {
+                "tasks": {
+                    "a": tool("/x"),
+                    "b": tool("/y"),
+                    "c": tool("/x", "/y"),
+                    "d": tool("/x", "/y", "/z"),
+                }
+            },
+            "w": {"tasks": {"e": tool("/x")}},
+        }
+    )
+    assert earlier_rivals(plan) == {
+        ("v", "a"): [],
+        ("v", "b"): [],
+        ("v", "c"): [("v", "b"), ("v", "a")],
+        ("v", "d"): [("v", "c")],
+        ("w", "e"): [],
+    }
 
 
 @settings(max_examples=60)

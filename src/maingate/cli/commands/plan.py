@@ -162,7 +162,7 @@ def _lines(loaded: "LoadedPlan") -> list[str]:
 
 
 def _serial(plan: "Plan") -> list[str]:
-    """Return lines about tasks that run one after the other because their tools may write the same paths."""
+    """Return lines about tasks that run one after the other because their scopes overlap."""
     from maingate.plan.paths.overlapping_scopes import overlapping
 
     pairs = overlapping(plan)
@@ -172,6 +172,6 @@ def _serial(plan: "Plan") -> list[str]:
     more = len(pairs) - _SHOWN
     shown = [*first, *([f"    and {more} more"] if more > 0 else [])]
     return [
-        "  one after the other, as their tools may write the same paths (`scope`, `overlap: allow`):",
+        "  one after the other, as their scopes overlap (`scope`, `overlap: allow`):",
         *shown,
     ]

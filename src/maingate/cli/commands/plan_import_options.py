@@ -35,7 +35,9 @@ Tool = Annotated[
 ]
 Side = Annotated[
     str | None,
-    typer.Option(metavar="serial|allow", help="Whether tools run in parallel although no task has a scope."),
+    typer.Option(
+        metavar="serial|allow", help="serial: tools run one after the other; default: side by side."
+    ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse entries and dependencies that lead nowhere.")]
 Model = Annotated[str | None, typer.Option(metavar="NAME", help="The model whose predictions to import.")]

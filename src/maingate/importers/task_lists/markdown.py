@@ -6,7 +6,6 @@ a spec-kit id (``T014``), spec-kit's rules hold for all: see :mod:`spec_kit`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from maingate.importers.json_files import SourceFile, open_source
@@ -40,7 +39,6 @@ def import_markdown(source: Path, *, out: Path, options: ToolPlanOptions | None 
     else:
         items = list(_items(boxes))
     todos = todo_list(items, file=file, kind="task", titles=titles, notes=list(_notes(boxes)))
-    todos = replace(todos, says_what_is_parallel=is_spec_kit(boxes))
     return write_tool_plan(todos, file=file, out=out, name=source.stem, options=options or ToolPlanOptions())
 
 

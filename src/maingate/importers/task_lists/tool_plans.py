@@ -18,6 +18,8 @@ from maingate.wording import listed
 
 DEFAULT_TOOL: Final = "claude"
 
+_EVERY_PATH: Final = "**"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ToolPlanOptions:
@@ -29,7 +31,8 @@ class ToolPlanOptions:
         landing: The landing style; by default the plan's default.
         gates: Commands by gate name.
         tool: A preset's name, or ``NAME=COMMAND``.
-        overlap: Whether tools run in parallel although no task has a scope; by default as the list says.
+        overlap: The plan's `overlap`. With `serial` each task declares that it may write every path, so that
+            tools run one after the other; by default no task declares anything, and they run side by side.
         is_strict: Whether dependencies that lead nowhere are refused; by default they are left out and told.
     """
 
@@ -83,14 +86,14 @@ def write_tool_plan(
     if not todos.todos:
         raise UsageError(f"{file.path} has no open items; there is nothing to do")
     groups = _groups(todos.todos)
-    workstreams = _workstreams(todos, groups, tool)
-    overlap = options.overlap or (Overlap.ALLOW if todos.says_what_is_parallel else Overlap.SERIAL)
+    made_by = {"tool": tool, **({"scope": [_EVERY_PATH]} if options.overlap is Overlap.SERIAL else {})}
+    workstreams = _workstreams(todos, groups, made_by)
     head = {
         "maingate": 1,
         "name": options.name or _printable(name) or _printable(file.path.stem) or "imported",
         "target": options.target,
         "landing": None if options.landing is None else str(options.landing),
-        "overlap": str(overlap) if overlap is Overlap.ALLOW else None,
+        "overlap": None if options.overlap is None else str(options.overlap),
         "gates": {gate: {"run": command} for gate, command in options.gates.items()},
         "tools": {tool: definition},
     }
@@ -109,7 +112,7 @@ def write_tool_plan(
             *todos.notes,
             *_notes_on_dead_ends(file),
             *_notes(groups, options),
-            *_note_on_overlap(overlap, todos, options),
+            *_note_on_overlap(todos, options),
         ),
     )
 
@@ -135,12 +138,9 @@ def _notes(groups: Mapping[str, Sequence[str]], options: ToolPlanOptions) -> Ite
         yield "the plan has no gates, so patches land untested: add --gate NAME=COMMAND"
 
 
-def _note_on_overlap(overlap: Overlap, todos: TodoList, options: ToolPlanOptions) -> Iterator[str]:
+def _note_on_overlap(todos: TodoList, options: ToolPlanOptions) -> Iterator[str]:
     if len(todos.todos) > 1 and options.overlap is None:
-        if overlap is Overlap.SERIAL:
-            yield "no task has a scope, so tools run one after the other: add scopes, or --overlap allow"
-        else:
-            yield "the list marks parallel tasks, so the plan allows them: overlap: allow"
+        yield "tools run side by side where no task needs the other: --overlap serial for one at a time"
 
 
 def _group_of(todo: Todo) -> str:
@@ -173,7 +173,9 @@ def _groups(todos: Sequence[Todo]) -> dict[str, list[str]]:
     return joined
 
 
-def _workstreams(todos: TodoList, groups: Mapping[str, Sequence[str]], tool: str) -> dict[str, Any]:
+def _workstreams(
+    todos: TodoList, groups: Mapping[str, Sequence[str]], made_by: Mapping[str, Any]
+) -> dict[str, Any]:
     leader = {group: first for first, members in groups.items() for group in members}
     members: dict[str, list[Todo]] = {first: [] for first in groups}
     where: dict[str, str] = {}
@@ -186,7 +188,9 @@ def _workstreams(todos: TodoList, groups: Mapping[str, Sequence[str]], tool: str
         for number, first in enumerate(groups, start=1)
     }
     return {
-        names[first]: _workstream(first, members[first], todos=todos, where=where, names=names, tool=tool)
+        names[first]: _workstream(
+            first, members[first], todos=todos, where=where, names=names, made_by=made_by
+        )
         for first in groups
     }
 
@@ -206,7 +210,7 @@ def _workstream(
     todos: TodoList,
     where: Mapping[str, str],
     names: Mapping[str, str],
-    tool: str,
+    made_by: Mapping[str, Any],
 ) -> dict[str, Any]:
     outside = dict.fromkeys(
         names[where[need]] for todo in members for need in todo.needs if where[need] != first
@@ -223,14 +227,14 @@ def _workstream(
         "title": title,
         "needs": list(outside),
         "priority": max(todo.item.priority for todo in members),
-        "tasks": {tasks[todo.item.id]: _task(todo, tasks, tool) for todo in members},
+        "tasks": {tasks[todo.item.id]: _task(todo, tasks, made_by) for todo in members},
     }
     return {key: value for key, value in described.items() if value}
 
 
-def _task(todo: Todo, names: Mapping[str, str], tool: str) -> dict[str, Any]:
+def _task(todo: Todo, names: Mapping[str, str], made_by: Mapping[str, Any]) -> dict[str, Any]:
     needs = [names[need] for need in todo.needs if need in names]
-    described = {"title": todo.item.heading, "tool": tool, "prompt": todo.prompt, "needs": needs}
+    described = {"title": todo.item.heading, **made_by, "prompt": todo.prompt, "needs": needs}
     return {key: value for key, value in described.items() if value}
 
 

@@ -83,14 +83,12 @@ class TodoList:
         titles: Titles of the groups, by group.
         left_out: Items left out, with reasons, for people.
         notes: Notes for the user.
-        says_what_is_parallel: Whether the list itself marks which items may run in parallel.
     """
 
     todos: Sequence[Todo]
     titles: Mapping[str, str] = field(default_factory=dict)
     left_out: Sequence[str] = ()
     notes: Sequence[str] = ()
-    says_what_is_parallel: bool = False
 
 
 def todo_list(

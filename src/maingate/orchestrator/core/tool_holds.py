@@ -1,8 +1,9 @@
 """Holds of tool tasks: each waits while its tool, its paths or a breaker keep it. Pure.
 
 A task waits while its tool is paused by its provider or its breaker, or is used as often at once as it may
-be. It waits for the end of a task before it in its workstream that may write the same paths, so that it
-begins on the result of that one, and while such a task of another workstream is at work.
+be. It waits for the end of a task before it in its workstream whose scope overlaps with its own, so that it
+begins on the result of that one, and while such a task of another workstream is at work. A task without a
+scope waits for none.
 """
 
 from collections import Counter

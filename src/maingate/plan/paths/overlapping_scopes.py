@@ -1,4 +1,8 @@
-"""Overlapping scopes: tasks that may write the same paths do not run side by side, unless the plan allows it.
+"""Overlapping scopes: tasks that declare that they may write the same paths do not run side by side.
+
+Only tasks with a `scope` are kept apart, unless the plan allows them to overlap. A task without one declares
+nothing: it runs beside all others, and where its patch conflicts with what came in meanwhile its tool makes
+another, told of the conflict.
 
 Whether two lists of gitignore-style globs can match one path is decided by the globs alone. Where that is
 hard (brackets, negations) they count as overlapping: two tasks that wait for each other without need cost
@@ -40,7 +44,7 @@ class Overlaps:
 
 
 def overlapping(plan: Plan) -> Overlaps:
-    """Return the pairs of tool tasks that will not run side by side because they may write the same paths.
+    """Return the pairs of tool tasks that will not run side by side because their scopes overlap.
 
     A pair is left out when one needs the other anyway, directly or through others, and when the plan allows
     the scopes of both to overlap. Each pair is in the order of the plan.
@@ -53,6 +57,27 @@ def overlapping(plan: Plan) -> Overlaps:
         apart = scopes.apart_from(task) & ~before[task] & ~after[task]
         later.append(apart >> (place + 1) << (place + 1))
     return Overlaps(scopes.tasks, later)
+
+
+def earlier_rivals(plan: Plan) -> dict[TaskName, list[TaskName]]:
+    """Return for each tool task the ones before it in its workstream whose end it waits for.
+
+    One that another of them waits for is left out: it has ended by then.
+    """
+    scopes = Scopes(plan)
+    found: dict[TaskName, list[TaskName]] = {}
+    ended: dict[TaskName, int] = {}
+    of_workstream: dict[str, int] = {}
+    for task in scopes.tasks:
+        left = scopes.apart_from(task) & of_workstream.get(task[0], 0)
+        found[task], ended[task] = [], left
+        while left:
+            nearest = scopes.tasks[left.bit_length() - 1]
+            found[task].append(nearest)
+            left &= ~(scopes.bits[nearest] | ended[nearest])
+            ended[task] |= ended[nearest]
+        of_workstream[task[0]] = of_workstream.get(task[0], 0) | scopes.bits[task]
+    return found
 
 
 class Scopes:
@@ -78,7 +103,7 @@ class Scopes:
         """The bit of each task."""
 
     def keep_apart(self, one: TaskName, other: TaskName) -> bool:
-        """Return whether two tasks may write the same paths and may not run side by side."""
+        """Return whether two tasks declare that they may write the same paths, so do not run side by side."""
         return bool(self.apart_from(one) & self.bits[other])
 
     def apart_from(self, task: TaskName) -> int:
@@ -89,8 +114,12 @@ class Scopes:
     def _apart(self) -> dict[TaskName, int]:
         meeting = _meeting([_limits(self._plan, *task) for task in self.tasks])
         free = _all(bit for task, bit in self.bits.items() if is_overlap_allowed(self._plan, task[0]))
+        declared = _all(bit for task, bit in self.bits.items() if _has_scope(self._plan, *task))
         pairs = zip(self.bits.items(), meeting, strict=True)
-        return {task: met & ~free if bit & free else met for (task, bit), met in pairs}
+        return {
+            task: met & declared & (~free if bit & free else -1) if bit & declared else 0
+            for (task, bit), met in pairs
+        }
 
 
 def _turned(tasks: Sequence[TaskName], before: dict[TaskName, int]) -> dict[TaskName, int]:
@@ -168,6 +197,10 @@ class _Trie:
 def is_overlap_allowed(plan: Plan, workstream: str) -> bool:
     """Return whether a workstream allows its tasks to overlap: by its own `overlap`, else by the plan's."""
     return (plan.workstreams[workstream].overlap or plan.overlap) is Overlap.ALLOW
+
+
+def _has_scope(plan: Plan, workstream: str, task: str) -> bool:
+    return plan.workstreams[workstream].tasks[task].scope is not None
 
 
 def _limits(plan: Plan, workstream: str, task: str) -> list[tuple[str, ...]]:
