@@ -1,5 +1,6 @@
 """The work of tasks: queued when their needs are met, started when there is room, and its results."""
 
+from maingate.commits import Tip
 from maingate.ids import PatchId
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.effects import RunCommand, RunNoop, RunTool, TakePatch, WaitForRetry
@@ -125,9 +126,7 @@ class Tasks:
         """Start the next attempt of a task."""
         workstream = task.workstream
         if workstream.state is WorkstreamState.READY and workstream.base is not None:
-            self._turn.move_workstream(
-                workstream, workstream_steps.start(workstream.head, base_commit=workstream.base.commit)
-            )
+            self._begin(workstream, workstream.base)
         task.attempt += 1
         step = task_steps.start(task.head, worker_id=self._worker_id, attempt=task.attempt)
         self._turn.move_task(task, step)
@@ -154,6 +153,19 @@ class Tasks:
                 self._turn.request(
                     TakePatch(input=task.input, file=task.file or "", base=base, replaces=task.replaces)
                 )
+
+    def _begin(self, workstream: WorkstreamNode, base: Tip) -> None:
+        """Record the start of a workstream and its base; tools begin on all that the run has landed so far.
+
+        Their patches cannot conflict then with work that landed while the workstream waited.
+        """
+        newest = self._turn.run.tip
+        if base != newest and all(task.kind is TaskKind.TOOL for task in workstream.patch_tasks()):
+            base = workstream.base = newest
+            self._lanes.lay(workstream)
+        self._turn.move_workstream(
+            workstream, workstream_steps.start(workstream.head, base_commit=base.commit)
+        )
 
     def abandon(self, task: TaskNode) -> None:
         """Release what a running task uses that is ended by request."""
